@@ -1,0 +1,52 @@
+# The front door. Everything below needs Python 3.11 or newer and nothing else.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+export UV_PYTHON_DOWNLOADS := never
+
+uv := .uv/bin/uv
+bin := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint types floors lock clean
+
+help: ## List the commands.
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+run: install ## Start Relais on this machine: engine, database, mail, API, worker, demonstration data.
+	@$(bin)/relais up
+
+test: lint types floors ## Check everything: style, types, floors, and every test on the real engines.
+	@$(bin)/pytest
+
+lint: install
+	@$(bin)/ruff check . && $(bin)/ruff format --check .
+
+types: install
+	@$(bin)/mypy
+
+floors: install
+	@$(bin)/lint-imports
+
+install: .venv/.installed ## Set up the environment in .venv (done by the others as needed).
+
+$(uv):
+	@echo "Preparing the installer ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Relais needs Python 3.11 or newer; name it with: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	@$(PYTHON) -m venv .uv
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv==$(UV_VERSION)'
+
+.venv/.installed: $(uv) requirements.lock pyproject.toml
+	@echo "Installing what Relais needs into .venv ..."
+	@test -x $(bin)/python || $(uv) venv --quiet --python $(PYTHON) .venv
+	@VIRTUAL_ENV=.venv $(uv) pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV=.venv $(uv) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock: $(uv) ## Choose the newest versions that pyproject.toml allows and write the two lock files.
+	@$(uv) pip compile pyproject.toml --extra embedded --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --quiet --upgrade --output-file requirements.lock
+	@$(uv) pip compile pyproject.toml --constraint requirements.lock --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --quiet --output-file requirements-production.lock
+
+clean: ## Remove the environment (the data folder ./var stays).
+	@rm -rf .uv .venv

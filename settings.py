@@ -1,0 +1,119 @@
+"""Every setting of Relais, in one class.
+
+Values come, first match wins, from the environment (prefix ``RELAIS_``), from ``runtime.json`` in the data folder (written by
+``relais up``, so that every other command finds the running system), and from the defaults below. The connection to Temporal
+is not here: the ``TEMPORAL_*`` names of Temporal's own environment configuration hold it.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent
+
+
+class Settings(BaseSettings):
+    """The settings of one process. Secrets are ``SecretStr`` and never appear in a log or a traceback."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAIS_", frozen=True, extra="ignore")
+
+    # where things are
+    data_dir: Path = Field(Path("var"), description="The one folder that holds everything in the embedded mode.")
+    embedded: bool = Field(False, description="True when `relais up` started the engines. Allows local conveniences.")
+    host: str = Field("127.0.0.1", description="Address the API listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port the API listens on.")
+    public_url: str = Field("http://127.0.0.1:8000", description="Address of Relais as its users see it, for links.")
+
+    # the records
+    database_url: SecretStr | None = Field(None, description="postgresql+asyncpg://… ; `relais up` fills it in.")
+    database_pool_size: int = Field(10, ge=1, description="Connections that one process keeps to the database.")
+    document_store: str | None = Field(None, description="Object store: file:///folder or s3://bucket/prefix.")
+    max_photo_bytes: int = Field(40 * 1024**2, description="Largest photo accepted, in bytes.")
+    max_video_bytes: int = Field(500 * 1024**2, description="Largest video accepted, in bytes.")
+    offerings_dir: Path = Field(PROJECT_ROOT / "offerings", description="Folder of the service-offering files.")
+
+    # secrets
+    encryption_keys: SecretStr | None = Field(
+        None, description="Key ring for what enters Temporal: id:base64[,id:base64…], 32 bytes each, the first encrypts."
+    )
+    authority_dir: Path | None = Field(
+        None, description="Folder with the signers' keys and certificates; data_dir/authority when empty."
+    )
+    token_hours: int = Field(12, ge=1, description="Hours that a bearer token lives.")
+
+    # the engine
+    task_queue: str = Field("relais", description="Temporal task queue of workflows and quick activities.")
+    mail_task_queue: str = Field("relais-mail", description="Temporal task queue of e-mails.")
+    mails_per_second: float = Field(20.0, gt=0, description="Most e-mails sent per second, over all workers.")
+    command_timeout_seconds: float = Field(
+        3.0, gt=0, description="How long the API waits for the workflow before it queues a command and answers 202."
+    )
+    projection_timeout_seconds: float = Field(
+        5.0, gt=0, description="How long the API waits for the records to show a command that was taken."
+    )
+
+    # mail
+    smtp_host: str = Field("127.0.0.1", description="SMTP relay.")
+    smtp_port: int = Field(25, ge=1, le=65535)
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_security: Literal["none", "starttls", "tls"] = Field("starttls", description="How the connection is protected.")
+    smtp_timeout_seconds: float = Field(20.0, gt=0)
+    mail_from: str = Field("Relais <ne-pas-repondre@relais.invalid>", description="Sender of every e-mail.")
+    mail_retry_max_seconds: float = Field(300.0, gt=0, description="Longest pause between two tries of an e-mail.")
+
+    # the support block, on every page and e-mail
+    support_phone: str = ""
+    support_email: str = ""
+    support_hours_fr: str = ""
+    support_hours_en: str = ""
+
+    # the first portion of logs that operators read
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "console"] = "json"
+
+    @property
+    def authority_path(self) -> Path:
+        """Folder of the signing authority."""
+        return self.authority_dir or self.data_dir / "authority"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, RunningSystem(settings_cls, env_settings)
+
+
+class RunningSystem(PydanticBaseSettingsSource):
+    """What ``relais up`` wrote about the engines that it started: ``runtime.json`` in the data folder, section `settings`."""
+
+    def __init__(self, settings_cls: type[BaseSettings], environment: PydanticBaseSettingsSource) -> None:
+        super().__init__(settings_cls)
+        self._environment = environment
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError  # the whole mapping is given at once by __call__
+
+    def __call__(self) -> dict[str, Any]:
+        data_dir = Path(self._environment().get("data_dir", Settings.model_fields["data_dir"].default))
+        try:
+            runtime = json.loads((data_dir / "runtime.json").read_text())
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        return dict(runtime["settings"])
+
+
+@cache
+def get_settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()
