@@ -1,0 +1,1 @@
+"""The signed report: `report` draws it, `authority` keeps the keys, `signature` signs it and checks it."""

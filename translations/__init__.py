@@ -1,0 +1,43 @@
+"""The words that users see: English in the code, French in ``translations/fr/LC_MESSAGES/relais.po``.
+
+    _ = gettext_for("fr")
+    _("Final report")  # « Rapport final »
+
+The catalogue is read and compiled in memory, so there is no build step and no binary file to keep in step. A text that has no
+French entry shows in English; a test fails first.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from gettext import GNUTranslations
+from io import BytesIO
+from pathlib import Path
+from typing import Literal, get_args
+
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+Language = Literal["fr", "en"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+
+CATALOGUES = Path(__file__).resolve().parent
+
+
+def gettext_for(language: Language) -> Callable[[str], str]:
+    """The function that turns an English text of the code into the given language."""
+    return gettext_noop if language == "en" else _catalogue(language).gettext
+
+
+def gettext_noop(message: str) -> str:
+    """Marks a text for translation without translating it: for tables of words, made before the language is known."""
+    return message
+
+
+@cache
+def _catalogue(language: Language) -> GNUTranslations:
+    with (CATALOGUES / language / "LC_MESSAGES" / "relais.po").open("rb") as source:
+        entries = read_po(source, locale=language)
+    compiled = BytesIO()
+    write_mo(compiled, entries)
+    compiled.seek(0)
+    return GNUTranslations(compiled)

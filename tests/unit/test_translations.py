@@ -1,0 +1,76 @@
+"""Every text of the code has its French words, and no French words are left over."""
+
+import re
+from pathlib import Path
+
+import pytest
+from babel.messages.extract import extract_from_dir, extract_from_file
+from babel.messages.pofile import read_po
+
+from settings import PROJECT_ROOT
+from translations import CATALOGUES, LANGUAGES, gettext_for
+
+PACKAGES = ("domain", "workflows", "activities", "engine", "records", "documents", "api", "portal", "embedded")
+MODULES = ("settings.py", "worker.py", "cli.py")
+KEYWORDS = {"_": None, "gettext": None, "gettext_noop": None}
+EXTRACTORS = [("**.py", "python"), ("**.j2", "jinja2")]
+PLACEHOLDER = re.compile(r"\{\w*\}|%\(\w+\)[a-z]")
+
+
+def texts_of(root: Path) -> set[str]:
+    """The texts that the Python files and the templates under `root` hand to gettext."""
+    found = {
+        message
+        for package in PACKAGES
+        if (root / package).is_dir()
+        for _, _, message, _, _ in extract_from_dir(root / package, EXTRACTORS, keywords=KEYWORDS)
+    }
+    for module in MODULES:
+        if (root / module).exists():
+            found |= {message for _, message, _, _ in extract_from_file("python", root / module, keywords=KEYWORDS)}
+    assert all(isinstance(message, str) for message in found), "plural forms are not used in this project"
+    return {str(message) for message in found}
+
+
+def french_entries() -> dict[str, str]:
+    with (CATALOGUES / "fr" / "LC_MESSAGES" / "relais.po").open("rb") as source:
+        catalogue = read_po(source, locale="fr", abort_invalid=True)
+    assert not [entry.id for entry in catalogue if entry.id and entry.fuzzy], "a fuzzy entry is never shown"
+    return {str(entry.id): str(entry.string) for entry in catalogue if entry.id}
+
+
+def test_texts_are_found_in_python_and_in_templates(tmp_path: Path) -> None:
+    package = tmp_path / "documents"
+    package.mkdir()
+    (package / "module.py").write_text('_("From code")\nTITLE = gettext_noop("From a table")\n_(variable)\n')
+    (package / "page.html.j2").write_text("<h1>{{ _('From a page') }}</h1>{% trans %}From a block{% endtrans %}")
+    assert texts_of(tmp_path) == {"From code", "From a table", "From a page", "From a block"}
+
+
+def test_every_text_has_its_french_words() -> None:
+    french = french_entries()
+    missing = sorted(text for text in texts_of(PROJECT_ROOT) if not french.get(text))
+    assert missing == []
+
+
+def test_no_french_words_are_left_over() -> None:
+    assert sorted(french_entries().keys() - texts_of(PROJECT_ROOT)) == []
+
+
+def test_placeholders_agree() -> None:
+    entries = french_entries().items()
+    differing = [
+        text for text, french in entries if sorted(PLACEHOLDER.findall(text)) != sorted(PLACEHOLDER.findall(french))
+    ]
+    assert differing == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_unknown_text_is_shown_as_it_is(language: str) -> None:
+    assert gettext_for(language)("A text that no catalogue has") == "A text that no catalogue has"  # type: ignore[arg-type]
+
+
+def test_french_is_read_from_the_catalogue() -> None:
+    text, french = next(iter(french_entries().items()))
+    assert gettext_for("fr")(text) == french
+    assert gettext_for("en")(text) == text
