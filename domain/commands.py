@@ -1,0 +1,220 @@
+"""Every command that people, timers and Relais itself can give to a request.
+
+A command is a small frozen model with an id, an actor and a time. `AnyCommand` is the union of all of them, told apart by
+`type`. Those in `PUBLIC_COMMANDS` are offered as a Signal and as an Update named like their `type`.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field, StrictBool, StrictInt, TypeAdapter
+
+from domain.model import Frozen, Sha256, ShortText
+from domain.offerings import DeadlineName
+from domain.priority import Priority
+from domain.requests import Actor, CommandId, DocumentKind, FormVersion, Person
+
+
+class BaseCommand(Frozen):
+    """What every command carries."""
+
+    id: CommandId = Field(description="Idempotency key: the same id acts once.")
+    actor: Actor
+    sent_at: AwareDatetime | None = Field(None, description="When the actor gave it.")
+    expected_version: Annotated[StrictInt, Field(ge=0)] | None = Field(
+        None, description="Refuse the command unless the request still has this version."
+    )
+
+
+class Submit(BaseCommand):
+    """Submit a draft: its form is frozen and the request goes to dispatch, or straight to the pool."""
+
+    type: Literal["submit"] = "submit"
+    form: FormVersion
+    priority: Priority
+
+
+class Pool(Frozen):
+    """All the providers of a clinic."""
+
+    clinic_id: UUID
+
+
+class Assign(BaseCommand):
+    """Route the request to one provider or to a clinic's pool."""
+
+    type: Literal["assign"] = "assign"
+    to: Person | Pool
+    comment: ShortText | None = None
+
+
+class Accept(BaseCommand):
+    """Take the request over."""
+
+    type: Literal["accept"] = "accept"
+
+
+class Transfer(BaseCommand):
+    """Hand the request to a colleague of the same clinic."""
+
+    type: Literal["transfer"] = "transfer"
+    to: Person
+    comment: ShortText | None = None
+
+
+class RequestInformation(BaseCommand):
+    """Ask the requester a question. The question's id follows from the command's, see `lifecycle.question_id`."""
+
+    type: Literal["request_information"] = "request_information"
+    text: ShortText
+
+
+class AnswerInformation(BaseCommand):
+    """Answer an open question. `question_id` may be left out while just one is open."""
+
+    type: Literal["answer_information"] = "answer_information"
+    question_id: UUID | None = None
+    text: ShortText
+    attachment_ids: tuple[UUID, ...] = Field((), max_length=50)
+
+
+class WithdrawInformationRequest(BaseCommand):
+    """Take an open question back."""
+
+    type: Literal["withdraw_information_request"] = "withdraw_information_request"
+    question_id: UUID | None = None
+
+
+class ReturnReason(StrEnum):
+    """The two predetermined reasons of the guide."""
+
+    NOT_ELIGIBLE = "not_eligible"
+    INCOMPLETE_SUBMISSION = "incomplete_submission"
+
+
+class ReturnToRequester(BaseCommand):
+    """Give the request back to its requester, with a reason."""
+
+    type: Literal["return_to_requester"] = "return_to_requester"
+    reason: ReturnReason
+    text: ShortText
+
+
+class ReturnToDispatch(BaseCommand):
+    """Give the request back to the dispatchers, with a comment for them."""
+
+    type: Literal["return_to_dispatch"] = "return_to_dispatch"
+    comment: ShortText
+
+
+class Resubmit(BaseCommand):
+    """Submit a returned request again, with a new version of the form."""
+
+    type: Literal["resubmit"] = "resubmit"
+    form: FormVersion
+
+
+class Cancel(BaseCommand):
+    """End the request without a report."""
+
+    type: Literal["cancel"] = "cancel"
+    reason: ShortText
+
+
+class ChangePriority(BaseCommand):
+    """Change how soon an answer is needed. The running deadline starts anew with the new priority's limit."""
+
+    type: Literal["change_priority"] = "change_priority"
+    priority: Priority
+    reason: ShortText
+
+
+class SignReport(BaseCommand):
+    """Sign the report that is frozen in the records under `report_id`.
+
+    The records must hold the signer's fresh proof of identity for this very command, or no document is made: a Signal
+    alone can't sign.
+    """
+
+    type: Literal["sign_report"] = "sign_report"
+    kind: Literal[DocumentKind.PRELIMINARY, DocumentKind.FINAL]
+    report_id: UUID
+    content_sha256: Sha256
+
+
+class AddAddendum(BaseCommand):
+    """Sign an addition to the final report. The same proof as for `sign_report`."""
+
+    type: Literal["add_addendum"] = "add_addendum"
+    report_id: UUID
+    content_sha256: Sha256
+
+
+class Outcome(Frozen):
+    """What the requester tells the provider at the end; every answer is optional."""
+
+    advice_followed: Literal["yes", "partly", "no"] | None = None
+    visit_avoided: StrictBool | None = None
+    comment: ShortText | None = None
+
+
+class Acknowledge(BaseCommand):
+    """Confirm that the final report was read, and close the request."""
+
+    type: Literal["acknowledge"] = "acknowledge"
+    outcome: Outcome | None = None
+
+
+class DeadlineReached(BaseCommand):
+    """A clock calls. Relais's own timer gives it when the moment has come; an outside scheduler ends the deadline at once."""
+
+    type: Literal["deadline_reached"] = "deadline_reached"
+    name: DeadlineName
+    question_id: UUID | None = None
+
+
+class IssueDocument(BaseCommand):
+    """Relais itself: the signed document is made and stored."""
+
+    type: Literal["issue_document"] = "issue_document"
+    report_id: UUID
+    pdf_sha256: Sha256
+
+
+class FailSigning(BaseCommand):
+    """Relais itself: the document could not be made; `code` says why. The provider still holds the request."""
+
+    type: Literal["fail_signing"] = "fail_signing"
+    report_id: UUID
+    code: str = Field(pattern="^[a-z_]{1,64}$")
+
+
+PublicCommand = (
+    Submit
+    | Assign
+    | Accept
+    | Transfer
+    | RequestInformation
+    | AnswerInformation
+    | WithdrawInformationRequest
+    | ReturnToRequester
+    | ReturnToDispatch
+    | Resubmit
+    | Cancel
+    | ChangePriority
+    | SignReport
+    | AddAddendum
+    | Acknowledge
+    | DeadlineReached
+)
+AnyCommand = Annotated[PublicCommand | IssueDocument | FailSigning, Field(discriminator="type")]
+
+PUBLIC_COMMANDS: Mapping[str, type[BaseCommand]] = {
+    command.model_fields["type"].default: command for command in PublicCommand.__args__
+}
+"""Name to model, for every command that may come from outside the workflow."""
+
+ANY_COMMAND: TypeAdapter[AnyCommand] = TypeAdapter(AnyCommand)
+"""Reads any command from its JSON form."""

@@ -1,0 +1,560 @@
+"""The table of legal moves, and what each does.
+
+`decide` is the one way in which a request changes: (request, command, now) -> a new request, the event that happened, and the
+effects that must follow. It is pure: the same command on the same request at the same time always gives the same answer, so
+folding the commands of a timeline rebuilds the state (`rebuild`).
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID, uuid5
+
+from pydantic import AwareDatetime, Field, StrictInt
+
+from domain import commands as c
+from domain.deadlines import Deadline
+from domain.fhir_task import LEGAL_STEPS, FhirTask, TaskStatus
+from domain.model import Frozen
+from domain.offerings import DeadlineName
+from domain.priority import Priority
+from domain.refusals import Refusal, RefusalCode
+from domain.requests import (
+    Actor,
+    Document,
+    DocumentKind,
+    EventName,
+    Holder,
+    Person,
+    Question,
+    Request,
+    Role,
+    Signing,
+    Source,
+    Status,
+)
+
+
+class Event(Frozen):
+    """What happened to a request: which command, by whom, when, and what it changed. The timeline is made of these."""
+
+    request_id: UUID
+    version: Annotated[StrictInt, Field(ge=1)]
+    name: EventName
+    at: AwareDatetime
+    source: Source
+    command: c.AnyCommand
+    status_before: Status
+    status: Status
+    holder_before: Holder
+    holder: Holder
+
+
+class Effect(Frozen):
+    """Something that must happen in the world because of an event. Its id is the idempotency key everywhere."""
+
+    id: str
+
+    @classmethod
+    def name_for(cls, event: Event, kind: str) -> str:
+        """``request:version:kind``."""
+        return f"{event.request_id}:{event.version}:{kind}"
+
+
+class Record(Effect):
+    """Write the event and the request's new state to the records, and find out who is to be told."""
+
+    kind: Literal["record"] = "record"
+    event: Event
+    request: Request
+
+
+class Finalize(Effect):
+    """Make the signed document: render, seal, store."""
+
+    kind: Literal["finalize"] = "finalize"
+    request_id: UUID
+    command_id: str
+    signing: Signing
+
+
+class Notify(Effect):
+    """Send one e-mail, which the records hold under `notice_id`."""
+
+    kind: Literal["notify"] = "notify"
+    notice_id: UUID
+
+
+AnyEffect = Annotated[Record | Finalize | Notify, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The answer to a command that was taken. `event` is None when its id had acted before: nothing happened again."""
+
+    request: Request
+    event: Event | None
+    effects: tuple[Record | Finalize, ...]
+
+
+def decide(request: Request, command: c.AnyCommand, now: datetime, source: Source = Source.UPDATE) -> Decision:
+    """Carry out `command` on `request` at `now`.
+
+    Raises `Refusal` when it is not legal; then nothing has changed. A command whose id has acted before changes nothing.
+    """
+    if command.id in request.commands_taken:
+        return Decision(request, None, ())
+    row = _row_of(type(command))
+    _check(row, request, command.actor)
+    if command.expected_version not in (None, request.version):
+        raise Refusal(RefusalCode.VERSION_CONFLICT, f"the request has version {request.version}")
+    name, moved = row.move(request, command, now)
+    moved = _with(moved, version=request.version + 1, commands_taken=(*request.commands_taken, command.id))
+    event = Event(
+        request_id=request.id,
+        version=moved.version,
+        name=name,
+        at=now,
+        source=source,
+        command=command,
+        status_before=request.status,
+        status=moved.status,
+        holder_before=request.holder,
+        holder=moved.holder,
+    )
+    return Decision(moved, event, _effects(event, moved))
+
+
+def check(request: Request, command: c.AnyCommand) -> None:
+    """Raise the `Refusal` that `decide` would raise for who and when, before anything is looked at in detail."""
+    if command.id not in request.commands_taken:
+        _check(_row_of(type(command)), request, command.actor)
+
+
+def allowed_commands(request: Request, actor: Actor) -> tuple[str, ...]:
+    """The names of the public commands that `actor` may give to `request` now, in the order of the table."""
+    allowed = []
+    for row in TABLE:
+        try:
+            _check(row, request, actor)
+        except Refusal:
+            continue
+        allowed.append(row.command.model_fields["type"].default)
+    return tuple(name for name in allowed if name in c.PUBLIC_COMMANDS)
+
+
+def rebuild(draft: Request, events: Iterable[Event]) -> Request:
+    """The state that `events`, in order, make of `draft`. Shows that nothing is in the state that is not in the timeline."""
+    request = draft
+    for event in events:
+        request = decide(request, event.command, event.at, event.source).request
+    return request
+
+
+def question_id(request_id: UUID, command_id: str) -> UUID:
+    """The id of the question that a `request_information` with this id asks."""
+    return uuid5(request_id, command_id)
+
+
+def _effects(event: Event, request: Request) -> tuple[Record | Finalize, ...]:
+    record = Record(id=Effect.name_for(event, "record"), event=event, request=request)
+    if event.name not in (EventName.REPORT_SIGNED, EventName.ADDENDUM_SIGNED) or request.signing is None:
+        return (record,)
+    finalize = Finalize(
+        id=Effect.name_for(event, "finalize"),
+        request_id=request.id,
+        command_id=event.command.id,
+        signing=request.signing,
+    )
+    return record, finalize
+
+
+# Who may act
+
+
+@dataclass(frozen=True)
+class Party:
+    """One of those who may give a command: `role` alone decides what the API shows, `test` looks at the request as well."""
+
+    role: Role
+    test: Callable[[Request, Actor], bool]
+    otherwise: RefusalCode = RefusalCode.ROLE_NOT_ALLOWED
+
+
+THE_REQUESTER = Party(Role.REQUESTER, lambda r, a: a.id == r.requester.id, RefusalCode.NOT_THE_REQUESTER)
+A_DISPATCHER = Party(Role.DISPATCHER, lambda r, a: a.clinic_id == r.dispatch_clinic_id, RefusalCode.NOT_THE_DISPATCHER)
+THE_HOLDING_PROVIDER = Party(Role.PROVIDER, lambda r, a: r.holder.includes(a), RefusalCode.NOT_THE_HOLDER)
+THE_ASKING_PROVIDER = Party(
+    Role.PROVIDER,
+    lambda r, a: r.holder.includes(a) or any(q.asked_by.id == a.id for q in r.questions),
+    RefusalCode.NOT_THE_HOLDER,
+)
+THE_SIGNER = Party(
+    Role.PROVIDER,
+    lambda r, a: r.final_report is not None and r.final_report.signer.id == a.id,
+    RefusalCode.NOT_THE_SIGNER,
+)
+AN_OPERATOR = Party(Role.OPERATOR, lambda r, a: True)
+RELAIS = Party(Role.SYSTEM, lambda r, a: True)
+
+
+# What each command does
+
+
+def _submit(request: Request, command: c.Submit, now: datetime) -> tuple[EventName, Request]:
+    _refuse_stat(command.priority)
+    request = _with(request, form=command.form, priority=command.priority)
+    task = request.task.then(TaskStatus.REQUESTED)
+    if request.terms.dispatch == "automatic":
+        pool = Holder.pool(request.dispatch_clinic_id)
+        return EventName.SUBMITTED, _await_acceptance(request, pool, now, task.then(TaskStatus.RECEIVED))
+    return EventName.SUBMITTED, _await_dispatch(request, now, task)
+
+
+def _assign(request: Request, command: c.Assign, now: datetime) -> tuple[EventName, Request]:
+    holder = Holder.pool(command.to.clinic_id) if isinstance(command.to, c.Pool) else Holder.provider(command.to)
+    if holder == request.holder:
+        raise Refusal(RefusalCode.ALREADY_ASSIGNED, "the request is there already")
+    if request.status is Status.AWAITING_DISPATCH:
+        task = request.task.then(TaskStatus.RECEIVED)
+    else:
+        task = request.task.then(TaskStatus.CANCELLED).next_task(TaskStatus.REQUESTED, TaskStatus.RECEIVED)
+    return EventName.ASSIGNED, _await_acceptance(request, holder, now, task)
+
+
+def _accept(request: Request, command: c.Accept, now: datetime) -> tuple[EventName, Request]:
+    holder = Holder.provider(_person(command.actor))
+    task = request.task.then(TaskStatus.ACCEPTED)
+    return EventName.ACCEPTED, _enter(request, Status.ACCEPTED, holder, now, task)
+
+
+def _transfer(request: Request, command: c.Transfer, now: datetime) -> tuple[EventName, Request]:
+    if command.to.clinic_id != command.actor.clinic_id:
+        raise Refusal(RefusalCode.NOT_A_COLLEAGUE, "a transfer stays inside the clinic")
+    if command.to.id == command.actor.id:
+        raise Refusal(RefusalCode.TRANSFER_TO_SELF, "the provider would transfer to themselves")
+    task = request.task.then(TaskStatus.CANCELLED).next_task(TaskStatus.REQUESTED, TaskStatus.RECEIVED)
+    return EventName.TRANSFERRED, _await_acceptance(request, Holder.provider(command.to), now, task)
+
+
+def _request_information(request: Request, command: c.RequestInformation, now: datetime) -> tuple[EventName, Request]:
+    question = Question(id=question_id(request.id, command.id), asked_by=_person(command.actor), asked_at=now)
+    terms = request.terms.deadlines[DeadlineName.INFORMATION]
+    deadline = Deadline.start(DeadlineName.INFORMATION, terms, request.priority, now, question_id=question.id)
+    stopped = tuple(d.stopped(now) if d.name in _STOPPED_BY_A_QUESTION else d for d in request.deadlines)
+    return EventName.INFORMATION_REQUESTED, _with(
+        request, questions=(*request.questions, question), deadlines=(*stopped, deadline)
+    )
+
+
+def _answer_information(request: Request, command: c.AnswerInformation, now: datetime) -> tuple[EventName, Request]:
+    return EventName.INFORMATION_ANSWERED, _close_question(request, command.question_id, now)
+
+
+def _withdraw_information_request(
+    request: Request, command: c.WithdrawInformationRequest, now: datetime
+) -> tuple[EventName, Request]:
+    return EventName.INFORMATION_REQUEST_WITHDRAWN, _close_question(request, command.question_id, now)
+
+
+def _return_to_requester(request: Request, command: c.ReturnToRequester, now: datetime) -> tuple[EventName, Request]:
+    by_provider = command.actor.role is Role.PROVIDER
+    request = _with(request, returned_by=_person(command.actor) if by_provider else None)
+    holder = Holder.requester(request.requester)
+    task = request.task.then(TaskStatus.REJECTED)
+    return EventName.RETURNED_TO_REQUESTER, _enter(request, Status.RETURNED, holder, now, task)
+
+
+def _return_to_dispatch(request: Request, command: c.ReturnToDispatch, now: datetime) -> tuple[EventName, Request]:
+    ended = TaskStatus.REJECTED if request.status is Status.AWAITING_ACCEPTANCE else TaskStatus.CANCELLED
+    task = request.task.then(ended).next_task(TaskStatus.REQUESTED)
+    return EventName.RETURNED_TO_DISPATCH, _await_dispatch(request, now, task)
+
+
+def _resubmit(request: Request, command: c.Resubmit, now: datetime) -> tuple[EventName, Request]:
+    if request.form is not None and command.form.number <= request.form.number:
+        raise Refusal(RefusalCode.FORM_NOT_NEWER, f"form version {request.form.number} stands already")
+    request = _with(request, form=command.form)
+    task = request.task.next_task(TaskStatus.REQUESTED)
+    if request.returned_by is None:
+        return EventName.RESUBMITTED, _await_dispatch(request, now, task)
+    holder = Holder.provider(request.returned_by)
+    return EventName.RESUBMITTED, _await_acceptance(request, holder, now, task.then(TaskStatus.RECEIVED))
+
+
+def _cancel(request: Request, command: c.Cancel, now: datetime) -> tuple[EventName, Request]:
+    task = request.task.then(TaskStatus.CANCELLED) if LEGAL_STEPS[request.task.status] else request.task
+    return EventName.CANCELLED, _enter(request, Status.CANCELLED, Holder.nobody(), now, task)
+
+
+def _change_priority(request: Request, command: c.ChangePriority, now: datetime) -> tuple[EventName, Request]:
+    _refuse_stat(command.priority)
+    if command.priority is request.priority:
+        raise Refusal(RefusalCode.PRIORITY_UNCHANGED, f"the priority is {command.priority} already")
+    request = _with(request, priority=command.priority)
+    return EventName.PRIORITY_CHANGED, _with_own_deadline(request, now)
+
+
+def _sign_report(request: Request, command: c.SignReport, now: datetime) -> tuple[EventName, Request]:
+    return EventName.REPORT_SIGNED, _with(request, signing=_signing(command, command.kind, now))
+
+
+def _add_addendum(request: Request, command: c.AddAddendum, now: datetime) -> tuple[EventName, Request]:
+    return EventName.ADDENDUM_SIGNED, _with(request, signing=_signing(command, DocumentKind.ADDENDUM, now))
+
+
+def _issue_document(request: Request, command: c.IssueDocument, now: datetime) -> tuple[EventName, Request]:
+    signing = _being_signed(request, command.report_id)
+    document = Document(
+        report_id=signing.report_id,
+        kind=signing.kind,
+        signer=signing.signer,
+        signed_at=signing.signed_at,
+        pdf_sha256=command.pdf_sha256,
+    )
+    request = _with(request, signing=None, documents=(*request.documents, document))
+    if signing.kind is DocumentKind.PRELIMINARY:
+        return EventName.PRELIMINARY_REPORT_ISSUED, request
+    if signing.kind is DocumentKind.ADDENDUM:
+        return EventName.ADDENDUM_ISSUED, request
+    task = request.task.then(TaskStatus.IN_PROGRESS, TaskStatus.COMPLETED)
+    holder = Holder.requester(request.requester)
+    return EventName.FINAL_REPORT_ISSUED, _enter(request, Status.REPORTED, holder, now, task)
+
+
+def _fail_signing(request: Request, command: c.FailSigning, now: datetime) -> tuple[EventName, Request]:
+    _being_signed(request, command.report_id)
+    return EventName.SIGNING_FAILED, _with(request, signing=None)
+
+
+def _acknowledge(request: Request, command: c.Acknowledge, now: datetime) -> tuple[EventName, Request]:
+    return EventName.ACKNOWLEDGED, _enter(request, Status.CLOSED, Holder.nobody(), now, request.task)
+
+
+def _deadline_reached(request: Request, command: c.DeadlineReached, now: datetime) -> tuple[EventName, Request]:
+    deadline = _armed_deadline(request, command)
+    by_clock = command.actor.role is Role.SYSTEM
+    if by_clock and (deadline.next_moment is None or deadline.next_moment > now):
+        raise Refusal(RefusalCode.DEADLINE_NOT_DUE, f"the deadline '{deadline.name}' has no call now")
+    if by_clock and deadline.is_reminder_next:
+        return _REMINDERS[deadline.name], _replace_deadline(request, deadline.called())
+    match deadline.name:
+        case DeadlineName.ACCEPTANCE:
+            task = request.task.then(TaskStatus.CANCELLED).next_task(TaskStatus.REQUESTED)
+            return EventName.ACCEPTANCE_EXPIRED, _await_dispatch(request, now, task)
+        case DeadlineName.RESUBMISSION:
+            ended = _enter(request, Status.ABANDONED, Holder.nobody(), now, request.task)
+            return EventName.ABANDONED, ended
+        case DeadlineName.ACKNOWLEDGEMENT:
+            ended = _enter(request, Status.CLOSED, Holder.nobody(), now, request.task)
+            return EventName.CLOSED_UNACKNOWLEDGED, _with(ended, unacknowledged=True)
+        case DeadlineName.DISPATCH | DeadlineName.REPORT | DeadlineName.INFORMATION:
+            late = _replace_deadline(request, deadline.called(at_limit=not by_clock))
+            overdue = tuple(dict.fromkeys((*request.overdue, deadline.name)))
+            return _OVERDUE[deadline.name], _with(late, overdue=overdue)
+
+
+_REMINDERS = {
+    DeadlineName.DISPATCH: EventName.DISPATCH_REMINDER,
+    DeadlineName.ACCEPTANCE: EventName.ACCEPTANCE_REMINDER,
+    DeadlineName.REPORT: EventName.REPORT_REMINDER,
+    DeadlineName.INFORMATION: EventName.INFORMATION_REMINDER,
+    DeadlineName.RESUBMISSION: EventName.RESUBMISSION_REMINDER,
+    DeadlineName.ACKNOWLEDGEMENT: EventName.ACKNOWLEDGEMENT_REMINDER,
+}
+_OVERDUE = {
+    DeadlineName.DISPATCH: EventName.DISPATCH_OVERDUE,
+    DeadlineName.REPORT: EventName.REPORT_OVERDUE,
+    DeadlineName.INFORMATION: EventName.INFORMATION_EXPIRED,
+}
+
+
+# The table
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table: which command, in which statuses, by whom, and the function that does it."""
+
+    command: type[c.BaseCommand]
+    allowed_in: frozenset[Status]
+    by: tuple[Party, ...]
+    move: Callable[[Request, Any, datetime], tuple[EventName, Request]]
+    while_signing: bool = False
+
+
+_DISPATCH = {Status.AWAITING_DISPATCH}
+_ACCEPTANCE = {Status.AWAITING_ACCEPTANCE}
+_WITH_PROVIDER = {Status.AWAITING_ACCEPTANCE, Status.ACCEPTED}
+_BEFORE_REPORT = {Status.AWAITING_DISPATCH, Status.AWAITING_ACCEPTANCE, Status.ACCEPTED}
+_OPEN = {status for status in Status if status.is_open}
+
+
+def _row(
+    command: type[c.BaseCommand],
+    allowed_in: set[Status],
+    by: tuple[Party, ...],
+    move: Callable[[Request, Any, datetime], tuple[EventName, Request]],
+    *,
+    while_signing: bool = False,
+) -> Row:
+    return Row(command, frozenset(allowed_in), by, move, while_signing)
+
+
+TABLE: tuple[Row, ...] = (
+    _row(c.Submit, {Status.DRAFT}, (THE_REQUESTER,), _submit),
+    _row(c.Assign, _DISPATCH | _ACCEPTANCE, (A_DISPATCHER,), _assign),
+    _row(c.Accept, _ACCEPTANCE, (THE_HOLDING_PROVIDER,), _accept),
+    _row(c.Transfer, _WITH_PROVIDER, (THE_HOLDING_PROVIDER,), _transfer),
+    _row(c.RequestInformation, _WITH_PROVIDER, (THE_HOLDING_PROVIDER,), _request_information),
+    _row(c.AnswerInformation, _BEFORE_REPORT, (THE_REQUESTER,), _answer_information),
+    _row(c.WithdrawInformationRequest, _BEFORE_REPORT, (THE_ASKING_PROVIDER,), _withdraw_information_request),
+    _row(c.ReturnToRequester, _DISPATCH | _ACCEPTANCE, (A_DISPATCHER, THE_HOLDING_PROVIDER), _return_to_requester),
+    _row(c.ReturnToDispatch, _WITH_PROVIDER, (THE_HOLDING_PROVIDER,), _return_to_dispatch),
+    _row(c.Resubmit, {Status.RETURNED}, (THE_REQUESTER,), _resubmit),
+    _row(c.Cancel, _BEFORE_REPORT | {Status.RETURNED}, (THE_REQUESTER, AN_OPERATOR), _cancel),
+    _row(c.ChangePriority, _BEFORE_REPORT, (A_DISPATCHER, THE_HOLDING_PROVIDER), _change_priority),
+    _row(c.SignReport, {Status.ACCEPTED}, (THE_HOLDING_PROVIDER,), _sign_report),
+    _row(c.AddAddendum, {Status.REPORTED, Status.CLOSED}, (THE_SIGNER,), _add_addendum),
+    _row(c.Acknowledge, {Status.REPORTED}, (THE_REQUESTER,), _acknowledge),
+    _row(c.DeadlineReached, _OPEN, (RELAIS, AN_OPERATOR), _deadline_reached, while_signing=True),
+    _row(c.IssueDocument, _OPEN | {Status.CLOSED}, (RELAIS,), _issue_document, while_signing=True),
+    _row(c.FailSigning, _OPEN | {Status.CLOSED}, (RELAIS,), _fail_signing, while_signing=True),
+)
+
+_ROWS = {row.command: row for row in TABLE}
+
+
+def roles_for(command: type[c.BaseCommand]) -> frozenset[Role]:
+    """The roles that may ever give this command."""
+    return frozenset(party.role for party in _row_of(command).by)
+
+
+def _row_of(command: type[c.BaseCommand]) -> Row:
+    return _ROWS[command]
+
+
+def _check(row: Row, request: Request, actor: Actor) -> None:
+    """Role first, then status, then person: so that the one who came too late learns what happened."""
+    parties = [party for party in row.by if party.role is actor.role]
+    if not parties:
+        raise Refusal(RefusalCode.ROLE_NOT_ALLOWED, f"the role {actor.role} does not give this command")
+    if request.status not in row.allowed_in:
+        if row.command is c.Accept and request.status is Status.ACCEPTED:
+            raise Refusal(RefusalCode.ALREADY_ACCEPTED, "a provider has accepted the request already")
+        raise Refusal(RefusalCode.NOT_ALLOWED_IN_STATUS, f"not in the status {request.status}")
+    if not any(party.test(request, actor) for party in parties):
+        raise Refusal(parties[0].otherwise, f"the {actor.role} is not the one who may")
+    if request.signing is not None and not row.while_signing:
+        raise Refusal(RefusalCode.REPORT_BEING_SIGNED, "a document is being made; wait until it is there")
+    if row.command in (c.AnswerInformation, c.WithdrawInformationRequest) and not request.questions:
+        raise Refusal(RefusalCode.NO_OPEN_QUESTION, "no question is open")
+
+
+# Steps that moves have in common
+
+_STOPPED_BY_A_QUESTION = {DeadlineName.ACCEPTANCE, DeadlineName.REPORT}
+
+_OWN_DEADLINE = {
+    Status.AWAITING_DISPATCH: DeadlineName.DISPATCH,
+    Status.AWAITING_ACCEPTANCE: DeadlineName.ACCEPTANCE,
+    Status.ACCEPTED: DeadlineName.REPORT,
+    Status.RETURNED: DeadlineName.RESUBMISSION,
+    Status.REPORTED: DeadlineName.ACKNOWLEDGEMENT,
+}
+
+
+def _await_dispatch(request: Request, now: datetime, task: FhirTask) -> Request:
+    holder = Holder.dispatch(request.dispatch_clinic_id)
+    return _enter(request, Status.AWAITING_DISPATCH, holder, now, task)
+
+
+def _await_acceptance(request: Request, holder: Holder, now: datetime, task: FhirTask) -> Request:
+    return _enter(request, Status.AWAITING_ACCEPTANCE, holder, now, task)
+
+
+def _enter(request: Request, status: Status, holder: Holder, now: datetime, task: FhirTask) -> Request:
+    """Change the status: its own clock starts, and questions live on only while a provider may still need the answer."""
+    request = _with(request, status=status, holder=holder, task=task)
+    if status not in _BEFORE_REPORT:
+        questionless = tuple(d for d in request.deadlines if d.question_id is None)
+        request = _with(request, questions=(), deadlines=questionless)
+    return _with_own_deadline(request, now)
+
+
+def _with_own_deadline(request: Request, now: datetime) -> Request:
+    """Start the clock of the request's status anew, standing still where a question is open."""
+    of_questions = tuple(d for d in request.deadlines if d.question_id is not None)
+    still_overdue = tuple(name for name in request.overdue if name is DeadlineName.INFORMATION and of_questions)
+    name = _OWN_DEADLINE.get(request.status)
+    if name is None:
+        return _with(request, deadlines=(), overdue=())
+    running = not (request.questions and name in _STOPPED_BY_A_QUESTION)
+    own = Deadline.start(name, request.terms.deadlines[name], request.priority, now, running=running)
+    return _with(request, deadlines=(own, *of_questions), overdue=still_overdue)
+
+
+def _close_question(request: Request, wanted: UUID | None, now: datetime) -> Request:
+    if wanted is None and len(request.questions) > 1:
+        raise Refusal(RefusalCode.WHICH_QUESTION, "several questions are open; name one")
+    question = next((q for q in request.questions if wanted in (None, q.id)), None)
+    if question is None:
+        raise Refusal(RefusalCode.NO_SUCH_QUESTION, "no open question has this id")
+    questions = tuple(q for q in request.questions if q is not question)
+    deadlines = tuple(d for d in request.deadlines if d.question_id != question.id)
+    if not questions:
+        deadlines = tuple(d.resumed(now) for d in deadlines)
+    still_late = any(d.is_over for d in deadlines if d.name is DeadlineName.INFORMATION)
+    overdue = tuple(name for name in request.overdue if name is not DeadlineName.INFORMATION or still_late)
+    return _with(request, questions=questions, deadlines=deadlines, overdue=overdue)
+
+
+def _armed_deadline(request: Request, command: c.DeadlineReached) -> Deadline:
+    named = [d for d in request.deadlines if d.name is command.name and command.question_id in (None, d.question_id)]
+    if not named:
+        raise Refusal(RefusalCode.DEADLINE_NOT_ARMED, f"no deadline '{command.name}' is armed")
+    if named[0].running_since is None:
+        raise Refusal(RefusalCode.DEADLINE_STOPPED, f"the clock of '{command.name}' stands still: a question is open")
+    return named[0]
+
+
+def _replace_deadline(request: Request, deadline: Deadline) -> Request:
+    return _with(
+        request,
+        deadlines=tuple(
+            deadline if (d.name, d.question_id) == (deadline.name, deadline.question_id) else d
+            for d in request.deadlines
+        ),
+    )
+
+
+def _signing(command: c.SignReport | c.AddAddendum, kind: DocumentKind, now: datetime) -> Signing:
+    return Signing(
+        report_id=command.report_id,
+        kind=kind,
+        content_sha256=command.content_sha256,
+        signer=_person(command.actor),
+        signed_at=now,
+    )
+
+
+def _being_signed(request: Request, report_id: UUID) -> Signing:
+    if request.signing is None or request.signing.report_id != report_id:
+        raise Refusal(RefusalCode.NOTHING_BEING_SIGNED, "this report is not being signed")
+    return request.signing
+
+
+def _refuse_stat(priority: Priority) -> None:
+    if priority is Priority.STAT:
+        raise Refusal(RefusalCode.STAT_REFUSED, "emergencies have no place here: call, or send to the emergency room")
+
+
+def _person(actor: Actor) -> Person:
+    if actor.id is None or actor.clinic_id is None:
+        raise Refusal(RefusalCode.MALFORMED, f"a {actor.role} speaks with an id and a clinic_id")
+    return Person(id=actor.id, clinic_id=actor.clinic_id)
+
+
+def _with(request: Request, **changes: Any) -> Request:
+    return request.model_copy(update=changes)

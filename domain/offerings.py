@@ -1,0 +1,284 @@
+"""Service offerings: what a request of one kind must contain, who gets it, how fast, and what its report says.
+
+The files are in ``offerings/``; ``records/offerings.py`` reads them. Here are their meaning and the checks of a form and of a
+report against them.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, StrictBool, StrictInt, StringConstraints, model_validator
+
+from domain.calendar import Span
+from domain.model import Frozen, storable
+from domain.priority import Priority
+
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{1,63}$")]
+"""A short stable name: lower case, digits, hyphens."""
+
+Answers = Mapping[str, Any]
+"""Field name to answer: a string, a list of strings, a number, a boolean, or a date as ``2026-11-22``."""
+
+
+class Localized(Frozen):
+    """One text in the two languages of Relais."""
+
+    fr: Annotated[str, StringConstraints(min_length=1), AfterValidator(storable)]
+    en: Annotated[str, StringConstraints(min_length=1), AfterValidator(storable)]
+
+
+class DeadlineName(StrEnum):
+    """The six deadlines of product.md."""
+
+    DISPATCH = "dispatch"
+    ACCEPTANCE = "acceptance"
+    REPORT = "report"
+    INFORMATION = "information"
+    RESUBMISSION = "resubmission"
+    ACKNOWLEDGEMENT = "acknowledgement"
+
+
+class FieldKind(StrEnum):
+    """What a field holds."""
+
+    TEXT = "text"
+    LONG_TEXT = "long_text"
+    CHOICE = "choice"
+    CHOICES = "choices"
+    NUMBER = "number"
+    DATE = "date"
+    YES_NO = "yes_no"
+
+
+class Option(Frozen):
+    """One answer among those that a choice offers."""
+
+    value: Code
+    label: Localized
+
+
+class FormField(Frozen):
+    """One field of a form or of a report."""
+
+    name: Code
+    label: Localized
+    kind: FieldKind
+    required: StrictBool = False
+    help: Localized | None = None
+    options: tuple[Option, ...] = ()
+    max_length: Annotated[StrictInt, Field(ge=1, le=100_000)] = 4_000
+    minimum: float | None = None
+    maximum: float | None = None
+    unit: Localized | None = None
+
+    @model_validator(mode="after")
+    def _choices_have_options(self) -> Self:
+        is_choice = self.kind in (FieldKind.CHOICE, FieldKind.CHOICES)
+        if is_choice != bool(self.options):
+            raise ValueError(f"field '{self.name}': options belong to the kinds choice and choices, and they need them")
+        _unique((option.value for option in self.options), f"field '{self.name}': option")
+        return self
+
+
+class AttachmentSlot(Frozen):
+    """A kind of attachment that the offering asks for, and how many."""
+
+    name: Code
+    label: Localized
+    help: Localized | None = None
+    accepts: tuple[Literal["photo", "video"], ...] = ("photo",)
+    minimum: Annotated[StrictInt, Field(ge=0, le=50)] = 0
+    maximum: Annotated[StrictInt, Field(ge=1, le=50)] = 20
+
+
+class DeadlineTerms(Frozen):
+    """The terms of one deadline: how long by priority, when to remind, how often to repeat after the end."""
+
+    limit: dict[Priority, Span]
+    remind_at: tuple[Annotated[float, Field(gt=0, lt=1)] | Span, ...] = ()
+    repeat: Span | None = None
+
+    def reminders(self, priority: Priority) -> tuple[timedelta, ...]:
+        """The offsets of the reminders since the start, in the deadline's own kind of time, in order."""
+        limit = self.limit[priority]
+        offsets = (
+            reminder.length if isinstance(reminder, Span) else limit.length * reminder for reminder in self.remind_at
+        )
+        return tuple(sorted(offset for offset in offsets if offset < limit.length))
+
+
+def _every_priority(*spans: str) -> dict[Priority, Span]:
+    texts = spans * 3 if len(spans) == 1 else spans
+    return dict(zip((Priority.ASAP, Priority.URGENT, Priority.ROUTINE), map(Span.of, texts), strict=True))
+
+
+DEFAULT_DEADLINES: Mapping[DeadlineName, DeadlineTerms] = {
+    DeadlineName.DISPATCH: DeadlineTerms(limit=_every_priority("2h", "4h", "1bd"), repeat=Span.of("1d")),
+    DeadlineName.ACCEPTANCE: DeadlineTerms(limit=_every_priority("4h", "1d", "3bd"), remind_at=(0.5,)),
+    DeadlineName.REPORT: DeadlineTerms(
+        limit=_every_priority("1d", "3d", "7bd"), remind_at=(0.75,), repeat=Span.of("1d")
+    ),
+    DeadlineName.INFORMATION: DeadlineTerms(
+        limit=_every_priority("2d", "3d", "7d"), remind_at=(0.5,), repeat=Span.of("7d")
+    ),
+    DeadlineName.RESUBMISSION: DeadlineTerms(limit=_every_priority("30d"), remind_at=(Span.of("7d"), Span.of("14d"))),
+    DeadlineName.ACKNOWLEDGEMENT: DeadlineTerms(
+        limit=_every_priority("30d"), remind_at=(Span.of("3d"), Span.of("7d"), Span.of("14d"))
+    ),
+}
+"""The defaults of product.md, by asap / urgent / routine. An offering's file may set its own."""
+
+
+class Terms(Frozen):
+    """The part of an offering that the workflow works by, as it was when the request was submitted."""
+
+    offering: Code
+    offering_version: Annotated[StrictInt, Field(ge=1)]
+    dispatch: Literal["manual", "automatic"]
+    deadlines: dict[DeadlineName, DeadlineTerms]
+
+
+class ServiceOffering(Frozen):
+    """One service offering, e.g. teledermatology."""
+
+    code: Code
+    version: Annotated[StrictInt, Field(ge=1)]
+    title: Localized
+    description: Localized
+    dispatch: Literal["manual", "automatic"]
+    form: Annotated[tuple[FormField, ...], Field(min_length=1)]
+    attachments: tuple[AttachmentSlot, ...] = ()
+    report: Annotated[tuple[FormField, ...], Field(min_length=1)]
+    deadlines: dict[DeadlineName, DeadlineTerms] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _unique((field.name for field in self.form), "form: field")
+        _unique((field.name for field in self.report), "report: field")
+        _unique((slot.name for slot in self.attachments), "attachments: slot")
+        for slot in self.attachments:
+            if slot.minimum > slot.maximum:
+                raise ValueError(f"attachments: slot '{slot.name}' asks for more than it takes")
+        for name, terms in self.deadlines.items():
+            missing = {Priority.ASAP, Priority.URGENT, Priority.ROUTINE} - terms.limit.keys()
+            if missing:
+                raise ValueError(f"deadlines: '{name}' has no limit for {', '.join(sorted(missing))}")
+            if DEFAULT_DEADLINES[name].repeat is not None and terms.repeat is None:
+                raise ValueError(f"deadlines: '{name}' must repeat, or an overdue request would fall silent")
+        if not any(field.required for field in self.report):
+            raise ValueError("report: at least one field must be required")
+        return self
+
+    @property
+    def terms(self) -> Terms:
+        """What a new request of this offering will work by."""
+        return Terms(
+            offering=self.code,
+            offering_version=self.version,
+            dispatch=self.dispatch,
+            deadlines={**DEFAULT_DEADLINES, **self.deadlines},
+        )
+
+
+class FieldProblem(Frozen):
+    """Something that a form or a report lacks, or has wrong. `field` names it; `code` is stable and has a text per language."""
+
+    field: str
+    code: Literal[
+        "required",
+        "unknown_field",
+        "not_a_text",
+        "too_long",
+        "not_an_option",
+        "not_a_list",
+        "not_a_number",
+        "too_small",
+        "too_large",
+        "not_a_date",
+        "not_a_yes_or_no",
+        "notstorable",
+        "too_few_attachments",
+        "too_many_attachments",
+    ]
+    limit: float | None = None
+
+
+def check_answers(fields: Iterable[FormField], answers: Answers, *, complete: bool) -> tuple[FieldProblem, ...]:
+    """What is wrong with `answers`. A draft (`complete` false) may lack required fields, but may hold nothing that is wrong."""
+    known = {field.name: field for field in fields}
+    problems = [FieldProblem(field=name[:100], code="unknown_field") for name in answers if name not in known]
+    for name, field in known.items():
+        answer = answers.get(name)
+        if _is_empty(answer):
+            if complete and field.required:
+                problems.append(FieldProblem(field=name, code="required"))
+        elif problem := _check_answer(field, answer):
+            problems.append(problem)
+    return tuple(problems)
+
+
+def check_attachments(offering: ServiceOffering, counts: Mapping[str, int]) -> tuple[FieldProblem, ...]:
+    """What is wrong with the number of attachments, given as slot name to count."""
+    problems = []
+    for slot in offering.attachments:
+        count = counts.get(slot.name, 0)
+        if count < slot.minimum:
+            problems.append(FieldProblem(field=slot.name, code="too_few_attachments", limit=slot.minimum))
+        elif count > slot.maximum:
+            problems.append(FieldProblem(field=slot.name, code="too_many_attachments", limit=slot.maximum))
+    return tuple(problems)
+
+
+def _is_empty(answer: Any) -> bool:
+    return answer is None or answer == [] or (isinstance(answer, str) and not answer.strip())
+
+
+def _check_answer(field: FormField, answer: Any) -> FieldProblem | None:
+    def problem(code: Any, limit: float | None = None) -> FieldProblem:
+        return FieldProblem(field=field.name, code=code, limit=limit)
+
+    values = {option.value for option in field.options}
+    match field.kind:
+        case FieldKind.TEXT | FieldKind.LONG_TEXT:
+            if not isinstance(answer, str):
+                return problem("not_a_text")
+            if len(answer) > field.max_length:
+                return problem("too_long", field.max_length)
+            try:
+                storable(answer)
+            except ValueError:
+                return problem("notstorable")
+        case FieldKind.CHOICE:
+            if not isinstance(answer, str) or answer not in values:
+                return problem("not_an_option")
+        case FieldKind.CHOICES:
+            if not isinstance(answer, list):
+                return problem("not_a_list")
+            if not all(isinstance(value, str) and value in values for value in answer):
+                return problem("not_an_option")
+        case FieldKind.NUMBER:
+            if isinstance(answer, bool) or not isinstance(answer, int | float):
+                return problem("not_a_number")
+            if field.minimum is not None and answer < field.minimum:
+                return problem("too_small", field.minimum)
+            if field.maximum is not None and answer > field.maximum:
+                return problem("too_large", field.maximum)
+        case FieldKind.DATE:
+            try:
+                date.fromisoformat(answer)
+            except (TypeError, ValueError):
+                return problem("not_a_date")
+        case FieldKind.YES_NO:
+            if not isinstance(answer, bool):
+                return problem("not_a_yes_or_no")
+    return None
+
+
+def _unique(names: Iterable[str], what: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{what} '{name}' stands twice")
+        seen.add(name)

@@ -1,0 +1,284 @@
+"""The state of one teleconsultation request: who may act, who holds it, what is open, and which clocks run."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field, StrictInt, StringConstraints, model_validator
+
+from domain.deadlines import Deadline
+from domain.fhir_task import FhirTask
+from domain.model import Frozen, Sha256
+from domain.offerings import DeadlineName, Terms
+from domain.priority import Priority
+
+CommandId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,120}$")]
+"""The idempotency key of a command: 1 to 120 printable ASCII characters, usually a UUID."""
+
+
+class Status(StrEnum):
+    """Who must act next. See the table in docs/architecture.md; the French labels are in the translations."""
+
+    DRAFT = "draft"
+    AWAITING_DISPATCH = "awaiting_dispatch"
+    AWAITING_ACCEPTANCE = "awaiting_acceptance"
+    ACCEPTED = "accepted"
+    RETURNED = "returned"
+    REPORTED = "reported"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+    ABANDONED = "abandoned"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nobody has to act any more."""
+        return self in (Status.CLOSED, Status.CANCELLED, Status.ABANDONED)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the request is under way: submitted, and somebody has to act."""
+        return self is not Status.DRAFT and not self.is_final
+
+
+class Role(StrEnum):
+    """In which capacity a person speaks. `system` is Relais itself: its timers and its activities."""
+
+    REQUESTER = "requester"
+    DISPATCHER = "dispatcher"
+    PROVIDER = "provider"
+    CLINIC_ADMINISTRATOR = "clinic_administrator"
+    OPERATOR = "operator"
+    SYSTEM = "system"
+
+
+class Actor(Frozen):
+    """Who gives a command: a person (`id`), in one role, for one clinic. The system has neither person nor clinic."""
+
+    id: UUID | None = None
+    role: Role
+    clinic_id: UUID | None = None
+
+    @model_validator(mode="after")
+    def _people_have_names(self) -> Self:
+        if self.role not in (Role.OPERATOR, Role.SYSTEM) and (self.id is None or self.clinic_id is None):
+            raise ValueError(f"a {self.role} speaks with an id and a clinic_id")
+        return self
+
+
+SYSTEM = Actor(role=Role.SYSTEM)
+"""Relais itself."""
+
+
+class Person(Frozen):
+    """A person at a clinic."""
+
+    id: UUID
+    clinic_id: UUID
+
+
+class HolderKind(StrEnum):
+    """What kind of holder must act next."""
+
+    REQUESTER = "requester"
+    DISPATCH = "dispatch"
+    PROVIDER = "provider"
+    POOL = "pool"
+    NOBODY = "nobody"
+
+
+class Holder(Frozen):
+    """Who must act next: a person (requester, provider), all the dispatchers of a clinic, all its providers (pool), or nobody."""
+
+    kind: HolderKind
+    id: UUID | None = Field(None, description="The person, when the holder is one.")
+    clinic_id: UUID | None = None
+
+    @classmethod
+    def nobody(cls) -> Self:
+        """The holder of a request that is over."""
+        return cls(kind=HolderKind.NOBODY)
+
+    @classmethod
+    def provider(cls, person: Person) -> Self:
+        """One provider."""
+        return cls(kind=HolderKind.PROVIDER, id=person.id, clinic_id=person.clinic_id)
+
+    @classmethod
+    def pool(cls, clinic_id: UUID) -> Self:
+        """All the providers of a clinic together; the first who accepts gets the request."""
+        return cls(kind=HolderKind.POOL, clinic_id=clinic_id)
+
+    @classmethod
+    def dispatch(cls, clinic_id: UUID) -> Self:
+        """The dispatchers of a clinic."""
+        return cls(kind=HolderKind.DISPATCH, clinic_id=clinic_id)
+
+    @classmethod
+    def requester(cls, person: Person) -> Self:
+        """The requester."""
+        return cls(kind=HolderKind.REQUESTER, id=person.id, clinic_id=person.clinic_id)
+
+    def includes(self, actor: Actor) -> bool:
+        """Whether `actor` is this holder, or belongs to it."""
+        match self.kind:
+            case HolderKind.REQUESTER:
+                return actor.role is Role.REQUESTER and actor.id == self.id
+            case HolderKind.PROVIDER:
+                return actor.role is Role.PROVIDER and actor.id == self.id and actor.clinic_id == self.clinic_id
+            case HolderKind.POOL:
+                return actor.role is Role.PROVIDER and actor.id is not None and actor.clinic_id == self.clinic_id
+            case HolderKind.DISPATCH:
+                return actor.role is Role.DISPATCHER and actor.clinic_id == self.clinic_id
+            case HolderKind.NOBODY:
+                return False
+
+
+class FormVersion(Frozen):
+    """The frozen form that a request stands on. Its content is in the records."""
+
+    number: Annotated[StrictInt, Field(ge=1)]
+    sha256: Sha256
+
+
+class Question(Frozen):
+    """An open information request. Its text is in the records."""
+
+    id: UUID
+    asked_by: Person
+    asked_at: AwareDatetime
+
+
+class DocumentKind(StrEnum):
+    """The kinds of signed document."""
+
+    PRELIMINARY = "preliminary"
+    FINAL = "final"
+    ADDENDUM = "addendum"
+
+
+class Signing(Frozen):
+    """A report that its provider has signed and that is being made into a document (rendered, sealed, stored)."""
+
+    report_id: UUID
+    kind: DocumentKind
+    content_sha256: Sha256
+    signer: Person
+    signed_at: AwareDatetime
+
+
+class Document(Frozen):
+    """A signed document. Its bytes are in the document store and never change."""
+
+    report_id: UUID
+    kind: DocumentKind
+    signer: Person
+    signed_at: AwareDatetime
+    pdf_sha256: Sha256
+
+
+class Failure(Frozen):
+    """An effect that failed for good, for the operators' eyes. `code` is stable and says nothing of the patient."""
+
+    effect_id: str
+    code: str
+    at: AwareDatetime
+
+
+class RefusedSignal(Frozen):
+    """A Signal that was not legal. `name` is the Signal's."""
+
+    name: str
+    code: str
+    at: AwareDatetime
+
+
+class Request(Frozen):
+    """One teleconsultation request. `version` counts the events since it was a draft (version 0)."""
+
+    id: UUID
+    number: Annotated[str, StringConstraints(pattern=r"^TC-\d{4}-\d{6,}$")]
+    version: Annotated[StrictInt, Field(ge=0)] = 0
+    status: Status = Status.DRAFT
+    holder: Holder
+    priority: Priority = Priority.ROUTINE
+    requester: Person
+    dispatch_clinic_id: UUID
+    terms: Terms
+    created_at: AwareDatetime
+    form: FormVersion | None = None
+    deadlines: tuple[Deadline, ...] = ()
+    overdue: tuple[DeadlineName, ...] = ()
+    questions: tuple[Question, ...] = Field((), description="The open ones, oldest first.")
+    returned_by: Person | None = Field(None, description="The provider to whom a resubmission goes.")
+    signing: Signing | None = None
+    documents: tuple[Document, ...] = Field((), description="In the order of signing.")
+    unacknowledged: bool = Field(False, description="Closed by the calendar and not by the requester.")
+    task: FhirTask = FhirTask()
+    commands_taken: tuple[CommandId, ...] = Field((), description="Ids of the commands that acted, oldest first.")
+
+    def deadline(self, name: DeadlineName, question_id: UUID | None = None) -> Deadline | None:
+        """The deadline of that name (and question), if there is one now."""
+        return next((d for d in self.deadlines if (d.name, d.question_id) == (name, question_id)), None)
+
+    @property
+    def next_deadline(self) -> tuple[datetime, Deadline] | None:
+        """The next moment at which a clock calls, and its deadline; None when no clock runs."""
+        moments = [(moment, d) for d in self.deadlines if (moment := d.next_moment) is not None]
+        return min(moments, key=lambda pair: pair[0]) if moments else None
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When the holder must have acted: the end of the status's own clock; None while it stands still."""
+        own = next((d for d in self.deadlines if d.name is not DeadlineName.INFORMATION), None)
+        return own.due_at if own else None
+
+    @property
+    def final_report(self) -> Document | None:
+        """The signed final report, if there is one."""
+        return next((d for d in self.documents if d.kind is DocumentKind.FINAL), None)
+
+
+class Source(StrEnum):
+    """By which way a command came."""
+
+    UPDATE = "update"
+    SIGNAL = "signal"
+    TIMER = "timer"
+    ENGINE = "engine"
+
+
+class EventName(StrEnum):
+    """What happened. The e-mail matrix, the timeline's words and the tests are complete over these names."""
+
+    SUBMITTED = "submitted"
+    ASSIGNED = "assigned"
+    ACCEPTED = "accepted"
+    TRANSFERRED = "transferred"
+    INFORMATION_REQUESTED = "information_requested"
+    INFORMATION_ANSWERED = "information_answered"
+    INFORMATION_REQUEST_WITHDRAWN = "information_request_withdrawn"
+    RETURNED_TO_REQUESTER = "returned_to_requester"
+    RETURNED_TO_DISPATCH = "returned_to_dispatch"
+    RESUBMITTED = "resubmitted"
+    CANCELLED = "cancelled"
+    PRIORITY_CHANGED = "priority_changed"
+    REPORT_SIGNED = "report_signed"
+    ADDENDUM_SIGNED = "addendum_signed"
+    PRELIMINARY_REPORT_ISSUED = "preliminary_report_issued"
+    FINAL_REPORT_ISSUED = "final_report_issued"
+    ADDENDUM_ISSUED = "addendum_issued"
+    SIGNING_FAILED = "signing_failed"
+    ACKNOWLEDGED = "acknowledged"
+    DISPATCH_OVERDUE = "dispatch_overdue"
+    ACCEPTANCE_REMINDER = "acceptance_reminder"
+    ACCEPTANCE_EXPIRED = "acceptance_expired"
+    REPORT_REMINDER = "report_reminder"
+    REPORT_OVERDUE = "report_overdue"
+    INFORMATION_REMINDER = "information_reminder"
+    INFORMATION_EXPIRED = "information_expired"
+    RESUBMISSION_REMINDER = "resubmission_reminder"
+    ABANDONED = "abandoned"
+    ACKNOWLEDGEMENT_REMINDER = "acknowledgement_reminder"
+    CLOSED_UNACKNOWLEDGED = "closed_unacknowledged"
+    DISPATCH_REMINDER = "dispatch_reminder"
