@@ -25,9 +25,11 @@ from domain.requests import (
     Document,
     DocumentKind,
     EventName,
+    Failure,
     Holder,
     Person,
     Question,
+    RefusedSignal,
     Request,
     Role,
     Signing,
@@ -80,13 +82,29 @@ class Finalize(Effect):
 
 
 class Notify(Effect):
-    """Send one e-mail, which the records hold under `notice_id`."""
+    """Send one e-mail, which the records hold under `notice_id`. Follows from `Record`, which finds out who is to be told."""
 
     kind: Literal["notify"] = "notify"
     notice_id: UUID
 
 
-AnyEffect = Annotated[Record | Finalize | Notify, Field(discriminator="kind")]
+class NoteRefusal(Effect):
+    """Write down that a Signal was refused."""
+
+    kind: Literal["note_refusal"] = "note_refusal"
+    request_id: UUID
+    refused: RefusedSignal
+
+
+class NoteFailure(Effect):
+    """Write down that another effect failed for good."""
+
+    kind: Literal["note_failure"] = "note_failure"
+    request_id: UUID
+    failure: Failure
+
+
+AnyEffect = Annotated[Record | Finalize | Notify | NoteRefusal | NoteFailure, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)

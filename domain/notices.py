@@ -6,7 +6,10 @@ at once, grouped, or only of actions (`NoticeMode`). Nobody is told of what they
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Literal
+from uuid import UUID
 
+from domain.model import Frozen
 from domain.requests import EventName as E
 
 
@@ -74,3 +77,10 @@ MATRIX: Mapping[E, Mapping[Recipient, Importance]] = {
     E.ACKNOWLEDGEMENT_REMINDER: {HOLDER: ACTION},
     E.CLOSED_UNACKNOWLEDGED: {REQUESTER: INFO, SIGNER: INFO},
 }
+
+
+class SendResult(Frozen):
+    """What became of one e-mail. `refused` is for good; then the `follow_up_notice_ids` tell the dispatchers so."""
+
+    status: Literal["sent", "already_sent", "refused", "suppressed"]
+    follow_up_notice_ids: tuple[UUID, ...] = ()

@@ -186,9 +186,11 @@ class Failure(Frozen):
 
 
 class RefusedSignal(Frozen):
-    """A Signal that was not legal. `name` is the Signal's."""
+    """A Signal that was not legal. `name` is the Signal's; the command's id and actor are there when they could be read."""
 
     name: str
+    command_id: str | None = None
+    actor_id: UUID | None = None
     code: str
     at: AwareDatetime
 

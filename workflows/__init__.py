@@ -1,0 +1,1 @@
+"""The durable processes: what runs inside Temporal's sandbox."""

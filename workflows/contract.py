@@ -1,0 +1,52 @@
+"""What the workflows and the rest of Relais agree on: names, ids, inputs and answers."""
+
+from uuid import UUID
+
+from pydantic import Field
+
+from domain.commands import AddAddendum, Submit
+from domain.lifecycle import AnyEffect
+from domain.model import Frozen, Sha256
+from domain.requests import Failure, RefusedSignal, Request, Status
+
+TELECONSULTATION = "Teleconsultation"
+"""The type of the workflow of one request."""
+
+RECORD_EVENT = "record_event"
+NOTE_REFUSAL = "note_refusal"
+NOTE_FAILURE = "note_failure"
+FINALIZE_REPORT = "finalize_report"
+SEND_NOTICE = "send_notice"
+
+
+def workflow_id(request_id: UUID) -> str:
+    """The id of the workflow of a request."""
+    return f"request-{request_id}"
+
+
+class Start(Frozen):
+    """How a workflow begins: with a draft and the command that submits it, or with the state that it had before.
+
+    `command` is also an addendum, when a request that was over is taken up once more for it.
+    """
+
+    request: Request
+    command: Submit | AddAddendum | None = Field(None, discriminator="type")
+    mail_task_queue: str
+    outbox: tuple[AnyEffect, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    refused_signals: tuple[RefusedSignal, ...] = ()
+
+
+class Receipt(Frozen):
+    """The answer to a command that was taken (or had been taken before)."""
+
+    request_id: UUID
+    version: int
+    status: Status
+
+
+class FinalizedReport(Frozen):
+    """The answer of `finalize_report`: the document is stored."""
+
+    pdf_sha256: Sha256
