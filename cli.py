@@ -1,0 +1,189 @@
+"""The ``relais`` command.
+
+Each command imports what it needs when it runs, so that the small ones answer at once.
+"""
+
+import asyncio
+import gc
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from embedded.errors import StartError
+
+app = typer.Typer(
+    help="Relais: asynchronous medical teleconsultation.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class PartName(StrEnum):
+    """The parts that `stop` and `start` know."""
+
+    DATABASE = "database"
+    TEMPORAL = "temporal"
+    MAIL = "mail"
+    WORKER = "worker"
+    API = "api"
+
+
+@app.callback()
+def options(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="The data folder; RELAIS_DATA_DIR, or ./var, when not given.")
+    ] = None,
+) -> None:
+    """Settings come from RELAIS_… variables; see settings.py."""
+    if data_dir is not None:
+        os.environ["RELAIS_DATA_DIR"] = str(data_dir.absolute())
+
+
+@app.command()
+def up() -> None:
+    """Start everything on this machine, in one data folder, until Ctrl-C."""
+    from embedded.start import up as start_all
+
+    start_all()
+
+
+@app.command()
+def stop(part: PartName) -> None:
+    """Stop one part of what `relais up` started, and keep it stopped."""
+    from embedded.control import stop_part
+
+    stop_part(_data_dir(), part)
+    typer.echo(f"{part} stopped")
+
+
+@app.command()
+def start(part: PartName) -> None:
+    """Start one part again that was stopped."""
+    from embedded.control import start_part
+
+    start_part(_data_dir(), part)
+    typer.echo(f"{part} runs")
+
+
+@app.command()
+def status() -> None:
+    """Show the parts of what `relais up` started."""
+    from rich.console import Console
+
+    from embedded.control import print_status
+
+    print_status(_data_dir(), Console(highlight=False))
+
+
+@app.command()
+def worker() -> None:
+    """Run a worker: the process that executes workflows and activities."""
+    _find_engine()
+    import worker as worker_process
+
+    _run(worker_process.main)
+
+
+@app.command()
+def api() -> None:
+    """Run the HTTP API."""
+    _find_engine()
+    from api.server import serve
+
+    _run(serve)
+
+
+@app.command()
+def mail(
+    smtp_port: Annotated[int | None, typer.Option(help="Port for SMTP; the one of `relais up` when not given.")] = None,
+    page_port: Annotated[
+        int | None, typer.Option(help="Port for the page; the one of `relais up` when not given.")
+    ] = None,
+) -> None:
+    """Run the local mail server, which keeps every e-mail and shows it in a page."""
+    from embedded.mail_server import serve
+    from embedded.runtime import read_runtime
+
+    runtime = read_runtime(_data_dir())
+    ports = runtime.ports if runtime else {}
+    smtp, page = smtp_port or ports.get("smtp"), page_port or ports.get("mail-page")
+    if smtp is None or page is None:
+        raise StartError("The mail server needs its ports: give --smtp-port and --page-port.")
+    _run(lambda: serve(_data_dir() / "mail", smtp_port=smtp, page_port=page))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the schema of this version."""
+    from records.migrations import upgrade
+    from settings import get_settings
+
+    database_url = get_settings().database_url
+    if database_url is None:
+        raise StartError("There is no database: set RELAIS_DATABASE_URL, or start everything with `relais up`.")
+    _run(lambda: upgrade(database_url.get_secret_value()))
+
+
+@app.command()
+def seed() -> None:
+    """Put the demonstration data into the records, once."""
+    from embedded.demonstration import seed as seed_demonstration
+
+    _run(seed_demonstration)
+
+
+@app.command()
+def demo() -> None:
+    """Play a whole teleconsultation against the running system."""
+    _find_engine()
+    from embedded.demo import play
+
+    _run(play)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(package_version("relais"))
+
+
+def main() -> None:
+    """Runs the command line. What the user can repair is printed as one sentence, with exit code 1."""
+    try:
+        app()
+    except StartError as error:
+        typer.echo(f"relais: {error}", err=True)
+        sys.exit(1)
+    finally:
+        gc.collect()  # a Temporal client that is still alive at exit may abort the process
+
+
+def _run(function: Callable[[], object]) -> None:
+    """Calls an entry point, which may be a coroutine function."""
+    result = function()
+    if inspect.iscoroutine(result):
+        asyncio.run(result)
+
+
+def _data_dir() -> Path:
+    return Path(os.environ.get("RELAIS_DATA_DIR", "var")).absolute()
+
+
+def _find_engine() -> None:
+    """Lets Temporal's own configuration find the server of `relais up`, when that is what runs in the data folder."""
+    from embedded.runtime import load_runtime
+    from settings import get_settings
+
+    load_runtime(get_settings())
+
+
+if __name__ == "__main__":
+    main()

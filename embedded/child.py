@@ -81,7 +81,8 @@ def main() -> None:
 
 
 def _die_with(parent: int, death_signal: int) -> None:
-    """Must come last: the kernel forgets the request when the user changes. Elsewhere than on Linux the next start ends leftovers."""
+    """Must come last: the kernel forgets the request when the user changes. Other systems rely on the next start, which
+    ends what it finds."""
     if sys.platform == "linux":
         _system_call("prctl", PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
         if os.getppid() != parent:  # it died before we asked
@@ -118,11 +119,14 @@ def _prepare_passing() -> bool:
 
 
 def _keep_passing() -> None:
-    """Keeps the weakest capability that passes through private folders (containers often have only the stronger), drops all others."""
+    """Keeps the weakest capability that passes through private folders and drops all others. Containers often have only the
+    stronger one."""
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     for capability in (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE):
         mask = 1 << capability
-        sets = (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)  # effective, permitted, inheritable; then the upper halves
+        sets = (ctypes.c_uint32 * 6)(
+            mask, mask, mask, 0, 0, 0
+        )  # effective, permitted, inheritable; then the upper halves
         try:
             _system_call("capset", header, sets)
             _system_call("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0)

@@ -1,15 +1,15 @@
 """The one folder that holds everything in the embedded mode: who may use it, what it must look like, its secrets.
 
-    format             the number of its layout, see FORMAT
-    .lock              held while ``relais up`` runs
-    runtime.json       what runs now
-    secrets/           made at the first start, never shown
-    control/           orders from other terminals
-    logs/              one file per part
-    postgres/ socket/  the database
-    temporal/          the engine
-    mail/              e-mails that the local server took
-    documents/         photos, videos, signed reports
+format             the number of its layout, see FORMAT
+.lock              held while ``relais up`` runs
+runtime.json       what runs now
+secrets/           made at the first start, never shown
+control/           orders from other terminals
+logs/              one file per part
+postgres/ socket/  the database
+temporal/          the engine
+mail/              e-mails that the local server took
+documents/         photos, videos, signed reports
 """
 
 import base64
@@ -73,7 +73,9 @@ def is_in_use(data_dir: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise StartError(f"The data folder {data_dir} belongs to another user: run this command as that user.") from error
+        raise StartError(
+            f"The data folder {data_dir} belongs to another user: run this command as that user."
+        ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

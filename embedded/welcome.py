@@ -1,0 +1,39 @@
+"""What ``relais up`` prints when all runs: where everything is, and how to sign in."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+ACCOUNT_COLUMNS = ("username", "password", "role", "clinic")
+
+
+def welcome(console: Console, data_dir: Path, places: Mapping[str, str], api_url: str) -> None:
+    """Prints the places, the demonstration accounts and a first call of the API."""
+    console.print("\nRelais runs. Ctrl-C stops it.\n", markup=False)
+    for name, place in places.items():
+        console.print(f"  {name:<18} {place}", markup=False)
+    accounts = demonstration_accounts(data_dir)
+    if accounts:
+        table = Table("Username", "Password", "Role", "Clinic", title="Demonstration accounts", title_justify="left")
+        for account in accounts:
+            table.add_row(*(str(account.get(column) or "") for column in ACCOUNT_COLUMNS))
+        console.print()
+        console.print(table, markup=False)
+        credentials = json.dumps({name: accounts[0][name] for name in ("username", "password")})
+        console.print("\nA token for the API:", markup=False)
+        console.print(
+            f"  curl -s {api_url}/api/v1/tokens -H 'Content-Type: application/json' -d '{credentials}'\n",
+            markup=False,
+        )
+
+
+def demonstration_accounts(data_dir: Path) -> list[dict[str, object]]:
+    """The accounts made with the demonstration data: username, password, role, clinic. None when there is no such data."""
+    try:
+        accounts = json.loads((data_dir / "demo-accounts.json").read_text())
+    except FileNotFoundError:
+        return []
+    return [dict(account) for account in accounts]
