@@ -1,0 +1,1 @@
+"""The connection to Temporal: client, encryption of everything that enters it, search attributes, schedules."""

@@ -99,7 +99,7 @@ class TeleconsultationWorkflow:
     def _update_validator(self, name: str) -> Callable[[Any], None]:
         """Refuses what is not legal before it enters the history."""
 
-        def validate(payload: Any = None) -> None:
+        def validate(payload: Any = None, *_more: Any) -> None:
             try:
                 lifecycle.decide(self._request, _read(name, payload), workflow.now())
             except Refusal as refusal:
@@ -108,7 +108,7 @@ class TeleconsultationWorkflow:
         return validate
 
     def _update_handler(self, name: str) -> Callable[[Any], Receipt]:
-        def handle(payload: Any = None) -> Receipt:
+        def handle(payload: Any = None, *_more: Any) -> Receipt:
             try:
                 self._take(_read(name, payload), Source.UPDATE)
             except Refusal as refusal:
@@ -118,7 +118,7 @@ class TeleconsultationWorkflow:
         return handle
 
     def _signal_handler(self, name: str) -> Callable[[Any], None]:
-        def handle(payload: Any = None) -> None:
+        def handle(payload: Any = None, *_more: Any) -> None:
             try:
                 self._take(_read(name, payload), Source.SIGNAL)
             except Refusal as refusal:
@@ -228,7 +228,7 @@ class TeleconsultationWorkflow:
     async def _record(self, effect: Record) -> list[UUID]:
         """Write to the records, usually within this very workflow task; when the database is away, for as long as it takes."""
         try:
-            return await workflow.execute_local_activity(
+            notices = await workflow.execute_local_activity(
                 contract.RECORD_EVENT,
                 effect,
                 result_type=list[UUID],
@@ -237,7 +237,8 @@ class TeleconsultationWorkflow:
                 retry_policy=_QUICK_TRY,
             )
         except ActivityError:
-            return cast(list[UUID], await self._execute(contract.RECORD_EVENT, effect, result_type=list[UUID]))
+            notices = await self._execute(contract.RECORD_EVENT, effect, result_type=list[UUID])
+        return cast(list[UUID], notices)
 
     async def _finalize(self, effect: Finalize) -> None:
         """Make the signed document, then say so to the request; when it can't be made, the provider has it back."""

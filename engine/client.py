@@ -1,0 +1,39 @@
+"""How Relais connects to Temporal: one client per process, with everything that enters Temporal encrypted."""
+
+import dataclasses
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+from temporalio.envconfig import ClientConfig
+from temporalio.plugin import SimplePlugin
+
+from engine.encryption import EncryptionCodec, EncryptionError, KeyRing
+from settings import Settings
+
+
+def key_ring(settings: Settings) -> KeyRing:
+    """The key ring of the settings; EncryptionError when there is none or it can't be read."""
+    if settings.encryption_keys is None:
+        raise EncryptionError("RELAIS_ENCRYPTION_KEYS is not set: make a key with `relais new-key`")
+    return KeyRing.parse(settings.encryption_keys.get_secret_value())
+
+
+def data_converter(ring: KeyRing) -> DataConverter:
+    """Pydantic models as JSON, sealed by the codec; the texts of errors as well."""
+    return dataclasses.replace(
+        pydantic_data_converter,
+        payload_codec=EncryptionCodec(ring),
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+    )
+
+
+def plugin(ring: KeyRing) -> SimplePlugin:
+    """What a client, its workers and a replayer have in common."""
+    return SimplePlugin("relais", data_converter=data_converter(ring))
+
+
+async def connect(settings: Settings) -> Client:
+    """A client by Temporal's own environment configuration (``TEMPORAL_*``) and the key ring of the settings."""
+    config = ClientConfig.load_client_connect_config()
+    return await Client.connect(**config, plugins=[plugin(key_ring(settings))])
