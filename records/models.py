@@ -1,0 +1,453 @@
+"""The tables of the system of record.
+
+Two kinds of data live here. The chart (forms, attachments, reports, documents) is written by the API and by activities, and is
+frozen by SHA-256 before a command refers to it. The process (status, holder, deadlines, events) is a projection of what the
+workflows decided, written by `records.projection`. Names that the domain also has carry another name here: `RequestRecord`
+is the row, `domain.requests.Request` the state.
+"""
+
+import uuid
+from datetime import datetime
+from enum import Enum, StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Computed,
+    DateTime,
+    ForeignKey,
+    Index,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy import Enum as EnumType
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from domain.notices import Importance, NoticeMode
+from domain.priority import Priority
+from domain.requests import DocumentKind, EventName, HolderKind, Role, Source, Status
+
+Json = dict[str, Any]
+
+FROZEN_TABLES = ("form_versions", "events", "reports", "documents", "access_log")
+"""Tables to which rows are only added: a trigger refuses every change."""
+
+
+class Base(DeclarativeBase):
+    """Python types to PostgreSQL's. Enumerations are stored as their text, so a new member needs no migration."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - the name and form that SQLAlchemy asks for
+        str: Text,
+        uuid.UUID: Uuid,
+        datetime: DateTime(timezone=True),
+        Json: JSONB,
+        list[str]: ARRAY(Text),
+        list[uuid.UUID]: ARRAY(Uuid),
+        Enum: EnumType(Enum, native_enum=False, length=64, values_callable=lambda kind: [m.value for m in kind]),
+    }
+
+
+# People
+
+
+class Clinic(Base):
+    """A clinic: the tenant. `routes_to` are the other clinics that its dispatchers may assign requests to."""
+
+    __tablename__ = "clinics"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    address_lines: Mapped[list[str]]
+    phone: Mapped[str]
+    routes_to: Mapped[list[uuid.UUID]]
+
+
+class Account(Base):
+    """A person who can log in. `username` is in lower case; `title` is the professional one, e.g. "Dre"."""
+
+    __tablename__ = "accounts"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    clinic_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clinics.id"), index=True)
+    username: Mapped[str] = mapped_column(unique=True)
+    password_hash: Mapped[str]
+    roles: Mapped[list[str]]
+    given_name: Mapped[str]
+    family_name: Mapped[str]
+    title: Mapped[str]
+    profession: Mapped[str]
+    licence_number: Mapped[str]
+    email: Mapped[str]
+    language: Mapped[str]
+    notice_mode: Mapped[NoticeMode]
+    active: Mapped[bool]
+    created_at: Mapped[datetime]
+
+
+class Token(Base):
+    """A bearer token, known only by the SHA-256 of its text."""
+
+    __tablename__ = "tokens"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    revoked_at: Mapped[datetime | None]
+
+
+class FailedLogins(Base):
+    """Failed logins in a row for one username, known by its SHA-256 only: people type passwords into the wrong box."""
+
+    __tablename__ = "failed_logins"
+
+    username_sha256: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int]
+    last_at: Mapped[datetime]
+
+
+# Requests: the draft, and the projection of the process
+
+
+class NumberCounter(Base):
+    """The last request number given in a year."""
+
+    __tablename__ = "number_counters"
+
+    year: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    last: Mapped[int]
+
+
+class RequestRecord(Base):
+    """One teleconsultation request.
+
+    `process` is the `domain.requests.Request` as JSON, also of a draft; the columns from `process_version` to `ended_at` are taken
+    out of it for queries. `form` is ``{"patient": {…}, "answers": {…}}`` as it stands in the editor, and `form_priority` the
+    priority asked for there: both are frozen by `records.forms.freeze_form`.
+    """
+
+    __tablename__ = "requests"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime]
+    created_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    creation_key: Mapped[str | None]
+
+    form: Mapped[Json]
+    form_priority: Mapped[Priority]
+    edits: Mapped[int]
+
+    process: Mapped[Json]
+    process_version: Mapped[int]
+    status: Mapped[Status]
+    priority: Mapped[Priority]
+    priority_rank: Mapped[int]
+    offering: Mapped[str]
+    requester_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    requester_clinic_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clinics.id"))
+    dispatch_clinic_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clinics.id"))
+    holder_kind: Mapped[HolderKind]
+    holder_id: Mapped[uuid.UUID | None]
+    holder_clinic_id: Mapped[uuid.UUID | None]
+    due_at: Mapped[datetime | None]
+    due_sort: Mapped[datetime] = mapped_column(
+        Computed("COALESCE(due_at, TIMESTAMPTZ '9999-12-31 00:00:00+00')", persisted=True)
+    )
+    overdue: Mapped[bool]
+    open_questions: Mapped[int]
+    submitted_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("created_by", "creation_key"),
+        # whose worklist a request is in
+        Index("ix_requests_requester", "requester_id"),
+        Index("ix_requests_requester_clinic", "requester_clinic_id", "status"),
+        Index("ix_requests_dispatch_clinic", "dispatch_clinic_id", "status", "due_sort", "id"),
+        Index("ix_requests_holder", "holder_id"),
+        Index("ix_requests_holder_clinic", "holder_clinic_id", "status"),
+        # the orders of a worklist
+        Index("ix_requests_by_due", "due_sort", "id"),
+        Index("ix_requests_by_priority", "priority_rank", "due_sort", "id"),
+        Index("ix_requests_by_update", "updated_at", "id"),
+        Index("ix_requests_by_creation", "created_at", "id"),
+        Index("ix_requests_status", "status"),
+    )
+
+    @property
+    def version(self) -> int:
+        """The version that people and `If-Match` see: it grows with every event and with every edit of the form."""
+        return self.process_version + self.edits
+
+    @property
+    def is_editable(self) -> bool:
+        """Whether its form can be changed now."""
+        return self.status in (Status.DRAFT, Status.RETURNED)
+
+
+class Participant(Base):
+    """Somebody who ever gave a command on the request, or to whom it was ever assigned in person."""
+
+    __tablename__ = "request_participants"
+
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"), primary_key=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+
+    __table_args__ = (Index("ix_request_participants_account", "account_id", "request_id"),)
+
+
+class OfferedPool(Base):
+    """A clinic to whose pool the request was ever offered."""
+
+    __tablename__ = "request_pools"
+
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"), primary_key=True)
+    clinic_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clinics.id"), primary_key=True)
+
+    __table_args__ = (Index("ix_request_pools_clinic", "clinic_id", "request_id"),)
+
+
+class EventRecord(Base):
+    """What happened, as the workflow decided it. Never changes. `command` is the whole command, with its free text."""
+
+    __tablename__ = "events"
+
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[EventName]
+    at: Mapped[datetime]
+    source: Mapped[Source]
+    command_id: Mapped[str]
+    actor_id: Mapped[uuid.UUID | None]
+    actor_role: Mapped[Role]
+    actor_clinic_id: Mapped[uuid.UUID | None]
+    status_before: Mapped[Status]
+    status: Mapped[Status]
+    holder_before: Mapped[Json]
+    holder: Mapped[Json]
+    command: Mapped[Json]
+    recorded_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+
+
+class RefusedCommand(Base):
+    """A command that was not legal and changed nothing."""
+
+    __tablename__ = "refused_commands"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    request_id: Mapped[uuid.UUID]
+    command_id: Mapped[str]
+    name: Mapped[str]
+    code: Mapped[str]
+    actor_id: Mapped[uuid.UUID | None]
+    source: Mapped[Source]
+    at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("request_id", "command_id", "name", "at"),)
+
+
+class FailedEffect(Base):
+    """An effect that failed for good and waits for a person. `code` is stable and says nothing of the patient."""
+
+    __tablename__ = "failed_effects"
+
+    effect_id: Mapped[str] = mapped_column(primary_key=True)
+    request_id: Mapped[uuid.UUID] = mapped_column(index=True)
+    kind: Mapped[str]
+    code: Mapped[str]
+    at: Mapped[datetime]
+    resolved_at: Mapped[datetime | None]
+    resolved_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))
+
+    __table_args__ = (Index("ix_failed_effects_open", "at", postgresql_where=text("resolved_at IS NULL")),)
+
+
+# Notices
+
+
+class NoticeStatus(StrEnum):
+    """What became of a notice."""
+
+    QUEUED = "queued"  # to be sent now
+    SENT = "sent"
+    GROUPED = "grouped"  # waits for the recipient's next digest
+    SUPPRESSED = "suppressed"  # the recipient wants to hear of actions only
+    REFUSED = "refused"  # the mail server refused the address for good
+    FAILED = "failed"  # given up for another reason
+
+
+class Notice(Base):
+    """One e-mail to one person about one event, or its place in a digest.
+
+    `event` is an EventName, or ``notice_refused`` where it tells a dispatcher that the address of `refused_notice_id` does not work.
+    """
+
+    __tablename__ = "notices"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"))
+    version: Mapped[int]
+    event: Mapped[str]
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    address: Mapped[str]
+    language: Mapped[str]
+    importance: Mapped[Importance]
+    status: Mapped[NoticeStatus]
+    message_id: Mapped[str]
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    last_error: Mapped[str | None]
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    digest_id: Mapped[uuid.UUID | None] = mapped_column(index=True)
+    refused_notice_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("notices.id"))
+
+    __table_args__ = (
+        Index(
+            "uq_notices_event",
+            *("request_id", "version", "account_id"),
+            unique=True,
+            postgresql_where=text("refused_notice_id IS NULL"),
+        ),
+        Index(
+            "uq_notices_refused",
+            *("refused_notice_id", "account_id"),
+            unique=True,
+            postgresql_where=text("refused_notice_id IS NOT NULL"),
+        ),
+        Index("ix_notices_grouped", "account_id", postgresql_where=text("status = 'grouped'")),
+        Index("ix_notices_undeliverable", "created_at", postgresql_where=text("status IN ('refused', 'failed')")),
+    )
+
+
+# The chart
+
+
+class FrozenForm(Base):
+    """A form as it was submitted. Never changes. `sha256` is that of the canonical JSON of `content`."""
+
+    __tablename__ = "form_versions"
+
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    content: Mapped[Json]
+    sha256: Mapped[str]
+    frozen_at: Mapped[datetime]
+    frozen_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    command_id: Mapped[str]
+
+    __table_args__ = (UniqueConstraint("request_id", "command_id"),)
+
+
+class Attachment(Base):
+    """A photo or a video. The bytes are in the document store under `object_key`, what is shown under `preview_key`."""
+
+    __tablename__ = "attachments"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"), index=True)
+    slot: Mapped[str]
+    kind: Mapped[str]
+    media_type: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str]
+    filename: Mapped[str]
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    uploaded_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    uploaded_at: Mapped[datetime]
+    object_key: Mapped[str]
+    preview_key: Mapped[str | None]
+    removed_at: Mapped[datetime | None]
+
+
+class ReportDraft(Base):
+    """The report as it is being written. `revision` grows with every save."""
+
+    __tablename__ = "report_drafts"
+
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"), primary_key=True)
+    answers: Mapped[Json]
+    revision: Mapped[int]
+    updated_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    updated_at: Mapped[datetime]
+
+
+class FrozenReport(Base):
+    """What a provider signs, frozen before the command, with the fresh proof of identity. Never changes."""
+
+    __tablename__ = "reports"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"))
+    kind: Mapped[DocumentKind]
+    content: Mapped[Json]
+    content_sha256: Mapped[str]
+    signer_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    command_id: Mapped[str]
+    proof_at: Mapped[datetime]
+    proof_method: Mapped[str]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("request_id", "command_id"),)
+
+
+class StoredDocument(Base):
+    """A signed document; its bytes are in the document store under `object_key`. Never changes. `number` counts from 1."""
+
+    __tablename__ = "documents"
+
+    report_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("reports.id"), primary_key=True)
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"))
+    number: Mapped[int]
+    kind: Mapped[DocumentKind]
+    pdf_sha256: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    object_key: Mapped[str]
+    signer_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    signed_at: Mapped[datetime]
+    issued_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("request_id", "number"),)
+
+
+class AccessKind(StrEnum):
+    """What of a request was looked at."""
+
+    REQUEST = "request"
+    ATTACHMENT = "attachment"
+    PREVIEW = "preview"
+    DOCUMENT = "document"
+    REPORT_DRAFT = "report_draft"
+    TIMELINE = "timeline"
+
+
+class AccessEntry(Base):
+    """Who looked at what of a request, when, and in which role: the log that the law on health information asks for."""
+
+    __tablename__ = "access_log"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"))
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    role: Mapped[Role]
+    kind: Mapped[AccessKind]
+    object_id: Mapped[uuid.UUID | None]
+    at: Mapped[datetime]
+
+    __table_args__ = (Index("ix_access_log_request", "request_id", "id"),)
