@@ -6,17 +6,11 @@ from pydantic import Field
 
 from domain.commands import AddAddendum, Submit
 from domain.lifecycle import AnyEffect
-from domain.model import Frozen, Sha256
+from domain.model import Frozen
 from domain.requests import Failure, RefusedSignal, Request, Status
 
 TELECONSULTATION = "Teleconsultation"
 """The type of the workflow of one request."""
-
-RECORD_EVENT = "record_event"
-NOTE_REFUSAL = "note_refusal"
-NOTE_FAILURE = "note_failure"
-FINALIZE_REPORT = "finalize_report"
-SEND_NOTICE = "send_notice"
 
 
 def workflow_id(request_id: UUID) -> str:
@@ -44,9 +38,3 @@ class Receipt(Frozen):
     request_id: UUID
     version: int
     status: Status
-
-
-class FinalizedReport(Frozen):
-    """The answer of `finalize_report`: the document is stored."""
-
-    pdf_sha256: Sha256

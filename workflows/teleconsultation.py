@@ -18,6 +18,14 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
+    from activities.contract import (
+        FINALIZE_REPORT,
+        NOTE_FAILURE,
+        NOTE_REFUSAL,
+        RECORD_EVENT,
+        SEND_NOTICE,
+        FinalizedReport,
+    )
     from domain import lifecycle
     from domain.commands import (
         ANY_COMMAND,
@@ -33,8 +41,8 @@ with workflow.unsafe.imports_passed_through():
     from domain.notices import SendResult
     from domain.refusals import Refusal, RefusalCode
     from domain.requests import SYSTEM, Actor, Failure, RefusedSignal, Request, Role, Source
-    from workflows import contract, visibility
-    from workflows.contract import FinalizedReport, Receipt, Start
+    from workflows import visibility
+    from workflows.contract import TELECONSULTATION, Receipt, Start
 
 _QUICK_TRY = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_attempts=3)
 _UNTIL_DONE = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
@@ -45,7 +53,7 @@ _LONGEST_HISTORY = 20_000
 _REFUSALS_SHOWN = 10
 
 
-@workflow.defn(name=contract.TELECONSULTATION)
+@workflow.defn(name=TELECONSULTATION)
 class TeleconsultationWorkflow:
     """The durable process of one request."""
 
@@ -211,7 +219,7 @@ class TeleconsultationWorkflow:
                 await self._finalize(effect)
             case Notify():
                 result = await workflow.execute_activity(
-                    contract.SEND_NOTICE,
+                    SEND_NOTICE,
                     effect.notice_id,
                     task_queue=self._mail_task_queue,
                     result_type=SendResult,
@@ -221,15 +229,15 @@ class TeleconsultationWorkflow:
                 )
                 self._notify(self._request.version, result.follow_up_notice_ids)
             case NoteRefusal():
-                await self._execute(contract.NOTE_REFUSAL, effect)
+                await self._execute(NOTE_REFUSAL, effect)
             case NoteFailure():
-                await self._execute(contract.NOTE_FAILURE, effect)
+                await self._execute(NOTE_FAILURE, effect)
 
     async def _record(self, effect: Record) -> list[UUID]:
         """Write to the records, usually within this very workflow task; when the database is away, for as long as it takes."""
         try:
             notices = await workflow.execute_local_activity(
-                contract.RECORD_EVENT,
+                RECORD_EVENT,
                 effect,
                 result_type=list[UUID],
                 start_to_close_timeout=timedelta(seconds=3),
@@ -237,7 +245,7 @@ class TeleconsultationWorkflow:
                 retry_policy=_QUICK_TRY,
             )
         except ActivityError:
-            notices = await self._execute(contract.RECORD_EVENT, effect, result_type=list[UUID])
+            notices = await self._execute(RECORD_EVENT, effect, result_type=list[UUID])
         return cast(list[UUID], notices)
 
     async def _finalize(self, effect: Finalize) -> None:
@@ -245,7 +253,7 @@ class TeleconsultationWorkflow:
         report_id = effect.signing.report_id
         try:
             made = await workflow.execute_activity(
-                contract.FINALIZE_REPORT,
+                FINALIZE_REPORT,
                 effect,
                 result_type=FinalizedReport,
                 start_to_close_timeout=timedelta(minutes=1),

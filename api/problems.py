@@ -1,0 +1,191 @@
+"""Errors as the API gives them: application/problem+json (RFC 9457) with a stable `code` and a sentence for people.
+
+`PROBLEMS` is the table of every code that is not a refusal of the rules; those have their own (`domain.refusals`).
+"""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from babel.core import negotiate_locale
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import InterfaceError, OperationalError
+from starlette.exceptions import HTTPException
+
+from domain.offerings import FieldProblem
+from domain.refusals import Refusal
+from translations import LANGUAGES, Language, gettext_for
+from translations import gettext_noop as _
+from translations.words import REFUSALS
+
+MEDIA_TYPE = "application/problem+json"
+
+PROBLEMS: Mapping[str, tuple[int, str]] = {
+    "not_authenticated": (401, _("Sign in first.")),
+    "wrong_credentials": (401, _("The user name or the password is wrong.")),
+    "too_many_attempts": (429, _("Too many wrong passwords; wait a few minutes and try again.")),
+    "wrong_password": (403, _("The password is wrong; the report was not signed.")),
+    "forbidden": (403, _("You may not do this.")),
+    "not_found": (404, _("There is nothing here, or you may not see it.")),
+    "method_not_allowed": (405, _("This address does not know this method.")),
+    "invalid_input": (422, _("Something in what was sent is not right.")),
+    "malformed_json": (422, _("What was sent is not readable JSON.")),
+    "too_large": (413, _("What was sent is too large.")),
+    "unknown_offering": (422, _("There is no such service offering.")),
+    "unknown_clinic": (422, _("There is no such clinic.")),
+    "unknown_provider": (422, _("There is no such provider.")),
+    "clinic_not_routed": (422, _("Your clinic does not route requests there.")),
+    "form_incomplete": (422, _("The request is not complete.")),
+    "form_invalid": (422, _("Some answers of the form are not right.")),
+    "report_incomplete": (422, _("The report is not complete.")),
+    "report_invalid": (422, _("Some answers of the report are not right.")),
+    "unknown_slot": (422, _("The service offering asks for no such attachment.")),
+    "unknown_attachment": (422, _("There is no such attachment.")),
+    "unsupported_media": (415, _("This kind of file can't be taken; send a photo or a video.")),
+    "damaged_media": (422, _("This file is damaged and can't be read.")),
+    "attachment_frozen": (409, _("What was submitted can't be changed.")),
+    "not_editable": (409, _("The form can't be changed in the request's present status.")),
+    "idempotency_key_reused": (422, _("This Idempotency-Key was used for something else.")),
+    "invalid_idempotency_key": (422, _("An Idempotency-Key has 1 to 120 printable ASCII characters.")),
+    "invalid_if_match": (422, _("If-Match must hold the version of the request.")),
+    "signing_failed": (409, _("The signed document could not be prepared; the request is as it was.")),
+    "engine_unreachable": (503, _("The engine can't be reached; nothing was changed. Try again in a moment.")),
+    "records_unreachable": (503, _("The records can't be reached; nothing was changed. Try again in a moment.")),
+    "internal_error": (500, _("Something went wrong on our side.")),
+}
+
+FIELD_PROBLEMS: Mapping[str, str] = {
+    "required": _("This field is required."),
+    "unknown_field": _("There is no such field."),
+    "not_a_text": _("A text is expected."),
+    "too_long": _("The text is too long: at most %(limit)d characters."),
+    "not_an_option": _("This is not one of the choices."),
+    "not_a_list": _("A list is expected."),
+    "not_a_number": _("A number is expected."),
+    "too_small": _("The smallest number possible is %(limit)g."),
+    "too_large": _("The largest number possible is %(limit)g."),
+    "not_a_date": _("A date such as 2026-11-22 is expected."),
+    "not_a_yes_or_no": _("Yes or no (true or false) is expected."),
+    "not_storable": _("The text holds a character that can't be stored."),
+    "too_few_attachments": _("At least %(limit)d are needed."),
+    "too_many_attachments": _("At most %(limit)d can be taken."),
+}
+
+_REFUSAL_STATUS = {"forbidden": 403, "conflict": 409, "stale": 412, "invalid": 422}
+
+log = structlog.get_logger(__name__)
+
+
+class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
+    """An answer that is a problem. `members` are added to the JSON object as they are."""
+
+    def __init__(self, code: str, headers: Mapping[str, str] | None = None, **members: Any) -> None:
+        super().__init__(code)
+        self.code = code
+        self.status, self.sentence = PROBLEMS[code]
+        self.headers = headers
+        self.members = members
+
+
+def language_of(request: Request) -> Language:
+    """The language that the caller reads: by Accept-Language, French when it says nothing."""
+    wanted = [
+        part.split(";")[0].strip().replace("-", "_") for part in request.headers.get("accept-language", "").split(",")
+    ]
+    chosen = negotiate_locale([part.split("_")[0] for part in wanted], LANGUAGES)
+    return "en" if chosen == "en" else "fr"
+
+
+def field_errors(problems: Sequence[FieldProblem], language: Language) -> list[dict[str, Any]]:
+    """The problems of a form or report, each with its field, code and sentence."""
+    _ = gettext_for(language)
+    return [
+        {
+            "field": problem.field,
+            "code": problem.code,
+            "message": _(FIELD_PROBLEMS[problem.code]) % {"limit": problem.limit}
+            if problem.limit is not None
+            else _(FIELD_PROBLEMS[problem.code]),
+        }
+        for problem in problems
+    ]
+
+
+def refusal_problem(refusal: Refusal, language: Language, **members: Any) -> JSONResponse:
+    """The answer to a command that the rules refuse."""
+    return _answer(_REFUSAL_STATUS[refusal.kind], refusal.code, gettext_for(language)(REFUSALS[refusal.code]), members)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of `app` a problem."""
+
+    @app.exception_handler(Problem)
+    async def problem(request: Request, error: Problem) -> Response:
+        return problem_response(error, language_of(request))
+
+    @app.exception_handler(Refusal)
+    async def refusal(request: Request, error: Refusal) -> Response:
+        return refusal_problem(error, language_of(request))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        errors = [
+            {"field": ".".join(map(str, e["loc"][1:])), "code": e["type"], "message": e["msg"]}
+            for e in error.errors()[:50]
+        ]
+        unreadable = any(e["type"] == "json_invalid" for e in error.errors())
+        code = "malformed_json" if unreadable else "invalid_input"
+        return problem_response(Problem(code, errors=errors), language_of(request))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        codes = {
+            404: "not_found",
+            405: "method_not_allowed",
+            401: "not_authenticated",
+            403: "forbidden",
+            413: "too_large",
+        }
+        code = codes.get(error.status_code, "invalid_input" if error.status_code < 500 else "internal_error")
+        return problem_response(Problem(code, headers=error.headers), language_of(request))
+
+    @app.exception_handler(OperationalError)
+    @app.exception_handler(InterfaceError)
+    @app.exception_handler(ConnectionError)
+    @app.exception_handler(TimeoutError)
+    async def records_away(request: Request, error: Exception) -> Response:
+        log.warning("records unreachable", error=type(error).__name__)
+        return problem_response(Problem("records_unreachable", headers={"Retry-After": "2"}), language_of(request))
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> Response:
+        log.error(
+            "unexpected error", path=request.scope["route"].path if "route" in request.scope else "", exc_info=error
+        )
+        return problem_response(Problem("internal_error"), language_of(request))
+
+
+def problem_response(problem: Problem, language: Language) -> JSONResponse:
+    """The answer to `problem`, in the reader's language."""
+    return _answer(
+        problem.status, problem.code, gettext_for(language)(problem.sentence), problem.members, problem.headers
+    )
+
+
+def _answer(
+    status: int, code: str, sentence: str, members: Mapping[str, Any], headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": sentence,
+    }
+    all_headers = dict(headers or {})
+    if status == HTTPStatus.UNAUTHORIZED:
+        all_headers.setdefault("WWW-Authenticate", "Bearer")
+    return JSONResponse({**body, **members}, status, all_headers, MEDIA_TYPE)

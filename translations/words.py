@@ -1,0 +1,91 @@
+"""The words of product.md for what users see: statuses, events, refusals. English here, French in the catalogue."""
+
+from collections.abc import Mapping
+
+from domain.refusals import RefusalCode
+from domain.requests import EventName, Role, Status
+from translations import gettext_noop as _
+
+STATUSES: Mapping[Status, str] = {
+    Status.DRAFT: _("Draft"),
+    Status.AWAITING_DISPATCH: _("Awaiting dispatch"),
+    Status.AWAITING_ACCEPTANCE: _("Awaiting acceptance"),
+    Status.ACCEPTED: _("Being handled"),
+    Status.RETURNED: _("Returned to the requester"),
+    Status.REPORTED: _("Report sent"),
+    Status.CLOSED: _("Closed"),
+    Status.CANCELLED: _("Cancelled"),
+    Status.ABANDONED: _("Abandoned"),
+}
+
+ROLES: Mapping[Role, str] = {
+    Role.REQUESTER: _("Requester"),
+    Role.DISPATCHER: _("Dispatcher"),
+    Role.PROVIDER: _("Provider"),
+    Role.CLINIC_ADMINISTRATOR: _("Clinic administrator"),
+    Role.OPERATOR: _("Operator"),
+    Role.SYSTEM: _("Relais"),
+}
+
+EVENTS: Mapping[EventName, str] = {
+    EventName.SUBMITTED: _("Request submitted"),
+    EventName.ASSIGNED: _("Request assigned"),
+    EventName.ACCEPTED: _("Request accepted"),
+    EventName.TRANSFERRED: _("Transferred to a colleague"),
+    EventName.INFORMATION_REQUESTED: _("Additional information requested"),
+    EventName.INFORMATION_ANSWERED: _("Additional information given"),
+    EventName.INFORMATION_REQUEST_WITHDRAWN: _("Information request withdrawn"),
+    EventName.RETURNED_TO_REQUESTER: _("Returned to the requester"),
+    EventName.RETURNED_TO_DISPATCH: _("Returned to dispatch"),
+    EventName.RESUBMITTED: _("Request resubmitted"),
+    EventName.CANCELLED: _("Request cancelled"),
+    EventName.PRIORITY_CHANGED: _("Priority changed"),
+    EventName.REPORT_SIGNED: _("Report signed, document being prepared"),
+    EventName.ADDENDUM_SIGNED: _("Addendum signed, document being prepared"),
+    EventName.PRELIMINARY_REPORT_ISSUED: _("Preliminary report sent"),
+    EventName.FINAL_REPORT_ISSUED: _("Final report sent"),
+    EventName.ADDENDUM_ISSUED: _("Addendum sent"),
+    EventName.SIGNING_FAILED: _("The signed document could not be prepared"),
+    EventName.ACKNOWLEDGED: _("Report acknowledged, request closed"),
+    EventName.DISPATCH_REMINDER: _("Reminder: to be dispatched"),
+    EventName.DISPATCH_OVERDUE: _("Dispatch overdue"),
+    EventName.ACCEPTANCE_REMINDER: _("Reminder: to be accepted"),
+    EventName.ACCEPTANCE_EXPIRED: _("Not accepted in time, returned to dispatch"),
+    EventName.REPORT_REMINDER: _("Reminder: report to be written"),
+    EventName.REPORT_OVERDUE: _("Report overdue"),
+    EventName.INFORMATION_REMINDER: _("Reminder: information to be given"),
+    EventName.INFORMATION_EXPIRED: _("Information not given in time"),
+    EventName.RESUBMISSION_REMINDER: _("Reminder: request to be resubmitted"),
+    EventName.ABANDONED: _("Not resubmitted in time, request abandoned"),
+    EventName.ACKNOWLEDGEMENT_REMINDER: _("Reminder: report to be acknowledged"),
+    EventName.CLOSED_UNACKNOWLEDGED: _("Closed without acknowledgement"),
+}
+
+REFUSALS: Mapping[RefusalCode, str] = {
+    RefusalCode.ROLE_NOT_ALLOWED: _("Your role does not allow this."),
+    RefusalCode.NOT_THE_REQUESTER: _("Only the requester of this request may do this."),
+    RefusalCode.NOT_THE_HOLDER: _("Only the provider who holds this request may do this."),
+    RefusalCode.NOT_THE_DISPATCHER: _("Only the dispatchers of this request may do this."),
+    RefusalCode.NOT_THE_SIGNER: _("Only the provider who signed the final report may do this."),
+    RefusalCode.NOT_ALLOWED_IN_STATUS: _("This can't be done in the request's present status."),
+    RefusalCode.ALREADY_ACCEPTED: _("Somebody else has already accepted this request."),
+    RefusalCode.REPORT_BEING_SIGNED: _("A signed document is being prepared; try again in a moment."),
+    RefusalCode.NO_OPEN_QUESTION: _("No information request is open."),
+    RefusalCode.DEADLINE_NOT_ARMED: _("This deadline is not running for this request."),
+    RefusalCode.DEADLINE_STOPPED: _("This deadline stands still while an information request is open."),
+    RefusalCode.DEADLINE_NOT_DUE: _("This deadline has not been reached."),
+    RefusalCode.VERSION_CONFLICT: _("The request has changed in the meantime; look at it again."),
+    RefusalCode.NOTHING_BEING_SIGNED: _("This report is not being signed."),
+    RefusalCode.STAT_REFUSED: _(
+        "Emergencies have no place here: call the specialist on duty or send the patient to the emergency room."
+    ),
+    RefusalCode.PRIORITY_UNCHANGED: _("The request has this priority already."),
+    RefusalCode.ALREADY_ASSIGNED: _("The request is assigned there already."),
+    RefusalCode.NOT_A_COLLEAGUE: _("A request can be transferred to colleagues of your clinic only."),
+    RefusalCode.TRANSFER_TO_SELF: _("You hold this request already."),
+    RefusalCode.NO_SUCH_QUESTION: _("There is no open information request with this id."),
+    RefusalCode.WHICH_QUESTION: _("Several information requests are open: say which one."),
+    RefusalCode.FORM_NOT_NEWER: _("The form has not changed since the last submission."),
+    RefusalCode.MALFORMED: _("The command can't be read."),
+    RefusalCode.UNKNOWN_COMMAND: _("There is no such command."),
+}
