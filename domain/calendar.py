@@ -32,9 +32,9 @@ class Span(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _from_text(cls, value: Any) -> Any:
-        if not isinstance(value, str):
+        if isinstance(value, dict | Span):
             return value
-        match = re.fullmatch(r"(\d{1,5})(h|d|bd)", value)
+        match = re.fullmatch(r"([0-9]{1,5})(h|d|bd)", value) if isinstance(value, str) else None
         if match is None:
             raise ValueError("a span is written 2h (hours), 3d (days) or 7bd (business days)")
         return {"amount": int(match[1]), "unit": match[2]}

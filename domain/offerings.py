@@ -10,13 +10,14 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from domain.calendar import Span
 from domain.model import Frozen, storable
 from domain.priority import Priority
 
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{1,63}$")]
-"""A short stable name: lower case, digits, hyphens."""
+"""A short stable name: lower case, digits, hyphens, underscores."""
 
 Answers = Mapping[str, Any]
 """Field name to answer: a string, a list of strings, a number, a boolean, or a date as ``2026-11-22``."""
@@ -78,7 +79,7 @@ class FormField(Frozen):
         is_choice = self.kind in (FieldKind.CHOICE, FieldKind.CHOICES)
         if is_choice != bool(self.options):
             raise ValueError(f"field '{self.name}': options belong to the kinds choice and choices, and they need them")
-        _unique((option.value for option in self.options), f"field '{self.name}': option")
+        _unique("options", "value", (option.value for option in self.options))
         return self
 
 
@@ -155,20 +156,22 @@ class ServiceOffering(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        _unique((field.name for field in self.form), "form: field")
-        _unique((field.name for field in self.report), "report: field")
-        _unique((slot.name for slot in self.attachments), "attachments: slot")
-        for slot in self.attachments:
+        _unique("form", "name", (field.name for field in self.form))
+        _unique("report", "name", (field.name for field in self.report))
+        _unique("attachments", "name", (slot.name for slot in self.attachments))
+        for position, slot in enumerate(self.attachments):
             if slot.minimum > slot.maximum:
-                raise ValueError(f"attachments: slot '{slot.name}' asks for more than it takes")
+                raise _inconsistent("the slot asks for more than it takes", "attachments", position, "minimum")
         for name, terms in self.deadlines.items():
             missing = {Priority.ASAP, Priority.URGENT, Priority.ROUTINE} - terms.limit.keys()
             if missing:
-                raise ValueError(f"deadlines: '{name}' has no limit for {', '.join(sorted(missing))}")
+                raise _inconsistent(f"there is no limit for {', '.join(sorted(missing))}", "deadlines", name, "limit")
             if DEFAULT_DEADLINES[name].repeat is not None and terms.repeat is None:
-                raise ValueError(f"deadlines: '{name}' must repeat, or an overdue request would fall silent")
+                raise _inconsistent(
+                    "this deadline must repeat, or an overdue request would fall silent", "deadlines", name
+                )
         if not any(field.required for field in self.report):
-            raise ValueError("report: at least one field must be required")
+            raise _inconsistent("at least one field must be required", "report")
         return self
 
     @property
@@ -276,9 +279,14 @@ def _check_answer(field: FormField, answer: Any) -> FieldProblem | None:
     return None
 
 
-def _unique(names: Iterable[str], what: str) -> None:
+def _unique(group: str, key: str, names: Iterable[str]) -> None:
     seen: set[str] = set()
-    for name in names:
+    for position, name in enumerate(names):
         if name in seen:
-            raise ValueError(f"{what} '{name}' stands twice")
+            raise _inconsistent(f"the name '{name}' stands twice", group, position, key)
         seen.add(name)
+
+
+def _inconsistent(reason: str, *at: str | int) -> PydanticCustomError:
+    """Two parts of an offering contradict each other. `at` is the place below the model, for the line in the file."""
+    return PydanticCustomError("inconsistent", "{reason}", {"reason": reason, "at": at})

@@ -1,0 +1,226 @@
+"""Reads the service-offering files, and says precisely what is wrong with one: file, line, place, reason.
+
+    offerings = load_offerings(settings.offerings_dir)
+    offerings["teledermatology"].title.fr
+
+One file is one offering, named like its code. The files are YAML in its plain form: ``true`` and ``false`` are the only
+booleans (so an option may be called ``no``), and a date is a text.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from domain.offerings import ServiceOffering
+
+Place = tuple[str | int, ...]
+"""The way from the top of a document to a value: keys, and positions in lists."""
+
+
+class OfferingError(Exception):
+    """What is wrong with the offering files: one sentence per problem, one problem per line of the text."""
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """One thing that is wrong in one file. `line` counts from 1; `where` is a place in words, or empty."""
+
+    line: int
+    where: str
+    reason: str
+
+
+class _WrongFileError(Exception):
+    def __init__(self, *problems: _Problem) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+
+def load_offerings(folder: Path) -> Mapping[str, ServiceOffering]:
+    """Every offering in `folder` (``*.yaml``), by code, in the order of the codes.
+
+    Raises `OfferingError` that tells of every problem in every file, or that there is no file at all.
+    """
+    offerings: dict[str, ServiceOffering] = {}
+    sentences: list[str] = []
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        sentences.append(f"{folder}: there is no service offering here; Relais needs at least one file <code>.yaml.")
+    for file in files:
+        try:
+            offering = _read(file)
+        except _WrongFileError as wrong:
+            for problem in sorted(wrong.problems, key=lambda problem: problem.line):
+                where = f"{problem.where}: " if problem.where else ""
+                sentences.append(f"{file}, line {problem.line}: {where}{problem.reason}.")
+        else:
+            offerings[offering.code] = offering
+    if sentences:
+        raise OfferingError("\n".join(sentences))
+    return offerings
+
+
+def _read(file: Path) -> ServiceOffering:
+    root = _parse(file)
+    value = _value_of(root)
+    try:
+        offering = ServiceOffering.model_validate(value)
+    except ValidationError as invalid:
+        raise _WrongFileError(*_problems_of(invalid, root)) from None
+    if offering.code != file.stem:
+        reason = f"the code '{offering.code}' differs from the name of the file, '{file.stem}'"
+        raise _WrongFileError(_Problem(_locate(root, ("code",)).line, "code", reason))
+    return offering
+
+
+# From text to nodes, which know their lines, and from nodes to plain values
+
+
+class _PlainYaml(yaml.SafeLoader):
+    """YAML in which only null, true, false and plain decimal numbers are anything but text."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - the attribute is PyYAML's
+
+
+_SCALARS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+    "tag:yaml.org,2002:null": (r"null|~|", lambda _: None),
+    "tag:yaml.org,2002:bool": (r"true|false", {"true": True, "false": False}.__getitem__),
+    "tag:yaml.org,2002:int": (r"-?(0|[1-9][0-9]{0,15})", int),
+    "tag:yaml.org,2002:float": (r"-?(0|[1-9][0-9]{0,15})\.[0-9]{1,15}", float),
+    "tag:yaml.org,2002:str": (r".*", str),
+}
+"""Tag of a scalar: how it is written, and what reads it."""
+
+for _tag, (_written, _) in _SCALARS.items():
+    _PlainYaml.add_implicit_resolver(_tag, re.compile(f"(?:{_written})\\Z", re.DOTALL), None)
+
+
+def _parse(file: Path) -> yaml.Node:
+    content = file.read_bytes()
+    try:
+        root = yaml.compose(content.decode(), _PlainYaml)
+    except UnicodeDecodeError as error:
+        line = 1 + content.count(b"\n", 0, error.start)
+        raise _WrongFileError(_Problem(line, "", "a character is not written in UTF-8")) from None
+    except yaml.reader.ReaderError as error:
+        line = 1 + content.decode()[: error.position].count("\n")
+        raise _WrongFileError(_Problem(line, "", "a control character has no place here")) from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise _WrongFileError(_Problem(line, "", f"this is not YAML: {error.problem or error.context}")) from None
+    if root is None:
+        raise _WrongFileError(_Problem(1, "", "the file is empty"))
+    return root
+
+
+def _value_of(root: yaml.Node) -> Any:
+    """The plain value that the document stands for. Raises `_WrongFileError` for what YAML allows and Relais does not."""
+    problems: list[_Problem] = []
+
+    def wrong(node: yaml.Node, place: Place, reason: str) -> None:
+        problems.append(_Problem(node.start_mark.line + 1, _locate(root, place).where, reason))
+
+    def value_of(node: yaml.Node, place: Place, around: tuple[yaml.Node, ...]) -> Any:
+        if any(node is outer for outer in around):
+            return wrong(node, place, "the value holds itself")
+        around = (*around, node)
+        if isinstance(node, yaml.SequenceNode):
+            return [value_of(item, (*place, position), around) for position, item in enumerate(node.value)]
+        if isinstance(node, yaml.MappingNode):
+            mapping: dict[str, Any] = {}
+            for key, value in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    wrong(key, place, "a key must be a text")
+                elif key.value in mapping:
+                    wrong(key, place, f"the key '{key.value}' stands twice")
+                else:
+                    mapping[key.value] = value_of(value, (*place, key.value), around)
+            return mapping
+        try:
+            return _SCALARS[node.tag][1](node.value)
+        except (KeyError, ValueError):
+            return wrong(node, place, f"Relais can't read the tag {node.tag} here")
+
+    value = value_of(root, (), ())
+    if problems:
+        raise _WrongFileError(*problems)
+    return value
+
+
+# From what the model says to what an engineer reads
+
+
+def _problems_of(invalid: ValidationError, root: yaml.Node) -> tuple[_Problem, ...]:
+    """One problem per place: where a value may be one of several kinds, the model complains once for each kind."""
+    reasons: dict[tuple[int, str], list[str]] = {}
+    for error in invalid.errors(include_url=False):
+        if error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]:
+            continue  # it is long enough; an item of it is wrong, and that is told by itself
+        found = _locate(root, (*error["loc"], *error.get("ctx", {}).get("at", ())))
+        is_missing = error["type"] == "missing"
+        where = ".".join(filter(None, (found.where, str(error["loc"][-1])))) if is_missing else found.where
+        reasons.setdefault((found.line, where), []).append(_reason(error))
+    return tuple(_Problem(line, where, ", or ".join(told)) for (line, where), told in reasons.items())
+
+
+def _reason(error: ErrorDetails) -> str:
+    given = error["input"]
+    match error["type"]:
+        case "missing":
+            return "this is missing"
+        case "extra_forbidden":
+            return "Relais knows no such key here"
+        case "value_error":
+            return str(error["ctx"]["error"])
+        case "inconsistent":
+            return error["msg"]
+        case "too_short":
+            return "at least one item is needed"
+        case "string_pattern_mismatch":
+            return f"'{given}' is no name: a small letter first, then small letters, digits, - or _, 2 to 64 in all"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return "this should be a group of keys and values"
+    reason = error["msg"].removeprefix("Input ").partition(", unable")[0]
+    return reason + (f", not '{given}'" if isinstance(given, str | int | float) else "")
+
+
+@dataclass(frozen=True)
+class _Location:
+    line: int
+    where: str
+
+
+def _locate(root: yaml.Node, place: Place) -> _Location:
+    """The line and the words of `place`, as far as the document has it: the model's places may go on beyond.
+
+    An item of a list is called by its name or value, or else by its position, counted from 1.
+    """
+    node, line, words = root, root.start_mark.line, []
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            pair = next(((key, value) for key, value in node.value if key.value == part), None)
+            if pair is None:
+                break
+            line, node = pair[0].start_mark.line, pair[1]
+            words.append(str(part))
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            node = node.value[part]
+            line = node.start_mark.line
+            words.append(_name_of(node) or str(part + 1))
+        else:
+            break
+    return _Location(line + 1, ".".join(words))
+
+
+def _name_of(item: yaml.Node) -> str | None:
+    if not isinstance(item, yaml.MappingNode):
+        return None
+    names = (value.value for key, value in item.value if key.value in ("name", "value"))
+    return next((name for name in names if isinstance(name, str)), None)
