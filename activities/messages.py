@@ -1,0 +1,300 @@
+"""Composes the e-mails: from a notice, or from the notices that a person gets grouped, to a message ready to be sent.
+
+Pure: the same input gives the same message, but for the random boundary between its two parts. An e-mail travels in the clear,
+so it holds the request's number, what happened in neutral words, what is to be done by when, and a link; nothing of the patient
+and nothing that a person wrote in a request.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid5
+
+from babel.dates import format_datetime
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from pydantic import AwareDatetime, Field
+
+from activities.notice_texts import TO_DO, NoticeEvent, text_of
+from domain.calendar import TIME_ZONE
+from domain.model import Frozen
+from domain.notices import Importance, Recipient
+from domain.requests import Status
+from settings import Settings
+from translations import Language, gettext_for
+
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+LOCALES: dict[Language, str] = {"fr": "fr_CA", "en": "en_CA"}
+LONGEST_NAME = 80
+"""Characters of a person's name that an e-mail shows."""
+
+ACCOUNT_PATH = "/account"
+"""The page on which people choose how they are told."""
+
+
+class AddressError(ValueError):
+    """No e-mail can be sent to such an address. The message does not repeat it."""
+
+
+class OutgoingNotice(Frozen):
+    """One notice to one person, with all that its e-mail says."""
+
+    notice_id: UUID
+    message_id: str = Field(
+        pattern=r"^<[!-=?A-~]+@[!-=?A-~]+>$", description="The Message-ID header, with its brackets."
+    )
+    request_id: UUID
+    number: str = Field(description="The request's number as people read it, e.g. TC-2026-000123.")
+    event: NoticeEvent
+    recipient: Recipient = Field(description="As which party of the request the person is told.")
+    importance: Importance = Field(description="INFORMATION also when there was something to do that is done by now.")
+    status: Status = Field(description="The request's status after the event.")
+    due_at: AwareDatetime | None = Field(None, description="When the recipient must have acted.")
+    created_at: AwareDatetime
+    address: str
+    display_name: str
+    language: Language
+
+
+def compose_notice(notice: OutgoingNotice, settings: Settings) -> EmailMessage:
+    """The e-mail of one notice. Raises AddressError when its address can't be written to."""
+    _ = gettext_for(notice.language)
+    text = text_of(notice.event, notice.recipient)
+    subject = _("Relais – request {number}: {subject}").format(number=notice.number, subject=_(text.subject))
+    message = _envelope(
+        settings,
+        to=_address(notice.display_name, notice.address),
+        subject=subject,
+        message_id=notice.message_id,
+        date=notice.created_at,
+    )
+    # A message that never existed, named by all e-mails of a request: mail clients show them as one conversation.
+    message["References"] = message["In-Reply-To"] = f"<request-{notice.request_id}@relais>"
+    page = _Page(
+        subject=subject,
+        greeting=_greeting(notice.display_name, notice.language),
+        why=_("You receive this e-mail because you take part in this request."),
+    )
+    return _with_content(message, "notice", page, settings, notice.language, notice=_shown(notice, settings))
+
+
+def compose_digest(
+    notices: Sequence[OutgoingNotice], settings: Settings, *, account_id: UUID, sent_at: datetime
+) -> EmailMessage:
+    """One e-mail with all the `notices` (at least one) that a person gets grouped.
+
+    They are grouped by request: first the requests that wait for the person, the most urgent one on top, then the others.
+    The Message-ID follows from the account and the newest notice: the same notices give the same id. Raises AddressError when
+    the address can't be written to.
+    """
+    newest = max(notices, key=lambda notice: (notice.created_at, notice.notice_id))
+    language = newest.language
+    _ = gettext_for(language)
+    waiting, others = _by_request(notices, settings)
+    subject = {
+        (True, True): _("Relais – grouped notices: to do ({waiting}), for information ({others})"),
+        (True, False): _("Relais – grouped notices: to do ({waiting})"),
+        (False, True): _("Relais – grouped notices: for information ({others})"),
+    }[bool(waiting), bool(others)].format(waiting=len(waiting), others=len(others))
+    domain = newest.message_id.rpartition("@")[2].rstrip(">")
+    message = _envelope(
+        settings,
+        to=_address(newest.display_name, newest.address),
+        subject=subject,
+        message_id=f"<{uuid5(account_id, str(newest.notice_id))}@{domain}>",
+        date=sent_at,
+    )
+    page = _Page(
+        subject=subject,
+        greeting=_greeting(newest.display_name, language),
+        why=_("You receive this e-mail because you chose to get your notices grouped."),
+    )
+    return _with_content(message, "digest", page, settings, language, waiting=waiting, others=others)
+
+
+# What the templates show
+
+
+_NO_LIMIT = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class _Page:
+    """What both kinds of e-mail have around their content."""
+
+    subject: str
+    greeting: str
+    why: str
+
+
+@dataclass(frozen=True)
+class _ShownNotice:
+    """One notice in the recipient's language."""
+
+    number: str
+    link: str
+    label: str
+    heading: str
+    happened: str
+    to_do: str | None
+    due: str | None
+    at: str
+
+
+@dataclass(frozen=True)
+class _ShownRequest:
+    """The notices of one request in a digest."""
+
+    number: str
+    link: str
+    notices: tuple[_ShownNotice, ...]
+
+
+@dataclass(frozen=True)
+class _SupportLine:
+    """One line of the support block."""
+
+    label: str
+    value: str
+    link: str | None = None
+
+
+def _shown(notice: OutgoingNotice, settings: Settings) -> _ShownNotice:
+    _ = gettext_for(notice.language)
+    text = text_of(notice.event, notice.recipient)
+    must_act = notice.importance is Importance.ACTION
+    to_do = (text.to_do or TO_DO.get(notice.status)) if must_act else None
+    has_limit = must_act or notice.recipient is Recipient.HOLDER
+    return _ShownNotice(
+        number=notice.number,
+        link=f"{settings.public_url.rstrip('/')}/requests/{notice.request_id}",
+        label=_("Action expected") if must_act else _("For information"),
+        heading=_sentence_case(_(text.subject)),
+        happened=_(text.happened),
+        to_do=_(to_do) if to_do else None,
+        due=_limit(notice.due_at, notice.created_at, notice.language) if notice.due_at and has_limit else None,
+        at=_moment(notice.created_at, notice.language),
+    )
+
+
+def _by_request(
+    notices: Sequence[OutgoingNotice], settings: Settings
+) -> tuple[list[_ShownRequest], list[_ShownRequest]]:
+    """The requests that wait for the recipient, the most urgent first, and the other ones, the latest first."""
+    by_request: dict[UUID, list[OutgoingNotice]] = {}
+    for notice in sorted(notices, key=lambda n: (n.importance is not Importance.ACTION, n.created_at, n.notice_id)):
+        by_request.setdefault(notice.request_id, []).append(notice)
+    waiting = [group for group in by_request.values() if group[0].importance is Importance.ACTION]
+    others = [group for group in by_request.values() if group[0].importance is not Importance.ACTION]
+    waiting.sort(key=lambda group: min((n.due_at for n in group if n.due_at), default=_NO_LIMIT))
+    others.sort(key=lambda group: group[-1].created_at, reverse=True)
+    return [_shown_request(group, settings) for group in waiting], [_shown_request(group, settings) for group in others]
+
+
+def _shown_request(notices: Sequence[OutgoingNotice], settings: Settings) -> _ShownRequest:
+    shown = tuple(_shown(notice, settings) for notice in notices)
+    return _ShownRequest(shown[0].number, shown[0].link, shown)
+
+
+def _greeting(display_name: str, language: Language) -> str:
+    _ = gettext_for(language)
+    name = _printable(display_name)
+    return _("Hello {name},").format(name=name) if name else _("Hello,")
+
+
+def _limit(due_at: datetime, created_at: datetime, language: Language) -> str:
+    _ = gettext_for(language)
+    sentence = _("To be done before {moment}.") if due_at > created_at else _("The time limit was {moment}.")
+    return sentence.format(moment=_moment(due_at, language))
+
+
+def _moment(at: datetime, language: Language) -> str:
+    """« mardi 1er décembre 2026 à 9 h 05 (HNE) », “Tuesday, December 1, 2026 at 9:05 a.m. (EST)”."""
+    local = at.astimezone(TIME_ZONE)
+    if language == "fr":
+        day = "d'er'" if local.day == 1 else "d"
+        pattern = f"EEEE {day} MMMM y 'à' H{NO_BREAK_SPACE}'h'{NO_BREAK_SPACE}mm{NO_BREAK_SPACE}(z)"
+    else:
+        pattern = f"EEEE, MMMM{NO_BREAK_SPACE}d, y 'at' h:mm{NO_BREAK_SPACE}a{NO_BREAK_SPACE}(z)"
+    return format_datetime(local, pattern, tzinfo=TIME_ZONE, locale=LOCALES[language])
+
+
+def _support(settings: Settings, language: Language) -> list[_SupportLine]:
+    """The support block: only the lines that are set."""
+    _ = gettext_for(language)
+    email = settings.support_email
+    lines = [
+        _SupportLine(_("Hours:"), settings.support_hours_fr if language == "fr" else settings.support_hours_en),
+        _SupportLine(_("Phone:"), settings.support_phone),
+        _SupportLine(_("E-mail:"), email, link=f"mailto:{email}"),
+    ]
+    return [line for line in lines if line.value]
+
+
+def _sentence_case(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+# The message
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).resolve().parent / "mail"),
+    autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def _envelope(settings: Settings, *, to: Address, subject: str, message_id: str, date: datetime) -> EmailMessage:
+    message = EmailMessage(policy=SMTP)
+    message["From"] = _address(*parseaddr(settings.mail_from))
+    message["To"] = to
+    message["Subject"] = subject
+    message["Date"] = date.astimezone(TIME_ZONE)
+    message["Message-ID"] = message_id
+    message["Auto-Submitted"] = "auto-generated"
+    message["X-Auto-Response-Suppress"] = "All"
+    return message
+
+
+def _with_content(
+    message: EmailMessage, template: str, page: _Page, settings: Settings, language: Language, **content: Any
+) -> EmailMessage:
+    """`message` with its two parts, drawn from the templates of that name."""
+    message["Content-Language"] = language
+    values = {
+        "_": gettext_for(language),
+        "language": language,
+        "page": page,
+        "account_link": settings.public_url.rstrip("/") + ACCOUNT_PATH,
+        "support": _support(settings, language),
+        **content,
+    }
+    message.set_content(_TEMPLATES.get_template(f"{template}.txt.j2").render(values), cte="quoted-printable")
+    message.add_alternative(
+        _TEMPLATES.get_template(f"{template}.html.j2").render(values), subtype="html", cte="quoted-printable"
+    )
+    return message
+
+
+def _address(name: str, address: str) -> Address:
+    """An address header without surprises: a name on one line, a domain in ASCII."""
+    user, _at, domain = address.strip().rpartition("@")
+    try:
+        return Address(_printable(name), addr_spec=f"{user}@{domain.encode('idna').decode()}")
+    except (ValueError, MessageError, IndexError):
+        raise AddressError("this is no e-mail address") from None
+
+
+def _printable(name: str) -> str:
+    """`name` on one line, without control signs or invisible ones, and not too long."""
+    visible = "".join(" " if unicodedata.category(sign)[0] in "CZ" else sign for sign in name)
+    return " ".join(visible.split())[:LONGEST_NAME]

@@ -1,0 +1,265 @@
+"""What the e-mails say: for every event and every recipient of the matrix a subject, what happened, and what is to be done.
+
+No text has a place for anything that a person wrote: an e-mail never holds a reason, a comment or a question, only that there
+is one to be read in Relais.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from domain.notices import Recipient
+from domain.requests import EventName as E
+from domain.requests import Status
+from translations import gettext_noop as _
+
+REQUESTER, HOLDER, BEFORE = Recipient.REQUESTER, Recipient.HOLDER, Recipient.PREVIOUS_HOLDER
+DISPATCHERS, SIGNER = Recipient.DISPATCHERS, Recipient.SIGNER
+
+
+@dataclass(frozen=True)
+class NoticeText:
+    """One notice in English, to be translated by gettext.
+
+    `subject` ends the subject line and is the heading of the e-mail, `happened` says it in a sentence or two, `to_do` what is
+    expected of a recipient who must act. Where the holder's `to_do` is None, it follows from the request's status (`TO_DO`).
+    """
+
+    subject: str
+    happened: str
+    to_do: str | None = None
+
+
+TO_DO: Mapping[Status, str] = {
+    Status.AWAITING_DISPATCH: _("Assign the request to a provider or to a clinic, or return it to its requester."),
+    Status.AWAITING_ACCEPTANCE: _("Accept the request, transfer it to a colleague, or return it."),
+    Status.ACCEPTED: _("Continue with the request, and write and sign its report."),
+    Status.RETURNED: _("Read the reason, then change the request and submit it again, or cancel it."),
+    Status.REPORTED: _("Read the report, then acknowledge it: this closes the request."),
+}
+"""What a status expects of the holder."""
+
+_CORRECT, _ACKNOWLEDGE = TO_DO[Status.RETURNED], TO_DO[Status.REPORTED]
+_ANSWER = _("Read the question in the request and answer it. The provider is waiting for your answer.")
+_NOTHING_TO_DO = _("The request has been cancelled. You have nothing more to do.")
+_NEW_PRIORITY = _("The priority of the request has changed, and its time limit with it.")
+
+TEXTS: Mapping[E, Mapping[Recipient, NoticeText]] = {
+    E.SUBMITTED: {
+        HOLDER: NoticeText(_("new request"), _("A new request has been submitted.")),
+        REQUESTER: NoticeText(
+            _("submitted"), _("Your request has been submitted. You will be told when a provider accepts it.")
+        ),
+    },
+    E.ASSIGNED: {
+        HOLDER: NoticeText(_("assigned to you"), _("The request has been assigned to you or to your clinic.")),
+        BEFORE: NoticeText(
+            _("assigned"), _("The request has been assigned to a provider or to a clinic. You have nothing more to do.")
+        ),
+        REQUESTER: NoticeText(
+            _("assigned"), _("Your request has been assigned to a provider or to a clinic and waits to be accepted.")
+        ),
+    },
+    E.ACCEPTED: {
+        REQUESTER: NoticeText(_("accepted"), _("A provider has accepted your request and is working on it.")),
+        DISPATCHERS: NoticeText(_("accepted"), _("A provider has accepted the request.")),
+    },
+    E.TRANSFERRED: {
+        HOLDER: NoticeText(_("transferred to you"), _("A colleague has transferred the request to you.")),
+        REQUESTER: NoticeText(
+            _("transferred"),
+            _("Your request has been transferred to another provider of the same clinic and waits to be accepted."),
+        ),
+        DISPATCHERS: NoticeText(
+            _("transferred"), _("The request has been transferred to another provider of the same clinic.")
+        ),
+    },
+    E.INFORMATION_REQUESTED: {
+        REQUESTER: NoticeText(
+            _("additional information requested"),
+            _("A provider needs additional information to deal with your request."),
+            _ANSWER,
+        ),
+    },
+    E.INFORMATION_ANSWERED: {
+        HOLDER: NoticeText(
+            _("additional information received"), _("The requester has answered a request for additional information.")
+        ),
+    },
+    E.INFORMATION_REQUEST_WITHDRAWN: {
+        REQUESTER: NoticeText(
+            _("additional information no longer needed"),
+            _("A provider has withdrawn a request for additional information. You do not have to answer it."),
+        ),
+    },
+    E.RETURNED_TO_REQUESTER: {
+        REQUESTER: NoticeText(_("returned to you"), _("Your request has been returned to you."), _CORRECT),
+        DISPATCHERS: NoticeText(_("returned to the requester"), _("The request has been returned to its requester.")),
+    },
+    E.RETURNED_TO_DISPATCH: {
+        HOLDER: NoticeText(
+            _("returned to dispatch"),
+            _("A provider has returned the request to dispatch. The comment for you is in the request."),
+        ),
+        REQUESTER: NoticeText(
+            _("returned to dispatch"),
+            _("Your request has been returned to dispatch, which looks for another provider."),
+        ),
+    },
+    E.RESUBMITTED: {
+        HOLDER: NoticeText(_("submitted again"), _("The requester has changed the request and submitted it again.")),
+    },
+    E.CANCELLED: {
+        BEFORE: NoticeText(_("cancelled"), _NOTHING_TO_DO),
+        REQUESTER: NoticeText(_("cancelled"), _("Your request has been cancelled. The reason is in the request.")),
+    },
+    E.PRIORITY_CHANGED: {
+        HOLDER: NoticeText(_("priority changed"), _NEW_PRIORITY),
+        REQUESTER: NoticeText(
+            _("priority changed"), _("The priority of your request has changed, and its time limit with it.")
+        ),
+        DISPATCHERS: NoticeText(_("priority changed"), _NEW_PRIORITY),
+    },
+    E.PRELIMINARY_REPORT_ISSUED: {
+        REQUESTER: NoticeText(
+            _("preliminary report available"),
+            _("A preliminary report on your request is available. The final report will follow."),
+        ),
+    },
+    E.FINAL_REPORT_ISSUED: {
+        REQUESTER: NoticeText(
+            _("final report available"), _("The final report on your request is available."), _ACKNOWLEDGE
+        ),
+        DISPATCHERS: NoticeText(_("final report sent"), _("The final report has been sent to the requester.")),
+    },
+    E.ADDENDUM_ISSUED: {
+        REQUESTER: NoticeText(
+            _("addendum available"),
+            _("The provider has completed the final report with an addendum."),
+            _("Read the addendum in the request."),
+        ),
+    },
+    E.SIGNING_FAILED: {
+        HOLDER: NoticeText(
+            _("signed document not produced"),
+            _("The signed document could not be produced. Nothing was sent to the requester."),
+            _("Sign the document again. If that fails too, contact the support service."),
+        ),
+        DISPATCHERS: NoticeText(
+            _("signed document not produced"),
+            _(
+                "The signed document could not be produced. Nothing was sent to the requester; the signer has been told."
+            ),
+        ),
+    },
+    E.ACKNOWLEDGED: {
+        SIGNER: NoticeText(
+            _("report acknowledged"),
+            _(
+                "The requester has acknowledged your report, and the request is closed. The outcome, where it was given, is "
+                "in the request."
+            ),
+        ),
+    },
+    E.DISPATCH_REMINDER: {
+        HOLDER: NoticeText(_("reminder, to be dispatched"), _("The request still waits to be dispatched.")),
+    },
+    E.DISPATCH_OVERDUE: {
+        HOLDER: NoticeText(_("dispatch overdue"), _("The request was not dispatched in time.")),
+    },
+    E.ACCEPTANCE_REMINDER: {
+        HOLDER: NoticeText(_("reminder, to be accepted"), _("The request still waits to be accepted.")),
+    },
+    E.ACCEPTANCE_EXPIRED: {
+        HOLDER: NoticeText(
+            _("not accepted in time"), _("The request was not accepted in time and has come back to dispatch.")
+        ),
+        BEFORE: NoticeText(
+            _("not accepted in time"),
+            _("The request was not accepted in time and has gone back to dispatch. You have nothing more to do."),
+        ),
+        REQUESTER: NoticeText(
+            _("not accepted in time"),
+            _("Your request was not accepted in time. It is back in dispatch, which looks for another provider."),
+        ),
+    },
+    E.REPORT_REMINDER: {
+        HOLDER: NoticeText(_("reminder, report expected"), _("The report on the request is expected soon.")),
+    },
+    E.REPORT_OVERDUE: {
+        HOLDER: NoticeText(_("report overdue"), _("The report on the request was not sent in time.")),
+        DISPATCHERS: NoticeText(
+            _("report overdue"),
+            _("The report on the request was not sent in time. The provider has been told."),
+            _("Find out with the provider when the report can be expected."),
+        ),
+    },
+    E.INFORMATION_REMINDER: {
+        REQUESTER: NoticeText(
+            _("reminder, additional information requested"),
+            _("A provider still waits for additional information to deal with your request."),
+            _ANSWER,
+        ),
+    },
+    E.INFORMATION_EXPIRED: {
+        HOLDER: NoticeText(
+            _("additional information overdue"),
+            _("A request for additional information was not answered in time. It stays open."),
+            _("Decide how to go on: wait for the answer, withdraw the question, or return the request."),
+        ),
+        REQUESTER: NoticeText(
+            _("additional information overdue"),
+            _("You have not answered a request for additional information in time. You still can."),
+            _ANSWER,
+        ),
+    },
+    E.RESUBMISSION_REMINDER: {
+        HOLDER: NoticeText(
+            _("reminder, returned to you"),
+            _("The request that was returned to you still waits. Without an answer in time it will be abandoned."),
+        ),
+    },
+    E.ABANDONED: {
+        REQUESTER: NoticeText(
+            _("abandoned"), _("Your request was not submitted again in time and has been abandoned.")
+        ),
+        DISPATCHERS: NoticeText(
+            _("abandoned"), _("The returned request was not submitted again in time and has been abandoned.")
+        ),
+    },
+    E.ACKNOWLEDGEMENT_REMINDER: {
+        HOLDER: NoticeText(
+            _("reminder, report to be acknowledged"),
+            _("The final report on your request still waits to be acknowledged."),
+        ),
+    },
+    E.CLOSED_UNACKNOWLEDGED: {
+        REQUESTER: NoticeText(
+            _("closed without acknowledgement"),
+            _(
+                "The report was not acknowledged in time, and your request has been closed. You can still read the report."
+            ),
+        ),
+        SIGNER: NoticeText(
+            _("closed without acknowledgement"),
+            _("The requester did not acknowledge your report in time. The request has been closed."),
+        ),
+    },
+}
+"""What each recipient of each event is told."""
+
+
+NOTICE_REFUSED: Literal["notice_refused"] = "notice_refused"
+NoticeEvent = E | Literal["notice_refused"]
+"""What a notice is about: an event of the request, or the refusal of another notice's address."""
+
+_NOTICE_REFUSED = NoticeText(
+    _("e-mail not delivered"),
+    _("An e-mail about this request could not be delivered: its recipient's address was refused for good."),
+    _("See in the request who was not told, tell the person in another way, and have the address corrected."),
+)
+
+
+def text_of(event: NoticeEvent, recipient: Recipient) -> NoticeText:
+    """The text for this recipient of this event. KeyError when the matrix tells this recipient nothing of it."""
+    return _NOTICE_REFUSED if event == NOTICE_REFUSED else TEXTS[event][recipient]
