@@ -211,7 +211,7 @@ def _greeting(display_name: str, language: Language) -> str:
 
 def _limit(due_at: datetime, created_at: datetime, language: Language) -> str:
     _ = gettext_for(language)
-    sentence = _("To be done before {moment}.") if due_at > created_at else _("The time limit was {moment}.")
+    sentence = _("Due: {moment}") if due_at > created_at else _("Was due: {moment}")
     return sentence.format(moment=_moment(due_at, language))
 
 
@@ -220,7 +220,7 @@ def _moment(at: datetime, language: Language) -> str:
     local = at.astimezone(TIME_ZONE)
     if language == "fr":
         day = "d'er'" if local.day == 1 else "d"
-        pattern = f"EEEE {day} MMMM y 'à' H{NO_BREAK_SPACE}'h'{NO_BREAK_SPACE}mm{NO_BREAK_SPACE}(z)"
+        pattern = f"EEEE {day}{NO_BREAK_SPACE}MMMM y 'à' H{NO_BREAK_SPACE}'h'{NO_BREAK_SPACE}mm{NO_BREAK_SPACE}(z)"
     else:
         pattern = f"EEEE, MMMM{NO_BREAK_SPACE}d, y 'at' h:mm{NO_BREAK_SPACE}a{NO_BREAK_SPACE}(z)"
     return format_datetime(local, pattern, tzinfo=TIME_ZONE, locale=LOCALES[language])
