@@ -28,7 +28,7 @@ from sqlalchemy import Enum as EnumType
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from domain.notices import Importance, NoticeMode
+from domain.notices import Importance, NoticeMode, Recipient
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Role, Source, Status
 
@@ -135,9 +135,9 @@ class NumberCounter(Base):
 class RequestRecord(Base):
     """One teleconsultation request.
 
-    `process` is the `domain.requests.Request` as JSON, also of a draft; the columns from `process_version` to `ended_at` are taken
-    out of it for queries. `form` is ``{"patient": {…}, "answers": {…}}`` as it stands in the editor, and `form_priority` the
-    priority asked for there: both are frozen by `records.forms.freeze_form`.
+    `process` is the `domain.requests.Request` as JSON, also of a draft; the columns from `process_version` on are taken out of it
+    for queries. `form` is ``{"patient": {…}, "answers": {…}}`` as it stands in the editor, and `form_priority` the priority
+    asked for there: both are frozen by `records.forms.freeze_form`.
     """
 
     __tablename__ = "requests"
@@ -295,7 +295,9 @@ class NoticeStatus(StrEnum):
 class Notice(Base):
     """One e-mail to one person about one event, or its place in a digest.
 
-    `event` is an EventName, or ``notice_refused`` where it tells a dispatcher that the address of `refused_notice_id` does not work.
+    `event` is an EventName, or ``notice_refused`` where it tells a dispatcher that the address of another notice,
+    `refused_notice_id`, was refused. `recipient` is the party as which the person is told; where they are several, the one that
+    must act.
     """
 
     __tablename__ = "notices"
@@ -307,12 +309,13 @@ class Notice(Base):
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
     address: Mapped[str]
     language: Mapped[str]
+    recipient: Mapped[Recipient]
     importance: Mapped[Importance]
     status: Mapped[NoticeStatus]
     message_id: Mapped[str]
-    attempts: Mapped[int] = mapped_column(server_default="0")
+    attempts: Mapped[int]
     last_error: Mapped[str | None]
-    created_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
     sent_at: Mapped[datetime | None]
     digest_id: Mapped[uuid.UUID | None] = mapped_column(index=True)
     refused_notice_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("notices.id"))
@@ -421,7 +424,7 @@ class StoredDocument(Base):
     object_key: Mapped[str]
     signer_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
     signed_at: Mapped[datetime]
-    issued_at: Mapped[datetime]
+    issued_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
 
     __table_args__ = (UniqueConstraint("request_id", "number"),)
 

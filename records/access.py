@@ -1,0 +1,46 @@
+"""The access log: who looked at what of a request, when, and in which role."""
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.requests import Role
+from records.ids import new_id
+from records.models import AccessEntry, AccessKind
+
+
+async def log_access(
+    session: AsyncSession,
+    *,
+    request_id: uuid.UUID,
+    account_id: uuid.UUID,
+    role: Role,
+    kind: AccessKind,
+    at: datetime,
+    object_id: uuid.UUID | None = None,
+) -> None:
+    """Write one access down. `object_id` is the attachment or the report that was looked at."""
+    session.add(
+        AccessEntry(
+            id=new_id(),
+            request_id=request_id,
+            account_id=account_id,
+            role=role,
+            kind=kind,
+            object_id=object_id,
+            at=at,
+        )
+    )
+    await session.flush()
+
+
+async def list_accesses(
+    session: AsyncSession, request_id: uuid.UUID, *, before: uuid.UUID | None = None, limit: int = 200
+) -> list[AccessEntry]:
+    """The newest accesses to a request, newest first; `before` is the id of the last one seen, for the next page."""
+    query = select(AccessEntry).where(AccessEntry.request_id == request_id).order_by(AccessEntry.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(AccessEntry.id < before)
+    return list(await session.scalars(query))

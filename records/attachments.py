@@ -1,0 +1,119 @@
+"""Photos and videos of a request: what is known of them. Their bytes are in the document store."""
+
+import uuid
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from records.errors import NotEditableError, NotFoundError
+from records.models import Attachment, EventRecord, FrozenForm
+from records.requests import lock_request
+
+
+async def add_attachment(
+    session: AsyncSession,
+    *,
+    attachment_id: uuid.UUID,
+    request_id: uuid.UUID,
+    slot: str,
+    kind: Literal["photo", "video"],
+    media_type: str,
+    size_bytes: int,
+    sha256: str,
+    filename: str,
+    width: int | None,
+    height: int | None,
+    uploaded_by: uuid.UUID,
+    now: datetime,
+    object_key: str,
+    preview_key: str | None,
+) -> Attachment:
+    """Write down an attachment whose bytes are stored. Raises NotFoundError, or NotEditableError when the request is over.
+
+    It may come while the form can be edited, and later as part of an answer to a question.
+    """
+    row = await lock_request(session, request_id)
+    if row.status.is_final:
+        raise NotEditableError
+    attachment = Attachment(
+        id=attachment_id,
+        request_id=request_id,
+        slot=slot,
+        kind=kind,
+        media_type=media_type,
+        size_bytes=size_bytes,
+        sha256=sha256,
+        filename=filename,
+        width=width,
+        height=height,
+        uploaded_by=uploaded_by,
+        uploaded_at=now,
+        object_key=object_key,
+        preview_key=preview_key,
+    )
+    session.add(attachment)
+    await session.flush()
+    return attachment
+
+
+async def load_attachment(session: AsyncSession, request_id: uuid.UUID, attachment_id: uuid.UUID) -> Attachment | None:
+    """The attachment, removed or not; None when that request has none of this id."""
+    attachment = await session.get(Attachment, attachment_id)
+    return attachment if attachment is not None and attachment.request_id == request_id else None
+
+
+async def list_attachments(
+    session: AsyncSession, request_id: uuid.UUID, *, with_removed: bool = False
+) -> list[Attachment]:
+    """The attachments of the request, oldest first; also those removed since, which older frozen forms name, if wanted."""
+    query = select(Attachment).where(Attachment.request_id == request_id).order_by(Attachment.id)
+    if not with_removed:
+        query = query.where(Attachment.removed_at.is_(None))
+    return list(await session.scalars(query))
+
+
+async def count_by_slot(session: AsyncSession, request_id: uuid.UUID) -> dict[str, int]:
+    """How many attachments each slot has now; slots without any are left out."""
+    query = (
+        select(Attachment.slot, func.count())
+        .where(Attachment.request_id == request_id, Attachment.removed_at.is_(None))
+        .group_by(Attachment.slot)
+    )
+    return dict((await session.execute(query)).tuples().all())
+
+
+async def remove_attachment(
+    session: AsyncSession, request_id: uuid.UUID, attachment_id: uuid.UUID, *, now: datetime
+) -> list[str]:
+    """Take an attachment out of the form. Returns the keys of stored objects that nothing needs any more.
+
+    What a frozen form or an answer names is only left out from now on: its row and its bytes stay. Raises NotFoundError, or
+    NotEditableError unless the request is a draft or returned.
+    """
+    row = await lock_request(session, request_id)
+    attachment = await load_attachment(session, request_id, attachment_id)
+    if attachment is None or attachment.removed_at is not None:
+        raise NotFoundError
+    if not row.is_editable:
+        raise NotEditableError
+    if await _is_frozen(session, attachment):
+        attachment.removed_at = now
+        await session.flush()
+        return []
+    await session.delete(attachment)
+    await session.flush()
+    return [key for key in (attachment.object_key, attachment.preview_key) if key]
+
+
+async def _is_frozen(session: AsyncSession, attachment: Attachment) -> bool:
+    in_form = select(FrozenForm.number).where(
+        FrozenForm.request_id == attachment.request_id,
+        FrozenForm.content["attachments"].contains([{"id": str(attachment.id)}]),
+    )
+    in_answer = select(EventRecord.version).where(
+        EventRecord.request_id == attachment.request_id,
+        EventRecord.command["attachment_ids"].contains([str(attachment.id)]),
+    )
+    return bool(await session.scalar(select(in_form.exists() | in_answer.exists())))

@@ -1,0 +1,68 @@
+"""The connection to PostgreSQL (15 or newer): one `Database` per process, one session per transaction."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+from settings import Settings
+
+STATEMENT_TIMEOUT_SECONDS = 30
+LOCK_TIMEOUT_SECONDS = 10
+IDLE_TRANSACTION_TIMEOUT_SECONDS = 60
+CONNECT_TIMEOUT_SECONDS = 10
+POOL_TIMEOUT_SECONDS = 10
+
+
+class Database:
+    """The pool of connections of one process. Make one inside the running event loop, and close it at the end."""
+
+    def __init__(self, url: str, *, pool_size: int = 10, application_name: str = "relais") -> None:
+        self.url = url
+        self.engine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=POOL_TIMEOUT_SECONDS,
+            pool_pre_ping=True,  # a server that was restarted costs one round trip and no failed request
+            connect_args=connect_arguments(application_name),
+        )
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    @classmethod
+    def from_settings(cls, settings: Settings, *, application_name: str = "relais") -> Self:
+        """The database that the settings name. Raises ValueError when they name none."""
+        if settings.database_url is None:
+            raise ValueError("RELAIS_DATABASE_URL is not set: start `relais up`, or name a PostgreSQL database")
+        return cls(
+            settings.database_url.get_secret_value(),
+            pool_size=settings.database_pool_size,
+            application_name=application_name,
+        )
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """One transaction: committed at the end of the block, rolled back when the block raises."""
+        async with self._sessions.begin() as session:
+            yield session
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        await self.engine.dispose()
+
+
+def connect_arguments(application_name: str) -> dict[str, Any]:
+    """What every connection of Relais asks of asyncpg and of the server: limits on all that could wait for ever."""
+    return {
+        "timeout": CONNECT_TIMEOUT_SECONDS,
+        "command_timeout": STATEMENT_TIMEOUT_SECONDS + 5,  # for a server that has gone without a word
+        "server_settings": {
+            "application_name": application_name,
+            "timezone": "UTC",
+            "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
+            "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
+            "idle_in_transaction_session_timeout": f"{IDLE_TRANSACTION_TIMEOUT_SECONDS}s",
+            "jit": "off",  # worklist queries are short; compiling them costs more than it gains
+        },
+    }

@@ -1,0 +1,75 @@
+"""Forms as they were submitted: frozen with their SHA-256 before the command that submits them."""
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.requests import FormVersion
+from records.attachments import list_attachments
+from records.canonical import content_sha256
+from records.errors import NotEditableError, StaleVersionError
+from records.models import FrozenForm
+from records.requests import lock_request, process_of
+
+
+async def freeze_form(
+    session: AsyncSession,
+    request_id: uuid.UUID,
+    *,
+    command_id: str,
+    frozen_by: uuid.UUID,
+    now: datetime,
+    expected_version: int | None = None,
+) -> FormVersion:
+    """Freeze the form as it stands, for the `submit` or `resubmit` of that id; a second time gives what was frozen at first.
+
+    The content is ``{offering, offering_version, priority, patient, answers, attachments: [{id, slot, kind, sha256}]}``.
+    Raises NotFoundError, NotEditableError, or StaleVersionError when `expected_version` is not the visible version any more.
+    """
+    row = await lock_request(session, request_id)
+    query = select(FrozenForm).where(FrozenForm.request_id == request_id, FrozenForm.command_id == command_id)
+    if frozen_before := await session.scalar(query):
+        return FormVersion(number=frozen_before.number, sha256=frozen_before.sha256)
+    if not row.is_editable:
+        raise NotEditableError
+    if expected_version not in (None, row.version):
+        raise StaleVersionError(row.version)
+    terms = process_of(row).terms
+    content = {
+        "offering": terms.offering,
+        "offering_version": terms.offering_version,
+        "priority": row.form_priority.value,
+        "patient": row.form["patient"],
+        "answers": row.form["answers"],
+        "attachments": [
+            {"id": str(a.id), "slot": a.slot, "kind": a.kind, "sha256": a.sha256}
+            for a in await list_attachments(session, request_id)
+        ],
+    }
+    latest = await session.scalar(select(func.max(FrozenForm.number)).where(FrozenForm.request_id == request_id))
+    form = FormVersion(number=(latest or 0) + 1, sha256=content_sha256(content))
+    session.add(
+        FrozenForm(
+            request_id=request_id,
+            number=form.number,
+            content=content,
+            sha256=form.sha256,
+            frozen_at=now,
+            frozen_by=frozen_by,
+            command_id=command_id,
+        )
+    )
+    await session.flush()
+    return form
+
+
+async def load_form(session: AsyncSession, request_id: uuid.UUID, number: int) -> FrozenForm | None:
+    return await session.get(FrozenForm, (request_id, number))
+
+
+async def list_forms(session: AsyncSession, request_id: uuid.UUID) -> list[FrozenForm]:
+    """All frozen forms of the request, oldest first. The one that counts is named by its process (`Request.form`)."""
+    query = select(FrozenForm).where(FrozenForm.request_id == request_id).order_by(FrozenForm.number)
+    return list(await session.scalars(query))

@@ -1,0 +1,211 @@
+"""Clinics, accounts, bearer tokens, and the count of failed logins. Passwords are hashed and checked by the API, not here."""
+
+import hashlib
+import uuid
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+
+from sqlalchemy import case, delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.notices import NoticeMode
+from domain.requests import Role
+from records.ids import new_id
+from records.models import Account, Clinic, FailedLogins, Token
+
+# Clinics
+
+
+async def add_clinic(
+    session: AsyncSession,
+    *,
+    code: str,
+    name: str,
+    address_lines: Iterable[str] = (),
+    phone: str = "",
+    routes_to: Iterable[uuid.UUID] = (),
+) -> Clinic:
+    """A new clinic. `routes_to` are the other clinics that its dispatchers may assign requests to."""
+    clinic = Clinic(
+        id=new_id(),
+        code=code,
+        name=name,
+        address_lines=list(address_lines),
+        phone=phone,
+        routes_to=list(routes_to),
+    )
+    session.add(clinic)
+    await session.flush()
+    return clinic
+
+
+async def load_clinic(session: AsyncSession, clinic_id: uuid.UUID) -> Clinic | None:
+    return await session.get(Clinic, clinic_id)
+
+
+async def find_clinic(session: AsyncSession, code: str) -> Clinic | None:
+    return await session.scalar(select(Clinic).where(Clinic.code == code))
+
+
+async def list_clinics(session: AsyncSession) -> list[Clinic]:
+    """All clinics, by code."""
+    return list(await session.scalars(select(Clinic).order_by(Clinic.code)))
+
+
+async def clinics_by_id(session: AsyncSession, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Clinic]:
+    """Those of `ids` that exist."""
+    rows = await session.scalars(select(Clinic).where(Clinic.id.in_(ids)))
+    return {clinic.id: clinic for clinic in rows}
+
+
+# Accounts
+
+
+async def add_account(
+    session: AsyncSession,
+    *,
+    clinic_id: uuid.UUID,
+    username: str,
+    password_hash: str,
+    roles: Iterable[Role],
+    given_name: str,
+    family_name: str,
+    email: str,
+    now: datetime,
+    title: str = "",
+    profession: str = "",
+    licence_number: str = "",
+    language: str = "fr",
+    notice_mode: NoticeMode = NoticeMode.AT_ONCE,
+    active: bool = True,
+) -> Account:
+    """A new account. Raises ValueError for the role of Relais itself, which nobody can have."""
+    roles = sorted(set(roles))
+    if Role.SYSTEM in roles:
+        raise ValueError("nobody logs in as the system")
+    account = Account(
+        id=new_id(),
+        clinic_id=clinic_id,
+        username=username.strip().lower(),
+        password_hash=password_hash,
+        roles=[role.value for role in roles],
+        given_name=given_name,
+        family_name=family_name,
+        title=title,
+        profession=profession,
+        licence_number=licence_number,
+        email=email,
+        language=language,
+        notice_mode=notice_mode,
+        active=active,
+        created_at=now,
+    )
+    session.add(account)
+    await session.flush()
+    return account
+
+
+async def load_account(session: AsyncSession, account_id: uuid.UUID) -> Account | None:
+    return await session.get(Account, account_id)
+
+
+async def find_account(session: AsyncSession, username: str) -> Account | None:
+    """The account of that username, in whatever case it was typed; also one that is no longer active."""
+    return await session.scalar(select(Account).where(Account.username == username.strip().lower()))
+
+
+async def accounts_by_id(session: AsyncSession, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Account]:
+    """Those of `ids` that exist, active or not: for the names in a timeline or a worklist."""
+    rows = await session.scalars(select(Account).where(Account.id.in_(ids)))
+    return {account.id: account for account in rows}
+
+
+async def list_accounts(
+    session: AsyncSession, *, clinic_id: uuid.UUID | None = None, role: Role | None = None, active: bool | None = True
+) -> list[Account]:
+    """Accounts by username, of one clinic and of one role where those are given; `active` None gives all."""
+    query = select(Account).order_by(Account.username)
+    if clinic_id is not None:
+        query = query.where(Account.clinic_id == clinic_id)
+    if role is not None:
+        query = query.where(Account.roles.contains([role.value]))
+    if active is not None:
+        query = query.where(Account.active.is_(active))
+    return list(await session.scalars(query))
+
+
+async def list_providers(session: AsyncSession, clinic_id: uuid.UUID) -> list[Account]:
+    """The active providers of a clinic: the members of its pool, and each other's colleagues."""
+    return await list_accounts(session, clinic_id=clinic_id, role=Role.PROVIDER)
+
+
+# Bearer tokens
+
+
+async def add_token(
+    session: AsyncSession, *, token_sha256: str, account_id: uuid.UUID, now: datetime, expires_at: datetime
+) -> None:
+    """Write down a token that was given out. Its text stays with the person."""
+    session.add(Token(sha256=token_sha256, account_id=account_id, created_at=now, expires_at=expires_at))
+    await session.flush()
+
+
+async def account_of_token(session: AsyncSession, token_sha256: str, now: datetime) -> Account | None:
+    """The active account that a token speaks for; None when it is unknown, expired or revoked."""
+    query = (
+        select(Account)
+        .join(Token, Token.account_id == Account.id)
+        .where(Token.sha256 == token_sha256, Token.expires_at > now, Token.revoked_at.is_(None), Account.active)
+    )
+    return await session.scalar(query)
+
+
+async def revoke_token(session: AsyncSession, token_sha256: str, now: datetime) -> None:
+    """End one token; nothing happens when there is none or it has ended."""
+    await session.execute(
+        update(Token).where(Token.sha256 == token_sha256, Token.revoked_at.is_(None)).values(revoked_at=now)
+    )
+
+
+async def revoke_tokens_of(session: AsyncSession, account_id: uuid.UUID, now: datetime) -> None:
+    """End all tokens of an account, e.g. when its password changes."""
+    await session.execute(
+        update(Token).where(Token.account_id == account_id, Token.revoked_at.is_(None)).values(revoked_at=now)
+    )
+
+
+async def forget_expired_tokens(session: AsyncSession, before: datetime) -> None:
+    """Remove the tokens that expired before that moment."""
+    await session.execute(delete(Token).where(Token.expires_at < before))
+
+
+# Failed logins
+
+
+async def note_failed_login(session: AsyncSession, username: str, now: datetime, *, forget_after: timedelta) -> int:
+    """Count one more failed login, and return how many there were in a row; a pause of `forget_after` starts anew.
+
+    Commit even when the login is refused: call it in a transaction of its own.
+    """
+    counted = insert(FailedLogins).values(username_sha256=_hidden(username), count=1, last_at=now)
+    fresh = FailedLogins.last_at < now - forget_after
+    counted = counted.on_conflict_do_update(
+        index_elements=[FailedLogins.username_sha256],
+        set_={"count": case((fresh, 1), else_=FailedLogins.count + 1), "last_at": now},
+    )
+    return await session.scalar(counted.returning(FailedLogins.count)) or 1
+
+
+async def failed_logins(session: AsyncSession, username: str) -> FailedLogins | None:
+    """The failed logins in a row (`count`, `last_at`); None when the last login was good."""
+    return await session.get(FailedLogins, _hidden(username))
+
+
+async def forgive_failed_logins(session: AsyncSession, username: str) -> None:
+    """A good login ends the row."""
+    await session.execute(delete(FailedLogins).where(FailedLogins.username_sha256 == _hidden(username)))
+
+
+def _hidden(username: str) -> str:
+    return hashlib.sha256(username.strip().lower().encode(errors="surrogatepass")).hexdigest()

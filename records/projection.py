@@ -1,0 +1,90 @@
+"""The projection: what the workflows decided, written so that it may come twice, late or out of order."""
+
+import uuid
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.lifecycle import Event
+from domain.requests import EventName, HolderKind, Request, Role
+from records.errors import ContentConflictError
+from records.models import Account, Clinic, EventRecord, OfferedPool, Participant, RequestRecord
+from records.notices import plan_notices, queued_notices
+from records.requests import lock_request, project
+
+CHANNEL = "relais_request"
+"""The channel on which the new version of a request is told, as ``<request id>:<process version>``. See `records.feed`."""
+
+
+async def record_event(session: AsyncSession, event: Event, request: Request) -> list[uuid.UUID]:
+    """Write the event and the state after it, and plan who is told; all or nothing, with the caller's transaction.
+
+    Returns the ids of the notices to send now, in the order of their accounts; for an event that is there already, of those
+    that are still unsent. The row of the request only moves forward: a state that is older than the row's changes nothing.
+    Raises NotFoundError when there is no such request, and ContentConflictError when another event has this version.
+    """
+    row = await lock_request(session, event.request_id)
+    if await _append(session, event):
+        await _add_ties(session, event)
+        _note_milestones(row, event)
+        await plan_notices(session, event, request)
+    if row.process_version < request.version:
+        if row.status is not request.status:  # the editor opens with what counts now; while returned, edits stay
+            row.form_priority = request.priority
+        project(row, request, max(row.updated_at, event.at))
+    await session.flush()
+    await session.execute(select(func.pg_notify(CHANNEL, f"{row.id}:{row.process_version}")))
+    return await queued_notices(session, event.request_id, event.version)
+
+
+async def _append(session: AsyncSession, event: Event) -> bool:
+    """Whether the event is new."""
+    actor = event.command.actor
+    added = insert(EventRecord).values(
+        request_id=event.request_id,
+        version=event.version,
+        name=event.name,
+        at=event.at,
+        source=event.source,
+        command_id=event.command.id,
+        actor_id=actor.id,
+        actor_role=actor.role,
+        actor_clinic_id=actor.clinic_id,
+        status_before=event.status_before,
+        status=event.status,
+        holder_before=event.holder_before.model_dump(mode="json"),
+        holder=event.holder.model_dump(mode="json"),
+        command=event.command.model_dump(mode="json"),
+    )
+    if await session.scalar(added.on_conflict_do_nothing().returning(EventRecord.version)):
+        return True
+    there = await session.get(EventRecord, (event.request_id, event.version))
+    if there is None or there.command_id != event.command.id:
+        raise ContentConflictError
+    return False
+
+
+def _note_milestones(row: RequestRecord, event: Event) -> None:
+    """Each happens once, so it counts whenever its event comes."""
+    if event.name is EventName.SUBMITTED:
+        row.submitted_at = event.at
+    if event.status.is_final and not event.status_before.is_final:
+        row.ended_at = event.at
+
+
+async def _add_ties(session: AsyncSession, event: Event) -> None:
+    """Remember who had to do with the request. People and clinics that the records don't know are passed over."""
+    actor = event.command.actor
+    people = {actor.id} if actor.role not in (Role.OPERATOR, Role.SYSTEM) else set()
+    if event.holder.kind is HolderKind.PROVIDER:
+        people.add(event.holder.id)
+    known = select(RequestRecord.id, Account.id).where(RequestRecord.id == event.request_id, Account.id.in_(people))
+    participants = insert(Participant).from_select(["request_id", "account_id"], known)
+    await session.execute(participants.on_conflict_do_nothing())
+    if event.holder.kind is HolderKind.POOL:
+        offered = select(RequestRecord.id, Clinic.id).where(
+            RequestRecord.id == event.request_id, Clinic.id == event.holder.clinic_id
+        )
+        pools = insert(OfferedPool).from_select(["request_id", "clinic_id"], offered)
+        await session.execute(pools.on_conflict_do_nothing())

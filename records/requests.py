@@ -1,0 +1,171 @@
+"""Requests as rows: numbers, drafts and the edits of their form. What a workflow decides is written by `records.projection`."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.calendar import TIME_ZONE
+from domain.offerings import Terms
+from domain.priority import Priority
+from domain.requests import Holder, Person, Request, Status
+from records.errors import NotEditableError, NotFoundError, StaleVersionError
+from records.ids import new_id
+from records.models import EventRecord, NumberCounter, RequestRecord
+
+RANKS = {Priority.STAT: 0, Priority.ASAP: 1, Priority.URGENT: 2, Priority.ROUTINE: 3}
+"""The order of priorities in a worklist."""
+
+
+async def create_draft(
+    session: AsyncSession,
+    *,
+    requester: Person,
+    dispatch_clinic_id: uuid.UUID,
+    terms: Terms,
+    priority: Priority,
+    patient: dict[str, Any],
+    answers: dict[str, Any],
+    now: datetime,
+    creation_key: str | None = None,
+) -> RequestRecord:
+    """A new draft with its number. The same `creation_key` of the same requester gives the same draft again."""
+    if creation_key is not None:
+        await _lock_creation(session, requester.id, creation_key)
+        query = select(RequestRecord).where(
+            RequestRecord.created_by == requester.id, RequestRecord.creation_key == creation_key
+        )
+        if made_before := await session.scalar(query):
+            return made_before
+    draft = Request(
+        id=new_id(),
+        number=await _next_number(session, now),
+        holder=Holder.requester(requester),
+        priority=priority,
+        requester=requester,
+        dispatch_clinic_id=dispatch_clinic_id,
+        terms=terms,
+        created_at=now,
+    )
+    row = RequestRecord(
+        id=draft.id,
+        number=draft.number,
+        created_at=now,
+        created_by=requester.id,
+        creation_key=creation_key,
+        form={"patient": patient, "answers": answers},
+        form_priority=priority,
+        edits=0,
+        requester_id=requester.id,
+        requester_clinic_id=requester.clinic_id,
+        dispatch_clinic_id=dispatch_clinic_id,
+    )
+    project(row, draft, now)
+    session.add(row)
+    await session.flush()
+    return row
+
+
+async def edit_draft(
+    session: AsyncSession,
+    request_id: uuid.UUID,
+    *,
+    now: datetime,
+    expected_version: int | None,
+    patient: dict[str, Any] | None = None,
+    answers: dict[str, Any] | None = None,
+    priority: Priority | None = None,
+) -> RequestRecord:
+    """Replace those parts of the form that are given, while the request is a draft or returned.
+
+    Raises NotFoundError, NotEditableError, or StaleVersionError when `expected_version` is not the visible version any more.
+    """
+    row = await lock_request(session, request_id)
+    if not row.is_editable:
+        raise NotEditableError
+    if expected_version not in (None, row.version):
+        raise StaleVersionError(row.version)
+    row.form = {
+        "patient": row.form["patient"] if patient is None else patient,
+        "answers": row.form["answers"] if answers is None else answers,
+    }
+    if priority is not None:
+        row.form_priority = priority
+        if row.status is Status.DRAFT:  # no workflow has it yet
+            project(row, process_of(row).model_copy(update={"priority": priority}), now)
+    row.edits += 1
+    row.updated_at = max(row.updated_at, now)
+    await session.flush()
+    return row
+
+
+async def load_request(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord | None:
+    return await session.get(RequestRecord, request_id)
+
+
+async def find_request(session: AsyncSession, number: str) -> RequestRecord | None:
+    """The request that people know under `number`, in whatever case they wrote it."""
+    return await session.scalar(select(RequestRecord).where(RequestRecord.number == number.strip().upper()))
+
+
+async def lock_request(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord:
+    """The row as it is now, locked against other writers until the end of the transaction. Raises NotFoundError."""
+    query = select(RequestRecord).where(RequestRecord.id == request_id).with_for_update(key_share=True)
+    row = await session.scalar(query, execution_options={"populate_existing": True})
+    if row is None:
+        raise NotFoundError
+    return row
+
+
+async def lock_start(session: AsyncSession, request_id: uuid.UUID) -> None:
+    """Let those who would start the request's workflow pass one after the other, each until the end of its transaction.
+
+    It does not lock the row: the projection of a workflow that has just started goes on.
+    """
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"start:{request_id}", 0))))
+
+
+async def timeline(session: AsyncSession, request_id: uuid.UUID) -> list[EventRecord]:
+    """Everything that happened to the request, oldest first."""
+    query = select(EventRecord).where(EventRecord.request_id == request_id).order_by(EventRecord.version)
+    return list(await session.scalars(query))
+
+
+def process_of(row: RequestRecord) -> Request:
+    """The state of the process as the workflow decided it last (of a draft: as the workflow will start with it)."""
+    return Request.model_validate(row.process)
+
+
+def project(row: RequestRecord, request: Request, at: datetime) -> None:
+    """Write `request`, which something made so at that time, into the row's columns."""
+    row.process = request.model_dump(mode="json")
+    row.process_version = request.version
+    row.status = request.status
+    row.priority = request.priority
+    row.priority_rank = RANKS[request.priority]
+    row.offering = request.terms.offering
+    row.holder_kind = request.holder.kind
+    row.holder_id = request.holder.id
+    row.holder_clinic_id = request.holder.clinic_id
+    row.due_at = request.due_at
+    row.overdue = bool(request.overdue)
+    row.open_questions = len(request.questions)
+    row.updated_at = at
+
+
+async def _lock_creation(session: AsyncSession, requester_id: uuid.UUID, creation_key: str) -> None:
+    """Let two calls with the same key pass one after the other."""
+    key = func.hashtextextended(f"{requester_id}:{creation_key}", 0)
+    await session.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+async def _next_number(session: AsyncSession, now: datetime) -> str:
+    """The next number of the year, without gaps: drafts of one year are made one after the other."""
+    year = now.astimezone(TIME_ZONE).year
+    counted = insert(NumberCounter).values(year=year, last=1)
+    counted = counted.on_conflict_do_update(index_elements=[NumberCounter.year], set_={"last": NumberCounter.last + 1})
+    last = await session.scalar(counted.returning(NumberCounter.last))
+    return f"TC-{year}-{last:06}"

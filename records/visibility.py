@@ -1,0 +1,136 @@
+"""Who may see which request, and how much of it. All is denied unless a line below allows it.
+
+The rule stands here twice, for a worklist must be one database query: `charts_of` and `processes_of` are the conditions in
+SQL, `may_see` the same in plain Python. A test keeps the two the same.
+
+| role | sees the chart | sees the process only |
+| --- | --- | --- |
+| requester | own requests, drafts too | |
+| dispatcher | what their clinic dispatches | |
+| provider | what they hold, what their clinic's pool holds, what they ever took part in | what was ever offered to their pool |
+| clinic administrator | what their clinic asked for, dispatches or holds | |
+| operator | | everything |
+
+Nobody but its requester sees a draft. The process is the status and the names of those who act, without anything of the patient.
+"""
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import ColumnElement, and_, any_, case, false, func, literal, null, or_, select, true
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.requests import HolderKind, Role, Status
+from records.models import OfferedPool, Participant, RequestRecord
+
+Access = Literal["chart", "process"]
+"""How much of a request somebody may see."""
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who looks: an account, its clinic and all its roles."""
+
+    account_id: uuid.UUID
+    clinic_id: uuid.UUID
+    roles: frozenset[Role]
+
+
+async def access(session: AsyncSession, viewer: Viewer, row: RequestRecord) -> Access | None:
+    """How much of this request the viewer may see; None for nothing, not even that it exists."""
+    participants = await session.scalars(select(Participant.account_id).where(Participant.request_id == row.id))
+    pools = await session.scalars(select(OfferedPool.clinic_id).where(OfferedPool.request_id == row.id))
+    return may_see(viewer, row, participants=participants.all(), pools=pools.all())
+
+
+def may_see(
+    viewer: Viewer, row: RequestRecord, *, participants: Collection[uuid.UUID], pools: Collection[uuid.UUID]
+) -> Access | None:
+    """The rule in Python. `participants` and `pools` are the accounts and clinics of the request's ties."""
+    if Role.REQUESTER in viewer.roles and row.requester_id == viewer.account_id:
+        return "chart"
+    if row.status is Status.DRAFT:
+        return None
+    if _chart_by_role(viewer, row, participants):
+        return "chart"
+    if Role.OPERATOR in viewer.roles or (Role.PROVIDER in viewer.roles and viewer.clinic_id in pools):
+        return "process"
+    return None
+
+
+def _chart_by_role(viewer: Viewer, row: RequestRecord, participants: Collection[uuid.UUID]) -> bool:
+    if Role.DISPATCHER in viewer.roles and row.dispatch_clinic_id == viewer.clinic_id:
+        return True
+    if Role.PROVIDER in viewer.roles and (
+        (row.holder_kind is HolderKind.PROVIDER and row.holder_id == viewer.account_id)
+        or (row.holder_kind is HolderKind.POOL and row.holder_clinic_id == viewer.clinic_id)
+        or viewer.account_id in participants
+    ):
+        return True
+    return Role.CLINIC_ADMINISTRATOR in viewer.roles and viewer.clinic_id in (
+        row.requester_clinic_id,
+        row.dispatch_clinic_id,
+        row.holder_clinic_id,
+    )
+
+
+def charts_of(viewer: Viewer) -> ColumnElement[bool]:
+    """The rule in SQL: the requests whose chart the viewer may see."""
+    own: ColumnElement[bool] = false()
+    process: ColumnElement[bool] = false()
+    if Role.REQUESTER in viewer.roles:
+        own = RequestRecord.requester_id == viewer.account_id
+    if Role.DISPATCHER in viewer.roles:
+        process = or_(process, RequestRecord.dispatch_clinic_id == viewer.clinic_id)
+    if Role.PROVIDER in viewer.roles:
+        process = or_(
+            process,
+            and_(RequestRecord.holder_kind == HolderKind.PROVIDER, RequestRecord.holder_id == viewer.account_id),
+            and_(RequestRecord.holder_kind == HolderKind.POOL, RequestRecord.holder_clinic_id == viewer.clinic_id),
+            RequestRecord.id == any_(_taken_part_in(viewer)),
+        )
+    if Role.CLINIC_ADMINISTRATOR in viewer.roles:
+        process = or_(
+            process,
+            RequestRecord.requester_clinic_id == viewer.clinic_id,
+            RequestRecord.dispatch_clinic_id == viewer.clinic_id,
+            RequestRecord.holder_clinic_id == viewer.clinic_id,
+        )
+    return or_(own, and_(RequestRecord.status != Status.DRAFT, process))
+
+
+def processes_of(viewer: Viewer) -> ColumnElement[bool]:
+    """The rule in SQL: the requests of which the viewer may see the process, if not the chart."""
+    process = _operates(viewer)
+    if Role.PROVIDER in viewer.roles:
+        process = or_(process, RequestRecord.id == any_(_offered_to_clinic_of(viewer)))
+    return and_(RequestRecord.status != Status.DRAFT, process)
+
+
+def listed_for(viewer: Viewer) -> ColumnElement[bool]:
+    """The requests in the viewer's worklist: those whose chart they may see; for operators, all."""
+    return or_(charts_of(viewer), and_(RequestRecord.status != Status.DRAFT, _operates(viewer)))
+
+
+def access_of(viewer: Viewer) -> ColumnElement[Access | None]:
+    """The rule in SQL as a column: ``chart``, ``process`` or NULL."""
+    return case((charts_of(viewer), literal("chart")), (processes_of(viewer), literal("process")), else_=null())
+
+
+def _operates(viewer: Viewer) -> ColumnElement[bool]:
+    return true() if Role.OPERATOR in viewer.roles else false()
+
+
+# Arrays that PostgreSQL makes once per query, so that the index on the id serves beside those on holders and clinics.
+
+
+def _taken_part_in(viewer: Viewer) -> ColumnElement[list[uuid.UUID]]:
+    return func.array(
+        select(Participant.request_id).where(Participant.account_id == viewer.account_id).scalar_subquery()
+    )
+
+
+def _offered_to_clinic_of(viewer: Viewer) -> ColumnElement[list[uuid.UUID]]:
+    return func.array(select(OfferedPool.request_id).where(OfferedPool.clinic_id == viewer.clinic_id).scalar_subquery())

@@ -1,0 +1,184 @@
+"""The worklist: the requests that somebody may see, filtered, sorted, page by page, with counts by status.
+
+Pages are cut by key and not by number: a cursor holds the sort key of the last row, so rows that come or go in the meantime
+neither repeat nor hide others. A request whose own sort key changes moves to its new place.
+"""
+
+import base64
+import binascii
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from sqlalchemy import ColumnElement, Select, and_, case, func, null, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute, defer
+
+from domain.priority import Priority
+from domain.requests import Status
+from records.errors import BadCursorError
+from records.models import RequestRecord
+from records.visibility import Access, Viewer, access_of, charts_of, listed_for
+
+MAX_LIMIT = 200
+
+Sort = Literal["due", "-due", "priority", "updated", "created"]
+"""Soonest deadline first, last deadline first, most urgent first, latest change first, newest first. A request without a running
+deadline is due after all others."""
+
+
+@dataclass(frozen=True)
+class WorklistFilter:
+    """What to show. Whatever is None or empty does not filter."""
+
+    statuses: frozenset[Status] = frozenset()
+    holder_is_me: bool = False
+    clinic: uuid.UUID | None = None
+    """Requests that this clinic asked for, dispatches or holds."""
+    overdue: bool | None = None
+    q: str = ""
+    """A part of the request's number, in any case."""
+    offering: str | None = None
+    priority: Priority | None = None
+    sort: Sort = "due"
+    cursor: str | None = None
+    limit: int = 50
+    """Rows of a page, 1 to 200; more is taken for 200."""
+
+
+@dataclass(frozen=True)
+class WorklistRow:
+    """One request in the worklist. `request` comes without `process` and `form`; `patient`, only where the chart may be seen."""
+
+    request: RequestRecord
+    access: Access
+    patient: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class WorklistPage:
+    """One page. `next_cursor` is None on the last one. `counts` are of the same filter without its statuses, zeros left out."""
+
+    rows: tuple[WorklistRow, ...]
+    next_cursor: str | None
+    counts: Mapping[Status, int]
+
+
+async def worklist(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter) -> WorklistPage:
+    """A page of the viewer's worklist. Raises BadCursorError for a cursor that this sort never gave."""
+    matching = and_(listed_for(viewer), *_conditions(viewer, wanted))
+    found = await _rows(session, viewer, wanted, matching)
+    counted = await session.execute(
+        select(RequestRecord.status, func.count()).where(matching).group_by(RequestRecord.status)
+    )
+    limit = _limit(wanted)
+    rows = found[:limit]
+    return WorklistPage(
+        rows=tuple(rows),
+        next_cursor=_cursor_at(rows[-1].request, wanted.sort) if len(found) > limit else None,
+        counts=dict(counted.tuples().all()),
+    )
+
+
+async def _rows(
+    session: AsyncSession, viewer: Viewer, wanted: WorklistFilter, matching: ColumnElement[bool]
+) -> list[WorklistRow]:
+    """The page's rows, and one more when there is a next page."""
+    patient = case((charts_of(viewer), RequestRecord.form["patient"]), else_=null())
+    query = (
+        select(RequestRecord, access_of(viewer), patient)
+        .options(defer(RequestRecord.process, raiseload=True), defer(RequestRecord.form, raiseload=True))
+        .where(matching)
+        .limit(_limit(wanted) + 1)
+    )
+    if wanted.statuses:
+        query = query.where(RequestRecord.status.in_(wanted.statuses))
+    query = _sorted(query, wanted)
+    return [WorklistRow(*row) for row in (await session.execute(query)).tuples()]
+
+
+def _conditions(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bool]]:
+    """All of the filter but the statuses, which the counts leave out."""
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.holder_is_me:
+        conditions.append(RequestRecord.holder_id == viewer.account_id)
+    if wanted.clinic is not None:
+        conditions.append(
+            or_(
+                RequestRecord.requester_clinic_id == wanted.clinic,
+                RequestRecord.dispatch_clinic_id == wanted.clinic,
+                RequestRecord.holder_clinic_id == wanted.clinic,
+            )
+        )
+    if wanted.overdue is not None:
+        conditions.append(RequestRecord.overdue.is_(wanted.overdue))
+    if wanted.q.strip():
+        conditions.append(RequestRecord.number.contains(wanted.q.strip().upper(), autoescape=True))
+    if wanted.offering is not None:
+        conditions.append(RequestRecord.offering == wanted.offering)
+    if wanted.priority is not None:
+        conditions.append(RequestRecord.priority == wanted.priority)
+    return conditions
+
+
+def _limit(wanted: WorklistFilter) -> int:
+    return max(1, min(wanted.limit, MAX_LIMIT))
+
+
+# Order and cursors
+
+
+@dataclass(frozen=True)
+class _Order:
+    """The columns of a sort, before the id that makes it total, all in one direction."""
+
+    columns: tuple[InstrumentedAttribute[Any], ...]
+    descending: bool = False
+
+
+_ORDERS: Mapping[Sort, _Order] = {
+    "due": _Order((RequestRecord.due_sort,)),
+    "-due": _Order((RequestRecord.due_sort,), descending=True),
+    "priority": _Order((RequestRecord.priority_rank, RequestRecord.due_sort)),
+    "updated": _Order((RequestRecord.updated_at,), descending=True),
+    "created": _Order((RequestRecord.created_at,), descending=True),
+}
+
+_KEYS: Mapping[Sort, TypeAdapter[tuple[Any, ...]]] = {
+    "due": TypeAdapter(tuple[AwareDatetime, uuid.UUID]),
+    "-due": TypeAdapter(tuple[AwareDatetime, uuid.UUID]),
+    "priority": TypeAdapter(tuple[int, AwareDatetime, uuid.UUID]),
+    "updated": TypeAdapter(tuple[AwareDatetime, uuid.UUID]),
+    "created": TypeAdapter(tuple[AwareDatetime, uuid.UUID]),
+}
+
+
+def _sorted(query: Select[Any], wanted: WorklistFilter) -> Select[Any]:
+    order = _ORDERS[wanted.sort]
+    columns = (*order.columns, RequestRecord.id)
+    query = query.order_by(*(column.desc() if order.descending else column.asc() for column in columns))
+    if wanted.cursor is None:
+        return query
+    key, last = tuple_(*columns), tuple_(*_key_in(wanted.cursor, wanted.sort))
+    return query.where(key < last if order.descending else key > last)
+
+
+def _cursor_at(row: RequestRecord, sort: Sort) -> str:
+    values = [getattr(row, column.key) for column in _ORDERS[sort].columns]
+    texts = [value.isoformat() if isinstance(value, datetime) else value for value in values]
+    return base64.urlsafe_b64encode(json.dumps([sort, *texts, str(row.id)]).encode()).decode().rstrip("=")
+
+
+def _key_in(cursor: str, sort: Sort) -> tuple[Any, ...]:
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        of_sort, *key = json.loads(text)
+        if of_sort != sort:
+            raise BadCursorError
+        return _KEYS[sort].validate_python(tuple(key))
+    except (binascii.Error, ValueError, TypeError, ValidationError) as error:
+        raise BadCursorError from error

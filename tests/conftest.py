@@ -1,0 +1,92 @@
+"""The real PostgreSQL that tests run on: one private cluster per test process, and a migrated database in it."""
+
+import asyncio
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg  # type: ignore[import-untyped]
+import pytest
+from sqlalchemy import make_url
+
+from embedded import postgres
+from embedded.child import wrap
+from records import migrate
+from records.database import Database
+from records.ids import new_id
+
+MakeDatabase = Callable[[str | None], Awaitable[str]]
+
+
+@pytest.fixture(scope="session")
+async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[postgres.Cluster]:
+    """A running cluster of our own, without fsync: no test pulls the plug."""
+    folder = tmp_path_factory.mktemp("cluster").resolve()
+    cluster = await postgres.prepare(folder)
+    command = wrap([*cluster.command, "-c", "fsync=off"], run_as=cluster.run_as, death_signal=signal.SIGINT)
+    with (folder / "postgres.log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)  # noqa: S603, ASYNC220
+    try:
+        await _until_ready(cluster, server, folder / "postgres.log")
+        yield cluster
+    finally:
+        server.send_signal(signal.SIGINT)
+        await asyncio.to_thread(server.wait)
+
+
+@pytest.fixture(scope="session")
+async def make_database(cluster: postgres.Cluster) -> MakeDatabase:
+    """Makes a database of its own, as a copy of the one named, or empty for None; gives its address."""
+
+    async def make(template: str | None) -> str:
+        name = f"test_{new_id().hex}"
+        await _administer(cluster, f'CREATE DATABASE "{name}" TEMPLATE "{template or "template0"}"')
+        return make_url(cluster.url).set(database=name).render_as_string(hide_password=False)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+async def migrated_template(make_database: MakeDatabase) -> str:
+    """The name of a database that has the schema and no rows."""
+    url = await make_database(None)
+    await migrate.upgrade(url)
+    return str(make_url(url).database)
+
+
+@pytest.fixture(scope="session")
+async def database_url(make_database: MakeDatabase, migrated_template: str) -> str:
+    """The address of this test process's migrated database. Tests share it: make your own clinics, look at your own rows."""
+    return await make_database(migrated_template)
+
+
+@pytest.fixture(scope="session")
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """The connection to that database."""
+    database = Database(database_url, application_name="relais tests")
+    yield database
+    await database.close()
+
+
+async def _until_ready(cluster: postgres.Cluster, server: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Wait until the server takes connections; say what it said when it ended instead."""
+    while server.poll() is None:
+        try:
+            await cluster.ready(datetime.now(UTC))
+        except (OSError, asyncpg.PostgresError):
+            await asyncio.sleep(0.02)
+        else:
+            return
+    raise RuntimeError(f"PostgreSQL did not start: see {log}")
+
+
+async def _administer(cluster: postgres.Cluster, statement: str) -> None:
+    connection = await asyncpg.connect(
+        host=str(cluster.socket_folder), port=postgres.PORT, user=postgres.USER, database="postgres"
+    )
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

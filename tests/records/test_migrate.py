@@ -1,0 +1,53 @@
+"""The migrations make exactly the tables of the models, at whatever number of processes, and once."""
+
+import asyncio
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from records import migrate
+from records.database import Database
+from records.errors import SchemaError
+from records.models import FROZEN_TABLES, Base
+from tests.conftest import MakeDatabase
+
+
+async def test_migrated_schema_is_that_of_the_models(database: Database) -> None:
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), Base.metadata))
+
+    async with database.engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_two_migrations_at_once(make_database: MakeDatabase) -> None:
+    url = await make_database(None)
+    await asyncio.gather(*(migrate.upgrade(url) for _ in range(3)))
+    database = Database(url)
+    async with database.session() as session:
+        await migrate.check_schema(session)
+    await database.close()
+
+
+async def test_a_missing_or_unknown_schema_is_named(make_database: MakeDatabase, migrated_template: str) -> None:
+    empty, newer = Database(await make_database(None)), Database(await make_database(migrated_template))
+    async with empty.session() as session:
+        with pytest.raises(SchemaError, match="no schema"):
+            await migrate.check_schema(session)
+    async with newer.session() as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = 'from the future'"))
+        with pytest.raises(SchemaError, match="newer"):
+            await migrate.check_schema(session)
+    await empty.close()
+    await newer.close()
+
+
+@pytest.mark.parametrize("table", FROZEN_TABLES)
+@pytest.mark.parametrize("change", ["UPDATE {} SET request_id = request_id", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
+async def test_frozen_tables_refuse_every_change(database: Database, table: str, change: str) -> None:
+    async with database.engine.connect() as connection:
+        with pytest.raises(DBAPIError, match="never change"):
+            await connection.execute(text(change.format(table)))
