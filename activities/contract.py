@@ -7,6 +7,8 @@ NOTE_REFUSAL = "note_refusal"
 NOTE_FAILURE = "note_failure"
 FINALIZE_REPORT = "finalize_report"
 SEND_NOTICE = "send_notice"
+DUE_DIGESTS = "due_digests"
+SEND_DIGEST = "send_digest"
 
 
 class FinalizedReport(Frozen):
