@@ -30,6 +30,9 @@ LONGEST_SOCKET_PATH = 103
 
 BUILTIN_LOCALES_SINCE = 17
 
+WAYS_AROUND_ROOT = (RunAs.NAMESPACE, RunAs.NOBODY)
+"""In the order in which they are tried."""
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -43,10 +46,11 @@ class Cluster:
     @property
     def command(self) -> list[str]:
         """Runs the server in the foreground. SIGINT is its fast shutdown."""
+        socket_folder = str(self.socket_folder).replace('"', '""')
         return [
             str(self.binaries / "postgres"),
             *("-D", str(self.folder)),
-            *("-k", _quoted(self.socket_folder)),
+            *("-k", f'"{socket_folder}"'),
             *("-p", str(PORT)),
             *("-c", "listen_addresses="),
         ]
@@ -118,11 +122,11 @@ def _binaries() -> Iterable[Path]:
 
 
 def _private_socket_folder(data_dir: Path) -> Path:
-    """A folder only we can enter: in the data folder, or in the temporary one when a socket's path would be too long there."""
+    """A folder only we can enter: in the data folder, or in the temporary one when the path there does not suit a socket."""
     folder = data_dir / "socket"
-    if not _fits(folder):
+    if not _suits(folder):
         name = f"relais-{os.geteuid()}-{hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]}"
-        folder = next(filter(_fits, (Path(tempfile.gettempdir(), name), Path("/tmp", name))))  # noqa: S108
+        folder = next(filter(_suits, (Path(tempfile.gettempdir(), name), Path("/tmp", name))))  # noqa: S108
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
     ours = {os.geteuid(), pwd.getpwnam("nobody").pw_uid} if os.geteuid() == 0 else {os.geteuid()}
@@ -131,8 +135,10 @@ def _private_socket_folder(data_dir: Path) -> Path:
     return folder
 
 
-def _fits(folder: Path) -> bool:
-    return len(os.fsencode(folder / f".s.PGSQL.{PORT}")) <= LONGEST_SOCKET_PATH
+def _suits(folder: Path) -> bool:
+    """Short enough, and without the signs that separate hosts and ports in the address of a database."""
+    path = os.fsencode(folder / f".s.PGSQL.{PORT}")
+    return len(path) <= LONGEST_SOCKET_PATH and not set(b",:") & set(path)
 
 
 async def _choose_identity(binaries: Path, *folders: Path) -> RunAs:
@@ -140,7 +146,7 @@ async def _choose_identity(binaries: Path, *folders: Path) -> RunAs:
     if os.geteuid() != 0:
         return RunAs.SELF
     reach = 'for folder in "$@"; do cd "$folder" || exit 1; done; "$0" --version'
-    for candidate in (RunAs.NAMESPACE, RunAs.NOBODY):
+    for candidate in WAYS_AROUND_ROOT:
         await asyncio.to_thread(_give, candidate, folders)
         probe = ["/bin/sh", "-c", reach, str(binaries / "initdb"), *map(str, folders)]
         if (await _run(wrap(probe, run_as=candidate)))[0] == 0:
@@ -207,8 +213,3 @@ async def _run(command: list[str]) -> tuple[int, str]:
         return 127, str(error)
     output, _ = await process.communicate()
     return process.returncode or 0, output.decode(errors="replace")
-
-
-def _quoted(folder: Path) -> str:
-    """One folder for PostgreSQL's list of socket folders, where a comma would begin the next one."""
-    return f'"{folder}"'

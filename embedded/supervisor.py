@@ -238,8 +238,8 @@ class Keeper:
             self._failures = 1 if lived > SETTLED_SECONDS else self._failures + 1
             self._restarts += 1
             pause = min(FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1), LONGEST_PAUSE_SECONDS)
-            self.say(f"! {self.part.title} ended by itself ({ending}); starting it again in {pause:.0f} s")
             await self._move(PartState.RESTARTING, None)
+            self.say(f"! {self.part.title} ended by itself ({ending}); starting it again in {pause:.0f} s")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._unwanted.wait(), pause)
                 await self._move(PartState.STOPPED, None)
