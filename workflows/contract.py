@@ -12,6 +12,10 @@ from domain.requests import Failure, RefusedSignal, Request, Status
 TELECONSULTATION = "Teleconsultation"
 """The type of the workflow of one request."""
 
+NOTICE_DIGEST = "NoticeDigest"
+SINGLE_NOTICE = "SingleNotice"
+"""The types of the workflows that run on the mail task queue, see `workflows.digest`."""
+
 
 def workflow_id(request_id: UUID) -> str:
     """The id of the workflow of a request."""
