@@ -1,0 +1,305 @@
+"""What the tests of the rules play with: people of three clinics, times in Toronto, and requests in every status."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+from uuid import UUID, uuid5
+
+from domain import commands as c
+from domain.calendar import TIME_ZONE
+from domain.commands import AnyCommand
+from domain.deadlines import Deadline
+from domain.lifecycle import Decision, Event, decide
+from domain.offerings import DEFAULT_DEADLINES, DeadlineName, DeadlineTerms, Terms
+from domain.priority import Priority
+from domain.refusals import Refusal, RefusalCode
+from domain.requests import (
+    SYSTEM,
+    Actor,
+    DocumentKind,
+    EventName,
+    FormVersion,
+    Holder,
+    Person,
+    Request,
+    Role,
+    Source,
+)
+
+_NAMES = UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
+
+
+def named(name: str) -> UUID:
+    """An id that is always the same for a name."""
+    return uuid5(_NAMES, name)
+
+
+def digest(name: str) -> str:
+    """A SHA-256 that stands for the content called `name`."""
+    return (named(name).hex * 2)[:64]
+
+
+def toronto(text: str) -> datetime:
+    """The moment that a clock in Toronto shows as `text`, e.g. ``2026-02-02 09:00``, in UTC."""
+    return datetime.fromisoformat(text).replace(tzinfo=TIME_ZONE).astimezone(UTC)
+
+
+FAMILY_CLINIC, DERMATOLOGY, OTHER_CLINIC = named("family clinic"), named("dermatology"), named("other clinic")
+
+
+def person(name: str, role: Role, clinic_id: UUID) -> Actor:
+    return Actor(id=named(name), role=role, clinic_id=clinic_id)
+
+
+REQUESTER = person("requester", Role.REQUESTER, FAMILY_CLINIC)
+OTHER_REQUESTER = person("other requester", Role.REQUESTER, FAMILY_CLINIC)
+DISPATCHER = person("dispatcher", Role.DISPATCHER, DERMATOLOGY)
+OTHER_DISPATCHER = person("other dispatcher", Role.DISPATCHER, OTHER_CLINIC)
+PROVIDER = person("provider", Role.PROVIDER, DERMATOLOGY)
+COLLEAGUE = person("colleague", Role.PROVIDER, DERMATOLOGY)
+STRANGER = person("stranger", Role.PROVIDER, OTHER_CLINIC)
+ADMINISTRATOR = person("administrator", Role.CLINIC_ADMINISTRATOR, DERMATOLOGY)
+OPERATOR = Actor(role=Role.OPERATOR)
+
+PEOPLE = {
+    "requester": REQUESTER,
+    "other requester": OTHER_REQUESTER,
+    "dispatcher": DISPATCHER,
+    "other dispatcher": OTHER_DISPATCHER,
+    "provider": PROVIDER,
+    "colleague": COLLEAGUE,
+    "stranger": STRANGER,
+    "administrator": ADMINISTRATOR,
+    "operator": OPERATOR,
+    "relais": SYSTEM,
+}
+
+MONDAY = toronto("2026-02-02 09:00")
+"""A Monday morning with two weeks around it that have no holiday and no change of the clocks."""
+
+_ids: Iterator[int] = count(1)
+
+
+def command_id() -> str:
+    """A command id that nobody has used."""
+    return f"command-{next(_ids)}"
+
+
+def who(actor: Actor) -> Person:
+    """The person that `actor` is."""
+    assert actor.id is not None
+    assert actor.clinic_id is not None
+    return Person(id=actor.id, clinic_id=actor.clinic_id)
+
+
+def form(number: int) -> FormVersion:
+    """The form version of that number."""
+    return FormVersion(number=number, sha256=digest(f"form {number}"))
+
+
+def draft(dispatch: Any = "manual", deadlines: dict[DeadlineName, DeadlineTerms] | None = None) -> Request:
+    """A draft of `REQUESTER`, with the deadlines of product.md unless others are given."""
+    return Request(
+        id=named("request"),
+        number="TC-2026-000123",
+        holder=Holder.requester(who(REQUESTER)),
+        requester=who(REQUESTER),
+        dispatch_clinic_id=DERMATOLOGY,
+        terms=Terms(
+            offering="teledermatology",
+            offering_version=1,
+            dispatch=dispatch,
+            deadlines={**DEFAULT_DEADLINES, **(deadlines or {})},
+        ),
+        created_at=MONDAY,
+    )
+
+
+def answer(
+    request: Request, command: AnyCommand, now: datetime, source: Source = Source.UPDATE
+) -> Decision | RefusalCode:
+    """What the rules answer to `command`: a decision, or the code of the refusal."""
+    try:
+        return decide(request, command, now, source)
+    except Refusal as refused:
+        return refused.code
+
+
+class Story:
+    """A request and what happened to it so far, as one event after the other."""
+
+    def __init__(self, beginning: Request, at: datetime = MONDAY) -> None:
+        self.beginning = beginning
+        self.request = beginning
+        self.now = at
+        self.events: list[Event] = []
+
+    def take(self, command: AnyCommand, source: Source = Source.UPDATE) -> Event:
+        """Give `command` now; it must be legal and new."""
+        decision = decide(self.request, command, self.now, source)
+        assert decision.event is not None
+        self.request = decision.request
+        self.events.append(decision.event)
+        return decision.event
+
+    def at(self, now: datetime) -> "Story":
+        """The same story, going on at `now`."""
+        self.now = now
+        return self
+
+    # one line per thing that people do, with what does not matter filled in
+
+    def submit(self, priority: Priority = Priority.ROUTINE) -> Event:
+        return self.take(c.Submit(id=command_id(), actor=REQUESTER, form=form(1), priority=priority))
+
+    def assign(self, to: Person | c.Pool | None = None) -> Event:
+        return self.take(c.Assign(id=command_id(), actor=DISPATCHER, to=to or who(PROVIDER)))
+
+    def accept(self, actor: Actor = PROVIDER) -> Event:
+        return self.take(c.Accept(id=command_id(), actor=actor))
+
+    def transfer(self, to: Actor = COLLEAGUE, actor: Actor = PROVIDER) -> Event:
+        return self.take(c.Transfer(id=command_id(), actor=actor, to=who(to)))
+
+    def ask(self, actor: Actor = PROVIDER) -> UUID:
+        """Ask a question; gives its id."""
+        self.take(c.RequestInformation(id=command_id(), actor=actor, text="Since when?"))
+        return self.request.questions[-1].id
+
+    def answer(self, question_id: UUID | None = None) -> Event:
+        return self.take(
+            c.AnswerInformation(id=command_id(), actor=REQUESTER, question_id=question_id, text="Since May.")
+        )
+
+    def withdraw(self, question_id: UUID | None = None, actor: Actor = PROVIDER) -> Event:
+        return self.take(c.WithdrawInformationRequest(id=command_id(), actor=actor, question_id=question_id))
+
+    def return_to_requester(self, actor: Actor = PROVIDER) -> Event:
+        reason = c.ReturnReason.INCOMPLETE_SUBMISSION
+        return self.take(c.ReturnToRequester(id=command_id(), actor=actor, reason=reason, text="Blurred photos."))
+
+    def return_to_dispatch(self, actor: Actor = PROVIDER) -> Event:
+        return self.take(c.ReturnToDispatch(id=command_id(), actor=actor, comment="Not my field."))
+
+    def resubmit(self, number: int = 2) -> Event:
+        return self.take(c.Resubmit(id=command_id(), actor=REQUESTER, form=form(number)))
+
+    def cancel(self, actor: Actor = REQUESTER) -> Event:
+        return self.take(c.Cancel(id=command_id(), actor=actor, reason="The patient was seen elsewhere."))
+
+    def change_priority(self, priority: Priority, actor: Actor = DISPATCHER) -> Event:
+        return self.take(c.ChangePriority(id=command_id(), actor=actor, priority=priority, reason="It grew."))
+
+    def sign(self, kind: Any = DocumentKind.FINAL, actor: Actor = PROVIDER, report: str = "report") -> Event:
+        return self.take(
+            c.SignReport(
+                id=command_id(), actor=actor, kind=kind, report_id=named(report), content_sha256=digest(report)
+            )
+        )
+
+    def add_addendum(self, actor: Actor = PROVIDER, report: str = "addendum") -> Event:
+        return self.take(
+            c.AddAddendum(id=command_id(), actor=actor, report_id=named(report), content_sha256=digest(report))
+        )
+
+    def issue(self, report: str = "report") -> Event:
+        return self.take(
+            c.IssueDocument(id=command_id(), actor=SYSTEM, report_id=named(report), pdf_sha256=digest(f"{report}.pdf"))
+        )
+
+    def fail_signing(self, report: str = "report") -> Event:
+        return self.take(c.FailSigning(id=command_id(), actor=SYSTEM, report_id=named(report), code="no_fresh_proof"))
+
+    def acknowledge(self) -> Event:
+        return self.take(c.Acknowledge(id=command_id(), actor=REQUESTER))
+
+    def clock_calls(self, name: DeadlineName, question_id: UUID | None = None, actor: Actor = SYSTEM) -> Event:
+        return self.take(
+            c.DeadlineReached(id=command_id(), actor=actor, name=name, question_id=question_id), Source.TIMER
+        )
+
+    def next_call(self) -> Event:
+        """Let time pass until the next clock calls, and let it call."""
+        moment, deadline = self.next_deadline()
+        self.now = max(self.now, moment)
+        return self.clock_calls(deadline.name, deadline.question_id)
+
+    def next_deadline(self) -> tuple[datetime, Deadline]:
+        """When the next clock calls, and which."""
+        found = self.request.next_deadline
+        assert found is not None
+        return found
+
+    def calls(self, number: int) -> list[tuple[datetime, EventName]]:
+        """When the next `number` calls come, and what each makes happen."""
+        events = [self.next_call() for _ in range(number)]
+        return [(event.at, event.name) for event in events]
+
+
+def submitted(priority: Priority = Priority.ROUTINE, at: datetime = MONDAY, **draft_with: Any) -> Story:
+    story = Story(draft(**draft_with), at)
+    story.submit(priority)
+    return story
+
+
+def assigned(priority: Priority = Priority.ROUTINE, at: datetime = MONDAY) -> Story:
+    story = submitted(priority, at)
+    story.assign()
+    return story
+
+
+def in_pool() -> Story:
+    return submitted(dispatch="automatic")
+
+
+def accepted(priority: Priority = Priority.ROUTINE, at: datetime = MONDAY) -> Story:
+    story = assigned(priority, at)
+    story.accept()
+    return story
+
+
+def returned(at: datetime = MONDAY) -> Story:
+    story = assigned(at=at)
+    story.return_to_requester()
+    return story
+
+
+def reported(at: datetime = MONDAY) -> Story:
+    story = accepted(at=at)
+    story.sign()
+    story.issue()
+    return story
+
+
+def _and(begin: Callable[[], Story], *steps: Callable[[Story], object]) -> Callable[[], Story]:
+    def story() -> Story:
+        begun = begin()
+        for step in steps:
+            step(begun)
+        return begun
+
+    return story
+
+
+SCENES: dict[str, Callable[[], Story]] = {
+    "draft": lambda: Story(draft()),
+    "awaiting_dispatch": submitted,
+    "awaiting_acceptance": assigned,
+    "accepted": accepted,
+    "returned": returned,
+    "reported": reported,
+    "closed": _and(reported, Story.acknowledge),
+    "cancelled": _and(assigned, Story.cancel),
+    "abandoned": _and(returned, lambda s: s.clock_calls(DeadlineName.RESUBMISSION, actor=OPERATOR)),
+    # the same statuses with something beside them
+    "awaiting_acceptance, in a pool": in_pool,
+    "awaiting_dispatch, asked": _and(assigned, Story.ask, Story.return_to_dispatch),
+    "awaiting_acceptance, asked": _and(assigned, Story.ask),
+    "accepted, asked": _and(accepted, Story.ask),
+    "accepted, being signed": _and(accepted, lambda s: s.sign(DocumentKind.PRELIMINARY)),
+    "accepted, asked, being signed": _and(accepted, Story.ask, Story.sign),
+    "reported, being signed": _and(reported, Story.add_addendum),
+    "closed, being signed": _and(reported, Story.acknowledge, Story.add_addendum),
+}
+"""A request in each of the nine statuses, and with the facts that may stand beside a status."""

@@ -1,0 +1,468 @@
+"""The command table of product.md, written down once more as plain data and tried out exhaustively.
+
+Every command, in every status (and with a question open, in a pool, while a document is being made), by every person.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from pydantic import ValidationError
+
+from domain import commands as c
+from domain.commands import AnyCommand
+from domain.lifecycle import allowed_commands, check_allowed, decide
+from domain.offerings import DeadlineName
+from domain.priority import Priority
+from domain.refusals import RefusalCode
+from domain.requests import (
+    SYSTEM,
+    Actor,
+    DocumentKind,
+    FormVersion,
+    Holder,
+    Request,
+    Role,
+    Status,
+)
+from tests.unit.domain.scenes import (
+    COLLEAGUE,
+    DERMATOLOGY,
+    DISPATCHER,
+    MONDAY,
+    OPERATOR,
+    OTHER_CLINIC,
+    PEOPLE,
+    PROVIDER,
+    REQUESTER,
+    SCENES,
+    STRANGER,
+    Story,
+    accepted,
+    answer,
+    assigned,
+    command_id,
+    digest,
+    form,
+    in_pool,
+    named,
+    reported,
+    returned,
+    submitted,
+    who,
+)
+
+BEFORE_REPORT = ("awaiting_dispatch", "awaiting_acceptance", "accepted")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table: who may give the command, and the status that follows from each status that allows it."""
+
+    by: tuple[str, ...]
+    leads_to: dict[str, str]
+
+
+def same(*statuses: str) -> dict[str, str]:
+    return {status: status for status in statuses}
+
+
+def to(status: str, *allowed_in: str) -> dict[str, str]:
+    return dict.fromkeys(allowed_in, status)
+
+
+LINES = {
+    "submit": Line(("requester",), to("awaiting_dispatch", "draft")),
+    "assign": Line(("dispatcher",), to("awaiting_acceptance", "awaiting_dispatch", "awaiting_acceptance")),
+    "accept": Line(("holder",), to("accepted", "awaiting_acceptance")),
+    "transfer": Line(("holder",), to("awaiting_acceptance", "awaiting_acceptance", "accepted")),
+    "request_information": Line(("holder",), same("awaiting_acceptance", "accepted")),
+    "answer_information": Line(("requester",), same(*BEFORE_REPORT)),
+    "withdraw_information_request": Line(("asker",), same(*BEFORE_REPORT)),
+    "return_to_requester": Line(("dispatcher", "holder"), to("returned", "awaiting_dispatch", "awaiting_acceptance")),
+    "return_to_dispatch": Line(("holder",), to("awaiting_dispatch", "awaiting_acceptance", "accepted")),
+    "resubmit": Line(("requester",), to("awaiting_acceptance", "returned")),
+    "cancel": Line(("requester", "operator"), to("cancelled", *BEFORE_REPORT, "returned")),
+    "change_priority": Line(("dispatcher", "holder"), same(*BEFORE_REPORT)),
+    "sign_report": Line(("holder",), same("accepted")),
+    "add_addendum": Line(("signer",), same("reported", "closed")),
+    "acknowledge": Line(("requester",), to("closed", "reported")),
+    "deadline_reached": Line(
+        ("operator", "relais"),
+        {
+            "awaiting_dispatch": "awaiting_dispatch",
+            "awaiting_acceptance": "awaiting_dispatch",
+            "accepted": "accepted",
+            "returned": "abandoned",
+            "reported": "closed",
+        },
+    ),
+}
+"""product.md, « Lifecycle ». An operator may cancel as well: a cancel in the Temporal UI arrives as this command."""
+
+ROLE_OF_PARTY = {"holder": Role.PROVIDER, "asker": Role.PROVIDER, "signer": Role.PROVIDER, "relais": Role.SYSTEM}
+SOMEBODY_ELSE = {
+    "requester": RefusalCode.NOT_THE_REQUESTER,
+    "dispatcher": RefusalCode.NOT_THE_DISPATCHER,
+    "holder": RefusalCode.NOT_THE_HOLDER,
+    "asker": RefusalCode.NOT_THE_HOLDER,
+    "signer": RefusalCode.NOT_THE_SIGNER,
+}
+OWN_DEADLINE = {
+    "awaiting_acceptance": DeadlineName.ACCEPTANCE,
+    "accepted": DeadlineName.REPORT,
+    "returned": DeadlineName.RESUBMISSION,
+    "reported": DeadlineName.ACKNOWLEDGEMENT,
+}
+
+
+def those_who_are(party: str, scene: str) -> set[str]:
+    """The people of the scene whom the table means by `party`."""
+    status = scene.partition(",")[0]
+    holders = {"awaiting_acceptance", "accepted"} & {status} and {"provider"}
+    if "in a pool" in scene:
+        holders = {"provider", "colleague"}
+    match party:
+        case "holder":
+            return set(holders)
+        case "asker":
+            return set(holders) | ({"provider"} if "asked" in scene else set())
+        case "signer":
+            return {"provider"} if status in ("reported", "closed") else set()
+    return {party}
+
+
+def expected(command: str, scene: str, name: str) -> RefusalCode | str:
+    """What the table says: the status that follows, or the code of the refusal."""
+    status, line = scene.partition(",")[0], LINES[command]
+    role = PEOPLE[name].role
+    parties = [party for party in line.by if ROLE_OF_PARTY.get(party, party) == role]
+    if not parties:
+        return RefusalCode.ROLE_NOT_ALLOWED
+    if status not in line.leads_to:
+        if (command, status) == ("accept", "accepted"):
+            return RefusalCode.ALREADY_ACCEPTED
+        return RefusalCode.NOT_ALLOWED_IN_STATUS
+    if name not in set().union(*(those_who_are(party, scene) for party in parties)):
+        return SOMEBODY_ELSE[parties[0]]
+    if "being signed" in scene and command != "deadline_reached":
+        return RefusalCode.REPORT_BEING_SIGNED
+    if command in ("answer_information", "withdraw_information_request") and "asked" not in scene:
+        return RefusalCode.NO_OPEN_QUESTION
+    if command == "deadline_reached" and "asked" in scene and status != "awaiting_dispatch":
+        return RefusalCode.DEADLINE_STOPPED
+    if command == "deadline_reached" and name == "relais":
+        return RefusalCode.DEADLINE_NOT_DUE
+    return line.leads_to[status]
+
+
+def a_command(name: str, actor: Actor, request: Request) -> AnyCommand:
+    """A command of that name with nothing wrong in it."""
+    head = {"id": command_id(), "actor": actor}
+    bodies: dict[str, AnyCommand] = {
+        "submit": c.Submit(**head, form=form(1), priority=Priority.ROUTINE),
+        "assign": c.Assign(**head, to=who(COLLEAGUE)),
+        "accept": c.Accept(**head),
+        "transfer": c.Transfer(**head, to=who(COLLEAGUE if actor == PROVIDER else PROVIDER)),
+        "request_information": c.RequestInformation(**head, text="Since when?"),
+        "answer_information": c.AnswerInformation(**head, text="Since May."),
+        "withdraw_information_request": c.WithdrawInformationRequest(**head),
+        "return_to_requester": c.ReturnToRequester(**head, reason=c.ReturnReason.NOT_ELIGIBLE, text="A matter for us?"),
+        "return_to_dispatch": c.ReturnToDispatch(**head, comment="Not my field."),
+        "resubmit": c.Resubmit(**head, form=form(2)),
+        "cancel": c.Cancel(**head, reason="Seen elsewhere."),
+        "change_priority": c.ChangePriority(**head, priority=Priority.URGENT, reason="It grew."),
+        "sign_report": c.SignReport(
+            **head, kind=DocumentKind.PRELIMINARY, report_id=named("new"), content_sha256=digest("new")
+        ),
+        "add_addendum": c.AddAddendum(**head, report_id=named("new"), content_sha256=digest("new")),
+        "acknowledge": c.Acknowledge(**head),
+        "deadline_reached": c.DeadlineReached(**head, name=OWN_DEADLINE.get(request.status, DeadlineName.DISPATCH)),
+    }
+    return bodies[name]
+
+
+def test_every_public_command_has_its_line() -> None:
+    assert LINES.keys() == c.PUBLIC_COMMANDS.keys()
+
+
+def test_the_scenes_have_every_status() -> None:
+    for scene, story in SCENES.items():
+        assert story().request.status == scene.partition(",")[0]
+    assert SCENES.keys() >= {status.value for status in Status}
+
+
+@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("command", LINES)
+def test_the_table(command: str, scene: str) -> None:
+    request = SCENES[scene]().request
+    before = request.model_dump_json()
+    for name, actor in PEOPLE.items():
+        given = a_command(command, actor, request)
+        outcome = expected(command, scene, name)
+        decision = answer(request, given, MONDAY)
+        assert request.model_dump_json() == before, name
+        if isinstance(decision, RefusalCode):
+            assert decision == outcome, name
+            continue
+        check_allowed(request, type(given), actor)
+        assert decision.request.status == outcome, name
+        assert decision.request.version == request.version + 1
+        assert decision.event is not None
+        assert (decision.event.status_before, decision.event.status) == (request.status, outcome)
+        again = decide(decision.request, given, MONDAY)
+        assert (again.event, again.effects, again.request) == (None, (), decision.request)
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_allowed_commands_are_those_of_the_table(scene: str) -> None:
+    request = SCENES[scene]().request
+    clock_says_no = {RefusalCode.DEADLINE_STOPPED, RefusalCode.DEADLINE_NOT_DUE}
+    for name, actor in PEOPLE.items():
+        outcomes = {command: expected(command, scene, name) for command in LINES}
+        allowed = [
+            command for command, outcome in outcomes.items() if outcome in set(Status) or outcome in clock_says_no
+        ]
+        assert list(allowed_commands(request, actor)) == allowed, name
+
+
+# Where a request goes
+
+
+def test_automatic_dispatch_goes_to_the_pool() -> None:
+    request = in_pool().request
+    assert (request.status, request.holder) == (Status.AWAITING_ACCEPTANCE, Holder.pool(DERMATOLOGY))
+
+
+def test_the_first_of_the_pool_who_accepts_gets_it() -> None:
+    story = in_pool()
+    story.accept(COLLEAGUE)
+    assert story.request.holder == Holder.provider(who(COLLEAGUE))
+    assert refusal(story, c.Accept(id=command_id(), actor=PROVIDER)) is RefusalCode.ALREADY_ACCEPTED
+
+
+def test_a_dispatcher_may_choose_a_pool_or_a_provider_anywhere() -> None:
+    story = submitted()
+    story.assign(c.Pool(clinic_id=OTHER_CLINIC))
+    assert story.request.holder == Holder.pool(OTHER_CLINIC)
+    story.assign(who(STRANGER))
+    assert story.request.holder == Holder.provider(who(STRANGER))
+    assert refusal(story, c.Assign(id=command_id(), actor=DISPATCHER, to=who(STRANGER))) is RefusalCode.ALREADY_ASSIGNED
+
+
+@pytest.mark.parametrize("begin", [assigned, accepted, in_pool])
+def test_a_transfer_goes_to_a_colleague_of_the_same_clinic_only(begin: Callable[[], Story]) -> None:
+    story = begin()
+    stranger, myself = (c.Transfer(id=command_id(), actor=PROVIDER, to=who(actor)) for actor in (STRANGER, PROVIDER))
+    assert refusal(story, stranger) is RefusalCode.NOT_A_COLLEAGUE
+    assert refusal(story, myself) is RefusalCode.TRANSFER_TO_SELF
+    story.transfer(COLLEAGUE)
+    assert story.request.holder == Holder.provider(who(COLLEAGUE))
+
+
+def test_a_return_goes_to_the_requester_and_comes_back_to_the_provider_who_returned_it() -> None:
+    story = in_pool()
+    story.return_to_requester(COLLEAGUE)
+    assert story.request.holder == Holder.requester(who(REQUESTER))
+    story.resubmit()
+    assert (story.request.status, story.request.holder) == (
+        Status.AWAITING_ACCEPTANCE,
+        Holder.provider(who(COLLEAGUE)),
+    )
+    assert story.request.form == form(2)
+
+
+@pytest.mark.parametrize("begin", [submitted, assigned])
+def test_what_a_dispatcher_returned_comes_back_to_dispatch(begin: Callable[[], Story]) -> None:
+    story = begin()
+    story.return_to_requester(DISPATCHER)
+    story.resubmit()
+    assert (story.request.status, story.request.holder) == (Status.AWAITING_DISPATCH, Holder.dispatch(DERMATOLOGY))
+
+
+def test_only_the_last_return_counts() -> None:
+    story = returned()
+    story.resubmit()
+    story.return_to_dispatch()
+    story.return_to_requester(DISPATCHER)
+    story.resubmit(3)
+    assert story.request.status is Status.AWAITING_DISPATCH
+
+
+def test_a_resubmission_needs_a_newer_form() -> None:
+    story = returned()
+    assert refusal(story, c.Resubmit(id=command_id(), actor=REQUESTER, form=form(1))) is RefusalCode.FORM_NOT_NEWER
+    assert story.resubmit().status is Status.AWAITING_ACCEPTANCE
+
+
+def test_a_final_report_goes_to_the_requester_when_its_document_is_there() -> None:
+    story = accepted()
+    story.sign()
+    assert story.request.status is Status.ACCEPTED
+    story.issue()
+    assert (story.request.status, story.request.holder) == (Status.REPORTED, Holder.requester(who(REQUESTER)))
+
+
+def test_a_preliminary_report_leaves_the_request_with_its_provider() -> None:
+    story = accepted()
+    story.sign(DocumentKind.PRELIMINARY)
+    story.issue()
+    assert (story.request.status, story.request.holder) == (Status.ACCEPTED, Holder.provider(who(PROVIDER)))
+    story.transfer(COLLEAGUE)
+    story.accept(COLLEAGUE)
+    story.sign(actor=COLLEAGUE, report="final")
+    story.issue("final")
+    assert [(d.kind, d.signer) for d in story.request.documents] == [
+        (DocumentKind.PRELIMINARY, who(PROVIDER)),
+        (DocumentKind.FINAL, who(COLLEAGUE)),
+    ]
+
+
+@pytest.mark.parametrize("begin", [reported, SCENES["closed"]])
+def test_an_addendum_is_added_and_the_report_stays(begin: Callable[[], Story]) -> None:
+    story = begin()
+    before = story.request
+    story.add_addendum()
+    story.issue("addendum")
+    assert story.request.documents[:-1] == before.documents
+    assert story.request.documents[-1].kind is DocumentKind.ADDENDUM
+    assert (story.request.status, story.request.holder) == (before.status, before.holder)
+
+
+def test_a_document_that_can_not_be_made_leaves_the_request_as_it_was() -> None:
+    story = accepted()
+    before = story.request
+    story.sign()
+    story.fail_signing()
+    after = story.request.model_copy(update={"version": before.version, "commands_taken": before.commands_taken})
+    assert after == before
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_only_what_is_being_signed_is_issued(scene: str) -> None:
+    story = SCENES[scene]()
+    over = story.request.status in (Status.DRAFT, Status.CANCELLED, Status.ABANDONED)
+    code = RefusalCode.NOT_ALLOWED_IN_STATUS if over else RefusalCode.NOTHING_BEING_SIGNED
+    issue = c.IssueDocument(id=command_id(), actor=SYSTEM, report_id=named("no such"), pdf_sha256=digest("no such"))
+    fail = c.FailSigning(id=command_id(), actor=SYSTEM, report_id=named("no such"), code="failed")
+    assert refusal(story, issue) is code
+    assert refusal(story, fail) is code
+    people = [PEOPLE[name] for name in PEOPLE if name != "relais"]
+    for impostor in people:
+        for command in (issue, fail):
+            posed = command.model_copy(update={"actor": impostor})
+            assert refusal(story, posed) is RefusalCode.ROLE_NOT_ALLOWED
+
+
+# What a command holds
+
+
+@pytest.mark.parametrize("name", ["submit", "change_priority"])
+def test_stat_is_refused(name: str) -> None:
+    story = SCENES["draft"]() if name == "submit" else assigned()
+    actor = REQUESTER if name == "submit" else DISPATCHER
+    command = a_command(name, actor, story.request).model_copy(update={"priority": Priority.STAT})
+    assert refusal(story, command) is RefusalCode.STAT_REFUSED
+
+
+def test_the_same_priority_is_refused() -> None:
+    command = c.ChangePriority(id=command_id(), actor=DISPATCHER, priority=Priority.ROUTINE, reason="No change.")
+    assert refusal(assigned(), command) is RefusalCode.PRIORITY_UNCHANGED
+
+
+def test_a_question_is_named_when_several_are_open() -> None:
+    story = accepted()
+    first, second = story.ask(), story.ask()
+    assert refusal(story, c.AnswerInformation(id=command_id(), actor=REQUESTER, text="?")) is RefusalCode.WHICH_QUESTION
+    unknown = c.AnswerInformation(id=command_id(), actor=REQUESTER, text="?", question_id=named("no such"))
+    assert refusal(story, unknown) is RefusalCode.NO_SUCH_QUESTION
+    story.answer(second)
+    assert [question.id for question in story.request.questions] == [first]
+    story.answer()
+    assert story.request.questions == ()
+
+
+def test_a_provider_who_gave_the_request_away_takes_back_only_their_own_question() -> None:
+    story = accepted()
+    mine = story.ask()
+    story.transfer(COLLEAGUE)
+    theirs = story.ask(COLLEAGUE)
+    meddling = c.WithdrawInformationRequest(id=command_id(), actor=PROVIDER, question_id=theirs)
+    assert refusal(story, meddling) is RefusalCode.NOT_THE_HOLDER
+    story.withdraw(mine, PROVIDER)
+    assert [question.id for question in story.request.questions] == [theirs]
+
+
+def test_the_holder_takes_back_any_question() -> None:
+    story = accepted()
+    asked = story.ask()
+    story.transfer(COLLEAGUE)
+    story.withdraw(asked, COLLEAGUE)
+    assert story.request.questions == ()
+
+
+def test_questions_end_where_nobody_needs_the_answer() -> None:
+    for end in (Story.return_to_requester, Story.cancel):
+        story = assigned()
+        story.ask()
+        end(story)
+        assert story.request.questions == ()
+        assert not [deadline for deadline in story.request.deadlines if deadline.question_id]
+
+
+def test_a_command_for_another_version_is_refused() -> None:
+    story = assigned()
+    stale = c.Accept(id=command_id(), actor=PROVIDER, expected_version=story.request.version - 1)
+    assert refusal(story, stale) is RefusalCode.VERSION_CONFLICT
+    fresh = c.Accept(id=command_id(), actor=PROVIDER, expected_version=story.request.version)
+    assert story.take(fresh).status is Status.ACCEPTED
+
+
+TEXTS = {
+    "request_information": "text",
+    "answer_information": "text",
+    "return_to_requester": "text",
+    "return_to_dispatch": "comment",
+    "cancel": "reason",
+    "change_priority": "reason",
+}
+
+
+@pytest.mark.parametrize(("name", "field"), TEXTS.items())
+@pytest.mark.parametrize("text", [None, "", "  \n ", "x" * 8_001, "nul \x00", "half \ud800"])
+def test_a_reason_is_a_text_that_says_something(name: str, field: str, text: str | None) -> None:
+    good = a_command(name, REQUESTER, assigned().request).model_dump()
+    with pytest.raises(ValidationError):
+        c.PUBLIC_COMMANDS[name].model_validate({**good, field: text})
+    c.PUBLIC_COMMANDS[name].model_validate({**good, field: "x" * 8_000})
+
+
+@pytest.mark.parametrize("command_id", ["", "é", "two words", "x" * 121, "line\n"])
+def test_a_command_id_is_short_and_printable(command_id: str) -> None:
+    with pytest.raises(ValidationError):
+        c.Accept(id=command_id, actor=PROVIDER)
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role not in (Role.OPERATOR, Role.SYSTEM)])
+def test_people_speak_with_their_name_and_clinic(role: Role) -> None:
+    with pytest.raises(ValidationError):
+        Actor(role=role)
+    with pytest.raises(ValidationError):
+        Actor(role=role, id=named("somebody"))
+    assert Actor(role=role, id=named("somebody"), clinic_id=DERMATOLOGY).role is role
+    assert OPERATOR.id is None
+
+
+def test_a_form_version_is_a_number_and_a_digest() -> None:
+    for number, sha256 in ((0, digest("x")), (1, "short"), (1, digest("x").upper())):
+        with pytest.raises(ValidationError):
+            FormVersion(number=number, sha256=sha256)
+
+
+def refusal(story: Story, command: AnyCommand) -> RefusalCode:
+    """The code with which `command` is refused now."""
+    before = story.request.model_dump_json()
+    answered = answer(story.request, command, story.now)
+    assert isinstance(answered, RefusalCode)
+    assert story.request.model_dump_json() == before
+    return answered
