@@ -255,8 +255,8 @@ NoticeEvent = E | Literal["notice_refused"]
 
 _NOTICE_REFUSED = NoticeText(
     _("e-mail not delivered"),
-    _("An e-mail about this request could not be delivered: its recipient's address was refused for good."),
-    _("See in the request who was not told, tell the person in another way, and have the address corrected."),
+    _("An e-mail about this request could not be delivered: the mail server refused it for good."),
+    _("See in the request who was not told, tell the person in another way, and have the e-mail address corrected."),
 )
 
 

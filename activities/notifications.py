@@ -23,7 +23,7 @@ from domain.offerings import DeadlineName
 from domain.requests import EventName, Holder, HolderKind, Request, Role
 from records import notices, requests
 from records.database import Database
-from records.models import Account, EventRecord, Notice, NoticeStatus
+from records.models import Account, EventRecord, Notice, NoticeStatus, RequestRecord
 from settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -156,13 +156,14 @@ async def _tell_dispatchers(session: AsyncSession, refused: Iterable[Notice]) ->
 
 
 async def _outgoing(session: AsyncSession, notice: Notice) -> OutgoingNotice:
-    """The notice as its e-mail will tell it, by the request's present state: nobody is asked to do what is done by now."""
     account = await session.get_one(Account, notice.account_id)
     event = await session.get_one(EventRecord, (notice.request_id, notice.version))
-    row = await requests.load_request(session, notice.request_id)
-    if row is None:
-        raise ApplicationError("the records hold no such request", type="request_unknown", non_retryable=True)
-    request = requests.process_of(row)
+    row = await session.get_one(RequestRecord, notice.request_id)
+    return outgoing_notice(notice, account, event, requests.process_of(row))
+
+
+def outgoing_notice(notice: Notice, account: Account, event: EventRecord, request: Request) -> OutgoingNotice:
+    """The notice as its e-mail will tell it, by the request's present state: nobody is asked to do what is done by now."""
     about_address = notice.event == notices.NOTICE_REFUSED
     recipient = Recipient.DISPATCHERS if about_address else _recipient(account, notice.importance, event, request)
     still_to_do = about_address or _is_still_to_do(event, request)
@@ -171,7 +172,7 @@ async def _outgoing(session: AsyncSession, notice: Notice) -> OutgoingNotice:
             "notice_id": notice.id,
             "message_id": notice.message_id,
             "request_id": notice.request_id,
-            "number": row.number,
+            "number": request.number,
             "event": notice.event,
             "recipient": recipient,
             "importance": notice.importance if still_to_do else Importance.INFORMATION,

@@ -5,6 +5,7 @@ holds no data: the records know whose notices wait. What one digest could not se
 """
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -64,15 +65,13 @@ class NoticeDigestWorkflow:
 
     async def _see_to(self, notice_id: UUID) -> None:
         """Have a notice sent for as long as it takes, without this digest waiting for it."""
-        try:
+        with suppress(WorkflowAlreadyStartedError):  # a retried digest names the same notices again
             await workflow.start_child_workflow(
                 SINGLE_NOTICE,
                 notice_id,
                 id=f"notice-{notice_id}",
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             )
-        except WorkflowAlreadyStartedError:
-            pass  # a retried digest names the same notices again
 
 
 @workflow.defn(name=SINGLE_NOTICE)

@@ -22,8 +22,10 @@ DIGEST_HOURS = (7, 12, 17)
 
 
 def schedules(settings: Settings) -> Mapping[str, Schedule]:
-    """Every schedule of Relais by its id. Their workflows take no arguments: what enters Temporal is
-    sealed for a workflow id, and theirs are made by the server (`engine.encryption`).
+    """Every schedule of Relais, by its id.
+
+    Their workflows take no arguments: those would be sealed for one workflow id (`engine.encryption`), and the server makes
+    a new id for each run.
     """
     return {
         "notice-digest": Schedule(
