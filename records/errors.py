@@ -31,3 +31,11 @@ class SchemaError(RecordsError):
 
 class BadCursorError(RecordsError):
     """A cursor that no page of this worklist gave."""
+
+
+class TooLargeError(RecordsError):
+    """More bytes than allowed: `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"more than {limit} bytes")
+        self.limit = limit

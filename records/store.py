@@ -1,0 +1,264 @@
+"""The document store: the bytes of attachments and of signed documents, in a folder, in S3 or the like, or in memory.
+
+An object is written once, under a key that nobody writes again: `put_new` with the same bytes changes nothing, with other bytes
+it raises. In a folder, what `put_new` acknowledged has survived on the disk: obstore gives no such promise for files, so there we
+write ourselves (a file beside, fsync, link into place, fsync of the folders) and leave reading to obstore. In S3, `bytes`
+are put on the condition that the key is free; a stream is a multipart upload, which S3 cannot make conditional, so give
+streams a key that was never used.
+"""
+
+import asyncio
+import hashlib
+import os
+import re
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import NotFoundError as ObjectNotFoundError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from records.errors import ContentConflictError, NotFoundError, TooLargeError
+from settings import Settings
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig  # names that exist for type checkers only
+
+CHUNK_BYTES = 1024**2
+INCOMING = ".incoming"
+"""Folder, in a store that is a folder, of files that are not whole yet."""
+
+_KEY = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")
+
+_CLIENT: "ClientConfig" = {"connect_timeout": "5s", "timeout": "300s"}
+_RETRY: "RetryConfig" = {
+    "max_retries": 5,
+    "retry_timeout": timedelta(seconds=30),
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2},
+}
+
+
+def attachment_key(request_id: uuid.UUID, attachment_id: uuid.UUID, *, preview: bool = False) -> str:
+    """Where an attachment lies, or the preview that is shown of it."""
+    return f"attachments/{request_id}/{attachment_id}{'-preview' if preview else ''}"
+
+
+def document_key(request_id: uuid.UUID, report_id: uuid.UUID, pdf_sha256: str) -> str:
+    """Where a signed document lies. The digest in the key keeps two tries of the same report apart: the records name the one."""
+    return f"documents/{request_id}/{report_id}/{pdf_sha256}.pdf"
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """What was stored: how many bytes, and their SHA-256 in lower-case hexadecimal."""
+
+    size_bytes: int
+    sha256: str
+
+
+class DocumentStore:
+    """One store. `url` is ``file:///folder``, ``s3://bucket/prefix`` (credentials from the usual AWS_ variables) or ``memory:///``."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._folder: Path | None = None
+        self._store: ObjectStore
+        if parts.scheme == "file":
+            self._folder = Path(unquote(parts.path))
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._store = LocalStore(self._folder)
+        elif parts.scheme == "memory":
+            self._store = from_url("memory:///")
+        else:
+            self._store = from_url(url, client_options=_CLIENT, retry_config=_RETRY)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """The store that the settings name. Raises ValueError when they name none."""
+        if settings.document_store is None:
+            raise ValueError("RELAIS_DOCUMENT_STORE is not set: start `relais up`, or name a folder or a bucket")
+        return cls(settings.document_store)
+
+    async def put_new(
+        self, key: str, content: bytes | AsyncIterator[bytes], *, max_bytes: int | None = None
+    ) -> StoredObject:
+        """Store `content` under a key that was free, or that holds the same bytes already. A stream is never held in memory.
+
+        Raises ContentConflictError when the key holds other bytes, and TooLargeError when there are more than `max_bytes`;
+        then nothing was stored.
+        """
+        if _KEY.fullmatch(key) is None:
+            raise ValueError(f"not a key: {key}")
+        counted = _Counted(_chunks(content), max_bytes)
+        if self._folder is not None:
+            is_new = await self._put_in_folder(self._folder, key, counted)
+        elif isinstance(content, bytes):
+            is_new = await self._put_if_free(key, content, counted)
+        else:
+            is_new = await self._put_stream(key, counted)
+        stored = counted.result()
+        if not is_new and await self._sha256(key) != stored.sha256:
+            raise ContentConflictError
+        return stored
+
+    async def get(self, key: str) -> bytes:
+        """The whole object. Raises NotFoundError."""
+        return b"".join([chunk async for chunk in self.stream(key)])
+
+    async def stream(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The object's bytes from `start` up to, and without, `end`, in chunks. Raises NotFoundError, at the first chunk."""
+        try:
+            if end is not None:
+                found = await obstore.get_async(self._store, key, options={"range": (start, end)})
+            elif start:
+                found = await obstore.get_async(self._store, key, options={"range": {"offset": start}})
+            else:
+                found = await obstore.get_async(self._store, key)
+        except (ObjectNotFoundError, FileNotFoundError) as error:
+            raise NotFoundError from error
+        async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
+            yield bytes(chunk)
+
+    async def delete(self, keys: Iterable[str]) -> None:
+        """Remove objects that nothing in the records names any more. Those that are not there are passed over."""
+        for key in keys:
+            try:
+                await obstore.delete_async(self._store, key)
+            except (ObjectNotFoundError, FileNotFoundError):
+                continue
+
+    async def check(self) -> None:
+        """Raise what the store raises when it can't be reached."""
+        try:
+            await obstore.head_async(self._store, "check")
+        except (ObjectNotFoundError, FileNotFoundError):
+            if self._folder is not None and not await asyncio.to_thread(os.access, self._folder, os.W_OK):
+                raise PermissionError(f"the folder {self._folder} can't be written to") from None
+
+    async def _sha256(self, key: str) -> str:
+        counted = _Counted(self.stream(key), None)
+        async for _ in counted:
+            pass
+        return counted.result().sha256
+
+    # The ways of writing. Each takes all of `counted` and returns whether the key was free.
+
+    async def _put_if_free(self, key: str, content: bytes, counted: "_Counted") -> bool:
+        async for _ in counted:
+            pass
+        try:
+            await obstore.put_async(self._store, key, content, mode="create")
+        except AlreadyExistsError:
+            return False
+        return True
+
+    async def _put_stream(self, key: str, counted: "_Counted") -> bool:
+        try:
+            await obstore.head_async(self._store, key)
+        except (ObjectNotFoundError, FileNotFoundError):
+            await obstore.put_async(self._store, key, counted, use_multipart=True)
+            return True
+        async for _ in counted:
+            pass
+        return False
+
+    async def _put_in_folder(self, folder: Path, key: str, counted: "_Counted") -> bool:
+        beside = await asyncio.to_thread(_new_file, folder / INCOMING)
+        try:
+            async for chunk in counted:
+                await asyncio.to_thread(beside.write, chunk)
+            return await asyncio.to_thread(beside.publish, folder, folder / key)
+        finally:
+            await asyncio.to_thread(beside.discard)
+
+
+class _Counted:
+    """An iterator that counts and hashes what passes, and stops at the limit."""
+
+    def __init__(self, chunks: AsyncIterator[bytes], limit: int | None) -> None:
+        self._chunks = chunks
+        self._limit = limit
+        self._size = 0
+        self._digest = hashlib.sha256()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk = await anext(self._chunks)
+        self._size += len(chunk)
+        if self._limit is not None and self._size > self._limit:
+            raise TooLargeError(self._limit)
+        if len(chunk) > CHUNK_BYTES // 16:
+            await asyncio.to_thread(self._digest.update, chunk)
+        else:
+            self._digest.update(chunk)
+        return chunk
+
+    def result(self) -> StoredObject:
+        """What has passed."""
+        return StoredObject(self._size, self._digest.hexdigest())
+
+
+class _NewFile:
+    """A file that is written beside its place, then linked there as a whole."""
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        self._file = os.fdopen(descriptor, "wb")
+        self._path = path
+
+    def write(self, chunk: bytes) -> None:
+        self._file.write(chunk)
+
+    def publish(self, root: Path, place: Path) -> bool:
+        """Put the file in its place, for good; False when something is there already."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            os.link(self._path, place)
+        except FileExistsError:
+            is_new = False
+        else:
+            is_new = True
+        for folder in (place.parent, *place.parent.parents):
+            _sync(folder)
+            if folder == root:
+                break
+        return is_new
+
+    def discard(self) -> None:
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+def _new_file(folder: Path) -> _NewFile:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    descriptor, path = tempfile.mkstemp(dir=folder)
+    return _NewFile(descriptor, Path(path))
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+async def _chunks(content: bytes | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The content piece by piece, without empty pieces."""
+    if isinstance(content, bytes):
+        for start in range(0, len(content), CHUNK_BYTES):
+            yield content[start : start + CHUNK_BYTES]
+        return
+    async for chunk in content:
+        if chunk:
+            yield chunk
