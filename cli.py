@@ -123,7 +123,7 @@ def mail(
 @app.command()
 def migrate() -> None:
     """Bring the database to the schema of this version."""
-    from records.migrations import upgrade
+    from records.migrate import upgrade
     from settings import get_settings
 
     database_url = get_settings().database_url

@@ -2,12 +2,17 @@
 
 import errno
 import os
+import random
 import socket
 from collections.abc import Mapping
 
 from embedded.errors import StartError
 
 LOOPBACK = "127.0.0.1"
+
+CHOOSE_FROM = range(20000, 30000)
+"""Below the ports that systems give to outgoing connections: a client that calls a server which is just restarting could be
+given the server's own port there, connect to itself, and keep the server from coming back."""
 
 
 def choose_port(variable: str, remembered: int | None) -> int:
@@ -23,8 +28,11 @@ def choose_port(variable: str, remembered: int | None) -> int:
         return int(wanted)
     if remembered is not None and _refusal(LOOPBACK, remembered) is None:
         return remembered
-    with socket.create_server((LOOPBACK, 0)) as probe:
-        return int(probe.getsockname()[1])
+    return next(
+        port
+        for port in random.sample(CHOOSE_FROM, len(CHOOSE_FROM))  # any order will do
+        if _refusal(LOOPBACK, port) is None
+    )
 
 
 def choose_ports(variables: Mapping[str, str], remembered: Mapping[str, int]) -> dict[str, int]:

@@ -144,7 +144,14 @@ def _suits(folder: Path) -> bool:
 async def _choose_identity(binaries: Path, *folders: Path) -> RunAs:
     """The first way that lets the server reach its programs and its folders."""
     if os.geteuid() != 0:
-        return RunAs.SELF
+        if _has_name(os.geteuid()):
+            return RunAs.SELF
+        if (await _run(wrap(["/bin/true"], run_as=RunAs.NAMESPACE)))[0] == 0:
+            return RunAs.NAMESPACE
+        raise StartError(
+            f"PostgreSQL does not run for user id {os.geteuid()}, which has no name: add it to /etc/passwd, or run Relais as "
+            "another user."
+        )
     reach = 'for folder in "$@"; do cd "$folder" || exit 1; done; "$0" --version'
     for candidate in WAYS_AROUND_ROOT:
         await asyncio.to_thread(_give, candidate, folders)
@@ -155,6 +162,14 @@ async def _choose_identity(binaries: Path, *folders: Path) -> RunAs:
         "PostgreSQL does not run as root, and this system offers no other user that can reach the data folder: "
         "run Relais as an ordinary user."
     )
+
+
+def _has_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def _give(owner: RunAs, folders: Iterable[Path]) -> None:

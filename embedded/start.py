@@ -1,7 +1,7 @@
 """``relais up``: everything on one machine, in one data folder, with one command.
 
 Reads top-down: `up` takes the data folder, `_plan` decides what runs where, `_stages` puts the parts in order, the supervisor
-runs them, `_welcome` says where to look and how to sign in.
+runs them, `welcome` says where to look and how to sign in.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from embedded.ports import LOOPBACK, choose_ports, require_free
 from embedded.runtime import PartStatus, Runtime, StartSettings, read_runtime
 from embedded.supervisor import Part, Step, Supervisor, Watcher
 from embedded.welcome import welcome
-from engine.search_attributes import SEARCH_ATTRIBUTES
+from workflows.visibility import SEARCH_ATTRIBUTES
 
 PORT_VARIABLES = {
     "temporal": "RELAIS_TEMPORAL_PORT",
