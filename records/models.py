@@ -12,7 +12,6 @@ from enum import Enum, StrEnum
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     Computed,
     DateTime,
@@ -25,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import Enum as EnumType
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from domain.notices import Importance, NoticeMode, Recipient

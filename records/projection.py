@@ -2,7 +2,7 @@
 
 import uuid
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -79,12 +79,10 @@ async def _add_ties(session: AsyncSession, event: Event) -> None:
     people = {actor.id} if actor.role not in (Role.OPERATOR, Role.SYSTEM) else set()
     if event.holder.kind is HolderKind.PROVIDER:
         people.add(event.holder.id)
-    known = select(RequestRecord.id, Account.id).where(RequestRecord.id == event.request_id, Account.id.in_(people))
+    known = select(literal(event.request_id), Account.id).where(Account.id.in_(people))
     participants = insert(Participant).from_select(["request_id", "account_id"], known)
     await session.execute(participants.on_conflict_do_nothing())
     if event.holder.kind is HolderKind.POOL:
-        offered = select(RequestRecord.id, Clinic.id).where(
-            RequestRecord.id == event.request_id, Clinic.id == event.holder.clinic_id
-        )
+        offered = select(literal(event.request_id), Clinic.id).where(Clinic.id == event.holder.clinic_id)
         pools = insert(OfferedPool).from_select(["request_id", "clinic_id"], offered)
         await session.execute(pools.on_conflict_do_nothing())

@@ -1,0 +1,170 @@
+"""The projection: whatever the order, however often, at whatever number of writers, the records end in the same state."""
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from domain import commands as c
+from domain.lifecycle import Event
+from domain.priority import Priority
+from domain.requests import FormVersion, Request, Role, Status
+from records import requests
+from records.database import Database
+from records.errors import ContentConflictError, NotFoundError
+from records.ids import new_id
+from records.models import EventRecord, Notice, OfferedPool, Participant, RequestRecord
+from records.projection import record_event
+from tests.records.scenes import NOW, SHA, Story, random_story, scene_with_draft, usual_story
+
+
+async def record(database: Database, event: Event, request: Request) -> list[Any]:
+    async with database.session() as session:
+        return list(await record_event(session, event, request))
+
+
+async def picture(database: Database, story: Story) -> dict[str, Any]:
+    """All that the records hold of the story's request, without ids made by chance."""
+    of = story.request.id
+    async with database.session() as session:
+        row = await session.get_one(RequestRecord, of)
+        columns = {column.key: getattr(row, column.key) for column in RequestRecord.__table__.columns}
+        events = await session.execute(
+            select(EventRecord.version, EventRecord.name, EventRecord.command_id, EventRecord.at, EventRecord.holder)
+            .where(EventRecord.request_id == of)
+            .order_by(EventRecord.version)
+        )
+        notices = await session.execute(
+            select(Notice.version, Notice.account_id, Notice.importance, Notice.recipient, Notice.status)
+            .where(Notice.request_id == of)
+            .order_by(Notice.version, Notice.account_id)
+        )
+        participants = await session.scalars(select(Participant.account_id).where(Participant.request_id == of))
+        pools = await session.scalars(select(OfferedPool.clinic_id).where(OfferedPool.request_id == of))
+        return {
+            "row": columns,
+            "events": [tuple(event) for event in events],
+            "notices": [tuple(notice) for notice in notices],
+            "participants": set(participants),
+            "pools": set(pools),
+        }
+
+
+async def test_a_whole_story(database: Database) -> None:
+    scene, draft = await scene_with_draft(database)
+    story = usual_story(scene, draft)
+    for event, request in story.steps:
+        await record(database, event, request)
+    seen = await picture(database, story)
+    row = seen["row"]
+    assert requests.process_of(RequestRecord(process=row["process"])) == story.request
+    assert (row["process_version"], row["status"], row["priority"]) == (8, Status.CLOSED, Priority.URGENT)
+    assert row["submitted_at"] == story.steps[0][0].at
+    assert row["ended_at"] == row["updated_at"] == story.steps[-1][0].at
+    assert row["due_at"] is None
+    assert seen["participants"] == {scene.accounts[name].id for name in ("requester", "dispatcher", "provider")}
+    assert seen["pools"] == {scene.far.id}
+    assert [event[0] for event in seen["events"]] == list(range(1, 9))
+
+
+async def test_an_event_that_came_is_rebuilt_from_the_timeline(database: Database) -> None:
+    scene, draft = await scene_with_draft(database)
+    story = usual_story(scene, draft)
+    for event, request in story.steps:
+        await record(database, event, request)
+    async with database.session() as session:
+        timeline = await requests.timeline(session, draft.id)
+    for row, (event, _) in zip(timeline, story.steps, strict=True):
+        columns = {name: getattr(row, name) for name in Event.model_fields}
+        assert Event.model_validate(columns) == event
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_shuffled_doubled_and_concurrent_events_end_the_same(database: Database, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311
+    scene, draft = await scene_with_draft(database)
+    story = random_story(scene, draft, chance, 25)
+    assert len(story.steps) >= 2
+    deliveries = [step for step in story.steps for _ in range(chance.choice((1, 1, 2, 3)))]
+    chance.shuffle(deliveries)
+    await asyncio.gather(*(record(database, event, request) for event, request in deliveries))
+    disordered = await picture(database, story)
+
+    for event, request in story.steps:  # once more, in order: nothing is left to change
+        await record(database, event, request)
+    assert await picture(database, story) == disordered
+    row = disordered["row"]
+    assert requests.process_of(RequestRecord(process=row["process"])) == story.request
+    assert row["process_version"] == story.request.version
+    assert (row["due_at"], row["overdue"]) == (story.request.due_at, bool(story.request.overdue))
+    assert len(disordered["events"]) == len(story.steps)
+
+
+async def test_a_repeated_event_gives_the_notices_that_are_still_unsent(database: Database) -> None:
+    scene, draft = await scene_with_draft(database)
+    story = usual_story(scene, draft)
+    first = await record(database, *story.steps[0])
+    assert first
+    assert await record(database, *story.steps[0]) == first
+    async with database.session() as session:
+        row = await session.get_one(Notice, first[0])
+        row.status = row.status.SENT
+    assert await record(database, *story.steps[0]) == first[1:]
+
+
+async def test_an_unknown_request_raises(database: Database) -> None:
+    scene, draft = await scene_with_draft(database)
+    event, request = usual_story(scene, draft.model_copy(update={"id": new_id()})).steps[0]
+    with pytest.raises(NotFoundError):
+        await record(database, event, request)
+
+
+async def test_another_event_of_the_same_version_raises(database: Database) -> None:
+    scene, draft = await scene_with_draft(database)
+    event, request = usual_story(scene, draft).steps[0]
+    await record(database, event, request)
+    other = Story(draft).give(
+        c.Submit(
+            id="another",
+            actor=scene.actor("requester"),
+            form=FormVersion(number=1, sha256=SHA),
+            priority=Priority.ASAP,
+        )
+    )
+    with pytest.raises(ContentConflictError):
+        await record(database, other, request)
+
+
+async def test_people_the_records_do_not_know_stop_nothing(database: Database) -> None:
+    scene, draft = await scene_with_draft(database)
+    story = usual_story(scene, draft)
+    submitted = story.steps[0]
+    stranger = scene.actor("dispatcher").model_copy(update={"id": new_id()})
+    later = Story(submitted[1])
+    assigned = later.give(c.Assign(id="x", actor=stranger, to=c.Pool(clinic_id=new_id())))
+    for event, request in (submitted, (assigned, later.request)):
+        await record(database, event, request)
+    seen = await picture(database, later)
+    assert seen["row"]["process_version"] == 2
+    assert stranger.id not in seen["participants"]
+    assert seen["pools"] == set()
+
+
+async def test_the_form_opens_with_the_priority_that_counts(database: Database) -> None:
+    scene, draft = await scene_with_draft(database)
+    dispatcher = scene.actor("dispatcher", Role.DISPATCHER)
+    story = Story(draft)
+    form = FormVersion(number=1, sha256=SHA)
+    story.give(c.Submit(id="1", actor=scene.actor("requester"), form=form, priority=Priority.URGENT))
+    story.give(c.ReturnToRequester(id="2", actor=dispatcher, reason=c.ReturnReason.NOT_ELIGIBLE, text="non"))
+    for event, request in story.steps:
+        await record(database, event, request)
+    async with database.session() as session:
+        row = await session.get_one(RequestRecord, draft.id)
+        assert row.form_priority is Priority.URGENT
+        await requests.edit_draft(session, draft.id, now=NOW, expected_version=2, priority=Priority.ASAP)
+    async with database.session() as session:
+        row = await session.get_one(RequestRecord, draft.id)
+        assert (row.form_priority, row.priority, row.version) == (Priority.ASAP, Priority.URGENT, 3)
