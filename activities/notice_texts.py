@@ -43,6 +43,7 @@ _CORRECT, _ACKNOWLEDGE = TO_DO[Status.RETURNED], TO_DO[Status.REPORTED]
 _ANSWER = _("Read the question in the request and answer it. The provider is waiting for your answer.")
 _NOTHING_TO_DO = _("The request has been cancelled. You have nothing more to do.")
 _NEW_PRIORITY = _("The priority of the request has changed, and its time limit with it.")
+_RETURNED = NoticeText(_("returned to the requester"), _("The request has been returned to its requester."))
 
 TEXTS: Mapping[E, Mapping[Recipient, NoticeText]] = {
     E.SUBMITTED: {
@@ -94,7 +95,8 @@ TEXTS: Mapping[E, Mapping[Recipient, NoticeText]] = {
     },
     E.RETURNED_TO_REQUESTER: {
         REQUESTER: NoticeText(_("returned to you"), _("Your request has been returned to you."), _CORRECT),
-        DISPATCHERS: NoticeText(_("returned to the requester"), _("The request has been returned to its requester.")),
+        BEFORE: _RETURNED,
+        DISPATCHERS: _RETURNED,
     },
     E.RETURNED_TO_DISPATCH: {
         HOLDER: NoticeText(
