@@ -73,18 +73,20 @@ def is_business_day(day: date) -> bool:
 
 
 def later(start: datetime, length: timedelta, *, business: bool) -> datetime:
-    """The moment at which `length` has passed since `start`, in business time or in plain time. Both moments carry a zone."""
+    """The moment, in UTC, at which `length` has passed since `start` (with a zone), in business time or in plain time."""
+    start = start.astimezone(UTC)  # arithmetic within one zone would follow its wall clock, not time
     if not business:
         return start + length
     for opens, closes in _business_stretches(start):
         if length <= closes - opens:
-            return (opens + length).astimezone(UTC)
+            return opens + length
         length -= closes - opens
     raise AssertionError("business days never end")
 
 
 def passed(start: datetime, end: datetime, *, business: bool) -> timedelta:
     """How much time has passed from `start` to `end`, in business time or in plain time; zero when `end` is not later."""
+    start, end = start.astimezone(UTC), end.astimezone(UTC)
     if end <= start:
         return timedelta()
     if not business:
@@ -98,11 +100,11 @@ def passed(start: datetime, end: datetime, *, business: bool) -> timedelta:
 
 
 def _business_stretches(start: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """The parts of business days from `start` on, in UTC: half-open, in order, without end."""
+    """The parts of business days from `start` (in UTC) on, in UTC: half-open, in order, without end."""
     day = start.astimezone(TIME_ZONE).date()
     while True:
         if is_business_day(day):
             opens = datetime.combine(day, time(), TIME_ZONE).astimezone(UTC)
             closes = datetime.combine(day + DAY, time(), TIME_ZONE).astimezone(UTC)
-            yield max(opens, start.astimezone(UTC)), closes
+            yield max(opens, start), closes
         day += DAY

@@ -1,0 +1,202 @@
+"""Business time and the clocks of a request, computed a second time and in another way than the rules do.
+
+Nothing here uses `domain.calendar` or `domain.deadlines`: holidays and terms are written down by hand, from the law and from
+product.md, and the clocks are made of the events alone.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
+
+from domain import commands as c
+from domain.lifecycle import Event
+from domain.requests import EventName as E
+
+HOLIDAYS = {
+    date(year, month, day)
+    for year, days in {
+        2026: [(1, 1), (4, 3), (5, 18), (6, 24), (7, 1), (9, 7), (10, 12), (12, 25)],
+        2027: [(1, 1), (3, 26), (5, 24), (6, 24), (7, 1), (9, 6), (10, 11), (12, 25), (12, 27)],
+        2028: [(1, 1), (1, 3), (4, 14), (5, 22), (6, 24), (7, 1), (9, 4), (10, 9), (12, 25)],
+    }.items()
+    for month, day in days
+}
+"""Québec's holidays: New Year, Good Friday, Patriots' Day, 24 June, 1 July, Labour Day, Thanksgiving, Christmas.
+
+New Year and Christmas on a weekend are kept on the Monday after it.
+"""
+
+FIRST, LAST = date(2026, 1, 1), date(2028, 12, 31)
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), ZoneInfo("America/Toronto")).astimezone(UTC)
+
+
+_DAYS = [FIRST + number * DAY for number in range((LAST - FIRST).days + 1)]
+_OPEN = [day.isoweekday() <= 5 and day not in HOLIDAYS for day in _DAYS]
+_MIDNIGHTS = [_midnight(day) for day in _DAYS]
+_BEFORE = [timedelta()]
+for _day, _open in zip(_DAYS, _OPEN, strict=True):
+    _BEFORE.append(_BEFORE[-1] + (_midnight(_day + DAY) - _midnight(_day) if _open else timedelta()))
+
+
+def business_time(moment: datetime) -> timedelta:
+    """The business time that has passed from the beginning of `FIRST` to `moment`."""
+    number = bisect_right(_MIDNIGHTS, moment) - 1
+    return _BEFORE[number] + (moment.astimezone(UTC) - _MIDNIGHTS[number] if _OPEN[number] else timedelta())
+
+
+def moment_of(business: timedelta) -> datetime:
+    """The first moment at which that much business time has passed."""
+    number = bisect_left(_BEFORE, business) - 1
+    return _MIDNIGHTS[number] + (business - _BEFORE[number])
+
+
+# The clocks of a request. product.md, the table of deadlines: hours by asap / urgent / routine, b for business days of 24 h.
+
+
+@dataclass(frozen=True)
+class Terms:
+    limits: dict[str, timedelta]
+    business: frozenset[str] = frozenset()
+    parts: tuple[float, ...] = ()
+    days: tuple[int, ...] = ()
+    repeat: timedelta | None = None
+
+
+def _limits(asap: timedelta, urgent: timedelta, routine: timedelta) -> dict[str, timedelta]:
+    return {"asap": asap, "urgent": urgent, "routine": routine}
+
+
+TERMS = {
+    "dispatch": Terms(_limits(2 * HOUR, 4 * HOUR, 1 * DAY), business=frozenset({"routine"}), repeat=DAY),
+    "acceptance": Terms(_limits(4 * HOUR, 1 * DAY, 3 * DAY), business=frozenset({"routine"}), parts=(0.5,)),
+    "report": Terms(_limits(1 * DAY, 3 * DAY, 7 * DAY), business=frozenset({"routine"}), parts=(0.75,), repeat=DAY),
+    "information": Terms(_limits(2 * DAY, 3 * DAY, 7 * DAY), parts=(0.5,), repeat=7 * DAY),
+    "resubmission": Terms(_limits(30 * DAY, 30 * DAY, 30 * DAY), days=(7, 14)),
+    "acknowledgement": Terms(_limits(30 * DAY, 30 * DAY, 30 * DAY), days=(3, 7, 14)),
+}
+
+OWN_CLOCK = {
+    "awaiting_dispatch": "dispatch",
+    "awaiting_acceptance": "acceptance",
+    "accepted": "report",
+    "returned": "resubmission",
+    "reported": "acknowledgement",
+}
+
+STARTS_THE_OWN_CLOCK = {
+    E.SUBMITTED,
+    E.ASSIGNED,
+    E.ACCEPTED,
+    E.TRANSFERRED,
+    E.RETURNED_TO_REQUESTER,
+    E.RETURNED_TO_DISPATCH,
+    E.RESUBMITTED,
+    E.PRIORITY_CHANGED,
+    E.FINAL_REPORT_ISSUED,
+    E.ACCEPTANCE_EXPIRED,
+}
+ENDS_THE_QUESTIONS = {"returned", "reported", "closed", "cancelled", "abandoned"}
+
+
+@dataclass
+class Clock:
+    """One clock, as a list of the stretches during which it ran."""
+
+    name: str
+    business: bool
+    offsets: list[timedelta]
+    repeat: timedelta | None
+    stretches: list[tuple[datetime, datetime | None]] = field(default_factory=list)
+    calls: int = 0
+
+    @classmethod
+    def start(cls, name: str, priority: str, at: datetime, *, running: bool) -> "Clock":
+        terms = TERMS[name]
+        limit = terms.limits[priority]
+        offsets = [limit * part for part in terms.parts] + [day * DAY for day in terms.days]
+        clock = cls(name, priority in terms.business, [*offsets, limit], terms.repeat)
+        if running:
+            clock.stretches.append((at, None))
+        return clock
+
+    def stop(self, at: datetime) -> None:
+        if self.is_running:
+            self.stretches[-1] = (self.stretches[-1][0], at)
+
+    def go_on(self, at: datetime) -> None:
+        if not self.is_running:
+            self.stretches.append((at, None))
+
+    @property
+    def is_running(self) -> bool:
+        return bool(self.stretches) and self.stretches[-1][1] is None
+
+    def shows(self, now: datetime) -> timedelta:
+        """The time on the clock."""
+        measure = business_time if self.business else (lambda moment: moment - _MIDNIGHTS[0])
+        ends = [(begin, end or max(begin, now)) for begin, end in self.stretches]
+        return sum((measure(end) - measure(begin) for begin, end in ends), timedelta())
+
+    @property
+    def next_call(self) -> datetime | None:
+        """When it calls next."""
+        beyond = self.calls - len(self.offsets) + 1
+        if not self.is_running or (beyond > 0 and self.repeat is None):
+            return None
+        offset = self.offsets[-1] + beyond * self.repeat if beyond > 0 and self.repeat else self.offsets[self.calls]
+        begin = self.stretches[-1][0]
+        left = offset - self.shows(begin)
+        if left <= timedelta():
+            return begin
+        return moment_of(business_time(begin) + left) if self.business else begin + left
+
+
+def clocks_of(events: Iterable[Event]) -> dict[tuple[str, UUID | None], Clock]:
+    """The clocks that a request has after `events`, by name and question."""
+    own: Clock | None = None
+    questions: dict[UUID, Clock] = {}
+    priority = ""
+    for event in events:
+        command = event.command
+        if isinstance(command, c.Submit | c.ChangePriority):
+            priority = command.priority.value
+        if isinstance(command, c.RequestInformation):
+            asked = uuid5(event.request_id, command.id)
+            questions[asked] = Clock.start("information", priority, event.at, running=True)
+        if isinstance(command, c.AnswerInformation | c.WithdrawInformationRequest):
+            assert command.question_id is not None, "an event names its question"
+            del questions[command.question_id]
+        if event.status in ENDS_THE_QUESTIONS:
+            questions.clear()
+        if event.status not in OWN_CLOCK:
+            own = None
+        elif event.name in STARTS_THE_OWN_CLOCK:
+            own = Clock.start(OWN_CLOCK[event.status], priority, event.at, running=True)
+        if own and own.name in ("acceptance", "report"):
+            if not questions:
+                own.go_on(event.at)
+            elif event.name in STARTS_THE_OWN_CLOCK:
+                own.stretches.clear()
+            else:
+                own.stop(event.at)
+        if isinstance(command, c.DeadlineReached) and event.status == event.status_before:
+            at_limit = command.actor.role == "operator"
+            called = _called(command, own, questions)
+            called.calls = max(called.calls, len(called.offsets) - 1 if at_limit else 0) + 1
+    everything: dict[tuple[str, UUID | None], Clock] = {("information", asked): q for asked, q in questions.items()}
+    return everything | ({(own.name, None): own} if own else {})
+
+
+def _called(command: c.DeadlineReached, own: Clock | None, questions: dict[UUID, Clock]) -> Clock:
+    if command.name == "information":
+        return questions[command.question_id] if command.question_id else next(iter(questions.values()))
+    assert own is not None
+    return own
