@@ -201,7 +201,7 @@ class FieldProblem(Frozen):
         "too_large",
         "not_a_date",
         "not_a_yes_or_no",
-        "notstorable",
+        "not_storable",
         "too_few_attachments",
         "too_many_attachments",
     ]
@@ -252,7 +252,7 @@ def _check_answer(field: FormField, answer: Any) -> FieldProblem | None:
             try:
                 storable(answer)
             except ValueError:
-                return problem("notstorable")
+                return problem("not_storable")
         case FieldKind.CHOICE:
             if not isinstance(answer, str) or answer not in values:
                 return problem("not_an_option")
