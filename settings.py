@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     authority_dir: Path | None = Field(
         None, description="Folder with the signers' keys and certificates; data_dir/authority when empty."
     )
+    authority_secret: SecretStr | None = Field(None, description="Locks the signers' keys in their folder.")
     token_hours: int = Field(12, ge=1, description="Hours that a bearer token lives.")
 
     # the engine
@@ -65,7 +66,7 @@ class Settings(BaseSettings):
     smtp_security: Literal["none", "starttls", "tls"] = Field("starttls", description="How the connection is protected.")
     smtp_timeout_seconds: float = Field(20.0, gt=0)
     mail_from: str = Field("Relais <ne-pas-repondre@relais.invalid>", description="Sender of every e-mail.")
-    mail_retry_max_seconds: float = Field(300.0, gt=0, description="Longest pause between two tries of an e-mail.")
+    mail_retry_max_seconds: float = Field(60.0, gt=0, description="Longest pause between two tries of an e-mail.")
 
     # the support block, on every page and e-mail
     support_phone: str = ""
@@ -73,7 +74,7 @@ class Settings(BaseSettings):
     support_hours_fr: str = ""
     support_hours_en: str = ""
 
-    # the first portion of logs that operators read
+    # logs
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
 

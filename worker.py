@@ -1,0 +1,90 @@
+"""The worker process: which workflows and which activities run here, and on which task queues."""
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import structlog
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+import logs
+from activities.notifications import NotificationActivities
+from activities.records import RecordActivities
+from activities.reports import ReportActivities
+from documents.authority import Authority
+from engine.client import connect
+from engine.schedules import ensure_schedules
+from engine.search_attributes import ensure_search_attributes
+from records.database import Database
+from records.migrate import check_schema
+from records.store import DocumentStore
+from settings import Settings, get_settings
+from workflows.digest import NoticeDigestWorkflow
+from workflows.schedules import schedules
+from workflows.teleconsultation import TeleconsultationWorkflow
+from workflows.visibility import SEARCH_ATTRIBUTES
+
+GRACE = timedelta(seconds=30)
+"""Time that activities get to finish when the worker is stopped."""
+
+log = structlog.get_logger(__name__)
+
+
+def build_workers(
+    client: Client, settings: Settings, database: Database, store: DocumentStore, authority: Authority
+) -> tuple[Worker, Worker]:
+    """Two workers of one process: requests with their records and reports, and e-mails, which a slow relay must not hold up."""
+    records = RecordActivities(database)
+    reports = ReportActivities(database, store, authority)
+    notifications = NotificationActivities(settings, database)
+    requests = Worker(
+        client,
+        task_queue=settings.task_queue,
+        workflows=[TeleconsultationWorkflow, NoticeDigestWorkflow],
+        activities=[records.record_event, records.note_refusal, records.note_failure, reports.finalize_report],
+        graceful_shutdown_timeout=GRACE,
+    )
+    mail = Worker(
+        client,
+        task_queue=settings.mail_task_queue,
+        activities=[notifications.send_notice, notifications.due_digests, notifications.send_digest],
+        max_task_queue_activities_per_second=settings.mails_per_second,
+        graceful_shutdown_timeout=GRACE,
+    )
+    return requests, mail
+
+
+def open_authority(settings: Settings) -> Authority:
+    """The signers' keys. Raises ValueError when the settings do not say what locks them."""
+    if settings.authority_secret is None:
+        raise ValueError(
+            "RELAIS_AUTHORITY_SECRET is not set: choose a long random text and keep it as long as the keys"
+        )
+    return Authority.open(settings.authority_path, settings.authority_secret.get_secret_value().encode())
+
+
+async def main() -> None:
+    """Work until SIGINT or SIGTERM."""
+    settings = get_settings()
+    logs.configure(settings)
+    client = await connect(settings)
+    await ensure_search_attributes(client, SEARCH_ATTRIBUTES)
+    database = Database.from_settings(settings, application_name="relais-worker")
+    async with database.session() as session:
+        await check_schema(session)
+    authority = await asyncio.to_thread(open_authority, settings)
+    requests, mail = build_workers(client, settings, database, DocumentStore.from_settings(settings), authority)
+    await ensure_schedules(client, schedules(settings))
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(database.close)
+        await stack.enter_async_context(requests)
+        await stack.enter_async_context(mail)
+        log.info("worker ready", task_queue=settings.task_queue, namespace=client.namespace)
+        await stop.wait()
+        log.info("worker stops")

@@ -12,6 +12,7 @@ from babel.core import negotiate_locale
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
 from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 
@@ -46,7 +47,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "unknown_attachment": (422, _("There is no such attachment.")),
     "unsupported_media": (415, _("This kind of file can't be taken; send a photo or a video.")),
     "damaged_media": (422, _("This file is damaged and can't be read.")),
-    "attachment_frozen": (409, _("What was submitted can't be changed.")),
+    "range_not_satisfiable": (416, _("The file has no such part.")),
     "not_editable": (409, _("The form can't be changed in the request's present status.")),
     "idempotency_key_reused": (422, _("This Idempotency-Key was used for something else.")),
     "invalid_idempotency_key": (422, _("An Idempotency-Key has 1 to 120 printable ASCII characters.")),
@@ -73,6 +74,23 @@ FIELD_PROBLEMS: Mapping[str, str] = {
     "too_few_attachments": _("At least %(limit)d are needed."),
     "too_many_attachments": _("At most %(limit)d can be taken."),
 }
+
+
+class ProblemDetails(BaseModel):
+    """An error: RFC 9457, with a stable `code` for programs and a `detail` for people."""
+
+    type: str = "about:blank"
+    title: str = Field(examples=["Conflict"])
+    status: int = Field(examples=[409])
+    code: str = Field(examples=["already_accepted"])
+    detail: str = Field(examples=["Quelqu’un d’autre a déjà accepté cette demande."])
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": ProblemDetails, "description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {}}}
+    for status in (401, 403, 404, 409, 412, 413, 422, 503)
+}
+"""The errors that any route can give, for the API's description."""
 
 _REFUSAL_STATUS = {"forbidden": 403, "conflict": 409, "stale": 412, "invalid": 422}
 

@@ -216,5 +216,8 @@ PUBLIC_COMMANDS: Mapping[str, type[BaseCommand]] = {
 }
 """Name to model, for every command that may come from outside the workflow."""
 
+PUBLIC_COMMAND: TypeAdapter[PublicCommand] = TypeAdapter(Annotated[PublicCommand, Field(discriminator="type")])
+"""Reads a command that may come from outside from its JSON form."""
+
 ANY_COMMAND: TypeAdapter[AnyCommand] = TypeAdapter(AnyCommand)
 """Reads any command from its JSON form."""

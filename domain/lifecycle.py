@@ -127,6 +127,7 @@ def decide(request: Request, command: c.AnyCommand, now: datetime, source: Sourc
     _check(row, request, command.actor)
     if command.expected_version not in (None, request.version):
         raise Refusal(RefusalCode.VERSION_CONFLICT, f"the request has version {request.version}")
+    command = _with_its_question(request, command)
     name, moved = row.move(request, command, now)
     moved = _with(moved, version=request.version + 1, commands_taken=(*request.commands_taken, command.id))
     event = Event(
@@ -144,10 +145,9 @@ def decide(request: Request, command: c.AnyCommand, now: datetime, source: Sourc
     return Decision(moved, event, _effects(event, moved))
 
 
-def check(request: Request, command: c.AnyCommand) -> None:
-    """Raise the `Refusal` that `decide` would raise for who and when, before anything is looked at in detail."""
-    if command.id not in request.commands_taken:
-        _check(_row_of(type(command)), request, command.actor)
+def check_allowed(request: Request, command: type[c.BaseCommand], actor: Actor) -> None:
+    """Raise the `Refusal` that `decide` would raise for who and when, before a command of this kind is even made."""
+    _check(_row_of(command), request, actor)
 
 
 def allowed_commands(request: Request, actor: Actor) -> tuple[str, ...]:
@@ -267,13 +267,16 @@ def _request_information(request: Request, command: c.RequestInformation, now: d
 
 
 def _answer_information(request: Request, command: c.AnswerInformation, now: datetime) -> tuple[EventName, Request]:
-    return EventName.INFORMATION_ANSWERED, _close_question(request, command.question_id, now)
+    return EventName.INFORMATION_ANSWERED, _close_question(request, command, now)
 
 
 def _withdraw_information_request(
     request: Request, command: c.WithdrawInformationRequest, now: datetime
 ) -> tuple[EventName, Request]:
-    return EventName.INFORMATION_REQUEST_WITHDRAWN, _close_question(request, command.question_id, now)
+    theirs = any(q.id == command.question_id and q.asked_by.id == command.actor.id for q in request.questions)
+    if not theirs and not request.holder.includes(command.actor):
+        raise Refusal(RefusalCode.NOT_THE_HOLDER, "only the holder takes back a question that somebody else asked")
+    return EventName.INFORMATION_REQUEST_WITHDRAWN, _close_question(request, command, now)
 
 
 def _return_to_requester(request: Request, command: c.ReturnToRequester, now: datetime) -> tuple[EventName, Request]:
@@ -513,10 +516,19 @@ def _with_own_deadline(request: Request, now: datetime) -> Request:
     return _with(request, deadlines=(own, *of_questions), overdue=still_overdue)
 
 
-def _close_question(request: Request, wanted: UUID | None, now: datetime) -> Request:
-    if wanted is None and len(request.questions) > 1:
+def _with_its_question(request: Request, command: c.AnyCommand) -> c.AnyCommand:
+    """A command that may leave its question's id out while just one is open, with that id: so that every event names it."""
+    if not isinstance(command, c.AnswerInformation | c.WithdrawInformationRequest) or command.question_id is not None:
+        return command
+    if len(request.questions) != 1:
         raise Refusal(RefusalCode.WHICH_QUESTION, "several questions are open; name one")
-    question = next((q for q in request.questions if wanted in (None, q.id)), None)
+    return command.model_copy(update={"question_id": request.questions[0].id})
+
+
+def _close_question(
+    request: Request, command: c.AnswerInformation | c.WithdrawInformationRequest, now: datetime
+) -> Request:
+    question = next((q for q in request.questions if q.id == command.question_id), None)
     if question is None:
         raise Refusal(RefusalCode.NO_SUCH_QUESTION, "no open question has this id")
     questions = tuple(q for q in request.questions if q is not question)

@@ -87,9 +87,18 @@ def is_in_use(data_dir: Path) -> bool:
 
 def encryption_keys(data_dir: Path) -> str:
     """The key ring for what enters Temporal, `id:base64` of 32 bytes; made once. Losing it loses the open requests."""
-    path = data_dir / "secrets" / "encryption-keys"
+    return _secret(data_dir, "encryption-keys", prefix="k1:")
+
+
+def authority_secret(data_dir: Path) -> str:
+    """What the signing keys are locked with, base64 of 32 bytes; made once. Losing it loses the signing keys."""
+    return _secret(data_dir, "authority-secret")
+
+
+def _secret(data_dir: Path, name: str, prefix: str = "") -> str:
+    path = data_dir / "secrets" / name
     if not path.exists():
-        write_privately(path, f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}\n")
+        write_privately(path, f"{prefix}{base64.b64encode(secrets.token_bytes(32)).decode()}\n")
     return path.read_text().strip()
 
 

@@ -140,11 +140,12 @@ def _local_settings(
         "database_url": cluster.url,
         "document_store": (data_dir / "documents").as_uri(),
         "encryption_keys": data_folder.encryption_keys(data_dir),
+        "authority_secret": data_folder.authority_secret(data_dir),
         "smtp_host": LOOPBACK,
         "smtp_port": ports["smtp"],
         "smtp_security": "none",
-        "mail_from": "Relais <ne-pas-repondre@relais.invalid>",
         "mail_retry_max_seconds": 10.0,
+        "mail_from": "Relais <ne-pas-repondre@relais.invalid>",
         "support_phone": "1 866 555-0123",
         "support_email": "soutien@relais.invalid",
         "support_hours_fr": "du lundi au vendredi, de 8 h à 20 h",
@@ -187,7 +188,7 @@ def _stages(plan: Plan) -> list[Part | Step]:
         ),
         Part(
             "temporal",
-            "Temporal",
+            "Temporal server",
             plan.engine.command,
             plan.engine.ready,
             environment,
@@ -203,12 +204,13 @@ def _stages(plan: Plan) -> list[Part | Step]:
 
 
 def _environment(plan: Plan) -> dict[str, str]:
-    """Ours, without what would point the parts at other engines."""
+    """Ours, without what would point the parts at other engines, and with the names that some containers leave out."""
+    needed = {"USER": "relais", "HOME": str(plan.data_dir)}
     ignored = {f"RELAIS_{name.upper()}" for name in OWN_SETTINGS}
     kept = {
         name: value for name, value in os.environ.items() if name not in ignored and not name.startswith("TEMPORAL_")
     }
-    return kept | plan.engine.environment | {"RELAIS_DATA_DIR": str(plan.data_dir)}
+    return needed | kept | plan.engine.environment | {"RELAIS_DATA_DIR": str(plan.data_dir)}
 
 
 def _places(plan: Plan) -> dict[str, str]:

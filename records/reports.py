@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.requests import DocumentKind
 from records.canonical import content_sha256
 from records.errors import ContentConflictError, NotFoundError, StaleVersionError
-from records.ids import new_id
 from records.models import FrozenReport, ReportDraft, StoredDocument
 from records.requests import lock_request
 
@@ -53,6 +52,7 @@ async def freeze_report(
     session: AsyncSession,
     request_id: uuid.UUID,
     *,
+    report_id: uuid.UUID,
     kind: DocumentKind,
     content: dict[str, Any],
     signer_id: uuid.UUID,
@@ -61,7 +61,7 @@ async def freeze_report(
     proof_method: str,
     now: datetime,
 ) -> FrozenReport:
-    """Freeze what will be signed by the command of that id, with the fresh proof of the signer's identity.
+    """Freeze, under a new `report_id`, what the command of that id will sign, with the fresh proof of the signer's identity.
 
     `proof_at` is when the signer proved who they are for this very command, `proof_method` how (e.g. ``password``). A second
     call with the same command id gives the first one's report. Raises NotFoundError, or ContentConflictError when that command id
@@ -75,7 +75,7 @@ async def freeze_report(
             raise ContentConflictError
         return frozen
     frozen = FrozenReport(
-        id=new_id(),
+        id=report_id,
         request_id=request_id,
         kind=kind,
         content=content,

@@ -102,6 +102,15 @@ async def edit_draft(
     return row
 
 
+async def renew_terms(session: AsyncSession, row: RequestRecord, terms: Terms) -> Request:
+    """Give a draft, on its way to be submitted, the terms that its offering has now, and the priority that its form asks for."""
+    request = process_of(row).model_copy(update={"terms": terms, "priority": row.form_priority})
+    if row.status is Status.DRAFT:
+        project(row, request, row.updated_at)
+        await session.flush()
+    return request
+
+
 async def load_request(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord | None:
     return await session.get(RequestRecord, request_id)
 

@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain import lifecycle
     from domain.commands import (
-        ANY_COMMAND,
+        PUBLIC_COMMAND,
         PUBLIC_COMMANDS,
         AnyCommand,
         Cancel,
@@ -348,7 +348,7 @@ def _read(name: str, payload: Any) -> AnyCommand:
     if not isinstance(payload, dict) or payload.get("type", name) != name:
         raise Refusal(RefusalCode.MALFORMED, "the command is not a JSON object of this type")
     try:
-        return ANY_COMMAND.validate_python({**payload, "type": name})
+        return PUBLIC_COMMAND.validate_python({**payload, "type": name})
     except ValidationError as error:
         places = ", ".join(".".join(map(str, problem["loc"][1:])) or "?" for problem in error.errors()[:5])
         raise Refusal(RefusalCode.MALFORMED, f"the command can't be read; look at: {places}") from None

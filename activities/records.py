@@ -1,0 +1,69 @@
+"""Activities that write to the records: what happened, what was refused, what failed."""
+
+from uuid import UUID
+
+import structlog
+from temporalio import activity
+
+from activities.contract import NOTE_FAILURE, NOTE_REFUSAL, RECORD_EVENT
+from domain.lifecycle import NoteFailure, NoteRefusal, Record
+from domain.requests import Source
+from records import failures, projection, refusals
+from records.database import Database
+
+log = structlog.get_logger(__name__)
+
+
+class RecordActivities:
+    """Writes to one database. Every activity may come twice, late, or at the same time as itself."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @activity.defn(name=RECORD_EVENT)
+    async def record_event(self, effect: Record) -> list[UUID]:
+        """Record an event, bring the projection up to it, plan its notices; the ids of those to send now."""
+        async with self._database.session() as session:
+            notices = await projection.record_event(session, effect.event, effect.request)
+        event = effect.event
+        log.info(
+            "event recorded",
+            request_id=str(event.request_id),
+            number=effect.request.number,
+            version=event.version,
+            event_name=event.name,
+            status=event.status,
+            source=event.source,
+        )
+        return notices
+
+    @activity.defn(name=NOTE_REFUSAL)
+    async def note_refusal(self, effect: NoteRefusal) -> None:
+        """Write down a Signal that was refused."""
+        refused = effect.refused
+        async with self._database.session() as session:
+            await refusals.note_refusal(
+                session,
+                request_id=effect.request_id,
+                command_id=refused.command_id or effect.id,
+                name=refused.name,
+                code=refused.code,
+                actor_id=refused.actor_id,
+                source=Source.SIGNAL,
+                at=refused.at,
+            )
+
+    @activity.defn(name=NOTE_FAILURE)
+    async def note_failure(self, effect: NoteFailure) -> None:
+        """Put an effect that failed for good on the list that people see."""
+        failure = effect.failure
+        log.error("effect failed for good", effect_id=failure.effect_id, code=failure.code)
+        async with self._database.session() as session:
+            await failures.note_failure(
+                session,
+                effect_id=failure.effect_id,
+                request_id=effect.request_id,
+                kind=failure.effect_id.split(":")[2],
+                code=failure.code,
+                at=failure.at,
+            )

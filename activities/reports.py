@@ -1,0 +1,92 @@
+"""The activity that makes a signed document: checks the proof of identity, renders, seals, stores."""
+
+import asyncio
+import hashlib
+
+import structlog
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.contract import FINALIZE_REPORT, FinalizedReport
+from documents.authority import Authority, SignerCredentials
+from documents.report import ReportContent, render_report
+from documents.signature import sign_pdf
+from domain.lifecycle import Finalize
+from domain.requests import Signing
+from records import people, reports
+from records.database import Database
+from records.models import FrozenReport
+from records.store import DocumentStore, document_key
+
+log = structlog.get_logger(__name__)
+
+
+class ReportActivities:
+    """Makes signed documents with the keys of one authority."""
+
+    def __init__(self, database: Database, store: DocumentStore, authority: Authority) -> None:
+        self._database = database
+        self._store = store
+        self._authority = authority
+
+    @activity.defn(name=FINALIZE_REPORT)
+    async def finalize_report(self, effect: Finalize) -> FinalizedReport:
+        """Make the document that `effect.signing` asks for, once; later calls give the one that was made.
+
+        Raises a non-retryable ApplicationError when the records hold no proof that the signer signed exactly this.
+        """
+        signing = effect.signing
+        async with self._database.session() as session:
+            made = await reports.find_document(session, signing.report_id)
+            frozen = await reports.load_frozen_report(session, signing.report_id)
+            account = await people.load_account(session, signing.signer.id)
+        if frozen is None:
+            raise _unsignable("report_not_frozen", "the records hold no such report")
+        _check_proof(effect, frozen)
+        if made is not None:
+            return FinalizedReport(pdf_sha256=made.pdf_sha256)
+        if account is None or not account.active:
+            raise _unsignable("signer_inactive", "the signer has no active account")
+        content = ReportContent.model_validate({**frozen.content, "signed_at": signing.signed_at})
+        signer = await asyncio.to_thread(
+            self._authority.signer,
+            signing.signer.id,
+            content.signer.name,
+            content.signer.clinic or "",
+            content.signer.licence_number or "",
+        )
+        document = await self._make(content, signer, signing)
+        sha256 = hashlib.sha256(document).hexdigest()
+        # Two tries at the same time would make two documents, each under its own key; the records take one, and only that
+        # one is ever served. The other try fails with a conflict, is tried again, and finds the first.
+        key = document_key(effect.request_id, signing.report_id, sha256)
+        await self._store.put_new(key, document)
+        async with self._database.session() as session:
+            await reports.record_document(
+                session,
+                signing.report_id,
+                pdf_sha256=sha256,
+                size_bytes=len(document),
+                object_key=key,
+                signed_at=signing.signed_at,
+            )
+        log.info(
+            "document signed", request_id=str(effect.request_id), report_id=str(signing.report_id), kind=signing.kind
+        )
+        return FinalizedReport(pdf_sha256=sha256)
+
+    async def _make(self, content: ReportContent, signer: SignerCredentials, signing: Signing) -> bytes:
+        pdf = await asyncio.to_thread(render_report, content)
+        return await sign_pdf(pdf, signer, reason=content.request_number, at=signing.signed_at)
+
+
+def _check_proof(effect: Finalize, frozen: FrozenReport) -> None:
+    """The records must hold this very content, frozen by the signer for this very command, with a fresh proof of identity."""
+    signing = effect.signing
+    proven = (frozen.request_id, frozen.signer_id, frozen.command_id, frozen.content_sha256, frozen.kind)
+    if proven != (effect.request_id, signing.signer.id, effect.command_id, signing.content_sha256, signing.kind):
+        raise _unsignable("signature_not_proven", "the proof of identity is not for this signature")
+
+
+def _unsignable(code: str, explanation: str) -> ApplicationError:
+    return ApplicationError(explanation, type=code, non_retryable=True)

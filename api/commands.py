@@ -1,0 +1,424 @@
+"""The commands of a request, one address each. All go the same way: see `carry_out`."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api import gate, policy
+from api.parameters import ExpectedVersion, IdempotencyKey, ReaderLanguage, command_id
+from api.patients import Patient, check_patient
+from api.problems import Problem, field_errors
+from api.security import Caller, CallerOf
+from api.services import Services, ServicesOf
+from api.views import View
+from domain import commands as c
+from domain import lifecycle
+from domain.model import ShortText
+from domain.offerings import DeadlineName, check_answers, check_attachments
+from domain.priority import Priority
+from domain.refusals import Refusal, RefusalCode
+from domain.requests import Actor, FormVersion, Person, Request, Role, Source, Status
+from records import attachments, forms, people, refusals, requests
+from records.errors import NotEditableError
+from records.models import RequestRecord
+from translations import Language
+
+router = APIRouter(prefix="/requests/{request_id}", tags=["commands"])
+
+
+class CommandReceipt(View):
+    """What became of a command. `queued` (202): it is durable and acts as soon as a worker is back."""
+
+    request_id: UUID
+    command_id: str
+    state: Literal["done", "queued"]
+    status: Status
+    version: int
+    allowed_commands: list[str]
+
+
+class Body(BaseModel):
+    """What a command says besides who and when."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class AssignBody(Body):
+    """Either a provider, or a clinic: then its whole pool."""
+
+    provider_id: UUID | None = None
+    clinic_id: UUID | None = Field(None, description="Assign to the pool of this clinic.")
+    comment: ShortText | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.provider_id is None) == (self.clinic_id is None):
+            raise ValueError("name either provider_id or clinic_id")
+        return self
+
+
+class TransferBody(Body):
+    """A colleague of the same clinic."""
+
+    provider_id: UUID
+    comment: ShortText | None = None
+
+
+class QuestionBody(Body):
+    """A question to the requester."""
+
+    text: ShortText = Field(examples=["Depuis quand la lésion saigne-t-elle ?"])
+
+
+class AnswerBody(Body):
+    """The answer to an open question; `question_id` may be left out while just one is open."""
+
+    question_id: UUID | None = None
+    text: ShortText
+    attachment_ids: list[UUID] = Field([], max_length=50)
+
+
+class WithdrawBody(Body):
+    """The question to take back; may be left out while just one is open."""
+
+    question_id: UUID | None = None
+
+
+class ReturnToRequesterBody(Body):
+    """One of the two reasons, and a text."""
+
+    reason: c.ReturnReason
+    text: ShortText
+
+
+class CommentBody(Body):
+    """A comment for the dispatchers."""
+
+    comment: ShortText
+
+
+class ReasonBody(Body):
+    """Why."""
+
+    reason: ShortText
+
+
+class PriorityBody(Body):
+    """The new priority, and why."""
+
+    priority: Priority
+    reason: ShortText
+
+
+class OutcomeBody(Body):
+    """What became of the patient; every answer is optional."""
+
+    advice_followed: Literal["yes", "partly", "no"] | None = None
+    visit_avoided: StrictBool | None = None
+    comment: ShortText | None = None
+
+
+class AcknowledgeBody(Body):
+    """What the requester tells the provider at the end."""
+
+    outcome: OutcomeBody | None = None
+
+
+class DeadlineBody(Body):
+    """Which question's deadline, for the deadline `information`; the oldest open one if empty."""
+
+    question_id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a command's address: who calls, on which request, with which command id, having seen which version."""
+
+    services: Services
+    caller: Caller
+    request_id: UUID
+    command_id: str
+    expected_version: int | None
+    language: Language
+    response: Response
+
+
+async def _call(
+    request_id: UUID,
+    services: ServicesOf,
+    caller: CallerOf,
+    key: IdempotencyKey,
+    expected_version: ExpectedVersion,
+    language: ReaderLanguage,
+    response: Response,
+) -> Call:
+    return Call(services, caller, request_id, command_id(caller.id, key), expected_version, language, response)
+
+
+CallOf = Annotated[Call, Depends(_call)]
+
+Prepare = Callable[[AsyncSession, RequestRecord, Request, Actor], Awaitable[tuple[Request, dict[str, Any]]]]
+"""Looks up and writes what a command needs beforehand: gives the state to start from, and the command's own fields."""
+
+
+async def carry_out(call: Call, command: type[c.BaseCommand], fields: dict[str, Any] | Prepare) -> CommandReceipt:
+    """The way of every command: may the caller see the request, may they give the command, then to the workflow, and back.
+
+    The key makes a repetition harmless: it answers as the first time. A refusal is written down.
+    """
+    async with call.services.database.session() as session:
+        row, _ = await policy.request_to_see(session, call.caller, call.request_id)
+        request = requests.process_of(row)
+        try:
+            if call.command_id in request.commands_taken:
+                await _same_as_before(session, call, command, {} if callable(fields) else fields)
+                return _receipt(call, row, request)
+            actor = policy.actor_for(call.caller, command, request)
+            lifecycle.check_allowed(request, command, actor)
+            if call.expected_version not in (None, row.version):
+                raise Refusal(RefusalCode.VERSION_CONFLICT, f"the request has version {row.version}")
+            if callable(fields):
+                request, fields = await fields(session, row, request, actor)
+        except Refusal as refusal:
+            await _write_down(call, command, refusal)
+            raise
+    given = c.PUBLIC_COMMAND.validate_python(
+        {
+            "type": command.model_fields["type"].default,
+            "id": call.command_id,
+            "actor": actor,
+            "sent_at": datetime.now(UTC),
+            "expected_version": request.version if call.expected_version is not None else None,
+            **fields,
+        }
+    )
+    try:
+        receipt = await gate.give(call.services, request, given)
+    except Refusal as refusal:
+        await _write_down(call, command, refusal)
+        raise
+    if receipt is None:
+        call.response.status_code = 202
+        return _receipt(call, row, request, state="queued")
+    async with call.services.database.session() as session:
+        row = await requests.load_request(session, call.request_id) or row
+    return _receipt(call, row, requests.process_of(row))
+
+
+def _receipt(
+    call: Call, row: RequestRecord, request: Request, state: Literal["done", "queued"] = "done"
+) -> CommandReceipt:
+    call.response.headers["ETag"] = f'"{row.version}"'
+    return CommandReceipt(
+        request_id=row.id,
+        command_id=call.command_id,
+        state=state,
+        status=request.status,
+        version=row.version,
+        allowed_commands=policy.allowed_commands(call.caller, request),
+    )
+
+
+async def _same_as_before(
+    session: AsyncSession, call: Call, command: type[c.BaseCommand], fields: dict[str, Any]
+) -> None:
+    """The key came before: it must have been for the same command. Raises Problem `idempotency_key_reused`."""
+    events = await requests.timeline(session, call.request_id)
+    before = next((event.command for event in events if event.command_id == call.command_id), {})
+    said = {name: value for name, value in before.items() if name in fields and fields[name] is not None}
+    now = command.model_construct(**fields).model_dump(mode="json", include=set(said))
+    if before.get("type") != command.model_fields["type"].default or said != now:
+        raise Problem("idempotency_key_reused")
+
+
+async def _write_down(call: Call, command: type[c.BaseCommand], refusal: Refusal) -> None:
+    async with call.services.database.session() as session:
+        await refusals.note_refusal(
+            session,
+            request_id=call.request_id,
+            command_id=call.command_id,
+            name=command.model_fields["type"].default,
+            code=refusal.code,
+            actor_id=call.caller.id,
+            source=Source.UPDATE,
+            at=datetime.now(UTC),
+        )
+
+
+@router.post("/submit", summary="Submit a draft", responses={202: {"model": CommandReceipt}})
+async def submit(call: CallOf) -> CommandReceipt:
+    """Freeze the form and send the request to dispatch (or to the pool, where the offering dispatches automatically).
+
+    What is missing is named, field by field, in a 422 `form_incomplete`.
+    """
+
+    async def prepare(
+        session: AsyncSession, row: RequestRecord, request: Request, _: Actor
+    ) -> tuple[Request, dict[str, Any]]:
+        if row.form_priority is Priority.STAT:
+            raise Refusal(RefusalCode.STAT_REFUSED, "an emergency")
+        offering = call.services.offerings.get(row.offering)
+        if offering is None:
+            raise Problem("unknown_offering", offerings=sorted(call.services.offerings))
+        await _check_complete(session, call, row)
+        request = await requests.renew_terms(session, row, offering.terms)
+        return request, {"form": await _freeze(session, call), "priority": row.form_priority}
+
+    return await carry_out(call, c.Submit, prepare)
+
+
+@router.post("/assign", summary="Route to a provider or to a clinic's pool", responses={202: {"model": CommandReceipt}})
+async def assign(body: AssignBody, call: CallOf) -> CommandReceipt:
+    """For dispatchers: to one provider, or to all providers of a clinic, of which the first who accepts gets it."""
+
+    async def prepare(
+        session: AsyncSession, row: RequestRecord, request: Request, _: Actor
+    ) -> tuple[Request, dict[str, Any]]:
+        dispatching = await people.load_clinic(session, row.dispatch_clinic_id)
+        to: Person | c.Pool
+        if body.provider_id is not None:
+            to = await _provider(session, body.provider_id)
+        elif body.clinic_id is not None and await people.load_clinic(session, body.clinic_id):
+            to = c.Pool(clinic_id=body.clinic_id)
+        else:
+            raise Problem("unknown_clinic")
+        if dispatching is None or not policy.may_route_to(dispatching, to.clinic_id):
+            raise Problem("clinic_not_routed")
+        return request, {"to": to, "comment": body.comment}
+
+    return await carry_out(call, c.Assign, prepare)
+
+
+@router.post("/accept", summary="Accept", responses={202: {"model": CommandReceipt}})
+async def accept(call: CallOf) -> CommandReceipt:
+    """Take the request over. Of a pool, the first gets it; the others get a 409 `already_accepted`."""
+    return await carry_out(call, c.Accept, {})
+
+
+@router.post("/transfer", summary="Transfer to a colleague", responses={202: {"model": CommandReceipt}})
+async def transfer(body: TransferBody, call: CallOf) -> CommandReceipt:
+    """To another provider of the same clinic. An unsigned report draft goes along."""
+
+    async def prepare(
+        session: AsyncSession, row: RequestRecord, request: Request, _: Actor
+    ) -> tuple[Request, dict[str, Any]]:
+        return request, {"to": await _provider(session, body.provider_id), "comment": body.comment}
+
+    return await carry_out(call, c.Transfer, prepare)
+
+
+@router.post("/request-information", summary="Ask the requester", responses={202: {"model": CommandReceipt}})
+async def request_information(body: QuestionBody, call: CallOf) -> CommandReceipt:
+    """Ask a question, before or after accepting. The clocks of acceptance and report stand still until it is answered."""
+    return await carry_out(call, c.RequestInformation, {"text": body.text})
+
+
+@router.post("/answer-information", summary="Answer a question", responses={202: {"model": CommandReceipt}})
+async def answer_information(body: AnswerBody, call: CallOf) -> CommandReceipt:
+    """Answer an open question, with more photos if need be (upload them first)."""
+
+    async def prepare(
+        session: AsyncSession, row: RequestRecord, request: Request, _: Actor
+    ) -> tuple[Request, dict[str, Any]]:
+        there = {attachment.id for attachment in await attachments.list_attachments(session, row.id)}
+        if not there.issuperset(body.attachment_ids):
+            raise Problem("unknown_attachment")
+        return request, body.model_dump()
+
+    return await carry_out(call, c.AnswerInformation, prepare)
+
+
+@router.post(
+    "/withdraw-information-request", summary="Take a question back", responses={202: {"model": CommandReceipt}}
+)
+async def withdraw_information_request(call: CallOf, body: WithdrawBody | None = None) -> CommandReceipt:
+    """The clocks go on when no question is open any more."""
+    return await carry_out(call, c.WithdrawInformationRequest, (body or WithdrawBody()).model_dump())
+
+
+@router.post("/return-to-requester", summary="Return to the requester", responses={202: {"model": CommandReceipt}})
+async def return_to_requester(body: ReturnToRequesterBody, call: CallOf) -> CommandReceipt:
+    """With one of the two reasons of the guide and a text. The requester cancels, or changes the form and resubmits."""
+    return await carry_out(call, c.ReturnToRequester, body.model_dump())
+
+
+@router.post("/return-to-dispatch", summary="Return to dispatch", responses={202: {"model": CommandReceipt}})
+async def return_to_dispatch(body: CommentBody, call: CallOf) -> CommandReceipt:
+    """With a comment for the dispatchers."""
+    return await carry_out(call, c.ReturnToDispatch, body.model_dump())
+
+
+@router.post("/resubmit", summary="Resubmit", responses={202: {"model": CommandReceipt}})
+async def resubmit(call: CallOf) -> CommandReceipt:
+    """Freeze the form as it stands now and send it to the provider who returned it, or to dispatch."""
+
+    async def prepare(
+        session: AsyncSession, row: RequestRecord, request: Request, _: Actor
+    ) -> tuple[Request, dict[str, Any]]:
+        await _check_complete(session, call, row)
+        return request, {"form": await _freeze(session, call)}
+
+    return await carry_out(call, c.Resubmit, prepare)
+
+
+@router.post("/cancel", summary="Cancel", responses={202: {"model": CommandReceipt}})
+async def cancel(body: ReasonBody, call: CallOf) -> CommandReceipt:
+    """End the request without a report; whoever held it is told."""
+    return await carry_out(call, c.Cancel, body.model_dump())
+
+
+@router.post("/change-priority", summary="Change the priority", responses={202: {"model": CommandReceipt}})
+async def change_priority(body: PriorityBody, call: CallOf) -> CommandReceipt:
+    """The running deadline starts anew with the new priority's limit."""
+    return await carry_out(call, c.ChangePriority, body.model_dump())
+
+
+@router.post("/acknowledge", summary="Acknowledge the report", responses={202: {"model": CommandReceipt}})
+async def acknowledge(call: CallOf, body: AcknowledgeBody | None = None) -> CommandReceipt:
+    """The requester has read the final report: the request is closed. Outcome questions are optional."""
+    return await carry_out(call, c.Acknowledge, (body or AcknowledgeBody()).model_dump())
+
+
+@router.post("/deadlines/{name}", summary="Trigger a time-out", responses={202: {"model": CommandReceipt}})
+async def deadline(name: DeadlineName, call: CallOf, body: DeadlineBody | None = None) -> CommandReceipt:
+    """For operators and their schedulers: end a running deadline now. What its end brings is in the table of deadlines.
+
+    Guard it with If-Match, so that a late trigger does not end a deadline that has begun anew.
+    """
+    policy.must_have_role(call.caller, Role.OPERATOR)
+    return await carry_out(call, c.DeadlineReached, {"name": name, "question_id": body.question_id if body else None})
+
+
+async def _check_complete(session: AsyncSession, call: Call, row: RequestRecord) -> None:
+    offering = call.services.offerings.get(row.offering)
+    if offering is None:
+        raise Problem("unknown_offering", offerings=sorted(call.services.offerings))
+    problems = (
+        *check_patient(Patient.model_validate(row.form["patient"])),
+        *check_answers(offering.form, row.form["answers"], complete=True),
+        *check_attachments(offering, await attachments.count_by_slot(session, row.id)),
+    )
+    if problems:
+        raise Problem("form_incomplete", errors=field_errors(problems, call.language))
+
+
+async def _freeze(session: AsyncSession, call: Call) -> FormVersion:
+    try:
+        return await forms.freeze_form(
+            session, call.request_id, command_id=call.command_id, frozen_by=call.caller.id, now=datetime.now(UTC)
+        )
+    except NotEditableError:
+        raise Refusal(RefusalCode.NOT_ALLOWED_IN_STATUS, "somebody was faster") from None
+
+
+async def _provider(session: AsyncSession, account_id: UUID) -> Person:
+    account = await people.load_account(session, account_id)
+    if account is None or not account.active or Role.PROVIDER not in account.roles:
+        raise Problem("unknown_provider")
+    return Person(id=account.id, clinic_id=account.clinic_id)

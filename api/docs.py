@@ -1,0 +1,65 @@
+"""The API's own pages, without any outside host: Swagger UI from a package, and one script of ours."""
+
+from pathlib import Path
+
+import fastapi_offline
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+
+ASSETS = Path(fastapi_offline.__file__).parent / "static"
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Relais API</title>
+<link rel="stylesheet" href="/api/docs/assets/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="/api/docs/assets/swagger-ui-bundle.js"></script>
+<script src="/api/docs/start.js"></script>
+</body>
+</html>
+"""
+_SCRIPT = """SwaggerUIBundle({
+  url: "/api/openapi.json", dom_id: "#swagger-ui", deepLinking: true, persistAuthorization: false, docExpansion: "none"
+});
+"""
+_POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'"
+
+DESCRIPTION = """
+Asynchronous medical teleconsultation. A clinician (requester) asks a specialist (provider) for advice about a patient; the
+specialist accepts, asks for more, transfers to a colleague, returns the request, or signs a report.
+
+**To begin**: `POST /api/v1/tokens` with a user name and a password, then send `Authorization: Bearer …` (the *Authorize* button).
+
+**Every POST** takes an `Idempotency-Key`: the same key acts once, however often it is sent. **Every request** carries its
+`version`; send it back as `If-Match` and a change that somebody else overtook answers 412 instead of overwriting theirs.
+
+**Answers to commands**: 200 when the workflow took it and the next GET shows it; 202 when it is durably queued; 409 with the
+code of the refusal; 503 when the engine can't be reached. Errors are `application/problem+json` with a stable `code` and a
+sentence in the language of `Accept-Language` (French by default). What you may not see answers 404, what you may not do 403.
+"""
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/api/docs")
+async def page() -> HTMLResponse:
+    """Swagger UI over this API."""
+    return HTMLResponse(_PAGE, headers={"Content-Security-Policy": _POLICY})
+
+
+@router.get("/api/docs/start.js")
+async def script() -> Response:
+    """Starts Swagger UI."""
+    return Response(_SCRIPT, media_type="text/javascript")
+
+
+def install(app: FastAPI) -> None:
+    """Serve the pages and their assets."""
+    app.include_router(router)
+    app.mount("/api/docs/assets", StaticFiles(directory=ASSETS), name="api-docs-assets")

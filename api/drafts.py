@@ -1,0 +1,136 @@
+"""Drafts: a request before its submission, and its form while it is returned."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api import policy
+from api.parameters import ExpectedVersion, IdempotencyKey, ReaderLanguage
+from api.patients import Patient
+from api.problems import Problem, field_errors
+from api.security import CallerOf
+from api.services import ServicesOf
+from api.views import RequestView, request_view
+from domain.offerings import Code, ServiceOffering, check_answers
+from domain.priority import Priority
+from domain.refusals import Refusal, RefusalCode
+from domain.requests import Person, Role
+from records import people, requests
+from records.errors import NotEditableError, StaleVersionError
+from translations import Language
+
+router = APIRouter(tags=["requests"])
+
+Answers = Annotated[dict[Annotated[str, Field(max_length=100)], Any], Field(max_length=200)]
+
+
+class NewDraft(BaseModel):
+    """A new draft. Everything but the offering can be filled in later."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    offering: Code = Field(examples=["teledermatology"])
+    clinic: UUID | None = Field(
+        None, description="The clinic whose dispatchers route the request; the caller's own if empty."
+    )
+    priority: Priority = Field(Priority.ROUTINE, description="How soon an answer is needed (FHIR request-priority).")
+    patient: Patient = Patient()
+    answers: Answers = Field({}, description="The form's answers by field name.", examples=[{"question": "Mélanome ?"}])
+
+
+class DraftChanges(BaseModel):
+    """Changes of the form: each part that is given replaces the one before."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    priority: Priority | None = None
+    patient: Patient | None = None
+    answers: Answers | None = None
+
+
+@router.post("/requests", status_code=201, summary="Create a draft")
+async def create_draft(
+    draft: NewDraft,
+    caller: CallerOf,
+    services: ServicesOf,
+    key: IdempotencyKey,
+    language: ReaderLanguage,
+    response: Response,
+) -> RequestView:
+    """Begin a request. It gets its number now; nobody but its requester sees it until it is submitted."""
+    policy.must_have_role(caller, Role.REQUESTER)
+    offering = services.offerings.get(draft.offering)
+    if offering is None:
+        raise Problem("unknown_offering", offerings=sorted(services.offerings))
+    _check_draft(offering, draft.answers, draft.priority, language)
+    async with services.database.session() as session:
+        own = await people.load_clinic(session, caller.clinic_id)
+        wanted = await people.load_clinic(session, draft.clinic or caller.clinic_id)
+        if wanted is None:
+            raise Problem("unknown_clinic")
+        if own is None or not policy.may_route_to(own, wanted.id):
+            raise Problem("clinic_not_routed")
+        row = await requests.create_draft(
+            session,
+            requester=Person(id=caller.id, clinic_id=caller.clinic_id),
+            dispatch_clinic_id=wanted.id,
+            terms=offering.terms,
+            priority=draft.priority,
+            patient=draft.patient.model_dump(mode="json"),
+            answers=draft.answers,
+            now=datetime.now(UTC),
+            creation_key=key,
+        )
+        view = await request_view(session, caller, row, "chart", language)
+    response.headers["Location"] = f"/api/v1/requests/{row.id}"
+    response.headers["ETag"] = f'"{view.version}"'
+    return view
+
+
+@router.patch("/requests/{request_id}", summary="Change the form of a draft or of a returned request")
+async def change_draft(
+    request_id: UUID,
+    changes: DraftChanges,
+    caller: CallerOf,
+    services: ServicesOf,
+    expected_version: ExpectedVersion,
+    language: ReaderLanguage,
+    response: Response,
+) -> RequestView:
+    """Save the form as it stands; it need not be complete. With If-Match, an edit that somebody else overtook answers 412."""
+    async with services.database.session() as session:
+        row = await policy.own_form_to_edit(session, caller, request_id)
+        offering = services.offerings.get(row.offering)
+        if offering is None:
+            raise Problem("unknown_offering", offerings=sorted(services.offerings))
+        _check_draft(offering, changes.answers or {}, changes.priority, language)
+        try:
+            row = await requests.edit_draft(
+                session,
+                request_id,
+                now=datetime.now(UTC),
+                expected_version=expected_version,
+                patient=changes.patient.model_dump(mode="json") if changes.patient else None,
+                answers=changes.answers,
+                priority=changes.priority,
+            )
+        except StaleVersionError as error:
+            raise Refusal(RefusalCode.VERSION_CONFLICT, str(error)) from None
+        except NotEditableError:
+            raise Problem("not_editable") from None
+        view = await request_view(session, caller, row, "chart", language)
+    response.headers["ETag"] = f'"{view.version}"'
+    return view
+
+
+def _check_draft(
+    offering: ServiceOffering, answers: dict[str, Any], priority: Priority | None, language: Language
+) -> None:
+    """A draft may lack answers, but holds none that is wrong."""
+    if priority is Priority.STAT:
+        raise Refusal(RefusalCode.STAT_REFUSED, "a draft can't be an emergency")
+    if problems := check_answers(offering.form, answers, complete=False):
+        raise Problem("form_invalid", errors=field_errors(problems, language))

@@ -1,0 +1,158 @@
+"""The way of a command from the API to its workflow, and honest answers about what became of it.
+
+200 when the workflow took it and the records show it; 202 when it is durably queued because no worker answers; a refusal as the
+rules gave it; 503 when the engine can't be reached. Never 200 for something that may be lost.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from api.problems import Problem
+from api.services import Services
+from domain import lifecycle
+from domain.commands import AddAddendum, PublicCommand, Submit
+from domain.refusals import Refusal, RefusalCode
+from domain.requests import Request
+from records import requests
+from workflows.contract import TELECONSULTATION, Receipt, Start, workflow_id
+
+log = structlog.get_logger(__name__)
+
+_UNREACHABLE = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.RESOURCE_EXHAUSTED}
+
+
+async def give(services: Services, request: Request, command: PublicCommand) -> Receipt | None:
+    """Give `command` to the workflow of `request` (its state in the records) and wait until the records show what came of it.
+
+    None when it is queued: durable, but not carried out or not visible yet. Raises Refusal, or Problem `engine_unreachable`.
+    """
+    if request.status.is_open:
+        receipt = await _give_to_running(services, request, command)
+    else:
+        receipt = await _give_with_start(services, request, command)
+    if receipt is None:
+        return None
+    shown = await services.feed.wait_for(request.id, receipt.version, services.settings.projection_timeout_seconds)
+    return receipt if shown else None
+
+
+async def _give_to_running(services: Services, request: Request, command: PublicCommand) -> Receipt | None:
+    handle = services.engine.get_workflow_handle(workflow_id(request.id))
+    try:
+        receipt: Receipt = await handle.execute_update(
+            command.type, command, id=command.id, result_type=Receipt, rpc_timeout=_patience(services)
+        )
+    except WorkflowUpdateFailedError as error:
+        raise _refusal(error) from None
+    except WorkflowUpdateRPCTimeoutOrCancelledError:
+        await _queue(services, request, command)
+        return None
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return await _give_with_start(services, request, command)
+        raise _engine_problem(error) from error
+    return receipt
+
+
+async def _give_with_start(services: Services, request: Request, command: PublicCommand) -> Receipt | None:
+    """Begin the workflow of a draft, take one up again that was over (an addendum), or replace one that the engine has lost.
+
+    One at a time for each request, and by the newest state: a workflow that began with an old one would live a second life.
+    """
+    async with services.database.session() as session:
+        await requests.lock_start(session, request.id)
+        newest = await requests.load_request(session, request.id)
+        if newest is not None and newest.process_version > request.version:
+            request = requests.process_of(newest)
+        decision = lifecycle.decide(request, command, datetime.now(UTC))
+        if decision.event is None:
+            return Receipt(request_id=request.id, version=request.version, status=request.status)
+        return await _update_with_start(services, request, command)
+
+
+async def _update_with_start(services: Services, request: Request, command: PublicCommand) -> Receipt | None:
+    try:
+        receipt: Receipt = await services.engine.execute_update_with_start_workflow(
+            command.type,
+            command,
+            id=command.id,
+            result_type=Receipt,
+            start_workflow_operation=WithStartWorkflowOperation(**_start(services, request, command)),
+            rpc_timeout=_patience(services),
+        )
+    except WorkflowUpdateFailedError as error:
+        raise _refusal(error) from None
+    except WorkflowUpdateRPCTimeoutOrCancelledError:
+        await _queue(services, request, command)
+        return None
+    except RPCError as error:
+        raise _engine_problem(error) from error
+    return receipt
+
+
+async def _queue(services: Services, request: Request, command: PublicCommand) -> None:
+    """No worker answers: leave the command as a Signal, which is durable. The ledger of command ids makes both one."""
+    log.warning("no worker answered; command queued", command=command.type, request_id=str(request.id))
+    try:
+        await services.engine.start_workflow(
+            **_start(services, request, command),
+            start_signal=command.type,
+            start_signal_args=[command],
+            rpc_timeout=_patience(services),
+        )
+    except RPCError as error:
+        raise _engine_problem(error) from error
+
+
+def _start(services: Services, request: Request, command: PublicCommand) -> dict[str, Any]:
+    return {
+        "workflow": TELECONSULTATION,
+        "arg": Start(
+            request=request,
+            command=command if isinstance(command, Submit | AddAddendum) else None,
+            mail_task_queue=services.settings.mail_task_queue,
+        ),
+        "id": workflow_id(request.id),
+        "task_queue": services.settings.task_queue,
+        "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
+        "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        "static_summary": request.number,
+    }
+
+
+def _patience(services: Services) -> timedelta:
+    return timedelta(seconds=services.settings.command_timeout_seconds)
+
+
+def _refusal(error: WorkflowUpdateFailedError) -> Exception:
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.type in set(RefusalCode):
+        return Refusal(RefusalCode(cause.type), cause.message)
+    log.error("an update failed in an unknown way", error=type(cause).__name__)
+    return Problem("internal_error")
+
+
+def _engine_problem(error: RPCError) -> Exception:
+    log.warning("engine unreachable", status=error.status.name)
+    if error.status in _UNREACHABLE or error.status is RPCStatusCode.CANCELLED:
+        return Problem("engine_unreachable", headers={"Retry-After": "2"})
+    return Problem("internal_error")
+
+
+async def is_reachable(engine: Client) -> bool:
+    """Whether the Temporal server answers."""
+    try:
+        return await engine.service_client.check_health(timeout=timedelta(seconds=2))
+    except RPCError:
+        return False

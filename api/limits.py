@@ -1,0 +1,57 @@
+"""How much may be sent at once: the body of a call is cut off at a limit, whatever its headers say."""
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import Problem, language_of, problem_response
+
+JSON_LIMIT = 1024**2
+"""Bytes of an ordinary call."""
+
+
+class BodyLimit:
+    """ASGI middleware: answers 413 as soon as a body grows too large, and reads no further."""
+
+    def __init__(self, app: ASGIApp, upload_limit: int) -> None:
+        self._app = app
+        self._upload_limit = upload_limit + 64 * 1024  # the multipart frame around the file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = self._upload_limit if scope["path"].endswith("/attachments") else JSON_LIMIT
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isdigit() and int(declared) > limit:
+            await self._refuse(scope, receive, send, limit)
+            return
+        received = 0
+        started = False
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise _TooLargeError
+            return message
+
+        async def noticed(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, counted, noticed)
+        except _TooLargeError:
+            if not started:
+                await self._refuse(scope, receive, send, limit)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
+        problem = Problem("too_large", headers={"Connection": "close"}, limit_bytes=limit)
+        await problem_response(problem, language_of(Request(scope)))(scope, receive, send)
+
+
+class _TooLargeError(Exception):
+    pass

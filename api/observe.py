@@ -1,0 +1,42 @@
+"""Counts and times every call, and sets the headers that every answer has."""
+
+from time import perf_counter
+
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+CALLS = Counter("relais_http_calls_total", "Calls of the API", ["method", "path", "status"])
+SECONDS = Histogram("relais_http_call_seconds", "Duration of a call of the API", ["method", "path"])
+
+
+class Observe:
+    """ASGI middleware. Paths are counted by their pattern, so that no id gets into a metric."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = perf_counter()
+        status = 500
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("X-Content-Type-Options", "nosniff")
+                headers.setdefault("X-Frame-Options", "DENY")
+                headers.setdefault("Referrer-Policy", "no-referrer")
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            path = getattr(scope.get("route"), "path", "unknown")
+            CALLS.labels(scope["method"], path, str(status)).inc()
+            SECONDS.labels(scope["method"], path).observe(perf_counter() - began)

@@ -1,0 +1,171 @@
+"""For operators: is everything there, what failed, what could not be delivered; and the codec for the Temporal UI."""
+
+import base64
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, Field
+from sqlalchemy import text
+from temporalio.api.common.v1 import Payload
+
+from api import gate, policy
+from api.problems import Problem
+from api.security import CallerOf
+from api.services import Services, ServicesOf
+from api.views import Names, PersonView, View
+from domain.requests import Role
+from engine.client import key_ring
+from engine.encryption import EncryptionCodec, EncryptionError
+from records import failures, notices
+
+router = APIRouter(tags=["operations"])
+api_router = APIRouter(tags=["operations"])
+
+
+class FailureView(View):
+    """An effect that failed for good."""
+
+    effect_id: str
+    request_id: UUID
+    kind: str
+    code: str
+    at: datetime
+
+
+class UndeliverableView(View):
+    """An e-mail that reached nobody."""
+
+    notice_id: UUID
+    request_id: UUID
+    event: str
+    recipient: PersonView | None
+    code: str | None
+    created_at: datetime
+
+
+class CodecPayload(BaseModel):
+    """A payload as the Temporal UI sends it: bytes in base64."""
+
+    metadata: dict[str, str] = {}
+    data: str = ""
+
+
+class CodecBody(BaseModel):
+    """Payloads to decode."""
+
+    payloads: list[CodecPayload] = Field(max_length=1_000)
+
+
+@router.get("/healthz", summary="Is the process alive")
+async def healthz() -> dict[str, str]:
+    """Answers as long as the process does."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", summary="Can work be done")
+async def readyz(services: ServicesOf) -> JSONResponse:
+    """200 when database, engine and document store answer; 503 with what does not."""
+    parts = {
+        "database": await _database_answers(services),
+        "engine": await gate.is_reachable(services.engine),
+        "documents": await _store_answers(services),
+    }
+    ready = all(parts.values())
+    return JSONResponse({"status": "ready" if ready else "not ready", "parts": parts}, 200 if ready else 503)
+
+
+@router.get("/metrics", summary="Prometheus metrics")
+async def metrics() -> Response:
+    """Counters and durations of this process. Keep it from the outside at the proxy."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+@api_router.get("/failures", summary="What failed for good")
+async def list_failures(caller: CallerOf, services: ServicesOf) -> list[FailureView]:
+    """For operators: effects that need a person."""
+    policy.must_have_role(caller, Role.OPERATOR)
+    async with services.database.session() as session:
+        return [
+            FailureView(effect_id=f.effect_id, request_id=f.request_id, kind=f.kind, code=f.code, at=f.at)
+            for f in await failures.list_failures(session)
+        ]
+
+
+@api_router.post("/failures/{effect_id}/resolve", status_code=204, summary="Take a failure off the list")
+async def resolve_failure(effect_id: str, caller: CallerOf, services: ServicesOf) -> None:
+    """For operators, when they have seen to it."""
+    policy.must_have_role(caller, Role.OPERATOR)
+    async with services.database.session() as session:
+        if not await failures.resolve_failure(session, effect_id, now=datetime.now(UTC), account_id=caller.id):
+            raise Problem("not_found")
+
+
+@api_router.get("/undeliverable", summary="E-mails that reached nobody")
+async def list_undeliverable(caller: CallerOf, services: ServicesOf) -> list[UndeliverableView]:
+    """For dispatchers and administrators of the clinic, and for operators: whose address was refused, and about which request."""
+    policy.must_have_role(caller, Role.DISPATCHER, Role.CLINIC_ADMINISTRATOR, Role.OPERATOR)
+    clinic = None if Role.OPERATOR in caller.roles else caller.clinic_id
+    async with services.database.session() as session:
+        found = await notices.list_undeliverable(session, clinic)
+        names = await Names.load(session, [notice.account_id for notice in found], [])
+    return [
+        UndeliverableView(
+            notice_id=notice.id,
+            request_id=notice.request_id,
+            event=notice.event,
+            recipient=names.person(notice.account_id),
+            code=notice.last_error,
+            created_at=notice.created_at,
+        )
+        for notice in found
+    ]
+
+
+@router.post("/codec/decode", include_in_schema=False)
+async def decode(body: CodecBody, services: ServicesOf, request: Request) -> dict[str, Any]:
+    """Temporal's codec protocol, by which the Temporal UI of the embedded mode shows summaries in clear. Only on loopback."""
+    if not services.settings.embedded or not _is_local(request):
+        raise Problem("not_found")
+    codec = EncryptionCodec(key_ring(services.settings))
+    try:
+        decoded = await codec.decode([_payload(payload) for payload in body.payloads])
+    except (EncryptionError, ValueError):
+        raise Problem("invalid_input", errors=[{"field": "payloads", "code": "not_decodable"}]) from None
+    return {"payloads": [_coded(payload) for payload in decoded]}
+
+
+def _payload(coded: CodecPayload) -> Payload:
+    metadata = {name: base64.b64decode(value) for name, value in coded.metadata.items()}
+    return Payload(metadata=metadata, data=base64.b64decode(coded.data))
+
+
+def _coded(payload: Payload) -> dict[str, Any]:
+    return {
+        "metadata": {name: base64.b64encode(value).decode() for name, value in payload.metadata.items()},
+        "data": base64.b64encode(payload.data).decode(),
+    }
+
+
+def _is_local(request: Request) -> bool:
+    return request.client is not None and request.client.host in ("127.0.0.1", "::1")
+
+
+async def _database_answers(services: Services) -> bool:
+    try:
+        async with services.database.session() as session:
+            await session.execute(text("SELECT 1"))
+    except Exception:
+        return False
+    return True
+
+
+async def _store_answers(services: Services) -> bool:
+    try:
+        await services.store.check()
+    except Exception:
+        return False
+    return True

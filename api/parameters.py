@@ -1,0 +1,60 @@
+"""Parameters that many routes take: the Idempotency-Key, the version in If-Match, the reader's language."""
+
+import re
+from typing import Annotated
+from uuid import UUID, uuid4, uuid5
+
+from fastapi import Depends, Header, Request
+
+from api.problems import Problem, language_of
+from api.security import CallerOf
+from translations import Language
+
+
+def _idempotency_key(
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            description="The same key acts once; send a new one for a new action.", examples=["8f14e45f-ceea-467f-a0e6"]
+        ),
+    ] = None,
+) -> str | None:
+    if idempotency_key is not None and not re.fullmatch(r"[\x21-\x7e]{1,120}", idempotency_key):
+        raise Problem("invalid_idempotency_key")
+    return idempotency_key
+
+
+IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
+"""The caller's Idempotency-Key, if there is one."""
+
+
+def _expected_version(
+    if_match: Annotated[
+        str | None, Header(description="The version that was read; otherwise the answer is 412.", examples=['"7"'])
+    ] = None,
+) -> int | None:
+    if if_match is None or if_match.strip() == "*":
+        return None
+    match = re.fullmatch(r'(?:W/)?"?(\d{1,9})"?', if_match.strip())
+    if match is None:
+        raise Problem("invalid_if_match")
+    return int(match[1])
+
+
+ExpectedVersion = Annotated[int | None, Depends(_expected_version)]
+"""The version of the request that the caller has seen, if they say so."""
+
+
+def _language(request: Request, caller: CallerOf) -> Language:
+    if "accept-language" in request.headers:
+        return language_of(request)
+    return "en" if caller.account.language == "en" else "fr"
+
+
+ReaderLanguage = Annotated[Language, Depends(_language)]
+"""The language of an answer: by Accept-Language, else the one of the caller's account."""
+
+
+def command_id(caller_id: UUID, key: str | None) -> str:
+    """The id of the command that a call gives: made from the caller and the key, so that two people's keys never meet."""
+    return str(uuid5(caller_id, key)) if key else str(uuid4())

@@ -1,0 +1,123 @@
+"""Every permission, in one place. What you may not see answers 404, what you may not do 403. All is denied unless allowed here.
+
+Who may see a request is decided by `records.visibility` (the same rule in SQL for worklists), and who may give which command by
+the table of `domain.lifecycle`. This module asks both, and adds what concerns the API alone.
+"""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.problems import Problem
+from api.security import Caller
+from domain import commands, lifecycle
+from domain.commands import BaseCommand
+from domain.refusals import Refusal, RefusalCode
+from domain.requests import Actor, HolderKind, Request, Role, Status
+from records import requests, visibility
+from records.models import Account, Clinic, RequestRecord
+from records.visibility import Access
+
+_ENGINE_ONLY = {(commands.Cancel, Role.OPERATOR)}
+"""An operator cancels in the Temporal UI, where it is seen as what it is; the API leaves cancelling to the requester."""
+
+
+async def request_to_see(session: AsyncSession, caller: Caller, request_id: UUID) -> tuple[RequestRecord, Access]:
+    """The request, and how much of it the caller may see. Raises Problem `not_found` when that is nothing."""
+    row = await requests.load_request(session, request_id)
+    if row is None:
+        raise Problem("not_found")
+    access = await visibility.access(session, caller.viewer, row)
+    if access is None:
+        raise Problem("not_found")
+    return row, access
+
+
+async def chart_to_see(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
+    """The request, for a caller who may see its chart. Raises Problem `not_found`; `forbidden` where only the process shows."""
+    row, access = await request_to_see(session, caller, request_id)
+    if access != "chart":
+        raise Problem("forbidden")
+    return row
+
+
+async def own_form_to_edit(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
+    """The request whose form and attachments the caller may change: their own, while a draft or returned."""
+    row, _ = await request_to_see(session, caller, request_id)
+    if row.requester_id != caller.id:
+        raise Problem("forbidden")
+    if not row.is_editable:
+        raise Problem("not_editable")
+    return row
+
+
+def actor_for(caller: Caller, command: type[BaseCommand], request: Request) -> Actor:
+    """The caller in the role in which they may give this command. Raises Refusal `role_not_allowed` when they have none.
+
+    Somebody with several roles speaks in the one for which the rules allow the command now.
+    """
+    roles = [role for role in Role if role in caller.roles & lifecycle.roles_for(command)]
+    actors = [_actor(caller, role) for role in roles if (command, role) not in _ENGINE_ONLY]
+    if not actors:
+        raise Refusal(RefusalCode.ROLE_NOT_ALLOWED, "none of the caller's roles gives this command")
+    name = command.model_fields["type"].default
+    return next((actor for actor in actors if name in lifecycle.allowed_commands(request, actor)), actors[0])
+
+
+def allowed_commands(caller: Caller, request: Request) -> list[str]:
+    """The commands that the caller may give now, in the order of the table."""
+    names = []
+    for name, command in commands.PUBLIC_COMMANDS.items():
+        try:
+            actor = actor_for(caller, command, request)
+        except Refusal:
+            continue
+        if name in lifecycle.allowed_commands(request, actor):
+            names.append(name)
+    return names
+
+
+def must_have_role(caller: Caller, *roles: Role) -> None:
+    """Raise Problem `forbidden` unless the caller has one of these roles."""
+    if not caller.roles.intersection(roles):
+        raise Problem("forbidden")
+
+
+def may_route_to(dispatching: Clinic, clinic_id: UUID) -> bool:
+    """Whether dispatchers of a clinic may assign requests to (the providers of) another."""
+    return clinic_id == dispatching.id or clinic_id in dispatching.routes_to
+
+
+def may_write_report(caller: Caller, request: Request) -> bool:
+    """Whether the caller may write the report: the provider who has accepted the request."""
+    return request.status is Status.ACCEPTED and any(
+        request.holder.includes(actor) for actor in _actors(caller) if request.holder.kind is HolderKind.PROVIDER
+    )
+
+
+def may_list_providers(caller: Caller, clinic: Clinic, own_clinic: Clinic) -> bool:
+    """Whether the caller may see who the providers of `clinic` are: colleagues, and those to whom a dispatcher may route."""
+    if clinic.id == caller.clinic_id or Role.OPERATOR in caller.roles:
+        return True
+    return Role.DISPATCHER in caller.roles and may_route_to(own_clinic, clinic.id)
+
+
+def is_colleague(caller: Caller, account: Account) -> bool:
+    """Whether `account` is an active provider of the caller's clinic."""
+    return account.active and account.clinic_id == caller.clinic_id and Role.PROVIDER in account.roles
+
+
+def _actors(caller: Caller) -> list[Actor]:
+    return [_actor(caller, role) for role in Role if role in caller.roles]
+
+
+def _actor(caller: Caller, role: Role) -> Actor:
+    return Actor(id=caller.id, role=role, clinic_id=caller.clinic_id)
+
+
+def role_before(caller: Caller, row: RequestRecord) -> Role:
+    """In which role the caller looks at a request: its requester's if it is theirs, else the first that they have."""
+    if row.requester_id == caller.id:
+        return Role.REQUESTER
+    others = [role for role in Role if role in caller.roles and role is not Role.REQUESTER]
+    return others[0] if others else Role.REQUESTER

@@ -1,0 +1,312 @@
+"""The report: its draft, its signing, and the signed documents."""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID, uuid5
+
+from fastapi import APIRouter, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api import policy
+from api.commands import Call, CallOf, CommandReceipt, carry_out
+from api.drafts import Answers
+from api.paper import paper
+from api.parameters import ExpectedVersion, ReaderLanguage
+from api.problems import Problem, field_errors
+from api.requests import log_access
+from api.security import MAX_PASSWORD, Caller, CallerOf, password_fits
+from api.services import Services, ServicesOf
+from api.views import DocumentView, Names, View, document_view
+from domain import commands as c
+from domain.offerings import FormField, check_answers
+from domain.refusals import Refusal, RefusalCode
+from domain.requests import Actor, DocumentKind, Request, Status
+from records import reports, requests
+from records.errors import StaleVersionError
+from records.models import AccessKind, RequestRecord
+from translations import Language
+
+router = APIRouter(prefix="/requests/{request_id}", tags=["reports"])
+
+_DOCUMENT_PATIENCE_SECONDS = 15.0
+
+
+class ReportDraftView(View):
+    """The report as it is being written. `missing` says what signing would still ask for."""
+
+    revision: int
+    answers: dict[str, Any]
+    fields: list[FormField]
+    missing: list[dict[str, Any]]
+    updated_at: datetime | None
+
+
+class ReportDraftBody(BaseModel):
+    """The whole report so far; it need not be complete."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    answers: Answers
+
+
+class Proof(BaseModel):
+    """The second proof of identity: the signer's password, again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    password: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)]
+    language: Literal["fr", "en"] | None = Field(
+        None, description="Language of the document; the signer's own if empty."
+    )
+
+
+class SignBody(Proof):
+    """Sign the draft as it is saved."""
+
+    kind: Literal[DocumentKind.PRELIMINARY, DocumentKind.FINAL]
+
+
+class AddendumBody(Proof):
+    """What is to be added to the final report."""
+
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
+
+
+class SigningReceipt(CommandReceipt):
+    """What became of a signature. The document is there when `state` is `done`."""
+
+    document: DocumentView | None
+
+
+@router.get("/report", summary="The draft of the report")
+async def get_report_draft(
+    request_id: UUID, caller: CallerOf, services: ServicesOf, language: ReaderLanguage
+) -> ReportDraftView:
+    """For the provider who has accepted the request."""
+    async with services.database.session() as session:
+        row = await _report_to_write(session, caller, request_id)
+        await log_access(session, caller, row, AccessKind.REPORT_DRAFT)
+        return await _draft_view(session, services, row, language)
+
+
+@router.put("/report", summary="Save the draft of the report")
+async def put_report_draft(
+    request_id: UUID,
+    body: ReportDraftBody,
+    caller: CallerOf,
+    services: ServicesOf,
+    expected_revision: ExpectedVersion,
+    language: ReaderLanguage,
+    response: Response,
+) -> ReportDraftView:
+    """Save as often as you like. With If-Match, a save that another one overtook answers 412."""
+    async with services.database.session() as session:
+        row = await _report_to_write(session, caller, request_id)
+        problems = check_answers(_template(services, row), body.answers, complete=False)
+        if problems:
+            raise Problem("report_invalid", errors=field_errors(problems, language))
+        try:
+            await reports.save_report_draft(
+                session,
+                request_id,
+                body.answers,
+                expected_revision=expected_revision,
+                account_id=caller.id,
+                now=datetime.now(UTC),
+            )
+        except StaleVersionError as error:
+            raise Refusal(RefusalCode.VERSION_CONFLICT, str(error)) from None
+        view = await _draft_view(session, services, row, language)
+    response.headers["ETag"] = f'"{view.revision}"'
+    return view
+
+
+@router.post("/report/sign", summary="Sign and send the report", responses={202: {"model": SigningReceipt}})
+async def sign_report(body: SignBody, call: CallOf) -> SigningReceipt:
+    """Sign the saved draft as a preliminary or final report. Needs the signer's password again.
+
+    A required field that is empty is named in a 422 `report_incomplete`. On 200 the signed PDF can be fetched.
+    """
+
+    async def prepare(
+        session: AsyncSession, row: RequestRecord, request: Request, _: Actor
+    ) -> tuple[Request, dict[str, Any]]:
+        draft = await reports.load_report_draft(session, row.id)
+        template = _template(call.services, row)
+        answers = draft.answers if draft else {}
+        if problems := check_answers(template, answers, complete=True):
+            raise Problem("report_incomplete", errors=field_errors(problems, call.language))
+        await _prove(call, body)
+        return request, {
+            "kind": body.kind,
+            **await _freeze(session, call, row, request, body, body.kind, template, answers),
+        }
+
+    return await _sign(call, c.SignReport, prepare)
+
+
+@router.post("/report/addenda", summary="Add to a final report", responses={202: {"model": SigningReceipt}})
+async def add_addendum(body: AddendumBody, call: CallOf) -> SigningReceipt:
+    """A new signed document beside the final report, which stays as it is. For the provider who signed that one."""
+
+    async def prepare(
+        session: AsyncSession, row: RequestRecord, request: Request, _: Actor
+    ) -> tuple[Request, dict[str, Any]]:
+        await _prove(call, body)
+        return request, await _freeze(
+            session, call, row, request, body, DocumentKind.ADDENDUM, None, {"text": body.text}
+        )
+
+    return await _sign(call, c.AddAddendum, prepare)
+
+
+@router.get("/reports", summary="The signed documents")
+async def list_documents(request_id: UUID, caller: CallerOf, services: ServicesOf) -> list[DocumentView]:
+    """In the order in which they were signed."""
+    async with services.database.session() as session:
+        row = await policy.chart_to_see(session, caller, request_id)
+        documents = await reports.documents_of(session, row.id)
+        names = await Names.load(session, [document.signer_id for document in documents], [])
+        return [document_view(document, names) for document in documents]
+
+
+@router.get(
+    "/reports/{report_id}.pdf",
+    summary="A signed document",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/pdf": {}}}},
+)
+async def get_document(request_id: UUID, report_id: UUID, caller: CallerOf, services: ServicesOf) -> Response:
+    """The exact bytes that were signed."""
+    async with services.database.session() as session:
+        row = await policy.chart_to_see(session, caller, request_id)
+        document = await reports.find_document(session, report_id)
+        if document is None or document.request_id != row.id:
+            raise Problem("not_found")
+        await log_access(session, caller, row, AccessKind.DOCUMENT, report_id)
+    return Response(
+        await services.store.get(document.object_key),
+        media_type="application/pdf",
+        headers={
+            "Content-Disposition": f'inline; filename="{row.number}-{document.number}-{document.kind}.pdf"',
+            "ETag": f'"{document.pdf_sha256}"',
+            "Cache-Control": "private, no-store",
+        },
+    )
+
+
+async def _sign(call: Call, command: type[c.BaseCommand], prepare: Any) -> SigningReceipt:
+    """Give the command, then wait until its document is there (or could not be made)."""
+    receipt = await carry_out(call, command, prepare)
+    if receipt.state == "queued":
+        return SigningReceipt(**receipt.model_dump(), document=None)
+    report_id = report_id_of(call)
+    async with asyncio.timeout(_DOCUMENT_PATIENCE_SECONDS):
+        while True:
+            async with call.services.database.session() as session:
+                row = await requests.load_request(session, call.request_id)
+                document = await reports.find_document(session, report_id)
+                names = await Names.load(session, [call.caller.id], [])
+            if row is None:
+                raise Problem("not_found")
+            process = requests.process_of(row)
+            if any(made.report_id == report_id for made in process.documents) and document is not None:
+                break
+            if process.signing is None or process.signing.report_id != report_id:
+                raise Problem("signing_failed")
+            await call.services.feed.wait_for(call.request_id, process.version + 1, _DOCUMENT_PATIENCE_SECONDS)
+    call.response.headers["ETag"] = f'"{row.version}"'
+    return SigningReceipt(
+        request_id=row.id,
+        command_id=call.command_id,
+        state="done",
+        status=process.status,
+        version=row.version,
+        allowed_commands=policy.allowed_commands(call.caller, process),
+        document=document_view(document, names),
+    )
+
+
+def report_id_of(call: Call) -> UUID:
+    """The id of the report that a call signs: it follows from the command's, so that a repetition means the same report."""
+    return uuid5(call.request_id, call.command_id)
+
+
+async def _prove(call: Call, proof: Proof) -> None:
+    if not await password_fits(call.caller.account.password_hash, proof.password):
+        raise Problem("wrong_password")
+
+
+async def _freeze(
+    session: AsyncSession,
+    call: Call,
+    row: RequestRecord,
+    request: Request,
+    proof: Proof,
+    kind: DocumentKind,
+    template: Iterable[FormField] | None,
+    answers: dict[str, Any],
+) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    language: Language = proof.language or ("en" if call.caller.account.language == "en" else "fr")
+    content = await paper(
+        session,
+        offering=call.services.offerings[row.offering],
+        row=row,
+        process=request,
+        signer=call.caller.account,
+        document_id=report_id_of(call),
+        kind=kind,
+        template=template,
+        answers=answers,
+        language=language,
+    )
+    frozen = await reports.freeze_report(
+        session,
+        row.id,
+        report_id=report_id_of(call),
+        kind=kind,
+        content=content,
+        signer_id=call.caller.id,
+        command_id=call.command_id,
+        proof_at=now,
+        proof_method="password",
+        now=now,
+    )
+    return {"report_id": frozen.id, "content_sha256": frozen.content_sha256}
+
+
+async def _report_to_write(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
+    row = await policy.chart_to_see(session, caller, request_id)
+    process = requests.process_of(row)
+    if not policy.may_write_report(caller, process):
+        if row.status is not Status.ACCEPTED:
+            raise Refusal(RefusalCode.NOT_ALLOWED_IN_STATUS, f"not in the status {row.status}")
+        raise Refusal(RefusalCode.NOT_THE_HOLDER, "only the provider who holds it")
+    return row
+
+
+async def _draft_view(
+    session: AsyncSession, services: Services, row: RequestRecord, language: Language
+) -> ReportDraftView:
+    draft = await reports.load_report_draft(session, row.id)
+    template = _template(services, row)
+    answers = draft.answers if draft else {}
+    return ReportDraftView(
+        revision=draft.revision if draft else 0,
+        answers=answers,
+        fields=list(template),
+        missing=field_errors(check_answers(template, answers, complete=True), language),
+        updated_at=draft.updated_at if draft else None,
+    )
+
+
+def _template(services: Services, row: RequestRecord) -> tuple[FormField, ...]:
+    offering = services.offerings.get(row.offering)
+    if offering is None:
+        raise Problem("unknown_offering", offerings=sorted(services.offerings))
+    return offering.report

@@ -1,0 +1,147 @@
+"""Who calls: passwords, bearer tokens, and the account behind a call."""
+
+import asyncio
+import hashlib
+import secrets
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from api.problems import Problem
+from api.services import Services, ServicesOf
+from domain.requests import Role
+from records import people
+from records.models import Account
+from records.visibility import Viewer
+
+MAX_PASSWORD = 1_000
+ATTEMPTS = 10
+"""Wrong passwords in a row before a pause is asked for."""
+PAUSE = timedelta(minutes=5)
+
+_hasher = PasswordHasher()
+_at_once = asyncio.Semaphore(2)
+"""A hash takes 64 MiB and some 150 ms of processor time: two at a time at the most."""
+_NOBODYS_HASH = _hasher.hash(secrets.token_urlsafe())
+
+
+async def hash_password(password: str) -> str:
+    """An Argon2id hash of `password`, made in a thread."""
+    async with _at_once:
+        return await asyncio.to_thread(_hasher.hash, password)
+
+
+async def password_fits(password_hash: str, password: str) -> bool:
+    """Whether `password` is the one of `password_hash`."""
+    if len(password) > MAX_PASSWORD:
+        return False
+    async with _at_once:
+        try:
+            return await asyncio.to_thread(_hasher.verify, password_hash, password.encode(errors="surrogatepass"))
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+async def authenticate(services: Services, username: str, password: str) -> Account | None:
+    """The active account with this name and password, or None. Takes as long for a name that does not exist.
+
+    Raises Problem `too_many_attempts` after `ATTEMPTS` wrong passwords in a row, until `PAUSE` has passed.
+    """
+    now = datetime.now(UTC)
+    async with services.database.session() as session:
+        failed = await people.failed_logins(session, username)
+        if failed is not None and failed.count >= ATTEMPTS and failed.last_at > now - PAUSE:
+            raise Problem("too_many_attempts", headers={"Retry-After": str(int(PAUSE.total_seconds()))})
+        account = await people.find_account(session, username)
+    fits = await password_fits(account.password_hash if account else _NOBODYS_HASH, password)
+    async with services.database.session() as session:
+        if account is None or not account.active or not fits:
+            await people.note_failed_login(session, username, now, forget_after=PAUSE)
+            return None
+        if failed is not None:
+            await people.forgive_failed_logins(session, username)
+    return account
+
+
+@dataclass(frozen=True)
+class BearerToken:
+    """A new token. `text` is shown once; the records keep only its SHA-256."""
+
+    text: str
+    expires_at: datetime
+
+
+async def give_token(services: Services, account_id: UUID) -> BearerToken:
+    """A new bearer token for an account."""
+    now = datetime.now(UTC)
+    token = BearerToken(secrets.token_urlsafe(32), now + timedelta(hours=services.settings.token_hours))
+    async with services.database.session() as session:
+        await people.add_token(
+            session, token_sha256=token_sha256(token.text), account_id=account_id, now=now, expires_at=token.expires_at
+        )
+    return token
+
+
+def token_sha256(text: str) -> str:
+    """How the records know a token."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The person who calls, and the token by which they do."""
+
+    account: Account
+    token: str = field(repr=False)
+
+    def with_account(self, account: Account) -> "Caller":
+        """The same caller after a change of the account."""
+        return replace(self, account=account)
+
+    @property
+    def id(self) -> UUID:
+        """The account's id."""
+        return self.account.id
+
+    @property
+    def clinic_id(self) -> UUID:
+        """The clinic for which the person speaks."""
+        return self.account.clinic_id
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """What the person is at the clinic."""
+        return frozenset(Role(role) for role in self.account.roles)
+
+    @property
+    def viewer(self) -> Viewer:
+        """The same person, as the records' rules of visibility know them."""
+        return Viewer(account_id=self.id, clinic_id=self.clinic_id, roles=self.roles)
+
+
+_bearer = HTTPBearer(auto_error=False, description="A token from `POST /api/v1/tokens`.")
+
+
+async def _caller(
+    request: Request,
+    services: ServicesOf,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> Caller:
+    if credentials is None:
+        raise Problem("not_authenticated")
+    async with services.database.session() as session:
+        account = await people.account_of_token(session, token_sha256(credentials.credentials), datetime.now(UTC))
+    if account is None:
+        raise Problem("not_authenticated")
+    request.state.caller = account.id
+    return Caller(account, credentials.credentials)
+
+
+CallerOf = Annotated[Caller, Depends(_caller)]
+"""The person who calls, as a parameter of a route; without a valid token the answer is 401."""

@@ -1,0 +1,108 @@
+"""The API process: the application and how it is served."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import structlog
+import uvicorn
+from fastapi import APIRouter, FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+import logs
+from api import attachments, catalogue, commands, docs, drafts, operations, problems, reports, requests, tokens
+from api.limits import BodyLimit
+from api.observe import Observe
+from api.services import Services
+from engine.client import connect
+from records.database import Database
+from records.feed import ProjectionFeed
+from records.migrate import check_schema
+from records.offerings import load_offerings
+from records.store import DocumentStore
+from settings import Settings, get_settings
+
+API_VERSION = "1.0.0"
+
+log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Connect to the records, the store and the engine, and read the offerings; close all at the end.
+
+    Raises what says plainly which setting, file or server is not right.
+    """
+    offerings = load_offerings(settings.offerings_dir)
+    database = Database.from_settings(settings, application_name="relais-api")
+    try:
+        async with database.session() as session:
+            await check_schema(session)
+        async with ProjectionFeed(database) as feed:
+            yield Services(
+                settings=settings,
+                database=database,
+                feed=feed,
+                store=DocumentStore.from_settings(settings),
+                engine=await connect(settings),
+                offerings=offerings,
+            )
+    finally:
+        await database.close()
+
+
+def create_app(
+    settings: Settings, services: Callable[[Settings], AbstractAsyncContextManager[Services]] = open_services
+) -> FastAPI:
+    """The application. The services open with it, in its event loop."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with services(settings) as app.state.services:
+            log.info("api ready", address=settings.public_url)
+            yield
+
+    app = FastAPI(
+        title="Relais",
+        version=API_VERSION,
+        summary="Asynchronous medical teleconsultation",
+        description=docs.DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    problems.install(app)
+    docs.install(app)
+    app.include_router(operations.router)
+    v1 = APIRouter(prefix="/api/v1", responses=problems.RESPONSES)
+    for module in (tokens, catalogue, drafts, requests, commands, attachments, reports):
+        v1.include_router(module.router)
+    v1.include_router(operations.api_router)
+    app.include_router(v1)
+    app.add_middleware(BodyLimit, upload_limit=max(settings.max_photo_bytes, settings.max_video_bytes))
+    app.add_middleware(Observe)
+    if settings.embedded:  # the local Temporal UI asks the codec from its own port
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origin_regex=r"http://(127\.0\.0\.1|localhost):\d+",
+            allow_methods=["POST"],
+            allow_headers=["content-type", "x-namespace"],
+        )
+    return app
+
+
+async def serve() -> None:
+    """Serve until SIGINT or SIGTERM."""
+    settings = get_settings()
+    logs.configure(settings)
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=20,
+    )
+    await uvicorn.Server(config).serve()

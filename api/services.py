@@ -1,0 +1,35 @@
+"""What the routes work with: the records, the document store, the engine. Made once per process, at start."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from temporalio.client import Client
+
+from domain.offerings import ServiceOffering
+from records.database import Database
+from records.feed import ProjectionFeed
+from records.store import DocumentStore
+from settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that outlives one HTTP request."""
+
+    settings: Settings
+    database: Database
+    feed: ProjectionFeed
+    store: DocumentStore
+    engine: Client
+    offerings: Mapping[str, ServiceOffering]
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesOf = Annotated[Services, Depends(_services)]
+"""The services, as a parameter of a route."""

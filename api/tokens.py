@@ -1,0 +1,106 @@
+"""Signing in: a user name and a password against a bearer token."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+
+from api.problems import Problem
+from api.security import MAX_PASSWORD, CallerOf, authenticate, give_token, token_sha256
+from api.services import ServicesOf
+from api.views import View, full_name
+from domain.model import Frozen
+from domain.notices import NoticeMode
+from domain.requests import Role
+from records import people
+
+router = APIRouter(tags=["accounts"])
+
+
+class Credentials(BaseModel):
+    """A user name and a password."""
+
+    username: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(examples=["demandeur.fleuve"])
+    password: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)]
+
+
+class TokenView(View):
+    """A bearer token: send it as ``Authorization: Bearer …``."""
+
+    access_token: str
+    token_type: str = "bearer"  # noqa: S105 - the name of a kind of token
+    expires_at: AwareDatetime
+
+
+class AccountView(View):
+    """The person behind the token."""
+
+    id: UUID
+    username: str
+    name: str
+    roles: list[Role]
+    clinic_id: UUID
+    clinic: str
+    email: str
+    language: str
+    notice_mode: NoticeMode
+
+
+class Preferences(Frozen):
+    """What people set for themselves; what is left out stays as it is."""
+
+    language: str | None = Field(None, pattern="^(fr|en)$")
+    notice_mode: NoticeMode | None = Field(
+        None, description="When e-mails come: at once, grouped, or only for actions."
+    )
+
+
+@router.post("/tokens", status_code=201, summary="Sign in")
+async def sign_in(credentials: Credentials, services: ServicesOf, response: Response) -> TokenView:
+    """Give a bearer token for a user name and a password. After ten wrong passwords in a row it pauses for five minutes."""
+    account = await authenticate(services, credentials.username, credentials.password)
+    if account is None:
+        raise Problem("wrong_credentials")
+    token = await give_token(services, account.id)
+    response.headers["Cache-Control"] = "no-store"
+    return TokenView(access_token=token.text, expires_at=token.expires_at)
+
+
+@router.delete("/tokens/current", status_code=204, summary="Sign out")
+async def sign_out(caller: CallerOf, services: ServicesOf) -> None:
+    """End the token of this call."""
+    async with services.database.session() as session:
+        await people.revoke_token(session, token_sha256(caller.token), datetime.now(UTC))
+
+
+@router.get("/me", summary="Who am I")
+async def me(caller: CallerOf, services: ServicesOf) -> AccountView:
+    """The account behind the token, with its settings."""
+    async with services.database.session() as session:
+        clinic = await people.load_clinic(session, caller.clinic_id)
+    account = caller.account
+    return AccountView(
+        id=account.id,
+        username=account.username,
+        name=full_name(account),
+        roles=sorted(caller.roles),
+        clinic_id=account.clinic_id,
+        clinic=clinic.name if clinic else "",
+        email=account.email,
+        language=account.language,
+        notice_mode=account.notice_mode,
+    )
+
+
+@router.patch("/me", summary="Change my settings")
+async def change_preferences(preferences: Preferences, caller: CallerOf, services: ServicesOf) -> AccountView:
+    """Choose the language and when e-mails come: at once, grouped in a digest, or only for what is an action of yours."""
+    async with services.database.session() as session:
+        account = await people.load_account(session, caller.id)
+        if account is not None:
+            account.language = preferences.language or account.language
+            account.notice_mode = preferences.notice_mode or account.notice_mode
+            caller = caller.with_account(account)
+    return await me(caller, services)
