@@ -18,9 +18,9 @@ from activities.contract import DUE_DIGESTS, SEND_DIGEST, SEND_NOTICE
 from activities.delivery import NotTaken, Refused, deliver
 from activities.messages import AddressError, OutgoingNotice, compose_digest, compose_notice
 from domain.lifecycle import question_id
-from domain.notices import MATRIX, Importance, Recipient, SendResult
+from domain.notices import Importance, SendResult
 from domain.offerings import DeadlineName
-from domain.requests import EventName, Holder, HolderKind, Request, Role
+from domain.requests import EventName, Holder, Request
 from records import notices, requests
 from records.database import Database
 from records.models import Account, EventRecord, Notice, NoticeStatus, RequestRecord
@@ -165,7 +165,6 @@ async def _outgoing(session: AsyncSession, notice: Notice) -> OutgoingNotice:
 def outgoing_notice(notice: Notice, account: Account, event: EventRecord, request: Request) -> OutgoingNotice:
     """The notice as its e-mail will tell it, by the request's present state: nobody is asked to do what is done by now."""
     about_address = notice.event == notices.NOTICE_REFUSED
-    recipient = Recipient.DISPATCHERS if about_address else _recipient(account, notice.importance, event, request)
     still_to_do = about_address or _is_still_to_do(event, request)
     return OutgoingNotice.model_validate(
         {
@@ -174,7 +173,7 @@ def outgoing_notice(notice: Notice, account: Account, event: EventRecord, reques
             "request_id": notice.request_id,
             "number": request.number,
             "event": notice.event,
-            "recipient": recipient,
+            "recipient": notice.recipient,
             "importance": notice.importance if still_to_do else Importance.INFORMATION,
             "status": event.status,
             "due_at": _due_at(event, request) if still_to_do and not about_address else None,
@@ -184,38 +183,6 @@ def outgoing_notice(notice: Notice, account: Account, event: EventRecord, reques
             "language": notice.language,
         }
     )
-
-
-def _recipient(account: Account, importance: Importance, event: EventRecord, request: Request) -> Recipient:
-    """As which party the matrix tells this person of the event; who is several parties is told as the one who must act."""
-    parties = [party for party, weight in MATRIX[event.name].items() if weight is importance]
-    return next((party for party in parties if _is_party(account, party, event, request)), parties[0])
-
-
-def _is_party(account: Account, party: Recipient, event: EventRecord, request: Request) -> bool:
-    match party:
-        case Recipient.REQUESTER:
-            return account.id == request.requester.id
-        case Recipient.HOLDER:
-            return _belongs_to(account, Holder.model_validate(event.holder))
-        case Recipient.PREVIOUS_HOLDER:
-            return _belongs_to(account, Holder.model_validate(event.holder_before))
-        case Recipient.DISPATCHERS:
-            return _belongs_to(account, Holder.dispatch(request.dispatch_clinic_id))
-        case Recipient.SIGNER:
-            return request.final_report is not None and account.id == request.final_report.signer.id
-
-
-def _belongs_to(account: Account, holder: Holder) -> bool:
-    match holder.kind:
-        case HolderKind.REQUESTER | HolderKind.PROVIDER:
-            return account.id == holder.id
-        case HolderKind.POOL:
-            return account.clinic_id == holder.clinic_id and Role.PROVIDER in account.roles
-        case HolderKind.DISPATCH:
-            return account.clinic_id == holder.clinic_id and Role.DISPATCHER in account.roles
-        case HolderKind.NOBODY:
-            return False
 
 
 _ABOUT_A_QUESTION = {EventName.INFORMATION_REQUESTED, EventName.INFORMATION_REMINDER, EventName.INFORMATION_EXPIRED}

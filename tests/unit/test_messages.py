@@ -1,7 +1,7 @@
 """The e-mails: complete in both languages, sober, safe in their headers, and without a word about the patient."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -20,15 +20,13 @@ from activities.notifications import outgoing_notice
 from domain import commands as c
 from domain.lifecycle import Event
 from domain.notices import MATRIX, Importance, Recipient
-from domain.offerings import DeadlineName
 from domain.priority import Priority
-from domain.requests import Actor, EventName, Request, Role, Status
-from records.models import Account, EventRecord, Notice, NoticeStatus
+from domain.requests import EventName, Request, Status
+from records.models import Account, EventRecord, Notice
 from settings import Settings
 from tests.unit.domain.scenes import (
     COLLEAGUE,
     DISPATCHER,
-    OPERATOR,
     PROVIDER,
     REQUESTER,
     Story,
@@ -304,14 +302,8 @@ def test_a_name_is_text_and_not_markup() -> None:
     assert '<img src="https://evil.example/">' in page.text
 
 
-def told(
-    event: Event,
-    request: Request,
-    people: Iterable[Actor] = (REQUESTER, DISPATCHER, PROVIDER, COLLEAGUE),
-    *,
-    also: Role | None = None,
-) -> Iterator[OutgoingNotice]:
-    """The notices of an event to each of these people, as the records would have them if all were told."""
+def told(event: Event, request: Request) -> Iterator[OutgoingNotice]:
+    """The notices of an event, one for each of its recipients, made of rows as the records have them."""
     row = EventRecord(
         request_id=event.request_id,
         version=event.version,
@@ -319,35 +311,22 @@ def told(
         command_id=event.command.id,
         status=event.status,
         holder=event.holder.model_dump(mode="json"),
-        holder_before=event.holder_before.model_dump(mode="json"),
         command=event.command.model_dump(mode="json"),
     )
-    for importance in set(MATRIX[event.name].values()):
-        for actor in people:
-            account = Account(
-                id=actor.id,
-                clinic_id=actor.clinic_id,
-                roles=[actor.role.value, *([also.value] if also else [])],
-                given_name="Éloïse",
-                family_name="Tremblay",
-            )
-            yield outgoing_notice(
-                Notice(
-                    id=UUID(int=event.version),
-                    request_id=event.request_id,
-                    version=event.version,
-                    event=event.name,
-                    address="e@clinique.example",
-                    language="fr",
-                    importance=importance,
-                    status=NoticeStatus.QUEUED,
-                    message_id=f"<{event.version}@relais>",
-                    created_at=event.at,
-                ),
-                account,
-                row,
-                request,
-            )
+    for recipient, importance in MATRIX[event.name].items():
+        notice_row = Notice(
+            id=UUID(int=event.version),
+            request_id=event.request_id,
+            version=event.version,
+            event=event.name,
+            recipient=recipient,
+            address="e@clinique.example",
+            language="fr",
+            importance=importance,
+            message_id=f"<{event.version}@relais>",
+            created_at=event.at,
+        )
+        yield outgoing_notice(notice_row, Account(given_name="Éloïse", family_name="Tremblay"), row, request)
 
 
 def wordy_stories(words: str) -> Iterator[Story]:
@@ -414,18 +393,6 @@ def test_a_question_is_to_be_answered_by_its_own_due_date_while_it_is_open() -> 
     assert notice_of(asked, story.request, Recipient.REQUESTER).due_at == deadline.due_at
     story.answer(question)
     assert notice_of(asked, story.request, Recipient.REQUESTER).importance is Importance.INFORMATION
-
-
-def test_one_person_on_two_sides_is_told_as_the_one_who_must_act() -> None:
-    story = accepted()
-    story.now = story.next_deadline()[0]
-    story.clock_calls(DeadlineName.REPORT, actor=OPERATOR)
-    overdue = story.events[-1]
-    sides = {one.recipient for one in told(overdue, story.request, also=Role.DISPATCHER)}
-    assert overdue.name is EventName.REPORT_OVERDUE
-    assert sides == {Recipient.HOLDER, Recipient.DISPATCHERS}
-    provider = next(one for one in told(overdue, story.request, [PROVIDER], also=Role.DISPATCHER))
-    assert provider.recipient is Recipient.HOLDER
 
 
 # Digests
