@@ -1,0 +1,359 @@
+"""The local certificate authority: who may sign, with which key, and when it was.
+
+Relais needs no outside service to sign. At first use the authority makes, in one folder, a root key and certificate, a
+certificate for time stamps, and then one key and certificate per signer::
+
+    root.key.pem      root.cert.pem        trusted by whoever checks a report; give the certificate out, never the key
+    stamps.key.pem    stamps.cert.pem      signs the time stamps
+    signers/<id>.key.pem, <id>.cert.pem    one person each
+
+Keys are P-256, encrypted with a passphrase that is derived from the caller's secret, and readable by their owner only. They
+never leave the server. What the rest of the code sees of all this is `SignerCredentials`: a token (PKCS#11), an outside
+certificate or an outside time-stamping service takes the authority's place by giving the same four things.
+
+Files are read and written here, and keys made: call these functions in a thread.
+"""
+
+import base64
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID
+
+from asn1crypto import cms, core, tsp  # type: ignore[import-untyped]
+from asn1crypto import keys as asn1_keys
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from pyhanko.sign.general import as_signing_certificate_v2, simple_cms_attribute
+from pyhanko.sign.signers.pdf_cms import PdfCMSSignedAttributes, Signer, SimpleSigner
+from pyhanko.sign.timestamps import TimeStamper
+from pyhanko_certvalidator.registry import SimpleCertificateStore
+
+ROOT_LIFE = timedelta(days=40 * 365)
+# A report is kept for at least 10 years after the last entry in the record; its last time stamp must be checkable till then.
+STAMP_LIFE = timedelta(days=20 * 365)
+STAMP_RENEWAL = timedelta(days=15 * 365)
+SIGNER_LIFE = timedelta(days=2 * 365)
+SIGNER_RENEWAL = timedelta(days=30)
+# Clocks of two machines are never quite the same.
+CLOCK_DIFFERENCE = timedelta(hours=1)
+LONGEST_NAME = 64  # RFC 5280, appendix A: ub-common-name, ub-organization-name, ub-serial-number
+# The policy under which the stamps are made: RFC 3161 wants one named. This arc is for identifiers made from a UUID (X.667).
+STAMP_POLICY = "2.25.147266541374207613298462938170427415083"
+
+
+class WrongSecretError(Exception):
+    """The keys in the folder were encrypted with another secret."""
+
+
+@dataclass(frozen=True)
+class SignerCredentials:
+    """What it takes to sign one report so that it can still be checked years later.
+
+    `trust_roots` and `revocation_lists` are DER; the lists say that neither the signer's nor the stamps' certificate is revoked.
+    """
+
+    signer: Signer
+    time_stamper: TimeStamper
+    trust_roots: tuple[bytes, ...]
+    revocation_lists: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class _Identity:
+    """A key and its certificate."""
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+
+class Authority:
+    """The certificate authority of one folder. `Authority.open` makes or opens it."""
+
+    def __init__(self, folder: Path, secret: bytes, clock: Callable[[], datetime]) -> None:
+        self._folder = folder
+        self._secret = secret
+        self._clock = clock
+        with self._locked():
+            self._root = self._identity("root", self._root_certificate, lambda _: True)
+
+    @classmethod
+    def open(cls, folder: Path, secret: bytes, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Self:
+        """Opens the authority of `folder`, and makes it if there is none; several processes may do so at once.
+
+        Raises `WrongSecretError` if the folder was made with another secret, and `ValueError` if the secret is shorter
+        than 16 bytes. `secret` is a key and not a password: it is not stretched.
+        """
+        if len(secret) < 16:
+            raise ValueError("the secret of the signing authority needs at least 16 bytes")
+        (folder / "signers").mkdir(mode=0o700, parents=True, exist_ok=True)
+        for private in (folder, folder / "signers"):
+            private.chmod(0o700)
+        return cls(folder, secret, clock)
+
+    @property
+    def root_certificate_pem(self) -> bytes:
+        """The certificate that whoever checks a report has to trust."""
+        return self._root.certificate.public_bytes(Encoding.PEM)
+
+    def signer(self, signer_id: UUID, name: str, clinic: str, licence: str) -> SignerCredentials:
+        """The credentials of one person, with a key of their own, made at first use.
+
+        The certificate is renewed when it nears its end, or when name, clinic or licence number have changed; the key stays.
+        """
+        subject = x509.Name(
+            [
+                x509.NameAttribute(attribute, value[:LONGEST_NAME])
+                for attribute, value in (
+                    (NameOID.ORGANIZATION_NAME, clinic),
+                    (NameOID.COMMON_NAME, name),
+                    (NameOID.SERIAL_NUMBER, licence),
+                )
+                if value
+            ]
+        )
+        with self._locked():
+            person = self._identity(
+                f"signers/{signer_id}",
+                lambda key: self._certificate(key, subject, SIGNER_LIFE, content_commitment=True),
+                lambda certificate: certificate.subject == subject and self._lives(certificate, SIGNER_RENEWAL),
+            )
+            stamps = self._identity(
+                "stamps",
+                lambda key: self._certificate(key, _common_name("Relais – horodatage"), STAMP_LIFE, time_stamping=True),
+                lambda certificate: self._lives(certificate, STAMP_RENEWAL),
+            )
+        return SignerCredentials(
+            signer=self._local_signer(person, with_root=True),
+            time_stamper=LocalTimeStamper(self._local_signer(stamps, with_root=False), self._clock),
+            trust_roots=(self._root.certificate.public_bytes(Encoding.DER),),
+            revocation_lists=(self._revocation_list(),),
+        )
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One process at a time makes keys in this folder. The lock goes with the process, however it ends."""
+        with (self._folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _identity(
+        self,
+        name: str,
+        issue: Callable[[ec.EllipticCurvePrivateKey], x509.Certificate],
+        still_good: Callable[[x509.Certificate], bool],
+    ) -> _Identity:
+        """The key and certificate of that name: read, or made. A certificate that is missing or no longer good is issued anew."""
+        key_file, certificate_file = self._folder / f"{name}.key.pem", self._folder / f"{name}.cert.pem"
+        passphrase = self._passphrase(name)
+        if key_file.exists():
+            key = _read_key(key_file, passphrase)
+        else:
+            key = ec.generate_private_key(ec.SECP256R1())
+            encryption = BestAvailableEncryption(passphrase)
+            _write(key_file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
+        if certificate_file.exists():
+            certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
+            if still_good(certificate):
+                return _Identity(key, certificate)
+        certificate = issue(key)
+        _write(certificate_file, certificate.public_bytes(Encoding.PEM))
+        return _Identity(key, certificate)
+
+    def _passphrase(self, name: str) -> bytes:
+        derive = HKDF(hashes.SHA256(), length=32, salt=None, info=f"relais signing authority: {name}".encode())
+        return base64.b64encode(derive.derive(self._secret))
+
+    def _lives(self, certificate: x509.Certificate, at_least: timedelta) -> bool:
+        return certificate.not_valid_after_utc - self._clock() > at_least
+
+    def _root_certificate(self, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+        name = _common_name("Relais – autorité de signature")
+        return (
+            self._builder(key, name, ROOT_LIFE)
+            .issuer_name(name)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_key_usage(key_cert_sign=True, crl_sign=True), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+
+    def _certificate(
+        self,
+        key: ec.EllipticCurvePrivateKey,
+        subject: x509.Name,
+        life: timedelta,
+        *,
+        content_commitment: bool = False,
+        time_stamping: bool = False,
+    ) -> x509.Certificate:
+        builder = (
+            self._builder(key, subject, life)
+            .issuer_name(self._root.certificate.subject)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(
+                _key_usage(digital_signature=True, content_commitment=content_commitment),
+                critical=True,
+            )
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._root.key.public_key()),
+                critical=False,
+            )
+        )
+        if time_stamping:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
+        return builder.sign(self._root.key, hashes.SHA256())
+
+    def _builder(self, key: ec.EllipticCurvePrivateKey, subject: x509.Name, life: timedelta) -> x509.CertificateBuilder:
+        now = self._clock()
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - CLOCK_DIFFERENCE)
+            .not_valid_after(now + life)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        )
+
+    def _revocation_list(self) -> bytes:
+        """The list of revoked certificates (none), as of now: a signed report carries it.
+
+        It names the end of the root as its next update, because nothing outside the report brings a newer one.
+        """
+        now = self._clock()
+        root = self._root.certificate
+        return (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(root.subject)
+            .last_update(now - timedelta(minutes=1))
+            .next_update(root.not_valid_after_utc)
+            .add_extension(x509.CRLNumber(int(now.timestamp() * 1_000_000)), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._root.key.public_key()), critical=False
+            )
+            .sign(self._root.key, hashes.SHA256())
+            .public_bytes(Encoding.DER)
+        )
+
+    def _local_signer(self, identity: _Identity, *, with_root: bool) -> Signer:
+        key = identity.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        return LocalSigner(
+            signing_cert=_asn1(identity.certificate),
+            signing_key=asn1_keys.PrivateKeyInfo.load(key),
+            cert_registry=SimpleCertificateStore.from_certs([_asn1(self._root.certificate)]),  # type: ignore[no-untyped-call]
+            embed_roots=with_root,
+        )
+
+
+class LocalSigner(SimpleSigner):
+    """Signs with a key in memory, in a time that does not depend on luck.
+
+    asn1crypto takes every length that ends in the byte 0x80 for an indefinite one (its issue 249) and then encodes the whole
+    structure anew, several times over for each level that it holds to be changed: seconds instead of milliseconds, for one
+    signature in three. What it holds to be changed is the certificate's hash where that is SHA-256, the default that DER
+    leaves out. So the certificate is named by its SHA-512 here, and what was built is handed on as parsed from its bytes.
+    """
+
+    async def signed_attrs(self, *args: Any, **kwargs: Any) -> cms.CMSAttributes:
+        attributes = await super().signed_attrs(*args, **kwargs)
+        named = simple_cms_attribute(  # type: ignore[no-untyped-call]
+            "signing_certificate_v2", as_signing_certificate_v2(self.signing_cert, hash_algo="sha512")
+        )
+        others = [attribute for attribute in attributes if attribute["type"].native != "signing_certificate_v2"]
+        return cms.CMSAttributes.load(cms.CMSAttributes([*others, named]).dump())
+
+
+class LocalTimeStamper(TimeStamper):
+    """A time-stamping authority inside the process (RFC 3161): it states the time of this machine's clock."""
+
+    def __init__(self, signer: Signer, clock: Callable[[], datetime]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._signer = signer
+        self._clock = clock
+
+    async def async_request_tsa_response(self, req: tsp.TimeStampReq) -> tsp.TimeStampResp:
+        imprint = req["message_imprint"]
+        statement = tsp.TSTInfo(
+            {
+                "version": "v1",
+                "policy": STAMP_POLICY,
+                "message_imprint": imprint,
+                "serial_number": x509.random_serial_number(),
+                "gen_time": self._clock().replace(microsecond=0),
+                "nonce": req["nonce"],
+            }
+        )
+        token = await self._signer.async_sign_general_data(
+            cms.EncapsulatedContentInfo(
+                {"content_type": "tst_info", "content": core.ParsableOctetString(statement.dump())}
+            ),
+            digest_algorithm=imprint["hash_algorithm"]["algorithm"].native,
+            detached=False,
+            signed_attr_settings=PdfCMSSignedAttributes(),
+        )
+        return tsp.TimeStampResp({"status": {"status": "granted"}, "time_stamp_token": token})
+
+
+def _common_name(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _key_usage(**uses: bool) -> x509.KeyUsage:
+    every = (
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    )
+    return x509.KeyUsage(**{use: uses.get(use, False) for use in every})
+
+
+def _asn1(certificate: x509.Certificate) -> asn1_x509.Certificate:
+    return asn1_x509.Certificate.load(certificate.public_bytes(Encoding.DER))
+
+
+def _read_key(path: Path, passphrase: bytes) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = load_pem_private_key(path.read_bytes(), passphrase)
+    except ValueError as error:
+        raise WrongSecretError(f"{path} does not open with this secret") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise TypeError(f"{path} holds no elliptic-curve key")
+    return key
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Writes a whole file or none, readable by its owner only, and on the disk when this returns."""
+    unfinished = path.with_suffix(".unfinished")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,254 @@
+"""Signing a report, and checking a signed one.
+
+A signature here is PAdES baseline B-LTA (ETSI EN 319 142-1): the signer's signature over the whole file, a time stamp on it,
+then everything needed to check both (certificates and revocation list), and a last time stamp over all of that. So a report
+stands on its own: it can be checked without asking anyone, long after the signer's certificate has expired.
+
+The signature field is invisible, as PDF/A and PDF/UA ask; what the reader sees of the signature is drawn on the page. The
+document is certified: any change after signing, even one that was appended in due form, makes it invalid.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from io import BytesIO
+from typing import Any, Literal
+
+from asn1crypto import cms, x509  # type: ignore[import-untyped]
+from asn1crypto.parser import peek  # type: ignore[import-untyped]
+from pydantic import BaseModel, ConfigDict
+from pyhanko.keys import load_certs_from_pemder_data
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.ades.report import AdESFailure, AdESIndeterminate, AdESPassed
+from pyhanko.sign.diff_analysis import ModificationLevel
+from pyhanko.sign.fields import MDPPerm, SigSeedSubFilter
+from pyhanko.sign.signers.pdf_signer import (
+    DSSContentSettings,
+    PdfSignatureMetadata,
+    PdfSigner,
+    PdfSigningSession,
+    SigDSSPlacementPreference,
+    TimestampDSSContentSettings,
+)
+from pyhanko.sign.validation.ades import AdESLTAValidationResult, ades_lta_validation
+from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
+from pyhanko.sign.validation.policy_decl import (
+    PdfSignatureValidationSpec,
+    RevinfoOnlineFetchingRule,
+    RevocationInfoGatheringSpec,
+    SignatureValidationSpec,
+)
+from pyhanko.sign.validation.settings import KeyUsageConstraints
+from pyhanko.sign.validation.status import SignatureCoverageLevel
+from pyhanko_certvalidator import ValidationContext
+from pyhanko_certvalidator.context import CertValidationPolicySpec
+from pyhanko_certvalidator.ltv.types import ValidationTimingInfo
+from pyhanko_certvalidator.policy_decl import REQUIRE_REVINFO, CertRevTrustPolicy
+from pyhanko_certvalidator.registry import SimpleTrustManager
+
+from documents.authority import SignerCredentials
+
+SIGNATURE_FIELD = "Signature"
+ARCHIVE_FIELD = "ArchiveTimeStamp"
+# The time stamp comes last, after all that is needed to check it, so that no byte of the file is outside of it.
+EVERYTHING_UNDER_THE_LAST_STAMP = DSSContentSettings(
+    include_vri=False,
+    placement=SigDSSPlacementPreference.TOGETHER_WITH_NEXT_TS,
+    next_ts_settings=TimestampDSSContentSettings(include_vri=False, update_before_ts=True),
+)
+UNCHANGED = (ModificationLevel.NONE, ModificationLevel.LTA_UPDATES)
+REVOKED = (AdESFailure.REVOKED, AdESIndeterminate.REVOKED_NO_POE, AdESIndeterminate.REVOKED_CA_NO_POE)
+
+# What the validator has to say is in the verdict. Its logs repeat it with the names of people, which do not belong there.
+for _library in ("pyhanko", "pyhanko_certvalidator"):
+    logging.getLogger(_library).setLevel(logging.CRITICAL)
+
+Problem = Literal[
+    "unreadable",  # not a PDF, or too damaged to be read
+    "not_signed",  # a PDF without any signature
+    "several_signatures",  # signed by more people than the one that Relais lets sign
+    "altered",  # the signed bytes are not the ones that were signed
+    "modified_after_signing",  # something was appended that is not part of the signature's own maintenance
+    "not_covered",  # bytes of the file lie outside of the last time stamp
+    "time_stamp_missing",  # no valid time stamp: nobody can say when it was signed
+    "revoked",  # the signer's certificate was revoked before
+    "not_trusted",  # no valid way from the signer's certificate to a trusted root
+]
+
+
+class Verification(BaseModel):
+    """The verdict on one file. It is good only if `problems` is empty; the other fields say what was found.
+
+    `signed_at` is the time that the signer states, `stamped_at` the one that the time stamp proves.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    intact: bool = False
+    trusted: bool = False
+    covers_whole_document: bool = False
+    modified_after_signing: bool = False
+    signer_name: str | None = None
+    signer_licence: str | None = None
+    signed_at: datetime | None = None
+    stamped_at: datetime | None = None
+    problems: tuple[Problem, ...]
+
+    @property
+    def valid(self) -> bool:
+        return not self.problems
+
+
+def document_hash(pdf: bytes) -> str:
+    """SHA-256 of a whole file, in hexadecimal: how the records and later documents refer to it."""
+    return sha256(pdf).hexdigest()
+
+
+async def sign_pdf(pdf: bytes, credentials: SignerCredentials, *, reason: str, at: datetime) -> bytes:
+    """The same PDF, signed; the given bytes stay as they are and the signature is appended.
+
+    `at` is the time at which the person signed, as the file will state it; the time stamps say the time of the clock. Signing
+    is not deterministic: two signatures of one file differ. Raises pyHanko's `SigningError` or a validation error if the
+    credentials do not hold (expired, revoked, not issued by a trusted root).
+    """
+    return await asyncio.to_thread(_sign, pdf, credentials, reason, at)
+
+
+async def verify_pdf(pdf: bytes, trust_roots: Sequence[bytes], *, at: datetime | None = None) -> Verification:
+    """Checks a signed report against root certificates (PEM or DER), as of now or as of `at`.
+
+    Never raises for what is in the file: whatever is wrong with it ends up in `problems`. Asks nothing of the network.
+    """
+    return await asyncio.to_thread(_verify, pdf, trust_roots, at or datetime.now(UTC))
+
+
+def _sign(pdf: bytes, credentials: SignerCredentials, reason: str, at: datetime) -> bytes:
+    metadata = PdfSignatureMetadata(
+        field_name=SIGNATURE_FIELD,
+        timestamp_field_name=ARCHIVE_FIELD,
+        md_algorithm="sha256",
+        reason=reason,
+        subfilter=SigSeedSubFilter.PADES,
+        certify=True,
+        docmdp_permissions=MDPPerm.NO_CHANGES,
+        embed_validation_info=True,
+        use_pades_lta=True,
+        dss_settings=EVERYTHING_UNDER_THE_LAST_STAMP,
+        validation_context=ValidationContext(
+            trust_roots=[x509.Certificate.load(root) for root in credentials.trust_roots],
+            crls=list(credentials.revocation_lists),
+            revocation_mode="require",
+            allow_fetching=False,
+        ),
+    )
+    signer = _SignerAt(at, metadata, credentials)
+    signed: BytesIO = signer.sign_pdf(IncrementalPdfFileWriter(BytesIO(pdf)))
+    return signed.getvalue()
+
+
+class _SignerAt(PdfSigner):
+    """Writes a given time of signing into the file instead of the clock's."""
+
+    def __init__(self, at: datetime, metadata: PdfSignatureMetadata, credentials: SignerCredentials) -> None:
+        super().__init__(metadata, credentials.signer, timestamper=credentials.time_stamper)
+        self._at = at
+
+    def init_signing_session(self, *args: Any, **kwargs: Any) -> PdfSigningSession:
+        session = super().init_signing_session(*args, **kwargs)
+        session.system_time = self._at
+        return session
+
+
+def _verify(pdf: bytes, trust_roots: Sequence[bytes], at: datetime) -> Verification:
+    roots = [root for pem_or_der in trust_roots for root in load_certs_from_pemder_data(pem_or_der)]
+    try:
+        reader = PdfFileReader(BytesIO(pdf))
+        signatures = reader.embedded_regular_signatures
+        if len(signatures) != 1:
+            return Verification(problems=("several_signatures" if signatures else "not_signed",))
+        return _verdict(pdf, reader, signatures[0], roots, at)
+    except Exception:  # a damaged file can break its parsers in any way, and a verdict is still owed
+        return Verification(problems=("unreadable",))
+
+
+def _verdict(
+    pdf: bytes, reader: PdfFileReader, signature: EmbeddedPdfSignature, roots: list[x509.Certificate], at: datetime
+) -> Verification:
+    signature.compute_integrity_info()  # type: ignore[no-untyped-call]
+    result = _validated(signature, roots, at)
+    status = result.api_status
+    intact = bool(status and status.intact and status.valid)
+    trusted = result.ades_subindic is AdESPassed.OK
+    modified = not (status and status.docmdp_ok and status.modification_level in UNCHANGED)
+    covered = _covered_to_the_end(pdf, reader)
+    stamp = result.signature_timestamp_status
+    stamped = stamp is not None and stamp.ades_subindic is AdESPassed.OK
+    archived = result.oldest_evidence_record_timestamp is not None
+
+    found: dict[Problem, bool] = {
+        "altered": not intact,
+        "modified_after_signing": intact and modified,
+        "not_covered": not covered,
+        "time_stamp_missing": not (stamped and archived),
+        "revoked": result.ades_subindic in REVOKED,
+        "not_trusted": not trusted and result.ades_subindic not in REVOKED,
+    }
+    subject = signature.signer_cert.subject.native
+    return Verification(
+        intact=intact,
+        trusted=trusted,
+        covers_whole_document=covered,
+        modified_after_signing=modified,
+        signer_name=subject.get("common_name"),
+        signer_licence=subject.get("serial_number"),
+        signed_at=signature.self_reported_timestamp,
+        stamped_at=result.best_signature_time if stamped else None,
+        problems=tuple(problem for problem, is_there in found.items() if is_there),
+    )
+
+
+def _validated(signature: EmbeddedPdfSignature, roots: list[x509.Certificate], at: datetime) -> AdESLTAValidationResult:
+    """The validation of ETSI EN 319 102-1, 5.6.3, with nothing but what the file holds and the given roots."""
+    rules = SignatureValidationSpec(
+        cert_validation_policy=CertValidationPolicySpec(
+            trust_manager=SimpleTrustManager.build(trust_roots=roots),
+            revinfo_policy=CertRevTrustPolicy(REQUIRE_REVINFO),
+        ),
+        revinfo_gathering_policy=RevocationInfoGatheringSpec(RevinfoOnlineFetchingRule.LOCAL_ONLY),
+        key_usage_settings=KeyUsageConstraints(key_usage={"non_repudiation"}),
+    )
+    now = ValidationTimingInfo(validation_time=at, best_signature_time=at, point_in_time_validation=False)
+    return asyncio.run(ades_lta_validation(signature, PdfSignatureValidationSpec(rules), timing_info=now))
+
+
+def _covered_to_the_end(pdf: bytes, reader: PdfFileReader) -> bool:
+    """Whether the last thing in the file is a time stamp over all the rest, and its own place holds nothing else."""
+    last = reader.embedded_signatures[-1]
+    if last.sig_object_type != "/DocTimeStamp":
+        return False
+    last.compute_integrity_info(skip_diff=True)
+    token = bytes(last.sig_object.raw_get("/Contents"))
+    end_of_token = peek(token)
+    start, end = last.byte_range[1], last.byte_range[2]
+    return (
+        last.coverage == SignatureCoverageLevel.ENTIRE_FILE
+        and pdf[start:end] == b"<" + token.hex().upper().encode() + b">"
+        and not any(token[end_of_token:])
+        and _is_tight(cms.ContentInfo.load(token[:end_of_token]))
+    )
+
+
+def _is_tight(token: cms.ContentInfo) -> bool:
+    """Whether the few fields of a time stamp that its own signature leaves out are what they must be (RFC 5652, 5.1 and 5.3)."""
+    signed = token["content"]
+    signer = signed["signer_infos"][0]
+    by_issuer = signer["sid"].name == "issuer_and_serial_number"
+    return bool(
+        len(token["content_type"].dump()) + len(signed.dump()) == len(token.contents)
+        and signed["version"].dump() == cms.CMSVersion("v3").dump()
+        and signed["digest_algorithms"].contents == signer["digest_algorithm"].dump()
+        and signer["version"].dump() == cms.CMSVersion("v1" if by_issuer else "v3").dump()
+    )
