@@ -81,7 +81,7 @@ async def count_by_slot(session: AsyncSession, request_id: uuid.UUID) -> dict[st
         .where(Attachment.request_id == request_id, Attachment.removed_at.is_(None))
         .group_by(Attachment.slot)
     )
-    return dict((await session.execute(query)).tuples().all())
+    return dict((await session.execute(query)).all())
 
 
 async def remove_attachment(

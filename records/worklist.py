@@ -80,7 +80,7 @@ async def worklist(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter
     return WorklistPage(
         rows=tuple(rows),
         next_cursor=_cursor_at(rows[-1].request, wanted.sort) if len(found) > limit else None,
-        counts=dict(counted.tuples().all()),
+        counts=dict(counted.all()),
     )
 
 
@@ -98,7 +98,7 @@ async def _rows(
     if wanted.statuses:
         query = query.where(RequestRecord.status.in_(wanted.statuses))
     query = _sorted(query, wanted)
-    return [WorklistRow(*row) for row in (await session.execute(query)).tuples()]
+    return [WorklistRow(*row) for row in await session.execute(query)]
 
 
 def _conditions(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bool]]:

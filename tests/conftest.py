@@ -27,7 +27,7 @@ async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[pos
     cluster = await postgres.prepare(folder)
     command = wrap([*cluster.command, "-c", "fsync=off"], run_as=cluster.run_as, death_signal=signal.SIGINT)
     with (folder / "postgres.log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)  # noqa: S603, ASYNC220
+        server = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)  # noqa: ASYNC220
     try:
         await _until_ready(cluster, server, folder / "postgres.log")
         yield cluster

@@ -1,0 +1,94 @@
+"""The feed misses nothing: whoever waits for a version is told of it, also across a lost connection."""
+
+import asyncio
+import random
+
+from sqlalchemy import text
+
+from records.database import Database
+from records.feed import Change, ProjectionFeed
+from records.ids import new_id
+from records.projection import record_event
+from tests.records.scenes import Story, scene_with_draft, usual_story
+
+PATIENCE = 20.0
+
+
+async def record_all(database: Database, story: Story, *, until: int = 100) -> None:
+    for event, request in story.steps[:until]:
+        async with database.session() as session:
+            await record_event(session, event, request)
+
+
+async def end_the_feeds_connections(database: Database) -> int:
+    """Cut the listening connections of this database on the server's side; how many there were."""
+    async with database.session() as session:
+        ended = await session.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'relais feed' AND datname = current_database()"
+            )
+        )
+        return len(ended.all())
+
+
+async def test_many_waiters_before_during_and_after(database: Database) -> None:
+    stories = [usual_story(*await scene_with_draft(database)) for _ in range(4)]
+    async with ProjectionFeed(database) as feed:
+        early = [
+            asyncio.create_task(feed.wait_for(story.request.id, version, PATIENCE))
+            for story in stories
+            for version in range(9)
+            for _ in range(3)
+        ]
+        writers = [asyncio.create_task(record_all(database, story)) for story in stories]
+        chance = random.Random(1)  # noqa: S311
+        during = [
+            asyncio.create_task(feed.wait_for(chance.choice(stories).request.id, chance.randint(1, 8), PATIENCE))
+            for _ in range(50)
+        ]
+        await asyncio.gather(*writers)
+        after = [feed.wait_for(story.request.id, 8, PATIENCE) for story in stories]
+        assert all(await asyncio.gather(*early, *during, *after))
+
+
+async def test_waiting_ends_with_the_time(database: Database) -> None:
+    story = usual_story(*await scene_with_draft(database))
+    async with ProjectionFeed(database) as feed:
+        assert not await feed.wait_for(story.request.id, 1, 0.05)
+        assert not await feed.wait_for(new_id(), 0, 0.05)
+        assert await feed.wait_for(story.request.id, 0, PATIENCE)
+
+
+async def test_a_lost_connection_loses_no_change(database: Database) -> None:
+    story = usual_story(*await scene_with_draft(database))
+    async with ProjectionFeed(database) as feed:
+        with feed.subscribe() as changes:
+            assert await anext(changes) is None  # listening
+            waiting = [asyncio.create_task(feed.wait_for(story.request.id, version, PATIENCE)) for version in (1, 4, 8)]
+            for until in (2, 5, 8):
+                assert await end_the_feeds_connections(database) == 1
+                await record_all(database, story, until=until)  # perhaps while nobody listens
+                while await anext(changes) is not None:
+                    pass  # listening again
+            assert await asyncio.gather(*waiting) == [True, True, True]
+
+
+async def test_subscribers_see_every_change(database: Database) -> None:
+    story = usual_story(*await scene_with_draft(database))
+    async with ProjectionFeed(database) as feed:
+        with feed.subscribe() as changes:
+            assert await anext(changes) is None
+            await record_all(database, story)
+            seen: list[Change | None] = []
+            while Change(story.request.id, 8) not in seen:
+                seen.append(await anext(changes))
+    mine = [change for change in seen if change is not None and change.request_id == story.request.id]
+    assert mine == [Change(story.request.id, version) for version in range(1, 9)]
+
+
+async def test_without_a_database_the_answer_is_no(database: Database) -> None:
+    nowhere = Database("postgresql+asyncpg://nobody@/nowhere?host=/nonexistent")
+    async with ProjectionFeed(nowhere) as feed:
+        assert not await feed.wait_for(new_id(), 1, 0.2)
+    await nowhere.close()

@@ -1,0 +1,103 @@
+"""The rule of visibility says the same in SQL and in Python, for every role and every state of a request."""
+
+import itertools
+import random
+
+from sqlalchemy import select
+
+from domain.requests import Role
+from records import requests, visibility
+from records.database import Database
+from records.models import RequestRecord
+from records.projection import record_event
+from records.visibility import Viewer
+from records.worklist import WorklistFilter, worklist
+from tests.records.scenes import Scene, make_draft, random_story, set_scene, usual_story
+
+
+def viewers(scene: Scene) -> list[Viewer]:
+    """Every person of the scene in every set of up to two roles, and with all roles."""
+    roles = [role for role in Role if role is not Role.SYSTEM]
+    sets = [frozenset(some) for size in (0, 1, 2) for some in itertools.combinations(roles, size)]
+    return [
+        Viewer(account_id=account.id, clinic_id=account.clinic_id, roles=some)
+        for account in scene.accounts.values()
+        for some in (*sets, frozenset(roles))
+    ]
+
+
+async def test_sql_and_python_agree(database: Database) -> None:
+    chance = random.Random(7)  # noqa: S311
+    async with database.session() as session:
+        scene = await set_scene(session)
+        for length in (0, 1, 2, 2, 3, 3, 4, 4, 5, 6, 8, 10, 12, 15):
+            draft = requests.process_of(await make_draft(session, scene))
+            for event, request in random_story(scene, draft, chance, length).steps:
+                await record_event(session, event, request)
+    seen = set()
+    mine = RequestRecord.requester_clinic_id == scene.home.id
+    async with database.session() as session:
+        rows = list(await session.scalars(select(RequestRecord).where(mine)))
+        for viewer in viewers(scene):
+            by_sql = dict(
+                (await session.execute(select(RequestRecord.id, visibility.access_of(viewer)).where(mine))).all()
+            )
+            by_python = {row.id: await visibility.access(session, viewer, row) for row in rows}
+            assert by_sql == by_python
+            listed = await session.scalars(select(RequestRecord.id).where(mine, visibility.listed_for(viewer)))
+            operates = Role.OPERATOR in viewer.roles
+            assert set(listed) == {i for i, a in by_python.items() if a == "chart" or (a == "process" and operates)}
+            seen |= {(role, a) for role in viewer.roles if len(viewer.roles) == 1 for a in by_python.values()}
+    assert {(role, "chart") for role in Role} - seen == {(Role.OPERATOR, "chart"), (Role.SYSTEM, "chart")}
+    assert {role for role, a in seen if a == "process"} == {Role.PROVIDER, Role.OPERATOR}
+    assert (Role.OPERATOR, None) in seen  # drafts
+
+
+async def test_who_sees_what_in_the_usual_story(database: Database) -> None:
+    """Written out by name, as the twins could be wrong together."""
+    async with database.session() as session:
+        scene = await set_scene(session)
+        draft = requests.process_of(await make_draft(session, scene))
+        story = usual_story(scene, draft)
+
+    async def access(name: str) -> str | None:
+        account = scene.accounts[name]
+        viewer = Viewer(account.id, account.clinic_id, frozenset(Role(role) for role in account.roles))
+        async with database.session() as session:
+            return await visibility.access(session, viewer, await session.get_one(RequestRecord, draft.id))
+
+    async def all_accesses() -> dict[str, str | None]:
+        names = ("requester", "dispatcher", "provider", "colleague", "administrator", "home_administrator", "operator")
+        return {name: await access(name) for name in names}
+
+    nobody = dict.fromkeys(("dispatcher", "provider", "colleague", "administrator", "home_administrator", "operator"))
+    assert await all_accesses() == {**nobody, "requester": "chart"}
+    at_home = {"requester": "chart", "dispatcher": "chart", "home_administrator": "chart", "operator": "process"}
+    in_the_pool = {"provider": "chart", "colleague": "chart", "administrator": "chart"}
+    expected = {
+        1: {**nobody, **at_home},
+        2: {**nobody, **at_home, **in_the_pool},
+        3: {**nobody, **at_home, **in_the_pool, "colleague": "process"},
+        8: {**nobody, **at_home, "provider": "chart", "colleague": "process"},
+    }
+    for version, (event, request) in enumerate(story.steps, start=1):
+        async with database.session() as session:
+            await record_event(session, event, request)
+        if version in expected:
+            assert await all_accesses() == expected[version], version
+
+
+async def test_the_worklist_shows_the_patient_only_with_the_chart(database: Database) -> None:
+    async with database.session() as session:
+        scene = await set_scene(session)
+        draft = requests.process_of(await make_draft(session, scene))
+        for event, request in usual_story(scene, draft).steps[:3]:
+            await record_event(session, event, request)
+        shown = {}
+        for name in ("requester", "provider", "colleague", "operator"):
+            account = scene.accounts[name]
+            viewer = Viewer(account.id, account.clinic_id, frozenset(Role(role) for role in account.roles))
+            page = await worklist(session, viewer, WorklistFilter(q=draft.number))
+            shown[name] = [(row.access, row.patient) for row in page.rows]
+    chart = [("chart", {"family_name": "Tremblay"})]
+    assert shown == {"requester": chart, "provider": chart, "colleague": [], "operator": [("process", None)]}
