@@ -6,6 +6,7 @@ codes of the 400s, a login or a sender that the server does not accept, a server
 """
 
 import asyncio
+import ssl
 from contextlib import suppress
 from email.message import EmailMessage
 
@@ -68,10 +69,12 @@ async def _connect(smtp: SMTP) -> None:
         raise
     except aiosmtplib.SMTPResponseException as error:
         raise NotTaken(f"connection_smtp_{error.code}") from None
-    except aiosmtplib.SMTPNotSupported:
-        raise NotTaken("encryption_or_login_not_supported") from None
-    except aiosmtplib.SMTPException:
+    except ssl.SSLError:
+        raise NotTaken("encryption_failed") from None
+    except ConnectionError:  # aiosmtplib's own as well
         raise NotTaken("no_connection") from None
+    except aiosmtplib.SMTPException:
+        raise NotTaken("encryption_or_login_not_supported") from None
 
 
 async def _hand_over(smtp: SMTP, message: EmailMessage) -> None:
