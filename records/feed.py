@@ -108,26 +108,23 @@ class ProjectionFeed:
         return stored is not None and stored >= version
 
     async def _listen(self) -> None:
-        """Keep one listening connection, for ever."""
+        """Keep one listening connection, for ever, whatever happens to it."""
         failures = 0
         while True:
             try:
                 connection = await _connect(self._database)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
-                log.warning("the feed can't connect", error=type(error).__name__)
+                failures = 0
+                try:
+                    await self._hear(connection)
+                finally:
+                    connection.terminate()
+            except Exception as error:
+                log.warning("the feed has no connection", error=type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
                 failures += 1
-                continue
-            failures = 0
-            try:
-                await self._hear(connection)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
-                log.warning("the feed lost its connection", error=type(error).__name__)
-            finally:
-                connection.terminate()
 
     async def _hear(self, connection: asyncpg.Connection) -> None:
-        """Listen until the connection ends."""
+        """Listen until the server ends the connection. Raises what asyncpg raises when it is lost in silence."""
         ended = asyncio.Event()
         connection.add_termination_listener(lambda _: ended.set())
         await connection.add_listener(CHANNEL, self._on_notification)

@@ -37,7 +37,11 @@ INCOMING = ".incoming"
 
 _KEY = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")
 
-_CLIENT: "ClientConfig" = {"connect_timeout": "5s", "timeout": "300s"}
+_CLIENT: "ClientConfig" = {
+    "connect_timeout": "5s",
+    "timeout": "300s",
+    "allow_http": True,  # for an endpoint that the operator writes with http://, as beside us in a private network
+}
 _RETRY: "RetryConfig" = {
     "max_retries": 5,
     "retry_timeout": timedelta(seconds=30),

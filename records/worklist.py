@@ -7,6 +7,7 @@ neither repeat nor hide others. A request whose own sort key changes moves to it
 import base64
 import binascii
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from records.models import RequestRecord
 from records.visibility import Access, Viewer, access_of, charts_of, listed_for
 
 MAX_LIMIT = 200
+
+_WHOLE_NUMBER = re.compile(r"TC-[0-9]{4}-[0-9]{6,}")
 
 Sort = Literal["due", "-due", "priority", "updated", "created"]
 """Soonest deadline first, last deadline first, most urgent first, latest change first, newest first. A request without a running
@@ -116,8 +119,10 @@ def _conditions(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bo
         )
     if wanted.overdue is not None:
         conditions.append(RequestRecord.overdue.is_(wanted.overdue))
-    if wanted.q.strip():
-        conditions.append(RequestRecord.number.contains(wanted.q.strip().upper(), autoescape=True))
+    if number := wanted.q.strip().upper():
+        whole = _WHOLE_NUMBER.fullmatch(number)  # the usual case, and the only one that has an index
+        fits = RequestRecord.number == number if whole else RequestRecord.number.contains(number, autoescape=True)
+        conditions.append(fits)
     if wanted.offering is not None:
         conditions.append(RequestRecord.offering == wanted.offering)
     if wanted.priority is not None:

@@ -16,6 +16,8 @@ from embedded.child import wrap
 from records import migrate
 from records.database import Database
 from records.ids import new_id
+from tests.mail.post_office import open_post_office
+from tests.system import System, run_system
 
 MakeDatabase = Callable[[str | None], Awaitable[str]]
 
@@ -68,6 +70,19 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     database = Database(database_url, application_name="relais tests")
     yield database
     await database.close()
+
+
+@pytest.fixture(scope="session")
+async def system(
+    make_database: MakeDatabase, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[System]:
+    """A whole Relais in this process, with a database of its own. See `tests.system`."""
+    url = await make_database(migrated_template)
+    async with (
+        open_post_office() as post_office,
+        run_system(url, tmp_path_factory.mktemp("system"), post_office) as system,
+    ):
+        yield system
 
 
 async def _until_ready(cluster: postgres.Cluster, server: "subprocess.Popen[bytes]", log: Path) -> None:
