@@ -8,7 +8,6 @@ after Saturday 10:00 is the end of Monday.
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
@@ -62,14 +61,13 @@ class Span(Frozen):
         return cls.model_validate(text)
 
 
-@cache
-def _holidays_of(year: int) -> frozenset[date]:
-    return frozenset(holidays.country_holidays("CA", subdiv="QC", years=year))
+# Worked out once, at import: the library imports its countries late, which a workflow's sandbox does not let through.
+_HOLIDAYS = frozenset(holidays.country_holidays("CA", subdiv="QC", years=range(2020, 2101)))
 
 
 def is_business_day(day: date) -> bool:
     """Whether `day` is a working day in Québec: Monday to Friday and no public holiday."""
-    return day.weekday() < 5 and day not in _holidays_of(day.year)
+    return day.weekday() < 5 and day not in _HOLIDAYS
 
 
 def later(start: datetime, length: timedelta, *, business: bool) -> datetime:

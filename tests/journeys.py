@@ -1,0 +1,155 @@
+"""How tests bring a request into each status: by the API, as people do."""
+
+from typing import Any
+
+import httpx
+
+from domain.offerings import FieldKind, FormField
+from tests.system import PASSWORD, Clinician, System, photo
+
+PATIENT = {
+    "given_name": "Jeanne",
+    "family_name": "Tremblay",
+    "birth_date": "1958-03-14",
+    "health_insurance_number": "TREJ 5853 1412",
+    "sex": "female",
+}
+
+
+def filled(fields: tuple[FormField, ...]) -> dict[str, Any]:
+    """An answer to every required field."""
+    return {field.name: _answer(field) for field in fields if field.required}
+
+
+def _answer(field: FormField) -> Any:
+    match field.kind:
+        case FieldKind.CHOICE:
+            return field.options[0].value
+        case FieldKind.CHOICES:
+            return [field.options[0].value]
+        case FieldKind.NUMBER:
+            return field.minimum or 1
+        case FieldKind.DATE:
+            return "2026-11-01"
+        case FieldKind.YES_NO:
+            return True
+        case _:
+            return f"Réponse: {field.name}"
+
+
+def ok(answer: httpx.Response, status: int = 200) -> dict[str, Any]:
+    """The body of an answer that must have succeeded."""
+    assert answer.status_code == status, f"{answer.request.method} {answer.request.url.path}: {answer.text}"
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def upload(
+    who: Clinician, request_id: str, content: bytes, slot: str = "", name: str = "photo.jpg"
+) -> httpx.Response:
+    """Send one file as a browser would."""
+    return await who.post(
+        f"/requests/{request_id}/attachments", files={"file": (name, content, "image/jpeg")}, data={"slot": slot}
+    )
+
+
+async def draft(system: System, offering: str = "teledermatology", **more: Any) -> str:
+    """A complete draft with its photos; its id."""
+    rules = system.services.offerings[offering]
+    body = {"offering": offering, "patient": PATIENT, "answers": filled(rules.form), **more}
+    request_id = ok(await system.requester.post("/requests", body), 201)["id"]
+    for slot in rules.attachments:
+        for number in range(slot.minimum):
+            ok(await upload(system.requester, request_id, photo((320 + number, 240)), slot.name), 201)
+    return str(request_id)
+
+
+async def submitted(system: System, offering: str = "teledermatology", **more: Any) -> str:
+    """A request in awaiting_dispatch (awaiting_acceptance where the offering dispatches automatically)."""
+    request_id = await draft(system, offering, **more)
+    ok(await system.requester.post(f"/requests/{request_id}/submit"))
+    return request_id
+
+
+async def pooled(system: System) -> str:
+    """A request that waits for the pool of the near clinic."""
+    request_id = await submitted(system)
+    ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"clinic_id": str(system.clinics["near"].id)}))
+    return request_id
+
+
+async def assigned(system: System, **more: Any) -> str:
+    """A request that waits for `provider`."""
+    request_id = await submitted(system, **more)
+    ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": system.provider.id}))
+    return request_id
+
+
+async def accepted(system: System, **more: Any) -> str:
+    """A request that `provider` has accepted."""
+    request_id = await assigned(system, **more)
+    ok(await system.provider.post(f"/requests/{request_id}/accept"))
+    return request_id
+
+
+async def returned(system: System) -> str:
+    """A request that `provider` has returned to its requester."""
+    request_id = await assigned(system)
+    body = {"reason": "incomplete_submission", "text": "Les photos sont floues."}
+    ok(await system.provider.post(f"/requests/{request_id}/return-to-requester", body))
+    return request_id
+
+
+async def written(system: System, request_id: str) -> None:
+    """`provider` writes a complete report."""
+    offering = (await system.provider.view(request_id))["offering"]
+    answers = filled(system.services.offerings[offering].report)
+    ok(await system.provider.http.put(f"/api/v1/requests/{request_id}/report", json={"answers": answers}))
+
+
+async def signed(system: System, request_id: str, kind: str = "final") -> dict[str, Any]:
+    """`provider` signs the report; the receipt."""
+    return ok(await system.provider.post(f"/requests/{request_id}/report/sign", {"kind": kind, "password": PASSWORD}))
+
+
+async def reported(system: System) -> str:
+    """A request whose final report `provider` has signed."""
+    request_id = await accepted(system)
+    await written(system, request_id)
+    await signed(system, request_id)
+    return request_id
+
+
+async def closed(system: System) -> str:
+    """A request whose requester has acknowledged the report."""
+    request_id = await reported(system)
+    ok(await system.requester.post(f"/requests/{request_id}/acknowledge"))
+    return request_id
+
+
+async def cancelled(system: System) -> str:
+    """A request that its requester has cancelled."""
+    request_id = await submitted(system)
+    ok(await system.requester.post(f"/requests/{request_id}/cancel", {"reason": "La patiente a été vue ailleurs."}))
+    return request_id
+
+
+async def abandoned(system: System) -> str:
+    """A returned request whose requester never came back."""
+    request_id = await returned(system)
+    ok(await system.operator.post(f"/requests/{request_id}/deadlines/resubmission"))
+    return request_id
+
+
+IN_STATUS = {
+    "draft": draft,
+    "awaiting_dispatch": submitted,
+    "awaiting_acceptance": assigned,
+    "accepted": accepted,
+    "returned": returned,
+    "reported": reported,
+    "closed": closed,
+    "cancelled": cancelled,
+    "abandoned": abandoned,
+}
+"""Status to the journey that ends there."""

@@ -1,0 +1,210 @@
+"""A whole Relais for tests: real Temporal server (with time that can be skipped), worker, PostgreSQL, SMTP, and the API."""
+
+import base64
+import io
+import secrets
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+from fastapi import FastAPI
+from PIL import Image
+from temporalio.client import WorkflowHandle
+from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
+
+from api.security import hash_password
+from api.server import create_app
+from api.services import Services
+from documents.authority import Authority
+from domain.notices import NoticeMode
+from domain.requests import Request, Role
+from engine.client import key_ring, plugin
+from engine.search_attributes import ensure_search_attributes
+from records import people
+from records.database import Database
+from records.feed import ProjectionFeed
+from records.models import Account, Clinic
+from records.offerings import load_offerings
+from records.store import DocumentStore
+from settings import Settings
+from tests.mail.post_office import PostOffice
+from worker import build_workers, open_authority
+from workflows.contract import workflow_id
+from workflows.visibility import SEARCH_ATTRIBUTES
+
+PASSWORD = "correct horse battery staple"
+
+
+@dataclass
+class Clinician:
+    """Somebody who uses the API: their account, and an HTTP client that speaks for them."""
+
+    account: Account
+    http: httpx.AsyncClient
+
+    @property
+    def id(self) -> str:
+        return str(self.account.id)
+
+    async def get(self, path: str, **kwargs: Any) -> httpx.Response:
+        return await self.http.get(f"/api/v1{path}", **kwargs)
+
+    async def post(self, path: str, body: Any = None, *, key: str | None = None, **kwargs: Any) -> httpx.Response:
+        headers = {**kwargs.pop("headers", {}), **({"Idempotency-Key": key} if key else {})}
+        return await self.http.post(f"/api/v1{path}", json=body, headers=headers, **kwargs)
+
+    async def view(self, request_id: str) -> dict[str, Any]:
+        answer = await self.get(f"/requests/{request_id}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+
+@dataclass
+class System:
+    """Everything that runs, and the people of two clinics by name, e.g. `provider`, `provider2`, `far_provider`."""
+
+    settings: Settings
+    services: Services
+    environment: WorkflowEnvironment
+    post_office: PostOffice
+    authority: Authority
+    clinics: dict[str, Clinic]
+    app: FastAPI
+    people: dict[str, Clinician] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Clinician:
+        try:
+            return self.people[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def workflow(self, request_id: str) -> WorkflowHandle[Any, Any]:
+        """The workflow of a request."""
+        return self.environment.client.get_workflow_handle(workflow_id(UUID(request_id)))
+
+    async def state(self, request_id: str) -> Request:
+        """The request as its workflow holds it."""
+        return await self.workflow(request_id).query("state", result_type=Request)
+
+    async def skip(self, request_id: str, time: timedelta) -> None:
+        """Let time pass for one request."""
+        await self.environment.fast_forward(self.workflow(request_id), time)
+
+
+async def add_person(system: System, name: str, clinic: Clinic, *roles: Role, **more: Any) -> Clinician:
+    """A new person with an account, a token and an HTTP client."""
+    unique = f"{name}-{secrets.token_hex(4)}"
+    async with system.services.database.session() as session:
+        account = await people.add_account(
+            session,
+            clinic_id=clinic.id,
+            username=unique,
+            password_hash=await hash_password(PASSWORD),
+            roles=roles,
+            given_name="Anne",
+            family_name=name.replace("_", " ").title(),
+            email=f"{unique}@example.invalid",
+            now=datetime.now(UTC),
+            title="Dre",
+            profession="Dermatologue",
+            licence_number="12345",
+            **{"language": "fr", "notice_mode": NoticeMode.AT_ONCE, **more},
+        )
+    http = httpx.AsyncClient(transport=httpx.ASGITransport(system.app), base_url="http://relais.test")
+    token = await http.post("/api/v1/tokens", json={"username": unique, "password": PASSWORD})
+    http.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
+    clinician = Clinician(account, http)
+    system.people[name] = clinician
+    return clinician
+
+
+@asynccontextmanager
+async def run_system(database_url: str, folder: Path, post_office: PostOffice) -> AsyncIterator[System]:
+    """Start everything but PostgreSQL and SMTP, which are given."""
+    settings = Settings(
+        data_dir=folder,
+        database_url=database_url,
+        document_store=(folder / "documents").as_uri(),
+        encryption_keys=f"test:{base64.b64encode(secrets.token_bytes(32)).decode()}",
+        authority_secret=secrets.token_urlsafe(),
+        smtp_port=post_office.port,
+        smtp_security="none",
+        mail_retry_max_seconds=1.0,
+        mails_per_second=1000.0,
+        public_url="http://relais.test",
+        support_phone="1 866 555-0123",
+    )
+    environment = await start_environment(settings)
+    database = Database.from_settings(settings)
+    store = DocumentStore.from_settings(settings)
+    authority = open_authority(settings)
+    await ensure_search_attributes(environment.client, SEARCH_ATTRIBUTES)
+    requests_worker, mail_worker = build_workers(environment.client, settings, database, store, authority)
+    async with environment, requests_worker, mail_worker, ProjectionFeed(database) as feed:
+        services = Services(
+            settings=settings,
+            database=database,
+            feed=feed,
+            store=store,
+            engine=environment.client,
+            offerings=load_offerings(settings.offerings_dir),
+        )
+        app = create_app(settings)
+        app.state.services = services
+        system = System(settings, services, environment, post_office, authority, {}, app)
+        await _populate(system)
+        yield system
+        for clinician in system.people.values():
+            await clinician.http.aclose()
+    await database.close()
+
+
+async def start_environment(settings: Settings) -> WorkflowEnvironment:
+    """The real Temporal server, in which the time of each workflow can be skipped."""
+    return await WorkflowEnvironment.start_time_skipping_v2(
+        ts_config=TimeSkippingConfig(enabled=False),
+        dev_server_existing_path=shutil.which("temporal", path=str(Path(sys.executable).parent)),
+        dev_server_extra_args=[
+            *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
+            *("--dynamic-config-value", "system.workflowTimeSkippingEnabled=true"),
+        ],
+        dev_server_startup_timeout=timedelta(seconds=30),
+        plugins=[plugin(key_ring(settings))],
+    )
+
+
+def photo(size: tuple[int, int] = (320, 240), colour: str = "#c68863") -> bytes:
+    """A small JPEG."""
+    made = io.BytesIO()
+    Image.new("RGB", size, colour).save(made, "JPEG")
+    return made.getvalue()
+
+
+async def _populate(system: System) -> None:
+    async with system.services.database.session() as session:
+        near = await people.add_clinic(
+            session,
+            code=f"near-{secrets.token_hex(4)}",
+            name="Clinique du Fleuve",
+            address_lines=["1, rue du Quai", "Québec (Québec)  G1K 0A1"],
+            phone="418 555-0100",
+        )
+        far = await people.add_clinic(session, code=f"far-{secrets.token_hex(4)}", name="Clinique des Érables")
+    system.clinics.update(near=near, far=far)
+    await add_person(system, "requester", near, Role.REQUESTER)
+    await add_person(system, "requester2", near, Role.REQUESTER)
+    await add_person(system, "dispatcher", near, Role.DISPATCHER)
+    await add_person(system, "provider", near, Role.PROVIDER)
+    await add_person(system, "provider2", near, Role.PROVIDER)
+    await add_person(system, "administrator", near, Role.CLINIC_ADMINISTRATOR)
+    await add_person(system, "operator", near, Role.OPERATOR)
+    await add_person(system, "far_requester", far, Role.REQUESTER)
+    await add_person(system, "far_dispatcher", far, Role.DISPATCHER)
+    await add_person(system, "far_provider", far, Role.PROVIDER)
