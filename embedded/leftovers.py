@@ -39,10 +39,10 @@ async def _gone(part: PartStatus) -> bool:
 
 async def _is_ours(part: PartStatus) -> bool:
     """Whether the process id still belongs to what we started: ids are given again, so the command line decides."""
-    return part.pid is not None and await asyncio.to_thread(_command_line, part.pid) == " ".join(part.command)
+    return part.pid is not None and await asyncio.to_thread(command_line, part.pid) == " ".join(part.command)
 
 
-def _command_line(pid: int) -> str:
+def command_line(pid: int) -> str:
     """The command line of a process; empty when it has ended."""
     if sys.platform == "linux":
         try:

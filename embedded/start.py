@@ -8,6 +8,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,7 +86,8 @@ def _settings() -> StartSettings:
 
 async def _up(data_dir: Path, settings: StartSettings, console: Console) -> None:
     def say(line: str) -> None:
-        console.print(line, markup=False)
+        with suppress(OSError, SystemExit):  # rich exits when nobody reads any more; the parts go on
+            console.print(line, markup=False)
 
     for name in OWN_SETTINGS:
         if f"RELAIS_{name.upper()}" in os.environ:
@@ -96,7 +98,10 @@ async def _up(data_dir: Path, settings: StartSettings, console: Console) -> None
     def remember(parts: Mapping[str, PartStatus]) -> None:
         nonlocal runtime
         runtime = runtime.model_copy(update={"parts": parts})
-        runtime.write(data_dir)
+        try:
+            runtime.write(data_dir)
+        except OSError as error:
+            say(f"! the state of the parts cannot be written into {data_dir}: {error.strerror}")
 
     remember({})
     supervisor = Supervisor(
@@ -105,7 +110,12 @@ async def _up(data_dir: Path, settings: StartSettings, console: Console) -> None
         control=data_dir / "control",
         watcher=Watcher(say=say, changed=remember),
     )
-    await supervisor.run(lambda: welcome(console, data_dir, _places(plan), plan.api_url))
+
+    def greet() -> None:
+        with suppress(OSError, SystemExit):
+            welcome(console, data_dir, _places(plan), plan.api_url)
+
+    await supervisor.run(greet)
 
 
 async def _plan(data_dir: Path, settings: StartSettings) -> Plan:

@@ -29,6 +29,8 @@ SETTLED_SECONDS = 60.0
 READY_WITHIN_SECONDS = 180.0
 FAILED_STARTS_ALLOWED = 3
 ROTATE_LOG_AT_BYTES = 20 * 1024**2
+LONGEST_QUOTE = 200
+"""Characters of a log's last line that are shown."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Who wants to know: `say` gets lines for the user, `changed` the state of all parts after each change."""
+    """Who wants to know: `say` gets lines for the user, `changed` the state of all parts after each change. Neither may raise."""
 
     say: Callable[[str], None]
     changed: Callable[[Mapping[str, PartStatus]], None]
@@ -88,8 +90,10 @@ class Supervisor:
         for order in self._control.glob("*.stop"):
             order.unlink()
         loop = asyncio.get_running_loop()
-        for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for signal_number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(signal_number, self._on_signal)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup, we outlive the terminal
+            loop.add_signal_handler(signal.SIGHUP, self._on_signal)
         starting = asyncio.create_task(self._start_all())
         obeying = asyncio.create_task(self._obey_orders())
         stop_asked = asyncio.create_task(self._stop.wait())
@@ -99,6 +103,8 @@ class Supervisor:
                 await starting
                 when_ready()
                 await asyncio.wait({stop_asked, obeying}, return_when=asyncio.FIRST_COMPLETED)
+                if obeying.done():
+                    await obeying  # which never ends by itself: raises what went wrong
         finally:
             for task in (starting, obeying, stop_asked):
                 await _cancel(task)
@@ -220,10 +226,15 @@ class Keeper:
     async def finish(self) -> None:
         """Stops the part for good."""
         self.want(False)
+        stopped = asyncio.create_task(self._stopped())
+        task = self._task or stopped
+        await asyncio.wait({stopped, task}, return_when=asyncio.FIRST_COMPLETED)
+        await _cancel(stopped)
+        await _cancel(task)
+
+    async def _stopped(self) -> None:
         async with self._moved:
             await self._moved.wait_for(lambda: self._state is PartState.STOPPED)
-        if self._task:
-            await _cancel(self._task)
 
     async def _keep(self) -> None:
         while True:
@@ -335,7 +346,7 @@ def _ending(process: asyncio.subprocess.Process) -> str:
 def _last_words(log: Path) -> str:
     with log.open(errors="replace") as lines:
         last = deque((line.strip() for line in lines if line.strip()), maxlen=1)
-    return f"see {log} (last line: {last[0]})." if last else f"see {log}."
+    return f"see {log} (last line: {last[0][:LONGEST_QUOTE].rstrip('.')})." if last else f"see {log}."
 
 
 async def _cancel(task: asyncio.Task[object]) -> None:

@@ -1,0 +1,77 @@
+"""The `relais` command, run as users run it: what they can repair comes as one sentence with code 1."""
+
+import os
+import socket
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from embedded.data_folder import locked
+
+
+def relais(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The ended command, whose environment has the given RELAIS_ settings besides ours."""
+    settings = {f"RELAIS_{name.upper()}": value for name, value in environment.items()}
+    return subprocess.run(
+        [sys.executable, "-m", "cli", *arguments],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def sentence(ended: subprocess.CompletedProcess[str]) -> str:
+    """The one sentence of a command that the user must repair."""
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    return line
+
+
+def test_says_its_version() -> None:
+    assert relais("version").stdout == version("relais") + "\n"
+
+
+def test_a_busy_port_names_the_setting(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        said = sentence(relais("up", data_dir=str(tmp_path), port=str(port)))
+    assert said.startswith(f"relais: Port {port} is already used by another program: free it, or choose another one")
+    assert "RELAIS_PORT=" in said
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "var"
+    assert sentence(relais("up", data_dir=str(folder))) == (
+        f"relais: The data folder {folder} cannot be written (Not a directory): "
+        "make it writable, or name another one with RELAIS_DATA_DIR."
+    )
+
+
+def test_a_second_start_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        assert f"Relais already runs in {tmp_path}:" in sentence(relais("up", data_dir=str(tmp_path)))
+
+
+def test_a_folder_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "format").write_text("2\n")
+    assert "has format '2' and this version of Relais reads format 1" in sentence(relais("up", data_dir=str(tmp_path)))
+
+
+def test_a_setting_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    assert "The setting RELAIS_PORT cannot be used" in sentence(relais("up", data_dir=str(tmp_path), port="eight"))
+
+
+@pytest.mark.parametrize("arguments", [("status",), ("stop", "worker"), ("start", "worker")])
+def test_orders_say_when_nothing_runs(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    said = sentence(relais("--data-dir", str(tmp_path), *arguments))
+    assert said == f"relais: Relais does not run in {tmp_path}: start it with `relais up`."
+
+
+def test_the_mail_server_alone_asks_for_its_ports(tmp_path: Path) -> None:
+    assert "give --smtp-port and --page-port" in sentence(relais("mail", data_dir=str(tmp_path)))
