@@ -1,0 +1,176 @@
+"""The demonstration data of the one-command mode: three clinics, their people, and accounts to sign in with.
+
+Who they are stands in ``demonstration_data/clinics.yaml``. Passwords are made at random for each data folder and kept in its
+``demo-accounts.json``. What the people asked each other is in `demonstration_requests`.
+"""
+
+import asyncio
+import secrets
+import unicodedata
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import yaml
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.security import hash_password
+from domain.notices import NoticeMode
+from domain.requests import Role
+from embedded.errors import StartError
+from embedded.files import write_privately
+from records import people
+from records.database import Database
+from records.models import Account, Clinic
+from settings import get_settings
+
+DATA = Path(__file__).resolve().parent / "demonstration_data"
+
+
+class DemoAccount(BaseModel):
+    """One account of ``demo-accounts.json``. `clinic` is the clinic's name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    username: str
+    password: str
+    role: Role
+    clinic: str
+    clinic_id: UUID
+    account_id: UUID
+    name: str
+    email: str
+    language: str
+
+
+class DemoPerson(BaseModel):
+    """Somebody in ``clinics.yaml``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    username: str
+    role: Role
+    title: str = ""
+    given_name: str
+    family_name: str
+    profession: str = ""
+    licence: str = ""
+    language: str = "fr"
+    notices: NoticeMode = NoticeMode.AT_ONCE
+
+    def email(self, clinic_code: str) -> str:
+        """An address that can reach nobody (RFC 2606), e.g. ``amelie.gagnon@fleuve.invalid``."""
+        local = unicodedata.normalize("NFKD", f"{self.given_name}.{self.family_name}".lower())
+        return f"{local.encode('ascii', 'ignore').decode()}@{clinic_code}.invalid"
+
+
+class DemoClinic(BaseModel):
+    """A clinic in ``clinics.yaml``. `routes_to` are codes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str
+    name: str
+    address: tuple[str, ...]
+    phone: str
+    routes_to: tuple[str, ...] = ()
+    people: tuple[DemoPerson, ...]
+
+
+_CLINICS = TypeAdapter(tuple[DemoClinic, ...])
+_ACCOUNTS = TypeAdapter(list[DemoAccount])
+
+
+async def seed() -> None:
+    """Makes what is missing of the clinics and accounts, and writes ``demo-accounts.json``. Doing it again changes nothing.
+
+    Raises StartError when there is no database.
+    """
+    settings = get_settings()
+    if settings.database_url is None:
+        raise StartError("There is no database to put demonstration data into: start everything with `relais up`.")
+    known = {account.username: account.password for account in demo_accounts(settings.data_dir)}
+    demonstration = await asyncio.to_thread(_read_clinics)
+    database = Database.from_settings(settings, application_name="relais-seed")
+    try:
+        async with database.session() as session:
+            clinics = {clinic.code: await _clinic(session, clinic) for clinic in demonstration}
+            for clinic in demonstration:
+                clinics[clinic.code].routes_to = [clinics[code].id for code in clinic.routes_to]
+            accounts = [
+                await _account(session, person, clinics[clinic.code], known.get(person.username))
+                for clinic in demonstration
+                for person in clinic.people
+            ]
+            # Before the commit: a crash between both leaves passwords without accounts, which the next start makes.
+            await asyncio.to_thread(_write, settings.data_dir, accounts)
+    finally:
+        await database.close()
+
+
+def demo_accounts(data_dir: Path) -> list[DemoAccount]:
+    """The accounts of the data folder, the one to begin with first; none when there is no demonstration data."""
+    try:
+        return _ACCOUNTS.validate_json(accounts_file(data_dir).read_bytes())
+    except FileNotFoundError:
+        return []
+
+
+def accounts_file(data_dir: Path) -> Path:
+    """Where the demonstration accounts and their passwords are."""
+    return data_dir / "demo-accounts.json"
+
+
+def _read_clinics() -> tuple[DemoClinic, ...]:
+    return _CLINICS.validate_python(yaml.safe_load((DATA / "clinics.yaml").read_text()))
+
+
+async def _clinic(session: AsyncSession, clinic: DemoClinic) -> Clinic:
+    return await people.find_clinic(session, clinic.code) or await people.add_clinic(
+        session, code=clinic.code, name=clinic.name, address_lines=clinic.address, phone=clinic.phone
+    )
+
+
+async def _account(session: AsyncSession, person: DemoPerson, clinic: Clinic, known: str | None) -> DemoAccount:
+    """The account of that person: found, or made. When nobody knows its password any more, it gets a new one."""
+    password = known or secrets.token_urlsafe(9)
+    account = await people.find_account(session, person.username)
+    if account is None:
+        account = await _add_account(session, person, clinic, password)
+    elif known is None:
+        account.password_hash = await hash_password(password)
+    return DemoAccount(
+        username=account.username,
+        password=password,
+        role=person.role,
+        clinic=clinic.name,
+        clinic_id=clinic.id,
+        account_id=account.id,
+        name=" ".join(part for part in (account.title, account.given_name, account.family_name) if part),
+        email=account.email,
+        language=account.language,
+    )
+
+
+async def _add_account(session: AsyncSession, person: DemoPerson, clinic: Clinic, password: str) -> Account:
+    return await people.add_account(
+        session,
+        clinic_id=clinic.id,
+        username=person.username,
+        password_hash=await hash_password(password),
+        roles=[person.role],
+        given_name=person.given_name,
+        family_name=person.family_name,
+        email=person.email(clinic.code),
+        now=datetime.now(UTC),
+        title=person.title,
+        profession=person.profession,
+        licence_number=person.licence,
+        language=person.language,
+        notice_mode=person.notices,
+    )
+
+
+def _write(data_dir: Path, accounts: list[DemoAccount]) -> None:
+    write_privately(accounts_file(data_dir), _ACCOUNTS.dump_json(accounts, indent=2, ensure_ascii=False) + b"\n")
