@@ -362,7 +362,7 @@ async def resubmit(call: CallOf) -> CommandReceipt:
         session: AsyncSession, row: RequestRecord, request: Request, _: Actor
     ) -> tuple[Request, dict[str, Any]]:
         await _check_complete(session, call, row)
-        return request, {"form": await _freeze(session, call)}
+        return request, {"form": await _freeze(session, call), "priority": row.form_priority}
 
     return await carry_out(call, c.Resubmit, prepare)
 

@@ -62,7 +62,7 @@ class Clinic(Printed):
 class Patient(Printed):
     """The patient; whatever is not known is left out of the page."""
 
-    name: str
+    name: str = Field(min_length=1)
     birth_date: date | None = None
     health_insurance_number: str | None = None
     sex: Literal["female", "male", "other", "unknown"] | None = None
@@ -71,7 +71,7 @@ class Patient(Printed):
 class Practitioner(Printed):
     """The requester or the signer, as the page names them. `title` is the profession, e.g. « Dermatologue »."""
 
-    name: str
+    name: str = Field(min_length=1)
     title: str | None = None
     clinic: str | None = None
     licence_number: str | None = None
@@ -161,6 +161,7 @@ def _page(report: ReportContent) -> dict[str, Any]:
         "preliminary": report.kind == "preliminary",
         "title": title,
         "offering": report.offering_title,
+        "author": report.signer.name,
         "document_title": f"{title} – {report.request_number}",
         "running_head": " · ".join(filter(None, [report.patient.name, report.patient.health_insurance_number])),
         "clinic": report.clinic.model_dump(),
@@ -280,10 +281,17 @@ def _drawable(value: Any, language: Language) -> Any:
 def _drawable_text(text: str, language: Language) -> str:
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n").expandtabs(4))
     if language == "fr":
-        # Only spaces that are there become no-break spaces: the words of a clinician are never changed.
-        text = re.sub(r" (?=[:;!?»])", NO_BREAK_SPACE, text)
-        text = re.sub(r"(?<=«) ", NO_BREAK_SPACE, text)
+        text = french_spaces(text)
     return "".join(character if character in _characters() else _stand_in(character) for character in text)
+
+
+def french_spaces(text: str) -> str:
+    """Makes the spaces that French wants before `: ; ! ?` and inside « » unbreakable.
+
+    Only where there is a space already: the words of a clinician are never changed, and 10:30 or an address stays whole.
+    """
+    text = re.sub(r" (?=[:;!?»])", NO_BREAK_SPACE, text)
+    return re.sub(r"(?<=«) ", NO_BREAK_SPACE, text)
 
 
 def _stand_in(character: str) -> str:

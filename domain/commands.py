@@ -110,10 +110,11 @@ class ReturnToDispatch(BaseCommand):
 
 
 class Resubmit(BaseCommand):
-    """Submit a returned request again, with a new version of the form."""
+    """Submit a returned request again, with a new version of the form, and with another priority if it is given."""
 
     type: Literal["resubmit"] = "resubmit"
     form: FormVersion
+    priority: Priority | None = None
 
 
 class Cancel(BaseCommand):

@@ -296,7 +296,9 @@ def _return_to_dispatch(request: Request, command: c.ReturnToDispatch, now: date
 def _resubmit(request: Request, command: c.Resubmit, now: datetime) -> tuple[EventName, Request]:
     if request.form is not None and command.form.number <= request.form.number:
         raise Refusal(RefusalCode.FORM_NOT_NEWER, f"form version {request.form.number} stands already")
-    request = _with(request, form=command.form)
+    priority = command.priority or request.priority
+    _refuse_stat(priority)
+    request = _with(request, form=command.form, priority=priority)
     task = request.task.next_task(TaskStatus.REQUESTED)
     if request.returned_by is None:
         return EventName.RESUBMITTED, _await_dispatch(request, now, task)

@@ -21,15 +21,17 @@ HOLIDAYS = {
         2026: [(1, 1), (4, 3), (5, 18), (6, 24), (7, 1), (9, 7), (10, 12), (12, 25)],
         2027: [(1, 1), (3, 26), (5, 24), (6, 24), (7, 1), (9, 6), (10, 11), (12, 25), (12, 27)],
         2028: [(1, 1), (1, 3), (4, 14), (5, 22), (6, 24), (7, 1), (9, 4), (10, 9), (12, 25)],
+        2029: [(1, 1), (3, 30), (5, 21), (6, 24), (6, 25), (7, 1), (7, 2), (9, 3), (10, 8), (12, 25)],
+        2030: [(1, 1), (4, 19), (5, 20), (6, 24), (7, 1), (9, 2), (10, 14), (12, 25)],
     }.items()
     for month, day in days
 }
 """Québec's holidays: New Year, Good Friday, Patriots' Day, 24 June, 1 July, Labour Day, Thanksgiving, Christmas.
 
-New Year and Christmas on a weekend are kept on the Monday after it.
+New Year and Christmas on a weekend, 24 June and 1 July on a Sunday, are kept on the Monday after it.
 """
 
-FIRST, LAST = date(2026, 1, 1), date(2028, 12, 31)
+FIRST, LAST = date(2026, 1, 1), date(2030, 12, 31)
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 

@@ -203,13 +203,18 @@ class Story:
             c.AddAddendum(id=command_id(), actor=actor, report_id=named(report), content_sha256=digest(report))
         )
 
-    def issue(self, report: str = "report") -> Event:
+    def issue(self) -> Event:
+        pdf = digest(f"{self.being_signed()}.pdf")
+        return self.take(c.IssueDocument(id=command_id(), actor=SYSTEM, report_id=self.being_signed(), pdf_sha256=pdf))
+
+    def fail_signing(self) -> Event:
         return self.take(
-            c.IssueDocument(id=command_id(), actor=SYSTEM, report_id=named(report), pdf_sha256=digest(f"{report}.pdf"))
+            c.FailSigning(id=command_id(), actor=SYSTEM, report_id=self.being_signed(), code="no_fresh_proof")
         )
 
-    def fail_signing(self, report: str = "report") -> Event:
-        return self.take(c.FailSigning(id=command_id(), actor=SYSTEM, report_id=named(report), code="no_fresh_proof"))
+    def being_signed(self) -> UUID:
+        assert self.request.signing is not None
+        return self.request.signing.report_id
 
     def acknowledge(self) -> Event:
         return self.take(c.Acknowledge(id=command_id(), actor=REQUESTER))
@@ -303,3 +308,57 @@ SCENES: dict[str, Callable[[], Story]] = {
     "closed, being signed": _and(reported, Story.acknowledge, Story.add_addendum),
 }
 """A request in each of the nine statuses, and with the facts that may stand beside a status."""
+
+
+OWN_DEADLINE = {
+    "awaiting_acceptance": DeadlineName.ACCEPTANCE,
+    "accepted": DeadlineName.REPORT,
+    "returned": DeadlineName.RESUBMISSION,
+    "reported": DeadlineName.ACKNOWLEDGEMENT,
+}
+
+
+def a_command(name: str, actor: Actor, request: Request) -> AnyCommand:
+    """A command of that name with nothing wrong in it."""
+    head = {"id": command_id(), "actor": actor}
+    bodies: dict[str, AnyCommand] = {
+        "submit": c.Submit(**head, form=form(1), priority=Priority.ROUTINE),
+        "assign": c.Assign(**head, to=who(COLLEAGUE)),
+        "accept": c.Accept(**head),
+        "transfer": c.Transfer(**head, to=who(COLLEAGUE if actor == PROVIDER else PROVIDER)),
+        "request_information": c.RequestInformation(**head, text="Since when?"),
+        "answer_information": c.AnswerInformation(**head, text="Since May."),
+        "withdraw_information_request": c.WithdrawInformationRequest(**head),
+        "return_to_requester": c.ReturnToRequester(**head, reason=c.ReturnReason.NOT_ELIGIBLE, text="A matter for us?"),
+        "return_to_dispatch": c.ReturnToDispatch(**head, comment="Not my field."),
+        "resubmit": c.Resubmit(**head, form=form(2)),
+        "cancel": c.Cancel(**head, reason="Seen elsewhere."),
+        "change_priority": c.ChangePriority(**head, priority=Priority.URGENT, reason="It grew."),
+        "sign_report": c.SignReport(
+            **head, kind=DocumentKind.PRELIMINARY, report_id=named("new"), content_sha256=digest("new")
+        ),
+        "add_addendum": c.AddAddendum(**head, report_id=named("new"), content_sha256=digest("new")),
+        "acknowledge": c.Acknowledge(**head),
+        "deadline_reached": c.DeadlineReached(**head, name=OWN_DEADLINE.get(request.status, DeadlineName.DISPATCH)),
+    }
+    return bodies[name]
+
+
+def every_event() -> list[Event]:
+    """What happens when everybody gives every command in every scene, and when every clock calls until it is silent."""
+    events = []
+    for begin in SCENES.values():
+        request = begin().request
+        commands = [a_command(name, actor, request) for name in c.PUBLIC_COMMANDS for actor in PEOPLE.values()]
+        decisions = [answer(request, command, MONDAY) for command in commands]
+        events += [d.event for d in decisions if not isinstance(d, RefusalCode) and d.event]
+        if request.signing:
+            for end in (Story.issue, Story.fail_signing):
+                story = begin()
+                end(story)
+                events.append(story.events[-1])
+        if request.next_deadline:
+            story = begin()
+            story.calls(3)
+            events += story.events[-3:]
+    return events

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from domain import commands as c
 from domain.commands import AnyCommand
 from domain.lifecycle import allowed_commands, check_allowed, decide
-from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.refusals import RefusalCode
 from domain.requests import (
@@ -21,7 +20,6 @@ from domain.requests import (
     DocumentKind,
     FormVersion,
     Holder,
-    Request,
     Role,
     Status,
 )
@@ -38,6 +36,7 @@ from tests.unit.domain.scenes import (
     SCENES,
     STRANGER,
     Story,
+    a_command,
     accepted,
     answer,
     assigned,
@@ -108,12 +107,6 @@ SOMEBODY_ELSE = {
     "asker": RefusalCode.NOT_THE_HOLDER,
     "signer": RefusalCode.NOT_THE_SIGNER,
 }
-OWN_DEADLINE = {
-    "awaiting_acceptance": DeadlineName.ACCEPTANCE,
-    "accepted": DeadlineName.REPORT,
-    "returned": DeadlineName.RESUBMISSION,
-    "reported": DeadlineName.ACKNOWLEDGEMENT,
-}
 
 
 def those_who_are(party: str, scene: str) -> set[str]:
@@ -154,32 +147,6 @@ def expected(command: str, scene: str, name: str) -> RefusalCode | str:
     if command == "deadline_reached" and name == "relais":
         return RefusalCode.DEADLINE_NOT_DUE
     return line.leads_to[status]
-
-
-def a_command(name: str, actor: Actor, request: Request) -> AnyCommand:
-    """A command of that name with nothing wrong in it."""
-    head = {"id": command_id(), "actor": actor}
-    bodies: dict[str, AnyCommand] = {
-        "submit": c.Submit(**head, form=form(1), priority=Priority.ROUTINE),
-        "assign": c.Assign(**head, to=who(COLLEAGUE)),
-        "accept": c.Accept(**head),
-        "transfer": c.Transfer(**head, to=who(COLLEAGUE if actor == PROVIDER else PROVIDER)),
-        "request_information": c.RequestInformation(**head, text="Since when?"),
-        "answer_information": c.AnswerInformation(**head, text="Since May."),
-        "withdraw_information_request": c.WithdrawInformationRequest(**head),
-        "return_to_requester": c.ReturnToRequester(**head, reason=c.ReturnReason.NOT_ELIGIBLE, text="A matter for us?"),
-        "return_to_dispatch": c.ReturnToDispatch(**head, comment="Not my field."),
-        "resubmit": c.Resubmit(**head, form=form(2)),
-        "cancel": c.Cancel(**head, reason="Seen elsewhere."),
-        "change_priority": c.ChangePriority(**head, priority=Priority.URGENT, reason="It grew."),
-        "sign_report": c.SignReport(
-            **head, kind=DocumentKind.PRELIMINARY, report_id=named("new"), content_sha256=digest("new")
-        ),
-        "add_addendum": c.AddAddendum(**head, report_id=named("new"), content_sha256=digest("new")),
-        "acknowledge": c.Acknowledge(**head),
-        "deadline_reached": c.DeadlineReached(**head, name=OWN_DEADLINE.get(request.status, DeadlineName.DISPATCH)),
-    }
-    return bodies[name]
 
 
 def test_every_public_command_has_its_line() -> None:
@@ -311,7 +278,7 @@ def test_a_preliminary_report_leaves_the_request_with_its_provider() -> None:
     story.transfer(COLLEAGUE)
     story.accept(COLLEAGUE)
     story.sign(actor=COLLEAGUE, report="final")
-    story.issue("final")
+    story.issue()
     assert [(d.kind, d.signer) for d in story.request.documents] == [
         (DocumentKind.PRELIMINARY, who(PROVIDER)),
         (DocumentKind.FINAL, who(COLLEAGUE)),
@@ -323,7 +290,7 @@ def test_an_addendum_is_added_and_the_report_stays(begin: Callable[[], Story]) -
     story = begin()
     before = story.request
     story.add_addendum()
-    story.issue("addendum")
+    story.issue()
     assert story.request.documents[:-1] == before.documents
     assert story.request.documents[-1].kind is DocumentKind.ADDENDUM
     assert (story.request.status, story.request.holder) == (before.status, before.holder)
