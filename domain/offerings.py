@@ -262,16 +262,18 @@ def _check_answer(field: FormField, answer: Any) -> FieldProblem | None:
             if not all(isinstance(value, str) and value in values for value in answer):
                 return problem("not_an_option")
         case FieldKind.NUMBER:
-            if isinstance(answer, bool) or not isinstance(answer, int | float):
-                return problem("not_a_number")
+            if isinstance(answer, bool) or not isinstance(answer, int | float) or not -1e300 < answer < 1e300:
+                return problem("not_a_number")  # nor infinite, nor NaN: no store of JSON takes these
             if field.minimum is not None and answer < field.minimum:
                 return problem("too_small", field.minimum)
             if field.maximum is not None and answer > field.maximum:
                 return problem("too_large", field.maximum)
         case FieldKind.DATE:
             try:
-                date.fromisoformat(answer)
+                written = date.fromisoformat(answer).isoformat()
             except (TypeError, ValueError):
+                written = None
+            if answer != written:  # 20261122 and 2026-W47-7 are dates, too, and would be shown as they stand
                 return problem("not_a_date")
         case FieldKind.YES_NO:
             if not isinstance(answer, bool):
