@@ -10,7 +10,18 @@ from babel.messages.pofile import read_po
 from settings import PROJECT_ROOT
 from translations import CATALOGUES, LANGUAGES, gettext_for
 
-PACKAGES = ("domain", "workflows", "activities", "engine", "records", "documents", "api", "portal", "embedded")
+PACKAGES = [
+    "domain",
+    "workflows",
+    "activities",
+    "engine",
+    "records",
+    "documents",
+    "translations",
+    "api",
+    "portal",
+    "embedded",
+]
 MODULES = ("settings.py", "worker.py", "cli.py")
 KEYWORDS = {"_": None, "gettext": None, "gettext_noop": None}
 EXTRACTORS = [("**.py", "python"), ("**.j2", "jinja2")]
