@@ -53,7 +53,7 @@ SIGNER_LIFE = timedelta(days=2 * 365)
 SIGNER_RENEWAL = timedelta(days=30)
 # Clocks of two machines are never quite the same.
 CLOCK_DIFFERENCE = timedelta(hours=1)
-LONGEST_NAME = 64  # RFC 5280, appendix A: ub-common-name, ub-organization-name, ub-serial-number
+LONGEST_NAME = 64  # bytes; RFC 5280, appendix A: ub-common-name, ub-organization-name, ub-serial-number
 # The policy under which the stamps are made: RFC 3161 wants one named. This arc is for identifiers made from a UUID (X.667).
 STAMP_POLICY = "2.25.147266541374207613298462938170427415083"
 
@@ -119,7 +119,7 @@ class Authority:
         """
         subject = x509.Name(
             [
-                x509.NameAttribute(attribute, value[:LONGEST_NAME])
+                x509.NameAttribute(attribute, _shortened(value))
                 for attribute, value in (
                     (NameOID.ORGANIZATION_NAME, clinic),
                     (NameOID.COMMON_NAME, name),
@@ -308,6 +308,10 @@ class LocalTimeStamper(TimeStamper):
             signed_attr_settings=PdfCMSSignedAttributes(),
         )
         return tsp.TimeStampResp({"status": {"status": "granted"}, "time_stamp_token": token})
+
+
+def _shortened(text: str) -> str:
+    return text.encode()[:LONGEST_NAME].decode(errors="ignore")
 
 
 def _common_name(name: str) -> x509.Name:

@@ -24,7 +24,7 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.ades.report import AdESFailure, AdESIndeterminate, AdESPassed
 from pyhanko.sign.diff_analysis import ModificationLevel
-from pyhanko.sign.fields import MDPPerm, SigSeedSubFilter
+from pyhanko.sign.fields import MDPPerm, SigFieldSpec, SigSeedSubFilter
 from pyhanko.sign.signers.pdf_signer import (
     DSSContentSettings,
     PdfSignatureMetadata,
@@ -111,8 +111,9 @@ async def sign_pdf(pdf: bytes, credentials: SignerCredentials, *, reason: str, a
     """The same PDF, signed; the given bytes stay as they are and the signature is appended.
 
     `at` is the time at which the person signed, as the file will state it; the time stamps say the time of the clock. Signing
-    is not deterministic: two signatures of one file differ. Raises pyHanko's `SigningError` or a validation error if the
-    credentials do not hold (expired, revoked, not issued by a trusted root).
+    is not deterministic: two signatures of one file differ. Raises pyHanko's `SigningError` if the file is signed already or
+    the credentials do not hold (expired, revoked, not issued by a trusted root), and its `InvalidCertificateError` if the
+    certificate is not one for signing documents.
     """
     return await asyncio.to_thread(_sign, pdf, credentials, reason, at)
 
@@ -153,7 +154,9 @@ class _SignerAt(PdfSigner):
     """Writes a given time of signing into the file instead of the clock's."""
 
     def __init__(self, at: datetime, metadata: PdfSignatureMetadata, credentials: SignerCredentials) -> None:
-        super().__init__(metadata, credentials.signer, timestamper=credentials.time_stamper)
+        # The name for people (PDF/UA asks for one) is a word that French and English share.
+        field = SigFieldSpec(SIGNATURE_FIELD, readable_field_name="Signature")
+        super().__init__(metadata, credentials.signer, timestamper=credentials.time_stamper, new_field_spec=field)
         self._at = at
 
     def init_signing_session(self, *args: Any, **kwargs: Any) -> PdfSigningSession:
