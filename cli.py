@@ -149,6 +149,82 @@ def demo() -> None:
     _run(play)
 
 
+@app.command("new-key")
+def new_key() -> None:
+    """Print a new key for RELAIS_ENCRYPTION_KEYS. Put it first in the list; keep the old ones for what they have sealed."""
+    import base64
+    import secrets
+
+    typer.echo(f"k{secrets.token_hex(4)}:{base64.b64encode(secrets.token_bytes(32)).decode()}")
+
+
+@app.command("add-clinic")
+def add_clinic(
+    code: Annotated[str, typer.Argument(help="Short stable name, e.g. fleuve.")],
+    name: str,
+    address: Annotated[list[str] | None, typer.Option(help="A line of the address; give it several times.")] = None,
+    phone: str = "",
+) -> None:
+    """Make a clinic."""
+    from api import administration
+    from settings import get_settings
+
+    _run(lambda: administration.add_clinic(get_settings(), code, name, address or [], phone))
+    typer.echo(f"The clinic {name} ({code}) is there.")
+
+
+@app.command("add-route")
+def add_route(
+    code: Annotated[str, typer.Argument(help="Code of the clinic whose dispatchers may assign …")],
+    to: Annotated[str, typer.Argument(help="… to the providers of this one.")],
+) -> None:
+    """Let the dispatchers of one clinic assign requests to another."""
+    from api import administration
+    from settings import get_settings
+
+    _run(lambda: administration.add_route(get_settings(), code, to))
+    typer.echo(f"The dispatchers of {code} may assign requests to {to}.")
+
+
+@app.command("add-account")
+def add_account(
+    username: str,
+    clinic: Annotated[str, typer.Option(help="Code of the clinic.")],
+    role: Annotated[list[str], typer.Option(help="requester, dispatcher, provider, clinic_administrator or operator.")],
+    given_name: Annotated[str, typer.Option()],
+    family_name: Annotated[str, typer.Option()],
+    email: Annotated[str, typer.Option()],
+    title: Annotated[str, typer.Option(help="E.g. Dre.")] = "",
+    profession: Annotated[str, typer.Option(help="E.g. Dermatologue; printed under reports.")] = "",
+    licence_number: Annotated[str, typer.Option(help="Of the professional order; printed under reports.")] = "",
+    language: Annotated[str, typer.Option(help="fr or en.")] = "fr",
+) -> None:
+    """Make an account and print its first password."""
+    from api import administration
+    from domain.requests import Role
+    from settings import get_settings
+
+    unknown = [name for name in role if name not in set(Role) - {Role.SYSTEM}]
+    if unknown or language not in ("fr", "en"):
+        raise StartError(f"There is no {'role ' + unknown[0] if unknown else 'language ' + language}.")
+    password = asyncio.run(
+        administration.add_account(
+            get_settings(),
+            username,
+            clinic=clinic,
+            roles=[Role(name) for name in role],
+            given_name=given_name,
+            family_name=family_name,
+            email=email,
+            title=title,
+            profession=profession,
+            licence_number=licence_number,
+            language=language,
+        )
+    )
+    typer.echo(f"The account {username} is there. Its password, shown only now: {password}")
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
@@ -159,11 +235,37 @@ def main() -> None:
     """Runs the command line. What the user can repair is printed as one sentence, with exit code 1."""
     try:
         app()
-    except StartError as error:
+    except Exception as error:
+        if not isinstance(error, _repairable()):
+            raise
         typer.echo(f"relais: {error}", err=True)
         sys.exit(1)
     finally:
         gc.collect()  # a Temporal client that is still alive at exit may abort the process
+
+
+def _repairable() -> tuple[type[Exception], ...]:
+    """The errors whose text tells the user what to do: a setting, a file, a server that is not there."""
+    from api.administration import AdministrationError
+    from documents.authority import WrongSecretError
+    from engine.client import EngineError
+    from engine.encryption import EncryptionError
+    from engine.search_attributes import SearchAttributeError
+    from records.errors import SchemaError
+    from records.offerings import OfferingError
+    from settings import SettingsError
+
+    return (
+        StartError,
+        AdministrationError,
+        WrongSecretError,
+        EngineError,
+        EncryptionError,
+        SearchAttributeError,
+        SchemaError,
+        OfferingError,
+        SettingsError,
+    )
 
 
 def _run(function: Callable[[], object]) -> None:

@@ -10,17 +10,21 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parent
 
 
+class SettingsError(Exception):
+    """A setting is missing or can't be used; the text names it and says what to do."""
+
+
 class Settings(BaseSettings):
     """The settings of one process. Secrets are ``SecretStr`` and never appear in a log or a traceback."""
 
-    model_config = SettingsConfigDict(env_prefix="RELAIS_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="RELAIS_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     # where things are
     data_dir: Path = Field(Path("var"), description="The one folder that holds everything in the embedded mode.")
@@ -39,7 +43,8 @@ class Settings(BaseSettings):
 
     # secrets
     encryption_keys: SecretStr | None = Field(
-        None, description="Key ring for what enters Temporal: id:base64[,id:base64…], 32 bytes each, the first encrypts."
+        None,
+        description="Key ring for what enters Temporal: id:base64[,id:base64…], 32 bytes each, the first encrypts.",
     )
     authority_dir: Path | None = Field(
         None, description="Folder with the signers' keys and certificates; data_dir/authority when empty."
@@ -63,7 +68,9 @@ class Settings(BaseSettings):
     smtp_port: int = Field(25, ge=1, le=65535)
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
-    smtp_security: Literal["none", "starttls", "tls"] = Field("starttls", description="How the connection is protected.")
+    smtp_security: Literal["none", "starttls", "tls"] = Field(
+        "starttls", description="How the connection is protected."
+    )
     smtp_timeout_seconds: float = Field(20.0, gt=0)
     mail_from: str = Field("Relais <ne-pas-repondre@relais.invalid>", description="Sender of every e-mail.")
     mail_retry_max_seconds: float = Field(60.0, gt=0, description="Longest pause between two tries of an e-mail.")
@@ -116,5 +123,10 @@ class RunningSystem(PydanticBaseSettingsSource):
 
 @cache
 def get_settings() -> Settings:
-    """The settings of this process, read once."""
-    return Settings()
+    """The settings of this process, read once. Raises SettingsError, naming the first that can't be used."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise SettingsError(f"The setting RELAIS_{name} can't be used ({first['msg']}): correct it.") from None

@@ -57,7 +57,7 @@ def build_workers(
 
 
 def open_authority(settings: Settings) -> Authority:
-    """The signers' keys. Raises ValueError when the settings do not say what locks them."""
+    """The signers' keys. Raises SettingsError when they do not say what locks them."""
     if settings.authority_secret is None:
         raise ValueError(
             "RELAIS_AUTHORITY_SECRET is not set: choose a long random text and keep it as long as the keys"

@@ -1,7 +1,7 @@
 """The API process: the application and how it is served."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import structlog
 import uvicorn
@@ -50,17 +50,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         await database.close()
 
 
-def create_app(
-    settings: Settings, services: Callable[[Settings], AbstractAsyncContextManager[Services]] = open_services
-) -> FastAPI:
-    """The application. The services open with it, in its event loop."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with services(settings) as app.state.services:
-            log.info("api ready", address=settings.public_url)
-            yield
-
+def create_app(settings: Settings, services: Services) -> FastAPI:
+    """The application over services that are open, in the event loop in which they were opened."""
     app = FastAPI(
         title="Relais",
         version=API_VERSION,
@@ -70,8 +61,8 @@ def create_app(
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
-        lifespan=lifespan,
     )
+    app.state.services = services
     problems.install(app)
     docs.install(app)
     app.include_router(operations.router)
@@ -96,13 +87,16 @@ async def serve() -> None:
     """Serve until SIGINT or SIGTERM."""
     settings = get_settings()
     logs.configure(settings)
-    config = uvicorn.Config(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=20,
-    )
-    await uvicorn.Server(config).serve()
+    async with open_services(settings) as services:
+        config = uvicorn.Config(
+            create_app(settings, services),
+            host=settings.host,
+            port=settings.port,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=20,
+        )
+        log.info("api ready", address=settings.public_url)
+        await uvicorn.Server(config).serve()

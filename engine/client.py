@@ -12,6 +12,10 @@ from engine.encryption import EncryptionCodec, EncryptionError, KeyRing
 from settings import Settings
 
 
+class EngineError(Exception):
+    """The Temporal server can't be reached, or has not the namespace; the text says where it was looked for."""
+
+
 def key_ring(settings: Settings) -> KeyRing:
     """The key ring of the settings; EncryptionError when there is none or it can't be read."""
     if settings.encryption_keys is None:
@@ -34,6 +38,14 @@ def plugin(ring: KeyRing) -> SimplePlugin:
 
 
 async def connect(settings: Settings) -> Client:
-    """A client by Temporal's own environment configuration (``TEMPORAL_*``) and the key ring of the settings."""
+    """A client by Temporal's own environment configuration (``TEMPORAL_*``) and the key ring of the settings.
+
+    Raises EngineError when no server answers, and EncryptionError when there is no key ring.
+    """
     config = ClientConfig.load_client_connect_config()
-    return await Client.connect(**config, plugins=[plugin(key_ring(settings))])
+    ring = key_ring(settings)
+    try:
+        return await Client.connect(**config, plugins=[plugin(ring)])
+    except RuntimeError as error:
+        address = config.get("target_host", "localhost:7233")
+        raise EngineError(f"No Temporal server answers at {address}: start it, or set TEMPORAL_ADDRESS.") from error

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
-from settings import Settings
+from settings import Settings, SettingsError
 
 STATEMENT_TIMEOUT_SECONDS = 30
 LOCK_TIMEOUT_SECONDS = 10
@@ -32,9 +32,9 @@ class Database:
 
     @classmethod
     def from_settings(cls, settings: Settings, *, application_name: str = "relais") -> Self:
-        """The database that the settings name. Raises ValueError when they name none."""
+        """The database that the settings name. Raises SettingsError when they name none."""
         if settings.database_url is None:
-            raise ValueError("RELAIS_DATABASE_URL is not set: start `relais up`, or name a PostgreSQL database")
+            raise SettingsError("RELAIS_DATABASE_URL is not set: start `relais up`, or name a PostgreSQL database")
         return cls(
             settings.database_url.get_secret_value(),
             pool_size=settings.database_pool_size,

@@ -26,7 +26,7 @@ from obstore.exceptions import NotFoundError as ObjectNotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from records.errors import ContentConflictError, NotFoundError, TooLargeError
-from settings import Settings
+from settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig  # names that exist for type checkers only
@@ -85,9 +85,9 @@ class DocumentStore:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """The store that the settings name. Raises ValueError when they name none."""
+        """The store that the settings name. Raises SettingsError when they name none."""
         if settings.document_store is None:
-            raise ValueError("RELAIS_DOCUMENT_STORE is not set: start `relais up`, or name a folder or a bucket")
+            raise SettingsError("RELAIS_DOCUMENT_STORE is not set: start `relais up`, or name a folder or a bucket")
         return cls(settings.document_store)
 
     async def put_new(

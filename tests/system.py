@@ -91,7 +91,8 @@ class System:
 
     async def state(self, request_id: str) -> Request:
         """The request as its workflow holds it."""
-        return await self.workflow(request_id).query("state", result_type=Request)
+        state: Request = await self.workflow(request_id).query("state", result_type=Request)
+        return state
 
     async def skip(self, request_id: str, time: timedelta) -> None:
         """Let time pass for one request."""
@@ -156,8 +157,7 @@ async def run_system(database_url: str, folder: Path, post_office: PostOffice) -
             engine=environment.client,
             offerings=load_offerings(settings.offerings_dir),
         )
-        app = create_app(settings)
-        app.state.services = services
+        app = create_app(settings, services)
         system = System(settings, services, environment, post_office, authority, {}, app)
         await _populate(system)
         yield system
