@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from embedded.data_folder import is_in_use
 from embedded.errors import StartError
@@ -31,7 +31,7 @@ def start_part(data_dir: Path, name: str) -> None:
 def print_status(data_dir: Path, console: Console) -> None:
     """Prints a table of the parts. Raises StartError when nothing runs."""
     runtime = _running(data_dir)
-    table = Table("Part", "State", "Pid", "Address", "Restarts")
+    table = Table("Part", "State", "Pid", Column("Address", overflow="fold"), "Restarts")
     for name, part in runtime.parts.items():
         table.add_row(name, part.state, str(part.pid or ""), part.address, str(part.restarts))
     console.print(table, markup=False)

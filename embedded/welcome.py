@@ -1,11 +1,11 @@
 """What ``relais up`` prints when all runs: where everything is, and how to sign in."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 ACCOUNT_COLUMNS = ("username", "password", "role", "clinic")
 
@@ -17,15 +17,21 @@ def welcome(console: Console, data_dir: Path, places: Mapping[str, str], api_url
         console.print(f"  {name:<18} {place}", markup=False)
     accounts = demonstration_accounts(data_dir)
     if accounts:
-        table = Table("Username", "Password", "Role", "Clinic", title="Demonstration accounts", title_justify="left")
-        for account in accounts:
-            table.add_row(*(str(account.get(column) or "") for column in ACCOUNT_COLUMNS))
-        console.print()
-        console.print(table, markup=False)
+        rows = [
+            ACCOUNT_COLUMNS,
+            *(tuple(str(account.get(name) or "") for name in ACCOUNT_COLUMNS) for account in accounts),
+        ]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        console.print("\nDemonstration accounts:\n", markup=False)
+        for (
+            row
+        ) in rows:  # a table would cut words to the width of the terminal, and nobody can sign in with half a word
+            line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            console.print(f"  {line}".rstrip(), markup=False)
         credentials = json.dumps({name: accounts[0][name] for name in ("username", "password")})
         console.print("\nA token for the API:", markup=False)
         console.print(
-            f"  curl -s {api_url}/api/v1/tokens -H 'Content-Type: application/json' -d '{credentials}'\n",
+            f"  curl -s {api_url}/api/v1/tokens -H 'Content-Type: application/json' -d {shlex.quote(credentials)}\n",
             markup=False,
         )
 
