@@ -13,8 +13,8 @@ import pytest
 
 from embedded.mail_server import answers
 from embedded.ports import choose_ports
-from tests.embedded.eventually import eventually
 from tests.embedded.processes import running
+from tests.eventually import eventually
 
 
 @dataclass(frozen=True)

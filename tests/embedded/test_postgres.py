@@ -17,8 +17,8 @@ from embedded import postgres
 from embedded.child import RunAs
 from embedded.errors import StartError
 from embedded.postgres import LONGEST_SOCKET_PATH, Cluster, prepare
-from tests.embedded.eventually import eventually
 from tests.embedded.processes import running
+from tests.eventually import eventually
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="is about what happens to root")
 

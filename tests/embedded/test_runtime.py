@@ -15,8 +15,8 @@ from embedded.leftovers import command_line, end_leftovers
 from embedded.ports import choose_port, choose_ports, require_free
 from embedded.runtime import PartState, PartStatus, Runtime, StartSettings, load_runtime, read_runtime, runtime_file
 from settings import Settings
-from tests.embedded.eventually import eventually
 from tests.embedded.processes import running
+from tests.eventually import eventually
 
 VARIABLE = "RELAIS_TEST_PORT"
 

@@ -15,7 +15,7 @@ from embedded.control import print_status, start_part, stop_part
 from embedded.errors import StartError
 from embedded.runtime import PartState, PartStatus, read_runtime
 from tests.embedded import small_system
-from tests.embedded.eventually import eventually
+from tests.eventually import eventually
 
 
 class System:

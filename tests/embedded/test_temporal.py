@@ -13,8 +13,8 @@ from temporalio.worker import Worker
 
 from embedded.ports import choose_ports
 from embedded.temporal import RETENTION, TemporalServer, prepare
-from tests.embedded.eventually import eventually
 from tests.embedded.processes import running
+from tests.eventually import eventually
 
 NAMES = ("temporal", "temporal-ui", "temporal-http", "temporal-metrics")
 
