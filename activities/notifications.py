@@ -110,8 +110,8 @@ class NotificationActivities:
 
     def _try_again(self, code: str) -> ApplicationError:
         """The error that makes Temporal try again, after a pause that doubles up to the setting's limit."""
-        tries = min(activity.info().attempt, 30)
-        pause = min(FIRST_PAUSE_SECONDS * 2 ** (tries - 1), self._settings.mail_retry_max_seconds)
+        tries = activity.info().attempt
+        pause = min(FIRST_PAUSE_SECONDS * 2 ** min(tries - 1, 30), self._settings.mail_retry_max_seconds)
         log.warning("e-mail not taken for now", code=code, tries=tries, pause_seconds=pause)
         return ApplicationError(
             f"the mail server did not take the e-mail for now: {code}",
