@@ -199,16 +199,14 @@ async def carry_out(call: Call, command: type[c.BaseCommand], fields: dict[str, 
         }
     )
     try:
-        receipt = await gate.give(call.services, request, given)
+        shown = await gate.give(call.services, request, given)
     except Refusal as refusal:
         await _write_down(call, command, refusal)
         raise
-    if receipt is None:
+    if shown is None:
         call.response.status_code = 202
         return _receipt(call, row, request, state="queued")
-    async with call.services.database.session() as session:
-        row = await requests.load_request(session, call.request_id) or row
-    return _receipt(call, row, requests.process_of(row))
+    return _receipt(call, shown, requests.process_of(shown))
 
 
 def _receipt(

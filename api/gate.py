@@ -25,6 +25,7 @@ from domain.commands import AddAddendum, PublicCommand, Submit
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Request
 from records import requests
+from records.models import RequestRecord
 from workflows.contract import TELECONSULTATION, Receipt, Start, workflow_id
 
 log = structlog.get_logger(__name__)
@@ -32,8 +33,8 @@ log = structlog.get_logger(__name__)
 _UNREACHABLE = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.RESOURCE_EXHAUSTED}
 
 
-async def give(services: Services, request: Request, command: PublicCommand) -> Receipt | None:
-    """Give `command` to the workflow of `request` (its state in the records) and wait until the records show what came of it.
+async def give(services: Services, request: Request, command: PublicCommand) -> RequestRecord | None:
+    """Give `command` to the workflow of `request` (its state in the records); the records' row that shows what came of it.
 
     None when it is queued: durable, but not carried out or not visible yet. Raises Refusal, or Problem `engine_unreachable`.
     """
@@ -41,10 +42,20 @@ async def give(services: Services, request: Request, command: PublicCommand) -> 
         receipt = await _give_to_running(services, request, command)
     else:
         receipt = await _give_with_start(services, request, command)
-    if receipt is None:
+    return None if receipt is None else await _shown(services, receipt)
+
+
+async def _shown(services: Services, receipt: Receipt) -> RequestRecord | None:
+    """The row once it has the version of `receipt`: usually at once, for the workflow records before it answers."""
+    async with services.database.session() as session:
+        row = await requests.load_request(session, receipt.request_id)
+    if row is not None and row.process_version >= receipt.version:
+        return row
+    patience = services.settings.projection_timeout_seconds
+    if not await services.feed.wait_for(receipt.request_id, receipt.version, patience):
         return None
-    shown = await services.feed.wait_for(request.id, receipt.version, services.settings.projection_timeout_seconds)
-    return receipt if shown else None
+    async with services.database.session() as session:
+        return await requests.load_request(session, receipt.request_id)
 
 
 async def _give_to_running(services: Services, request: Request, command: PublicCommand) -> Receipt | None:
