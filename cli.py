@@ -141,6 +141,14 @@ def seed() -> None:
 
 
 @app.command()
+def seed_requests() -> None:
+    """Make the demonstration requests, once, through the running API."""
+    from embedded.demonstration_requests import seed_requests as seed_all
+
+    _run(seed_all)
+
+
+@app.command()
 def demo() -> None:
     """Play a whole teleconsultation against the running system."""
     _find_engine()

@@ -7,6 +7,7 @@ Who they are stands in ``demonstration_data/clinics.yaml``. Passwords are made a
 import asyncio
 import secrets
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -95,11 +96,19 @@ async def seed() -> None:
     database = Database.from_settings(settings, application_name="relais-seed")
     try:
         async with database.session() as session:
+            there = {account.username for account in await people.list_accounts(session, active=None)}
+        usernames = [person.username for clinic in demonstration for person in clinic.people]
+        passwords = {username: known.get(username) or secrets.token_urlsafe(9) for username in usernames}
+        without = [username for username in usernames if username not in there or username not in known]
+        hashes = dict(
+            zip(without, await asyncio.gather(*(hash_password(passwords[name]) for name in without)), strict=True)
+        )
+        async with database.session() as session:
             clinics = {clinic.code: await _clinic(session, clinic) for clinic in demonstration}
             for clinic in demonstration:
                 clinics[clinic.code].routes_to = [clinics[code].id for code in clinic.routes_to]
             accounts = [
-                await _account(session, person, clinics[clinic.code], known.get(person.username))
+                await _account(session, person, clinics[clinic.code], passwords, hashes)
                 for clinic in demonstration
                 for person in clinic.people
             ]
@@ -132,17 +141,18 @@ async def _clinic(session: AsyncSession, clinic: DemoClinic) -> Clinic:
     )
 
 
-async def _account(session: AsyncSession, person: DemoPerson, clinic: Clinic, known: str | None) -> DemoAccount:
-    """The account of that person: found, or made. When nobody knows its password any more, it gets a new one."""
-    password = known or secrets.token_urlsafe(9)
+async def _account(
+    session: AsyncSession, person: DemoPerson, clinic: Clinic, passwords: Mapping[str, str], hashes: Mapping[str, str]
+) -> DemoAccount:
+    """The account of that person: found, or made. When nobody knew its password any more, it gets the new one."""
     account = await people.find_account(session, person.username)
     if account is None:
-        account = await _add_account(session, person, clinic, password)
-    elif known is None:
-        account.password_hash = await hash_password(password)
+        account = await _add_account(session, person, clinic, hashes[person.username])
+    elif person.username in hashes:
+        account.password_hash = hashes[person.username]
     return DemoAccount(
         username=account.username,
-        password=password,
+        password=passwords[person.username],
         role=person.role,
         clinic=clinic.name,
         clinic_id=clinic.id,
@@ -153,12 +163,12 @@ async def _account(session: AsyncSession, person: DemoPerson, clinic: Clinic, kn
     )
 
 
-async def _add_account(session: AsyncSession, person: DemoPerson, clinic: Clinic, password: str) -> Account:
+async def _add_account(session: AsyncSession, person: DemoPerson, clinic: Clinic, password_hash: str) -> Account:
     return await people.add_account(
         session,
         clinic_id=clinic.id,
         username=person.username,
-        password_hash=await hash_password(password),
+        password_hash=password_hash,
         roles=[person.role],
         given_name=person.given_name,
         family_name=person.family_name,

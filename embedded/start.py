@@ -210,6 +210,7 @@ def _stages(plan: Plan) -> list[Part | Step]:
         Step("seed", "demonstration data", relais("seed"), environment),
         Part("worker", "worker", relais("worker"), worker_ready, environment, grace_seconds=WORKER_GRACE_SECONDS),
         Part("api", "API", relais("api"), api_ready, environment, address=plan.api_url, grace_seconds=15),
+        Step("seed-requests", "demonstration requests", relais("seed-requests"), environment, optional=True),
     ]
 
 

@@ -54,12 +54,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Step:
-    """One process that must come to a good end before the next stage starts."""
+    """One process that must come to its end before the next stage starts: a good one, unless the step is `optional`."""
 
     name: str
     title: str
     command: Sequence[str]
     environment: Mapping[str, str]
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,8 @@ class Supervisor:
     async def _start_all(self) -> None:
         for stage in self._stages:
             if isinstance(stage, Step):
-                await self._take(stage)
+                if not await self._take(stage):
+                    continue
             else:
                 keeper = Keeper(stage, self._log(stage.name), self._hurry, self._watcher.say, self._tell)
                 self._keepers[stage.name] = keeper
@@ -129,7 +131,8 @@ class Supervisor:
                 await keeper.started()
             self._watcher.say(f"✓ {stage.title:<20}{stage.address if isinstance(stage, Part) else ''}".rstrip())
 
-    async def _take(self, step: Step) -> None:
+    async def _take(self, step: Step) -> bool:
+        """Whether the step came to a good end. Raises StartError when it had to and did not."""
         log = self._log(step.name)
         process = await spawn(step.command, step.environment, log)
         try:
@@ -138,7 +141,11 @@ class Supervisor:
             _kill_group(process.pid)
             await process.wait()
         if code != 0:
-            raise StartError(f"The step “{step.title}” failed: {_last_words(log)}")
+            failure = f"The step “{step.title}” failed: {_last_words(log)}"
+            if not step.optional:
+                raise StartError(failure)
+            self._watcher.say(f"! {failure}")
+        return code == 0
 
     async def _stop_all(self) -> None:
         for name, keeper in reversed(self._keepers.items()):
