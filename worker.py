@@ -21,7 +21,7 @@ from records.database import Database
 from records.migrate import check_schema
 from records.store import DocumentStore
 from settings import Settings, get_settings
-from workflows.digest import NoticeDigestWorkflow
+from workflows.digest import NoticeDigestWorkflow, SingleNoticeWorkflow
 from workflows.schedules import schedules
 from workflows.teleconsultation import TeleconsultationWorkflow
 from workflows.visibility import SEARCH_ATTRIBUTES
@@ -42,13 +42,14 @@ def build_workers(
     requests = Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[TeleconsultationWorkflow, NoticeDigestWorkflow],
+        workflows=[TeleconsultationWorkflow],
         activities=[records.record_event, records.note_refusal, records.note_failure, reports.finalize_report],
         graceful_shutdown_timeout=GRACE,
     )
     mail = Worker(
         client,
         task_queue=settings.mail_task_queue,
+        workflows=[NoticeDigestWorkflow, SingleNoticeWorkflow],
         activities=[notifications.send_notice, notifications.due_digests, notifications.send_digest],
         max_task_queue_activities_per_second=settings.mails_per_second,
         graceful_shutdown_timeout=GRACE,

@@ -14,7 +14,7 @@ from domain.requests import Status
 from translations import gettext_noop as _
 
 REQUESTER, HOLDER, BEFORE = Recipient.REQUESTER, Recipient.HOLDER, Recipient.PREVIOUS_HOLDER
-DISPATCHERS, SIGNER = Recipient.DISPATCHERS, Recipient.SIGNER
+DISPATCHERS, SIGNER, SIGNING_PROVIDER = Recipient.DISPATCHERS, Recipient.SIGNER, Recipient.SIGNING_PROVIDER
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ TEXTS: Mapping[E, Mapping[Recipient, NoticeText]] = {
         ),
     },
     E.SIGNING_FAILED: {
-        HOLDER: NoticeText(
+        SIGNING_PROVIDER: NoticeText(
             _("signed document not produced"),
             _("The signed document could not be produced. Nothing was sent to the requester."),
             _("Sign the document again. If that fails too, contact the support service."),

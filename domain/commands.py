@@ -189,6 +189,7 @@ class FailSigning(BaseCommand):
 
     type: Literal["fail_signing"] = "fail_signing"
     report_id: UUID
+    signer: Person
     code: str = Field(pattern="^[a-z_]{1,64}$")
 
 

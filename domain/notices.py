@@ -38,10 +38,11 @@ class Recipient(StrEnum):
     PREVIOUS_HOLDER = "previous_holder"  # who had to act before it
     DISPATCHERS = "dispatchers"
     SIGNER = "signer"  # the provider who signed the final report
+    SIGNING_PROVIDER = "signing_provider"  # the provider whose signature just now came to nothing
 
 
 REQUESTER, HOLDER, BEFORE = Recipient.REQUESTER, Recipient.HOLDER, Recipient.PREVIOUS_HOLDER
-DISPATCHERS, SIGNER = Recipient.DISPATCHERS, Recipient.SIGNER
+DISPATCHERS, SIGNER, SIGNING_PROVIDER = Recipient.DISPATCHERS, Recipient.SIGNER, Recipient.SIGNING_PROVIDER
 ACTION, INFO = Importance.ACTION, Importance.INFORMATION
 
 MATRIX: Mapping[E, Mapping[Recipient, Importance]] = {
@@ -62,7 +63,7 @@ MATRIX: Mapping[E, Mapping[Recipient, Importance]] = {
     E.PRELIMINARY_REPORT_ISSUED: {REQUESTER: INFO},
     E.FINAL_REPORT_ISSUED: {REQUESTER: ACTION, DISPATCHERS: INFO},
     E.ADDENDUM_ISSUED: {REQUESTER: ACTION},
-    E.SIGNING_FAILED: {HOLDER: ACTION, DISPATCHERS: INFO},
+    E.SIGNING_FAILED: {SIGNING_PROVIDER: ACTION, DISPATCHERS: INFO},
     E.ACKNOWLEDGED: {SIGNER: INFO},
     E.DISPATCH_REMINDER: {HOLDER: ACTION},
     E.DISPATCH_OVERDUE: {HOLDER: ACTION},

@@ -25,6 +25,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=POOL_TIMEOUT_SECONDS,
+            hide_parameters=True,  # an error's text must not carry the chart into a log
             pool_pre_ping=True,  # a server that was restarted costs one round trip and no failed request
             connect_args=connect_arguments(application_name),
         )

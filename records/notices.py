@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, and_, false, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.commands import FailSigning
 from domain.lifecycle import Event
 from domain.notices import MATRIX, Importance, NoticeMode, Recipient
 from domain.requests import Holder, HolderKind, Request, Role
@@ -196,6 +197,9 @@ def _party(recipient: Recipient, event: Event, request: Request) -> ColumnElemen
         case Recipient.SIGNER:
             report = request.final_report
             return Account.id == report.signer.id if report else false()
+        case Recipient.SIGNING_PROVIDER:
+            command = event.command
+            return Account.id == command.signer.id if isinstance(command, FailSigning) else false()
 
 
 def _members(holder: Holder) -> ColumnElement[bool]:

@@ -1,12 +1,13 @@
 """One request, from submission to the end: it waits for people, keeps the deadlines, and sees every effect through.
 
 Messages, timers and Relais's own findings all become commands, and every command goes one way: `_take`, which asks the rules
-(`domain.lifecycle.decide`) and puts what must follow into the outbox. Handlers are synchronous and never fail unexpectedly, so
-nothing interleaves and nothing is unfinished when the workflow continues as new.
+(`domain.lifecycle.decide`) and puts what must follow into the outbox. Handlers are synchronous and never fail, whatever they
+are given, so nothing interleaves and nothing is unfinished when the workflow continues as new.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -16,7 +17,7 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import ValidationError
+    from pydantic import TypeAdapter, ValidationError
 
     from activities.contract import (
         FINALIZE_REPORT,
@@ -38,9 +39,10 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.deadlines import Deadline
     from domain.lifecycle import AnyEffect, Effect, Finalize, NoteFailure, NoteRefusal, Notify, Record
+    from domain.model import MAX_SHORT_TEXT
     from domain.notices import SendResult
     from domain.refusals import Refusal, RefusalCode
-    from domain.requests import SYSTEM, Actor, Failure, RefusedSignal, Request, Role, Source
+    from domain.requests import SYSTEM, Actor, CommandId, Failure, RefusedSignal, Request, Role, Source
     from workflows import visibility
     from workflows.contract import TELECONSULTATION, Receipt, Start
 
@@ -51,6 +53,11 @@ _MAIL = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=time
 _SIGNING_GIVES_UP_AFTER = timedelta(days=1)
 _LONGEST_HISTORY = 20_000
 _REFUSALS_SHOWN = 10
+
+_OWN = "relais:"
+"""So begin the ids of commands that Relais gives itself. Nobody else may use one: Relais's own command would then seem done."""
+
+_COMMAND_ID: TypeAdapter[str] = TypeAdapter(CommandId)
 
 
 @workflow.defn(name=TELECONSULTATION)
@@ -68,8 +75,9 @@ class TeleconsultationWorkflow:
         self._timer: asyncio.Task[None] | None = None
         self._armed_for: tuple[datetime, Deadline] | None = None
         self._shown: set[Any] = set()
+        self._fault: BaseException | None = None
+        self._cancel_heard = False
         for name in PUBLIC_COMMANDS:
-            workflow.set_signal_handler(name, self._signal_handler(name))
             workflow.set_update_handler(name, self._update_handler(name), validator=self._update_validator(name))
         if start.command is not None:
             self._decide(start.command, Source.UPDATE)
@@ -80,9 +88,16 @@ class TeleconsultationWorkflow:
         self._follow_up()
         while not self._is_over():
             try:
-                await workflow.wait_condition(lambda: self._is_over() or self._should_continue_as_new())
+                await workflow.wait_condition(
+                    lambda: bool(self._fault) or self._is_over() or self._should_continue_as_new()
+                )
             except asyncio.CancelledError:
+                if self._cancel_heard or workflow.cancellation_reason() is None:
+                    raise  # nobody asks: the worker forgets the workflow, to rebuild it from its history when needed
+                self._cancel_heard = True
                 self._cancelled_from_outside()
+            if self._fault is not None:
+                raise RuntimeError("a timer or an effect broke off; this task is tried again") from self._fault
             if self._should_continue_as_new():
                 workflow.continue_as_new(self._everything())
         return self._receipt()
@@ -97,55 +112,46 @@ class TeleconsultationWorkflow:
         """The effects that are not done yet."""
         return list(self._outbox.values())
 
-    @workflow.signal(dynamic=True)
-    def unknown_signal(self, name: str, args: Sequence[RawValue]) -> None:
-        """A Signal of a name that Relais does not know is written down as refused."""
-        self._note_refused(name, Refusal(RefusalCode.UNKNOWN_COMMAND, "there is no such command"), {})
-
     # How a command comes in
 
-    def _update_validator(self, name: str) -> Callable[[Any], None]:
+    @workflow.signal(dynamic=True)
+    def take_signal(self, name: str, arguments: Sequence[RawValue]) -> None:
+        """Every Signal, whatever its name and whatever it carries: named handlers would drop what can't be decoded."""
+        payload = _open(arguments)
+        try:
+            self._take(_read(name, payload), Source.SIGNAL)
+        except Refusal as refusal:
+            self._note_refused(name, refusal, payload)
+
+    def _update_validator(self, name: str) -> Callable[..., None]:
         """Refuses what is not legal before it enters the history."""
 
-        def validate(payload: Any = None, *_more: Any) -> None:
+        def validate(*arguments: Any) -> None:
             try:
-                lifecycle.decide(self._request, _read(name, payload), workflow.now())
+                lifecycle.decide(self._request, _read(name, _only(arguments)), workflow.now())
             except Refusal as refusal:
                 raise _as_error(refusal) from None
 
         return validate
 
-    def _update_handler(self, name: str) -> Callable[[Any], Receipt]:
-        def handle(payload: Any = None, *_more: Any) -> Receipt:
+    def _update_handler(self, name: str) -> Callable[..., Receipt]:
+        def handle(*arguments: Any) -> Receipt:
             try:
-                self._take(_read(name, payload), Source.UPDATE)
+                self._take(_read(name, _only(arguments)), Source.UPDATE)
             except Refusal as refusal:
                 raise _as_error(refusal) from None
             return self._receipt()
 
         return handle
 
-    def _signal_handler(self, name: str) -> Callable[[Any], None]:
-        def handle(payload: Any = None, *_more: Any) -> None:
-            try:
-                self._take(_read(name, payload), Source.SIGNAL)
-            except Refusal as refusal:
-                self._note_refused(name, refusal, payload)
-
-        return handle
-
     def _cancelled_from_outside(self) -> None:
         """Someone pressed Cancel in the Temporal UI: for Relais that is the command `cancel`, by an operator."""
-        reason = (workflow.cancellation_reason() or "").strip() or "Cancelled by an operator"
+        reason = _printable(workflow.cancellation_reason() or "").strip()[:MAX_SHORT_TEXT] or "Cancelled by an operator"
+        cancel = Cancel(id=f"{_OWN}cancel:{workflow.info().run_id}", actor=Actor(role=Role.OPERATOR), reason=reason)
         try:
-            self._take(
-                Cancel(
-                    id=f"engine-cancel:{workflow.info().run_id}", actor=Actor(role=Role.OPERATOR), reason=reason[:8000]
-                ),
-                Source.ENGINE,
-            )
+            self._take(cancel, Source.ENGINE)
         except Refusal as refusal:
-            self._note_refused("cancel", refusal, {})
+            self._note_refused(cancel.type, refusal, {})
 
     # The one way of every command
 
@@ -174,7 +180,7 @@ class TeleconsultationWorkflow:
         if self._timer is not None:
             self._timer.cancel()
         self._armed_for = upcoming
-        self._timer = None if upcoming is None else asyncio.create_task(self._ring(*upcoming))
+        self._timer = None if upcoming is None else self._in_background(self._ring(*upcoming))
 
     async def _ring(self, moment: datetime, deadline: Deadline) -> None:
         wait = moment - workflow.now()
@@ -182,7 +188,7 @@ class TeleconsultationWorkflow:
             await workflow.sleep(wait, summary=f"{deadline.name} of {self._request.number}")
         self._timer = self._armed_for = None
         call = DeadlineReached(
-            id=f"clock:{deadline.name}:{deadline.question_id or '-'}:{deadline.started_at.isoformat()}:{deadline.calls}",
+            id=f"{_OWN}{deadline.name}:{deadline.question_id or '-'}:{deadline.started_at.isoformat()}:{deadline.calls}",
             actor=SYSTEM,
             name=deadline.name,
             question_id=deadline.question_id,
@@ -200,7 +206,7 @@ class TeleconsultationWorkflow:
         for effect in self._outbox.values():
             waits_its_turn = isinstance(effect, Record) and effect is not first_record
             if effect.id not in self._under_way and not waits_its_turn:
-                self._under_way[effect.id] = asyncio.create_task(self._see_through(effect))
+                self._under_way[effect.id] = self._in_background(self._see_through(effect))
 
     async def _see_through(self, effect: AnyEffect) -> None:
         """Carry out one effect to its end; one that fails for good goes to the list that operators see."""
@@ -263,10 +269,16 @@ class TeleconsultationWorkflow:
             )
         except ActivityError as error:
             self._note_failed(effect, error)
-            failed = FailSigning(id=effect.id, actor=SYSTEM, report_id=report_id, code=_code_of(error))
+            failed = FailSigning(
+                id=_OWN + effect.id,
+                actor=SYSTEM,
+                report_id=report_id,
+                signer=effect.signing.signer,
+                code=_code_of(error),
+            )
             self._take(failed, Source.ENGINE)
         else:
-            issued = IssueDocument(id=effect.id, actor=SYSTEM, report_id=report_id, pdf_sha256=made.pdf_sha256)
+            issued = IssueDocument(id=_OWN + effect.id, actor=SYSTEM, report_id=report_id, pdf_sha256=made.pdf_sha256)
             self._take(issued, Source.ENGINE)
 
     async def _execute(self, activity: str, effect: AnyEffect, result_type: Any = None) -> Any:
@@ -286,6 +298,16 @@ class TeleconsultationWorkflow:
 
     # What went wrong
 
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start `work`. Should it break off, `run` must hear of it: a lost timer or effect would leave the request stuck."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._look_for_fault)
+        return task
+
+    def _look_for_fault(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            self._fault = self._fault or task.exception()
+
     def _note_failed(self, effect: Effect, error: ActivityError) -> None:
         failure = Failure(effect_id=effect.id, code=_code_of(error), at=workflow.now())
         self._failures = (*self._failures, failure)
@@ -294,7 +316,7 @@ class TeleconsultationWorkflow:
             self._outbox[note.id] = note
 
     def _note_refused(self, name: str, refusal: Refusal, payload: Any) -> None:
-        refused = RefusedSignal(name=name[:100], code=refusal.code, at=workflow.now(), **_who(payload))
+        refused = RefusedSignal(name=_printable(name)[:100], code=refusal.code, at=workflow.now(), **_who(payload))
         self._refused_signals = (*self._refused_signals, refused)[-_REFUSALS_SHOWN:]
         note = NoteRefusal(
             id=f"{self._request.id}:{self._request.version}:refusal:{workflow.uuid4()}",
@@ -343,28 +365,55 @@ class TeleconsultationWorkflow:
         )
 
 
+def _only(arguments: Sequence[Any]) -> Any:
+    """The one argument of a message; None where there is none, or more than one."""
+    return arguments[0] if len(arguments) == 1 else None
+
+
+def _open(arguments: Sequence[RawValue]) -> Any:
+    """The one argument of a Signal; None where there is not just one, or where it can't be decoded."""
+    raw = _only(arguments)
+    try:
+        return None if raw is None else workflow.payload_converter().from_payload(raw.payload)
+    except Exception:  # every converter has its own errors, and none may stop the workflow
+        return None
+
+
 def _read(name: str, payload: Any) -> AnyCommand:
     """The command that a message carries; its `type` is the message's name. Raises Refusal when it can't be read."""
+    if name not in PUBLIC_COMMANDS:
+        raise Refusal(RefusalCode.UNKNOWN_COMMAND, "there is no such command")
     if not isinstance(payload, dict) or payload.get("type", name) != name:
         raise Refusal(RefusalCode.MALFORMED, "the command is not a JSON object of this type")
     try:
-        return PUBLIC_COMMAND.validate_python({**payload, "type": name})
+        command = PUBLIC_COMMAND.validate_python({**payload, "type": name})
     except ValidationError as error:
         places = ", ".join(".".join(map(str, problem["loc"][1:])) or "?" for problem in error.errors()[:5])
         raise Refusal(RefusalCode.MALFORMED, f"the command can't be read; look at: {places}") from None
+    if command.id.startswith(_OWN):
+        raise Refusal(RefusalCode.MALFORMED, f"ids that begin with '{_OWN}' are not for messages")
+    return command
 
 
 def _who(payload: Any) -> dict[str, Any]:
     """The id and the actor of a command that was refused, as far as they can be read."""
     if not isinstance(payload, dict):
         return {}
+    try:
+        command_id = _COMMAND_ID.validate_python(payload.get("id"))
+    except ValidationError:
+        command_id = None
     actor = payload.get("actor")
     try:
         actor_id = UUID(actor["id"]) if isinstance(actor, dict) else None
     except (KeyError, TypeError, ValueError, AttributeError):
         actor_id = None
-    command_id = payload.get("id")
-    return {"command_id": command_id[:120] if isinstance(command_id, str) else None, "actor_id": actor_id}
+    return {"command_id": command_id, "actor_id": actor_id}
+
+
+def _printable(text: str) -> str:
+    """The text with a question mark for every character that stores and screens can't show."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _as_error(refusal: Refusal) -> ApplicationError:
@@ -373,7 +422,8 @@ def _as_error(refusal: Refusal) -> ApplicationError:
 
 
 def _code_of(error: ActivityError) -> str:
-    """The stable code of a failure: the type of the error that ended the activity."""
+    """The stable code of a failure, in snake case: the type of the error that ended the activity."""
     cause = error.cause
-    code = cause.type if isinstance(cause, ApplicationError) and cause.type else type(cause).__name__
-    return "".join(c if c.islower() else f"_{c.lower()}" for c in code if c.isalpha() or c == "_").strip("_")[:64]
+    kind = cause.type if isinstance(cause, ApplicationError) and cause.type else type(cause).__name__
+    words = re.findall("[A-Z]*[a-z]+|[A-Z]+", kind)
+    return "_".join(words).lower()[:64] or "unknown"

@@ -208,9 +208,10 @@ class Story:
         return self.take(c.IssueDocument(id=command_id(), actor=SYSTEM, report_id=self.being_signed(), pdf_sha256=pdf))
 
     def fail_signing(self) -> Event:
-        return self.take(
-            c.FailSigning(id=command_id(), actor=SYSTEM, report_id=self.being_signed(), code="no_fresh_proof")
-        )
+        signing = self.request.signing
+        assert signing is not None
+        failed = {"report_id": signing.report_id, "signer": signing.signer, "code": "no_fresh_proof"}
+        return self.take(c.FailSigning(id=command_id(), actor=SYSTEM, **failed))
 
     def being_signed(self) -> UUID:
         assert self.request.signing is not None

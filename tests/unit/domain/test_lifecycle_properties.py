@@ -31,11 +31,12 @@ from domain.requests import (
     Source,
     Status,
 )
-from tests.unit.domain.oracle import clocks_of
+from tests.unit.domain.oracle import clocks_of, holder_after
 from tests.unit.domain.scenes import (
     COLLEAGUE,
     DERMATOLOGY,
     DISPATCHER,
+    OPERATOR,
     OTHER_CLINIC,
     PEOPLE,
     PROVIDER,
@@ -114,12 +115,16 @@ class Life(RuleBasedStateMachine):
 
     @rule(choice=choices)
     def somebody_does_what_they_may(self, choice: Choice) -> None:
-        self._one_of_the_allowed(choice, without=("cancel", "deadline_reached"))
+        self._one_of(set(c.PUBLIC_COMMANDS) - {"cancel", "deadline_reached"}, choice)
 
     @rule(choice=choices)
     def somebody_brings_it_nearer_to_its_report(self, choice: Choice) -> None:
-        others = {"transfer", "request_information", "change_priority", "return_to_requester", "return_to_dispatch"}
-        self._one_of_the_allowed(choice, without=(*others, "cancel", "deadline_reached"))
+        self._one_of({"submit", "assign", "accept", "resubmit", "sign_report", "acknowledge", "add_addendum"}, choice)
+
+    @rule(choice=choices)
+    def providers_and_the_requester_talk(self, choice: Choice) -> None:
+        talk = {"request_information", "answer_information", "withdraw_information_request"}
+        self._one_of({*talk, "transfer", "accept"}, choice)
 
     @precondition(lambda self: self.request.signing is not None)
     @rule(report=st.sampled_from(["issued", "issued", "issued", "failed", "of another report"]))
@@ -128,7 +133,10 @@ class Life(RuleBasedStateMachine):
         report_id = named("another report") if report == "of another report" else self.request.signing.report_id
         command: AnyCommand
         if report == "failed":
-            command = c.FailSigning(id=self._new_id(), actor=SYSTEM, report_id=report_id, code="no_fresh_proof")
+            signer = self.request.signing.signer
+            command = c.FailSigning(
+                id=self._new_id(), actor=SYSTEM, report_id=report_id, signer=signer, code="no_fresh_proof"
+            )
         else:
             pdf = digest(f"{report_id}.pdf")
             command = c.IssueDocument(id=self._new_id(), actor=SYSTEM, report_id=report_id, pdf_sha256=pdf)
@@ -148,6 +156,15 @@ class Life(RuleBasedStateMachine):
         assert self._give(command, Source.TIMER)
         assert self.request.next_deadline != (moment, deadline)
 
+    @precondition(lambda self: self.request.deadlines)
+    @rule(choice=choices)
+    def an_outside_scheduler_calls(self, choice: Choice) -> None:
+        deadline = choice.of(self.request.deadlines)
+        which = choice.of([deadline.question_id, None])
+        command = c.DeadlineReached(id=self._new_id(), actor=OPERATOR, name=deadline.name, question_id=which)
+        taken = self._give(command, Source.SIGNAL)
+        assert taken == (deadline.running_since is not None)
+
     @precondition(lambda self: self.now < THE_END)
     @rule(hours=st.floats(0, 100))
     def time_passes(self, hours: float) -> None:
@@ -165,13 +182,10 @@ class Life(RuleBasedStateMachine):
             assert (decision.request, decision.event, decision.effects) == (self.request, None, ())
         self._nothing_happened()
 
-    def _one_of_the_allowed(self, choice: Choice, without: tuple[str, ...]) -> None:
-        pairs = [
-            (name, actor)
-            for actor in PEOPLE.values()
-            for name in allowed_commands(self.request, actor)
-            if name not in without
-        ]
+    def _one_of(self, names: set[str], choice: Choice) -> None:
+        """One of the commands of these names that somebody may give now."""
+        allowed = [(name, actor) for actor in PEOPLE.values() for name in allowed_commands(self.request, actor)]
+        pairs = [(name, actor) for name, actor in allowed if name in names]
         if not pairs:
             return self._nothing_happened()
         name, actor = choice.of(pairs)
@@ -265,8 +279,7 @@ class Life(RuleBasedStateMachine):
         }
         holder = self.request.holder
         assert holder.kind in kinds.get(self.request.status, {HolderKind.NOBODY})
-        if holder.kind is HolderKind.REQUESTER:
-            assert holder == Holder.requester(self.request.requester)
+        assert holder == holder_after(self.beginning, self.events)
         assert (holder.id is not None) == (holder.kind in (HolderKind.REQUESTER, HolderKind.PROVIDER))
         assert (holder.clinic_id is None) == (holder.kind is HolderKind.NOBODY)
         holding = [actor for actor in PEOPLE.values() if holder.includes(actor)]

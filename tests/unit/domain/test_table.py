@@ -311,7 +311,8 @@ def test_only_what_is_being_signed_is_issued(scene: str) -> None:
     over = story.request.status in (Status.DRAFT, Status.CANCELLED, Status.ABANDONED)
     code = RefusalCode.NOT_ALLOWED_IN_STATUS if over else RefusalCode.NOTHING_BEING_SIGNED
     issue = c.IssueDocument(id=command_id(), actor=SYSTEM, report_id=named("no such"), pdf_sha256=digest("no such"))
-    fail = c.FailSigning(id=command_id(), actor=SYSTEM, report_id=named("no such"), code="failed")
+    signer = Person(id=named("signer"), clinic_id=named("clinic"))
+    fail = c.FailSigning(id=command_id(), actor=SYSTEM, report_id=named("no such"), signer=signer, code="failed")
     assert refusal(story, issue) is code
     assert refusal(story, fail) is code
     people = [PEOPLE[name] for name in PEOPLE if name != "relais"]
