@@ -149,12 +149,16 @@ def seed_requests() -> None:
 
 
 @app.command()
-def demo() -> None:
+def demo(
+    photos: Annotated[
+        Path | None,
+        typer.Option(help="Use the first photos of this folder, three or four, instead of the shipped ones."),
+    ] = None,
+) -> None:
     """Play a whole teleconsultation against the running system."""
-    _find_engine()
     from embedded.demo import play
 
-    _run(play)
+    _run(lambda: play(photos))
 
 
 @app.command("new-key")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -10,8 +11,6 @@ import httpx
 
 from embedded.demonstration import DemoAccount, demo_accounts
 from embedded.errors import StartError
-from embedded.runtime import read_runtime
-from settings import Settings
 
 PATIENCE_SECONDS = 60.0
 
@@ -79,17 +78,15 @@ class Cast:
 
 
 @asynccontextmanager
-async def open_cast(settings: Settings) -> AsyncIterator[Cast]:
-    """The people of the data folder, before the API that `relais up` started (or the one at RELAIS_PUBLIC_URL).
+async def open_cast(data_dir: Path, api_address: str) -> AsyncIterator[Cast]:
+    """The people of the data folder, at the API that is reached at `api_address`, e.g. ``http://127.0.0.1:8000``.
 
     Raises StartError when there is no demonstration data.
     """
-    accounts = demo_accounts(settings.data_dir)
+    accounts = demo_accounts(data_dir)
     if not accounts:
-        raise StartError(f"There are no demonstration accounts in {settings.data_dir}: start Relais with `relais up`.")
-    runtime = read_runtime(settings.data_dir)
-    address = runtime.parts["api"].address if runtime and "api" in runtime.parts else settings.public_url
-    async with httpx.AsyncClient(base_url=address, timeout=PATIENCE_SECONDS, trust_env=False) as http:
+        raise StartError(f"There are no demonstration accounts in {data_dir}: start Relais with `relais up`.")
+    async with httpx.AsyncClient(base_url=api_address, timeout=PATIENCE_SECONDS, trust_env=False) as http:
         yield Cast(http, accounts)
 
 

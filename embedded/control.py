@@ -30,7 +30,7 @@ def start_part(data_dir: Path, name: str) -> None:
 
 def print_status(data_dir: Path, console: Console) -> None:
     """Prints a table of the parts. Raises StartError when nothing runs."""
-    runtime = _running(data_dir)
+    runtime = running(data_dir)
     table = Table("Part", "State", "Pid", Column("Address", overflow="fold"), "Restarts")
     for name, part in runtime.parts.items():
         table.add_row(name, part.state, str(part.pid or ""), part.address, str(part.restarts))
@@ -39,7 +39,8 @@ def print_status(data_dir: Path, console: Console) -> None:
     console.print(f"Data folder {data_dir}, started {since}", markup=False)
 
 
-def _running(data_dir: Path) -> Runtime:
+def running(data_dir: Path) -> Runtime:
+    """What runs in the data folder. Raises StartError when nothing does."""
     runtime = read_runtime(data_dir) if is_in_use(data_dir) else None
     if runtime is None:
         raise StartError(f"Relais does not run in {data_dir}: start it with `relais up`.")
@@ -47,7 +48,7 @@ def _running(data_dir: Path) -> Runtime:
 
 
 def _part(data_dir: Path, name: str) -> PartStatus:
-    parts = _running(data_dir).parts
+    parts = running(data_dir).parts
     if name not in parts:
         raise StartError(f"There is no part {name!r}: choose among {', '.join(parts)}.")
     return parts[name]

@@ -19,6 +19,7 @@ from embedded.demonstration import DATA
 from embedded.drawn_photos import draw_three
 from embedded.errors import StartError
 from embedded.files import write_privately
+from embedded.runtime import read_runtime
 from settings import get_settings
 
 PHOTOS = Path(__file__).resolve().parent / "photos"
@@ -67,6 +68,8 @@ async def seed_requests() -> None:
     missing = [story for story in await asyncio.to_thread(_read_stories) if story.key not in made]
     if not missing:
         return
+    runtime = read_runtime(settings.data_dir)
+    address = runtime.parts["api"].address if runtime else settings.public_url
     turn = asyncio.Semaphore(AT_ONCE)
 
     async def make(cast: Cast, story: Story) -> None:
@@ -74,7 +77,7 @@ async def seed_requests() -> None:
             made[story.key] = await _make(cast, story)
 
     try:
-        async with open_cast(settings) as cast, asyncio.TaskGroup() as together:
+        async with open_cast(settings.data_dir, address) as cast, asyncio.TaskGroup() as together:
             for story in missing:
                 together.create_task(make(cast, story))
     except* StartError as errors:
