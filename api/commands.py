@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic_core import to_jsonable_python
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import gate, policy
@@ -167,38 +168,36 @@ Prepare = Callable[[AsyncSession, RequestRecord, Request, Actor], Awaitable[tupl
 """Looks up and writes what a command needs beforehand: gives the state to start from, and the command's own fields."""
 
 
-async def carry_out(call: Call, command: type[c.BaseCommand], fields: dict[str, Any] | Prepare) -> CommandReceipt:
+async def carry_out(
+    call: Call, command: type[c.BaseCommand], said: dict[str, Any], prepare: Prepare | None = None
+) -> CommandReceipt:
     """The way of every command: may the caller see the request, may they give the command, then to the workflow, and back.
 
-    The key makes a repetition harmless: it answers as the first time. A refusal is written down.
+    `said` is what the body says, under the names of the command's fields; without `prepare` these are the fields. The key makes
+    a repetition harmless: it answers as the first time. A refusal is written down.
     """
-    async with call.services.database.session() as session:
-        row, _ = await policy.request_to_see(session, call.caller, call.request_id)
-        request = requests.process_of(row)
-        try:
+    try:
+        async with call.services.database.session() as session:
+            row, _ = await policy.request_to_see(session, call.caller, call.request_id)
+            request = requests.process_of(row)
             if call.command_id in request.commands_taken:
-                await _same_as_before(session, call, command, {} if callable(fields) else fields)
+                await _same_as_before(session, call, command, said)
                 return _receipt(call, row, request)
             actor = policy.actor_for(call.caller, command, request)
             lifecycle.check_allowed(request, command, actor)
             if call.expected_version not in (None, row.version):
                 raise Refusal(RefusalCode.VERSION_CONFLICT, f"the request has version {row.version}")
-            if callable(fields):
-                request, fields = await fields(session, row, request, actor)
-        except Refusal as refusal:
-            await _write_down(call, command, refusal)
-            raise
-    given = c.PUBLIC_COMMAND.validate_python(
-        {
-            "type": command.model_fields["type"].default,
-            "id": call.command_id,
-            "actor": actor,
-            "sent_at": datetime.now(UTC),
-            "expected_version": request.version if call.expected_version is not None else None,
-            **fields,
-        }
-    )
-    try:
+            request, fields = await prepare(session, row, request, actor) if prepare else (request, said)
+        given = c.PUBLIC_COMMAND.validate_python(
+            {
+                "type": command.model_fields["type"].default,
+                "id": call.command_id,
+                "actor": actor,
+                "sent_at": datetime.now(UTC),
+                "expected_version": request.version if call.expected_version is not None else None,
+                **fields,
+            }
+        )
         shown = await gate.give(call.services, request, given)
     except Refusal as refusal:
         await _write_down(call, command, refusal)
@@ -224,15 +223,23 @@ def _receipt(
 
 
 async def _same_as_before(
-    session: AsyncSession, call: Call, command: type[c.BaseCommand], fields: dict[str, Any]
+    session: AsyncSession, call: Call, command: type[c.BaseCommand], said: dict[str, Any]
 ) -> None:
     """The key came before: it must have been for the same command. Raises Problem `idempotency_key_reused`."""
     events = await requests.timeline(session, call.request_id)
     before = next((event.command for event in events if event.command_id == call.command_id), {})
-    said = {name: value for name, value in before.items() if name in fields and fields[name] is not None}
-    now = command.model_construct(**fields).model_dump(mode="json", include=set(said))
-    if before.get("type") != command.model_fields["type"].default or said != now:
+    same_kind = before.get("type") == command.model_fields["type"].default
+    if not same_kind or not _says(before, to_jsonable_python(said)):
         raise Problem("idempotency_key_reused")
+
+
+def _says(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether a command of the timeline said what is said now. A question that is not named now is the one that was open."""
+    return all(
+        _says(before.get(name) or {}, value) if isinstance(value, dict) else before.get(name) == value
+        for name, value in now.items()
+        if (name, value) != ("question_id", None)
+    )
 
 
 async def _write_down(call: Call, command: type[c.BaseCommand], refusal: Refusal) -> None:
@@ -268,7 +275,7 @@ async def submit(call: CallOf) -> CommandReceipt:
         request = await requests.renew_terms(session, row, offering.terms)
         return request, {"form": await _freeze(session, call), "priority": row.form_priority}
 
-    return await carry_out(call, c.Submit, prepare)
+    return await carry_out(call, c.Submit, {}, prepare)
 
 
 @router.post("/assign", summary="Route to a provider or to a clinic's pool", responses={202: {"model": CommandReceipt}})
@@ -290,7 +297,9 @@ async def assign(body: AssignBody, call: CallOf) -> CommandReceipt:
             raise Problem("clinic_not_routed")
         return request, {"to": to, "comment": body.comment}
 
-    return await carry_out(call, c.Assign, prepare)
+    clinic = {"clinic_id": body.clinic_id} if body.clinic_id else {}
+    said = {"to": {"id": body.provider_id, **clinic}, "comment": body.comment}
+    return await carry_out(call, c.Assign, said, prepare)
 
 
 @router.post("/accept", summary="Accept", responses={202: {"model": CommandReceipt}})
@@ -308,7 +317,8 @@ async def transfer(body: TransferBody, call: CallOf) -> CommandReceipt:
     ) -> tuple[Request, dict[str, Any]]:
         return request, {"to": await _provider(session, body.provider_id), "comment": body.comment}
 
-    return await carry_out(call, c.Transfer, prepare)
+    said = {"to": {"id": body.provider_id}, "comment": body.comment}
+    return await carry_out(call, c.Transfer, said, prepare)
 
 
 @router.post("/request-information", summary="Ask the requester", responses={202: {"model": CommandReceipt}})
@@ -329,7 +339,7 @@ async def answer_information(body: AnswerBody, call: CallOf) -> CommandReceipt:
             raise Problem("unknown_attachment")
         return request, body.model_dump()
 
-    return await carry_out(call, c.AnswerInformation, prepare)
+    return await carry_out(call, c.AnswerInformation, body.model_dump(), prepare)
 
 
 @router.post(
@@ -362,7 +372,7 @@ async def resubmit(call: CallOf) -> CommandReceipt:
         await _check_complete(session, call, row)
         return request, {"form": await _freeze(session, call), "priority": row.form_priority}
 
-    return await carry_out(call, c.Resubmit, prepare)
+    return await carry_out(call, c.Resubmit, {}, prepare)
 
 
 @router.post("/cancel", summary="Cancel", responses={202: {"model": CommandReceipt}})

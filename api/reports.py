@@ -8,11 +8,11 @@ from uuid import UUID, uuid5
 
 from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import policy
-from api.commands import Call, CallOf, CommandReceipt, carry_out
+from api.commands import Call, CallOf, CommandReceipt, Prepare, carry_out
 from api.drafts import Answers
 from api.paper import paper
 from api.parameters import ExpectedVersion, ReaderLanguage
@@ -22,17 +22,19 @@ from api.security import MAX_PASSWORD, Caller, CallerOf, password_fits
 from api.services import Services, ServicesOf
 from api.views import DocumentView, Names, View, document_view
 from domain import commands as c
+from domain.model import storable
 from domain.offerings import FormField, check_answers
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Actor, DocumentKind, Request, Status
 from records import reports, requests
-from records.errors import StaleVersionError
-from records.models import AccessKind, RequestRecord
+from records.errors import ContentConflictError, StaleVersionError
+from records.models import AccessKind, RequestRecord, StoredDocument
 from translations import Language
 
 router = APIRouter(prefix="/requests/{request_id}", tags=["reports"])
 
-_DOCUMENT_PATIENCE_SECONDS = 15.0
+DOCUMENT_PATIENCE_SECONDS = 15.0
+"""How long a signer waits for the document. Then the answer is 202, and the document comes later."""
 
 
 class ReportDraftView(View):
@@ -73,7 +75,9 @@ class SignBody(Proof):
 class AddendumBody(Proof):
     """What is to be added to the final report."""
 
-    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
+    text: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000), AfterValidator(storable)
+    ]
 
 
 class SigningReceipt(CommandReceipt):
@@ -131,6 +135,7 @@ async def sign_report(body: SignBody, call: CallOf) -> SigningReceipt:
 
     A required field that is empty is named in a 422 `report_incomplete`. On 200 the signed PDF can be fetched.
     """
+    await _prove(call, body)
 
     async def prepare(
         session: AsyncSession, row: RequestRecord, request: Request, _: Actor
@@ -140,28 +145,31 @@ async def sign_report(body: SignBody, call: CallOf) -> SigningReceipt:
         answers = draft.answers if draft else {}
         if problems := check_answers(template, answers, complete=True):
             raise Problem("report_incomplete", errors=field_errors(problems, call.language))
-        await _prove(call, body)
         return request, {
             "kind": body.kind,
             **await _freeze(session, call, row, request, body, body.kind, template, answers),
         }
 
-    return await _sign(call, c.SignReport, prepare)
+    return await _sign(call, c.SignReport, {"kind": body.kind}, prepare)
 
 
 @router.post("/report/addenda", summary="Add to a final report", responses={202: {"model": SigningReceipt}})
 async def add_addendum(body: AddendumBody, call: CallOf) -> SigningReceipt:
     """A new signed document beside the final report, which stays as it is. For the provider who signed that one."""
+    await _prove(call, body)
+    async with call.services.database.session() as session:
+        before = await reports.load_frozen_report(session, report_id_of(call))
+    if before is not None and [entry["value"] for entry in before.content["answer"]] != [body.text]:
+        raise Problem("idempotency_key_reused")
 
     async def prepare(
         session: AsyncSession, row: RequestRecord, request: Request, _: Actor
     ) -> tuple[Request, dict[str, Any]]:
-        await _prove(call, body)
         return request, await _freeze(
             session, call, row, request, body, DocumentKind.ADDENDUM, None, {"text": body.text}
         )
 
-    return await _sign(call, c.AddAddendum, prepare)
+    return await _sign(call, c.AddAddendum, {}, prepare)
 
 
 @router.get("/reports", summary="The signed documents")
@@ -199,26 +207,18 @@ async def get_document(request_id: UUID, report_id: UUID, caller: CallerOf, serv
     )
 
 
-async def _sign(call: Call, command: type[c.BaseCommand], prepare: Any) -> SigningReceipt:
+async def _sign(call: Call, command: type[c.BaseCommand], said: dict[str, Any], prepare: Prepare) -> SigningReceipt:
     """Give the command, then wait until its document is there (or could not be made)."""
-    receipt = await carry_out(call, command, prepare)
+    receipt = await carry_out(call, command, said, prepare)
     if receipt.state == "queued":
         return SigningReceipt(**receipt.model_dump(), document=None)
-    report_id = report_id_of(call)
-    async with asyncio.timeout(_DOCUMENT_PATIENCE_SECONDS):
-        while True:
-            async with call.services.database.session() as session:
-                row = await requests.load_request(session, call.request_id)
-                document = await reports.find_document(session, report_id)
-                names = await Names.load(session, [call.caller.id], [])
-            if row is None:
-                raise Problem("not_found")
-            process = requests.process_of(row)
-            if any(made.report_id == report_id for made in process.documents) and document is not None:
-                break
-            if process.signing is None or process.signing.report_id != report_id:
-                raise Problem("signing_failed")
-            await call.services.feed.wait_for(call.request_id, process.version + 1, _DOCUMENT_PATIENCE_SECONDS)
+    try:
+        async with asyncio.timeout(DOCUMENT_PATIENCE_SECONDS):
+            row, document, names = await _document_made(call)
+    except TimeoutError:  # it is signed, and its document will still be made
+        call.response.status_code = 202
+        return SigningReceipt(**{**receipt.model_dump(), "state": "queued"}, document=None)
+    process = requests.process_of(row)
     call.response.headers["ETag"] = f'"{row.version}"'
     return SigningReceipt(
         request_id=row.id,
@@ -231,13 +231,32 @@ async def _sign(call: Call, command: type[c.BaseCommand], prepare: Any) -> Signi
     )
 
 
+async def _document_made(call: Call) -> tuple[RequestRecord, StoredDocument, Names]:
+    """Wait for the document of this call. Raises Problem `signing_failed` when it could not be made."""
+    report_id = report_id_of(call)
+    while True:
+        async with call.services.database.session() as session:
+            row = await requests.load_request(session, call.request_id)
+            document = await reports.find_document(session, report_id)
+            names = await Names.load(session, [call.caller.id], [])
+        if row is None:
+            raise Problem("not_found")
+        process = requests.process_of(row)
+        if document is not None and any(made.report_id == report_id for made in process.documents):
+            return row, document, names
+        if process.signing is None or process.signing.report_id != report_id:
+            raise Problem("signing_failed")
+        await call.services.feed.wait_for(call.request_id, process.version + 1, DOCUMENT_PATIENCE_SECONDS)
+
+
 def report_id_of(call: Call) -> UUID:
     """The id of the report that a call signs: it follows from the command's, so that a repetition means the same report."""
     return uuid5(call.request_id, call.command_id)
 
 
 async def _prove(call: Call, proof: Proof) -> None:
-    if not await password_fits(call.caller.account.password_hash, proof.password):
+    account = call.caller.account
+    if not await password_fits(call.services, account.username, account.password_hash, proof.password):
         raise Problem("wrong_password")
 
 
@@ -265,18 +284,21 @@ async def _freeze(
         answers=answers,
         language=language,
     )
-    frozen = await reports.freeze_report(
-        session,
-        row.id,
-        report_id=report_id_of(call),
-        kind=kind,
-        content=content,
-        signer_id=call.caller.id,
-        command_id=call.command_id,
-        proof_at=now,
-        proof_method="password",
-        now=now,
-    )
+    try:
+        frozen = await reports.freeze_report(
+            session,
+            row.id,
+            report_id=report_id_of(call),
+            kind=kind,
+            content=content,
+            signer_id=call.caller.id,
+            command_id=call.command_id,
+            proof_at=now,
+            proof_method="password",
+            now=now,
+        )
+    except ContentConflictError:  # the key was sent before, with another report
+        raise Problem("idempotency_key_reused") from None
     return {"report_id": frozen.id, "content_sha256": frozen.content_sha256}
 
 

@@ -37,36 +37,44 @@ async def hash_password(password: str) -> str:
         return await asyncio.to_thread(_hasher.hash, password)
 
 
-async def password_fits(password_hash: str, password: str) -> bool:
-    """Whether `password` is the one of `password_hash`."""
-    if len(password) > MAX_PASSWORD:
-        return False
+async def password_fits(services: Services, username: str, password_hash: str, password: str) -> bool:
+    """Whether `password` is the one of `password_hash`, which belongs to that user name.
+
+    Raises Problem `too_many_attempts` after `ATTEMPTS` wrong passwords in a row, until `PAUSE` has passed.
+    """
     async with _at_once:
-        try:
-            return await asyncio.to_thread(_hasher.verify, password_hash, password.encode(errors="surrogatepass"))
-        except (VerificationError, InvalidHashError):
-            return False
+        now = datetime.now(UTC)
+        async with services.database.session() as session:
+            failed = await people.failed_logins(session, username)
+        if failed is not None and failed.count >= ATTEMPTS and failed.last_at > now - PAUSE:
+            raise Problem("too_many_attempts", headers={"Retry-After": str(int(PAUSE.total_seconds()))})
+        fits = await asyncio.to_thread(_verify, password_hash, password)
+        async with services.database.session() as session:
+            if not fits:
+                await people.note_failed_login(session, username, now, forget_after=PAUSE)
+            elif failed is not None:
+                await people.forgive_failed_logins(session, username)
+    return fits
 
 
 async def authenticate(services: Services, username: str, password: str) -> Account | None:
     """The active account with this name and password, or None. Takes as long for a name that does not exist.
 
-    Raises Problem `too_many_attempts` after `ATTEMPTS` wrong passwords in a row, until `PAUSE` has passed.
+    Raises Problem `too_many_attempts`, see `password_fits`.
     """
-    now = datetime.now(UTC)
     async with services.database.session() as session:
-        failed = await people.failed_logins(session, username)
-        if failed is not None and failed.count >= ATTEMPTS and failed.last_at > now - PAUSE:
-            raise Problem("too_many_attempts", headers={"Retry-After": str(int(PAUSE.total_seconds()))})
         account = await people.find_account(session, username)
-    fits = await password_fits(account.password_hash if account else _NOBODYS_HASH, password)
-    async with services.database.session() as session:
-        if account is None or not account.active or not fits:
-            await people.note_failed_login(session, username, now, forget_after=PAUSE)
-            return None
-        if failed is not None:
-            await people.forgive_failed_logins(session, username)
-    return account
+    if account is not None and not account.active:
+        account = None
+    fits = await password_fits(services, username, account.password_hash if account else _NOBODYS_HASH, password)
+    return account if fits else None
+
+
+def _verify(password_hash: str, password: str) -> bool:
+    try:
+        return _hasher.verify(password_hash, password.encode())
+    except (VerificationError, InvalidHashError):
+        return False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,45 @@
+"""What the tests of the API ask of its answers."""
+
+from typing import Any
+
+import httpx
+
+from api.problems import PROBLEMS
+from tests.system import Clinician
+from translations import gettext_for
+from translations.words import REFUSALS
+
+ENGLISH: dict[str, str] = {
+    **{code: sentence for code, (_, sentence) in PROBLEMS.items()},
+    **{code.value: sentence for code, sentence in REFUSALS.items()},
+}
+"""Every code to its sentence."""
+
+
+def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """The body of an answer that must be this problem: problem+json with its code, and a sentence in French."""
+    said = f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:500]}"
+    assert answer.status_code == status, said
+    body = any_problem(answer)
+    assert body["code"] == code, said
+    return body
+
+
+def any_problem(answer: httpx.Response) -> dict[str, Any]:
+    """The body of an answer that must be some problem that is not ours: its members, and its code's sentence in French."""
+    said = f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:500]}"
+    assert 400 <= answer.status_code < 500, said
+    assert answer.headers["content-type"] == "application/problem+json", said
+    body: dict[str, Any] = answer.json()
+    assert body["status"] == answer.status_code, said
+    assert body["type"]
+    assert body["title"]
+    assert body["detail"] == gettext_for("fr")(ENGLISH[body["code"]]), said
+    return body
+
+
+async def picture(who: Clinician, request_id: str) -> tuple[Any, ...]:
+    """What must stay as it is when a command is refused: status, holder, version, deadlines, the timeline's length."""
+    view = await who.view(request_id)
+    timeline = (await who.get(f"/requests/{request_id}/timeline")).json()
+    return view["status"], view["version"], view["holder"], view["deadlines"], len(timeline)
