@@ -20,6 +20,7 @@ from domain.requests import (
     DocumentKind,
     FormVersion,
     Holder,
+    Person,
     Role,
     Status,
 )
