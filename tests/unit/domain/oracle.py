@@ -1,7 +1,7 @@
-"""Business time and the clocks of a request, computed a second time and in another way than the rules do.
+"""Business time, the clocks and the holder of a request, computed a second time and in another way than the rules do.
 
 Nothing here uses `domain.calendar` or `domain.deadlines`: holidays and terms are written down by hand, from the law and from
-product.md, and the clocks are made of the events alone.
+product.md, and clocks and holders are made of the events alone.
 """
 
 from bisect import bisect_left, bisect_right
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from domain import commands as c
 from domain.lifecycle import Event
+from domain.requests import Actor, Holder, Person, Request
 from domain.requests import EventName as E
 
 HOLIDAYS = {
@@ -202,3 +203,39 @@ def _called(command: c.DeadlineReached, own: Clock | None, questions: dict[UUID,
         return questions[command.question_id] if command.question_id else next(iter(questions.values()))
     assert own is not None
     return own
+
+
+def holder_after(draft: Request, events: Iterable[Event]) -> Holder:
+    """Who holds the request after `events`, by the column « leads to » of the table of commands."""
+    requester, dispatchers = Holder.requester(draft.requester), Holder.dispatch(draft.dispatch_clinic_id)
+    holder, comes_back_to = requester, dispatchers
+    for event in events:
+        match event.command:
+            case c.Submit():
+                automatic = draft.terms.dispatch == "automatic"
+                holder = Holder.pool(draft.dispatch_clinic_id) if automatic else dispatchers
+            case c.Assign(to=c.Pool(clinic_id=clinic_id)):
+                holder = Holder.pool(clinic_id)
+            case c.Assign(to=Person() as person) | c.Transfer(to=person):
+                holder = Holder.provider(person)
+            case c.Accept(actor=Actor(id=UUID() as person_id, clinic_id=UUID() as clinic_id)):
+                holder = Holder.provider(Person(id=person_id, clinic_id=clinic_id))
+            case c.ReturnToRequester(
+                actor=Actor(role="provider", id=UUID() as person_id, clinic_id=UUID() as clinic_id)
+            ):
+                holder, comes_back_to = requester, Holder.provider(Person(id=person_id, clinic_id=clinic_id))
+            case c.ReturnToRequester():
+                holder, comes_back_to = requester, dispatchers
+            case c.Resubmit():
+                holder = comes_back_to
+            case c.ReturnToDispatch():
+                holder = dispatchers
+            case c.Cancel() | c.Acknowledge():
+                holder = Holder.nobody()
+            case c.IssueDocument() if event.name is E.FINAL_REPORT_ISSUED:
+                holder = requester
+            case c.DeadlineReached() if event.name is E.ACCEPTANCE_EXPIRED:
+                holder = dispatchers
+            case c.DeadlineReached() if event.name in (E.ABANDONED, E.CLOSED_UNACKNOWLEDGED):
+                holder = Holder.nobody()
+    return holder
