@@ -169,7 +169,7 @@ def clocks_of(events: Iterable[Event]) -> dict[tuple[str, UUID | None], Clock]:
     priority = ""
     for event in events:
         command = event.command
-        if isinstance(command, c.Submit | c.ChangePriority):
+        if isinstance(command, c.Submit | c.ChangePriority | c.Resubmit) and command.priority is not None:
             priority = command.priority.value
         if isinstance(command, c.RequestInformation):
             asked = uuid5(event.request_id, command.id)

@@ -245,7 +245,7 @@ class Life(RuleBasedStateMachine):
             case "return_to_dispatch":
                 return c.ReturnToDispatch(**head, comment="Not my field.")
             case "resubmit":
-                return c.Resubmit(**head, form=next_form)
+                return c.Resubmit(**head, form=next_form, priority=choice.of([None, None, priority]))
             case "cancel":
                 return c.Cancel(**head, reason="Seen elsewhere.")
             case "change_priority":

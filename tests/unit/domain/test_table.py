@@ -5,6 +5,7 @@ Every command, in every status (and with a question open, in a pool, while a doc
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from pydantic import ValidationError
@@ -326,12 +327,28 @@ def test_only_what_is_being_signed_is_issued(scene: str) -> None:
 # What a command holds
 
 
-@pytest.mark.parametrize("name", ["submit", "change_priority"])
-def test_stat_is_refused(name: str) -> None:
-    story = SCENES["draft"]() if name == "submit" else assigned()
-    actor = REQUESTER if name == "submit" else DISPATCHER
+@pytest.mark.parametrize(
+    ("name", "scene", "actor"),
+    [
+        ("submit", "draft", REQUESTER),
+        ("resubmit", "returned", REQUESTER),
+        ("change_priority", "accepted", DISPATCHER),
+    ],
+)
+def test_stat_is_refused(name: str, scene: str, actor: Actor) -> None:
+    story = SCENES[scene]()
     command = a_command(name, actor, story.request).model_copy(update={"priority": Priority.STAT})
     assert refusal(story, command) is RefusalCode.STAT_REFUSED
+
+
+def test_a_resubmission_may_change_the_priority() -> None:
+    story = returned()
+    story.resubmit()
+    assert story.request.priority is Priority.ROUTINE
+    story = returned()
+    story.take(c.Resubmit(id=command_id(), actor=REQUESTER, form=form(2), priority=Priority.ASAP))
+    assert story.request.priority is Priority.ASAP
+    assert story.request.due_at == MONDAY + timedelta(hours=4)
 
 
 def test_the_same_priority_is_refused() -> None:
