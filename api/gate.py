@@ -4,10 +4,13 @@
 rules gave it; 503 when the engine can't be reached. Never 200 for something that may be lost.
 """
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
@@ -22,10 +25,12 @@ from api.problems import Problem
 from api.services import Services
 from domain import lifecycle
 from domain.commands import AddAddendum, PublicCommand, Submit
+from domain.lifecycle import AnyEffect, Finalize, Notify
 from domain.refusals import Refusal, RefusalCode
-from domain.requests import Request
+from domain.requests import EventName, Request
 from records import requests
 from records.models import RequestRecord
+from records.notices import queued_notices
 from workflows.contract import TELECONSULTATION, Receipt, Start, workflow_id
 
 log = structlog.get_logger(__name__)
@@ -46,29 +51,39 @@ async def give(services: Services, request: Request, command: PublicCommand) -> 
 
 
 async def _shown(services: Services, receipt: Receipt) -> RequestRecord | None:
-    """The row once it has the version of `receipt`: usually at once, for the workflow records before it answers."""
+    """The row once it has the version of `receipt`: usually at once, for the workflow records before it answers.
+
+    None when the records don't show it in time, or are away: the command is taken, and that is what must be answered.
+    """
+    with suppress(SQLAlchemyError, OSError):
+        if row := await _row_at(services, receipt):
+            return row
+        patience = services.settings.projection_timeout_seconds
+        if await services.feed.wait_for(receipt.request_id, receipt.version, patience):
+            return await _row_at(services, receipt)
+    return None
+
+
+async def _row_at(services: Services, receipt: Receipt) -> RequestRecord | None:
     async with services.database.session() as session:
         row = await requests.load_request(session, receipt.request_id)
-    if row is not None and row.process_version >= receipt.version:
-        return row
-    patience = services.settings.projection_timeout_seconds
-    if not await services.feed.wait_for(receipt.request_id, receipt.version, patience):
-        return None
-    async with services.database.session() as session:
-        return await requests.load_request(session, receipt.request_id)
+    return row if row is not None and row.process_version >= receipt.version else None
 
 
 async def _give_to_running(services: Services, request: Request, command: PublicCommand) -> Receipt | None:
     handle = services.engine.get_workflow_handle(workflow_id(request.id))
+    patience = _patience(services)
     try:
-        receipt: Receipt = await handle.execute_update(
-            command.type, command, id=command.id, result_type=Receipt, rpc_timeout=_patience(services)
-        )
+        try:
+            receipt: Receipt = await handle.execute_update(
+                command.type, command, id=command.id, result_type=Receipt, rpc_timeout=patience
+            )
+        except WorkflowUpdateRPCTimeoutOrCancelledError:
+            _log_queued(request, command)
+            await handle.signal(command.type, command, rpc_timeout=patience)
+            return None
     except WorkflowUpdateFailedError as error:
         raise _refusal(error) from None
-    except WorkflowUpdateRPCTimeoutOrCancelledError:
-        await _queue(services, request, command)
-        return None
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return await _give_with_start(services, request, command)
@@ -81,58 +96,88 @@ async def _give_with_start(services: Services, request: Request, command: Public
 
     One at a time for each request, and by the newest state: a workflow that began with an old one would live a second life.
     """
-    async with services.database.session() as session:
-        await requests.lock_start(session, request.id)
-        newest = await requests.load_request(session, request.id)
-        if newest is not None and newest.process_version > request.version:
-            request = requests.process_of(newest)
-        decision = lifecycle.decide(request, command, datetime.now(UTC))
-        if decision.event is None:
-            return Receipt(request_id=request.id, version=request.version, status=request.status)
-        return await _update_with_start(services, request, command)
-
-
-async def _update_with_start(services: Services, request: Request, command: PublicCommand) -> Receipt | None:
+    given, receipt = False, None
     try:
-        receipt: Receipt = await services.engine.execute_update_with_start_workflow(
-            command.type,
-            command,
-            id=command.id,
-            result_type=Receipt,
-            start_workflow_operation=WithStartWorkflowOperation(**_start(services, request, command)),
-            rpc_timeout=_patience(services),
-        )
+        async with services.database.session() as session:
+            await requests.lock_start(session, request.id)
+            newest = await requests.load_request(session, request.id)
+            if newest is not None and newest.process_version > request.version:
+                request = requests.process_of(newest)
+            decision = lifecycle.decide(request, command, datetime.now(UTC))
+            if decision.event is None:
+                return Receipt(request_id=request.id, version=request.version, status=request.status)
+            start = _start(services, request, command, await _unfinished(session, request))
+            receipt = await _update_with_start(services, start, request, command)
+            given = True
+    except (SQLAlchemyError, OSError):
+        if not given:  # the end of the session, which only gives the lock back, undoes nothing
+            raise
+    return receipt
+
+
+async def _unfinished(session: AsyncSession, request: Request) -> tuple[AnyEffect, ...]:
+    """What the workflow of `request` still had to do, by the records: of use when the engine has lost it."""
+    effects: list[AnyEffect] = []
+    for event in await requests.timeline(session, request.id):
+        effects += [
+            Notify(id=f"{request.id}:{event.version}:notify:{notice_id}", notice_id=notice_id)
+            for notice_id in await queued_notices(session, request.id, event.version)
+        ]
+        signed = event.name in (EventName.REPORT_SIGNED, EventName.ADDENDUM_SIGNED)
+        if signed and request.signing and event.command["report_id"] == str(request.signing.report_id):
+            effects.append(
+                Finalize(
+                    id=f"{request.id}:{event.version}:finalize",
+                    request_id=request.id,
+                    command_id=event.command_id,
+                    signing=request.signing,
+                )
+            )
+    return tuple(effects)
+
+
+async def _update_with_start(
+    services: Services, start: dict[str, Any], request: Request, command: PublicCommand
+) -> Receipt | None:
+    patience = _patience(services)
+    try:
+        try:
+            receipt: Receipt = await services.engine.execute_update_with_start_workflow(
+                command.type,
+                command,
+                id=command.id,
+                result_type=Receipt,
+                start_workflow_operation=WithStartWorkflowOperation(**start),
+                rpc_timeout=patience,
+            )
+        except WorkflowUpdateRPCTimeoutOrCancelledError:
+            _log_queued(request, command)
+            await services.engine.start_workflow(
+                **start, start_signal=command.type, start_signal_args=[command], rpc_timeout=patience
+            )
+            return None
     except WorkflowUpdateFailedError as error:
         raise _refusal(error) from None
-    except WorkflowUpdateRPCTimeoutOrCancelledError:
-        await _queue(services, request, command)
-        return None
     except RPCError as error:
         raise _engine_problem(error) from error
     return receipt
 
 
-async def _queue(services: Services, request: Request, command: PublicCommand) -> None:
-    """No worker answers: leave the command as a Signal, which is durable. The ledger of command ids makes both one."""
+def _log_queued(request: Request, command: PublicCommand) -> None:
+    """No worker answers: the command stays as a Signal, which is durable. The ledger of command ids makes both one."""
     log.warning("no worker answered; command queued", command=command.type, request_id=str(request.id))
-    try:
-        await services.engine.start_workflow(
-            **_start(services, request, command),
-            start_signal=command.type,
-            start_signal_args=[command],
-            rpc_timeout=_patience(services),
-        )
-    except RPCError as error:
-        raise _engine_problem(error) from error
 
 
-def _start(services: Services, request: Request, command: PublicCommand) -> dict[str, Any]:
+def _start(
+    services: Services, request: Request, command: PublicCommand, outbox: tuple[AnyEffect, ...]
+) -> dict[str, Any]:
     return {
         "workflow": TELECONSULTATION,
         "arg": Start(
             request=request,
             command=command if isinstance(command, Submit | AddAddendum) else None,
             mail_task_queue=services.settings.mail_task_queue,
+            outbox=outbox,
         ),
         "id": workflow_id(request.id),
         "task_queue": services.settings.task_queue,

@@ -14,6 +14,7 @@ from typing import Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.converter import (
@@ -83,7 +84,11 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         return [payload if _is_open_by_design(payload) else self._seal(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Open; EncryptionError where a payload is foreign, damaged, or of a key that is not on the ring."""
+        """Open. What can never open here, because it is of another workflow or damaged, stays sealed.
+
+        Whoever needs its content then fails, or refuses it; raising would stop the whole workflow for one Signal that a stranger
+        sent. A key that is not on the ring may come back: EncryptionError, and the worker tries its task again until it does.
+        """
         return [self._open(payload) for payload in payloads]
 
     def _seal(self, payload: Payload) -> Payload:
@@ -103,22 +108,22 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
             return payload
         key_id = payload.metadata.get("relais-key-id", b"").decode(errors="replace")
         bound_to = payload.metadata.get("relais-bound-to", b"")
-        if (
-            self._bound_to
-            and bound_to
-            and bound_to != self._bound_to.encode()
-            and not _scheduled(bound_to, self._bound_to)
-        ):
-            raise EncryptionError("the payload belongs to another workflow")
+        if not self._is_bound_here(bound_to):
+            return payload
         if key_id not in self._ring.keys:
             raise EncryptionError(f"no key '{key_id}' on the key ring")
         try:
             opened = AESGCM(self._ring.keys[key_id]).decrypt(
                 payload.data[:_NONCE_BYTES], payload.data[_NONCE_BYTES:], bound_to
             )
-        except InvalidTag:
-            raise EncryptionError(f"the payload is damaged or was not sealed with the key '{key_id}'") from None
-        return Payload.FromString(opened)
+            return Payload.FromString(opened)
+        except (InvalidTag, ValueError, DecodeError):
+            return payload
+
+    def _is_bound_here(self, bound_to: bytes) -> bool:
+        """Whether the payload is for this codec's workflow; a codec that is for none opens those of all."""
+        here = self._bound_to.encode()
+        return not here or not bound_to or bound_to == here or _scheduled(bound_to, self._bound_to)
 
 
 def _is_open_by_design(payload: Payload) -> bool:
