@@ -201,7 +201,7 @@ class RequestRecord(Base):
 
 
 class Participant(Base):
-    """Somebody who ever gave a command on the request, or to whom it was ever assigned in person."""
+    """Somebody who ever gave a command on the request."""
 
     __tablename__ = "request_participants"
 

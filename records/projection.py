@@ -74,14 +74,12 @@ def _note_milestones(row: RequestRecord, event: Event) -> None:
 
 
 async def _add_ties(session: AsyncSession, event: Event) -> None:
-    """Remember who had to do with the request. People and clinics that the records don't know are passed over."""
+    """Remember who acted, and which pool it was offered to. People and clinics that the records don't know are passed over."""
     actor = event.command.actor
-    people = {actor.id} if actor.role not in (Role.OPERATOR, Role.SYSTEM) else set()
-    if event.holder.kind is HolderKind.PROVIDER:
-        people.add(event.holder.id)
-    known = select(literal(event.request_id), Account.id).where(Account.id.in_(people))
-    participants = insert(Participant).from_select(["request_id", "account_id"], known)
-    await session.execute(participants.on_conflict_do_nothing())
+    if actor.role not in (Role.OPERATOR, Role.SYSTEM):
+        known = select(literal(event.request_id), Account.id).where(Account.id == actor.id)
+        participants = insert(Participant).from_select(["request_id", "account_id"], known)
+        await session.execute(participants.on_conflict_do_nothing())
     if event.holder.kind is HolderKind.POOL:
         offered = select(literal(event.request_id), Clinic.id).where(Clinic.id == event.holder.clinic_id)
         pools = insert(OfferedPool).from_select(["request_id", "clinic_id"], offered)

@@ -7,7 +7,7 @@ SQL, `may_see` the same in plain Python. A test keeps the two the same.
 | --- | --- | --- |
 | requester | own requests, drafts too | |
 | dispatcher | what their clinic dispatches | |
-| provider | what they hold, what their clinic's pool holds, what they ever took part in | what was ever offered to their pool |
+| provider | what they or their clinic's pool hold, what they ever acted on | what was ever offered to them or the pool |
 | clinic administrator | what their clinic asked for, dispatches or holds | |
 | operator | | everything |
 
@@ -19,11 +19,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, and_, any_, case, false, func, literal, null, or_, select, true
+from sqlalchemy import ColumnElement, and_, any_, case, exists, false, func, literal, null, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import HolderKind, Role, Status
-from records.models import OfferedPool, Participant, RequestRecord
+from records.models import EventRecord, OfferedPool, Participant, RequestRecord
 
 Access = Literal["chart", "process"]
 """How much of a request somebody may see."""
@@ -40,24 +40,37 @@ class Viewer:
 
 async def access(session: AsyncSession, viewer: Viewer, row: RequestRecord) -> Access | None:
     """How much of this request the viewer may see; None for nothing, not even that it exists."""
-    if may_see(viewer, row, participants=(), pools=()) == "chart":
+    if may_see(viewer, row, participants=(), pools=(), holders=()) == "chart":
         return "chart"  # the request itself says so; the rest need not be asked
     participants = await session.scalars(select(Participant.account_id).where(Participant.request_id == row.id))
     pools = await session.scalars(select(OfferedPool.clinic_id).where(OfferedPool.request_id == row.id))
-    return may_see(viewer, row, participants=participants.all(), pools=pools.all())
+    holders = await session.scalars(
+        select(EventRecord.holder["id"].astext).where(
+            EventRecord.request_id == row.id, EventRecord.holder["kind"].astext == HolderKind.PROVIDER
+        )
+    )
+    return may_see(
+        viewer, row, participants=participants.all(), pools=pools.all(), holders={uuid.UUID(id_) for id_ in holders}
+    )
 
 
 def may_see(
-    viewer: Viewer, row: RequestRecord, *, participants: Collection[uuid.UUID], pools: Collection[uuid.UUID]
+    viewer: Viewer,
+    row: RequestRecord,
+    *,
+    participants: Collection[uuid.UUID],
+    pools: Collection[uuid.UUID],
+    holders: Collection[uuid.UUID],
 ) -> Access | None:
-    """The rule in Python. `participants` and `pools` are the accounts and clinics of the request's ties."""
+    """The rule in Python: who ever acted on the request, the clinics of its pools, and the providers who ever held it."""
     if Role.REQUESTER in viewer.roles and row.requester_id == viewer.account_id:
         return "chart"
     if row.status is Status.DRAFT:
         return None
     if _chart_by_role(viewer, row, participants):
         return "chart"
-    if Role.OPERATOR in viewer.roles or (Role.PROVIDER in viewer.roles and viewer.clinic_id in pools):
+    was_offered = viewer.clinic_id in pools or viewer.account_id in holders
+    if Role.OPERATOR in viewer.roles or (Role.PROVIDER in viewer.roles and was_offered):
         return "process"
     return None
 
@@ -91,7 +104,7 @@ def charts_of(viewer: Viewer) -> ColumnElement[bool]:
             process,
             and_(RequestRecord.holder_kind == HolderKind.PROVIDER, RequestRecord.holder_id == viewer.account_id),
             and_(RequestRecord.holder_kind == HolderKind.POOL, RequestRecord.holder_clinic_id == viewer.clinic_id),
-            RequestRecord.id == any_(_taken_part_in(viewer)),
+            RequestRecord.id == any_(_acted_on_by(viewer)),
         )
     if Role.CLINIC_ADMINISTRATOR in viewer.roles:
         process = or_(
@@ -107,7 +120,7 @@ def processes_of(viewer: Viewer) -> ColumnElement[bool]:
     """The rule in SQL: the requests of which the viewer may see the process, if not the chart."""
     process = _operates(viewer)
     if Role.PROVIDER in viewer.roles:
-        process = or_(process, RequestRecord.id == any_(_offered_to_clinic_of(viewer)))
+        process = or_(process, RequestRecord.id == any_(_offered_to_clinic_of(viewer)), _was_held_by(viewer))
     return and_(RequestRecord.status != Status.DRAFT, process)
 
 
@@ -125,10 +138,19 @@ def _operates(viewer: Viewer) -> ColumnElement[bool]:
     return true() if Role.OPERATOR in viewer.roles else false()
 
 
+def _was_held_by(viewer: Viewer) -> ColumnElement[bool]:
+    """By the timeline of the request at hand: asked of rows that were found otherwise, never to find them."""
+    return exists().where(
+        EventRecord.request_id == RequestRecord.id,
+        EventRecord.holder["kind"].astext == HolderKind.PROVIDER,
+        EventRecord.holder["id"].astext == str(viewer.account_id),
+    )
+
+
 # Arrays that PostgreSQL makes once per query, so that the index on the id serves beside those on holders and clinics.
 
 
-def _taken_part_in(viewer: Viewer) -> ColumnElement[list[uuid.UUID]]:
+def _acted_on_by(viewer: Viewer) -> ColumnElement[list[uuid.UUID]]:
     return func.array(
         select(Participant.request_id).where(Participant.account_id == viewer.account_id).scalar_subquery()
     )

@@ -5,14 +5,16 @@ import random
 
 from sqlalchemy import select
 
-from domain.requests import Role
+from domain import commands as c
+from domain.priority import Priority
+from domain.requests import FormVersion, Role
 from records import requests, visibility
 from records.database import Database
 from records.models import RequestRecord
 from records.projection import record_event
 from records.visibility import Viewer
 from records.worklist import WorklistFilter, worklist
-from tests.records.scenes import Scene, make_draft, random_story, set_scene, usual_story
+from tests.records.scenes import SHA, Scene, Story, make_draft, random_story, set_scene, usual_story
 
 
 def viewers(scene: Scene) -> list[Viewer]:
@@ -85,6 +87,30 @@ async def test_who_sees_what_in_the_usual_story(database: Database) -> None:
             await record_event(session, event, request)
         if version in expected:
             assert await all_accesses() == expected[version], version
+
+
+async def test_whoever_was_assigned_and_did_nothing_keeps_the_process_only(database: Database) -> None:
+    async with database.session() as session:
+        scene = await set_scene(session)
+        draft = requests.process_of(await make_draft(session, scene))
+        story = Story(draft)
+        dispatcher, form = scene.actor("dispatcher"), FormVersion(number=1, sha256=SHA)
+        story.give(c.Submit(id="1", actor=scene.actor("requester"), form=form, priority=Priority.URGENT))
+        story.give(c.Assign(id="2", actor=dispatcher, to=scene.person("colleague")))
+        story.give(c.RequestInformation(id="3", actor=scene.actor("colleague"), text="Depuis quand?"))
+        story.give(c.Assign(id="4", actor=dispatcher, to=scene.person("everything")))
+        story.give(c.Assign(id="5", actor=dispatcher, to=scene.person("provider")))
+        for event, request in story.steps:
+            await record_event(session, event, request)
+        row = await session.get_one(RequestRecord, draft.id)
+        found = {}
+        for name in ("colleague", "everything", "provider"):
+            account = scene.accounts[name]
+            viewer = Viewer(account.id, account.clinic_id, frozenset({Role.PROVIDER}))
+            by_sql = await session.scalar(select(visibility.access_of(viewer)).where(RequestRecord.id == row.id))
+            found[name] = await visibility.access(session, viewer, row)
+            assert by_sql == found[name]
+    assert found == {"colleague": "chart", "everything": "process", "provider": "chart"}
 
 
 async def test_the_worklist_shows_the_patient_only_with_the_chart(database: Database) -> None:
