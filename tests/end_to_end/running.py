@@ -1,0 +1,127 @@
+"""The running one-command system, as these tests see it: its folder, its parts, its people, its e-mails."""
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from embedded.cast import Cast
+from embedded.control import start_part, stop_part
+from embedded.runtime import PartState, PartStatus, Runtime, read_runtime
+from tests.eventually import eventually
+from tests.system import photo
+
+REQUESTER = "demandeur.fleuve"
+DISPATCHER = "repartiteur.fleuve"
+PROVIDER = "fournisseur.fleuve"
+
+WOUND = {
+    "offering": "wound_care",
+    "patient": {"given_name": "Rose", "family_name": "Essai", "birth_date": "1950-01-31"},
+    "answers": {
+        "question": "Pansement?",
+        "wound_type": "venous",
+        "body_sites": "Malléole",
+        "duration": "under-1-week",
+    },
+}
+"""A complete form for an offering that asks for two photos."""
+
+
+class RunningRelais:
+    """What `relais up` runs in `data_dir`."""
+
+    def __init__(self, data_dir: Path, cast: Cast) -> None:
+        self.data_dir = data_dir
+        self.cast = cast
+
+    @property
+    def runtime(self) -> Runtime:
+        runtime = read_runtime(self.data_dir)
+        assert runtime is not None
+        return runtime
+
+    def part(self, name: str) -> PartStatus:
+        return self.runtime.parts[name]
+
+    async def kill(self, name: str) -> None:
+        """kill -9, and wait until another process has taken the part over."""
+        before = self.part(name)
+        assert before.pid is not None
+        os.kill(before.pid, signal.SIGKILL)
+        await eventually(lambda: self.part(name).restarts > before.restarts and self.runs(name))
+
+    def runs(self, name: str) -> bool:
+        return self.part(name).state is PartState.RUNNING
+
+    @asynccontextmanager
+    async def without(self, name: str) -> AsyncIterator[None]:
+        """That part is stopped while the block lasts."""
+        await asyncio.to_thread(stop_part, self.data_dir, name)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(start_part, self.data_dir, name)
+
+    async def healthy(self) -> bool:
+        """Whether the API says that work can be done."""
+        async with self._http("api") as http:
+            return (await http.get("/readyz")).is_success
+
+    async def mails_about(self, number: str) -> Counter[str]:
+        """How often each e-mail about a request came, by recipient and subject."""
+        async with self._http("mail") as http:
+            kept = (await http.get("/api/mails")).json()
+        about = [mail for mail in kept if number in mail["subject"]]
+        came: Counter[str] = Counter()
+        for mail in about:
+            came[f"{mail['recipients'][0]}: {mail['subject']}"] += mail["deliveries"]
+        return came
+
+    # What people do
+
+    async def draft(self) -> dict[str, Any]:
+        """A complete draft of the requester."""
+        created = await self.cast.send(REQUESTER, "POST", "/requests", json=WOUND, key=str(uuid4()))
+        assert created.status_code == 201, created.text
+        request: dict[str, Any] = created.json()
+        for name in ("overview.jpg", "close.jpg"):
+            uploaded = await self.cast.attach(REQUESTER, request["id"], name, photo(), key=str(uuid4()))
+            assert uploaded.status_code == 201, uploaded.text
+        return request
+
+    async def assigned(self) -> dict[str, Any]:
+        """A request that waits for its provider's acceptance."""
+        request = await self.draft()
+        await self.command(request, REQUESTER, "submit")
+        await self.command(request, DISPATCHER, "assign", {"provider": PROVIDER})
+        return request
+
+    async def command(
+        self, request: dict[str, Any], who: str, name: str, said: dict[str, Any] | None = None, expect: int = 200
+    ) -> httpx.Response:
+        """Gives a command once, and expects that answer."""
+        answer = await self.cast.command(who, request["id"], name, said, key=str(uuid4()))
+        assert answer.status_code == expect, answer.text
+        return answer
+
+    async def view(self, request: dict[str, Any], who: str = REQUESTER) -> dict[str, Any]:
+        answer = await self.cast.send(who, "GET", f"/requests/{request['id']}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    async def events(self, request: dict[str, Any]) -> list[str]:
+        """The names of what happened to the request, in order."""
+        answer = await self.cast.send(REQUESTER, "GET", f"/requests/{request['id']}/timeline")
+        assert answer.status_code == 200, answer.text
+        return [entry["name"] for entry in answer.json()]
+
+    def _http(self, part: str) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.part(part).address, trust_env=False, timeout=30)

@@ -1,0 +1,79 @@
+"""A part is away: the answers are honest, and what was taken is not lost."""
+
+from uuid import uuid4
+
+import httpx
+
+from domain.requests import Status
+from tests.end_to_end.running import DISPATCHER, PROVIDER, REQUESTER, RunningRelais
+from tests.eventually import eventually
+
+PROBLEM = "application/problem+json"
+
+
+async def test_without_a_worker_a_command_is_queued_and_acts_later(relais: RunningRelais) -> None:
+    request = await relais.assigned()
+    key = str(uuid4())
+    async with relais.without("worker"):
+        queued = await relais.cast.command(PROVIDER, request["id"], "accept", key=key)
+        assert (queued.status_code, queued.json()["state"]) == (202, "queued")
+        assert (await relais.view(request))["status"] == Status.AWAITING_ACCEPTANCE
+
+    async def accepted() -> bool:
+        return bool((await relais.view(request))["status"] == Status.ACCEPTED)
+
+    await eventually(accepted)
+    again = await relais.cast.command(PROVIDER, request["id"], "accept", key=key)
+    assert (again.status_code, again.json()["state"]) == (200, "done")
+    assert (await relais.events(request)).count("accepted") == 1
+
+
+async def test_without_a_mail_server_work_goes_on_and_the_mails_come_afterwards(relais: RunningRelais) -> None:
+    request = await relais.draft()
+    async with relais.without("mail"):
+        await relais.command(request, REQUESTER, "submit")
+        await relais.command(request, DISPATCHER, "assign", {"provider": PROVIDER})
+        await relais.command(request, PROVIDER, "accept")
+    asked = await relais.command(request, PROVIDER, "request-information", {"text": "Depuis quand?"})
+    assert asked.json()["status"] == Status.ACCEPTED
+
+    # two dispatchers of submitted; provider, requester and a dispatcher of assigned, requester and a dispatcher of accepted,
+    # requester of the question (one dispatcher wants to hear of actions only, and nobody hears of what they did)
+    async def all_came() -> bool:
+        return len(await relais.mails_about(request["number"])) == 6
+
+    await eventually(all_came)
+    assert set((await relais.mails_about(request["number"])).values()) == {1}
+
+
+async def test_without_temporal_nothing_is_changed_and_the_answer_says_so(relais: RunningRelais) -> None:
+    request = await relais.assigned()
+    before = await relais.view(request)
+    key = str(uuid4())
+    async with relais.without("temporal"):
+        answer = await relais.cast.command(PROVIDER, request["id"], "accept", key=key)
+        assert (answer.status_code, answer.json()["code"]) == (503, "engine_unreachable")
+        assert answer.headers["content-type"] == PROBLEM
+        assert await relais.view(request) == before
+    await eventually(relais.healthy)
+
+    async def taken() -> bool:
+        return (await relais.cast.command(PROVIDER, request["id"], "accept", key=key)).status_code == 200
+
+    await eventually(taken)
+    assert await relais.events(request) == ["submitted", "assigned", "accepted"]
+
+
+async def test_without_the_database_the_answer_is_a_problem(relais: RunningRelais) -> None:
+    request = await relais.assigned()
+    async with relais.without("database"):
+        answer = await relais.cast.send(REQUESTER, "GET", f"/requests/{request['id']}")
+        assert (answer.status_code, answer.json()["code"]) == (503, "records_unreachable")
+        assert answer.headers["content-type"] == PROBLEM
+        address = relais.part("api").address
+        async with httpx.AsyncClient(base_url=address, trust_env=False) as http:
+            assert (await http.get("/healthz")).status_code == 200
+            assert (await http.get("/readyz")).json()["parts"]["database"] is False
+    await eventually(relais.healthy)
+    await relais.command(request, PROVIDER, "accept")
+    assert await relais.events(request) == ["submitted", "assigned", "accepted"]
