@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID, uuid5
 
-from fastapi import APIRouter, Form, Header, Response, UploadFile
+from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.datastructures import UploadFile
 
 from api import media, policy
 from api.parameters import IdempotencyKey
@@ -33,16 +34,32 @@ _SAFE_HEADERS = {
 }
 
 
-@router.post("", status_code=201, summary="Upload a photo or a video")
+_UPLOAD = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {"type": "string", "format": "binary", "description": "The photo or video."},
+                        "slot": {
+                            "type": "string",
+                            "maxLength": 64,
+                            "description": "For what the offering asks; the first that fits if empty.",
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@router.post("", status_code=201, summary="Upload a photo or a video", openapi_extra=_UPLOAD)
 async def upload(
-    request_id: UUID,
-    file: UploadFile,
-    caller: CallerOf,
-    services: ServicesOf,
-    key: IdempotencyKey,
-    slot: Annotated[
-        str, Form(max_length=64, description="For what the offering asks; the first that fits if empty.")
-    ] = "",
+    request_id: UUID, request: Request, caller: CallerOf, services: ServicesOf, key: IdempotencyKey
 ) -> AttachmentView:
     """While the request is a draft or returned, or while a question is open (then name the attachment in the answer).
 
@@ -53,6 +70,17 @@ async def upload(
         attachment_id = uuid5(request_id, f"{caller.id}:{key}") if key else new_id()
         if key and (there := await attachments.load_attachment(session, request_id, attachment_id)):
             return attachment_view(there)
+    # The body is read only now: nobody fills the disk who may not add to this request.
+    async with request.form(max_files=1, max_fields=4) as form:
+        file, slot = form.get("file"), form.get("slot", "")
+        if not isinstance(file, UploadFile) or not isinstance(slot, str):
+            raise Problem("invalid_input", errors=[{"field": "file", "code": "missing"}])
+        return await _keep(services, caller, row, attachment_id, file, slot)
+
+
+async def _keep(
+    services: Services, caller: Caller, row: RequestRecord, attachment_id: UUID, file: UploadFile, slot: str
+) -> AttachmentView:
     try:
         found = await media.examine(file.file)
     except media.UnsupportedMediaError:
@@ -60,8 +88,8 @@ async def upload(
     except media.DamagedMediaError:
         raise Problem("damaged_media") from None
     chosen = _slot(services, row, slot, found.kind)
-    object_key = attachment_key(request_id, attachment_id)
-    preview_key = attachment_key(request_id, attachment_id, preview=True) if found.preview else None
+    object_key = attachment_key(row.id, attachment_id)
+    preview_key = attachment_key(row.id, attachment_id, preview=True) if found.preview else None
     settings = services.settings
     limit = settings.max_photo_bytes if found.kind == "photo" else settings.max_video_bytes
     try:
@@ -75,7 +103,7 @@ async def upload(
             attachment = await attachments.add_attachment(
                 session,
                 attachment_id=attachment_id,
-                request_id=request_id,
+                request_id=row.id,
                 slot=chosen.name,
                 kind=found.kind,
                 media_type=found.media_type,

@@ -9,9 +9,12 @@ from api.problems import Problem, language_of, problem_response
 JSON_LIMIT = 1024**2
 """Bytes of an ordinary call."""
 
+DRAINED = 64 * 1024**2
+"""Bytes that are read and thrown away of a body that is refused: most clients listen only when they have sent everything."""
+
 
 class BodyLimit:
-    """ASGI middleware: answers 413 as soon as a body grows too large, and reads no further."""
+    """ASGI middleware: answers 413 when a body grows too large. Nothing of it is kept."""
 
     def __init__(self, app: ASGIApp, upload_limit: int) -> None:
         self._app = app
@@ -24,6 +27,7 @@ class BodyLimit:
         limit = self._upload_limit if scope["path"].endswith("/attachments") else JSON_LIMIT
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
+            await _drain(receive)
             await self._refuse(scope, receive, send, limit)
             return
         received = 0
@@ -46,11 +50,21 @@ class BodyLimit:
             await self._app(scope, counted, noticed)
         except _TooLargeError:
             if not started:
+                await _drain(receive)
                 await self._refuse(scope, receive, send, limit)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
         problem = Problem("too_large", headers={"Connection": "close"}, limit_bytes=limit)
         await problem_response(problem, language_of(Request(scope)))(scope, receive, send)
+
+
+async def _drain(receive: Receive) -> None:
+    left = DRAINED
+    while left > 0:
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            return
 
 
 class _TooLargeError(Exception):
