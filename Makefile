@@ -16,7 +16,7 @@ run: install ## Start Relais on this machine: engine, database, mail, API, worke
 	@$(bin)/relais up
 
 test: lint types floors ## Check everything: style, types, floors, and every test on the real engines.
-	@$(bin)/pytest
+	@$(bin)/pytest --numprocesses 2 --dist loadfile
 
 lint: install
 	@$(bin)/ruff check . && $(bin)/ruff format --check .
