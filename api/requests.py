@@ -85,7 +85,7 @@ async def get_worklist(
             page = await worklist.worklist(session, caller.viewer, wanted)
         except BadCursorError:
             raise Problem("invalid_input", errors=[{"field": "cursor", "code": "bad_cursor"}]) from None
-        items = await summaries(session, page.rows, language)
+        items = await summaries(session, caller, page.rows, language)
     return Worklist(items=items, counts=page.counts, next_cursor=page.next_cursor)
 
 

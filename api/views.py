@@ -204,7 +204,9 @@ def person_view(account: Account, clinic: Clinic) -> PersonView:
     )
 
 
-async def summaries(session: AsyncSession, rows: Iterable[WorklistRow], language: Language) -> list[RequestSummary]:
+async def summaries(
+    session: AsyncSession, caller: Caller, rows: Iterable[WorklistRow], language: Language
+) -> list[RequestSummary]:
     """The lines of a worklist."""
     rows = list(rows)
     requests_ = [row.request for row in rows]
@@ -213,7 +215,7 @@ async def summaries(session: AsyncSession, rows: Iterable[WorklistRow], language
         [id_ for request in requests_ for id_ in (request.requester_id, request.holder_id)],
         [request.holder_clinic_id for request in requests_],
     )
-    return [RequestSummary(**_summary(row.request, names, language), patient=row.patient) for row in rows]
+    return [RequestSummary(**_summary(row.request, caller, names, language), patient=row.patient) for row in rows]
 
 
 async def request_view(
@@ -226,7 +228,7 @@ async def request_view(
     names = await _names_of(session, row, timeline, documents)
     is_process_only = access == "process"
     return RequestView(
-        **_summary(row, names, language),
+        **_summary(row, caller, names, language),
         access=access,
         allowed_commands=policy.allowed_commands(caller, process),
         dispatch_clinic_id=row.dispatch_clinic_id,
@@ -234,7 +236,7 @@ async def request_view(
         overdue_deadlines=list(process.overdue),
         being_signed=process.signing.kind if process.signing else None,
         unacknowledged=process.unacknowledged,
-        editable=row.requester_id == caller.id and row.is_editable,
+        editable=_is_editing(row, caller),
         report_editable=policy.may_write_report(caller, process),
         form_version=process.form.number if process.form else None,
         **({} if is_process_only else await _chart(session, caller, row, process, timeline, documents, names)),
@@ -324,14 +326,19 @@ def questions_of(
     return list(found.values())
 
 
-def _summary(row: RequestRecord, names: Names, language: Language) -> dict[str, Any]:
+def _is_editing(row: RequestRecord, caller: Caller) -> bool:
+    """Whether the caller is the requester who may change the form now: only they see it as it stands there."""
+    return row.requester_id == caller.id and row.is_editable
+
+
+def _summary(row: RequestRecord, caller: Caller, names: Names, language: Language) -> dict[str, Any]:
     return {
         "id": row.id,
         "number": row.number,
         "version": row.version,
         "status": row.status,
         "status_label": gettext_for(language)(STATUSES[row.status]),
-        "priority": row.form_priority if row.is_editable else row.priority,
+        "priority": row.form_priority if _is_editing(row, caller) else row.priority,
         "offering": row.offering,
         "requester": names.person(row.requester_id),
         "holder": names.holder(row.holder_kind, row.holder_id, row.holder_clinic_id),
@@ -370,8 +377,7 @@ async def _chart(
 ) -> dict[str, Any]:
     """What only those see who may see the chart. The requester sees the form as edited, others as submitted."""
     frozen = await _submitted_form(session, row, process)
-    is_editing = row.requester_id == caller.id and row.is_editable
-    form = row.form if is_editing or frozen is None else frozen.content
+    form = row.form if _is_editing(row, caller) or frozen is None else frozen.content
     outcome = next((e.command.get("outcome") for e in events if e.name is EventName.ACKNOWLEDGED), None)
     return {
         "patient": form["patient"],

@@ -22,7 +22,7 @@ from sqlalchemy.orm import InstrumentedAttribute, defer
 from domain.priority import Priority
 from domain.requests import Status
 from records.errors import BadCursorError
-from records.models import RequestRecord
+from records.models import FrozenForm, RequestRecord
 from records.visibility import Access, Viewer, access_of, charts_of, listed_for
 
 MAX_LIMIT = 200
@@ -91,7 +91,7 @@ async def _rows(
     session: AsyncSession, viewer: Viewer, wanted: WorklistFilter, matching: ColumnElement[bool]
 ) -> list[WorklistRow]:
     """The page's rows, and one more when there is a next page."""
-    patient = case((charts_of(viewer), RequestRecord.form["patient"]), else_=null())
+    patient = case((charts_of(viewer), _patient_for(viewer)), else_=null())
     query = (
         select(RequestRecord, access_of(viewer), patient)
         .options(defer(RequestRecord.process, raiseload=True), defer(RequestRecord.form, raiseload=True))
@@ -102,6 +102,20 @@ async def _rows(
         query = query.where(RequestRecord.status.in_(wanted.statuses))
     query = _sorted(query, wanted)
     return [WorklistRow(*row) for row in await session.execute(query)]
+
+
+def _patient_for(viewer: Viewer) -> ColumnElement[dict[str, Any]]:
+    """The patient as submitted; for the requester as edited. They differ while a request is returned."""
+    submitted = (
+        select(FrozenForm.content["patient"])
+        .where(
+            FrozenForm.request_id == RequestRecord.id,
+            FrozenForm.number == RequestRecord.process["form"]["number"].as_integer(),
+        )
+        .scalar_subquery()
+    )
+    as_edited = or_(RequestRecord.status != Status.RETURNED, RequestRecord.requester_id == viewer.account_id)
+    return case((as_edited, RequestRecord.form["patient"]), else_=submitted)
 
 
 def _conditions(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bool]]:
