@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 
 from domain.offerings import FieldProblem
@@ -170,11 +170,11 @@ def install(app: FastAPI) -> None:
         code = codes.get(error.status_code, "invalid_input" if error.status_code < 500 else "internal_error")
         return problem_response(Problem(code, headers=error.headers), language_of(request))
 
-    @app.exception_handler(OperationalError)
-    @app.exception_handler(InterfaceError)
-    @app.exception_handler(ConnectionError)
-    @app.exception_handler(TimeoutError)
+    @app.exception_handler(DBAPIError)
+    @app.exception_handler(OSError)  # nobody listens, no socket, no answer in time
     async def records_away(request: Request, error: Exception) -> Response:
+        if isinstance(error, DBAPIError) and not _is_away(error):
+            return await unexpected(request, error)
         log.warning("records unreachable", error=type(error).__name__)
         return problem_response(Problem("records_unreachable", headers={"Retry-After": "2"}), language_of(request))
 
@@ -184,6 +184,13 @@ def install(app: FastAPI) -> None:
             "unexpected error", path=request.scope["route"].path if "route" in request.scope else "", exc_info=error
         )
         return problem_response(Problem("internal_error"), language_of(request))
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """Whether the database is gone, going, coming, or full, rather than asked for something wrong: by its SQLSTATE."""
+    if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
+        return True
+    return str(getattr(error.orig, "sqlstate", None) or "").startswith(("08", "53", "57P"))
 
 
 def problem_response(problem: Problem, language: Language) -> JSONResponse:
