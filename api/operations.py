@@ -13,6 +13,7 @@ from sqlalchemy import text
 from temporalio.api.common.v1 import Payload
 
 from api import gate, policy
+from api.parameters import Storable
 from api.problems import Problem
 from api.security import CallerOf
 from api.services import Services, ServicesOf
@@ -96,7 +97,7 @@ async def list_failures(caller: CallerOf, services: ServicesOf) -> list[FailureV
 
 
 @api_router.post("/failures/{effect_id}/resolve", status_code=204, summary="Take a failure off the list")
-async def resolve_failure(effect_id: str, caller: CallerOf, services: ServicesOf) -> None:
+async def resolve_failure(effect_id: Storable, caller: CallerOf, services: ServicesOf) -> None:
     """For operators, when they have seen to it."""
     policy.must_have_role(caller, Role.OPERATOR)
     async with services.database.session() as session:

@@ -5,10 +5,15 @@ from typing import Annotated
 from uuid import UUID, uuid4, uuid5
 
 from fastapi import Depends, Header, Request
+from pydantic import AfterValidator
 
 from api.problems import Problem, language_of
 from api.security import CallerOf
+from domain.model import storable
 from translations import Language
+
+Storable = Annotated[str, AfterValidator(storable)]
+"""A text that the records can be asked for: without NUL, which PostgreSQL does not know."""
 
 
 def _idempotency_key(
@@ -45,14 +50,12 @@ ExpectedVersion = Annotated[int | None, Depends(_expected_version)]
 """The version of the request that the caller has seen, if they say so."""
 
 
-def _language(request: Request, caller: CallerOf) -> Language:
-    if "accept-language" in request.headers:
-        return language_of(request)
-    return "en" if caller.account.language == "en" else "fr"
+def _language(request: Request, caller: CallerOf) -> Language:  # noqa: ARG001 - whose language it is
+    return language_of(request)
 
 
 ReaderLanguage = Annotated[Language, Depends(_language)]
-"""The language of an answer: by Accept-Language, else the one of the caller's account."""
+"""The language of an answer, see `api.problems.language_of`."""
 
 
 def command_id(caller_id: UUID, key: str | None) -> str:

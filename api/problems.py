@@ -8,7 +8,6 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from babel.core import negotiate_locale
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -109,12 +108,22 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
 
 
 def language_of(request: Request) -> Language:
-    """The language that the caller reads: by Accept-Language, French when it says nothing."""
-    wanted = [
-        part.split(";")[0].strip().replace("-", "_") for part in request.headers.get("accept-language", "").split(",")
-    ]
-    chosen = negotiate_locale([part.split("_")[0] for part in wanted], LANGUAGES)
-    return "en" if chosen == "en" else "fr"
+    """The language that the caller reads: the first of ours in Accept-Language, else their account's, else French."""
+    wanted = [_weighed(part) for part in request.headers.get("accept-language", "").split(",")]
+    for weight, language in sorted(wanted, key=lambda pair: -pair[0]):
+        if weight > 0 and language in LANGUAGES:
+            return language
+    spoken: Language = getattr(request.state, "language", "fr")
+    return spoken
+
+
+def _weighed(part: str) -> tuple[float, str]:
+    """One part of Accept-Language, such as ``en-CA;q=0.8``: how much it is wanted, and the language without its country."""
+    tag, _, weight = part.partition(";q=")
+    try:
+        return float(weight or 1), tag.strip().split("-")[0].lower()
+    except ValueError:
+        return 0.0, ""
 
 
 def field_errors(problems: Sequence[FieldProblem], language: Language) -> list[dict[str, Any]]:

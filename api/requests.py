@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import policy
-from api.parameters import ReaderLanguage
+from api.parameters import ReaderLanguage, Storable
 from api.problems import Problem
 from api.security import Caller, CallerOf
 from api.services import ServicesOf
@@ -60,9 +60,9 @@ async def get_worklist(
     holder: Annotated[Literal["me"] | None, Query(description="`me`: only what waits for me.")] = None,
     clinic: Annotated[UUID | None, Query(description="Only what this clinic asked for, dispatches or holds.")] = None,
     overdue: Annotated[bool | None, Query(description="Only what is late (or is not).")] = None,
-    offering: Annotated[str | None, Query(max_length=64)] = None,
+    offering: Annotated[Storable | None, Query(max_length=64)] = None,
     priority: Annotated[Priority | None, Query()] = None,
-    q: Annotated[str | None, Query(max_length=100, description="Part of the request's number.")] = None,
+    q: Annotated[Storable | None, Query(max_length=100, description="Part of the request's number.")] = None,
     sort: Annotated[Literal["due", "-due", "priority", "updated", "created"], Query()] = "due",
     cursor: Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,

@@ -147,7 +147,7 @@ async def _caller(
         account = await people.account_of_token(session, token_sha256(credentials.credentials), datetime.now(UTC))
     if account is None:
         raise Problem("not_authenticated")
-    request.state.caller = account.id
+    request.state.language = "en" if account.language == "en" else "fr"
     return Caller(account, credentials.credentials)
 
 

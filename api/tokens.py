@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
+from api.parameters import Storable
 from api.problems import Problem
 from api.security import MAX_PASSWORD, CallerOf, authenticate, give_token, token_sha256
 from api.services import ServicesOf
@@ -22,7 +23,9 @@ router = APIRouter(tags=["accounts"])
 class Credentials(BaseModel):
     """A user name and a password."""
 
-    username: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(examples=["demandeur.fleuve"])
+    username: Annotated[Storable, StringConstraints(min_length=1, max_length=200)] = Field(
+        examples=["demandeur.fleuve"]
+    )
     password: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)]
 
 

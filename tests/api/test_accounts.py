@@ -1,0 +1,176 @@
+"""Signing in and out, wrong passwords, and one's own settings."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from sqlalchemy import update
+
+from api.security import ATTEMPTS, PAUSE, token_sha256
+from domain.notices import NoticeMode
+from domain.requests import Role
+from records.models import Account, FailedLogins, Token
+from tests.api.answers import problem
+from tests.journeys import accepted, ok, written
+from tests.system import PASSWORD, Clinician, System, add_person
+
+
+def anybody(system: System) -> httpx.AsyncClient:
+    """A client that nobody has signed in."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(system.app), base_url="http://relais.test")
+
+
+async def sign_in(system: System, username: Any, password: Any = PASSWORD) -> httpx.Response:
+    async with anybody(system) as http:
+        return await http.post("/api/v1/tokens", json={"username": username, "password": password})
+
+
+async def newcomer(system: System, *roles: Role, **more: Any) -> Clinician:
+    return await add_person(system, f"newcomer_{uuid4().hex}", system.clinics["near"], *roles, **more)
+
+
+async def test_a_token_speaks_for_its_account_until_it_ends(system: System) -> None:
+    name = system.requester.account.username
+    answer = await sign_in(system, f" {name.upper()} ")
+    token = ok(answer, 201)
+    assert (token["token_type"], answer.headers["cache-control"]) == ("bearer", "no-store")
+    life = datetime.fromisoformat(token["expires_at"]) - datetime.now(UTC)
+    assert timedelta() < life <= timedelta(hours=system.settings.token_hours)
+    async with anybody(system) as http:
+        http.headers["Authorization"] = f"Bearer {token['access_token']}"
+        me = ok(await http.get("/api/v1/me"))
+        assert (me["id"], me["username"], me["roles"]) == (system.requester.id, name, ["requester"])
+        assert (me["clinic"], me["language"]) == ("Clinique du Fleuve", "fr")
+        assert (await http.delete("/api/v1/tokens/current")).status_code == 204
+        problem(await http.get("/api/v1/me"), 401, "not_authenticated")
+        problem(await http.delete("/api/v1/tokens/current"), 401, "not_authenticated")
+    assert ok(await system.requester.get("/me"))["id"] == system.requester.id  # another token of the same account
+
+
+async def test_an_expired_token_is_none(system: System) -> None:
+    token = ok(await sign_in(system, system.requester2.account.username), 201)["access_token"]
+    sha256 = token_sha256(token)
+    async with system.services.database.session() as session:
+        await session.execute(update(Token).where(Token.sha256 == sha256).values(expires_at=datetime.now(UTC)))
+    async with anybody(system) as http:
+        problem(await http.get("/api/v1/me", headers={"Authorization": f"Bearer {token}"}), 401, "not_authenticated")
+
+
+async def test_what_is_no_token(system: System) -> None:
+    async with anybody(system) as http:
+        for header in (None, "", "Bearer", "Bearer ", "Bearer nonsense", "Basic dTpw", "Bearer \xe9\xff", "bearer a b"):
+            headers = httpx.Headers(None if header is None else [(b"authorization", header.encode("latin-1"))])
+            answer = await http.get("/api/v1/requests", headers=headers)
+            problem(answer, 401, "not_authenticated")
+            assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_an_account_that_is_not_active_is_nobody(system: System) -> None:
+    who = await newcomer(system, Role.REQUESTER)
+    async with system.services.database.session() as session:
+        await session.execute(update(Account).where(Account.id == who.account.id).values(active=False))
+    problem(await who.get("/me"), 401, "not_authenticated")
+    problem(await sign_in(system, who.account.username), 401, "wrong_credentials")
+
+
+async def test_wrong_names_and_passwords_sound_the_same(system: System) -> None:
+    wrong = problem(await sign_in(system, system.dispatcher.account.username, "x"), 401, "wrong_credentials")
+    unknown = problem(await sign_in(system, f"nobody-{uuid4().hex}", "x"), 401, "wrong_credentials")
+    assert wrong == unknown
+    for odd in ("é" * 200, "' OR 1=1 --"):
+        problem(await sign_in(system, odd), 401, "wrong_credentials")
+    for username, password in (
+        ("", "x"),
+        ("nobody\x00", "x"),
+        ("x" * 201, "x"),
+        ("x", ""),
+        ("x", "x" * 1001),
+        (1, "x"),
+        ("x", None),
+    ):
+        problem(await sign_in(system, username, password), 422, "invalid_input")
+
+
+async def test_after_ten_wrong_passwords_even_the_right_one_waits(system: System) -> None:
+    who = await newcomer(system, Role.REQUESTER)
+    name = who.account.username
+    for _ in range(ATTEMPTS - 1):
+        problem(await sign_in(system, name, "wrong"), 401, "wrong_credentials")
+    ok(await sign_in(system, name), 201)  # and the row of failures is forgotten
+    for _ in range(ATTEMPTS):
+        problem(await sign_in(system, name.upper(), "wrong"), 401, "wrong_credentials")
+    answer = await sign_in(system, name)
+    problem(answer, 429, "too_many_attempts")
+    assert int(answer.headers["retry-after"]) == PAUSE.total_seconds()
+    ok(await who.get("/me"))  # who is signed in stays so
+    async with system.services.database.session() as session:
+        await session.execute(update(FailedLogins).values(last_at=FailedLogins.last_at - PAUSE))
+    ok(await sign_in(system, name), 201)
+
+
+async def test_guessing_at_a_signature_ends_too(system: System) -> None:
+    who = await newcomer(system, Role.PROVIDER)
+    request_id = await accepted(system)
+    ok(await system.provider.post(f"/requests/{request_id}/transfer", {"provider_id": who.id}))
+    ok(await who.post(f"/requests/{request_id}/accept"))
+    body = {"kind": "final", "password": "wrong"}
+    for _ in range(ATTEMPTS):
+        problem(await who.post(f"/requests/{request_id}/report/sign", body), 403, "wrong_password")
+    body["password"] = PASSWORD
+    problem(await who.post(f"/requests/{request_id}/report/sign", body), 429, "too_many_attempts")
+    await written(system, await accepted(system))  # others go on
+
+
+async def test_people_choose_their_language_and_their_notices(system: System) -> None:
+    who = await newcomer(system, Role.REQUESTER)
+    wrong: tuple[Any, ...] = (
+        {"language": "de"},
+        {"notice_mode": "never"},
+        {"roles": ["operator"]},
+        {"language": 1},
+        [],
+    )
+    for body in wrong:
+        problem(await who.http.patch("/api/v1/me", json=body), 422, "invalid_input")
+    assert ok(await who.http.patch("/api/v1/me", json={}))["language"] == "fr"
+    changed = ok(await who.http.patch("/api/v1/me", json={"language": "en", "notice_mode": "grouped"}))
+    assert (changed["language"], changed["notice_mode"]) == ("en", NoticeMode.GROUPED)
+    assert ok(await who.get("/me")) == changed
+
+
+async def test_the_language_of_answers(system: System) -> None:
+    """By Accept-Language; else the account's; else French."""
+    english = await newcomer(system, Role.REQUESTER, language="en")
+    french = system.requester
+    missing = f"/requests/{uuid4()}"
+
+    async def detail(who: Clinician, accept: str | None) -> str:
+        answer = await who.get(missing, headers={"Accept-Language": accept} if accept is not None else {})
+        assert answer.status_code == 404
+        return str(answer.json()["detail"])[:8]
+
+    fr, en = "Il n’y a ", "There is"
+    fr = fr[:8]
+    assert [await detail(who, None) for who in (french, english)] == [fr, en]
+    for accept, expected in {
+        "en": en,
+        "en-CA,fr;q=0.5": en,
+        "fr;q=0.4, en;q=0.9": en,
+        "EN-us": en,
+        "fr-CA": fr,
+        "en;q=0.1,fr": fr,
+        "de": fr,
+        "de, en;q=0.3": en,
+        "*": fr,
+        "en;q=0": fr,
+        ",;;q=x,": fr,
+    }.items():
+        assert await detail(french, accept) == expected, accept
+    assert ok(await english.post("/requests", {"offering": "teledermatology"}), 201)["status_label"] == "Draft"
+    draft = await french.post("/requests", {"offering": "teledermatology"})
+    assert ok(draft, 201)["status_label"] == "Brouillon"
+    async with anybody(system) as http:
+        assert (await http.get("/api/v1/me")).json()["detail"] == "Vous devez d’abord ouvrir une session."
+        english_detail = (await http.get("/api/v1/me", headers={"Accept-Language": "en"})).json()["detail"]
+        assert english_detail == "Sign in first."
