@@ -15,7 +15,6 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.common import RawValue
 
-from domain.lifecycle import question_id
 from domain.requests import Request, Role
 from records import failures, refusals, requests
 from records.ids import new_id
@@ -23,8 +22,6 @@ from records.models import EventRecord, FailedEffect, Notice, NoticeStatus, Refu
 from tests.eventually import eventually
 from tests.system import Clinician, System
 from workflows.contract import workflow_id
-
-__all__ = ["question_id"]
 
 
 def said_by(who: Clinician, role: Role, **fields: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 
 from domain import calendar
+from domain.lifecycle import question_id
 from domain.offerings import DeadlineName
 from domain.requests import Role, Source, Status
 from records.models import EventRecord
@@ -24,7 +25,6 @@ from tests.workflow.looks import (
     names,
     now,
     projected,
-    question_id,
     quiet,
     recorded,
     said_by,
@@ -83,12 +83,12 @@ async def last(system: System, request_id: str) -> EventRecord:
 # dispatch
 
 
-@pytest.mark.parametrize(
-    ("priority", "limit", "business"), [("asap", 2 * HOUR, False), ("urgent", 4 * HOUR, False), ("routine", DAY, True)]
-)
-async def test_dispatch_is_overdue_and_says_so_daily(
-    system: System, priority: str, limit: timedelta, business: bool
-) -> None:
+async def test_dispatch_is_overdue_and_says_so_daily(system: System) -> None:
+    limits = [("asap", 2 * HOUR, False), ("urgent", 4 * HOUR, False), ("routine", DAY, True)]
+    await asyncio.gather(*(_dispatch(system, *limit) for limit in limits))
+
+
+async def _dispatch(system: System, priority: str, limit: timedelta, business: bool) -> None:
     request_id = await submitted(system, priority=priority)
     since = (await last(system, request_id)).at
     expected = [call(limit + day * DAY, "dispatch_overdue", "dispatcher") for day in range(3)]
@@ -102,12 +102,12 @@ async def test_dispatch_is_overdue_and_says_so_daily(
 # acceptance
 
 
-@pytest.mark.parametrize(
-    ("priority", "limit", "business"), [("asap", 4 * HOUR, False), ("urgent", DAY, False), ("routine", 3 * DAY, True)]
-)
-async def test_acceptance_reminds_at_half_and_goes_back_to_dispatch(
-    system: System, priority: str, limit: timedelta, business: bool
-) -> None:
+async def test_acceptance_reminds_at_half_and_goes_back_to_dispatch(system: System) -> None:
+    limits = [("asap", 4 * HOUR, False), ("urgent", DAY, False), ("routine", 3 * DAY, True)]
+    await asyncio.gather(*(_acceptance(system, *limit) for limit in limits))
+
+
+async def _acceptance(system: System, priority: str, limit: timedelta, business: bool) -> None:
     request_id = await assigned(system, priority=priority)
     since = (await last(system, request_id)).at
     expected = [
@@ -141,12 +141,12 @@ async def test_accept_stops_the_acceptance_clock(system: System) -> None:
 # report
 
 
-@pytest.mark.parametrize(
-    ("priority", "limit", "business"), [("asap", DAY, False), ("urgent", 3 * DAY, False), ("routine", 7 * DAY, True)]
-)
-async def test_report_reminds_at_three_quarters_and_is_overdue_daily(
-    system: System, priority: str, limit: timedelta, business: bool
-) -> None:
+async def test_report_reminds_at_three_quarters_and_is_overdue_daily(system: System) -> None:
+    limits = [("asap", DAY, False), ("urgent", 3 * DAY, False), ("routine", 7 * DAY, True)]
+    await asyncio.gather(*(_report(system, *limit) for limit in limits))
+
+
+async def _report(system: System, priority: str, limit: timedelta, business: bool) -> None:
     request_id = await accepted(system, priority=priority)
     since = (await last(system, request_id)).at
     expected = [
@@ -313,23 +313,25 @@ async def test_a_deadline_that_an_outside_scheduler_ended_is_not_ended_again_by_
 
 async def test_accept_at_the_moment_of_the_time_out_is_decided_by_the_rules(system: System) -> None:
     """Whoever comes first: the request is accepted, or it is back in dispatch and the provider is told so. Never both."""
-    seen = set()
-    for early in range(6):
-        request_id = await assigned(system, priority="asap")
-        due = (await projected(system, request_id)).due_at
-        assert due is not None
-        await skip_to(system, request_id, due - timedelta(seconds=2))
-        skip = asyncio.create_task(skip_to(system, request_id, due + timedelta(milliseconds=20 * early)))
-        accept = system.workflow(request_id).signal("accept", said_by(system.provider, Role.PROVIDER))
-        await asyncio.gather(skip, accept)
-        await eventually(lambda request_id=request_id: _settled(system, request_id))
-        await quiet(system, request_id)
-        story = (await names(system, request_id))[3:]
-        state = await projected(system, request_id)
-        assert story in (["accepted"], ["acceptance_expired"])
-        assert state.status is (Status.ACCEPTED if story == ["accepted"] else Status.AWAITING_DISPATCH)
-        seen.add(story[0])
-    assert seen
+    request_ids = [await assigned(system, priority="asap") for _ in range(8)]
+    await asyncio.gather(*(_accept_when_due(system, request_id, late) for late, request_id in enumerate(request_ids)))
+
+
+async def _accept_when_due(system: System, request_id: str, late: int) -> None:
+    due = (await projected(system, request_id)).due_at
+    assert due is not None
+    await skip_to(system, request_id, due - timedelta(seconds=2))
+    await recorded(system, request_id, 3)  # the reminder
+    await asyncio.gather(
+        skip_to(system, request_id, due + timedelta(milliseconds=20 * late)),
+        system.workflow(request_id).signal("accept", said_by(system.provider, Role.PROVIDER)),
+    )
+    await eventually(lambda: _settled(system, request_id))
+    await quiet(system, request_id)
+    story = (await names(system, request_id))[3:]
+    assert story in (["accepted"], ["acceptance_expired"])
+    expected = Status.ACCEPTED if story == ["accepted"] else Status.AWAITING_DISPATCH
+    assert (await projected(system, request_id)).status is expected
 
 
 async def _settled(system: System, request_id: str) -> bool:
