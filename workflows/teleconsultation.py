@@ -213,7 +213,9 @@ class TeleconsultationWorkflow:
         try:
             await self._carry_out(effect)
         except ActivityError as error:
-            self._note_failed(effect, error)
+            self._note_failed(effect, _code_of(error))
+        except Refusal as refusal:  # the request has moved on without what this effect found out
+            self._note_failed(effect, refusal.code)
         del self._outbox[effect.id], self._under_way[effect.id]
         self._follow_up()
 
@@ -308,8 +310,8 @@ class TeleconsultationWorkflow:
         if not task.cancelled():
             self._fault = self._fault or task.exception()
 
-    def _note_failed(self, effect: Effect, error: ActivityError) -> None:
-        failure = Failure(effect_id=effect.id, code=_code_of(error), at=workflow.now())
+    def _note_failed(self, effect: Effect, code: str) -> None:
+        failure = Failure(effect_id=effect.id, code=code, at=workflow.now())
         self._failures = (*self._failures, failure)
         if not isinstance(effect, NoteFailure | NoteRefusal):
             note = NoteFailure(id=f"{effect.id}:failure", request_id=self._request.id, failure=failure)

@@ -8,7 +8,7 @@ from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 from domain import calendar
 from domain.lifecycle import AnyEffect
-from domain.requests import Failure, RefusedSignal, Request
+from domain.requests import Failure, RefusedSignal, Request, Status
 
 STATUS = SearchAttributeKey.for_keyword("RequestStatus")
 NUMBER = SearchAttributeKey.for_keyword("RequestNumber")
@@ -24,6 +24,15 @@ SEARCH_ATTRIBUTES: Mapping[str, str] = {
     for key in (STATUS, NUMBER, CLINIC, HOLDER, OFFERING, PRIORITY, DUE, OVERDUE)
 }
 """Name to type, as the Temporal server wants them registered."""
+
+
+_WAITS_FOR: Mapping[Status, str] = {
+    Status.AWAITING_DISPATCH: "a dispatcher to assign it",
+    Status.AWAITING_ACCEPTANCE: "a provider to accept it",
+    Status.ACCEPTED: "the provider to sign the final report",
+    Status.RETURNED: "the requester to resubmit or cancel it",
+    Status.REPORTED: "the requester to acknowledge the report",
+}
 
 
 def search_attributes(request: Request) -> tuple[SearchAttributeUpdate[Any], ...]:
@@ -57,10 +66,13 @@ def current_details(
     lines = [
         f"### {request.number}: {request.status}",
         "",
+        f"- **waits for** {_WAITS_FOR.get(request.status, 'nobody')}",
         f"- **held by** {holder_text(request)}",
         f"- **priority** {request.priority}, **offering** {request.terms.offering} v{request.terms.offering_version}",
         f"- **version** {request.version}",
     ]
+    if request.questions:
+        lines.append(f"- **open questions to the requester**: {len(request.questions)}")
     if request.overdue:
         lines.append(f"- **overdue**: {', '.join(request.overdue)}")
     if request.signing:
