@@ -270,13 +270,10 @@ class TeleconsultationWorkflow:
                 summary=effect.id,
             )
         except ActivityError as error:
-            self._note_failed(effect, error)
+            code = _code_of(error)
+            self._note_failed(effect, code)
             failed = FailSigning(
-                id=_OWN + effect.id,
-                actor=SYSTEM,
-                report_id=report_id,
-                signer=effect.signing.signer,
-                code=_code_of(error),
+                id=effect.id, actor=SYSTEM, report_id=report_id, signer=effect.signing.signer, code=code
             )
             self._take(failed, Source.ENGINE)
         else:
