@@ -5,7 +5,7 @@ import io
 import secrets
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -127,8 +127,10 @@ async def add_person(system: System, name: str, clinic: Clinic, *roles: Role, **
 
 
 @asynccontextmanager
-async def run_system(database_url: str, folder: Path, post_office: PostOffice) -> AsyncIterator[System]:
-    """Start everything but PostgreSQL and SMTP, which are given."""
+async def run_system(
+    database_url: str, folder: Path, post_office: PostOffice, server_limits: Mapping[str, int] | None = None
+) -> AsyncIterator[System]:
+    """Start everything but PostgreSQL and SMTP, which are given. `server_limits` are dynamic settings of the Temporal server."""
     settings = Settings(
         data_dir=folder,
         database_url=database_url,
@@ -142,7 +144,7 @@ async def run_system(database_url: str, folder: Path, post_office: PostOffice) -
         public_url="http://relais.test",
         support_phone="1 866 555-0123",
     )
-    environment = await start_environment(settings)
+    environment = await start_environment(settings, server_limits)
     database = Database.from_settings(settings)
     store = DocumentStore.from_settings(settings)
     authority = open_authority(settings)
@@ -166,7 +168,7 @@ async def run_system(database_url: str, folder: Path, post_office: PostOffice) -
     await database.close()
 
 
-async def start_environment(settings: Settings) -> WorkflowEnvironment:
+async def start_environment(settings: Settings, limits: Mapping[str, int] | None = None) -> WorkflowEnvironment:
     """The real Temporal server, in which the time of each workflow can be skipped."""
     return await WorkflowEnvironment.start_time_skipping_v2(
         ts_config=TimeSkippingConfig(enabled=False),
@@ -174,6 +176,7 @@ async def start_environment(settings: Settings) -> WorkflowEnvironment:
         dev_server_extra_args=[
             *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
             *("--dynamic-config-value", "system.workflowTimeSkippingEnabled=true"),
+            *(part for name, value in (limits or {}).items() for part in ("--dynamic-config-value", f"{name}={value}")),
         ],
         dev_server_startup_timeout=timedelta(seconds=30),
         plugins=[plugin(key_ring(settings))],

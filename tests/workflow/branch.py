@@ -1,0 +1,110 @@
+"""A branch of the system for one test: the same people, records and Temporal server, but task queues and workers of its own.
+
+So a test may stop its workers, give them other keys, another mail server or a line to the records that it can cut.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import make_url
+from temporalio.client import Client
+
+from api.server import create_app
+from embedded.postgres import PORT
+from engine.client import plugin
+from engine.encryption import KeyRing
+from records.database import Database
+from records.store import DocumentStore
+from settings import Settings
+from tests.system import Clinician, System
+from worker import build_workers
+
+
+@asynccontextmanager
+async def branch(system: System, *, ring: KeyRing | None = None, **changes: Any) -> AsyncIterator[System]:
+    """The branch, without workers. `changes` are settings; `ring` replaces the keys of the API's client."""
+    name = secrets.token_hex(4)
+    settings = system.settings.model_copy(
+        update={"task_queue": f"relais-{name}", "mail_task_queue": f"relais-mail-{name}", **changes}
+    )
+    engine = system.services.engine if ring is None else with_keys(system, ring)
+    database = Database.from_settings(settings)
+    services = replace(system.services, settings=settings, engine=engine, database=database)
+    app = create_app(settings, services)
+    async with AsyncExitStack() as stack:
+        people = {}
+        for person, clinician in system.people.items():
+            http = httpx.AsyncClient(
+                transport=httpx.ASGITransport(app), base_url="http://relais.test", headers=clinician.http.headers
+            )
+            people[person] = Clinician(clinician.account, await stack.enter_async_context(http))
+        stack.push_async_callback(database.close)
+        yield replace(system, settings=settings, services=services, app=app, people=people)
+
+
+@asynccontextmanager
+async def workers(
+    branch: System, *, ring: KeyRing | None = None, store: DocumentStore | None = None, **changes: Any
+) -> AsyncIterator[None]:
+    """The branch's workers, by its settings with `changes`, with the keys of `ring` and another document store."""
+    settings: Settings = branch.settings.model_copy(update=changes)
+    client = branch.services.engine if ring is None else with_keys(branch, ring)
+    database = Database.from_settings(settings)
+    requests, mail = build_workers(client, settings, database, store or branch.services.store, branch.authority)
+    try:
+        async with requests, mail:
+            yield
+    finally:
+        await database.close()
+
+
+def with_keys(system: System, ring: KeyRing) -> Client:
+    """A client like the system's, with the plugin of these keys."""
+    config = system.environment.client.config()
+    config["data_converter"] = plugin(ring).data_converter  # type: ignore[typeddict-item]
+    config["plugins"] = []
+    return Client(**config)
+
+
+class Line:
+    """A line to PostgreSQL that can be cut: a Unix socket of its own that leads to the real one."""
+
+    def __init__(self, database_url: str, folder: Path) -> None:
+        real = make_url(database_url)
+        self._real = Path(str(real.query["host"])) / f".s.PGSQL.{PORT}"
+        self._socket = folder / self._real.name
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.url = real.set(query={"host": str(folder)}).render_as_string(hide_password=False)
+
+    async def mend(self) -> None:
+        self._server = await asyncio.start_unix_server(self._connect, self._socket)
+
+    def cut(self) -> None:
+        """End every connection, and take no new ones."""
+        if self._server is not None:
+            self._server.close()
+        self._socket.unlink(missing_ok=True)
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        real_reader, real_writer = await asyncio.open_unix_connection(self._real)
+        self._writers |= {writer, real_writer}
+        await asyncio.gather(_pass_on(reader, real_writer), _pass_on(real_reader, writer), return_exceptions=True)
+        self._writers -= {writer, real_writer}
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    finally:
+        writer.close()
