@@ -273,7 +273,7 @@ class TeleconsultationWorkflow:
             code = _code_of(error)
             self._note_failed(effect, code)
             failed = FailSigning(
-                id=effect.id, actor=SYSTEM, report_id=report_id, signer=effect.signing.signer, code=code
+                id=_OWN + effect.id, actor=SYSTEM, report_id=report_id, signer=effect.signing.signer, code=code
             )
             self._take(failed, Source.ENGINE)
         else:
