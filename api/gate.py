@@ -4,6 +4,7 @@
 rules gave it; 503 when the engine can't be reached. Never 200 for something that may be lost.
 """
 
+import asyncio
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,6 +35,9 @@ from records.notices import queued_notices
 from workflows.contract import TELECONSULTATION, Receipt, Start, workflow_id
 
 log = structlog.get_logger(__name__)
+
+_starts = asyncio.Semaphore(4)
+"""Each start keeps a connection to the database while the engine works. The others are for those who only want to read."""
 
 _UNREACHABLE = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.RESOURCE_EXHAUSTED}
 
@@ -98,7 +102,7 @@ async def _give_with_start(services: Services, request: Request, command: Public
     """
     given, receipt = False, None
     try:
-        async with services.database.session() as session:
+        async with _starts, services.database.session() as session:
             await requests.lock_start(session, request.id)
             newest = await requests.load_request(session, request.id)
             if newest is not None and newest.process_version > request.version:
