@@ -1,5 +1,6 @@
 """Photos and videos: uploading, looking at, removing."""
 
+import hashlib
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from api.services import Services, ServicesOf
 from api.views import AttachmentView, attachment_view, visible_attachments
 from domain.offerings import AttachmentSlot
 from records import attachments, requests
-from records.errors import NotEditableError, NotFoundError, TooLargeError
+from records.errors import ContentConflictError, NotEditableError, NotFoundError, TooLargeError
 from records.ids import new_id
 from records.models import AccessKind, Attachment, RequestRecord
 from records.store import attachment_key
@@ -68,14 +69,25 @@ async def upload(
     async with services.database.session() as session:
         row = await _request_to_add_to(session, caller, request_id)
         attachment_id = uuid5(request_id, f"{caller.id}:{key}") if key else new_id()
-        if key and (there := await attachments.load_attachment(session, request_id, attachment_id)):
-            return attachment_view(there)
+        there = await attachments.load_attachment(session, request_id, attachment_id) if key else None
     # The body is read only now: nobody fills the disk who may not add to this request.
     async with request.form(max_files=1, max_fields=4) as form:
         file, slot = form.get("file"), form.get("slot", "")
         if not isinstance(file, UploadFile) or not isinstance(slot, str):
             raise Problem("invalid_input", errors=[{"field": "file", "code": "missing"}])
+        if there is not None:
+            return await _again(there, file)
         return await _keep(services, caller, row, attachment_id, file, slot)
+
+
+async def _again(there: Attachment, file: UploadFile) -> AttachmentView:
+    """The answer to an upload whose key came before: it must be the same file."""
+    digest = hashlib.sha256()
+    async for chunk in _chunks(file):
+        digest.update(chunk)
+    if digest.hexdigest() != there.sha256:
+        raise Problem("idempotency_key_reused")
+    return attachment_view(there)
 
 
 async def _keep(
@@ -96,9 +108,14 @@ async def _keep(
         stored = await services.store.put_new(object_key, _chunks(file), max_bytes=limit)
     except TooLargeError:
         raise Problem("too_large", limit_bytes=limit) from None
+    except ContentConflictError:  # the key was sent before, with another file
+        raise Problem("idempotency_key_reused") from None
     if found.preview and preview_key:
         await services.store.put_new(preview_key, found.preview)
     async with services.database.session() as session:
+        await requests.lock_request(session, row.id)
+        if there := await attachments.load_attachment(session, row.id, attachment_id):
+            return attachment_view(there)  # the same upload came twice at the same time
         try:
             attachment = await attachments.add_attachment(
                 session,
@@ -118,6 +135,7 @@ async def _keep(
                 preview_key=preview_key,
             )
         except NotEditableError:
+            await services.store.delete([key for key in (object_key, preview_key) if key])
             raise Problem("not_editable") from None
         return attachment_view(attachment)
 

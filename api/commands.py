@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
-from pydantic_core import to_jsonable_python
+from pydantic_core import PydanticCustomError, to_jsonable_python
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import gate, policy
@@ -29,6 +29,7 @@ from records import attachments, forms, people, refusals, requests
 from records.errors import NotEditableError
 from records.models import RequestRecord
 from translations import Language
+from translations import gettext_noop as _
 
 router = APIRouter(prefix="/requests/{request_id}", tags=["commands"])
 
@@ -60,7 +61,7 @@ class AssignBody(Body):
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.provider_id is None) == (self.clinic_id is None):
-            raise ValueError("name either provider_id or clinic_id")
+            raise PydanticCustomError("provider_or_clinic", _("Name either provider_id or clinic_id."))
         return self
 
 
@@ -264,7 +265,7 @@ async def submit(call: CallOf) -> CommandReceipt:
     """
 
     async def prepare(
-        session: AsyncSession, row: RequestRecord, request: Request, _: Actor
+        session: AsyncSession, row: RequestRecord, request: Request, actor: Actor
     ) -> tuple[Request, dict[str, Any]]:
         if row.form_priority is Priority.STAT:
             raise Refusal(RefusalCode.STAT_REFUSED, "an emergency")
@@ -283,7 +284,7 @@ async def assign(body: AssignBody, call: CallOf) -> CommandReceipt:
     """For dispatchers: to one provider, or to all providers of a clinic, of which the first who accepts gets it."""
 
     async def prepare(
-        session: AsyncSession, row: RequestRecord, request: Request, _: Actor
+        session: AsyncSession, row: RequestRecord, request: Request, actor: Actor
     ) -> tuple[Request, dict[str, Any]]:
         dispatching = await people.load_clinic(session, row.dispatch_clinic_id)
         to: Person | c.Pool
@@ -313,7 +314,7 @@ async def transfer(body: TransferBody, call: CallOf) -> CommandReceipt:
     """To another provider of the same clinic. An unsigned report draft goes along."""
 
     async def prepare(
-        session: AsyncSession, row: RequestRecord, request: Request, _: Actor
+        session: AsyncSession, row: RequestRecord, request: Request, actor: Actor
     ) -> tuple[Request, dict[str, Any]]:
         return request, {"to": await _provider(session, body.provider_id), "comment": body.comment}
 
@@ -332,7 +333,7 @@ async def answer_information(body: AnswerBody, call: CallOf) -> CommandReceipt:
     """Answer an open question, with more photos if need be (upload them first)."""
 
     async def prepare(
-        session: AsyncSession, row: RequestRecord, request: Request, _: Actor
+        session: AsyncSession, row: RequestRecord, request: Request, actor: Actor
     ) -> tuple[Request, dict[str, Any]]:
         there = {attachment.id for attachment in await attachments.list_attachments(session, row.id)}
         if not there.issuperset(body.attachment_ids):
@@ -367,7 +368,7 @@ async def resubmit(call: CallOf) -> CommandReceipt:
     """Freeze the form as it stands now and send it to the provider who returned it, or to dispatch."""
 
     async def prepare(
-        session: AsyncSession, row: RequestRecord, request: Request, _: Actor
+        session: AsyncSession, row: RequestRecord, request: Request, actor: Actor
     ) -> tuple[Request, dict[str, Any]]:
         await _check_complete(session, call, row)
         return request, {"form": await _freeze(session, call), "priority": row.form_priority}

@@ -1,30 +1,44 @@
 """Drafts: a request before its submission, and its form while it is returned."""
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from api import policy
 from api.parameters import ExpectedVersion, IdempotencyKey, ReaderLanguage
 from api.patients import Patient
-from api.problems import Problem, field_errors
+from api.problems import FIELD_PROBLEMS, Problem, field_errors
 from api.security import CallerOf
 from api.services import ServicesOf
 from api.views import RequestView, request_view
 from domain.offerings import Code, ServiceOffering, check_answers
 from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
-from domain.requests import Person, Role
+from domain.requests import Person, Role, Status
 from records import people, requests
 from records.errors import NotEditableError, StaleVersionError
+from records.models import RequestRecord
 from translations import Language
 
 router = APIRouter(tags=["requests"])
 
-Answers = Annotated[dict[Annotated[str, Field(max_length=100)], Any], Field(max_length=200)]
+
+def _storable(answers: dict[str, Any]) -> dict[str, Any]:
+    """Python reads numbers that JSON does not know (NaN, and what is too large for a float), and nothing can store them."""
+    try:
+        json.dumps(answers, allow_nan=False)
+    except ValueError:
+        raise PydanticCustomError("not_a_number", FIELD_PROBLEMS["not_a_number"]) from None
+    return answers
+
+
+Answers = Annotated[dict[Annotated[str, Field(max_length=100)], Any], Field(max_length=200), AfterValidator(_storable)]
+"""Answers of a form or a report, by the names of its fields; `domain.offerings.check_answers` holds them against it."""
 
 
 class NewDraft(BaseModel):
@@ -84,6 +98,8 @@ async def create_draft(
             now=datetime.now(UTC),
             creation_key=key,
         )
+        if not _is_the_one_asked_for(row, draft, wanted.id):
+            raise Problem("idempotency_key_reused")
         view = await request_view(session, caller, row, "chart", language)
     response.headers["Location"] = f"/api/v1/requests/{row.id}"
     response.headers["ETag"] = f'"{view.version}"'
@@ -124,6 +140,15 @@ async def change_draft(
         view = await request_view(session, caller, row, "chart", language)
     response.headers["ETag"] = f'"{view.version}"'
     return view
+
+
+def _is_the_one_asked_for(row: RequestRecord, draft: NewDraft, clinic_id: UUID) -> bool:
+    """Whether a draft, made now or before under the same key, is what is asked for, as far as one can still see."""
+    if (row.offering, row.dispatch_clinic_id) != (draft.offering, clinic_id):
+        return False
+    form = {"patient": draft.patient.model_dump(mode="json"), "answers": draft.answers}
+    untouched = row.status is Status.DRAFT and row.edits == 0
+    return not untouched or (row.form, row.form_priority) == (form, draft.priority)
 
 
 def _check_draft(

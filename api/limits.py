@@ -43,6 +43,8 @@ class BodyLimit:
 
         async def noticed(message: Message) -> None:
             nonlocal started
+            if received > limit and not started:
+                raise _TooLargeError  # what reads bodies takes it for a body that can't be read
             started = True
             await send(message)
 

@@ -65,10 +65,9 @@ def _decode(file: BinaryIO, media_type: str) -> Media:
                 raise DamagedMediaError
             image.draft("RGB", (PREVIEW_EDGE, PREVIEW_EDGE))  # a JPEG is then decoded at a fraction of its size
             width, height = _upright_size(image)
-            upright = ImageOps.exif_transpose(image)
-            upright.thumbnail((PREVIEW_EDGE, PREVIEW_EDGE))
+            image.thumbnail((PREVIEW_EDGE, PREVIEW_EDGE))
             preview = io.BytesIO()
-            _flat(upright).save(preview, "JPEG", quality=82, optimize=True)
+            _flat(ImageOps.exif_transpose(image)).save(preview, "JPEG", quality=82, optimize=True)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DamagedMediaError from error
     finally:

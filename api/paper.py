@@ -88,9 +88,9 @@ def _text(field: FormField, answer: Any, language: Language) -> str:
         case _ if answer is None or answer == []:
             return ""
         case FieldKind.CHOICE:
-            return labels[answer]
+            return labels.get(answer, str(answer))
         case FieldKind.CHOICES:
-            return ", ".join(labels[value] for value in answer)
+            return ", ".join(labels.get(value, value) for value in answer)
         case FieldKind.YES_NO:
             return _("Yes") if answer else _("No")
         case FieldKind.NUMBER:

@@ -40,10 +40,10 @@ def _expected_version(
 ) -> int | None:
     if if_match is None or if_match.strip() == "*":
         return None
-    match = re.fullmatch(r'(?:W/)?"?(\d{1,9})"?', if_match.strip())
+    match = re.fullmatch(r'(?:W/)?"([0-9]{1,9})"|([0-9]{1,9})', if_match.strip())
     if match is None:
         raise Problem("invalid_if_match")
-    return int(match[1])
+    return int(match[1] or match[2])
 
 
 ExpectedVersion = Annotated[int | None, Depends(_expected_version)]

@@ -1,14 +1,39 @@
 """The patient of a request, as the API takes it."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
+from api.problems import FIELD_PROBLEMS
+from domain.calendar import TIME_ZONE
 from domain.model import Frozen, storable
 from domain.offerings import FieldProblem
+from translations import gettext_noop as _
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(storable)]
+
+
+EARLIEST_BIRTH = date(1850, 1, 1)
+
+
+def _written(value: object) -> object:
+    """A number of seconds is a date for pydantic, and for nobody else."""
+    if value is not None and not isinstance(value, str | date):
+        raise PydanticCustomError("not_a_date", FIELD_PROBLEMS["not_a_date"])
+    return value
+
+
+def _somebodys(born: date) -> date:
+    if not EARLIEST_BIRTH <= born <= datetime.now(TIME_ZONE).date():
+        raise PydanticCustomError(
+            "not_a_birth_date", _("Nobody was born on this date: it is in the future or too long ago.")
+        )
+    return born
+
+
+BirthDate = Annotated[date, BeforeValidator(_written), AfterValidator(_somebodys)]
 
 
 class Patient(Frozen):
@@ -16,7 +41,7 @@ class Patient(Frozen):
 
     given_name: Name = Field("", examples=["Jeanne"])
     family_name: Name = Field("", examples=["Tremblay"])
-    birth_date: date | None = Field(None, examples=["1958-03-14"])
+    birth_date: BirthDate | None = Field(None, examples=["1958-03-14"])
     health_insurance_number: Name = Field("", description="RAMQ number or another.", examples=["TREJ 5853 1412"])
     sex: Literal["female", "male", "other", "unknown"] | None = None
 

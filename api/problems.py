@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from starlette.exceptions import HTTPException
 
 from domain.offerings import FieldProblem
@@ -73,6 +74,38 @@ FIELD_PROBLEMS: Mapping[str, str] = {
     "too_few_attachments": _("At least %(limit)d are needed."),
     "too_many_attachments": _("At most %(limit)d can be taken."),
 }
+
+
+INPUT_PROBLEMS: Mapping[str, str] = {
+    "missing": FIELD_PROBLEMS["required"],
+    "extra_forbidden": FIELD_PROBLEMS["unknown_field"],
+    "string_type": FIELD_PROBLEMS["not_a_text"],
+    "string_too_short": FIELD_PROBLEMS["required"],
+    "string_too_long": FIELD_PROBLEMS["too_long"],
+    "string_unicode": FIELD_PROBLEMS["not_storable"],
+    "value_error": FIELD_PROBLEMS["not_storable"],  # the one rule that texts have besides their length
+    "enum": FIELD_PROBLEMS["not_an_option"],
+    "literal_error": FIELD_PROBLEMS["not_an_option"],
+    "list_type": FIELD_PROBLEMS["not_a_list"],
+    "too_long": FIELD_PROBLEMS["too_many_attachments"],
+    "int_type": FIELD_PROBLEMS["not_a_number"],
+    "int_parsing": FIELD_PROBLEMS["not_a_number"],
+    "greater_than_equal": FIELD_PROBLEMS["too_small"],
+    "less_than_equal": FIELD_PROBLEMS["too_large"],
+    "bool_type": FIELD_PROBLEMS["not_a_yes_or_no"],
+    "bool_parsing": FIELD_PROBLEMS["not_a_yes_or_no"],
+    "date_type": FIELD_PROBLEMS["not_a_date"],
+    "date_parsing": FIELD_PROBLEMS["not_a_date"],
+    "date_from_datetime_parsing": FIELD_PROBLEMS["not_a_date"],
+    "uuid_type": _("An id (a UUID) is expected."),
+    "uuid_parsing": _("An id (a UUID) is expected."),
+    "dict_type": _("A JSON object is expected."),
+    "model_type": _("A JSON object is expected."),
+    "model_attributes_type": _("A JSON object is expected."),
+}
+"""Kinds of pydantic's errors to sentences; a rule of ours (`PydanticCustomError`) brings its own."""
+
+_LIMITS = ("max_length", "ge", "le")
 
 
 class ProblemDetails(BaseModel):
@@ -141,6 +174,18 @@ def field_errors(problems: Sequence[FieldProblem], language: Language) -> list[d
     ]
 
 
+def _input_error(error: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    """One thing that is wrong with a body or a parameter, as `field_errors` tells them."""
+    context = error.get("ctx", {})
+    limit = next((context[name] for name in _LIMITS if name in context), None)
+    sentence = gettext_for(language)(INPUT_PROBLEMS.get(error["type"], error["msg"]))
+    return {
+        "field": ".".join(map(str, error["loc"][1:])),
+        "code": error["type"],
+        "message": sentence if limit is None else sentence % {"limit": limit},
+    }
+
+
 def refusal_problem(refusal: Refusal, language: Language, **members: Any) -> JSONResponse:
     """The answer to a command that the rules refuse."""
     return _answer(_REFUSAL_STATUS[refusal.kind], refusal.code, gettext_for(language)(REFUSALS[refusal.code]), members)
@@ -159,13 +204,11 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        errors = [
-            {"field": ".".join(map(str, e["loc"][1:])), "code": e["type"], "message": e["msg"]}
-            for e in error.errors()[:50]
-        ]
-        unreadable = any(e["type"] == "json_invalid" for e in error.errors())
-        code = "malformed_json" if unreadable else "invalid_input"
-        return problem_response(Problem(code, errors=errors), language_of(request))
+        found = error.errors()[:50]
+        if any(e["type"] == "json_invalid" for e in found):
+            return problem_response(Problem("malformed_json"), language_of(request))
+        errors = [_input_error(e, language_of(request)) for e in found]
+        return problem_response(Problem("invalid_input", errors=errors), language_of(request))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
@@ -180,6 +223,7 @@ def install(app: FastAPI) -> None:
         return problem_response(Problem(code, headers=error.headers), language_of(request))
 
     @app.exception_handler(DBAPIError)
+    @app.exception_handler(NoConnectionFreeError)
     @app.exception_handler(OSError)  # nobody listens, no socket, no answer in time
     async def records_away(request: Request, error: Exception) -> Response:
         if isinstance(error, DBAPIError) and not _is_away(error):

@@ -11,10 +11,10 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 from sqlalchemy import ColumnElement, Select, and_, case, func, null, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, defer
@@ -170,7 +170,7 @@ _ORDERS: Mapping[Sort, _Order] = {
 _KEYS: Mapping[Sort, TypeAdapter[tuple[Any, ...]]] = {
     "due": TypeAdapter(tuple[AwareDatetime, uuid.UUID]),
     "-due": TypeAdapter(tuple[AwareDatetime, uuid.UUID]),
-    "priority": TypeAdapter(tuple[int, AwareDatetime, uuid.UUID]),
+    "priority": TypeAdapter(tuple[Annotated[int, Field(ge=0, le=9)], AwareDatetime, uuid.UUID]),
     "updated": TypeAdapter(tuple[AwareDatetime, uuid.UUID]),
     "created": TypeAdapter(tuple[AwareDatetime, uuid.UUID]),
 }
@@ -198,6 +198,7 @@ def _key_in(cursor: str, sort: Sort) -> tuple[Any, ...]:
         of_sort, *key = json.loads(text)
         if of_sort != sort:
             raise BadCursorError
-        return _KEYS[sort].validate_python(tuple(key))
-    except (binascii.Error, ValueError, TypeError, ValidationError) as error:
+        values = _KEYS[sort].validate_python(tuple(key))
+        return tuple(value.astimezone(UTC) if isinstance(value, datetime) else value for value in values)
+    except (binascii.Error, ValueError, TypeError, OverflowError, ValidationError) as error:
         raise BadCursorError from error
