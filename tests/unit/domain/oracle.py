@@ -1,4 +1,4 @@
-"""Business time, the clocks and the holder of a request, computed a second time and in another way than the rules do.
+"""Business time, clocks, the holder and FHIR's Task, computed a second time and in another way than the rules do.
 
 Nothing here uses `domain.calendar` or `domain.deadlines`: holidays and terms are written down by hand, from the law and from
 product.md, and clocks and holders are made of the events alone.
@@ -239,3 +239,24 @@ def holder_after(draft: Request, events: Iterable[Event]) -> Holder:
             case c.DeadlineReached() if event.name in (E.ABANDONED, E.CLOSED_UNACKNOWLEDGED):
                 holder = Holder.nobody()
     return holder
+
+
+FHIR_STEPS = {
+    "draft": {"requested", "cancelled"},
+    "requested": {"received", "accepted", "rejected", "cancelled"},
+    "received": {"accepted", "rejected", "cancelled"},
+    "accepted": {"in-progress", "cancelled"},
+    "ready": {"in-progress", "cancelled"},
+    "in-progress": {"on-hold", "completed", "failed", "cancelled"},
+    "on-hold": {"in-progress", "failed", "cancelled"},
+}
+"""The state machine of FHIR R4's Task, https://hl7.org/fhir/R4/task.html#statemachine, without entered-in-error."""
+
+
+def fhir_reaches(status: str) -> set[str]:
+    """The statuses that FHIR can reach from `status`, itself included."""
+    reached, new = {status}, {status}
+    while new:
+        new = {step for each in new for step in FHIR_STEPS.get(each, set())} - reached
+        reached |= new
+    return reached

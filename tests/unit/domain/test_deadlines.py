@@ -296,6 +296,16 @@ def test_the_clock_goes_on_when_the_last_of_several_questions_is_closed() -> Non
     assert story.request.due_at == toronto("2026-02-16 09:00")
 
 
+def test_questions_one_after_the_other_each_give_back_their_time() -> None:
+    story = accepted(URGENT).at(MONDAY + timedelta(hours=10))
+    for _ in range(3):
+        story.ask()
+        story.at(story.now + timedelta(hours=5)).answer()
+        story.at(story.now + timedelta(hours=10))
+    assert story.request.due_at == MONDAY + timedelta(days=3, hours=15)
+    assert story.request.deadlines[0].spent_at(story.now) == timedelta(hours=40)
+
+
 def test_time_that_was_no_business_time_is_not_given_back() -> None:
     story = accepted().at(toronto("2026-02-07 10:00"))
     story.ask()

@@ -31,7 +31,7 @@ from domain.requests import (
     Source,
     Status,
 )
-from tests.unit.domain.oracle import clocks_of, holder_after
+from tests.unit.domain.oracle import clocks_of, fhir_reaches, holder_after
 from tests.unit.domain.scenes import (
     COLLEAGUE,
     DERMATOLOGY,
@@ -63,6 +63,8 @@ BEGINNINGS = [
 ]
 THE_END = toronto("2030-06-01 00:00")
 """The oracle knows the holidays for some months more."""
+
+PAUSES = [timedelta(minutes=7), timedelta(), timedelta(hours=5), timedelta(days=1, microseconds=1)]
 
 CANDIDATES = [REQUESTER, DISPATCHER, PROVIDER, COLLEAGUE, STRANGER, *PEOPLE.values()]
 PROVIDERS = [PROVIDER, COLLEAGUE, STRANGER]
@@ -214,7 +216,8 @@ class Life(RuleBasedStateMachine):
         return True
 
     def _command(self, name: str, actor: Actor, choice: Choice) -> AnyCommand:
-        """A command of that name: mostly one that fits the request, sometimes one that does not."""
+        """A command of that name, some time after the last one: mostly one that fits the request, sometimes one that does not."""
+        self.now += choice.of(PAUSES)
         head: dict[str, Any] = {"id": self._new_id(), "actor": actor}
         if choice.of(range(20)) == 19:
             head["expected_version"] = choice.of([0, self.request.version])
@@ -439,27 +442,6 @@ class Life(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.it_can_be_rebuilt_from_its_events()
-
-
-FHIR_STEPS = {
-    "draft": {"requested", "cancelled"},
-    "requested": {"received", "accepted", "rejected", "cancelled"},
-    "received": {"accepted", "rejected", "cancelled"},
-    "accepted": {"in-progress", "cancelled"},
-    "ready": {"in-progress", "cancelled"},
-    "in-progress": {"on-hold", "completed", "failed", "cancelled"},
-    "on-hold": {"in-progress", "failed", "cancelled"},
-}
-"""The state machine of FHIR R4's Task, https://hl7.org/fhir/R4/task.html#statemachine, without entered-in-error."""
-
-
-def fhir_reaches(status: str) -> set[str]:
-    """The statuses that FHIR can reach from `status`, itself included."""
-    reached, new = {status}, {status}
-    while new:
-        new = {step for each in new for step in FHIR_STEPS.get(each, set())} - reached
-        reached |= new
-    return reached
 
 
 TestLife = Life.TestCase
