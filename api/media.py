@@ -7,13 +7,17 @@ from typing import BinaryIO, Literal
 
 import filetype
 import pillow_heif
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
 
 pillow_heif.register_heif_opener()
 
 PHOTO_TYPES = {"image/jpeg", "image/png", "image/webp", "image/heic", "image/heif"}
 VIDEO_TYPES = {"video/mp4", "video/quicktime", "video/x-m4v", "video/webm"}
-MAX_PIXELS = 120_000_000
+MAX_JPEG_PIXELS = 120_000_000
+"""A JPEG is decoded at a fraction of its size."""
+MAX_PIXELS = 50_000_000
+"""Anything else is decoded whole, whatever it weighs: up to 200 MB of memory."""
 PREVIEW_EDGE = 1_200
 """Longest edge of a preview, in pixels."""
 
@@ -61,14 +65,16 @@ def _sniff(file: BinaryIO) -> str:
 def _decode(file: BinaryIO, media_type: str) -> Media:
     try:
         with Image.open(file) as image:
-            if image.width * image.height > MAX_PIXELS:
+            limit = MAX_JPEG_PIXELS if isinstance(image, JpegImageFile) else MAX_PIXELS
+            if image.width * image.height > limit:
                 raise DamagedMediaError
-            image.draft("RGB", (PREVIEW_EDGE, PREVIEW_EDGE))  # a JPEG is then decoded at a fraction of its size
             width, height = _upright_size(image)
             image.thumbnail((PREVIEW_EDGE, PREVIEW_EDGE))
             preview = io.BytesIO()
             _flat(ImageOps.exif_transpose(image)).save(preview, "JPEG", quality=82, optimize=True)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except DamagedMediaError:
+        raise
+    except Exception as error:  # decoders meet damaged files with errors of every kind
         raise DamagedMediaError from error
     finally:
         file.seek(0)
