@@ -46,8 +46,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import visibility
     from workflows.contract import TELECONSULTATION, Receipt, Start
 
-_QUICK_TRY = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_attempts=3)
-_UNTIL_DONE = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
+_UNTIL_DONE = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=30))
 _MAIL = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(minutes=1))
 
 _SIGNING_GIVES_UP_AFTER = timedelta(days=1)
@@ -242,19 +241,12 @@ class TeleconsultationWorkflow:
                 await self._execute(NOTE_FAILURE, effect)
 
     async def _record(self, effect: Record) -> list[UUID]:
-        """Write to the records, usually within this very workflow task; when the database is away, for as long as it takes."""
-        try:
-            notices = await workflow.execute_local_activity(
-                RECORD_EVENT,
-                effect,
-                result_type=list[UUID],
-                start_to_close_timeout=timedelta(seconds=3),
-                schedule_to_close_timeout=timedelta(seconds=5),
-                retry_policy=_QUICK_TRY,
-            )
-        except ActivityError:
-            notices = await self._execute(RECORD_EVENT, effect, result_type=list[UUID])
-        return cast(list[UUID], notices)
+        """Write to the records, for as long as it takes.
+
+        Never as a local activity: that one runs before its workflow task is durable, and a server that dies in between would
+        leave records of something that never happened.
+        """
+        return cast(list[UUID], await self._execute(RECORD_EVENT, effect, result_type=list[UUID]))
 
     async def _finalize(self, effect: Finalize) -> None:
         """Make the signed document, then say so to the request; when it can't be made, the provider has it back."""

@@ -283,6 +283,8 @@ async def test_a_command_that_was_taken_is_never_called_undone(system: System, l
         line.cut()
         async with workers(cut_off, database_url=system.settings.database_url):
             assert [answer.status_code for answer in await asyncio.gather(*answers)] == [202, 202]
+            await recorded(system, taken_up, 1)
+            await recorded(system, running, 3)
             assert await names(system, taken_up) == ["submitted"]
             assert (await names(system, running))[-1] == "accepted"
 
