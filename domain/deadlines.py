@@ -67,6 +67,19 @@ class Deadline(Frozen):
         calls = max(self.calls, len(self.reminders)) if at_limit else self.calls
         return self.model_copy(update={"calls": calls + 1})
 
+    def caught_up(self, now: datetime) -> Self:
+        """The same deadline without the calls that were missed and that a later one, due by `now`, makes pointless.
+
+        After an outage people get one notice and not one for each day of it. The limit itself is never passed over.
+        """
+        deadline = self
+        while deadline.calls != len(self.reminders):
+            after = deadline.called()
+            if after.next_moment is None or after.next_moment > now:
+                break
+            deadline = after
+        return deadline
+
     def spent_at(self, now: datetime) -> timedelta:
         """Time on the clock at `now`, in the limit's own kind of time."""
         if self.running_since is None:

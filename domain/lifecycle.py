@@ -360,6 +360,8 @@ def _deadline_reached(request: Request, command: c.DeadlineReached, now: datetim
     by_clock = command.actor.role is Role.SYSTEM
     if by_clock and (deadline.next_moment is None or deadline.next_moment > now):
         raise Refusal(RefusalCode.DEADLINE_NOT_DUE, f"the deadline '{deadline.name}' has no call now")
+    if by_clock:
+        deadline = deadline.caught_up(now)
     if by_clock and deadline.is_reminder_next:
         return _REMINDERS[deadline.name], _replace_deadline(request, deadline.called())
     match deadline.name:

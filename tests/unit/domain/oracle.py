@@ -151,10 +151,24 @@ class Clock:
     @property
     def next_call(self) -> datetime | None:
         """When it calls next."""
-        beyond = self.calls - len(self.offsets) + 1
+        return self.call(self.calls)
+
+    def called(self, at: datetime, *, at_limit: bool) -> None:
+        """It has called: once for all the calls that were missed by then, but never past its limit."""
+        limit = len(self.offsets) - 1
+        if at_limit:
+            self.calls = max(self.calls, limit)
+        else:
+            while self.calls != limit and (following := self.call(self.calls + 1)) and following <= at:
+                self.calls += 1
+        self.calls += 1
+
+    def call(self, number: int) -> datetime | None:
+        """When it calls for that time, counted from 0, if it runs on."""
+        beyond = number - len(self.offsets) + 1
         if not self.is_running or (beyond > 0 and self.repeat is None):
             return None
-        offset = self.offsets[-1] + beyond * self.repeat if beyond > 0 and self.repeat else self.offsets[self.calls]
+        offset = self.offsets[-1] + beyond * self.repeat if beyond > 0 and self.repeat else self.offsets[number]
         begin = self.stretches[-1][0]
         left = offset - self.shows(begin)
         if left <= timedelta():
@@ -191,9 +205,7 @@ def clocks_of(events: Iterable[Event]) -> dict[tuple[str, UUID | None], Clock]:
             else:
                 own.stop(event.at)
         if isinstance(command, c.DeadlineReached) and event.status == event.status_before:
-            at_limit = command.actor.role == "operator"
-            called = _called(command, own, questions)
-            called.calls = max(called.calls, len(called.offsets) - 1 if at_limit else 0) + 1
+            _called(command, own, questions).called(event.at, at_limit=command.actor.role == "operator")
     everything: dict[tuple[str, UUID | None], Clock] = {("information", asked): q for asked, q in questions.items()}
     return everything | ({(own.name, None): own} if own else {})
 

@@ -496,9 +496,23 @@ def test_accepting_and_running_out_of_time_in_the_same_instant() -> None:
     assert answer(after_time_out.request, accept, moment) is RefusalCode.NOT_ALLOWED_IN_STATUS
 
 
-def test_a_call_that_comes_late_does_what_it_had_to_do() -> None:
+def test_calls_that_were_missed_in_an_outage_come_as_one() -> None:
     story = assigned(ASAP).at(MONDAY + timedelta(days=5))
-    assert story.calls(2) == [(story.now, E.ACCEPTANCE_REMINDER), (story.now, E.ACCEPTANCE_EXPIRED)]
+    assert story.calls(1) == [(story.now, E.ACCEPTANCE_EXPIRED)]
+    story.at(story.now + timedelta(days=9, minutes=1))
+    assert story.calls(2) == [
+        (story.now, E.DISPATCH_OVERDUE),  # its limit, which is never passed over
+        (story.now, E.DISPATCH_OVERDUE),  # the daily repeats since then, as one
+    ]
+    moment, _ = story.next_deadline()
+    assert moment > story.now
+
+
+def test_missed_reminders_come_as_one() -> None:
+    story = SCENES["reported"]().at(MONDAY + timedelta(days=20))
+    assert story.calls(1) == [(story.now, E.ACKNOWLEDGEMENT_REMINDER)]
+    moment, _ = story.next_deadline()
+    assert moment > story.now
 
 
 # Terms of an offering
