@@ -521,12 +521,17 @@ def _with_own_deadline(request: Request, now: datetime) -> Request:
 
 
 def _with_its_question(request: Request, command: c.AnyCommand) -> c.AnyCommand:
-    """A command that may leave its question's id out while just one is open, with that id: so that every event names it."""
-    if not isinstance(command, c.AnswerInformation | c.WithdrawInformationRequest) or command.question_id is not None:
-        return command
-    if len(request.questions) != 1:
-        raise Refusal(RefusalCode.WHICH_QUESTION, "several questions are open; name one")
-    return command.model_copy(update={"question_id": request.questions[0].id})
+    """A command that may leave its question's id out, with that id, so that every event names it: the only open question, or
+    for a time-out the one that was asked first."""
+    match command:
+        case c.AnswerInformation(question_id=None) | c.WithdrawInformationRequest(question_id=None):
+            if len(request.questions) != 1:
+                raise Refusal(RefusalCode.WHICH_QUESTION, "several questions are open; name one")
+            return command.model_copy(update={"question_id": request.questions[0].id})
+        case c.DeadlineReached(name=DeadlineName.INFORMATION, question_id=None) if request.questions:
+            return command.model_copy(update={"question_id": request.questions[0].id})
+        case _:
+            return command
 
 
 def _close_question(
