@@ -24,6 +24,9 @@ from settings import get_settings
 
 PHOTOS = Path(__file__).resolve().parent / "photos"
 EYE = ("left-eye-overview.jpg", "left-eye-macula.jpg", "left-eye-optic-disc.jpg")
+TAKEN_AT = datetime(2026, 9, 14, 10, 30, tzinfo=UTC)
+"""The same for all, so that a picture that is sent again is the same picture."""
+
 AT_ONCE = 3
 
 
@@ -128,7 +131,7 @@ def _pictures(story: Story) -> list[tuple[str, bytes]]:
     if story.pictures == "eye":
         pictures = [(name, (PHOTOS / name).read_bytes()) for name in EYE]
     else:
-        drawn = draw_three(story.pictures, story.key, datetime.now(UTC))
+        drawn = draw_three(story.pictures, story.key, TAKEN_AT)
         names = ("vue-ensemble.jpg", "vue-rapprochee.jpg", "autre-angle.jpg")
         pictures = list(zip(names, drawn, strict=True))
     return pictures[: story.how_many]
