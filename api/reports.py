@@ -23,7 +23,7 @@ from api.services import Services, ServicesOf
 from api.views import DocumentView, Names, View, document_view
 from domain import commands as c
 from domain.model import storable
-from domain.offerings import FormField, check_answers
+from domain.offerings import FormField, ServiceOffering, check_answers
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Actor, DocumentKind, Request, Status
 from records import reports, requests
@@ -274,7 +274,7 @@ async def _freeze(
     language: Language = proof.language or ("en" if call.caller.account.language == "en" else "fr")
     content = await paper(
         session,
-        offering=call.services.offerings[row.offering],
+        offering=_offering(call.services, row),
         row=row,
         process=request,
         signer=call.caller.account,
@@ -328,7 +328,11 @@ async def _draft_view(
 
 
 def _template(services: Services, row: RequestRecord) -> tuple[FormField, ...]:
+    return _offering(services, row).report
+
+
+def _offering(services: Services, row: RequestRecord) -> ServiceOffering:
     offering = services.offerings.get(row.offering)
     if offering is None:
         raise Problem("unknown_offering", offerings=sorted(services.offerings))
-    return offering.report
+    return offering
