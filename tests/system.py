@@ -87,7 +87,7 @@ class System:
 
     def workflow(self, request_id: str) -> WorkflowHandle[Any, Any]:
         """The workflow of a request."""
-        return self.environment.client.get_workflow_handle(workflow_id(UUID(request_id)))
+        return self.services.engine.get_workflow_handle(workflow_id(UUID(request_id)))
 
     async def state(self, request_id: str) -> Request:
         """The request as its workflow holds it."""
