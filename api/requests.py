@@ -57,7 +57,10 @@ async def get_worklist(
     services: ServicesOf,
     language: ReaderLanguage,
     status: Annotated[list[Status] | None, Query(description="One or several statuses.")] = None,
-    holder: Annotated[Literal["me"] | None, Query(description="`me`: only what waits for me.")] = None,
+    holder: Annotated[
+        Literal["me"] | None,
+        Query(description="`me`: only what waits for me, or for a pool or dispatchers to whom I belong."),
+    ] = None,
     clinic: Annotated[UUID | None, Query(description="Only what this clinic asked for, dispatches or holds.")] = None,
     overdue: Annotated[bool | None, Query(description="Only what is late (or is not).")] = None,
     offering: Annotated[Storable | None, Query(max_length=64)] = None,

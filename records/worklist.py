@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, defer
 
 from domain.priority import Priority
-from domain.requests import Status
+from domain.requests import HolderKind, Role, Status
 from records.errors import BadCursorError
 from records.models import FrozenForm, RequestRecord
 from records.visibility import Access, Viewer, access_of, charts_of, listed_for
@@ -122,7 +122,7 @@ def _conditions(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bo
     """All of the filter but the statuses, which the counts leave out."""
     conditions: list[ColumnElement[bool]] = []
     if wanted.holder_is_me:
-        conditions.append(RequestRecord.holder_id == viewer.account_id)
+        conditions.append(_waits_for(viewer))
     if wanted.clinic is not None:
         conditions.append(
             or_(
@@ -142,6 +142,16 @@ def _conditions(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bo
     if wanted.priority is not None:
         conditions.append(RequestRecord.priority == wanted.priority)
     return conditions
+
+
+def _waits_for(viewer: Viewer) -> ColumnElement[bool]:
+    """What the viewer holds, in person or as one of a pool or of the dispatchers: `Holder.includes` in SQL."""
+    held: ColumnElement[bool] = RequestRecord.holder_id == viewer.account_id
+    for role, kind in ((Role.PROVIDER, HolderKind.POOL), (Role.DISPATCHER, HolderKind.DISPATCH)):
+        if role in viewer.roles:
+            ours = and_(RequestRecord.holder_kind == kind, RequestRecord.holder_clinic_id == viewer.clinic_id)
+            held = or_(held, ours)
+    return held
 
 
 def _limit(wanted: WorklistFilter) -> int:
