@@ -9,7 +9,7 @@ from uuid import UUID
 
 import httpx
 
-from embedded.demonstration import DemoAccount, demo_accounts
+from embedded.demo_accounts import DemoAccount, demo_accounts
 from embedded.errors import StartError
 
 PATIENCE_SECONDS = 60.0

@@ -22,7 +22,7 @@ from documents.signature import verify_pdf
 from domain.notices import NoticeMode
 from embedded.cast import Cast, open_cast, problem
 from embedded.control import running
-from embedded.demonstration import DATA
+from embedded.demo_accounts import DATA
 from embedded.demonstration_requests import EYE, PHOTOS
 from embedded.errors import StartError
 from embedded.files import write_privately

@@ -9,8 +9,6 @@ import secrets
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
-from uuid import UUID
 
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter
@@ -19,30 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.security import hash_password
 from domain.notices import NoticeMode
 from domain.requests import Role
+from embedded.demo_accounts import DATA, DemoAccount, demo_accounts, write_demo_accounts
 from embedded.errors import StartError
-from embedded.files import write_privately
 from records import people
 from records.database import Database
 from records.models import Account, Clinic
 from settings import get_settings
-
-DATA = Path(__file__).resolve().parent / "demonstration_data"
-
-
-class DemoAccount(BaseModel):
-    """One account of ``demo-accounts.json``. `clinic` is the clinic's name."""
-
-    model_config = ConfigDict(frozen=True)
-
-    username: str
-    password: str
-    role: Role
-    clinic: str
-    clinic_id: UUID
-    account_id: UUID
-    name: str
-    email: str
-    language: str
 
 
 class DemoPerson(BaseModel):
@@ -80,7 +60,6 @@ class DemoClinic(BaseModel):
 
 
 _CLINICS = TypeAdapter(tuple[DemoClinic, ...])
-_ACCOUNTS = TypeAdapter(list[DemoAccount])
 
 
 async def seed() -> None:
@@ -104,8 +83,9 @@ async def seed() -> None:
             zip(without, await asyncio.gather(*(hash_password(passwords[name]) for name in without)), strict=True)
         )
         async with database.session() as session:
+            new = [clinic for clinic in demonstration if await people.find_clinic(session, clinic.code) is None]
             clinics = {clinic.code: await _clinic(session, clinic) for clinic in demonstration}
-            for clinic in demonstration:
+            for clinic in new:  # the routes of the others may have been changed since
                 clinics[clinic.code].routes_to = [clinics[code].id for code in clinic.routes_to]
             accounts = [
                 await _account(session, person, clinics[clinic.code], passwords, hashes)
@@ -113,22 +93,9 @@ async def seed() -> None:
                 for person in clinic.people
             ]
             # Before the commit: a crash between both leaves passwords without accounts, which the next start makes.
-            await asyncio.to_thread(_write, settings.data_dir, accounts)
+            await asyncio.to_thread(write_demo_accounts, settings.data_dir, accounts)
     finally:
         await database.close()
-
-
-def demo_accounts(data_dir: Path) -> list[DemoAccount]:
-    """The accounts of the data folder, the one to begin with first; none when there is no demonstration data."""
-    try:
-        return _ACCOUNTS.validate_json(accounts_file(data_dir).read_bytes())
-    except FileNotFoundError:
-        return []
-
-
-def accounts_file(data_dir: Path) -> Path:
-    """Where the demonstration accounts and their passwords are."""
-    return data_dir / "demo-accounts.json"
 
 
 def _read_clinics() -> tuple[DemoClinic, ...]:
@@ -180,7 +147,3 @@ async def _add_account(session: AsyncSession, person: DemoPerson, clinic: Clinic
         language=person.language,
         notice_mode=person.notices,
     )
-
-
-def _write(data_dir: Path, accounts: list[DemoAccount]) -> None:
-    write_privately(accounts_file(data_dir), _ACCOUNTS.dump_json(accounts, indent=2, ensure_ascii=False) + b"\n")

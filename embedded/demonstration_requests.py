@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from embedded.cast import Cast, open_cast, problem
-from embedded.demonstration import DATA
+from embedded.demo_accounts import DATA
 from embedded.drawn_photos import draw_three
 from embedded.errors import StartError
 from embedded.files import write_privately
