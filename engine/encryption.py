@@ -9,7 +9,7 @@ import base64
 import binascii
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from cryptography.exceptions import InvalidTag
@@ -41,7 +41,7 @@ class EncryptionError(Exception):
 class KeyRing:
     """Named keys; the first one seals, all of them open."""
 
-    keys: Mapping[str, bytes]
+    keys: Mapping[str, bytes] = field(repr=False)
 
     @classmethod
     def parse(cls, text: str) -> Self:

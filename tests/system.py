@@ -128,14 +128,19 @@ async def add_person(system: System, name: str, clinic: Clinic, *roles: Role, **
 
 @asynccontextmanager
 async def run_system(
-    database_url: str, folder: Path, post_office: PostOffice, server_limits: Mapping[str, int] | None = None
+    database_url: str,
+    folder: Path,
+    post_office: PostOffice,
+    *,
+    encryption_keys: str | None = None,
+    server_limits: Mapping[str, int] | None = None,
 ) -> AsyncIterator[System]:
     """Start everything but PostgreSQL and SMTP, which are given. `server_limits` are dynamic settings of the Temporal server."""
     settings = Settings(
         data_dir=folder,
         database_url=database_url,
         document_store=(folder / "documents").as_uri(),
-        encryption_keys=f"test:{base64.b64encode(secrets.token_bytes(32)).decode()}",
+        encryption_keys=encryption_keys or f"test:{base64.b64encode(secrets.token_bytes(32)).decode()}",
         authority_secret=secrets.token_urlsafe(),
         smtp_port=post_office.port,
         smtp_security="none",
