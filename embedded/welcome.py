@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,9 +32,11 @@ def welcome(console: Console, data_dir: Path, places: Mapping[str, str], api_url
         credentials = json.dumps({name: accounts[0][name] for name in ("username", "password")})
         console.print("\nA token for the API:", markup=False)
         console.print(
-            f"  curl -s {api_url}/api/v1/tokens -H 'Content-Type: application/json' -d {shlex.quote(credentials)}\n",
+            f"  curl -s {api_url}/api/v1/tokens -H 'Content-Type: application/json' -d {shlex.quote(credentials)}",
             markup=False,
         )
+        console.print("\nA whole teleconsultation, played step by step, from another terminal:", markup=False)
+        console.print(f"  {shlex.join([sys.argv[0], '--data-dir', str(data_dir), 'demo'])}\n", markup=False)
 
 
 def demonstration_accounts(data_dir: Path) -> list[dict[str, object]]:
