@@ -6,7 +6,6 @@ are given, so nothing interleaves and nothing is unfinished when the workflow co
 """
 
 import asyncio
-import re
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -14,11 +13,9 @@ from uuid import UUID
 
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import TypeAdapter, ValidationError
-
     from activities.contract import (
         FINALIZE_REPORT,
         NOTE_FAILURE,
@@ -29,7 +26,6 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain import lifecycle
     from domain.commands import (
-        PUBLIC_COMMAND,
         PUBLIC_COMMANDS,
         AnyCommand,
         Cancel,
@@ -41,9 +37,9 @@ with workflow.unsafe.imports_passed_through():
     from domain.lifecycle import AnyEffect, Effect, Finalize, NoteFailure, NoteRefusal, Notify, Record
     from domain.model import MAX_SHORT_TEXT
     from domain.notices import SendResult
-    from domain.refusals import Refusal, RefusalCode
-    from domain.requests import SYSTEM, Actor, CommandId, Failure, RefusedSignal, Request, Role, Source
-    from workflows import visibility
+    from domain.refusals import Refusal
+    from domain.requests import SYSTEM, Actor, Failure, Request, Role, Source
+    from workflows import messages, visibility
     from workflows.contract import TELECONSULTATION, Receipt, Start
 
 _UNTIL_DONE = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=30))
@@ -52,11 +48,6 @@ _MAIL = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=time
 _SIGNING_GIVES_UP_AFTER = timedelta(days=1)
 _LONGEST_HISTORY = 20_000
 _REFUSALS_SHOWN = 10
-
-_OWN = "relais:"
-"""So begin the ids of commands that Relais gives itself. Nobody else may use one: Relais's own command would then seem done."""
-
-_COMMAND_ID: TypeAdapter[str] = TypeAdapter(CommandId)
 
 
 @workflow.defn(name=TELECONSULTATION)
@@ -116,9 +107,9 @@ class TeleconsultationWorkflow:
     @workflow.signal(dynamic=True)
     def take_signal(self, name: str, arguments: Sequence[RawValue]) -> None:
         """Every Signal, whatever its name and whatever it carries: named handlers would drop what can't be decoded."""
-        payload = _open(arguments)
+        payload = messages.decoded(arguments)
         try:
-            self._take(_read(name, payload), Source.SIGNAL)
+            self._take(messages.read(name, payload), Source.SIGNAL)
         except Refusal as refusal:
             self._note_refused(name, refusal, payload)
 
@@ -127,26 +118,31 @@ class TeleconsultationWorkflow:
 
         def validate(*arguments: Any) -> None:
             try:
-                lifecycle.decide(self._request, _read(name, _only(arguments)), workflow.now())
+                lifecycle.decide(self._request, messages.read(name, messages.only(arguments)), workflow.now())
             except Refusal as refusal:
-                raise _as_error(refusal) from None
+                raise messages.refusal_as_error(refusal) from None
 
         return validate
 
     def _update_handler(self, name: str) -> Callable[..., Receipt]:
         def handle(*arguments: Any) -> Receipt:
             try:
-                self._take(_read(name, _only(arguments)), Source.UPDATE)
+                self._take(messages.read(name, messages.only(arguments)), Source.UPDATE)
             except Refusal as refusal:
-                raise _as_error(refusal) from None
+                raise messages.refusal_as_error(refusal) from None
             return self._receipt()
 
         return handle
 
     def _cancelled_from_outside(self) -> None:
         """Someone pressed Cancel in the Temporal UI: for Relais that is the command `cancel`, by an operator."""
-        reason = _printable(workflow.cancellation_reason() or "").strip()[:MAX_SHORT_TEXT] or "Cancelled by an operator"
-        cancel = Cancel(id=f"{_OWN}cancel:{workflow.info().run_id}", actor=Actor(role=Role.OPERATOR), reason=reason)
+        reason = (
+            messages.printable(workflow.cancellation_reason() or "").strip()[:MAX_SHORT_TEXT]
+            or "Cancelled by an operator"
+        )
+        cancel = Cancel(
+            id=f"{messages.OWN}cancel:{workflow.info().run_id}", actor=Actor(role=Role.OPERATOR), reason=reason
+        )
         try:
             self._take(cancel, Source.ENGINE)
         except Refusal as refusal:
@@ -187,7 +183,7 @@ class TeleconsultationWorkflow:
             await workflow.sleep(wait, summary=f"{deadline.name} of {self._request.number}")
         self._timer = self._armed_for = None
         call = DeadlineReached(
-            id=f"{_OWN}{deadline.name}:{deadline.question_id or '-'}:{deadline.started_at.isoformat()}:{deadline.calls}",
+            id=f"{messages.OWN}{deadline.name}:{deadline.question_id or '-'}:{deadline.started_at.isoformat()}:{deadline.calls}",
             actor=SYSTEM,
             name=deadline.name,
             question_id=deadline.question_id,
@@ -212,7 +208,7 @@ class TeleconsultationWorkflow:
         try:
             await self._carry_out(effect)
         except ActivityError as error:
-            self._note_failed(effect, _code_of(error))
+            self._note_failed(effect, messages.failure_code(error))
         except Refusal as refusal:  # the request has moved on without what this effect found out
             self._note_failed(effect, refusal.code)
         del self._outbox[effect.id], self._under_way[effect.id]
@@ -262,14 +258,16 @@ class TeleconsultationWorkflow:
                 summary=effect.id,
             )
         except ActivityError as error:
-            code = _code_of(error)
+            code = messages.failure_code(error)
             self._note_failed(effect, code)
             failed = FailSigning(
-                id=_OWN + effect.id, actor=SYSTEM, report_id=report_id, signer=effect.signing.signer, code=code
+                id=messages.OWN + effect.id, actor=SYSTEM, report_id=report_id, signer=effect.signing.signer, code=code
             )
             self._take(failed, Source.ENGINE)
         else:
-            issued = IssueDocument(id=_OWN + effect.id, actor=SYSTEM, report_id=report_id, pdf_sha256=made.pdf_sha256)
+            issued = IssueDocument(
+                id=messages.OWN + effect.id, actor=SYSTEM, report_id=report_id, pdf_sha256=made.pdf_sha256
+            )
             self._take(issued, Source.ENGINE)
 
     async def _execute(self, activity: str, effect: AnyEffect, result_type: Any = None) -> Any:
@@ -307,7 +305,7 @@ class TeleconsultationWorkflow:
             self._outbox[note.id] = note
 
     def _note_refused(self, name: str, refusal: Refusal, payload: Any) -> None:
-        refused = RefusedSignal(name=_printable(name)[:100], code=refusal.code, at=workflow.now(), **_who(payload))
+        refused = messages.refused_signal(name, payload, refusal, workflow.now())
         self._refused_signals = (*self._refused_signals, refused)[-_REFUSALS_SHOWN:]
         note = NoteRefusal(
             id=f"{self._request.id}:{self._request.version}:refusal:{workflow.uuid4()}",
@@ -354,67 +352,3 @@ class TeleconsultationWorkflow:
             failures=self._failures,
             refused_signals=self._refused_signals,
         )
-
-
-def _only(arguments: Sequence[Any]) -> Any:
-    """The one argument of a message; None where there is none, or more than one."""
-    return arguments[0] if len(arguments) == 1 else None
-
-
-def _open(arguments: Sequence[RawValue]) -> Any:
-    """The one argument of a Signal; None where there is not just one, or where it can't be decoded."""
-    raw = _only(arguments)
-    try:
-        return None if raw is None else workflow.payload_converter().from_payload(raw.payload)
-    except Exception:  # every converter has its own errors, and none may stop the workflow
-        return None
-
-
-def _read(name: str, payload: Any) -> AnyCommand:
-    """The command that a message carries; its `type` is the message's name. Raises Refusal when it can't be read."""
-    if name not in PUBLIC_COMMANDS:
-        raise Refusal(RefusalCode.UNKNOWN_COMMAND, "there is no such command")
-    if not isinstance(payload, dict) or payload.get("type", name) != name:
-        raise Refusal(RefusalCode.MALFORMED, "the command is not a JSON object of this type")
-    try:
-        command = PUBLIC_COMMAND.validate_python({**payload, "type": name})
-    except ValidationError as error:
-        places = ", ".join(".".join(map(str, problem["loc"][1:])) or "?" for problem in error.errors()[:5])
-        raise Refusal(RefusalCode.MALFORMED, f"the command can't be read; look at: {places}") from None
-    if command.id.startswith(_OWN):
-        raise Refusal(RefusalCode.MALFORMED, f"ids that begin with '{_OWN}' are not for messages")
-    return command
-
-
-def _who(payload: Any) -> dict[str, Any]:
-    """The id and the actor of a command that was refused, as far as they can be read."""
-    if not isinstance(payload, dict):
-        return {}
-    try:
-        command_id = _COMMAND_ID.validate_python(payload.get("id"))
-    except ValidationError:
-        command_id = None
-    actor = payload.get("actor")
-    try:
-        actor_id = UUID(actor["id"]) if isinstance(actor, dict) else None
-    except (KeyError, TypeError, ValueError, AttributeError):
-        actor_id = None
-    return {"command_id": command_id, "actor_id": actor_id}
-
-
-def _printable(text: str) -> str:
-    """The text with a question mark for every character that stores and screens can't show."""
-    return "".join(character if character.isprintable() else "?" for character in text)
-
-
-def _as_error(refusal: Refusal) -> ApplicationError:
-    """A refusal as an Update's caller gets it: its type is the code."""
-    return ApplicationError(refusal.explanation, type=refusal.code, non_retryable=True)
-
-
-def _code_of(error: ActivityError) -> str:
-    """The stable code of a failure, in snake case: the type of the error that ended the activity."""
-    cause = error.cause
-    kind = cause.type if isinstance(cause, ApplicationError) and cause.type else type(cause).__name__
-    words = re.findall("[A-Z]*[a-z]+|[A-Z]+", kind)
-    return "_".join(words).lower()[:64] or "unknown"
