@@ -30,6 +30,7 @@ from domain.lifecycle import AnyEffect, Finalize, Notify
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import EventName, Request
 from records import requests
+from records.feed import Watch
 from records.models import RequestRecord
 from records.notices import queued_notices
 from workflows.contract import TELECONSULTATION, Receipt, Start, workflow_id
@@ -47,23 +48,21 @@ async def give(services: Services, request: Request, command: PublicCommand) -> 
 
     None when it is queued: durable, but not carried out or not visible yet. Raises Refusal, or Problem `engine_unreachable`.
     """
-    if request.status.is_open:
-        receipt = await _give_to_running(services, request, command)
-    else:
-        receipt = await _give_with_start(services, request, command)
-    return None if receipt is None else await _shown(services, receipt)
+    with services.feed.watch(request.id) as watch:
+        if request.status.is_open:
+            receipt = await _give_to_running(services, request, command)
+        else:
+            receipt = await _give_with_start(services, request, command)
+        return None if receipt is None else await _shown(services, receipt, watch)
 
 
-async def _shown(services: Services, receipt: Receipt) -> RequestRecord | None:
-    """The row once it has the version of `receipt`: usually at once, for the workflow records before it answers.
+async def _shown(services: Services, receipt: Receipt, watch: Watch) -> RequestRecord | None:
+    """The row as soon as it has the version of `receipt`.
 
     None when the records don't show it in time, or are away: the command is taken, and that is what must be answered.
     """
     with suppress(SQLAlchemyError, OSError):
-        if row := await _row_at(services, receipt):
-            return row
-        patience = services.settings.projection_timeout_seconds
-        if await services.feed.wait_for(receipt.request_id, receipt.version, patience):
+        if await watch.reaches(receipt.version, services.settings.projection_timeout_seconds):
             return await _row_at(services, receipt)
     return None
 

@@ -1,8 +1,8 @@
 """The feed of changes: tells, in each process, when the projection of a request has moved on.
 
 `records.projection` notifies in the transaction that writes; one dedicated connection per process listens, and any number of
-waiters share it. The database is always asked as well, so a notification that nobody heard (while the connection was
-being made anew) costs time and never truth.
+watches share it. The database is asked as well where nothing was heard, so a notification that nobody heard (while the
+connection was being made anew) costs time and never truth.
 """
 
 import asyncio
@@ -30,6 +30,9 @@ RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 HEARTBEAT_SECONDS = 20.0
 """How often a silent connection is asked whether it still lives."""
 
+SOON_SECONDS = 0.25
+"""A change that was not heard of by then is looked up in the database."""
+
 SUBSCRIBER_BACKLOG = 1_000
 
 
@@ -46,7 +49,7 @@ class ProjectionFeed:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiters: dict[uuid.UUID, set[_Waiter]] = defaultdict(set)
+        self._watches: dict[uuid.UUID, set[Watch]] = defaultdict(set)
         self._subscribers: set[asyncio.Queue[Change | None]] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -59,29 +62,26 @@ class ProjectionFeed:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    @contextlib.contextmanager
+    def watch(self, request_id: uuid.UUID) -> Iterator["Watch"]:
+        """Hear of one request from now on. Begin before you ask for a change, and the database need not be asked after it."""
+        watch = Watch(self, request_id)
+        self._watches[request_id].add(watch)
+        try:
+            yield watch
+        finally:
+            self._watches[request_id].discard(watch)
+            if not self._watches[request_id]:
+                del self._watches[request_id]
+
     async def wait_for(self, request_id: uuid.UUID, version: int, timeout: float) -> bool:  # noqa: ASYNC109
         """Wait until the projection of the request has reached that process version; False after `timeout` seconds.
 
         It never raises because of the database: while that is away, the answer is False.
         """
-        waiter = _Waiter(version)
-        self._waiters[request_id].add(waiter)
-        try:
-            async with asyncio.timeout(timeout):
-                while not waiter.reached:
-                    waiter.woken.clear()
-                    if await self._has_reached(request_id, version):
-                        return True
-                    if not waiter.reached:
-                        await waiter.woken.wait()
-        except TimeoutError:
-            return waiter.reached
-        else:
-            return True
-        finally:
-            self._waiters[request_id].discard(waiter)
-            if not self._waiters[request_id]:
-                del self._waiters[request_id]
+        with self.watch(request_id) as watch:
+            watch.look()
+            return await watch.reaches(version, timeout)
 
     @contextlib.contextmanager
     def subscribe(self) -> Iterator[AsyncIterator[Change | None]]:
@@ -96,7 +96,8 @@ class ProjectionFeed:
         finally:
             self._subscribers.discard(queue)
 
-    async def _has_reached(self, request_id: uuid.UUID, version: int) -> bool:
+    async def has_reached(self, request_id: uuid.UUID, version: int) -> bool:
+        """Whether the database shows that version now; False also while it is away."""
         try:
             async with self._database.session() as session:
                 stored = await session.scalar(
@@ -138,32 +139,63 @@ class ProjectionFeed:
 
     def _start_afresh(self) -> None:
         """Nobody knows what was told before this connection: everyone looks for themselves."""
-        for waiters in self._waiters.values():
-            for waiter in waiters:
-                waiter.woken.set()
+        for watches in self._watches.values():
+            for watch in watches:
+                watch.look()
         for queue in self._subscribers:
             _put(queue, None)
 
     def _on_notification(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         request_id, _, version = str(payload).rpartition(":")
         change = Change(uuid.UUID(request_id), int(version))
-        for waiter in self._waiters.get(change.request_id, ()):
-            if change.version >= waiter.version:
-                waiter.reached = True
-                waiter.woken.set()
+        for watch in self._watches.get(change.request_id, ()):
+            watch.hear(change.version)
         for queue in self._subscribers:
             _put(queue, change)
 
 
-@dataclass(eq=False)
-class _Waiter:
-    """One call of `wait_for`."""
+class Watch:
+    """What is heard of one request. Made by `ProjectionFeed.watch`."""
 
-    version: int
-    reached: bool = False
+    def __init__(self, feed: ProjectionFeed, request_id: uuid.UUID) -> None:
+        self._feed = feed
+        self._request_id = request_id
+        self._heard = -1
+        self._woken = asyncio.Event()
+        self._must_look = False
 
-    def __post_init__(self) -> None:
-        self.woken = asyncio.Event()
+    def hear(self, version: int) -> None:
+        """The projection has this version."""
+        self._heard = max(self._heard, version)
+        self._woken.set()
+
+    def look(self) -> None:
+        """Something may have been missed: ask the database."""
+        self._must_look = True
+        self._woken.set()
+
+    async def reaches(self, version: int, timeout: float) -> bool:  # noqa: ASYNC109
+        """Wait until the projection has that process version; False after `timeout` seconds.
+
+        It never raises because of the database. What is not heard soon is looked up: it may have been there before the watch.
+        """
+        soon = asyncio.get_running_loop().call_later(SOON_SECONDS, self.look)
+        try:
+            async with asyncio.timeout(timeout):
+                while self._heard < version:
+                    self._woken.clear()
+                    if self._must_look:
+                        self._must_look = False
+                        if await self._feed.has_reached(self._request_id, version):
+                            return True
+                    if not self._woken.is_set():
+                        await self._woken.wait()
+        except TimeoutError:
+            return self._heard >= version
+        else:
+            return True
+        finally:
+            soon.cancel()
 
 
 async def _connect(database: Database) -> asyncpg.Connection:
