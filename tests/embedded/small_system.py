@@ -47,7 +47,8 @@ def part(folder: Path, name: str) -> Part:
 def step(folder: Path) -> Step:
     program = "import pathlib, sys; p = pathlib.Path(sys.argv[1]); (p / 'events').open('a').write('step done\\n'); "
     program += "sys.exit((p / 'step.broken').exists() and 'the step slipped')"
-    return Step("step", "first step", [sys.executable, "-c", program, str(folder)], dict(os.environ))
+    command = [sys.executable, "-c", program, str(folder)]
+    return Step("step", "first step", command, dict(os.environ), optional=(folder / "step.optional").exists())
 
 
 async def run(folder: Path) -> None:

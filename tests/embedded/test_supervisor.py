@@ -167,6 +167,14 @@ async def test_a_step_that_fails_ends_all_with_one_sentence(tmp_path: Path) -> N
     assert system.events()[-1] == "database stopped"
 
 
+async def test_an_optional_step_that_fails_is_told_and_all_else_starts(tmp_path: Path) -> None:
+    (tmp_path / "step.broken").touch()
+    (tmp_path / "step.optional").touch()
+    async with started(tmp_path) as system:
+        assert "(last line: the step slipped)" in await system.said("! The step “first step” failed")
+        assert await system.said("all ready")
+
+
 async def test_a_part_that_does_not_stop_is_killed_after_its_grace(tmp_path: Path) -> None:
     (tmp_path / "with-stubborn").touch()
     async with started(tmp_path) as system:
