@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID, uuid5
 
 from fastapi import APIRouter, Header, Request, Response
@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import UploadFile
 
-from api import media, policy
+from api import media, policy, problems
 from api.parameters import IdempotencyKey
 from api.problems import Problem
 from api.requests import log_access
@@ -34,6 +34,9 @@ _SAFE_HEADERS = {
     "Cache-Control": "private, no-store",
 }
 
+
+_BYTES: dict[str, Any] = {"content": {kind: {} for kind in sorted(media.PHOTO_TYPES | media.VIDEO_TYPES)}}
+_ORIGINAL = {200: _BYTES, 206: {"description": "The part asked for", **_BYTES}, **problems.responses(416)}
 
 _UPLOAD = {
     "requestBody": {
@@ -58,7 +61,9 @@ _UPLOAD = {
 }
 
 
-@router.post("", status_code=201, summary="Upload a photo or a video", openapi_extra=_UPLOAD)
+@router.post(
+    "", status_code=201, summary="Upload a photo or a video", openapi_extra=_UPLOAD, responses=problems.responses(415)
+)
 async def upload(
     request_id: UUID, request: Request, caller: CallerOf, services: ServicesOf, key: IdempotencyKey
 ) -> AttachmentView:
@@ -145,6 +150,7 @@ async def list_attachments(request_id: UUID, caller: CallerOf, services: Service
     """For the requester what is there now, for others what was submitted or given with an answer."""
     async with services.database.session() as session:
         row = await policy.chart_to_see(session, caller, request_id)
+        await log_access(session, caller, row, AccessKind.REQUEST)
         return [attachment_view(attachment) for attachment in await visible_attachments(session, row, caller)]
 
 
@@ -160,7 +166,7 @@ async def remove(request_id: UUID, attachment_id: UUID, caller: CallerOf, servic
     await services.store.delete(unused)
 
 
-@router.get("/{attachment_id}", summary="The original", response_class=StreamingResponse)
+@router.get("/{attachment_id}", summary="The original", response_class=StreamingResponse, responses=_ORIGINAL)
 async def original(
     request_id: UUID,
     attachment_id: UUID,
@@ -187,7 +193,12 @@ async def original(
     return StreamingResponse(body, 206 if partial else 200, headers, attachment.media_type)
 
 
-@router.get("/{attachment_id}/preview", summary="What is shown of it", response_class=Response)
+@router.get(
+    "/{attachment_id}/preview",
+    summary="What is shown of it",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}},
+)
 async def preview(request_id: UUID, attachment_id: UUID, caller: CallerOf, services: ServicesOf) -> Response:
     """A JPEG of at most 1,200 pixels, upright, without position or device data."""
     attachment = await _attachment_to_see(services, caller, request_id, attachment_id, AccessKind.PREVIEW)

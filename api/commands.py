@@ -54,9 +54,9 @@ class Body(BaseModel):
 class AssignBody(Body):
     """Either a provider, or a clinic: then its whole pool."""
 
-    provider_id: UUID | None = None
+    provider_id: UUID | None = Field(None, examples=["01a20528-2326-771d-b244-f33a25c63e64"])
     clinic_id: UUID | None = Field(None, description="Assign to the pool of this clinic.")
-    comment: ShortText | None = None
+    comment: ShortText | None = Field(None, examples=["Une collègue qui connaît ce patient."])
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -68,8 +68,8 @@ class AssignBody(Body):
 class TransferBody(Body):
     """A colleague of the same clinic."""
 
-    provider_id: UUID
-    comment: ShortText | None = None
+    provider_id: UUID = Field(examples=["01a20528-2326-771d-b244-f33a25c63e64"])
+    comment: ShortText | None = Field(None, examples=["Je suis en congé demain."])
 
 
 class QuestionBody(Body):
@@ -82,46 +82,46 @@ class AnswerBody(Body):
     """The answer to an open question; `question_id` may be left out while just one is open."""
 
     question_id: UUID | None = None
-    text: ShortText
+    text: ShortText = Field(examples=["Depuis trois semaines."])
     attachment_ids: list[UUID] = Field([], max_length=50)
 
 
 class WithdrawBody(Body):
     """The question to take back; may be left out while just one is open."""
 
-    question_id: UUID | None = None
+    question_id: UUID | None = Field(None, examples=["01a20528-2326-771d-b244-f33a25c63e64"])
 
 
 class ReturnToRequesterBody(Body):
     """One of the two reasons, and a text."""
 
-    reason: c.ReturnReason
-    text: ShortText
+    reason: c.ReturnReason = Field(examples=["incomplete_submission"])
+    text: ShortText = Field(examples=["Les photos sont floues."])
 
 
 class CommentBody(Body):
     """A comment for the dispatchers."""
 
-    comment: ShortText
+    comment: ShortText = Field(examples=["Plutôt un chirurgien."])
 
 
 class ReasonBody(Body):
     """Why."""
 
-    reason: ShortText
+    reason: ShortText = Field(examples=["Le patient est guéri."])
 
 
 class PriorityBody(Body):
     """The new priority, and why."""
 
-    priority: Priority
-    reason: ShortText
+    priority: Priority = Field(examples=["urgent"])
+    reason: ShortText = Field(examples=["La lésion saigne."])
 
 
 class OutcomeBody(Body):
     """What became of the patient; every answer is optional."""
 
-    advice_followed: Literal["yes", "partly", "no"] | None = None
+    advice_followed: Literal["yes", "partly", "no"] | None = Field(None, examples=["yes"])
     visit_avoided: StrictBool | None = None
     comment: ShortText | None = None
 
@@ -135,7 +135,7 @@ class AcknowledgeBody(Body):
 class DeadlineBody(Body):
     """Which question's deadline, for the deadline `information`; the oldest open one if empty."""
 
-    question_id: UUID | None = None
+    question_id: UUID | None = Field(None, examples=["01a20528-2326-771d-b244-f33a25c63e64"])
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,16 @@
 """The API's own pages, without any outside host: Swagger UI from a package, and one script of ours."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import fastapi_offline
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
+
+from api.problems import MEDIA_TYPE
 
 ASSETS = Path(fastapi_offline.__file__).parent / "static"
 
@@ -28,7 +33,7 @@ _SCRIPT = """SwaggerUIBundle({
   url: "/api/openapi.json", dom_id: "#swagger-ui", deepLinking: true, persistAuthorization: false, docExpansion: "none"
 });
 """
-_POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'"
+_POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
 
 DESCRIPTION = """
 Asynchronous medical teleconsultation. A clinician (requester) asks a specialist (provider) for advice about a patient; the
@@ -60,6 +65,17 @@ async def script() -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Serve the pages and their assets."""
+    """Serve the pages and their assets, and describe errors as what they are."""
+    app.openapi = partial(_description, app.openapi)  # type: ignore[method-assign]
     app.include_router(router)
     app.mount("/api/docs/assets", StaticFiles(directory=ASSETS), name="api-docs-assets")
+
+
+def _description(plain: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The OpenAPI document. FastAPI describes every model as application/json; ours of errors are problems."""
+    document = plain()
+    for operation in (operation for path in document["paths"].values() for operation in path.values()):
+        for status, answer in operation["responses"].items():
+            if status >= "400" and "application/json" in answer.get("content", {}):
+                answer["content"] = {MEDIA_TYPE: answer["content"]["application/json"]}
+    return document

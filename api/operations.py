@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 from sqlalchemy import text
@@ -67,7 +67,7 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", summary="Can work be done")
+@router.get("/readyz", summary="Can work be done", responses={503: {"description": "Something does not answer"}})
 async def readyz(services: ServicesOf) -> JSONResponse:
     """200 when database, engine and document store answer; 503 with what does not."""
     parts = {
@@ -79,7 +79,7 @@ async def readyz(services: ServicesOf) -> JSONResponse:
     return JSONResponse({"status": "ready" if ready else "not ready", "parts": parts}, 200 if ready else 503)
 
 
-@router.get("/metrics", summary="Prometheus metrics")
+@router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
 async def metrics() -> Response:
     """Counters and durations of this process. Keep it from the outside at the proxy."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

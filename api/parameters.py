@@ -20,7 +20,9 @@ def _idempotency_key(
     idempotency_key: Annotated[
         str | None,
         Header(
-            description="The same key acts once; send a new one for a new action.", examples=["8f14e45f-ceea-467f-a0e6"]
+            alias="Idempotency-Key",
+            description="The same key acts once; send a new one for a new action.",
+            examples=["8f14e45f-ceea-467f-a0e6"],
         ),
     ] = None,
 ) -> str | None:
@@ -35,7 +37,10 @@ IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
 
 def _expected_version(
     if_match: Annotated[
-        str | None, Header(description="The version that was read; otherwise the answer is 412.", examples=['"7"'])
+        str | None,
+        Header(
+            alias="If-Match", description="The version that was read; otherwise the answer is 412.", examples=['"7"']
+        ),
     ] = None,
 ) -> int | None:
     if if_match is None or if_match.strip() == "*":

@@ -108,6 +108,14 @@ INPUT_PROBLEMS: Mapping[str, str] = {
 _LIMITS = ("max_length", "ge", "le")
 
 
+class FieldError(BaseModel):
+    """What is wrong with one field."""
+
+    field: str = Field(examples=["patient.birth_date"])
+    code: str = Field(examples=["required"])
+    message: str = Field("", examples=["Ce champ est requis."])
+
+
 class ProblemDetails(BaseModel):
     """An error: RFC 9457, with a stable `code` for programs and a `detail` for people."""
 
@@ -116,13 +124,16 @@ class ProblemDetails(BaseModel):
     status: int = Field(examples=[409])
     code: str = Field(examples=["already_accepted"])
     detail: str = Field(examples=["Quelqu’un d’autre a déjà accepté cette demande."])
+    errors: list[FieldError] | None = Field(None, description="What is wrong, field by field, where there are fields.")
 
 
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": ProblemDetails, "description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {}}}
-    for status in (401, 403, 404, 409, 412, 413, 422, 503)
-}
-"""The errors that any route can give, for the API's description."""
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Those errors, for the API's description (`api.docs` gives them their media type)."""
+    return {status: {"model": ProblemDetails, "description": HTTPStatus(status).phrase} for status in statuses}
+
+
+RESPONSES = responses(401, 403, 404, 409, 412, 413, 422, 503)
+"""The errors that any route can give."""
 
 _REFUSAL_STATUS = {"forbidden": 403, "conflict": 409, "stale": 412, "invalid": 422}
 

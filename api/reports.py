@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import policy
+from api import policy, problems
 from api.commands import Call, CallOf, CommandReceipt, Prepare, carry_out
 from api.drafts import Answers
 from api.paper import paper
@@ -52,7 +52,7 @@ class ReportDraftBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    answers: Answers
+    answers: Answers = Field(examples=[{"findings": "Nævus banal.", "recommendations": "Aucun suivi requis."}])
 
 
 class Proof(BaseModel):
@@ -60,7 +60,9 @@ class Proof(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    password: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)]
+    password: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)] = Field(
+        examples=["correct horse battery staple"]
+    )
     language: Literal["fr", "en"] | None = Field(
         None, description="Language of the document; the signer's own if empty."
     )
@@ -69,7 +71,7 @@ class Proof(BaseModel):
 class SignBody(Proof):
     """Sign the draft as it is saved."""
 
-    kind: Literal[DocumentKind.PRELIMINARY, DocumentKind.FINAL]
+    kind: Literal[DocumentKind.PRELIMINARY, DocumentKind.FINAL] = Field(examples=["final"])
 
 
 class AddendumBody(Proof):
@@ -77,13 +79,16 @@ class AddendumBody(Proof):
 
     text: Annotated[
         str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000), AfterValidator(storable)
-    ]
+    ] = Field(examples=["La culture est négative."])
 
 
 class SigningReceipt(CommandReceipt):
     """What became of a signature. The document is there when `state` is `done`."""
 
     document: DocumentView | None
+
+
+_SIGNED = {202: {"model": SigningReceipt}, **problems.responses(429)}
 
 
 @router.get("/report", summary="The draft of the report")
@@ -129,7 +134,7 @@ async def put_report_draft(
     return view
 
 
-@router.post("/report/sign", summary="Sign and send the report", responses={202: {"model": SigningReceipt}})
+@router.post("/report/sign", summary="Sign and send the report", responses=_SIGNED)
 async def sign_report(body: SignBody, call: CallOf) -> SigningReceipt:
     """Sign the saved draft as a preliminary or final report. Needs the signer's password again.
 
@@ -153,7 +158,7 @@ async def sign_report(body: SignBody, call: CallOf) -> SigningReceipt:
     return await _sign(call, c.SignReport, {"kind": body.kind}, prepare)
 
 
-@router.post("/report/addenda", summary="Add to a final report", responses={202: {"model": SigningReceipt}})
+@router.post("/report/addenda", summary="Add to a final report", responses=_SIGNED)
 async def add_addendum(body: AddendumBody, call: CallOf) -> SigningReceipt:
     """A new signed document beside the final report, which stays as it is. For the provider who signed that one."""
     await _prove(call, body)
@@ -177,6 +182,7 @@ async def list_documents(request_id: UUID, caller: CallerOf, services: ServicesO
     """In the order in which they were signed."""
     async with services.database.session() as session:
         row = await policy.chart_to_see(session, caller, request_id)
+        await log_access(session, caller, row, AccessKind.REQUEST)
         documents = await reports.documents_of(session, row.id)
         names = await Names.load(session, [document.signer_id for document in documents], [])
         return [document_view(document, names) for document in documents]

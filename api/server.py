@@ -59,6 +59,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         description=docs.DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         openapi_url="/api/openapi.json",
+        generate_unique_id_function=lambda route: route.name,
         docs_url=None,
         redoc_url=None,
     )

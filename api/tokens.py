@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
+from api import problems
 from api.parameters import Storable
 from api.problems import Problem
 from api.security import MAX_PASSWORD, CallerOf, authenticate, give_token, token_sha256
@@ -26,7 +27,9 @@ class Credentials(BaseModel):
     username: Annotated[Storable, StringConstraints(min_length=1, max_length=200)] = Field(
         examples=["demandeur.fleuve"]
     )
-    password: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)]
+    password: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)] = Field(
+        examples=["correct horse battery staple"]
+    )
 
 
 class TokenView(View):
@@ -54,13 +57,13 @@ class AccountView(View):
 class Preferences(Frozen):
     """What people set for themselves; what is left out stays as it is."""
 
-    language: str | None = Field(None, pattern="^(fr|en)$")
+    language: str | None = Field(None, pattern="^(fr|en)$", examples=["fr"])
     notice_mode: NoticeMode | None = Field(
-        None, description="When e-mails come: at once, grouped, or only for actions."
+        None, description="When e-mails come: at once, grouped, or only for actions.", examples=["grouped"]
     )
 
 
-@router.post("/tokens", status_code=201, summary="Sign in")
+@router.post("/tokens", status_code=201, summary="Sign in", responses=problems.responses(429))
 async def sign_in(credentials: Credentials, services: ServicesOf, response: Response) -> TokenView:
     """Give a bearer token for a user name and a password. After ten wrong passwords in a row it pauses for five minutes."""
     account = await authenticate(services, credentials.username, credentials.password)

@@ -1,0 +1,182 @@
+"""The description of the API: whole, true (held against calls made up from it), and shown without any other host."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import schemathesis
+import uvicorn
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from api.problems import MEDIA_TYPE
+from domain.requests import Role
+from tests.eventually import eventually
+from tests.journeys import ok
+from tests.system import Clinician, System, add_person
+
+EXAMPLES = 3
+"""Calls made up per operation, person, and kind (as described, or not)."""
+
+LEFT_OUT = {("DELETE", "/api/v1/tokens/current"), ("POST", "/api/v1/tokens")}
+"""What would sign the caller out, and what costs the time of a password hash: `test_accounts` has them."""
+
+
+@pytest.fixture(scope="module")
+def document(system: System) -> dict[str, Any]:
+    return system.app.openapi()
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation
+
+
+def examples_in(document: dict[str, Any], schema: dict[str, Any]) -> list[Any]:
+    """The examples of a schema and of its direct properties."""
+    name = schema.get("$ref", "").rpartition("/")[2] or next(
+        (s["$ref"].rpartition("/")[2] for s in schema.get("anyOf", []) if "$ref" in s), ""
+    )
+    whole = document["components"]["schemas"][name] if name else schema
+    parts = [whole, *whole.get("properties", {}).values()]
+    nested = [part for part in whole.get("properties", {}).values() if "anyOf" in part and "$ref" in str(part["anyOf"])]
+    return [
+        *(example for part in parts for example in part.get("examples", [])),
+        *(example for part in nested if part is not whole for example in examples_in(document, part)),
+    ]
+
+
+def test_every_operation_is_described(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    names = [operation["operationId"] for _, _, operation in operations(document)]
+    assert sorted(set(names)) == sorted(names)
+    for method, path, operation in operations(document):
+        where = f"{method} {path}"
+        assert operation["summary"], where
+        assert operation["description"], where
+        assert operation["tags"], where
+        body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        assert body is None or examples_in(document, body["schema"]), f"{where} has no example"
+        if path.startswith("/api/v1/") and path != "/api/v1/tokens":
+            assert operation["security"] == [{"HTTPBearer": []}], where
+        if path.startswith("/api/v1/"):
+            assert {"401", "403", "404", "409", "412", "422", "503"} <= operation["responses"].keys(), where
+        for status, answer in operation["responses"].items():
+            if status >= "400" and path.startswith("/api/"):
+                schema = {"$ref": "#/components/schemas/ProblemDetails"}
+                assert answer["content"] == {MEDIA_TYPE: {"schema": schema}}, where
+
+
+def test_every_post_of_a_request_takes_a_key(document: dict[str, Any]) -> None:
+    for method, path, operation in operations(document):
+        if method == "POST" and path.startswith("/api/v1/requests"):
+            headers = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "header"}
+            assert "Idempotency-Key" in headers, path
+
+
+async def test_the_pages_load_only_what_is_ours(system: System) -> None:
+    http = system.requester.http
+    page = await http.get("/api/docs")
+    assert page.status_code == 200
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    links = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+    assert links
+    for link in links:
+        assert link.startswith("/api/docs/")
+        answer = await http.get(link)
+        assert (answer.status_code, bool(answer.content)) == (200, True), link
+    assert "//" not in page.text.replace("<!DOCTYPE html>", "")
+    assert (await http.get("/api/docs/assets/nothing.js")).status_code == 404
+    assert (await http.get("/api/docs/assets/../start.js")).status_code in (200, 404)
+    described = ok(await http.get("/api/openapi.json"))
+    assert described == system.app.openapi()
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/api/v1/me", "/api/docs", "/api/v1/nothing", "/api/openapi.json"])
+async def test_headers_of_every_answer(system: System, path: str) -> None:
+    headers = (await system.requester.http.get(path)).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-store"
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert "server" not in headers
+
+
+# Calls made up from the description, against the real thing
+
+
+@asynccontextmanager
+async def served(system: System) -> AsyncIterator[str]:
+    """The address of the same API over a socket, for a client that does not know asyncio."""
+    config = uvicorn.Config(system.app, port=0, lifespan="off", log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    try:
+        await eventually(lambda: server.started)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving
+
+
+@pytest.fixture(scope="module")
+async def strangers(system: System) -> dict[str, Clinician]:
+    """People of their own, who may change what they like of theirs."""
+    roles = (Role.REQUESTER, Role.DISPATCHER, Role.PROVIDER, Role.OPERATOR)
+    near = system.clinics["near"]
+    return {role.value: await add_person(system, f"made_up_{role.value}", near, role) for role in roles}
+
+
+@pytest.mark.parametrize("role", ["requester", "dispatcher", "provider", "operator"])
+async def test_made_up_calls(system: System, strangers: dict[str, Clinician], role: str) -> None:
+    """Whatever is made up, as described or against it, the answer is one that is described, and never a fault of ours."""
+    who, requester = strangers[role], strangers["requester"]
+    ids = [ok(await requester.post("/requests", {"offering": "teledermatology"}), 201)["id"] for _ in range(2)]
+    headers = {"Authorization": who.http.headers["Authorization"]}
+    async with served(system) as address:
+        await asyncio.to_thread(_make_up_calls, system.app.openapi(), address, headers, [*ids, str(uuid4())])
+
+
+def _make_up_calls(document: dict[str, Any], address: str, headers: dict[str, str], ids: list[str]) -> None:
+    schema = schemathesis.openapi.from_dict(document)
+    schema.config.update(base_url=address)
+    checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+    for found in schema.get_all_operations():
+        assert isinstance(found, Ok), found
+        operation = found.ok()
+        if (operation.method.upper(), operation.path) in LEFT_OUT:
+            continue
+        modes = [
+            operation.as_strategy(generation_mode=mode) for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+        ]
+
+        @seed(1)
+        @settings(
+            max_examples=2 * EXAMPLES,
+            deadline=None,
+            database=None,
+            phases=[Phase.explicit, Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=st.one_of(modes), request_id=st.sampled_from(ids))
+        def call(case: Case[Any], request_id: str) -> None:
+            if "request_id" in (case.path_parameters or {}):
+                case.path_parameters["request_id"] = request_id
+            answer = case.call(headers=headers, timeout=60)
+            case.validate_response(answer, checks=checks)
+
+        call()
