@@ -1,5 +1,7 @@
 """The names of the activities and what they answer: all that workflows know of them."""
 
+from datetime import timedelta
+
 from domain.model import Frozen, Sha256
 
 RECORD_EVENT = "record_event"
@@ -9,6 +11,9 @@ FINALIZE_REPORT = "finalize_report"
 SEND_NOTICE = "send_notice"
 DUE_DIGESTS = "due_digests"
 SEND_DIGEST = "send_digest"
+
+HEARTBEAT_TIMEOUT = timedelta(seconds=15)
+"""After this silence an activity that gives signs of life is taken for dead, and tried again."""
 
 
 class FinalizedReport(Frozen):

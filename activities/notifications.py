@@ -16,6 +16,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.contract import DUE_DIGESTS, SEND_DIGEST, SEND_NOTICE
 from activities.delivery import NotTaken, Refused, deliver
+from activities.heartbeat import alive
 from activities.messages import AddressError, OutgoingNotice, compose_digest, compose_notice
 from domain.lifecycle import question_id
 from domain.notices import Importance, SendResult
@@ -51,7 +52,8 @@ class NotificationActivities:
                 return await _settled(session, notice)
             outgoing = await _outgoing(session, notice)
         try:
-            await deliver(compose_notice(outgoing, self._settings), self._settings)
+            async with alive():
+                await deliver(compose_notice(outgoing, self._settings), self._settings)
         except NotTaken as problem:
             async with self._database.session() as session:
                 await notices.note_attempt(session, notice_id, problem.code)
@@ -93,7 +95,9 @@ class NotificationActivities:
             outgoing = [(await _outgoing(session, notice)).model_copy(update=reader) for notice in waiting]
         now = datetime.now(UTC)
         try:
-            await deliver(compose_digest(outgoing, self._settings, account_id=account_id, sent_at=now), self._settings)
+            message = compose_digest(outgoing, self._settings, account_id=account_id, sent_at=now)
+            async with alive():
+                await deliver(message, self._settings)
         except NotTaken as problem:
             raise self._try_again(problem.code) from None
         except (AddressError, Refused) as problem:

@@ -8,6 +8,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.contract import FINALIZE_REPORT, FinalizedReport
+from activities.heartbeat import alive
 from documents.authority import Authority, SignerCredentials
 from documents.report import ReportContent, render_report
 from documents.signature import sign_pdf
@@ -35,6 +36,10 @@ class ReportActivities:
 
         Raises a non-retryable ApplicationError when the records hold no proof that the signer signed exactly this.
         """
+        async with alive():
+            return await self._finalize(effect)
+
+    async def _finalize(self, effect: Finalize) -> FinalizedReport:
         signing = effect.signing
         async with self._database.session() as session:
             made = await reports.find_document(session, signing.report_id)

@@ -14,7 +14,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.contract import DUE_DIGESTS, SEND_DIGEST, SEND_NOTICE
+    from activities.contract import DUE_DIGESTS, HEARTBEAT_TIMEOUT, SEND_DIGEST, SEND_NOTICE
     from domain.notices import SendResult
     from workflows.contract import NOTICE_DIGEST, SINGLE_NOTICE
 
@@ -54,6 +54,7 @@ class NoticeDigestWorkflow:
                     args=[account_id, workflow.info().workflow_id],
                     result_type=SendResult,
                     start_to_close_timeout=timedelta(minutes=2),
+                    heartbeat_timeout=HEARTBEAT_TIMEOUT,
                     schedule_to_close_timeout=time_left,
                     retry_policy=_RETRY,
                 )
@@ -88,6 +89,7 @@ class SingleNoticeWorkflow:
                 waiting.pop(),
                 result_type=SendResult,
                 start_to_close_timeout=timedelta(minutes=2),
+                heartbeat_timeout=HEARTBEAT_TIMEOUT,
                 retry_policy=_RETRY,
             )
             waiting += result.follow_up_notice_ids

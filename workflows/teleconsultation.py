@@ -18,6 +18,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.contract import (
         FINALIZE_REPORT,
+        HEARTBEAT_TIMEOUT,
         NOTE_FAILURE,
         NOTE_REFUSAL,
         RECORD_EVENT,
@@ -227,6 +228,7 @@ class TeleconsultationWorkflow:
                     task_queue=self._mail_task_queue,
                     result_type=SendResult,
                     start_to_close_timeout=timedelta(minutes=2),
+                    heartbeat_timeout=HEARTBEAT_TIMEOUT,
                     retry_policy=_MAIL,
                     summary=effect.id,
                 )
@@ -253,6 +255,7 @@ class TeleconsultationWorkflow:
                 effect,
                 result_type=FinalizedReport,
                 start_to_close_timeout=timedelta(minutes=1),
+                heartbeat_timeout=HEARTBEAT_TIMEOUT,
                 schedule_to_close_timeout=_SIGNING_GIVES_UP_AFTER,
                 retry_policy=_UNTIL_DONE,
                 summary=effect.id,
