@@ -2,10 +2,10 @@
 
     .venv/bin/python -m benchmarks.lifecycle [--rounds 200]
 
-Starts `relais up` in a temporary folder and a worker with a workflow that does nothing (`benchmarks/bare.py`) on the same Temporal
-server. Then, one after the other in turn, it measures the floor and Relais: a whole command over HTTP, with sign-in checked,
-permission, rules, encryption, event and projection in PostgreSQL, until the records show it (its e-mails are on their way in
-the background meanwhile, which is part of the price). Prints medians and the ratio of the medians; nothing here is a test.
+Starts `relais up` in a temporary folder and a worker with a workflow that does nothing (`benchmarks/bare.py`) on the same
+Temporal server. Then, one after the other in turn, it measures the floor and Relais: a whole command over HTTP, with sign-in
+checked, permission, rules, encryption, event and projection in PostgreSQL, until the records show it (its e-mails are on their
+way in the background meanwhile, which is part of the price). Prints medians and the ratio of the medians; nothing here is a test.
 """
 
 import argparse
@@ -138,14 +138,24 @@ async def accepted_request(http: httpx.AsyncClient, folder: Path) -> QuestionAnd
 async def required_answers(http: httpx.AsyncClient, who: dict[str, str], offering: str) -> dict[str, Any]:
     """Something for every required field of an offering's form."""
     fields = (await http.get(f"/api/v1/offerings/{offering}", headers=who)).json()["form"]
-    by_kind: dict[str, Callable[[dict[str, Any]], Any]] = {
-        "choice": lambda field: field["options"][0]["value"],
-        "choices": lambda field: [field["options"][0]["value"]],
-        "number": lambda field: field["minimum"] or 1,
-        "date": lambda _: "2026-11-01",
-        "yes_no": lambda _: True,
-    }
-    return {f["name"]: by_kind.get(f["kind"], lambda _: "…")(f) for f in fields if f["required"]}
+    return {field["name"]: an_answer(field) for field in fields if field["required"]}
+
+
+def an_answer(field: dict[str, Any]) -> Any:
+    """Something that a field takes."""
+    match field["kind"]:
+        case "choice":
+            return field["options"][0]["value"]
+        case "choices":
+            return [field["options"][0]["value"]]
+        case "number":
+            return field["minimum"] or 1
+        case "date":
+            return "2026-11-01"
+        case "yes_no":
+            return True
+        case _:
+            return "…"
 
 
 @contextlib.asynccontextmanager

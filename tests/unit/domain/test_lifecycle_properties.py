@@ -146,7 +146,11 @@ class Life(RuleBasedStateMachine):
         assert taken == (report != "of another report")
 
     @precondition(lambda self: self.request.next_deadline is not None and self.now < THE_END)
-    @rule(late=st.sampled_from([timedelta(), timedelta(), timedelta(milliseconds=3), timedelta(hours=7), timedelta(days=9)]))
+    @rule(
+        late=st.sampled_from(
+            [timedelta(), timedelta(), timedelta(milliseconds=3), timedelta(hours=7), timedelta(days=9)]
+        )
+    )
     def the_clock_calls(self, late: timedelta) -> None:
         """The timer is never refused at its moment, or it would ring for ever."""
         assert self.request.next_deadline is not None
