@@ -16,6 +16,9 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
+    # not `from workflows import …`: the sandbox loads the package itself, and would load these two anew for every request
+    import workflows.messages as messages
+    import workflows.visibility as visibility
     from activities.contract import (
         FINALIZE_REPORT,
         HEARTBEAT_TIMEOUT,
@@ -40,7 +43,6 @@ with workflow.unsafe.imports_passed_through():
     from domain.notices import SendResult
     from domain.refusals import Refusal
     from domain.requests import SYSTEM, Actor, Failure, Request, Role, Source
-    from workflows import messages, visibility
     from workflows.contract import TELECONSULTATION, Receipt, Start
 
 _UNTIL_DONE = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=30))

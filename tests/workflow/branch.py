@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 from sqlalchemy import make_url
 from temporalio.client import Client
+from temporalio.worker import Worker
 
 from api.server import create_app
 from embedded.postgres import PORT
@@ -51,7 +52,7 @@ async def branch(system: System, *, ring: KeyRing | None = None, **changes: Any)
 @asynccontextmanager
 async def workers(
     branch: System, *, ring: KeyRing | None = None, store: DocumentStore | None = None, **changes: Any
-) -> AsyncIterator[None]:
+) -> AsyncIterator[tuple[Worker, Worker]]:
     """The branch's workers, by its settings with `changes`, with the keys of `ring` and another document store."""
     settings: Settings = branch.settings.model_copy(update=changes)
     client = branch.services.engine if ring is None else with_keys(branch, ring)
@@ -59,7 +60,7 @@ async def workers(
     requests, mail = build_workers(client, settings, database, store or branch.services.store, branch.authority)
     try:
         async with requests, mail:
-            yield
+            yield requests, mail
     finally:
         await database.close()
 

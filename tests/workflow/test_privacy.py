@@ -1,7 +1,7 @@
 """What Temporal itself can read of a request: who must act and until when, and nothing about the patient or what people write."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -109,9 +109,9 @@ def _payloads(message: Message, place: str = "") -> Iterator[tuple[Payload, str]
         if field.type != FieldDescriptor.TYPE_MESSAGE:
             continue
         here = f"{place}.{field.name}".removeprefix("events.").removeprefix(".")
-        if field.message_type.GetOptions().map_entry:
-            if field.message_type.fields_by_name["value"].type == FieldDescriptor.TYPE_MESSAGE:
-                for key, item in value.items():
+        if isinstance(value, Mapping):
+            for key, item in value.items():
+                if isinstance(item, Message):
                     yield from _payloads(item, f"{here}.{key}")
         elif field.is_repeated:
             for item in value:
