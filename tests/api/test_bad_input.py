@@ -459,20 +459,21 @@ async def test_worklists_that_nobody_can_ask_for(system: System, params: dict[st
 
 async def test_odd_values_everywhere(system: System, shelf: Shelf) -> None:
     """Every field of every body, with a value of another kind: a problem or (rarely) taken, never a fault."""
+    own = await accepted(system)
     bodies: dict[str, tuple[str, str, dict[str, Any]]] = {
         "/requests": (
             "POST",
             "requester",
             {"offering": "x", "clinic": "x", "priority": "x", "patient": {}, "answers": {}},
         ),
-        f"/requests/{shelf.by_status['accepted']}/transfer": ("POST", "provider", {"provider_id": "x", "comment": "x"}),
+        f"/requests/{own}/transfer": ("POST", "provider", {"provider_id": "x", "comment": "x"}),
         f"/requests/{shelf.by_status['awaiting_acceptance']}/assign": (
             "POST",
             "dispatcher",
             {"provider_id": "x", "clinic_id": "x", "comment": "x"},
         ),
-        f"/requests/{shelf.by_status['accepted']}/report": ("PUT", "provider", {"answers": {"findings": 1}}),
-        f"/requests/{shelf.by_status['accepted']}/report/sign": (
+        f"/requests/{own}/report": ("PUT", "provider", {"answers": {"findings": 1}}),
+        f"/requests/{own}/report/sign": (
             "POST",
             "provider",
             {"kind": "x", "password": "x", "language": "x"},
