@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import structlog
 import uvicorn
@@ -23,6 +24,9 @@ from settings import Settings, get_settings
 
 API_VERSION = "1.0.0"
 
+ENGINE_PATIENCE = timedelta(seconds=2)
+"""How long a call waits for a Temporal server that is not there, before the answer is 503; less than for a worker."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -43,7 +47,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 database=database,
                 feed=feed,
                 store=DocumentStore.from_settings(settings),
-                engine=await connect(settings),
+                engine=await connect(settings, gives_up_after=ENGINE_PATIENCE),
                 offerings=offerings,
             )
     finally:
