@@ -29,6 +29,12 @@ from workflows.visibility import SEARCH_ATTRIBUTES
 GRACE = timedelta(seconds=30)
 """Time that activities get to finish when the worker is stopped."""
 
+TAKEN_OVER_AFTER = timedelta(seconds=1)
+"""How long a request waits for the worker that has it in memory before any other may go on with it.
+
+Shorter than the API's patience (`command_timeout_seconds`), so that nobody waits because a worker was killed.
+"""
+
 log = structlog.get_logger(__name__)
 
 
@@ -45,6 +51,7 @@ def build_workers(
         workflows=[TeleconsultationWorkflow],
         activities=[records.record_event, records.note_refusal, records.note_failure, reports.finalize_report],
         graceful_shutdown_timeout=GRACE,
+        sticky_queue_schedule_to_start_timeout=TAKEN_OVER_AFTER,
     )
     mail = Worker(
         client,

@@ -4,9 +4,11 @@ So a test may stop its workers, give them other keys, another mail server or a l
 """
 
 import asyncio
+import os
 import secrets
+import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,6 +65,30 @@ async def workers(
             yield requests, mail
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def worker_process(branch: System) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The branch's workers in a process of their own. A test may kill it."""
+    settings = branch.settings.model_dump(mode="json", exclude_none=True)
+    for name in ("database_url", "encryption_keys", "authority_secret"):
+        settings[name] = getattr(branch.settings, name).get_secret_value()
+    address = branch.services.engine.service_client.config.target_host
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", "import asyncio, worker; asyncio.run(worker.main())"),
+        env={
+            **os.environ,
+            **{f"RELAIS_{name.upper()}": str(value) for name, value in settings.items()},
+            **{"TEMPORAL_ADDRESS": address, "TEMPORAL_CONFIG_FILE": os.devnull},
+        },
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
 
 
 def with_keys(system: System, ring: KeyRing) -> Client:

@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import WorkflowExecutionStatus
 
 from domain.requests import Role, Source, Status
@@ -23,7 +26,7 @@ from tests.eventually import eventually
 from tests.journeys import accepted, assigned, closed, draft, ok, pooled, reported, signed, submitted, written
 from tests.mail.post_office import open_post_office
 from tests.system import PASSWORD, System, run_system
-from tests.workflow.branch import Line, branch, workers
+from tests.workflow.branch import Line, branch, worker_process, workers
 from tests.workflow.looks import (
     current_details,
     failed,
@@ -73,6 +76,7 @@ async def test_cancel_in_the_temporal_ui_is_refused_once_the_report_is_sent(syst
     assert (refusal.name, refusal.code) == ("cancel", "not_allowed_in_status")
     assert await system.state(request_id) == before
     assert "cancel: not_allowed_in_status" in await current_details(system, request_id)
+    await system.workflow(request_id).cancel(reason="Encore.")  # Temporal passes on only one in each run
     await skip_to(system, request_id, await now(system, request_id) + timedelta(days=4))
     await recorded(system, request_id, before.version + 1)
     ok(await system.requester.post(f"/requests/{request_id}/acknowledge"))
@@ -135,6 +139,26 @@ async def test_cancel_in_the_temporal_ui_before_the_first_task(system: System) -
         async with workers(alone):
             assert (await alone.workflow(request_id).result())["status"] == "cancelled"
         assert await names(alone, request_id) == ["submitted", "cancelled"]
+
+
+async def test_a_worker_that_was_killed_keeps_nobody_waiting(system: System) -> None:
+    """The server prefers the worker that knows the request; when that one is gone, another must get the task in time."""
+    async with branch(system) as other:
+        async with worker_process(other) as process:
+            await eventually(lambda: _has_worker(other))
+            request_id = await accepted(other)
+            await quiet(other, request_id)
+            process.kill()
+        async with workers(other):
+            body = {"text": "Depuis quand ?"}
+            ok(await other.provider.post(f"/requests/{request_id}/request-information", body))
+
+
+async def _has_worker(system: System) -> bool:
+    queue = TaskQueue(name=system.settings.task_queue)
+    kind = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
+    request = DescribeTaskQueueRequest(namespace="default", task_queue=queue, task_queue_type=kind)
+    return bool((await system.services.engine.workflow_service.describe_task_queue(request)).pollers)
 
 
 async def test_a_worker_that_forgets_a_request_rebuilds_it(system: System, caplog: pytest.LogCaptureFixture) -> None:
