@@ -81,7 +81,9 @@ async def _give_to_running(services: Services, request: Request, command: Public
             receipt: Receipt = await handle.execute_update(
                 command.type, command, id=command.id, result_type=Receipt, rpc_timeout=patience
             )
-        except WorkflowUpdateRPCTimeoutOrCancelledError:
+        except (WorkflowUpdateRPCTimeoutOrCancelledError, RPCError) as error:
+            if not _nobody_can_take_it(error):
+                raise
             _log_queued(request, command)
             await handle.signal(command.type, command, rpc_timeout=patience)
             return None
@@ -92,6 +94,13 @@ async def _give_to_running(services: Services, request: Request, command: Public
             return await _give_with_start(services, request, command)
         raise _engine_problem(error) from error
     return receipt
+
+
+def _nobody_can_take_it(error: Exception) -> bool:
+    """Whether no worker answers, or every answer of the workers fails (their code or keys do not fit the workflow)."""
+    if isinstance(error, RPCError):
+        return error.status is RPCStatusCode.FAILED_PRECONDITION
+    return True
 
 
 async def _give_with_start(services: Services, request: Request, command: PublicCommand) -> Receipt | None:
