@@ -246,13 +246,16 @@ async def test_a_worker_without_the_key_fails_its_tasks_aloud_and_goes_on_when_t
             answer = await other.provider.post(f"/requests/{request_id}/accept", key="accept")
             assert answer.status_code == 202
             await eventually(lambda: _has_failed_tasks(other, request_id))
+            question = {"text": "Depuis quand ?"}
+            again = await other.provider.post(f"/requests/{request_id}/request-information", question, key="question")
+            assert again.status_code == 202, "the server refuses updates of a workflow whose tasks fail"
         [failure, *_] = of_type(await history(other, request_id), EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED)
         shown = str(failure.workflow_task_failed_event_attributes)
         assert MARK not in shown
         async with workers(other):
-            await recorded(other, request_id, 3)
+            await recorded(other, request_id, 4)
             await quiet(other, request_id)
-        assert await names(other, request_id) == ["submitted", "assigned", "accepted"]
+        assert await names(other, request_id) == ["submitted", "assigned", "accepted", "information_requested"]
         assert not await refused(other, request_id)
 
 
