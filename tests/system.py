@@ -145,6 +145,8 @@ async def run_system(
         smtp_port=post_office.port,
         smtp_security="none",
         mail_retry_max_seconds=1.0,
+        command_timeout_seconds=15.0,  # a machine that is busy with other tests makes no queued command
+        projection_timeout_seconds=15.0,
         mails_per_second=1000.0,
         public_url="http://relais.test",
         support_phone="1 866 555-0123",

@@ -52,6 +52,14 @@ async def branch(system: System, *, ring: KeyRing | None = None, **changes: Any)
 
 
 @asynccontextmanager
+async def impatient(branch_: System) -> AsyncIterator[System]:
+    """The same branch, through an API that soon gives up waiting for a worker."""
+    queues = {name: getattr(branch_.settings, name) for name in ("task_queue", "mail_task_queue")}
+    async with branch(branch_, command_timeout_seconds=0.5, **queues) as hasty:
+        yield hasty
+
+
+@asynccontextmanager
 async def workers(
     branch: System, *, ring: KeyRing | None = None, store: DocumentStore | None = None, **changes: Any
 ) -> AsyncIterator[tuple[Worker, Worker]]:

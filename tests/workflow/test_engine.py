@@ -21,12 +21,13 @@ from temporalio.client import WorkflowExecutionStatus
 from domain.requests import Role, Source, Status
 from records.models import NoticeStatus
 from records.store import DocumentStore
+from settings import Settings
 from tests.conftest import MakeDatabase
 from tests.eventually import eventually
 from tests.journeys import accepted, assigned, closed, draft, ok, pooled, reported, signed, submitted, written
 from tests.mail.post_office import open_post_office
 from tests.system import PASSWORD, System, run_system
-from tests.workflow.branch import Line, branch, worker_process, workers
+from tests.workflow.branch import Line, branch, impatient, worker_process, workers
 from tests.workflow.looks import (
     current_details,
     failed,
@@ -91,11 +92,11 @@ async def _has_refusals(system: System, request_id: str, count: int) -> bool:
 
 
 async def test_commands_wait_while_no_worker_is_there(system: System) -> None:
-    async with branch(system, command_timeout_seconds=0.5) as alone:
+    async with branch(system) as alone, impatient(alone) as hasty:
         request_id = await draft(alone)
         path = f"/requests/{request_id}"
-        first = await alone.requester.post(f"{path}/submit", key=f"{request_id}:submit")
-        again = await alone.requester.post(f"{path}/submit", key=f"{request_id}:submit")
+        first = await hasty.requester.post(f"{path}/submit", key=f"{request_id}:submit")
+        again = await hasty.requester.post(f"{path}/submit", key=f"{request_id}:submit")
         assert [(a.status_code, a.json()["state"]) for a in (first, again)] == [(202, "queued")] * 2
         await alone.workflow(request_id).signal(
             "assign", said_by(alone.dispatcher, Role.DISPATCHER, to={"clinic_id": str(alone.clinics["near"].id)})
@@ -105,7 +106,7 @@ async def test_commands_wait_while_no_worker_is_there(system: System) -> None:
             await quiet(alone, request_id)
             assert await names(alone, request_id) == ["submitted", "assigned"]
             assert not await refused(alone, request_id)
-        accept = await alone.provider.post(f"{path}/accept")
+        accept = await hasty.provider.post(f"{path}/accept")
         assert accept.status_code == 202
         async with workers(alone):
             await recorded(alone, request_id, 3)
@@ -115,13 +116,13 @@ async def test_commands_wait_while_no_worker_is_there(system: System) -> None:
 
 async def test_what_is_queued_never_gives_an_ended_request_a_second_life(system: System) -> None:
     """The command waits in vain for a worker; meanwhile another one, queued before it, ends the request."""
-    async with branch(system, command_timeout_seconds=2.0) as slow:
+    async with branch(system) as slow, impatient(slow) as hasty:
         async with workers(slow):
             request_id = await assigned(slow)
         await slow.workflow(request_id).signal(
             "cancel", said_by(slow.requester, Role.REQUESTER, reason="Vue ailleurs.")
         )
-        assert (await slow.provider.post(f"/requests/{request_id}/accept")).status_code == 202
+        assert (await hasty.provider.post(f"/requests/{request_id}/accept")).status_code == 202
         first_run = (await slow.workflow(request_id).describe()).run_id
         async with workers(slow):
             assert (await slow.workflow(request_id).result())["status"] == "cancelled"
@@ -132,9 +133,9 @@ async def test_what_is_queued_never_gives_an_ended_request_a_second_life(system:
 
 
 async def test_cancel_in_the_temporal_ui_before_the_first_task(system: System) -> None:
-    async with branch(system, command_timeout_seconds=0.3) as alone:
+    async with branch(system) as alone, impatient(alone) as hasty:
         request_id = await draft(alone)
-        assert (await alone.requester.post(f"/requests/{request_id}/submit")).status_code == 202
+        assert (await hasty.requester.post(f"/requests/{request_id}/submit")).status_code == 202
         await alone.workflow(request_id).cancel(reason="Trop vite.")
         async with workers(alone):
             assert (await alone.workflow(request_id).result())["status"] == "cancelled"
@@ -143,7 +144,8 @@ async def test_cancel_in_the_temporal_ui_before_the_first_task(system: System) -
 
 async def test_a_worker_that_was_killed_keeps_nobody_waiting(system: System) -> None:
     """The server prefers the worker that knows the request; when that one is gone, another must get the task in time."""
-    async with branch(system) as other:
+    usual = Settings.model_fields["command_timeout_seconds"].default
+    async with branch(system, command_timeout_seconds=usual) as other:
         async with worker_process(other) as process:
             await eventually(lambda: _has_worker(other))
             request_id = await accepted(other)
