@@ -18,7 +18,7 @@ from engine.encryption import ENCODING, KeyRing
 from tests.eventually import eventually
 from tests.journeys import PATIENT, accepted, assigned, draft, ok, pooled, reported, signed, submitted, upload, written
 from tests.system import PASSWORD, System, photo
-from tests.workflow.branch import branch, with_keys, workers
+from tests.workflow.branch import branch, impatient, with_keys, workers
 from tests.workflow.looks import (
     current_details,
     history,
@@ -238,16 +238,17 @@ async def _sealed(system: System, request_id: str) -> Any:
 
 async def test_a_worker_without_the_key_fails_its_tasks_aloud_and_goes_on_when_the_key_is_there(system: System) -> None:
     lacking = KeyRing({"other": bytes(range(32))})
-    async with branch(system, command_timeout_seconds=0.5) as other:
+    async with branch(system) as other, impatient(other) as hasty:
         async with workers(other):
             request_id = await assigned(other)
             await quiet(other, request_id)
         async with workers(other, ring=lacking):
-            answer = await other.provider.post(f"/requests/{request_id}/accept", key="accept")
+            answer = await hasty.provider.post(f"/requests/{request_id}/accept", key="accept")
             assert answer.status_code == 202
             await eventually(lambda: _has_failed_tasks(other, request_id))
+            await eventually(lambda: _has_failed_often(other, request_id))
             question = {"text": "Depuis quand ?"}
-            again = await other.provider.post(f"/requests/{request_id}/request-information", question, key="question")
+            again = await hasty.provider.post(f"/requests/{request_id}/request-information", question, key="question")
             assert again.status_code == 202, "the server refuses updates of a workflow whose tasks fail"
         [failure, *_] = of_type(await history(other, request_id), EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED)
         shown = str(failure.workflow_task_failed_event_attributes)
@@ -261,6 +262,12 @@ async def test_a_worker_without_the_key_fails_its_tasks_aloud_and_goes_on_when_t
 
 async def _has_failed_tasks(system: System, request_id: str) -> bool:
     return bool(of_type(await history(system, request_id), EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED))
+
+
+async def _has_failed_often(system: System, request_id: str) -> bool:
+    """So often that the server takes no more updates."""
+    described = await system.workflow(request_id).describe()
+    return described.raw_description.pending_workflow_task.attempt >= 3
 
 
 async def test_a_client_without_the_key_reads_nothing(system: System) -> None:
