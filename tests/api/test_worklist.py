@@ -102,7 +102,7 @@ async def test_what_waits_for_me(desk: Desk) -> None:
         ({"q": "_______"}, set()),
         ({"q": "Tremblay"}, set()),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else "",  # a set prints in another order in each process
 )
 async def test_filters(desk: Desk, params: dict[str, Any], expected: set[str]) -> None:
     assert set(await names(desk, desk.dispatcher, **params)) == expected
