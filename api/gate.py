@@ -40,7 +40,10 @@ log = structlog.get_logger(__name__)
 _starts = asyncio.Semaphore(4)
 """Each start keeps a connection to the database while the engine works. The others are for those who only want to read."""
 
-_UNREACHABLE = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.RESOURCE_EXHAUSTED}
+_OUR_FAULT = {RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.OUT_OF_RANGE}
+"""What the engine would answer again and again. Whatever else it says, UNKNOWN and NOT_FOUND among it, may be the last word of an
+engine that goes away or the first of one that comes: to try again with the same key is right and harmless.
+"""
 
 
 async def give(services: Services, request: Request, command: PublicCommand) -> RequestRecord | None:
@@ -213,9 +216,9 @@ def _refusal(error: WorkflowUpdateFailedError) -> Exception:
 
 def _engine_problem(error: RPCError) -> Exception:
     log.warning("engine unreachable", status=error.status.name)
-    if error.status in _UNREACHABLE or error.status is RPCStatusCode.CANCELLED:
-        return Problem("engine_unreachable", headers={"Retry-After": "2"})
-    return Problem("internal_error")
+    if error.status in _OUR_FAULT:
+        return Problem("internal_error")
+    return Problem("engine_unreachable", headers={"Retry-After": "2"})
 
 
 async def is_reachable(engine: Client) -> bool:

@@ -53,7 +53,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "invalid_idempotency_key": (422, _("An Idempotency-Key has 1 to 120 printable ASCII characters.")),
     "invalid_if_match": (422, _("If-Match must hold the version of the request.")),
     "signing_failed": (409, _("The signed document could not be prepared; the request is as it was.")),
-    "engine_unreachable": (503, _("The engine can't be reached; nothing was changed. Try again in a moment.")),
+    "engine_unreachable": (503, _("The engine does not answer. Try again in a moment: the same command acts only once.")),
     "records_unreachable": (503, _("The records can't be reached; nothing was changed. Try again in a moment.")),
     "internal_error": (500, _("Something went wrong on our side.")),
 }

@@ -326,6 +326,24 @@ async def test_without_the_engine_nothing_is_signed(system: System) -> None:
     assert ok(await sign(system.provider, request_id, key=key))["status"] == "reported"
 
 
+async def test_an_engine_that_is_only_coming_up_is_no_fault_of_ours(system: System) -> None:
+    """It may answer with NOT_FOUND or UNKNOWN for a while: 503, to be tried again, and not 500."""
+    request_id = await accepted(system)
+    starting = await Client.connect(
+        system.services.engine.service_client.config.target_host,
+        namespace="not-loaded-yet",
+        plugins=[plugin(key_ring(system.settings))],
+    )
+    app = create_app(system.settings, replace(system.services, engine=starting))
+    headers = dict(system.provider.http.headers)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://relais.test", headers=headers
+    ) as http:
+        provider = Clinician(system.provider.account, http)
+        answer = await provider.post(f"/requests/{request_id}/request-information", {"text": "Depuis quand?"})
+        assert (answer.status_code, answer.json()["code"]) == (503, "engine_unreachable")
+
+
 async def test_documents_are_in_their_signers_language(system: System) -> None:
     english = await add_person(system, "english_provider", system.clinics["near"], Role.PROVIDER, language="en")
     request_id = await accepted(system)
