@@ -1,10 +1,11 @@
 """Photos and videos: uploading, looking at, removing."""
 
+import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 from uuid import UUID, uuid5
 
 from fastapi import APIRouter, Header, Request, Response
@@ -82,24 +83,36 @@ async def upload(
             raise Problem("invalid_input", errors=[{"field": "file", "code": "missing"}])
         if there is not None:
             return await _again(there, file)
-        return await _keep(services, caller, row, attachment_id, file, slot)
+        return await keep(services, caller, row, attachment_id, file.file, file.filename or "", slot)
 
 
 async def _again(there: Attachment, file: UploadFile) -> AttachmentView:
     """The answer to an upload whose key came before: it must be the same file."""
     digest = hashlib.sha256()
-    async for chunk in _chunks(file):
+    async for chunk in _chunks(file.file):
         digest.update(chunk)
     if digest.hexdigest() != there.sha256:
         raise Problem("idempotency_key_reused")
     return attachment_view(there)
 
 
-async def _keep(
-    services: Services, caller: Caller, row: RequestRecord, attachment_id: UUID, file: UploadFile, slot: str
+async def keep(
+    services: Services,
+    caller: Caller,
+    row: RequestRecord,
+    attachment_id: UUID,
+    file: BinaryIO,
+    filename: str,
+    slot: str,
 ) -> AttachmentView:
+    """Examine and store a whole file (seekable, at its start) as an attachment of the request.
+
+    The caller has been allowed to add to the request. An `attachment_id` that was kept before is answered as the first time.
+    Raises Problem `unsupported_media`, `damaged_media`, `unknown_slot`, `too_large`, `idempotency_key_reused` (another file has
+    this id) or `not_editable` (the request ended meanwhile).
+    """
     try:
-        found = await media.examine(file.file)
+        found = await media.examine(file)
     except media.UnsupportedMediaError:
         raise Problem("unsupported_media", accepted=sorted(media.PHOTO_TYPES | media.VIDEO_TYPES)) from None
     except media.DamagedMediaError:
@@ -131,7 +144,7 @@ async def _keep(
                 media_type=found.media_type,
                 size_bytes=stored.size_bytes,
                 sha256=stored.sha256,
-                filename=_plain_name(file.filename or ""),
+                filename=_plain_name(filename),
                 width=found.width,
                 height=found.height,
                 uploaded_by=caller.id,
@@ -237,8 +250,8 @@ def _slot(services: Services, row: RequestRecord, wanted: str, kind: str) -> Att
     return fitting[0]
 
 
-async def _chunks(file: UploadFile) -> AsyncIterator[bytes]:
-    while chunk := await file.read(1024**2):
+async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
+    while chunk := await asyncio.to_thread(file.read, 1024**2):
         yield chunk
 
 
