@@ -150,5 +150,6 @@ async def log_access(
         role=policy.role_before(caller, row),
         kind=kind,
         at=datetime.now(UTC),
+        version=row.process_version,
         object_id=object_id,
     )

@@ -19,9 +19,10 @@ async def log_access(
     role: Role,
     kind: AccessKind,
     at: datetime,
+    version: int,
     object_id: uuid.UUID | None = None,
 ) -> None:
-    """Write one access down. `object_id` is the attachment or the report that was looked at."""
+    """Write one access down. `version` is the process version that was seen, `object_id` the attachment or report looked at."""
     session.add(
         AccessEntry(
             id=new_id(),
@@ -31,6 +32,7 @@ async def log_access(
             kind=kind,
             object_id=object_id,
             at=at,
+            version=version,
         )
     )
     await session.flush()

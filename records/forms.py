@@ -3,14 +3,14 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.requests import FormVersion
+from domain.requests import EventName, FormVersion
 from records.attachments import list_attachments
 from records.canonical import content_sha256
 from records.errors import NotEditableError, StaleVersionError
-from records.models import FrozenForm
+from records.models import EventRecord, FrozenForm
 from records.requests import lock_request, process_of
 
 
@@ -72,4 +72,22 @@ async def load_form(session: AsyncSession, request_id: uuid.UUID, number: int) -
 async def list_forms(session: AsyncSession, request_id: uuid.UUID) -> list[FrozenForm]:
     """All frozen forms of the request, oldest first. The one that counts is named by its process (`Request.form`)."""
     query = select(FrozenForm).where(FrozenForm.request_id == request_id).order_by(FrozenForm.number)
+    return list(await session.scalars(query))
+
+
+async def submitted_forms(session: AsyncSession, request_id: uuid.UUID) -> list[FrozenForm]:
+    """The forms with which the request was submitted and resubmitted, oldest first; not those whose command was refused."""
+    query = (
+        select(FrozenForm)
+        .join(
+            EventRecord,
+            and_(
+                EventRecord.request_id == FrozenForm.request_id,
+                EventRecord.command_id == FrozenForm.command_id,
+                EventRecord.name.in_((EventName.SUBMITTED, EventName.RESUBMITTED)),
+            ),
+        )
+        .where(FrozenForm.request_id == request_id)
+        .order_by(FrozenForm.number)
+    )
     return list(await session.scalars(query))

@@ -7,12 +7,13 @@ is the row, `domain.requests.Request` the state.
 """
 
 import uuid
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum, StrEnum
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     Computed,
     DateTime,
     ForeignKey,
@@ -119,6 +120,27 @@ class FailedLogins(Base):
     last_at: Mapped[datetime]
 
 
+class AbsenceRecord(Base):
+    """Days on which somebody is away, both ends included, in the time zone of `domain.calendar`. `note` is for colleagues."""
+
+    __tablename__ = "absences"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    starts_on: Mapped[date]
+    ends_on: Mapped[date]
+    note: Mapped[str | None]
+    created_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    creation_key: Mapped[str | None]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint("starts_on <= ends_on", name="ck_absences_days"),
+        UniqueConstraint("account_id", "created_by", "creation_key"),
+        Index("ix_absences_account", "account_id", "ends_on"),
+    )
+
+
 # Requests: the draft, and the projection of the process
 
 
@@ -135,8 +157,8 @@ class RequestRecord(Base):
     """One teleconsultation request.
 
     `process` is the `domain.requests.Request` as JSON, also of a draft; the columns from `process_version` on are taken out of it
-    for queries. `form` is ``{"patient": {…}, "answers": {…}}`` as it stands in the editor, and `form_priority` the priority
-    asked for there: both are frozen by `records.forms.freeze_form`.
+    for queries, and `waiting_since` is when the holder got it. `form` is ``{"patient": {…}, "answers": {…}}`` as it stands in the
+    editor, and `form_priority` the priority asked for there: both are frozen by `records.forms.freeze_form`.
     """
 
     __tablename__ = "requests"
@@ -163,6 +185,7 @@ class RequestRecord(Base):
     holder_kind: Mapped[HolderKind]
     holder_id: Mapped[uuid.UUID | None]
     holder_clinic_id: Mapped[uuid.UUID | None]
+    waiting_since: Mapped[datetime]
     due_at: Mapped[datetime | None]
     due_sort: Mapped[datetime] = mapped_column(
         Computed("COALESCE(due_at, TIMESTAMPTZ '9999-12-31 00:00:00+00')", persisted=True)
@@ -440,7 +463,10 @@ class AccessKind(StrEnum):
 
 
 class AccessEntry(Base):
-    """Who looked at what of a request, when, and in which role: the log that the law on health information asks for."""
+    """Who looked at what of a request, when, and in which role: the log that the law on health information asks for.
+
+    `version` is the process version that was there to see, so that one can tell what somebody has not seen yet.
+    """
 
     __tablename__ = "access_log"
 
@@ -451,5 +477,13 @@ class AccessEntry(Base):
     kind: Mapped[AccessKind]
     object_id: Mapped[uuid.UUID | None]
     at: Mapped[datetime]
+    version: Mapped[int]
 
-    __table_args__ = (Index("ix_access_log_request", "request_id", "id"),)
+    __table_args__ = (
+        Index("ix_access_log_request", "request_id", "id"),
+        Index(
+            "ix_access_log_opened",
+            *("account_id", "request_id", "version"),
+            postgresql_where=text("kind = 'request'"),
+        ),
+    )

@@ -168,11 +168,14 @@ async def revoke_token(session: AsyncSession, token_sha256: str, now: datetime) 
     )
 
 
-async def revoke_tokens_of(session: AsyncSession, account_id: uuid.UUID, now: datetime) -> None:
-    """End all tokens of an account, e.g. when its password changes."""
-    await session.execute(
-        update(Token).where(Token.account_id == account_id, Token.revoked_at.is_(None)).values(revoked_at=now)
-    )
+async def revoke_tokens_of(
+    session: AsyncSession, account_id: uuid.UUID, now: datetime, *, but: str | None = None
+) -> None:
+    """End all tokens of an account, e.g. when its password changes; `but` is the SHA-256 of one that stays."""
+    ended = update(Token).where(Token.account_id == account_id, Token.revoked_at.is_(None))
+    if but is not None:
+        ended = ended.where(Token.sha256 != but)
+    await session.execute(ended.values(revoked_at=now))
 
 
 async def forget_expired_tokens(session: AsyncSession, before: datetime) -> None:

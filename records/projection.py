@@ -66,11 +66,13 @@ async def _append(session: AsyncSession, event: Event) -> bool:
 
 
 def _note_milestones(row: RequestRecord, event: Event) -> None:
-    """Each happens once, so it counts whenever its event comes."""
+    """Each counts whenever its event comes: it happens once, or the latest is kept."""
     if event.name is EventName.SUBMITTED:
         row.submitted_at = event.at
     if event.status.is_final and not event.status_before.is_final:
         row.ended_at = event.at
+    if event.holder != event.holder_before:
+        row.waiting_since = max(row.waiting_since, event.at)
 
 
 async def _add_ties(session: AsyncSession, event: Event) -> None:

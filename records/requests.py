@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,7 +14,7 @@ from domain.priority import Priority
 from domain.requests import Holder, Person, Request, Status
 from records.errors import NotEditableError, NotFoundError, StaleVersionError
 from records.ids import new_id
-from records.models import EventRecord, NumberCounter, RequestRecord
+from records.models import Attachment, EventRecord, FrozenForm, NumberCounter, RequestRecord
 
 RANKS = {Priority.STAT: 0, Priority.ASAP: 1, Priority.URGENT: 2, Priority.ROUTINE: 3}
 """The order of priorities in a worklist."""
@@ -62,6 +62,7 @@ async def create_draft(
         requester_id=requester.id,
         requester_clinic_id=requester.clinic_id,
         dispatch_clinic_id=dispatch_clinic_id,
+        waiting_since=now,
     )
     project(row, draft, now)
     session.add(row)
@@ -100,6 +101,27 @@ async def edit_draft(
     row.updated_at = max(row.updated_at, now)
     await session.flush()
     return row
+
+
+async def remove_draft(session: AsyncSession, request_id: uuid.UUID, *, expected_version: int | None) -> list[str]:
+    """Remove a draft and its attachments for good. Returns the keys of stored objects that nothing needs any more.
+
+    Raises NotFoundError, StaleVersionError when `expected_version` is not the visible version any more, or NotEditableError for
+    what is no draft: also once a form was frozen, for its submission may still be on its way.
+    """
+    row = await lock_request(session, request_id)
+    if row.status is not Status.DRAFT or await session.scalar(
+        select(exists().where(FrozenForm.request_id == request_id))
+    ):
+        raise NotEditableError
+    if expected_version not in (None, row.version):
+        raise StaleVersionError(row.version)
+    removed = delete(Attachment).where(Attachment.request_id == request_id)
+    objects = await session.execute(removed.returning(Attachment.object_key, Attachment.preview_key))
+    keys = [key for stored in objects for key in stored if key]
+    await session.delete(row)
+    await session.flush()
+    return keys
 
 
 async def renew_terms(session: AsyncSession, row: RequestRecord, terms: Terms) -> Request:

@@ -15,17 +15,21 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
-from sqlalchemy import ColumnElement, Select, and_, case, func, null, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, Uuid, and_, case, cast, exists, func, not_, null, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, defer
 
+from domain.offerings import DeadlineName
 from domain.priority import Priority
-from domain.requests import HolderKind, Role, Status
+from domain.requests import EventName, HolderKind, Role, Status
+from records.absences import is_absent_today
 from records.errors import BadCursorError
-from records.models import FrozenForm, RequestRecord
+from records.models import AccessEntry, AccessKind, EventRecord, FrozenForm, RequestRecord, StoredDocument
 from records.visibility import Access, Viewer, access_of, charts_of, listed_for
 
 MAX_LIMIT = 200
+
+_ISSUED = (EventName.PRELIMINARY_REPORT_ISSUED, EventName.FINAL_REPORT_ISSUED, EventName.ADDENDUM_ISSUED)
 
 _WHOLE_NUMBER = re.compile(r"TC-[0-9]{4}-[0-9]{6,}")
 
@@ -47,6 +51,8 @@ class WorklistFilter:
     """A part of the request's number, in any case."""
     offering: str | None = None
     priority: Priority | None = None
+    holder_absent: bool | None = None
+    """Whether the person who holds it is away today."""
     sort: Sort = "due"
     cursor: str | None = None
     limit: int = 50
@@ -60,6 +66,20 @@ class WorklistRow:
     request: RequestRecord
     access: Access
     patient: dict[str, Any] | None
+    notes: "RowNotes"
+
+
+@dataclass(frozen=True)
+class RowNotes:
+    """What a viewer should notice of a request.
+
+    `is_new`: the viewer has not opened it since somebody else, or Relais, changed it. `holder_absent`: the person who holds it
+    is away today. `overdue`: the deadlines that are over.
+    """
+
+    is_new: bool
+    holder_absent: bool
+    overdue: tuple[DeadlineName, ...]
 
 
 @dataclass(frozen=True)
@@ -87,13 +107,19 @@ async def worklist(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter
     )
 
 
+async def notes_on(session: AsyncSession, viewer: Viewer, request_id: uuid.UUID) -> RowNotes:
+    """What the viewer should notice of one request; ask before writing down that they open it."""
+    query = select(*_notes_for(viewer)).where(RequestRecord.id == request_id)
+    return _notes(*(await session.execute(query)).one())
+
+
 async def _rows(
     session: AsyncSession, viewer: Viewer, wanted: WorklistFilter, matching: ColumnElement[bool]
 ) -> list[WorklistRow]:
     """The page's rows, and one more when there is a next page."""
     patient = case((charts_of(viewer), _patient_for(viewer)), else_=null())
     query = (
-        select(RequestRecord, access_of(viewer), patient)
+        select(RequestRecord, access_of(viewer), patient, *_notes_for(viewer))
         .options(defer(RequestRecord.process, raiseload=True), defer(RequestRecord.form, raiseload=True))
         .where(matching)
         .limit(_limit(wanted) + 1)
@@ -101,7 +127,45 @@ async def _rows(
     if wanted.statuses:
         query = query.where(RequestRecord.status.in_(wanted.statuses))
     query = _sorted(query, wanted)
-    return [WorklistRow(*row) for row in await session.execute(query)]
+    return [
+        WorklistRow(request, access, patient, _notes(*notes))
+        for request, access, patient, *notes in await session.execute(query)
+    ]
+
+
+def _notes_for(viewer: Viewer) -> tuple[ColumnElement[Any], ...]:
+    return _is_new_for(viewer), is_absent_today(RequestRecord.holder_id), RequestRecord.process["overdue"]
+
+
+def _notes(is_new: bool, holder_absent: bool, overdue: list[str]) -> RowNotes:
+    return RowNotes(is_new, holder_absent, tuple(map(DeadlineName, overdue)))
+
+
+def _is_new_for(viewer: Viewer) -> ColumnElement[bool]:
+    """Whether something happened after the version that the viewer opened last, other than by themselves.
+
+    The document that Relais makes of what somebody signed is that person's doing. A draft has no events.
+    """
+    opened = (
+        select(func.coalesce(func.max(AccessEntry.version), 0))
+        .where(
+            AccessEntry.account_id == viewer.account_id,
+            AccessEntry.request_id == RequestRecord.id,
+            AccessEntry.kind == AccessKind.REQUEST,
+        )
+        .correlate(RequestRecord)
+        .scalar_subquery()
+    )
+    own_document = exists().where(
+        StoredDocument.report_id == cast(EventRecord.command["report_id"].astext, Uuid),
+        StoredDocument.signer_id == viewer.account_id,
+    )
+    return exists().where(
+        EventRecord.request_id == RequestRecord.id,
+        EventRecord.version > opened,
+        EventRecord.actor_id.is_distinct_from(viewer.account_id),
+        not_(and_(EventRecord.name.in_(_ISSUED), own_document)),
+    )
 
 
 def _patient_for(viewer: Viewer) -> ColumnElement[dict[str, Any]]:
@@ -141,6 +205,9 @@ def _conditions(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bo
         conditions.append(RequestRecord.offering == wanted.offering)
     if wanted.priority is not None:
         conditions.append(RequestRecord.priority == wanted.priority)
+    if wanted.holder_absent is not None:
+        absent = is_absent_today(RequestRecord.holder_id)
+        conditions.append(absent if wanted.holder_absent else not_(absent))
     return conditions
 
 

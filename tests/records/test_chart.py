@@ -369,6 +369,7 @@ async def test_the_access_log_is_read_newest_first_page_by_page(database: Databa
                 role=Role.PROVIDER,
                 kind=kind,
                 at=NOW,
+                version=1,
             )
         first = await access.list_accesses(session, draft.id, limit=4)
         second = await access.list_accesses(session, draft.id, before=first[-1].id, limit=4)

@@ -1,0 +1,123 @@
+"""When people are away, and whether somebody is away today."""
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import ColumnElement, ColumnExpressionArgument, Date, cast, exists, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.absences import Absence, AbsenceFault, check_absence
+from domain.calendar import TIME_ZONE
+from records.errors import RecordsError
+from records.ids import new_id
+from records.models import AbsenceRecord, Account
+
+
+class AbsenceRefusedError(RecordsError):
+    """The absence can't be entered; `fault` says why."""
+
+    def __init__(self, fault: AbsenceFault) -> None:
+        super().__init__(fault)
+        self.fault = fault
+
+
+@dataclass(frozen=True)
+class Presence:
+    """Of one person: the absence that covers today, and the next one that starts soon."""
+
+    now: Absence | None = None
+    next: Absence | None = None
+
+
+def today(now: datetime) -> date:
+    """The day that absences are held against."""
+    return now.astimezone(TIME_ZONE).date()
+
+
+async def add_absence(
+    session: AsyncSession,
+    account_id: uuid.UUID,
+    absence: Absence,
+    *,
+    note: str | None,
+    created_by: uuid.UUID,
+    now: datetime,
+    creation_key: str | None = None,
+) -> AbsenceRecord:
+    """A new absence of that account. The same `creation_key` of the same creator gives the same absence again.
+
+    Raises AbsenceRefusedError with what is wrong with it.
+    """
+    await session.execute(  # one at a time: two absences at once must not overlap either
+        select(Account.id).where(Account.id == account_id).with_for_update(key_share=True)
+    )
+    there = await list_absences(session, account_id)
+    for row in there:
+        if creation_key is not None and (row.created_by, row.creation_key) == (created_by, creation_key):
+            return row
+    if fault := check_absence(absence, [absence_of(row) for row in there], today(now)):
+        raise AbsenceRefusedError(fault)
+    row = AbsenceRecord(
+        id=new_id(),
+        account_id=account_id,
+        starts_on=absence.starts_on,
+        ends_on=absence.ends_on,
+        note=note,
+        created_by=created_by,
+        creation_key=creation_key,
+        created_at=now,
+    )
+    session.add(row)
+    await session.flush()
+    return row
+
+
+async def list_absences(session: AsyncSession, account_id: uuid.UUID) -> list[AbsenceRecord]:
+    """All absences of the account, past ones too, by their first day."""
+    query = select(AbsenceRecord).where(AbsenceRecord.account_id == account_id).order_by(AbsenceRecord.starts_on)
+    return list(await session.scalars(query))
+
+
+async def remove_absence(session: AsyncSession, account_id: uuid.UUID, absence_id: uuid.UUID) -> bool:
+    """Take an absence back. Whether the account had it."""
+    row = await session.get(AbsenceRecord, absence_id)
+    if row is None or row.account_id != account_id:
+        return False
+    await session.delete(row)
+    await session.flush()
+    return True
+
+
+async def presence_of(
+    session: AsyncSession, account_ids: Collection[uuid.UUID], *, on: date, soon: timedelta
+) -> dict[uuid.UUID, Presence]:
+    """Who of these people is away on that day, or will be from a later day on, within `soon`. Others are left out."""
+    query = (
+        select(AbsenceRecord)
+        .where(
+            AbsenceRecord.account_id.in_(account_ids), AbsenceRecord.ends_on >= on, AbsenceRecord.starts_on <= on + soon
+        )
+        .order_by(AbsenceRecord.starts_on.desc())  # so that the earliest is what stays
+    )
+    found: dict[uuid.UUID, Presence] = {}
+    for row in await session.scalars(query):
+        before = found.get(row.account_id, Presence())
+        absence = absence_of(row)
+        is_now = absence.starts_on <= on
+        found[row.account_id] = Presence(absence, before.next) if is_now else Presence(before.now, absence)
+    return found
+
+
+def absence_of(row: AbsenceRecord) -> Absence:
+    """Its days."""
+    return Absence(starts_on=row.starts_on, ends_on=row.ends_on)
+
+
+def is_absent_today(account_id: ColumnExpressionArgument[uuid.UUID | None]) -> ColumnElement[bool]:
+    """Whether that person is away today, in SQL, by the database's clock."""
+    now = cast(func.timezone(TIME_ZONE.key, func.now()), Date)
+    return exists().where(
+        AbsenceRecord.account_id == account_id, AbsenceRecord.ends_on >= now, AbsenceRecord.starts_on <= now
+    )
