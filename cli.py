@@ -100,7 +100,7 @@ def worker() -> None:
 def api() -> None:
     """Run the HTTP API."""
     _find_engine()
-    from api.server import serve
+    from portal.server import serve
 
     _run(serve)
 

@@ -19,6 +19,7 @@ from domain.requests import Role
 from records import people
 from records.models import Account
 from records.visibility import Viewer
+from settings import Settings
 
 MAX_PASSWORD = 1_000
 ATTEMPTS = 10
@@ -135,21 +136,51 @@ class Caller:
 
 _bearer = HTTPBearer(auto_error=False, description="A token from `POST /api/v1/tokens`.")
 
+_READING = {"GET", "HEAD", "OPTIONS"}
+
 
 async def _caller(
     request: Request,
     services: ServicesOf,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Caller:
-    if credentials is None:
+    token = credentials.credentials if credentials else session_of(request, services.settings)
+    if not token:
         raise Problem("not_authenticated")
+    if credentials is None:
+        check_same_site(request)
     async with services.database.session() as session:
-        account = await people.account_of_token(session, token_sha256(credentials.credentials), datetime.now(UTC))
+        account = await people.account_of_token(session, token_sha256(token), datetime.now(UTC))
     if account is None:
         raise Problem("not_authenticated")
     request.state.language = "en" if account.language == "en" else "fr"
-    return Caller(account, credentials.credentials)
+    return Caller(account, token)
+
+
+def session_cookie(settings: Settings) -> str:
+    """The name of the cookie that holds a browser's token. With TLS, ``__Host-`` binds it to this host."""
+    return "__Host-relais" if settings.public_url.startswith("https:") else "relais"
+
+
+def session_of(request: Request, settings: Settings) -> str | None:
+    """The token that a browser's cookie holds, if there is one."""
+    return request.cookies.get(session_cookie(settings))
+
+
+def check_same_site(request: Request) -> None:
+    """Raise Problem `other_site` when a page of another site makes a browser send something that changes things.
+
+    A browser adds the cookie by itself, so the cookie alone proves nothing. All current browsers say where a call comes from
+    (Sec-Fetch-Site, in older ones Origin).
+    """
+    if request.method in _READING:
+        return
+    said = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin", "")
+    same = said == "same-origin" if said is not None else origin.partition("://")[2] == request.headers.get("host")
+    if not same:
+        raise Problem("other_site")
 
 
 CallerOf = Annotated[Caller, Depends(_caller)]
-"""The person who calls, as a parameter of a route; without a valid token the answer is 401."""
+"""The person who calls, as a parameter of a route, by a bearer token or a browser's cookie; without one the answer is 401."""

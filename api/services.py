@@ -1,7 +1,8 @@
 """What the routes work with: the records, the document store, the engine. Made once per process, at start."""
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -24,6 +25,8 @@ class Services:
     store: DocumentStore
     engine: Client
     offerings: Mapping[str, ServiceOffering]
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the process is asked to end: what keeps a connection open lets it go."""
 
 
 def _services(request: Request) -> Services:

@@ -1,4 +1,6 @@
-"""The words that users see: English in the code, French in ``translations/fr/LC_MESSAGES/relais.po``.
+"""The words that users see: English in the code, French in ``translations/fr/LC_MESSAGES/``.
+
+`relais.po` holds the words of the API, the e-mails and the documents, `portal.po` those of the web pages.
 
     _ = gettext_for("fr")
     _("Final report")  # « Rapport final »
@@ -14,6 +16,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Literal, get_args
 
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
@@ -35,8 +38,12 @@ def gettext_noop(message: str) -> str:
 
 @cache
 def _catalogue(language: Language) -> GNUTranslations:
-    with (CATALOGUES / language / "LC_MESSAGES" / "relais.po").open("rb") as source:
-        entries = read_po(source, locale=language)
+    entries = Catalog(locale=language)
+    for file in sorted((CATALOGUES / language / "LC_MESSAGES").glob("*.po")):
+        with file.open("rb") as source:
+            for entry in read_po(source, locale=language):
+                if entry.id:
+                    entries[entry.id] = entry
     compiled = BytesIO()
     write_mo(compiled, entries)
     compiled.seek(0)

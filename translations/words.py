@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from domain.commands import ReturnReason
 from domain.refusals import RefusalCode
 from domain.requests import EventName, Role, Status
 from translations import gettext_noop as _
@@ -25,6 +26,11 @@ ROLES: Mapping[Role, str] = {
     Role.CLINIC_ADMINISTRATOR: _("Clinic administrator"),
     Role.OPERATOR: _("Operator"),
     Role.SYSTEM: _("Relais"),
+}
+
+RETURN_REASONS: Mapping[ReturnReason, str] = {
+    ReturnReason.NOT_ELIGIBLE: _("Request not eligible"),
+    ReturnReason.INCOMPLETE_SUBMISSION: _("Incomplete submission"),
 }
 
 EVENTS: Mapping[EventName, str] = {

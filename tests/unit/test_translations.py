@@ -44,10 +44,14 @@ def texts_of(root: Path) -> set[str]:
 
 
 def french_entries() -> dict[str, str]:
-    with (CATALOGUES / "fr" / "LC_MESSAGES" / "relais.po").open("rb") as source:
-        catalogue = read_po(source, locale="fr", abort_invalid=True)
-    assert not [entry.id for entry in catalogue if entry.id and entry.fuzzy], "a fuzzy entry is never shown"
-    return {str(entry.id): str(entry.string) for entry in catalogue if entry.id}
+    found: dict[str, str] = {}
+    for file in (CATALOGUES / "fr" / "LC_MESSAGES").glob("*.po"):
+        with file.open("rb") as source:
+            entries = [entry for entry in read_po(source, locale="fr", abort_invalid=True) if entry.id]
+        assert not [entry.id for entry in entries if entry.fuzzy], "a fuzzy entry is never shown"
+        assert not [entry.id for entry in entries if entry.id in found], "a text has one place"
+        found |= {str(entry.id): str(entry.string) for entry in entries}
+    return found
 
 
 def test_texts_are_found_in_python_and_in_templates(tmp_path: Path) -> None:

@@ -1,0 +1,5 @@
+"""account"""
+
+from fastapi import APIRouter
+
+router = APIRouter()

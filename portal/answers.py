@@ -1,0 +1,5 @@
+"""answers"""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,231 @@
+"""The choices that a request offers: a page each, that says what will happen, asks what must be said, and does it once.
+
+Which of them a person has, and whether a choice is legal, is decided by the API; the table here holds only words and fields.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import FormData
+
+from api import commands
+from api.catalogue import clinics, providers
+from api.commands import Call, CommandReceipt
+from api.problems import Problem, field_errors_of
+from api.requests import get_request
+from api.views import RequestView
+from domain.refusals import Refusal
+from domain.requests import HolderKind
+from portal import pages
+from portal.errors import sentence_of, status_of
+from portal.pages import Notice, Visit, VisitOf
+from translations import gettext_noop as _
+
+router = APIRouter()
+
+Give = Callable[[Call, dict[str, Any]], Awaitable[CommandReceipt]]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One choice. `effect` says what will happen; `fields` names the part of the template that asks for the rest."""
+
+    command: str
+    address: str
+    label: str
+    effect: str
+    fields: str
+    give: Give
+    look: str = "secondary"
+    """Of the button: primary, secondary, or danger where it can't be taken back."""
+    at_once: bool = False
+    """Nothing must be said and it can be taken back: the button on the request's page does it."""
+
+
+def _with(body: type[BaseModel], route: Callable[..., Awaitable[CommandReceipt]]) -> Give:
+    async def give(call: Call, said: dict[str, Any]) -> CommandReceipt:
+        return await route(body.model_validate(said), call)
+
+    return give
+
+
+async def _accept(call: Call, said: dict[str, Any]) -> CommandReceipt:  # noqa: ARG001 - nothing is said
+    return await commands.accept(call)
+
+
+_ALL = (
+    Choice(
+        "accept",
+        "accept",
+        _("Accept"),
+        _("The request becomes yours: you write the report. You can still ask, transfer or give it back."),
+        "",
+        _accept,
+        look="primary",
+        at_once=True,
+    ),
+    Choice(
+        "request_information",
+        "request-information",
+        _("Add: ask for information"),
+        _("The requester gets your question by e-mail. The deadline stands still until they answer."),
+        "question",
+        _with(commands.QuestionBody, commands.request_information),
+    ),
+    Choice(
+        "transfer",
+        "transfer",
+        _("Transfer to a colleague"),
+        _("The colleague gets the request with everything in it, and your draft of the report if there is one."),
+        "transfer",
+        _with(commands.TransferBody, commands.transfer),
+    ),
+    Choice(
+        "return_to_requester",
+        "return-to-requester",
+        _("Return to the requester"),
+        _("The requester is told your reason. They can complete the request and submit it to you again, or cancel it."),
+        "return",
+        _with(commands.ReturnToRequesterBody, commands.return_to_requester),
+    ),
+    Choice(
+        "return_to_dispatch",
+        "return-to-dispatch",
+        _("Return to dispatch"),
+        _("The dispatchers read your comment and find somebody else. The request leaves your worklist."),
+        "comment",
+        _with(commands.CommentBody, commands.return_to_dispatch),
+    ),
+    Choice(
+        "assign",
+        "assign",
+        _("Assign"),
+        _("The provider, or every provider of the clinic, is told and can accept the request."),
+        "assign",
+        _with(commands.AssignBody, commands.assign),
+        look="primary",
+    ),
+    Choice(
+        "withdraw_information_request",
+        "withdraw-information-request",
+        _("Withdraw the question"),
+        _("The requester is told that no answer is needed any more. The deadline goes on."),
+        "withdraw",
+        _with(commands.WithdrawBody, commands.withdraw_information_request),
+    ),
+    Choice(
+        "change_priority",
+        "change-priority",
+        _("Change the priority"),
+        _("The deadline starts anew with the limit of the new priority; the reason is written in the history."),
+        "priority",
+        _with(commands.PriorityBody, commands.change_priority),
+    ),
+    Choice(
+        "acknowledge",
+        "acknowledge",
+        _("Acknowledge the report"),
+        _("The request is closed. The specialist sees what you answer below; every answer is optional."),
+        "outcome",
+        _with(commands.AcknowledgeBody, lambda body, call: commands.acknowledge(call, body)),
+        look="primary",
+    ),
+    Choice(
+        "cancel",
+        "cancel",
+        _("Cancel the request"),
+        _("The request ends without a report, and whoever holds it is told. This can't be taken back."),
+        "reason",
+        _with(commands.ReasonBody, commands.cancel),
+        look="danger",
+    ),
+)
+
+CHOICES = {choice.command: choice for choice in _ALL}
+"""By command, in the order in which a page offers them."""
+
+_BY_ADDRESS = {choice.address: choice for choice in _ALL}
+
+
+@router.get("/requests/{request_id}/{address}")
+async def choice_page(request_id: UUID, address: str, visit: VisitOf) -> Response:
+    """Says what will happen, and asks for what must be said."""
+    return await _page(visit, request_id, _choice(address))
+
+
+@router.post("/requests/{request_id}/{address}")
+async def choose(request_id: UUID, address: str, visit: VisitOf) -> Response:
+    """Does it, and goes back to the request; or says why not, with everything that was written still there."""
+    choice = _choice(address)
+    form = await visit.request.form()
+    try:
+        receipt = await choice.give(visit.call(request_id, form), _said(choice, form))
+    except ValidationError as error:
+        wrong = field_errors_of(error, visit.language)
+        return await _page(visit, request_id, choice, form, Problem("invalid_input", errors=wrong))
+    except (Problem, Refusal) as error:
+        return await _page(visit, request_id, choice, form, error)
+    return visit.on_to(f"/requests/{request_id}", "queued" if receipt.state == "queued" else choice.command)
+
+
+def _choice(address: str) -> Choice:
+    if address not in _BY_ADDRESS:
+        raise Problem("not_found")
+    return _BY_ADDRESS[address]
+
+
+async def _page(
+    visit: Visit, request_id: UUID, choice: Choice, form: FormData | None = None, error: Problem | Refusal | None = None
+) -> Response:
+    view = await get_request(request_id, visit.caller, visit.services, visit.language, visit.response)
+    wrong = {item["field"]: item["message"] for item in getattr(error, "members", {}).get("errors", ())}
+    notice = None
+    if error is not None:
+        items = tuple((message, f"field-{field}") for field, message in wrong.items())
+        notice = Notice("error", sentence_of(error, visit.language), items)
+    return visit.page(
+        "choice",
+        status=status_of(error) if error else 200,
+        choice=choice,
+        view=view,
+        is_possible=choice.command in view.allowed_commands,
+        form=pages.written(form),
+        wrong=pages.written(wrong),
+        notice=notice,
+        **(
+            await _people(visit, view, dispatches=choice.fields == "assign")
+            if choice.fields in ("transfer", "assign")
+            else {}
+        ),
+    )
+
+
+async def _people(visit: Visit, view: RequestView, *, dispatches: bool) -> dict[str, Any]:
+    """Who can be chosen: colleagues, or the providers of every clinic to which the dispatcher may route."""
+    there = await clinics(visit.caller, visit.services)
+    wanted = there if dispatches else [clinic for clinic in there if clinic.id == visit.caller.clinic_id]
+    return {
+        "holder_id": view.holder.person.id if view.holder.person and view.holder.kind is HolderKind.PROVIDER else None,
+        "clinics": [(clinic, await providers(visit.caller, visit.services, clinic.id)) for clinic in wanted],
+    }
+
+
+def _said(choice: Choice, form: FormData) -> dict[str, Any]:
+    """The fields of the form, under the names of the API's body. What was left empty is left out."""
+    hidden = {"key", "version"}
+    said = {name: value for name, value in form.items() if name not in hidden and isinstance(value, str) and value}
+    said = {name: value.replace("\r\n", "\n") for name, value in said.items()}
+    if choice.fields == "assign":
+        kind, _, chosen = said.pop("to", "").partition(":")
+        return {**said, **({f"{kind}_id": chosen} if kind in ("provider", "clinic") else {})}
+    if choice.fields == "outcome":
+        outcome: dict[str, Any] = said
+        if "visit_avoided" in said:
+            outcome = {**said, "visit_avoided": said["visit_avoided"] == "yes"}
+        return {"outcome": outcome} if outcome else {}
+    return said

@@ -1,0 +1,5 @@
+"""drafts"""
+
+from fastapi import APIRouter
+
+router = APIRouter()

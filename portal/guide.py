@@ -1,0 +1,5 @@
+"""guide"""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,74 @@
+"""What is new, told to open pages as it happens (server-sent events).
+
+An event says only that something the person may see has changed; the page then asks for itself anew. So an event holds no data,
+and a page that missed some is right again after the next one.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+from sqlalchemy.exc import SQLAlchemyError
+
+from api import policy
+from api.problems import Problem
+from portal.pages import Visit, VisitOf
+from records.feed import Change
+
+router = APIRouter()
+
+SILENCE_SECONDS = 20.0
+"""How often a silent stream says that it still lives, so that no proxy cuts it and a lost browser is noticed."""
+
+GATHER_SECONDS = 0.3
+"""Changes that come within this time are told as one."""
+
+
+@router.get("/events")
+async def events(visit: VisitOf, request: Annotated[UUID | None, Query()] = None) -> StreamingResponse:
+    """A stream of `changed` events: about one request, or about any that the person may see."""
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_stream(visit, request), 200, headers, "text/event-stream")
+
+
+async def _stream(visit: Visit, only: UUID | None) -> AsyncIterator[str]:
+    yield "retry: 2000\n\n"
+    stopping = asyncio.create_task(visit.services.stopping.wait())
+    try:
+        with visit.services.feed.subscribe() as changes:
+            heard: asyncio.Task[Change | None] | None = None
+            while not stopping.done():
+                heard = heard or asyncio.ensure_future(anext(changes))
+                await asyncio.wait({heard, stopping}, timeout=SILENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                if stopping.done():
+                    return
+                if not heard.done():
+                    yield ": still here\n\n"
+                    continue
+                change, heard = heard.result(), None
+                if await _concerns(visit, change, only):
+                    yield "event: changed\ndata: \n\n"
+                    await asyncio.wait({stopping}, timeout=GATHER_SECONDS)
+    finally:
+        stopping.cancel()
+        if heard is not None:
+            heard.cancel()
+
+
+async def _concerns(visit: Visit, change: Change | None, only: UUID | None) -> bool:
+    """Whether the person may see what changed. When some may have been missed (None), the page looks afresh."""
+    if change is None:
+        return True
+    if only is not None and change.request_id != only:
+        return False
+    try:
+        async with visit.services.database.session() as session:
+            await policy.request_to_see(session, visit.caller, change.request_id)
+    except Problem:
+        return only is not None  # the page that is open shows what the person may no longer see
+    except (SQLAlchemyError, OSError):
+        return False
+    return True

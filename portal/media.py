@@ -1,0 +1,5 @@
+"""media"""
+
+from fastapi import APIRouter
+
+router = APIRouter()

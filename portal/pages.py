@@ -1,0 +1,228 @@
+"""What every page has in common: who looks at it, in which language, and how a template becomes an answer.
+
+A page is made by the API's own functions: they decide what may be seen and done, and a page shows it. See `Visit.call` for how a
+form becomes a command.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cache, partial
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+from fastapi import Depends, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.datastructures import FormData
+
+from api.commands import Call
+from api.parameters import command_id
+from api.problems import Problem
+from api.security import Caller, CallerOf
+from api.services import Services, ServicesOf
+from domain.priority import Priority
+from domain.requests import Role
+from portal import static, texts
+from settings import Settings
+from translations import LANGUAGES, Language, gettext_for
+from translations import gettext_noop as _
+from translations.words import RETURN_REASONS, ROLES, STATUSES
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self'; connect-src 'self'; "
+    "font-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""The Content-Security-Policy of every page: nothing inline, nothing from elsewhere."""
+
+LANGUAGE_COOKIE = "relais-language"
+"""The language chosen before signing in; afterwards the account's own counts."""
+
+PRIORITIES: Mapping[Priority, str] = {
+    Priority.ROUTINE: _("Routine"),
+    Priority.URGENT: _("Urgent"),
+    Priority.ASAP: _("As soon as possible"),
+}
+"""The priorities that a request can have, the calmest first."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a page says at its top. `kind` is success, information or error; `items` are (sentence, place in the page)."""
+
+    kind: str
+    text: str
+    items: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Somebody who is signed in looks at a page or sends a form."""
+
+    request: Request
+    services: Services
+    caller: Caller
+    response: Response = field(default_factory=Response)
+
+    @property
+    def language(self) -> Language:
+        """The language of the person's account."""
+        return "en" if self.caller.account.language == "en" else "fr"
+
+    def say(self, text: str, **values: Any) -> str:
+        """A text of the code in the person's language."""
+        said = gettext_for(self.language)(text)
+        return said % values if values else said
+
+    def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+        """The page."""
+        return render(self.services.settings, template, self.language, status=status, me=self.caller, **values)
+
+    def call(self, request_id: UUID, form: FormData) -> Call:
+        """A command that a form of ours gives: its hidden fields `key` and `version` make it act once, and on what was seen."""
+        version = str(form.get("version", ""))
+        return Call(
+            self.services,
+            self.caller,
+            request_id,
+            command_id(self.caller.id, str(form.get("key", ""))[:120] or None),
+            int(version) if version.isdecimal() and len(version) < 10 else None,
+            self.language,
+            self.response,
+        )
+
+    def on_to(self, address: str, say: str = "") -> Response:
+        """Look at that page next; `say` is the name of a sentence of `SENTENCES` that it then shows."""
+        if say:
+            address += ("&" if "?" in address else "?") + f"done={say}"
+        return RedirectResponse(address, 303)
+
+
+async def _visit(request: Request, services: ServicesOf, caller: CallerOf) -> Visit:
+    return Visit(request, services, caller)
+
+
+VisitOf = Annotated[Visit, Depends(_visit)]
+"""The visit of somebody who is signed in; others are shown the way to sign in (`portal.errors`)."""
+
+SENTENCES: Mapping[str, str] = {
+    "queued": _("Taken. It takes effect as soon as the system is back; nothing is lost."),
+    "saved": _("Saved."),
+    "submitted": _("The request is submitted. You will be told when there is an answer or a question."),
+    "resubmitted": _("The request is submitted again."),
+    "deleted": _("The draft is deleted."),
+    "accept": _("You have accepted the request. You can write the report now."),
+    "request_information": _("Your question is sent to the requester."),
+    "withdraw_information_request": _("The question is withdrawn; its requester is told."),
+    "answer_information": _("Your answer is sent."),
+    "transfer": _("The request is transferred to your colleague."),
+    "return_to_requester": _("The request is returned to its requester, with your reason."),
+    "return_to_dispatch": _("The request is back in dispatch, with your comment."),
+    "assign": _("The request is assigned."),
+    "change_priority": _("The priority is changed, and its deadline starts anew."),
+    "cancel": _("The request is cancelled; whoever held it is told."),
+    "acknowledge": _("The report is acknowledged and the request closed. Thank you."),
+    "sign_report": _("The report is signed and sent to the requester."),
+    "add_addendum": _("The addendum is signed and sent to the requester."),
+    "signing": _("The report is signed. Its document is being prepared and will be sent by itself."),
+    "uploaded": _("The file is added."),
+    "removed": _("The file is removed."),
+    "settings": _("Your settings are saved."),
+    "absence": _("The absence is noted. Colleagues and dispatchers see it when they choose a provider."),
+    "absence_removed": _("The absence is removed."),
+    "password": _("Your password is changed. Other devices are signed out."),
+    "signed_out": _("You are signed out."),
+}
+"""What a page says after something was done, by the name in its address: no text of an address is ever shown."""
+
+
+def written(form: Mapping[str, object] | None = None, **texts: str) -> Mapping[str, str]:
+    """What a form holds, by field; an empty text for a field that it has not."""
+    held = {name: value for name, value in (form or {}).items() if isinstance(value, str)}
+    return defaultdict(str, {**texts, **held})
+
+
+def done_notice(request: Request, language: Language) -> Notice | None:
+    """What the page says about what was just done."""
+    sentence = SENTENCES.get(request.query_params.get("done", ""))
+    return Notice("success", gettext_for(language)(sentence)) if sentence else None
+
+
+def render(settings: Settings, template: str, language: Language, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page in that language, for somebody (`me`) or for nobody yet."""
+    values.setdefault("me", None)
+    values.setdefault("notice", None)
+    html = (
+        _environment(language)
+        .get_template(f"{template}.html.j2")
+        .render(support=support(settings, language), embedded=settings.embedded, new_key=lambda: uuid4().hex, **values)
+    )
+    return HTMLResponse(html, status, {"Content-Security-Policy": POLICY, "Content-Language": language})
+
+
+def support(settings: Settings, language: Language) -> dict[str, str]:
+    """The support block: hours, phone, e-mail; empty where nothing is set."""
+    return {
+        "hours": settings.support_hours_fr if language == "fr" else settings.support_hours_en,
+        "phone": settings.support_phone,
+        "email": settings.support_email,
+    }
+
+
+def language_before_sign_in(request: Request) -> Language:
+    """The language chosen on the sign-in page, else the browser's first of ours, else French."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    for tag in (chosen or "", *request.headers.get("accept-language", "").split(",")):
+        code = tag.strip().split(";")[0].split("-")[0].lower()
+        if code in LANGUAGES:
+            return "en" if code == "en" else "fr"
+    return "fr"
+
+
+def local_address(wanted: str | None) -> str:
+    """`wanted` if it is a page of ours, else the start page: a link must not lead to another site after signing in."""
+    if wanted and wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable():
+        return wanted
+    return "/"
+
+
+@cache
+def _environment(language: Language) -> Environment:
+    made = Environment(
+        loader=PackageLoader("portal"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    translate = gettext_for(language)
+    made.globals |= {
+        "_": translate,
+        "language": language,
+        "static": static.address,
+        "statuses": STATUSES,
+        "roles": ROLES,
+        "return_reasons": RETURN_REASONS,
+        "priorities": PRIORITIES,
+        "Role": Role,
+    }
+    made.filters |= {
+        "moment": partial(texts.moment, language=language),
+        "short_moment": partial(texts.short_moment, language=language),
+        "day": partial(texts.day, language=language),
+        "distance": partial(texts.distance, language=language),
+        "age": partial(texts.age, language=language),
+        "size": partial(texts.size, language=language),
+        "duration": texts.duration,
+        "iso_day": lambda written: texts.day(date.fromisoformat(written), language),
+        "localized": lambda text: getattr(text, language),
+        "translated": lambda pairs: [(code, translate(words)) for code, words in pairs],
+        "question_options": lambda questions: [(str(question.id), question.text) for question in questions],
+    }
+    return made
+
+
+def problem_sentence(problem: Problem, language: Language) -> str:
+    """What a problem of the API says to people."""
+    return gettext_for(language)(problem.sentence)

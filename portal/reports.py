@@ -1,0 +1,5 @@
+"""reports"""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,60 @@
+"""The page of one request: what is asked, what was said, what can be done now."""
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from api.paper import entries
+from api.requests import get_request, get_timeline
+from api.views import RequestView
+from domain.offerings import ServiceOffering
+from domain.priority import Priority
+from portal import pages
+from portal.choices import CHOICES
+from portal.pages import Visit, VisitOf
+
+router = APIRouter()
+
+
+@router.get("/requests/{request_id}")
+async def request_page(request_id: UUID, visit: VisitOf) -> Response:
+    """Everything of the request that the person may see, and their choices."""
+    view = await load(visit, request_id)
+    timeline = await get_timeline(request_id, visit.caller, visit.services, visit.language)
+    return visit.page(
+        "request",
+        view=view,
+        timeline=list(reversed(timeline)),
+        choices=[CHOICES[name] for name in view.allowed_commands if name in CHOICES],
+        notice=pages.done_notice(visit.request, visit.language),
+        **chart(visit, view),
+    )
+
+
+async def load(visit: Visit, request_id: UUID) -> RequestView:
+    """The request as the person may see it; the look is written down."""
+    return await get_request(request_id, visit.caller, visit.services, visit.language, visit.response)
+
+
+def chart(visit: Visit, view: RequestView) -> dict[str, Any]:
+    """What a page needs to show the form: the offering, the answers as text, the attachments by what was asked for."""
+    offering = visit.services.offerings.get(view.offering)
+    attachments = view.attachments or []
+    return {
+        "offering": offering,
+        "offerings": visit.services.offerings,
+        "entries": entries(offering.form, view.answers or {}, visit.language) if offering else (),
+        "slots": _slots(offering, view),
+        "others": [a for a in attachments if not offering or a.slot not in {s.name for s in offering.attachments}],
+        "priority_names": pages.PRIORITIES,
+        "is_requester": view.requester is not None and view.requester.id == visit.caller.id,
+        "asap": view.priority is Priority.ASAP,
+    }
+
+
+def _slots(offering: ServiceOffering | None, view: RequestView) -> list[tuple[Any, list[Any]]]:
+    """What the offering asks for, each with what is there."""
+    there = view.attachments or []
+    return [(slot, [a for a in there if a.slot == slot.name]) for slot in offering.attachments] if offering else []

@@ -1,0 +1,107 @@
+"""Signing in and out, and the choice of a language before that."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from api import tokens
+from api.problems import Problem
+from api.security import MAX_PASSWORD, authenticate, check_same_site, give_token, session_cookie, session_of
+from api.services import Services, ServicesOf
+from portal import pages
+from portal.pages import LANGUAGE_COOKIE, Notice, VisitOf, local_address
+from records.models import Account
+from settings import Settings
+from translations import Language
+
+router = APIRouter()
+
+MAX_USERNAME = 200
+
+
+@router.get("/")
+async def start(request: Request, services: ServicesOf) -> Response:
+    """The start page is the worklist."""
+    return RedirectResponse("/worklist" if session_of(request, services.settings) else "/signin", 303)
+
+
+@router.get("/signin")
+async def sign_in_page(request: Request, services: ServicesOf, next: str = "") -> Response:  # noqa: A002 - its name in the address
+    """User name and password."""
+    language = pages.language_before_sign_in(request)
+    return _page(services, language, next=next, notice=pages.done_notice(request, language))
+
+
+@router.post("/signin")
+async def sign_in(
+    request: Request,
+    services: ServicesOf,
+    username: Annotated[str, Form()] = "",
+    password: Annotated[str, Form()] = "",
+    next: Annotated[str, Form()] = "",  # noqa: A002
+) -> Response:
+    """A session for the right password; the same page again for a wrong one."""
+    check_same_site(request)
+    language = pages.language_before_sign_in(request)
+    try:
+        account = await _account(services, username, password)
+    except Problem as problem:
+        notice = Notice("error", pages.problem_sentence(problem, language))
+        return _page(services, language, status=problem.status, next=next, username=username[:200], notice=notice)
+    token = await give_token(services, account.id)
+    response = RedirectResponse(local_address(next), 303)
+    _keep(response, services.settings, token.text)
+    return response
+
+
+@router.post("/signout")
+async def sign_out(visit: VisitOf) -> Response:
+    """End the session here and in the records."""
+    await tokens.sign_out(visit.caller, visit.services)
+    response = RedirectResponse("/signin?done=signed_out", 303)
+    settings = visit.services.settings
+    response.delete_cookie(session_cookie(settings), secure=_is_secure(settings), httponly=True, samesite="lax")
+    return response
+
+
+@router.post("/language")
+async def choose_language(
+    request: Request,
+    language: Annotated[str, Form(pattern="^(fr|en)$")],
+    next: Annotated[str, Form()] = "",  # noqa: A002
+) -> Response:
+    """The language of this browser, until somebody signs in: then their account's counts."""
+    check_same_site(request)
+    response = RedirectResponse(local_address(next), 303)
+    response.set_cookie(LANGUAGE_COOKIE, language, max_age=365 * 86_400, samesite="lax", httponly=True)
+    return response
+
+
+def _page(services: Services, language: Language, *, status: int = 200, **values: object) -> HTMLResponse:
+    values = {"username": "", **values}
+    return pages.render(services.settings, "signin", language, status=status, **values)
+
+
+async def _account(services: Services, username: str, password: str) -> Account:
+    """Raises Problem when name and password do not fit, or were wrong too often."""
+    fits = 0 < len(username) <= MAX_USERNAME and 0 < len(password) <= MAX_PASSWORD and "\0" not in username
+    account = await authenticate(services, username, password) if fits else None
+    if account is None:
+        raise Problem("wrong_credentials")
+    return account
+
+
+def _keep(response: Response, settings: Settings, token: str) -> None:
+    response.set_cookie(
+        session_cookie(settings),
+        token,
+        max_age=settings.token_hours * 3_600,
+        secure=_is_secure(settings),
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def _is_secure(settings: Settings) -> bool:
+    return settings.public_url.startswith("https:")

@@ -1,0 +1,35 @@
+// Listens to what is new (server-sent events) and tells the page: a `relais:changed` event on the body. Pages renew themselves then.
+// While nobody looks at the page, or somebody is in the middle of a choice, it waits.
+(() => {
+  const address = document.body.dataset.live;
+  if (!address || !window.EventSource) return;
+  const line = document.getElementById("connection");
+  let waiting = false;
+
+  const tell = () => {
+    if (document.hidden) { waiting = true; return; }
+    waiting = false;
+    document.body.dispatchEvent(new CustomEvent("relais:changed", { bubbles: true }));
+  };
+
+  const say = (text) => {
+    line.textContent = text;
+    line.hidden = !text;
+  };
+
+  let lost = 0;
+  const source = new EventSource(address);
+  source.addEventListener("changed", tell);
+  source.addEventListener("open", () => {
+    if (lost) tell(); // something may have happened meanwhile
+    lost = 0;
+    say("");
+  });
+  source.addEventListener("error", () => {
+    lost += 1;
+    if (lost > 1) say(document.body.dataset.textOffline);
+  });
+  document.addEventListener("visibilitychange", () => { if (waiting) tell(); });
+  window.addEventListener("pagehide", () => source.close());
+  window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+})();
