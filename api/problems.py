@@ -11,7 +11,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from starlette.exceptions import HTTPException
@@ -29,6 +29,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "wrong_credentials": (401, _("The user name or the password is wrong.")),
     "too_many_attempts": (429, _("Too many wrong passwords; wait a few minutes and try again.")),
     "wrong_password": (403, _("The password is wrong; the report was not signed.")),
+    "other_site": (403, _("This came from a page of another site; nothing was done.")),
     "forbidden": (403, _("You may not do this.")),
     "not_found": (404, _("There is nothing here, or you may not see it.")),
     "method_not_allowed": (405, _("This address does not know this method.")),
@@ -48,12 +49,18 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "unsupported_media": (415, _("This kind of file can't be taken; send a photo or a video.")),
     "damaged_media": (422, _("This file is damaged and can't be read.")),
     "range_not_satisfiable": (416, _("The file has no such part.")),
+    "unsupported_tus_version": (412, _("Uploads in parts follow version 1.0.0 of tus (header Tus-Resumable).")),
+    "not_a_part_of_a_file": (415, _("A part of a file is sent as application/offset+octet-stream.")),
+    "offset_mismatch": (409, _("The upload goes on from another place; ask where (HEAD).")),
     "not_editable": (409, _("The form can't be changed in the request's present status.")),
     "idempotency_key_reused": (422, _("This Idempotency-Key was used for something else.")),
     "invalid_idempotency_key": (422, _("An Idempotency-Key has 1 to 120 printable ASCII characters.")),
     "invalid_if_match": (422, _("If-Match must hold the version of the request.")),
     "signing_failed": (409, _("The signed document could not be prepared; the request is as it was.")),
-    "engine_unreachable": (503, _("The engine does not answer. Try again in a moment: the same command acts only once.")),
+    "engine_unreachable": (
+        503,
+        _("The engine does not answer. Try again in a moment: the same command acts only once."),
+    ),
     "records_unreachable": (503, _("The records can't be reached; nothing was changed. Try again in a moment.")),
     "internal_error": (500, _("Something went wrong on our side.")),
 }
@@ -185,6 +192,11 @@ def field_errors(problems: Sequence[FieldProblem], language: Language) -> list[d
     ]
 
 
+def field_errors_of(error: ValidationError, language: Language) -> list[dict[str, Any]]:
+    """What is wrong with a body that was read by its model, as `field_errors` tells it."""
+    return [_input_error({**found, "loc": ("body", *found["loc"])}, language) for found in error.errors()[:50]]
+
+
 def _input_error(error: Mapping[str, Any], language: Language) -> dict[str, Any]:
     """One thing that is wrong with a body or a parameter, as `field_errors` tells them."""
     context = error.get("ctx", {})
@@ -197,9 +209,14 @@ def _input_error(error: Mapping[str, Any], language: Language) -> dict[str, Any]
     }
 
 
+def refusal_status(refusal: Refusal) -> int:
+    """The HTTP status of the answer to a command that the rules refuse."""
+    return _REFUSAL_STATUS[refusal.kind]
+
+
 def refusal_problem(refusal: Refusal, language: Language, **members: Any) -> JSONResponse:
     """The answer to a command that the rules refuse."""
-    return _answer(_REFUSAL_STATUS[refusal.kind], refusal.code, gettext_for(language)(REFUSALS[refusal.code]), members)
+    return _answer(refusal_status(refusal), refusal.code, gettext_for(language)(REFUSALS[refusal.code]), members)
 
 
 def install(app: FastAPI) -> None:
