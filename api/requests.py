@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import policy
@@ -13,21 +13,25 @@ from api.problems import Problem
 from api.security import Caller, CallerOf
 from api.services import ServicesOf
 from api.views import (
+    FormVersionView,
+    FormView,
     Names,
     PersonView,
     RequestSummary,
     RequestView,
     TimelineEntry,
     View,
+    form_version_view,
+    form_view,
     request_view,
     summaries,
     timeline_view,
 )
 from domain.priority import Priority
 from domain.requests import Role, Status
-from records import access, worklist
+from records import access, forms, worklist
 from records.errors import BadCursorError
-from records.models import AccessKind, RequestRecord
+from records.models import AccessKind, FrozenForm, RequestRecord
 from records.worklist import WorklistFilter
 
 router = APIRouter(tags=["requests"])
@@ -63,6 +67,9 @@ async def get_worklist(
     ] = None,
     clinic: Annotated[UUID | None, Query(description="Only what this clinic asked for, dispatches or holds.")] = None,
     overdue: Annotated[bool | None, Query(description="Only what is late (or is not).")] = None,
+    holder_absent: Annotated[
+        bool | None, Query(description="Only what is held by somebody who is away today (or is not).")
+    ] = None,
     offering: Annotated[Storable | None, Query(max_length=64)] = None,
     priority: Annotated[Priority | None, Query()] = None,
     q: Annotated[Storable | None, Query(max_length=100, description="Part of the request's number.")] = None,
@@ -76,6 +83,7 @@ async def get_worklist(
         holder_is_me=holder == "me",
         clinic=clinic,
         overdue=overdue,
+        holder_absent=holder_absent,
         q=q or "",
         offering=offering,
         priority=priority,
@@ -99,8 +107,8 @@ async def get_request(
     """What the caller may see of the request, and the commands that they may give."""
     async with services.database.session() as session:
         row, how = await policy.request_to_see(session, caller, request_id)
-        await log_access(session, caller, row, AccessKind.REQUEST)
         view = await request_view(session, caller, row, how, language)
+        await log_access(session, caller, row, AccessKind.REQUEST)
     response.headers["ETag"] = f'"{view.version}"'
     return view
 
@@ -114,6 +122,34 @@ async def get_timeline(
         row, how = await policy.request_to_see(session, caller, request_id)
         await log_access(session, caller, row, AccessKind.TIMELINE)
         return await timeline_view(session, row, how, language)
+
+
+@router.get("/requests/{request_id}/forms", summary="The form, version by version")
+async def get_forms(request_id: UUID, caller: CallerOf, services: ServicesOf) -> list[FormVersionView]:
+    """Every submission of the request's form, oldest first."""
+    async with services.database.session() as session:
+        found, names = await _forms_to_see(session, caller, request_id)
+        return [form_version_view(form, names) for form in found]
+
+
+@router.get("/requests/{request_id}/forms/{number}", summary="The form as it was submitted")
+async def get_form(
+    request_id: UUID, number: Annotated[int, Path(ge=1, le=10_000)], caller: CallerOf, services: ServicesOf
+) -> FormView:
+    """What one submission said, and what had changed since the one before it."""
+    async with services.database.session() as session:
+        found, names = await _forms_to_see(session, caller, request_id)
+        for before, form in zip([None, *found], found, strict=False):
+            if form.number == number:
+                return form_view(form, before, names)
+    raise Problem("not_found")
+
+
+async def _forms_to_see(session: AsyncSession, caller: Caller, request_id: UUID) -> tuple[list[FrozenForm], Names]:
+    row = await policy.chart_to_see(session, caller, request_id)
+    await log_access(session, caller, row, AccessKind.REQUEST)
+    found = await forms.submitted_forms(session, row.id)
+    return found, await Names.load(session, [form.frozen_by for form in found], [])
 
 
 @router.get("/requests/{request_id}/accesses", summary="Who looked at what, when")

@@ -10,14 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import policy
 from api.security import Caller
+from domain.commands import ReturnReason
+from domain.forms import FormChange, changes
 from domain.lifecycle import question_id
 from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Request, Role, Status
-from records import attachments, forms, people, reports, requests
+from records import attachments, forms, people, reports, requests, worklist
 from records.models import Account, Attachment, Clinic, EventRecord, FrozenForm, RequestRecord, StoredDocument
 from records.visibility import Access
-from records.worklist import WorklistRow
+from records.worklist import RowNotes, WorklistRow
 from translations import Language, gettext_for
 from translations.words import EVENTS, STATUSES
 
@@ -114,11 +116,24 @@ class RequestSummary(View):
     holder: HolderView
     due_at: datetime | None
     overdue: bool
+    overdue_deadline: DeadlineName | None = Field(description="Which deadline is over; of several, the status's own.")
     open_questions: int
+    waiting_since: datetime | None = Field(description="When the present holder got it; empty when nobody has to act.")
+    holder_absent: bool = Field(description="Whether the person who holds it is away today.")
+    is_new: bool = Field(description="The caller has not opened it since somebody else, or Relais, changed it.")
     created_at: datetime
     submitted_at: datetime | None
     updated_at: datetime
     patient: dict[str, Any] | None = Field(None, description="Only where the caller may see the chart.")
+
+
+class ReturnNotice(View):
+    """Why a request was returned to its requester."""
+
+    reason: ReturnReason
+    text: str
+    by: PersonView | None
+    at: datetime
 
 
 class RequestView(RequestSummary):
@@ -139,6 +154,40 @@ class RequestView(RequestSummary):
     attachments: list[AttachmentView] | None = None
     documents: list[DocumentView] | None = None
     outcome: dict[str, Any] | None = Field(None, description="What the requester told when acknowledging.")
+    form_changes: list[FormChange] | None = Field(
+        None, description="What differs between the form as submitted last and the one submitted before it."
+    )
+    return_notice: ReturnNotice | None = Field(
+        None, description="Why it was returned, the last time, until a report is sent."
+    )
+
+
+class FormVersionView(View):
+    """A form as it was submitted."""
+
+    number: int
+    submitted_at: datetime
+    submitted_by: PersonView | None
+    sha256: str
+
+
+class SubmittedAttachment(View):
+    """An attachment that a submitted form names."""
+
+    id: UUID
+    slot: str
+    kind: Literal["photo", "video"]
+    sha256: str
+
+
+class FormView(FormVersionView):
+    """What a submitted form says. `changes` are against the one submitted before it."""
+
+    priority: Priority
+    patient: dict[str, Any]
+    answers: dict[str, Any]
+    attachments: list[SubmittedAttachment]
+    changes: list[FormChange]
 
 
 class TimelineEntry(View):
@@ -215,20 +264,23 @@ async def summaries(
         [id_ for request in requests_ for id_ in (request.requester_id, request.holder_id)],
         [request.holder_clinic_id for request in requests_],
     )
-    return [RequestSummary(**_summary(row.request, caller, names, language), patient=row.patient) for row in rows]
+    return [
+        RequestSummary(**_summary(row.request, row.notes, caller, names, language), patient=row.patient) for row in rows
+    ]
 
 
 async def request_view(
     session: AsyncSession, caller: Caller, row: RequestRecord, access: Access, language: Language
 ) -> RequestView:
-    """The whole request, as far as the caller may see it."""
+    """The whole request, as far as the caller may see it; `is_new` as it is before this look is written down."""
     process = requests.process_of(row)
+    notes = await worklist.notes_on(session, caller.viewer, row.id)
     timeline = await requests.timeline(session, row.id)
     documents = await reports.documents_of(session, row.id)
     names = await _names_of(session, row, timeline, documents)
     is_process_only = access == "process"
     return RequestView(
-        **_summary(row, caller, names, language),
+        **_summary(row, notes, caller, names, language),
         access=access,
         allowed_commands=policy.allowed_commands(caller, process),
         dispatch_clinic_id=row.dispatch_clinic_id,
@@ -298,6 +350,33 @@ def document_view(document: StoredDocument, names: Names) -> DocumentView:
     )
 
 
+def form_version_view(form: FrozenForm, names: Names) -> FormVersionView:
+    """Which submitted form this is."""
+    return FormVersionView(**_form_version(form, names))
+
+
+def form_view(form: FrozenForm, before: FrozenForm | None, names: Names) -> FormView:
+    """A submitted form, held against the one `before` it, if there is one."""
+    content = form.content
+    return FormView(
+        **_form_version(form, names),
+        priority=Priority(content["priority"]),
+        patient=content["patient"],
+        answers=content["answers"],
+        attachments=[SubmittedAttachment.model_validate(attachment) for attachment in content["attachments"]],
+        changes=changes(before.content, content) if before else [],
+    )
+
+
+def _form_version(form: FrozenForm, names: Names) -> dict[str, Any]:
+    return {
+        "number": form.number,
+        "submitted_at": form.frozen_at,
+        "submitted_by": names.person(form.frozen_by),
+        "sha256": form.sha256,
+    }
+
+
 def questions_of(
     request_id: UUID, events: Iterable[EventRecord], names: Names, still_open: Iterable[UUID]
 ) -> list[QuestionView]:
@@ -331,7 +410,8 @@ def _is_editing(row: RequestRecord, caller: Caller) -> bool:
     return row.requester_id == caller.id and row.is_editable
 
 
-def _summary(row: RequestRecord, caller: Caller, names: Names, language: Language) -> dict[str, Any]:
+def _summary(row: RequestRecord, notes: RowNotes, caller: Caller, names: Names, language: Language) -> dict[str, Any]:
+    over = sorted(notes.overdue, key=lambda name: name is DeadlineName.INFORMATION)  # beside the status's own
     return {
         "id": row.id,
         "number": row.number,
@@ -344,7 +424,11 @@ def _summary(row: RequestRecord, caller: Caller, names: Names, language: Languag
         "holder": names.holder(row.holder_kind, row.holder_id, row.holder_clinic_id),
         "due_at": row.due_at,
         "overdue": row.overdue,
+        "overdue_deadline": over[0] if over else None,
         "open_questions": row.open_questions,
+        "waiting_since": None if row.holder_kind is HolderKind.NOBODY else row.waiting_since,
+        "holder_absent": notes.holder_absent,
+        "is_new": notes.is_new,
         "created_at": row.created_at,
         "submitted_at": row.submitted_at,
         "updated_at": row.updated_at,
@@ -377,6 +461,7 @@ async def _chart(
 ) -> dict[str, Any]:
     """What only those see who may see the chart. The requester sees the form as edited, others as submitted."""
     frozen = await _submitted_form(session, row, process)
+    last_forms = (await forms.submitted_forms(session, row.id))[-2:]
     form = row.form if _is_editing(row, caller) or frozen is None else frozen.content
     outcome = next((e.command.get("outcome") for e in events if e.name is EventName.ACKNOWLEDGED), None)
     return {
@@ -386,7 +471,27 @@ async def _chart(
         "attachments": [attachment_view(a) for a in await visible_attachments(session, row, caller)],
         "documents": [document_view(d, names) for d in documents],
         "outcome": outcome,
+        "form_changes": changes(*(form.content for form in last_forms)) if len(last_forms) > 1 else [],
+        "return_notice": _return_notice(events, names),
     }
+
+
+_REPORTS = (EventName.PRELIMINARY_REPORT_ISSUED, EventName.FINAL_REPORT_ISSUED)
+
+
+def _return_notice(events: list[EventRecord], names: Names) -> ReturnNotice | None:
+    """Why the request was returned the last time, unless a report has come since."""
+    for event in reversed(events):
+        if event.name in _REPORTS:
+            return None
+        if event.name is EventName.RETURNED_TO_REQUESTER:
+            return ReturnNotice(
+                reason=event.command["reason"],
+                text=event.command["text"],
+                by=names.person(event.actor_id),
+                at=event.at,
+            )
+    return None
 
 
 async def visible_attachments(session: AsyncSession, row: RequestRecord, caller: Caller) -> list[Attachment]:
