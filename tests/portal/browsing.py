@@ -1,0 +1,136 @@
+"""How tests look at the portal: by plain HTTP as a browser without scripts does, and with a real Chromium."""
+
+import re
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from playwright.async_api import Browser, BrowserContext, Page
+
+from tests.system import PASSWORD, Clinician
+
+AXE = Path(__file__).parent / "vendor" / "axe-4.14.1.min.js"
+
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+WIDE = {"width": 1280, "height": 900}
+PHONE = {"width": 360, "height": 740}
+
+SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
+
+
+def chromium() -> str | None:
+    """The system's Chromium; None for the one that playwright installs."""
+    return next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
+
+
+@asynccontextmanager
+async def visitor(app: FastAPI, who: Clinician | None = None) -> AsyncIterator[httpx.AsyncClient]:
+    """A browser without scripts, signed in as `who`. Redirects are followed by hand, so that a test sees them."""
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://relais.test", headers=SAME_SITE) as http:
+        if who is not None:
+            answer = await http.post("/signin", data={"username": who.account.username, "password": PASSWORD})
+            assert answer.status_code == 303, answer.text
+        yield http
+
+
+def shown(answer: httpx.Response, status: int = 200) -> str:
+    """The page as text, without markup; it must have come with this status."""
+    assert answer.status_code == status, f"{answer.status_code}: {answer.text[:2000]}"
+    return text_of(answer.text)
+
+
+def text_of(html: str) -> str:
+    """The words of a page."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).replace("\N{NO-BREAK SPACE}", " ").split())
+
+
+def hidden(answer: httpx.Response) -> dict[str, str]:
+    """The hidden fields `key` and `version` of the (first) form of a page that has them."""
+    found = {}
+    for name in ("key", "version"):
+        match = re.search(rf'name="{name}" value="([^"]*)"', answer.text)
+        assert match, f"the page has no field {name}"
+        found[name] = match[1]
+    return found
+
+
+@dataclass
+class Portal:
+    """The running portal, and browsers to look at it."""
+
+    address: str
+    browser: Browser
+
+    @asynccontextmanager
+    async def visit(
+        self, who: Clinician | None = None, *, size: dict[str, int] = WIDE, **options: Any
+    ) -> AsyncIterator[Page]:
+        """A page of a browser of its own, signed in as `who` by the form, as people do. Errors of scripts fail the test."""
+        context: BrowserContext = await self.browser.new_context(
+            base_url=self.address, viewport=size, locale="fr-CA", bypass_csp=False, **options
+        )
+        errors: list[str] = []
+        page = await context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)
+        try:
+            if who is not None:
+                await page.goto("/signin")
+                await page.fill("#username", who.account.username)
+                await page.fill("#password", PASSWORD)
+                await page.press("#password", "Enter")
+                await page.wait_for_url("**/worklist*")
+            yield page
+            assert errors == []
+        finally:
+            await context.close()
+
+    @asynccontextmanager
+    async def look(self, who: Clinician | None, *, size: dict[str, int] = WIDE) -> AsyncIterator[Page]:
+        """As `visit`, but without the Content-Security-Policy, so that axe can be put into the page."""
+        context = await self.browser.new_context(base_url=self.address, viewport=size, locale="fr-CA", bypass_csp=True)
+        page = await context.new_page()
+        try:
+            if who is not None:
+                await page.goto("/signin")
+                await page.fill("#username", who.account.username)
+                await page.fill("#password", PASSWORD)
+                await page.press("#password", "Enter")
+                await page.wait_for_url("**/worklist*")
+            yield page
+        finally:
+            await context.close()
+
+
+async def barriers(page: Page) -> list[str]:
+    """What axe finds on the page against WCAG 2.1 A and AA and its own best practices: one line for each, empty when all is well."""
+    if not await page.evaluate("typeof window.axe === 'object'"):
+        await page.evaluate(AXE.read_text())
+    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{violation['id']}: {violation['help']} ({node['html'][:200]})"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+async def overflow(page: Page) -> int:
+    """How many pixels the page is wider than its window: 0 when nobody has to scroll sideways."""
+    wider: int = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return wider

@@ -1,0 +1,43 @@
+"""The portal on a real port, and a real Chromium."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from playwright.async_api import async_playwright
+
+from portal.server import create_app
+from tests.eventually import eventually
+from tests.portal.browsing import CHROMIUM_ARGUMENTS, Portal, chromium
+from tests.system import System
+
+
+@pytest.fixture(scope="session")
+def portal_app(system: System) -> FastAPI:
+    """The API with the portal over it, as it is served."""
+    return create_app(system.settings, system.services)
+
+
+@pytest.fixture(scope="session")
+async def portal(portal_app: FastAPI) -> AsyncIterator[Portal]:
+    """The portal, served on a free port of this machine, and a Chromium to look at it."""
+    config = uvicorn.Config(portal_app, host="127.0.0.1", port=0, lifespan="off", log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    try:
+        await eventually(lambda: server.started or serving.done())
+        assert server.started
+        port = server.servers[0].sockets[0].getsockname()[1]
+        async with async_playwright() as play:
+            browser = await play.chromium.launch(executable_path=chromium(), args=CHROMIUM_ARGUMENTS)
+            try:
+                yield Portal(f"http://127.0.0.1:{port}", browser)
+            finally:
+                await browser.close()
+    finally:
+        portal_app.state.services.stopping.set()
+        server.should_exit = True
+        await serving
+        portal_app.state.services.stopping.clear()
