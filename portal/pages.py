@@ -7,7 +7,7 @@ form becomes a command.
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache, partial
 from typing import Annotated, Any
 from uuid import UUID, uuid4
@@ -207,6 +207,7 @@ def _environment(language: Language) -> Environment:
         "priorities": PRIORITIES,
         "Role": Role,
     }
+    made.tests["past"] = lambda at: at < datetime.now(UTC)
     made.filters |= {
         "moment": partial(texts.moment, language=language),
         "short_moment": partial(texts.short_moment, language=language),

@@ -66,6 +66,11 @@ class Filter:
             return None
         return [Status.DRAFT, *OPEN] if self.status == "active" else [Status(self.status)]
 
+    @property
+    def is_refined(self) -> bool:
+        """Whether one of the rarer filters is in use."""
+        return bool(self.offering or self.priority or self.sort != "due")
+
     def address(self, **changes: Any) -> str:
         """The page with this filter, changed a little."""
         values = {**vars(self), **changes}
@@ -90,7 +95,6 @@ async def worklist(visit: VisitOf) -> Response:
         shown=[status for status in (Status.DRAFT, *OPEN, *OVER) if found.counts.get(status)],
         is_first_page=not query.get("cursor"),
         offerings=visit.services.offerings,
-        sees_others_work=_sees_others_work(visit.caller.account),
         notice=pages.done_notice(visit.request, visit.language),
     )
 

@@ -119,7 +119,7 @@ class Portal:
 
 
 async def barriers(page: Page) -> list[str]:
-    """What axe finds on the page against WCAG 2.1 A and AA and its own best practices: one line for each, empty when all is well."""
+    """What axe finds on the page against WCAG 2.1 AA and its own best practices: a line each, none when all is well."""
     if not await page.evaluate("typeof window.axe === 'object'"):
         await page.evaluate(AXE.read_text())
     found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
