@@ -73,7 +73,7 @@ async def upload(
     What the file is, is found from its bytes. The bytes are kept as they came; what others see first is a preview made anew.
     """
     async with services.database.session() as session:
-        row = await _request_to_add_to(session, caller, request_id)
+        row = await request_to_add_to(session, caller, request_id)
         attachment_id = uuid5(request_id, f"{caller.id}:{key}") if key else new_id()
         there = await attachments.load_attachment(session, request_id, attachment_id) if key else None
     # The body is read only now: nobody fills the disk who may not add to this request.
@@ -220,7 +220,8 @@ async def preview(request_id: UUID, attachment_id: UUID, caller: CallerOf, servi
     return Response(await services.store.get(attachment.preview_key), 200, _SAFE_HEADERS, "image/jpeg")
 
 
-async def _request_to_add_to(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
+async def request_to_add_to(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
+    """The request, for a caller who may add attachments to it now. Raises Problem `not_found`, `forbidden` or `not_editable`."""
     row, _ = await policy.request_to_see(session, caller, request_id)
     if row.requester_id != caller.id:
         raise Problem("forbidden")

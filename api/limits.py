@@ -1,5 +1,7 @@
 """How much may be sent at once: the body of a call is cut off at a limit, whatever its headers say."""
 
+import re
+
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -9,8 +11,13 @@ from api.problems import Problem, language_of, problem_response
 JSON_LIMIT = 1024**2
 """Bytes of an ordinary call."""
 
+PIECE_LIMIT = 64 * 1024**2
+"""Bytes of a resumable upload in one call; a larger file comes in several (`api.uploads`)."""
+
 DRAINED = 64 * 1024**2
 """Bytes that are read and thrown away of a body that is refused: most clients listen only when they have sent everything."""
+
+_UPLOAD = re.compile(r"/uploads/[^/]+$")
 
 
 class BodyLimit:
@@ -24,7 +31,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._upload_limit if scope["path"].endswith("/attachments") else JSON_LIMIT
+        limit = self._limit(scope["method"], scope["path"])
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
             await _drain(receive)
@@ -54,6 +61,11 @@ class BodyLimit:
             if not started:
                 await _drain(receive)
                 await self._refuse(scope, receive, send, limit)
+
+    def _limit(self, method: str, path: str) -> int:
+        if path.endswith("/attachments"):
+            return self._upload_limit
+        return PIECE_LIMIT if method == "PATCH" and _UPLOAD.search(path) else JSON_LIMIT
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
         problem = Problem("too_large", headers={"Connection": "close"}, limit_bytes=limit)

@@ -401,6 +401,28 @@ class Attachment(Base):
     removed_at: Mapped[datetime | None]
 
 
+class Upload(Base):
+    """A file that comes in parts, until `offset` reaches `length`, both in bytes; then it becomes the attachment with its id.
+
+    `parts` are the keys in the document store of what came, in order. `description` is what the client said of the file, as tus
+    writes it; `slot` and `filename` are read from it.
+    """
+
+    __tablename__ = "uploads"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"))
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    slot: Mapped[str]
+    filename: Mapped[str]
+    description: Mapped[str]
+    length: Mapped[int] = mapped_column(BigInteger)
+    offset: Mapped[int] = mapped_column(BigInteger)
+    parts: Mapped[list[str]]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class ReportDraft(Base):
     """The report as it is being written. `revision` grows with every save."""
 

@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterable
@@ -137,6 +138,16 @@ class DocumentStore:
                 await obstore.delete_async(self._store, key)
             except (ObjectNotFoundError, FileNotFoundError):
                 continue
+
+    async def delete_folder(self, folder: str) -> None:
+        """Remove every object whose key begins with `folder` and a slash."""
+        if _KEY.fullmatch(folder) is None:
+            raise ValueError(f"not a folder: {folder}")
+        if self._folder is not None:
+            await asyncio.to_thread(shutil.rmtree, self._folder / folder, ignore_errors=True)
+            return
+        async for batch in obstore.list(self._store, folder):
+            await self.delete([meta["path"] for meta in batch])
 
     async def check(self) -> None:
         """Raise what the store raises when it can't be reached."""

@@ -33,6 +33,8 @@ EXAMPLES = 3
 LEFT_OUT = {("DELETE", "/api/v1/tokens/current"), ("POST", "/api/v1/tokens")}
 """What would sign the caller out, and what costs the time of a password hash: `test_accounts` has them."""
 
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")  # parts of an upload
+
 
 @pytest.fixture(scope="module")
 def document(system: System) -> dict[str, Any]:
