@@ -33,10 +33,12 @@ async def paper(
     template: Iterable[FormField] | None,
     answers: Mapping[str, Any],
     language: Language,
+    with_missing: bool = False,
 ) -> dict[str, Any]:
     """The content of a document as JSON: a `documents.report.ReportContent` without `signed_at`, which the workflow gives.
 
-    `template` None stands for an addendum, whose one answer is `text`.
+    `template` None stands for an addendum, whose one answer is `text`. With `with_missing`, a required field without an answer
+    stands there, too, with an empty one.
     """
     if process.form is None or row.submitted_at is None:
         raise ValueError("only a submitted request is answered")
@@ -67,17 +69,21 @@ async def paper(
         signer=_practitioner(signer, clinics[signer.clinic_id]),
         question=entries(offering.form, frozen.content["answers"], language),
         exchange=await _exchange(session, row),
-        answer=_addendum(answers, language) if template is None else entries(template, answers, language),
+        answer=_addendum(answers, language)
+        if template is None
+        else entries(template, answers, language, with_missing=with_missing),
     )
     return content.model_dump(mode="json", exclude={"signed_at"})
 
 
-def entries(fields: Iterable[FormField], answers: Mapping[str, Any], language: Language) -> tuple[printed.Entry, ...]:
-    """The answers that were given, in the order of the form, as text in `language`."""
+def entries(
+    fields: Iterable[FormField], answers: Mapping[str, Any], language: Language, *, with_missing: bool = False
+) -> tuple[printed.Entry, ...]:
+    """The answers that were given, in the order of the form, as text in `language`; `with_missing` as for `paper`."""
     return tuple(
         printed.Entry(label=getattr(field.label, language), value=text)
         for field in fields
-        if (text := _text(field, answers.get(field.name), language))
+        if (text := _text(field, answers.get(field.name), language)) or (with_missing and field.required)
     )
 
 

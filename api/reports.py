@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid5
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,6 +21,10 @@ from api.requests import log_access
 from api.security import MAX_PASSWORD, Caller, CallerOf, password_fits
 from api.services import Services, ServicesOf
 from api.views import DocumentView, Names, View, document_view
+from documents.authority import ROOT_CERTIFICATE
+from documents.report import ReportContent, render_report
+from documents.signature import Certificate, document_hash, verify_pdf
+from documents.signature import Problem as SignatureProblem
 from domain import commands as c
 from domain.model import storable
 from domain.offerings import FormField, ServiceOffering, check_answers
@@ -72,6 +76,11 @@ class SignBody(Proof):
     """Sign the draft as it is saved."""
 
     kind: Literal[DocumentKind.PRELIMINARY, DocumentKind.FINAL] = Field(examples=["final"])
+    revision: int | None = Field(
+        None,
+        description="The revision of the draft that was reviewed; 412 if another one was saved since.",
+        examples=[4],
+    )
 
 
 class AddendumBody(Proof):
@@ -80,6 +89,27 @@ class AddendumBody(Proof):
     text: Annotated[
         str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000), AfterValidator(storable)
     ] = Field(examples=["La culture est négative."])
+
+
+class VerificationView(View):
+    """The verdict on a stored document: `valid` when nothing is wrong with it; `problems` says what is.
+
+    `unchanged` means that the bytes are those of the records (`sha256`). `signed_at` is the time that the signer states,
+    `stamped_at` the one that the time stamp proves; until `checkable_until` the file proves everything by itself.
+    """
+
+    report_id: UUID
+    valid: bool
+    unchanged: bool
+    problems: list[SignatureProblem]
+    signer_name: str | None
+    signer_licence: str | None
+    signed_at: datetime | None
+    stamped_at: datetime | None
+    checkable_until: datetime | None
+    certificate: Certificate | None
+    sha256: str = Field(description="Of the bytes as they are stored now.")
+    checked_at: datetime
 
 
 class SigningReceipt(CommandReceipt):
@@ -134,6 +164,47 @@ async def put_report_draft(
     return view
 
 
+@router.get(
+    "/report/preview.pdf",
+    summary="The report as it would look signed",
+    response_class=Response,
+    responses={200: {"content": {"application/pdf": {}}}},
+)
+async def preview_report(
+    request_id: UUID,
+    caller: CallerOf,
+    services: ServicesOf,
+    language: Annotated[
+        Literal["fr", "en"] | None, Query(description="Language of the document; the signer's own if empty.")
+    ] = None,
+    kind: Literal[DocumentKind.PRELIMINARY, DocumentKind.FINAL] = DocumentKind.FINAL,
+) -> Response:
+    """The saved draft under a mark that it is not signed; nothing of it is kept. What is required and empty shows as such."""
+    async with services.database.session() as session:
+        row = await _report_to_write(session, caller, request_id)
+        await log_access(session, caller, row, AccessKind.REPORT_DRAFT)
+        draft = await reports.load_report_draft(session, row.id)
+        content = await paper(
+            session,
+            offering=_offering(services, row),
+            row=row,
+            process=requests.process_of(row),
+            signer=caller.account,
+            document_id=row.id,
+            kind=kind,
+            template=_template(services, row),
+            answers=draft.answers if draft else {},
+            language=language or _own_language(caller),
+            with_missing=True,
+        )
+    page = ReportContent.model_validate({**content, "signed_at": datetime.now(UTC)})
+    return Response(
+        await asyncio.to_thread(render_report, page, preview=True),
+        media_type="application/pdf",
+        headers={"Content-Disposition": f'inline; filename="{row.number}-preview.pdf"'},
+    )
+
+
 @router.post("/report/sign", summary="Sign and send the report", responses=_SIGNED)
 async def sign_report(body: SignBody, call: CallOf) -> SigningReceipt:
     """Sign the saved draft as a preliminary or final report. Needs the signer's password again.
@@ -147,6 +218,8 @@ async def sign_report(body: SignBody, call: CallOf) -> SigningReceipt:
     ) -> tuple[Request, dict[str, Any]]:
         draft = await reports.load_report_draft(session, row.id)
         template = _template(call.services, row)
+        if body.revision not in (None, draft.revision if draft else 0):
+            raise Refusal(RefusalCode.VERSION_CONFLICT, "the draft was saved again since it was reviewed")
         answers = draft.answers if draft else {}
         if problems := check_answers(template, answers, complete=True):
             raise Problem("report_incomplete", errors=field_errors(problems, call.language))
@@ -197,11 +270,7 @@ async def list_documents(request_id: UUID, caller: CallerOf, services: ServicesO
 async def get_document(request_id: UUID, report_id: UUID, caller: CallerOf, services: ServicesOf) -> Response:
     """The exact bytes that were signed."""
     async with services.database.session() as session:
-        row = await policy.chart_to_see(session, caller, request_id)
-        document = await reports.find_document(session, report_id)
-        if document is None or document.request_id != row.id:
-            raise Problem("not_found")
-        await log_access(session, caller, row, AccessKind.DOCUMENT, report_id)
+        row, document = await _document_to_see(session, caller, request_id, report_id)
     return Response(
         await services.store.get(document.object_key),
         media_type="application/pdf",
@@ -211,6 +280,64 @@ async def get_document(request_id: UUID, report_id: UUID, caller: CallerOf, serv
             "Cache-Control": "private, no-store",
         },
     )
+
+
+@router.get("/reports/{report_id}/content", summary="What a signed document says")
+async def get_document_content(
+    request_id: UUID, report_id: UUID, caller: CallerOf, services: ServicesOf
+) -> ReportContent:
+    """What was signed, as text in the language of the document: the same that the PDF shows."""
+    async with services.database.session() as session:
+        _, document = await _document_to_see(session, caller, request_id, report_id)
+        frozen = await reports.load_frozen_report(session, report_id)
+    if frozen is None:
+        raise Problem("not_found")
+    return ReportContent.model_validate({**frozen.content, "signed_at": document.signed_at})
+
+
+@router.get("/reports/{report_id}/verification", summary="Check the signature of a signed document")
+async def verify_document(
+    request_id: UUID, report_id: UUID, caller: CallerOf, services: ServicesOf
+) -> VerificationView:
+    """Checks the stored bytes now, with nothing but what is in them and the root certificate of this system."""
+    async with services.database.session() as session:
+        _, document = await _document_to_see(session, caller, request_id, report_id)
+    pdf = await services.store.get(document.object_key)
+    root = await asyncio.to_thread((services.settings.authority_path / ROOT_CERTIFICATE).read_bytes)
+    now = datetime.now(UTC)
+    verdict = await verify_pdf(pdf, [root], at=now)
+    sha256 = document_hash(pdf)
+    unchanged = sha256 == document.pdf_sha256
+    return VerificationView(
+        report_id=report_id,
+        valid=verdict.valid and unchanged,
+        unchanged=unchanged,
+        sha256=sha256,
+        checked_at=now,
+        **verdict.model_dump(
+            include={
+                "problems",
+                "signer_name",
+                "signer_licence",
+                "signed_at",
+                "stamped_at",
+                "checkable_until",
+                "certificate",
+            }
+        ),
+    )
+
+
+async def _document_to_see(
+    session: AsyncSession, caller: Caller, request_id: UUID, report_id: UUID
+) -> tuple[RequestRecord, StoredDocument]:
+    """A signed document that the caller may see; the look is written down."""
+    row = await policy.chart_to_see(session, caller, request_id)
+    document = await reports.find_document(session, report_id)
+    if document is None or document.request_id != row.id:
+        raise Problem("not_found")
+    await log_access(session, caller, row, AccessKind.DOCUMENT, report_id)
+    return row, document
 
 
 async def _sign(call: Call, command: type[c.BaseCommand], said: dict[str, Any], prepare: Prepare) -> SigningReceipt:
@@ -277,7 +404,7 @@ async def _freeze(
     answers: dict[str, Any],
 ) -> dict[str, Any]:
     now = datetime.now(UTC)
-    language: Language = proof.language or ("en" if call.caller.account.language == "en" else "fr")
+    language = proof.language or _own_language(call.caller)
     content = await paper(
         session,
         offering=_offering(call.services, row),
@@ -306,6 +433,10 @@ async def _freeze(
     except ContentConflictError:  # the key was sent before, with another report
         raise Problem("idempotency_key_reused") from None
     return {"report_id": frozen.id, "content_sha256": frozen.content_sha256}
+
+
+def _own_language(signer: Caller) -> Language:
+    return "en" if signer.account.language == "en" else "fr"
 
 
 async def _report_to_write(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:

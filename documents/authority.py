@@ -53,6 +53,8 @@ SIGNER_LIFE = timedelta(days=2 * 365)
 SIGNER_RENEWAL = timedelta(days=30)
 # Clocks of two machines are never quite the same.
 CLOCK_DIFFERENCE = timedelta(hours=1)
+ROOT_CERTIFICATE = "root.cert.pem"
+"""The file that whoever checks a report has to trust."""
 LONGEST_NAME = 64  # bytes; RFC 5280, appendix A: ub-common-name, ub-organization-name, ub-serial-number
 # The policy under which the stamps are made: RFC 3161 wants one named. This arc is for identifiers made from a UUID (X.667).
 STAMP_POLICY = "2.25.147266541374207613298462938170427415083"

@@ -129,8 +129,11 @@ class ReportContent(Printed):
         return self
 
 
-def render_report(report: ReportContent) -> bytes:
+def render_report(report: ReportContent, *, preview: bool = False) -> bytes:
     """The report as PDF/A-3a and PDF/UA-1, ready to be signed.
+
+    A preview shows the same page under a mark that it is not signed. It is no PDF/A and has nothing attached: it is to be looked
+    at and thrown away.
 
     Takes some tens of milliseconds of processor time: call it in a thread. Signs that the fonts cannot draw (an emoji, a
     Chinese name) are printed as their code, e.g. ``[U+1F642]``; the attached JSON has them as they were written.
@@ -141,23 +144,26 @@ def render_report(report: ReportContent) -> bytes:
         font_paths=_fonts(),
         ignore_system_fonts=True,
         sys_inputs={
-            "page": json.dumps(_drawable(_page(report), report.language), ensure_ascii=False),
+            "page": json.dumps(_drawable(_page(report, preview=preview), report.language), ensure_ascii=False),
             "content": report.model_dump_json(indent=2),
         },
     )
     pdf = compiler.compile(
-        format="pdf", pdf_standards=["a-3a", "ua-1"], timestamp=report.signed_at.astimezone(UTC).replace(microsecond=0)
+        format="pdf",
+        pdf_standards=["ua-1"] if preview else ["a-3a", "ua-1"],
+        timestamp=report.signed_at.astimezone(UTC).replace(microsecond=0),
     )
     # PDF/A wants an end-of-line after the last mark of the file before anything is appended, as the signature will be.
     return cast(bytes, pdf) + b"\n"
 
 
-def _page(report: ReportContent) -> dict[str, Any]:
+def _page(report: ReportContent, *, preview: bool) -> dict[str, Any]:
     """What `report.typ` draws: nothing but texts in the language of the report, in the order of the page."""
     _ = gettext_for(report.language)
     title = _(TITLES[report.kind])
     return {
         "language": report.language,
+        "preview_mark": _("PREVIEW – NOT SIGNED") if preview else None,
         "preliminary": report.kind == "preliminary",
         "title": title,
         "offering": report.offering_title,
@@ -170,7 +176,7 @@ def _page(report: ReportContent) -> dict[str, Any]:
         "facts": [
             [_("Patient"), _patient(report.patient, report.language)],
             [_("Requester"), _practitioner(report.requester, report.language)],
-            [_("Request"), _request(report)],
+            [_("Request"), _request(report, preview=preview)],
         ],
         "question_title": _("Question"),
         "question": [entry.model_dump() for entry in report.question],
@@ -181,14 +187,16 @@ def _page(report: ReportContent) -> dict[str, Any]:
         ],
         "answer_title": _("Answer"),
         "answer": [entry.model_dump() for entry in report.answer],
-        "signature_title": _("Signed electronically by"),
+        "signature_title": _("To be signed by") if preview else _("Signed electronically by"),
         "signer": _practitioner(report.signer, report.language),
         "signature_time": _moment(report.signed_at, report.language, zone=True),
         "signature_statement": _(
             "The electronic signature is in the file itself: it proves who signed and that nothing changed since. "
             "A printed copy cannot prove it."
         ),
-        "foot": _("Request {number} · Document {document}").format(
+        "foot": _("Request {number} · Preview").format(number=report.request_number)
+        if preview
+        else _("Request {number} · Document {document}").format(
             number=report.request_number, document=report.document_id
         ),
         "page_of": _("Page {page} of {pages}"),
@@ -233,13 +241,13 @@ def _practitioner(practitioner: Practitioner, language: Language) -> list[list[s
     )
 
 
-def _request(report: ReportContent) -> list[list[str]]:
+def _request(report: ReportContent, *, preview: bool) -> list[list[str]]:
     _ = gettext_for(report.language)
     return _known(
         ("", report.request_number),
         (_("Priority"), _(PRIORITIES[report.priority])),
         (_("Asked on"), _moment(report.asked_at, report.language)),
-        (_("Signed on"), _moment(report.signed_at, report.language)),
+        (_("Signed on"), None if preview else _moment(report.signed_at, report.language)),
     )
 
 

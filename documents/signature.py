@@ -79,10 +79,23 @@ Problem = Literal[
 ]
 
 
+class Certificate(BaseModel):
+    """The signer's certificate. `serial_number` and `sha256` are in hexadecimal."""
+
+    model_config = ConfigDict(frozen=True)
+
+    issuer: str
+    serial_number: str
+    sha256: str
+    valid_from: datetime
+    valid_until: datetime
+
+
 class Verification(BaseModel):
     """The verdict on one file. It is good only if `problems` is empty; the other fields say what was found.
 
-    `signed_at` is the time that the signer states, `stamped_at` the one that the time stamp proves.
+    `signed_at` is the time that the signer states, `stamped_at` the one that the time stamp proves. `checkable_until` is when the
+    certificate of the last time stamp ends: until then the file proves everything by itself.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -95,6 +108,8 @@ class Verification(BaseModel):
     signer_licence: str | None = None
     signed_at: datetime | None = None
     stamped_at: datetime | None = None
+    checkable_until: datetime | None = None
+    certificate: Certificate | None = None
     problems: tuple[Problem, ...]
 
     @property
@@ -209,7 +224,19 @@ def _verdict(
         signer_licence=subject.get("serial_number"),
         signed_at=signature.self_reported_timestamp,
         stamped_at=result.best_signature_time if stamped else None,
+        checkable_until=reader.embedded_timestamp_signatures[-1].signer_cert.not_valid_after if archived else None,
+        certificate=_certificate(signature.signer_cert),
         problems=tuple(problem for problem, is_there in found.items() if is_there),
+    )
+
+
+def _certificate(certificate: x509.Certificate) -> Certificate:
+    return Certificate(
+        issuer=certificate.issuer.native.get("common_name", certificate.issuer.human_friendly),
+        serial_number=f"{certificate.serial_number:x}",
+        sha256=certificate.sha256.hex(),
+        valid_from=certificate.not_valid_before,
+        valid_until=certificate.not_valid_after,
     )
 
 
