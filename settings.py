@@ -86,6 +86,11 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
 
     @property
+    def media_task_queue(self) -> str:
+        """Temporal task queue of work on videos, which takes minutes of a processor."""
+        return f"{self.task_queue}-media"
+
+    @property
     def authority_path(self) -> Path:
         """Folder of the signing authority."""
         return self.authority_dir or self.data_dir / "authority"

@@ -10,6 +10,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 import logs
+from activities.media import MediaActivities
 from activities.notifications import NotificationActivities
 from activities.records import RecordActivities
 from activities.reports import ReportActivities
@@ -17,11 +18,14 @@ from documents.authority import Authority
 from engine.client import connect
 from engine.schedules import ensure_schedules
 from engine.search_attributes import ensure_search_attributes
+from media.kinds import NoFfmpegError
+from media.videos import ffmpeg
 from records.database import Database
 from records.migrate import check_schema
 from records.store import DocumentStore
 from settings import Settings, get_settings
 from workflows.digest import NoticeDigestWorkflow, SingleNoticeWorkflow
+from workflows.media import PrepareVideoWorkflow
 from workflows.schedules import schedules
 from workflows.teleconsultation import TeleconsultationWorkflow
 from workflows.visibility import SEARCH_ATTRIBUTES
@@ -40,11 +44,14 @@ log = structlog.get_logger(__name__)
 
 def build_workers(
     client: Client, settings: Settings, database: Database, store: DocumentStore, authority: Authority
-) -> tuple[Worker, Worker]:
-    """Two workers of one process: requests with their records and reports, and e-mails, which a slow relay must not hold up."""
+) -> tuple[Worker, Worker, Worker]:
+    """Three workers of one process: requests with their records and reports; e-mails, which a slow relay must not hold up; and
+    videos, one at a time, which must not hold up anything.
+    """
     records = RecordActivities(database)
     reports = ReportActivities(database, store, authority)
     notifications = NotificationActivities(settings, database)
+    videos = MediaActivities(database, store)
     requests = Worker(
         client,
         task_queue=settings.task_queue,
@@ -61,7 +68,15 @@ def build_workers(
         max_task_queue_activities_per_second=settings.mails_per_second,
         graceful_shutdown_timeout=GRACE,
     )
-    return requests, mail
+    media = Worker(
+        client,
+        task_queue=settings.media_task_queue,
+        workflows=[PrepareVideoWorkflow],
+        activities=[videos.make_playable, videos.note_unplayable],
+        max_concurrent_activities=1,
+        graceful_shutdown_timeout=GRACE,
+    )
+    return requests, mail, media
 
 
 def open_authority(settings: Settings) -> Authority:
@@ -71,6 +86,13 @@ def open_authority(settings: Settings) -> Authority:
             "RELAIS_AUTHORITY_SECRET is not set: choose a long random text and keep it as long as the keys"
         )
     return Authority.open(settings.authority_path, settings.authority_secret.get_secret_value().encode())
+
+
+def _look_for_ffmpeg() -> None:
+    try:
+        log.info("videos are prepared here", program=ffmpeg())
+    except NoFfmpegError:
+        log.error("no ffmpeg: no video can be prepared; install ffmpeg, or the extra `embedded`")
 
 
 async def main() -> None:
@@ -83,7 +105,8 @@ async def main() -> None:
     async with database.session() as session:
         await check_schema(session)
     authority = await asyncio.to_thread(open_authority, settings)
-    requests, mail = build_workers(client, settings, database, DocumentStore.from_settings(settings), authority)
+    workers = build_workers(client, settings, database, DocumentStore.from_settings(settings), authority)
+    _look_for_ffmpeg()
     await ensure_schedules(client, schedules(settings))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -91,8 +114,8 @@ async def main() -> None:
         loop.add_signal_handler(name, stop.set)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
-        await stack.enter_async_context(requests)
-        await stack.enter_async_context(mail)
+        for worker in workers:
+            await stack.enter_async_context(worker)
         log.info("worker ready", task_queue=settings.task_queue, namespace=client.namespace)
         await stop.wait()
         log.info("worker stops")

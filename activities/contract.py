@@ -1,6 +1,7 @@
 """The names of the activities and what they answer: all that workflows know of them."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from domain.model import Frozen, Sha256
 
@@ -11,6 +12,8 @@ FINALIZE_REPORT = "finalize_report"
 SEND_NOTICE = "send_notice"
 DUE_DIGESTS = "due_digests"
 SEND_DIGEST = "send_digest"
+MAKE_PLAYABLE = "make_playable"
+NOTE_UNPLAYABLE = "note_unplayable"
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=15)
 """After this silence an activity that gives signs of life is taken for dead, and tried again."""
@@ -20,3 +23,10 @@ class FinalizedReport(Frozen):
     """The answer of `finalize_report`: the document is stored."""
 
     pdf_sha256: Sha256
+
+
+class VideoToPrepare(Frozen):
+    """Which video; ids only."""
+
+    request_id: UUID
+    attachment_id: UUID

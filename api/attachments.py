@@ -1,19 +1,19 @@
-"""Photos and videos: uploading, looking at, removing."""
+"""Photos and videos: uploading, listing, removing. How they are looked at is in `api.renditions`."""
 
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, BinaryIO
+from typing import BinaryIO
 from uuid import UUID, uuid5
 
-from fastapi import APIRouter, Header, Request, Response
-from fastapi.responses import StreamingResponse
+import structlog
+from fastapi import APIRouter, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import UploadFile
 
-from api import media, policy, problems
+from api import policy, problems, renditions
 from api.parameters import IdempotencyKey
 from api.problems import Problem
 from api.requests import log_access
@@ -21,23 +21,19 @@ from api.security import Caller, CallerOf
 from api.services import Services, ServicesOf
 from api.views import AttachmentView, attachment_view, visible_attachments
 from domain.offerings import AttachmentSlot
+from domain.photos import photo_warnings
+from media.examine import examine
+from media.kinds import PHOTO_TYPES, VIDEO_TYPES, DamagedMediaError, Media, NoFfmpegError, UnsupportedMediaError
 from records import attachments, requests
 from records.errors import ContentConflictError, NotEditableError, NotFoundError, TooLargeError
 from records.ids import new_id
-from records.models import AccessKind, Attachment, RequestRecord
-from records.store import attachment_key
+from records.models import AccessKind, Attachment, MediaState, RequestRecord
+from records.store import Copy, attachment_key
 
 router = APIRouter(prefix="/requests/{request_id}/attachments", tags=["attachments"])
+router.include_router(renditions.router)
 
-_SAFE_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Cache-Control": "private, no-store",
-}
-
-
-_BYTES: dict[str, Any] = {"content": {kind: {} for kind in sorted(media.PHOTO_TYPES | media.VIDEO_TYPES)}}
-_ORIGINAL = {200: _BYTES, 206: {"description": "The part asked for", **_BYTES}, **problems.responses(416)}
+log = structlog.get_logger(__name__)
 
 _UPLOAD = {
     "requestBody": {
@@ -70,7 +66,8 @@ async def upload(
 ) -> AttachmentView:
     """While the request is a draft or returned, or while a question is open (then name the attachment in the answer).
 
-    What the file is, is found from its bytes. The bytes are kept as they came; what others see first is a preview made anew.
+    What the file is, is found from its bytes. They are kept as they came, for you; others get clean copies that are made anew.
+    The `warnings` say when a photo is probably of no use.
     """
     async with services.database.session() as session:
         row = await request_to_add_to(session, caller, request_id)
@@ -112,24 +109,33 @@ async def keep(
     this id) or `not_editable` (the request ended meanwhile).
     """
     try:
-        found = await media.examine(file)
-    except media.UnsupportedMediaError:
-        raise Problem("unsupported_media", accepted=sorted(media.PHOTO_TYPES | media.VIDEO_TYPES)) from None
-    except media.DamagedMediaError:
+        found = await examine(file)
+    except UnsupportedMediaError:
+        raise Problem("unsupported_media", accepted=sorted(PHOTO_TYPES | VIDEO_TYPES)) from None
+    except DamagedMediaError:
         raise Problem("damaged_media") from None
+    except NoFfmpegError:
+        log.error("no ffmpeg: a video was refused; install ffmpeg, or the extra `embedded`")
+        raise Problem("videos_not_possible") from None
     chosen = _slot(services, row, slot, found.kind)
+    limit = services.settings.max_photo_bytes if found.kind == "photo" else services.settings.max_video_bytes
+    copies: dict[Copy, bytes] = {"preview": found.preview, "thumbnail": found.thumbnail}
+    if found.full is not None:
+        copies["full"] = found.full
     object_key = attachment_key(row.id, attachment_id)
-    preview_key = attachment_key(row.id, attachment_id, preview=True) if found.preview else None
-    settings = services.settings
-    limit = settings.max_photo_bytes if found.kind == "photo" else settings.max_video_bytes
     try:
         stored = await services.store.put_new(object_key, _chunks(file), max_bytes=limit)
     except TooLargeError:
         raise Problem("too_large", limit_bytes=limit) from None
     except ContentConflictError:  # the key was sent before, with another file
         raise Problem("idempotency_key_reused") from None
-    if found.preview and preview_key:
-        await services.store.put_new(preview_key, found.preview)
+    # The digests are those of the copies: the same file may give others after an update of what makes them.
+    keys = {
+        copy: attachment_key(row.id, attachment_id, copy, hashlib.sha256(content).hexdigest())
+        for copy, content in copies.items()
+    }
+    for copy, content in copies.items():
+        await services.store.put_new(keys[copy], content)
     async with services.database.session() as session:
         await requests.lock_request(session, row.id)
         if there := await attachments.load_attachment(session, row.id, attachment_id):
@@ -150,12 +156,25 @@ async def keep(
                 uploaded_by=caller.id,
                 now=datetime.now(UTC),
                 object_key=object_key,
-                preview_key=preview_key,
+                preview_key=keys["preview"],
+                thumbnail_key=keys["thumbnail"],
+                full_key=keys.get("full"),
+                captured_at=found.captured_at and found.captured_at.astimezone(UTC),
+                sharpness=found.sharpness,
+                warnings=_warnings(found, chosen),
             )
         except NotEditableError:
-            await services.store.delete([key for key in (object_key, preview_key) if key])
+            await services.store.delete([object_key, *keys.values()])
             raise Problem("not_editable") from None
-        return attachment_view(attachment)
+    if attachment.state is MediaState.PREPARING:
+        await renditions.prepare(services, attachment)
+    return attachment_view(attachment)
+
+
+def _warnings(found: Media, slot: AttachmentSlot) -> Sequence[str]:
+    if found.kind == "video":
+        return ()
+    return photo_warnings(found.width, found.height, found.sharpness, slot.min_edge)
 
 
 @router.get("", summary="The photos and videos")
@@ -179,47 +198,6 @@ async def remove(request_id: UUID, attachment_id: UUID, caller: CallerOf, servic
     await services.store.delete(unused)
 
 
-@router.get("/{attachment_id}", summary="The original", response_class=StreamingResponse, responses=_ORIGINAL)
-async def original(
-    request_id: UUID,
-    attachment_id: UUID,
-    caller: CallerOf,
-    services: ServicesOf,
-    range_: Annotated[
-        str | None, Header(alias="Range", description="One range of bytes, for seeking in a video.")
-    ] = None,
-) -> Response:
-    """The bytes as they were uploaded, as a download; a part of them by Range."""
-    attachment = await _attachment_to_see(services, caller, request_id, attachment_id, AccessKind.ATTACHMENT)
-    start, end = _range(range_, attachment.size_bytes)
-    partial = (start, end) != (0, attachment.size_bytes)
-    headers = {
-        **_SAFE_HEADERS,
-        "Accept-Ranges": "bytes",
-        "Content-Length": str(end - start),
-        "Content-Disposition": f'attachment; filename="{_ascii(attachment.filename)}"',
-        "ETag": f'"{attachment.sha256}"',
-    }
-    if partial:
-        headers["Content-Range"] = f"bytes {start}-{end - 1}/{attachment.size_bytes}"
-    body = services.store.stream(attachment.object_key, start=start, end=end if partial else None)
-    return StreamingResponse(body, 206 if partial else 200, headers, attachment.media_type)
-
-
-@router.get(
-    "/{attachment_id}/preview",
-    summary="What is shown of it",
-    response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}}}},
-)
-async def preview(request_id: UUID, attachment_id: UUID, caller: CallerOf, services: ServicesOf) -> Response:
-    """A JPEG of at most 1,200 pixels, upright, without position or device data."""
-    attachment = await _attachment_to_see(services, caller, request_id, attachment_id, AccessKind.PREVIEW)
-    if attachment.preview_key is None:
-        raise Problem("not_found")
-    return Response(await services.store.get(attachment.preview_key), 200, _SAFE_HEADERS, "image/jpeg")
-
-
 async def request_to_add_to(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
     """The request, for a caller who may add attachments to it now. Raises Problem `not_found`, `forbidden` or `not_editable`."""
     row, _ = await policy.request_to_see(session, caller, request_id)
@@ -228,19 +206,6 @@ async def request_to_add_to(session: AsyncSession, caller: Caller, request_id: U
     if not row.is_editable and not requests.process_of(row).questions:
         raise Problem("not_editable")
     return row
-
-
-async def _attachment_to_see(
-    services: Services, caller: Caller, request_id: UUID, attachment_id: UUID, kind: AccessKind
-) -> Attachment:
-    async with services.database.session() as session:
-        row = await policy.chart_to_see(session, caller, request_id)
-        visible = await visible_attachments(session, row, caller)
-        attachment = next((a for a in visible if a.id == attachment_id), None)
-        if attachment is None:
-            raise Problem("not_found")
-        await log_access(session, caller, row, kind, attachment_id)
-        return attachment
 
 
 def _slot(services: Services, row: RequestRecord, wanted: str, kind: str) -> AttachmentSlot:
@@ -256,24 +221,7 @@ async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _range(header: str | None, size: int) -> tuple[int, int]:
-    """The bytes asked for, as start and end (without the end); everything when there is no (readable) range."""
-    match = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", header or "")
-    if match is None or match.groups() == ("", ""):
-        return 0, size
-    first, last = match.groups()
-    start = int(first) if first else max(0, size - int(last))
-    end = min(size, int(last) + 1) if first and last else size
-    if start >= end:
-        raise Problem("range_not_satisfiable", headers={"Content-Range": f"bytes */{size}"})
-    return start, end
-
-
 def _plain_name(name: str) -> str:
     """The file's name without folders and control characters."""
     base = re.split(r"[/\\]", name)[-1]
     return "".join(c for c in base if c.isprintable())[:200]
-
-
-def _ascii(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]", "_", name) or "file"

@@ -14,10 +14,20 @@ from domain.commands import ReturnReason
 from domain.forms import FormChange, changes
 from domain.lifecycle import question_id
 from domain.offerings import DeadlineName
+from domain.photos import PhotoWarning
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Request, Role, Status
 from records import attachments, forms, people, reports, requests, worklist
-from records.models import Account, Attachment, Clinic, EventRecord, FrozenForm, RequestRecord, StoredDocument
+from records.models import (
+    Account,
+    Attachment,
+    Clinic,
+    EventRecord,
+    FrozenForm,
+    MediaState,
+    RequestRecord,
+    StoredDocument,
+)
 from records.visibility import Access
 from records.worklist import RowNotes, WorklistRow
 from translations import Language, gettext_for
@@ -75,7 +85,7 @@ class QuestionView(View):
 
 
 class AttachmentView(View):
-    """A photo or a video."""
+    """A photo or a video. `media_type`, `size_bytes` and `sha256` are those of the file as it was uploaded."""
 
     id: UUID
     slot: str
@@ -88,6 +98,10 @@ class AttachmentView(View):
     sha256: str
     uploaded_at: datetime
     has_preview: bool
+    captured_at: datetime | None = Field(description="When it was taken, by the clock of the camera.")
+    duration_seconds: float | None = Field(description="The length of a video that is ready.")
+    state: MediaState = Field(description="Whether the copy that others get is there; a video needs a moment.")
+    warnings: list[PhotoWarning] = Field(description="Why the photo is probably of no use. Advice: nothing is refused.")
 
 
 class DocumentView(View):
@@ -334,6 +348,10 @@ def attachment_view(attachment: Attachment) -> AttachmentView:
         sha256=attachment.sha256,
         uploaded_at=attachment.uploaded_at,
         has_preview=attachment.preview_key is not None,
+        captured_at=attachment.captured_at,
+        duration_seconds=attachment.duration_seconds,
+        state=attachment.state,
+        warnings=attachment.warnings,
     )
 
 

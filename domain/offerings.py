@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from domain.calendar import Span
 from domain.model import Frozen, storable
+from domain.photos import MIN_EDGE
 from domain.priority import Priority
 
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{1,63}$")]
@@ -84,7 +85,10 @@ class FormField(Frozen):
 
 
 class AttachmentSlot(Frozen):
-    """A kind of attachment that the offering asks for, and how many."""
+    """A kind of attachment that the offering asks for, and how many.
+
+    Photos whose shortest edge is below `min_edge` pixels are taken with a warning.
+    """
 
     name: Code
     label: Localized
@@ -92,6 +96,7 @@ class AttachmentSlot(Frozen):
     accepts: tuple[Literal["photo", "video"], ...] = ("photo",)
     minimum: Annotated[StrictInt, Field(ge=0, le=50)] = 0
     maximum: Annotated[StrictInt, Field(ge=1, le=50)] = 20
+    min_edge: Annotated[StrictInt, Field(ge=1, le=10_000)] = MIN_EDGE
 
 
 class DeadlineTerms(Frozen):

@@ -46,3 +46,23 @@ async def list_accesses(
     if before is not None:
         query = query.where(AccessEntry.id < before)
     return list(await session.scalars(query))
+
+
+async def was_logged(
+    session: AsyncSession,
+    request_id: uuid.UUID,
+    account_id: uuid.UUID,
+    kind: AccessKind,
+    object_id: uuid.UUID,
+    *,
+    since: datetime,
+) -> bool:
+    """Whether the log has such an access since then."""
+    query = select(AccessEntry.id).where(
+        AccessEntry.request_id == request_id,
+        AccessEntry.account_id == account_id,
+        AccessEntry.kind == kind,
+        AccessEntry.object_id == object_id,
+        AccessEntry.at >= since,
+    )
+    return bool(await session.scalar(select(query.exists())))

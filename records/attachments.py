@@ -1,6 +1,7 @@
 """Photos and videos of a request: what is known of them. Their bytes are in the document store."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -8,7 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from records.errors import NotEditableError, NotFoundError
-from records.models import Attachment, EventRecord, FrozenForm
+from records.models import Attachment, EventRecord, FrozenForm, MediaState
+from records.projection import CHANNEL
 from records.requests import lock_request
 
 
@@ -29,10 +31,15 @@ async def add_attachment(
     now: datetime,
     object_key: str,
     preview_key: str | None,
+    thumbnail_key: str | None = None,
+    full_key: str | None = None,
+    captured_at: datetime | None = None,
+    sharpness: float | None = None,
+    warnings: Sequence[str] = (),
 ) -> Attachment:
     """Write down an attachment whose bytes are stored. Raises NotFoundError, or NotEditableError when the request is over.
 
-    It may come while the form can be edited, and later as part of an answer to a question.
+    It may come while the form can be edited, and later as part of an answer to a question. A video is still to be prepared.
     """
     row = await lock_request(session, request_id)
     if row.status.is_final:
@@ -50,8 +57,14 @@ async def add_attachment(
         height=height,
         uploaded_by=uploaded_by,
         uploaded_at=now,
+        captured_at=captured_at,
+        sharpness=sharpness,
+        warnings=list(warnings),
+        state=MediaState.PREPARING if kind == "video" else MediaState.READY,
         object_key=object_key,
         preview_key=preview_key,
+        thumbnail_key=thumbnail_key,
+        full_key=full_key,
     )
     session.add(attachment)
     await session.flush()
@@ -104,7 +117,45 @@ async def remove_attachment(
         return []
     await session.delete(attachment)
     await session.flush()
-    return [key for key in (attachment.object_key, attachment.preview_key) if key]
+    return attachment.keys
+
+
+async def note_playable(
+    session: AsyncSession,
+    request_id: uuid.UUID,
+    attachment_id: uuid.UUID,
+    *,
+    playable_key: str,
+    duration_seconds: float,
+) -> bool:
+    """The playable copy of a video lies under that key. False when the video was removed meanwhile, or has another copy already."""
+    attachment = await _video_to_note(session, request_id, attachment_id)
+    if attachment is None or attachment.playable_key not in (None, playable_key):
+        return False
+    attachment.playable_key = playable_key
+    attachment.duration_seconds = duration_seconds
+    await _note_state(session, attachment, MediaState.READY)
+    return True
+
+
+async def note_unplayable(session: AsyncSession, request_id: uuid.UUID, attachment_id: uuid.UUID) -> None:
+    """No playable copy of the video could be made. Changes nothing when there is one."""
+    attachment = await _video_to_note(session, request_id, attachment_id)
+    if attachment is not None and attachment.state is MediaState.PREPARING:
+        await _note_state(session, attachment, MediaState.FAILED)
+
+
+async def _video_to_note(session: AsyncSession, request_id: uuid.UUID, attachment_id: uuid.UUID) -> Attachment | None:
+    await lock_request(session, request_id)
+    return await load_attachment(session, request_id, attachment_id)
+
+
+async def _note_state(session: AsyncSession, attachment: Attachment, state: MediaState) -> None:
+    """Pages that show the request hear of it as of any change, with the version that the request has anyway."""
+    attachment.state = state
+    await session.flush()
+    row = await lock_request(session, attachment.request_id)
+    await session.execute(select(func.pg_notify(CHANNEL, f"{row.id}:{row.process_version}")))
 
 
 async def _is_frozen(session: AsyncSession, attachment: Attachment) -> bool:

@@ -379,8 +379,22 @@ class FrozenForm(Base):
     __table_args__ = (UniqueConstraint("request_id", "command_id"),)
 
 
+class MediaState(StrEnum):
+    """Whether the clean copy of a photo or video, which others than its sender get, is there."""
+
+    READY = "ready"
+    PREPARING = "preparing"  # a video: its workflow makes the copy
+    FAILED = "failed"  # no copy could be made; its poster is all that others see
+
+
 class Attachment(Base):
-    """A photo or a video. The bytes are in the document store under `object_key`, what is shown under `preview_key`."""
+    """A photo or a video. The bytes as they came are in the document store under `object_key`.
+
+    What is shown of it was made anew and lies beside: `preview_key` and `thumbnail_key` (JPEGs; of a video, its first frame),
+    `full_key` (a photo as a JPEG of its full size), `playable_key` (a video as MP4). A photo from before these were made has its
+    preview only. `sharpness` is that of `media.photos.sharpness_of`, `warnings` are the codes of `domain.photos`, both as at
+    the upload.
+    """
 
     __tablename__ = "attachments"
 
@@ -394,11 +408,25 @@ class Attachment(Base):
     filename: Mapped[str]
     width: Mapped[int | None]
     height: Mapped[int | None]
+    captured_at: Mapped[datetime | None]
+    duration_seconds: Mapped[float | None]
+    sharpness: Mapped[float | None]
+    warnings: Mapped[list[str]]
     uploaded_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
     uploaded_at: Mapped[datetime]
+    state: Mapped[MediaState]
     object_key: Mapped[str]
     preview_key: Mapped[str | None]
+    thumbnail_key: Mapped[str | None]
+    full_key: Mapped[str | None]
+    playable_key: Mapped[str | None]
     removed_at: Mapped[datetime | None]
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of all its objects in the document store."""
+        keys = (self.object_key, self.preview_key, self.thumbnail_key, self.full_key, self.playable_key)
+        return [key for key in keys if key]
 
 
 class Upload(Base):

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -50,9 +50,15 @@ _RETRY: "RetryConfig" = {
 }
 
 
-def attachment_key(request_id: uuid.UUID, attachment_id: uuid.UUID, *, preview: bool = False) -> str:
-    """Where an attachment lies, or the preview that is shown of it."""
-    return f"attachments/{request_id}/{attachment_id}{'-preview' if preview else ''}"
+Copy = Literal["preview", "thumbnail", "full", "playable"]
+"""The clean copies of an attachment."""
+
+
+def attachment_key(
+    request_id: uuid.UUID, attachment_id: uuid.UUID, copy: Copy | None = None, sha256: str | None = None
+) -> str:
+    """Where an attachment lies, or a copy of it. The digest keeps two tries of a copy apart whose bytes need not be the same."""
+    return "-".join(filter(None, (f"attachments/{request_id}/{attachment_id}", copy, sha256)))
 
 
 def document_key(request_id: uuid.UUID, report_id: uuid.UUID, pdf_sha256: str) -> str:
@@ -116,6 +122,13 @@ class DocumentStore:
     async def get(self, key: str) -> bytes:
         """The whole object. Raises NotFoundError."""
         return b"".join([chunk async for chunk in self.stream(key)])
+
+    async def size(self, key: str) -> int:
+        """How many bytes the object has. Raises NotFoundError."""
+        try:
+            return (await obstore.head_async(self._store, key))["size"]
+        except (ObjectNotFoundError, FileNotFoundError) as error:
+            raise NotFoundError from error
 
     async def stream(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The object's bytes from `start` up to, and without, `end`, in chunks. Raises NotFoundError, at the first chunk."""

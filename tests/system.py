@@ -156,8 +156,8 @@ async def run_system(
     store = DocumentStore.from_settings(settings)
     authority = open_authority(settings)
     await ensure_search_attributes(environment.client, SEARCH_ATTRIBUTES)
-    requests_worker, mail_worker = build_workers(environment.client, settings, database, store, authority)
-    async with environment, requests_worker, mail_worker, ProjectionFeed(database) as feed:
+    requests_worker, mail_worker, media_worker = build_workers(environment.client, settings, database, store, authority)
+    async with environment, requests_worker, mail_worker, media_worker, ProjectionFeed(database) as feed:
         services = Services(
             settings=settings,
             database=database,

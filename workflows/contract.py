@@ -16,10 +16,18 @@ NOTICE_DIGEST = "NoticeDigest"
 SINGLE_NOTICE = "SingleNotice"
 """The types of the workflows that run on the mail task queue, see `workflows.digest`."""
 
+PREPARE_VIDEO = "PrepareVideo"
+"""The type of the workflow that makes the playable copy of a video, see `workflows.media`."""
+
 
 def workflow_id(request_id: UUID) -> str:
     """The id of the workflow of a request."""
     return f"request-{request_id}"
+
+
+def video_workflow_id(attachment_id: UUID) -> str:
+    """The id of the workflow that prepares a video."""
+    return f"video-{attachment_id}"
 
 
 class Start(Frozen):

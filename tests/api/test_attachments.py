@@ -16,8 +16,10 @@ import httpx
 import pytest
 from PIL import Image
 
-from api import media
 from api.server import create_app
+from media.examine import examine
+from media.kinds import DamagedMediaError, UnsupportedMediaError
+from media.photos import PREVIEW_EDGE
 from settings import PROJECT_ROOT
 from tests.api.answers import any_problem, problem
 from tests.journeys import ok, upload
@@ -112,8 +114,8 @@ async def test_files_changed_by_chance_are_taken_or_refused() -> None:
             place = chance.randrange(len(content))
             content[place : place + chance.randrange(4)] = chance.randbytes(chance.randrange(4))
         try:
-            outcomes.add((await media.examine(io.BytesIO(content))).kind)
-        except (media.DamagedMediaError, media.UnsupportedMediaError) as error:
+            outcomes.add((await examine(io.BytesIO(content))).kind)
+        except (DamagedMediaError, UnsupportedMediaError) as error:
             outcomes.add(type(error).__name__)
     assert outcomes == {"photo", "DamagedMediaError", "UnsupportedMediaError"}
 
@@ -135,7 +137,7 @@ def _turned() -> Image.Exif:
     ],
 )
 async def test_photos_of_every_mode(kind: str, mode: str) -> None:
-    found = await media.examine(io.BytesIO(encoded(kind, mode=mode)))
+    found = await examine(io.BytesIO(encoded(kind, mode=mode)))
     assert (found.kind, found.width, found.height) == ("photo", 64, 48)
     assert found.preview is not None
     assert Image.open(io.BytesIO(found.preview)).size == (64, 48)
@@ -163,7 +165,9 @@ async def test_a_preview_is_upright_small_and_says_nothing(system: System, draft
     for given in (answer, preview):
         assert given.headers["x-content-type-options"] == "nosniff"
         assert given.headers["content-security-policy"] == "default-src 'none'; sandbox"
-        assert given.headers["cache-control"] == "private, no-store"
+    assert answer.headers["cache-control"] == "private, no-store"
+    assert preview.headers["cache-control"] == "private, max-age=3600, immutable"
+    assert preview.headers["vary"] == "Authorization, Cookie"
 
 
 async def test_a_part_of_a_file(system: System, draft_id: str) -> None:
@@ -201,7 +205,7 @@ async def test_what_is_removed_is_gone(system: System) -> None:
     request_id = ok(await system.requester.post("/requests", {"offering": "teledermatology"}), 201)["id"]
     before = stored_files(system)
     view = ok(await upload(system.requester, request_id, photo()), 201)
-    assert len(stored_files(system) - before) == 2
+    assert len(stored_files(system) - before) == 4
     path = f"/api/v1/requests/{request_id}/attachments/{view['id']}"
     assert (await system.requester.http.delete(path)).status_code == 204
     problem(await system.requester.http.delete(path), 404, "not_found")
@@ -233,7 +237,7 @@ async def test_too_large_a_file(system: System, draft_id: str) -> None:
         kind = {"Content-Type": "multipart/form-data; boundary=x"}
         problem(await http.post(path, content=endless(), headers=kind), 413, "too_large")
         ok(await http.post(path, files={"file": ("photo.jpg", photo())}), 201)
-    assert len(stored_files(system) - before) == 2
+    assert len(stored_files(system) - before) == 4
 
 
 async def test_one_key_for_several_files_at_once_takes_one(system: System) -> None:
@@ -272,11 +276,8 @@ async def test_real_photos_and_videos(
     assert (view["media_type"], view["sha256"]) == (media_type, hashlib.sha256(content).hexdigest())
     path = f"/requests/{draft_id}/attachments/{view['id']}"
     preview = await system.requester.get(f"{path}/preview")
-    if view["kind"] == "video":
-        problem(preview, 404, "not_found")
-    else:
-        shown = Image.open(io.BytesIO(preview.content))
-        assert (shown.format, dict(shown.getexif()), shown.info.get("icc_profile")) == ("JPEG", {}, None)
-        assert max(shown.size) <= media.PREVIEW_EDGE
-        assert size in (None, (view["width"], view["height"]))
+    shown = Image.open(io.BytesIO(preview.content))
+    assert (shown.format, dict(shown.getexif()), shown.info.get("icc_profile")) == ("JPEG", {}, None)
+    assert max(shown.size) <= PREVIEW_EDGE
+    assert size in (None, (view["width"], view["height"]))
     assert (await system.requester.get(path)).content == content

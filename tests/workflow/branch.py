@@ -62,15 +62,15 @@ async def impatient(branch_: System) -> AsyncIterator[System]:
 @asynccontextmanager
 async def workers(
     branch: System, *, ring: KeyRing | None = None, store: DocumentStore | None = None, **changes: Any
-) -> AsyncIterator[tuple[Worker, Worker]]:
+) -> AsyncIterator[tuple[Worker, Worker, Worker]]:
     """The branch's workers, by its settings with `changes`, with the keys of `ring` and another document store."""
     settings: Settings = branch.settings.model_copy(update=changes)
     client = branch.services.engine if ring is None else with_keys(branch, ring)
     database = Database.from_settings(settings)
-    requests, mail = build_workers(client, settings, database, store or branch.services.store, branch.authority)
+    requests, mail, media = build_workers(client, settings, database, store or branch.services.store, branch.authority)
     try:
-        async with requests, mail:
-            yield requests, mail
+        async with requests, mail, media:
+            yield requests, mail, media
     finally:
         await database.close()
 

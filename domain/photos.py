@@ -1,0 +1,31 @@
+"""When a photo is probably of no use to whoever must judge it. A warning is advice: it never stops a request.
+
+Most requests that specialists refuse are refused for their photos. So the requester hears of it while the patient is still there.
+"""
+
+from typing import Literal
+
+MIN_EDGE = 600
+"""The shortest edge, in pixels, from which details can be told apart, unless the offering's slot says otherwise."""
+
+MIN_SHARPNESS = 10.0
+"""Below this, a photo is blurred. The measure is `media.photos.sharpness_of`.
+
+Photographs in focus have 300 to 5,600 (telephones, cameras) and 19 to 204 (fundus cameras, whose subject is soft); the same
+ones blurred over 1 % of their longest edge, where lines run together, have less than 10. A picture of one colour has 0 and
+counts as blurred: nothing can be seen on it.
+"""
+
+PhotoWarning = Literal["too_small", "blurred"]
+
+
+def photo_warnings(
+    width: int, height: int, sharpness: float | None, min_edge: int = MIN_EDGE
+) -> tuple[PhotoWarning, ...]:
+    """What speaks against a photo of that size (upright, in pixels) and sharpness (None: not measured)."""
+    warnings: list[PhotoWarning] = []
+    if min(width, height) < min_edge:
+        warnings.append("too_small")
+    if sharpness is not None and sharpness < MIN_SHARPNESS:
+        warnings.append("blurred")
+    return tuple(warnings)

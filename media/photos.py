@@ -1,0 +1,213 @@
+"""Clean copies of a photo: upright, in sRGB, made anew from its pixels, so that nothing else of the file gets any further.
+
+Position, device, embedded thumbnails, comments and whatever is appended to the file stay behind; the full copy alone tells when
+the picture was taken.
+"""
+
+import io
+from datetime import datetime
+from typing import BinaryIO
+
+import pillow_heif
+from PIL import ExifTags, Image, ImageCms, ImageFilter, ImageStat
+from PIL.JpegImagePlugin import JpegImageFile
+
+from domain.calendar import TIME_ZONE
+from media.kinds import DamagedMediaError, Media, plausible
+
+pillow_heif.register_heif_opener()
+
+MAX_JPEG_PIXELS = 120_000_000
+"""A JPEG of more than `MAX_PIXELS` is decoded at half its size or less."""
+MAX_PIXELS = 50_000_000
+"""The most that is decoded: 150 MB in memory, three times over while it is turned."""
+PREVIEW_EDGE = 1_200
+THUMBNAIL_EDGE = 320
+"""Longest edges, in pixels. What is smaller is not enlarged."""
+
+SHARPNESS_EDGE = 512
+"""The size at which pictures are compared: what is blurred there can't be read on a screen either."""
+_LEAST_CONTRAST = 96
+"""Between dark and light, of 255. What has less is not stretched to the full range: that would only show noise."""
+
+_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+_LAPLACIAN = ImageFilter.Kernel((3, 3), (0, 1, 0, 1, -4, 1, 0, 1, 0), scale=1, offset=128)
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation to what makes the picture upright."""
+
+
+def render(file: BinaryIO, media_type: str) -> Media:
+    """Decode a photo once and make its copies. Takes a second or so of CPU: run it in a thread. Raises DamagedMediaError."""
+    try:
+        with Image.open(file) as image:
+            size = image.size
+            _bound(image)
+            exif = _exif_of(image)
+            turn = _TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
+            picture = _clean(image, turn)
+        if turn in (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8]):
+            size = (size[1], size[0])
+        captured_at = _captured_at(exif)
+        preview = reduced(picture, PREVIEW_EDGE)
+        return Media(
+            kind="photo",
+            media_type=media_type,
+            width=size[0],
+            height=size[1],
+            preview=jpeg(preview),
+            thumbnail=jpeg(reduced(preview, THUMBNAIL_EDGE)),
+            full=_full_jpeg(picture, captured_at),
+            captured_at=captured_at,
+            sharpness=sharpness_of(preview),
+        )
+    except DamagedMediaError:
+        raise
+    except Exception as error:  # decoders meet damaged files with errors of every kind
+        raise DamagedMediaError from error
+
+
+def reduced(picture: Image.Image, edge: int) -> Image.Image:
+    """The picture with its longest edge at `edge` pixels, or as it is when it is smaller."""
+    scale = edge / max(picture.size)
+    if scale >= 1:
+        return picture
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def jpeg(picture: Image.Image) -> bytes:
+    """A clean RGB picture as a JPEG to look at, of good quality and small."""
+    made = io.BytesIO()
+    picture.save(made, "JPEG", quality=82, optimize=True)
+    return made.getvalue()
+
+
+def sharpness_of(picture: Image.Image) -> float:
+    """How much fine detail the picture has: the variance of its Laplacian, in grey levels squared.
+
+    It is measured at one size (longest edge `SHARPNESS_EDGE`) and one contrast (the range of the grey levels, without the darkest
+    and lightest 2 %, stretched to 255), so that a large soft picture and a small sharp one, skin and a street, can be compared.
+    A picture of one colour has 0.
+    """
+    grey = picture.convert("L").convert("F")  # floating point: what is stretched later must not be rounded now
+    scale = SHARPNESS_EDGE / max(grey.size)
+    if scale < 1:
+        size = (max(1, round(grey.width * scale)), max(1, round(grey.height * scale)))
+        grey = grey.resize(size, Image.Resampling.BOX)
+    if min(grey.size) < 3:
+        return 0.0
+    dark, light = _range_of(grey.convert("L"))
+    gain = 255 / max(light - dark, _LEAST_CONTRAST)
+    stretched = grey.point(lambda level: level * gain + (127.5 - gain * (dark + light) / 2)).convert("L")
+    edges = stretched.filter(_LAPLACIAN).crop((1, 1, grey.width - 1, grey.height - 1))
+    return float(ImageStat.Stat(edges).var[0])
+
+
+def _range_of(grey: Image.Image) -> tuple[int, int]:
+    """The grey levels below which 2 % and 98 % of the pixels are."""
+    histogram = grey.histogram()
+    below, dark, light = 0, 0, 255
+    total = sum(histogram)
+    for level, count in enumerate(histogram):
+        if below < total * 0.02 <= below + count:
+            dark = level
+        if below < total * 0.98 <= below + count:
+            light = level
+        below += count
+    return dark, light
+
+
+def _bound(image: Image.Image) -> None:
+    """Refuse what is too large to decode; have a large JPEG decoded at a fraction of its size, which costs no more memory."""
+    pixels = image.width * image.height
+    if isinstance(image, JpegImageFile) and MAX_PIXELS < pixels <= MAX_JPEG_PIXELS:
+        image.draft(None, (image.width // 2, image.height // 2))
+    elif pixels > MAX_PIXELS:
+        raise DamagedMediaError
+
+
+def _exif_of(image: Image.Image) -> Image.Exif:
+    """The EXIF data, or none of it: a good picture may have broken ones."""
+    try:
+        return image.getexif()
+    except Exception:
+        return Image.Exif()
+
+
+def _captured_at(exif: Image.Exif) -> datetime | None:
+    """When the picture was taken, as the camera's clock said. Without an offset from UTC, in the clinics' time zone."""
+    try:
+        details = exif.get_ifd(ExifTags.IFD.Exif)
+        taken = datetime.strptime(_text(details[ExifTags.Base.DateTimeOriginal]), "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007
+        try:
+            zone = datetime.strptime(_text(details[ExifTags.Base.OffsetTimeOriginal]), "%z").tzinfo
+        except (KeyError, TypeError, ValueError):
+            zone = TIME_ZONE
+        return plausible(taken.replace(tzinfo=zone))
+    except Exception:  # EXIF is broken in as many ways as there are programs that write it
+        return None
+
+
+def _text(value: str | bytes) -> str:
+    text = value.decode("ascii") if isinstance(value, bytes) else value
+    return text.strip("\0 ")
+
+
+def _clean(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
+    """The pixels of the image alone: RGB, in sRGB, without transparency, upright."""
+    image.load()
+    profile = image.info.get("icc_profile")
+    if image.mode.startswith("I;16"):  # 16 bits of grey: Pillow would cut off what is over 255 instead of dividing
+        picture = image.point(lambda level: level / 256).convert("L").convert("RGB")
+    elif image.mode == "CMYK":
+        picture = _in_srgb(image, profile)
+    elif image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        flat = Image.new("RGB", image.size, "white")
+        flat.paste(rgba, mask=rgba.getchannel("A"))
+        picture = _in_srgb(flat, profile)
+    elif image.mode == "L":
+        picture = _in_srgb(image, profile)
+    else:
+        picture = _in_srgb(image.convert("RGB"), profile)
+    if turn is not None:
+        picture = picture.transpose(turn)
+    picture.info.clear()  # Pillow would write comments and XMP from here into what it saves
+    return picture
+
+
+def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """The image (RGB, L or CMYK) in sRGB, by its colour profile. One that does not fit or can't be read counts for nothing."""
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if "sRGB" not in (source.profile.profile_description or ""):
+                converted = ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
+                if converted is not None:
+                    return converted
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            pass
+    return image.convert("RGB")
+
+
+def _full_jpeg(picture: Image.Image, captured_at: datetime | None) -> bytes:
+    """The picture at its full size and in full colour, for zooming in; it tells when it was taken, and nothing else."""
+    exif = Image.Exif()
+    if captured_at is not None:
+        details = exif.get_ifd(ExifTags.IFD.Exif)
+        details[ExifTags.Base.DateTimeOriginal] = captured_at.strftime("%Y:%m:%d %H:%M:%S")
+        if captured_at.tzinfo is not TIME_ZONE:  # the camera said so
+            offset = captured_at.strftime("%z")
+            details[ExifTags.Base.OffsetTimeOriginal] = f"{offset[:3]}:{offset[3:5]}"
+    made = io.BytesIO()
+    picture.save(made, "JPEG", quality=93, subsampling=0, exif=exif)
+    return made.getvalue()
