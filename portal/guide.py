@@ -1,5 +1,131 @@
-"""guide"""
+"""The guide: how each person does their part, step by step, in French and English. Read signed in or not, on paper too.
 
-from fastapi import APIRouter
+The chapters' texts are `templates/guide/fr.html.j2` and `en.html.j2`, a macro for each chapter. What can be known is not written
+there by hand: deadlines, minimum photos and the names of buttons and statuses come from where they are decided.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from babel.units import format_unit
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.security import Caller, session_of, token_sha256
+from api.services import Services, ServicesOf
+from domain.calendar import Span
+from domain.offerings import DEFAULT_DEADLINES, DeadlineName, DeadlineTerms, ServiceOffering
+from domain.priority import Priority
+from domain.requests import Role
+from portal import pages, texts
+from portal.choices import CHOICES
+from records import people
+from translations import LANGUAGES, Language, gettext_for
+from translations import gettext_noop as _
 
 router = APIRouter()
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One chapter. `name` is its place in the page, and the macro that holds its text; `role` whose part it tells."""
+
+    name: str
+    title: str
+    role: Role | None = None
+
+
+CHAPTERS = (
+    Chapter("short", _("Relais in short")),
+    Chapter("provider", _("Answer a request"), Role.PROVIDER),
+    Chapter("requester", _("Ask for advice"), Role.REQUESTER),
+    Chapter("photos", _("Photos that can be used")),
+    Chapter("dispatcher", _("Dispatch requests"), Role.DISPATCHER),
+    Chapter("administrator", _("Look after a clinic"), Role.CLINIC_ADMINISTRATOR),
+    Chapter("statuses", _("What each status means")),
+    Chapter("deadlines", _("Deadlines")),
+    Chapter("settings", _("Notices, absences, password")),
+    Chapter("emergencies", _("Emergencies")),
+    Chapter("privacy", _("Who sees what")),
+    Chapter("keys", _("Keys of the photo viewer")),
+    Chapter("support", _("Support")),
+)
+
+DEADLINES: Mapping[DeadlineName, str] = {
+    DeadlineName.DISPATCH: _("Dispatch a request"),
+    DeadlineName.ACCEPTANCE: _("Accept a request"),
+    DeadlineName.REPORT: _("Write and sign the report"),
+    DeadlineName.INFORMATION: _("Answer a question"),
+    DeadlineName.RESUBMISSION: _("Submit a returned request again"),
+    DeadlineName.ACKNOWLEDGEMENT: _("Acknowledge the report"),
+}
+"""What must be done before each deadline, in the order in which a request meets them."""
+
+
+@router.get("/help")
+async def guide(request: Request, services: ServicesOf) -> Response:
+    """The guide in the reader's language, or in the one that the address asks for (``?language=en``)."""
+    caller = await _reader(request, services)
+    language = _language(request, caller)
+    return pages.render(
+        services.settings,
+        "guide",
+        language,
+        me=caller,
+        chapters=CHAPTERS,
+        own_chapters=[chapter for chapter in CHAPTERS if caller and chapter.role in caller.roles],
+        choices=CHOICES,
+        deadline_names=DEADLINES,
+        deadlines=[(None, _limits(DEFAULT_DEADLINES, language)), *_own_limits(services.offerings, language)],
+        photo_minimums=[(offering.title, _minimum(offering)) for offering in services.offerings.values()],
+    )
+
+
+async def _reader(request: Request, services: Services) -> Caller | None:
+    """Who reads, if they are signed in and that can be known: the guide is there even when the records are not."""
+    token = session_of(request, services.settings)
+    if not token:
+        return None
+    try:
+        async with services.database.session() as session:
+            account = await people.account_of_token(session, token_sha256(token), datetime.now(UTC))
+    except (SQLAlchemyError, OSError):
+        return None
+    return Caller(account, token) if account else None
+
+
+def _language(request: Request, caller: Caller | None) -> Language:
+    wanted = request.query_params.get("language") or (caller.account.language if caller else "")
+    return next((known for known in LANGUAGES if known == wanted), pages.language_before_sign_in(request))
+
+
+def _own_limits(offerings: Mapping[str, ServiceOffering], language: Language) -> Iterator[tuple[Any, Any]]:
+    """The limits of the offerings that have their own, with the offering's title."""
+    for offering in offerings.values():
+        if offering.deadlines:
+            yield offering.title, _limits(offering.terms.deadlines, language)
+
+
+def _limits(
+    deadlines: Mapping[DeadlineName, DeadlineTerms], language: Language
+) -> list[tuple[DeadlineName, list[str]]]:
+    """Each deadline with its limits in words: for a routine, an urgent, and an as-soon-as-possible request."""
+    priorities: tuple[Priority, ...] = tuple(pages.PRIORITIES)
+    return [(name, [span(deadlines[name].limit[priority], language) for priority in priorities]) for name in DEADLINES]
+
+
+def span(length: Span, language: Language) -> str:
+    """« 2 heures », « 1 jour », « 7 jours ouvrables »."""
+    if length.business:
+        text = _("1 business day") if length.amount == 1 else _("%(count)d business days")
+        return gettext_for(language)(text) % {"count": length.amount}
+    unit = "duration-hour" if length.unit == "h" else "duration-day"
+    return format_unit(length.amount, unit, locale=texts.LOCALES[language])
+
+
+def _minimum(offering: ServiceOffering) -> int:
+    """How many photos a request of this offering must have."""
+    return sum(slot.minimum for slot in offering.attachments if "photo" in slot.accepts)

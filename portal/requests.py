@@ -11,8 +11,9 @@ from api.requests import get_request, get_timeline
 from api.views import RequestView
 from domain.offerings import ServiceOffering
 from domain.priority import Priority
-from portal import pages
+from portal import accesses, pages
 from portal.choices import CHOICES
+from portal.forms import differences
 from portal.pages import Visit, VisitOf
 
 router = APIRouter()
@@ -27,6 +28,7 @@ async def request_page(request_id: UUID, visit: VisitOf) -> Response:
         "request",
         view=view,
         timeline=list(reversed(timeline)),
+        shows_accesses=accesses.may_be_shown(visit, view),
         choices=[CHOICES[name] for name in view.allowed_commands if name in CHOICES],
         notice=pages.done_notice(visit.request, visit.language),
         **chart(visit, view),
@@ -46,6 +48,7 @@ def chart(visit: Visit, view: RequestView) -> dict[str, Any]:
         "offering": offering,
         "offerings": visit.services.offerings,
         "entries": entries(offering.form, view.answers or {}, visit.language) if offering else (),
+        "changed": differences(view.form_changes or (), offering, visit.language),
         "slots": _slots(offering, view),
         "others": [a for a in attachments if not offering or a.slot not in {s.name for s in offering.attachments}],
         "priority_names": pages.PRIORITIES,

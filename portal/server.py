@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from api import server
 from api.services import Services
 from portal import (
+    accesses,
     account,
     answers,
     choices,
@@ -21,7 +22,7 @@ from portal import (
 )
 from settings import Settings
 
-PAGES = (signin, worklist, drafts, live, media, answers, reports, account, guide, requests, choices)
+PAGES = (signin, worklist, drafts, live, media, answers, reports, account, guide, accesses, requests, choices)
 """In the order in which their addresses are tried: `choices` takes whatever follows a request's id."""
 
 

@@ -1,0 +1,64 @@
+"""Who looked at a request, what they looked at, and when: for its requester and for administrators, as the law has it."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from uuid import UUID
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from api.requests import AccessView, get_accesses, get_request
+from api.views import PersonView, RequestView
+from domain.requests import Role, Status
+from portal.pages import Visit, VisitOf
+from records.models import AccessKind
+from translations import gettext_noop as _
+
+router = APIRouter()
+
+KINDS: Mapping[AccessKind, str] = {
+    AccessKind.REQUEST: _("the request"),
+    AccessKind.TIMELINE: _("the history"),
+    AccessKind.ATTACHMENT: _("a photo or video"),
+    AccessKind.PREVIEW: _("the preview of a photo or video"),
+    AccessKind.REPORT_DRAFT: _("the draft of the report"),
+    AccessKind.DOCUMENT: _("a signed document"),
+}
+"""What one can look at."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one person looked at within one minute, each kind with how often. `at` is the last of these looks."""
+
+    at: datetime
+    by: PersonView | None
+    role: Role
+    what: Mapping[AccessKind, int]
+
+
+@router.get("/requests/{request_id}/accesses")
+async def accesses_page(request_id: UUID, visit: VisitOf) -> Response:
+    """The newest looks at the request."""
+    entries = await get_accesses(request_id, visit.caller, visit.services)
+    view = await get_request(request_id, visit.caller, visit.services, visit.language, visit.response)
+    return visit.page("accesses", view=view, looks=list(looks(entries)), kinds=KINDS)
+
+
+def may_be_shown(visit: Visit, view: RequestView) -> bool:
+    """Whether a page should offer the way here. The API decides; this only spares people a link that says no."""
+    is_requester = view.requester is not None and view.requester.id == visit.caller.id
+    is_administrator = Role.CLINIC_ADMINISTRATOR in visit.caller.roles and view.access == "chart"
+    return view.status is not Status.DRAFT and (is_requester or is_administrator)
+
+
+def looks(entries: Iterable[AccessView]) -> Iterable[Look]:
+    """The entries of the log (newest first), those of one person within one minute together: a page makes several of them."""
+    for (_minute, _id, role), found in groupby(
+        entries, lambda entry: (entry.at.replace(second=0, microsecond=0), entry.by and entry.by.id, entry.role)
+    ):
+        together = list(found)
+        yield Look(together[0].at, together[0].by, role, Counter(entry.what for entry in reversed(together)))
