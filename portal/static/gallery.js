@@ -11,6 +11,7 @@
   const TAP_DISTANCE = 24;
 
   let viewer, frame, stage; // once it was opened
+  let group; // the element that holds the tiles among which somebody looks
   let id = null; // of the attachment that is shown
   let element = null; // its img or video
   let size = null; // of the photo, upright, in its own pixels
@@ -21,18 +22,18 @@
 
   // Which one.
 
-  // Every attachment once, in the order of the page as it is now.
+  // The tiles among which somebody looks, as the page has them now: it may have been renewed since.
   const tiles = () => {
-    const found = new Map();
-    for (const tile of document.querySelectorAll("[data-gallery] [data-tile]")) {
-      if (!found.has(tile.dataset.tile)) found.set(tile.dataset.tile, tile);
-    }
-    return [...found.values()];
+    if (!group.isConnected) group = groupOf(document.querySelector(`[data-tile="${id}"]`)) ?? group;
+    return [...group.querySelectorAll("[data-tile]")];
   };
+
+  const groupOf = (tile) => tile?.closest("[data-galleries]") ?? tile?.closest("[data-gallery]");
 
   const open = (tile) => {
     if (!viewer || !viewer.isConnected) build();
     if (viewer.open) return;
+    group = groupOf(tile);
     viewer.showModal();
     show(tile);
     viewer.addEventListener("close", () => {
