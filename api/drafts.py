@@ -21,7 +21,7 @@ from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Person, Role, Status
 from records import people, requests
-from records.errors import NotEditableError, StaleVersionError
+from records.errors import NotEditableError, NotFoundError, StaleVersionError
 from records.models import RequestRecord
 from translations import Language
 
@@ -137,9 +137,29 @@ async def change_draft(
             raise Refusal(RefusalCode.VERSION_CONFLICT, str(error)) from None
         except NotEditableError:
             raise Problem("not_editable") from None
+        except NotFoundError:  # removed in the meantime
+            raise Problem("not_found") from None
         view = await request_view(session, caller, row, "chart", language)
     response.headers["ETag"] = f'"{view.version}"'
     return view
+
+
+@router.delete("/requests/{request_id}", status_code=204, summary="Remove a draft")
+async def remove_draft(
+    request_id: UUID, caller: CallerOf, services: ServicesOf, expected_version: ExpectedVersion
+) -> None:
+    """Remove a draft of one's own, with its photos and videos, for good. What was ever submitted is cancelled instead."""
+    async with services.database.session() as session:
+        await policy.draft_to_remove(session, caller, request_id)
+        try:
+            unused = await requests.remove_draft(session, request_id, expected_version=expected_version)
+        except NotFoundError:  # somebody was faster
+            raise Problem("not_found") from None
+        except NotEditableError:
+            raise Problem("not_a_draft") from None
+        except StaleVersionError as error:
+            raise Refusal(RefusalCode.VERSION_CONFLICT, str(error)) from None
+    await services.store.delete(unused)
 
 
 def _is_the_one_asked_for(row: RequestRecord, draft: NewDraft, clinic_id: UUID) -> bool:

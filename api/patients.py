@@ -33,7 +33,10 @@ def _somebodys(born: date) -> date:
     return born
 
 
-BirthDate = Annotated[date, BeforeValidator(_written), AfterValidator(_somebodys)]
+WrittenDate = Annotated[date, BeforeValidator(_written)]
+"""A date such as 2026-11-22, and no number."""
+
+BirthDate = Annotated[WrittenDate, AfterValidator(_somebodys)]
 
 
 class Patient(Frozen):

@@ -14,7 +14,7 @@ from domain import commands, lifecycle
 from domain.commands import BaseCommand
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Actor, HolderKind, Request, Role, Status
-from records import requests, visibility
+from records import people, requests, visibility
 from records.models import Account, Clinic, RequestRecord
 from records.visibility import Access
 
@@ -105,6 +105,34 @@ def may_list_providers(caller: Caller, clinic: Clinic, own_clinic: Clinic) -> bo
 def is_colleague(caller: Caller, account: Account) -> bool:
     """Whether `account` is an active provider of the caller's clinic."""
     return account.active and account.clinic_id == caller.clinic_id and Role.PROVIDER in account.roles
+
+
+async def absences_to_see(session: AsyncSession, caller: Caller, account_id: UUID) -> Account:
+    """Whose absences these are: one's own; for administrators and dispatchers, their clinic's. Raises Problem `not_found`."""
+    account = await people.load_account(session, account_id)
+    may_see = account is not None and (
+        account.id == caller.id
+        or (account.clinic_id == caller.clinic_id and caller.roles & {Role.CLINIC_ADMINISTRATOR, Role.DISPATCHER})
+    )
+    if account is None or not may_see:
+        raise Problem("not_found")
+    return account
+
+
+async def absences_to_change(session: AsyncSession, caller: Caller, account_id: UUID) -> Account:
+    """The same for who may change them: oneself and the clinic's administrators; a dispatcher only looks (`forbidden`)."""
+    account = await absences_to_see(session, caller, account_id)
+    if account.id != caller.id:
+        must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+    return account
+
+
+async def draft_to_remove(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
+    """The request that the caller may remove if it is a draft: their own. Raises Problem `not_found` or `forbidden`."""
+    row, _ = await request_to_see(session, caller, request_id)
+    if row.requester_id != caller.id:
+        raise Problem("forbidden")
+    return row
 
 
 def _actors(caller: Caller) -> list[Actor]:

@@ -10,7 +10,20 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 import logs
-from api import attachments, catalogue, commands, docs, drafts, operations, problems, reports, requests, tokens, uploads
+from api import (
+    absences,
+    attachments,
+    catalogue,
+    commands,
+    docs,
+    drafts,
+    operations,
+    problems,
+    reports,
+    requests,
+    tokens,
+    uploads,
+)
 from api.limits import BodyLimit
 from api.observe import Observe
 from api.services import Services
@@ -72,7 +85,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     docs.install(app)
     app.include_router(operations.router)
     v1 = APIRouter(prefix="/api/v1", responses=problems.RESPONSES)
-    for module in (tokens, catalogue, drafts, requests, commands, attachments, uploads, reports):
+    for module in (tokens, absences, catalogue, drafts, requests, commands, attachments, uploads, reports):
         v1.include_router(module.router)
     v1.include_router(operations.api_router)
     app.include_router(v1)

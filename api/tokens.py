@@ -5,20 +5,32 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from api import problems
-from api.parameters import Storable
-from api.problems import Problem
-from api.security import MAX_PASSWORD, CallerOf, authenticate, give_token, token_sha256
+from api.parameters import ReaderLanguage, Storable
+from api.problems import FIELD_PROBLEMS, Problem
+from api.security import (
+    MAX_PASSWORD,
+    CallerOf,
+    authenticate,
+    give_token,
+    hash_password,
+    password_fits,
+    token_sha256,
+)
 from api.services import ServicesOf
 from api.views import View, full_name
 from domain.model import Frozen
 from domain.notices import NoticeMode
 from domain.requests import Role
 from records import people
+from translations import gettext_for
 
 router = APIRouter(tags=["accounts"])
+
+
+MIN_PASSWORD = 12
 
 
 class Credentials(BaseModel):
@@ -60,6 +72,20 @@ class Preferences(Frozen):
     language: str | None = Field(None, pattern="^(fr|en)$", examples=["fr"])
     notice_mode: NoticeMode | None = Field(
         None, description="When e-mails come: at once, grouped, or only for actions.", examples=["grouped"]
+    )
+
+
+class NewPassword(BaseModel):
+    """The present password, and the one to come."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    current: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)] = Field(
+        examples=["correct horse battery staple"]
+    )
+    new: Annotated[str, StringConstraints(max_length=MAX_PASSWORD)] = Field(
+        description=f"At least {MIN_PASSWORD} characters, and not the user name.",
+        examples=["quatre mots sans aucun lien"],
     )
 
 
@@ -110,3 +136,29 @@ async def change_preferences(preferences: Preferences, caller: CallerOf, service
             account.notice_mode = preferences.notice_mode or account.notice_mode
             caller = caller.with_account(account)
     return await me(caller, services)
+
+
+@router.post("/me/password", status_code=204, summary="Change my password", responses=problems.responses(429))
+async def change_password(
+    passwords: NewPassword, caller: CallerOf, services: ServicesOf, language: ReaderLanguage
+) -> None:
+    """Choose another password. It ends all other sign-ins of the account; wrong present passwords count as at the sign-in."""
+    if code := _password_fault(passwords.new, caller.account.username):
+        message = gettext_for(language)(FIELD_PROBLEMS[code]) % {"limit": MIN_PASSWORD}
+        raise Problem("invalid_input", errors=[{"field": "new", "code": code, "message": message}])
+    account = caller.account
+    if not await password_fits(services, account.username, account.password_hash, passwords.current):
+        raise Problem("wrong_current_password")
+    password_hash = await hash_password(passwords.new)
+    async with services.database.session() as session:
+        await people.change_password(session, account.id, password_hash)
+        await people.revoke_tokens_of(session, account.id, datetime.now(UTC), but=token_sha256(caller.token))
+
+
+def _password_fault(password: str, username: str) -> str | None:
+    """What is wrong with a new password, as a code of `FIELD_PROBLEMS`."""
+    if len(password.strip()) < MIN_PASSWORD:
+        return "password_too_short"
+    if password.strip().casefold() == username.casefold():
+        return "password_is_the_username"
+    return None

@@ -110,6 +110,11 @@ async def load_account(session: AsyncSession, account_id: uuid.UUID) -> Account 
     return await session.get(Account, account_id)
 
 
+async def change_password(session: AsyncSession, account_id: uuid.UUID, password_hash: str) -> None:
+    """Replace the hash by which the account's password is known. Its tokens stay, see `revoke_tokens_of`."""
+    await session.execute(update(Account).where(Account.id == account_id).values(password_hash=password_hash))
+
+
 async def find_account(session: AsyncSession, username: str) -> Account | None:
     """The account of that username, in whatever case it was typed; also one that is no longer active."""
     return await session.scalar(select(Account).where(Account.username == username.strip().lower()))

@@ -14,7 +14,7 @@ from domain.priority import Priority
 from domain.requests import Holder, Person, Request, Status
 from records.errors import NotEditableError, NotFoundError, StaleVersionError
 from records.ids import new_id
-from records.models import Attachment, EventRecord, FrozenForm, NumberCounter, RequestRecord
+from records.models import Attachment, EventRecord, FrozenForm, NumberCounter, RequestRecord, Upload
 
 RANKS = {Priority.STAT: 0, Priority.ASAP: 1, Priority.URGENT: 2, Priority.ROUTINE: 3}
 """The order of priorities in a worklist."""
@@ -104,7 +104,7 @@ async def edit_draft(
 
 
 async def remove_draft(session: AsyncSession, request_id: uuid.UUID, *, expected_version: int | None) -> list[str]:
-    """Remove a draft and its attachments for good. Returns the keys of stored objects that nothing needs any more.
+    """Remove a draft, its attachments and uploads for good. Returns the keys of stored objects that nothing needs any more.
 
     Raises NotFoundError, StaleVersionError when `expected_version` is not the visible version any more, or NotEditableError for
     what is no draft: also once a form was frozen, for its submission may still be on its way.
@@ -116,9 +116,9 @@ async def remove_draft(session: AsyncSession, request_id: uuid.UUID, *, expected
         raise NotEditableError
     if expected_version not in (None, row.version):
         raise StaleVersionError(row.version)
-    removed = delete(Attachment).where(Attachment.request_id == request_id)
-    objects = await session.execute(removed.returning(Attachment.object_key, Attachment.preview_key))
-    keys = [key for stored in objects for key in stored if key]
+    removed = await session.scalars(delete(Attachment).where(Attachment.request_id == request_id).returning(Attachment))
+    begun = await session.scalars(delete(Upload).where(Upload.request_id == request_id).returning(Upload.parts))
+    keys = [key for attachment in removed for key in attachment.keys] + [key for parts in begun for key in parts]
     await session.delete(row)
     await session.flush()
     return keys

@@ -174,3 +174,66 @@ async def test_the_language_of_answers(system: System) -> None:
         assert (await http.get("/api/v1/me")).json()["detail"] == "Vous devez d’abord ouvrir une session."
         english_detail = (await http.get("/api/v1/me", headers={"Accept-Language": "en"})).json()["detail"]
         assert english_detail == "Sign in first."
+
+
+# Another password
+
+
+async def change(who: Clinician, current: Any, new: Any) -> httpx.Response:
+    return await who.post("/me/password", {"current": current, "new": new})
+
+
+async def test_another_password_ends_all_other_sign_ins(system: System) -> None:
+    who = await newcomer(system, Role.PROVIDER)
+    name, new = who.account.username, "quatre mots sans aucun lien"
+    async with anybody(system) as elsewhere:
+        token = ok(await sign_in(system, name), 201)["access_token"]
+        elsewhere.headers["Authorization"] = f"Bearer {token}"
+        assert (await elsewhere.get("/api/v1/me")).status_code == 200
+        answer = await change(who, PASSWORD, new)
+        assert (answer.status_code, answer.content) == (204, b"")
+        problem(await elsewhere.get("/api/v1/me"), 401, "not_authenticated")
+    ok(await who.get("/me"))  # the sign-in that changed it goes on
+    problem(await sign_in(system, name), 401, "wrong_credentials")
+    ok(await sign_in(system, name, new), 201)
+    ok(await system.provider.get("/me"))
+    problem(await change(who, PASSWORD, "encore un autre mot de passe"), 403, "wrong_current_password")
+
+
+async def test_passwords_that_are_not_taken(system: System) -> None:
+    who = await newcomer(system, Role.PROVIDER)
+    name = who.account.username
+    for new, code in (
+        ("", "password_too_short"),
+        ("elevenchars", "password_too_short"),
+        ("x" + " " * 20, "password_too_short"),
+        (name, "password_is_the_username"),
+        (f" {name.upper()} ", "password_is_the_username"),
+        ("x" * 1001, "string_too_long"),
+        (None, "string_type"),
+        (123456789012, "string_type"),
+    ):
+        (error,) = problem(await change(who, PASSWORD, new), 422, "invalid_input")["errors"]
+        assert (error["field"], error["code"]) == ("new", code), new
+        assert error["message"]
+        if code == "password_too_short":
+            assert error["message"] == "Un mot de passe compte au moins 12 caractères."
+    bodies: tuple[Any, ...] = (None, [], {"new": "x" * 12}, {"current": PASSWORD}, {"current": "", "new": "x" * 12})
+    for body in bodies:
+        problem(await who.post("/me/password", body), 422, "invalid_input")
+    surplus = {"current": PASSWORD, "new": "x" * 12, "username": "x"}
+    problem(await who.post("/me/password", surplus), 422, "invalid_input")
+    async with anybody(system) as http:
+        answer = await http.post("/api/v1/me/password", json={"current": PASSWORD, "new": "x" * 12})
+        problem(answer, 401, "not_authenticated")
+    ok(await sign_in(system, name), 201)  # it is as it was
+    assert (await change(who, PASSWORD, "é" * 12)).status_code == 204
+    ok(await sign_in(system, name, "é" * 12), 201)
+
+
+async def test_guessing_at_the_present_password_ends_too(system: System) -> None:
+    who = await newcomer(system, Role.PROVIDER)
+    for _ in range(ATTEMPTS):
+        problem(await change(who, "wrong", "quatre mots sans aucun lien"), 403, "wrong_current_password")
+    problem(await change(who, PASSWORD, "quatre mots sans aucun lien"), 429, "too_many_attempts")
+    problem(await sign_in(system, who.account.username), 429, "too_many_attempts")

@@ -120,7 +120,8 @@ async def test_what_does_not_exist(system: System) -> None:
     problem(await system.requester.get("/offerings/telepathy"), 404, "not_found")
     problem(await system.requester.get("/providers", params={"clinic": str(uuid4())}), 404, "not_found")
     problem(await system.requester.http.put("/api/v1/requests"), 405, "method_not_allowed")
-    problem(await system.requester.http.delete(f"/api/v1{nowhere}"), 405, "method_not_allowed")
+    problem(await system.requester.http.delete(f"/api/v1{nowhere}"), 404, "not_found")
+    problem(await system.requester.http.put(f"/api/v1{nowhere}"), 405, "method_not_allowed")
 
 
 async def test_english_is_given_to_who_asks_for_it(system: System) -> None:
