@@ -91,6 +91,20 @@ async def test_only_plain_keys(store: DocumentStore, key: str) -> None:
         await store.put_new(key, b"")
 
 
+async def test_a_folder_goes_with_all_that_is_in_it(store: DocumentStore) -> None:
+    for key in ("uploads/a/1", "uploads/a/2", "uploads/a/b/3", "uploads/ab/1"):
+        await store.put_new(key, b"x")
+    await store.delete_folder("uploads/a")
+    await store.delete_folder("uploads/a")
+    for key in ("uploads/a/1", "uploads/a/2", "uploads/a/b/3"):
+        with pytest.raises(NotFoundError):
+            await store.get(key)
+    assert await store.get("uploads/ab/1") == b"x"
+    for odd in ("", "..", "uploads/..", "uploads/"):
+        with pytest.raises(ValueError, match="not a folder"):
+            await store.delete_folder(odd)
+
+
 async def test_a_folder_keeps_no_unfinished_files(tmp_path: Path) -> None:
     store = DocumentStore(tmp_path.as_uri())
     await store.put_new("a", b"1")

@@ -1,0 +1,305 @@
+/**
+ * Uploads that survive a lost connection. Without this script the same forms send their files in one piece.
+ *
+ * A form marked `data-upload` sends every file that is chosen in it (any file input) or dropped on it to `data-endpoint`, by tus
+ * (the global `tus`, vendored), two at a time over the page, and shows each as a line in its `[data-upload-list]`:
+ * name, size, progress, a state, and buttons to pause and to cancel. A file that is chosen again after the page was reloaded goes on
+ * from where it was. What the form says besides:
+ *
+ * - `data-slot`          for what the offering asks;
+ * - `data-list`          address of an HTML fragment that shows the files; fetched when one is done,
+ * - `data-replace`       the id of the element (outside the form) that the fragment replaces;
+ * - `data-text-…`        the words: pause, resume, cancel, progress; and of the states: waiting, sending, checking, paused,
+ *                        offline, done, failed. In `progress` and on buttons the file's name follows, for screen readers.
+ *
+ * Buttons marked `data-nojs` are hidden. The form dispatches `relais:uploaded` (bubbling; `detail` is the attachment as the API
+ * gives it). A line has its state in `data-state`; besides those above: refused, with the server's sentence.
+ */
+(() => {
+  if (!window.tus || !tus.isSupported) return;
+
+  const AT_ONCE = 2;
+  const CHUNK_BYTES = 4 * 1024 * 1024; // one call; a browser's own progress runs ahead of the line, at most by this
+  const PAUSES = [500, 1000, 3000, 5000, 10000, 20000, 30000]; // ms before the next try; the last one again and again
+  const DONE_IS_SHOWN = 6000; // ms, then the list has it
+  const FORGET_AFTER = 48 * 3600 * 1000; // ms; the server forgets uploads after a day of silence
+  const UNDER_WAY = ["waiting", "sending", "checking", "paused", "offline"];
+
+  const language = document.documentElement.lang || "fr";
+  const percent = new Intl.NumberFormat(language, { style: "percent" });
+  const lines = new Set();
+
+  // What a browser keeps of an unfinished upload: its address, under a digest. No file name stays on a shared computer.
+  const kept = tus.defaultOptions.urlStorage;
+  const urlStorage = {
+    findAllUploads: () => kept.findAllUploads(),
+    findUploadsByFingerprint: (fingerprint) => kept.findUploadsByFingerprint(fingerprint),
+    addUpload: (fingerprint, upload) => kept.addUpload(fingerprint, { ...upload, metadata: {} }),
+    removeUpload: (key) => kept.removeUpload(key),
+  };
+  kept.findAllUploads().then((all) => all
+    .filter((upload) => !(Date.now() - Date.parse(upload.creationTime) < FORGET_AFTER))
+    .forEach((upload) => kept.removeUpload(upload.urlStorageKey)));
+
+  async function digest(...parts) {
+    if (!window.crypto || !crypto.subtle) return null; // without TLS: no going on after a reload
+    const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(parts.join("\n")));
+    return "relais-" + Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  }
+
+  function size(bytes) {
+    const [unit, amount] = bytes < 1e6 ? ["kilobyte", Math.max(bytes / 1e3, 0.1)] : ["megabyte", bytes / 1e6];
+    return new Intl.NumberFormat(language, { style: "unit", unit, maximumFractionDigits: amount < 10 ? 1 : 0 }).format(amount);
+  }
+
+  function element(name, properties, attributes = {}) {
+    const made = Object.assign(document.createElement(name), properties);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    return made;
+  }
+
+  /** One file on its way, and its line in the list. */
+  class Line {
+    constructor(form, file) {
+      this.form = form;
+      this.file = file;
+      this.tries = 0;
+      this.taken = 0; // bytes that the server has acknowledged
+      this.endpoint = form.dataset.endpoint;
+      const slot = form.dataset.slot || "";
+      this.tus = new tus.Upload(file, {
+        endpoint: this.endpoint,
+        metadata: { filename: file.name, slot },
+        headers: { "Accept-Language": language },
+        chunkSize: CHUNK_BYTES,
+        retryDelays: null, // `lost` tries again, and says so
+        urlStorage,
+        fingerprint: () => digest(this.endpoint, slot, file.name, file.type, file.size, file.lastModified),
+        removeFingerprintOnSuccess: true,
+        onUploadUrlAvailable: () => { this.tus.options.endpoint = null; }, // a server that is away is no reason to begin anew
+        onProgress: (sent, total) => this.moved(sent, total),
+        onChunkComplete: (_, taken) => { this.taken = taken; this.tries = 0; },
+        onSuccess: ({ lastResponse }) => this.done(lastResponse),
+        onError: (error) => this.failed(error),
+      });
+      this.show();
+      this.become("waiting");
+    }
+
+    text(name) {
+      return this.form.dataset["text" + name[0].toUpperCase() + name.slice(1)] || name;
+    }
+
+    show() {
+      const name = this.file.name;
+      const button = (act) => {
+        const made = element("button", { type: "button", className: "button secondary", onclick: () => this[act]() });
+        this.label(made, act);
+        return made;
+      };
+      this.bar = element("progress", { max: 1, value: 0 }, { "aria-label": `${this.text("progress")} ${name}` });
+      this.percent = element("span", { className: "upload-percent" }, { "aria-hidden": "true" });
+      this.status = element("span", { className: "upload-status" }, { role: "status" });
+      this.toggle = button("pause");
+      this.toggle.onclick = () => (this.state === "paused" || this.state === "failed" ? this.resume() : this.pause());
+      this.stop = button("cancel");
+      this.item = element("li", { className: "upload-item" }, { "aria-live": "off" }); // only the state is read out
+      this.item.append(
+        element("span", { className: "upload-name", textContent: name }), " ",
+        element("span", { className: "upload-size", textContent: size(this.file.size) }), " ",
+        this.bar, " ", this.percent, " ", this.status, " ", this.toggle, " ", this.stop,
+      );
+      this.form.querySelector("[data-upload-list]").append(this.item);
+      this.measure(0);
+    }
+
+    label(button, act) {
+      button.textContent = this.text(act);
+      button.setAttribute("aria-label", `${this.text(act)} ${this.file.name}`);
+    }
+
+    measure(part) {
+      this.bar.value = part;
+      this.percent.textContent = percent.format(part);
+    }
+
+    become(state, sentence = this.text(state)) {
+      if (this.state === state) return;
+      if (state === "paused" || state === "offline") this.measure(this.taken / this.file.size);
+      const focused = this.item.contains(document.activeElement);
+      this.state = this.item.dataset.state = state;
+      this.status.textContent = sentence;
+      this.label(this.toggle, state === "paused" || state === "failed" ? "resume" : "pause");
+      this.toggle.hidden = ["checking", "done", "refused"].includes(state);
+      this.stop.hidden = state === "done";
+      this.bar.hidden = this.percent.hidden = state === "refused";
+      if (focused && document.activeElement.hidden) (this.stop.hidden ? this.input() : this.stop).focus();
+    }
+
+    input() {
+      return this.form.querySelector("input[type=file]");
+    }
+
+    async start() {
+      this.become("sending");
+      if (!this.tus.url) {
+        const inUse = new Set([...lines].map((line) => line.tus.url));
+        const before = (await this.tus.findPreviousUploads()).filter((upload) => !inUse.has(upload.uploadUrl));
+        if (this.state !== "sending") return;
+        if (before.length) {
+          this.tus.resumeFromPreviousUpload(before[before.length - 1]);
+          this.tus.options.endpoint = null;
+        }
+      }
+      this.tus.start();
+    }
+
+    halt(state) {
+      clearTimeout(this.timer);
+      this.tus.abort().catch(() => {});
+      this.become(state);
+    }
+
+    pause() {
+      this.halt("paused");
+      next();
+    }
+
+    resume() {
+      clearTimeout(this.timer);
+      this.become("waiting");
+      next();
+    }
+
+    cancel() {
+      clearTimeout(this.timer);
+      if (this.state !== "refused") this.tus.abort(true).catch(() => {}); // else it expires on the server
+      this.leave();
+    }
+
+    leave() {
+      if (this.item.contains(document.activeElement)) this.input().focus();
+      lines.delete(this);
+      this.item.remove();
+      next();
+    }
+
+    moved(sent, total) {
+      this.measure(sent / total);
+      if (UNDER_WAY.includes(this.state)) this.become(sent < total ? "sending" : "checking");
+    }
+
+    done(response) {
+      const told = response.getHeader("Relais-Attachment");
+      this.measure(1);
+      this.become("done");
+      this.form.dispatchEvent(new CustomEvent("relais:uploaded", { bubbles: true, detail: told ? JSON.parse(told) : null }));
+      refresh(this.form);
+      setTimeout(() => this.leave(), DONE_IS_SHOWN);
+      next();
+    }
+
+    failed(error) {
+      const answer = error.originalResponse;
+      const status = answer ? answer.getStatus() : 0;
+      const problem = read(answer);
+      if (status === 404 && this.tus.url && !this.began) { // forgotten by the server: once more, from the start
+        this.began = true;
+        this.tus.url = null;
+        this.tus.options.endpoint = this.endpoint;
+        this.tus.start();
+      } else if (status === 0 || status >= 500 || status === 429 || problem.code === "offset_mismatch") {
+        this.lost(problem.code === "offset_mismatch");
+      } else if (problem.detail) {
+        this.become("refused", problem.detail);
+      } else {
+        this.become("failed");
+      }
+      next();
+    }
+
+    lost(isConnected) {
+      if (!isConnected) this.become("offline");
+      const pause = PAUSES[Math.min(this.tries++, PAUSES.length - 1)];
+      this.timer = setTimeout(() => { if (navigator.onLine) this.resume(); }, pause); // else when `online` comes
+    }
+  }
+
+  function read(answer) {
+    try {
+      return JSON.parse(answer.getBody());
+    } catch {
+      return {};
+    }
+  }
+
+  /** Start what waits while there is room. */
+  function next() {
+    if (!navigator.onLine) return;
+    const all = [...lines];
+    const room = AT_ONCE - all.filter((line) => line.state === "sending" || line.state === "checking").length;
+    all.filter((line) => line.state === "waiting").slice(0, Math.max(0, room)).forEach((line) => line.start());
+  }
+
+  function take(form, files) {
+    for (const file of files) lines.add(new Line(form, file));
+    next();
+  }
+
+  let asked = 0;
+  /** Show the list of files as it is now. Of several answers the latest counts. */
+  async function refresh(form) {
+    const { list, replace } = form.dataset;
+    if (!list || !replace) return;
+    const mine = ++asked;
+    const answer = await fetch(list, { headers: { "X-Requested-With": "fetch" } }).catch(() => null);
+    if (!answer || !answer.ok || answer.redirected) return;
+    const fragment = element("template", { innerHTML: await answer.text() }).content;
+    const target = document.getElementById(replace);
+    if (mine !== asked || !target) return;
+    const parts = [...fragment.children];
+    target.replaceWith(fragment);
+    if (window.htmx) parts.forEach((part) => htmx.process(part));
+  }
+
+  // Forms may come and go (htmx), so the document listens.
+  const formOf = (event) => event.target instanceof Element && event.target.closest("form[data-upload]");
+  document.querySelectorAll("form[data-upload] [data-nojs]").forEach((button) => { button.hidden = true; });
+
+  document.addEventListener("change", (event) => {
+    const form = formOf(event);
+    if (!form || event.target.type !== "file") return;
+    take(form, [...event.target.files]);
+    event.target.value = ""; // the same file may be chosen again
+  });
+  document.addEventListener("submit", (event) => { if (formOf(event)) event.preventDefault(); });
+
+  const carriesFiles = (event) => event.dataTransfer && [...event.dataTransfer.types].includes("Files");
+  const mark = (form) => document.querySelectorAll("form[data-upload]").forEach((each) => {
+    each.classList.toggle("dragging", each === form);
+  });
+  document.addEventListener("dragover", (event) => {
+    if (!carriesFiles(event) || !document.querySelector("form[data-upload]")) return;
+    event.preventDefault(); // also beside the form, where a browser would leave the page and open the file
+    mark(formOf(event));
+  });
+  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) mark(null); });
+  document.addEventListener("drop", (event) => {
+    if (!carriesFiles(event) || !document.querySelector("form[data-upload]")) return;
+    event.preventDefault();
+    mark(null);
+    const form = formOf(event);
+    if (form) take(form, [...event.dataTransfer.files]);
+  });
+
+  window.addEventListener("offline", () => {
+    for (const line of lines) if (line.state === "sending" || line.state === "checking") line.halt("offline");
+  });
+  window.addEventListener("online", () => {
+    for (const line of lines) if (line.state === "offline") line.resume();
+    next();
+  });
+  window.addEventListener("beforeunload", (event) => {
+    if ([...lines].some((line) => UNDER_WAY.includes(line.state))) event.preventDefault();
+  });
+})();
