@@ -39,6 +39,8 @@ class Filter:
     """A status, ``active`` (what is not over) or ``all``."""
     mine: bool = False
     overdue: bool = False
+    absent: bool = False
+    """Only what is with somebody who is away today."""
     offering: str = ""
     priority: str = ""
     q: str = ""
@@ -53,9 +55,10 @@ class Filter:
             status=status if status in {*Status, "active", "all"} else "active",
             mine=query.get("mine") == "1" if chosen else _sees_others_work(account),
             overdue=query.get("overdue") == "1",
-            offering=query.get("offering", "")[:64],
+            absent=query.get("absent") == "1",
+            offering=_plain(query.get("offering", ""))[:64],
             priority=priority if priority in set(Priority) else "",
-            q=query.get("q", "").strip()[:100],
+            q=_plain(query.get("q", ""))[:100],
             sort=next((known for known in SORTS if known == sort), "due"),
         )
 
@@ -95,6 +98,7 @@ async def worklist(visit: VisitOf) -> Response:
         shown=[status for status in (Status.DRAFT, *OPEN, *OVER) if found.counts.get(status)],
         is_first_page=not query.get("cursor"),
         offerings=visit.services.offerings,
+        minds_absences=bool(visit.caller.roles & {Role.DISPATCHER, Role.CLINIC_ADMINISTRATOR}),
         notice=pages.done_notice(visit.request, visit.language),
     )
 
@@ -107,6 +111,7 @@ async def _found(visit: VisitOf, wanted: Filter, cursor: str | None) -> Worklist
         status=wanted.statuses,
         holder="me" if wanted.mine else None,
         overdue=True if wanted.overdue else None,
+        holder_absent=True if wanted.absent else None,
         offering=wanted.offering or None,
         priority=Priority(wanted.priority) if wanted.priority else None,
         q=wanted.q or None,
@@ -114,6 +119,11 @@ async def _found(visit: VisitOf, wanted: Filter, cursor: str | None) -> Worklist
         cursor=cursor,
         limit=PAGE_ROWS,
     )
+
+
+def _plain(text: str) -> str:
+    """Without the signs that nobody types and no database takes."""
+    return "".join(sign for sign in text if sign.isprintable()).strip()
 
 
 def _sees_others_work(account: Account) -> bool:

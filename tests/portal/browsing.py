@@ -4,7 +4,7 @@ import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,7 @@ class Portal:
 
     address: str
     browser: Browser
+    looks: dict[str, Page] = field(default_factory=dict)
 
     @asynccontextmanager
     async def visit(
@@ -91,31 +92,31 @@ class Portal:
         page.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)
         try:
             if who is not None:
-                await page.goto("/signin")
-                await page.fill("#username", who.account.username)
-                await page.fill("#password", PASSWORD)
-                await page.press("#password", "Enter")
-                await page.wait_for_url("**/worklist*")
+                await sign_in(page, who)
             yield page
             assert errors == []
         finally:
             await context.close()
 
-    @asynccontextmanager
-    async def look(self, who: Clinician | None, *, size: dict[str, int] = WIDE) -> AsyncIterator[Page]:
-        """As `visit`, but without the Content-Security-Policy, so that axe can be put into the page."""
-        context = await self.browser.new_context(base_url=self.address, viewport=size, locale="fr-CA", bypass_csp=True)
-        page = await context.new_page()
-        try:
+    async def look(self, who: Clinician | None) -> Page:
+        """A page to look at with axe, which the Content-Security-Policy would keep out; one for each person, signed in once."""
+        name = who.account.username if who else ""
+        if name not in self.looks:
+            context = await self.browser.new_context(base_url=self.address, locale="fr-CA", bypass_csp=True)
+            page = await context.new_page()
             if who is not None:
-                await page.goto("/signin")
-                await page.fill("#username", who.account.username)
-                await page.fill("#password", PASSWORD)
-                await page.press("#password", "Enter")
-                await page.wait_for_url("**/worklist*")
-            yield page
-        finally:
-            await context.close()
+                await sign_in(page, who)
+            self.looks[name] = page
+        return self.looks[name]
+
+
+async def sign_in(page: Page, who: Clinician) -> None:
+    """By the form, as people do."""
+    await page.goto("/signin")
+    await page.fill("#username", who.account.username)
+    await page.fill("#password", PASSWORD)
+    await page.press("#password", "Enter")
+    await page.wait_for_url("**/worklist*")
 
 
 async def barriers(page: Page) -> list[str]:

@@ -1,0 +1,149 @@
+"""Every page, in both languages, on a phone and on a large screen: no barrier, nobody scrolls sideways, no script fails."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from tests.journeys import (
+    accepted,
+    assigned,
+    closed,
+    draft,
+    ok,
+    pooled,
+    reported,
+    returned,
+    signed,
+    submitted,
+    upload,
+    written,
+)
+from tests.portal.browsing import PHONE, WIDE, Portal, barriers, overflow
+from tests.system import System, photo
+
+Journey = Callable[[System], Awaitable[str]]
+
+
+async def asked(system: System) -> str:
+    request_id = await accepted(system)
+    ok(
+        await system.provider.post(
+            f"/requests/{request_id}/request-information", {"text": "Depuis quand saigne-t-elle?"}
+        )
+    )
+    return request_id
+
+
+async def answered(system: System) -> str:
+    request_id = await asked(system)
+    attachment = ok(await upload(system.requester, request_id, photo((900, 700), "#aa5533")), 201)
+    ok(
+        await system.requester.post(
+            f"/requests/{request_id}/answer-information",
+            {"text": "Depuis trois semaines.", "attachment_ids": [attachment["id"]]},
+        )
+    )
+    return request_id
+
+
+async def resubmitted(system: System) -> str:
+    request_id = await returned(system)
+    answers = (await system.requester.view(request_id))["answers"]
+    changed = {"answers": {**answers, "question": "Mélanome? La lésion a changé de couleur."}}
+    ok(await system.requester.http.patch(f"/api/v1/requests/{request_id}", json=changed))
+    ok(await system.requester.post(f"/requests/{request_id}/resubmit"))
+    return request_id
+
+
+async def ready_to_sign(system: System) -> str:
+    request_id = await accepted(system)
+    await written(system, request_id)
+    return request_id
+
+
+async def preliminary(system: System) -> str:
+    request_id = await ready_to_sign(system)
+    await signed(system, request_id, "preliminary")
+    return request_id
+
+
+PAGES: list[tuple[str, str | None, Journey | None, str]] = [
+    ("sign-in", None, None, "/signin"),
+    ("help before signing in", None, None, "/help"),
+    ("not found", "requester", None, "/nowhere"),
+    ("worklist of a requester", "requester", None, "/worklist?filter=1&status=all"),
+    ("worklist of a provider", "provider", assigned, "/worklist?filter=1&sort=created&priority=routine"),
+    ("worklist of a dispatcher", "dispatcher", submitted, "/worklist"),
+    ("worklist of an administrator", "administrator", None, "/worklist"),
+    ("an empty worklist", "far_provider", None, "/worklist"),
+    ("new request", "requester", None, "/new"),
+    ("draft", "requester", draft, "/requests/{id}/edit"),
+    ("a draft's request page", "requester", draft, "/requests/{id}"),
+    ("returned draft", "requester", returned, "/requests/{id}/edit"),
+    ("returned request", "requester", returned, "/requests/{id}"),
+    ("resubmitted request", "provider", resubmitted, "/requests/{id}"),
+    ("request in dispatch", "dispatcher", submitted, "/requests/{id}"),
+    ("request of a pool", "provider", pooled, "/requests/{id}"),
+    ("accepted request", "provider", answered, "/requests/{id}"),
+    ("open question", "requester", asked, "/requests/{id}"),
+    ("answer", "requester", asked, "/requests/{id}/answer"),
+    ("assign", "dispatcher", submitted, "/requests/{id}/assign"),
+    ("ask", "provider", assigned, "/requests/{id}/request-information"),
+    ("withdraw", "provider", asked, "/requests/{id}/withdraw-information-request"),
+    ("transfer", "provider", assigned, "/requests/{id}/transfer"),
+    ("return to requester", "provider", assigned, "/requests/{id}/return-to-requester"),
+    ("return to dispatch", "provider", accepted, "/requests/{id}/return-to-dispatch"),
+    ("change priority", "dispatcher", submitted, "/requests/{id}/change-priority"),
+    ("cancel", "requester", submitted, "/requests/{id}/cancel"),
+    ("acknowledge", "requester", reported, "/requests/{id}/acknowledge"),
+    ("too late", "provider", reported, "/requests/{id}/transfer"),
+    ("report", "provider", accepted, "/requests/{id}/report"),
+    ("sign", "provider", ready_to_sign, "/requests/{id}/report/sign"),
+    ("sign too early", "provider", accepted, "/requests/{id}/report/sign"),
+    ("preliminary report", "requester", preliminary, "/requests/{id}"),
+    ("final report", "requester", reported, "/requests/{id}"),
+    ("addendum", "provider", reported, "/requests/{id}/addendum"),
+    ("closed request", "provider", closed, "/requests/{id}"),
+    ("accesses", "requester", reported, "/requests/{id}/accesses"),
+    ("process only", "operator", accepted, "/requests/{id}"),
+    ("media", "provider", accepted, "/requests/{id}/media/{attachment}"),
+    ("document", "requester", reported, "/requests/{id}/documents/{report}"),
+    ("settings", "provider", None, "/account"),
+    ("help", "requester", None, "/help"),
+    ("providers", "dispatcher", None, "/providers"),
+    ("providers for an administrator", "administrator", None, "/providers"),
+]
+
+
+@pytest.mark.parametrize(("who", "journey", "address"), [case[1:] for case in PAGES], ids=[case[0] for case in PAGES])
+async def test_a_page_has_no_barrier(
+    portal: Portal, system: System, who: str | None, journey: Journey | None, address: str
+) -> None:
+    if journey is not None:
+        request_id = await journey(system)
+        view = await system.requester.view(request_id)
+        address = address.format(
+            id=request_id,
+            attachment=view["attachments"][0]["id"],
+            report=view["documents"][0]["report_id"] if view["documents"] else "",
+        )
+    person = system.people[who] if who else None
+    found = []
+    try:
+        for language in ("fr", "en"):
+            if person:
+                ok(await person.http.patch("/api/v1/me", json={"language": language}))
+            page = await portal.look(person)
+            if not person:
+                await page.context.add_cookies([{"name": "relais-language", "value": language, "url": portal.address}])
+            for size in (WIDE, PHONE):
+                await page.set_viewport_size(size)
+                await page.goto(address)
+                assert await page.get_attribute("html", "lang") == language
+                found += [f"{language} {size['width']}: {barrier}" for barrier in await barriers(page)]
+                if wider := await overflow(page):
+                    found.append(f"{language} {size['width']}: {wider} px too wide")
+    finally:
+        if person:
+            ok(await person.http.patch("/api/v1/me", json={"language": "fr"}))
+    assert found == []

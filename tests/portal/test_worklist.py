@@ -1,0 +1,100 @@
+"""The start page: what waits, counts, filters, search, the order, and what it says to each role."""
+
+from fastapi import FastAPI
+
+from tests.journeys import accepted, assigned, draft, ok, submitted
+from tests.portal.browsing import shown, visitor
+from tests.system import System
+
+
+async def number_of(system: System, request_id: str) -> str:
+    return str((await system.requester.view(request_id))["number"])
+
+
+async def test_each_role_begins_with_what_concerns_them(portal_app: FastAPI, system: System) -> None:
+    waiting = await number_of(system, await submitted(system))
+    held = await number_of(system, await accepted(system))
+    own = await number_of(system, await draft(system))
+    views = {}
+    for name in ("requester", "dispatcher", "provider", "provider2", "administrator", "far_provider"):
+        async with visitor(portal_app, system.people[name]) as http:
+            views[name] = (await http.get("/worklist?sort=created&filter=1" + _mine(name))).text
+    assert [name for name, page in views.items() if own in page] == ["requester"]
+    assert [name for name, page in views.items() if waiting in page] == ["requester", "dispatcher", "administrator"]
+    assert [name for name, page in views.items() if held in page] == ["requester", "provider", "administrator"]
+
+
+def _mine(name: str) -> str:
+    return "&mine=1" if name in ("dispatcher", "provider", "provider2", "far_provider") else ""
+
+
+async def test_the_start_page_of_a_provider_shows_their_cases_only(portal_app: FastAPI, system: System) -> None:
+    async with visitor(portal_app, system.provider) as http:
+        page = (await http.get("/worklist")).text
+        assert 'name="mine" value="1" checked' in page
+        page = (await http.get("/worklist?filter=1")).text
+        assert 'name="mine" value="1" checked' not in page
+    async with visitor(portal_app, system.requester) as http:
+        assert 'name="mine" value="1" checked' not in (await http.get("/worklist")).text
+
+
+async def test_a_number_finds_its_request(portal_app: FastAPI, system: System) -> None:
+    number, other = await number_of(system, await submitted(system)), await number_of(system, await submitted(system))
+    async with visitor(portal_app, system.requester) as http:
+        page = (await http.get("/worklist", params={"filter": "1", "status": "all", "q": number.lower()})).text
+        assert number in page
+        assert other not in page.replace(f'value="{other}"', "")
+
+
+async def test_what_is_late_and_what_is_new_is_said_in_words(portal_app: FastAPI, system: System) -> None:
+    request_id = await submitted(system)
+    number = await number_of(system, request_id)
+    ok(await system.operator.post(f"/requests/{request_id}/deadlines/dispatch"))
+    async with visitor(portal_app, system.dispatcher) as http:
+        search = {"filter": "1", "q": number}
+        text = shown(await http.get("/worklist", params=search))
+        assert "En retard" in text.split(number, 1)[1]
+        assert "Nouveau" in text.split(number, 1)[1]
+        shown(await http.get(f"/requests/{request_id}"))
+        assert "Nouveau" not in shown(await http.get("/worklist", params=search)).split(number, 1)[1]
+        assert number in shown(await http.get("/worklist", params={**search, "overdue": "1"}))
+
+
+async def test_strange_filters_do_no_harm(portal_app: FastAPI, system: System) -> None:
+    async with visitor(portal_app, system.requester) as http:
+        for query in (
+            "status=nothing&sort=sideways&priority=stat&offering=none",
+            "q=%00",
+            "q=" + "x" * 500,
+            "cursor=broken",
+            "mine=maybe&overdue=2",
+        ):
+            answer = await http.get(f"/worklist?{query}")
+            assert answer.status_code in (200, 404, 422), query
+            assert "text/html" in answer.headers["content-type"]
+
+
+async def test_pages_follow_each_other(portal_app: FastAPI, system: System) -> None:
+    for _ in range(26):
+        await draft(system, "wound_care")
+    async with visitor(portal_app, system.requester) as http:
+        first = await http.get("/worklist?filter=1&status=draft&sort=created")
+        assert first.text.count('class="row-link"') == 25
+        following = first.text.split('href="')[-1]
+        link = next(part for part in first.text.split('"') if "cursor=" in part).replace("&amp;", "&")
+        second = await http.get(link)
+        assert second.text.count('class="row-link"') >= 1, following
+        rows = {part.split('"')[0] for part in first.text.split('id="row-')[1:]}
+        assert not rows & {part.split('"')[0] for part in second.text.split('id="row-')[1:]}
+
+
+async def test_english_for_those_who_read_english(portal_app: FastAPI, system: System) -> None:
+    await assigned(system)
+    ok(await system.provider.http.patch("/api/v1/me", json={"language": "en"}))
+    try:
+        async with visitor(portal_app, system.provider) as http:
+            answer = await http.get("/worklist")
+            assert '<html lang="en">' in answer.text
+            assert "Awaiting acceptance" in shown(answer)
+    finally:
+        ok(await system.provider.http.patch("/api/v1/me", json={"language": "fr"}))
