@@ -60,6 +60,7 @@
     tellPosition();
     stage.dataset.kind = kind;
     size = width ? { width: Number(width), height: Number(height) } : null;
+    fit = null;
     [zoom, turns, x, y] = [1, 0, 0, 0];
     if (kind === "video" && state === "ready") showVideo(tile);
     else showPhoto(tile, kind === "photo");
@@ -109,12 +110,14 @@
     try {
       await coming.decode();
     } catch {
-      if (mine === element) say(viewer.dataset.textLost);
+      if (mine !== element) return;
+      delete mine.dataset.wanted; // the next closer look asks again
+      say(viewer.dataset.textLost);
       return;
     }
+    if (part("message").textContent === viewer.dataset.textLost) say("");
     if (mine !== element || mine.dataset.wanted !== source) return;
     mine.src = source;
-    mine.dataset.shown = source;
     size ??= { width: coming.naturalWidth, height: coming.naturalHeight };
     place();
   };
