@@ -29,7 +29,7 @@ async def request_page(request_id: UUID, visit: VisitOf) -> Response:
         view=view,
         timeline=list(reversed(timeline)),
         shows_accesses=accesses.may_be_shown(visit, view),
-        choices=[CHOICES[name] for name in view.allowed_commands if name in CHOICES],
+        choices=[choice for name, choice in CHOICES.items() if name in view.allowed_commands],
         notice=pages.done_notice(visit.request, visit.language),
         **chart(visit, view),
     )
