@@ -1,6 +1,6 @@
 """The commands of a request, one address each. All go the same way: see `carry_out`."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
@@ -14,21 +14,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api import gate, policy
 from api.parameters import ExpectedVersion, IdempotencyKey, ReaderLanguage, command_id
 from api.patients import Patient, check_patient
-from api.problems import Problem, field_errors
+from api.problems import FieldError, Problem, field_errors
 from api.security import Caller, CallerOf
 from api.services import Services, ServicesOf
 from api.views import View
 from domain import commands as c
 from domain import lifecycle
 from domain.model import ShortText
-from domain.offerings import DeadlineName, check_answers, check_attachments
+from domain.offerings import DeadlineName, FieldProblem, check_answers, check_attachments
+from domain.photos import PhotoWarning
 from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Actor, FormVersion, Person, Request, Role, Source, Status
 from records import attachments, forms, people, refusals, requests
 from records.errors import NotEditableError
 from records.models import RequestRecord
-from translations import Language
+from translations import Language, gettext_for
 from translations import gettext_noop as _
 
 router = APIRouter(prefix="/requests/{request_id}", tags=["commands"])
@@ -43,6 +44,28 @@ class CommandReceipt(View):
     status: Status
     version: int
     allowed_commands: list[str]
+
+
+class PhotoAdvice(View):
+    """Why a photo is probably of no use. It stops nothing."""
+
+    attachment_id: UUID
+    slot: str
+    code: PhotoWarning
+    message: str
+
+
+class Check(View):
+    """What stands in the way of submitting the form as it is now (`errors`), and what is only worth a look (`advice`)."""
+
+    errors: list[FieldError]
+    advice: list[PhotoAdvice]
+
+
+_PHOTO_WARNINGS: Mapping[str, str] = {
+    "too_small": _("This photo is small: details can hardly be seen."),
+    "blurred": _("This photo looks blurred."),
+}
 
 
 class Body(BaseModel):
@@ -257,6 +280,24 @@ async def _write_down(call: Call, command: type[c.BaseCommand], refusal: Refusal
         )
 
 
+@router.get("/check", summary="What is missing to submit")
+async def check(request_id: UUID, caller: CallerOf, services: ServicesOf, language: ReaderLanguage) -> Check:
+    """For the requester, while the form can be changed: what `submit` or `resubmit` would refuse now, and advice about photos."""
+    async with services.database.session() as session:
+        row = await policy.own_form_to_edit(session, caller, request_id)
+        problems = await _missing(session, services, row)
+        there = await attachments.list_attachments(session, row.id)
+    say = gettext_for(language)
+    return Check(
+        errors=[FieldError(**error) for error in field_errors(problems, language)],
+        advice=[
+            PhotoAdvice(attachment_id=photo.id, slot=photo.slot, code=code, message=say(_PHOTO_WARNINGS[code]))
+            for photo in there
+            for code in photo.warnings
+        ],
+    )
+
+
 @router.post("/submit", summary="Submit a draft", responses={202: {"model": CommandReceipt}})
 async def submit(call: CallOf) -> CommandReceipt:
     """Freeze the form and send the request to dispatch (or to the pool, where the offering dispatches automatically).
@@ -405,16 +446,19 @@ async def deadline(name: DeadlineName, call: CallOf, body: DeadlineBody | None =
 
 
 async def _check_complete(session: AsyncSession, call: Call, row: RequestRecord) -> None:
-    offering = call.services.offerings.get(row.offering)
+    if problems := await _missing(session, call.services, row):
+        raise Problem("form_incomplete", errors=field_errors(problems, call.language))
+
+
+async def _missing(session: AsyncSession, services: Services, row: RequestRecord) -> tuple[FieldProblem, ...]:
+    offering = services.offerings.get(row.offering)
     if offering is None:
-        raise Problem("unknown_offering", offerings=sorted(call.services.offerings))
-    problems = (
+        raise Problem("unknown_offering", offerings=sorted(services.offerings))
+    return (
         *check_patient(Patient.model_validate(row.form["patient"])),
         *check_answers(offering.form, row.form["answers"], complete=True),
         *check_attachments(offering, await attachments.count_by_slot(session, row.id)),
     )
-    if problems:
-        raise Problem("form_incomplete", errors=field_errors(problems, call.language))
 
 
 async def _freeze(session: AsyncSession, call: Call) -> FormVersion:

@@ -1,5 +1,106 @@
-"""answers"""
+"""The requester's answer to a question: text, and photos or videos that go with it."""
+
+from uuid import UUID
 
 from fastapi import APIRouter
+from fastapi.responses import Response
+from pydantic import ValidationError
+from starlette.datastructures import FormData
+
+from api import commands
+from api.problems import Problem, field_errors_of
+from api.requests import get_timeline
+from api.views import AttachmentView, RequestView
+from domain.refusals import Refusal
+from domain.requests import EventName
+from portal import pages
+from portal.errors import sentence_of, status_of
+from portal.pages import Notice, Visit, VisitOf
+from portal.requests import chart, load
 
 router = APIRouter()
+
+
+@router.get("/requests/{request_id}/answer")
+async def answer_page(request_id: UUID, visit: VisitOf) -> Response:
+    """The question that is asked, and room for the answer."""
+    return await answer_page_with(visit, request_id, notice=pages.done_notice(visit.request, visit.language))
+
+
+@router.get("/requests/{request_id}/answer/files")
+async def files_offered(request_id: UUID, visit: VisitOf) -> Response:
+    """The photos and videos that can go with the answer: the part of the page that a script renews after an upload."""
+    view = await load(visit, request_id)
+    offered = await _offered(visit, view)
+    ticked = {str(attachment.id) for attachment in offered}
+    return visit.page("answer_files", view=view, offered=offered, ticked=ticked, **chart(visit, view))
+
+
+@router.post("/requests/{request_id}/answer")
+async def answer(request_id: UUID, visit: VisitOf) -> Response:
+    """Send the answer; or say why not, with everything that was written still there."""
+    form = await visit.request.form()
+    said = {
+        "question_id": str(form.get("question_id", "")) or None,
+        "text": str(form.get("text", "")).replace("\r\n", "\n"),
+        "attachment_ids": [str(id_) for id_ in form.getlist("attachment_ids")],
+    }
+    try:
+        body = commands.AnswerBody.model_validate(said)
+        receipt = await commands.answer_information(body, visit.call(request_id, form))
+    except ValidationError as error:
+        problem = Problem("invalid_input", errors=field_errors_of(error, visit.language))
+        return await answer_page_with(visit, request_id, form=form, error=problem)
+    except (Problem, Refusal) as error:
+        return await answer_page_with(visit, request_id, form=form, error=error)
+    return visit.on_to(f"/requests/{request_id}", "queued" if receipt.state == "queued" else "answer_information")
+
+
+async def answer_page_with(
+    visit: Visit,
+    request_id: UUID,
+    *,
+    form: FormData | None = None,
+    error: Problem | Refusal | None = None,
+    notice: Notice | None = None,
+    status: int = 200,
+) -> Response:
+    """The page, with what was written and what went wrong. Raises Problem `forbidden` for anybody but the requester."""
+    view = await load(visit, request_id)
+    if view.requester is None or view.requester.id != visit.caller.id:
+        raise Problem("forbidden")
+    wrong = {item["field"]: item["message"] for item in getattr(error, "members", {}).get("errors", ())}
+    if error is not None:
+        items = tuple((message, f"field-{field}") for field, message in wrong.items())
+        notice, status = Notice("error", sentence_of(error, visit.language), items), status_of(error)
+    offered = await _offered(visit, view)
+    wanted = str(form.get("question_id", "")) if form is not None else visit.request.query_params.get("question", "")
+    still_open = [question for question in view.questions or [] if question.state == "open"]
+    return visit.page(
+        "answer",
+        status=status,
+        view=view,
+        still_open=still_open,
+        question=next((q for q in still_open if str(q.id) == wanted), still_open[0] if len(still_open) == 1 else None),
+        offered=offered,
+        ticked={str(id_) for id_ in form.getlist("attachment_ids")}
+        if form is not None
+        else {str(a.id) for a in offered},
+        limits={deadline.question_id: deadline.due_at for deadline in view.deadlines if deadline.question_id},
+        form=pages.written(form),
+        wrong=pages.written(wrong),
+        notice=notice,
+        **chart(visit, view),
+    )
+
+
+async def _offered(visit: Visit, view: RequestView) -> list[AttachmentView]:
+    """What came since the form was submitted and went with no answer yet."""
+    timeline = await get_timeline(view.id, visit.caller, visit.services, visit.language)
+    submitted = max((e.at for e in timeline if e.name in (EventName.SUBMITTED, EventName.RESUBMITTED)), default=None)
+    given = {id_ for question in view.questions or [] for id_ in question.attachment_ids}
+    return [
+        attachment
+        for attachment in view.attachments or []
+        if attachment.id not in given and (submitted is None or attachment.uploaded_at > submitted)
+    ]

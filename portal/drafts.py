@@ -1,5 +1,385 @@
-"""drafts"""
+"""The requester's form: a new request, its form page by page of the offering, its photos, and its submission.
+
+The form is saved as it is typed (static/draft.js), and by a button where there are no scripts. What can't be stored stays in its
+field and is named there; the rest is saved.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid5
 
 from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from pydantic import ValidationError
+from starlette.datastructures import FormData, UploadFile
+
+from api import attachments, commands
+from api.catalogue import clinics
+from api.drafts import DraftChanges, NewDraft, change_draft, create_draft, remove_draft
+from api.problems import Problem, field_errors_of
+from api.requests import get_timeline
+from api.views import RequestView
+from domain.calendar import TIME_ZONE
+from domain.forms import changes
+from domain.offerings import ServiceOffering
+from domain.refusals import Refusal, RefusalCode
+from domain.requests import EventName, Role, Status
+from portal import answers, forms, pages, texts
+from portal.errors import sentence_of, status_of
+from portal.pages import Notice, Visit, VisitOf, local_address
+from portal.requests import chart, load
+from translations import gettext_noop as _
 
 router = APIRouter()
+
+MAX_FILES = 20
+"""Files of one upload without scripts; their sum is limited as the upload of one is (`api.limits`)."""
+
+_COMMANDS = {"submit": (commands.submit, "submitted"), "resubmit": (commands.resubmit, "resubmitted")}
+"""What the form's `do` can be besides saving, with the sentence that is said then."""
+
+
+@router.get("/new")
+async def new_page(visit: VisitOf) -> Response:
+    """What one can ask for."""
+    return await _new_page(visit)
+
+
+@router.post("/new")
+async def begin(visit: VisitOf) -> Response:
+    """Make the draft, and go on to its form."""
+    form = await visit.request.form()
+    said = {name: str(form[name]) for name in ("offering", "clinic") if form.get(name)}
+    key = str(form.get("key", ""))[:120] or None
+    try:
+        view = await create_draft(
+            NewDraft.model_validate(said), visit.caller, visit.services, key, visit.language, visit.response
+        )
+    except ValidationError as error:
+        return await _new_page(visit, Problem("invalid_input", errors=field_errors_of(error, visit.language)))
+    except (Problem, Refusal) as error:
+        return await _new_page(visit, error)
+    return visit.on_to(f"/requests/{view.id}/edit")
+
+
+@router.get("/requests/{request_id}/edit")
+async def edit_page(request_id: UUID, visit: VisitOf) -> Response:
+    """The form as it is saved."""
+    return await _edit_page(visit, request_id, notice=pages.done_notice(visit.request, visit.language))
+
+
+@router.get("/requests/{request_id}/edit/check")
+async def check_list(request_id: UUID, visit: VisitOf) -> Response:
+    """What is missing now: the part of the page that a script renews."""
+    view = await load(visit, request_id)
+    return visit.page("edit_check", view=view, todo=await _todo(visit, view))
+
+
+@router.get("/requests/{request_id}/edit/files")
+async def files_of_slot(request_id: UUID, slot: str, visit: VisitOf) -> Response:
+    """What is there of what the offering asks for: the part of the page that a script renews after an upload."""
+    view = await load(visit, request_id)
+    asked = [pair for pair in chart(visit, view)["slots"] if pair[0].name == slot]
+    if not asked:
+        raise Problem("not_found")
+    return visit.page("edit_files", view=view, slot=asked[0][0], there=asked[0][1])
+
+
+@router.post("/requests/{request_id}/edit")
+async def save_or_submit(request_id: UUID, visit: VisitOf) -> Response:
+    """Save what is typed. `do` says whether that is all, or the request goes its way now."""
+    form = await visit.request.form()
+    if visit.request.headers.get("x-requested-with") == "fetch":
+        return await _saved_by_script(visit, request_id, form)
+    do = _COMMANDS.get(str(form.get("do", "")))
+    try:
+        try:
+            saved = await _save(visit, request_id, form)
+        except Problem as problem:
+            if do is None or problem.code != "not_editable":
+                raise
+            saved = _Saved(
+                None, {}
+            )  # submitted already, perhaps by this very form: then it is answered as the first time
+        if saved.wrong or do is None:
+            return await _after_saving(visit, request_id, form, saved)
+        command, done = do
+        receipt = await command(replace(visit.call(request_id, form), expected_version=saved.version))
+    except (Problem, Refusal) as error:
+        return await _edit_page(visit, request_id, form=form, error=error)
+    return visit.on_to(f"/requests/{request_id}", "queued" if receipt.state == "queued" else done)
+
+
+@router.post("/requests/{request_id}/attachments")
+async def add_files(request_id: UUID, visit: VisitOf) -> Response:
+    """Files sent by a plain form, for browsers without scripts; others send them in parts (static/uploads.js)."""
+    async with visit.services.database.session() as session:
+        row = await attachments.request_to_add_to(session, visit.caller, request_id)
+    refused = []
+    async with visit.request.form(max_files=MAX_FILES, max_fields=8) as form:
+        key, slot, back = (str(form.get(name, "")) for name in ("key", "slot", "next"))
+        files = [file for file in form.getlist("file") if isinstance(file, UploadFile) and file.filename]
+        for file in files:
+            # The same file from the same page is the same attachment, however often it is sent.
+            id_ = uuid5(request_id, f"{visit.caller.id}:{key}:{slot}:{file.filename}:{file.size}")
+            try:
+                await attachments.keep(visit.services, visit.caller, row, id_, file.file, file.filename or "", slot)
+            except Problem as problem:
+                refused.append((file.filename or "", problem))
+        if not files:
+            refused.append(("", Problem("invalid_input")))
+    if not refused:
+        return visit.on_to(_back(request_id, back), "uploaded")
+    lines = [_refusal_line(visit, name, problem) for name, problem in refused]
+    notice = Notice("error", visit.say(_("Not every file could be added.")), tuple((line, "") for line in lines))
+    return await _page_of(visit, request_id, back, notice, refused[0][1].status)
+
+
+@router.post("/requests/{request_id}/attachments/{attachment_id}/remove")
+async def remove_file(request_id: UUID, attachment_id: UUID, visit: VisitOf) -> Response:
+    """Take a photo or a video out of the form; doing so twice is as good as once."""
+    form = await visit.request.form()
+    try:
+        await attachments.remove(request_id, attachment_id, visit.caller, visit.services)
+    except Problem as problem:
+        if problem.code != "not_found":
+            raise
+        await load(visit, request_id)  # of a request that is not there, the answer says so
+    return visit.on_to(_back(request_id, str(form.get("next", ""))), "removed")
+
+
+@router.get("/requests/{request_id}/delete")
+async def delete_page(request_id: UUID, visit: VisitOf) -> Response:
+    """Asks once more."""
+    view = await load(visit, request_id)
+    if view.status is not Status.DRAFT:
+        raise Problem("not_a_draft")
+    return visit.page("edit_delete", view=view, **chart(visit, view))
+
+
+@router.post("/requests/{request_id}/delete")
+async def delete(request_id: UUID, visit: VisitOf) -> Response:
+    """The draft and its photos are gone for good; doing so twice is as good as once."""
+    try:
+        await remove_draft(request_id, visit.caller, visit.services, None)
+    except Problem as problem:
+        if problem.code != "not_found":
+            raise
+    return visit.on_to("/worklist", "deleted")
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """The version that is saved now, and what of the form could not be stored, by the name of the field."""
+
+    version: int | None
+    wrong: Mapping[str, str]
+
+
+async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
+    """Save what can be. Raises Refusal `version_conflict` when something else was saved meanwhile."""
+    offering = _offering(visit, str(form.get("offering", "")))
+    body = forms.read(form, offering, visit.language)
+    expected = visit.call(request_id, form).expected_version
+    wrong: dict[str, str] = {}
+    while True:
+        try:
+            given = DraftChanges.model_validate(body)
+            view = await change_draft(
+                request_id, given, visit.caller, visit.services, expected, visit.language, visit.response
+            )
+        except ValidationError as error:
+            errors = field_errors_of(error, visit.language)
+        except Problem as problem:
+            if problem.code != "form_invalid":
+                raise
+            errors = [{**error, "field": f"answers.{error['field']}"} for error in problem.members["errors"]]
+        except Refusal as refusal:
+            if refusal.code is not RefusalCode.VERSION_CONFLICT:
+                raise
+            view = await load(visit, request_id)
+            if not view.editable or _form_of(view) != _form_given(given):
+                raise
+            return _Saved(view.version, wrong)  # this very form was saved already: sent twice, or its answer was lost
+        else:
+            return _Saved(view.version, wrong)
+        found = forms.leave_out(body, errors)
+        if not found:
+            raise Problem("invalid_input", errors=errors)
+        wrong |= found
+
+
+async def _after_saving(visit: Visit, request_id: UUID, form: FormData, saved: _Saved) -> Response:
+    if not saved.wrong:
+        return visit.on_to(f"/requests/{request_id}/edit", "saved")
+    problem = Problem("form_invalid", errors=[{"field": f, "message": m} for f, m in saved.wrong.items()])
+    return await _edit_page(visit, request_id, form=form, error=problem, wrong=saved.wrong)
+
+
+async def _saved_by_script(visit: Visit, request_id: UUID, form: FormData) -> Response:
+    """The answer for static/draft.js: the new version and what the page shows of it."""
+    try:
+        saved = await _save(visit, request_id, form)
+    except (Problem, Refusal) as error:
+        if error.code != RefusalCode.VERSION_CONFLICT:
+            return JSONResponse({"said": sentence_of(error, visit.language)}, status_of(error))
+        view = await load(visit, request_id)
+        shown = visit.page("edit_conflict", view=view, conflicts=_conflicts(visit, view, form))
+        told = {"version": view.version, "conflict": _text(shown), "said": sentence_of(error, visit.language)}
+        return JSONResponse(told, status_of(error))
+    view = await load(visit, request_id)
+    time = texts.clock(datetime.now(UTC).astimezone(TIME_ZONE), visit.language)
+    said = visit.say(_("Saved at %(time)s.") if not saved.wrong else _("Saved at %(time)s, but not all:"), time=time)
+    check = _text(visit.page("edit_check", view=view, todo=await _todo(visit, view)))
+    return JSONResponse({"version": saved.version, "said": said, "wrong": dict(saved.wrong), "check": check})
+
+
+@dataclass(frozen=True)
+class _Todo:
+    """The check list: (what is missing, why, where) and (the photo's slot, advice, where)."""
+
+    missing: tuple[tuple[str, str, str], ...]
+    advice: tuple[tuple[str, str, str], ...]
+
+
+async def _todo(visit: Visit, view: RequestView) -> _Todo:
+    offering = _offering(visit, view.offering)
+    found = await commands.check(view.id, visit.caller, visit.services, visit.language)
+    titles = {slot.name: getattr(slot.label, visit.language) for slot in offering.attachments}
+    return _Todo(
+        tuple(_missing(visit, offering, (error.model_dump() for error in found.errors))),
+        tuple((titles.get(a.slot, a.slot), a.message, f"tile-{a.attachment_id}") for a in found.advice),
+    )
+
+
+def _missing(
+    visit: Visit, offering: ServiceOffering, errors: Iterable[Mapping[str, Any]]
+) -> Iterable[tuple[str, str, str]]:
+    for error in errors:
+        label = forms.label_of(error, offering, visit.language)
+        yield label, "" if error["code"] == "required" else error["message"], forms.place_of(error)
+
+
+async def _edit_page(
+    visit: Visit,
+    request_id: UUID,
+    *,
+    form: FormData | None = None,
+    wrong: Mapping[str, str] | None = None,
+    error: Problem | Refusal | None = None,
+    notice: Notice | None = None,
+    status: int = 200,
+) -> Response:
+    view = await load(visit, request_id)
+    if not view.editable:
+        if visit.request.method == "GET" and view.requester and view.requester.id == visit.caller.id:
+            return visit.on_to(f"/requests/{request_id}")
+        raise error or Problem("forbidden" if visit.request.method == "GET" else "not_editable")
+    offering = _offering(visit, view.offering)
+    conflicts = None
+    if error is not None:
+        status = status_of(error)
+        notice, named = _told(visit, error, offering)
+        wrong = {**named, **(wrong or {})}
+        if form is not None and error.code == RefusalCode.VERSION_CONFLICT:
+            conflicts = _conflicts(visit, view, form)
+    return visit.page(
+        "edit",
+        status=status,
+        view=view,
+        values=forms.as_typed(form) if form is not None else forms.as_saved(view, offering, visit.language),
+        wrong=pages.written(wrong),
+        notice=notice,
+        conflicts=conflicts,
+        todo=await _todo(visit, view),
+        waits=forms.waits(offering, visit.language),
+        sexes=forms.SEXES,
+        patient_labels=forms.PATIENT,
+        was_returned=view.status is Status.RETURNED,
+        goes_to=await _goes_to(visit, view) if view.status is Status.RETURNED else "",
+        **chart(visit, view),
+    )
+
+
+async def _goes_to(visit: Visit, view: RequestView) -> str:
+    """The name of the provider who returned the request and gets it again; empty when it was a dispatcher."""
+    timeline = await get_timeline(view.id, visit.caller, visit.services, visit.language)
+    last = next((e for e in reversed(timeline) if e.name is EventName.RETURNED_TO_REQUESTER), None)
+    return last.by.name if last and last.by and last.role is Role.PROVIDER else ""
+
+
+def _told(visit: Visit, error: Problem | Refusal, offering: ServiceOffering) -> tuple[Notice, dict[str, str]]:
+    """The summary of an error, and what is said at each field."""
+    items, named = [], {}
+    for found in getattr(error, "members", {}).get("errors", ()):
+        found = {"code": "", **found}
+        place = forms.place_of(found)
+        name = found["field"].removeprefix("answers.")
+        label = forms.label_of({**found, "field": name}, offering, visit.language)
+        items.append((f"{label}: {found['message']}", place))
+        named[place.removeprefix("field-")] = found["message"]
+    return Notice("error", sentence_of(error, visit.language), tuple(items)), named
+
+
+def _conflicts(visit: Visit, view: RequestView, form: FormData) -> forms.Differences:
+    """What was saved elsewhere (before) and differs from what is typed here (after)."""
+    offering = _offering(visit, view.offering)
+    body = forms.read(form, offering, visit.language)
+    typed = {**body, "priority": body["priority"] or view.priority, "attachments": []}
+    found = changes({**_form_of(view), "attachments": []}, typed)
+    return forms.differences(found, offering, visit.language)
+
+
+def _form_of(view: RequestView) -> dict[str, Any]:
+    return {"priority": view.priority, "patient": view.patient or {}, "answers": view.answers or {}}
+
+
+def _form_given(given: DraftChanges) -> dict[str, Any]:
+    patient = given.patient.model_dump(mode="json") if given.patient else {}
+    return {"priority": given.priority, "patient": patient, "answers": given.answers or {}}
+
+
+async def _new_page(visit: Visit, error: Problem | Refusal | None = None) -> Response:
+    if Role.REQUESTER not in visit.caller.roles:
+        raise Problem("forbidden")
+    offerings = visit.services.offerings
+    return visit.page(
+        "new",
+        status=status_of(error) if error else 200,
+        offerings=offerings,
+        waits={code: forms.waits(offering, visit.language) for code, offering in offerings.items()},
+        clinics=sorted(
+            await clinics(visit.caller, visit.services), key=lambda clinic: clinic.id != visit.caller.clinic_id
+        ),
+        notice=Notice("error", sentence_of(error, visit.language)) if error else None,
+    )
+
+
+async def _page_of(visit: Visit, request_id: UUID, back: str, notice: Notice, status: int) -> Response:
+    """The page from which a file was sent, with what went wrong."""
+    if back.startswith(f"/requests/{request_id}/answer"):
+        return await answers.answer_page_with(visit, request_id, notice=notice, status=status)
+    return await _edit_page(visit, request_id, notice=notice, status=status)
+
+
+def _refusal_line(visit: Visit, name: str, problem: Problem) -> str:
+    if not name:
+        return visit.say(_("Choose a file first."))
+    return f"{name}: {sentence_of(problem, visit.language)}"
+
+
+def _back(request_id: UUID, wanted: str) -> str:
+    """The page of this request from which something was sent; its form when that is not said."""
+    return local_address(wanted) if wanted.startswith(f"/requests/{request_id}/") else f"/requests/{request_id}/edit"
+
+
+def _offering(visit: Visit, code: str) -> ServiceOffering:
+    if code not in visit.services.offerings:
+        raise Problem("unknown_offering", offerings=sorted(visit.services.offerings))
+    return visit.services.offerings[code]
+
+
+def _text(page: Response) -> str:
+    return bytes(page.body).decode()

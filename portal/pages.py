@@ -22,6 +22,7 @@ from api.parameters import command_id
 from api.problems import Problem
 from api.security import Caller, CallerOf
 from api.services import Services, ServicesOf
+from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.requests import Role
 from portal import static, texts
@@ -45,6 +46,17 @@ PRIORITIES: Mapping[Priority, str] = {
     Priority.ASAP: _("As soon as possible"),
 }
 """The priorities that a request can have, the calmest first."""
+
+
+LATE: Mapping[DeadlineName, str] = {
+    DeadlineName.DISPATCH: _("Not dispatched in time"),
+    DeadlineName.ACCEPTANCE: _("Not accepted in time"),
+    DeadlineName.REPORT: _("Report late"),
+    DeadlineName.INFORMATION: _("Question not answered in time"),
+    DeadlineName.RESUBMISSION: _("Not submitted again in time"),
+    DeadlineName.ACKNOWLEDGEMENT: _("Report not acknowledged in time"),
+}
+"""What is late, by the deadline that is over."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +217,7 @@ def _environment(language: Language) -> Environment:
         "roles": ROLES,
         "return_reasons": RETURN_REASONS,
         "priorities": PRIORITIES,
+        "late": LATE,
         "Role": Role,
     }
     made.tests["past"] = lambda at: at < datetime.now(UTC)
@@ -219,6 +232,7 @@ def _environment(language: Language) -> Environment:
         "iso_day": lambda written: texts.day(date.fromisoformat(written), language),
         "localized": lambda text: getattr(text, language),
         "translated": lambda pairs: [(code, translate(words)) for code, words in pairs],
+        "options": lambda choices: [(choice.value, getattr(choice.label, language)) for choice in choices],
         "question_options": lambda questions: [(str(question.id), question.text) for question in questions],
     }
     return made

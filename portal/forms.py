@@ -1,0 +1,246 @@
+"""The form of a request between page and API: what was typed becomes answers, and answers become what stands in the fields.
+
+Nothing is judged here: what can't be read as an answer goes to the API as it was typed, and the API says what is wrong with it.
+"""
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from babel.numbers import format_decimal
+from starlette.datastructures import FormData
+
+from api.paper import entries
+from api.views import RequestView
+from domain.calendar import Span
+from domain.forms import FormChange
+from domain.offerings import DeadlineName, FieldKind, FormField, ServiceOffering
+from domain.priority import Priority
+from portal.pages import PRIORITIES
+from portal.texts import LOCALES, day
+from translations import Language, gettext_for
+from translations import gettext_noop as _
+
+Values = Mapping[str, list[str]]
+"""What stands in the fields of a page, by the field's name; an empty list for a field that is empty."""
+
+PATIENT: Mapping[str, str] = {
+    "given_name": _("Given name"),
+    "family_name": _("Family name"),
+    "birth_date": _("Birth date"),
+    "health_insurance_number": _("Health insurance number"),
+    "sex": _("Sex"),
+}
+
+SEXES: Mapping[str, str] = {
+    "female": _("Female"),
+    "male": _("Male"),
+    "other": _("Other"),
+    "unknown": _("Unknown"),
+}
+
+_SPANS: Mapping[str, tuple[str, str]] = {
+    "h": (_("1 hour"), _("%(count)d hours")),
+    "d": (_("1 day"), _("%(count)d days")),
+    "bd": (_("1 business day"), _("%(count)d business days")),
+}
+
+
+def read(form: FormData, offering: ServiceOffering, language: Language) -> dict[str, Any]:
+    """What was typed, as the body of the API's `change_draft`."""
+    patient = {name: _text(form, f"patient.{name}") for name in PATIENT}
+    return {
+        "priority": _text(form, "priority") or None,
+        "patient": {name: text or None if name in ("birth_date", "sex") else text for name, text in patient.items()},
+        "answers": read_answers(form, offering.form, language),
+    }
+
+
+def read_answers(form: FormData, fields: Iterable[FormField], language: Language) -> dict[str, Any]:
+    """The answers that were typed into fields named ``answers.…``; what was left empty is left out."""
+    found = {field.name: _answer(form, field, language) for field in fields}
+    return {name: answer for name, answer in found.items() if answer not in (None, "", [])}
+
+
+def leave_out(body: dict[str, Any], errors: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Take out of a body what the API refuses (its fields are ``patient.…``, ``answers.…``, ``priority``).
+
+    Returns what is wrong with what was taken out, by the name of the field.
+    """
+    wrong = {}
+    for error in errors:
+        part, _, name = error["field"].partition(".")
+        held = body.get(part) if name else body
+        if isinstance(held, dict) and (name or part) in held:
+            del held[name or part]
+            wrong[error["field"]] = str(error["message"])
+    return wrong
+
+
+def place_of(error: Mapping[str, Any]) -> str:
+    """Where on the page something is, of which the API says that it is missing."""
+    if error["code"] in ("too_few_attachments", "too_many_attachments"):
+        return f"slot-{error['field']}"
+    return f"field-{error['field']}" if "." in error["field"] else f"field-answers.{error['field']}"
+
+
+def label_of(error: Mapping[str, Any], offering: ServiceOffering, language: Language) -> str:
+    """What the page calls it."""
+    part, _, name = error["field"].partition(".")
+    if part == "patient":
+        return gettext_for(language)(PATIENT.get(name, name))
+    group = offering.attachments if place_of(error).startswith("slot-") else offering.form
+    return next((str(getattr(item.label, language)) for item in group if item.name == error["field"]), error["field"])
+
+
+def as_typed(form: FormData) -> Values:
+    """What somebody typed, to be shown again."""
+    return defaultdict(list, {name: [v for v in form.getlist(name) if isinstance(v, str)] for name in form})
+
+
+def as_saved(view: RequestView, offering: ServiceOffering, language: Language) -> Values:
+    """What is saved, as it stands in the fields."""
+    patient = {f"patient.{name}": [str(value)] for name, value in (view.patient or {}).items() if value}
+    return defaultdict(
+        list, {"priority": [view.priority.value], **patient, **answers_as_saved(offering.form, view.answers, language)}
+    )
+
+
+def answers_as_saved(fields: Iterable[FormField], answers: Mapping[str, Any] | None, language: Language) -> Values:
+    """Answers, as they stand in fields named ``answers.…``."""
+    held = answers or {}
+    return {f"answers.{f.name}": _typed(f, held[f.name], language) for f in fields if held.get(f.name) is not None}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One field that differs, as text; an empty text for nothing."""
+
+    label: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Differences:
+    """What differs between two forms. `removed` are titles of slots, each with how many are gone from it."""
+
+    fields: tuple[Difference, ...]
+    added: tuple[UUID, ...]
+    removed: tuple[tuple[str, int], ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.fields or self.added or self.removed)
+
+
+def differences(changes: Iterable[FormChange], offering: ServiceOffering | None, language: Language) -> Differences:
+    """The API's changes of a form, in the words of its fields."""
+    fields, added, removed = [], [], dict[str, int]()
+    for change in changes:
+        if change.part != "attachments":
+            fields.append(_difference(change, offering, language))
+        elif change.after:
+            added.append(UUID(change.field))
+        else:
+            title = _slot_title(change.before, offering, language)
+            removed[title] = removed.get(title, 0) + 1
+    return Differences(tuple(fields), tuple(added), tuple(removed.items()))
+
+
+def waits(offering: ServiceOffering, language: Language) -> dict[Priority, tuple[str, str]]:
+    """How long acceptance and then the report usually take at most, by priority, in words."""
+    deadlines = offering.terms.deadlines
+    return {
+        priority: (
+            span(deadlines[DeadlineName.ACCEPTANCE].limit[priority], language),
+            span(deadlines[DeadlineName.REPORT].limit[priority], language),
+        )
+        for priority in PRIORITIES
+    }
+
+
+def span(of: Span, language: Language) -> str:
+    """« 3 jours ouvrables »."""
+    one, several = _SPANS[of.unit]
+    return gettext_for(language)(one if of.amount == 1 else several) % {"count": of.amount}
+
+
+def _text(form: FormData, name: str) -> str:
+    value = form.get(name, "")
+    return value.replace("\r\n", "\n") if isinstance(value, str) else ""
+
+
+def _answer(form: FormData, field: FormField, language: Language) -> Any:
+    name = f"answers.{field.name}"
+    match field.kind:
+        case FieldKind.CHOICES:
+            return [value for value in form.getlist(name) if isinstance(value, str) and value]
+        case FieldKind.YES_NO:
+            return {"yes": True, "no": False, "": None}.get(_text(form, name), _text(form, name))
+        case FieldKind.NUMBER:
+            return _number(_text(form, name), language)
+        case _:
+            text = _text(form, name)
+            return text if text.strip() else ""
+
+
+_GROUPED = re.compile(r"[-−]?[0-9]{1,3}(,[0-9]{3})+")
+"""1,200 is a thousand and two hundred to some readers of English and one and a bit to others: nobody guesses here."""
+
+
+def _number(text: str, language: Language) -> int | float | str:
+    """The number as people of both languages write it, « 1 234,5 » or “1234.5”; the text itself where it is none."""
+    plain = re.sub(r"\s", "", text)
+    if language == "en" and _GROUPED.fullmatch(plain):
+        return text
+    plain = plain.replace("−", "-").replace(",", ".")
+    if not re.fullmatch(r"[-+]?([0-9]{1,300}(\.[0-9]{0,300})?|\.[0-9]{1,300})", plain):
+        return text.strip()
+    number = float(plain)
+    return int(number) if number.is_integer() and math.fabs(number) < 2**53 else number
+
+
+def _typed(field: FormField, answer: Any, language: Language) -> list[str]:
+    if isinstance(answer, list):
+        return [str(value) for value in answer]
+    if isinstance(answer, bool):
+        return ["yes" if answer else "no"]
+    if field.kind is FieldKind.NUMBER:
+        return [format_decimal(answer, "0.##########", locale=LOCALES[language])]
+    return [str(answer)]
+
+
+def _difference(change: FormChange, offering: ServiceOffering | None, language: Language) -> Difference:
+    say = gettext_for(language)
+    if change.part == "priority":
+        words = [say(PRIORITIES.get(value, value)) if value else "" for value in (change.before, change.after)]
+        return Difference(say("Priority"), *words)
+    if change.part == "patient":
+        words = [_patient_words(change.field, value, language) for value in (change.before, change.after)]
+        return Difference(say(PATIENT.get(change.field, change.field)), *words)
+    field = next((field for field in offering.form if field.name == change.field), None) if offering else None
+    if field is None:
+        return Difference(change.field, *(str(value or "") for value in (change.before, change.after)))
+    words = [
+        "".join(entry.value for entry in entries((field,), {field.name: value}, language))
+        for value in (change.before, change.after)
+    ]
+    return Difference(getattr(field.label, language), *words)
+
+
+def _patient_words(name: str, value: Any, language: Language) -> str:
+    if not value:
+        return ""
+    if name == "sex":
+        return gettext_for(language)(SEXES.get(value, value))
+    return day(date.fromisoformat(value), language) if name == "birth_date" else str(value)
+
+
+def _slot_title(name: str, offering: ServiceOffering | None, language: Language) -> str:
+    slots = offering.attachments if offering else ()
+    return next((getattr(slot.label, language) for slot in slots if slot.name == name), name)

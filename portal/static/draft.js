@@ -1,0 +1,220 @@
+// The requester's form saves itself: a second after the last stroke, when a field is left, and when the page is left. What could not
+// be saved is tried again until it is. The server has the last word on versions: a change from elsewhere is never overwritten unasked.
+// Without this script the same form is saved by its button.
+(() => {
+  const unsent = document.querySelector("form[data-unsent]");
+  if (unsent) warnOfUnsentText(unsent);
+  const form = document.querySelector("form[data-draft]");
+  if (!form) return;
+
+  const PAUSE = 1000; // ms after the last stroke
+  const RETRIES = [2000, 4000, 8000, 15000]; // ms; the last one again and again
+  const version = form.elements.version;
+  const status = document.querySelector("[data-save-status]");
+  const conflict = document.getElementById("conflict");
+
+  let saved = written(); // what the server has
+  let sending = null; // what is on its way
+  let wrong = {}; // fields whose value can't be stored
+  let held = false; // the server or the person must be asked first
+  let lost = 0; // saves in a row that did not arrive
+  let timer;
+
+  function written() {
+    const values = new FormData(form);
+    values.delete("version");
+    return new URLSearchParams(values).toString();
+  }
+
+  function body() {
+    return new URLSearchParams(new FormData(form));
+  }
+
+  function say(text) {
+    if (status.textContent !== text) status.textContent = text;
+  }
+
+  function later(delay) {
+    clearTimeout(timer);
+    timer = setTimeout(save, delay);
+  }
+
+  /** Send what is written unless it is saved; one call at a time. Resolves when nothing is on its way. */
+  async function save() {
+    clearTimeout(timer);
+    if (sending) { await sending; return save(); }
+    if (held || written() === saved) return;
+    sending = send();
+    await sending;
+    sending = null;
+  }
+
+  async function send() {
+    const what = written();
+    say(form.dataset.textSaving);
+    let answer, told;
+    try {
+      answer = await fetch(form.action, { method: "POST", body: body(), headers: { "X-Requested-With": "fetch" }, redirect: "manual" });
+      if (answer.type !== "opaqueredirect") told = await answer.json();
+    } catch {
+      return failed(form.dataset.textWaiting);
+    }
+    if (!told) return failed(form.dataset.textSignedOut);
+    if (answer.ok) return done(what, told);
+    if (told.conflict) return ask(told);
+    if (answer.status >= 500 || answer.status === 429) return failed(form.dataset.textWaiting);
+    held = true; // for instance the request was submitted in another tab
+    say(`${form.dataset.textFailed} ${told.said || ""}`);
+  }
+
+  function failed(sentence) {
+    say(sentence);
+    later(RETRIES[Math.min(lost++, RETRIES.length - 1)]);
+  }
+
+  function done(what, told) {
+    lost = 0;
+    saved = what;
+    version.value = told.version;
+    showWrong(told.wrong);
+    const fields = Object.keys(wrong).map((name) => labelOf(name)).filter(Boolean);
+    say(fields.length ? `${told.said} ${fields.join(", ")}` : told.said);
+    renew(document.getElementById("check"), told.check);
+    if (written() !== saved) later(PAUSE);
+  }
+
+  /** Somebody saved something else meanwhile: what is to stay is for the person to say. */
+  function ask(told) {
+    held = true;
+    say(form.dataset.textConflict);
+    conflict.innerHTML = told.conflict;
+    offerChoice(told.version);
+  }
+
+  function offerChoice(fresh) {
+    held = true;
+    conflict.focus();
+    conflict.querySelector("[data-keep]").addEventListener("click", (event) => {
+      event.preventDefault();
+      version.value = fresh;
+      conflict.replaceChildren();
+      held = false;
+      saved = null;
+      form.querySelector("input:not([type=hidden])").focus();
+      save();
+    });
+    conflict.querySelector("[data-discard]").addEventListener("click", () => { saved = written(); });
+  }
+
+  function renew(element, html) {
+    const made = document.createElement("template");
+    made.innerHTML = html.trim();
+    if (element && element.outerHTML !== made.innerHTML) element.replaceWith(made.content);
+  }
+
+  const fieldOf = (name) => document.getElementById(`field-${name}`)?.closest(".field");
+
+  function labelOf(name) {
+    const label = fieldOf(name)?.querySelector("label, legend")?.cloneNode(true);
+    label?.querySelectorAll(".required").forEach((star) => star.remove());
+    return label?.textContent.trim();
+  }
+
+  /** A message at each field whose value can't be stored, as the server writes them when there are no scripts. */
+  function showWrong(found) {
+    for (const name of Object.keys({ ...wrong, ...found })) {
+      const field = fieldOf(name);
+      if (!field) continue;
+      field.querySelector(".wrong-text")?.remove();
+      field.classList.toggle("wrong", name in found);
+      const control = document.getElementById(`field-${name}`);
+      const described = (control.getAttribute("aria-describedby") || "").split(" ").filter((id) => id && id !== `error-${name}`);
+      if (name in found) {
+        const message = Object.assign(document.createElement("span"), { className: "wrong-text", id: `error-${name}`, textContent: found[name] });
+        field.querySelector("label, legend").after(message);
+        described.unshift(message.id);
+      }
+      if (described.length) control.setAttribute("aria-describedby", described.join(" "));
+      else control.removeAttribute("aria-describedby");
+      if (name in found) control.setAttribute("aria-invalid", "true");
+      else control.removeAttribute("aria-invalid");
+    }
+    wrong = found;
+  }
+
+  if (conflict.childElementCount) offerChoice(version.value); // submitting found it first
+  form.addEventListener("input", () => { if (written() !== saved) later(PAUSE); });
+  form.addEventListener("focusout", () => { if (timer && written() !== saved) save(); });
+  window.addEventListener("online", save);
+
+  // Submitting waits for what is on its way, so that its version is the right one. Enter in a field only saves.
+  form.addEventListener("submit", (event) => {
+    const button = event.submitter;
+    if (!button || button.value === "save") {
+      event.preventDefault();
+      event.stopPropagation();
+      save();
+    } else if (sending) {
+      event.preventDefault();
+      event.stopPropagation();
+      clearTimeout(timer);
+      sending.then(() => { clearTimeout(timer); form.requestSubmit(button); });
+    } else {
+      clearTimeout(timer);
+      leaving = true;
+    }
+  });
+  let leaving = false;
+
+  // The last words go along when the page is left. A save that is on its way makes the next version before they arrive.
+  function flush() {
+    if (leaving || held || written() === saved) return;
+    const last = body();
+    if (sending) last.set("version", Number(version.value) + 1);
+    fetch(form.action, { method: "POST", body: last, headers: { "X-Requested-With": "fetch" }, keepalive: true, redirect: "manual" }).catch(() => {});
+  }
+  document.addEventListener("visibilitychange", () => { if (document.hidden && written() !== saved) save(); });
+  window.addEventListener("pagehide", flush);
+  window.addEventListener("beforeunload", (event) => {
+    const atRisk = held || lost > 0 || Object.keys(wrong).length > 0;
+    if (!leaving && atRisk && (written() !== saved || Object.keys(wrong).length)) event.preventDefault();
+  });
+  window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
+  // Photos: what is typed stays as it is; the lists and the check list are renewed.
+  async function fetched(address) {
+    const answer = await fetch(address, { headers: { "X-Requested-With": "fetch" } });
+    if (!answer.ok || answer.redirected) throw new Error(answer.status);
+    return answer.text();
+  }
+  const renewCheck = () => fetched(`${form.action}/check`).then((html) => renew(document.getElementById("check"), html)).catch(() => {});
+  document.addEventListener("relais:uploaded", renewCheck);
+
+  document.addEventListener("submit", async (event) => {
+    const remove = event.target.closest("form[data-remove]");
+    const slot = remove?.closest(".slot")?.querySelector("form[data-upload]");
+    if (!remove || !slot) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const title = remove.closest(".slot");
+    try {
+      await fetch(remove.action, { method: "POST", body: new URLSearchParams(new FormData(remove)), redirect: "manual" });
+      renew(document.getElementById(slot.dataset.replace), await fetched(slot.dataset.list));
+      title.focus();
+      await renewCheck();
+    } catch {
+      say(form.dataset.textFailed);
+    }
+  }, true);
+
+  /** An answer that was written and not sent is not left behind by a slip of the hand. */
+  function warnOfUnsentText(answer) {
+    const before = new URLSearchParams(new FormData(answer)).get("text");
+    let sent = false;
+    answer.addEventListener("submit", () => { sent = true; });
+    window.addEventListener("beforeunload", (event) => {
+      const now = new URLSearchParams(new FormData(answer)).get("text");
+      if (!sent && now && now !== before) event.preventDefault();
+    });
+  }
+})();
