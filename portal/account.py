@@ -1,7 +1,8 @@
 """One's own settings: language, notices, absences, password; and who one is here, which others keep."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
+from uuid import UUID
 
 from babel.lists import format_list
 from fastapi import APIRouter
@@ -10,13 +11,15 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData
 
 from api import tokens
-from api.problems import Problem, field_errors_of
+from api.absences import get_my_absences
+from api.problems import Problem
 from domain.calendar import TIME_ZONE
 from domain.notices import NoticeMode
-from portal import pages
-from portal.errors import sentence_of, status_of
-from portal.pages import Notice, Visit, VisitOf
+from portal import absences, pages
+from portal.errors import fields_of, status_of, summary
+from portal.pages import Visit, VisitOf
 from portal.texts import LOCALES, clock
+from records.absences import today
 from translations import gettext_noop as _
 from workflows.schedules import DIGEST_HOURS
 
@@ -57,34 +60,58 @@ async def save_preferences(visit: VisitOf) -> Response:
     return await _done(visit, form, save, "settings")
 
 
+@router.post("/account/absences")
+async def add_absence(visit: VisitOf) -> Response:
+    """Enter an absence of one's own."""
+    form = await visit.request.form()
+    return await _done(visit, form, lambda: absences.add(visit, visit.caller.id, form), "absence")
+
+
+@router.post("/account/absences/{absence_id}/remove")
+async def remove_absence(absence_id: UUID, visit: VisitOf) -> Response:
+    """Take an absence of one's own back."""
+    await absences.remove(visit, visit.caller.id, absence_id)
+    return visit.on_to("/account", "absence_removed")
+
+
+@router.post("/account/password")
+async def change_password(visit: VisitOf) -> Response:
+    """Choose another password."""
+    form = await visit.request.form()
+
+    async def change() -> None:
+        given = {name: form[name] for name in ("current", "new") if form.get(name)}
+        new = tokens.NewPassword.model_validate(given)
+        await tokens.change_password(new, visit.caller, visit.services, visit.language)
+
+    return await _done(visit, form, change, "password")
+
+
 async def _done(visit: Visit, form: FormData, do: Callable[[], Awaitable[object]], sentence: str) -> Response:
-    """Do it and show the page anew; or say why not, with everything that was written still there."""
+    """Do it and show the page anew; or say why not, with everything that was written still there (but no password)."""
     try:
         await do()
-    except ValidationError as error:
-        return await _page(visit, form, Problem("invalid_input", errors=field_errors_of(error, visit.language)))
-    except Problem as problem:
-        return await _page(visit, form, problem)
+    except (ValidationError, Problem) as error:
+        return await _page(visit, form, error)
     return visit.on_to("/account", sentence)
 
 
-async def _page(visit: Visit, form: FormData | None = None, problem: Problem | None = None) -> Response:
-    wrong = {item["field"]: item["message"] for item in problem.members.get("errors", ())} if problem else {}
-    notice = pages.done_notice(visit.request, visit.language)
-    if problem is not None:
-        items = tuple((message, f"field-{field}") for field, message in wrong.items())
-        notice = Notice("error", sentence_of(problem, visit.language), items)
+async def _page(visit: Visit, form: FormData | None = None, error: Problem | ValidationError | None = None) -> Response:
+    wrong = fields_of(error, visit.language, {**absences.PLACES, "wrong_current_password": "current"}) if error else {}
     return visit.page(
         "account",
-        status=status_of(problem) if problem else 200,
+        status=status_of(error) if error else 200,
         account=await tokens.me(visit.caller, visit.services),
+        absences=await get_my_absences(visit.caller, visit.services),
+        today=today(datetime.now(UTC)),
         notice_modes=[
             (mode, visit.say(title), visit.say(meaning, **_times(visit) if mode is NoticeMode.GROUPED else {}))
             for mode, (title, meaning) in NOTICE_MODES.items()
         ],
+        min_password=tokens.MIN_PASSWORD,
         form=pages.written(form),
         wrong=pages.written(wrong),
-        notice=notice,
+        notice=summary(error, wrong, visit.language) if error else pages.done_notice(visit.request, visit.language),
     )
 
 

@@ -14,16 +14,14 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData
 
 from api import commands
-from api.catalogue import clinics, providers
 from api.commands import Call, CommandReceipt
 from api.problems import Problem, field_errors_of
 from api.requests import get_request
-from api.views import RequestView
 from domain.refusals import Refusal
-from domain.requests import HolderKind
 from portal import pages
 from portal.errors import sentence_of, status_of
 from portal.pages import Notice, Visit, VisitOf
+from portal.providers import to_choose
 from translations import gettext_noop as _
 
 router = APIRouter()
@@ -164,7 +162,7 @@ async def choose(request_id: UUID, address: str, visit: VisitOf) -> Response:
     choice = _choice(address)
     form = await visit.request.form()
     try:
-        receipt = await choice.give(visit.call(request_id, form), _said(choice, form))
+        receipt = await choice.give(visit.call(request_id, form), _said(choice, form, visit))
     except ValidationError as error:
         wrong = field_errors_of(error, visit.language)
         return await _page(visit, request_id, choice, form, Problem("invalid_input", errors=wrong))
@@ -198,31 +196,24 @@ async def _page(
         wrong=pages.written(wrong),
         notice=notice,
         **(
-            await _people(visit, view, dispatches=choice.fields == "assign")
+            await to_choose(visit, view, dispatches=choice.fields == "assign")
             if choice.fields in ("transfer", "assign")
             else {}
         ),
     )
 
 
-async def _people(visit: Visit, view: RequestView, *, dispatches: bool) -> dict[str, Any]:
-    """Who can be chosen: colleagues, or the providers of every clinic to which the dispatcher may route."""
-    there = await clinics(visit.caller, visit.services)
-    wanted = there if dispatches else [clinic for clinic in there if clinic.id == visit.caller.clinic_id]
-    return {
-        "holder_id": view.holder.person.id if view.holder.person and view.holder.kind is HolderKind.PROVIDER else None,
-        "clinics": [(clinic, await providers(visit.caller, visit.services, clinic.id)) for clinic in wanted],
-    }
-
-
-def _said(choice: Choice, form: FormData) -> dict[str, Any]:
+def _said(choice: Choice, form: FormData, visit: Visit) -> dict[str, Any]:
     """The fields of the form, under the names of the API's body. What was left empty is left out."""
     hidden = {"key", "version"}
     said = {name: value for name, value in form.items() if name not in hidden and isinstance(value, str) and value}
     said = {name: value.replace("\r\n", "\n") for name, value in said.items()}
     if choice.fields == "assign":
-        kind, _, chosen = said.pop("to", "").partition(":")
-        return {**said, **({f"{kind}_id": chosen} if kind in ("provider", "clinic") else {})}
+        kind, _colon, chosen = said.pop("to", "").partition(":")
+        if kind not in ("provider", "clinic"):
+            nobody = visit.say(_("Choose a provider, or all the providers of a clinic."))
+            raise Problem("invalid_input", errors=[{"field": "to", "message": nobody}])
+        return {**said, f"{kind}_id": chosen}
     if choice.fields == "outcome":
         outcome: dict[str, Any] = said
         if "visit_avoided" in said:

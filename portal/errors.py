@@ -1,18 +1,20 @@
 """Errors as pages: whatever the API would answer as a problem, a page says in a sentence, with a way on."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from api import problems
-from api.problems import Problem
+from api.problems import Problem, field_errors_of
 from domain.refusals import Refusal
 from portal import pages
+from portal.pages import Notice
 from translations import Language, gettext_for
 from translations.words import REFUSALS
 
@@ -32,9 +34,29 @@ def sentence_of(error: Problem | Refusal, language: Language) -> str:
     return gettext_for(language)(REFUSALS[error.code] if isinstance(error, Refusal) else error.sentence)
 
 
-def status_of(error: Problem | Refusal) -> int:
+def status_of(error: Problem | Refusal | ValidationError) -> int:
     """The HTTP status of the answer."""
+    if isinstance(error, ValidationError):
+        return Problem("invalid_input").status
     return problems.refusal_status(error) if isinstance(error, Refusal) else error.status
+
+
+def fields_of(error: Problem | ValidationError, language: Language, places: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong, by field of a form. `places` names the field for problems that the API tells of the whole."""
+    if isinstance(error, ValidationError):
+        found = field_errors_of(error, language)
+    elif error.code in places:
+        found = [{"field": places[error.code], "message": sentence_of(error, language)}]
+    else:
+        found = error.members.get("errors", [])
+    return {item["field"]: item["message"] for item in found}
+
+
+def summary(error: Problem | ValidationError, wrong: Mapping[str, str], language: Language) -> Notice:
+    """The error summary of a page whose form was not taken: where something is wrong, with links; else why."""
+    problem = Problem("invalid_input") if wrong or isinstance(error, ValidationError) else error
+    items = tuple((message, f"field-{field}") for field, message in wrong.items())
+    return Notice("error", sentence_of(problem, language), items)
 
 
 def _for_pages(handler: Any) -> Handler:

@@ -14,6 +14,7 @@ from portal import (
     guide,
     live,
     media,
+    providers,
     reports,
     requests,
     signin,
@@ -22,7 +23,21 @@ from portal import (
 )
 from settings import Settings
 
-PAGES = (signin, worklist, drafts, live, media, answers, reports, account, guide, accesses, requests, choices)
+PAGES = (
+    signin,
+    worklist,
+    drafts,
+    live,
+    media,
+    answers,
+    reports,
+    account,
+    guide,
+    providers,
+    accesses,
+    requests,
+    choices,
+)
 """In the order in which their addresses are tried: `choices` takes whatever follows a request's id."""
 
 

@@ -1,0 +1,39 @@
+"""Entering and removing absences by a form: one's own on the page of one's settings, a colleague's on theirs."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from starlette.datastructures import FormData
+
+from api.absences import NewAbsence, add_absence, remove_absence
+from api.parameters import command_id
+from api.problems import Problem
+from domain.absences import AbsenceFault
+from portal.pages import Visit
+
+PLACES: Mapping[str, str] = {
+    AbsenceFault.ENDS_BEFORE_START: "ends_on",
+    AbsenceFault.TOO_LONG: "ends_on",
+    AbsenceFault.IN_THE_PAST: "ends_on",
+    AbsenceFault.OVERLAPS: "starts_on",
+}
+"""At which field of the form each fault of an absence is said."""
+
+
+async def add(visit: Visit, account_id: UUID, form: FormData) -> None:
+    """Enter the absence that the form describes; the same form sent twice enters one.
+
+    Raises ValidationError when a date is missing or none, and Problem with the API's reason.
+    """
+    said = {name: form[name] for name in ("starts_on", "ends_on", "note") if form.get(name)}
+    key = command_id(visit.caller.id, str(form.get("key", ""))[:120] or None)
+    await add_absence(account_id, NewAbsence.model_validate(said), visit.caller, visit.services, key)
+
+
+async def remove(visit: Visit, account_id: UUID, absence_id: UUID) -> None:
+    """Take the absence back. One that is gone already is as good as removed: a form can be sent twice."""
+    try:
+        await remove_absence(account_id, absence_id, visit.caller, visit.services)
+    except Problem as problem:
+        if problem.code != "not_found":
+            raise
