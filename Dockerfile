@@ -14,6 +14,9 @@ FROM python:3.13-slim-bookworm
 LABEL org.opencontainers.image.title="Relais" \
       org.opencontainers.image.description="Asynchronous medical teleconsultation" \
       org.opencontainers.image.licenses="Apache-2.0"
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends ffmpeg \
+ && rm -rf /var/lib/apt/lists/*
 RUN groupadd --system --gid 10001 relais \
  && useradd --system --uid 10001 --gid relais --home-dir /var/lib/relais --create-home relais
 COPY --from=build /opt/relais /opt/relais

@@ -46,7 +46,7 @@ _SCALE = f"min(1,{PLAYABLE_EDGE}/max(iw*sar,ih))"
 _FIT = f"scale='max(16,trunc(iw*sar*{_SCALE}/2)*2)':'max(16,trunc(ih*{_SCALE}/2)*2)',setsar=1"
 """Square pixels and even sizes, as H.264 in browsers wants them. ffmpeg has turned the picture upright before."""
 _TO_STANDARD_RANGE = (
-    "zscale=t=linear:npl=203,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv,"
+    "zscale=t=linear:npl=203,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv"
 )
 """From the wide range of light of newer telephones to that of every screen; left as it is, skin would look grey."""
 
@@ -79,11 +79,11 @@ def ffmpeg() -> str:
 async def look_at(file: BinaryIO, media_type: str) -> Media:
     """Decode the first frame of an uploaded video, as proof that it is one. Raises DamagedMediaError or NoFfmpegError."""
     with tempfile.TemporaryDirectory(prefix="relais-") as folder:
-        source, frame = Path(folder, "source"), Path(folder, "frame.png")
+        source, frame = Path(folder, "source"), Path(folder, "frame.bmp")
         await asyncio.to_thread(_copy, file, source)
         try:
             told = await _tell(source, media_type)
-            filters = ("-vf", f"{_TO_STANDARD_RANGE}format=rgb24") if _WIDE_RANGE.search(told) else ()
+            filters = ("-vf", _TO_STANDARD_RANGE) if _WIDE_RANGE.search(told) else ()
             await _run(
                 [*_reading(source, media_type), "-map", "0:V:0", *_NO_METADATA, "-frames:v", "1", *filters, str(frame)],
                 LOOK_SECONDS,
@@ -106,7 +106,7 @@ async def make_playable(source: Path, media_type: str, target: Path) -> float:
             *_reading(source, media_type),
             *("-map", "0:V:0", "-map", "0:a:0?", *_NO_METADATA, *_NO_VERSIONS),
             *(("-metadata", f"creation_time={created.isoformat()}") if created else ()),
-            *("-vf", (_TO_STANDARD_RANGE if _WIDE_RANGE.search(told) else "") + _FIT),
+            *("-vf", f"{_FIT},{_TO_STANDARD_RANGE}" if _WIDE_RANGE.search(told) else _FIT),
             *("-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-profile:v", "high", "-pix_fmt", "yuv420p"),
             *("-threads", _THREADS, "-c:a", "aac", "-b:a", "128k", "-ac", "2"),
             *("-movflags", "+faststart", "-f", "mp4", str(target)),

@@ -128,7 +128,7 @@ async def note_playable(
     playable_key: str,
     duration_seconds: float,
 ) -> bool:
-    """The playable copy of a video lies under that key. False when the video was removed meanwhile, or has another copy already."""
+    """The playable copy of a video lies under that key. False when the video was removed meanwhile, or has another copy."""
     attachment = await _video_to_note(session, request_id, attachment_id)
     if attachment is None or attachment.playable_key not in (None, playable_key):
         return False

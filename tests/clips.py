@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,10 @@ async def clip(name: str, *options: str, folder: Path, size: str = "320x180", se
 
 async def turned_clip(folder: Path) -> bytes:
     """An MP4 that lies on its side and says so, as of a telephone that is held upright."""
-    lying = folder / "lying.mp4"
-    await clip(lying.name, folder=folder)
-    turned = folder / "turned.mp4"
-    await run("-display_rotation", "90", "-i", str(lying), "-c", "copy", "-movflags", "use_metadata_tags", str(turned))
-    return turned.read_bytes()
+    film = await clip("lying.mp4", folder=folder)
+    matrix = film.index(b"tkhd") + 44  # of the first track, the picture (ISO 14496-12, 8.3.2)
+    quarter_turn = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 180 << 16, 0, 1 << 30)
+    return film[:matrix] + quarter_turn + film[matrix + len(quarter_turn) :]
 
 
 async def run(*arguments: str) -> None:

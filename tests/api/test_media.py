@@ -62,7 +62,7 @@ async def ready(who: Clinician, path: str) -> dict[str, Any]:
     """The attachment, when its video has been prepared."""
 
     async def is_over() -> bool:
-        return (await view_of(who, path))["state"] != "preparing"
+        return bool((await view_of(who, path))["state"] != "preparing")
 
     await eventually(is_over)
     return await view_of(who, path)
@@ -202,6 +202,13 @@ async def test_a_video_that_lies_on_its_side(system: System, tmp_path: Path) -> 
     assert "rotation" not in told
 
 
+WIDE_RANGE = (
+    *("-c:v", "libx265", "-pix_fmt", "yuv420p10le", "-tag:v", "hvc1"),
+    *("-x265-params", "log-level=error:colorprim=bt2020:transfer=arib-std-b67:colormatrix=bt2020nc"),
+)
+"""As newer telephones film: HEVC, 10 bits, HLG."""
+
+
 @pytest.mark.parametrize(
     ("name", "media_type", "options"),
     [
@@ -214,6 +221,7 @@ async def test_a_video_that_lies_on_its_side(system: System, tmp_path: Path) -> 
             "video/mp4",
             ("-vf", "scale=2560:1440:flags=neighbor", "-pix_fmt", "yuv444p", "-preset", "ultrafast"),
         ),
+        ("wide.mov", "video/quicktime", WIDE_RANGE),
         ("odd.webm", "video/webm", ("-vf", "scale=321:181")),
     ],
 )
@@ -228,6 +236,7 @@ async def test_videos_of_every_kind(
     assert is_clean(played)
     assert "Video: h264 (High)" in told
     assert ("1920x1080" if name == "large.mp4" else "320x180") in told
+    assert "arib-std-b67" not in told
     assert ("Audio: aac" in told) is (name != "silent.mp4")
 
 
@@ -312,6 +321,7 @@ async def test_a_video_outlives_an_engine_that_is_away(system: System, tmp_path:
 async def test_a_video_that_can_not_be_made_playable(
     system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Its poster is seen all the same, and an operator may have it tried again."""
     monkeypatch.setattr(videos, "MAKING_SECONDS", 0)
     monkeypatch.setattr(activities.media, "TRIES", 1)
     content = await clip("film.mp4", folder=tmp_path)
@@ -322,6 +332,17 @@ async def test_a_video_that_can_not_be_made_playable(
         problem(await system.provider.get(path + what), 409, "video_not_playable")
     assert (await system.provider.get(f"{path}/preview")).status_code == 200
     assert (await system.requester.get(path)).content == content
+
+    monkeypatch.undo()
+    request_id, attachment_id = path.split("/")[2], path.split("/")[4]
+    await system.services.engine.execute_workflow(
+        "PrepareVideo",
+        {"request_id": request_id, "attachment_id": attachment_id},
+        id=f"video-{attachment_id}",
+        task_queue=system.settings.media_task_queue,
+    )
+    assert (await view_of(system.provider, path))["state"] == "ready"
+    assert (await system.provider.get(f"{path}/video")).status_code == 200
 
 
 async def test_a_removed_video_leaves_nothing(system: System, tmp_path: Path) -> None:
