@@ -7,7 +7,7 @@ uv := .uv/bin/uv
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types floors lock clean
+.PHONY: help install run test lint types floors browser lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -15,7 +15,7 @@ help: ## List the commands.
 run: install ## Start Relais on this machine: engine, database, mail, API, worker, demonstration data.
 	@$(bin)/relais up
 
-test: lint types floors ## Check everything: style, types, floors, and every test on the real engines.
+test: lint types floors browser ## Check everything: style, types, floors, and every test on the real engines.
 	@$(bin)/pytest --numprocesses 2 --dist loadfile
 
 lint: install
@@ -26,6 +26,9 @@ types: install
 
 floors: install
 	@$(bin)/lint-imports
+
+browser: install # The tests of the portal look at it with a real Chromium: the system's, else playwright's own.
+	@$(bin)/python -m tests.portal.chromium
 
 install: .venv/.installed ## Set up the environment in .venv (done by the others as needed).
 

@@ -149,12 +149,22 @@ async def _caller(
         raise Problem("not_authenticated")
     if credentials is None:
         check_same_site(request)
-    async with services.database.session() as session:
-        account = await people.account_of_token(session, token_sha256(token), datetime.now(UTC))
+    account = await _account_of(services, token)
     if account is None:
         raise Problem("not_authenticated")
     request.state.language = "en" if account.language == "en" else "fr"
     return Caller(account, token)
+
+
+async def account_of_session(request: Request, services: Services) -> Account | None:
+    """Whose browser it is that calls; None when nobody is signed in there."""
+    token = session_of(request, services.settings)
+    return await _account_of(services, token) if token else None
+
+
+async def _account_of(services: Services, token: str) -> Account | None:
+    async with services.database.session() as session:
+        return await people.account_of_token(session, token_sha256(token), datetime.now(UTC))
 
 
 def session_cookie(settings: Settings) -> str:

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from api import problems
@@ -69,7 +70,7 @@ def _for_pages(handler: Any) -> Handler:
         if not isinstance(error, Problem | Refusal):
             as_api = await handler(request, error)  # which logs it
             error = _problem(error, as_api.status_code)
-        return _error_page(request, error)
+        return _error_page(request, error, await _language(request))
 
     return answer
 
@@ -80,8 +81,17 @@ def _problem(error: Exception, status: int) -> Problem:
     return Problem("records_unreachable" if status == 503 else "internal_error")
 
 
-def _error_page(request: Request, error: Problem | Refusal) -> Response:
-    spoken = getattr(request.state, "language", None) or pages.language_before_sign_in(request)
+async def _language(request: Request) -> Language:
+    """The reader's, also where no page was found that would have asked who they are."""
+    known: Language | None = getattr(request.state, "language", None)
+    if known is None:
+        with suppress(SQLAlchemyError, OSError):
+            account = await account_of_session(request, request.app.state.services)
+            known = None if account is None else "en" if account.language == "en" else "fr"
+    return known or pages.language_before_sign_in(request)
+
+
+def _error_page(request: Request, error: Problem | Refusal, spoken: Language) -> Response:
     settings = request.app.state.services.settings
     status = status_of(error)
     page = pages.render(settings, "error", spoken, status=status, sentence=sentence_of(error, spoken), code=error.code)

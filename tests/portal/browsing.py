@@ -1,7 +1,6 @@
 """How tests look at the portal: by plain HTTP as a browser without scripts does, and with a real Chromium."""
 
 import re
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,25 +16,10 @@ from tests.system import PASSWORD, Clinician
 
 AXE = Path(__file__).parent / "vendor" / "axe-4.14.1.min.js"
 
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 740}
 
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
-
-
-def chromium() -> str | None:
-    """The system's Chromium; None for the one that playwright installs."""
-    return next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
 
 
 @asynccontextmanager

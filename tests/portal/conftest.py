@@ -10,7 +10,8 @@ from playwright.async_api import async_playwright
 
 from portal.server import create_app
 from tests.eventually import eventually
-from tests.portal.browsing import CHROMIUM_ARGUMENTS, Portal, chromium
+from tests.portal import chromium
+from tests.portal.browsing import Portal
 from tests.system import System
 
 
@@ -31,7 +32,7 @@ async def portal(portal_app: FastAPI) -> AsyncIterator[Portal]:
         assert server.started
         port = server.servers[0].sockets[0].getsockname()[1]
         async with async_playwright() as play:
-            browser = await play.chromium.launch(executable_path=chromium(), args=CHROMIUM_ARGUMENTS)
+            browser = await play.chromium.launch(executable_path=chromium.of_the_system(), args=chromium.ARGUMENTS)
             try:
                 yield Portal(f"http://127.0.0.1:{port}", browser)
             finally:
