@@ -41,7 +41,10 @@ def test_every_address_is_of_a_command(system: System) -> None:
     """Whatever is posted to a request and is no command, is known by name here."""
     posted = {path for path, methods in system.app.openapi()["paths"].items() if "post" in methods}
     of_requests = {path for path in posted if path.startswith("/api/v1/requests/{request_id}/")}
-    assert of_requests - {address_of(name) for name in PUBLIC_COMMANDS} == {"/api/v1/requests/{request_id}/attachments"}
+    assert of_requests - {address_of(name) for name in PUBLIC_COMMANDS} == {
+        "/api/v1/requests/{request_id}/attachments",
+        "/api/v1/requests/{request_id}/uploads",
+    }
 
 
 @pytest.mark.parametrize("command", PUBLIC_COMMANDS)
