@@ -1,6 +1,7 @@
 """Errors as pages: whatever the API would answer as a problem, a page says in a sentence, with a way on."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 

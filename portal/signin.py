@@ -61,6 +61,7 @@ async def sign_out(visit: VisitOf) -> Response:
     await tokens.sign_out(visit.caller, visit.services)
     response = RedirectResponse("/signin?done=signed_out", 303)
     settings = visit.services.settings
+    response.headers["Clear-Site-Data"] = '"cache"'  # photos, which browsers keep for an hour
     response.delete_cookie(session_cookie(settings), secure=_is_secure(settings), httponly=True, samesite="lax")
     return response
 
