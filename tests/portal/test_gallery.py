@@ -231,7 +231,7 @@ async def test_no_barriers_while_it_is_open(
     ok(await system.requester.http.patch("/api/v1/me", json={"language": language}))
     try:
         page = await portal.look(system.requester)
-        await page.set_viewport_size(size)
+        await page.set_viewport_size({"width": size["width"], "height": size["height"]})
         viewer = await opened(page, request_id, 2)
         await page.keyboard.press("?")
         await page.keyboard.press("+")
