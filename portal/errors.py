@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from api import problems
 from api.problems import Problem, field_errors_of
+from api.security import account_of_session
 from domain.refusals import Refusal
 from portal import pages
 from portal.pages import Notice

@@ -10,14 +10,14 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import Browser, BrowserContext, Page, ViewportSize
 
 from tests.system import PASSWORD, Clinician
 
 AXE = Path(__file__).parent / "vendor" / "axe-4.14.1.min.js"
 
-WIDE = {"width": 1280, "height": 900}
-PHONE = {"width": 360, "height": 740}
+WIDE: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 360, "height": 740}
 
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
 
@@ -64,7 +64,7 @@ class Portal:
 
     @asynccontextmanager
     async def visit(
-        self, who: Clinician | None = None, *, size: dict[str, int] = WIDE, **options: Any
+        self, who: Clinician | None = None, *, size: ViewportSize = WIDE, **options: Any
     ) -> AsyncIterator[Page]:
         """A page of a browser of its own, signed in as `who` by the form, as people do. Errors of scripts fail the test."""
         context: BrowserContext = await self.browser.new_context(

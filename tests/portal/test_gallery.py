@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import CDPSession, Locator, Page, expect
+from playwright.async_api import CDPSession, Locator, Page, ViewportSize, expect
 
 from tests.clips import arrow, clip, encoded
 from tests.journeys import assigned, draft, ok, upload
@@ -226,7 +226,7 @@ async def test_a_video(portal: Portal, system: System, tmp_path: Path) -> None:
 @pytest.mark.parametrize("language", ["fr", "en"])
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 async def test_no_barriers_while_it_is_open(
-    portal: Portal, system: System, request_id: str, size: dict[str, int], language: str
+    portal: Portal, system: System, request_id: str, size: ViewportSize, language: str
 ) -> None:
     ok(await system.requester.http.patch("/api/v1/me", json={"language": language}))
     try:

@@ -2,14 +2,14 @@
 
 import re
 
-from playwright.async_api import Page, expect
+from playwright.async_api import FilePayload, Page, expect
 
 from tests.journeys import PATIENT, assigned
 from tests.portal.browsing import PHONE, Portal
 from tests.system import PASSWORD, System, photo
 
 
-def picture(number: int, size: tuple[int, int] = (1200, 900)) -> dict[str, object]:
+def picture(number: int, size: tuple[int, int] = (1200, 900)) -> FilePayload:
     """A photo as a file input takes it."""
     content = photo((size[0] + number, size[1]), "#a1724e")
     return {"name": f"IMG_{number}.jpg", "mimeType": "image/jpeg", "buffer": content}
