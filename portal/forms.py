@@ -6,9 +6,10 @@ Nothing is judged here: what can't be read as an answer goes to the API as it wa
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -218,27 +219,34 @@ def _typed(field: FormField, answer: Any, language: Language) -> list[str]:
 def _difference(change: FormChange, offering: ServiceOffering | None, language: Language) -> Difference:
     say = gettext_for(language)
     if change.part == "priority":
-        words = [say(PRIORITIES.get(value, value)) if value else "" for value in (change.before, change.after)]
-        return Difference(say("Priority"), *words)
-    if change.part == "patient":
-        words = [_patient_words(change.field, value, language) for value in (change.before, change.after)]
-        return Difference(say(PATIENT.get(change.field, change.field)), *words)
-    field = next((field for field in offering.form if field.name == change.field), None) if offering else None
-    if field is None:
-        return Difference(change.field, *(str(value or "") for value in (change.before, change.after)))
-    words = [
-        "".join(entry.value for entry in entries((field,), {field.name: value}, language))
-        for value in (change.before, change.after)
-    ]
-    return Difference(getattr(field.label, language), *words)
+        label, words = say("Priority"), lambda value: say(PRIORITIES.get(value, value))
+    elif change.part == "patient":
+        label, words = say(PATIENT.get(change.field, change.field)), partial(_patient_words, change.field, language)
+    else:
+        field = next((field for field in offering.form if field.name == change.field), None) if offering else None
+        label = getattr(field.label, language) if field else change.field
+        words = partial(_answer_words, field, language) if field else str
+    return Difference(label, *(_legible(words, value) for value in (change.before, change.after)))
 
 
-def _patient_words(name: str, value: Any, language: Language) -> str:
-    if not value:
+def _legible(words: Callable[[Any], str], value: Any) -> str:
+    """The words for a value; the value as it stands where it can't be read, for what was just typed need not be right."""
+    if value is None:
         return ""
+    try:
+        return words(value)
+    except (ValueError, ArithmeticError):
+        return str(value)
+
+
+def _answer_words(field: FormField, language: Language, value: Any) -> str:
+    return "".join(entry.value for entry in entries((field,), {field.name: value}, language))
+
+
+def _patient_words(name: str, language: Language, value: str) -> str:
     if name == "sex":
         return gettext_for(language)(SEXES.get(value, value))
-    return day(date.fromisoformat(value), language) if name == "birth_date" else str(value)
+    return day(date.fromisoformat(value), language) if name == "birth_date" else value
 
 
 def _slot_title(name: str, offering: ServiceOffering | None, language: Language) -> str:

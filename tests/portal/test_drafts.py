@@ -1,0 +1,266 @@
+"""The requester's form by plain HTTP, as a browser without scripts sends it, and as draft.js does."""
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from tests.journeys import PATIENT, draft, ok, returned, submitted, upload
+from tests.portal.browsing import hidden, shown, visitor
+from tests.system import System, photo
+
+SCRIPT = {"X-Requested-With": "fetch"}
+
+COMPLETE = {
+    "offering": "teledermatology",
+    "priority": "routine",
+    **{f"patient.{name}": value for name, value in PATIENT.items()},
+    "answers.question": "Est-ce un mélanome?",
+    "answers.body_sites": ["back", "neck"],
+    "answers.duration": "over-1-year",
+}
+
+
+async def begun(http: httpx.AsyncClient, offering: str = "teledermatology") -> str:
+    """The id of a draft that was begun on the page."""
+    answer = await http.post("/new", data={**hidden_key(await http.get("/new")), "offering": offering})
+    assert answer.status_code == 303, answer.text
+    return re.fullmatch(r"/requests/([0-9a-f-]{36})/edit", answer.headers["location"])[1]  # type: ignore[index]
+
+
+def hidden_key(page: httpx.Response) -> dict[str, str]:
+    return {"key": re.search(r'name="key" value="([^"]*)"', page.text)[1]}  # type: ignore[index]
+
+
+async def typed(http: httpx.AsyncClient, request_id: str, **more: Any) -> dict[str, Any]:
+    """What the form sends when it is complete but for its photos."""
+    return {**COMPLETE, **hidden(await http.get(f"/requests/{request_id}/edit")), **more}
+
+
+async def test_every_offering_can_be_begun_and_says_what_it_asks(portal_app: FastAPI, system: System) -> None:
+    async with visitor(portal_app, system.requester) as http:
+        text = shown(await http.get("/new"))
+        assert "au moins 3" in text
+        assert "Pas pour les urgences" in text
+        for code, offering in system.services.offerings.items():
+            assert offering.title.fr in text
+            request_id = await begun(http, code)
+            page = await http.get(f"/requests/{request_id}/edit")
+            for field in offering.form:
+                assert f'id="field-answers.{field.name}"' in page.text, field.name
+            assert "stat" not in re.findall(r'name="priority" value="(\w+)"', page.text)
+
+
+async def test_beginning_twice_with_one_form_makes_one_draft(portal_app: FastAPI, system: System) -> None:
+    async with visitor(portal_app, system.requester) as http:
+        form = {**hidden_key(await http.get("/new")), "offering": "wound_care"}
+        first, second = [await http.post("/new", data=form) for _ in range(2)]
+        assert first.headers["location"] == second.headers["location"]
+
+
+async def test_only_requesters_begin_and_what_is_wrong_is_said(portal_app: FastAPI, system: System) -> None:
+    async with visitor(portal_app, system.provider) as http:
+        assert (await http.get("/new")).status_code == 403
+    async with visitor(portal_app, system.requester) as http:
+        assert "offre de service" in shown(await http.post("/new", data={"key": "k", "offering": "astrology"}), 422)
+
+
+async def test_the_form_is_saved_as_it_is_and_shown_again(portal_app: FastAPI, system: System) -> None:
+    async with visitor(portal_app, system.requester) as http:
+        request_id = await begun(http)
+        more = {"answers.largest_diameter": "1 234,5", "answers.immunosuppression": "no", "do": "save"}
+        answer = await http.post(f"/requests/{request_id}/edit", data=await typed(http, request_id, **more))
+        assert answer.headers["location"] == f"/requests/{request_id}/edit?done=saved"
+        view = await system.requester.view(request_id)
+        assert view["patient"] == PATIENT
+        assert view["answers"] == {
+            "question": "Est-ce un mélanome?",
+            "body_sites": ["back", "neck"],
+            "duration": "over-1-year",
+            "largest_diameter": 1234.5,
+            "immunosuppression": False,
+        }
+        page = await http.get(f"/requests/{request_id}/edit")
+        for there in ('value="1234,5"', 'value="Tremblay"', 'value="back" checked', 'value="over-1-year" checked'):
+            assert there in page.text
+
+
+async def test_a_number_that_two_readers_would_read_differently_is_not_guessed(
+    portal_app: FastAPI, system: System
+) -> None:
+    for language, text, stored in (("fr", "1,200", 1.2), ("en", "1,200", None), ("en", "1.2", 1.2), ("en", "7", 7)):
+        ok(await system.requester.http.patch("/api/v1/me", json={"language": language}))
+        async with visitor(portal_app, system.requester) as http:
+            request_id = await begun(http)
+            form = await typed(http, request_id, **{"answers.largest_diameter": text})
+            await http.post(f"/requests/{request_id}/edit", data=form)
+            view = await system.requester.view(request_id)
+            assert view["answers"].get("largest_diameter") == stored, (language, text)
+    ok(await system.requester.http.patch("/api/v1/me", json={"language": "fr"}))
+
+
+async def test_what_cannot_be_stored_stays_in_its_field_and_the_rest_is_saved(
+    portal_app: FastAPI, system: System
+) -> None:
+    wrong = {"patient.birth_date": "2999-01-01", "answers.weight": "12a"}
+    async with visitor(portal_app, system.requester) as http:
+        request_id = await begun(http)
+        form = await typed(http, request_id, **wrong, do="submit")
+        page = await http.post(f"/requests/{request_id}/edit", data=form)
+        text = shown(page, 422)
+        assert "Poids (enfant): Un nombre est attendu." in text
+        assert 'href="#field-answers.weight"' in page.text
+        assert 'id="error-patient.birth_date"' in page.text
+        assert 'value="12a"' in page.text
+        view = await system.requester.view(request_id)
+        assert view["status"] == "draft"
+        assert view["patient"]["family_name"] == "Tremblay"
+        assert view["patient"]["birth_date"] is None
+        assert "weight" not in view["answers"]
+        told = (await http.post(f"/requests/{request_id}/edit", data=form | hidden(page), headers=SCRIPT)).json()
+        assert set(told["wrong"]) == set(wrong)
+
+
+async def test_what_is_missing_is_listed_with_its_place(portal_app: FastAPI, system: System) -> None:
+    async with visitor(portal_app, system.requester) as http:
+        request_id = await begun(http)
+        page = await http.get(f"/requests/{request_id}/edit")
+        for place in ("field-patient.given_name", "field-answers.question", "slot-photos"):
+            assert f'href="#{place}"' in page.text
+            assert f'id="{place}"' in page.text
+        form = {**hidden(page), "offering": "teledermatology", "do": "submit"}
+        assert "Photos: Il en faut au moins 3." in shown(
+            await http.post(f"/requests/{request_id}/edit", data=form), 422
+        )
+        form = await typed(http, request_id)
+        told = (await http.post(f"/requests/{request_id}/edit", data=form, headers=SCRIPT)).json()
+        assert 'href="#slot-photos"' in told["check"]
+        assert "field-answers.question" not in told["check"]
+        ok(await upload(system.requester, request_id, photo(), "photos"), 201)
+        check = await http.get(f"/requests/{request_id}/edit/check")
+        assert re.search(r'href="#tile-[0-9a-f-]{36}">Photos</a>: Cette photo est petite', check.text)
+
+
+async def test_the_check_of_the_api_is_what_submit_refuses(system: System) -> None:
+    request_id = ok(await system.requester.post("/requests", {"offering": "wound_care"}), 201)["id"]
+    check = ok(await system.requester.get(f"/requests/{request_id}/check"))
+    refused = await system.requester.post(f"/requests/{request_id}/submit")
+    assert refused.json()["errors"] == check["errors"] != []
+    assert check["advice"] == []
+    assert (await system.provider.get(f"/requests/{request_id}/check")).status_code == 404
+    complete = await draft(system)
+    assert ok(await system.requester.get(f"/requests/{complete}/check"))["errors"] == []
+
+
+async def test_submitting_twice_submits_once(portal_app: FastAPI, system: System) -> None:
+    request_id = await draft(system)
+    async with visitor(portal_app, system.requester) as http:
+        form = await typed(http, request_id, do="submit")
+        first, second = [await http.post(f"/requests/{request_id}/edit", data=form) for _ in range(2)]
+        assert first.headers["location"] == second.headers["location"] == f"/requests/{request_id}?done=submitted"
+        view = await system.requester.view(request_id)
+        assert (view["status"], view["answers"]["question"]) == ("awaiting_dispatch", "Est-ce un mélanome?")
+        assert len(ok(await system.requester.get(f"/requests/{request_id}/timeline"))) == 1
+        answer = await http.get(f"/requests/{request_id}/edit")
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/requests/{request_id}")
+
+
+async def test_another_tab_is_not_overwritten_unasked(portal_app: FastAPI, system: System) -> None:
+    async with visitor(portal_app, system.requester) as http:
+        request_id = await begun(http)
+        here, there = await typed(http, request_id), await typed(http, request_id, **{"patient.given_name": "Marie"})
+        address = f"/requests/{request_id}/edit"
+        ok(await http.post(address, data=there, headers=SCRIPT))
+        ok(await http.post(address, data=there, headers=SCRIPT))  # the same again, its answer was lost: no conflict
+        answer = await http.post(address, data=here, headers=SCRIPT)
+        assert answer.status_code == 412
+        assert "Marie" in answer.json()["conflict"]
+        page = await http.post(address, data={**here, "do": "save"})
+        assert "Garder ce qui est écrit ici" in shown(page, 412)
+        assert (await system.requester.view(request_id))["patient"]["given_name"] == "Marie"
+        again = await http.post(address, data={**here, **hidden(page), "do": "save"})
+        assert again.status_code == 303
+        assert (await system.requester.view(request_id))["patient"]["given_name"] == "Jeanne"
+
+
+async def test_plain_uploads_keep_what_can_be_kept_and_name_the_rest(portal_app: FastAPI, system: System) -> None:
+    async with visitor(portal_app, system.requester) as http:
+        request_id = await begun(http)
+        address = f"/requests/{request_id}/attachments"
+        form = {"key": "one", "slot": "photos", "next": f"/requests/{request_id}/edit#slot-photos"}
+        files = [("file", (f"{n}.jpg", photo((320 + n, 240)), "image/jpeg")) for n in range(3)]
+        for _ in range(2):  # sent twice, kept once
+            answer = await http.post(address, data=form, files=files)
+            assert answer.headers["location"].startswith(f"/requests/{request_id}/edit")
+        page = await http.post(address, data=form, files=[("file", ("notes.txt", b"hello", "text/plain"))])
+        assert "notes.txt: Ce type de fichier" in shown(page, 415)
+        assert "Choisissez d’abord un fichier" in shown(await http.post(address, data=form), 422)
+        there = (await system.requester.view(request_id))["attachments"]
+        assert len(there) == 3
+        remove = f"{address}/{there[0]['id']}/remove"
+        for _ in range(2):
+            assert (await http.post(remove, data={"next": "https://elsewhere.invalid/"})).headers[
+                "location"
+            ] == f"/requests/{request_id}/edit?done=removed"
+        assert len((await system.requester.view(request_id))["attachments"]) == 2
+
+
+async def test_a_returned_request_is_changed_and_submitted_again(portal_app: FastAPI, system: System) -> None:
+    request_id = await returned(system)
+    async with visitor(portal_app, system.requester) as http:
+        page = await http.get(f"/requests/{request_id}/edit")
+        text = shown(page)
+        assert "Les photos sont floues." in text
+        assert f"retournera à Dre Anne {system.provider.account.family_name}" in text
+        form = await typed(http, request_id, do="resubmit", priority="urgent")
+        for _ in range(2):
+            answer = await http.post(f"/requests/{request_id}/edit", data=form)
+            assert answer.headers["location"] == f"/requests/{request_id}?done=resubmitted"
+    async with visitor(portal_app, system.provider) as http:
+        text = shown(await http.get(f"/requests/{request_id}"))
+        assert "Modifié depuis le retour de la demande" in text
+        assert "Maintenant: Est-ce un mélanome?" in text
+
+
+@pytest.mark.parametrize("who", ["requester2", "provider", "far_requester"])
+async def test_a_draft_is_nobody_elses(portal_app: FastAPI, system: System, who: str) -> None:
+    request_id = await draft(system)
+    async with visitor(portal_app, system.people[who]) as http:
+        for address in ("edit", "edit/check", "edit/files?slot=photos", "delete"):
+            assert (await http.get(f"/requests/{request_id}/{address}")).status_code == 404, address
+        for address in ("edit", "attachments", "delete"):
+            answer = await http.post(f"/requests/{request_id}/{address}", data={**COMPLETE, "do": "submit"})
+            assert answer.status_code == 404, address
+    assert (await system.requester.view(request_id))["status"] == "draft"
+
+
+async def test_who_sees_a_request_does_not_edit_it(portal_app: FastAPI, system: System) -> None:
+    request_id = await submitted(system)
+    async with visitor(portal_app, system.dispatcher) as http:
+        assert (await http.get(f"/requests/{request_id}/edit")).status_code == 403
+        assert (await http.post(f"/requests/{request_id}/edit", data=COMPLETE)).status_code == 403
+
+
+async def test_a_draft_is_deleted_after_a_second_word(portal_app: FastAPI, system: System) -> None:
+    request_id = await draft(system)
+    async with visitor(portal_app, system.requester) as http:
+        assert "supprimés définitivement" in shown(await http.get(f"/requests/{request_id}/delete"))
+        for _ in range(2):
+            answer = await http.post(f"/requests/{request_id}/delete")
+            assert answer.headers["location"] == "/worklist?done=deleted"
+        assert (await http.get(f"/requests/{request_id}/edit")).status_code == 404
+        sent = await submitted(system)
+        assert (await http.post(f"/requests/{sent}/delete")).status_code == 409
+
+
+async def test_in_english(portal_app: FastAPI, system: System) -> None:
+    request_id = await draft(system)
+    ok(await system.requester.http.patch("/api/v1/me", json={"language": "en"}))
+    async with visitor(portal_app, system.requester) as http:
+        assert "Nothing is missing. The request can be submitted." in shown(
+            await http.get(f"/requests/{request_id}/edit")
+        )
+        assert "What do you need advice about?" in shown(await http.get("/new"))
+    ok(await system.requester.http.patch("/api/v1/me", json={"language": "fr"}))
