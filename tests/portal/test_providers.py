@@ -1,0 +1,142 @@
+"""Who can be given a request: loads and absences, whom to assign and to transfer to; and who looked at a request."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fastapi import FastAPI
+
+from domain.requests import Role
+from records.absences import today
+from tests.journeys import accepted, assigned, draft, ok, submitted
+from tests.portal.browsing import hidden, shown, visitor
+from tests.system import Clinician, System, add_person
+
+
+@pytest.fixture
+async def absent(system: System) -> AsyncIterator[Clinician]:
+    """A provider of the near clinic who is away today."""
+    person = await add_person(system, "absent", system.clinics["near"], Role.PROVIDER)
+    day = today(datetime.now(UTC))
+    body = {"starts_on": day.isoformat(), "ends_on": (day + timedelta(days=3)).isoformat()}
+    ok(await person.post("/me/absences", body), 201)
+    yield person
+    async with system.services.database.session() as session:
+        account = await session.merge(person.account)
+        account.active = False
+    await system.people.pop("absent").http.aclose()
+
+
+async def test_dispatchers_see_load_and_absences(portal_app: FastAPI, system: System, absent: Clinician) -> None:
+    await assigned(system)
+    async with visitor(portal_app, system.dispatcher) as http:
+        answer = await http.get("/providers")
+    text = shown(answer)
+    assert 'data-live="/events"' in answer.text
+    assert "Clinique du Fleuve" in text
+    assert "Clinique des Érables" not in text  # where their clinic does not route
+    assert f"{absent.account.given_name} {absent.account.family_name}" in text
+    assert "Absent jusqu’au" in text
+    assert answer.text.index(str(system.provider2.id)) < answer.text.index(absent.id)  # who is there comes first
+
+
+async def test_administrators_enter_and_remove_the_absence_of_a_colleague(portal_app: FastAPI, system: System) -> None:
+    colleague = await add_person(system, "traveller", system.clinics["near"], Role.PROVIDER)
+    start = today(datetime.now(UTC)) + timedelta(days=5)
+    days = {"starts_on": start.isoformat(), "ends_on": (start + timedelta(days=1)).isoformat(), "note": "Formation"}
+    async with visitor(portal_app, system.administrator) as http:
+        answer = await http.post(f"/providers/{colleague.id}/absences", data=days)
+        assert answer.headers["location"] == f"/providers/{colleague.id}?done=absence"
+        assert "Formation" in shown(await http.get(answer.headers["location"]))
+        assert "Absence du" in shown(await http.get("/providers"))
+        wrong = {**days, "ends_on": (start - timedelta(days=1)).isoformat()}
+        answer = await http.post(f"/providers/{colleague.id}/absences", data=wrong)
+        shown(answer, 422)
+        assert 'value="Formation"' in answer.text
+        [there] = (await colleague.get("/me/absences")).json()
+        answer = await http.post(f"/providers/{colleague.id}/absences/{there['id']}/remove")
+        assert answer.headers["location"] == f"/providers/{colleague.id}?done=absence_removed"
+    assert (await colleague.get("/me/absences")).json() == []
+
+
+async def test_others_cannot_change_a_colleagues_absences(portal_app: FastAPI, system: System) -> None:
+    start = (today(datetime.now(UTC)) + timedelta(days=5)).isoformat()
+    absence = {"starts_on": start, "ends_on": start}
+    address = f"/providers/{system.provider2.id}"
+    async with visitor(portal_app, system.dispatcher) as http:
+        assert "Inscrire l’absence" not in shown(await http.get(address))
+        assert (await http.post(f"{address}/absences", data=absence)).status_code == 403
+    for stranger in (system.provider, system.far_dispatcher):
+        async with visitor(portal_app, stranger) as http:
+            assert (await http.get(address)).status_code == 404
+            assert (await http.post(f"{address}/absences", data=absence)).status_code == 404
+
+
+async def test_the_page_to_assign_shows_the_request_and_who_is_away(
+    portal_app: FastAPI, system: System, absent: Clinician
+) -> None:
+    request_id = await assigned(system)
+    ok(await system.provider.post(f"/requests/{request_id}/return-to-dispatch", {"comment": "Plutôt un chirurgien."}))
+    async with visitor(portal_app, system.dispatcher) as http:
+        page = await http.get(f"/requests/{request_id}/assign")
+        text = shown(page)
+        assert "La demande en bref" in text
+        assert "Réponse: question" in text
+        assert "Retournée en répartition" in text
+        assert "Plutôt un chirurgien." in text
+        assert "Absent jusqu’au" in text
+        assert "à accepter" in text
+        assert page.text.index(f"clinic:{system.clinics['near'].id}") < page.text.index(f"provider:{absent.id}")
+        answer = await http.post(f"/requests/{request_id}/assign", data={**hidden(page), "to": f"provider:{absent.id}"})
+        assert answer.headers["location"] == f"/requests/{request_id}?done=assign"
+        worklist = shown(await http.get("/worklist?filter=1&absent=1"))
+    number = (await system.dispatcher.view(request_id))["number"]
+    assert number in worklist
+
+
+async def test_nobody_chosen_is_said_in_words_of_the_page(portal_app: FastAPI, system: System) -> None:
+    request_id = await submitted(system)
+    async with visitor(portal_app, system.dispatcher) as http:
+        page = await http.get(f"/requests/{request_id}/assign")
+        answer = await http.post(f"/requests/{request_id}/assign", data={**hidden(page), "comment": "Merci."})
+        text = shown(answer, 422)
+        assert "Choisissez un fournisseur, ou tous les fournisseurs d’une clinique." in text
+        assert 'href="#field-to"' in answer.text
+        assert "Merci." in text
+
+
+async def test_one_transfers_to_colleagues_but_not_to_oneself(portal_app: FastAPI, system: System) -> None:
+    request_id = await accepted(system)
+    async with visitor(portal_app, system.provider) as http:
+        page = await http.get(f"/requests/{request_id}/transfer")
+        assert f'value="{system.provider2.id}"' in page.text
+        assert f'value="{system.provider.id}"' not in page.text
+        assert f'value="{system.far_provider.id}"' not in page.text
+        answer = await http.post(f"/requests/{request_id}/transfer", data={**hidden(page), "comment": "Je pars."})
+        assert "Je pars." in shown(answer, 422)
+        assert 'href="#field-provider_id"' in answer.text
+
+
+async def test_the_requester_and_administrators_read_who_looked(portal_app: FastAPI, system: System) -> None:
+    request_id = await accepted(system)
+    await system.provider.view(request_id)
+    for reader in (system.requester, system.administrator):
+        async with visitor(portal_app, reader) as http:
+            assert f"/requests/{request_id}/accesses" in (await http.get(f"/requests/{request_id}")).text
+            text = shown(await http.get(f"/requests/{request_id}/accesses"))
+            assert "Dre Anne Provider" in text
+            assert "la demande" in text
+
+
+async def test_others_do_not_read_who_looked(portal_app: FastAPI, system: System) -> None:
+    request_id = await accepted(system)
+    for reader, status in ((system.provider, 403), (system.dispatcher, 403), (system.far_requester, 404)):
+        async with visitor(portal_app, reader) as http:
+            assert (await http.get(f"/requests/{request_id}/accesses")).status_code == status
+            assert f"/requests/{request_id}/accesses" not in (await http.get(f"/requests/{request_id}")).text
+
+
+async def test_a_draft_has_no_such_link(portal_app: FastAPI, system: System) -> None:
+    request_id = await draft(system)
+    async with visitor(portal_app, system.requester) as http:
+        assert "/accesses" not in (await http.get(f"/requests/{request_id}")).text
