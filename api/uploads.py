@@ -24,7 +24,7 @@ from fastapi.routing import APIRoute
 from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect
 
-from api import problems
+from api import policy, problems
 from api.attachments import keep, request_to_add_to
 from api.parameters import IdempotencyKey
 from api.problems import Problem, language_of, problem_response
@@ -252,9 +252,10 @@ async def _own_upload(
             upload = await uploads.load_upload(
                 session, upload_id, request_id=request_id, account_id=caller.id, now=datetime.now(UTC)
             )
+            row, _ = await policy.request_to_see(session, caller, request_id)
         except NotFoundError:
             raise Problem("not_found") from None
-        return await session.get_one(RequestRecord, request_id), upload
+        return row, upload
 
 
 # Receiving
@@ -334,6 +335,8 @@ async def _keep(services: Services, caller: Caller, row: RequestRecord, upload: 
             raise Problem("not_found") from None
         try:
             view = await keep(services, caller, row, upload.id, file, upload.filename, upload.slot)
+        except NotFoundError:  # the draft was removed meanwhile
+            raise Problem("not_found") from None
         except Problem as problem:
             if problem.status < 500:
                 await _remove(services, upload.id)

@@ -246,17 +246,18 @@
     next();
   }
 
-  let asked = 0;
-  /** Show the list of files as it is now. Of several answers the latest counts. */
+  const asked = new Map();
+  /** Show the list of files as it is now. Of several answers for one list the latest counts. */
   async function refresh(form) {
     const { list, replace } = form.dataset;
     if (!list || !replace) return;
-    const mine = ++asked;
+    const mine = (asked.get(replace) || 0) + 1;
+    asked.set(replace, mine);
     const answer = await fetch(list, { headers: { "X-Requested-With": "fetch" } }).catch(() => null);
     if (!answer || !answer.ok || answer.redirected) return;
     const fragment = element("template", { innerHTML: await answer.text() }).content;
     const target = document.getElementById(replace);
-    if (mine !== asked || !target) return;
+    if (mine !== asked.get(replace) || !target) return;
     const parts = [...fragment.children];
     target.replaceWith(fragment);
     if (window.htmx) parts.forEach((part) => htmx.process(part));
