@@ -8,21 +8,36 @@ import asyncio
 import secrets
 import unicodedata
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.security import hash_password
+from domain.absences import Absence
 from domain.notices import NoticeMode
 from domain.requests import Role
 from embedded.demo_accounts import DATA, DemoAccount, demo_accounts, write_demo_accounts
 from embedded.errors import StartError
-from records import people
+from records import absences, people
 from records.database import Database
 from records.models import Account, Clinic
 from settings import get_settings
+
+
+class DemoAbsence(BaseModel):
+    """Days away, counted from the day on which the account is made (0)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    first: int
+    last: int
+    note: str = ""
+
+    def days(self, today: date) -> Absence:
+        """The same on the calendar."""
+        return Absence(starts_on=today + timedelta(days=self.first), ends_on=today + timedelta(days=self.last))
 
 
 class DemoPerson(BaseModel):
@@ -39,6 +54,7 @@ class DemoPerson(BaseModel):
     licence: str = ""
     language: str = "fr"
     notices: NoticeMode = NoticeMode.AT_ONCE
+    away: tuple[DemoAbsence, ...] = ()
 
     def email(self, clinic_code: str) -> str:
         """An address that can reach nobody (RFC 2606), e.g. ``amelie.gagnon@fleuve.invalid``."""
@@ -131,7 +147,8 @@ async def _account(
 
 
 async def _add_account(session: AsyncSession, person: DemoPerson, clinic: Clinic, password_hash: str) -> Account:
-    return await people.add_account(
+    now = datetime.now(UTC)
+    account = await people.add_account(
         session,
         clinic_id=clinic.id,
         username=person.username,
@@ -140,10 +157,20 @@ async def _add_account(session: AsyncSession, person: DemoPerson, clinic: Clinic
         given_name=person.given_name,
         family_name=person.family_name,
         email=person.email(clinic.code),
-        now=datetime.now(UTC),
+        now=now,
         title=person.title,
         profession=person.profession,
         licence_number=person.licence,
         language=person.language,
         notice_mode=person.notices,
     )
+    for absence in person.away:
+        await absences.add_absence(
+            session,
+            account.id,
+            absence.days(absences.today(now)),
+            note=absence.note or None,
+            created_by=account.id,
+            now=now,
+        )
+    return account

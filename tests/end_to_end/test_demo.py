@@ -68,6 +68,19 @@ async def test_the_demonstration_shows_every_status_and_offering(relais: Running
     assert offerings == {"teledermatology", "teleophthalmology", "wound_care"}
 
 
+async def test_the_demonstration_shows_loads_and_somebody_away(relais: RunningRelais) -> None:
+    providers = (await relais.cast.send("repartiteur.fleuve", "GET", "/providers")).json()
+    away = [person for person in providers if person["absent"]]
+    assert [(person["name"], person["waiting"]) for person in away] == [("Dr Étienne Caron-Dubé", 1)]
+    assert any(person["next_absence"] for person in providers)
+    assert sum(person["in_progress"] for person in providers) >= 2
+    params = {"holder_absent": True}
+    stuck = (await relais.cast.send("repartiteur.fleuve", "GET", "/requests", params=params)).json()["items"]
+    assert [request["holder"]["person"]["name"] for request in stuck] == ["Dr Étienne Caron-Dubé"]
+    clinics = (await relais.cast.send("repartiteur.fleuve", "GET", "/clinics")).json()
+    assert {clinic["code"]: clinic["pool_waiting"] > 0 for clinic in clinics} == {"fleuve": True, "capitale": True}
+
+
 async def test_seeding_again_changes_nothing(relais: RunningRelais, environment: dict[str, str]) -> None:
     accounts, done = relais.data_dir / "demo-accounts.json", relais.data_dir / "demo-requests.json"
     assert stat.S_IMODE(accounts.stat().st_mode) == 0o600
