@@ -6,7 +6,6 @@ there by hand: deadlines, minimum photos and the names of buttons and statuses c
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from babel.units import format_unit
@@ -14,7 +13,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.security import Caller, session_of, token_sha256
+from api.security import Caller, account_of_session, session_of
 from api.services import Services, ServicesOf
 from domain.calendar import Span
 from domain.offerings import DEFAULT_DEADLINES, DeadlineName, DeadlineTerms, ServiceOffering
@@ -22,7 +21,6 @@ from domain.priority import Priority
 from domain.requests import Role
 from portal import pages, texts
 from portal.choices import CHOICES
-from records import people
 from translations import LANGUAGES, Language, gettext_for
 from translations import gettext_noop as _
 
@@ -86,15 +84,11 @@ async def guide(request: Request, services: ServicesOf) -> Response:
 
 async def _reader(request: Request, services: Services) -> Caller | None:
     """Who reads, if they are signed in and that can be known: the guide is there even when the records are not."""
-    token = session_of(request, services.settings)
-    if not token:
-        return None
     try:
-        async with services.database.session() as session:
-            account = await people.account_of_token(session, token_sha256(token), datetime.now(UTC))
+        account = await account_of_session(request, services)
     except (SQLAlchemyError, OSError):
         return None
-    return Caller(account, token) if account else None
+    return Caller(account, session_of(request, services.settings) or "") if account else None
 
 
 def _language(request: Request, caller: Caller | None) -> Language:

@@ -22,7 +22,7 @@ async def person(system: System) -> AsyncIterator[Clinician]:
 
 def found_key(html: str) -> str:
     """The key that makes the page's form act once."""
-    return re.findall(r'name="key" value="([^"]+)"', html)[0]
+    return str(re.findall(r'name="key" value="([^"]+)"', html)[0])
 
 
 def in_days(count: int) -> str:
