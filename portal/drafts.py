@@ -161,12 +161,13 @@ async def delete_page(request_id: UUID, visit: VisitOf) -> Response:
 
 @router.post("/requests/{request_id}/delete")
 async def delete(request_id: UUID, visit: VisitOf) -> Response:
-    """The draft and its photos are gone for good; doing so twice is as good as once."""
+    """The draft and its photos are gone for good. A second time there is nothing to say any more."""
     try:
         await remove_draft(request_id, visit.caller, visit.services, None)
     except Problem as problem:
         if problem.code != "not_found":
             raise
+        return visit.on_to("/worklist")
     return visit.on_to("/worklist", "deleted")
 
 
