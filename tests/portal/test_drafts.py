@@ -6,9 +6,10 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from playwright.async_api import Page, expect
 
 from tests.journeys import PATIENT, draft, ok, returned, submitted, upload
-from tests.portal.browsing import hidden, shown, visitor
+from tests.portal.browsing import Portal, hidden, shown, visitor
 from tests.system import System, photo
 
 SCRIPT = {"X-Requested-With": "fetch"}
@@ -230,9 +231,10 @@ async def test_a_draft_is_nobody_elses(portal_app: FastAPI, system: System, who:
     async with visitor(portal_app, system.people[who]) as http:
         for address in ("edit", "edit/check", "edit/files?slot=photos", "delete"):
             assert (await http.get(f"/requests/{request_id}/{address}")).status_code == 404, address
-        for address in ("edit", "attachments", "delete"):
+        for address in ("edit", "attachments"):
             answer = await http.post(f"/requests/{request_id}/{address}", data={**COMPLETE, "do": "submit"})
             assert answer.status_code == 404, address
+        assert (await http.post(f"/requests/{request_id}/delete")).headers["location"] == "/worklist"
     assert (await system.requester.view(request_id))["status"] == "draft"
 
 
@@ -247,9 +249,9 @@ async def test_a_draft_is_deleted_after_a_second_word(portal_app: FastAPI, syste
     request_id = await draft(system)
     async with visitor(portal_app, system.requester) as http:
         assert "supprimés définitivement" in shown(await http.get(f"/requests/{request_id}/delete"))
-        for _ in range(2):
+        for said in ("?done=deleted", ""):  # the second time it is gone already
             answer = await http.post(f"/requests/{request_id}/delete")
-            assert answer.headers["location"] == "/worklist?done=deleted"
+            assert answer.headers["location"] == f"/worklist{said}"
         assert (await http.get(f"/requests/{request_id}/edit")).status_code == 404
         sent = await submitted(system)
         assert (await http.post(f"/requests/{sent}/delete")).status_code == 409
@@ -264,3 +266,66 @@ async def test_in_english(portal_app: FastAPI, system: System) -> None:
         )
         assert "What do you need advice about?" in shown(await http.get("/new"))
     ok(await system.requester.http.patch("/api/v1/me", json={"language": "fr"}))
+
+
+async def edited(page: Page, request_id: str) -> None:
+    await page.goto(f"/requests/{request_id}/edit")
+
+
+async def test_the_page_saves_itself_and_says_what_it_could_not_save(portal: Portal, system: System) -> None:
+    request_id = ok(await system.requester.post("/requests", {"offering": "teledermatology"}), 201)["id"]
+    async with portal.visit(system.requester) as page:
+        await edited(page, request_id)
+        await page.fill('[name="patient.given_name"]', "Jeanne")
+        await page.fill('[name="answers.weight"]', "12a")
+        await expect(page.locator("[data-save-status]")).to_contain_text("sauf: Poids (enfant)")
+        await expect(page.locator('[id="error-answers.weight"]')).to_have_text("Un nombre est attendu.")
+        await expect(page.locator("#check")).not_to_contain_text("Prénom")
+        await page.fill('[name="answers.weight"]', "12,5")
+        await expect(page.locator("[data-save-status]")).to_have_text(re.compile(r"^Enregistré à .*\.$"))
+        await expect(page.locator(".wrong-text")).to_have_count(0)
+        view = await system.requester.view(request_id)
+        assert (view["patient"]["given_name"], view["answers"]) == ("Jeanne", {"weight": 12.5})
+        await page.context.set_offline(True)
+        await page.fill('[name="patient.given_name"]', "Jeanne-Mance")
+        await expect(page.locator("[data-save-status]")).to_contain_text("aucune connexion")
+        await page.context.set_offline(False)
+        await expect(page.locator("[data-save-status]")).to_contain_text("Enregistré à")
+        await page.fill('[name="patient.family_name"]', "Tremblay")  # and away at once
+        await page.goto("/worklist")
+        await edited(page, request_id)
+        await expect(page.locator('[name="patient.family_name"]')).to_have_value("Tremblay")
+        await expect(page.locator('[name="patient.given_name"]')).to_have_value("Jeanne-Mance")
+
+
+async def test_photos_come_and_go_while_somebody_types(portal: Portal, system: System) -> None:
+    request_id = ok(await system.requester.post("/requests", {"offering": "teledermatology"}), 201)["id"]
+    files = [
+        {"name": f"{n}.jpg", "mimeType": "image/jpeg", "buffer": photo((640 + n, 640), f"#{n}08040")} for n in (1, 2)
+    ]
+    async with portal.visit(system.requester) as page:
+        await edited(page, request_id)
+        await page.set_input_files("#slot-photos input[type=file]", files)  # type: ignore[arg-type]
+        await page.fill('[name="answers.question"]', "Faut-il une biopsie?")
+        await expect(page.locator("#files-photos .gallery li")).to_have_count(2)
+        await page.click("#files-photos li:first-child [data-remove] button")
+        await expect(page.locator("#files-photos .gallery li")).to_have_count(1)
+        await expect(page.locator("#files-photos .count")).to_contain_text("1 sur 3")
+        await expect(page.locator('[name="answers.question"]')).to_have_value("Faut-il une biopsie?")
+        await expect(page.locator("#check")).to_contain_text("Cette photo semble floue")
+
+
+async def test_two_tabs_and_a_choice(portal: Portal, system: System) -> None:
+    request_id = ok(await system.requester.post("/requests", {"offering": "teledermatology"}), 201)["id"]
+    async with portal.visit(system.requester) as here:
+        there = await here.context.new_page()
+        await edited(here, request_id)
+        await edited(there, request_id)
+        await there.fill('[name="patient.given_name"]', "Marie")
+        await expect(there.locator("[data-save-status]")).to_contain_text("Enregistré à")
+        await here.fill('[name="patient.given_name"]', "Louise")
+        await expect(here.locator("#conflict")).to_contain_text("Marie")
+        assert (await system.requester.view(request_id))["patient"]["given_name"] == "Marie"
+        await here.click("[data-keep]")
+        await expect(here.locator("[data-save-status]")).to_contain_text("Enregistré à")
+        assert (await system.requester.view(request_id))["patient"]["given_name"] == "Louise"
