@@ -107,7 +107,8 @@ class Visit:
     def on_to(self, address: str, say: str = "") -> Response:
         """Look at that page next; `say` is the name of a sentence of `SENTENCES` that it then shows."""
         if say:
-            address += ("&" if "?" in address else "?") + f"done={say}"
+            page, mark, place = address.partition("#")
+            address = f"{page}{'&' if '?' in page else '?'}done={say}{mark}{place}"
         return RedirectResponse(address, 303)
 
 

@@ -194,7 +194,7 @@ async def test_plain_uploads_keep_what_can_be_kept_and_name_the_rest(portal_app:
         files = [("file", (f"{n}.jpg", photo((320 + n, 240)), "image/jpeg")) for n in range(3)]
         for _ in range(2):  # sent twice, kept once
             answer = await http.post(address, data=form, files=files)
-            assert answer.headers["location"].startswith(f"/requests/{request_id}/edit")
+            assert answer.headers["location"] == f"/requests/{request_id}/edit?done=uploaded#slot-photos"
         page = await http.post(address, data=form, files=[("file", ("notes.txt", b"hello", "text/plain"))])
         assert "notes.txt: Ce type de fichier" in shown(page, 415)
         assert "Choisissez d’abord un fichier" in shown(await http.post(address, data=form), 422)
