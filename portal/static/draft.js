@@ -9,6 +9,7 @@
 
   const PAUSE = 1000; // ms after the last stroke
   const RETRIES = [2000, 4000, 8000, 15000]; // ms; the last one again and again
+  const KEPT_ALIVE = 30000; // bytes; two calls at once may have 64 KiB
   const version = form.elements.version;
   const status = document.querySelector("[data-save-status]");
   const conflict = document.getElementById("conflict");
@@ -49,12 +50,18 @@
     sending = null;
   }
 
+  /** Also when the page is left meanwhile, unless it is more than browsers let go along. */
+  function post(values) {
+    const keepalive = values.toString().length < KEPT_ALIVE;
+    return fetch(form.action, { method: "POST", body: values, headers: { "X-Requested-With": "fetch" }, redirect: "manual", keepalive });
+  }
+
   async function send() {
     const what = written();
     say(form.dataset.textSaving);
     let answer, told;
     try {
-      answer = await fetch(form.action, { method: "POST", body: body(), headers: { "X-Requested-With": "fetch" }, redirect: "manual" });
+      answer = await post(body());
       if (answer.type !== "opaqueredirect") told = await answer.json();
     } catch {
       return failed(form.dataset.textWaiting);
@@ -171,7 +178,8 @@
     if (leaving || held || written() === saved) return;
     const last = body();
     if (sending) last.set("version", Number(version.value) + 1);
-    fetch(form.action, { method: "POST", body: last, headers: { "X-Requested-With": "fetch" }, keepalive: true, redirect: "manual" }).catch(() => {});
+    saved = written();
+    post(last).catch(() => {});
   }
   document.addEventListener("visibilitychange", () => { if (document.hidden && written() !== saved) save(); });
   window.addEventListener("pagehide", flush);
