@@ -1,5 +1,353 @@
-"""reports"""
+"""The report: writing it with the picture in view, signing it, adding to it, and checking what was signed.
+
+The draft is saved as it is typed (static/report.js), and by a button where there are no scripts. Its revision guards it: what
+another window saved meanwhile is never overwritten unseen, and what is signed is what was reviewed.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from pydantic import ValidationError
+from starlette.datastructures import FormData
+
+from api import reports
+from api.paper import entries
+from api.problems import Problem, field_errors_of
+from api.reports import AddendumBody, ReportDraftBody, ReportDraftView, SignBody, SigningReceipt
+from api.views import RequestView
+from domain.calendar import TIME_ZONE
+from domain.offerings import FormField
+from domain.refusals import Refusal, RefusalCode
+from portal import forms, pages
+from portal.errors import sentence_of, status_of
+from portal.pages import Notice, Visit, VisitOf
+from portal.requests import chart, load
+from portal.texts import clock
+from translations import gettext_noop as _
 
 router = APIRouter()
+
+_OVERTAKEN = _(
+    "The report was saved in another window at %(time)s. Nothing of yours is lost: it stands below. "
+    "Load the other version, or save again to keep this one."
+)
+_OVERTAKEN_BRIEFLY = _("The report was saved in another window at %(time)s.")
+_SAVED = _("Saved at %(time)s")
+_SAVED_IN_PART = _("Saved at %(time)s, except what is marked.")
+_SAVED_EXCEPT = _("Saved, except what is marked below.")
+_REVIEW_AGAIN = _("The report was changed in another window since you reviewed it. Read it again below, then sign.")
+_LOOK_AGAIN = _("Something happened in the request since you reviewed the report. Look at it again, then sign.")
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """The draft after saving. `wrong` says what could not be saved, by the name of the field on the page."""
+
+    draft: ReportDraftView
+    wrong: Mapping[str, str]
+
+
+@router.get("/requests/{request_id}/report")
+async def report_page(request_id: UUID, visit: VisitOf) -> Response:
+    """The form of the report, beside what was asked."""
+    return await _report_page(visit, request_id, notice=pages.done_notice(visit.request, visit.language))
+
+
+@router.post("/requests/{request_id}/report")
+async def save(request_id: UUID, visit: VisitOf) -> Response:
+    """Save what is typed, and go on where the button leads; a script is answered with what became of it."""
+    form = await visit.request.form()
+    by_script = visit.request.headers.get("x-requested-with") == "fetch"
+    try:
+        saved = await _save(visit, request_id, form)
+    except (Problem, Refusal) as error:
+        return await (_failed_by_script if by_script else _not_saved)(visit, request_id, form, error)
+    if by_script:
+        return _saved_by_script(visit, saved)
+    if saved.wrong:
+        notice = Notice("error", visit.say(_SAVED_EXCEPT), _items(saved.wrong))
+        return await _report_page(visit, request_id, form, notice, wrong=saved.wrong, status=422)
+    page = f"/requests/{request_id}/report"
+    match form.get("do"):
+        case "sign":
+            return visit.on_to(f"{page}/sign")
+        case "preview":
+            return visit.on_to(f"{page}?preview=ready", "saved")
+        case _:
+            return visit.on_to(page, "saved")
+
+
+@router.get("/requests/{request_id}/report/preview.pdf")
+async def preview(request_id: UUID, visit: VisitOf) -> Response:
+    """What is saved, as it would look signed."""
+    return await reports.preview_report(request_id, visit.caller, visit.services)
+
+
+@router.get("/requests/{request_id}/report/sign")
+async def sign_page(request_id: UUID, visit: VisitOf) -> Response:
+    """The whole report as it will be sent, what is missing, and the signature."""
+    return await _sign_page(visit, request_id)
+
+
+@router.post("/requests/{request_id}/report/sign")
+async def sign(request_id: UUID, visit: VisitOf) -> Response:
+    """Sign exactly what was reviewed; or say why not."""
+    form = await visit.request.form()
+    call = visit.call(request_id, form)
+    revision = str(form.get("revision", ""))
+    said = {**_said(form, "kind", "password"), "revision": int(revision) if revision.isdecimal() else None}
+    try:
+        receipt = await reports.sign_report(SignBody.model_validate(said), call)
+    except ValidationError as error:
+        wrong = field_errors_of(error, visit.language)
+        return await _sign_page(visit, request_id, form, Problem("invalid_input", errors=wrong))
+    except (Problem, Refusal) as error:
+        return await _sign_page(visit, request_id, form, error)
+    return visit.on_to(f"/requests/{request_id}", _done(receipt, form, "sign_report"))
+
+
+@router.get("/requests/{request_id}/addendum")
+async def addendum_page(request_id: UUID, visit: VisitOf) -> Response:
+    """What is to be added to a final report."""
+    return await _addendum_page(visit, request_id)
+
+
+@router.post("/requests/{request_id}/addendum")
+async def add_addendum(request_id: UUID, visit: VisitOf) -> Response:
+    """Sign the addition; or say why not, with the text still there."""
+    form = await visit.request.form()
+    try:
+        body = AddendumBody.model_validate(_said(form, "text", "password"))
+        receipt = await reports.add_addendum(body, visit.call(request_id, form))
+    except ValidationError as error:
+        wrong = field_errors_of(error, visit.language)
+        return await _addendum_page(visit, request_id, form, Problem("invalid_input", errors=wrong))
+    except (Problem, Refusal) as error:
+        return await _addendum_page(visit, request_id, form, error)
+    return visit.on_to(f"/requests/{request_id}", _done(receipt, form, "add_addendum"))
+
+
+@router.get("/requests/{request_id}/documents/{report_id}")
+async def document_page(request_id: UUID, report_id: UUID, visit: VisitOf) -> Response:
+    """What a signed document says, and whether its signature holds, checked on the spot."""
+    verdict = await reports.verify_document(request_id, report_id, visit.caller, visit.services)
+    content = await reports.get_document_content(request_id, report_id, visit.caller, visit.services)
+    view = await load(visit, request_id)
+    return visit.page(
+        "report_document",
+        view=view,
+        document=next(document for document in view.documents or () if document.report_id == report_id),
+        content=content,
+        verdict=verdict,
+    )
+
+
+async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
+    """Save all that can be saved: what can't, an unreadable number say, is left out and told."""
+    offering = visit.services.offerings.get(str(form.get("offering", "")))
+    if offering is None:
+        raise Problem("unknown_offering")
+    said: dict[str, Any] = {"answers": forms.read_answers(form, offering.report, visit.language)}
+    revision = str(form.get("revision", ""))
+
+    async def put() -> ReportDraftView:
+        return await reports.put_report_draft(
+            request_id,
+            ReportDraftBody.model_validate(said),
+            visit.caller,
+            visit.services,
+            int(revision) if revision.isdecimal() else 0,
+            visit.language,
+            visit.response,
+        )
+
+    try:
+        return _Saved(await put(), {})
+    except Problem as problem:
+        if problem.code != "report_invalid":
+            raise
+        errors = [{**error, "field": f"answers.{error['field']}"} for error in problem.members["errors"]]
+        wrong = forms.leave_out(said, errors)
+        return _Saved(await put(), wrong)
+
+
+def _saved_by_script(visit: Visit, saved: _Saved) -> Response:
+    sentence = _SAVED_IN_PART if saved.wrong else _SAVED
+    return JSONResponse(
+        {
+            "revision": saved.draft.revision,
+            "said": visit.say(sentence, time=_clock(visit, saved.draft.updated_at)),
+            "wrong": dict(saved.wrong),
+        }
+    )
+
+
+async def _failed_by_script(visit: Visit, request_id: UUID, form: FormData, error: Problem | Refusal) -> Response:  # noqa: ARG001
+    answer: dict[str, Any] = {"said": sentence_of(error, visit.language)}
+    if error.code == RefusalCode.VERSION_CONFLICT:
+        draft = await _draft(visit, request_id)
+        said = visit.say(_OVERTAKEN_BRIEFLY, time=_clock(visit, draft.updated_at))
+        answer = {"said": said, "revision": draft.revision}
+    return JSONResponse(answer, status_of(error))
+
+
+async def _not_saved(visit: Visit, request_id: UUID, form: FormData, error: Problem | Refusal) -> Response:
+    return await _report_page(visit, request_id, form, error=error)
+
+
+async def _report_page(
+    visit: Visit,
+    request_id: UUID,
+    form: FormData | None = None,
+    notice: Notice | None = None,
+    *,
+    wrong: Mapping[str, str] | None = None,
+    error: Problem | Refusal | None = None,
+    status: int = 200,
+) -> Response:
+    """The form with what is saved, or with what was typed: what could not be saved stays in its field."""
+    view = await load(visit, request_id)
+    draft, refused = await _draft_or_why_not(visit, request_id)
+    overtaken = error is not None and error.code == RefusalCode.VERSION_CONFLICT and draft is not None
+    revision = str(draft.revision if draft else 0)
+    if form is not None and error is not None and not overtaken:
+        revision = str(form.get("revision", ""))
+    if error is not None:
+        status = status_of(error)
+        notice = Notice("error", sentence_of(error, visit.language))
+        if draft is not None and overtaken:
+            notice = Notice("error", visit.say(_OVERTAKEN, time=_clock(visit, draft.updated_at)))
+    elif refused is not None:
+        status = status_of(refused)
+    return visit.page(
+        "report",
+        status=status,
+        view=view,
+        draft=draft,
+        template=_fields(visit, view),
+        shows_form=draft is not None or form is not None,
+        revision=revision,
+        overtaken=overtaken,
+        values=forms.as_typed(form) if form else _as_saved(visit, draft),
+        saved_at=draft.updated_at if draft else None,
+        preview_ready=visit.request.query_params.get("preview") == "ready",
+        wrong=pages.written(wrong),
+        notice=notice,
+        **chart(visit, view),
+    )
+
+
+async def _sign_page(
+    visit: Visit, request_id: UUID, form: FormData | None = None, error: Problem | Refusal | None = None
+) -> Response:
+    view = await load(visit, request_id)
+    draft, refused = await _draft_or_why_not(visit, request_id)
+    notice, wrong = _notice(visit, error)
+    if form is not None and error is not None and error.code == RefusalCode.VERSION_CONFLICT and draft is not None:
+        changed = str(draft.revision) != form.get("revision")
+        notice = Notice("error", visit.say(_REVIEW_AGAIN if changed else _LOOK_AGAIN))
+    labels = {field.name: field.label for field in _fields(visit, view)}
+    return visit.page(
+        "report_sign",
+        status=status_of(error) if error else status_of(refused) if refused else 200,
+        view=view,
+        draft=draft,
+        said=entries(draft.fields, draft.answers, visit.language) if draft else (),
+        missing=[(labels[error["field"]], error) for error in draft.missing] if draft else [],
+        form=pages.written(_kept(form, "kind", error)),
+        key=_key(form, error),
+        wrong=pages.written(wrong),
+        notice=notice,
+        **chart(visit, view),
+    )
+
+
+async def _addendum_page(
+    visit: Visit, request_id: UUID, form: FormData | None = None, error: Problem | Refusal | None = None
+) -> Response:
+    view = await load(visit, request_id)
+    is_possible = "add_addendum" in view.allowed_commands
+    notice, wrong = _notice(visit, error)
+    return visit.page(
+        "report_addendum",
+        status=status_of(error) if error else 200 if is_possible else 409,
+        view=view,
+        is_possible=is_possible,
+        final=next((document for document in view.documents or () if document.kind == "final"), None),
+        form=pages.written(_kept(form, "text", error)),
+        key=_key(form, error),
+        wrong=pages.written(wrong),
+        notice=notice,
+    )
+
+
+async def _draft(visit: Visit, request_id: UUID) -> ReportDraftView:
+    return await reports.get_report_draft(request_id, visit.caller, visit.services, visit.language)
+
+
+async def _draft_or_why_not(visit: Visit, request_id: UUID) -> tuple[ReportDraftView | None, Problem | Refusal | None]:
+    try:
+        return await _draft(visit, request_id), None
+    except (Problem, Refusal) as error:
+        return None, error
+
+
+def _fields(visit: Visit, view: RequestView) -> tuple[FormField, ...]:
+    offering = visit.services.offerings.get(view.offering)
+    return offering.report if offering else ()
+
+
+def _as_saved(visit: Visit, draft: ReportDraftView | None) -> forms.Values:
+    held = forms.answers_as_saved(draft.fields, draft.answers, visit.language) if draft else {}
+    return defaultdict(list, held)
+
+
+def _notice(visit: Visit, error: Problem | Refusal | None) -> tuple[Notice | None, dict[str, str]]:
+    """What a form that asks for a signature says at its top, and at its fields."""
+    if error is None:
+        return None, {}
+    sentence = sentence_of(error, visit.language)
+    if error.code == "wrong_password":
+        wrong = {"password": sentence}
+    elif error.code == "report_incomplete":
+        wrong = {}  # the page lists it
+    else:
+        wrong = {found["field"]: found["message"] for found in getattr(error, "members", {}).get("errors", ())}
+    return Notice("error", sentence, _items(wrong) if error.code != "wrong_password" else ()), wrong
+
+
+def _items(wrong: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((message, f"field-{name}") for name, message in wrong.items())
+
+
+def _said(form: FormData, *names: str) -> dict[str, str]:
+    """Those fields of the form; what was left empty is left out."""
+    texts = {name: form.get(name) for name in names}
+    return {name: text.replace("\r\n", "\n") for name, text in texts.items() if isinstance(text, str) and text}
+
+
+def _kept(form: FormData | None, name: str, error: Problem | Refusal | None) -> dict[str, object]:
+    """What stays in a form that is shown again. A password never does."""
+    return {name: form.get(name)} if form is not None and error is not None else {}
+
+
+def _key(form: FormData | None, error: Problem | Refusal | None) -> str | None:
+    """The key of the form that is shown again: the same while nobody knows whether the signature got through, else a new one."""
+    return str(form.get("key", "")) if form is not None and error is not None and status_of(error) >= 500 else None
+
+
+def _done(receipt: SigningReceipt, form: FormData, command: str) -> str:
+    """The sentence that the request's page says: all is done, or signed without its document yet, or not even taken yet."""
+    if receipt.state == "done":
+        return command
+    return "queued" if str(receipt.version) == form.get("version") else "signing"
+
+
+def _clock(visit: Visit, at: datetime | None) -> str:
+    return clock(at.astimezone(TIME_ZONE), visit.language) if at else ""

@@ -7,10 +7,13 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from api.paper import entries
+from api.reports import get_document_content
 from api.requests import get_request, get_timeline
-from api.views import RequestView
+from api.views import DocumentView, RequestView
+from documents.report import ReportContent
 from domain.offerings import ServiceOffering
 from domain.priority import Priority
+from domain.requests import DocumentKind
 from portal import accesses, pages
 from portal.choices import CHOICES
 from portal.forms import differences
@@ -29,10 +32,22 @@ async def request_page(request_id: UUID, visit: VisitOf) -> Response:
         view=view,
         timeline=list(reversed(timeline)),
         shows_accesses=accesses.may_be_shown(visit, view),
+        sent=await _sent(visit, view),
         choices=[choice for name, choice in CHOICES.items() if name in view.allowed_commands],
         notice=pages.done_notice(visit.request, visit.language),
         **chart(visit, view),
     )
+
+
+async def _sent(visit: Visit, view: RequestView) -> list[tuple[DocumentView, ReportContent]]:
+    """What the requester waited for, to be read on the page: the newest report, and what was added to it."""
+    if view.requester is None or view.requester.id != visit.caller.id or not view.documents:
+        return []
+    newest = max(number for number, document in enumerate(view.documents) if document.kind != DocumentKind.ADDENDUM)
+    return [
+        (document, await get_document_content(view.id, document.report_id, visit.caller, visit.services))
+        for document in view.documents[newest:]
+    ]
 
 
 async def load(visit: Visit, request_id: UUID) -> RequestView:

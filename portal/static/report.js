@@ -1,0 +1,151 @@
+// Saves the report as it is written: a second after the last key, when a field is left, and when the page is left. The revision in
+// the form goes along, so that what another window saved meanwhile is never overwritten unseen. What is not saved yet is tried again.
+(() => {
+  const form = document.getElementById("report");
+  if (!form) return;
+  const line = document.getElementById("saved");
+  const overtaken = document.getElementById("overtaken");
+  const LARGEST_AT_THE_END = 60_000; // what browsers still send for a page that is being left
+
+  let changed = false; // something was typed that no save has taken along
+  let saving = null; // the save that is on its way
+  let stuck = ""; // why not all is saved: "overtaken", "refused", "lost" (the connection), "wrong" (what stands in a field)
+  let timer = 0;
+  let pause = 0;
+
+  const content = () => new URLSearchParams(new FormData(form));
+  const say = (text) => { if (line.textContent !== text) line.textContent = text; }; // the same words are not read out twice
+
+  const mark = (wrong) => {
+    form.querySelectorAll("[data-marked]").forEach((text) => text.remove());
+    form.querySelectorAll(".field.wrong").forEach((field) => field.classList.remove("wrong"));
+    form.querySelectorAll("[aria-invalid]").forEach((field) => field.removeAttribute("aria-invalid"));
+    for (const [name, message] of Object.entries(wrong)) {
+      const place = document.getElementById(`field-${name}`);
+      if (!place) continue;
+      place.closest(".field").classList.add("wrong");
+      place.setAttribute("aria-invalid", "true");
+      const text = document.createElement("span");
+      text.className = "wrong-text";
+      text.dataset.marked = "";
+      text.textContent = message;
+      if (place.matches("fieldset")) place.querySelector("legend").after(text);
+      else place.closest(".field").querySelector("label").after(text);
+    }
+  };
+
+  // Gives whether all that stands in the form is saved now.
+  const save = async () => {
+    clearTimeout(timer);
+    if (saving) { await saving; return save(); }
+    if (!changed) return !stuck;
+    if (stuck === "overtaken" || stuck === "refused") return false;
+    changed = false;
+    saving = send(content());
+    const done = await saving;
+    saving = null;
+    if (!done) changed = true;
+    return done && !changed;
+  };
+
+  const send = async (body) => {
+    let answer, told;
+    try {
+      answer = await fetch(form.action, {
+        method: "POST",
+        body,
+        headers: { "X-Requested-With": "fetch" },
+        keepalive: body.toString().length < LARGEST_AT_THE_END,
+      });
+      if (answer.redirected) return lost(form.dataset.textSignedOut);
+      if (answer.status >= 500 || answer.status === 429) return lost(form.dataset.textUnsaved);
+      told = await answer.json();
+    } catch {
+      return lost(form.dataset.textUnsaved);
+    }
+    pause = 0;
+    if (answer.ok) {
+      stuck = Object.keys(told.wrong).length ? "wrong" : "";
+      form.elements.revision.value = told.revision;
+      mark(told.wrong);
+      say(told.said);
+      return !stuck;
+    }
+    stuck = "refused";
+    say(told.said);
+    if (answer.status === 412) {
+      stuck = "overtaken";
+      overtaken.dataset.revision = told.revision;
+      overtaken.querySelector("[data-said]").textContent = told.said;
+      overtaken.hidden = false;
+    }
+    return false;
+  };
+
+  const lost = (text) => {
+    stuck = "lost";
+    say(text);
+    pause = Math.min(30_000, pause ? pause * 2 : 2_000);
+    clearTimeout(timer);
+    timer = setTimeout(save, pause);
+    return false;
+  };
+
+  const soon = () => {
+    changed = true;
+    if (stuck === "lost") return; // a new try is on its way
+    clearTimeout(timer);
+    timer = setTimeout(save, 1_000);
+  };
+
+  form.addEventListener("input", soon);
+  form.addEventListener("change", soon);
+  form.addEventListener("focusout", () => { if (changed && stuck !== "lost") save(); });
+  window.addEventListener("online", () => { if (stuck === "lost") save(); });
+
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    const what = event.submitter ? event.submitter.value : "save";
+    // A new tab may only be opened at once, in answer to the press itself.
+    const tab = what === "preview" ? window.open("", "_blank") : null;
+    if (what === "save") changed = true; // whoever asks gets an answer
+    if (!(await save())) {
+      if (tab) tab.close();
+      const place = overtaken.hidden ? form.querySelector("[aria-invalid]") : overtaken.querySelector("button");
+      if (place) place.focus();
+      return;
+    }
+    if (what === "sign") location.assign(`${form.action}/sign`);
+    if (tab) tab.location = `${form.action}/preview.pdf`;
+  });
+
+  overtaken.addEventListener("click", (event) => {
+    const what = event.target.dataset ? event.target.dataset.act : "";
+    if (what === "load") {
+      changed = false;
+      stuck = "";
+      location.reload();
+    } else if (what === "keep") {
+      form.elements.revision.value = overtaken.dataset.revision;
+      overtaken.hidden = true;
+      stuck = "";
+      changed = true;
+      save();
+      line.closest(".saving").querySelector("button").focus();
+    }
+  });
+
+  window.addEventListener("beforeunload", (event) => {
+    if (!changed && !saving) return;
+    const goesAlong = !stuck && navigator.onLine && content().toString().length < LARGEST_AT_THE_END;
+    if (goesAlong && !(saving && changed)) return;
+    event.preventDefault();
+  });
+  window.addEventListener("pagehide", () => { if (changed && !saving) save(); });
+  window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
+  // The request beside the form: open where there is room for it, folded away on a phone.
+  const beside = document.querySelector(".beside");
+  if (beside) beside.open = window.matchMedia("(min-width: 60rem)").matches;
+})();
