@@ -27,6 +27,7 @@ from rich.table import Table
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.patients import Patient
 from domain.absences import Absence
 from domain.offerings import DEFAULT_DEADLINES, Terms
 from domain.priority import Priority
@@ -221,7 +222,7 @@ async def fill(database: Database, count: int) -> tuple[UUID, dict[Role, Viewer]
                 }
             ),
             priority=Priority.ROUTINE,
-            patient={"given_name": "Jeanne", "family_name": "Tremblay"},
+            patient=Patient(given_name="Jeanne", family_name="Tremblay").model_dump(mode="json"),
             answers={"question": "Mélanome?" * 20},
             now=now,
         )
