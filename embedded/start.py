@@ -226,6 +226,7 @@ def _environment(plan: Plan) -> dict[str, str]:
 
 def _places(plan: Plan) -> dict[str, str]:
     return {
+        "Portal": plan.api_url,
         "API": f"{plan.api_url}/api/v1",
         "API documentation": f"{plan.api_url}/api/docs",
         "Temporal UI": plan.engine.ui_address,
