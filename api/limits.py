@@ -6,7 +6,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import Problem, language_of, problem_response
+from api.problems import Problem
 
 JSON_LIMIT = 1024**2
 """Bytes of an ordinary call."""
@@ -69,7 +69,8 @@ class BodyLimit:
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
         problem = Problem("too_large", headers={"Connection": "close"}, limit_bytes=limit)
-        await problem_response(problem, language_of(Request(scope)))(scope, receive, send)
+        answer = scope["app"].exception_handlers[Problem]  # as every problem of the application is answered
+        await (await answer(Request(scope), problem))(scope, receive, send)
 
 
 async def _drain(receive: Receive) -> None:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from domain.offerings import FieldProblem
 from domain.refusals import Refusal
@@ -269,6 +270,10 @@ def install(app: FastAPI) -> None:
             return await unexpected(request, error)
         log.warning("records unreachable", error=type(error).__name__)
         return problem_response(Problem("records_unreachable", headers={"Retry-After": "2"}), language_of(request))
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_request: Request, _error: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # nobody is there to read it, and nothing went wrong on our side
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:

@@ -334,3 +334,12 @@ async def test_two_tabs_and_a_choice(portal: Portal, system: System) -> None:
         await here.click("[data-keep]")
         await expect(here.locator("[data-save-status]")).to_contain_text("Enregistré à")
         assert (await system.requester.view(request_id))["patient"]["given_name"] == "Louise"
+
+
+async def test_a_file_that_is_too_large_is_refused_by_a_page(portal_app: FastAPI, system: System) -> None:
+    request_id = await draft(system)
+    async with visitor(portal_app, system.requester) as http:
+        limit = max(system.settings.max_photo_bytes, system.settings.max_video_bytes) + 64 * 1024
+        headers = {"Content-Length": str(limit + 1), "Content-Type": "multipart/form-data; boundary=x"}
+        answer = await http.post(f"/requests/{request_id}/attachments", content=b"--x", headers=headers)
+        assert "L’envoi est trop volumineux." in shown(answer, 413)
