@@ -87,9 +87,9 @@ class Visit:
         said = gettext_for(self.language)(text)
         return said % values if values else said
 
-    def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    def page(self, page: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
         """The page."""
-        return render(self.services.settings, template, self.language, status=status, me=self.caller, **values)
+        return render(self.services.settings, page, self.language, status=status, me=self.caller, **values)
 
     def call(self, request_id: UUID, form: FormData) -> Call:
         """A command that a form of ours gives: its hidden fields `key` and `version` make it act once, and on what was seen."""
@@ -162,13 +162,13 @@ def done_notice(request: Request, language: Language) -> Notice | None:
     return Notice("success", gettext_for(language)(sentence)) if sentence else None
 
 
-def render(settings: Settings, template: str, language: Language, *, status: int = 200, **values: Any) -> HTMLResponse:
+def render(settings: Settings, page: str, language: Language, /, *, status: int = 200, **values: Any) -> HTMLResponse:
     """A page in that language, for somebody (`me`) or for nobody yet."""
     values.setdefault("me", None)
     values.setdefault("notice", None)
     html = (
         _environment(language)
-        .get_template(f"{template}.html.j2")
+        .get_template(f"{page}.html.j2")
         .render(support=support(settings, language), embedded=settings.embedded, new_key=lambda: uuid4().hex, **values)
     )
     return HTMLResponse(html, status, {"Content-Security-Policy": POLICY, "Content-Language": language})
