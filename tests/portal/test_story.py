@@ -84,7 +84,7 @@ async def test_the_guides_story_with_three_people_at_once(portal: Portal, system
         await done(requester, "Votre réponse est envoyée")
 
         # The answer is there; the provider accepts, writes and signs.
-        await expect(provider.get_by_text("Depuis trois semaines; voir la photo.")).to_be_visible()
+        await expect(provider.get_by_text("Depuis trois semaines; voir la photo.").first).to_be_visible()
         await press(provider, "Accepter")
         await done(provider, "Vous avez accepté la demande")
         await provider.get_by_role("link", name="Rédiger le rapport").click()

@@ -1,0 +1,95 @@
+"""Open pages are told what is new: only about what the person may see, without data, and without losing their place."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import httpx
+from playwright.async_api import expect
+
+from tests.eventually import eventually
+from tests.journeys import assigned, draft, ok, pooled, submitted
+from tests.portal.browsing import SAME_SITE, Portal
+from tests.system import PASSWORD, Clinician, System
+
+
+@asynccontextmanager
+async def listening(portal: Portal, who: Clinician, address: str = "/events") -> AsyncIterator[list[str]]:
+    """The lines that come, while the block lasts."""
+    heard: list[str] = []
+    began = asyncio.Event()
+    async with httpx.AsyncClient(base_url=portal.address, headers=SAME_SITE, timeout=None, trust_env=False) as http:  # noqa: S113
+        await http.post("/signin", data={"username": who.account.username, "password": PASSWORD})
+
+        async def listen() -> None:
+            async with http.stream("GET", address) as answer:
+                assert answer.headers["content-type"].startswith("text/event-stream")
+                async for line in answer.aiter_lines():
+                    began.set()
+                    heard.append(line)
+
+        task = asyncio.create_task(listen())
+        await began.wait()
+        try:
+            yield heard
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def test_a_change_is_told_to_those_who_may_see_it_and_says_nothing_else(portal: Portal, system: System) -> None:
+    async with (
+        listening(portal, system.requester) as requester,
+        listening(portal, system.dispatcher) as dispatcher,
+        listening(portal, system.far_dispatcher) as elsewhere,
+    ):
+        await submitted(system)
+        await eventually(lambda: "event: changed" in requester and "event: changed" in dispatcher)
+        lines = {line for line in (*requester, *dispatcher, *elsewhere) if line}
+        assert lines <= {"retry: 2000", "event: changed", "data: ", "data:"}
+        assert "event: changed" not in elsewhere
+
+
+async def test_one_requests_page_hears_of_that_one_only(portal: Portal, system: System) -> None:
+    mine, other = await assigned(system), await assigned(system)
+    async with listening(portal, system.provider, f"/events?request={mine}") as heard:
+        ok(await system.provider.post(f"/requests/{other}/accept"))
+        assert "event: changed" not in heard
+        ok(await system.provider.post(f"/requests/{mine}/accept"))
+        await eventually(lambda: "event: changed" in heard)
+        assert heard.count("event: changed") == 1
+
+
+async def test_the_worklist_renews_itself_and_the_place_is_kept(portal: Portal, system: System) -> None:
+    for _ in range(12):
+        await draft(system, "wound_care")
+    async with portal.visit(system.requester) as page:
+        await page.goto("/worklist?filter=1&sort=-due&status=all")
+        rows = page.locator(".row-link")
+        await page.fill("#q", "TC-")
+        await expect(page).to_have_url(re.compile("q=TC-"))
+        last = rows.last
+        number = await last.inner_text()
+        await last.focus()
+        await page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+        before = await page.evaluate("window.scrollY")
+        assert before > 0
+        async with page.expect_response(lambda answer: "/worklist" in answer.url):
+            await submitted(system)
+        await expect(page.locator(".of-awaiting_dispatch").first).to_be_visible()
+        assert await page.evaluate("document.activeElement.innerText") == number
+        assert abs(await page.evaluate("window.scrollY") - before) < 200
+        assert await page.input_value("#q") == "TC-"
+
+
+async def test_who_is_slower_sees_it_before_they_press(portal: Portal, system: System) -> None:
+    request_id = await pooled(system)
+    async with portal.visit(system.provider2) as page:
+        await page.goto(f"/requests/{request_id}/return-to-requester")
+        await page.get_by_label("Explication pour le demandeur").fill("Il manque une photo.")
+        ok(await system.provider.post(f"/requests/{request_id}/accept"))
+        await expect(page.get_by_text("Ce n’est plus possible.")).to_be_visible()
+        await expect(page.get_by_text("a maintenant la demande")).to_be_visible()
+        await expect(page.get_by_label("Explication pour le demandeur")).to_have_value("Il manque une photo.")
