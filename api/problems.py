@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 
 from domain.offerings import FieldProblem
 from domain.refusals import Refusal
+from records.errors import NotFoundError
 from translations import LANGUAGES, Language, gettext_for
 from translations import gettext_noop as _
 from translations.words import REFUSALS
@@ -270,6 +271,10 @@ def install(app: FastAPI) -> None:
             return await unexpected(request, error)
         log.warning("records unreachable", error=type(error).__name__)
         return problem_response(Problem("records_unreachable", headers={"Retry-After": "2"}), language_of(request))
+
+    @app.exception_handler(NotFoundError)
+    async def removed_meanwhile(request: Request, _error: NotFoundError) -> Response:
+        return problem_response(Problem("not_found"), language_of(request))
 
     @app.exception_handler(ClientDisconnect)
     async def gone(_request: Request, _error: ClientDisconnect) -> Response:

@@ -1,5 +1,6 @@
 """Every row of the command table through HTTP: who may, when, where it leads; it acts once, and a refusal changes nothing."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -334,3 +335,15 @@ async def test_of_a_pool_the_first_gets_it(system: System) -> None:
     before = await picture(system.requester, request_id)
     problem(await system.provider.post(f"/requests/{request_id}/accept"), 409, "already_accepted")
     assert await picture(system.requester, request_id) == before
+
+
+async def test_a_draft_that_is_removed_and_submitted_at_once(system: System) -> None:
+    """One of both happens, and the other is refused in a clear way."""
+    for _ in range(4):
+        request_id = await draft(system)
+        removed, submitted_ = await asyncio.gather(
+            system.requester.http.delete(f"/api/v1/requests/{request_id}"),
+            system.requester.post(f"/requests/{request_id}/submit"),
+        )
+        assert removed.status_code in (204, 409), removed.text
+        assert submitted_.status_code in ((404,) if removed.status_code == 204 else (200,)), submitted_.text

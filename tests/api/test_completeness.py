@@ -85,7 +85,7 @@ def test_every_refusal_and_field_problem_has_an_answer() -> None:
     assert set(RefusalCode) == set(REFUSALS)
     codes = set(FieldProblem.model_json_schema()["properties"]["code"]["enum"])
     of_accounts = {"password_too_short", "password_is_the_username"}
-    assert codes | of_accounts == set(FIELD_PROBLEMS), "a code of domain.offerings.FieldProblem has no sentence in api/problems.py"
+    assert codes | of_accounts == set(FIELD_PROBLEMS), "a code of FieldProblem has no sentence in api/problems.py"
     assert not set(PROBLEMS) & {code.value for code in RefusalCode}, "a code means one thing"
 
 
