@@ -100,8 +100,8 @@ async def sign(request_id: UUID, visit: VisitOf) -> Response:
     """Sign exactly what was reviewed; or say why not."""
     form = await visit.request.form()
     call = visit.call(request_id, form)
-    revision = str(form.get("revision", ""))
-    said = {**_said(form, "kind", "password"), "revision": int(revision) if revision.isdecimal() else None}
+    # Without a revision that can be read, nobody knows what was reviewed: 0 is none that can be signed.
+    said = {**_said(form, "kind", "password"), "revision": pages.number_in(form, "revision") or 0}
     try:
         receipt = await reports.sign_report(SignBody.model_validate(said), call)
     except ValidationError as error:
@@ -154,7 +154,6 @@ async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
     if offering is None:
         raise Problem("unknown_offering")
     said: dict[str, Any] = {"answers": forms.read_answers(form, offering.report, visit.language)}
-    revision = str(form.get("revision", ""))
 
     async def put() -> ReportDraftView:
         return await reports.put_report_draft(
@@ -162,7 +161,7 @@ async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
             ReportDraftBody.model_validate(said),
             visit.caller,
             visit.services,
-            int(revision) if revision.isdecimal() else 0,
+            pages.number_in(form, "revision") or 0,
             visit.language,
             visit.response,
         )
@@ -230,7 +229,7 @@ async def _report_page(
         status=status,
         view=view,
         draft=draft,
-        template=_fields(visit, view),
+        questions=_fields(visit, view),
         shows_form=draft is not None or form is not None,
         revision=revision,
         overtaken=overtaken,

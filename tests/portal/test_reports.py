@@ -1,0 +1,393 @@
+"""The report's pages: writing, signing, adding, reading and verifying, with and without scripts."""
+
+import re
+from io import BytesIO
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from playwright.async_api import expect
+from pypdf import PdfReader
+
+from api import reports
+from domain.requests import Role
+from tests.journeys import accepted, ok, reported, written
+from tests.portal.browsing import Portal, hidden, shown, visitor
+from tests.system import PASSWORD, System, add_person
+
+WRITTEN = {
+    "answers.findings": "Papule brune.\r\nBords nets.",
+    "answers.diagnostic_impression": "Nævus banal.",
+    "answers.recommendations": "Aucun suivi requis.",
+}
+
+
+def typed(offering: str = "teledermatology", revision: int = 0, **more: str) -> dict[str, str]:
+    return {"offering": offering, "revision": str(revision), **WRITTEN, **more}
+
+
+async def draft(system: System, request_id: str) -> dict[str, Any]:
+    return ok(await system.provider.get(f"/requests/{request_id}/report"))
+
+
+def signature(page: httpx.Response, **more: str) -> dict[str, str]:
+    revision = re.search(r'name="revision" value="(\d+)"', page.text)
+    assert revision
+    return {**hidden(page), "revision": revision[1], "kind": "final", "password": PASSWORD, **more}
+
+
+async def test_writing_without_scripts(portal_app: FastAPI, system: System) -> None:
+    request_id = await accepted(system)
+    page = f"/requests/{request_id}/report"
+    async with visitor(portal_app, system.provider) as http:
+        empty = await http.get(page)
+        text = shown(empty)
+        assert "Les champs marqués d’un * sont requis" in text
+        assert "Réponse: question" in text
+        assert f"/api/v1/requests/{request_id}/attachments/" in empty.text
+        for do, goes_to in (
+            ("save", f"{page}?done=saved"),
+            ("preview", f"{page}?preview=ready&done=saved"),
+            ("sign", f"{page}/sign"),
+        ):
+            revision = (await draft(system, request_id))["revision"]
+            answer = await http.post(page, data=typed(revision=revision, do=do))
+            assert (answer.status_code, answer.headers["location"]) == (303, goes_to)
+        saved = await draft(system, request_id)
+        assert saved["answers"]["findings"] == "Papule brune.\nBords nets."
+        assert (saved["revision"], saved["missing"]) == (3, [])
+        assert "Ouvrir l’aperçu" in shown(await http.get(f"{page}?preview=ready&done=saved"))
+
+
+async def test_what_another_window_saved_is_not_overwritten_unseen(portal_app: FastAPI, system: System) -> None:
+    request_id = await accepted(system)
+    page = f"/requests/{request_id}/report"
+    async with visitor(portal_app, system.provider) as http:
+        await http.post(page, data=typed(**{"answers.findings": "Dans l’autre fenêtre."}))
+        again = await http.post(page, data=typed(**{"answers.findings": "Ici."}))
+        text = shown(again, 412)
+        assert "enregistré dans une autre fenêtre" in text
+        assert "Ici." in text
+        assert (await draft(system, request_id))["answers"]["findings"] == "Dans l’autre fenêtre."
+        fresh = re.search(r'name="revision" value="(\d+)"', again.text)
+        assert fresh
+        kept = await http.post(page, data=typed(revision=int(fresh[1]), **{"answers.findings": "Ici."}))
+        assert kept.status_code == 303
+        assert (await draft(system, request_id))["answers"]["findings"] == "Ici."
+
+
+async def test_the_script_hears_what_became_of_a_save(portal_app: FastAPI, system: System) -> None:
+    request_id = await accepted(system, offering="teleophthalmology")
+    page, headers = f"/requests/{request_id}/report", {"X-Requested-With": "fetch"}
+    named = {"answers.diagnostic_impression": "Cataracte.", "answers.next_screening": "1,5"}
+    async with visitor(portal_app, system.provider) as http:
+        first = ok(
+            await http.post(page, data={"offering": "teleophthalmology", "revision": "0", **named}, headers=headers)
+        )
+        assert (first["revision"], first["wrong"]) == (1, {})
+        assert first["said"].startswith("Enregistré à ")
+        assert (await draft(system, request_id))["answers"] == {
+            "diagnostic_impression": "Cataracte.",
+            "next_screening": 1.5,
+        }
+        assert 'value="1,5"' in (await http.get(page)).text
+        bad = {"offering": "teleophthalmology", "revision": "1", **named, "answers.next_screening": "bientôt"}
+        second = ok(await http.post(page, data=bad, headers=headers))
+        assert second["wrong"] == {"answers.next_screening": "Un nombre est attendu."}
+        assert (await draft(system, request_id))["answers"] == {"diagnostic_impression": "Cataracte."}
+        overtaken = await http.post(page, data=bad, headers=headers)
+        assert (overtaken.status_code, overtaken.json()["revision"]) == (412, 2)
+        without_script = await http.post(page, data={**bad, "revision": "2"})
+        assert "Un nombre est attendu." in shown(without_script, 422)
+        assert 'value="bientôt"' in without_script.text
+    async with visitor(portal_app) as http:
+        assert (await http.post(page, data=bad, headers=headers)).status_code == 303
+
+
+async def test_only_who_holds_it_writes_and_signs(portal_app: FastAPI, system: System) -> None:
+    request_id = await accepted(system)
+    addresses = [f"/requests/{request_id}/{name}" for name in ("report", "report/sign", "report/preview.pdf")]
+    for name, status in (("far_provider", 404), ("provider2", 404), ("requester", 403), ("dispatcher", 403)):
+        async with visitor(portal_app, system.people[name]) as http:
+            for address in addresses:
+                assert (await http.get(address)).status_code == status, (name, address)
+            assert (await http.post(addresses[0], data=typed())).status_code == status
+            body = {"kind": "final", "password": PASSWORD, "revision": "0"}
+            assert (await http.post(addresses[1], data=body)).status_code == status
+    assert (await draft(system, request_id))["revision"] == 0
+
+
+async def test_what_was_typed_stays_when_the_request_went_elsewhere(portal_app: FastAPI, system: System) -> None:
+    request_id = await accepted(system)
+    ok(await system.provider.post(f"/requests/{request_id}/transfer", {"provider_id": system.provider2.id}))
+    async with visitor(portal_app, system.provider) as http:
+        answer = await http.post(f"/requests/{request_id}/report", data=typed())
+        text = shown(answer, answer.status_code)
+        assert answer.status_code in (403, 409)
+        assert "Papule brune." in text
+        assert "ne peut plus être rédigé ici" in text
+
+
+async def test_preview_shows_what_is_missing_and_is_not_signed(portal_app: FastAPI, system: System) -> None:
+    request_id = await accepted(system)
+    async with visitor(portal_app, system.provider) as http:
+        answer = await http.get(f"/requests/{request_id}/report/preview.pdf")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
+    by_api = await system.provider.get(f"/requests/{request_id}/report/preview.pdf?language=en&kind=preliminary")
+    for pdf, marks in (
+        (answer.content, ("NON SIGNÉ", "Non précisé", "À signer par", "Rapport final")),
+        (by_api.content, ("NOT SIGNED", "Not given", "To be signed by", "Preliminary report")),
+    ):
+        reader = PdfReader(BytesIO(pdf))
+        text = " ".join(" ".join(page.extract_text() for page in reader.pages).replace("\xa0", " ").split())
+        assert [mark for mark in marks if mark not in text] == []
+        assert not reader.attachments
+    accesses = (await system.requester.get(f"/requests/{request_id}/accesses")).json()
+    assert [entry["what"] for entry in accesses].count("report_draft") >= 2
+
+
+async def test_signing_names_what_is_missing(portal_app: FastAPI, system: System) -> None:
+    request_id = await accepted(system)
+    async with visitor(portal_app, system.provider) as http:
+        page = await http.get(f"/requests/{request_id}/report/sign")
+        assert "Il manque encore" in shown(page)
+        assert f"/requests/{request_id}/report#field-answers.findings" in page.text
+        assert 'name="password"' not in page.text
+        body = {"kind": "final", "password": PASSWORD, "revision": "0"}
+        assert "Le rapport n’est pas complet" in shown(
+            await http.post(f"/requests/{request_id}/report/sign", data=body), 422
+        )
+
+
+async def test_signing_is_refused_in_sentences_and_done_once(portal_app: FastAPI, system: System) -> None:
+    request_id = await accepted(system)
+    await written(system, request_id)
+    address = f"/requests/{request_id}/report/sign"
+    async with visitor(portal_app, system.provider) as http:
+        page = await http.get(address)
+        assert "Réponse: recommendations" in shown(page)
+        for more, status, sentence in (
+            ({"kind": ""}, 422, "Ce champ est requis."),
+            ({"password": ""}, 422, "Ce champ est requis."),
+            ({"password": "wrong"}, 403, "Le mot de passe est"),
+        ):
+            again = await http.post(address, data=signature(page, **more))
+            assert sentence in shown(again, status)
+            assert PASSWORD not in again.text
+            assert 'value="final" checked' in again.text or more.get("kind") == ""
+        await written(system, request_id)  # in another window
+        overtaken = await http.post(address, data=signature(page))
+        assert "modifié dans une autre fenêtre" in shown(overtaken, 412)
+        body = signature(overtaken)
+        for _ in range(2):
+            answer = await http.post(address, data=body)
+            assert (answer.status_code, answer.headers["location"]) == (
+                303,
+                f"/requests/{request_id}?done=sign_report",
+            )
+        text = shown(await http.get(answer.headers["location"]))
+        assert "Le rapport est signé et transmis" in text
+        assert "Documents signés" in text
+        assert "SHA-256" in text
+        assert shown(await http.get(address), 409)
+    documents = (await system.provider.get(f"/requests/{request_id}/reports")).json()
+    assert [document["kind"] for document in documents] == ["final"]
+
+
+async def test_a_signature_after_news_asks_to_look_again(portal_app: FastAPI, system: System) -> None:
+    request_id = await accepted(system)
+    await written(system, request_id)
+    address = f"/requests/{request_id}/report/sign"
+    async with visitor(portal_app, system.provider) as http:
+        page = await http.get(address)
+        ok(await system.provider.post(f"/requests/{request_id}/request-information", {"text": "Depuis quand?"}))
+        again = await http.post(address, data=signature(page, kind="preliminary"))
+        text = shown(again, 412)
+        assert "Regardez-la de nouveau" in text
+        assert "Une question au demandeur est encore ouverte" in text
+        answer = await http.post(address, data=signature(again, kind="preliminary"))
+        assert answer.headers["location"].endswith("?done=sign_report")
+    async with visitor(portal_app, system.requester) as http:
+        assert "un rapport final suivra" in shown(await http.get(f"/requests/{request_id}"))
+
+
+async def test_a_document_that_takes_long_is_said_to_come(
+    portal_app: FastAPI, system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = await accepted(system)
+    await written(system, request_id)
+    monkeypatch.setattr(reports, "DOCUMENT_PATIENCE_SECONDS", 0.5)
+    in_the_way = system.settings.data_dir / "documents" / "documents" / request_id
+    in_the_way.parent.mkdir(exist_ok=True)
+    in_the_way.touch()
+    address = f"/requests/{request_id}/report/sign"
+    async with visitor(portal_app, system.provider) as http:
+        body = signature(await http.get(address))
+        answer = await http.post(address, data=body)
+        assert answer.headers["location"] == f"/requests/{request_id}?done=signing"
+        assert "Le document est en préparation" in shown(await http.get(answer.headers["location"]))
+        in_the_way.unlink()
+        monkeypatch.undo()
+        done = await http.post(address, data=body)
+        assert done.headers["location"] == f"/requests/{request_id}?done=sign_report"
+
+
+async def test_the_api_signs_only_the_revision_that_was_reviewed(system: System) -> None:
+    request_id = await accepted(system)
+    await written(system, request_id)
+    path = f"/requests/{request_id}/report/sign"
+    for revision, status in ((0, 412), (2, 412), (1, 200)):
+        body = {"kind": "final", "password": PASSWORD, "revision": revision}
+        assert (await system.provider.post(path, body)).status_code == status
+
+
+async def test_the_requester_reads_it_first_and_acknowledges(portal_app: FastAPI, system: System) -> None:
+    request_id = await reported(system)
+    async with visitor(portal_app, system.requester) as http:
+        page = await http.get(f"/requests/{request_id}")
+        text = shown(page)
+        assert text.index("Réponse: recommendations") < text.index("Réponse: question")
+        assert f'href="/requests/{request_id}/acknowledge"' in page.text
+        assert "Ajouter un addenda" not in text
+
+
+async def test_an_addendum_stands_beside_the_report(portal_app: FastAPI, system: System) -> None:
+    request_id = await reported(system)
+    address = f"/requests/{request_id}/addendum"
+    async with visitor(portal_app, system.provider) as http:
+        page = await http.get(address)
+        assert "Le rapport final reste tel quel" in shown(page)
+        text = "La culture\r\nest négative."
+        wrong = await http.post(address, data={**hidden(page), "text": text, "password": "wrong"})
+        assert "La culture" in shown(wrong, 403)
+        assert "Ce champ est requis." in shown(await http.post(address, data={**hidden(wrong), "password": "x"}), 422)
+        body = {**hidden(wrong), "text": text, "password": PASSWORD}
+        for _ in range(2):
+            answer = await http.post(address, data=body)
+            assert answer.headers["location"] == f"/requests/{request_id}?done=add_addendum"
+    async with visitor(portal_app, system.requester) as http:
+        said = shown(await http.get(f"/requests/{request_id}"))
+        assert "La culture est négative." in said
+        assert "Réponse: recommendations" in said
+        assert shown(await http.get(address), 409)
+    documents = (await system.provider.get(f"/requests/{request_id}/reports")).json()
+    assert [document["kind"] for document in documents] == ["final", "addendum"]
+
+
+async def test_a_document_is_read_and_verified(portal_app: FastAPI, system: System) -> None:
+    request_id = await reported(system)
+    document = (await system.requester.get(f"/requests/{request_id}/reports")).json()[0]
+    address = f"/requests/{request_id}/documents/{document['report_id']}"
+    async with visitor(portal_app, system.requester) as http:
+        text = shown(await http.get(address))
+        for words in ("La signature est valide", "Signé par Dre Anne Provider", document["sha256"], "recommendations"):
+            assert words in text
+        assert (await http.get(f"/requests/{request_id}/documents/{uuid4()}")).status_code == 404
+        other = await reported(system)
+        assert (await http.get(f"/requests/{other}/documents/{document['report_id']}")).status_code == 404
+    for who, status in ((system.far_provider, 404), (system.operator, 403)):
+        async with visitor(portal_app, who) as http:
+            assert (await http.get(address)).status_code == status
+        path = f"/requests/{request_id}/reports/{document['report_id']}"
+        for part in ("verification", "content"):
+            assert (await who.get(f"{path}/{part}")).status_code == status
+
+
+async def test_the_api_gives_the_verdict(system: System) -> None:
+    request_id = await reported(system)
+    document = (await system.requester.get(f"/requests/{request_id}/reports")).json()[0]
+    path = f"/requests/{request_id}/reports/{document['report_id']}"
+    verdict = ok(await system.requester.get(f"{path}/verification"))
+    assert (verdict["valid"], verdict["unchanged"], verdict["problems"]) == (True, True, [])
+    assert verdict["sha256"] == document["sha256"]
+    assert verdict["certificate"]["valid_from"] < verdict["stamped_at"] < verdict["checkable_until"]
+    content = ok(await system.requester.get(f"{path}/content"))
+    assert [entry["value"] for entry in content["answer"]][-1] == "Réponse: recommendations"
+    (stored,) = (system.settings.data_dir / "documents").rglob(f"*{document['sha256']}*")
+    intact = stored.read_bytes()
+    try:
+        changed = bytearray(intact)
+        changed[len(intact) // 3] ^= 1
+        stored.write_bytes(bytes(changed))
+        verdict = ok(await system.requester.get(f"{path}/verification"))
+        assert (verdict["valid"], verdict["unchanged"]) == (False, False)
+        assert verdict["problems"]
+    finally:
+        stored.write_bytes(intact)
+
+
+async def test_in_english(portal_app: FastAPI, system: System) -> None:
+    request_id = await accepted(system)
+    english = await add_person(system, "english_writer", system.clinics["near"], Role.PROVIDER, language="en")
+    ok(await system.provider.post(f"/requests/{request_id}/transfer", {"provider_id": english.id}))
+    ok(await english.post(f"/requests/{request_id}/accept"))
+    address = f"/requests/{request_id}/report"
+    async with visitor(portal_app, english) as http:
+        assert "Fields with * must be filled in before signing" in shown(await http.get(address))
+        saved = await http.post(address, data=typed(), headers={"X-Requested-With": "fetch"})
+        assert ok(saved)["said"].startswith("Saved at ")
+        assert "The report as it will be sent" in shown(await http.get(f"{address}/sign"))
+
+
+# With scripts, in a real browser
+
+
+async def test_it_is_saved_as_it_is_typed(portal: Portal, system: System) -> None:
+    request_id = await accepted(system)
+    async with portal.visit(system.provider) as page:
+        await page.goto(f"/requests/{request_id}/report")
+        findings = page.locator("[name='answers.findings']")
+        await findings.fill("Papule.")
+        await expect(page.locator("#saved")).to_have_text(re.compile("^Enregistré à "))
+        assert (await draft(system, request_id))["answers"] == {"findings": "Papule."}
+
+        await page.context.set_offline(True)
+        await findings.fill("Papule brune.")
+        await findings.blur()
+        await expect(page.locator("#saved")).to_contain_text("la connexion est perdue")
+        await page.context.set_offline(False)
+        await expect(page.locator("#saved")).to_have_text(re.compile("^Enregistré à "))
+        assert (await draft(system, request_id))["answers"] == {"findings": "Papule brune."}
+
+        await findings.fill("Papule brune, bords nets.")
+        await page.get_by_role("button", name="Continuer vers la signature").click()
+        await page.wait_for_url("**/report/sign")
+        await expect(page.locator("main")).to_contain_text("Papule brune, bords nets.")
+        await page.locator("#missing a").first.click()
+        await expect(page.locator("[name='answers.diagnostic_impression']")).to_be_in_viewport()
+
+
+async def test_two_windows(portal: Portal, system: System) -> None:
+    request_id = await accepted(system)
+    async with portal.visit(system.provider) as one:
+        await one.goto(f"/requests/{request_id}/report")
+        two = await one.context.new_page()
+        await two.goto(f"/requests/{request_id}/report")
+        for page, text in ((one, "Première."), (two, "Seconde.")):
+            await page.locator("[name='answers.findings']").fill(text)
+            await page.locator("[name='answers.findings']").blur()
+            if page is one:
+                await expect(one.locator("#saved")).to_contain_text("Enregistré à")
+        await expect(two.locator("#overtaken")).to_be_visible()
+        assert (await draft(system, request_id))["answers"] == {"findings": "Première."}
+        await two.get_by_role("button", name="Garder celle-ci").click()
+        await expect(two.locator("#saved")).to_contain_text("Enregistré à")
+        assert (await draft(system, request_id))["answers"] == {"findings": "Seconde."}
+        await one.locator("[name='answers.findings']").fill("Troisième.")
+        await expect(one.locator("#overtaken")).to_be_visible()
+        await one.get_by_role("button", name="Charger l’autre version").click()
+        await expect(one.locator("[name='answers.findings']")).to_have_value("Seconde.")
+
+
+async def test_the_preview_opens_with_what_was_just_typed(portal: Portal, system: System) -> None:
+    request_id = await accepted(system)
+    async with portal.visit(system.provider) as page:
+        await page.goto(f"/requests/{request_id}/report")
+        await page.locator("[name='answers.findings']").fill("Macule.")
+        async with page.expect_popup() as opened:
+            await page.get_by_role("button", name="Aperçu").click()
+        tab = await opened.value
+        await tab.wait_for_url("**/report/preview.pdf")
+        assert (await draft(system, request_id))["answers"] == {"findings": "Macule."}
