@@ -33,6 +33,15 @@ _LEAST_CONTRAST = 96
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _LAPLACIAN = ImageFilter.Kernel((3, 3), (0, 1, 0, 1, -4, 1, 0, 1, 0), scale=1, offset=128)
 
+_DECODERS = {
+    "image/jpeg": ("JPEG",),
+    "image/png": ("PNG",),
+    "image/webp": ("WEBP",),
+    "image/heic": ("HEIF",),
+    "image/heif": ("HEIF",),
+}
+"""By what a file was found to be, who may read it: Pillow knows dozens of other formats, and would try them all."""
+
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -48,7 +57,7 @@ _TURNS = {
 def render(file: BinaryIO, media_type: str) -> Media:
     """Decode a photo once and make its copies. Takes a second or so of CPU: run it in a thread. Raises DamagedMediaError."""
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=_DECODERS[media_type]) as image:
             size = image.size
             _bound(image)
             exif = _exif_of(image)

@@ -12,7 +12,7 @@ from domain.offerings import AttachmentSlot
 from domain.photos import MIN_SHARPNESS, photo_warnings
 from media import photos
 from media.examine import examine
-from media.kinds import DamagedMediaError, Media
+from media.kinds import PHOTO_TYPES, DamagedMediaError, Media
 from media.photos import PREVIEW_EDGE, THUMBNAIL_EDGE, reduced, sharpness_of
 from settings import PROJECT_ROOT
 from tests.clips import MAKER, arrow, encoded, opened, telephone_exif, wide_gamut_profile
@@ -224,7 +224,8 @@ def test_a_picture_of_one_colour_shows_nothing() -> None:
 
 def sharpness_when_blurred(content: bytes, share: float) -> float:
     """The sharpness of a photo after a Gaussian blur of that share of its longest edge."""
-    picture = full_of(photos.render(io.BytesIO(content), "image/jpeg"))
+    media_type = "image/heic" if content[4:8] == b"ftyp" else "image/jpeg"
+    picture = full_of(photos.render(io.BytesIO(content), media_type))
     if share:
         picture = picture.filter(ImageFilter.GaussianBlur(share * max(picture.size)))
     return sharpness_of(reduced(picture, PREVIEW_EDGE))
@@ -259,3 +260,13 @@ async def test_real_photos_lose_their_position_and_device(name: str) -> None:
         assert copy is not None
         assert not [word for word in (b"NIKON", b"Apple", b"iPhone", b"Canon", b"GPS", b"http") if word in copy]
         assert set(opened(copy).getexif()) <= {ExifTags.IFD.Exif}
+
+
+async def test_a_file_is_read_as_what_it_was_found_to_be_and_as_nothing_else() -> None:
+    """Pillow would try all its formats, some of which hide a large picture behind a small size."""
+    made = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(made, "BMP")
+    bitmap = made.getvalue()
+    for media_type in sorted(PHOTO_TYPES):
+        with pytest.raises(DamagedMediaError):
+            photos.render(io.BytesIO(bitmap), media_type)
