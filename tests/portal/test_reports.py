@@ -65,15 +65,15 @@ async def test_what_another_window_saved_is_not_overwritten_unseen(portal_app: F
     request_id = await accepted(system)
     page = f"/requests/{request_id}/report"
     async with visitor(portal_app, system.provider) as http:
-        await http.post(page, data=typed(**{"answers.findings": "Dans l’autre fenêtre."}))
-        again = await http.post(page, data=typed(**{"answers.findings": "Ici."}))
+        await http.post(page, data={**typed(), "answers.findings": "Dans l’autre fenêtre."})
+        again = await http.post(page, data={**typed(), "answers.findings": "Ici."})
         text = shown(again, 412)
         assert "enregistré dans une autre fenêtre" in text
         assert "Ici." in text
         assert (await draft(system, request_id))["answers"]["findings"] == "Dans l’autre fenêtre."
         fresh = re.search(r'name="revision" value="(\d+)"', again.text)
         assert fresh
-        kept = await http.post(page, data=typed(revision=int(fresh[1]), **{"answers.findings": "Ici."}))
+        kept = await http.post(page, data={**typed(revision=int(fresh[1])), "answers.findings": "Ici."})
         assert kept.status_code == 303
         assert (await draft(system, request_id))["answers"]["findings"] == "Ici."
 
