@@ -9,6 +9,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 CALLS = Counter("relais_http_calls_total", "Calls of the API", ["method", "path", "status"])
 SECONDS = Histogram("relais_http_call_seconds", "Duration of a call of the API", ["method", "path"])
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+"""What every answer says, unless it says otherwise itself."""
+
 
 class Observe:
     """ASGI middleware. Paths are counted by their pattern, so that no id gets into a metric."""
@@ -28,16 +39,14 @@ class Observe:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                headers.setdefault("X-Content-Type-Options", "nosniff")
-                headers.setdefault("X-Frame-Options", "DENY")
-                headers.setdefault("Referrer-Policy", "no-referrer")
-                headers.setdefault("Cache-Control", "no-store")
-                headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         try:
             await self._app(scope, receive, watched)
         finally:
             path = getattr(scope.get("route"), "path", "unknown")
-            CALLS.labels(scope["method"], path, str(status)).inc()
-            SECONDS.labels(scope["method"], path).observe(perf_counter() - began)
+            method = scope["method"] if scope["method"] in _METHODS else "other"  # anybody can make a new one up
+            CALLS.labels(method, path, str(status)).inc()
+            SECONDS.labels(method, path).observe(perf_counter() - began)

@@ -6,7 +6,6 @@ from uuid import UUID
 from starlette.datastructures import FormData
 
 from api.absences import NewAbsence, add_absence, remove_absence
-from api.parameters import command_id
 from api.problems import Problem
 from domain.absences import AbsenceFault
 from portal.pages import Visit
@@ -26,8 +25,7 @@ async def add(visit: Visit, account_id: UUID, form: FormData) -> None:
     Raises ValidationError when a date is missing or none, and Problem with the API's reason.
     """
     said = {name: form[name] for name in ("starts_on", "ends_on", "note") if form.get(name)}
-    key = command_id(visit.caller.id, str(form.get("key", ""))[:120] or None)
-    await add_absence(account_id, NewAbsence.model_validate(said), visit.caller, visit.services, key)
+    await add_absence(account_id, NewAbsence.model_validate(said), visit.caller, visit.services, visit.key(form))
 
 
 async def remove(visit: Visit, account_id: UUID, absence_id: UUID) -> None:

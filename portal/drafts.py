@@ -52,10 +52,9 @@ async def begin(visit: VisitOf) -> Response:
     """Make the draft, and go on to its form."""
     form = await visit.request.form()
     said = {name: str(form[name]) for name in ("offering", "clinic") if form.get(name)}
-    key = str(form.get("key", ""))[:120] or None
     try:
         view = await create_draft(
-            NewDraft.model_validate(said), visit.caller, visit.services, key, visit.language, visit.response
+            NewDraft.model_validate(said), visit.caller, visit.services, visit.key(form), visit.language, visit.response
         )
     except ValidationError as error:
         return await _new_page(visit, Problem("invalid_input", errors=field_errors_of(error, visit.language)))

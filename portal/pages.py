@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.datastructures import FormData
 
 from api.commands import Call
+from api.observe import HEADERS
 from api.parameters import command_id
 from api.problems import Problem
 from api.security import Caller, CallerOf
@@ -91,15 +92,18 @@ class Visit:
         """The page."""
         return render(self.services.settings, page, self.language, status=status, me=self.caller, **values)
 
+    def key(self, form: FormData) -> str:
+        """What the hidden field `key` of a form of ours makes act once, for this person alone."""
+        return command_id(self.caller.id, str(form.get("key", ""))[:120] or None)
+
     def call(self, request_id: UUID, form: FormData) -> Call:
         """A command that a form of ours gives: its hidden fields `key` and `version` make it act once, and on what was seen."""
-        version = str(form.get("version", ""))
         return Call(
             self.services,
             self.caller,
             request_id,
-            command_id(self.caller.id, str(form.get("key", ""))[:120] or None),
-            int(version) if version.isdecimal() and len(version) < 10 else None,
+            self.key(form),
+            number_in(form, "version"),
             self.language,
             self.response,
         )
@@ -156,6 +160,12 @@ def written(form: Mapping[str, object] | None = None, **texts: str) -> Mapping[s
     return defaultdict(str, {**texts, **held})
 
 
+def number_in(form: FormData, name: str) -> int | None:
+    """The whole number in a hidden field of ours; None where there is none that we could have written."""
+    text = str(form.get(name, ""))
+    return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
 def done_notice(request: Request, language: Language) -> Notice | None:
     """What the page says about what was just done."""
     sentence = SENTENCES.get(request.query_params.get("done", ""))
@@ -171,7 +181,8 @@ def render(settings: Settings, page: str, language: Language, /, *, status: int 
         .get_template(f"{page}.html.j2")
         .render(support=support(settings, language), embedded=settings.embedded, new_key=lambda: uuid4().hex, **values)
     )
-    return HTMLResponse(html, status, {"Content-Security-Policy": POLICY, "Content-Language": language})
+    headers = {**HEADERS, "Content-Security-Policy": POLICY, "Content-Language": language}
+    return HTMLResponse(html, status, headers)
 
 
 def support(settings: Settings, language: Language) -> dict[str, str]:
