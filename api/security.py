@@ -162,6 +162,11 @@ async def account_of_session(request: Request, services: Services) -> Account | 
     return await _account_of(services, token) if token else None
 
 
+async def holds(services: Services, caller: Caller) -> bool:
+    """Whether the caller's token still speaks for them: for calls that last."""
+    return await _account_of(services, caller.token) is not None
+
+
 async def _account_of(services: Services, token: str) -> Account | None:
     async with services.database.session() as session:
         return await people.account_of_token(session, token_sha256(token), datetime.now(UTC))

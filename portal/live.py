@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api import policy
 from api.problems import Problem
+from api.security import holds
 from portal.pages import Visit, VisitOf
 from records.feed import Change
 
@@ -29,7 +30,13 @@ GATHER_SECONDS = 0.3
 
 @router.get("/events")
 async def events(visit: VisitOf, request: Annotated[UUID | None, Query()] = None) -> StreamingResponse:
-    """A stream of `changed` events: about one request, or about any that the person may see."""
+    """A stream of `changed` events: about one request, or about any that the person may see.
+
+    It ends with the session. Raises Problem `not_found` for a request that the person may not see.
+    """
+    if request is not None:
+        async with visit.services.database.session() as session:
+            await policy.request_to_see(session, visit.caller, request)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_stream(visit, request), 200, headers, "text/event-stream")
 
@@ -45,6 +52,8 @@ async def _stream(visit: Visit, only: UUID | None) -> AsyncIterator[str]:
                 await asyncio.wait({heard, stopping}, timeout=SILENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 if stopping.done():
                     return
+                if not await _is_signed_in(visit):
+                    return
                 if not heard.done():
                     yield ": still here\n\n"
                     continue
@@ -56,6 +65,14 @@ async def _stream(visit: Visit, only: UUID | None) -> AsyncIterator[str]:
         stopping.cancel()
         if heard is not None:
             heard.cancel()
+
+
+async def _is_signed_in(visit: Visit) -> bool:
+    """Whether the session that opened the stream still holds. While nobody can say, it does: an event holds no data."""
+    try:
+        return await holds(visit.services, visit.caller)
+    except (SQLAlchemyError, OSError):
+        return True
 
 
 async def _concerns(visit: Visit, change: Change | None, only: UUID | None) -> bool:
