@@ -1,4 +1,4 @@
-"""How much may be sent at once: the body of a call is cut off at a limit, whatever its headers say."""
+"""What may be sent: the body of a call is cut off at a limit, whatever its headers say, and its texts are UTF-8."""
 
 import re
 
@@ -17,11 +17,13 @@ PIECE_LIMIT = 64 * 1024**2
 DRAINED = 64 * 1024**2
 """Bytes that are read and thrown away of a body that is refused: most clients listen only when they have sent everything."""
 
+_UTF_8 = re.compile(r';\s*charset\s*=\s*"?utf-?8"?\s*(?=;|$)', re.IGNORECASE)
+
 _UPLOAD = re.compile(r"/uploads/[^/]+$")
 
 
 class BodyLimit:
-    """ASGI middleware: answers 413 when a body grows too large. Nothing of it is kept."""
+    """ASGI middleware: answers 413 when a body grows too large, 415 when its texts are not UTF-8. Nothing of it is kept."""
 
     def __init__(self, app: ASGIApp, upload_limit: int) -> None:
         self._app = app
@@ -31,11 +33,15 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        headers = Headers(scope=scope)
+        if not _is_utf_8(headers.get("content-type", "")):
+            await _refuse(scope, receive, send, Problem("unsupported_charset"))
+            return
         limit = self._limit(scope["method"], scope["path"])
-        declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdigit() and int(declared) > limit:
-            await _drain(receive)
-            await self._refuse(scope, receive, send, limit)
+        too_large = Problem("too_large", headers={"Connection": "close"}, limit_bytes=limit)
+        declared = headers.get("content-length", "")
+        if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
+            await _refuse(scope, receive, send, too_large)
             return
         received = 0
         started = False
@@ -59,18 +65,26 @@ class BodyLimit:
             await self._app(scope, counted, noticed)
         except _TooLargeError:
             if not started:
-                await _drain(receive)
-                await self._refuse(scope, receive, send, limit)
+                await _refuse(scope, receive, send, too_large)
 
     def _limit(self, method: str, path: str) -> int:
         if path.endswith("/attachments"):
             return self._upload_limit
         return PIECE_LIMIT if method == "PATCH" and _UPLOAD.search(path) else JSON_LIMIT
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
-        problem = Problem("too_large", headers={"Connection": "close"}, limit_bytes=limit)
-        answer = scope["app"].exception_handlers[Problem]  # as every problem of the application is answered
-        await (await answer(Request(scope), problem))(scope, receive, send)
+
+def _is_utf_8(content_type: str) -> bool:
+    """Whether no other charset is asked for.
+
+    A form would be read by any codec of Python: some give halves of characters, which nothing can store, and some take minutes.
+    """
+    return "charset" not in _UTF_8.sub("", content_type).lower()
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, problem: Problem) -> None:
+    await _drain(receive)
+    answer = scope["app"].exception_handlers[Problem]  # as every problem of the application is answered
+    await (await answer(Request(scope), problem))(scope, receive, send)
 
 
 async def _drain(receive: Receive) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from api.observe import HEADERS
 from domain.offerings import FieldProblem
 from domain.refusals import Refusal
 from records.errors import NotFoundError
@@ -50,6 +51,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "unknown_slot": (422, _("The service offering asks for no such attachment.")),
     "unknown_attachment": (422, _("There is no such attachment.")),
     "unsupported_media": (415, _("This kind of file can't be taken; send a photo or a video.")),
+    "unsupported_charset": (415, _("Texts are sent as UTF-8.")),
     "damaged_media": (422, _("This file is damaged and can't be read.")),
     "videos_not_possible": (503, _("Videos can't be taken at the moment: the server lacks a program. Photos can.")),
     "video_preparing": (409, _("The video is being prepared; ask again in a moment.")),
@@ -312,7 +314,7 @@ def _answer(
         "code": code,
         "detail": sentence,
     }
-    all_headers = dict(headers or {})
+    all_headers = {**HEADERS, **(headers or {})}  # the answer to an unexpected error passes no middleware
     if status == HTTPStatus.UNAUTHORIZED:
         all_headers.setdefault("WWW-Authenticate", "Bearer")
     return JSONResponse({**body, **members}, status, all_headers, MEDIA_TYPE)
