@@ -97,6 +97,12 @@ async def give_token(services: Services, account_id: UUID) -> BearerToken:
     return token
 
 
+async def end_token(services: Services, text: str) -> None:
+    """End a token; nothing happens when there is none such."""
+    async with services.database.session() as session:
+        await people.revoke_token(session, token_sha256(text), datetime.now(UTC))
+
+
 def token_sha256(text: str) -> str:
     """How the records know a token."""
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

@@ -14,6 +14,7 @@ from api.security import (
     MAX_PASSWORD,
     CallerOf,
     authenticate,
+    end_token,
     give_token,
     hash_password,
     password_fits,
@@ -103,8 +104,7 @@ async def sign_in(credentials: Credentials, services: ServicesOf, response: Resp
 @router.delete("/tokens/current", status_code=204, summary="Sign out")
 async def sign_out(caller: CallerOf, services: ServicesOf) -> None:
     """End the token of this call."""
-    async with services.database.session() as session:
-        await people.revoke_token(session, token_sha256(caller.token), datetime.now(UTC))
+    await end_token(services, caller.token)
 
 
 @router.get("/me", summary="Who am I")

@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from api import tokens
 from api.problems import Problem
-from api.security import MAX_PASSWORD, authenticate, check_same_site, give_token, session_cookie, session_of
+from api.security import MAX_PASSWORD, authenticate, check_same_site, end_token, give_token, session_cookie, session_of
 from api.services import Services, ServicesOf
 from portal import pages
 from portal.pages import LANGUAGE_COOKIE, Notice, VisitOf, local_address
@@ -49,6 +49,8 @@ async def sign_in(
     except Problem as problem:
         notice = Notice("error", pages.problem_sentence(problem, language))
         return _page(services, language, status=problem.status, next=next, username=username[:200], notice=notice)
+    if before := session_of(request, services.settings):
+        await end_token(services, before)  # whoever's it was: nobody could sign it out any more
     token = await give_token(services, account.id)
     response = RedirectResponse(local_address(next), 303)
     _keep(response, services.settings, token.text)

@@ -1,0 +1,389 @@
+"""The portal under attack: forms written by hand, other people's pages, other sites, texts that nothing can store."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from unittest.mock import Mock
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from domain.requests import Role
+from portal.server import PAGES
+from tests.journeys import accepted, draft, reported, submitted, written
+from tests.portal.browsing import hidden, shown, visitor
+from tests.system import PASSWORD, System, add_person, photo
+
+NASTY = (
+    "\0",
+    "a\0b",
+    "9" * 5_000,
+    "-1",
+    "1e400",
+    "NaN",
+    "\N{ARABIC-INDIC DIGIT THREE}" * 3,
+    "<script>alert(1)</script>",
+    '" onmouseover="alert(1)" x="',
+    "{{ 7*7 }}",
+    "\r\nSet-Cookie: a=b",
+    "x" * 20_000,
+)
+"""What nobody types."""
+
+
+def addresses(method: str) -> list[str]:
+    """The pattern of every address of the portal that takes this method."""
+    found = [route for page in PAGES for route in page.router.routes if isinstance(route, APIRoute)]
+    return sorted({route.path for route in found if method in (route.methods or ())})
+
+
+def address_of(pattern: str, **ids: str) -> str:
+    return re.sub(r"{(\w+)}", lambda name: ids.get(name[1], str(uuid4())), pattern)
+
+
+async def test_no_page_changes_anything_for_another_site(portal_app: FastAPI, system: System) -> None:
+    """Every form of the portal, whatever it is: the cookie alone is never enough."""
+    assert len(addresses("POST")) > 15
+    async with visitor(portal_app, system.requester) as http:
+        for pattern in addresses("POST"):
+            for site in ("cross-site", "same-site", "none"):
+                answer = await http.post(address_of(pattern, address="cancel"), headers={"Sec-Fetch-Site": site})
+                assert answer.status_code in (403, 404, 422), (pattern, answer.status_code)
+                assert answer.status_code == 403 or pattern == "/language", pattern
+                assert "set-cookie" not in answer.headers
+
+
+async def test_every_form_survives_what_nobody_types(portal_app: FastAPI, system: System) -> None:
+    request_id = await accepted(system)
+    await written(system, request_id)
+    draft_id = await draft(system)
+    names = [
+        *(
+            "key",
+            "version",
+            "revision",
+            "offering",
+            "clinic",
+            "priority",
+            "do",
+            "next",
+            "to",
+            "reason",
+            "text",
+            "comment",
+        ),
+        *("question", "question_id", "attachment_ids", "slot", "kind", "note", "starts_on", "ends_on", "language"),
+        *("notice_mode", "current", "new", "username", "patient.birth_date", "patient.sex", "patient.family_name"),
+        *("answers.question", "answers.body_sites", "answers.largest_diameter", "answers.findings", "visit_avoided"),
+        *("provider_id", "clinic_id", "outcome", "hours", "signature", "scope"),
+    ]
+    patterns = [p for p in addresses("POST") if p not in ("/signout", "/language") and "delete" not in p]
+    choices = [
+        "accept",
+        "request-information",
+        "transfer",
+        "return-to-requester",
+        "assign",
+        "change-priority",
+        "cancel",
+    ]
+    targets = [
+        *(address_of(p, request_id=id_) for p in patterns for id_ in (request_id, draft_id) if "{address}" not in p),
+        *(f"/requests/{request_id}/{choice}" for choice in choices),
+    ]
+    failed: list[tuple[object, ...]] = []
+    for who in (system.provider, system.requester, system.dispatcher):
+        async with visitor(portal_app, who) as http:
+            for address in targets:
+                for nasty in NASTY:
+                    form = dict.fromkeys(names, nasty)
+                    if address.endswith(("/edit", "/report", "/new")):
+                        form["offering"] = "teledermatology"
+                    answer = await http.post(address, data=form)
+                    if answer.status_code >= 500:
+                        failed.append((address, nasty[:12], answer.status_code))
+                    elif "text/html" in answer.headers.get("content-type", ""):
+                        assert "<script>alert" not in answer.text
+                        assert '" onmouseover="' not in answer.text
+                    if answer.status_code == 303 and "password" in address:
+                        failed.append((address, "password changed"))
+    assert failed == []
+
+
+@pytest.mark.parametrize("charset", ["utf-7", "raw_unicode_escape", "punycode", "undefined", "a\\0b", "idna"])
+async def test_forms_come_in_utf_8_or_not_at_all(portal_app: FastAPI, system: System, charset: str) -> None:
+    """Other codecs of Python give halves of characters, fail in ways of their own, or take minutes."""
+    body = b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n--b--\r\n'
+    nasty = {"utf-7": b"+2AA-", "raw_unicode_escape": b"\\ud800"}.get(charset, b"\xff-a99999999")
+    async with visitor(portal_app, system.requester) as http:
+        for address, name in (("/signin", b"username"), ("/new", b"key"), ("/account/absences", b"note")):
+            headers = {"Content-Type": f"multipart/form-data; boundary=b; charset={charset}"}
+            content = body % (name, nasty)
+            if address == "/signin":
+                content = content.removesuffix(b"--b--\r\n") + body % (b"password", b"secret")
+            answer = await http.post(address, content=content, headers=headers)
+            assert answer.status_code == 415, (address, answer.status_code)
+
+
+async def test_forms_that_are_not_forms(portal_app: FastAPI, system: System) -> None:
+    async with visitor(portal_app, system.requester) as http:
+        for kind, content in (
+            ("multipart/form-data", b"--b"),
+            ("multipart/form-data; boundary=b", b"--c\r\n\r\n"),
+            ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--\r\n"),
+            ("application/x-www-form-urlencoded", b"a=%ff%fe&b=%ed%a0%80&%00=1"),
+            ("application/x-www-form-urlencoded", b"&".join(b"a%d=1" % n for n in range(2_000))),
+            ("application/json", b'{"offering": 1}'),
+            ("", b"\xff\xff"),
+        ):
+            for address in ("/signin", "/new", "/account", "/account/password"):
+                answer = await http.post(address, content=content, headers={"Content-Type": kind})
+                assert answer.status_code < 500, (kind, content[:30], address, answer.status_code)
+
+
+async def test_a_file_where_a_text_is_expected(portal_app: FastAPI, system: System) -> None:
+    request_id = await draft(system)
+    names = ("username", "password", "offering", "key", "version", "language", "current", "new", "note", "text", "slot")
+    async with visitor(portal_app, system.requester) as http:
+        for pattern in addresses("POST"):
+            if pattern in ("/signout",) or "delete" in pattern:
+                continue
+            address = address_of(pattern, request_id=request_id, address="cancel")
+            answer = await http.post(address, files=[(name, ("f.txt", b"x")) for name in names])
+            assert answer.status_code < 500, (address, answer.status_code)
+
+
+async def test_addresses_that_nobody_types(portal_app: FastAPI, system: System) -> None:
+    request_id = await draft(system)
+    queries = ("%00", "%ed%a0%80", "%ff", "9" * 5_000, "%0d%0aSet-Cookie:%20a=b", "%3Cscript%3E", "%E2%80%AE")
+    pages = (
+        *("/worklist", "/signin", "/help", "/providers", "/account", "/new", "/events"),
+        *(
+            f"/requests/{request_id}{part}"
+            for part in ("", "/edit", "/edit/files", "/edit/check", "/answer", "/cancel")
+        ),
+    )
+    names = (
+        "q",
+        "status",
+        "sort",
+        "cursor",
+        "offering",
+        "priority",
+        "mine",
+        "next",
+        "done",
+        "language",
+        "slot",
+        "question",
+    )
+    async with visitor(portal_app, system.requester) as http:
+        for page in pages:
+            for query in queries:
+                if page == "/events":
+                    answer = await http.get(f"/events?request={query}")
+                else:
+                    answer = await http.get(f"{page}?" + "&".join(f"{name}={query}" for name in names))
+                assert answer.status_code < 500, (page, query[:20])
+                assert "set-cookie" not in answer.headers
+        for path in (
+            "/static/%00",
+            "/static/..%2f..%2fsettings.py",
+            "/static/%ff",
+            "/requests/%00",
+            "/%00",
+            "//x.invalid/",
+        ):
+            answer = await http.get(f"http://relais.test{path}")
+            assert answer.status_code in (404, 405), path
+            assert "location" not in answer.headers
+
+
+async def test_what_others_may_not_see(portal_app: FastAPI, system: System) -> None:
+    """Every page about a request, for people who have nothing to do with it; and of a draft, for everybody else."""
+    request_id = await reported(system)
+    view = await system.requester.view(request_id)
+    ids = {
+        "request_id": request_id,
+        "attachment_id": view["attachments"][0]["id"],
+        "report_id": view["documents"][0]["report_id"],
+    }
+    draft_id = await draft(system)
+    patterns = [pattern for pattern in addresses("GET") if "{request_id}" in pattern]
+    for who in (system.far_requester, system.far_dispatcher, system.far_provider, system.requester2):
+        async with visitor(portal_app, who) as http:
+            for pattern in patterns:
+                answer = await http.get(
+                    address_of(pattern, **ids, address="cancel") + ("?slot=lesion" if "files" in pattern else "")
+                )
+                assert answer.status_code in (403, 404, 422), (who.account.username, pattern, answer.status_code)
+                assert "Tremblay" not in answer.text
+    for who in (system.provider, system.dispatcher, system.administrator, system.operator, system.requester2):
+        async with visitor(portal_app, who) as http:
+            for pattern in patterns:
+                answer = await http.get(address_of(pattern, request_id=draft_id, address="cancel") + "?slot=x")
+                assert answer.status_code == 404, (who.account.username, pattern, answer.status_code)
+
+
+async def test_who_sees_only_the_process_reads_nothing_of_the_patient(portal_app: FastAPI, system: System) -> None:
+    request_id = await reported(system)
+    view = await system.requester.view(request_id)
+    ids = {
+        "request_id": request_id,
+        "attachment_id": view["attachments"][0]["id"],
+        "report_id": view["documents"][0]["report_id"],
+    }
+    patterns = [pattern for pattern in addresses("GET") if "{request_id}" in pattern]
+    async with visitor(portal_app, system.operator) as http:
+        for pattern in patterns:
+            for address in ("cancel", "assign", "transfer"):
+                answer = await http.get(address_of(pattern, **ids, address=address) + "?slot=lesion")
+                assert answer.status_code < 500, pattern
+                for secret in ("Tremblay", "Jeanne", "1958", "mars 1958"):
+                    assert secret not in answer.text, (pattern, secret)
+
+
+async def test_requests_of_others_tell_nothing_live(portal_app: FastAPI, system: System) -> None:
+    request_id = await submitted(system)
+    async with visitor(portal_app, system.far_provider) as http:
+        assert (await http.get(f"/events?request={request_id}")).status_code == 404
+        assert (await http.get(f"/events?request={uuid4()}")).status_code == 404
+
+
+@asynccontextmanager
+async def stream(
+    app: FastAPI, http: httpx.AsyncClient, query: str = ""
+) -> AsyncIterator["asyncio.Queue[bytes | None]"]:
+    """The pieces of the stream of events, as they come; None at its end."""
+    pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
+    gone = asyncio.Event()
+    cookies = "; ".join(f"{name}={value}" for name, value in http.cookies.items())
+    scope = {
+        **{
+            "type": "http",
+            "method": "GET",
+            "path": "/events",
+            "raw_path": b"/events",
+            "root_path": "",
+            "scheme": "http",
+        },
+        **{"query_string": query.encode(), "http_version": "1.1", "server": ("relais.test", 80), "client": ("::1", 1)},
+        "headers": [(b"host", b"relais.test"), (b"cookie", cookies.encode())],
+    }
+
+    async def receive() -> dict[str, Any]:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        if body := message.get("body"):
+            pieces.put_nowait(body)
+
+    async def run() -> None:
+        await app(scope, receive, send)
+        pieces.put_nowait(None)
+
+    task = asyncio.create_task(run())
+    try:
+        assert (await pieces.get() or b"").startswith(b"retry")
+        yield pieces
+    finally:
+        gone.set()
+        await task
+
+
+async def test_a_stream_ends_with_its_session(portal_app: FastAPI, system: System) -> None:
+    """Who has signed out hears nothing more, not even that something happened."""
+    request_id = await accepted(system)
+    async with visitor(portal_app, system.provider) as http, stream(portal_app, http) as pieces:
+        await http.post("/signout")
+        answer = await system.provider.post(f"/requests/{request_id}/request-information", {"text": "Depuis quand?"})
+        assert answer.status_code == 200, answer.text
+        while (piece := await pieces.get()) is not None:
+            assert piece.startswith(b"event: changed"), "the stream lives on"
+        assert (await http.get("/events")).status_code == 303
+
+
+async def test_a_huge_form_is_refused_with_a_word(portal_app: FastAPI, system: System) -> None:
+    request_id = await draft(system)
+    async with visitor(portal_app, system.requester) as http:
+        form = {**hidden(await http.get(f"/requests/{request_id}/edit")), "answers.question": "x" * 2_000_000}
+        answer = await http.post(f"/requests/{request_id}/edit", data=form)
+        assert answer.status_code == 413
+
+
+async def test_an_error_of_ours_tells_nothing_and_is_as_closed_as_any_page(
+    portal_app: FastAPI, system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("Jeanne Tremblay")
+
+    monkeypatch.setattr("portal.worklist._found", broken)
+    monkeypatch.setattr("records.worklist.worklist", broken)
+    async with visitor(portal_app, system.provider) as http:
+        transport = httpx.ASGITransport(portal_app, raise_app_exceptions=False)
+        monkeypatch.setattr("api.problems.log", Mock())
+        async with httpx.AsyncClient(transport=transport, base_url="http://relais.test", cookies=http.cookies) as plain:
+            for address in ("/worklist", "/api/v1/requests"):
+                answer = await plain.get(address)
+                assert answer.status_code == 500
+                assert "Tremblay" not in answer.text
+                for header in ("content-security-policy", "x-content-type-options", "cache-control", "referrer-policy"):
+                    assert header in answer.headers, (address, header)
+
+
+async def test_wrong_passwords_are_counted_wherever_they_are_given(portal_app: FastAPI, system: System) -> None:
+    """At the sign-in, at a signature and at the change of the password: one count."""
+    person = await add_person(system, "guessed", system.clinics["near"], Role.PROVIDER)
+    async with visitor(portal_app, person) as http:
+        for n in range(12):
+            form = {"current": f"guess {n}", "new": "quatre mots sans aucun lien"}
+            answer = await http.post("/account/password", data=form)
+            assert answer.status_code == (403 if n < 10 else 429)
+        request_id = uuid4()
+        answer = await http.post(f"/requests/{request_id}/report/sign", data={"kind": "final", "password": PASSWORD})
+        assert answer.status_code in (404, 429)
+        answer = await http.post("/signin", data={"username": person.account.username, "password": PASSWORD})
+        assert answer.status_code == 429
+        assert "set-cookie" not in answer.headers
+    await system.people.pop("guessed").http.aclose()
+
+
+async def test_names_of_files_and_people_are_only_text(portal_app: FastAPI, system: System) -> None:
+    request_id = await draft(system)
+    name = '"><img src=x onerror=alert(1)> hx-get=/signout .jpg'
+    async with visitor(portal_app, system.requester) as http:
+        page = hidden(await http.get(f"/requests/{request_id}/edit"))
+        answer = await http.post(
+            f"/requests/{request_id}/attachments",
+            data={**page, "slot": "", "next": "https://elsewhere.invalid/"},
+            files={"file": (name, photo())},
+        )
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith(f"/requests/{request_id}/edit")
+        text = (await http.get(f"/requests/{request_id}/edit")).text
+        assert "<img src=x" not in text
+        view = await system.requester.view(request_id)
+        for attachment in view["attachments"]:
+            got = await http.get(f"/api/v1/requests/{request_id}/attachments/{attachment['id']}")
+            assert got.headers["content-disposition"].startswith("attachment;")
+            assert re.fullmatch(r'attachment; filename="[A-Za-z0-9._-]+"', got.headers["content-disposition"])
+            assert got.headers["x-content-type-options"] == "nosniff"
+    shown(answer, 303)
+
+
+async def test_signing_in_again_ends_the_session_before(portal_app: FastAPI, system: System) -> None:
+    async with visitor(portal_app, system.provider) as http:
+        before = http.cookies["relais"]
+        credentials = {"username": system.requester.account.username, "password": PASSWORD}
+        assert (await http.post("/signin", data=credentials)).status_code == 303
+        after = http.cookies["relais"]
+        assert after != before
+        http.cookies.clear()
+        for token, status in ((before, 303), (after, 200)):
+            assert (await http.get("/worklist", headers={"Cookie": f"relais={token}"})).status_code == status
