@@ -132,7 +132,7 @@
       stuck = "";
       changed = true;
       save();
-      line.closest(".saving").querySelector("button").focus();
+      form.querySelector("[name=do]").focus();
     }
   });
 
@@ -144,6 +144,10 @@
   });
   window.addEventListener("pagehide", () => { if (changed && !saving) save(); });
   window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
+  // Somebody who comes to fill in what is missing can write at once.
+  const wanted = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (wanted && form.contains(wanted)) wanted.focus();
 
   // The request beside the form: open where there is room for it, folded away on a phone.
   const beside = document.querySelector(".beside");

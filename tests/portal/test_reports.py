@@ -356,7 +356,7 @@ async def test_it_is_saved_as_it_is_typed(portal: Portal, system: System) -> Non
         await page.wait_for_url("**/report/sign")
         await expect(page.locator("main")).to_contain_text("Papule brune, bords nets.")
         await page.locator("#missing a").first.click()
-        await expect(page.locator("[name='answers.diagnostic_impression']")).to_be_in_viewport()
+        await expect(page.locator("[name='answers.diagnostic_impression']")).to_be_focused()
 
 
 async def test_two_windows(portal: Portal, system: System) -> None:
