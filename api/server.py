@@ -1,8 +1,9 @@
 """The API process: the application and how it is served."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from types import FrameType
 
 import structlog
 import uvicorn
@@ -101,13 +102,25 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     return app
 
 
-async def serve() -> None:
-    """Serve until SIGINT or SIGTERM."""
+class _Server(uvicorn.Server):
+    """Tells those who keep a connection open (live pages) that it is time to let it go."""
+
+    def __init__(self, config: uvicorn.Config, services: Services) -> None:
+        super().__init__(config)
+        self._services = services
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._services.stopping.set()
+        super().handle_exit(sig, frame)
+
+
+async def serve(create: Callable[[Settings, Services], FastAPI] = create_app) -> None:
+    """Serve until SIGINT or SIGTERM. `create` makes the application: the API alone, or with the portal over it."""
     settings = get_settings()
     logs.configure(settings)
     async with open_services(settings) as services:
         config = uvicorn.Config(
-            create_app(settings, services),
+            create(settings, services),
             host=settings.host,
             port=settings.port,
             lifespan="off",
@@ -117,4 +130,4 @@ async def serve() -> None:
             timeout_graceful_shutdown=20,
         )
         log.info("api ready", address=settings.public_url)
-        await uvicorn.Server(config).serve()
+        await _Server(config, services).serve()
