@@ -15,7 +15,8 @@
   const conflict = document.getElementById("conflict");
 
   let saved = written(); // what the server has
-  let sending = null; // what is on its way
+  let sending = null; // the save that is on its way
+  let underWay = null; // what it takes along
   let wrong = {}; // fields whose value can't be stored
   let held = false; // the server or the person must be asked first
   let lost = 0; // saves in a row that did not arrive
@@ -47,7 +48,7 @@
     if (held || written() === saved) return;
     sending = send();
     await sending;
-    sending = null;
+    sending = underWay = null;
   }
 
   /** Also when the page is left meanwhile, unless it is more than browsers let go along. */
@@ -57,7 +58,7 @@
   }
 
   async function send() {
-    const what = written();
+    const what = underWay = written();
     say(form.dataset.textSaving);
     let answer, told;
     try {
@@ -173,9 +174,16 @@
   });
   let leaving = false;
 
-  // The last words go along when the page is left. A save that is on its way makes the next version before they arrive.
+  // The last words go along when the page is left. A save that is on its way makes the next version before they arrive. A page that
+  // is loaded again right then may have been made before they arrived: it is loaded once more.
+  const LEFT = `relais-left ${form.action}`;
+  if (Date.now() - sessionStorage.getItem(LEFT) < 5000) location.reload();
+  sessionStorage.removeItem(LEFT);
+
   function flush() {
     if (leaving || held || written() === saved) return;
+    sessionStorage.setItem(LEFT, Date.now());
+    if (written() === underWay) return;
     const last = body();
     if (sending) last.set("version", Number(version.value) + 1);
     saved = written();
@@ -184,6 +192,7 @@
   document.addEventListener("visibilitychange", () => { if (document.hidden && written() !== saved) save(); });
   window.addEventListener("pagehide", flush);
   window.addEventListener("beforeunload", (event) => {
+    if (!leaving) save(); // now, so that the page that is asked for next finds it
     const atRisk = held || lost > 0 || Object.keys(wrong).length > 0;
     if (!leaving && atRisk && (written() !== saved || Object.keys(wrong).length)) event.preventDefault();
   });
