@@ -37,6 +37,9 @@ from translations import Language
 
 router = APIRouter(prefix="/requests/{request_id}", tags=["reports"])
 
+_drawing = asyncio.Semaphore(1)
+"""A preview takes a core for a moment: one at a time, so that nobody's are in everybody's way."""
+
 DOCUMENT_PATIENCE_SECONDS = 15.0
 """How long a signer waits for the document. Then the answer is 202, and the document comes later."""
 
@@ -199,7 +202,7 @@ async def preview_report(
         )
     page = ReportContent.model_validate({**content, "signed_at": datetime.now(UTC)})
     return Response(
-        await asyncio.to_thread(render_report, page, preview=True),
+        await _render(page),
         media_type="application/pdf",
         headers={"Content-Disposition": f'inline; filename="{row.number}-preview.pdf"'},
     )
@@ -385,6 +388,11 @@ async def _document_made(call: Call) -> tuple[RequestRecord, StoredDocument, Nam
 def report_id_of(call: Call) -> UUID:
     """The id of the report that a call signs: it follows from the command's, so that a repetition means the same report."""
     return uuid5(call.request_id, call.command_id)
+
+
+async def _render(page: ReportContent) -> bytes:
+    async with _drawing:
+        return await asyncio.to_thread(render_report, page, preview=True)
 
 
 async def _prove(call: Call, proof: Proof) -> None:

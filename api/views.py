@@ -37,7 +37,7 @@ from translations.words import EVENTS, STATUSES
 class View(BaseModel):
     """An answer of the API."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
 class PersonView(View):

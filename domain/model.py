@@ -8,7 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 class Frozen(BaseModel):
     """A value that never changes; a change makes a new one (``model_copy(update=…)``)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # An error that nobody expected is logged, and what it is about may be a patient's.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 def storable(text: str) -> str:

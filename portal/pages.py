@@ -181,7 +181,12 @@ def render(settings: Settings, page: str, language: Language, /, *, status: int 
         .get_template(f"{page}.html.j2")
         .render(support=support(settings, language), embedded=settings.embedded, new_key=lambda: uuid4().hex, **values)
     )
-    headers = {**HEADERS, "Content-Security-Policy": POLICY, "Content-Language": language}
+    headers = {
+        **HEADERS,
+        "Referrer-Policy": "same-origin",  # older browsers say where a form comes from only where this is let through
+        "Content-Security-Policy": POLICY,
+        "Content-Language": language,
+    }
     return HTMLResponse(html, status, headers)
 
 
