@@ -34,7 +34,11 @@ router = APIRouter()
 
 log = structlog.get_logger(__name__)
 
-_SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
+_SAFE = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+}
+"""A file runs nothing and loads nothing. Styles are the browser's own, with which it shows a photo that is opened by itself."""
 _NOT_KEPT = {"Cache-Control": "private, no-store"}
 _KEPT = {"Cache-Control": "private, max-age=3600, immutable", "Vary": "Authorization, Cookie"}
 """A copy never changes under its address. It is kept for as long as somebody works on a request, and for whom it was given to."""

@@ -164,7 +164,7 @@ async def test_a_preview_is_upright_small_and_says_nothing(system: System, draft
     assert answer.headers["content-disposition"] == 'attachment; filename="Ma_photo__b_.jpg"'
     for given in (answer, preview):
         assert given.headers["x-content-type-options"] == "nosniff"
-        assert given.headers["content-security-policy"] == "default-src 'none'; sandbox"
+        assert given.headers["content-security-policy"] == "default-src 'none'; style-src 'unsafe-inline'; sandbox"
     assert answer.headers["cache-control"] == "private, no-store"
     assert preview.headers["cache-control"] == "private, max-age=3600, immutable"
     assert preview.headers["vary"] == "Authorization, Cookie"

@@ -110,7 +110,7 @@ async def test_the_copies_of_a_photo(system: System) -> None:
         assert is_clean(answer.content)
         assert answer.headers["content-type"] == "image/jpeg"
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
+        assert answer.headers["content-security-policy"] == "default-src 'none'; style-src 'unsafe-inline'; sandbox"
         assert answer.headers["cache-control"] == "private, max-age=3600, immutable"
         assert answer.headers["vary"] == "Authorization, Cookie"
         assert "content-disposition" not in answer.headers
