@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import FilePayload, Page, expect
 
 from tests.journeys import PATIENT, assigned, ok, reported, submitted
 from tests.portal.browsing import Portal
@@ -56,8 +56,8 @@ async def test_a_photo_is_removed_and_another_refused(portal: Portal, system: Sy
     request_id = ok(await system.requester.post("/requests", {"offering": "teledermatology"}), 201)["id"]
     async with plain(portal, system.requester) as page:
         await page.goto(f"/requests/{request_id}/edit")
-        wrong = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"Ceci n'est pas une photo."}
-        await page.locator("#slot-photos input[type=file]").set_input_files([picture(1), wrong, picture(2)])  # type: ignore[list-item]
+        wrong: FilePayload = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"Ceci n'est pas une photo."}
+        await page.locator("#slot-photos input[type=file]").set_input_files([picture(1), wrong, picture(2)])
         await page.locator("#slot-photos").get_by_role("button", name="Envoyer les fichiers").click()
         await expect(page.locator("#notice")).to_contain_text("notes.jpg: Ce type de fichier")
         await expect(page.locator("#slot-photos img")).to_have_count(2)
