@@ -17,7 +17,10 @@ from records import migrate
 from records.database import Database
 from records.ids import new_id
 from tests.mail.post_office import open_post_office
-from tests.system import System, run_system
+from tests.system import System, part_with_newcomers, run_system
+
+SHARED: list[System] = []
+"""The system of this test process, once a test has asked for it."""
 
 MakeDatabase = Callable[[str | None], Awaitable[str]]
 
@@ -82,7 +85,17 @@ async def system(
         open_post_office() as post_office,
         run_system(url, tmp_path_factory.mktemp("system"), post_office) as system,
     ):
+        SHARED.append(system)
         yield system
+        SHARED.clear()
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def newcomers_leave() -> AsyncIterator[None]:
+    """The tests of the next file find the shared system's people as they were."""
+    yield
+    if SHARED:
+        await part_with_newcomers(SHARED[0])
 
 
 async def _until_ready(cluster: postgres.Cluster, server: "subprocess.Popen[bytes]", log: Path) -> None:

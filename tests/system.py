@@ -78,6 +78,7 @@ class System:
     clinics: dict[str, Clinic]
     app: FastAPI
     people: dict[str, Clinician] = field(default_factory=dict)
+    first_people: frozenset[str] = frozenset()
 
     def __getattr__(self, name: str) -> Clinician:
         try:
@@ -126,6 +127,16 @@ async def add_person(system: System, name: str, clinic: Clinic, *roles: Role, **
     return clinician
 
 
+async def part_with_newcomers(system: System) -> None:
+    """Whoever is not of the clinics' first people leaves: nobody assigns to them, and no e-mail is for them."""
+    newcomers = {name: person for name, person in system.people.items() if name not in system.first_people}
+    async with system.services.database.session() as session:
+        for name, person in newcomers.items():
+            if account := await people.load_account(session, person.account.id):
+                account.active = False
+            await system.people.pop(name).http.aclose()
+
+
 @asynccontextmanager
 async def run_system(
     database_url: str,
@@ -169,6 +180,7 @@ async def run_system(
         app = create_app(settings, services)
         system = System(settings, services, environment, post_office, authority, {}, app)
         await _populate(system)
+        system.first_people = frozenset(system.people)
         yield system
         for clinician in system.people.values():
             await clinician.http.aclose()

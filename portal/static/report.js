@@ -137,6 +137,7 @@
   });
 
   window.addEventListener("beforeunload", (event) => {
+    if (changed && !saving) save(); // now, so that the page that is asked for next finds it
     if (!changed && !saving) return;
     const goesAlong = !stuck && navigator.onLine && content().toString().length < LARGEST_AT_THE_END;
     if (goesAlong && !(saving && changed)) return;
