@@ -78,8 +78,11 @@ def _for_pages(handler: Any) -> Handler:
 
 
 def _problem(error: Exception, status: int) -> Problem:
-    if isinstance(error, RequestValidationError | HTTPException) and status < 500:
-        return Problem("method_not_allowed" if status == 405 else "not_found")
+    if isinstance(error, RequestValidationError):
+        in_the_address = any(found["loc"][0] == "path" for found in error.errors())
+        return Problem("not_found" if in_the_address else "invalid_input")
+    if isinstance(error, HTTPException) and status < 500:
+        return Problem({404: "not_found", 405: "method_not_allowed"}.get(status, "invalid_input"))
     return Problem("records_unreachable" if status == 503 else "internal_error")
 
 

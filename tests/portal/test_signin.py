@@ -107,3 +107,12 @@ async def test_the_language_before_signing_in(portal_app: FastAPI) -> None:
         answer = await http.get("/signin")
         assert "Sign in" in shown(answer)
         assert '<html lang="en">' in answer.text
+
+
+async def test_a_form_that_cannot_be_read_is_said_to_be_one(portal_app: FastAPI, system: System) -> None:
+    async with visitor(portal_app, system.requester) as http:
+        headers = {"Content-Type": "multipart/form-data"}  # without the boundary that such a form needs
+        answer = await http.post("/new", content=b"x", headers=headers)
+        assert answer.status_code in (400, 422)
+        assert "Rien de ce qui était enregistré n’est perdu." in shown(answer, answer.status_code)
+        assert "Il n’y a rien ici" not in answer.text
