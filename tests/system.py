@@ -16,6 +16,7 @@ from uuid import UUID
 import httpx
 from fastapi import FastAPI
 from PIL import Image
+from sqlalchemy import update
 from temporalio.client import WorkflowHandle
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
@@ -129,12 +130,11 @@ async def add_person(system: System, name: str, clinic: Clinic, *roles: Role, **
 
 async def part_with_newcomers(system: System) -> None:
     """Whoever is not of the clinics' first people leaves: nobody assigns to them, and no e-mail is for them."""
-    newcomers = {name: person for name, person in system.people.items() if name not in system.first_people}
+    first = [system.people[name].account.id for name in system.first_people]
     async with system.services.database.session() as session:
-        for name, person in newcomers.items():
-            if account := await people.load_account(session, person.account.id):
-                account.active = False
-            await system.people.pop(name).http.aclose()
+        await session.execute(update(Account).where(Account.id.not_in(first)).values(active=False))
+    for name in system.people.keys() - system.first_people:
+        await system.people.pop(name).http.aclose()
 
 
 @asynccontextmanager
