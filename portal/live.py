@@ -43,23 +43,29 @@ async def events(visit: VisitOf, request: Annotated[UUID | None, Query()] = None
 
 async def _stream(visit: Visit, only: UUID | None) -> AsyncIterator[str]:
     yield "retry: 2000\n\n"
+    clock = asyncio.get_running_loop().time
+    silent_until = clock() + SILENCE_SECONDS
+    heard: asyncio.Task[Change | None] | None = None
     stopping = asyncio.create_task(visit.services.stopping.wait())
     try:
         with visit.services.feed.subscribe() as changes:
-            heard: asyncio.Task[Change | None] | None = None
-            while not stopping.done():
+            while True:
                 heard = heard or asyncio.ensure_future(anext(changes))
-                await asyncio.wait({heard, stopping}, timeout=SILENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                pause = max(0.0, silent_until - clock())
+                await asyncio.wait({heard, stopping}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
                 if stopping.done():
                     return
+                is_news = False
+                if heard.done():
+                    change, heard = heard.result(), None
+                    is_news = await _concerns(visit, change, only)
+                if not is_news and clock() < silent_until:
+                    continue
                 if not await _is_signed_in(visit):
                     return
-                if not heard.done():
-                    yield ": still here\n\n"
-                    continue
-                change, heard = heard.result(), None
-                if await _concerns(visit, change, only):
-                    yield "event: changed\ndata: \n\n"
+                yield "event: changed\ndata: \n\n" if is_news else ": still here\n\n"
+                silent_until = clock() + SILENCE_SECONDS
+                if is_news:
                     await asyncio.wait({stopping}, timeout=GATHER_SECONDS)
     finally:
         stopping.cancel()

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import httpx
+import pytest
 from playwright.async_api import expect
 
+from portal import live
 from tests.eventually import eventually
 from tests.journeys import assigned, draft, ok, pooled, submitted
 from tests.portal.browsing import SAME_SITE, Portal
@@ -60,6 +62,23 @@ async def test_one_requests_page_hears_of_that_one_only(portal: Portal, system: 
         ok(await system.provider.post(f"/requests/{mine}/accept"))
         await eventually(lambda: "event: changed" in heard)
         assert heard.count("event: changed") == 1
+
+
+async def test_a_stream_lives_on_audibly_among_other_peoples_changes(
+    portal: Portal, system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not concern a page is no sign of life: those come all the same, or a proxy would cut it on a busy day."""
+    monkeypatch.setattr(live, "SILENCE_SECONDS", 1.0)
+    mine, other = await assigned(system), await submitted(system)
+    async with listening(portal, system.provider, f"/events?request={mine}") as heard:
+        for number in range(200):
+            priority = "urgent" if number % 2 == 0 else "routine"
+            body = {"priority": priority, "reason": "Nouvelle information."}
+            ok(await system.dispatcher.post(f"/requests/{other}/change-priority", body))
+            if ": still here" in heard:
+                break
+        assert ": still here" in heard
+        assert "event: changed" not in heard
 
 
 async def test_the_worklist_renews_itself_and_the_place_is_kept(portal: Portal, system: System) -> None:
