@@ -204,15 +204,20 @@ async def test_addresses_that_nobody_types(portal_app: FastAPI, system: System) 
             assert "location" not in answer.headers
 
 
-async def test_what_others_may_not_see(portal_app: FastAPI, system: System) -> None:
-    """Every page about a request, for people who have nothing to do with it; and of a draft, for everybody else."""
-    request_id = await reported(system)
+async def ids_of(system: System, request_id: str) -> dict[str, str]:
+    """What the addresses of the request's pages are made with: itself, its first photo, its first document."""
     view = await system.requester.view(request_id)
-    ids = {
+    return {
         "request_id": request_id,
         "attachment_id": view["attachments"][0]["id"],
         "report_id": view["documents"][0]["report_id"],
     }
+
+
+async def test_what_others_may_not_see(portal_app: FastAPI, system: System) -> None:
+    """Every page about a request, for people who have nothing to do with it; and of a draft, for everybody else."""
+    request_id = await reported(system)
+    ids = await ids_of(system, request_id)
     draft_id = await draft(system)
     patterns = [pattern for pattern in addresses("GET") if "{request_id}" in pattern]
     for who in (system.far_requester, system.far_dispatcher, system.far_provider, system.requester2):
@@ -232,12 +237,7 @@ async def test_what_others_may_not_see(portal_app: FastAPI, system: System) -> N
 
 async def test_who_sees_only_the_process_reads_nothing_of_the_patient(portal_app: FastAPI, system: System) -> None:
     request_id = await reported(system)
-    view = await system.requester.view(request_id)
-    ids = {
-        "request_id": request_id,
-        "attachment_id": view["attachments"][0]["id"],
-        "report_id": view["documents"][0]["report_id"],
-    }
+    ids = await ids_of(system, request_id)
     patterns = [pattern for pattern in addresses("GET") if "{request_id}" in pattern]
     async with visitor(portal_app, system.operator) as http:
         for pattern in patterns:
