@@ -91,6 +91,11 @@ class Settings(BaseSettings):
         return f"{self.task_queue}-media"
 
     @property
+    def over_tls(self) -> bool:
+        """Whether people reach Relais over TLS."""
+        return self.public_url.startswith("https:")
+
+    @property
     def authority_path(self) -> Path:
         """Folder of the signing authority."""
         return self.authority_dir or self.data_dir / "authority"

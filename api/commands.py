@@ -310,11 +310,8 @@ async def submit(call: CallOf) -> CommandReceipt:
     ) -> tuple[Request, dict[str, Any]]:
         if row.form_priority is Priority.STAT:
             raise Refusal(RefusalCode.STAT_REFUSED, "an emergency")
-        offering = call.services.offerings.get(row.offering)
-        if offering is None:
-            raise Problem("unknown_offering", offerings=sorted(call.services.offerings))
         await _check_complete(session, call, row)
-        request = await requests.renew_terms(session, row, offering.terms)
+        request = await requests.renew_terms(session, row, call.services.offering(row.offering).terms)
         return request, {"form": await _freeze(session, call), "priority": row.form_priority}
 
     return await carry_out(call, c.Submit, {}, prepare)
@@ -451,9 +448,7 @@ async def _check_complete(session: AsyncSession, call: Call, row: RequestRecord)
 
 
 async def _missing(session: AsyncSession, services: Services, row: RequestRecord) -> tuple[FieldProblem, ...]:
-    offering = services.offerings.get(row.offering)
-    if offering is None:
-        raise Problem("unknown_offering", offerings=sorted(services.offerings))
+    offering = services.offering(row.offering)
     return (
         *check_patient(Patient.model_validate(row.form["patient"])),
         *check_answers(offering.form, row.form["answers"], complete=True),

@@ -76,9 +76,7 @@ async def create_draft(
 ) -> RequestView:
     """Begin a request. It gets its number now; nobody but its requester sees it until it is submitted."""
     policy.must_have_role(caller, Role.REQUESTER)
-    offering = services.offerings.get(draft.offering)
-    if offering is None:
-        raise Problem("unknown_offering", offerings=sorted(services.offerings))
+    offering = services.offering(draft.offering)
     _check_draft(offering, draft.answers, draft.priority, language)
     async with services.database.session() as session:
         own = await people.load_clinic(session, caller.clinic_id)
@@ -119,9 +117,7 @@ async def change_draft(
     """Save the form as it stands; it need not be complete. With If-Match, an edit that somebody else overtook answers 412."""
     async with services.database.session() as session:
         row = await policy.own_form_to_edit(session, caller, request_id)
-        offering = services.offerings.get(row.offering)
-        if offering is None:
-            raise Problem("unknown_offering", offerings=sorted(services.offerings))
+        offering = services.offering(row.offering)
         _check_draft(offering, changes.answers or {}, changes.priority, language)
         try:
             row = await requests.edit_draft(

@@ -27,13 +27,13 @@ from documents.signature import Certificate, document_hash, verify_pdf
 from documents.signature import Problem as SignatureProblem
 from domain import commands as c
 from domain.model import storable
-from domain.offerings import FormField, ServiceOffering, check_answers
+from domain.offerings import FormField, check_answers
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Actor, DocumentKind, Request, Status
 from records import reports, requests
 from records.errors import ContentConflictError, StaleVersionError
 from records.models import AccessKind, RequestRecord, StoredDocument
-from translations import Language
+from translations import Language, language_named
 
 router = APIRouter(prefix="/requests/{request_id}", tags=["reports"])
 
@@ -189,7 +189,7 @@ async def preview_report(
         draft = await reports.load_report_draft(session, row.id)
         content = await paper(
             session,
-            offering=_offering(services, row),
+            offering=services.offering(row.offering),
             row=row,
             process=requests.process_of(row),
             signer=caller.account,
@@ -197,7 +197,7 @@ async def preview_report(
             kind=kind,
             template=_template(services, row),
             answers=draft.answers if draft else {},
-            language=language or _own_language(caller),
+            language=language or language_named(caller.account.language),
             with_missing=True,
         )
     page = ReportContent.model_validate({**content, "signed_at": datetime.now(UTC)})
@@ -412,10 +412,10 @@ async def _freeze(
     answers: dict[str, Any],
 ) -> dict[str, Any]:
     now = datetime.now(UTC)
-    language = proof.language or _own_language(call.caller)
+    language = proof.language or language_named(call.caller.account.language)
     content = await paper(
         session,
-        offering=_offering(call.services, row),
+        offering=call.services.offering(row.offering),
         row=row,
         process=request,
         signer=call.caller.account,
@@ -441,10 +441,6 @@ async def _freeze(
     except ContentConflictError:  # the key was sent before, with another report
         raise Problem("idempotency_key_reused") from None
     return {"report_id": frozen.id, "content_sha256": frozen.content_sha256}
-
-
-def _own_language(signer: Caller) -> Language:
-    return "en" if signer.account.language == "en" else "fr"
 
 
 async def _report_to_write(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
@@ -473,11 +469,4 @@ async def _draft_view(
 
 
 def _template(services: Services, row: RequestRecord) -> tuple[FormField, ...]:
-    return _offering(services, row).report
-
-
-def _offering(services: Services, row: RequestRecord) -> ServiceOffering:
-    offering = services.offerings.get(row.offering)
-    if offering is None:
-        raise Problem("unknown_offering", offerings=sorted(services.offerings))
-    return offering
+    return services.offering(row.offering).report

@@ -20,6 +20,7 @@ from records import people
 from records.models import Account
 from records.visibility import Viewer
 from settings import Settings
+from translations import language_named
 
 MAX_PASSWORD = 1_000
 ATTEMPTS = 10
@@ -158,7 +159,7 @@ async def _caller(
     account = await _account_of(services, token)
     if account is None:
         raise Problem("not_authenticated")
-    request.state.language = "en" if account.language == "en" else "fr"
+    request.state.language = language_named(account.language)
     return Caller(account, token)
 
 
@@ -180,7 +181,7 @@ async def _account_of(services: Services, token: str) -> Account | None:
 
 def session_cookie(settings: Settings) -> str:
     """The name of the cookie that holds a browser's token. With TLS, ``__Host-`` binds it to this host."""
-    return "__Host-relais" if settings.public_url.startswith("https:") else "relais"
+    return "__Host-relais" if settings.over_tls else "relais"
 
 
 def session_of(request: Request, settings: Settings) -> str | None:

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from temporalio.client import Client
 
+from api.problems import Problem
 from domain.offerings import ServiceOffering
 from records.database import Database
 from records.feed import ProjectionFeed
@@ -27,6 +28,12 @@ class Services:
     offerings: Mapping[str, ServiceOffering]
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is asked to end: what keeps a connection open lets it go."""
+
+    def offering(self, code: str) -> ServiceOffering:
+        """The service offering of that code. Raises Problem `unknown_offering`."""
+        if code not in self.offerings:
+            raise Problem("unknown_offering", offerings=sorted(self.offerings))
+        return self.offerings[code]
 
 
 def _services(request: Request) -> Services:

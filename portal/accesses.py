@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from api.requests import AccessView, get_accesses, get_request
+from api.requests import AccessView, get_accesses
 from api.views import PersonView, RequestView
 from domain.requests import Role, Status
 from portal.pages import Visit, VisitOf
@@ -44,15 +44,14 @@ class Look:
 async def accesses_page(request_id: UUID, visit: VisitOf) -> Response:
     """The newest looks at the request."""
     entries = await get_accesses(request_id, visit.caller, visit.services)
-    view = await get_request(request_id, visit.caller, visit.services, visit.language, visit.response)
+    view = await visit.look_at(request_id)
     return visit.page("accesses", view=view, looks=list(looks(entries)), kinds=KINDS)
 
 
 def may_be_shown(visit: Visit, view: RequestView) -> bool:
     """Whether a page should offer the way here. The API decides; this only spares people a link that says no."""
-    is_requester = view.requester is not None and view.requester.id == visit.caller.id
     is_administrator = Role.CLINIC_ADMINISTRATOR in visit.caller.roles and view.access == "chart"
-    return view.status is not Status.DRAFT and (is_requester or is_administrator)
+    return view.status is not Status.DRAFT and (visit.is_requester_of(view) or is_administrator)
 
 
 def looks(entries: Iterable[AccessView]) -> Iterable[Look]:

@@ -7,7 +7,6 @@ from uuid import UUID
 from babel.lists import format_list
 from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import ValidationError
 from starlette.datastructures import FormData
 
 from api import tokens
@@ -15,8 +14,9 @@ from api.absences import get_my_absences
 from api.problems import Problem
 from domain.calendar import TIME_ZONE
 from domain.notices import NoticeMode
+from domain.refusals import Refusal
 from portal import absences, pages
-from portal.errors import fields_of, status_of, summary
+from portal.errors import NOT_TAKEN, as_problem, fields_of, status_of, summary
 from portal.pages import Visit, VisitOf
 from portal.texts import LOCALES, clock
 from records.absences import today
@@ -91,13 +91,13 @@ async def _done(visit: Visit, form: FormData, do: Callable[[], Awaitable[object]
     """Do it and show the page anew; or say why not, with everything that was written still there (but no password)."""
     try:
         await do()
-    except (ValidationError, Problem) as error:
-        return await _page(visit, form, error)
+    except NOT_TAKEN as error:
+        return await _page(visit, form, as_problem(error, visit.language))
     return visit.on_to("/account", sentence)
 
 
-async def _page(visit: Visit, form: FormData | None = None, error: Problem | ValidationError | None = None) -> Response:
-    wrong = fields_of(error, visit.language, {**absences.PLACES, "wrong_current_password": "current"}) if error else {}
+async def _page(visit: Visit, form: FormData | None = None, error: Problem | Refusal | None = None) -> Response:
+    wrong = fields_of(error, visit.language, {**absences.PLACES, "wrong_current_password": "current"})
     return visit.page(
         "account",
         status=status_of(error) if error else 200,

@@ -4,19 +4,17 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import ValidationError
 from starlette.datastructures import FormData
 
 from api import commands
-from api.problems import Problem, field_errors_of
-from api.requests import get_timeline
+from api.problems import Problem
 from api.views import AttachmentView, RequestView
 from domain.refusals import Refusal
 from domain.requests import EventName
 from portal import pages
-from portal.errors import sentence_of, status_of
+from portal.errors import NOT_TAKEN, as_problem, fields_of, status_of, summary
 from portal.pages import Notice, Visit, VisitOf
-from portal.requests import chart, load
+from portal.requests import chart
 
 router = APIRouter()
 
@@ -30,7 +28,7 @@ async def answer_page(request_id: UUID, visit: VisitOf) -> Response:
 @router.get("/requests/{request_id}/answer/files")
 async def files_offered(request_id: UUID, visit: VisitOf) -> Response:
     """The photos and videos that can go with the answer: the part of the page that a script renews after an upload."""
-    view = await load(visit, request_id)
+    view = await visit.look_at(request_id)
     offered = await _offered(visit, view)
     ticked = {str(attachment.id) for attachment in offered}
     return visit.page("answer_files", view=view, offered=offered, ticked=ticked, **chart(visit, view))
@@ -48,11 +46,8 @@ async def answer(request_id: UUID, visit: VisitOf) -> Response:
     try:
         body = commands.AnswerBody.model_validate(said)
         receipt = await commands.answer_information(body, visit.call(request_id, form))
-    except ValidationError as error:
-        problem = Problem("invalid_input", errors=field_errors_of(error, visit.language))
-        return await answer_page_with(visit, request_id, form=form, error=problem)
-    except (Problem, Refusal) as error:
-        return await answer_page_with(visit, request_id, form=form, error=error)
+    except NOT_TAKEN as error:
+        return await answer_page_with(visit, request_id, form=form, error=as_problem(error, visit.language))
     return visit.on_to(f"/requests/{request_id}", "queued" if receipt.state == "queued" else "answer_information")
 
 
@@ -66,13 +61,12 @@ async def answer_page_with(
     status: int = 200,
 ) -> Response:
     """The page, with what was written and what went wrong. Raises Problem `forbidden` for anybody but the requester."""
-    view = await load(visit, request_id)
-    if view.requester is None or view.requester.id != visit.caller.id:
+    view = await visit.look_at(request_id)
+    if not visit.is_requester_of(view):
         raise Problem("forbidden")
-    wrong = {item["field"]: item["message"] for item in getattr(error, "members", {}).get("errors", ())}
+    wrong = fields_of(error, visit.language)
     if error is not None:
-        items = tuple((message, f"field-{field}") for field, message in wrong.items())
-        notice, status = Notice("error", sentence_of(error, visit.language), items), status_of(error)
+        notice, status = summary(error, wrong, visit.language), status_of(error)
     offered = await _offered(visit, view)
     wanted = str(form.get("question_id", "")) if form is not None else visit.request.query_params.get("question", "")
     still_open = [question for question in view.questions or [] if question.state == "open"]
@@ -96,7 +90,7 @@ async def answer_page_with(
 
 async def _offered(visit: Visit, view: RequestView) -> list[AttachmentView]:
     """What came since the form was submitted and went with no answer yet."""
-    timeline = await get_timeline(view.id, visit.caller, visit.services, visit.language)
+    timeline = await visit.timeline(view.id)
     submitted = max((e.at for e in timeline if e.name in (EventName.SUBMITTED, EventName.RESUBMITTED)), default=None)
     given = {id_ for question in view.questions or [] for id_ in question.attachment_ids}
     return [

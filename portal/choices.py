@@ -10,17 +10,16 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.datastructures import FormData
 
 from api import commands
 from api.commands import Call, CommandReceipt
-from api.problems import Problem, field_errors_of
-from api.requests import get_request
+from api.problems import Problem
 from domain.refusals import Refusal
 from portal import pages
-from portal.errors import sentence_of, status_of
-from portal.pages import Notice, Visit, VisitOf
+from portal.errors import NOT_TAKEN, as_problem, fields_of, status_of, summary
+from portal.pages import Visit, VisitOf
 from portal.providers import to_choose
 from translations import gettext_noop as _
 
@@ -163,11 +162,8 @@ async def choose(request_id: UUID, address: str, visit: VisitOf) -> Response:
     form = await visit.request.form()
     try:
         receipt = await choice.give(visit.call(request_id, form), _said(choice, form, visit))
-    except ValidationError as error:
-        wrong = field_errors_of(error, visit.language)
-        return await _page(visit, request_id, choice, form, Problem("invalid_input", errors=wrong))
-    except (Problem, Refusal) as error:
-        return await _page(visit, request_id, choice, form, error)
+    except NOT_TAKEN as error:
+        return await _page(visit, request_id, choice, form, as_problem(error, visit.language))
     return visit.on_to(f"/requests/{request_id}", "queued" if receipt.state == "queued" else choice.command)
 
 
@@ -180,12 +176,8 @@ def _choice(address: str) -> Choice:
 async def _page(
     visit: Visit, request_id: UUID, choice: Choice, form: FormData | None = None, error: Problem | Refusal | None = None
 ) -> Response:
-    view = await get_request(request_id, visit.caller, visit.services, visit.language, visit.response)
-    wrong = {item["field"]: item["message"] for item in getattr(error, "members", {}).get("errors", ())}
-    notice = None
-    if error is not None:
-        items = tuple((message, f"field-{field}") for field, message in wrong.items())
-        notice = Notice("error", sentence_of(error, visit.language), items)
+    view = await visit.look_at(request_id)
+    wrong = fields_of(error, visit.language)
     return visit.page(
         "choice",
         status=status_of(error) if error else 200,
@@ -194,7 +186,7 @@ async def _page(
         is_possible=choice.command in view.allowed_commands,
         form=pages.written(form),
         wrong=pages.written(wrong),
-        notice=notice,
+        notice=summary(error, wrong, visit.language) if error else None,
         **(
             await to_choose(visit, view, dispatches=choice.fields == "assign")
             if choice.fields in ("transfer", "assign")

@@ -19,7 +19,6 @@ from api import attachments, commands
 from api.catalogue import clinics
 from api.drafts import DraftChanges, NewDraft, change_draft, create_draft, remove_draft
 from api.problems import Problem, field_errors_of
-from api.requests import get_timeline
 from api.views import RequestView
 from domain.calendar import TIME_ZONE
 from domain.forms import changes
@@ -27,9 +26,9 @@ from domain.offerings import ServiceOffering
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import EventName, Role, Status
 from portal import answers, forms, pages, texts
-from portal.errors import sentence_of, status_of
+from portal.errors import NOT_TAKEN, as_problem, sentence_of, status_of
 from portal.pages import Notice, Visit, VisitOf, local_address
-from portal.requests import chart, load
+from portal.requests import chart
 from translations import gettext_noop as _
 
 router = APIRouter()
@@ -56,10 +55,8 @@ async def begin(visit: VisitOf) -> Response:
         view = await create_draft(
             NewDraft.model_validate(said), visit.caller, visit.services, visit.key(form), visit.language, visit.response
         )
-    except ValidationError as error:
-        return await _new_page(visit, Problem("invalid_input", errors=field_errors_of(error, visit.language)))
-    except (Problem, Refusal) as error:
-        return await _new_page(visit, error)
+    except NOT_TAKEN as error:
+        return await _new_page(visit, as_problem(error, visit.language))
     return visit.on_to(f"/requests/{view.id}/edit")
 
 
@@ -72,14 +69,14 @@ async def edit_page(request_id: UUID, visit: VisitOf) -> Response:
 @router.get("/requests/{request_id}/edit/check")
 async def check_list(request_id: UUID, visit: VisitOf) -> Response:
     """What is missing now: the part of the page that a script renews."""
-    view = await load(visit, request_id)
+    view = await visit.look_at(request_id)
     return visit.page("edit_check", view=view, todo=await _todo(visit, view))
 
 
 @router.get("/requests/{request_id}/edit/files")
 async def files_of_slot(request_id: UUID, slot: str, visit: VisitOf) -> Response:
     """What is there of what the offering asks for: the part of the page that a script renews after an upload."""
-    view = await load(visit, request_id)
+    view = await visit.look_at(request_id)
     asked = [pair for pair in chart(visit, view)["slots"] if pair[0].name == slot]
     if not asked:
         raise Problem("not_found")
@@ -145,14 +142,14 @@ async def remove_file(request_id: UUID, attachment_id: UUID, visit: VisitOf) -> 
     except Problem as problem:
         if problem.code != "not_found":
             raise
-        await load(visit, request_id)  # of a request that is not there, the answer says so
+        await visit.look_at(request_id)  # of a request that is not there, the answer says so
     return visit.on_to(_back(request_id, str(form.get("next", ""))), "removed")
 
 
 @router.get("/requests/{request_id}/delete")
 async def delete_page(request_id: UUID, visit: VisitOf) -> Response:
     """Asks once more."""
-    view = await load(visit, request_id)
+    view = await visit.look_at(request_id)
     if view.status is not Status.DRAFT:
         raise Problem("not_a_draft")
     return visit.page("edit_delete", view=view, **chart(visit, view))
@@ -180,7 +177,7 @@ class _Saved:
 
 async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
     """Save what can be. Raises Refusal `version_conflict` when something else was saved meanwhile."""
-    offering = _offering(visit, str(form.get("offering", "")))
+    offering = visit.services.offering(str(form.get("offering", "")))
     body = forms.read(form, offering, visit.language)
     expected = visit.call(request_id, form).expected_version
     wrong: dict[str, str] = {}
@@ -199,7 +196,7 @@ async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
         except Refusal as refusal:
             if refusal.code is not RefusalCode.VERSION_CONFLICT:
                 raise
-            view = await load(visit, request_id)
+            view = await visit.look_at(request_id)
             if not view.editable or _form_of(view) != _form_given(given):
                 raise
             return _Saved(view.version, wrong)  # this very form was saved already: sent twice, or its answer was lost
@@ -225,11 +222,11 @@ async def _saved_by_script(visit: Visit, request_id: UUID, form: FormData) -> Re
     except (Problem, Refusal) as error:
         if error.code != RefusalCode.VERSION_CONFLICT:
             return JSONResponse({"said": sentence_of(error, visit.language)}, status_of(error))
-        view = await load(visit, request_id)
+        view = await visit.look_at(request_id)
         shown = visit.page("edit_conflict", view=view, conflicts=_conflicts(visit, view, form))
         told = {"version": view.version, "conflict": _text(shown), "said": sentence_of(error, visit.language)}
         return JSONResponse(told, status_of(error))
-    view = await load(visit, request_id)
+    view = await visit.look_at(request_id)
     time = texts.clock(datetime.now(UTC).astimezone(TIME_ZONE), visit.language)
     said = visit.say(_("Saved at %(time)s.") if not saved.wrong else _("Saved at %(time)s, but not all:"), time=time)
     check = _text(visit.page("edit_check", view=view, todo=await _todo(visit, view)))
@@ -245,7 +242,7 @@ class _Todo:
 
 
 async def _todo(visit: Visit, view: RequestView) -> _Todo:
-    offering = _offering(visit, view.offering)
+    offering = visit.services.offering(view.offering)
     found = await commands.check(view.id, visit.caller, visit.services, visit.language)
     titles = {slot.name: getattr(slot.label, visit.language) for slot in offering.attachments}
     return _Todo(
@@ -272,12 +269,12 @@ async def _edit_page(
     notice: Notice | None = None,
     status: int = 200,
 ) -> Response:
-    view = await load(visit, request_id)
+    view = await visit.look_at(request_id)
     if not view.editable:
-        if visit.request.method == "GET" and view.requester and view.requester.id == visit.caller.id:
+        if visit.request.method == "GET" and visit.is_requester_of(view):
             return visit.on_to(f"/requests/{request_id}")
         raise error or Problem("forbidden" if visit.request.method == "GET" else "not_editable")
-    offering = _offering(visit, view.offering)
+    offering = visit.services.offering(view.offering)
     conflicts = None
     if error is not None:
         status = status_of(error)
@@ -305,7 +302,7 @@ async def _edit_page(
 
 async def _goes_to(visit: Visit, view: RequestView) -> str:
     """The name of the provider who returned the request and gets it again; empty when it was a dispatcher."""
-    timeline = await get_timeline(view.id, visit.caller, visit.services, visit.language)
+    timeline = await visit.timeline(view.id)
     last = next((e for e in reversed(timeline) if e.name is EventName.RETURNED_TO_REQUESTER), None)
     return last.by.name if last and last.by and last.role is Role.PROVIDER else ""
 
@@ -325,7 +322,7 @@ def _told(visit: Visit, error: Problem | Refusal, offering: ServiceOffering) -> 
 
 def _conflicts(visit: Visit, view: RequestView, form: FormData) -> forms.Differences:
     """What was saved elsewhere (before) and differs from what is typed here (after)."""
-    offering = _offering(visit, view.offering)
+    offering = visit.services.offering(view.offering)
     body = forms.read(form, offering, visit.language)
     typed = {**body, "priority": body["priority"] or view.priority, "attachments": []}
     found = changes({**_form_of(view), "attachments": []}, typed)
@@ -373,12 +370,6 @@ def _refusal_line(visit: Visit, name: str, problem: Problem) -> str:
 def _back(request_id: UUID, wanted: str) -> str:
     """The page of this request from which something was sent; its form when that is not said."""
     return local_address(wanted) if wanted.startswith(f"/requests/{request_id}/") else f"/requests/{request_id}/edit"
-
-
-def _offering(visit: Visit, code: str) -> ServiceOffering:
-    if code not in visit.services.offerings:
-        raise Problem("unknown_offering", offerings=sorted(visit.services.offerings))
-    return visit.services.offerings[code]
 
 
 def _text(page: Response) -> str:

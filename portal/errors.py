@@ -18,7 +18,7 @@ from api.security import account_of_session
 from domain.refusals import Refusal
 from portal import pages
 from portal.pages import Notice
-from translations import Language, gettext_for
+from translations import Language, gettext_for, language_named
 from translations.words import REFUSALS
 
 Handler = Callable[[Request, Any], Awaitable[Response]]
@@ -37,29 +37,41 @@ def sentence_of(error: Problem | Refusal, language: Language) -> str:
     return gettext_for(language)(REFUSALS[error.code] if isinstance(error, Refusal) else error.sentence)
 
 
-def status_of(error: Problem | Refusal | ValidationError) -> int:
-    """The HTTP status of the answer."""
+NOT_TAKEN = (ValidationError, Problem, Refusal)
+"""What is raised when a form is not taken: it does not say what the API reads, or the API or the rules say no."""
+
+
+def as_problem(error: ValidationError | Problem | Refusal, language: Language) -> Problem | Refusal:
+    """Why a form was not taken, in one kind of answer: what can't be read is the problem that the API makes of it."""
     if isinstance(error, ValidationError):
-        return Problem("invalid_input").status
+        return Problem("invalid_input", errors=field_errors_of(error, language))
+    return error
+
+
+def status_of(error: Problem | Refusal) -> int:
+    """The HTTP status of the answer."""
     return problems.refusal_status(error) if isinstance(error, Refusal) else error.status
 
 
-def fields_of(error: Problem | ValidationError, language: Language, places: Mapping[str, str]) -> dict[str, str]:
+def fields_of(
+    error: Problem | Refusal | None, language: Language, places: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """What is wrong, by field of a form. `places` names the field for problems that the API tells of the whole."""
-    if isinstance(error, ValidationError):
-        found = field_errors_of(error, language)
-    elif error.code in places:
-        found = [{"field": places[error.code], "message": sentence_of(error, language)}]
-    else:
-        found = error.members.get("errors", [])
+    if error is not None and places and error.code in places:
+        return {places[error.code]: sentence_of(error, language)}
+    found = error.members.get("errors", ()) if isinstance(error, Problem) else ()
     return {item["field"]: item["message"] for item in found}
 
 
-def summary(error: Problem | ValidationError, wrong: Mapping[str, str], language: Language) -> Notice:
+def summary(error: Problem | Refusal, wrong: Mapping[str, str], language: Language) -> Notice:
     """The error summary of a page whose form was not taken: where something is wrong, with links; else why."""
-    problem = Problem("invalid_input") if wrong or isinstance(error, ValidationError) else error
-    items = tuple((message, f"field-{field}") for field, message in wrong.items())
-    return Notice("error", sentence_of(problem, language), items)
+    problem = Problem("invalid_input") if wrong else error
+    return Notice("error", sentence_of(problem, language), links_to(wrong))
+
+
+def links_to(wrong: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The items of a summary: what is wrong with each field, and the place of the field."""
+    return tuple((message, f"field-{field}") for field, message in wrong.items())
 
 
 def _for_pages(handler: Any) -> Handler:
@@ -92,7 +104,7 @@ async def _language(request: Request) -> Language:
     if known is None:
         with suppress(SQLAlchemyError, OSError):
             account = await account_of_session(request, request.app.state.services)
-            known = None if account is None else "en" if account.language == "en" else "fr"
+            known = language_named(account.language) if account else None
     return known or pages.language_before_sign_in(request)
 
 

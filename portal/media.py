@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from api.problems import Problem
 from api.views import AttachmentView
 from portal.pages import VisitOf
-from portal.requests import chart, load
+from portal.requests import chart
 
 router = APIRouter()
 
@@ -26,7 +26,7 @@ class _Shown:
 @router.get("/requests/{request_id}/media/{attachment_id}")
 async def media_page(request_id: UUID, attachment_id: UUID, visit: VisitOf) -> Response:
     """One photo or video of the request, what is known of it, and its download."""
-    view = await load(visit, request_id)
+    view = await visit.look_at(request_id)
     if view.access != "chart":
         raise Problem("forbidden")
     around = chart(visit, view)

@@ -21,14 +21,16 @@ from api.commands import Call
 from api.observe import HEADERS
 from api.parameters import command_id
 from api.problems import Problem
+from api.requests import get_request, get_timeline
 from api.security import Caller, CallerOf
 from api.services import Services, ServicesOf
+from api.views import RequestView, TimelineEntry
 from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.requests import Role
 from portal import static, texts
 from settings import Settings
-from translations import LANGUAGES, Language, gettext_for
+from translations import LANGUAGES, Language, gettext_for, language_named
 from translations import gettext_noop as _
 from translations.words import RETURN_REASONS, ROLES, STATUSES
 
@@ -81,7 +83,7 @@ class Visit:
     @property
     def language(self) -> Language:
         """The language of the person's account."""
-        return "en" if self.caller.account.language == "en" else "fr"
+        return language_named(self.caller.account.language)
 
     def say(self, text: str, **values: Any) -> str:
         """A text of the code in the person's language."""
@@ -91,6 +93,18 @@ class Visit:
     def page(self, page: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
         """The page."""
         return render(self.services.settings, page, self.language, status=status, me=self.caller, **values)
+
+    async def look_at(self, request_id: UUID) -> RequestView:
+        """The request as the person may see it; the look is written down. Raises Problem `not_found`."""
+        return await get_request(request_id, self.caller, self.services, self.language, self.response)
+
+    async def timeline(self, request_id: UUID) -> list[TimelineEntry]:
+        """Everything that happened to the request, oldest first; the look is written down. Raises Problem `not_found`."""
+        return await get_timeline(request_id, self.caller, self.services, self.language)
+
+    def is_requester_of(self, view: RequestView) -> bool:
+        """Whether the request is the person's own."""
+        return view.requester is not None and view.requester.id == self.caller.id
 
     def key(self, form: FormData) -> str:
         """What the hidden field `key` of a form of ours makes act once, for this person alone."""
@@ -205,7 +219,7 @@ def language_before_sign_in(request: Request) -> Language:
     for tag in (chosen or "", *request.headers.get("accept-language", "").split(",")):
         code = tag.strip().split(";")[0].split("-")[0].lower()
         if code in LANGUAGES:
-            return "en" if code == "en" else "fr"
+            return language_named(code)
     return "fr"
 
 

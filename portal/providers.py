@@ -10,17 +10,16 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import ValidationError
 from starlette.datastructures import FormData
 
 from api.absences import get_absences
 from api.catalogue import ClinicView, ProviderView, clinics, providers
 from api.problems import Problem
-from api.requests import get_timeline
 from api.views import RequestView, TimelineEntry
+from domain.refusals import Refusal
 from domain.requests import EventName, HolderKind, Role
 from portal import absences, pages
-from portal.errors import fields_of, status_of, summary
+from portal.errors import NOT_TAKEN, as_problem, fields_of, status_of, summary
 from portal.pages import Visit, VisitOf
 from records.absences import today
 
@@ -76,8 +75,8 @@ async def add_absence(account_id: UUID, visit: VisitOf) -> Response:
     form = await visit.request.form()
     try:
         await absences.add(visit, account_id, form)
-    except (ValidationError, Problem) as error:
-        return await _provider(visit, account_id, form, error)
+    except NOT_TAKEN as error:
+        return await _provider(visit, account_id, form, as_problem(error, visit.language))
     return visit.on_to(f"/providers/{account_id}", "absence")
 
 
@@ -89,13 +88,13 @@ async def remove_absence(account_id: UUID, absence_id: UUID, visit: VisitOf) -> 
 
 
 async def _provider(
-    visit: Visit, account_id: UUID, form: FormData | None = None, error: Problem | ValidationError | None = None
+    visit: Visit, account_id: UUID, form: FormData | None = None, error: Problem | Refusal | None = None
 ) -> Response:
     found = await get_absences(account_id, visit.caller, visit.services)
     person = next((p for p in await providers(visit.caller, visit.services) if p.id == account_id), None)
     if person is None:
         raise Problem("not_found")
-    wrong = fields_of(error, visit.language, absences.PLACES) if error else {}
+    wrong = fields_of(error, visit.language, absences.PLACES)
     return visit.page(
         "provider",
         status=status_of(error) if error else 200,
@@ -147,7 +146,7 @@ async def to_choose(visit: Visit, view: RequestView, *, dispatches: bool) -> dic
 
 
 async def _before(visit: Visit, view: RequestView) -> list[TimelineEntry]:
-    timeline = await get_timeline(view.id, visit.caller, visit.services, visit.language)
+    timeline = await visit.timeline(view.id)
     return [entry for entry in reversed(timeline) if entry.name in HANDED_ON]
 
 

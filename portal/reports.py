@@ -13,21 +13,20 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
-from pydantic import ValidationError
 from starlette.datastructures import FormData
 
 from api import reports
 from api.paper import entries
-from api.problems import Problem, field_errors_of
+from api.problems import Problem
 from api.reports import AddendumBody, ReportDraftBody, ReportDraftView, SignBody, SigningReceipt
 from api.views import RequestView
 from domain.calendar import TIME_ZONE
 from domain.offerings import FormField
 from domain.refusals import Refusal, RefusalCode
 from portal import forms, pages
-from portal.errors import sentence_of, status_of
+from portal.errors import NOT_TAKEN, as_problem, fields_of, links_to, sentence_of, status_of
 from portal.pages import Notice, Visit, VisitOf
-from portal.requests import chart, load
+from portal.requests import chart
 from portal.texts import clock
 from translations import gettext_noop as _
 
@@ -71,7 +70,7 @@ async def save(request_id: UUID, visit: VisitOf) -> Response:
     if by_script:
         return _saved_by_script(visit, saved)
     if saved.wrong:
-        notice = Notice("error", visit.say(_SAVED_EXCEPT), _items(saved.wrong))
+        notice = Notice("error", visit.say(_SAVED_EXCEPT), links_to(saved.wrong))
         return await _report_page(visit, request_id, form, notice, wrong=saved.wrong, status=422)
     page = f"/requests/{request_id}/report"
     match form.get("do"):
@@ -104,11 +103,8 @@ async def sign(request_id: UUID, visit: VisitOf) -> Response:
     said = {**_said(form, "kind", "password"), "revision": pages.number_in(form, "revision") or 0}
     try:
         receipt = await reports.sign_report(SignBody.model_validate(said), call)
-    except ValidationError as error:
-        wrong = field_errors_of(error, visit.language)
-        return await _sign_page(visit, request_id, form, Problem("invalid_input", errors=wrong))
-    except (Problem, Refusal) as error:
-        return await _sign_page(visit, request_id, form, error)
+    except NOT_TAKEN as error:
+        return await _sign_page(visit, request_id, form, as_problem(error, visit.language))
     return visit.on_to(f"/requests/{request_id}", _done(receipt, form, "sign_report"))
 
 
@@ -125,11 +121,8 @@ async def add_addendum(request_id: UUID, visit: VisitOf) -> Response:
     try:
         body = AddendumBody.model_validate(_said(form, "text", "password"))
         receipt = await reports.add_addendum(body, visit.call(request_id, form))
-    except ValidationError as error:
-        wrong = field_errors_of(error, visit.language)
-        return await _addendum_page(visit, request_id, form, Problem("invalid_input", errors=wrong))
-    except (Problem, Refusal) as error:
-        return await _addendum_page(visit, request_id, form, error)
+    except NOT_TAKEN as error:
+        return await _addendum_page(visit, request_id, form, as_problem(error, visit.language))
     return visit.on_to(f"/requests/{request_id}", _done(receipt, form, "add_addendum"))
 
 
@@ -138,7 +131,7 @@ async def document_page(request_id: UUID, report_id: UUID, visit: VisitOf) -> Re
     """What a signed document says, and whether its signature holds, checked on the spot."""
     verdict = await reports.verify_document(request_id, report_id, visit.caller, visit.services)
     content = await reports.get_document_content(request_id, report_id, visit.caller, visit.services)
-    view = await load(visit, request_id)
+    view = await visit.look_at(request_id)
     return visit.page(
         "report_document",
         view=view,
@@ -150,9 +143,7 @@ async def document_page(request_id: UUID, report_id: UUID, visit: VisitOf) -> Re
 
 async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
     """Save all that can be saved: what can't, an unreadable number say, is left out and told."""
-    offering = visit.services.offerings.get(str(form.get("offering", "")))
-    if offering is None:
-        raise Problem("unknown_offering")
+    offering = visit.services.offering(str(form.get("offering", "")))
     said: dict[str, Any] = {"answers": forms.read_answers(form, offering.report, visit.language)}
 
     async def put() -> ReportDraftView:
@@ -211,7 +202,7 @@ async def _report_page(
     status: int = 200,
 ) -> Response:
     """The form with what is saved, or with what was typed: what could not be saved stays in its field."""
-    view = await load(visit, request_id)
+    view = await visit.look_at(request_id)
     draft, refused = await _draft_or_why_not(visit, request_id)
     overtaken = error is not None and error.code == RefusalCode.VERSION_CONFLICT and draft is not None
     revision = str(draft.revision if draft else 0)
@@ -245,7 +236,7 @@ async def _report_page(
 async def _sign_page(
     visit: Visit, request_id: UUID, form: FormData | None = None, error: Problem | Refusal | None = None
 ) -> Response:
-    view = await load(visit, request_id)
+    view = await visit.look_at(request_id)
     draft, refused = await _draft_or_why_not(visit, request_id)
     notice, wrong = _notice(visit, error)
     if form is not None and error is not None and error.code == RefusalCode.VERSION_CONFLICT and draft is not None:
@@ -270,7 +261,7 @@ async def _sign_page(
 async def _addendum_page(
     visit: Visit, request_id: UUID, form: FormData | None = None, error: Problem | Refusal | None = None
 ) -> Response:
-    view = await load(visit, request_id)
+    view = await visit.look_at(request_id)
     is_possible = "add_addendum" in view.allowed_commands
     notice, wrong = _notice(visit, error)
     return visit.page(
@@ -312,17 +303,10 @@ def _notice(visit: Visit, error: Problem | Refusal | None) -> tuple[Notice | Non
     if error is None:
         return None, {}
     sentence = sentence_of(error, visit.language)
-    if error.code == "wrong_password":
-        wrong = {"password": sentence}
-    elif error.code == "report_incomplete":
-        wrong = {}  # the page lists it
-    else:
-        wrong = {found["field"]: found["message"] for found in getattr(error, "members", {}).get("errors", ())}
-    return Notice("error", sentence, _items(wrong) if error.code != "wrong_password" else ()), wrong
-
-
-def _items(wrong: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple((message, f"field-{name}") for name, message in wrong.items())
+    if error.code == "report_incomplete":
+        return Notice("error", sentence), {}  # the page lists it
+    wrong = fields_of(error, visit.language, {"wrong_password": "password"})
+    return Notice("error", sentence, links_to(wrong) if error.code != "wrong_password" else ()), wrong
 
 
 def _said(form: FormData, *names: str) -> dict[str, str]:

@@ -8,11 +8,9 @@ from fastapi.responses import Response
 
 from api.paper import entries
 from api.reports import get_document_content
-from api.requests import get_request, get_timeline
 from api.views import DocumentView, RequestView
 from documents.report import ReportContent
 from domain.offerings import ServiceOffering
-from domain.priority import Priority
 from domain.requests import DocumentKind
 from portal import accesses, pages
 from portal.choices import CHOICES
@@ -25,8 +23,8 @@ router = APIRouter()
 @router.get("/requests/{request_id}")
 async def request_page(request_id: UUID, visit: VisitOf) -> Response:
     """Everything of the request that the person may see, and their choices."""
-    view = await load(visit, request_id)
-    timeline = await get_timeline(request_id, visit.caller, visit.services, visit.language)
+    view = await visit.look_at(request_id)
+    timeline = await visit.timeline(request_id)
     return visit.page(
         "request",
         view=view,
@@ -41,18 +39,13 @@ async def request_page(request_id: UUID, visit: VisitOf) -> Response:
 
 async def _sent(visit: Visit, view: RequestView) -> list[tuple[DocumentView, ReportContent]]:
     """What the requester waited for, to be read on the page: the newest report, and what was added to it."""
-    if view.requester is None or view.requester.id != visit.caller.id or not view.documents:
+    if not visit.is_requester_of(view) or not view.documents:
         return []
     newest = max(number for number, document in enumerate(view.documents) if document.kind != DocumentKind.ADDENDUM)
     return [
         (document, await get_document_content(view.id, document.report_id, visit.caller, visit.services))
         for document in view.documents[newest:]
     ]
-
-
-async def load(visit: Visit, request_id: UUID) -> RequestView:
-    """The request as the person may see it; the look is written down."""
-    return await get_request(request_id, visit.caller, visit.services, visit.language, visit.response)
 
 
 def chart(visit: Visit, view: RequestView) -> dict[str, Any]:
@@ -66,9 +59,7 @@ def chart(visit: Visit, view: RequestView) -> dict[str, Any]:
         "changed": differences(view.form_changes or (), offering, visit.language),
         "slots": _slots(offering, view),
         "others": [a for a in attachments if not offering or a.slot not in {s.name for s in offering.attachments}],
-        "priority_names": pages.PRIORITIES,
-        "is_requester": view.requester is not None and view.requester.id == visit.caller.id,
-        "asap": view.priority is Priority.ASAP,
+        "is_requester": visit.is_requester_of(view),
     }
 
 

@@ -64,7 +64,7 @@ async def sign_out(visit: VisitOf) -> Response:
     response = RedirectResponse("/signin?done=signed_out", 303)
     settings = visit.services.settings
     response.headers["Clear-Site-Data"] = '"cache"'  # photos, which browsers keep for an hour
-    response.delete_cookie(session_cookie(settings), secure=_is_secure(settings), httponly=True, samesite="lax")
+    response.delete_cookie(session_cookie(settings), secure=settings.over_tls, httponly=True, samesite="lax")
     return response
 
 
@@ -100,11 +100,7 @@ def _keep(response: Response, settings: Settings, token: str) -> None:
         session_cookie(settings),
         token,
         max_age=settings.token_hours * 3_600,
-        secure=_is_secure(settings),
+        secure=settings.over_tls,
         httponly=True,
         samesite="lax",
     )
-
-
-def _is_secure(settings: Settings) -> bool:
-    return settings.public_url.startswith("https:")

@@ -26,6 +26,11 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 CATALOGUES = Path(__file__).resolve().parent
 
 
+def language_named(code: str) -> Language:
+    """The language that an account or a browser names; French for any that is not ours."""
+    return next((known for known in LANGUAGES if known == code), "fr")
+
+
 def gettext_for(language: Language) -> Callable[[str], str]:
     """The function that turns an English text of the code into the given language."""
     return gettext_noop if language == "en" else _catalogue(language).gettext
