@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError, to_jsonable_python
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import gate, policy
+from api import policy
 from api.parameters import ExpectedVersion, IdempotencyKey, ReaderLanguage, command_id
 from api.patients import Patient, check_patient
 from api.problems import FieldError, Problem, field_errors
@@ -31,6 +31,7 @@ from records.errors import NotEditableError
 from records.models import RequestRecord
 from translations import Language, gettext_for
 from translations import gettext_noop as _
+from use_cases import gate
 
 router = APIRouter(prefix="/requests/{request_id}", tags=["commands"])
 
@@ -226,6 +227,10 @@ async def carry_out(
     except Refusal as refusal:
         await _write_down(call, command, refusal)
         raise
+    except gate.EngineUnreachableError as error:
+        raise Problem("engine_unreachable", headers={"Retry-After": "2"}) from error
+    except gate.EngineFaultError as error:
+        raise Problem("internal_error") from error
     if shown is None:
         call.response.status_code = 202
         return _receipt(call, row, request, state="queued")

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import text
 from temporalio.api.common.v1 import Payload
 
-from api import gate, policy
+from api import policy
 from api.parameters import Storable
 from api.problems import Problem
 from api.security import CallerOf
@@ -22,6 +22,7 @@ from domain.requests import Role
 from engine.client import key_ring
 from engine.encryption import EncryptionCodec, EncryptionError
 from records import failures, notices
+from use_cases import gate
 
 router = APIRouter(tags=["operations"])
 api_router = APIRouter(tags=["operations"])

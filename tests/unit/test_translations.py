@@ -18,6 +18,7 @@ PACKAGES = [
     "records",
     "documents",
     "translations",
+    "use_cases",
     "api",
     "portal",
     "embedded",

@@ -1,13 +1,13 @@
-"""The way of a command from the API to its workflow, and honest answers about what became of it.
+"""The way of a command to its workflow, and honest answers about what became of it.
 
-200 when the workflow took it and the records show it; 202 when it is durably queued because no worker answers; a refusal as the
-rules gave it; 503 when the engine can't be reached. Never 200 for something that may be lost.
+The records' row when the workflow took it and the records show it; nothing when it is durably queued because no worker answers; a
+refusal as the rules gave it; an error of its own when the engine can't be reached. Never a row for something that may be lost.
 """
 
 import asyncio
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,17 +22,17 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.problems import Problem
-from api.services import Services
 from domain import lifecycle
 from domain.commands import AddAddendum, PublicCommand, Submit
 from domain.lifecycle import AnyEffect, Finalize, Notify
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import EventName, Request
 from records import requests
-from records.feed import Watch
+from records.database import Database
+from records.feed import ProjectionFeed, Watch
 from records.models import RequestRecord
 from records.notices import queued_notices
+from settings import Settings
 from workflows.contract import TELECONSULTATION, Receipt, Start, workflow_id
 
 log = structlog.get_logger(__name__)
@@ -46,10 +46,35 @@ engine that goes away or the first of one that comes: to try again with the same
 """
 
 
+class GateError(Exception):
+    """A command did not get through, for no fault of its own."""
+
+
+class EngineUnreachableError(GateError):
+    """The engine does not answer, or not in time. Whether it took the command is not known; to give it again is harmless."""
+
+
+class EngineFaultError(GateError):
+    """The engine or the workflow answered in a way that a second try would not better; the cause is in the log."""
+
+
+class Services(Protocol):
+    """What the gate works with; all of it outlives the command."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def database(self) -> Database: ...
+    @property
+    def feed(self) -> ProjectionFeed: ...
+    @property
+    def engine(self) -> Client: ...
+
+
 async def give(services: Services, request: Request, command: PublicCommand) -> RequestRecord | None:
     """Give `command` to the workflow of `request` (its state in the records); the records' row that shows what came of it.
 
-    None when it is queued: durable, but not carried out or not visible yet. Raises Refusal, or Problem `engine_unreachable`.
+    None when it is queued: durable, but not carried out or not visible yet. Raises Refusal or GateError.
     """
     with services.feed.watch(request.id) as watch:
         if request.status.is_open:
@@ -211,14 +236,14 @@ def _refusal(error: WorkflowUpdateFailedError) -> Exception:
     if isinstance(cause, ApplicationError) and cause.type in set(RefusalCode):
         return Refusal(RefusalCode(cause.type), cause.message)
     log.error("an update failed in an unknown way", error=type(cause).__name__)
-    return Problem("internal_error")
+    return EngineFaultError()
 
 
-def _engine_problem(error: RPCError) -> Exception:
+def _engine_problem(error: RPCError) -> GateError:
     log.warning("engine unreachable", status=error.status.name)
     if error.status in _OUR_FAULT:
-        return Problem("internal_error")
-    return Problem("engine_unreachable", headers={"Retry-After": "2"})
+        return EngineFaultError()
+    return EngineUnreachableError()
 
 
 async def is_reachable(engine: Client) -> bool:
