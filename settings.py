@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     # the engine
     task_queue: str = Field("relais", description="Temporal task queue of workflows and quick activities.")
     mail_task_queue: str = Field("relais-mail", description="Temporal task queue of e-mails.")
-    mails_per_second: float = Field(20.0, gt=0, description="Most e-mails sent per second, over all workers.")
+    mails_per_second: float = Field(20.0, gt=0, description="Most e-mails that a worker hands over per second.")
     command_timeout_seconds: float = Field(
         3.0, gt=0, description="How long the API waits for the workflow before it queues a command and answers 202."
     )
@@ -71,9 +71,20 @@ class Settings(BaseSettings):
     smtp_security: Literal["none", "starttls", "tls"] = Field(
         "starttls", description="How the connection is protected."
     )
-    smtp_timeout_seconds: float = Field(20.0, gt=0)
+    smtp_timeout_seconds: float = Field(
+        300.0, gt=0, description="How long each answer of the relay may take (RFC 5321)."
+    )
+    smtp_final_timeout_seconds: float = Field(
+        600.0, gt=0, description="The same for the answer to a whole e-mail: who leaves sooner sends it twice."
+    )
     mail_from: str = Field("Relais <ne-pas-repondre@relais.invalid>", description="Sender of every e-mail.")
     mail_retry_max_seconds: float = Field(60.0, gt=0, description="Longest pause between two tries of an e-mail.")
+    mail_gives_up_after_hours: float = Field(
+        72.0, gt=0, description="An e-mail that no relay took for so long is given up and listed as undeliverable."
+    )
+    mail_gather_seconds: float = Field(
+        90.0, ge=0, description="How long an e-mail waits for further changes of its request, to tell them together."
+    )
 
     # the support block, on every page and e-mail
     support_phone: str = ""

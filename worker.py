@@ -39,6 +39,9 @@ TAKEN_OVER_AFTER = timedelta(seconds=1)
 Shorter than the API's patience (`command_timeout_seconds`), so that nobody waits because a worker was killed.
 """
 
+TOLD_WITHIN = timedelta(seconds=0.2)
+"""How soon the engine hears that a mail server has taken an e-mail, so that a worker that dies sends it no second time."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -48,7 +51,7 @@ def build_workers(
     """Three workers of one process: requests with their records and reports; e-mails, which a slow relay must not hold up; and
     videos, one at a time, which must not hold up anything.
     """
-    records = RecordActivities(database)
+    records = RecordActivities(database, mails_gather_for=timedelta(seconds=settings.mail_gather_seconds))
     reports = ReportActivities(database, store, authority)
     notifications = NotificationActivities(settings, database)
     videos = MediaActivities(database, store)
@@ -64,7 +67,13 @@ def build_workers(
         client,
         task_queue=settings.mail_task_queue,
         workflows=[NoticeDigestWorkflow, SingleNoticeWorkflow],
-        activities=[notifications.send_notice, notifications.due_digests, notifications.send_digest],
+        activities=[
+            notifications.deliver_notices,
+            notifications.send_notice,
+            notifications.due_digests,
+            notifications.send_digest,
+        ],
+        max_heartbeat_throttle_interval=TOLD_WITHIN,
         max_task_queue_activities_per_second=settings.mails_per_second,
         graceful_shutdown_timeout=GRACE,
     )

@@ -10,6 +10,7 @@ NOTE_REFUSAL = "note_refusal"
 NOTE_FAILURE = "note_failure"
 FINALIZE_REPORT = "finalize_report"
 SEND_NOTICE = "send_notice"
+DELIVER = "deliver"
 DUE_DIGESTS = "due_digests"
 SEND_DIGEST = "send_digest"
 MAKE_PLAYABLE = "make_playable"
@@ -17,6 +18,17 @@ NOTE_UNPLAYABLE = "note_unplayable"
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=15)
 """After this silence an activity that gives signs of life is taken for dead, and tried again."""
+
+
+LONGEST_DIALOGUE = timedelta(hours=1)
+"""Time for one try of an activity that sends e-mails: a mail server may take minutes for each of its answers (RFC 5321)."""
+
+
+class Planned(Frozen):
+    """The answer of `record_event`: the event's e-mails, and how long they wait for others before they go."""
+
+    notice_ids: tuple[UUID, ...]
+    wait: timedelta
 
 
 class FinalizedReport(Frozen):

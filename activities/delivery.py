@@ -1,29 +1,32 @@
 """Hands one e-mail to the mail server, and tells what failed for now from what was refused for good.
 
-Refused for good (`Refused`) is what the server says of this recipient or of this message with a code of 500 or more. Everything
+Refused for good (`Refused`) is what speaks of this recipient's address, by the table of `activities.smtp_answers`. Everything
 else comes and goes, or is for an operator to set right, and will be tried again (`NotTaken`): no connection, no answer in time,
-codes of the 400s, a login or a sender that the server does not accept, a server without the encryption that the settings ask for.
+a login or a sender that is not accepted, a quota, a policy, a server without the encryption that the settings ask for.
+
+Each step waits as long as RFC 5321 (4.5.3.2) asks for. After the final dot that is ten minutes: who leaves sooner sends again
+what the server has taken already.
 """
 
-import asyncio
 import ssl
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from email.message import EmailMessage
+from email.policy import SMTP as ASCII_HEADERS
+from email.policy import SMTPUTF8 as UTF8_HEADERS
 
 import aiosmtplib
 from aiosmtplib import SMTP
 
+from activities.smtp_answers import Answer, Fault, Stage
 from settings import Settings
 
-LONGEST_DIALOGUE_SECONDS = 90.0
-"""For a server that answers every step just in time. Shorter than the time that the workflow gives to one try."""
-
-_LOGIN_IS_WRONG = {530, 534, 535, 538}
-"""Answers about our own login (RFC 4954), wherever in the dialogue they come: no fault of the recipient."""
+FAREWELL_SECONDS = 5.0
+"""How long the server may take to say goodbye to an e-mail that it has taken."""
 
 
 class DeliveryError(Exception):
-    """The e-mail was not taken. `code` says why, e.g. ``smtp_550`` or ``timeout``, without any address."""
+    """The e-mail was not taken. `code` says why, e.g. ``recipient_smtp_550_5.1.1`` or ``timeout``, without any address."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -31,11 +34,15 @@ class DeliveryError(Exception):
 
 
 class NotTaken(DeliveryError):  # noqa: N818 - an answer among others
-    """Not for now: to be tried again."""
+    """Not for now: to be tried again. `ours` when it will not pass before an operator has set something right."""
+
+    def __init__(self, code: str, *, ours: bool = False) -> None:
+        super().__init__(code)
+        self.ours = ours
 
 
 class Refused(DeliveryError):  # noqa: N818 - an answer among others
-    """Refused for good: trying again would change nothing."""
+    """Refused for good, because of the address: trying again would change nothing."""
 
 
 async def deliver(message: EmailMessage, settings: Settings) -> None:
@@ -50,9 +57,8 @@ async def deliver(message: EmailMessage, settings: Settings) -> None:
         password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
     )
     try:
-        async with asyncio.timeout(LONGEST_DIALOGUE_SECONDS):
-            await _connect(smtp)
-            await _hand_over(smtp, message)
+        await _connect(smtp)
+        await _hand_over(smtp, message, settings)
     except TimeoutError:  # aiosmtplib's time-outs as well
         raise NotTaken("timeout") from None
     except OSError:
@@ -64,37 +70,63 @@ async def deliver(message: EmailMessage, settings: Settings) -> None:
 async def _connect(smtp: SMTP) -> None:
     """Connect, encrypt and log in, as the settings say. Whatever the server has against that, it is not the recipient."""
     try:
-        await smtp.connect()
+        async with _answers_at(Stage.CONNECTION):
+            await smtp.connect()
+            if smtp.is_ehlo_or_helo_needed:
+                await _greet(smtp)
     except aiosmtplib.SMTPTimeoutError:
         raise
-    except aiosmtplib.SMTPResponseException as error:
-        raise NotTaken(f"connection_smtp_{error.code}") from None
     except ssl.SSLError:
-        raise NotTaken("encryption_failed") from None
-    except ConnectionError:  # aiosmtplib's own as well
+        raise NotTaken("encryption_failed", ours=True) from None
+    except ConnectionError as error:  # aiosmtplib's own as well
+        if isinstance(error.__cause__, ssl.SSLError):
+            raise NotTaken("encryption_failed", ours=True) from None
         raise NotTaken("no_connection") from None
     except aiosmtplib.SMTPException:
-        raise NotTaken("encryption_or_login_not_supported") from None
+        raise NotTaken("encryption_or_login_not_supported", ours=True) from None
 
 
-async def _hand_over(smtp: SMTP, message: EmailMessage) -> None:
+async def _greet(smtp: SMTP) -> None:
+    """An old server knows no EHLO."""
     try:
-        await smtp.send_message(message)
+        await smtp.ehlo()
+    except aiosmtplib.SMTPHeloError:
+        if not smtp.is_connected:
+            raise
+        await smtp.helo()
+
+
+async def _hand_over(smtp: SMTP, message: EmailMessage, settings: Settings) -> None:
+    sender, recipient = (message[header].addresses[0].addr_spec for header in ("From", "To"))
+    needs_utf8 = not (sender.isascii() and recipient.isascii())
+    if needs_utf8 and not smtp.supports_extension("smtputf8"):
+        raise Refused("address_not_supported")
+    options, encoding = (["SMTPUTF8", "BODY=8BITMIME"], "utf-8") if needs_utf8 else ([], "ascii")
+    content = message.as_bytes(policy=UTF8_HEADERS if needs_utf8 else ASCII_HEADERS)
+    try:
+        async with _answers_at(Stage.SENDER):
+            await smtp.mail(sender, options=options, encoding=encoding)
+        async with _answers_at(Stage.RECIPIENT):
+            await smtp.rcpt(recipient, encoding=encoding)
+        async with _answers_at(Stage.MESSAGE):
+            await smtp.data(content, timeout=settings.smtp_final_timeout_seconds)
     except aiosmtplib.SMTPTimeoutError:
         raise
-    except (aiosmtplib.SMTPHeloError, aiosmtplib.SMTPSenderRefused) as error:
-        raise NotTaken(f"sender_smtp_{error.code}") from None
-    except aiosmtplib.SMTPRecipientsRefused as error:
-        raise _by_code(error.recipients[0].code) from None
-    except aiosmtplib.SMTPResponseException as error:
-        raise _by_code(error.code) from None
-    except (aiosmtplib.SMTPNotSupported, ValueError):  # the address has signs that this server, or SMTP, can't take
-        raise Refused("address_not_supported") from None
+    except ValueError:  # signs that can't stand in an address
+        raise Refused("address_malformed") from None
     except aiosmtplib.SMTPException:
         raise NotTaken("connection_lost") from None
     with suppress(aiosmtplib.SMTPException, OSError):  # the e-mail is taken: how the farewell goes no longer matters
-        await smtp.quit()
+        await smtp.quit(timeout=FAREWELL_SECONDS)
 
 
-def _by_code(code: int) -> DeliveryError:
-    return Refused(f"smtp_{code}") if code >= 500 and code not in _LOGIN_IS_WRONG else NotTaken(f"smtp_{code}")
+@asynccontextmanager
+async def _answers_at(stage: Stage) -> AsyncIterator[None]:
+    """What the server answers within the block belongs to this step."""
+    try:
+        yield
+    except aiosmtplib.SMTPResponseException as error:
+        answer = Answer(stage, error.code, error.message)
+        if answer.fault is Fault.ADDRESS:
+            raise Refused(answer.name) from None
+        raise NotTaken(answer.name, ours=answer.fault is Fault.OURS) from None

@@ -1,7 +1,7 @@
 """Signs of life from an activity that may take long: if its worker dies, Temporal notices within seconds and tries again."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from temporalio import activity
@@ -11,9 +11,9 @@ EVERY_SECONDS = 4.0
 
 
 @asynccontextmanager
-async def alive() -> AsyncIterator[None]:
-    """Heartbeat for as long as the block runs, when it runs within an activity."""
-    beating = asyncio.create_task(_beat()) if activity.in_activity() else None
+async def alive(details: Callable[[], Sequence[str]] = tuple) -> AsyncIterator[None]:
+    """Heartbeat for as long as the block runs, when it runs within an activity. `details` are what the next try is to know."""
+    beating = asyncio.create_task(_beat(details)) if activity.in_activity() else None
     try:
         yield
     finally:
@@ -21,7 +21,7 @@ async def alive() -> AsyncIterator[None]:
             beating.cancel()
 
 
-async def _beat() -> None:
+async def _beat(details: Callable[[], Sequence[str]]) -> None:
     while True:
-        activity.heartbeat()
+        activity.heartbeat(*details())
         await asyncio.sleep(EVERY_SECONDS)

@@ -63,26 +63,36 @@ class OutgoingNotice(Frozen):
     language: Language
 
 
-def compose_notice(notice: OutgoingNotice, settings: Settings) -> EmailMessage:
-    """The e-mail of one notice. Raises AddressError when its address can't be written to."""
-    _ = gettext_for(notice.language)
-    text = text_of(notice.event, notice.recipient)
-    subject = _("Relais – request {number}: {subject}").format(number=notice.number, subject=_(text.subject))
+def compose_notice(notices: Sequence[OutgoingNotice], settings: Settings) -> EmailMessage:
+    """The e-mail of one notice, or of several about one request to one person, oldest first: then it tells all of them.
+
+    What waits for the person comes first. Its Message-ID is that of the first notice. Raises AddressError when its address can't
+    be written to.
+    """
+    acting = [notice for notice in notices if notice.importance is Importance.ACTION]
+    main, first = (acting or notices)[-1], notices[0]
+    others = [notice for notice in notices if notice is not main]
+    _ = gettext_for(main.language)
+    text = text_of(main.event, main.recipient)
+    subject = _("Relais – request {number}: {subject}").format(number=main.number, subject=_(text.subject))
+    if others:
+        subject = _("{subject} (and {others} more)").format(subject=subject, others=len(others))
     message = _envelope(
         settings,
-        to=_address(notice.display_name, notice.address),
+        to=_address(main.display_name, main.address),
         subject=subject,
-        message_id=notice.message_id,
-        date=notice.created_at,
+        message_id=first.message_id,
+        date=main.created_at,
     )
     # A message that never existed, named by all e-mails of a request: mail clients show them as one conversation.
-    message["References"] = message["In-Reply-To"] = f"<request-{notice.request_id}@relais>"
+    message["References"] = message["In-Reply-To"] = f"<request-{main.request_id}@relais>"
     page = _Page(
         subject=subject,
-        greeting=_greeting(notice.display_name, notice.language),
+        greeting=_greeting(main.display_name, main.language),
         why=_("You receive this e-mail because you take part in this request."),
     )
-    return _with_content(message, "notice", page, settings, notice.language, notice=_shown(notice, settings))
+    shown = [_shown(notice, settings) for notice in others]
+    return _with_content(message, "notice", page, settings, main.language, notice=_shown(main, settings), others=shown)
 
 
 def compose_digest(

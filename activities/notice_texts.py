@@ -251,17 +251,31 @@ TEXTS: Mapping[E, Mapping[Recipient, NoticeText]] = {
 """What each recipient of each event is told."""
 
 
-NOTICE_REFUSED: Literal["notice_refused"] = "notice_refused"
-NoticeEvent = E | Literal["notice_refused"]
-"""What a notice is about: an event of the request, or the refusal of another notice's address."""
+NoticeEvent = E | Literal["notice_refused", "notice_expired"]
+"""What a notice is about: an event of the request, or what became of another notice."""
 
-_NOTICE_REFUSED = NoticeText(
-    _("e-mail not delivered"),
-    _("An e-mail about this request could not be delivered: the mail server refused it for good."),
-    _("See in the request who was not told, tell the person in another way, and have the e-mail address corrected."),
-)
+_TELL = _("See in the request who was not told, and tell the person in another way.")
+
+ABOUT_NOTICES: Mapping[str, NoticeText] = {
+    "notice_refused": NoticeText(
+        _("e-mail not delivered"),
+        _("An e-mail about this request could not be delivered: its address cannot receive it."),
+        _(
+            "See in the request who was not told, tell the person in another way, and have the e-mail address corrected."
+        ),
+    ),
+    "notice_expired": NoticeText(
+        _("e-mail not delivered"),
+        _(
+            "E-mails about this request could not be delivered in time, because no mail server took them. The addresses may "
+            "be right. The operators of Relais can see why."
+        ),
+        _TELL,
+    ),
+}
+"""What dispatchers are told of notices that reached nobody."""
 
 
 def text_of(event: NoticeEvent, recipient: Recipient) -> NoticeText:
     """The text for this recipient of this event. KeyError when the matrix tells this recipient nothing of it."""
-    return _NOTICE_REFUSED if event == NOTICE_REFUSED else TEXTS[event][recipient]
+    return TEXTS[event][recipient] if isinstance(event, E) else ABOUT_NOTICES[event]

@@ -1,26 +1,29 @@
-"""The activities that send e-mails: one notice to one person, or all the notices that a person gets grouped.
+"""The activities that send e-mails: those of one event, one notice to one person, or all the notices that a person gets grouped.
 
-The records hold what is to be sent and what became of it. Every activity may come twice: what is sent is never sent again, and
-should Relais die between the mail server's answer and the note of it, the second e-mail has the first one's Message-ID. Their
-errors hold neither addresses nor texts.
+The records hold what is to be sent and what became of it. Every activity may come twice, and what is sent is never sent again:
+from the mail server's answer on, the activity tries to note it for as long as the records are away, and it keeps what was taken
+in its heartbeat, so that its next try has only to note. Should Relais die in the moment between, the second e-mail has the
+first one's Message-ID. Errors hold neither addresses nor texts.
 """
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Literal, TypeVar
 from uuid import UUID, uuid5
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.contract import DUE_DIGESTS, SEND_DIGEST, SEND_NOTICE
+from activities.contract import DELIVER, DUE_DIGESTS, SEND_DIGEST, SEND_NOTICE
 from activities.delivery import NotTaken, Refused, deliver
 from activities.heartbeat import alive
 from activities.messages import AddressError, OutgoingNotice, compose_digest, compose_notice
 from domain.lifecycle import question_id
-from domain.notices import Importance, SendResult
-from domain.offerings import DeadlineName
+from domain.notices import ABOUT_A_QUESTION, Delivered, Importance, SendResult, due_after
 from domain.requests import EventName, Holder, Request
 from records import notices, requests
 from records.database import Database
@@ -31,6 +34,38 @@ log = structlog.get_logger(__name__)
 
 FIRST_PAUSE_SECONDS = 2.0
 
+SENT_AT_ONCE = 4
+"""E-mails of one event that are sent beside each other, so that a slow recipient holds nobody up."""
+
+NOTES_FOR = timedelta(minutes=10)
+"""How long an activity tries to note what the mail server has taken, before Temporal tries again."""
+
+LONGEST_PAUSE_OF_NOTES = 5.0
+
+Noted = TypeVar("Noted")
+
+
+class NoticeUnknownError(LookupError):
+    """The records hold no such notice."""
+
+
+class Taken:
+    """What the mail server has taken from this activity, in this try or in one before: its heartbeat says so."""
+
+    def __init__(self) -> None:
+        self._ids: list[str] = list(activity.info().heartbeat_details) if activity.in_activity() else []
+
+    def __contains__(self, mail_id: UUID) -> bool:
+        return str(mail_id) in self._ids
+
+    def add(self, mail_id: UUID) -> None:
+        """Keep it, whatever comes next."""
+        self._ids.append(str(mail_id))
+        activity.heartbeat(*self._ids)
+
+    def __call__(self) -> Sequence[str]:
+        return tuple(self._ids)
+
 
 class NotificationActivities:
     """Sends e-mails for one database, through the mail server of the settings."""
@@ -38,37 +73,53 @@ class NotificationActivities:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
         self._database = database
+        self._pace = _Pace(settings.mails_per_second)
+
+    @activity.defn(name=DELIVER)
+    async def deliver_notices(self, notice_ids: list[UUID]) -> Delivered:
+        """Try once to send each of these notices, and write down what became of it. None holds up another.
+
+        The answer names those that were not taken, for others to try again, and the notices that tell dispatchers of refusals.
+        """
+        taken, places = Taken(), asyncio.Semaphore(SENT_AT_ONCE)
+
+        async def one(notice_id: UUID) -> SendResult | None:
+            async with places:
+                try:
+                    return await self._send(notice_id, taken)
+                except NotTaken:
+                    return None
+                except NoticeUnknownError:
+                    log.error("the records hold no such notice", notice_id=str(notice_id))
+                    return SendResult(status="suppressed")
+
+        async with alive(taken):
+            results = await asyncio.gather(*map(one, notice_ids), return_exceptions=True)
+        broken = [result for result in results if isinstance(result, BaseException)]
+        if broken:
+            raise broken[0]
+        settled = [result for result in results if isinstance(result, SendResult)]
+        return Delivered(
+            waiting=tuple(one for one, result in zip(notice_ids, results, strict=True) if result is None),
+            follow_up_notice_ids=tuple(follower for result in settled for follower in result.follow_up_notice_ids),
+        )
 
     @activity.defn(name=SEND_NOTICE)
     async def send_notice(self, notice_id: UUID) -> SendResult:
         """Send one notice, unless that was done, and write down what became of it.
 
-        When the mail server refuses it for good, the request's dispatchers are to be told: the answer names their notices.
-        Raises ApplicationError of the type ``mail_temporarily_refused`` when it is to be tried again.
+        When its address can get no mail, or when it has waited too long, the request's dispatchers are to be told: the answer
+        names their notices. Raises ApplicationError of the type ``mail_temporarily_refused`` when it is to be tried again.
         """
-        async with self._database.session() as session:
-            notice = await _load(session, notice_id)
-            if notice.status is not NoticeStatus.QUEUED:
-                return await _settled(session, notice)
-            outgoing = await _outgoing(session, notice)
+        taken = Taken()
         try:
-            async with alive():
-                await deliver(compose_notice(outgoing, self._settings), self._settings)
+            async with alive(taken):
+                return await self._send(notice_id, taken)
         except NotTaken as problem:
-            async with self._database.session() as session:
-                await notices.note_attempt(session, notice_id, problem.code)
             raise self._try_again(problem.code) from None
-        except (AddressError, Refused) as problem:
-            code = problem.code if isinstance(problem, Refused) else "address_malformed"
-            async with self._database.session() as session:
-                await notices.mark_refused(session, notice_id, code)
-                follow_up = await notices.plan_refused_address_notices(session, notice)
-            log.warning("notice refused", notice_id=str(notice_id), code=code)
-            return SendResult(status="refused", follow_up_notice_ids=tuple(follow_up))
-        async with self._database.session() as session:
-            await notices.mark_sent(session, notice_id, datetime.now(UTC))
-        log.info("notice sent", notice_id=str(notice_id), event_name=notice.event)
-        return SendResult(status="sent")
+        except NoticeUnknownError:
+            unknown = "the records hold no such notice"
+            raise ApplicationError(unknown, type="notice_unknown", non_retryable=True) from None
 
     @activity.defn(name=DUE_DIGESTS)
     async def due_digests(self) -> list[UUID]:
@@ -81,9 +132,11 @@ class NotificationActivities:
         """Send one person all the notices that wait for the digest of `slot`, in one e-mail.
 
         The same slot always means the same digest, with the same notices. Refusals and errors are those of `send_notice`; when
-        it is refused for good, the dispatchers of each of its requests are to be told.
+        it is refused for good, the dispatchers of each of its requests are to be told. What has waited too long is given up.
         """
-        digest_id = uuid5(account_id, slot)
+        digest_id, taken, now = uuid5(account_id, slot), Taken(), datetime.now(UTC)
+        if digest_id in taken:
+            return await self._note_digested(digest_id, now)
         async with self._database.session() as session:
             digest = await notices.claim_digest(session, account_id, digest_id)
             if digest is None:
@@ -93,30 +146,131 @@ class NotificationActivities:
                 return await _settled_together(session, digest.notices)
             reader = {"address": digest.account.email, "language": digest.account.language}
             outgoing = [(await _outgoing(session, notice)).model_copy(update=reader) for notice in waiting]
-        now = datetime.now(UTC)
         try:
             message = compose_digest(outgoing, self._settings, account_id=account_id, sent_at=now)
-            async with alive():
+            async with alive(taken):
+                await self._pace.turn()
                 await deliver(message, self._settings)
+                taken.add(digest_id)
+                return await self._note_digested(digest_id, now)
         except NotTaken as problem:
-            raise self._try_again(problem.code) from None
+            too_old = [notice for notice in waiting if self._is_too_old(notice)]
+            if not too_old:
+                raise self._try_again(problem.code) from None
+            return await self._give_up_together(too_old, problem.code)
         except (AddressError, Refused) as problem:
-            code = problem.code if isinstance(problem, Refused) else "address_malformed"
-            async with self._database.session() as session:
-                await notices.mark_digest_refused(session, digest_id, code)
-                follow_up = await _tell_dispatchers(session, waiting)
-            log.warning("digest refused", digest_id=str(digest_id), code=code)
-            return SendResult(status="refused", follow_up_notice_ids=follow_up)
+            return await self._refuse_together(digest_id, waiting, _code_of(problem))
+
+    # One notice
+
+    async def _send(self, notice_id: UUID, taken: Taken) -> SendResult:
+        """Send one notice with those that go with it. Raises NotTaken when it is to be tried again; that is noted then."""
+        if notice_id in taken:
+            return await self._note_sent(notice_id)
         async with self._database.session() as session:
-            await notices.mark_digested(session, digest_id, now)
-        log.info("digest sent", digest_id=str(digest_id), notices=len(waiting))
+            notice = await notices.take_up(session, notice_id, _own_name(), datetime.now(UTC))
+            if notice is None:
+                raise NoticeUnknownError
+            if notice.status is not NoticeStatus.QUEUED or notice.told_with is not None:
+                return await _settled(session, notice)
+            if notice.taken_up_by != _own_name():
+                raise NotTaken("in_other_hands")
+            outgoing = [await _outgoing(session, one) for one in await notices.told_together(session, notice)]
+        try:
+            message = compose_notice(outgoing, self._settings)
+            await self._pace.turn()
+            await deliver(message, self._settings)
+        except NotTaken as problem:
+            return await self._note_not_taken(notice, problem)
+        except (AddressError, Refused) as problem:
+            return await self._note_refused(notice, _code_of(problem))
+        taken.add(notice_id)
+        return await self._note_sent(notice_id)
+
+    async def _note_sent(self, notice_id: UUID) -> SendResult:
+        now = datetime.now(UTC)
+        await self._note(lambda session: notices.mark_sent(session, notice_id, now))
+        log.info("notice sent", notice_id=str(notice_id))
         return SendResult(status="sent")
+
+    async def _note_not_taken(self, notice: Notice, problem: NotTaken) -> SendResult:
+        """One more try in vain: others will follow, or it has waited too long."""
+        self._warn(problem)
+        if not self._is_too_old(notice):
+            await self._note(lambda session: notices.note_attempt(session, notice.id, problem.code))
+            raise problem
+
+        async def give_up(session: AsyncSession) -> list[UUID]:
+            await notices.mark_expired(session, notice.id, problem.code)
+            return await notices.plan_follow_up(session, notice, notices.NOTICE_EXPIRED)
+
+        follow_up = await self._note(give_up)
+        log.error("notice given up: no mail server took it in time", notice_id=str(notice.id), code=problem.code)
+        return SendResult(status="expired", follow_up_notice_ids=tuple(follow_up))
+
+    async def _note_refused(self, notice: Notice, code: str) -> SendResult:
+        async def refuse(session: AsyncSession) -> list[UUID]:
+            await notices.mark_refused(session, notice.id, code)
+            return await notices.plan_follow_up(session, notice, notices.NOTICE_REFUSED)
+
+        follow_up = await self._note(refuse)
+        log.warning("notice refused", notice_id=str(notice.id), code=code)
+        return SendResult(status="refused", follow_up_notice_ids=tuple(follow_up))
+
+    # A digest
+
+    async def _note_digested(self, digest_id: UUID, now: datetime) -> SendResult:
+        await self._note(lambda session: notices.mark_digested(session, digest_id, now))
+        log.info("digest sent", digest_id=str(digest_id))
+        return SendResult(status="sent")
+
+    async def _refuse_together(self, digest_id: UUID, refused: Sequence[Notice], code: str) -> SendResult:
+        async def refuse(session: AsyncSession) -> tuple[UUID, ...]:
+            await notices.mark_digest_refused(session, digest_id, code)
+            return await _tell_dispatchers(session, refused, notices.NOTICE_REFUSED)
+
+        follow_up = await self._note(refuse)
+        log.warning("digest refused", digest_id=str(digest_id), code=code)
+        return SendResult(status="refused", follow_up_notice_ids=follow_up)
+
+    async def _give_up_together(self, too_old: Sequence[Notice], code: str) -> SendResult:
+        async def give_up(session: AsyncSession) -> tuple[UUID, ...]:
+            await notices.mark_digest_expired(session, [notice.id for notice in too_old], code)
+            return await _tell_dispatchers(session, too_old, notices.NOTICE_EXPIRED)
+
+        follow_up = await self._note(give_up)
+        log.error("notices of a digest given up: no mail server took them in time", notices=len(too_old), code=code)
+        return SendResult(status="expired", follow_up_notice_ids=follow_up)
+
+    # What both have in common
+
+    async def _note(self, write: Callable[[AsyncSession], Awaitable[Noted]]) -> Noted:
+        """Write what became of an e-mail into the records; while they are away, try again, for some minutes."""
+        give_up_at, pause = datetime.now(UTC) + NOTES_FOR, 0.1
+        while True:
+            try:
+                async with self._database.session() as session:
+                    return await write(session)
+            except (SQLAlchemyError, OSError):
+                if datetime.now(UTC) > give_up_at:
+                    raise
+                log.warning("the records can't be reached to note what became of an e-mail", pause_seconds=pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_OF_NOTES)
+
+    def _is_too_old(self, notice: Notice) -> bool:
+        return datetime.now(UTC) - notice.send_at > timedelta(hours=self._settings.mail_gives_up_after_hours)
+
+    def _warn(self, problem: NotTaken) -> None:
+        if problem.ours:
+            log.error("the mail server refuses Relais, and no address is to blame", code=problem.code)
+        else:
+            log.warning("e-mail not taken for now", code=problem.code)
 
     def _try_again(self, code: str) -> ApplicationError:
         """The error that makes Temporal try again, after a pause that doubles up to the setting's limit."""
         tries = activity.info().attempt
         pause = min(FIRST_PAUSE_SECONDS * 2 ** min(tries - 1, 30), self._settings.mail_retry_max_seconds)
-        log.warning("e-mail not taken for now", code=code, tries=tries, pause_seconds=pause)
         return ApplicationError(
             f"the mail server did not take the e-mail for now: {code}",
             type="mail_temporarily_refused",
@@ -124,21 +278,46 @@ class NotificationActivities:
         )
 
 
-async def _load(session: AsyncSession, notice_id: UUID) -> Notice:
-    notice = await notices.load_notice(session, notice_id)
-    if notice is None:
-        raise ApplicationError("the records hold no such notice", type="notice_unknown", non_retryable=True)
-    return notice
+class _Pace:
+    """Lets e-mails of this process go one after the other, not faster than the setting says."""
+
+    def __init__(self, per_second: float) -> None:
+        self._interval = 1 / per_second
+        self._next = 0.0
+
+    async def turn(self) -> None:
+        now = asyncio.get_running_loop().time()
+        mine = max(now, self._next)
+        self._next = mine + self._interval
+        await asyncio.sleep(mine - now)
+
+
+def _own_name() -> str:
+    """By which the records know who has a notice in hand: the same for every try of one activity."""
+    info = activity.info()
+    return f"{info.workflow_run_id}/{info.activity_id}"
+
+
+def _code_of(problem: AddressError | Refused) -> str:
+    return problem.code if isinstance(problem, Refused) else "address_malformed"
+
+
+_LOST: Mapping[NoticeStatus, tuple[Literal["refused", "expired"], str]] = {
+    NoticeStatus.REFUSED: ("refused", notices.NOTICE_REFUSED),
+    NoticeStatus.EXPIRED: ("expired", notices.NOTICE_EXPIRED),
+}
+"""What an activity answers of notices that reached nobody, and the event under which the dispatchers are told."""
 
 
 async def _settled(session: AsyncSession, notice: Notice) -> SendResult:
-    """The answer for a notice that is not to be sent (any more). Of a refused one, the dispatchers may still have to be told."""
+    """The answer for a notice that is not to be sent (any more). Of a lost one, the dispatchers may still have to be told."""
     match notice.status:
         case NoticeStatus.SENT:
             return SendResult(status="already_sent")
-        case NoticeStatus.REFUSED:
-            follow_up = await notices.plan_refused_address_notices(session, notice)
-            return SendResult(status="refused", follow_up_notice_ids=tuple(follow_up))
+        case NoticeStatus.REFUSED | NoticeStatus.EXPIRED:
+            status, event = _LOST[notice.status]
+            follow_up = await notices.plan_follow_up(session, notice, event)
+            return SendResult(status=status, follow_up_notice_ids=tuple(follow_up))
         case _:
             return SendResult(status="suppressed")
 
@@ -146,13 +325,17 @@ async def _settled(session: AsyncSession, notice: Notice) -> SendResult:
 async def _settled_together(session: AsyncSession, of_digest: Sequence[Notice]) -> SendResult:
     if all(notice.status is NoticeStatus.SENT for notice in of_digest):
         return SendResult(status="already_sent")
-    return SendResult(status="refused", follow_up_notice_ids=await _tell_dispatchers(session, of_digest))
+    follow_up: tuple[UUID, ...] = ()
+    for status, (_, event) in _LOST.items():
+        lost = [notice for notice in of_digest if notice.status is status]
+        follow_up += await _tell_dispatchers(session, lost, event)
+    return SendResult(status="refused", follow_up_notice_ids=follow_up)
 
 
-async def _tell_dispatchers(session: AsyncSession, refused: Iterable[Notice]) -> tuple[UUID, ...]:
-    """Plan one round of notices to the dispatchers of each request, about its newest refused notice."""
-    newest = {notice.request_id: notice for notice in sorted(refused, key=lambda notice: notice.id)}
-    planned = [await notices.plan_refused_address_notices(session, notice) for notice in newest.values()]
+async def _tell_dispatchers(session: AsyncSession, lost: Iterable[Notice], event: str) -> tuple[UUID, ...]:
+    """Plan one round of notices to the dispatchers of each request, about its newest lost notice."""
+    newest = {notice.request_id: notice for notice in sorted(lost, key=lambda notice: notice.id)}
+    planned = [await notices.plan_follow_up(session, notice, event) for notice in newest.values()]
     return tuple(notice_id for ids in planned for notice_id in ids)
 
 
@@ -168,8 +351,8 @@ async def _outgoing(session: AsyncSession, notice: Notice) -> OutgoingNotice:
 
 def outgoing_notice(notice: Notice, account: Account, event: EventRecord, request: Request) -> OutgoingNotice:
     """The notice as its e-mail will tell it, by the request's present state: nobody is asked to do what is done by now."""
-    about_address = notice.event == notices.NOTICE_REFUSED
-    still_to_do = about_address or _is_still_to_do(event, request)
+    about_mail = notice.refused_notice_id is not None
+    still_to_do = about_mail or _is_still_to_do(event, request)
     return OutgoingNotice.model_validate(
         {
             "notice_id": notice.id,
@@ -180,7 +363,7 @@ def outgoing_notice(notice: Notice, account: Account, event: EventRecord, reques
             "recipient": notice.recipient,
             "importance": notice.importance if still_to_do else Importance.INFORMATION,
             "status": event.status,
-            "due_at": _due_at(event, request) if still_to_do and not about_address else None,
+            "due_at": due_after(event.name, request, _question_id(event)) if still_to_do and not about_mail else None,
             "created_at": notice.created_at,
             "address": notice.address,
             "display_name": f"{account.given_name} {account.family_name}",
@@ -189,26 +372,14 @@ def outgoing_notice(notice: Notice, account: Account, event: EventRecord, reques
     )
 
 
-_ABOUT_A_QUESTION = {EventName.INFORMATION_REQUESTED, EventName.INFORMATION_REMINDER, EventName.INFORMATION_EXPIRED}
-
-
 def _is_still_to_do(event: EventRecord, request: Request) -> bool:
     """Whether what the event asks for still waits: its question is open, or the request still is where the event put it."""
     if event.name is EventName.ADDENDUM_ISSUED:
         return True
-    if event.name in _ABOUT_A_QUESTION:
+    if event.name in ABOUT_A_QUESTION:
         asked = _question_id(event)
         return any(asked in (None, question.id) for question in request.questions)
     return (request.status, request.holder) == (event.status, Holder.model_validate(event.holder))
-
-
-def _due_at(event: EventRecord, request: Request) -> datetime | None:
-    if event.name is EventName.ADDENDUM_ISSUED:
-        return None
-    if event.name in _ABOUT_A_QUESTION:
-        deadline = request.deadline(DeadlineName.INFORMATION, _question_id(event))
-        return deadline.due_at if deadline else None
-    return request.due_at
 
 
 def _question_id(event: EventRecord) -> UUID | None:

@@ -1,14 +1,14 @@
 """Activities that write to the records: what happened, what was refused, what failed."""
 
-from uuid import UUID
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from temporalio import activity
 
-from activities.contract import NOTE_FAILURE, NOTE_REFUSAL, RECORD_EVENT
+from activities.contract import NOTE_FAILURE, NOTE_REFUSAL, RECORD_EVENT, Planned
 from domain.lifecycle import NoteFailure, NoteRefusal, Record
 from domain.requests import Source
-from records import failures, projection, refusals
+from records import failures, notices, projection, refusals
 from records.database import Database
 
 log = structlog.get_logger(__name__)
@@ -17,14 +17,16 @@ log = structlog.get_logger(__name__)
 class RecordActivities:
     """Writes to one database. Every activity may come twice, late, or at the same time as itself."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, mails_gather_for: timedelta = timedelta()) -> None:
         self._database = database
+        self._mails_gather_for = mails_gather_for
 
     @activity.defn(name=RECORD_EVENT)
-    async def record_event(self, effect: Record) -> list[UUID]:
-        """Record an event, bring the projection up to it, plan its notices; the ids of those to send now."""
+    async def record_event(self, effect: Record) -> Planned:
+        """Record an event, bring the projection up to it, plan its notices; those to send, and how long they wait."""
         async with self._database.session() as session:
-            notices = await projection.record_event(session, effect.event, effect.request)
+            planned = await projection.record_event(session, effect.event, effect.request, self._mails_gather_for)
+            moment = await notices.send_moment(session, planned)
         event = effect.event
         log.info(
             "event recorded",
@@ -35,7 +37,8 @@ class RecordActivities:
             status=event.status,
             source=event.source,
         )
-        return notices
+        wait = max(timedelta(), moment - datetime.now(UTC)) if moment else timedelta()
+        return Planned(notice_ids=tuple(planned), wait=wait)
 
     @activity.defn(name=NOTE_REFUSAL)
     async def note_refusal(self, effect: NoteRefusal) -> None:

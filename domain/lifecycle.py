@@ -82,10 +82,18 @@ class Finalize(Effect):
 
 
 class Notify(Effect):
-    """Send one e-mail, which the records hold under `notice_id`. Follows from `Record`, which finds out who is to be told."""
+    """Send one e-mail, which the records hold under `notice_id`: so began requests that are still under way."""
 
     kind: Literal["notify"] = "notify"
     notice_id: UUID
+
+
+class Deliver(Effect):
+    """Send the e-mails of one event, once they have waited for others. Follows from `Record`, which finds out whom to tell."""
+
+    kind: Literal["deliver"] = "deliver"
+    notice_ids: tuple[UUID, ...]
+    not_before: AwareDatetime
 
 
 class NoteRefusal(Effect):
@@ -104,7 +112,7 @@ class NoteFailure(Effect):
     failure: Failure
 
 
-AnyEffect = Annotated[Record | Finalize | Notify | NoteRefusal | NoteFailure, Field(discriminator="kind")]
+AnyEffect = Annotated[Record | Finalize | Notify | Deliver | NoteRefusal | NoteFailure, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)

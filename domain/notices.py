@@ -5,12 +5,16 @@ at once, grouped, or only of actions (`NoticeMode`). Nobody is told of what they
 """
 
 from collections.abc import Mapping
+from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
+from domain.calendar import DAY, TIME_ZONE
 from domain.model import Frozen
+from domain.offerings import DeadlineName
 from domain.requests import EventName as E
+from domain.requests import Request
 
 
 class NoticeMode(StrEnum):
@@ -80,8 +84,65 @@ MATRIX: Mapping[E, Mapping[Recipient, Importance]] = {
 }
 
 
-class SendResult(Frozen):
-    """What became of one e-mail. `refused` is for good; then the `follow_up_notice_ids` tell the dispatchers so."""
+ABOUT_A_QUESTION = frozenset({E.INFORMATION_REQUESTED, E.INFORMATION_REMINDER, E.INFORMATION_EXPIRED})
 
-    status: Literal["sent", "already_sent", "refused", "suppressed"]
+
+def due_after(event: E, request: Request, question_id: UUID | None) -> datetime | None:
+    """When whoever must act after `event` must have acted, by the state of `request`; `question_id` is the event's question."""
+    if event is E.ADDENDUM_ISSUED:
+        return None
+    if event in ABOUT_A_QUESTION:
+        deadline = request.deadline(DeadlineName.INFORMATION, question_id)
+        return deadline.due_at if deadline else None
+    return request.due_at
+
+
+# When it goes
+
+DIGEST_HOURS = (7, 12, 17)
+"""When grouped notices are sent, every day, in the time of the clinics."""
+
+PART_OF_THE_TIME_LEFT = 100
+"""What somebody must do is told before a hundredth of the time that is left for it has passed."""
+
+
+def next_digest(now: datetime) -> datetime:
+    """The first digest after `now`."""
+    local = now.astimezone(TIME_ZONE)
+    moments = (
+        datetime.combine(local.date() + days * DAY, time(hour), TIME_ZONE) for days in (0, 1) for hour in DIGEST_HOURS
+    )
+    return next(moment for moment in moments if moment > now)
+
+
+def can_wait_for_the_digest(due_at: datetime | None, now: datetime) -> bool:
+    """Whether whoever must act by `due_at` hears of it in time from the next digest."""
+    return due_at is None or due_at > next_digest(now)
+
+
+def gathers_for(longest: timedelta, due_at: datetime | None, now: datetime) -> timedelta:
+    """How long the e-mails of an event wait for further changes of the request; less where somebody must act soon."""
+    if due_at is None:
+        return longest
+    return min(longest, max(timedelta(), due_at - now) / PART_OF_THE_TIME_LEFT)
+
+
+# What became of it
+
+
+class SendResult(Frozen):
+    """What became of one e-mail, or of a digest.
+
+    `refused` (its address can get no mail) and `expired` (nobody took it in time) are for good; then the `follow_up_notice_ids`
+    tell the dispatchers so. `suppressed`: it is not to be sent by itself.
+    """
+
+    status: Literal["sent", "already_sent", "refused", "expired", "suppressed"]
+    follow_up_notice_ids: tuple[UUID, ...] = ()
+
+
+class Delivered(Frozen):
+    """What became of the e-mails of one event: all are settled but those that are `waiting` for the mail server to take them."""
+
+    waiting: tuple[UUID, ...] = ()
     follow_up_notice_ids: tuple[UUID, ...] = ()

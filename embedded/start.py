@@ -155,6 +155,7 @@ def _local_settings(
         "smtp_port": ports["smtp"],
         "smtp_security": "none",
         "mail_retry_max_seconds": 10.0,
+        "mail_gather_seconds": 0.0,
         "mail_from": "Relais <ne-pas-repondre@relais.invalid>",
         "support_phone": "1 866 555-0123",
         "support_email": "soutien@relais.invalid",

@@ -13,7 +13,7 @@ from api import tokens
 from api.absences import get_my_absences
 from api.problems import Problem
 from domain.calendar import TIME_ZONE
-from domain.notices import NoticeMode
+from domain.notices import DIGEST_HOURS, NoticeMode
 from domain.refusals import Refusal
 from portal import absences, pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, status_of, summary
@@ -21,7 +21,6 @@ from portal.pages import Visit, VisitOf
 from portal.texts import LOCALES, clock
 from records.absences import today
 from translations import gettext_noop as _
-from workflows.schedules import DIGEST_HOURS
 
 router = APIRouter()
 

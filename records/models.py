@@ -310,16 +310,18 @@ class NoticeStatus(StrEnum):
     SENT = "sent"
     GROUPED = "grouped"  # waits for the recipient's next digest
     SUPPRESSED = "suppressed"  # the recipient wants to hear of actions only
-    REFUSED = "refused"  # the mail server refused the address for good
+    REFUSED = "refused"  # the address can get no mail
+    EXPIRED = "expired"  # no mail server took it in time, through no fault of the address
     FAILED = "failed"  # given up for another reason
 
 
 class Notice(Base):
     """One e-mail to one person about one event, or its place in a digest.
 
-    `event` is an EventName, or ``notice_refused`` where it tells a dispatcher that the address of another notice,
-    `refused_notice_id`, was refused. `recipient` is the party as which the person is told; where they are several, the one that
-    must act.
+    `event` is an EventName, or where it tells a dispatcher what became of another notice, `refused_notice_id`:
+    ``notice_refused`` (its address can get no mail) or ``notice_expired``. `recipient` is the party as which the person is told;
+    where they are several, the one that must act. It goes from `send_at` on, and is given up some days later; `told_with` is the
+    notice whose e-mail tells this one too. `taken_up_by` names the activity that has it in hand, since `taken_up_at`.
     """
 
     __tablename__ = "notices"
@@ -338,7 +340,11 @@ class Notice(Base):
     attempts: Mapped[int]
     last_error: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+    send_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+    taken_up_by: Mapped[str | None]
+    taken_up_at: Mapped[datetime | None]
     sent_at: Mapped[datetime | None]
+    told_with: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("notices.id"))
     digest_id: Mapped[uuid.UUID | None] = mapped_column(index=True)
     refused_notice_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("notices.id"))
 
@@ -356,7 +362,13 @@ class Notice(Base):
             postgresql_where=text("refused_notice_id IS NOT NULL"),
         ),
         Index("ix_notices_grouped", "account_id", postgresql_where=text("status = 'grouped'")),
-        Index("ix_notices_undeliverable", "created_at", postgresql_where=text("status IN ('refused', 'failed')")),
+        Index("ix_notices_queued", "request_id", "account_id", postgresql_where=text("status = 'queued'")),
+        Index("ix_notices_told_with", "told_with", postgresql_where=text("told_with IS NOT NULL")),
+        Index(
+            "ix_notices_undeliverable",
+            "created_at",
+            postgresql_where=text("status IN ('refused', 'expired', 'failed')"),
+        ),
     )
 
 

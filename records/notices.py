@@ -5,23 +5,41 @@ the row, sends, and marks it.
 """
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.commands import FailSigning
-from domain.lifecycle import Event
-from domain.notices import MATRIX, Importance, NoticeMode, Recipient
+from domain.commands import (
+    AnswerInformation,
+    DeadlineReached,
+    FailSigning,
+    RequestInformation,
+    WithdrawInformationRequest,
+)
+from domain.lifecycle import Event, question_id
+from domain.notices import (
+    MATRIX,
+    Importance,
+    NoticeMode,
+    Recipient,
+    can_wait_for_the_digest,
+    due_after,
+    gathers_for,
+)
 from domain.requests import Holder, HolderKind, Request, Role
 from records.ids import new_id
 from records.models import Account, Notice, NoticeStatus, RequestRecord
 
-NOTICE_REFUSED = "notice_refused"
-"""The event of a notice that tells dispatchers of an address that was refused."""
+NOTICE_REFUSED, NOTICE_EXPIRED = "notice_refused", "notice_expired"
+"""The events of notices that tell dispatchers of another one: its address can get no mail; nobody took it in time."""
+
+UNDELIVERABLE = (NoticeStatus.REFUSED, NoticeStatus.EXPIRED, NoticeStatus.FAILED)
+"""What became of notices that reached nobody."""
 
 LONGEST_LIST = 500
 
@@ -35,19 +53,46 @@ class Told:
     importance: Importance
 
 
-async def plan_notices(session: AsyncSession, event: Event, request: Request) -> None:
-    """Write the notices of a new event: one per person, none to the one who did it."""
+async def plan_notices(session: AsyncSession, event: Event, request: Request, gather: timedelta = timedelta()) -> None:
+    """Write the notices of a new event: one per person, none to the one who did it.
+
+    They wait for `gather` at the longest, so that changes of a request that follow each other are told in one e-mail: what is
+    planned while another notice of the same request still waits for the same person goes with it.
+    """
     people: dict[uuid.UUID, Told] = {}
     by_weight = sorted(MATRIX[event.name].items(), key=lambda entry: entry[1] is Importance.ACTION)
     for recipient, importance in by_weight:  # actions last: they win
         for account in await _active(session, _party(recipient, event, request)):
             people[account.id] = Told(account, recipient, importance)
     people.pop(event.command.actor.id or uuid.UUID(int=0), None)
-    await _insert(session, event.request_id, event.version, event.name, people.values())
+    due_at = due_after(event.name, request, question_of(event))
+    acts = any(told.importance is Importance.ACTION for told in people.values())
+    planned = await _insert(
+        session,
+        event.request_id,
+        event.version,
+        event.name,
+        people.values(),
+        in_time_for_the_digest=can_wait_for_the_digest(due_at, event.at),
+        wait=gathers_for(gather, due_at if acts else None, event.at),
+    )
+    if gather:
+        await _tell_together(session, event.request_id, planned)
+
+
+def question_of(event: Event) -> uuid.UUID | None:
+    """The question that an event of information requests is about; None when its command named none."""
+    match event.command:
+        case RequestInformation(id=command_id):
+            return question_id(event.request_id, command_id)
+        case AnswerInformation() | WithdrawInformationRequest() | DeadlineReached():
+            return event.command.question_id
+        case _:
+            return None
 
 
 async def queued_notices(session: AsyncSession, request_id: uuid.UUID, version: int) -> list[uuid.UUID]:
-    """The ids of the event's notices that are still to be sent now, in the order of their accounts."""
+    """The ids of the event's notices that are to be sent, in the order of their accounts; without those that go with others."""
     query = (
         select(Notice.id)
         .where(
@@ -55,14 +100,43 @@ async def queued_notices(session: AsyncSession, request_id: uuid.UUID, version: 
             Notice.version == version,
             Notice.status == NoticeStatus.QUEUED,
             Notice.refused_notice_id.is_(None),
+            Notice.told_with.is_(None),
         )
         .order_by(Notice.account_id)
     )
     return list(await session.scalars(query))
 
 
-async def load_notice(session: AsyncSession, notice_id: uuid.UUID) -> Notice | None:
-    return await session.get(Notice, notice_id)
+async def send_moment(session: AsyncSession, notice_ids: Collection[uuid.UUID]) -> datetime | None:
+    """When the first of these may go; None when there are none."""
+    return await session.scalar(select(func.min(Notice.send_at)).where(Notice.id.in_(notice_ids)))
+
+
+# Sending one
+
+
+IN_HAND_AT_MOST = timedelta(hours=1)
+"""After that time whoever took a notice up is gone: another one may."""
+
+
+async def take_up(session: AsyncSession, notice_id: uuid.UUID, by: str, now: datetime) -> Notice | None:
+    """Put a notice that waits into the hands of the activity `by`, so that nobody else sends it; None when there is none.
+
+    It is in those hands if its `taken_up_by` says so. Otherwise it is settled, goes with another one, or is in other hands.
+    """
+    notice = await session.get(Notice, notice_id, with_for_update=True, populate_existing=True)
+    if notice is None or notice.status is not NoticeStatus.QUEUED or notice.told_with is not None:
+        return notice
+    if notice.taken_up_at is None or notice.taken_up_by == by or notice.taken_up_at < now - IN_HAND_AT_MOST:
+        notice.taken_up_by, notice.taken_up_at = by, now
+        await session.flush()
+    return notice
+
+
+async def told_together(session: AsyncSession, notice: Notice) -> list[Notice]:
+    """The notice and those that go with it, oldest first."""
+    query = select(Notice).where(_of_one_mail(notice.id)).order_by(Notice.version, Notice.id)
+    return list(await session.scalars(query))
 
 
 async def note_attempt(session: AsyncSession, notice_id: uuid.UUID, code: str) -> None:
@@ -76,19 +150,20 @@ async def mark_sent(session: AsyncSession, notice_id: uuid.UUID, now: datetime) 
 
 
 async def mark_refused(session: AsyncSession, notice_id: uuid.UUID, code: str) -> None:
-    """The mail server has refused the address for good (5xx)."""
+    """Its address can get no mail."""
     await _mark(session, notice_id, status=NoticeStatus.REFUSED, last_error=code)
 
 
-async def mark_failed(session: AsyncSession, notice_id: uuid.UUID, code: str) -> None:
-    """Given up for another reason."""
-    await _mark(session, notice_id, status=NoticeStatus.FAILED, last_error=code)
+async def mark_expired(session: AsyncSession, notice_id: uuid.UUID, code: str) -> None:
+    """No mail server took it in time. `code` is that of the last try."""
+    await _mark(session, notice_id, status=NoticeStatus.EXPIRED, last_error=code)
 
 
-async def plan_refused_address_notices(session: AsyncSession, notice: Notice) -> list[uuid.UUID]:
-    """Tell the request's dispatchers that the address of `notice` was refused; the ids of the notices to send now.
+async def plan_follow_up(session: AsyncSession, notice: Notice, event: str) -> list[uuid.UUID]:
+    """Tell the request's dispatchers what became of `notice`: `event` is NOTICE_REFUSED or NOTICE_EXPIRED.
 
-    A refused notice about a refused address causes none: that list ends here.
+    Gives the ids of the notices to send now. A notice of this kind that reaches nobody causes none itself: that list ends here.
+    While mail does not go at all, a dispatcher is told once a request, not once a notice.
     """
     if notice.refused_notice_id is not None:
         return []
@@ -96,12 +171,18 @@ async def plan_refused_address_notices(session: AsyncSession, notice: Notice) ->
         select(RequestRecord.dispatch_clinic_id).where(RequestRecord.id == notice.request_id)
     )
     dispatchers = _members(Holder.dispatch(clinic_id)) if clinic_id else false()
+    waiting = select(Notice.account_id).where(
+        Notice.request_id == notice.request_id,
+        Notice.event == NOTICE_EXPIRED,
+        Notice.event == event,
+        Notice.status == NoticeStatus.QUEUED,
+    )
     people = [
         Told(account, Recipient.DISPATCHERS, Importance.ACTION)
-        for account in await _active(session, dispatchers)
+        for account in await _active(session, and_(dispatchers, Account.id.not_in(waiting)))
         if account.id != notice.account_id
     ]
-    await _insert(session, notice.request_id, notice.version, NOTICE_REFUSED, people, refused_notice_id=notice.id)
+    await _insert(session, notice.request_id, notice.version, event, people, refused_notice_id=notice.id)
     query = (
         select(Notice.id)
         .where(Notice.refused_notice_id == notice.id, Notice.status == NoticeStatus.QUEUED)
@@ -110,21 +191,42 @@ async def plan_refused_address_notices(session: AsyncSession, notice: Notice) ->
     return list(await session.scalars(query))
 
 
+# What reached nobody
+
+
 async def list_undeliverable(session: AsyncSession, clinic_id: uuid.UUID | None = None) -> list[Notice]:
     """Notices that reached nobody, newest first, at most 500: to people of that clinic, or about requests that it dispatches."""
-    query = (
-        select(Notice)
-        .where(Notice.status.in_((NoticeStatus.REFUSED, NoticeStatus.FAILED)))
-        .order_by(Notice.created_at.desc(), Notice.id)
-        .limit(LONGEST_LIST)
+    query = _concerning(clinic_id).where(Notice.status.in_(UNDELIVERABLE))
+    return list(await session.scalars(query.order_by(Notice.created_at.desc(), Notice.id).limit(LONGEST_LIST)))
+
+
+async def queue_again(
+    session: AsyncSession, notice_id: uuid.UUID, now: datetime, clinic_id: uuid.UUID | None = None
+) -> Notice | None:
+    """Have a notice that reached nobody sent again, to its person's present address; None when that clinic has no such notice.
+
+    One that is on its way or sent stays as it is. The row is locked until the end of the transaction.
+    """
+    notice = await session.scalar(_concerning(clinic_id).where(Notice.id == notice_id).with_for_update(of=Notice))
+    if notice is not None and notice.status in UNDELIVERABLE:
+        account = await session.get_one(Account, notice.account_id)
+        notice.address, notice.language = account.email, account.language
+        notice.status, notice.last_error, notice.send_at = NoticeStatus.QUEUED, None, now
+        notice.told_with = notice.taken_up_by = notice.taken_up_at = None
+        await session.flush()
+    return notice
+
+
+def _concerning(clinic_id: uuid.UUID | None) -> Select[Notice]:
+    """Notices to people of that clinic, or about requests that it dispatches; all of them where it is None."""
+    query = select(Notice)
+    if clinic_id is None:
+        return query
+    return (
+        query.join(Account, Account.id == Notice.account_id)
+        .join(RequestRecord, RequestRecord.id == Notice.request_id)
+        .where(or_(Account.clinic_id == clinic_id, RequestRecord.dispatch_clinic_id == clinic_id))
     )
-    if clinic_id is not None:
-        query = (
-            query.join(Account, Account.id == Notice.account_id)
-            .join(RequestRecord, RequestRecord.id == Notice.request_id)
-            .where(or_(Account.clinic_id == clinic_id, RequestRecord.dispatch_clinic_id == clinic_id))
-        )
-    return list(await session.scalars(query))
 
 
 # Digests: the notices of those who want them grouped
@@ -169,6 +271,15 @@ async def mark_digested(session: AsyncSession, digest_id: uuid.UUID, now: dateti
         update(Notice)
         .where(Notice.digest_id == digest_id, Notice.status == NoticeStatus.GROUPED)
         .values(status=NoticeStatus.SENT, sent_at=now, attempts=Notice.attempts + 1, last_error=None)
+    )
+
+
+async def mark_digest_expired(session: AsyncSession, notice_ids: Collection[uuid.UUID], code: str) -> None:
+    """No mail server took a digest with these notices in time."""
+    await session.execute(
+        update(Notice)
+        .where(Notice.id.in_(notice_ids), Notice.status == NoticeStatus.GROUPED)
+        .values(status=NoticeStatus.EXPIRED, attempts=Notice.attempts + 1, last_error=code)
     )
 
 
@@ -218,14 +329,15 @@ async def _active(session: AsyncSession, who: ColumnElement[bool]) -> list[Accou
     return list(await session.scalars(select(Account).where(who, Account.active)))
 
 
-def _first_status(mode: NoticeMode, importance: Importance) -> NoticeStatus:
-    match mode:
+def _first_status(told: Told, in_time_for_the_digest: bool) -> NoticeStatus:
+    concerned = told.importance is Importance.ACTION or told.recipient is Recipient.HOLDER
+    match told.account.notice_mode:
         case NoticeMode.AT_ONCE:
             return NoticeStatus.QUEUED
         case NoticeMode.GROUPED:
-            return NoticeStatus.GROUPED
+            return NoticeStatus.QUEUED if concerned and not in_time_for_the_digest else NoticeStatus.GROUPED
         case NoticeMode.ACTIONS_ONLY:
-            return NoticeStatus.QUEUED if importance is Importance.ACTION else NoticeStatus.SUPPRESSED
+            return NoticeStatus.QUEUED if told.importance is Importance.ACTION else NoticeStatus.SUPPRESSED
 
 
 async def _insert(
@@ -235,9 +347,11 @@ async def _insert(
     event: str,
     people: Iterable[Told],
     *,
+    in_time_for_the_digest: bool = True,
+    wait: timedelta = timedelta(),
     refused_notice_id: uuid.UUID | None = None,
-) -> None:
-    rows = []
+) -> list[uuid.UUID]:
+    rows: list[dict[str, Any]] = []
     for told in people:
         notice_id = new_id()
         rows.append(
@@ -251,15 +365,52 @@ async def _insert(
                 "language": told.account.language,
                 "recipient": told.recipient,
                 "importance": told.importance,
-                "status": _first_status(told.account.notice_mode, told.importance),
+                "status": _first_status(told, in_time_for_the_digest),
                 "message_id": f"<{notice_id}@relais>",
                 "attempts": 0,
+                "send_at": func.clock_timestamp() + wait,
                 "refused_notice_id": refused_notice_id,
             }
         )
     if rows:
-        await session.execute(insert(Notice).on_conflict_do_nothing(), rows)
+        await session.execute(insert(Notice).values(rows).on_conflict_do_nothing())
+    return [row["id"] for row in rows]
+
+
+async def _tell_together(session: AsyncSession, request_id: uuid.UUID, planned: Collection[uuid.UUID]) -> None:
+    """Let each of the `planned` notices and the one that still waits for the same person go in one e-mail, the earlier's."""
+    query = (
+        select(Notice)
+        .where(
+            Notice.request_id == request_id,
+            Notice.status == NoticeStatus.QUEUED,
+            Notice.told_with.is_(None),
+            Notice.taken_up_at.is_(None),
+            Notice.refused_notice_id.is_(None),
+            Notice.send_at > func.clock_timestamp(),
+        )
+        .order_by(Notice.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    waiting = list(await session.scalars(query))
+    new = await session.scalars(select(Notice).where(Notice.id.in_(planned), Notice.status == NoticeStatus.QUEUED))
+    for notice in new:
+        there = next((w for w in waiting if w.account_id == notice.account_id and w.id not in planned), None)
+        if there is not None:
+            first, other = sorted((there, notice), key=lambda n: n.send_at)
+            await session.execute(update(Notice).where(_of_one_mail(other.id)).values(told_with=first.id))
+
+
+def _of_one_mail(notice_id: uuid.UUID) -> ColumnElement[bool]:
+    """The notices that wait for the e-mail of that one: itself, and those that go with it."""
+    return and_(Notice.status == NoticeStatus.QUEUED, or_(Notice.id == notice_id, Notice.told_with == notice_id))
 
 
 async def _mark(session: AsyncSession, notice_id: uuid.UUID, **values: object) -> None:
-    await session.execute(update(Notice).where(Notice.id == notice_id).values(attempts=Notice.attempts + 1, **values))
+    """Write down what became of the e-mail of that notice, of all that go with it; nobody has it in hand any more."""
+    await session.execute(
+        update(Notice)
+        .where(_of_one_mail(notice_id))
+        .values(attempts=Notice.attempts + 1, taken_up_by=None, taken_up_at=None, **values)
+    )

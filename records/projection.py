@@ -1,6 +1,7 @@
 """The projection: what the workflows decided, written so that it may come twice, late or out of order."""
 
 import uuid
+from datetime import timedelta
 
 from sqlalchemy import func, literal, select
 from sqlalchemy.dialects.postgresql import insert
@@ -17,18 +18,21 @@ CHANNEL = "relais_request"
 """The channel on which the new version of a request is told, as ``<request id>:<process version>``. See `records.feed`."""
 
 
-async def record_event(session: AsyncSession, event: Event, request: Request) -> list[uuid.UUID]:
+async def record_event(
+    session: AsyncSession, event: Event, request: Request, mails_gather_for: timedelta = timedelta()
+) -> list[uuid.UUID]:
     """Write the event and the state after it, and plan who is told; all or nothing, with the caller's transaction.
 
-    Returns the ids of the notices to send now, in the order of their accounts; for an event that is there already, of those
-    that are still unsent. The row of the request only moves forward: a state that is older than the row's changes nothing.
-    Raises NotFoundError when there is no such request, and ContentConflictError when another event has this version.
+    Returns the ids of the notices to send, in the order of their accounts; for an event that is there already, of those that
+    are still unsent. They wait for `mails_gather_for` at the longest, see `records.notices`. The row of the request only moves
+    forward: a state that is older than the row's changes nothing. Raises NotFoundError when there is no such request, and
+    ContentConflictError when another event has this version.
     """
     row = await lock_request(session, event.request_id)
     if await _append(session, event):
         await _add_ties(session, event)
         _note_milestones(row, event)
-        await plan_notices(session, event, request)
+        await plan_notices(session, event, request, mails_gather_for)
     if row.process_version < request.version:
         if row.status is not request.status:  # the editor opens with what counts now; while returned, edits stay
             row.form_priority = request.priority

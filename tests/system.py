@@ -156,6 +156,7 @@ async def run_system(
         smtp_port=post_office.port,
         smtp_security="none",
         mail_retry_max_seconds=1.0,
+        mail_gather_seconds=0.0,
         command_timeout_seconds=15.0,  # a machine that is busy with other tests makes no queued command
         projection_timeout_seconds=15.0,
         mails_per_second=1000.0,

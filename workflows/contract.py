@@ -30,6 +30,11 @@ def video_workflow_id(attachment_id: UUID) -> str:
     return f"video-{attachment_id}"
 
 
+def notice_workflow_id(notice_id: UUID) -> str:
+    """The id of the workflow that sends one notice by itself."""
+    return f"notice-{notice_id}"
+
+
 class Start(Frozen):
     """How a workflow begins: with a draft and the command that submits it, or with the state that it had before.
 

@@ -14,9 +14,9 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.contract import DUE_DIGESTS, HEARTBEAT_TIMEOUT, SEND_DIGEST, SEND_NOTICE
+    from activities.contract import DUE_DIGESTS, HEARTBEAT_TIMEOUT, LONGEST_DIALOGUE, SEND_DIGEST, SEND_NOTICE
     from domain.notices import SendResult
-    from workflows.contract import NOTICE_DIGEST, SINGLE_NOTICE
+    from workflows.contract import NOTICE_DIGEST, SINGLE_NOTICE, notice_workflow_id
 
 GIVES_UP_AFTER = timedelta(hours=2)
 """How long a mail server that takes nothing is tried; well before the next digest."""
@@ -53,7 +53,7 @@ class NoticeDigestWorkflow:
                     SEND_DIGEST,
                     args=[account_id, workflow.info().workflow_id],
                     result_type=SendResult,
-                    start_to_close_timeout=timedelta(minutes=2),
+                    start_to_close_timeout=LONGEST_DIALOGUE,
                     heartbeat_timeout=HEARTBEAT_TIMEOUT,
                     schedule_to_close_timeout=time_left,
                     retry_policy=_RETRY,
@@ -62,34 +62,39 @@ class NoticeDigestWorkflow:
                 workflow.logger.warning("a digest was not sent; the next one takes its notices over")
                 return
             for notice_id in result.follow_up_notice_ids:
-                await self._see_to(notice_id)
-
-    async def _see_to(self, notice_id: UUID) -> None:
-        """Have a notice sent for as long as it takes, without this digest waiting for it."""
-        with suppress(WorkflowAlreadyStartedError):  # a retried digest names the same notices again
-            await workflow.start_child_workflow(
-                SINGLE_NOTICE,
-                notice_id,
-                id=f"notice-{notice_id}",
-                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            )
+                await _see_to(notice_id)
 
 
 @workflow.defn(name=SINGLE_NOTICE)
 class SingleNoticeWorkflow:
-    """Sends one notice that belongs to no request's workflow, and those that follow from its refusal."""
+    """Sends one notice for which no request's workflow waits: told by a digest, not taken at first, or to be sent again."""
 
     @workflow.run
     async def run(self, notice_id: UUID) -> None:
-        """Try until the mail server takes it or refuses it for good."""
+        """Try until the mail server takes it, its address can get no mail, or it has waited too long."""
         waiting = [notice_id]
         while waiting:
             result: SendResult = await workflow.execute_activity(
                 SEND_NOTICE,
                 waiting.pop(),
                 result_type=SendResult,
-                start_to_close_timeout=timedelta(minutes=2),
+                start_to_close_timeout=LONGEST_DIALOGUE,
                 heartbeat_timeout=HEARTBEAT_TIMEOUT,
                 retry_policy=_RETRY,
             )
-            waiting += result.follow_up_notice_ids
+            if result.follow_up_notice_ids and workflow.patched("each-follow-up-by-itself"):
+                for follower in result.follow_up_notice_ids:
+                    await _see_to(follower)
+            else:
+                waiting += result.follow_up_notice_ids
+
+
+async def _see_to(notice_id: UUID) -> None:
+    """Have a notice sent for as long as it takes, without anybody waiting for it."""
+    with suppress(WorkflowAlreadyStartedError):  # a retried activity names the same notices again
+        await workflow.start_child_workflow(
+            SINGLE_NOTICE,
+            notice_id,
+            id=notice_workflow_id(notice_id),
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+        )

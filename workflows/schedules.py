@@ -14,11 +14,9 @@ from temporalio.client import (
 )
 
 from domain.calendar import TIME_ZONE
+from domain.notices import DIGEST_HOURS
 from settings import Settings
 from workflows.contract import NOTICE_DIGEST
-
-DIGEST_HOURS = (7, 12, 17)
-"""When grouped notices are sent, every day, in the time of the clinics."""
 
 
 def schedules(settings: Settings) -> Mapping[str, Schedule]:

@@ -7,26 +7,30 @@ are given, so nothing interleaves and nothing is unfinished when the workflow co
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     # not `from workflows import …`: the sandbox loads the package itself, and would load these two anew for every request
     import workflows.messages as messages
     import workflows.visibility as visibility
     from activities.contract import (
+        DELIVER,
         FINALIZE_REPORT,
         HEARTBEAT_TIMEOUT,
+        LONGEST_DIALOGUE,
         NOTE_FAILURE,
         NOTE_REFUSAL,
         RECORD_EVENT,
         SEND_NOTICE,
         FinalizedReport,
+        Planned,
     )
     from domain import lifecycle
     from domain.commands import (
@@ -38,12 +42,12 @@ with workflow.unsafe.imports_passed_through():
         IssueDocument,
     )
     from domain.deadlines import Deadline
-    from domain.lifecycle import AnyEffect, Effect, Finalize, NoteFailure, NoteRefusal, Notify, Record
+    from domain.lifecycle import AnyEffect, Deliver, Effect, Finalize, NoteFailure, NoteRefusal, Notify, Record
     from domain.model import MAX_SHORT_TEXT
-    from domain.notices import SendResult
+    from domain.notices import Delivered, SendResult
     from domain.refusals import Refusal
     from domain.requests import SYSTEM, Actor, Failure, Request, Role, Source
-    from workflows.contract import TELECONSULTATION, Receipt, Start
+    from workflows.contract import SINGLE_NOTICE, TELECONSULTATION, Receipt, Start, notice_workflow_id
 
 _UNTIL_DONE = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=30))
 _MAIL = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(minutes=1))
@@ -220,33 +224,26 @@ class TeleconsultationWorkflow:
     async def _carry_out(self, effect: AnyEffect) -> None:
         match effect:
             case Record():
-                self._notify(effect.event.version, await self._record(effect))
+                self._plan_e_mails(effect.event.version, await self._record(effect))
             case Finalize():
                 await self._finalize(effect)
+            case Deliver():
+                await self._deliver(effect)
             case Notify():
-                result = await workflow.execute_activity(
-                    SEND_NOTICE,
-                    effect.notice_id,
-                    task_queue=self._mail_task_queue,
-                    result_type=SendResult,
-                    start_to_close_timeout=timedelta(minutes=2),
-                    heartbeat_timeout=HEARTBEAT_TIMEOUT,
-                    retry_policy=_MAIL,
-                    summary=effect.id,
-                )
-                self._notify(self._request.version, result.follow_up_notice_ids)
+                await self._notify(effect)
             case NoteRefusal():
                 await self._execute(NOTE_REFUSAL, effect)
             case NoteFailure():
                 await self._execute(NOTE_FAILURE, effect)
 
-    async def _record(self, effect: Record) -> list[UUID]:
+    async def _record(self, effect: Record) -> list[UUID] | Planned:
         """Write to the records, for as long as it takes.
 
         Never as a local activity: that one runs before its workflow task is durable, and a server that dies in between would
         leave records of something that never happened.
         """
-        return cast(list[UUID], await self._execute(RECORD_EVENT, effect, result_type=list[UUID]))
+        answer = await self._execute(RECORD_EVENT, effect, result_type=list[UUID] | Planned)
+        return cast(list[UUID] | Planned, answer)
 
     async def _finalize(self, effect: Finalize) -> None:
         """Make the signed document, then say so to the request; when it can't be made, the provider has it back."""
@@ -285,10 +282,71 @@ class TeleconsultationWorkflow:
             summary=effect.id,
         )
 
-    def _notify(self, version: int, notice_ids: Sequence[UUID]) -> None:
+    # E-mails
+
+    def _plan_e_mails(self, version: int, planned: list[UUID] | Planned) -> None:
+        """Put what is to be told into the outbox: one effect for the e-mails of one event."""
+        notice_ids = planned if isinstance(planned, list) else planned.notice_ids
+        if not notice_ids:
+            return
+        if not workflow.patched("one-delivery-per-event"):
+            self._plan_one_by_one(version, notice_ids)
+            return
+        wait = timedelta() if isinstance(planned, list) else planned.wait
+        effect = Deliver(
+            id=f"{self._request.id}:{version}:deliver",
+            notice_ids=tuple(notice_ids),
+            not_before=workflow.now() + wait,
+        )
+        self._outbox[effect.id] = effect
+
+    async def _deliver(self, effect: Deliver) -> None:
+        """Send the e-mails of one event, each once. What the mail server does not take at once is no longer ours to wait for."""
+        wait = effect.not_before - workflow.now()
+        if wait > timedelta():
+            await workflow.sleep(wait, summary=f"e-mails of {self._request.number} wait for others")
+        result = await workflow.execute_activity(
+            DELIVER,
+            list(effect.notice_ids),
+            task_queue=self._mail_task_queue,
+            result_type=Delivered,
+            start_to_close_timeout=LONGEST_DIALOGUE,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=_MAIL,
+            summary=effect.id,
+        )
+        for notice_id in (*result.waiting, *result.follow_up_notice_ids):
+            await self._hand_on(notice_id)
+
+    async def _hand_on(self, notice_id: UUID) -> None:
+        """Leave an e-mail to a workflow of its own, which tries for days: a request ends whether or not its mail goes."""
+        with suppress(WorkflowAlreadyStartedError):  # it is looked after already
+            await workflow.start_child_workflow(
+                SINGLE_NOTICE,
+                notice_id,
+                id=notice_workflow_id(notice_id),
+                task_queue=self._mail_task_queue,
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            )
+
+    def _plan_one_by_one(self, version: int, notice_ids: Sequence[UUID]) -> None:
+        """As requests did that began when every e-mail was an effect of its own."""
         for notice_id in notice_ids:
             effect = Notify(id=f"{self._request.id}:{version}:notify:{notice_id}", notice_id=notice_id)
             self._outbox[effect.id] = effect
+
+    async def _notify(self, effect: Notify) -> None:
+        result = await workflow.execute_activity(
+            SEND_NOTICE,
+            effect.notice_id,
+            task_queue=self._mail_task_queue,
+            result_type=SendResult,
+            start_to_close_timeout=LONGEST_DIALOGUE,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=_MAIL,
+            summary=effect.id,
+        )
+        self._plan_one_by_one(self._request.version, result.follow_up_notice_ids)
 
     # What went wrong
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -15,7 +15,10 @@ from settings import Settings
 
 
 class PostOffice:
-    """What the server was given, and how it behaves: answers by address to RCPT and to DATA, and its mood at DATA."""
+    """What the server was given, and how it behaves: answers by address to RCPT and to DATA, and its mood at DATA.
+
+    `slow_for` makes it keep an e-mail to that address at once and say so only `slow_seconds` later.
+    """
 
     def __init__(self) -> None:
         self.port = 0
@@ -26,6 +29,9 @@ class PostOffice:
         self.at_data: dict[str, str] = {}
         self.hangs_up = False
         self.says_nothing = False
+        self.slow_for: set[str] = set()
+        self.slow_seconds = 0.0
+        self.when_kept: Callable[[], None] | None = None
         self._silence = asyncio.Event()
 
     def settings(self, **changes: Any) -> Settings:
@@ -43,6 +49,7 @@ class PostOffice:
         """From now on everything is taken."""
         self.at_recipient, self.at_data, self.at_sender = {}, {}, None
         self.hangs_up = self.says_nothing = False
+        self.slow_for = set()
 
     def close(self) -> None:
         """Let go of those who wait for an answer."""
@@ -84,6 +91,10 @@ class PostOffice:
         message = message_from_bytes(cast(bytes, envelope.content), policy=policy.default)
         assert isinstance(message, EmailMessage)
         self.kept.append((address, message))
+        if address in self.slow_for:
+            await asyncio.sleep(self.slow_seconds)
+        if self.when_kept is not None:
+            self.when_kept()
         return "250 Kept"
 
 
@@ -98,4 +109,33 @@ async def open_post_office(tls: ssl.SSLContext | None = None, **smtp_options: An
         yield office
     finally:
         office.close()
+        server.close()
+
+
+@asynccontextmanager
+async def open_relay(answers: Mapping[str, str]) -> AsyncIterator[int]:
+    """A mail server that answers as it is told at each step, and takes everything at the others; gives its port.
+
+    The steps are ``greeting``, ``EHLO``, ``MAIL``, ``RCPT``, ``DATA`` and ``.``; lines of an answer end with CR LF.
+    """
+    usual = {"greeting": "220 here", "EHLO": "250 here", "DATA": "354 go on", "QUIT": "221 bye"}
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def say(step: str) -> None:
+            writer.write(f"{answers.get(step) or usual.get(step, '250 well')}\r\n".encode())
+
+        say("greeting")
+        in_message = False
+        while line := await reader.readline():
+            step = "." if in_message else line[:4].decode().strip().upper()
+            if in_message and line != b".\r\n":
+                continue
+            in_message = step == "DATA" and "DATA" not in answers
+            say(step)
+        writer.close()
+
+    server = await asyncio.start_server(talk, LOOPBACK, 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
         server.close()

@@ -21,7 +21,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.notifications import NotificationActivities
-from domain.notices import NoticeMode
+from domain.notices import DIGEST_HOURS, NoticeMode
 from engine.schedules import ensure_schedules
 from records.database import Database
 from records.models import NoticeStatus
@@ -33,7 +33,7 @@ from tests.mail.test_sending import plain, play
 from tests.system import start_environment
 from workflows.contract import NOTICE_DIGEST
 from workflows.digest import GIVES_UP_AFTER, NoticeDigestWorkflow, SingleNoticeWorkflow
-from workflows.schedules import DIGEST_HOURS, schedules
+from workflows.schedules import schedules
 
 GROUPED = {"provider": NoticeMode.GROUPED, "requester": NoticeMode.GROUPED}
 

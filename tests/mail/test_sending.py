@@ -1,7 +1,11 @@
 """Sending e-mails: through a real SMTP server, out of the real records, once and honestly."""
 
+import asyncio
+import dataclasses
+import shutil
 import ssl
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -16,18 +20,22 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from activities.contract import LONGEST_DIALOGUE
 from activities.notifications import NotificationActivities
-from domain.notices import NoticeMode, SendResult
+from domain.notices import Delivered, NoticeMode, SendResult
 from records import notices, requests
 from records.database import Database
 from records.models import Notice, NoticeStatus
 from records.projection import record_event
 from settings import Settings
+from tests.eventually import eventually
 from tests.mail.post_office import PostOffice, open_post_office
 from tests.records.scenes import Scene, Story, make_draft, set_scene, usual_story
+from tests.workflow.branch import Line
 
 SENT, ALREADY_SENT = SendResult(status="sent"), SendResult(status="already_sent")
 
@@ -70,11 +78,26 @@ async def play(database: Database, steps: int = 2, modes: dict[str, NoticeMode] 
     return Played(database, scene, story, queued)
 
 
+def environment(
+    *, name: str = "one", attempt: int = 1, details: Sequence[Any] = (), beats: list[tuple[Any, ...]] | None = None
+) -> ActivityEnvironment:
+    """Where an activity of this name runs, with what its last try said in its heartbeats; its own go to `beats`."""
+    made = ActivityEnvironment()
+    info = made.default_info()
+    made.info = dataclasses.replace(info, activity_id=name, attempt=attempt, heartbeat_details=details)
+    if beats is not None:
+        made.on_heartbeat = lambda *said: beats.append(said)
+    return made
+
+
 async def send(settings: Settings, database: Database, notice_id: UUID, attempt: int = 1) -> SendResult:
-    environment = ActivityEnvironment()
-    environment.info = environment.default_info()
-    environment.info = type(environment.info)(**{**vars(environment.info), "attempt": attempt})
-    return await environment.run(NotificationActivities(settings, database).send_notice, notice_id)
+    activities = NotificationActivities(settings, database)
+    return await environment(attempt=attempt).run(activities.send_notice, notice_id)
+
+
+async def deliver(settings: Settings, database: Database, notice_ids: Sequence[UUID], **given: Any) -> Delivered:
+    activities = NotificationActivities(settings, database)
+    return await environment(**given).run(activities.deliver_notices, list(notice_ids))
 
 
 async def send_digest(settings: Settings, database: Database, account_id: UUID, slot: str = "morning") -> SendResult:
@@ -176,12 +199,12 @@ async def not_taken(office: PostOffice, database: Database, **settings: Any) -> 
 
 async def test_a_recipient_that_is_busy_is_tried_again(office: PostOffice, database: Database) -> None:
     office.at_recipient = AnyAddress("451 4.3.2 Try again later")
-    assert await not_taken(office, database) == "smtp_451"
+    assert await not_taken(office, database) == "recipient_smtp_451_4.3.2"
 
 
 async def test_a_message_that_is_greylisted_is_tried_again(office: PostOffice, database: Database) -> None:
     office.at_data = AnyAddress("450 4.7.1 Greylisted")
-    assert await not_taken(office, database) == "smtp_450"
+    assert await not_taken(office, database) == "message_smtp_450_4.7.1"
 
 
 async def test_a_server_that_hangs_up_is_tried_again(office: PostOffice, database: Database) -> None:
@@ -191,7 +214,7 @@ async def test_a_server_that_hangs_up_is_tried_again(office: PostOffice, databas
 
 async def test_a_server_that_says_nothing_is_left_after_the_timeout(office: PostOffice, database: Database) -> None:
     office.says_nothing = True
-    assert await not_taken(office, database, smtp_timeout_seconds=0.3) == "timeout"
+    assert await not_taken(office, database, smtp_timeout_seconds=3.0, smtp_final_timeout_seconds=0.3) == "timeout"
 
 
 async def test_no_server_at_all_is_tried_again(office: PostOffice, database: Database) -> None:
@@ -204,7 +227,7 @@ async def test_a_sender_that_is_not_accepted_is_no_fault_of_the_recipient(
     office: PostOffice, database: Database
 ) -> None:
     office.at_sender = "550 5.7.1 Sender not allowed"
-    assert await not_taken(office, database) == "sender_smtp_550"
+    assert await not_taken(office, database) == "sender_smtp_550_5.7.1"
 
 
 async def test_nothing_goes_unencrypted_when_encryption_is_asked_for(office: PostOffice, database: Database) -> None:
@@ -213,7 +236,38 @@ async def test_nothing_goes_unencrypted_when_encryption_is_asked_for(office: Pos
 
 async def test_a_relay_that_wants_a_login_is_no_fault_of_the_recipient(office: PostOffice, database: Database) -> None:
     office.at_recipient = AnyAddress("530 5.7.0 Authentication required")
-    assert await not_taken(office, database) == "smtp_530"
+    assert await not_taken(office, database) == "recipient_smtp_530_5.7.0"
+
+
+@pytest.mark.parametrize(
+    "answer", ["550 5.4.5 Quota", "554 5.7.0 Reputation", "550 5.7.1 Relaying denied", "503 5.5.1 Out of order"]
+)
+async def test_what_is_our_own_fault_is_tried_again_and_told_to_nobody(
+    office: PostOffice, database: Database, answer: str
+) -> None:
+    office.at_recipient = AnyAddress(answer)
+    code, enhanced, _ = answer.split(" ", 2)
+    assert await not_taken(office, database) == f"recipient_smtp_{code}_{enhanced}"
+    assert not [mail for _, mail in office.kept if "non livré" in mail["Subject"]]
+
+
+async def test_a_server_that_is_slow_to_answer_the_final_dot_is_waited_for(
+    office: PostOffice, database: Database
+) -> None:
+    """It has the e-mail already: who leaves sends it a second time."""
+    played = await play(database)
+    row = await played.notice(2, "provider")
+    office.slow_for, office.slow_seconds = {row.address}, 1.0
+    patience = {"smtp_timeout_seconds": 0.3, "smtp_final_timeout_seconds": 30.0}
+    assert await send(office.settings(**patience), database, row.id) == SENT
+    assert len(office.kept_for(row.address)) == 1
+
+
+def test_as_long_as_the_standard_asks_for() -> None:
+    defaults = Settings()
+    assert defaults.smtp_final_timeout_seconds >= 600  # RFC 5321, 4.5.3.2.6
+    assert defaults.smtp_timeout_seconds >= 300
+    assert LONGEST_DIALOGUE.total_seconds() > defaults.smtp_final_timeout_seconds + defaults.smtp_timeout_seconds
 
 
 async def test_the_pauses_double_up_to_the_longest_one(office: PostOffice, database: Database) -> None:
@@ -239,6 +293,204 @@ class AnyAddress(dict[str, str]):
         return self._answer
 
 
+# The records are away when it is taken
+
+
+@dataclass
+class Wire:
+    """A database that is reached by a line which can be cut."""
+
+    line: Line
+    database: Database
+
+    def cut(self) -> None:
+        self.line.cut()
+
+
+@pytest.fixture
+async def wire(database: Database) -> AsyncIterator[Wire]:
+    folder = Path(tempfile.mkdtemp(prefix="line"))  # short: the path of a socket may not be long
+    line = Line(database.url, folder)
+    await line.mend()
+    over_it = Database(line.url)
+    yield Wire(line, over_it)
+    await over_it.close()
+    line.cut()
+    shutil.rmtree(folder)
+
+
+async def test_what_was_taken_is_noted_as_soon_as_the_records_are_back(
+    office: PostOffice, database: Database, wire: Wire
+) -> None:
+    played = await play(database)
+    row = await played.notice(2, "provider")
+    office.when_kept = wire.cut
+    sending = asyncio.create_task(send(office.settings(), wire.database, row.id))
+    await eventually(lambda: bool(office.kept_for(row.address)))
+    assert (await played.notice(2, "provider")).status is NoticeStatus.QUEUED
+    office.when_kept = None
+    await wire.line.mend()
+    assert await sending == SENT
+    assert (await played.notice(2, "provider")).status is NoticeStatus.SENT
+    assert len(office.kept_for(row.address)) == 1
+
+
+async def test_the_next_try_only_notes_what_was_taken(
+    office: PostOffice, database: Database, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The records stay away for longer than the activity lives: its heartbeat knows what was taken."""
+    monkeypatch.setattr("activities.notifications.NOTES_FOR", timedelta())
+    played = await play(database)
+    ids = [(await played.notice(2, name)).id for name in ("provider", "colleague")]
+    office.when_kept = wire.cut
+    beats: list[tuple[Any, ...]] = []
+    with pytest.raises((SQLAlchemyError, OSError)):
+        await deliver(office.settings(), wire.database, ids, beats=beats)
+    office.when_kept = None
+    await wire.line.mend()
+    assert await deliver(office.settings(), wire.database, ids, details=beats[-1]) == Delivered()
+    for name in ("provider", "colleague"):
+        assert (await played.notice(2, name)).status is NoticeStatus.SENT
+        assert len(office.kept_for(played.address(name))) == 1
+
+
+async def test_a_digest_that_was_taken_is_only_noted(
+    office: PostOffice, database: Database, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("activities.notifications.NOTES_FOR", timedelta())
+    played = await grouped(database, steps=2)
+    account_id = played.scene.accounts["provider"].id
+    activities = NotificationActivities(office.settings(), wire.database)
+    office.when_kept = wire.cut
+    beats: list[tuple[Any, ...]] = []
+    with pytest.raises((SQLAlchemyError, OSError)):
+        await environment(beats=beats).run(activities.send_digest, account_id, "morning")
+    office.when_kept = None
+    await wire.line.mend()
+    again = environment(details=beats[-1])
+    assert await again.run(activities.send_digest, account_id, "morning") == SENT
+    assert (await played.notice(2, "provider")).status is NoticeStatus.SENT
+    assert len(office.kept_for(played.address("provider"))) == 1
+
+
+async def test_a_notice_in_other_hands_is_left_to_them(office: PostOffice, database: Database) -> None:
+    """Two activities for one notice, as after a workflow was lost: only one of them has it in hand."""
+    played = await play(database)
+    row = await played.notice(2, "provider")
+    office.slow_for, office.slow_seconds = {row.address}, 1.0
+    first = asyncio.create_task(send(office.settings(), database, row.id))
+    await eventually(lambda: bool(office.kept_for(row.address)))
+    second = await deliver(office.settings(), database, [row.id], name="another")
+    assert second == Delivered(waiting=(row.id,))
+    assert await first == SENT
+    assert await deliver(office.settings(), database, [row.id], name="another") == Delivered()
+    assert len(office.kept_for(row.address)) == 1
+
+
+# The e-mails of one event
+
+
+async def test_the_e_mails_of_an_event_are_each_for_itself(office: PostOffice, database: Database) -> None:
+    """One is taken, one is refused, one is for later, and one is not in the records."""
+    played = await play(database)
+    names = ("provider", "colleague", "requester")
+    ids = [(await played.notice(2, name)).id for name in names]
+    office.at_recipient = {
+        played.address("provider"): "550 5.1.1 No such mailbox",
+        played.address("colleague"): "554 5.7.1 Relay access denied",
+    }
+    result = await deliver(office.settings(), database, [*ids, UUID(int=0)])
+    assert result.waiting == (ids[1],)
+    assert len(result.follow_up_notice_ids) == 3  # about the provider's address; the colleague's is not to blame
+    rows = [await played.notice(2, name) for name in names]
+    assert [row.status for row in rows] == [NoticeStatus.REFUSED, NoticeStatus.QUEUED, NoticeStatus.SENT]
+    assert rows[1].last_error == "recipient_smtp_554_5.7.1"
+    office.calm_down()
+    assert await deliver(office.settings(), database, ids) == result.model_copy(update={"waiting": ()})
+    assert [len(office.kept_for(row.address)) for row in rows] == [0, 1, 1]
+
+
+async def test_a_slow_recipient_holds_up_nobody(office: PostOffice, database: Database) -> None:
+    played = await play(database)
+    names = ("provider", "colleague", "requester")
+    rows = [await played.notice(2, name) for name in names]
+    office.slow_for, office.slow_seconds = {rows[0].address}, 60.0
+    sending = asyncio.create_task(deliver(office.settings(), database, [row.id for row in rows]))
+
+    async def others_are_noted() -> bool:
+        return all([(await played.notice(2, name)).status is NoticeStatus.SENT for name in names[1:]])
+
+    await eventually(others_are_noted)
+    assert not sending.done()
+    sending.cancel()
+
+
+# Given up
+
+
+async def test_what_waited_too_long_ends_honestly(office: PostOffice, database: Database) -> None:
+    played = await play(database)
+    row = await played.notice(2, "provider")
+    office.at_recipient = AnyAddress("554 5.7.0 Reputation")
+    await let_wait(database, row, hours=73)
+    result = await send(office.settings(), database, row.id)
+    assert (result.status, len(result.follow_up_notice_ids)) == ("expired", 3)
+    row = await played.notice(2, "provider")
+    assert (row.status, row.last_error) == (NoticeStatus.EXPIRED, "recipient_smtp_554_5.7.0")
+    other = await played.notice(2, "colleague")
+    await let_wait(database, other, hours=73)
+    told_already = await send(office.settings(), database, other.id)
+    assert told_already == SendResult(status="expired")  # the dispatchers' notice about this request still waits
+    async with database.session() as session:
+        listed = {listed.id for listed in await notices.list_undeliverable(session, played.scene.home.id)}
+    assert {row.id, other.id} <= listed
+    office.calm_down()
+    for notice_id in result.follow_up_notice_ids:
+        assert await send(office.settings(), database, notice_id) == SENT
+    (told,) = office.kept_for(played.address("dispatcher"))
+    assert "Les adresses peuvent être exactes" in plain(told)
+    assert await send(office.settings(), database, row.id) == SendResult(status="expired")
+
+
+async def test_the_last_try_comes_before_the_end(office: PostOffice, database: Database) -> None:
+    """The worker was away for days: what a mail server takes now is no old mail."""
+    played = await play(database)
+    row = await played.notice(2, "provider")
+    await let_wait(database, row, hours=1000)
+    assert await send(office.settings(), database, row.id) == SENT
+
+
+async def test_a_dispatchers_notice_is_given_up_without_another(office: PostOffice, database: Database) -> None:
+    played = await play(database)
+    office.at_recipient[played.address("provider")] = "550 5.1.1 No such mailbox"
+    first = await send(office.settings(), database, (await played.notice(2, "provider")).id)
+    office.at_recipient = AnyAddress("550 5.7.1 Not from you")
+    one, *_ = first.follow_up_notice_ids
+    with pytest.raises(ApplicationError):  # not lost the way that the first one was
+        await send(office.settings(), database, one)
+    async with database.session() as session:
+        await let_wait(database, await session.get_one(Notice, one), hours=73)
+    assert await send(office.settings(), database, one) == SendResult(status="expired")
+
+
+async def let_wait(database: Database, notice: Notice, hours: float) -> None:
+    async with database.session() as session:
+        since = datetime.now(UTC) - timedelta(hours=hours)
+        await session.execute(update(Notice).where(Notice.id == notice.id).values(send_at=since))
+
+
+async def test_a_grouped_notice_is_given_up_as_well(office: PostOffice, database: Database) -> None:
+    played = await grouped(database, steps=2)
+    account_id = played.scene.accounts["provider"].id
+    office.at_recipient = AnyAddress("554 5.7.0 Reputation")
+    with pytest.raises(ApplicationError):
+        await send_digest(office.settings(), database, account_id)
+    await let_wait(database, await played.notice(2, "provider"), hours=73)
+    result = await send_digest(office.settings(), database, account_id, "noon")
+    assert (result.status, len(result.follow_up_notice_ids)) == ("expired", 3)
+    assert (await played.notice(2, "provider")).status is NoticeStatus.EXPIRED
+
+
 # Refused for good
 
 
@@ -251,7 +503,7 @@ async def test_a_refused_address_is_listed_and_the_dispatchers_are_told(office: 
     assert len(result.follow_up_notice_ids) == 3  # both dispatchers, and the one who is everything
     assert await send(office.settings(), database, row.id) == result  # as after a crash before the answer
     row = await played.notice(2, "provider")
-    assert (row.status, row.last_error) == (NoticeStatus.REFUSED, "smtp_550")
+    assert (row.status, row.last_error) == (NoticeStatus.REFUSED, "recipient_smtp_550_5.1.1")
     async with database.session() as session:
         assert row.id in {listed.id for listed in await notices.list_undeliverable(session, played.scene.home.id)}
     for notice_id in result.follow_up_notice_ids:
@@ -264,10 +516,10 @@ async def test_a_refused_address_is_listed_and_the_dispatchers_are_told(office: 
 
 async def test_a_message_may_be_refused_for_good_as_well(office: PostOffice, database: Database) -> None:
     played = await play(database)
-    office.at_data[played.address("provider")] = "554 5.7.1 Not wanted here"
+    office.at_data[played.address("provider")] = "550 5.1.1 No such mailbox after all"
     row = await played.notice(2, "provider")
     assert (await send(office.settings(), database, row.id)).status == "refused"
-    assert (await played.notice(2, "provider")).last_error == "smtp_554"
+    assert (await played.notice(2, "provider")).last_error == "message_smtp_550_5.1.1"
 
 
 @pytest.mark.parametrize("address", ["", "nobody", "a@b.invalid\r\nRCPT TO:<c@d.invalid>", "é@b.invalid"])
@@ -421,8 +673,8 @@ async def test_encrypted_from_the_first_byte(tls: ssl.SSLContext, database: Data
 @pytest.mark.parametrize(
     ("wrong", "code"),
     [
-        ({"smtp_password": "guess"}, "connection_smtp_535"),
-        ({"smtp_username": None}, "sender_smtp_530"),
+        ({"smtp_password": "guess"}, "connection_smtp_535_5.7.8"),
+        ({"smtp_username": None}, "sender_smtp_530_5.7.0"),
         ({"smtp_host": "localhost"}, "encryption_failed"),  # the certificate is for another name
     ],
 )

@@ -116,14 +116,14 @@ async def test_a_refused_address_is_told_to_the_dispatchers_and_no_further(datab
         rows = await of(session, story, 2)
         refused = next(row for row in rows if row.account_id == scene.accounts["second_dispatcher"].id)
         await notices.mark_refused(session, refused.id, "smtp_550")
-        first = await notices.plan_refused_address_notices(session, refused)
-        assert await notices.plan_refused_address_notices(session, refused) == first
+        first = await notices.plan_follow_up(session, refused, notices.NOTICE_REFUSED)
+        assert await notices.plan_follow_up(session, refused, notices.NOTICE_REFUSED) == first
         told = [await session.get_one(Notice, notice_id) for notice_id in first]
         assert set(names(scene, told)) == {"dispatcher", "everything"}
         assert {row.event for row in told} == {notices.NOTICE_REFUSED}
         await notices.mark_refused(session, told[0].id, "smtp_550")
         await session.refresh(told[0])
-        assert await notices.plan_refused_address_notices(session, told[0]) == []
+        assert await notices.plan_follow_up(session, told[0], notices.NOTICE_REFUSED) == []
         await session.refresh(refused)
         for clinic in (scene.home, None):
             listed = await notices.list_undeliverable(session, clinic.id if clinic else None)

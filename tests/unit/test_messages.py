@@ -15,7 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from activities.messages import AddressError, OutgoingNotice, compose_digest, compose_notice
-from activities.notice_texts import NOTICE_REFUSED, TEXTS, TO_DO, text_of
+from activities.notice_texts import ABOUT_NOTICES, TEXTS, TO_DO, text_of
 from activities.notifications import outgoing_notice
 from domain import commands as c
 from domain.lifecycle import Event
@@ -149,13 +149,15 @@ def test_every_open_status_says_what_its_holder_must_do() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize(("event", "recipient"), [*EVERY_NOTICE, (NOTICE_REFUSED, Recipient.DISPATCHERS)])
+@pytest.mark.parametrize(
+    ("event", "recipient"), [*EVERY_NOTICE, *((event, Recipient.DISPATCHERS) for event in ABOUT_NOTICES)]
+)
 def test_every_notice_says_what_happened_and_what_to_do(
     event: EventName, recipient: Recipient, language: Language
 ) -> None:
     importance = MATRIX[event][recipient] if event in MATRIX else Importance.ACTION
     told = notice(event=event, recipient=recipient, importance=importance, language=language)
-    message = delivered(compose_notice(told, SETTINGS))
+    message = delivered(compose_notice([told], SETTINGS))
     _ = gettext_for(language)
     text = text_of(event, recipient)
     plain, page = part(message, "plain"), Page(part(message, "html"))
@@ -169,7 +171,7 @@ def test_every_notice_says_what_happened_and_what_to_do(
 
 @pytest.mark.parametrize(("event", "recipient"), EVERY_NOTICE)
 def test_french_signs_never_stand_alone_on_a_line(event: EventName, recipient: Recipient) -> None:
-    message = delivered(compose_notice(notice(event=event, recipient=recipient), SETTINGS))
+    message = delivered(compose_notice([notice(event=event, recipient=recipient)], SETTINGS))
     for content in (str(message["subject"]), part(message, "plain"), Page(part(message, "html")).text):
         assert not re.search(r" [:!?»]|« |'", content)
 
@@ -178,7 +180,7 @@ def test_french_signs_never_stand_alone_on_a_line(event: EventName, recipient: R
 
 
 def test_a_notice_has_a_text_and_a_page_that_say_the_same() -> None:
-    message = delivered(compose_notice(notice(), SETTINGS))
+    message = delivered(compose_notice([notice()], SETTINGS))
     assert message.get_content_type() == "multipart/alternative"
     assert [p.get_content_type() for p in message.iter_parts()] == ["text/plain", "text/html"]
     page = Page(part(message, "html"))
@@ -188,7 +190,7 @@ def test_a_notice_has_a_text_and_a_page_that_say_the_same() -> None:
 
 
 def test_the_page_loads_nothing_and_leads_only_to_relais_and_to_the_support() -> None:
-    page = Page(part(compose_notice(notice(), SETTINGS), "html"))
+    page = Page(part(compose_notice([notice()], SETTINGS), "html"))
     assert page.values("src") == []
     assert set(page.values("href")) == {
         f"https://relais.example/requests/{REQUEST_ID}",
@@ -200,7 +202,7 @@ def test_the_page_loads_nothing_and_leads_only_to_relais_and_to_the_support() ->
 
 
 def test_the_headers_are_those_of_an_automatic_message() -> None:
-    message = delivered(compose_notice(notice(nth=7), SETTINGS))
+    message = delivered(compose_notice([notice(nth=7)], SETTINGS))
     assert message["Message-ID"] == f"<{UUID(int=7)}@relais>"
     assert message["From"] == "Relais <ne-pas-repondre@relais.example>"
     assert message["To"].addresses[0].display_name == "Éloïse Tremblay"
@@ -212,8 +214,8 @@ def test_the_headers_are_those_of_an_automatic_message() -> None:
 
 
 def test_mail_clients_put_the_notices_of_a_request_together() -> None:
-    first, second = (compose_notice(notice(nth=nth), SETTINGS) for nth in (1, 2))
-    other = compose_notice(notice(request_id=UUID(int=9)), SETTINGS)
+    first, second = (compose_notice([notice(nth=nth)], SETTINGS) for nth in (1, 2))
+    other = compose_notice([notice(request_id=UUID(int=9))], SETTINGS)
     assert first["References"] == second["References"] == first["In-Reply-To"]
     assert first["References"] != other["References"]
     assert first["Message-ID"] != second["Message-ID"]
@@ -231,30 +233,30 @@ def test_mail_clients_put_the_notices_of_a_request_together() -> None:
 def test_the_due_date_is_in_the_reader_s_words_and_in_the_clinics_time(
     language: str, moment: str, expected: str
 ) -> None:
-    message = compose_notice(notice(language=language, due_at=toronto(moment)), SETTINGS)
+    message = compose_notice([notice(language=language, due_at=toronto(moment))], SETTINGS)
     for content in (part(message, "plain"), Page(part(message, "html")).text):
         assert expected in content.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_what_is_only_to_know_has_neither_a_task_nor_a_due_date() -> None:
     told = notice(event=EventName.ACCEPTED, recipient=Recipient.REQUESTER, importance=Importance.INFORMATION)
-    plain = part(compose_notice(told, SETTINGS), "plain")
+    plain = part(compose_notice([told], SETTINGS), "plain")
     assert "Pour information" in plain
     assert "À faire" not in plain
     assert "Échéance" not in plain
 
 
 def test_the_support_block_shows_what_is_set_and_nothing_else() -> None:
-    french = part(compose_notice(notice(), SETTINGS), "plain")
+    french = part(compose_notice([notice()], SETTINGS), "plain")
     assert "du lundi au vendredi" in french
     assert "1 844 555-0123" in french
-    english = part(compose_notice(notice(language="en"), SETTINGS), "plain")
+    english = part(compose_notice([notice(language="en")], SETTINGS), "plain")
     assert "Monday to Friday" in english
     without_phone = SETTINGS.model_copy(update={"support_phone": ""})
-    assert "Téléphone" not in part(compose_notice(notice(), without_phone), "plain")
+    assert "Téléphone" not in part(compose_notice([notice()], without_phone), "plain")
     nothing = SETTINGS.model_copy(update={"support_email": "", "support_phone": "", "support_hours_fr": ""})
     for kind in ("plain", "html"):
-        assert "Service de soutien" not in part(compose_notice(notice(), nothing), kind)
+        assert "Service de soutien" not in part(compose_notice([notice()], nothing), kind)
 
 
 # What people could smuggle in
@@ -276,27 +278,27 @@ def test_the_support_block_shows_what_is_set_and_nothing_else() -> None:
 )
 def test_what_is_no_single_address_is_refused_without_being_repeated(address: str) -> None:
     with pytest.raises(AddressError) as refused:
-        compose_notice(notice(address=address), SETTINGS)
+        compose_notice([notice(address=address)], SETTINGS)
     assert not address or address not in str(refused.value)
 
 
 def test_a_domain_with_accents_is_written_in_ascii() -> None:
-    message = compose_notice(notice(address="e.tremblay@clinique-santé.example"), SETTINGS)
+    message = compose_notice([notice(address="e.tremblay@clinique-santé.example")], SETTINGS)
     assert message["To"].addresses[0].domain == "xn--clinique-sant-nhb.example"
 
 
 @given(name=st.text(max_size=150))
 @hypothesis_settings(deadline=None)
 def test_a_name_can_neither_add_a_header_nor_a_recipient(name: str) -> None:
-    sent = compose_notice(notice(display_name=name), SETTINGS)
+    sent = compose_notice([notice(display_name=name)], SETTINGS)
     message = delivered(sent)
-    assert sorted(message.keys()) == sorted(delivered(compose_notice(notice(), SETTINGS)).keys())
+    assert sorted(message.keys()) == sorted(delivered(compose_notice([notice()], SETTINGS)).keys())
     assert [a.addr_spec for a in message["To"].addresses] == ["e.tremblay@clinique.example"]
     assert "\n" not in message["To"].addresses[0].display_name
 
 
 def test_a_name_is_text_and_not_markup() -> None:
-    message = compose_notice(notice(display_name='<img src="https://evil.example/">'), SETTINGS)
+    message = compose_notice([notice(display_name='<img src="https://evil.example/">')], SETTINGS)
     page = Page(part(message, "html"))
     assert page.values("src") == []
     assert '<img src="https://evil.example/">' in page.text
@@ -355,7 +357,7 @@ def wordy_stories(words: str) -> Iterator[Story]:
 def test_nothing_that_people_write_gets_into_an_e_mail(words: str) -> None:
     for story in wordy_stories(words):
         every_notice = [one for event in story.events for one in told(event, story.request)]
-        everyone = [compose_notice(one, SETTINGS) for one in every_notice]
+        everyone = [compose_notice([one], SETTINGS) for one in every_notice]
         everyone.append(compose_digest(every_notice, SETTINGS, account_id=UUID(int=1), sent_at=NOW))
         for message in map(delivered, everyone):
             said = " ".join([*map(str, message.values()), part(message, "plain"), Page(part(message, "html")).text])
