@@ -6,13 +6,16 @@ is not here: the ``TEMPORAL_*`` names of Temporal's own environment configuratio
 """
 
 import json
+from email.utils import parseaddr
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from domain.addresses import checked_address
 
 PROJECT_ROOT = Path(__file__).resolve().parent
 
@@ -95,6 +98,14 @@ class Settings(BaseSettings):
     # logs
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
+
+    @field_validator("mail_from", "support_email")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        """What mail is sent from, and what people write to, must be an address: found out at the start, not at each e-mail."""
+        if value:
+            checked_address(parseaddr(value)[1], reachable=False)
+        return value
 
     @property
     def media_task_queue(self) -> str:

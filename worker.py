@@ -70,6 +70,7 @@ def build_workers(
         activities=[
             notifications.deliver_notices,
             notifications.send_notice,
+            notifications.stranded_notices,
             notifications.due_digests,
             notifications.send_digest,
         ],

@@ -23,6 +23,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from pydantic import AwareDatetime, Field
 
 from activities.notice_texts import TO_DO, NoticeEvent, text_of
+from domain.addresses import AddressError, ascii_domain
 from domain.calendar import TIME_ZONE
 from domain.model import Frozen
 from domain.notices import Importance, Recipient
@@ -37,10 +38,6 @@ LONGEST_NAME = 80
 
 ACCOUNT_PATH = "/account"
 """The page on which people choose how they are told."""
-
-
-class AddressError(ValueError):
-    """No e-mail can be sent to such an address. The message does not repeat it."""
 
 
 class OutgoingNotice(Frozen):
@@ -299,7 +296,7 @@ def _address(name: str, address: str) -> Address:
     """An address header without surprises: a name on one line, a domain in ASCII."""
     user, _at, domain = address.strip().rpartition("@")
     try:
-        return Address(_printable(name), addr_spec=f"{user}@{domain.encode('idna').decode()}")
+        return Address(_printable(name), addr_spec=f"{user}@{ascii_domain(domain)}")
     except (ValueError, MessageError, IndexError):
         raise AddressError("this is no e-mail address") from None
 

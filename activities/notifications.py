@@ -18,10 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.contract import DELIVER, DUE_DIGESTS, SEND_DIGEST, SEND_NOTICE
+from activities.contract import DELIVER, DUE_DIGESTS, SEND_DIGEST, SEND_NOTICE, STRANDED_NOTICES
 from activities.delivery import NotTaken, Refused, deliver
 from activities.heartbeat import alive
-from activities.messages import AddressError, OutgoingNotice, compose_digest, compose_notice
+from activities.messages import OutgoingNotice, compose_digest, compose_notice
+from domain.addresses import AddressError
 from domain.lifecycle import question_id
 from domain.notices import ABOUT_A_QUESTION, Delivered, Importance, SendResult, due_after
 from domain.requests import EventName, Holder, Request
@@ -120,6 +121,12 @@ class NotificationActivities:
         except NoticeUnknownError:
             unknown = "the records hold no such notice"
             raise ApplicationError(unknown, type="notice_unknown", non_retryable=True) from None
+
+    @activity.defn(name=STRANDED_NOTICES)
+    async def stranded_notices(self) -> list[UUID]:
+        """Notices that have waited for long: should nobody try to send them any more, somebody must."""
+        async with self._database.session() as session:
+            return await notices.stranded(session, datetime.now(UTC))
 
     @activity.defn(name=DUE_DIGESTS)
     async def due_digests(self) -> list[UUID]:

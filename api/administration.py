@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import IntegrityError
 
 from api.security import hash_password
+from domain.addresses import AddressError, checked_address
 from domain.requests import Role
 from records import people
 from records.database import Database
@@ -56,7 +57,15 @@ async def add_account(
     licence_number: str,
     language: str,
 ) -> str:
-    """A new account; its first password, which is shown once. Raises AdministrationError for a name or clinic that won't do."""
+    """A new account; its first password, which is shown once.
+
+    Raises AdministrationError for a name, a clinic or an e-mail address that won't do. Addresses that can reach nobody are for
+    the embedded mode alone.
+    """
+    try:
+        email = checked_address(email, reachable=not settings.embedded)
+    except AddressError as error:
+        raise AdministrationError(f"The e-mail address {email!r} can't be used: {error}") from None
     password = secrets.token_urlsafe(12)
     password_hash = await hash_password(password)
     database = Database.from_settings(settings)

@@ -12,16 +12,16 @@ from pydantic import BaseModel, Field
 from sqlalchemy import text
 from temporalio.api.common.v1 import Payload
 
-from api import policy
+from api import mail, policy
 from api.parameters import Storable
 from api.problems import Problem
 from api.security import CallerOf
 from api.services import Services, ServicesOf
-from api.views import Names, PersonView, View
+from api.views import View
 from domain.requests import Role
 from engine.client import key_ring
 from engine.encryption import EncryptionCodec, EncryptionError
-from records import failures, notices
+from records import failures
 from use_cases import gate
 
 router = APIRouter(tags=["operations"])
@@ -36,17 +36,6 @@ class FailureView(View):
     kind: str
     code: str
     at: datetime
-
-
-class UndeliverableView(View):
-    """An e-mail that reached nobody."""
-
-    notice_id: UUID
-    request_id: UUID
-    event: str
-    recipient: PersonView | None
-    code: str | None
-    created_at: datetime
 
 
 class CodecPayload(BaseModel):
@@ -81,8 +70,9 @@ async def readyz(services: ServicesOf) -> JSONResponse:
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
-async def metrics() -> Response:
-    """Counters and durations of this process. Keep it from the outside at the proxy."""
+async def metrics(services: ServicesOf) -> Response:
+    """Counters and durations of this process, and how mail stands. Keep it from the outside at the proxy."""
+    await mail.measure(services)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -104,27 +94,6 @@ async def resolve_failure(effect_id: Storable, caller: CallerOf, services: Servi
     async with services.database.session() as session:
         if not await failures.resolve_failure(session, effect_id, now=datetime.now(UTC), account_id=caller.id):
             raise Problem("not_found")
-
-
-@api_router.get("/undeliverable", summary="E-mails that reached nobody")
-async def list_undeliverable(caller: CallerOf, services: ServicesOf) -> list[UndeliverableView]:
-    """For dispatchers and administrators of the clinic, and for operators: whose address was refused, and about which request."""
-    policy.must_have_role(caller, Role.DISPATCHER, Role.CLINIC_ADMINISTRATOR, Role.OPERATOR)
-    clinic = None if Role.OPERATOR in caller.roles else caller.clinic_id
-    async with services.database.session() as session:
-        found = await notices.list_undeliverable(session, clinic)
-        names = await Names.load(session, [notice.account_id for notice in found], [])
-    return [
-        UndeliverableView(
-            notice_id=notice.id,
-            request_id=notice.request_id,
-            event=notice.event,
-            recipient=names.person(notice.account_id),
-            code=notice.last_error,
-            created_at=notice.created_at,
-        )
-        for notice in found
-    ]
 
 
 @router.post("/codec/decode", include_in_schema=False)

@@ -18,6 +18,7 @@ from api import (
     commands,
     docs,
     drafts,
+    mail,
     operations,
     problems,
     reports,
@@ -86,7 +87,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     docs.install(app)
     app.include_router(operations.router)
     v1 = APIRouter(prefix="/api/v1", responses=problems.RESPONSES)
-    for module in (tokens, absences, catalogue, drafts, requests, commands, attachments, uploads, reports):
+    for module in (tokens, absences, catalogue, drafts, requests, commands, attachments, uploads, reports, mail):
         v1.include_router(module.router)
     v1.include_router(operations.api_router)
     app.include_router(v1)

@@ -146,3 +146,8 @@ class Delivered(Frozen):
 
     waiting: tuple[UUID, ...] = ()
     follow_up_notice_ids: tuple[UUID, ...] = ()
+
+
+def needs_an_operator(code: str) -> bool:
+    """Whether what a mail server said, by its code, will not pass before somebody has set something right on our side."""
+    return "_smtp_5" in code or code.startswith("encryption_")

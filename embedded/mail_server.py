@@ -1,7 +1,7 @@
 """The local mail server of the one-command mode: takes e-mail by SMTP on the loopback, keeps it, and shows it in a page.
 
 Nothing leaves the machine. To show what happens when mail is refused, addresses at ``refuse.invalid`` are refused for good
-(550) and addresses at ``busy.invalid`` for now (451).
+(550), addresses at ``busy.invalid`` for now (451), and addresses at ``policy.invalid`` because of who sends (550 5.7.1).
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from embedded.ports import LOOPBACK
 
 REFUSALS = {
     "refuse.invalid": "550 5.1.1 This mailbox does not exist (refused for demonstration)",
+    "policy.invalid": "550 5.7.1 Your messages are not wanted here (refused for demonstration)",
     "busy.invalid": "451 4.3.2 Try again later (refused for demonstration)",
 }
 """Answers to recipients at these domains."""

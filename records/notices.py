@@ -202,19 +202,67 @@ async def list_undeliverable(session: AsyncSession, clinic_id: uuid.UUID | None 
 
 async def queue_again(
     session: AsyncSession, notice_id: uuid.UUID, now: datetime, clinic_id: uuid.UUID | None = None
-) -> Notice | None:
-    """Have a notice that reached nobody sent again, to its person's present address; None when that clinic has no such notice.
+) -> tuple[Notice | None, bool]:
+    """Let a notice that reached nobody wait to be sent again, to its person's present address.
 
-    One that is on its way or sent stays as it is. The row is locked until the end of the transaction.
+    Gives it, or None when that clinic has no such notice, and whether it is queued anew: one that is on its way or sent stays
+    as it is. The row is locked until the end of the transaction.
     """
     notice = await session.scalar(_concerning(clinic_id).where(Notice.id == notice_id).with_for_update(of=Notice))
-    if notice is not None and notice.status in UNDELIVERABLE:
-        account = await session.get_one(Account, notice.account_id)
-        notice.address, notice.language = account.email, account.language
-        notice.status, notice.last_error, notice.send_at = NoticeStatus.QUEUED, None, now
-        notice.told_with = notice.taken_up_by = notice.taken_up_at = None
-        await session.flush()
-    return notice
+    if notice is None or notice.status not in UNDELIVERABLE:
+        return notice, False
+    account = await session.get_one(Account, notice.account_id)
+    notice.address, notice.language = account.email, account.language
+    notice.status, notice.last_error, notice.send_at = NoticeStatus.QUEUED, None, now
+    notice.told_with = notice.taken_up_by = notice.taken_up_at = None
+    await session.flush()
+    return notice, True
+
+
+async def stranded(session: AsyncSession, now: datetime) -> list[uuid.UUID]:
+    """Notices that were to go long ago and that nobody has in hand, at most 500: whoever was to send them may be lost."""
+    query = (
+        select(Notice.id)
+        .where(
+            Notice.status == NoticeStatus.QUEUED,
+            Notice.told_with.is_(None),
+            Notice.send_at < now - IN_HAND_AT_MOST,
+            or_(Notice.taken_up_at.is_(None), Notice.taken_up_at < now - IN_HAND_AT_MOST),
+        )
+        .order_by(Notice.send_at)
+    )
+    return list(await session.scalars(query.limit(LONGEST_LIST)))
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """E-mails that wait to be taken, with what their last try said (None: not tried yet), and since when the oldest does."""
+
+    code: str | None
+    notices: int
+    since: datetime
+
+
+async def waiting_by_code(session: AsyncSession) -> list[Waiting]:
+    """What waits for the mail server, by the reason, the longest wait first."""
+    oldest = func.min(Notice.send_at)
+    query = (
+        select(Notice.last_error, func.count(), oldest)
+        .where(Notice.status == NoticeStatus.QUEUED, Notice.told_with.is_(None))
+        .group_by(Notice.last_error)
+        .order_by(oldest)
+    )
+    return [Waiting(code, count, since) for code, count, since in await session.execute(query)]
+
+
+async def count_unsent(session: AsyncSession) -> dict[NoticeStatus, int]:
+    """How many notices there are in each status but those that are settled well."""
+    unsent = (NoticeStatus.QUEUED, NoticeStatus.GROUPED, *UNDELIVERABLE)
+    query = select(Notice.status, func.count()).where(Notice.status.in_(unsent)).group_by(Notice.status)
+    counts = dict.fromkeys(unsent, 0)
+    for status, count in await session.execute(query):
+        counts[status] = count
+    return counts
 
 
 def _concerning(clinic_id: uuid.UUID | None) -> Select[Notice]:

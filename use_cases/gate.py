@@ -24,7 +24,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain import lifecycle
 from domain.commands import AddAddendum, PublicCommand, Submit
-from domain.lifecycle import AnyEffect, Finalize, Notify
+from domain.lifecycle import AnyEffect, Deliver, Finalize
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import EventName, Request
 from records import requests
@@ -159,10 +159,9 @@ async def _unfinished(session: AsyncSession, request: Request) -> tuple[AnyEffec
     """What the workflow of `request` still had to do, by the records: of use when the engine has lost it."""
     effects: list[AnyEffect] = []
     for event in await requests.timeline(session, request.id):
-        effects += [
-            Notify(id=f"{request.id}:{event.version}:notify:{notice_id}", notice_id=notice_id)
-            for notice_id in await queued_notices(session, request.id, event.version)
-        ]
+        if unsent := await queued_notices(session, request.id, event.version):
+            delivery = f"{request.id}:{event.version}:deliver"
+            effects.append(Deliver(id=delivery, notice_ids=tuple(unsent), not_before=datetime.now(UTC)))
         signed = event.name in (EventName.REPORT_SIGNED, EventName.ADDENDUM_SIGNED)
         if signed and request.signing and event.command["report_id"] == str(request.signing.report_id):
             effects.append(

@@ -14,7 +14,14 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.contract import DUE_DIGESTS, HEARTBEAT_TIMEOUT, LONGEST_DIALOGUE, SEND_DIGEST, SEND_NOTICE
+    from activities.contract import (
+        DUE_DIGESTS,
+        HEARTBEAT_TIMEOUT,
+        LONGEST_DIALOGUE,
+        SEND_DIGEST,
+        SEND_NOTICE,
+        STRANDED_NOTICES,
+    )
     from domain.notices import SendResult
     from workflows.contract import NOTICE_DIGEST, SINGLE_NOTICE, notice_workflow_id
 
@@ -33,6 +40,8 @@ class NoticeDigestWorkflow:
     async def run(self) -> None:
         """Send everyone their digest; one that fails leaves the others alone."""
         give_up_at = workflow.now() + GIVES_UP_AFTER
+        if workflow.patched("take-up-stranded-notices"):
+            await self._take_up_stranded()
         accounts: list[UUID] = await workflow.execute_activity(
             DUE_DIGESTS,
             result_type=list[UUID],
@@ -42,6 +51,18 @@ class NoticeDigestWorkflow:
         )
         places = asyncio.Semaphore(_SENT_AT_ONCE)
         await asyncio.gather(*(self._send(account_id, places, give_up_at) for account_id in accounts))
+
+    async def _take_up_stranded(self) -> None:
+        """Whatever notice waits without a workflow (it was terminated, or its start was cut short) gets one."""
+        stranded: list[UUID] = await workflow.execute_activity(
+            STRANDED_NOTICES,
+            result_type=list[UUID],
+            start_to_close_timeout=timedelta(seconds=30),
+            schedule_to_close_timeout=GIVES_UP_AFTER,
+            retry_policy=_RETRY,
+        )
+        for notice_id in stranded:
+            await _see_to(notice_id)
 
     async def _send(self, account_id: UUID, places: asyncio.Semaphore, give_up_at: datetime) -> None:
         async with places:

@@ -98,6 +98,17 @@ class PostOffice:
         return "250 Kept"
 
 
+class AnyAddress(dict[str, str]):
+    """The same answer for every address."""
+
+    def __init__(self, answer: str) -> None:
+        super().__init__()
+        self._answer = answer
+
+    def get(self, _address: str, _default: Any = None) -> Any:
+        return self._answer
+
+
 @asynccontextmanager
 async def open_post_office(tls: ssl.SSLContext | None = None, **smtp_options: Any) -> AsyncIterator[PostOffice]:
     """A post office that is open, encrypted from the first byte with `tls`. `smtp_options` are aiosmtpd's: STARTTLS, login."""

@@ -5,10 +5,12 @@ import dataclasses
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import update
 from temporalio.client import (
     Schedule,
     ScheduleCalendarSpec,
@@ -24,7 +26,7 @@ from activities.notifications import NotificationActivities
 from domain.notices import DIGEST_HOURS, NoticeMode
 from engine.schedules import ensure_schedules
 from records.database import Database
-from records.models import NoticeStatus
+from records.models import Notice, NoticeStatus
 from settings import Settings
 from tests.conftest import MakeDatabase
 from tests.eventually import eventually
@@ -68,7 +70,12 @@ async def mailroom(make_database: MakeDatabase, migrated_template: str) -> Async
                 environment.client,
                 task_queue=settings.mail_task_queue,
                 workflows=[NoticeDigestWorkflow, SingleNoticeWorkflow],
-                activities=[activities.send_notice, activities.due_digests, activities.send_digest],
+                activities=[
+                    activities.send_notice,
+                    activities.stranded_notices,
+                    activities.due_digests,
+                    activities.send_digest,
+                ],
             ),
         ):
             yield Mailroom(environment, settings, database, office)
@@ -138,6 +145,17 @@ async def test_a_refused_digest_is_told_to_the_dispatchers(mailroom: Mailroom) -
     assert "courriel non livré" in message["Subject"]
     assert (await played.notice(2, "provider")).status is NoticeStatus.REFUSED
     mailroom.office.calm_down()
+
+
+async def test_a_notice_that_nobody_sends_any_more_is_taken_up(mailroom: Mailroom) -> None:
+    played = await play(mailroom.database)
+    row = await played.notice(2, "provider")
+    long_ago = datetime.now(UTC) - timedelta(hours=2)
+    async with mailroom.database.session() as session:
+        await session.execute(update(Notice).where(Notice.id == row.id).values(send_at=long_ago))
+    await (await mailroom.start_digest()).result()
+    await eventually(lambda: bool(mailroom.office.kept_for(played.address("provider"))))
+    assert mailroom.office.kept_for(played.address("colleague")) == []  # it was to go just now
 
 
 async def test_without_anything_to_tell_a_digest_ends(mailroom: Mailroom) -> None:

@@ -33,7 +33,7 @@ from records.models import Notice, NoticeStatus
 from records.projection import record_event
 from settings import Settings
 from tests.eventually import eventually
-from tests.mail.post_office import PostOffice, open_post_office
+from tests.mail.post_office import AnyAddress, PostOffice, open_post_office
 from tests.records.scenes import Scene, Story, make_draft, set_scene, usual_story
 from tests.workflow.branch import Line
 
@@ -280,17 +280,6 @@ async def test_the_pauses_double_up_to_the_longest_one(office: PostOffice, datab
             await send(office.settings(mail_retry_max_seconds=10), database, row.id, attempt)
         pauses.append(error.value.next_retry_delay)
     assert pauses == [timedelta(seconds=seconds) for seconds in (2, 4, 8, 10, 10)]
-
-
-class AnyAddress(dict[str, str]):
-    """The same answer for every address."""
-
-    def __init__(self, answer: str) -> None:
-        super().__init__()
-        self._answer = answer
-
-    def get(self, _address: str, _default: Any = None) -> Any:
-        return self._answer
 
 
 # The records are away when it is taken

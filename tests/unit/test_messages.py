@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from activities.messages import AddressError, OutgoingNotice, compose_digest, compose_notice
+from activities.messages import OutgoingNotice, compose_digest, compose_notice
 from activities.notice_texts import ABOUT_NOTICES, TEXTS, TO_DO, text_of
 from activities.notifications import outgoing_notice
 from domain import commands as c
+from domain.addresses import AddressError
 from domain.lifecycle import Event
 from domain.notices import MATRIX, Importance, Recipient
 from domain.priority import Priority

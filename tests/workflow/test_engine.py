@@ -6,10 +6,12 @@ import asyncio
 import logging
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
@@ -226,6 +228,7 @@ async def test_a_lost_workflow_still_makes_its_document_and_sends_its_mails(
             await eventually(lambda: _has_event(other, request_id, "final_report_issued"))
             await quiet(other, request_id)
             assert ok(await signing)["status"] == "reported"
+            await eventually(lambda: _everybody_told(other, request_id))
         assert (await names(other, request_id))[3:] == ["report_signed", "report_overdue", "final_report_issued"]
         planned = await notices(other, request_id)
         assert {notice.status for notice in planned} == {NoticeStatus.SENT}
@@ -336,10 +339,13 @@ async def test_mail_that_is_refused_for_good_is_listed_and_the_dispatchers_are_t
         [lost] = [n for n in await notices(other, request_id) if n.status is NoticeStatus.REFUSED]
         assert (lost.event, lost.account_id) == ("assigned", other.provider.account.id)
         listed = ok_list(await other.dispatcher.get("/undeliverable"))
-        assert [(n["event"], n["code"]) for n in listed if n["request_id"] == request_id] == [("assigned", "smtp_550")]
+        assert [(n["event"], n["code"]) for n in listed if n["request_id"] == request_id] == [
+            ("assigned", "recipient_smtp_550")
+        ]
         followers = [n for n in await notices(other, request_id) if n.refused_notice_id == lost.id]
         assert [n.account_id for n in followers] == [other.dispatcher.account.id]
-        assert any(m["Message-ID"] == followers[0].message_id for m in office.kept_for(other.dispatcher.account.email))
+        dispatcher = other.dispatcher.account.email
+        await eventually(lambda: any(m["Message-ID"] == followers[0].message_id for m in office.kept_for(dispatcher)))
         ok(await other.provider.post(f"/requests/{request_id}/accept"))
 
 
@@ -360,13 +366,41 @@ async def test_while_the_mail_server_is_down_nothing_else_waits(system: System) 
         assert state.status is Status.CLOSED
         await eventually(lambda: _has_event(other, late, "acceptance_expired"))
         assert len(office.kept) == kept
-        assert (await other.workflow(request_id).describe()).status is WorkflowExecutionStatus.RUNNING
-        office.calm_down()
         assert (await other.workflow(request_id).result())["status"] == "closed"
+        office.calm_down()
+        await eventually(lambda: _everybody_told(other, request_id))
         planned = await notices(other, request_id)
         assert {n.status for n in planned} == {NoticeStatus.SENT}
         sent = [m["Message-ID"] for _, m in office.kept]
         assert [sent.count(n.message_id) for n in planned] == [1] * len(planned)
+
+
+async def _everybody_told(system: System, request_id: str) -> bool:
+    return all(notice.status is not NoticeStatus.QUEUED for notice in await notices(system, request_id))
+
+
+async def test_a_worker_killed_while_the_mail_server_thinks_sends_nothing_twice_that_was_noted(system: System) -> None:
+    """Of the e-mails of one event, those that were noted before the kill are not sent again; every one is sent."""
+    async with open_post_office() as office, branch(system, smtp_port=office.port) as other:
+        async with worker_process(other) as process:
+            await eventually(lambda: _has_worker(other))
+            office.slow_for, office.slow_seconds = {other.provider2.account.email}, 3600.0
+            request_id = await pooled(other)
+            await eventually(lambda: _told_so_far(other, request_id, 2, but=other.provider2.account.id))
+            await eventually(lambda: bool(office.kept_for(other.provider2.account.email)))
+            process.kill()
+        office.calm_down()
+        async with workers(other):
+            await eventually(lambda: _everybody_told(other, request_id))
+        sent = Counter(message["Message-ID"] for _, message in office.kept)
+        for notice in await notices(other, request_id):
+            slow = notice.account_id == other.provider2.account.id
+            assert sent[notice.message_id] == (2 if slow else 1)  # nobody can know that the slow one was kept
+
+
+async def _told_so_far(system: System, request_id: str, version: int, *, but: UUID) -> bool:
+    planned = [notice for notice in await notices(system, request_id, version) if notice.account_id != but]
+    return bool(planned) and all(notice.status is NoticeStatus.SENT for notice in planned)
 
 
 # A history that grows long

@@ -1,0 +1,56 @@
+"""When e-mails go: the next digest, what can’t wait for it, and how long e-mails wait for each other."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain.calendar import TIME_ZONE
+from domain.notices import can_wait_for_the_digest, gathers_for, needs_an_operator, next_digest
+
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+
+
+def toronto(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=TIME_ZONE)
+
+
+@pytest.mark.parametrize(
+    ("now", "digest"),
+    [
+        ("2026-11-25 06:59", "2026-11-25 07:00"),
+        ("2026-11-25 07:00", "2026-11-25 12:00"),  # the one of this very moment may have gone
+        ("2026-11-25 16:00", "2026-11-25 17:00"),
+        ("2026-11-25 17:01", "2026-11-26 07:00"),
+        ("2026-10-31 23:00", "2026-11-01 07:00"),  # the night that is an hour longer
+        ("2027-03-13 23:00", "2027-03-14 07:00"),
+        ("2026-12-31 20:00", "2027-01-01 07:00"),
+    ],
+)
+def test_the_next_digest(now: str, digest: str) -> None:
+    assert next_digest(toronto(now)) == toronto(digest)
+    assert next_digest(toronto(now).astimezone(UTC)) == toronto(digest)
+
+
+def test_what_ends_before_the_next_digest_can_not_wait_for_it() -> None:
+    evening = toronto("2026-11-25 18:00")
+    assert not can_wait_for_the_digest(evening + 2 * HOUR, evening)
+    assert not can_wait_for_the_digest(toronto("2026-11-26 07:00"), evening)
+    assert not can_wait_for_the_digest(evening - HOUR, evening)
+    assert can_wait_for_the_digest(toronto("2026-11-26 08:00"), evening)
+    assert can_wait_for_the_digest(None, evening)
+
+
+def test_who_must_act_soon_is_not_kept_waiting() -> None:
+    now = toronto("2026-11-25 18:00")
+    usual = timedelta(seconds=90)
+    assert gathers_for(usual, None, now) == usual
+    assert gathers_for(usual, now + 30 * HOUR, now) == usual
+    assert gathers_for(usual, now + 100 * MINUTE, now) == MINUTE
+    assert gathers_for(usual, now - HOUR, now) == timedelta()
+    assert gathers_for(timedelta(), now + HOUR, now) == timedelta()
+
+
+def test_what_an_operator_must_set_right() -> None:
+    ours = ("recipient_smtp_550_5.7.1", "sender_smtp_553", "connection_smtp_535_5.7.8", "encryption_failed")
+    assert all(needs_an_operator(code) for code in ours)
+    assert not any(needs_an_operator(code) for code in ("timeout", "no_connection", "recipient_smtp_451_4.3.2", ""))
