@@ -90,7 +90,8 @@ async def test_without_the_engine_nothing_has_changed(system: System, lost: Clin
     services = replace(system.services, engine=await lost_engine(system))
     async with client(services, command_timeout_seconds=0.5) as http:
         answer = await http.post(f"/api/v1/undeliverable/{entry['notice_id']}/send-again", headers=headers)
-    problem(answer, 503, "engine_unreachable")
+    assert (answer.status_code, answer.json()["code"]) == (503, "engine_unreachable")
+    assert int(answer.headers["retry-after"]) > 0
     assert await listed(system, entry["request_id"]) == [entry]
 
 

@@ -15,6 +15,7 @@ from tests.histories import FOLDER, KEYS
 from tests.journeys import accepted, assigned, closed, ok, pooled, reported, returned, signed, submitted, written
 from tests.mail.post_office import open_post_office
 from tests.system import PASSWORD, System, run_system
+from tests.workflow.branch import branch, workers
 from tests.workflow.looks import names, now, quiet, raw_signal, refused, said_by, signal, skip_to
 from workflows.contract import workflow_id
 
@@ -179,3 +180,18 @@ async def play_continued_as_new(stage: System) -> None:
     ok(await stage.requester.post(f"/requests/{request_id}/cancel", {"reason": "Assez."}))
     await handle.result()
     await keep(stage, request_id, "continued")
+
+
+async def play_mail_gathered_and_handed_on(stage: System) -> None:
+    """E-mails of an event wait for each other; one address is refused, and one e-mail is not taken at first."""
+    async with branch(stage, mail_gather_seconds=2.0) as gathering, workers(gathering):
+        office = stage.post_office
+        office.at_recipient[stage.provider.account.email] = "550 5.1.1 No such person"
+        office.at_recipient[stage.requester.account.email] = "450 4.2.1 Later"
+        request_id = await assigned(gathering)
+        await quiet(gathering, request_id)
+        office.calm_down()
+        ok(await gathering.provider.post(f"/requests/{request_id}/accept"))
+        ok(await gathering.requester.post(f"/requests/{request_id}/cancel", {"reason": "Vue ailleurs."}))
+        await gathering.workflow(request_id).result()
+        await keep(gathering, request_id, "mail_gathered")

@@ -161,7 +161,7 @@ async def test_a_grouped_notice_that_the_next_digest_would_tell_too_late_goes_at
 async def test_a_request_that_changes_quickly_sends_one_e_mail_to_each(system: System) -> None:
     async with (
         open_post_office() as office,
-        branch(system, smtp_port=office.port, mail_gather_seconds=6.0) as other,
+        branch(system, smtp_port=office.port, mail_gather_seconds=3.0) as other,
         workers(other),
     ):
         request_id = await assigned(other)
