@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StrictBool, StrictInt, TypeAdapter
 
+from domain.calendar import Calendar
 from domain.model import Frozen, Sha256, ShortText
 from domain.offerings import DeadlineName
 from domain.priority import Priority
@@ -193,6 +194,31 @@ class FailSigning(BaseCommand):
     code: str = Field(pattern="^[a-z_]{1,64}$")
 
 
+class RenewedClock(Frozen):
+    """A deadline whose end a renewal moved; None while the clock stands still."""
+
+    name: DeadlineName
+    question_id: UUID | None = None
+    due_before: AwareDatetime | None
+    due_after: AwareDatetime | None
+
+
+class RenewRules(BaseCommand):
+    """Relais, asked by an operator: live under this version of the rules from now on, and with `calendar` if it is given.
+
+    Running clocks keep the moments that were promised; with `move_clocks` they go on by the new rules and calendar. What it
+    changes, `rules_before` and `clocks`, is filled in when it is carried out.
+    """
+
+    type: Literal["renew_rules"] = "renew_rules"
+    rules: Annotated[StrictInt, Field(ge=1)]
+    calendar: Calendar | None = None
+    move_clocks: StrictBool = False
+    reason: ShortText
+    rules_before: int | None = None
+    clocks: tuple[RenewedClock, ...] = ()
+
+
 PublicCommand = (
     Submit
     | Assign
@@ -211,7 +237,7 @@ PublicCommand = (
     | Acknowledge
     | DeadlineReached
 )
-AnyCommand = Annotated[PublicCommand | IssueDocument | FailSigning, Field(discriminator="type")]
+AnyCommand = Annotated[PublicCommand | IssueDocument | FailSigning | RenewRules, Field(discriminator="type")]
 
 PUBLIC_COMMANDS: Mapping[str, type[BaseCommand]] = {
     command.model_fields["type"].default: command for command in PublicCommand.__args__

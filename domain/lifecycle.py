@@ -3,6 +3,9 @@
 `decide` is the one way in which a request changes: (request, command, now) -> a new request, the event that happened, and the
 effects that must follow. It is pure: the same command on the same request at the same time always gives the same answer, so
 folding the commands of a timeline rebuilds the state (`rebuild`).
+
+Every request lives under one version of the rules (`Request.rules`). What differs between versions are values: the rows of the
+table that count in each, and `domain.rules`.
 """
 
 from collections.abc import Callable, Iterable
@@ -36,6 +39,7 @@ from domain.requests import (
     Source,
     Status,
 )
+from domain.rules import RULES, rules_of
 
 
 class Event(Frozen):
@@ -127,15 +131,16 @@ class Decision:
 def decide(request: Request, command: c.AnyCommand, now: datetime, source: Source = Source.UPDATE) -> Decision:
     """Carry out `command` on `request` at `now`.
 
-    Raises `Refusal` when it is not legal; then nothing has changed. A command whose id has acted before changes nothing.
+    Raises `Refusal` when it is not legal; then nothing has changed. A command whose id has acted before changes nothing. Raises
+    UnknownRulesError when this code does not have the rules under which the request lives.
     """
+    row = _row_of(request.rules, type(command))
     if command.id in request.commands_taken:
         return Decision(request, None, ())
-    row = _row_of(type(command))
     _check(row, request, command.actor)
     if command.expected_version not in (None, request.version):
         raise Refusal(RefusalCode.VERSION_CONFLICT, f"the request has version {request.version}")
-    command = _with_its_question(request, command)
+    command = _filled_in(request, command, now)
     name, moved = row.move(request, command, now)
     moved = _with(moved, version=request.version + 1, commands_taken=(*request.commands_taken, command.id))
     event = Event(
@@ -155,13 +160,13 @@ def decide(request: Request, command: c.AnyCommand, now: datetime, source: Sourc
 
 def check_allowed(request: Request, command: type[c.BaseCommand], actor: Actor) -> None:
     """Raise the `Refusal` that `decide` would raise for who and when, before a command of this kind is even made."""
-    _check(_row_of(command), request, actor)
+    _check(_row_of(request.rules, command), request, actor)
 
 
 def allowed_commands(request: Request, actor: Actor) -> tuple[str, ...]:
     """The names of the public commands that `actor` may give to `request` now, in the order of the table."""
     allowed = []
-    for row in TABLE:
+    for row in table(request.rules):
         try:
             _check(row, request, actor)
         except Refusal:
@@ -266,8 +271,7 @@ def _transfer(request: Request, command: c.Transfer, now: datetime) -> tuple[Eve
 
 def _request_information(request: Request, command: c.RequestInformation, now: datetime) -> tuple[EventName, Request]:
     question = Question(id=question_id(request.id, command.id), asked_by=_person(command.actor), asked_at=now)
-    terms = request.terms.deadlines[DeadlineName.INFORMATION]
-    deadline = Deadline.start(DeadlineName.INFORMATION, terms, request.priority, now, question_id=question.id)
+    deadline = _start_clock(request, DeadlineName.INFORMATION, now, question_id=question.id)
     stopped = tuple(d.stopped(now) if d.name in _STOPPED_BY_A_QUESTION else d for d in request.deadlines)
     return EventName.INFORMATION_REQUESTED, _with(
         request, questions=(*request.questions, question), deadlines=(*stopped, deadline)
@@ -388,6 +392,10 @@ def _deadline_reached(request: Request, command: c.DeadlineReached, now: datetim
             return _OVERDUE[deadline.name], _with(late, overdue=overdue)
 
 
+def _renew_rules(request: Request, command: c.RenewRules, now: datetime) -> tuple[EventName, Request]:
+    return EventName.RULES_RENEWED, _renewed(request, command, now)
+
+
 _REMINDERS = {
     DeadlineName.DISPATCH: EventName.DISPATCH_REMINDER,
     DeadlineName.ACCEPTANCE: EventName.ACCEPTANCE_REMINDER,
@@ -408,13 +416,22 @@ _OVERDUE = {
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table: which command, in which statuses, by whom, and the function that does it."""
+    """One row of the table: which command, in which statuses, by whom, and the function that does it.
+
+    It counts in the versions of the rules from `since` to `until`, or in all later ones.
+    """
 
     command: type[c.BaseCommand]
     allowed_in: frozenset[Status]
     by: tuple[Party, ...]
     move: Callable[[Request, Any, datetime], tuple[EventName, Request]]
     while_signing: bool = False
+    since: int = 1
+    until: int | None = None
+
+    def counts_in(self, version: int) -> bool:
+        """Whether it belongs to the table of that version."""
+        return self.since <= version and (self.until is None or version <= self.until)
 
 
 _DISPATCH = {Status.AWAITING_DISPATCH}
@@ -429,10 +446,9 @@ def _row(
     allowed_in: set[Status],
     by: tuple[Party, ...],
     move: Callable[[Request, Any, datetime], tuple[EventName, Request]],
-    *,
-    while_signing: bool = False,
+    **special: Any,
 ) -> Row:
-    return Row(command, frozenset(allowed_in), by, move, while_signing)
+    return Row(command, frozenset(allowed_in), by, move, **special)
 
 
 TABLE: tuple[Row, ...] = (
@@ -454,18 +470,24 @@ TABLE: tuple[Row, ...] = (
     _row(c.DeadlineReached, _OPEN, (RELAIS, AN_OPERATOR), _deadline_reached, while_signing=True),
     _row(c.IssueDocument, _OPEN | {Status.CLOSED}, (RELAIS,), _issue_document, while_signing=True),
     _row(c.FailSigning, _OPEN | {Status.CLOSED}, (RELAIS,), _fail_signing, while_signing=True),
+    _row(c.RenewRules, _OPEN, (RELAIS,), _renew_rules),
 )
 
-_ROWS = {row.command: row for row in TABLE}
+_ROWS = {(version, row.command): row for version in RULES for row in TABLE if row.counts_in(version)}
+
+
+def table(version: int) -> tuple[Row, ...]:
+    """The rows that count in that version of the rules. Raises UnknownRulesError."""
+    return tuple(row for row in TABLE if row.counts_in(rules_of(version).version))
 
 
 def roles_for(command: type[c.BaseCommand]) -> frozenset[Role]:
-    """The roles that may ever give this command."""
-    return frozenset(party.role for party in _row_of(command).by)
+    """The roles that may ever give this command, under some version of the rules."""
+    return frozenset(party.role for row in TABLE if row.command is command for party in row.by)
 
 
-def _row_of(command: type[c.BaseCommand]) -> Row:
-    return _ROWS[command]
+def _row_of(version: int, command: type[c.BaseCommand]) -> Row:
+    return _ROWS[rules_of(version).version, command]
 
 
 def _check(row: Row, request: Request, actor: Actor) -> None:
@@ -524,14 +546,35 @@ def _with_own_deadline(request: Request, now: datetime) -> Request:
     if name is None:
         return _with(request, deadlines=(), overdue=())
     running = not (request.questions and name in _STOPPED_BY_A_QUESTION)
-    own = Deadline.start(name, request.terms.deadlines[name], request.priority, now, running=running)
+    own = _start_clock(request, name, now, running=running)
     return _with(request, deadlines=(own, *of_questions), overdue=still_overdue)
 
 
-def _with_its_question(request: Request, command: c.AnyCommand) -> c.AnyCommand:
-    """A command that may leave its question's id out, with that id, so that every event names it: the only open question, or
-    for a time-out the one that was asked first."""
+def _start_clock(request: Request, name: DeadlineName, now: datetime, **how: Any) -> Deadline:
+    terms = request.terms.deadlines[name]
+    calendar = rules_of(request.rules).calendar(request.terms, terms.limit[request.priority])
+    return Deadline.start(name, terms, request.priority, now, calendar=calendar, **how)
+
+
+def _renewed(request: Request, command: c.RenewRules, now: datetime) -> Request:
+    """The request under other rules and terms: running clocks keep what they promised, unless they are to move as well."""
+    terms = request.terms.on(command.calendar) if command.calendar else request.terms
+    request = _with(request, rules=command.rules, terms=terms)
+    if not command.move_clocks:
+        return request
+    calendar = rules_of(command.rules).calendar
+    moved = (d.moved_to(calendar(terms, d.limit), terms.deadlines[d.name], now) for d in request.deadlines)
+    return _with(request, deadlines=tuple(moved))
+
+
+def _filled_in(request: Request, command: c.AnyCommand, now: datetime) -> c.AnyCommand:
+    """A command with what it may leave out, so that every event says it all.
+
+    The question that it is about: the only open one, or for a time-out the one that was asked first. What a renewal changes.
+    """
     match command:
+        case c.RenewRules():
+            return command.model_copy(update=_what_it_renews(request, command, now))
         case c.AnswerInformation(question_id=None) | c.WithdrawInformationRequest(question_id=None):
             if len(request.questions) != 1:
                 raise Refusal(RefusalCode.WHICH_QUESTION, "several questions are open; name one")
@@ -540,6 +583,21 @@ def _with_its_question(request: Request, command: c.AnyCommand) -> c.AnyCommand:
             return command.model_copy(update={"question_id": request.questions[0].id})
         case _:
             return command
+
+
+def _what_it_renews(request: Request, command: c.RenewRules, now: datetime) -> dict[str, Any]:
+    if command.rules not in RULES:
+        raise Refusal(RefusalCode.RULES_UNKNOWN, f"this code has no version {command.rules} of the rules")
+    renewed = _renewed(request, command, now)
+    if command.rules < request.rules or renewed == request:
+        raise Refusal(RefusalCode.NOTHING_TO_RENEW, f"the request lives under version {request.rules} of the rules")
+    pairs = zip(request.deadlines, renewed.deadlines, strict=True)
+    clocks = tuple(
+        c.RenewedClock(name=d.name, question_id=d.question_id, due_before=d.due_at, due_after=after.due_at)
+        for d, after in pairs
+        if d.due_at != after.due_at
+    )
+    return {"rules_before": request.rules, "clocks": clocks}
 
 
 def _close_question(

@@ -81,6 +81,7 @@ MATRIX: Mapping[E, Mapping[Recipient, Importance]] = {
     E.ABANDONED: {REQUESTER: INFO, DISPATCHERS: INFO},
     E.ACKNOWLEDGEMENT_REMINDER: {HOLDER: ACTION},
     E.CLOSED_UNACKNOWLEDGED: {REQUESTER: INFO, SIGNER: INFO},
+    E.RULES_RENEWED: {},  # nothing to do, and no promise broken
 }
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from domain.calendar import Span
+from domain.calendar import Calendar, Span
 from domain.model import Frozen, storable
 from domain.photos import MIN_EDGE
 from domain.priority import Priority
@@ -137,13 +137,25 @@ DEFAULT_DEADLINES: Mapping[DeadlineName, DeadlineTerms] = {
 """The defaults of product.md, by asap / urgent / routine. An offering's file may set its own."""
 
 
+ServiceHours = Literal["always", "clinic"]
+"""Whether the clocks of an offering run around the clock on working days, or pass, end and remind only while the clinic works."""
+
+
 class Terms(Frozen):
-    """The part of an offering that the workflow works by, as it was when the request was submitted."""
+    """What the workflow works by, as it was when the request was submitted: of its offering, and its clinic's calendar."""
 
     offering: Code
     offering_version: Annotated[StrictInt, Field(ge=1)]
     dispatch: Literal["manual", "automatic"]
     deadlines: dict[DeadlineName, DeadlineTerms]
+    service_hours: ServiceHours = "always"
+    calendar: Calendar | None = Field(None, description="None under version 1 of the rules, which has one for all.")
+
+    def on(self, calendar: Calendar) -> Self:
+        """The same terms with a clinic's calendar, of which they take the hours only where the offering says so."""
+        return self.model_copy(
+            update={"calendar": calendar if self.service_hours == "clinic" else calendar.whole_days()}
+        )
 
 
 class ServiceOffering(Frozen):
@@ -158,6 +170,7 @@ class ServiceOffering(Frozen):
     attachments: tuple[AttachmentSlot, ...] = ()
     report: Annotated[tuple[FormField, ...], Field(min_length=1)]
     deadlines: dict[DeadlineName, DeadlineTerms] = Field(default_factory=dict)
+    service_hours: ServiceHours = "always"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -187,6 +200,7 @@ class ServiceOffering(Frozen):
             offering_version=self.version,
             dispatch=self.dispatch,
             deadlines={**DEFAULT_DEADLINES, **self.deadlines},
+            service_hours=self.service_hours,
         )
 
 

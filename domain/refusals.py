@@ -23,6 +23,8 @@ class RefusalCode(StrEnum):
     DEADLINE_NOT_DUE = "deadline_not_due"
     VERSION_CONFLICT = "version_conflict"
     NOTHING_BEING_SIGNED = "nothing_being_signed"
+    RULES_UNKNOWN = "rules_unknown"
+    NOTHING_TO_RENEW = "nothing_to_renew"
     # what
     STAT_REFUSED = "stat_refused"
     PRIORITY_UNCHANGED = "priority_unchanged"

@@ -201,6 +201,7 @@ class Request(Frozen):
     id: UUID
     number: Annotated[str, StringConstraints(pattern=r"^TC-\d{4}-\d{6,}$")]
     version: Annotated[StrictInt, Field(ge=0)] = 0
+    rules: Annotated[StrictInt, Field(ge=1)] = Field(1, description="The version of the rules; see `domain.rules`.")
     status: Status = Status.DRAFT
     holder: Holder
     priority: Priority = Priority.ROUTINE
@@ -284,3 +285,4 @@ class EventName(StrEnum):
     ACKNOWLEDGEMENT_REMINDER = "acknowledgement_reminder"
     CLOSED_UNACKNOWLEDGED = "closed_unacknowledged"
     DISPATCH_REMINDER = "dispatch_reminder"
+    RULES_RENEWED = "rules_renewed"

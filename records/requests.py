@@ -1,7 +1,7 @@
 """Requests as rows: numbers, drafts and the edits of their form. What a workflow decides is written by `records.projection`."""
 
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import delete, exists, func, select
@@ -9,9 +9,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.calendar import TIME_ZONE
+from domain.clinic_calendar import ClinicCalendar
 from domain.offerings import Terms
 from domain.priority import Priority
 from domain.requests import Holder, Person, Request, Status
+from domain.rules import CURRENT
 from records.errors import NotEditableError, NotFoundError, StaleVersionError
 from records.ids import new_id
 from records.models import Attachment, EventRecord, FrozenForm, NumberCounter, RequestRecord, Upload
@@ -125,8 +127,9 @@ async def remove_draft(session: AsyncSession, request_id: uuid.UUID, *, expected
 
 
 async def renew_terms(session: AsyncSession, row: RequestRecord, terms: Terms) -> Request:
-    """Give a draft, on its way to be submitted, the terms that its offering has now, and the priority that its form asks for."""
-    request = process_of(row).model_copy(update={"terms": terms, "priority": row.form_priority})
+    """Give a draft, on its way to be submitted, today's rules, terms and calendar, and the priority that its form asks for."""
+    terms = terms.on(ClinicCalendar().frozen_at(datetime.now(UTC)))
+    request = process_of(row).model_copy(update={"rules": CURRENT, "terms": terms, "priority": row.form_priority})
     if row.status is Status.DRAFT:
         project(row, request, row.updated_at)
         await session.flush()

@@ -54,6 +54,7 @@ EVENTS: Mapping[EventName, str] = {
     EventName.SIGNING_FAILED: _("The signed document could not be prepared"),
     EventName.ACKNOWLEDGED: _("Report acknowledged, request closed"),
     EventName.DISPATCH_REMINDER: _("Reminder: to be dispatched"),
+    EventName.RULES_RENEWED: _("Rules or calendar of the request renewed"),
     EventName.DISPATCH_OVERDUE: _("Dispatch overdue"),
     EventName.ACCEPTANCE_REMINDER: _("Reminder: to be accepted"),
     EventName.ACCEPTANCE_EXPIRED: _("Not accepted in time, returned to dispatch"),
@@ -82,6 +83,8 @@ REFUSALS: Mapping[RefusalCode, str] = {
     RefusalCode.DEADLINE_NOT_DUE: _("This deadline has not been reached."),
     RefusalCode.VERSION_CONFLICT: _("The request has changed in the meantime; look at it again."),
     RefusalCode.NOTHING_BEING_SIGNED: _("This report is not being signed."),
+    RefusalCode.RULES_UNKNOWN: _("This version of Relais does not have these rules yet."),
+    RefusalCode.NOTHING_TO_RENEW: _("The request lives under these rules already."),
     RefusalCode.STAT_REFUSED: _(
         "Emergencies have no place here: call the specialist on duty or send the patient to the emergency room."
     ),

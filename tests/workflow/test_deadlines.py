@@ -7,13 +7,14 @@ The expected moments are worked out here from product.md's table with the calend
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from domain import calendar
+from domain.clinic_calendar import ClinicCalendar
 from domain.lifecycle import question_id
 from domain.offerings import DeadlineName
 from domain.requests import Role, Source, Status
@@ -37,6 +38,13 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MARGIN = timedelta(minutes=1)
 """How far before a moment a test looks: real time passes as well while it does."""
 
+CALENDAR = ClinicCalendar().frozen_at(datetime.now(UTC))
+"""When a clinic works that has set nothing: all 24 hours of the network's working days."""
+
+
+def later(start: datetime, length: timedelta, *, business: bool) -> datetime:
+    return CALENDAR.later(start, length, by_day=True) if business else calendar.later(start, length)
+
 
 @dataclass(frozen=True)
 class Call:
@@ -57,7 +65,7 @@ async def calls(
     """The clock that started at `since` calls so, and in no other way."""
     before = await names(system, request_id)
     for number, called in enumerate(expected, 1):
-        moment = calendar.later(since, called.after, business=business)
+        moment = later(since, called.after, business=business)
         await skip_to(system, request_id, moment - MARGIN)
         await quiet(system, request_id)
         assert len(await names(system, request_id)) == len(before) + number - 1, f"{called.event} came too early"
@@ -201,11 +209,11 @@ async def test_a_question_reminds_at_half_expires_weekly_and_holds_the_other_clo
 async def test_the_clock_stands_still_in_business_time_until_the_last_question_is_closed(system: System) -> None:
     request_id = await accepted(system)
     started = (await last(system, request_id)).at
-    await skip_to(system, request_id, calendar.later(started, 2 * DAY, business=True))
+    await skip_to(system, request_id, later(started, 2 * DAY, business=True))
     for text in ("Depuis quand ?", "Saigne-t-elle ?"):
         ok(await system.provider.post(f"/requests/{request_id}/request-information", {"text": text}))
     events = await timeline(system, request_id)
-    spent = calendar.passed(started, events[-2].at, business=True)
+    spent = CALENDAR.passed(started, events[-2].at, by_day=True)
     first, second = (str(question.id) for question in (await projected(system, request_id)).questions)
     await skip_to(system, request_id, await now(system, request_id) + 2 * DAY)
     body = {"text": "Oui.", "question_id": first}

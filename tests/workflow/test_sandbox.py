@@ -8,7 +8,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.worker.workflow_sandbox._importer import Importer
 
 from tests.histories import FOLDER
-from tests.histories.test_replay import replayer, stored
+from tests.histories.replays import stored
+from tests.histories.test_replay import replayer
 from tests.system import System
 from tests.workflow.branch import branch, workers
 from workflows.teleconsultation import TeleconsultationWorkflow

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from domain import commands as c
-from domain.calendar import TIME_ZONE
+from domain.calendar import TIME_ZONE, Calendar
 from domain.commands import AnyCommand
 from domain.deadlines import Deadline
 from domain.lifecycle import Decision, Event, decide
@@ -26,6 +26,7 @@ from domain.requests import (
     Role,
     Source,
 )
+from domain.rules import CURRENT
 
 _NAMES = UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
 
@@ -213,6 +214,15 @@ class Story:
         failed = {"report_id": signing.report_id, "signer": signing.signer, "code": "no_fresh_proof"}
         return self.take(c.FailSigning(id=command_id(), actor=SYSTEM, **failed))
 
+    def renew(self, rules: int = CURRENT, calendar: Calendar | None = None, *, move_clocks: bool = False) -> Event:
+        reason = "A new version of Relais."
+        return self.take(
+            c.RenewRules(
+                id=command_id(), actor=SYSTEM, rules=rules, calendar=calendar, move_clocks=move_clocks, reason=reason
+            ),
+            Source.ENGINE,
+        )
+
     def being_signed(self) -> UUID:
         assert self.request.signing is not None
         return self.request.signing.report_id
@@ -358,6 +368,9 @@ def every_event() -> list[Event]:
                 story = begin()
                 end(story)
                 events.append(story.events[-1])
+        if request.status.is_open and not request.signing:
+            story = begin()
+            events.append(story.renew())
         if request.next_deadline:
             story = begin()
             story.calls(3)

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from domain.calendar import Span, is_business_day, later, passed
+from domain.calendar import FIRST_RULES_CALENDAR, Span
+from domain.calendar import later as plain_later
+from domain.calendar import passed as plain_passed
 from tests.unit.domain.oracle import HOLIDAYS, business_time, moment_of
 from tests.unit.domain.scenes import toronto
 
@@ -24,6 +26,21 @@ some_time = st.timedeltas(timedelta(microseconds=1), timedelta(days=40))
 kinds = st.booleans()
 
 ONE_DAY = timedelta(days=1)
+
+is_business_day = FIRST_RULES_CALENDAR.is_open_day
+
+
+def later(start: datetime, length: timedelta, *, business: bool) -> datetime:
+    """On the calendar of version 1 of the rules, or in plain time."""
+    if business:
+        return FIRST_RULES_CALENDAR.later(start, length, by_day=True)
+    return plain_later(start, length)
+
+
+def passed(start: datetime, end: datetime, *, business: bool) -> timedelta:
+    if business:
+        return FIRST_RULES_CALENDAR.passed(start, end, by_day=True)
+    return plain_passed(start, end)
 
 
 @pytest.mark.parametrize("day", sorted(HOLIDAYS))

@@ -30,7 +30,7 @@ def all_below(model: type[BaseCommand]) -> Iterator[type[BaseCommand]]:
 
 
 COMMANDS = {str(command.model_fields["type"].default): command for command in all_below(BaseCommand)}
-OF_RELAIS_ALONE = {"issue_document", "fail_signing"}
+OF_RELAIS_ALONE = {"issue_document", "fail_signing", "renew_rules"}
 
 
 def missing(wanted: Iterable[object], found: Iterable[object]) -> list[str]:

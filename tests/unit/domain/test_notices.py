@@ -24,7 +24,7 @@ def test_every_event_has_its_row() -> None:
 def test_only_signatures_are_told_to_nobody() -> None:
     """The notice comes when the document is there (or could not be made)."""
     silent = {name for name, row in MATRIX.items() if not row}
-    assert silent == {EventName.REPORT_SIGNED, EventName.ADDENDUM_SIGNED}
+    assert silent == {EventName.REPORT_SIGNED, EventName.ADDENDUM_SIGNED, EventName.RULES_RENEWED}
 
 
 @pytest.mark.parametrize("name", EventName)
