@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
-from babel.dates import format_datetime
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from pydantic import AwareDatetime, Field
 
@@ -30,9 +29,8 @@ from domain.notices import Importance, Recipient
 from domain.requests import Status
 from settings import Settings
 from translations import Language, gettext_for
+from translations.dates import moment
 
-NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
-LOCALES: dict[Language, str] = {"fr": "fr_CA", "en": "en_CA"}
 LONGEST_NAME = 80
 """Characters of a person's name that an e-mail shows."""
 
@@ -187,7 +185,7 @@ def _shown(notice: OutgoingNotice, settings: Settings) -> _ShownNotice:
         happened=_(text.happened),
         to_do=_(to_do) if to_do else None,
         due=_limit(notice.due_at, notice.created_at, notice.language) if notice.due_at and has_limit else None,
-        at=_moment(notice.created_at, notice.language),
+        at=moment(notice.created_at, notice.language, weekday=True, zone=True),
     )
 
 
@@ -219,18 +217,7 @@ def _greeting(display_name: str, language: Language) -> str:
 def _limit(due_at: datetime, created_at: datetime, language: Language) -> str:
     _ = gettext_for(language)
     sentence = _("Due: {moment}") if due_at > created_at else _("Was due: {moment}")
-    return sentence.format(moment=_moment(due_at, language))
-
-
-def _moment(at: datetime, language: Language) -> str:
-    """« mardi 1er décembre 2026 à 9 h 05 (HNE) », “Tuesday, December 1, 2026 at 9:05 a.m. (EST)”."""
-    local = at.astimezone(TIME_ZONE)
-    if language == "fr":
-        day = "d'er'" if local.day == 1 else "d"
-        pattern = f"EEEE {day}{NO_BREAK_SPACE}MMMM y 'à' H{NO_BREAK_SPACE}'h'{NO_BREAK_SPACE}mm{NO_BREAK_SPACE}(z)"
-    else:
-        pattern = f"EEEE, MMMM{NO_BREAK_SPACE}d, y 'at' h:mm{NO_BREAK_SPACE}a{NO_BREAK_SPACE}(z)"
-    return format_datetime(local, pattern, tzinfo=TIME_ZONE, locale=LOCALES[language])
+    return sentence.format(moment=moment(due_at, language, weekday=True, zone=True))
 
 
 def _support(settings: Settings, language: Language) -> list[_SupportLine]:

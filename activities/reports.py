@@ -10,7 +10,8 @@ from temporalio.exceptions import ApplicationError
 from activities.contract import FINALIZE_REPORT, FinalizedReport
 from activities.heartbeat import alive
 from documents.authority import Authority, SignerCredentials
-from documents.report import ReportContent, render_report
+from documents.content import ReportContent
+from documents.report import render_report
 from documents.signature import sign_pdf
 from domain.lifecycle import Finalize
 from domain.requests import Signing

@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import policy
@@ -16,12 +16,15 @@ from api.security import Caller, CallerOf
 from api.services import ServicesOf
 from api.views import View
 from domain.absences import MAX_NOTE, Absence
-from domain.model import storable
+from domain.model import COMPOSED, ONE_LINE
 from records import absences
 from records.absences import AbsenceRefusedError
 from records.models import AbsenceRecord
 
 router = APIRouter(tags=["absences"])
+
+
+Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_NOTE), COMPOSED, ONE_LINE]
 
 
 class NewAbsence(BaseModel):
@@ -31,9 +34,9 @@ class NewAbsence(BaseModel):
 
     starts_on: WrittenDate = Field(examples=["2026-12-21"])
     ends_on: WrittenDate = Field(examples=["2027-01-03"])
-    note: (
-        Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_NOTE), AfterValidator(storable)] | None
-    ) = Field(None, description="For those who see the absence at the clinic.", examples=["Congé des fêtes"])
+    note: Note | None = Field(
+        None, description="For those who see the absence at the clinic.", examples=["Congé des fêtes"]
+    )
 
 
 class AbsenceView(View):

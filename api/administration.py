@@ -3,11 +3,14 @@
 import secrets
 from collections.abc import Collection
 from datetime import UTC, datetime
+from typing import Annotated
 
+from pydantic import StringConstraints, TypeAdapter, ValidationError
 from sqlalchemy.exc import IntegrityError
 
 from api.security import hash_password
 from domain.addresses import AddressError, checked_address
+from domain.model import COMPOSED, ONE_LINE
 from domain.requests import Role
 from records import people
 from records.database import Database
@@ -18,12 +21,31 @@ class AdministrationError(Exception):
     """Something that the administrator can mend; the text says how."""
 
 
+_LINE: TypeAdapter[str] = TypeAdapter(
+    Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), COMPOSED, ONE_LINE]
+)
+
+
+def _line(text: str) -> str:
+    """A name or address as it is kept: composed, one line. Raises AdministrationError for what nobody can see."""
+    try:
+        return _LINE.validate_python(text)
+    except ValidationError as error:
+        raise AdministrationError(f"{text!a}: {error.errors()[0]['msg']}.") from None
+
+
 async def add_clinic(settings: Settings, code: str, name: str, address: Collection[str], phone: str) -> None:
     """A new clinic. Raises AdministrationError when the code is taken."""
     database = Database.from_settings(settings)
     try:
         async with database.session() as session:
-            await people.add_clinic(session, code=code, name=name, address_lines=address, phone=phone)
+            await people.add_clinic(
+                session,
+                code=code,
+                name=_line(name),
+                address_lines=[_line(part) for part in address],
+                phone=_line(phone),
+            )
     except IntegrityError:
         raise AdministrationError(f"There is a clinic with the code {code} already.") from None
     finally:
@@ -79,15 +101,15 @@ async def add_account(
             await people.add_account(
                 session,
                 clinic_id=found.id,
-                username=username,
+                username=_line(username),
                 password_hash=password_hash,
                 roles=roles,
-                given_name=given_name,
-                family_name=family_name,
+                given_name=_line(given_name),
+                family_name=_line(family_name),
                 email=email,
-                title=title,
-                profession=profession,
-                licence_number=licence_number,
+                title=_line(title),
+                profession=_line(profession),
+                licence_number=_line(licence_number),
                 language=language,
                 now=datetime.now(UTC),
             )

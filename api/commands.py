@@ -13,14 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import policy
 from api.parameters import ExpectedVersion, IdempotencyKey, ReaderLanguage, command_id
-from api.patients import Patient, check_patient
+from api.patients import RecordedPatient, check_patient
+from api.printable import check_printable, check_texts
 from api.problems import FieldError, Problem, field_errors
 from api.security import Caller, CallerOf
 from api.services import Services, ServicesOf
 from api.views import View
 from domain import commands as c
 from domain import lifecycle
-from domain.model import ShortText
+from domain.model import Said
 from domain.offerings import DeadlineName, FieldProblem, check_answers, check_attachments
 from domain.photos import PhotoWarning
 from domain.priority import Priority
@@ -56,17 +57,33 @@ class PhotoAdvice(View):
     message: str
 
 
+class TextAdvice(View):
+    """What of a text the signed report can't print as it was written. It stops nothing: the patient comes first."""
+
+    field: str = Field(examples=["patient.given_name"])
+    code: Literal["not_printable"]
+    characters: str = Field(examples=["🙂 (U+1F642)"])
+    message: str
+
+
 class Check(View):
     """What stands in the way of submitting the form as it is now (`errors`), and what is only worth a look (`advice`)."""
 
     errors: list[FieldError]
     advice: list[PhotoAdvice]
+    text_advice: list[TextAdvice]
 
 
 _PHOTO_WARNINGS: Mapping[str, str] = {
     "too_small": _("This photo is small: details can hardly be seen."),
     "blurred": _("This photo looks blurred."),
 }
+
+
+_PRINTED_AS_CODES = _(
+    "The signed report can't print these signs: %(characters)s. Their codes will stand in their place; "
+    "what you wrote stays in the attached data."
+)
 
 
 class Body(BaseModel):
@@ -80,7 +97,7 @@ class AssignBody(Body):
 
     provider_id: UUID | None = Field(None, examples=["01a20528-2326-771d-b244-f33a25c63e64"])
     clinic_id: UUID | None = Field(None, description="Assign to the pool of this clinic.")
-    comment: ShortText | None = Field(None, examples=["Une collègue qui connaît ce patient."])
+    comment: Said | None = Field(None, examples=["Une collègue qui connaît ce patient."])
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -93,20 +110,20 @@ class TransferBody(Body):
     """A colleague of the same clinic."""
 
     provider_id: UUID = Field(examples=["01a20528-2326-771d-b244-f33a25c63e64"])
-    comment: ShortText | None = Field(None, examples=["Je suis en congé demain."])
+    comment: Said | None = Field(None, examples=["Je suis en congé demain."])
 
 
 class QuestionBody(Body):
     """A question to the requester."""
 
-    text: ShortText = Field(examples=["Depuis quand la lésion saigne-t-elle ?"])
+    text: Said = Field(examples=["Depuis quand la lésion saigne-t-elle ?"])
 
 
 class AnswerBody(Body):
     """The answer to an open question; `question_id` may be left out while just one is open."""
 
     question_id: UUID | None = None
-    text: ShortText = Field(examples=["Depuis trois semaines."])
+    text: Said = Field(examples=["Depuis trois semaines."])
     attachment_ids: list[UUID] = Field([], max_length=50)
 
 
@@ -120,26 +137,26 @@ class ReturnToRequesterBody(Body):
     """One of the two reasons, and a text."""
 
     reason: c.ReturnReason = Field(examples=["incomplete_submission"])
-    text: ShortText = Field(examples=["Les photos sont floues."])
+    text: Said = Field(examples=["Les photos sont floues."])
 
 
 class CommentBody(Body):
     """A comment for the dispatchers."""
 
-    comment: ShortText = Field(examples=["Plutôt un chirurgien."])
+    comment: Said = Field(examples=["Plutôt un chirurgien."])
 
 
 class ReasonBody(Body):
     """Why."""
 
-    reason: ShortText = Field(examples=["Le patient est guéri."])
+    reason: Said = Field(examples=["Le patient est guéri."])
 
 
 class PriorityBody(Body):
     """The new priority, and why."""
 
     priority: Priority = Field(examples=["urgent"])
-    reason: ShortText = Field(examples=["La lésion saigne."])
+    reason: Said = Field(examples=["La lésion saigne."])
 
 
 class OutcomeBody(Body):
@@ -147,7 +164,7 @@ class OutcomeBody(Body):
 
     advice_followed: Literal["yes", "partly", "no"] | None = Field(None, examples=["yes"])
     visit_avoided: StrictBool | None = None
-    comment: ShortText | None = None
+    comment: Said | None = None
 
 
 class AcknowledgeBody(Body):
@@ -291,6 +308,7 @@ async def check(request_id: UUID, caller: CallerOf, services: ServicesOf, langua
     async with services.database.session() as session:
         row = await policy.own_form_to_edit(session, caller, request_id)
         problems = await _missing(session, services, row)
+        unprintable = _unprintable(services, row)
         there = await attachments.list_attachments(session, row.id)
     say = gettext_for(language)
     return Check(
@@ -299,6 +317,15 @@ async def check(request_id: UUID, caller: CallerOf, services: ServicesOf, langua
             PhotoAdvice(attachment_id=photo.id, slot=photo.slot, code=code, message=say(_PHOTO_WARNINGS[code]))
             for photo in there
             for code in photo.warnings
+        ],
+        text_advice=[
+            TextAdvice(
+                field=problem.field,
+                code="not_printable",
+                characters=problem.characters,
+                message=say(_PRINTED_AS_CODES) % {"characters": problem.characters},
+            )
+            for problem in unprintable
         ],
     )
 
@@ -455,10 +482,16 @@ async def _check_complete(session: AsyncSession, call: Call, row: RequestRecord)
 async def _missing(session: AsyncSession, services: Services, row: RequestRecord) -> tuple[FieldProblem, ...]:
     offering = services.offering(row.offering)
     return (
-        *check_patient(Patient.model_validate(row.form["patient"])),
+        *check_patient(RecordedPatient.model_validate(row.form["patient"])),
         *check_answers(offering.form, row.form["answers"], complete=True),
         *check_attachments(offering, await attachments.count_by_slot(session, row.id)),
     )
+
+
+def _unprintable(services: Services, row: RequestRecord) -> tuple[FieldProblem, ...]:
+    patient = RecordedPatient.model_validate(row.form["patient"])
+    names = {f"patient.{name}": text for name, text in patient.lines.items()}
+    return (*check_texts(names), *check_printable(services.offering(row.offering).form, row.form["answers"]))
 
 
 async def _freeze(session: AsyncSession, call: Call) -> FormVersion:

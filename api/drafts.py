@@ -16,7 +16,7 @@ from api.problems import FIELD_PROBLEMS, Problem, field_errors
 from api.security import CallerOf
 from api.services import ServicesOf
 from api.views import RequestView, request_view
-from domain.offerings import Code, ServiceOffering, check_answers
+from domain.offerings import Code, ServiceOffering, check_answers, composed
 from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Person, Role, Status
@@ -37,7 +37,12 @@ def _storable(answers: dict[str, Any]) -> dict[str, Any]:
     return answers
 
 
-Answers = Annotated[dict[Annotated[str, Field(max_length=100)], Any], Field(max_length=200), AfterValidator(_storable)]
+Answers = Annotated[
+    dict[Annotated[str, Field(max_length=100)], Any],
+    Field(max_length=200),
+    AfterValidator(composed),
+    AfterValidator(_storable),
+]
 """Answers of a form or a report, by the names of its fields; `domain.offerings.check_answers` holds them against it."""
 
 

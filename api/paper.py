@@ -1,24 +1,23 @@
 """What stands on a signed document: gathered from the records at the moment of signing, and frozen then."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
-from babel.dates import format_date
 from babel.numbers import format_decimal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import views
-from api.patients import Patient
-from documents import report as printed
-from domain.offerings import FieldKind, FormField, ServiceOffering
+from api.patients import RecordedPatient
+from documents import content as printed
+from domain import texts
+from domain.offerings import WRITTEN, FieldKind, FormField, ServiceOffering, leads
 from domain.requests import DocumentKind, EventName, Request
-from records import forms, people, requests
-from records.models import Account, Clinic, RequestRecord
+from records import attachments, forms, people, requests
+from records.models import Account, Clinic, FrozenForm, RequestRecord
 from translations import Language, gettext_for
-
-_LOCALES: Mapping[Language, str] = {"fr": "fr_CA", "en": "en_CA"}
+from translations.dates import LOCALES, NO_BREAK_SPACE, day
 
 
 async def paper(
@@ -35,7 +34,7 @@ async def paper(
     language: Language,
     with_missing: bool = False,
 ) -> dict[str, Any]:
-    """The content of a document as JSON: a `documents.report.ReportContent` without `signed_at`, which the workflow gives.
+    """The content of a document as JSON: a `documents.content.ReportContent` without `signed_at`, which the workflow gives.
 
     `template` None stands for an addendum, whose one answer is `text`. With `with_missing`, a required field without an answer
     stands there, too, with an empty one.
@@ -47,7 +46,7 @@ async def paper(
         raise ValueError("the submitted form is gone")
     accounts = await people.accounts_by_id(session, {row.requester_id, signer.id})
     clinics = await people.clinics_by_id(session, {row.requester_clinic_id, signer.clinic_id})
-    patient = Patient.model_validate(frozen.content["patient"])
+    patient = RecordedPatient.model_validate(frozen.content["patient"])
     content = printed.ReportContent(
         language=language,
         kind=kind.value,
@@ -67,21 +66,32 @@ async def paper(
         ),
         requester=_practitioner(accounts[row.requester_id], clinics[row.requester_clinic_id]),
         signer=_practitioner(signer, clinics[signer.clinic_id]),
-        question=entries(offering.form, frozen.content["answers"], language),
+        question=entries(offering.form, frozen.content["answers"], language, leading=offering.question),
         exchange=await _exchange(session, row),
         answer=_addendum(answers, language)
         if template is None
-        else entries(template, answers, language, with_missing=with_missing),
+        else entries(template, answers, language, leading=leads, with_missing=with_missing),
+        images=await _images(session, row, frozen, offering, language),
     )
     return content.model_dump(mode="json", exclude={"signed_at"})
 
 
 def entries(
-    fields: Iterable[FormField], answers: Mapping[str, Any], language: Language, *, with_missing: bool = False
+    fields: Iterable[FormField],
+    answers: Mapping[str, Any],
+    language: Language,
+    *,
+    leading: Callable[[FormField], bool] = lambda _: False,
+    with_missing: bool = False,
 ) -> tuple[printed.Entry, ...]:
-    """The answers that were given, in the order of the form, as text in `language`; `with_missing` as for `paper`."""
+    """The answers that were given, in the order of the form, as text in `language`; `with_missing` as for `paper`.
+
+    `leading` tells which are read first.
+    """
     return tuple(
-        printed.Entry(label=getattr(field.label, language), value=text)
+        printed.Entry(
+            label=getattr(field.label, language), value=text, leads=leading(field), brief=field.kind not in WRITTEN
+        )
         for field in fields
         if (text := _text(field, answers.get(field.name), language)) or (with_missing and field.required)
     )
@@ -100,22 +110,26 @@ def _text(field: FormField, answer: Any, language: Language) -> str:
         case FieldKind.YES_NO:
             return _("Yes") if answer else _("No")
         case FieldKind.NUMBER:
-            unit = f"\N{NO-BREAK SPACE}{getattr(field.unit, language)}" if field.unit else ""
-            return format_decimal(answer, locale=_LOCALES[language]) + unit
+            unit = f"{NO_BREAK_SPACE}{getattr(field.unit, language)}" if field.unit else ""
+            return format_decimal(answer, locale=LOCALES[language]) + unit
         case FieldKind.DATE:
-            return format_date(date.fromisoformat(answer), "long", locale=_LOCALES[language])
+            return day(date.fromisoformat(answer), language)
         case _:
-            return str(answer).strip()
+            return str(answer).strip() if texts.says_something(str(answer)) else ""
 
 
 def _addendum(answers: Mapping[str, Any], language: Language) -> tuple[printed.Entry, ...]:
-    return (printed.Entry(label=gettext_for(language)("Addendum"), value=answers["text"]),)
+    return (printed.Entry(label=gettext_for(language)("Addendum"), value=answers["text"], leads=True),)
 
 
 def _earlier(process: Request, kind: DocumentKind) -> printed.EarlierDocument | None:
     """An addendum names the final report; a final report the preliminary one before it, if any."""
     before = process.final_report if kind is DocumentKind.ADDENDUM else next(iter(reversed(process.documents)), None)
-    return printed.EarlierDocument(document_id=before.report_id, sha256=before.pdf_sha256) if before else None
+    if before is None:
+        return None
+    return printed.EarlierDocument(
+        document_id=before.report_id, sha256=before.pdf_sha256, kind=before.kind.value, signed_at=before.signed_at
+    )
 
 
 def _head(clinic: Clinic) -> printed.Clinic:
@@ -142,4 +156,27 @@ async def _exchange(session: AsyncSession, row: RequestRecord) -> tuple[printed.
             text=event.command["text"],
         )
         for event in said
+    )
+
+
+async def _images(
+    session: AsyncSession, row: RequestRecord, form: FrozenForm, offering: ServiceOffering, language: Language
+) -> tuple[printed.Image, ...]:
+    """The photos and videos of the form that was submitted, then those of the answers to questions, each once."""
+    events = await requests.timeline(session, row.id)
+    answered = [event for event in events if event.name is EventName.INFORMATION_ANSWERED]
+    named = [part["id"] for part in form.content["attachments"]]
+    named += [id_ for event in answered for id_ in event.command.get("attachment_ids") or ()]
+    there = {str(found.id): found for found in await attachments.list_attachments(session, row.id, with_removed=True)}
+    slots: dict[str, str] = {slot.name: getattr(slot.label, language) for slot in offering.attachments}
+    return tuple(
+        printed.Image(
+            number=number,
+            id=found.id,
+            kind="video" if found.kind == "video" else "photo",
+            slot=slots.get(found.slot, found.slot),
+            captured_at=found.captured_at,
+            sha256=found.sha256,
+        )
+        for number, found in enumerate((there[id_] for id_ in dict.fromkeys(named) if id_ in there), start=1)
     )

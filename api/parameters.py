@@ -9,11 +9,11 @@ from pydantic import AfterValidator
 
 from api.problems import Problem, language_of
 from api.security import CallerOf
-from domain.model import storable
+from domain.model import COMPOSED, storable
 from translations import Language
 
-Storable = Annotated[str, AfterValidator(storable)]
-"""A text that the records can be asked for: without NUL, which PostgreSQL does not know."""
+Storable = Annotated[str, COMPOSED, AfterValidator(storable)]
+"""A text that the records can be asked for: composed as theirs are, and without NUL, which PostgreSQL does not know."""
 
 
 def _idempotency_key(

@@ -7,12 +7,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from api.problems import FIELD_PROBLEMS
+from domain import texts
 from domain.calendar import TIME_ZONE
-from domain.model import Frozen, storable
+from domain.model import COMPOSED, ONE_LINE, Frozen
 from domain.offerings import FieldProblem
 from translations import gettext_noop as _
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(storable)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), COMPOSED, ONE_LINE]
 
 
 EARLIEST_BIRTH = date(1850, 1, 1)
@@ -39,14 +40,23 @@ WrittenDate = Annotated[date, BeforeValidator(_written)]
 BirthDate = Annotated[WrittenDate, AfterValidator(_somebodys)]
 
 
-class Patient(Frozen):
-    """Who the advice is for. A draft may know little; to submit, the names and the birth date are needed."""
+class RecordedPatient(Frozen):
+    """The patient as on record. What is on record was taken by the rules of its own time."""
 
-    given_name: Name = Field("", examples=["Jeanne"])
-    family_name: Name = Field("", examples=["Tremblay"])
-    birth_date: BirthDate | None = Field(None, examples=["1958-03-14"])
-    health_insurance_number: Name = Field("", description="RAMQ number or another.", examples=["TREJ 5853 1412"])
+    given_name: str = ""
+    family_name: str = ""
+    birth_date: date | None = None
+    health_insurance_number: str = ""
     sex: Literal["female", "male", "other", "unknown"] | None = None
+
+    @property
+    def lines(self) -> dict[str, str]:
+        """What is written in words, by field."""
+        return {
+            "given_name": self.given_name,
+            "family_name": self.family_name,
+            "health_insurance_number": self.health_insurance_number,
+        }
 
     @property
     def full_name(self) -> str:
@@ -54,11 +64,26 @@ class Patient(Frozen):
         return f"{self.given_name} {self.family_name}".strip()
 
 
-def check_patient(patient: Patient) -> tuple[FieldProblem, ...]:
-    """What a submission lacks; the fields are named ``patient.…``."""
-    needed = {
-        "patient.given_name": patient.given_name,
-        "patient.family_name": patient.family_name,
-        "patient.birth_date": patient.birth_date,
-    }
-    return tuple(FieldProblem(field=name, code="required") for name, value in needed.items() if not value)
+class Patient(RecordedPatient):
+    """Who the advice is for. A draft may know little; to submit, the names and the birth date are needed."""
+
+    given_name: Name = Field("", examples=["Jeanne"])
+    family_name: Name = Field("", examples=["Tremblay"])
+    birth_date: BirthDate | None = Field(None, examples=["1958-03-14"])
+    health_insurance_number: Name = Field("", description="RAMQ number or another.", examples=["TREJ 5853 1412"])
+
+
+def check_patient(patient: RecordedPatient) -> tuple[FieldProblem, ...]:
+    """What stands in the way of a submission; the fields are named ``patient.…``."""
+    missing = [name for name in ("given_name", "family_name") if not texts.says_something(patient.lines[name])]
+    if patient.birth_date is None:
+        missing.append("birth_date")
+    unseen = {name: found for name, text in patient.lines.items() if (found := texts.misplaced_in_line(text))}
+    return (
+        *(FieldProblem(field=f"patient.{name}", code="required") for name in missing),
+        *(
+            FieldProblem(field=f"patient.{name}", code="not_one_line", characters=texts.code_points(found))
+            for name, found in unseen.items()
+            if name not in missing
+        ),
+    )

@@ -93,6 +93,16 @@ FIELD_PROBLEMS: Mapping[str, str] = {
     "password_too_short": _("A password has at least %(limit)d characters."),
     "password_is_the_username": _("The password must not be the user name."),
     "not_storable": _("The text holds a character that can't be stored."),
+    "not_one_line": _(
+        "One line of visible text is expected here. Remove what stands in it and can't be seen: %(characters)s."
+    ),
+    "not_printable": _(
+        "These signs can't be printed on the signed document: %(characters)s. Write them in another way."
+    ),
+    "too_many_pages": _(
+        "All the texts together are too long for the document: at most %(limit)d pages can be printed. "
+        "Shorten this one, the longest."
+    ),
     "too_few_attachments": _("At least %(limit)d are needed."),
     "too_many_attachments": _("At most %(limit)d can be taken."),
 }
@@ -106,6 +116,7 @@ INPUT_PROBLEMS: Mapping[str, str] = {
     "string_too_long": FIELD_PROBLEMS["too_long"],
     "string_unicode": FIELD_PROBLEMS["not_storable"],
     "value_error": FIELD_PROBLEMS["not_storable"],  # the one rule that texts have besides their length
+    "not_one_line": FIELD_PROBLEMS["not_one_line"],
     "enum": FIELD_PROBLEMS["not_an_option"],
     "literal_error": FIELD_PROBLEMS["not_an_option"],
     "list_type": FIELD_PROBLEMS["not_a_list"],
@@ -199,9 +210,9 @@ def field_errors(problems: Sequence[FieldProblem], language: Language) -> list[d
         {
             "field": problem.field,
             "code": problem.code,
-            "message": _(FIELD_PROBLEMS[problem.code]) % {"limit": problem.limit}
-            if problem.limit is not None
-            else _(FIELD_PROBLEMS[problem.code]),
+            "message": _filled(
+                _(FIELD_PROBLEMS[problem.code]), {"limit": problem.limit, "characters": problem.characters or None}
+            ),
         }
         for problem in problems
     ]
@@ -216,12 +227,19 @@ def _input_error(error: Mapping[str, Any], language: Language) -> dict[str, Any]
     """One thing that is wrong with a body or a parameter, as `field_errors` tells them."""
     context = error.get("ctx", {})
     limit = next((context[name] for name in _LIMITS if name in context), None)
+    facts = {"limit": limit, "characters": context.get("characters")}
     sentence = gettext_for(language)(INPUT_PROBLEMS.get(error["type"], error["msg"]))
     return {
         "field": ".".join(map(str, error["loc"][1:])),
         "code": error["type"],
-        "message": sentence if limit is None else sentence % {"limit": limit},
+        "message": _filled(sentence, facts),
     }
+
+
+def _filled(sentence: str, facts: Mapping[str, Any]) -> str:
+    """The sentence with those of the facts that are known; one that names none stands as it is."""
+    known = {name: fact for name, fact in facts.items() if fact is not None}
+    return sentence % known if known else sentence
 
 
 def refusal_status(refusal: Refusal) -> int:

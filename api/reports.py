@@ -16,18 +16,21 @@ from api.commands import Call, CallOf, CommandReceipt, Prepare, carry_out
 from api.drafts import Answers
 from api.paper import paper
 from api.parameters import ExpectedVersion, ReaderLanguage
+from api.printable import check_length, check_printable, check_texts, written
 from api.problems import Problem, field_errors
 from api.requests import log_access
 from api.security import MAX_PASSWORD, Caller, CallerOf, password_fits
 from api.services import Services, ServicesOf
 from api.views import DocumentView, Names, View, document_view
 from documents.authority import ROOT_CERTIFICATE
-from documents.report import ReportContent, render_report
+from documents.content import ReportContent
+from documents.length import MAX_PAGES, pages_of
+from documents.report import render_report
 from documents.signature import Certificate, document_hash, verify_pdf
 from documents.signature import Problem as SignatureProblem
 from domain import commands as c
-from domain.model import storable
-from domain.offerings import FormField, check_answers
+from domain.model import COMPOSED, SAYS_SOMETHING, storable
+from domain.offerings import FieldProblem, FormField, check_answers
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Actor, DocumentKind, Request, Status
 from records import reports, requests
@@ -51,6 +54,8 @@ class ReportDraftView(View):
     answers: dict[str, Any]
     fields: list[FormField]
     missing: list[dict[str, Any]]
+    pages: int = Field(description="How many pages the answers take when they are printed, roughly.")
+    max_pages: int = Field(MAX_PAGES, description="With more pages it can't be signed.")
     updated_at: datetime | None
 
 
@@ -90,7 +95,11 @@ class AddendumBody(Proof):
     """What is to be added to the final report."""
 
     text: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000), AfterValidator(storable)
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000),
+        COMPOSED,
+        AfterValidator(storable),
+        SAYS_SOMETHING,
     ] = Field(examples=["La culture est négative."])
 
 
@@ -224,8 +233,10 @@ async def sign_report(body: SignBody, call: CallOf) -> SigningReceipt:
         if body.revision not in (None, draft.revision if draft else 0):
             raise Refusal(RefusalCode.VERSION_CONFLICT, "the draft was saved again since it was reviewed")
         answers = draft.answers if draft else {}
-        if problems := check_answers(template, answers, complete=True):
-            raise Problem("report_incomplete", errors=field_errors(problems, call.language))
+        if problems := _obstacles(template, answers):
+            is_incomplete = any(problem.code == "required" for problem in problems)
+            code = "report_incomplete" if is_incomplete else "report_invalid"
+            raise Problem(code, errors=field_errors(problems, call.language))
         return request, {
             "kind": body.kind,
             **await _freeze(session, call, row, request, body, body.kind, template, answers),
@@ -238,6 +249,9 @@ async def sign_report(body: SignBody, call: CallOf) -> SigningReceipt:
 async def add_addendum(body: AddendumBody, call: CallOf) -> SigningReceipt:
     """A new signed document beside the final report, which stays as it is. For the provider who signed that one."""
     await _prove(call, body)
+    text = {"text": body.text}
+    if problems := (*check_texts(text), *check_length(text)):
+        raise Problem("invalid_input", errors=field_errors(problems, call.language))
     async with call.services.database.session() as session:
         before = await reports.load_frozen_report(session, report_id_of(call))
     if before is not None and [entry["value"] for entry in before.content["answer"]] != [body.text]:
@@ -463,8 +477,19 @@ async def _draft_view(
         revision=draft.revision if draft else 0,
         answers=answers,
         fields=list(template),
-        missing=field_errors(check_answers(template, answers, complete=True), language),
+        missing=field_errors(_obstacles(template, answers), language),
+        pages=pages_of(written(template, answers).values()),
         updated_at=draft.updated_at if draft else None,
+    )
+
+
+def _obstacles(template: Iterable[FormField], answers: dict[str, Any]) -> tuple[FieldProblem, ...]:
+    """What stands in the way of signing: what is missing or wrong, what can't be printed, and a length that nobody reads."""
+    template = tuple(template)
+    return (
+        *check_answers(template, answers, complete=True),
+        *check_printable(template, answers),
+        *check_length(written(template, answers)),
     )
 
 

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from domain import texts
 from domain.calendar import Calendar, Span
-from domain.model import Frozen, storable
+from domain.model import Frozen, is_storable, storable
 from domain.photos import MIN_EDGE
 from domain.priority import Priority
 
@@ -54,6 +55,10 @@ class FieldKind(StrEnum):
     YES_NO = "yes_no"
 
 
+WRITTEN = frozenset({FieldKind.TEXT, FieldKind.LONG_TEXT})
+"""The kinds that are written in one's own words; the others are chosen or counted."""
+
+
 class Option(Frozen):
     """One answer among those that a choice offers."""
 
@@ -82,6 +87,22 @@ class FormField(Frozen):
             raise ValueError(f"field '{self.name}': options belong to the kinds choice and choices, and they need them")
         _unique("options", "value", (option.value for option in self.options))
         return self
+
+
+LEADING_FIELDS = frozenset(
+    {"diagnostic_impression", "recommendations", "treatment_plan", "urgency_reassessment", "follow_up"}
+)
+"""What a reader of a report looks for first, by the names that offerings give it."""
+
+FINDINGS = "findings"
+"""How the names begin under which a report tells what was seen; that explains the answer, and follows it."""
+
+
+def leads(field: FormField) -> bool:
+    """Whether a field of a report stands on page one: what is named so, what must be written, what is chosen or counted."""
+    if field.name in LEADING_FIELDS or field.kind not in WRITTEN:
+        return True
+    return field.required and not field.name.startswith(FINDINGS)
 
 
 class AttachmentSlot(Frozen):
@@ -192,6 +213,11 @@ class ServiceOffering(Frozen):
             raise _inconsistent("at least one field must be required", "report")
         return self
 
+    def question(self, field: FormField) -> bool:
+        """Whether this field of the form is the question: the first long text that must be written."""
+        asked = next((f for f in self.form if f.required and f.kind is FieldKind.LONG_TEXT), None)
+        return asked is not None and field.name == asked.name
+
     @property
     def terms(self) -> Terms:
         """What a new request of this offering will work by."""
@@ -221,10 +247,28 @@ class FieldProblem(Frozen):
         "not_a_date",
         "not_a_yes_or_no",
         "not_storable",
+        "not_one_line",
+        "not_printable",
+        "too_many_pages",
         "too_few_attachments",
         "too_many_attachments",
     ]
     limit: float | None = None
+    characters: str = Field("", description="The characters that the code is about, as ``U+202E, U+000A``.")
+
+
+def composed(answers: Answers) -> dict[str, Any]:
+    """The same answers with every text in Unicode's composed form (NFC), however it was typed."""
+    return {name: _composed(answer) for name, answer in answers.items()}
+
+
+def _composed(answer: Any) -> Any:
+    match answer:
+        case str():
+            return texts.composed(answer)
+        case list():
+            return [_composed(part) for part in answer]
+    return answer
 
 
 def check_answers(fields: Iterable[FormField], answers: Answers, *, complete: bool) -> tuple[FieldProblem, ...]:
@@ -254,7 +298,25 @@ def check_attachments(offering: ServiceOffering, counts: Mapping[str, int]) -> t
 
 
 def _is_empty(answer: Any) -> bool:
-    return answer is None or answer == [] or (isinstance(answer, str) and not answer.strip())
+    return answer is None or answer == [] or (isinstance(answer, str) and _says_nothing(answer))
+
+
+def _says_nothing(answer: str) -> bool:
+    """Nothing to be seen. What can't even be stored is not nothing: it is refused."""
+    return not texts.says_something(answer) and is_storable(answer)
+
+
+def _check_text(field: FormField, answer: Any) -> FieldProblem | None:
+    if not isinstance(answer, str):
+        return FieldProblem(field=field.name, code="not_a_text")
+    if len(answer) > field.max_length:
+        return FieldProblem(field=field.name, code="too_long", limit=field.max_length)
+    if not is_storable(answer):
+        return FieldProblem(field=field.name, code="not_storable")
+    misplaced = texts.misplaced_in_line(answer.strip()) if field.kind is FieldKind.TEXT else ()
+    if misplaced:
+        return FieldProblem(field=field.name, code="not_one_line", characters=texts.code_points(misplaced))
+    return None
 
 
 def _check_answer(field: FormField, answer: Any) -> FieldProblem | None:
@@ -264,14 +326,7 @@ def _check_answer(field: FormField, answer: Any) -> FieldProblem | None:
     values = {option.value for option in field.options}
     match field.kind:
         case FieldKind.TEXT | FieldKind.LONG_TEXT:
-            if not isinstance(answer, str):
-                return problem("not_a_text")
-            if len(answer) > field.max_length:
-                return problem("too_long", field.max_length)
-            try:
-                storable(answer)
-            except ValueError:
-                return problem("not_storable")
+            return _check_text(field, answer)
         case FieldKind.CHOICE:
             if not isinstance(answer, str) or answer not in values:
                 return problem("not_an_option")

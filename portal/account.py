@@ -18,9 +18,9 @@ from domain.refusals import Refusal
 from portal import absences, pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, status_of, summary
 from portal.pages import Visit, VisitOf
-from portal.texts import LOCALES, clock
 from records.absences import today
 from translations import gettext_noop as _
+from translations.dates import LOCALES, clock
 
 router = APIRouter()
 

@@ -20,16 +20,16 @@ from api.catalogue import clinics
 from api.drafts import DraftChanges, NewDraft, change_draft, create_draft, remove_draft
 from api.problems import Problem, field_errors_of
 from api.views import RequestView
-from domain.calendar import TIME_ZONE
 from domain.forms import changes
 from domain.offerings import ServiceOffering
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import EventName, Role, Status
-from portal import answers, forms, pages, texts
+from portal import answers, forms, pages
 from portal.errors import NOT_TAKEN, as_problem, sentence_of, status_of
 from portal.pages import Notice, Visit, VisitOf, local_address
 from portal.requests import chart
 from translations import gettext_noop as _
+from translations.dates import clock
 
 router = APIRouter()
 
@@ -227,7 +227,7 @@ async def _saved_by_script(visit: Visit, request_id: UUID, form: FormData) -> Re
         told = {"version": view.version, "conflict": _text(shown), "said": sentence_of(error, visit.language)}
         return JSONResponse(told, status_of(error))
     view = await visit.look_at(request_id)
-    time = texts.clock(datetime.now(UTC).astimezone(TIME_ZONE), visit.language)
+    time = clock(datetime.now(UTC), visit.language)
     said = visit.say(_("Saved at %(time)s.") if not saved.wrong else _("Saved at %(time)s, but not all:"), time=time)
     check = _text(visit.page("edit_check", view=view, todo=await _todo(visit, view)))
     return JSONResponse({"version": saved.version, "said": said, "wrong": dict(saved.wrong), "check": check})
@@ -247,7 +247,10 @@ async def _todo(visit: Visit, view: RequestView) -> _Todo:
     titles = {slot.name: getattr(slot.label, visit.language) for slot in offering.attachments}
     return _Todo(
         tuple(_missing(visit, offering, (error.model_dump() for error in found.errors))),
-        tuple((titles.get(a.slot, a.slot), a.message, f"tile-{a.attachment_id}") for a in found.advice),
+        (
+            *((titles.get(a.slot, a.slot), a.message, f"tile-{a.attachment_id}") for a in found.advice),
+            *_missing(visit, offering, (advice.model_dump() for advice in found.text_advice)),
+        ),
     )
 
 

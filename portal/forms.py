@@ -23,9 +23,9 @@ from domain.forms import FormChange
 from domain.offerings import DeadlineName, FieldKind, FormField, ServiceOffering
 from domain.priority import Priority
 from portal.pages import PRIORITIES
-from portal.texts import LOCALES, day
 from translations import Language, gettext_for
 from translations import gettext_noop as _
+from translations.dates import LOCALES, day
 
 Values = Mapping[str, list[str]]
 """What stands in the fields of a page, by the field's name; an empty list for a field that is empty."""

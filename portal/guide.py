@@ -19,10 +19,11 @@ from domain.calendar import Span
 from domain.offerings import DEFAULT_DEADLINES, DeadlineName, DeadlineTerms, ServiceOffering
 from domain.priority import Priority
 from domain.requests import Role
-from portal import pages, texts
+from portal import pages
 from portal.choices import CHOICES
 from translations import LANGUAGES, Language, gettext_for
 from translations import gettext_noop as _
+from translations.dates import LOCALES
 
 router = APIRouter()
 
@@ -117,7 +118,7 @@ def span(length: Span, language: Language) -> str:
         text = _("1 business day") if length.amount == 1 else _("%(count)d business days")
         return gettext_for(language)(text) % {"count": length.amount}
     unit = "duration-hour" if length.unit == "h" else "duration-day"
-    return format_unit(length.amount, unit, locale=texts.LOCALES[language])
+    return format_unit(length.amount, unit, locale=LOCALES[language])
 
 
 def _minimum(offering: ServiceOffering) -> int:

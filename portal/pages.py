@@ -30,7 +30,7 @@ from domain.priority import Priority
 from domain.requests import Role
 from portal import static, texts
 from settings import Settings
-from translations import LANGUAGES, Language, gettext_for, language_named
+from translations import LANGUAGES, Language, dates, gettext_for, language_named
 from translations import gettext_noop as _
 from translations.words import RETURN_REASONS, ROLES, STATUSES
 
@@ -253,14 +253,14 @@ def _environment(language: Language) -> Environment:
     }
     made.tests["past"] = lambda at: at < datetime.now(UTC)
     made.filters |= {
-        "moment": partial(texts.moment, language=language),
-        "short_moment": partial(texts.short_moment, language=language),
-        "day": partial(texts.day, language=language),
+        "moment": partial(dates.moment, language=language),
+        "short_moment": partial(dates.short_moment, language=language),
+        "day": partial(dates.day, language=language),
         "distance": partial(texts.distance, language=language),
         "age": partial(texts.age, language=language),
         "size": partial(texts.size, language=language),
         "duration": texts.duration,
-        "iso_day": lambda written: texts.day(date.fromisoformat(written), language),
+        "iso_day": lambda written: dates.day(date.fromisoformat(written), language),
         "localized": lambda text: getattr(text, language),
         "translated": lambda pairs: [(code, translate(words)) for code, words in pairs],
         "options": lambda choices: [(choice.value, getattr(choice.label, language)) for choice in choices],

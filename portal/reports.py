@@ -20,15 +20,14 @@ from api.paper import entries
 from api.problems import Problem
 from api.reports import AddendumBody, ReportDraftBody, ReportDraftView, SignBody, SigningReceipt
 from api.views import RequestView
-from domain.calendar import TIME_ZONE
 from domain.offerings import FormField
 from domain.refusals import Refusal, RefusalCode
 from portal import forms, pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, links_to, sentence_of, status_of
 from portal.pages import Notice, Visit, VisitOf
 from portal.requests import chart
-from portal.texts import clock
 from translations import gettext_noop as _
+from translations.dates import clock
 
 router = APIRouter()
 
@@ -227,7 +226,7 @@ async def _report_page(
         values=forms.as_typed(form) if form else _as_saved(visit, draft),
         saved_at=draft.updated_at if draft else None,
         preview_ready=visit.request.query_params.get("preview") == "ready",
-        wrong=pages.written(wrong),
+        wrong=pages.written({**_unsignable(draft), **(wrong or {})}),
         notice=notice,
         **chart(visit, view),
     )
@@ -293,6 +292,12 @@ def _fields(visit: Visit, view: RequestView) -> tuple[FormField, ...]:
     return offering.report if offering else ()
 
 
+def _unsignable(draft: ReportDraftView | None) -> dict[str, str]:
+    """What is written and saved, and can't be signed as it stands, by the name of the field on the page."""
+    found = draft.missing if draft else []
+    return {f"answers.{error['field']}": error["message"] for error in found if error["code"] != "required"}
+
+
 def _as_saved(visit: Visit, draft: ReportDraftView | None) -> forms.Values:
     held = forms.answers_as_saved(draft.fields, draft.answers, visit.language) if draft else {}
     return defaultdict(list, held)
@@ -303,7 +308,7 @@ def _notice(visit: Visit, error: Problem | Refusal | None) -> tuple[Notice | Non
     if error is None:
         return None, {}
     sentence = sentence_of(error, visit.language)
-    if error.code == "report_incomplete":
+    if error.code in ("report_incomplete", "report_invalid"):
         return Notice("error", sentence), {}  # the page lists it
     wrong = fields_of(error, visit.language, {"wrong_password": "password"})
     return Notice("error", sentence, links_to(wrong) if error.code != "wrong_password" else ()), wrong
@@ -333,4 +338,4 @@ def _done(receipt: SigningReceipt, form: FormData, command: str) -> str:
 
 
 def _clock(visit: Visit, at: datetime | None) -> str:
-    return clock(at.astimezone(TIME_ZONE), visit.language) if at else ""
+    return clock(at, visit.language) if at else ""

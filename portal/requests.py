@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from api.paper import entries
 from api.reports import get_document_content
 from api.views import DocumentView, RequestView
-from documents.report import ReportContent
+from documents.content import ReportContent
 from domain.offerings import ServiceOffering
 from domain.requests import DocumentKind
 from portal import accesses, pages

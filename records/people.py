@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.notices import NoticeMode
 from domain.requests import Role
+from domain.texts import composed
 from records.ids import new_id
 from records.models import Account, Clinic, FailedLogins, Token
 
@@ -117,7 +118,7 @@ async def change_password(session: AsyncSession, account_id: uuid.UUID, password
 
 async def find_account(session: AsyncSession, username: str) -> Account | None:
     """The account of that username, in whatever case it was typed; also one that is no longer active."""
-    return await session.scalar(select(Account).where(Account.username == username.strip().lower()))
+    return await session.scalar(select(Account).where(Account.username == composed(username).strip().lower()))
 
 
 async def accounts_by_id(session: AsyncSession, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Account]:

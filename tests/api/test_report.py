@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from io import BytesIO
 from typing import Any
 from uuid import uuid4
@@ -26,6 +27,7 @@ from tests.api.conftest import Shelf
 from tests.eventually import eventually
 from tests.journeys import accepted, filled, ok, signed, written
 from tests.system import PASSWORD, Clinician, System, add_person
+from translations.dates import NO_BREAK_SPACE, moment
 
 
 async def put(
@@ -167,10 +169,14 @@ async def test_preliminary_final_and_addendum(system: System) -> None:
     assert "Final report" in second
     assert "Mélanome exclu." in second
     assert "Rapport préliminaire" not in second
-    assert preliminary["report_id"] in second
+    replaced = moment(datetime.fromisoformat(preliminary["signed_at"]), "en").replace(NO_BREAK_SPACE, " ")
+    assert f"The preliminary report of {replaced} is replaced by this one." in second
+    assert preliminary["report_id"] not in second
     assert "Addenda" in third
     assert "La biopsie confirme." in third
-    assert final["report_id"] in third
+    completed = moment(datetime.fromisoformat(final["signed_at"]), "fr").replace(NO_BREAK_SPACE, " ")
+    assert f"complète le rapport final du {completed}" in third
+    assert final["report_id"] not in third
     for text in (first, second, third):
         assert "Jeanne Tremblay" in text
         assert (await system.requester.view(request_id))["number"] in text

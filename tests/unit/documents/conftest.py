@@ -7,16 +7,17 @@ from uuid import UUID
 import pytest
 
 from documents.authority import Authority, SignerCredentials
-from documents.report import (
+from documents.content import (
     Clinic,
     EarlierDocument,
     Entry,
+    Image,
     Message,
     Patient,
     Practitioner,
     ReportContent,
-    render_report,
 )
+from documents.report import render_report
 from documents.signature import sign_pdf
 
 SECRET = b"a secret that only these tests know"
@@ -26,12 +27,17 @@ SIGNED_AT = datetime(2026, 11, 3, 19, 5, 33, tzinfo=UTC)
 
 @pytest.fixture(scope="session")
 def report() -> ReportContent:
-    """A final report in French, with everything in it, on two pages."""
+    """A final report in French, with everything in it, on three pages."""
     return ReportContent(
         language="fr",
         kind="final",
         document_id=UUID("01936d3c-7b2a-7cc1-8a55-1f2e3d4c5b6a"),
-        earlier=EarlierDocument(document_id=UUID("01936d3c-0000-7cc1-8a55-1f2e3d4c5b6a"), sha256="ab" * 32),
+        earlier=EarlierDocument(
+            document_id=UUID("01936d3c-0000-7cc1-8a55-1f2e3d4c5b6a"),
+            sha256="ab" * 32,
+            kind="preliminary",
+            signed_at=datetime(2026, 11, 2, 12, 30, tzinfo=UTC),
+        ),
         request_number="TC-2026-000123",
         priority="urgent",
         offering_title="Télédermatologie",
@@ -75,6 +81,24 @@ def report() -> ReportContent:
         answer=(
             Entry(label="Impression diagnostique", value="Eczéma nummulaire probable.\nÀ revoir."),
             Entry(label="Plan de traitement", value="Émollient, deux fois par jour. " * 120),
+        ),
+        images=(
+            Image(
+                number=1,
+                id=UUID("01936d3c-7b2a-7cc1-8a55-000000000011"),
+                kind="photo",
+                slot="Vue d’ensemble",
+                captured_at=datetime(2026, 10, 31, 20, 12, tzinfo=UTC),
+                sha256="cd" * 32,
+            ),
+            Image(
+                number=2,
+                id=UUID("01936d3c-7b2a-7cc1-8a55-000000000012"),
+                kind="photo",
+                slot="Gros plan",
+                captured_at=None,
+                sha256="ef" * 32,
+            ),
         ),
     )
 
