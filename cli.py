@@ -73,8 +73,10 @@ def start(part: PartName) -> None:
     """Start one part again that was stopped."""
     from embedded.control import start_part
 
-    start_part(_data_dir(), part)
-    typer.echo(f"{part} runs")
+    state = start_part(_data_dir(), part)
+    typer.echo(
+        f"{part} runs" if state == "running" else f"{part} runs, and waits for another part: see `relais status`"
+    )
 
 
 @app.command()
@@ -94,6 +96,18 @@ def worker() -> None:
     import worker as worker_process
 
     _run(worker_process.main)
+
+
+@app.command("worker-health")
+def worker_health() -> None:
+    """Say whether the worker of RELAIS_WORKER_LIFE_FILE lives and works: exit code 0 when it does, 1 when not."""
+    from sign_of_life import read_sign
+
+    path = os.environ.get("RELAIS_WORKER_LIFE_FILE")
+    sign = read_sign(Path(path)) if path else None
+    state = "silent" if sign is None or not sign.is_alive else "works" if sign.ready else "waits for another part"
+    typer.echo(f"The worker {state}." if state != "silent" else "There is no sign of life of the worker.")
+    raise typer.Exit(0 if state == "works" else 1)
 
 
 @app.command()
@@ -163,6 +177,38 @@ def demo(
     from embedded.demo import play
 
     _run(lambda: play(photos))
+
+
+@app.command()
+def repair(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell which requests would be taken up.")] = False,
+) -> None:
+    """Take up again the requests whose workflow the engine has lost. The worker does so every five minutes."""
+    _find_engine()
+    from settings import get_settings
+    from use_cases.by_hand import repair_now
+
+    report = asyncio.run(repair_now(get_settings(), dry_run=dry_run))
+    for request_id in report.taken_up:
+        typer.echo(f"request {request_id}: {'its workflow is missing' if dry_run else 'taken up again'}")
+    typer.echo(f"Requests without a workflow: {len(report.taken_up)}; that can't go on: {report.stuck}.")
+    typer.echo(f"E-mails that nobody looked after: {report.letters}.")
+
+
+@app.command()
+def sweep(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be removed.")] = False,
+    older_than_hours: Annotated[float, typer.Option(min=0.0, help="Leave alone what is younger.")] = 7 * 24.0,
+) -> None:
+    """Remove from the document store what no record names. The worker does so every night."""
+    from datetime import timedelta
+
+    from settings import get_settings
+    from use_cases.by_hand import sweep_now
+
+    report = asyncio.run(sweep_now(get_settings(), older_than=timedelta(hours=older_than_hours), dry_run=dry_run))
+    for place, count in report.removed.items():
+        typer.echo(f"{place}: {count} {'to remove' if dry_run else 'removed'}")
 
 
 @app.command("new-key")
@@ -267,7 +313,7 @@ def _repairable() -> tuple[type[Exception], ...]:
     from engine.client import EngineError
     from engine.encryption import EncryptionError
     from engine.search_attributes import SearchAttributeError
-    from records.errors import SchemaError
+    from records.errors import DatabaseAwayError, SchemaError
     from records.offerings import OfferingError
     from settings import SettingsError
 
@@ -278,6 +324,7 @@ def _repairable() -> tuple[type[Exception], ...]:
         EngineError,
         EncryptionError,
         SearchAttributeError,
+        DatabaseAwayError,
         SchemaError,
         OfferingError,
         SettingsError,

@@ -66,6 +66,16 @@ class Settings(BaseSettings):
         5.0, gt=0, description="How long the API waits for the records to show a command that was taken."
     )
 
+    # for those who keep it running
+    worker_life_file: Path | None = Field(
+        None, description="File that the worker renews as a sign of life; see `relais worker-health`."
+    )
+    least_free_mb: int = Field(
+        256,
+        ge=0,
+        description="Less room than this (in MiB) where files are kept, and /readyz says that the disk is full.",
+    )
+
     # mail
     smtp_host: str = Field("127.0.0.1", description="SMTP relay.")
     smtp_port: int = Field(25, ge=1, le=65535)

@@ -2,11 +2,13 @@
 
 import asyncio
 import signal
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 import logs
@@ -14,20 +16,25 @@ from activities.media import MediaActivities
 from activities.notifications import NotificationActivities
 from activities.records import RecordActivities
 from activities.reports import ReportActivities
+from activities.upkeep import UpkeepActivities
 from documents.authority import Authority
-from engine.client import connect
+from engine.client import EngineConnection
 from engine.schedules import ensure_schedules
 from engine.search_attributes import ensure_search_attributes
 from media.kinds import NoFfmpegError
 from media.videos import ffmpeg
 from records.database import Database
-from records.migrate import check_schema
 from records.store import DocumentStore
-from settings import Settings, get_settings
+from settings import Settings, SettingsError, get_settings
+from sign_of_life import SignOfLife
+from use_cases.repair import repair
+from use_cases.sweep import sweep
+from waiting import until_there
 from workflows.digest import NoticeDigestWorkflow, SingleNoticeWorkflow
 from workflows.media import PrepareVideoWorkflow
 from workflows.schedules import schedules
 from workflows.teleconsultation import TeleconsultationWorkflow
+from workflows.upkeep import RepairWorkflow, SweepWorkflow
 from workflows.visibility import SEARCH_ATTRIBUTES
 
 GRACE = timedelta(seconds=30)
@@ -42,7 +49,20 @@ Shorter than the API's patience (`command_timeout_seconds`), so that nobody wait
 TOLD_WITHIN = timedelta(seconds=0.2)
 """How soon the engine hears that a mail server has taken an e-mail, so that a worker that dies sends it no second time."""
 
+PREPARE_WITHIN_SECONDS = 30.0
+"""How long the search attributes and schedules may take before they are tried anew."""
+
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the use cases work with that run here."""
+
+    settings: Settings
+    database: Database
+    store: DocumentStore
+    engine: Client
 
 
 def build_workers(
@@ -55,11 +75,16 @@ def build_workers(
     reports = ReportActivities(database, store, authority)
     notifications = NotificationActivities(settings, database)
     videos = MediaActivities(database, store)
+    parts = Parts(settings, database, store, client)
+    upkeep = UpkeepActivities(lambda: repair(parts), lambda: sweep(parts))
     requests = Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[TeleconsultationWorkflow],
-        activities=[records.record_event, records.note_refusal, records.note_failure, reports.finalize_report],
+        workflows=[TeleconsultationWorkflow, RepairWorkflow, SweepWorkflow],
+        activities=[
+            *(records.record_event, records.note_refusal, records.note_failure, reports.finalize_report),
+            *(upkeep.repair, upkeep.sweep),
+        ],
         graceful_shutdown_timeout=GRACE,
         sticky_queue_schedule_to_start_timeout=TAKEN_OVER_AFTER,
     )
@@ -92,7 +117,7 @@ def build_workers(
 def open_authority(settings: Settings) -> Authority:
     """The signers' keys. Raises SettingsError when they do not say what locks them."""
     if settings.authority_secret is None:
-        raise ValueError(
+        raise SettingsError(
             "RELAIS_AUTHORITY_SECRET is not set: choose a long random text and keep it as long as the keys"
         )
     return Authority.open(settings.authority_path, settings.authority_secret.get_secret_value().encode())
@@ -106,26 +131,64 @@ def _look_for_ffmpeg() -> None:
 
 
 async def main() -> None:
-    """Work until SIGINT or SIGTERM."""
+    """Work until SIGINT or SIGTERM, as soon as the database and the engine are there.
+
+    Raises what says plainly which setting, key or schema is not right.
+    """
     settings = get_settings()
     logs.configure(settings)
-    client = await connect(settings)
-    await ensure_search_attributes(client, SEARCH_ATTRIBUTES)
     database = Database.from_settings(settings, application_name="relais-worker")
-    async with database.session() as session:
-        await check_schema(session)
+    store = DocumentStore.from_settings(settings)
     authority = await asyncio.to_thread(open_authority, settings)
-    workers = build_workers(client, settings, database, DocumentStore.from_settings(settings), authority)
     _look_for_ffmpeg()
-    await ensure_schedules(client, schedules(settings))
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(database.close)
+        engine = await stack.enter_async_context(EngineConnection(settings))
+        life = await stack.enter_async_context(SignOfLife(settings.worker_life_file))
+        working = asyncio.create_task(_work(settings, database, store, authority, engine, life))
+        stop = asyncio.create_task(_asked_to_stop())
+        await asyncio.wait({working, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if not working.done():
+            working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
+
+
+async def _asked_to_stop() -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
+    await stop.wait()
+
+
+async def _work(
+    settings: Settings,
+    database: Database,
+    store: DocumentStore,
+    authority: Authority,
+    engine: EngineConnection,
+    life: SignOfLife,
+) -> None:
+    """Wait for what the work needs, then work until cancelled."""
+    await asyncio.gather(database.open(), engine.connected())
+    client = engine.client
+    await until_there(
+        "namespace", lambda: _prepare(client, settings), away=(RPCError,), within_seconds=PREPARE_WITHIN_SECONDS
+    )
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(database.close)
-        for worker in workers:
+        for worker in build_workers(client, settings, database, store, authority):
             await stack.enter_async_context(worker)
+        life.ready = True
         log.info("worker ready", task_queue=settings.task_queue, namespace=client.namespace)
-        await stop.wait()
-        log.info("worker stops")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            log.info("worker stops")
+
+
+async def _prepare(client: Client, settings: Settings) -> None:
+    """What the namespace must have; a namespace that is still to be made answers NOT_FOUND. Raises SearchAttributeError."""
+    await ensure_search_attributes(client, SEARCH_ATTRIBUTES)
+    await ensure_schedules(client, schedules(settings))

@@ -1,5 +1,6 @@
 """The names of the activities and what they answer: all that workflows know of them."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from uuid import UUID
 
@@ -16,6 +17,8 @@ DUE_DIGESTS = "due_digests"
 SEND_DIGEST = "send_digest"
 MAKE_PLAYABLE = "make_playable"
 NOTE_UNPLAYABLE = "note_unplayable"
+REPAIR = "repair"
+SWEEP = "sweep"
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=15)
 """After this silence an activity that gives signs of life is taken for dead, and tried again."""
@@ -43,3 +46,17 @@ class VideoToPrepare(Frozen):
 
     request_id: UUID
     attachment_id: UUID
+
+
+class RepairReport(Frozen):
+    """The answer of `repair`: requests without a workflow, e-mails that nobody looked after, workflows that can't go on."""
+
+    taken_up: tuple[UUID, ...] = ()
+    letters: int = 0
+    stuck: int = 0
+
+
+class SweepReport(Frozen):
+    """The answer of `sweep`: how many objects were removed, by where they lay."""
+
+    removed: Mapping[str, int] = {}

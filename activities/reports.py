@@ -76,6 +76,9 @@ class ReportActivities:
                 object_key=key,
                 signed_at=signing.signed_at,
             )
+            await self._store.size(
+                key
+            )  # under the request's lock: what nobody named for days may have been swept meanwhile
         log.info(
             "document signed", request_id=str(effect.request_id), report_id=str(signing.report_id), kind=signing.kind
         )

@@ -9,6 +9,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 CALLS = Counter("relais_http_calls_total", "Calls of the API", ["method", "path", "status"])
 SECONDS = Histogram("relais_http_call_seconds", "Duration of a call of the API", ["method", "path"])
 
+PASSING_PROBLEMS = Counter(
+    "relais_passing_problems_total",
+    "Calls that could not be answered for the moment, by the code of the answer",
+    ["code"],
+)
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 HEADERS = {

@@ -9,20 +9,23 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
-from sqlalchemy import text
 from temporalio.api.common.v1 import Payload
+from temporalio.service import RPCError
 
-from api import mail, policy
+from api import health, mail, policy
 from api.parameters import Storable
 from api.problems import Problem
 from api.security import CallerOf
-from api.services import Services, ServicesOf
+from api.services import ServicesOf
 from api.views import View
 from domain.requests import Role
 from engine.client import key_ring
 from engine.encryption import EncryptionCodec, EncryptionError
+from engine.running import list_stuck
 from records import failures
-from use_cases import gate
+from workflows.contract import TELECONSULTATION, request_of
+
+LONGEST_LIST = 500
 
 router = APIRouter(tags=["operations"])
 api_router = APIRouter(tags=["operations"])
@@ -36,6 +39,14 @@ class FailureView(View):
     kind: str
     code: str
     at: datetime
+
+
+class StuckView(View):
+    """A request whose workflow can't go on."""
+
+    request_id: UUID
+    workflow_id: str
+    problem: str = Field(examples=["WorkflowTaskFailedCauseNonDeterministicError"])
 
 
 class CodecPayload(BaseModel):
@@ -59,19 +70,26 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz", summary="Can work be done", responses={503: {"description": "Something does not answer"}})
 async def readyz(services: ServicesOf) -> JSONResponse:
-    """200 when database, engine and document store answer; 503 with what does not."""
-    parts = {
-        "database": await _database_answers(services),
-        "engine": await gate.is_reachable(services.engine),
-        "documents": await _store_answers(services),
+    """200 when database, engine and store answer, there is room on the disk, and workflows go on; 503 with what is not so.
+
+    `warnings` tell of what does not stop the work yet.
+    """
+    found = await health.look(services)
+    told: dict[str, Any] = {
+        "status": "ready" if found.is_ready else "not ready",
+        "parts": {name: reason is None for name, reason in found.parts.items()},
     }
-    ready = all(parts.values())
-    return JSONResponse({"status": "ready" if ready else "not ready", "parts": parts}, 200 if ready else 503)
+    if not found.is_ready:
+        told["reasons"] = {name: reason for name, reason in found.parts.items() if reason}
+    if found.warnings:
+        told["warnings"] = found.warnings
+    return JSONResponse(told, 200 if found.is_ready else 503)
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
 async def metrics(services: ServicesOf) -> Response:
-    """Counters and durations of this process, and how mail stands. Keep it from the outside at the proxy."""
+    """Counters and durations of this process, what /readyz finds, and how mail stands. Keep it from the outside at the proxy."""
+    await health.look(services)
     await mail.measure(services)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
@@ -94,6 +112,21 @@ async def resolve_failure(effect_id: Storable, caller: CallerOf, services: Servi
     async with services.database.session() as session:
         if not await failures.resolve_failure(session, effect_id, now=datetime.now(UTC), account_id=caller.id):
             raise Problem("not_found")
+
+
+@api_router.get("/stuck-requests", summary="Requests whose workflow can't go on")
+async def list_stuck_requests(caller: CallerOf, services: ServicesOf) -> list[StuckView]:
+    """For operators: their workflow task fails again and again, so no deadline is called and no command acts."""
+    policy.must_have_role(caller, Role.OPERATOR)
+    try:
+        found = await list_stuck(services.engine, TELECONSULTATION, LONGEST_LIST)
+    except RPCError as error:
+        raise Problem("engine_unreachable", headers={"Retry-After": "2"}) from error
+    return [
+        StuckView(request_id=request_id, workflow_id=stuck.workflow_id, problem=stuck.problem)
+        for stuck in found
+        if (request_id := request_of(stuck.workflow_id)) is not None
+    ]
 
 
 @router.post("/codec/decode", include_in_schema=False)
@@ -123,20 +156,3 @@ def _coded(payload: Payload) -> dict[str, Any]:
 
 def _is_local(request: Request) -> bool:
     return request.client is not None and request.client.host in ("127.0.0.1", "::1")
-
-
-async def _database_answers(services: Services) -> bool:
-    try:
-        async with services.database.session() as session:
-            await session.execute(text("SELECT 1"))
-    except Exception:
-        return False
-    return True
-
-
-async def _store_answers(services: Services) -> bool:
-    try:
-        await services.store.check()
-    except Exception:
-        return False
-    return True

@@ -12,15 +12,14 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field, ValidationError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from api.observe import HEADERS
+from api.observe import HEADERS, PASSING_PROBLEMS
 from domain.offerings import FieldProblem
 from domain.refusals import Refusal
-from records.errors import NotFoundError
+from records.errors import NotFoundError, StoreError, StoreFullError
+from records.trouble import DATABASE_ERRORS, Trouble, is_full, is_of_a_disk, trouble_of
 from translations import LANGUAGES, Language, gettext_for
 from translations import gettext_noop as _
 from translations.words import REFUSALS
@@ -75,6 +74,12 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
         _("The engine does not answer. Try again in a moment: the same command acts only once."),
     ),
     "records_unreachable": (503, _("The records can't be reached; nothing was changed. Try again in a moment.")),
+    "records_busy": (503, _("The records are busy; nothing was changed. Try again in a moment.")),
+    "store_unreachable": (503, _("The store of photos and documents can't be reached. Try again in a moment.")),
+    "storage_full": (
+        507,
+        _("There is no room left to store anything; nothing was changed. Those who run Relais must act."),
+    ),
     "internal_error": (500, _("Something went wrong on our side.")),
 }
 
@@ -283,14 +288,21 @@ def install(app: FastAPI) -> None:
         code = codes.get(error.status_code, "invalid_input" if error.status_code < 500 else "internal_error")
         return problem_response(Problem(code, headers=error.headers), language_of(request))
 
-    @app.exception_handler(DBAPIError)
-    @app.exception_handler(NoConnectionFreeError)
-    @app.exception_handler(OSError)  # nobody listens, no socket, no answer in time
-    async def records_away(request: Request, error: Exception) -> Response:
-        if isinstance(error, DBAPIError) and not _is_away(error):
+    async def not_now(request: Request, error: Exception) -> Response:
+        """The database, the store or a disk: whether it is a matter of time, or something wrong with us."""
+        problem = passing_problem(error)
+        if problem is None:
             return await unexpected(request, error)
-        log.warning("records unreachable", error=type(error).__name__)
-        return problem_response(Problem("records_unreachable", headers={"Retry-After": "2"}), language_of(request))
+        log.warning("not possible now", code=problem.code, error=type(getattr(error, "orig", None) or error).__name__)
+        PASSING_PROBLEMS.labels(problem.code).inc()
+        return problem_response(problem, language_of(request))
+
+    for kind in (
+        *DATABASE_ERRORS,
+        StoreError,
+        OSError,
+    ):  # the last: nobody listens, no socket, no answer in time, no room
+        app.add_exception_handler(kind, not_now)
 
     @app.exception_handler(NotFoundError)
     async def removed_meanwhile(request: Request, _error: NotFoundError) -> Response:
@@ -308,11 +320,21 @@ def install(app: FastAPI) -> None:
         return problem_response(Problem("internal_error"), language_of(request))
 
 
-def _is_away(error: DBAPIError) -> bool:
-    """Whether the database is gone, going, coming, or full, rather than asked for something wrong: by its SQLSTATE."""
-    if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
-        return True
-    return str(getattr(error.orig, "sqlstate", None) or "").startswith(("08", "53", "57P"))
+def passing_problem(error: Exception) -> Problem | None:
+    """What to answer when something outside of us was away, busy or full; None when `error` is of another kind."""
+    if isinstance(error, StoreFullError):
+        return _not_now("storage_full")
+    if isinstance(error, StoreError) or (isinstance(error, OSError) and is_of_a_disk(error) and not is_full(error)):
+        return _not_now("store_unreachable")
+    trouble = trouble_of(error)
+    return _not_now(_TROUBLES[trouble]) if trouble else None
+
+
+_TROUBLES = {Trouble.AWAY: "records_unreachable", Trouble.BUSY: "records_busy", Trouble.FULL: "storage_full"}
+
+
+def _not_now(code: str) -> Problem:
+    return Problem(code, headers={"Retry-After": "60" if code == "storage_full" else "2"})
 
 
 def problem_response(problem: Problem, language: Language) -> JSONResponse:

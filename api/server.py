@@ -1,7 +1,8 @@
 """The API process: the application and how it is served."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from types import FrameType
 
@@ -29,10 +30,9 @@ from api import (
 from api.limits import BodyLimit
 from api.observe import Observe
 from api.services import Services
-from engine.client import connect
+from engine.client import EngineConnection
 from records.database import Database
 from records.feed import ProjectionFeed
-from records.migrate import check_schema
 from records.offerings import load_offerings
 from records.store import DocumentStore
 from settings import Settings, get_settings
@@ -47,23 +47,20 @@ log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Connect to the records, the store and the engine, and read the offerings; close all at the end.
+    """The records, the store, the engine and the offerings; closed at the end. Neither database nor engine need be there yet.
 
-    Raises what says plainly which setting, file or server is not right.
+    Raises what says plainly which setting or file is not right.
     """
     offerings = load_offerings(settings.offerings_dir)
     database = Database.from_settings(settings, application_name="relais-api")
+    store = DocumentStore.from_settings(settings)
     try:
-        async with database.session() as session:
-            await check_schema(session)
-        async with ProjectionFeed(database) as feed:
+        async with (
+            ProjectionFeed(database) as feed,
+            EngineConnection(settings, gives_up_after=ENGINE_PATIENCE) as engine,
+        ):
             yield Services(
-                settings=settings,
-                database=database,
-                feed=feed,
-                store=DocumentStore.from_settings(settings),
-                engine=await connect(settings, gives_up_after=ENGINE_PATIENCE),
-                offerings=offerings,
+                settings=settings, database=database, feed=feed, store=store, engine=engine.client, offerings=offerings
             )
     finally:
         await database.close()
@@ -114,9 +111,19 @@ class _Server(uvicorn.Server):
         self._services.stopping.set()
         super().handle_exit(sig, frame)
 
+    def end(self) -> None:
+        """As if a signal had asked for it."""
+        self._services.stopping.set()
+        self.should_exit = True
+
 
 async def serve(create: Callable[[Settings, Services], FastAPI] = create_app) -> None:
-    """Serve until SIGINT or SIGTERM. `create` makes the application: the API alone, or with the portal over it."""
+    """Serve until SIGINT or SIGTERM, from the start on, whatever else is away.
+
+    `create` makes the application: the API alone, or with the portal over it.
+
+    Raises SchemaError when the database turns out to be made for a newer Relais.
+    """
     settings = get_settings()
     logs.configure(settings)
     async with open_services(settings) as services:
@@ -130,5 +137,21 @@ async def serve(create: Callable[[Settings, Services], FastAPI] = create_app) ->
             server_header=False,
             timeout_graceful_shutdown=20,
         )
-        log.info("api ready", address=settings.public_url)
-        await _Server(config, services).serve()
+        server = _Server(config, services)
+        async with _opening(services.database, server):
+            log.info("api serves", address=settings.public_url)
+            await server.serve()
+
+
+@asynccontextmanager
+async def _opening(database: Database, server: _Server) -> AsyncIterator[None]:
+    """Wait for the records while the server serves. Should they never be ours, the server ends, and the reason is raised."""
+    opening = asyncio.create_task(database.open(), name="opening of the records")
+    opening.add_done_callback(lambda task: None if task.cancelled() or task.exception() is None else server.end())
+    await asyncio.sleep(0)  # from here on, sessions are refused until the records are there
+    try:
+        yield
+    finally:
+        opening.cancel()
+        with suppress(asyncio.CancelledError):
+            await opening

@@ -36,6 +36,7 @@ from records import attachments, uploads
 from records.errors import ContentConflictError, NotEditableError, NotFoundError, StaleVersionError, TooLargeError
 from records.ids import new_id
 from records.models import RequestRecord, Upload
+from use_cases import sweep
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,termination,expiration"
@@ -171,7 +172,9 @@ async def begin_upload(
         except ContentConflictError:
             raise Problem("idempotency_key_reused") from None
     headers = {"Location": f"{request.url.path}/{upload.id}", "Upload-Expires": _expires(upload)}
-    return Response(status_code=201, headers=headers, background=BackgroundTask(sweep, services))
+    return Response(
+        status_code=201, headers=headers, background=BackgroundTask(sweep.expire_uploads, services, SWEPT_AT_ONCE)
+    )
 
 
 @router.head(
@@ -223,25 +226,8 @@ async def continue_upload(
 async def end_upload(request_id: UUID, upload_id: UUID, caller: CallerOf, services: ServicesOf) -> Response:
     """What came of it is removed. An attachment that it has become stays; remove that by its own address."""
     _, upload = await _own_upload(services, caller, request_id, upload_id)
-    await _remove(services, upload.id)
+    await sweep.end_upload(services, upload.id)
     return Response(status_code=204)
-
-
-async def sweep(services: Services) -> None:
-    """Remove a few of the uploads that have expired, with what came of them."""
-    async with services.database.session() as session:
-        expired = await uploads.expired_uploads(session, datetime.now(UTC), limit=SWEPT_AT_ONCE)
-    for upload_id in expired:
-        await _remove(services, upload_id)
-
-
-async def _remove(services: Services, upload_id: UUID) -> None:
-    """End the upload first, then remove its parts, its row last: whatever dies in between, `sweep` goes on."""
-    async with services.database.session() as session:
-        await uploads.end_upload(session, upload_id, datetime.now(UTC))
-    await services.store.delete_folder(uploads.parts_folder(upload_id))
-    async with services.database.session() as session:
-        await uploads.forget_upload(session, upload_id, datetime.now(UTC))
 
 
 async def _own_upload(
@@ -339,7 +325,7 @@ async def _keep(services: Services, caller: Caller, row: RequestRecord, upload: 
             raise Problem("not_found") from None
         except Problem as problem:
             if problem.status < 500:
-                await _remove(services, upload.id)
+                await sweep.end_upload(services, upload.id)
             raise
     async with services.database.session() as session:
         is_wanted = await uploads.is_open(session, upload.id, datetime.now(UTC))

@@ -21,11 +21,11 @@ def stop_part(data_dir: Path, name: str) -> None:
     _wait_for(data_dir, name, PartState.STOPPED)
 
 
-def start_part(data_dir: Path, name: str) -> None:
-    """Starts one part that was stopped. Returns when it is ready; raises StartError when it does not come up."""
+def start_part(data_dir: Path, name: str) -> PartState:
+    """Starts one part that was stopped. Returns when it is ready or waits for another; raises StartError if it doesn't start."""
     _part(data_dir, name)
     _order(data_dir, name).unlink(missing_ok=True)
-    _wait_for(data_dir, name, PartState.RUNNING)
+    return _wait_for(data_dir, name, PartState.RUNNING, PartState.WAITING)
 
 
 def print_status(data_dir: Path, console: Console) -> None:
@@ -58,9 +58,10 @@ def _order(data_dir: Path, name: str) -> Path:
     return data_dir / "control" / f"{name}.stop"
 
 
-def _wait_for(data_dir: Path, name: str, state: PartState) -> None:
+def _wait_for(data_dir: Path, name: str, *states: PartState) -> PartState:
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while _part(data_dir, name).state is not state:
+    while (state := _part(data_dir, name).state) not in states:
         if time.monotonic() > deadline:
-            raise StartError(f"The part {name} is not {state} yet: see {data_dir / 'logs' / f'{name}.log'}.")
+            raise StartError(f"The part {name} is not {states[0]} yet: see {data_dir / 'logs' / f'{name}.log'}.")
         time.sleep(LOOK_EVERY_SECONDS)
+    return state

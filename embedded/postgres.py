@@ -13,6 +13,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -72,6 +73,15 @@ class Cluster:
                 await connection.execute(f"CREATE DATABASE {DATABASE}")
         finally:
             await connection.close()
+        return True
+
+    async def alive(self, _born: datetime) -> bool:
+        """Whether the server answers, be it with a refusal. Raises what the connection raises when it does not."""
+        with suppress(asyncpg.PostgresError):
+            connection = await asyncpg.connect(
+                host=str(self.socket_folder), port=PORT, user=USER, database="postgres", timeout=5
+            )
+            await connection.close(timeout=5)
         return True
 
 

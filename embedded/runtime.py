@@ -22,10 +22,14 @@ FORMAT = 1
 
 
 class PartState(StrEnum):
-    """Where a part is in its life. `restarting` is the pause after it died by itself; `stopped` is on purpose."""
+    """Where a part is in its life. `waiting`: it answers, and can do its work when other parts are there. `not answering`: its
+    process lives and says nothing. `restarting` is the pause after it died by itself; `stopped` is on purpose.
+    """
 
     STARTING = "starting"
+    WAITING = "waiting"
     RUNNING = "running"
+    NOT_ANSWERING = "not answering"
     RESTARTING = "restarting"
     STOPPED = "stopped"
 

@@ -26,6 +26,7 @@ from embedded.ports import LOOPBACK, choose_ports, require_free
 from embedded.runtime import PartStatus, Runtime, StartSettings, read_runtime
 from embedded.supervisor import Part, Step, Supervisor, Watcher
 from embedded.welcome import welcome
+from sign_of_life import read_sign
 from workflows.visibility import SEARCH_ATTRIBUTES
 
 PORT_VARIABLES = {
@@ -178,12 +179,20 @@ def _stages(plan: Plan) -> list[Part | Step]:
     async def mail_ready(_born: datetime) -> bool:
         return await mail_server.answers(ports["smtp"], ports["mail-page"])
 
+    life_file = plan.data_dir / "control" / "worker.life"
+
     async def worker_ready(born: datetime) -> bool:
         return await plan.engine.polled_since(plan.settings.task_queue, born)
 
+    async def worker_alive(_born: datetime) -> bool:
+        sign = await asyncio.to_thread(read_sign, life_file)
+        return sign is not None and sign.is_alive
+
     async def api_ready(_born: datetime) -> bool:
-        async with httpx.AsyncClient(trust_env=False) as client:
-            return (await client.get(f"{plan.api_url}/readyz")).is_success
+        return await _is_success(f"{plan.api_url}/readyz")
+
+    async def api_alive(_born: datetime) -> bool:
+        return await _is_success(f"{plan.api_url}/healthz")
 
     return [
         Part(
@@ -192,6 +201,7 @@ def _stages(plan: Plan) -> list[Part | Step]:
             plan.cluster.command,
             plan.cluster.ready,
             environment,
+            alive=plan.cluster.alive,
             address=str(plan.cluster.socket_folder),
             stop_signal=SIGINT,
             grace_seconds=30,
@@ -209,10 +219,25 @@ def _stages(plan: Plan) -> list[Part | Step]:
         Part("mail", "mail server", relais("mail"), mail_ready, environment, address=plan.mail_page_url),
         Step("migrations", "database schema", relais("migrate"), environment),
         Step("seed", "demonstration data", relais("seed"), environment),
-        Part("worker", "worker", relais("worker"), worker_ready, environment, grace_seconds=WORKER_GRACE_SECONDS),
-        Part("api", "API", relais("api"), api_ready, environment, address=plan.api_url, grace_seconds=15),
+        Part(
+            "worker",
+            "worker",
+            relais("worker"),
+            worker_ready,
+            environment | {"RELAIS_WORKER_LIFE_FILE": str(life_file)},
+            alive=worker_alive,
+            grace_seconds=WORKER_GRACE_SECONDS,
+        ),
+        Part(
+            "api", "API", relais("api"), api_ready, environment, alive=api_alive, address=plan.api_url, grace_seconds=15
+        ),
         Step("seed-requests", "demonstration requests", relais("seed-requests"), environment, optional=True),
     ]
+
+
+async def _is_success(address: str) -> bool:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return (await client.get(address)).is_success
 
 
 def _environment(plan: Plan) -> dict[str, str]:

@@ -1,13 +1,15 @@
 """Starts parts in order, each as a child process, keeps them running, and stops them in reverse order.
 
-It knows nothing of what the parts do: a `Part` says how to start it, how to see that it is ready and how to stop it. A part that
-dies is started again, after a pause that grows with each failure. A file ``<part>.stop`` in the control folder keeps a part
-stopped for as long as it is there: an order from another terminal cannot be missed, and may be given twice.
+It knows nothing of what the parts do: a `Part` says how to start it, how to see that it is ready and that it lives, and how to
+stop it. A part that dies is started again, after a pause that grows with each failure; so is one that lives and no longer
+answers. A file ``<part>.stop`` in the control folder keeps a part stopped for as long as it is there: an order from another
+terminal cannot be missed, and may be given twice.
 """
 
 import asyncio
 import os
 import signal
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -37,8 +39,9 @@ LONGEST_QUOTE = 200
 class Part:
     """One process to keep running.
 
-    `ready` tells whether the process, started at the given time, does its work. It is asked again and again and must come back
-    soon; an exception means not yet. `grace_seconds` is what the part gets between `stop_signal` and being killed.
+    `ready` tells whether the process, started at the given time, does its work, `alive` whether it would, if the parts that it
+    needs were there (as `ready`, when not given). They are asked again and again; an exception means no. `grace_seconds` is what
+    the part gets between `stop_signal` and being killed.
     """
 
     name: str
@@ -46,10 +49,25 @@ class Part:
     command: Sequence[str]
     ready: Callable[[datetime], Awaitable[bool]]
     environment: Mapping[str, str]
+    alive: Callable[[datetime], Awaitable[bool]] | None = None
     address: str = ""
     stop_signal: signal.Signals = signal.SIGTERM
     grace_seconds: float = 10.0
     run_as: RunAs = RunAs.SELF
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How a part that lives is asked whether it still answers, in seconds; generous, for a machine may be busy."""
+
+    ask_every: float = 5.0
+    answer_within: float = 10.0
+    noticed_after: float = 30.0
+    """It has been silent for so long: it is said to be not answering."""
+
+    restarted_after: float = 120.0
+    waits_after: float = 5.0
+    """It has lived for so long without being ready: it is said to be waiting for another part."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +92,16 @@ class Watcher:
 class Supervisor:
     """Runs the given stages until it is told to stop, by SIGINT, SIGTERM or SIGHUP; a second signal hurries."""
 
-    def __init__(self, stages: Sequence[Part | Step], *, logs: Path, control: Path, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        stages: Sequence[Part | Step],
+        *,
+        logs: Path,
+        control: Path,
+        watcher: Watcher,
+        patience: Patience = Patience(),
+    ) -> None:
+        self._patience = patience
         self._stages = stages
         self._logs = logs
         self._control = control
@@ -125,7 +152,9 @@ class Supervisor:
                 if not await self._take(stage):
                     continue
             else:
-                keeper = Keeper(stage, self._log(stage.name), self._hurry, self._watcher.say, self._tell)
+                keeper = Keeper(
+                    stage, self._log(stage.name), self._hurry, self._watcher.say, self._tell, self._patience
+                )
                 self._keepers[stage.name] = keeper
                 keeper.begin()
                 await keeper.started()
@@ -175,6 +204,7 @@ class Keeper:
     hurry: asyncio.Event
     say: Callable[[str], None]
     changed: Callable[[], None]
+    patience: Patience
     _state: PartState = PartState.STARTING
     _pid: int | None = None
     _restarts: int = 0
@@ -257,45 +287,77 @@ class Keeper:
             self._restarts += 1
             pause = min(FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1), LONGEST_PAUSE_SECONDS)
             await self._move(PartState.RESTARTING, None)
-            self.say(f"! {self.part.title} ended by itself ({ending}); starting it again in {pause:.0f} s")
+            self.say(f"! {self.part.title} {ending}; starting it again in {pause:.0f} s")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._unwanted.wait(), pause)
                 await self._move(PartState.STOPPED, None)
 
     async def _live(self, born: datetime) -> str | None:
-        """One life of the process. Gives how it ended, or None when it was stopped on purpose."""
+        """One life of the process. Gives how it ended, as the end of a sentence, or None when it was stopped on purpose."""
         part = self.part
         try:
             process = await spawn(part.command, part.environment, self.log, part.run_as, part.stop_signal)
         except OSError as error:
-            return str(error)
+            return f"can't be started ({error})"
         ended = asyncio.create_task(process.wait())
         unwanted = asyncio.create_task(self._unwanted.wait())
-        readiness = asyncio.create_task(self._see_ready(born))
+        silent = asyncio.create_task(self._silent_for_too_long(born))
         try:
             await self._move(PartState.STARTING, process.pid)
-            await asyncio.wait({ended, unwanted}, return_when=asyncio.FIRST_COMPLETED)
-            on_purpose = not ended.done()
-            if on_purpose:
+            await asyncio.wait({ended, unwanted, silent}, return_when=asyncio.FIRST_COMPLETED)
+            by_itself = ended.done()
+            on_purpose = unwanted.done() and not by_itself
+            if not by_itself:
                 await self._end(process, ended)
         finally:
-            await _cancel(readiness)
+            await _cancel(silent)
             await _cancel(unwanted)
             _kill_group(process.pid)  # what the process left behind, or all of it when we are cancelled ourselves
             await ended
-        return None if on_purpose else _ending(process)
+        if on_purpose:
+            return None
+        return f"ended by itself ({_ending(process)})" if by_itself else "was ended because it did not answer"
 
-    async def _see_ready(self, born: datetime) -> None:
+    async def _silent_for_too_long(self, born: datetime) -> None:
+        """Follow the process from its start on, by asking it. Returns when it lived and has not answered for too long."""
+        was_ready = False
+        first_heard = heard = None
         while True:
-            try:
-                if await self.part.ready(born):
-                    break
-                self._doubt = ""
-            except Exception as error:  # whatever it is, it is not ready; the reason shows when that lasts
-                self._doubt = f" ({error})"
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
-        self._was_ready = True
-        await self._move(PartState.RUNNING, self._pid)
+            now = time.monotonic()
+            now_ready = not was_ready and await self._says(self.part.ready, born)
+            was_ready = was_ready or now_ready
+            self._was_ready = self._was_ready or was_ready
+            if now_ready or await self._says(self.part.alive or self.part.ready, born):
+                heard = now
+                first_heard = first_heard or now
+                if was_ready or now - first_heard > self.patience.waits_after:
+                    await self._answers(PartState.RUNNING if was_ready else PartState.WAITING)
+            elif heard is not None and now - heard > self.patience.restarted_after:
+                return
+            elif heard is not None and now - heard > self.patience.noticed_after:
+                await self._does_not_answer()
+            await asyncio.sleep(self.patience.ask_every if was_ready else LOOK_EVERY_SECONDS)
+
+    async def _says(self, question: Callable[[datetime], Awaitable[bool]], born: datetime) -> bool:
+        try:
+            async with asyncio.timeout(self.patience.answer_within):
+                answer = await question(born)
+        except Exception as error:  # whatever it is, that is no yes; the reason shows when it lasts
+            self._doubt = f" ({error})"
+            return False
+        self._doubt = ""
+        return answer
+
+    async def _answers(self, state: PartState) -> None:
+        if self._state is PartState.NOT_ANSWERING:
+            self.say(f"✓ {self.part.title} answers again")
+        if self._state is not state:
+            await self._move(state, self._pid)
+
+    async def _does_not_answer(self) -> None:
+        if self._state is not PartState.NOT_ANSWERING:
+            self.say(f"! {self.part.title} does not answer; if that lasts, it will be started again")
+            await self._move(PartState.NOT_ANSWERING, self._pid)
 
     async def _end(self, process: asyncio.subprocess.Process, ended: asyncio.Task[int]) -> None:
         with suppress(ProcessLookupError):

@@ -95,7 +95,7 @@ def _problem(error: Exception, status: int) -> Problem:
         return Problem("not_found" if in_the_address else "invalid_input")
     if isinstance(error, HTTPException) and status < 500:
         return Problem({404: "not_found", 405: "method_not_allowed"}.get(status, "invalid_input"))
-    return Problem("records_unreachable" if status == 503 else "internal_error")
+    return problems.passing_problem(error) or Problem("internal_error")
 
 
 async def _language(request: Request) -> Language:

@@ -4,9 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
+from records.errors import NotOpenError, OldSchemaError
+from records.migrate import check_schema
+from records.trouble import DATABASE_ERRORS
 from settings import Settings, SettingsError
+from waiting import until_there
 
 STATEMENT_TIMEOUT_SECONDS = 30
 LOCK_TIMEOUT_SECONDS = 10
@@ -30,23 +35,61 @@ class Database:
             connect_args=connect_arguments(application_name),
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._closed_because: str | None = None
 
     @classmethod
     def from_settings(cls, settings: Settings, *, application_name: str = "relais") -> Self:
         """The database that the settings name. Raises SettingsError when they name none."""
         if settings.database_url is None:
             raise SettingsError("RELAIS_DATABASE_URL is not set: start `relais up`, or name a PostgreSQL database")
-        return cls(
-            settings.database_url.get_secret_value(),
-            pool_size=settings.database_pool_size,
-            application_name=application_name,
-        )
+        try:
+            return cls(
+                settings.database_url.get_secret_value(),
+                pool_size=settings.database_pool_size,
+                application_name=application_name,
+            )
+        except (ArgumentError, ModuleNotFoundError, ValueError):  # whose texts may hold the password
+            raise SettingsError(
+                "RELAIS_DATABASE_URL can't be used: it must read postgresql+asyncpg://user:password@host:port/database"
+            ) from None
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
-        """One transaction: committed at the end of the block, rolled back when the block raises."""
+        """One transaction: committed at the end of the block, rolled back when the block raises.
+
+        Raises NotOpenError before the records are known to be ours, see `open`.
+        """
+        if self._closed_because is not None:
+            raise NotOpenError(self._closed_because)
         async with self._sessions.begin() as session:
             yield session
+
+    @property
+    def closed_because(self) -> str | None:
+        """Why nobody may use the records yet; None when they may."""
+        return self._closed_because
+
+    async def open(self) -> None:
+        """Wait until the server is there and has the schema of this code; until then, every session is refused.
+
+        Raises SchemaError when the schema is newer than the code: waiting would not help.
+        """
+        self._closed_because = "nobody has seen the database yet"
+        await until_there(
+            "database",
+            self._check,
+            away=(*DATABASE_ERRORS, OSError, OldSchemaError),
+            within_seconds=CONNECT_TIMEOUT_SECONDS + STATEMENT_TIMEOUT_SECONDS,
+        )
+        self._closed_because = None
+
+    async def _check(self) -> None:
+        try:
+            async with self._sessions.begin() as session:
+                await check_schema(session)
+        except OldSchemaError as error:
+            self._closed_because = str(error)
+            raise
 
     async def close(self) -> None:
         """Give all connections back."""

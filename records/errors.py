@@ -29,6 +29,31 @@ class SchemaError(RecordsError):
     """The database's schema is not the one that this code was made for."""
 
 
+class OldSchemaError(SchemaError):
+    """There is no schema yet, or an older one: a migration puts that right."""
+
+    @property
+    def for_the_log(self) -> str:
+        """What is wrong; it holds the names of versions and nothing else."""
+        return str(self)
+
+
+class NotOpenError(RecordsError, ConnectionError):
+    """The records can't be used yet: nobody has seen that they are there and have the right schema."""
+
+
+class DatabaseAwayError(RecordsError):
+    """The database can't be reached by somebody who does not wait for it; the text says what to do."""
+
+
+class StoreError(RecordsError):
+    """The document store can't be reached, or fails."""
+
+
+class StoreFullError(StoreError):
+    """The document store has no room for what was to be written."""
+
+
 class BadCursorError(RecordsError):
     """A cursor that no page of this worklist gave."""
 

@@ -114,13 +114,16 @@ class ProjectionFeed:
         while True:
             try:
                 connection = await _connect(self._database)
+                if failures:
+                    log.info("the feed has a connection again")
                 failures = 0
                 try:
                     await self._hear(connection)
                 finally:
                     connection.terminate()
             except Exception as error:
-                log.warning("the feed has no connection", error=type(error).__name__)
+                if failures == 0:  # once for each time that it is away
+                    log.warning("the feed has no connection", error=type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
                 failures += 1
 

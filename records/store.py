@@ -14,19 +14,21 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.exceptions import NotFoundError as ObjectNotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from records.errors import ContentConflictError, NotFoundError, TooLargeError
+from records.errors import ContentConflictError, NotFoundError, StoreError, StoreFullError, TooLargeError
+from records.trouble import is_full
 from settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -97,23 +99,29 @@ class DocumentStore:
             raise SettingsError("RELAIS_DOCUMENT_STORE is not set: start `relais up`, or name a folder or a bucket")
         return cls(settings.document_store)
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder of a store that is one."""
+        return self._folder
+
     async def put_new(
         self, key: str, content: bytes | AsyncIterator[bytes], *, max_bytes: int | None = None
     ) -> StoredObject:
         """Store `content` under a key that was free, or that holds the same bytes already. A stream is never held in memory.
 
-        Raises ContentConflictError when the key holds other bytes, and TooLargeError when there are more than `max_bytes`;
-        then nothing was stored.
+        Raises ContentConflictError when the key holds other bytes, TooLargeError when there are more than `max_bytes`, and
+        StoreError (StoreFullError where there is no room); then nothing was stored.
         """
         if _KEY.fullmatch(key) is None:
             raise ValueError(f"not a key: {key}")
         counted = _Counted(_chunks(content), max_bytes)
-        if self._folder is not None:
-            is_new = await self._put_in_folder(self._folder, key, counted)
-        elif isinstance(content, bytes):
-            is_new = await self._put_if_free(key, content, counted)
-        else:
-            is_new = await self._put_stream(key, counted)
+        with _failures_named():
+            if self._folder is not None:
+                is_new = await self._put_in_folder(self._folder, key, counted)
+            elif isinstance(content, bytes):
+                is_new = await self._put_if_free(key, content, counted)
+            else:
+                is_new = await self._put_stream(key, counted)
         stored = counted.result()
         if not is_new and await self._sha256(key) != stored.sha256:
             raise ContentConflictError
@@ -125,22 +133,18 @@ class DocumentStore:
 
     async def size(self, key: str) -> int:
         """How many bytes the object has. Raises NotFoundError."""
-        try:
+        with _failures_named():
             return (await obstore.head_async(self._store, key))["size"]
-        except (ObjectNotFoundError, FileNotFoundError) as error:
-            raise NotFoundError from error
 
     async def stream(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """The object's bytes from `start` up to, and without, `end`, in chunks. Raises NotFoundError, at the first chunk."""
-        try:
+        """The object's bytes from `start` up to, and without, `end`, in chunks. Raises NotFoundError or StoreError."""
+        with _failures_named():
             if end is not None:
                 found = await obstore.get_async(self._store, key, options={"range": (start, end)})
             elif start:
                 found = await obstore.get_async(self._store, key, options={"range": {"offset": start}})
             else:
                 found = await obstore.get_async(self._store, key)
-        except (ObjectNotFoundError, FileNotFoundError) as error:
-            raise NotFoundError from error
         async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
             yield bytes(chunk)
 
@@ -161,6 +165,20 @@ class DocumentStore:
             return
         async for batch in obstore.list(self._store, folder):
             await self.delete([meta["path"] for meta in batch])
+
+    async def list_older(self, folder: str, than: datetime, page: int) -> AsyncIterator[list[str]]:
+        """The keys below `folder` of objects that were written before that time, at most `page` at once. Raises StoreError."""
+        with _failures_named():
+            async for batch in obstore.list(self._store, folder, chunk_size=page):
+                if keys := [meta["path"] for meta in batch if meta["last_modified"] < than]:
+                    yield keys
+
+    async def sweep_incoming(self, before: datetime, *, dry_run: bool = False) -> int:
+        """Remove files that a process left behind before they were whole, last written before that time; gives how many."""
+        if self._folder is None:
+            return 0
+        with _failures_named():
+            return await asyncio.to_thread(_sweep_incoming, self._folder / INCOMING, before.timestamp(), dry_run)
 
     async def check(self) -> None:
         """Raise what the store raises when it can't be reached."""
@@ -205,6 +223,19 @@ class DocumentStore:
             return await asyncio.to_thread(beside.publish, folder, folder / key)
         finally:
             await asyncio.to_thread(beside.discard)
+
+
+@contextmanager
+def _failures_named() -> Iterator[None]:
+    """What a disk or a bucket raises, as StoreError: it must not be taken for what a database or a network raises."""
+    try:
+        yield
+    except (ObjectNotFoundError, FileNotFoundError) as error:
+        raise NotFoundError from error
+    except OSError as error:
+        raise (StoreFullError if is_full(error) else StoreError)(type(error).__name__) from error
+    except BaseError as error:
+        raise StoreError(type(error).__name__) from error
 
 
 class _Counted:
@@ -263,14 +294,25 @@ class _NewFile:
         return is_new
 
     def discard(self) -> None:
-        self._file.close()
-        self._path.unlink(missing_ok=True)
+        try:
+            with suppress(OSError):  # what did not fit before does not fit now
+                self._file.close()
+        finally:
+            self._path.unlink(missing_ok=True)
 
 
 def _new_file(folder: Path) -> _NewFile:
     folder.mkdir(mode=0o700, exist_ok=True)
     descriptor, path = tempfile.mkstemp(dir=folder)
     return _NewFile(descriptor, Path(path))
+
+
+def _sweep_incoming(folder: Path, before: float, dry_run: bool) -> int:
+    old = [path for path in folder.iterdir() if path.stat().st_mtime < before] if folder.exists() else []
+    for path in old:
+        if not dry_run:
+            path.unlink(missing_ok=True)
+    return len(old)
 
 
 def _sync(folder: Path) -> None:

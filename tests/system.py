@@ -196,6 +196,7 @@ async def start_environment(settings: Settings, limits: Mapping[str, int] | None
         dev_server_extra_args=[
             *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
             *("--dynamic-config-value", "system.workflowTimeSkippingEnabled=true"),
+            *("--dynamic-config-value", "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=1"),
             *(part for name, value in (limits or {}).items() for part in ("--dynamic-config-value", f"{name}={value}")),
         ],
         dev_server_startup_timeout=timedelta(seconds=30),

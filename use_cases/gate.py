@@ -8,6 +8,7 @@ import asyncio
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
+from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
+    WorkflowExecutionStatus,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
@@ -27,6 +29,7 @@ from domain.commands import AddAddendum, PublicCommand, Submit
 from domain.lifecycle import AnyEffect, Deliver, Finalize
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import EventName, Request
+from engine.running import last_status
 from records import requests
 from records.database import Database
 from records.feed import ProjectionFeed, Watch
@@ -58,17 +61,22 @@ class EngineFaultError(GateError):
     """The engine or the workflow answered in a way that a second try would not better; the cause is in the log."""
 
 
-class Services(Protocol):
-    """What the gate works with; all of it outlives the command."""
+class Starting(Protocol):
+    """What it takes to begin a workflow; all of it outlives the command."""
 
     @property
     def settings(self) -> Settings: ...
     @property
     def database(self) -> Database: ...
     @property
-    def feed(self) -> ProjectionFeed: ...
-    @property
     def engine(self) -> Client: ...
+
+
+class Services(Starting, Protocol):
+    """What the gate works with."""
+
+    @property
+    def feed(self) -> ProjectionFeed: ...
 
 
 async def give(services: Services, request: Request, command: PublicCommand) -> RequestRecord | None:
@@ -155,6 +163,26 @@ async def _give_with_start(services: Services, request: Request, command: Public
     return receipt
 
 
+async def take_up(services: Starting, request_id: UUID, *, dry_run: bool = False) -> bool:
+    """Begin anew the workflow that the engine has lost of a request that needs one; whether there was one to begin.
+
+    One that runs is left alone, and so is a request in which nothing is left to do. Raises RPCError.
+    """
+    async with _starts, services.database.session() as session:
+        await requests.lock_start(session, request_id)
+        row = await requests.load_request(session, request_id)
+        if row is None:
+            return False
+        request = requests.process_of(row)
+        needed = request.status.is_open or (request.status.is_final and request.signing is not None)
+        if not needed or await last_status(services.engine, workflow_id(request.id)) is WorkflowExecutionStatus.RUNNING:
+            return False
+        if not dry_run:
+            start = _start(services, request, None, await _unfinished(session, request))
+            await services.engine.start_workflow(**start, rpc_timeout=_patience(services))
+        return True
+
+
 async def _unfinished(session: AsyncSession, request: Request) -> tuple[AnyEffect, ...]:
     """What the workflow of `request` still had to do, by the records: of use when the engine has lost it."""
     effects: list[AnyEffect] = []
@@ -208,7 +236,7 @@ def _log_queued(request: Request, command: PublicCommand) -> None:
 
 
 def _start(
-    services: Services, request: Request, command: PublicCommand, outbox: tuple[AnyEffect, ...]
+    services: Starting, request: Request, command: PublicCommand | None, outbox: tuple[AnyEffect, ...]
 ) -> dict[str, Any]:
     return {
         "workflow": TELECONSULTATION,
@@ -226,7 +254,7 @@ def _start(
     }
 
 
-def _patience(services: Services) -> timedelta:
+def _patience(services: Starting) -> timedelta:
     return timedelta(seconds=services.settings.command_timeout_seconds)
 
 

@@ -20,9 +20,22 @@ PREPARE_VIDEO = "PrepareVideo"
 """The type of the workflow that makes the playable copy of a video, see `workflows.media`."""
 
 
+REPAIR_WORKFLOW = "Repair"
+SWEEP_WORKFLOW = "Sweep"
+"""The types of the workflows of the upkeep, see `workflows.upkeep`."""
+
+
 def workflow_id(request_id: UUID) -> str:
     """The id of the workflow of a request."""
     return f"request-{request_id}"
+
+
+def request_of(workflow_id: str) -> UUID | None:
+    """The request whose workflow has that id; None when it is no request's."""
+    try:
+        return UUID(workflow_id.removeprefix("request-"))
+    except ValueError:
+        return None
 
 
 def video_workflow_id(attachment_id: UUID) -> str:

@@ -7,6 +7,7 @@ from temporalio.client import (
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleCalendarSpec,
+    ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleRange,
@@ -16,7 +17,13 @@ from temporalio.client import (
 from domain.calendar import TIME_ZONE
 from domain.notices import DIGEST_HOURS
 from settings import Settings
-from workflows.contract import NOTICE_DIGEST
+from workflows.contract import NOTICE_DIGEST, REPAIR_WORKFLOW, SWEEP_WORKFLOW
+
+REPAIR_EVERY = timedelta(minutes=5)
+"""How often it is looked for requests without a workflow: their deadlines are called later by that much."""
+
+SWEEP_HOUR = 3
+"""When the document store is swept, every night, in the time of the clinics."""
 
 
 def schedules(settings: Settings) -> Mapping[str, Schedule]:
@@ -26,6 +33,18 @@ def schedules(settings: Settings) -> Mapping[str, Schedule]:
     a new id for each run.
     """
     return {
+        "repair": Schedule(
+            action=ScheduleActionStartWorkflow(REPAIR_WORKFLOW, id="repair", task_queue=settings.task_queue),
+            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=REPAIR_EVERY)]),
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=REPAIR_EVERY),
+        ),
+        "sweep": Schedule(
+            action=ScheduleActionStartWorkflow(SWEEP_WORKFLOW, id="sweep", task_queue=settings.task_queue),
+            spec=ScheduleSpec(
+                calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(SWEEP_HOUR)])], time_zone_name=TIME_ZONE.key
+            ),
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(hours=12)),
+        ),
         "notice-digest": Schedule(
             action=ScheduleActionStartWorkflow(NOTICE_DIGEST, id="notice-digest", task_queue=settings.mail_task_queue),
             spec=ScheduleSpec(

@@ -208,6 +208,8 @@
         this.tus.url = null;
         this.tus.options.endpoint = this.endpoint;
         this.tus.start();
+      } else if (problem.code === "storage_full") { // that does not pass by itself
+        this.become("refused", problem.detail);
       } else if (status === 0 || status >= 500 || status === 429 || problem.code === "offset_mismatch") {
         this.lost(problem.code === "offset_mismatch");
       } else if (problem.detail) {

@@ -6,6 +6,7 @@ Its parts are tiny programs that write down when they start and stop; `stubborn`
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,9 @@ from embedded.data_folder import locked
 from embedded.errors import StartError
 from embedded.leftovers import end_leftovers
 from embedded.runtime import PartStatus, Runtime, read_runtime
-from embedded.supervisor import Part, Step, Supervisor, Watcher
+from embedded.supervisor import Part, Patience, Step, Supervisor, Watcher
+
+SHORT = Patience(ask_every=0.1, noticed_after=1.0, restarted_after=3.0, waits_after=0.5)
 
 PROGRAM = """
 import pathlib, signal, sys, time
@@ -30,9 +33,11 @@ signal.signal(signal.SIGTERM, stop)
 if (folder / f"{name}.broken").exists():
     sys.exit("no bolts left")
 note("started")
-(folder / f"{name}.ready").touch()
+if not (folder / f"{name}.waits").exists():
+    (folder / f"{name}.ready").touch()
 while True:
-    signal.pause()
+    (folder / f"{name}.alive").touch()
+    time.sleep(0.05)
 """
 
 
@@ -40,8 +45,11 @@ def part(folder: Path, name: str) -> Part:
     async def ready(born: datetime) -> bool:
         return (folder / f"{name}.ready").stat().st_mtime >= born.timestamp()
 
+    async def alive(_born: datetime) -> bool:
+        return time.time() - (folder / f"{name}.alive").stat().st_mtime < 1
+
     command = [sys.executable, "-c", PROGRAM, str(folder), name]
-    return Part(name, name, command, ready, dict(os.environ), address=f"at {name}", grace_seconds=1)
+    return Part(name, name, command, ready, dict(os.environ), alive=alive, address=f"at {name}", grace_seconds=1)
 
 
 def step(folder: Path) -> Step:
@@ -67,7 +75,10 @@ async def run(folder: Path) -> None:
     stages: list[Part | Step] = [part(folder, name) for name in names]
     stages.insert(1, step(folder))
     watcher = Watcher(say=lambda line: print(line, flush=True), changed=remember)  # noqa: T201
-    supervisor = Supervisor(stages, logs=folder / "logs", control=folder / "control", watcher=watcher)
+    patience = SHORT if (folder / "impatient").exists() else Patience()
+    supervisor = Supervisor(
+        stages, logs=folder / "logs", control=folder / "control", watcher=watcher, patience=patience
+    )
     await supervisor.run(lambda: print("all ready", flush=True))  # noqa: T201
 
 

@@ -107,6 +107,45 @@ async def test_a_killed_part_is_started_again(tmp_path: Path) -> None:
         assert system.status("database").restarts == 0
 
 
+async def test_a_part_that_stands_still_is_said_to_and_started_again(tmp_path: Path) -> None:
+    (tmp_path / "impatient").touch()
+    async with started(tmp_path) as system:
+        assert await system.said("all ready")
+        before = system.pid("worker")
+        os.kill(before, signal.SIGSTOP)
+        assert "worker does not answer" in await system.said("does not answer")
+        assert system.status("worker").state is PartState.NOT_ANSWERING
+        assert await system.said("worker was ended because it did not answer; starting it again in 1 s")
+        await eventually(lambda: system.status("worker").state is PartState.RUNNING)
+        assert system.pid("worker") != before
+        assert not is_alive(before)
+        assert (system.status("worker").restarts, system.status("database").restarts) == (1, 0)
+
+
+async def test_a_part_that_answers_again_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "impatient").touch()
+    async with started(tmp_path) as system:
+        assert await system.said("all ready")
+        before = system.pid("worker")
+        os.kill(before, signal.SIGSTOP)
+        assert await system.said("worker does not answer")
+        os.kill(before, signal.SIGCONT)
+        assert await system.said("worker answers again")
+        assert system.status("worker").state is PartState.RUNNING
+        assert (system.pid("worker"), system.status("worker").restarts) == (before, 0)
+
+
+async def test_a_part_that_waits_for_another_is_started(tmp_path: Path) -> None:
+    (tmp_path / "impatient").touch()
+    async with started(tmp_path) as system:
+        assert await system.said("all ready")
+        await asyncio.to_thread(stop_part, tmp_path, "worker")
+        (tmp_path / "worker.waits").touch()
+        assert await asyncio.to_thread(start_part, tmp_path, "worker") is PartState.WAITING
+        (tmp_path / "worker.ready").touch()
+        await eventually(lambda: system.status("worker").state is PartState.RUNNING)
+
+
 async def test_a_part_that_was_stopped_stays_so_until_it_is_started(tmp_path: Path) -> None:
     async with started(tmp_path) as system:
         assert await system.said("all ready")

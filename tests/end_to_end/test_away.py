@@ -1,11 +1,14 @@
 """A part is away: the answers are honest, and what was taken is not lost."""
 
+import asyncio
 from collections import Counter
 from uuid import uuid4
 
 import httpx
 
 from domain.requests import Status
+from embedded.control import start_part, stop_part
+from embedded.runtime import PartState
 from tests.end_to_end.running import DISPATCHER, PROVIDER, REQUESTER, RunningRelais
 from tests.eventually import eventually
 
@@ -82,3 +85,33 @@ async def test_without_the_database_the_answer_is_a_problem(relais: RunningRelai
     await eventually(relais.healthy)
     await relais.done(request, PROVIDER, "accept")
     assert await relais.events(request) == ["submitted", "assigned", "accepted"]
+
+
+async def test_api_and_worker_start_without_database_and_temporal_and_find_them_when_they_come(
+    relais: RunningRelais,
+) -> None:
+    request = await relais.assigned()
+    address = relais.part("api").address
+    async with httpx.AsyncClient(base_url=address, trust_env=False) as http:
+        async with relais.without("temporal"):
+            async with relais.without("database"):
+                await asyncio.to_thread(stop_part, relais.data_dir, "api")
+                await asyncio.to_thread(stop_part, relais.data_dir, "worker")
+                assert await asyncio.to_thread(start_part, relais.data_dir, "api") is PartState.WAITING
+                assert await asyncio.to_thread(start_part, relais.data_dir, "worker") is PartState.WAITING
+                assert (await http.get("/healthz")).status_code == 200
+                parts = (await http.get("/readyz")).json()["parts"]
+                assert (parts["database"], parts["engine"]) == (False, False)
+                answer = await relais.cast.send(REQUESTER, "GET", f"/requests/{request['id']}")
+                assert (answer.status_code, answer.json()["code"]) == (503, "records_unreachable")
+
+            async def can_be_read() -> bool:
+                return (await relais.cast.send(REQUESTER, "GET", f"/requests/{request['id']}")).status_code == 200
+
+            await eventually(can_be_read)
+            answer = await relais.cast.command(PROVIDER, request["id"], "accept")
+            assert (answer.status_code, answer.json()["code"]) == (503, "engine_unreachable")
+        await eventually(relais.healthy)
+    await relais.done(request, PROVIDER, "accept")
+    assert await relais.events(request) == ["submitted", "assigned", "accepted"]
+    assert (relais.part("api").restarts, relais.part("worker").restarts) == (0, 0)

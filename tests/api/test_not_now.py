@@ -1,0 +1,146 @@
+"""What is not possible for the moment is said so, by the API and by the portal alike.
+
+503 with Retry-After where waiting helps, a code of its own where a disk is full, and 500 only for what is our own fault. The
+errors are raised by the real server.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
+
+from api.problems import passing_problem
+from api.services import ServicesOf
+from portal import errors
+from portal.server import create_app
+from records import database as database_module
+from records.database import Database
+from records.requests import lock_request
+from tests.journeys import draft, ok
+from tests.system import System
+
+BUSY = ("55P03", "57014", "40001", "40P01", "25P03", "25P04", "53300")
+AWAY = ("58000", "58030", "58P01", "53000", "53200", "53400", "57P01", "57P02", "57P03", "57P05", "08006", "25006")
+OURS = ("22P02", "23505", "42601", "42P01", "XX000")
+
+
+@asynccontextmanager
+async def with_statements(system: System) -> AsyncIterator[httpx.AsyncClient]:
+    """The whole application, with an address of the API and one of the portal that let the server say something."""
+    app = create_app(system.settings, system.services)
+
+    async def run(statement: str, services: ServicesOf) -> None:
+        async with services.database.session() as session:
+            await session.execute(text(statement))
+
+    inner = FastAPI()
+    inner.get("/api/v1/run")(run)
+    inner.get("/run")(run)
+    app.router.routes[:0] = inner.router.routes[-2:]
+    errors.install(app)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://relais.test") as http:
+        yield http
+
+
+async def said(http: httpx.AsyncClient, statement: str) -> tuple[int, str, bool]:
+    """Status, code and whether to try again, of the API; the portal's page must say the same."""
+    answer = await http.get("/api/v1/run", params={"statement": statement})
+    page = await http.get("/run", params={"statement": statement})
+    assert page.headers["content-type"].startswith("text/html")
+    assert page.status_code == answer.status_code
+    assert page.headers.get("retry-after") == answer.headers.get("retry-after")
+    return answer.status_code, answer.json()["code"], "retry-after" in answer.headers
+
+
+def raising(state: str) -> str:
+    return f"DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{state}'; END $$"
+
+
+async def test_what_the_database_says_by_its_codes(system: System) -> None:
+    async with with_statements(system) as http:
+        for state in BUSY:
+            assert await said(http, raising(state)) == (503, "records_busy", True), state
+        for state in AWAY:
+            assert await said(http, raising(state)) == (503, "records_unreachable", True), state
+        assert await said(http, raising("53100")) == (507, "storage_full", True)
+        for state in OURS:
+            assert await said(http, raising(state)) == (500, "internal_error", False), state
+        assert await said(http, "SELECT pg_terminate_backend(pg_backend_pid())") == (503, "records_unreachable", True)
+
+
+async def test_a_statement_that_takes_too_long(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "STATEMENT_TIMEOUT_SECONDS", 0.1)
+    async with (
+        another_database(system) as database,
+        with_statements(replace(system, services=replace(system.services, database=database))) as http,
+    ):
+        assert await said(http, "SELECT pg_sleep(60)") == (503, "records_busy", True)
+
+
+async def test_a_lock_that_is_not_had_in_time(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "LOCK_TIMEOUT_SECONDS", 0.2)
+    request_id = await draft(system)
+    async with another_database(system) as database:
+        app = create_app(system.settings, replace(system.services, database=database))
+        async with system.services.database.session() as session:
+            await lock_request(session, UUID(request_id))
+            async with client(app, system) as http:
+                changed = await http.patch(f"/api/v1/requests/{request_id}", json={"priority": "urgent"})
+        assert (changed.status_code, changed.json()["code"]) == (503, "records_busy")
+        assert int(changed.headers["retry-after"]) > 0
+        async with client(app, system) as http:
+            ok(await http.patch(f"/api/v1/requests/{request_id}", json={"priority": "urgent"}))
+
+
+async def test_a_deadlock(system: System) -> None:
+    first, second = await draft(system), await draft(system)
+
+    async def both(one: str, other: str, met: asyncio.Barrier) -> None:
+        async with system.services.database.session() as session:
+            await lock_request(session, UUID(one))
+            await met.wait()
+            await lock_request(session, UUID(other))
+
+    met = asyncio.Barrier(2)
+    outcomes = await asyncio.gather(both(first, second, met), both(second, first, met), return_exceptions=True)
+    [lost] = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    problem = passing_problem(lost)
+    assert problem is not None
+    assert (problem.status, problem.code) == (503, "records_busy")
+
+
+async def test_no_connection_that_is_free(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "POOL_TIMEOUT_SECONDS", 0.1)
+    async with another_database(system, pool_size=1) as database:
+        app = create_app(system.settings, replace(system.services, database=database))
+        async with database.session() as session:
+            await session.execute(text("SELECT 1"))
+            async with client(app, system) as http:
+                for path in ("/api/v1/requests", f"/requests/{uuid4()}"):
+                    answer = await http.get(path)
+                    assert (answer.status_code, "retry-after" in answer.headers) == (503, True), path
+
+
+@asynccontextmanager
+async def another_database(system: System, pool_size: int = 10) -> AsyncIterator[Database]:
+    assert system.settings.database_url is not None
+    database = Database(system.settings.database_url.get_secret_value(), pool_size=pool_size)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def client(app: FastAPI, system: System) -> httpx.AsyncClient:
+    """Somebody who is signed in, at the API and in the portal."""
+    token = system.requester.http.headers["Authorization"]
+    cookie = {"Cookie": f"relais={token.removeprefix('Bearer ')}"}
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://relais.test", headers={"Authorization": token, **cookie}
+    )

@@ -1,0 +1,116 @@
+"""What no record names goes from the store, once it is old; what is named, or may still be, stays."""
+
+import asyncio
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from records.errors import NotFoundError
+from records.ids import new_id
+from records.requests import lock_request
+from records.store import INCOMING, DocumentStore, attachment_key, document_key
+from records.uploads import begin_upload, parts_folder
+from tests.journeys import closed, draft
+from tests.system import System
+from use_cases.by_hand import Stores
+from use_cases.sweep import sweep
+
+WEEK = timedelta(days=7)
+
+
+def folder_of(system: System) -> Path:
+    assert system.services.store.folder is not None
+    return system.services.store.folder
+
+
+def keys(system: System) -> set[str]:
+    folder = folder_of(system)
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def make_old(system: System, age: timedelta = timedelta(days=8)) -> None:
+    """As if everything in the store had been written that long ago."""
+    moment = time.time() - age.total_seconds()
+    for key in keys(system):
+        os.utime(folder_of(system) / key, (moment, moment))
+
+
+async def test_what_nobody_names_goes_and_what_is_named_stays(system: System) -> None:
+    request_id = UUID(await closed(system))
+    store = system.services.store
+    stores = Stores(system.services.database, store)
+    make_old(system)
+    await sweep(stores)
+    before = keys(system)
+    left = [
+        document_key(request_id, new_id(), "0" * 64),
+        document_key(new_id(), new_id(), "0" * 64),
+        attachment_key(request_id, new_id()),
+        attachment_key(request_id, new_id(), "preview", "1" * 64),
+        f"{parts_folder(new_id())}/0-{new_id()}",
+    ]
+    for key in left:
+        await store.put_new(key, b"of a patient")
+    (folder_of(system) / INCOMING / "half").write_bytes(b"of a patient")
+    assert sum((await sweep(stores)).removed.values()) == 0
+    assert keys(system) == {*before, *left, f"{INCOMING}/half"}
+    make_old(system)
+    found = await sweep(stores, dry_run=True)
+    assert found.removed == {"documents": 2, "attachments": 2, "uploads": 1, "incoming": 1, "expired uploads": 0}
+    assert keys(system) == {*before, *left, f"{INCOMING}/half"}
+    assert (await sweep(stores)).removed == found.removed
+    assert keys(system) == before
+
+
+async def test_uploads_that_nobody_went_on_with_go_by_the_clock(system: System) -> None:
+    request_id = UUID(await draft(system))
+    stores = Stores(system.services.database, system.services.store)
+    upload_id = new_id()
+    async with system.services.database.session() as session:
+        await begin_upload(
+            session,
+            upload_id=upload_id,
+            request_id=request_id,
+            account_id=UUID(system.requester.id),
+            length=10,
+            description="",
+            slot="",
+            filename="photo.jpg",
+            now=datetime.now(UTC) - timedelta(hours=25),
+        )
+    part = f"{parts_folder(upload_id)}/0-{new_id()}"
+    await system.services.store.put_new(part, b"12345")
+    assert (await sweep(stores, dry_run=True)).removed["expired uploads"] == 1
+    assert (await sweep(stores)).removed["expired uploads"] == 1
+    assert part not in keys(system)
+
+
+async def test_what_is_just_being_named_is_not_taken_away(system: System) -> None:
+    """Whoever names an object holds the request's lock; the sweep waits for it, and looks again."""
+    request_id = UUID(await closed(system))
+    stores = Stores(system.services.database, system.services.store)
+    key = document_key(request_id, new_id(), "2" * 64)
+    await system.services.store.put_new(key, b"of a patient")
+    make_old(system)
+    async with system.services.database.session() as session:
+        await lock_request(session, request_id)
+        sweeping = asyncio.create_task(sweep(stores))
+        done, _ = await asyncio.wait({sweeping}, timeout=0.5)
+        assert not done
+        assert key in keys(system)
+    assert (await sweeping).removed["documents"] == 1
+
+
+async def test_a_bucket_is_swept_as_a_folder_is(system: System) -> None:
+    store = DocumentStore("memory:///")
+    stores = Stores(system.services.database, store)
+    key = document_key(new_id(), new_id(), "0" * 64)
+    await store.put_new(key, b"of a patient")
+    assert (await sweep(stores, older_than=timedelta(hours=1))).removed["documents"] == 0
+    assert (await sweep(stores, older_than=timedelta(seconds=-1))).removed["documents"] == 1
+    with pytest.raises(NotFoundError):
+        await store.get(key)

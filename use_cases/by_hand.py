@@ -1,0 +1,71 @@
+"""The upkeep as an operator asks for it on the command line, rather than when its schedule comes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio.client import Client
+
+from activities.contract import RepairReport, SweepReport
+from engine.client import EngineConnection, EngineError
+from records.database import Database
+from records.migrate import check_schema
+from records.store import DocumentStore
+from records.trouble import away_named
+from settings import Settings
+from use_cases.repair import repair
+from use_cases.sweep import sweep
+
+PATIENCE_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the repair works with."""
+
+    settings: Settings
+    database: Database
+    engine: Client
+
+
+@dataclass(frozen=True)
+class Stores:
+    """What the sweep works with."""
+
+    database: Database
+    store: DocumentStore
+
+
+async def repair_now(settings: Settings, *, dry_run: bool) -> RepairReport:
+    """One round of the repair. Raises EngineError or DatabaseAwayError when one does not answer, and SchemaError."""
+    async with _database(settings) as database, EngineConnection(settings) as engine:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                client = await engine.connected()
+        except TimeoutError:
+            raise EngineError(
+                f"No Temporal server answers at {engine.address}: start it, or set TEMPORAL_ADDRESS."
+            ) from None
+        return await repair(Parts(settings, database, client), dry_run=dry_run)
+
+
+async def sweep_now(settings: Settings, *, older_than: timedelta, dry_run: bool) -> SweepReport:
+    """One round of the sweep. Raises DatabaseAwayError or SchemaError."""
+    async with _database(settings) as database:
+        return await sweep(
+            Stores(database, DocumentStore.from_settings(settings)), older_than=older_than, dry_run=dry_run
+        )
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[Database]:
+    database = Database.from_settings(settings, application_name="relais-upkeep")
+    try:
+        with away_named():
+            async with database.session() as session:
+                await check_schema(session)
+        yield database
+    finally:
+        await database.close()

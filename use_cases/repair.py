@@ -1,0 +1,114 @@
+"""What the engine has lost is taken up again from the records: workflows that were terminated, that failed, that are gone.
+
+Their deadlines are called again, those that ended meanwhile at once. It is safe at any time and beside anything: each workflow is
+begun under the lock, and by the state, by which commands begin one, and a workflow that runs is never touched.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy
+
+from activities.contract import RepairReport
+from engine.running import count_stuck, list_stuck, running_ids
+from records import upkeep
+from records.database import Database
+from settings import Settings
+from use_cases import gate
+from workflows.contract import SINGLE_NOTICE, TELECONSULTATION, notice_workflow_id, workflow_id
+
+PAGE = 500
+
+MAY_STILL_COME = timedelta(hours=1)
+"""How long an e-mail that is due, and the last document of a request that is over, are left to whoever works on them."""
+
+LETTERS_AT_ONCE = 500
+
+LOOKS_BACK = timedelta(days=30)
+
+log = structlog.get_logger(__name__)
+
+
+class Services(Protocol):
+    """What the repair works with."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def database(self) -> Database: ...
+    @property
+    def engine(self) -> Client: ...
+
+
+async def repair(services: Services, *, dry_run: bool = False) -> RepairReport:
+    """Look at every request that should have a workflow, and begin those that are missing, one after the other.
+
+    With `dry_run` nothing is begun, and those that would be are told. Raises RPCError or what the database raises when either is
+    away: what was begun until then stays.
+    """
+    running = {found async for found in running_ids(services.engine, TELECONSULTATION)}
+    begun = [
+        request_id
+        async for request_id in _unfinished(services)
+        if workflow_id(request_id) not in running and await gate.take_up(services, request_id, dry_run=dry_run)
+    ]
+    for request_id in begun:
+        log.warning("a request had no workflow", request_id=str(request_id), status="found" if dry_run else "taken up")
+    letters = await _send_lost_letters(services, dry_run)
+    return RepairReport(taken_up=tuple(begun), letters=letters, stuck=await _tell_stuck(services.engine))
+
+
+async def _unfinished(services: Services) -> AsyncIterator[UUID]:
+    last: UUID | None = None
+    while True:
+        async with services.database.session() as session:
+            page = await upkeep.open_requests(session, after=last, limit=PAGE)
+        for request_id in page:
+            yield request_id
+        if len(page) < PAGE:
+            break
+        last = page[-1]
+    now = datetime.now(UTC)
+    async with services.database.session() as session:
+        left = await upkeep.left_to_sign(session, since=now - LOOKS_BACK, before=now - MAY_STILL_COME)
+    for request_id in left:
+        yield request_id
+
+
+async def _send_lost_letters(services: Services, dry_run: bool) -> int:
+    """Have e-mails sent that nobody looks after any more; gives how many. One that is in hand after all is sent once."""
+    before = datetime.now(UTC) - MAY_STILL_COME
+    async with services.database.session() as session:
+        waiting = await upkeep.waiting_notices(session, before=before, limit=LETTERS_AT_ONCE)
+    if not waiting:
+        return 0
+    length = len(notice_workflow_id(waiting[0]))  # an e-mail that is sent again has a number after its id
+    looked_after = {found[:length] async for found in running_ids(services.engine, SINGLE_NOTICE)}
+    lost = [notice_id for notice_id in waiting if notice_workflow_id(notice_id) not in looked_after]
+    for notice_id in lost:
+        log.warning("an e-mail was looked after by nobody", notice_id=str(notice_id))
+        if not dry_run:
+            await services.engine.start_workflow(
+                SINGLE_NOTICE,
+                notice_id,
+                id=notice_workflow_id(notice_id),
+                task_queue=services.settings.mail_task_queue,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            )
+    return len(lost)
+
+
+async def _tell_stuck(engine: Client) -> int:
+    """How many workflows can't go on; the log names some of them."""
+    stuck = await count_stuck(engine, TELECONSULTATION)
+    if stuck:
+        log.error("workflows can't go on", count=stuck)
+        for found in await list_stuck(engine, TELECONSULTATION, limit=10):
+            log.error(
+                "a workflow can't go on", request_id=found.workflow_id.removeprefix("request-"), code=found.problem
+            )
+    return stuck

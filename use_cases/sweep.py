@@ -1,0 +1,112 @@
+"""What crashes left in the document store and no record names is removed; all of it holds patients' data.
+
+That is: signed documents of a try that was not the one, photos whose upload broke off, parts of uploads, files never whole.
+Nothing younger than `AGE` is touched: what is stored is named within seconds, or at most a day later where signing is tried
+again. It is removed under the lock under which the records name it, so not even a process that stood still for longer loses what
+it is about to record.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from activities.contract import SweepReport
+from records import upkeep, uploads
+from records.database import Database
+from records.errors import NotFoundError
+from records.requests import lock_request
+from records.store import DocumentStore
+
+AGE = timedelta(days=7)
+"""Long enough, too, to notice that a database was restored from a backup that is older than the store."""
+
+FOLDERS = ("documents", "attachments", "uploads")
+PAGE = 500
+
+log = structlog.get_logger(__name__)
+
+
+class Services(Protocol):
+    """What the sweep works with."""
+
+    @property
+    def database(self) -> Database: ...
+    @property
+    def store(self) -> DocumentStore: ...
+
+
+async def sweep(services: Services, *, older_than: timedelta = AGE, dry_run: bool = False) -> SweepReport:
+    """Remove what nothing names any more. With `dry_run` nothing is removed, and what would be is counted.
+
+    Raises StoreError or what the database raises when either is away; what was removed until then was rightly so.
+    """
+    before = datetime.now(UTC) - older_than
+    swept: dict[str, int] = {}
+    for folder in FOLDERS:
+        swept[folder] = 0
+        async for keys in services.store.list_older(folder, before, PAGE):
+            swept[folder] += await _remove_unnamed(services, keys, dry_run)
+    swept["incoming"] = await services.store.sweep_incoming(before, dry_run=dry_run)
+    swept["expired uploads"] = await _expired(services, dry_run)
+    if any(swept.values()):
+        log.info("the document store was swept", count=sum(swept.values()), status="found" if dry_run else "removed")
+    return SweepReport(removed=swept)
+
+
+async def _remove_unnamed(services: Services, keys: Sequence[str], dry_run: bool) -> int:
+    async with services.database.session() as session:
+        unnamed = sorted(set(keys) - await upkeep.named_objects(session, keys))
+    if dry_run:
+        return len(unnamed)
+    return sum([await _remove(services, key) for key in unnamed])
+
+
+async def _remove(services: Services, key: str) -> bool:
+    """Remove an object, unless it was named meanwhile; for as long as we look, nobody can name it."""
+    async with services.database.session() as session:
+        request_id = upkeep.request_of(key)
+        if request_id is not None:
+            await _lock_if_there(session, request_id)
+        if await upkeep.named_objects(session, [key]):
+            return False
+        await services.store.delete([key])
+    log.info("an object that no record names was removed", name=key)
+    return True
+
+
+async def _lock_if_there(session: AsyncSession, request_id: UUID) -> None:
+    with suppress(NotFoundError):
+        await lock_request(session, request_id)
+
+
+async def _expired(services: Services, dry_run: bool) -> int:
+    if dry_run:
+        async with services.database.session() as session:
+            return len(await uploads.expired_uploads(session, datetime.now(UTC), limit=PAGE))
+    removed = count = await expire_uploads(services, PAGE)
+    while count == PAGE:
+        removed += (count := await expire_uploads(services, PAGE))
+    return removed
+
+
+async def expire_uploads(services: Services, limit: int) -> int:
+    """Remove uploads that nobody went on with, with their parts; gives how many."""
+    async with services.database.session() as session:
+        expired = await uploads.expired_uploads(session, datetime.now(UTC), limit=limit)
+    for upload_id in expired:
+        await end_upload(services, upload_id)
+    return len(expired)
+
+
+async def end_upload(services: Services, upload_id: UUID) -> None:
+    """End the upload first, then remove its parts, its row last: whatever dies in between, the next sweep goes on."""
+    async with services.database.session() as session:
+        await uploads.end_upload(session, upload_id, datetime.now(UTC))
+    await services.store.delete_folder(uploads.parts_folder(upload_id))
+    async with services.database.session() as session:
+        await uploads.forget_upload(session, upload_id, datetime.now(UTC))
