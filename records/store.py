@@ -115,13 +115,18 @@ class DocumentStore:
         if _KEY.fullmatch(key) is None:
             raise ValueError(f"not a key: {key}")
         counted = _Counted(_chunks(content), max_bytes)
-        with _failures_named():
-            if self._folder is not None:
-                is_new = await self._put_in_folder(self._folder, key, counted)
-            elif isinstance(content, bytes):
-                is_new = await self._put_if_free(key, content, counted)
-            else:
-                is_new = await self._put_stream(key, counted)
+        try:
+            with _failures_named():
+                if self._folder is not None:
+                    is_new = await self._put_in_folder(self._folder, key, counted)
+                elif isinstance(content, bytes):
+                    is_new = await self._put_if_free(key, content, counted)
+                else:
+                    is_new = await self._put_stream(key, counted)
+        except StoreError:
+            if counted.broke_off is not None:  # that was the content's fault, not the store's
+                raise counted.broke_off from None
+            raise
         stored = counted.result()
         if not is_new and await self._sha256(key) != stored.sha256:
             raise ContentConflictError
@@ -246,12 +251,18 @@ class _Counted:
         self._limit = limit
         self._size = 0
         self._digest = hashlib.sha256()
+        self.broke_off: OSError | None = None
+        """What the content itself raised."""
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> bytes:
-        chunk = await anext(self._chunks)
+        try:
+            chunk = await anext(self._chunks)
+        except OSError as error:
+            self.broke_off = error
+            raise
         self._size += len(chunk)
         if self._limit is not None and self._size > self._limit:
             raise TooLargeError(self._limit)
