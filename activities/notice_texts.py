@@ -254,14 +254,15 @@ TEXTS: Mapping[E, Mapping[Recipient, NoticeText]] = {
 NoticeEvent = E | Literal["notice_refused", "notice_expired"]
 """What a notice is about: an event of the request, or what became of another notice."""
 
-_TELL = _("See in the request who was not told, and tell the person in another way.")
+_TELL = _("See in Relais, under “E-mails”, who was not told, and tell the person in another way.")
 
 ABOUT_NOTICES: Mapping[str, NoticeText] = {
     "notice_refused": NoticeText(
         _("e-mail not delivered"),
         _("An e-mail about this request could not be delivered: its address cannot receive it."),
         _(
-            "See in the request who was not told, tell the person in another way, and have the e-mail address corrected."
+            "See in Relais, under “E-mails”, who was not told, tell the person in another way, and have the e-mail address "
+            "corrected."
         ),
     ),
     "notice_expired": NoticeText(

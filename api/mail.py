@@ -16,7 +16,7 @@ from api.services import Services, ServicesOf
 from api.views import Names, PersonView, View
 from domain.notices import needs_an_operator
 from domain.requests import Role
-from records import notices
+from records import notices, requests
 from records.models import NoticeStatus
 from use_cases import mail
 from use_cases.gate import EngineUnreachableError
@@ -35,6 +35,7 @@ class UndeliverableView(View):
 
     notice_id: UUID
     request_id: UUID
+    number: str = Field(examples=["TC-2026-000123"])
     event: str
     recipient: PersonView | None
     status: Literal["refused", "expired", "failed"] = Field(
@@ -80,10 +81,12 @@ async def list_undeliverable(caller: CallerOf, services: ServicesOf) -> list[Und
     async with services.database.session() as session:
         found = await notices.list_undeliverable(session, clinic)
         names = await Names.load(session, [notice.account_id for notice in found], [])
+        numbers = await requests.numbers_of(session, [notice.request_id for notice in found])
     return [
         UndeliverableView(
             notice_id=notice.id,
             request_id=notice.request_id,
+            number=numbers[notice.request_id],
             event=notice.event,
             recipient=names.person(notice.account_id),
             status=notice.status.value,

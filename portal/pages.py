@@ -162,6 +162,7 @@ SENTENCES: Mapping[str, str] = {
     "settings": _("Your settings are saved."),
     "absence": _("The absence is noted. Colleagues and dispatchers see it when they choose a provider."),
     "absence_removed": _("The absence is removed."),
+    "sent_again": _("The e-mail is sent again. Should it reach nobody once more, it comes back here."),
     "password": _("Your password is changed. Other devices are signed out."),
     "signed_out": _("You are signed out."),
 }

@@ -19,6 +19,7 @@ from portal import (
     requests,
     signin,
     static,
+    undelivered,
     worklist,
 )
 from settings import Settings
@@ -34,6 +35,7 @@ PAGES = (
     account,
     guide,
     providers,
+    undelivered,
     accesses,
     requests,
     choices,

@@ -1,6 +1,7 @@
 """Requests as rows: numbers, drafts and the edits of their form. What a workflow decides is written by `records.projection`."""
 
 import uuid
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -134,6 +135,12 @@ async def renew_terms(session: AsyncSession, row: RequestRecord, terms: Terms) -
         project(row, request, row.updated_at)
         await session.flush()
     return request
+
+
+async def numbers_of(session: AsyncSession, request_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """The numbers of these requests, as people read them."""
+    query = select(RequestRecord.id, RequestRecord.number).where(RequestRecord.id.in_(request_ids))
+    return {request_id: number for request_id, number in await session.execute(query)}  # noqa: C416
 
 
 async def load_request(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord | None:

@@ -111,6 +111,7 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("settings", "provider", None, "/account"),
     ("help", "requester", None, "/help"),
     ("providers", "dispatcher", None, "/providers"),
+    ("undelivered e-mails", "dispatcher", None, "/undelivered"),
     ("providers for an administrator", "administrator", None, "/providers"),
 ]
 

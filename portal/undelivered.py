@@ -1,0 +1,48 @@
+"""E-mails that reached nobody: for dispatchers, administrators and operators, with a button to send each again."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from api.mail import UndeliverableView, list_undeliverable, send_again
+from domain.requests import EventName
+from portal import pages
+from portal.pages import Visit, VisitOf
+from translations import gettext_noop as _
+from translations.words import EVENTS
+
+router = APIRouter()
+
+REASONS: Mapping[str, str] = {
+    "refused": _("The address cannot receive it: have it corrected, then send it again."),
+    "expired": _("No mail server took it in time; the address may be right. Tell the person in another way."),
+    "failed": _("It was given up. Tell the person in another way."),
+}
+"""Why an e-mail reached nobody, by what became of it."""
+
+
+@router.get("/undelivered")
+async def undelivered_page(visit: VisitOf) -> Response:
+    """The newest e-mails that reached nobody."""
+    entries = await list_undeliverable(visit.caller, visit.services)
+    return visit.page(
+        "undelivered",
+        entries=[(entry, _told(entry, visit)) for entry in entries],
+        reasons=REASONS,
+        notice=pages.done_notice(visit.request, visit.language),
+    )
+
+
+@router.post("/undelivered/{notice_id}")
+async def send_one_again(notice_id: UUID, visit: VisitOf) -> Response:
+    """Send one again; a form that is sent twice sends one e-mail."""
+    await send_again(notice_id, visit.caller, visit.services)
+    return visit.on_to("/undelivered", "sent_again")
+
+
+def _told(entry: UndeliverableView, visit: Visit) -> str:
+    """What the e-mail was to tell."""
+    known = entry.event in set(EventName)
+    return visit.say(EVENTS[EventName(entry.event)] if known else _("Another e-mail that was not delivered"))
