@@ -52,6 +52,9 @@ TOLD_WITHIN = timedelta(seconds=0.2)
 PREPARE_WITHIN_SECONDS = 30.0
 """How long the search attributes and schedules may take before they are tried anew."""
 
+MAILS_AT_ONCE = 500
+"""Many may wait for a relay that does not answer, each for minutes: whoever comes then must not wait for them."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -99,6 +102,7 @@ def build_workers(
             notifications.due_digests,
             notifications.send_digest,
         ],
+        max_concurrent_activities=MAILS_AT_ONCE,
         max_heartbeat_throttle_interval=TOLD_WITHIN,
         max_task_queue_activities_per_second=settings.mails_per_second,
         graceful_shutdown_timeout=GRACE,

@@ -35,6 +35,9 @@ log = structlog.get_logger(__name__)
 
 FIRST_PAUSE_SECONDS = 2.0
 
+PATIENCE_WITH_OURSELVES = 10
+"""So many times as long are the pauses where the relay refuses Relais: who insists is refused for longer."""
+
 SENT_AT_ONCE = 4
 """E-mails of one event that are sent beside each other, so that a slow recipient holds nobody up."""
 
@@ -117,7 +120,7 @@ class NotificationActivities:
             async with alive(taken):
                 return await self._send(notice_id, taken)
         except NotTaken as problem:
-            raise self._try_again(problem.code) from None
+            raise self._try_again(problem) from None
         except NoticeUnknownError:
             unknown = "the records hold no such notice"
             raise ApplicationError(unknown, type="notice_unknown", non_retryable=True) from None
@@ -163,7 +166,7 @@ class NotificationActivities:
         except NotTaken as problem:
             too_old = [notice for notice in waiting if self._is_too_old(notice)]
             if not too_old:
-                raise self._try_again(problem.code) from None
+                raise self._try_again(problem) from None
             return await self._give_up_together(too_old, problem.code)
         except (AddressError, Refused) as problem:
             return await self._refuse_together(digest_id, waiting, _code_of(problem))
@@ -202,7 +205,8 @@ class NotificationActivities:
 
     async def _note_not_taken(self, notice: Notice, problem: NotTaken) -> SendResult:
         """One more try in vain: others will follow, or it has waited too long."""
-        self._warn(problem)
+        say = log.error if problem.ours and not notice.attempts else log.warning
+        say("e-mail not taken for now", code=problem.code, fault="ours" if problem.ours else "passing")
         if not self._is_too_old(notice):
             await self._note(lambda session: notices.note_attempt(session, notice.id, problem.code))
             raise problem
@@ -268,18 +272,14 @@ class NotificationActivities:
     def _is_too_old(self, notice: Notice) -> bool:
         return datetime.now(UTC) - notice.send_at > timedelta(hours=self._settings.mail_gives_up_after_hours)
 
-    def _warn(self, problem: NotTaken) -> None:
-        if problem.ours:
-            log.error("the mail server refuses Relais, and no address is to blame", code=problem.code)
-        else:
-            log.warning("e-mail not taken for now", code=problem.code)
-
-    def _try_again(self, code: str) -> ApplicationError:
+    def _try_again(self, problem: NotTaken) -> ApplicationError:
         """The error that makes Temporal try again, after a pause that doubles up to the setting's limit."""
-        tries = activity.info().attempt
-        pause = min(FIRST_PAUSE_SECONDS * 2 ** min(tries - 1, 30), self._settings.mail_retry_max_seconds)
+        tries, longest = activity.info().attempt, self._settings.mail_retry_max_seconds
+        if problem.ours:
+            longest *= PATIENCE_WITH_OURSELVES
+        pause = min(FIRST_PAUSE_SECONDS * 2 ** min(tries - 1, 30), longest)
         return ApplicationError(
-            f"the mail server did not take the e-mail for now: {code}",
+            f"the mail server did not take the e-mail for now: {problem.code}",
             type="mail_temporarily_refused",
             next_retry_delay=timedelta(seconds=pause),
         )

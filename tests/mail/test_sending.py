@@ -480,6 +480,27 @@ async def test_a_grouped_notice_is_given_up_as_well(office: PostOffice, database
     assert (await played.notice(2, "provider")).status is NoticeStatus.EXPIRED
 
 
+async def test_where_we_are_refused_the_pauses_are_longer(office: PostOffice, database: Database) -> None:
+    office.at_recipient = AnyAddress("550 5.7.1 Not from you")
+    played = await play(database)
+    row = await played.notice(2, "provider")
+    with pytest.raises(ApplicationError) as error:
+        await send(office.settings(mail_retry_max_seconds=10), database, row.id, 1_000_000)
+    assert error.value.next_retry_delay == timedelta(seconds=100)
+
+
+async def test_letters_before_the_at_sign_go_where_the_relay_offers_it(database: Database) -> None:
+    played = await play(database)
+    row = await played.notice(2, "provider")
+    address = f"zoé-{row.id}@clinique-santé.invalid"
+    async with database.session() as session:
+        await session.execute(update(Notice).where(Notice.id == row.id).values(address=address))
+    async with open_post_office(enable_SMTPUTF8=True) as modern:
+        assert await send(modern.settings(), database, row.id) == SENT
+        [message] = modern.kept_for(f"zoé-{row.id}@xn--clinique-sant-nhb.invalid")
+    assert "Attribuée à vous" in plain(message)
+
+
 # Refused for good
 
 

@@ -1,0 +1,45 @@
+"""Accounts from the command line: an address that can't be one is refused, and nothing is made."""
+
+import secrets
+from typing import Any
+
+import pytest
+
+from api.administration import AdministrationError, add_account
+from domain.requests import Role
+from records import people
+from tests.system import System
+
+
+def person(system: System, username: str, email: str) -> dict[str, Any]:
+    return {
+        "username": username,
+        "clinic": system.clinics["near"].code,
+        "roles": [Role.REQUESTER],
+        "given_name": "Zoé",
+        "family_name": "Roy",
+        "email": email,
+        "title": "",
+        "profession": "",
+        "licence_number": "",
+        "language": "fr",
+    }
+
+
+async def test_an_account_with_an_address_that_is_none(system: System) -> None:
+    username = f"zoe-{secrets.token_hex(4)}"
+    for email in ("zoe", "zoe@clinic", "zoe@clinic.invalid", "zoe@@example.ca"):
+        with pytest.raises(AdministrationError, match=r"can't be used: .*@-sign"):
+            await add_account(system.settings, **person(system, username, email))
+    async with system.services.database.session() as session:
+        assert await people.find_account(session, username) is None
+
+
+async def test_an_account_has_its_address_in_the_usual_form(system: System) -> None:
+    username = f"zoe-{secrets.token_hex(4)}"
+    assert await add_account(system.settings, **person(system, username, " zoé@Clinique.example.COM "))
+    async with system.services.database.session() as session:
+        account = await people.find_account(session, username)
+        assert account is not None
+        assert account.email == "zoé@clinique.example.com"
+        account.active = False
