@@ -7,9 +7,9 @@ first one's Message-ID. Errors hold neither addresses nor texts.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import UUID, uuid5
 
 import structlog
@@ -78,6 +78,7 @@ class NotificationActivities:
         self._settings = settings
         self._database = database
         self._pace = _Pace(settings.mails_per_second)
+        self._under_way: dict[UUID, asyncio.Task[SendResult]] = {}
 
     @activity.defn(name=DELIVER)
     async def deliver_notices(self, notice_ids: list[UUID]) -> Delivered:
@@ -90,7 +91,7 @@ class NotificationActivities:
         async def one(notice_id: UUID) -> SendResult | None:
             async with places:
                 try:
-                    return await self._send(notice_id, taken)
+                    return await self._to_its_end(notice_id, self._send(notice_id, taken))
                 except NotTaken:
                     return None
                 except NoticeUnknownError:
@@ -118,7 +119,7 @@ class NotificationActivities:
         taken = Taken()
         try:
             async with alive(taken):
-                return await self._send(notice_id, taken)
+                return await self._to_its_end(notice_id, self._send(notice_id, taken))
         except NotTaken as problem:
             raise self._try_again(problem) from None
         except NoticeUnknownError:
@@ -144,32 +145,30 @@ class NotificationActivities:
         The same slot always means the same digest, with the same notices. Refusals and errors are those of `send_notice`; when
         it is refused for good, the dispatchers of each of its requests are to be told. What has waited too long is given up.
         """
-        digest_id, taken, now = uuid5(account_id, slot), Taken(), datetime.now(UTC)
-        if digest_id in taken:
-            return await self._note_digested(digest_id, now)
-        async with self._database.session() as session:
-            digest = await notices.claim_digest(session, account_id, digest_id)
-            if digest is None:
-                return SendResult(status="suppressed")
-            waiting = [notice for notice in digest.notices if notice.status is NoticeStatus.GROUPED]
-            if not waiting:
-                return await _settled_together(session, digest.notices)
-            reader = {"address": digest.account.email, "language": digest.account.language}
-            outgoing = [(await _outgoing(session, notice)).model_copy(update=reader) for notice in waiting]
+        digest_id, taken = uuid5(account_id, slot), Taken()
         try:
-            message = compose_digest(outgoing, self._settings, account_id=account_id, sent_at=now)
             async with alive(taken):
-                await self._pace.turn()
-                await deliver(message, self._settings)
-                taken.add(digest_id)
-                return await self._note_digested(digest_id, now)
+                return await self._to_its_end(digest_id, self._send_digest(account_id, digest_id, taken))
         except NotTaken as problem:
-            too_old = [notice for notice in waiting if self._is_too_old(notice)]
-            if not too_old:
-                raise self._try_again(problem) from None
-            return await self._give_up_together(too_old, problem.code)
-        except (AddressError, Refused) as problem:
-            return await self._refuse_together(digest_id, waiting, _code_of(problem))
+            raise self._try_again(problem) from None
+
+    async def _to_its_end(self, mail_id: UUID, sending: Coroutine[Any, Any, SendResult]) -> SendResult:
+        """Send, whatever becomes of the activity meanwhile: an e-mail that the mail server may have must not be broken off.
+
+        The engine may take a try for dead (it was away itself, say) and begin another one here: that one waits for the first.
+        """
+        under_way = self._under_way.get(mail_id)
+        if under_way is None:
+            under_way = self._under_way[mail_id] = asyncio.create_task(sending)
+            under_way.add_done_callback(lambda task: self._forget(mail_id, task))
+        else:
+            sending.close()
+        return await asyncio.shield(under_way)
+
+    def _forget(self, mail_id: UUID, task: "asyncio.Task[SendResult]") -> None:
+        del self._under_way[mail_id]
+        if not task.cancelled():
+            task.exception()  # whoever waits for it has it; should nobody wait any more, its next try finds out
 
     # One notice
 
@@ -229,6 +228,34 @@ class NotificationActivities:
         return SendResult(status="refused", follow_up_notice_ids=tuple(follow_up))
 
     # A digest
+
+    async def _send_digest(self, account_id: UUID, digest_id: UUID, taken: Taken) -> SendResult:
+        """Send one digest. Raises NotTaken when it is to be tried again."""
+        now = datetime.now(UTC)
+        if digest_id in taken:
+            return await self._note_digested(digest_id, now)
+        async with self._database.session() as session:
+            digest = await notices.claim_digest(session, account_id, digest_id)
+            if digest is None:
+                return SendResult(status="suppressed")
+            waiting = [notice for notice in digest.notices if notice.status is NoticeStatus.GROUPED]
+            if not waiting:
+                return await _settled_together(session, digest.notices)
+            reader = {"address": digest.account.email, "language": digest.account.language}
+            outgoing = [(await _outgoing(session, notice)).model_copy(update=reader) for notice in waiting]
+        try:
+            message = compose_digest(outgoing, self._settings, account_id=account_id, sent_at=now)
+            await self._pace.turn()
+            await deliver(message, self._settings)
+        except NotTaken as problem:
+            too_old = [notice for notice in waiting if self._is_too_old(notice)]
+            if not too_old:
+                raise
+            return await self._give_up_together(too_old, problem.code)
+        except (AddressError, Refused) as problem:
+            return await self._refuse_together(digest_id, waiting, _code_of(problem))
+        taken.add(digest_id)
+        return await self._note_digested(digest_id, now)
 
     async def _note_digested(self, digest_id: UUID, now: datetime) -> SendResult:
         await self._note(lambda session: notices.mark_digested(session, digest_id, now))

@@ -17,7 +17,7 @@ from settings import Settings
 class PostOffice:
     """What the server was given, and how it behaves: answers by address to RCPT and to DATA, and its mood at DATA.
 
-    `slow_for` makes it keep an e-mail to that address at once and say so only `slow_seconds` later.
+    `slow_for` makes it keep an e-mail to that address at once and say so only when it calms down.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class PostOffice:
         self.hangs_up = False
         self.says_nothing = False
         self.slow_for: set[str] = set()
-        self.slow_seconds = 0.0
+        self._hurry = asyncio.Event()
         self.when_kept: Callable[[], None] | None = None
         self._silence = asyncio.Event()
 
@@ -50,10 +50,13 @@ class PostOffice:
         self.at_recipient, self.at_data, self.at_sender = {}, {}, None
         self.hangs_up = self.says_nothing = False
         self.slow_for = set()
+        self._hurry.set()
+        self._hurry = asyncio.Event()
 
     def close(self) -> None:
         """Let go of those who wait for an answer."""
         self._silence.set()
+        self._hurry.set()
 
     # aiosmtpd's names
 
@@ -92,7 +95,7 @@ class PostOffice:
         assert isinstance(message, EmailMessage)
         self.kept.append((address, message))
         if address in self.slow_for:
-            await asyncio.sleep(self.slow_seconds)
+            await self._hurry.wait()
         if self.when_kept is not None:
             self.when_kept()
         return "250 Kept"
