@@ -22,7 +22,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from pydantic import AwareDatetime, Field
 
 from activities.notice_texts import TO_DO, NoticeEvent, text_of
-from domain.addresses import AddressError, ascii_domain
+from domain.addresses import AddressError, ascii_domain, checked_address
 from domain.calendar import TIME_ZONE
 from domain.model import Frozen
 from domain.notices import Importance, Recipient
@@ -282,8 +282,12 @@ def _with_content(
 def _address(name: str, address: str) -> Address:
     """An address header without surprises: a name on one line, a domain in ASCII."""
     user, _at, domain = address.strip().rpartition("@")
+    domain = ascii_domain(domain)
     try:
-        return Address(_printable(name), addr_spec=f"{user}@{ascii_domain(domain)}")
+        if user.isascii():
+            return Address(_printable(name), addr_spec=f"{user}@{domain}")
+        checked = checked_address(f"{user}@{domain}", reachable=False)  # the parser of headers knows ASCII only
+        return Address(_printable(name), username=checked.rpartition("@")[0], domain=domain)
     except (ValueError, MessageError, IndexError):
         raise AddressError("this is no e-mail address") from None
 
