@@ -100,7 +100,7 @@ async def _hand_over(smtp: SMTP, message: EmailMessage, settings: Settings) -> N
     sender, recipient = (message[header].addresses[0].addr_spec for header in ("From", "To"))
     needs_utf8 = not (sender.isascii() and recipient.isascii())
     if needs_utf8 and not smtp.supports_extension("smtputf8"):
-        raise Refused("address_not_supported")
+        raise Refused("address_not_supported") if sender.isascii() else NotTaken("sender_not_supported", ours=True)
     options, encoding = (["SMTPUTF8", "BODY=8BITMIME"], "utf-8") if needs_utf8 else ([], "ascii")
     content = message.as_bytes(policy=UTF8_HEADERS if needs_utf8 else ASCII_HEADERS)
     try:

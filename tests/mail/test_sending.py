@@ -513,6 +513,13 @@ async def test_where_we_are_refused_the_pauses_are_longer(office: PostOffice, da
     assert error.value.next_retry_delay == timedelta(seconds=100)
 
 
+async def test_a_sender_that_the_relay_can_not_take_is_no_fault_of_the_recipient(
+    office: PostOffice, database: Database
+) -> None:
+    sender = {"mail_from": "Relais <zoé@clinic.example.com>"}
+    assert await not_taken(office, database, **sender) == "sender_not_supported"
+
+
 async def test_letters_before_the_at_sign_go_where_the_relay_offers_it(database: Database) -> None:
     played = await play(database)
     row = await played.notice(2, "provider")
