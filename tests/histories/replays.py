@@ -25,7 +25,7 @@ from temporalio.worker import (
 )
 
 from domain.deadlines import Deadline
-from domain.lifecycle import Finalize, NoteFailure, NoteRefusal, Record
+from domain.lifecycle import Deliver, Finalize, NoteFailure, NoteRefusal, Record
 from engine.client import data_converter, plugin
 from engine.encryption import KeyRing
 from tests.histories import FOLDER, KEYS
@@ -103,10 +103,17 @@ class _Traced(TeleconsultationWorkflow):
         return await super().run(start)
 
     async def _ring(self, moment: datetime, deadline: Deadline) -> None:
+        self._note_timer(moment)
+        await super()._ring(moment, deadline)
+
+    async def _deliver(self, effect: Deliver) -> None:
+        self._note_timer(effect.not_before)
+        await super()._deliver(effect)
+
+    def _note_timer(self, moment: datetime) -> None:
         wait = moment - workflow.now()
         if wait > timedelta():
             self.trace.timers.append(wait)
-        await super()._ring(moment, deadline)
 
 
 class _Outbound(WorkflowOutboundInterceptor):
