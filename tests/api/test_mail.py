@@ -23,7 +23,7 @@ from tests.workflow.branch import branch, workers
 @pytest.fixture
 async def lost(system: System) -> AsyncIterator[Clinician]:
     """A provider whose address does not exist, and whom nobody could tell of an assignment."""
-    lost = await add_person(system, f"lost_{uuid4().hex}", system.clinics["near"], Role.PROVIDER)
+    lost = await add_person(system, f"lost_{uuid4().hex[:6]}", system.clinics["near"], Role.PROVIDER)
     yield lost
     system.post_office.calm_down()
 
