@@ -349,15 +349,16 @@ class Keeper:
         return answer
 
     async def _answers(self, state: PartState) -> None:
-        if self._state is PartState.NOT_ANSWERING:
-            self.say(f"✓ {self.part.title} answers again")
-        if self._state is not state:
+        before = self._state
+        if before is not state:
             await self._move(state, self._pid)
+        if before is PartState.NOT_ANSWERING:
+            self.say(f"✓ {self.part.title} answers again")
 
     async def _does_not_answer(self) -> None:
         if self._state is not PartState.NOT_ANSWERING:
-            self.say(f"! {self.part.title} does not answer; if that lasts, it will be started again")
             await self._move(PartState.NOT_ANSWERING, self._pid)
+            self.say(f"! {self.part.title} does not answer; if that lasts, it will be started again")
 
     async def _end(self, process: asyncio.subprocess.Process, ended: asyncio.Task[int]) -> None:
         with suppress(ProcessLookupError):

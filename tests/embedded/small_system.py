@@ -17,8 +17,6 @@ from embedded.leftovers import end_leftovers
 from embedded.runtime import PartStatus, Runtime, read_runtime
 from embedded.supervisor import Part, Patience, Step, Supervisor, Watcher
 
-SHORT = Patience(ask_every=0.1, noticed_after=1.0, restarted_after=3.0, waits_after=0.5)
-
 PROGRAM = """
 import pathlib, signal, sys, time
 folder, name, stubborn = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[2] == "stubborn"
@@ -75,7 +73,12 @@ async def run(folder: Path) -> None:
     stages: list[Part | Step] = [part(folder, name) for name in names]
     stages.insert(1, step(folder))
     watcher = Watcher(say=lambda line: print(line, flush=True), changed=remember)  # noqa: T201
-    patience = SHORT if (folder / "impatient").exists() else Patience()
+    impatient = folder / "impatient"  # holds after how many seconds of silence a part is started again
+    patience = (
+        Patience(ask_every=0.1, noticed_after=1.0, restarted_after=float(impatient.read_text()), waits_after=0.5)
+        if impatient.exists()
+        else Patience()
+    )
     supervisor = Supervisor(
         stages, logs=folder / "logs", control=folder / "control", watcher=watcher, patience=patience
     )

@@ -108,7 +108,7 @@ async def test_a_killed_part_is_started_again(tmp_path: Path) -> None:
 
 
 async def test_a_part_that_stands_still_is_said_to_and_started_again(tmp_path: Path) -> None:
-    (tmp_path / "impatient").touch()
+    (tmp_path / "impatient").write_text("3")
     async with started(tmp_path) as system:
         assert await system.said("all ready")
         before = system.pid("worker")
@@ -123,7 +123,7 @@ async def test_a_part_that_stands_still_is_said_to_and_started_again(tmp_path: P
 
 
 async def test_a_part_that_answers_again_goes_on(tmp_path: Path) -> None:
-    (tmp_path / "impatient").touch()
+    (tmp_path / "impatient").write_text("600")
     async with started(tmp_path) as system:
         assert await system.said("all ready")
         before = system.pid("worker")
@@ -136,7 +136,7 @@ async def test_a_part_that_answers_again_goes_on(tmp_path: Path) -> None:
 
 
 async def test_a_part_that_waits_for_another_is_started(tmp_path: Path) -> None:
-    (tmp_path / "impatient").touch()
+    (tmp_path / "impatient").write_text("600")
     async with started(tmp_path) as system:
         assert await system.said("all ready")
         await asyncio.to_thread(stop_part, tmp_path, "worker")
