@@ -288,6 +288,25 @@ def add_account(
 
 
 @app.command()
+def offerings(
+    add: Annotated[
+        Path | None,
+        typer.Option(help="Keep the version in this file too, which was in force before versions were kept."),
+    ] = None,
+) -> None:
+    """List the versions of the service offerings, which of them the files put in force, and how many requests have them."""
+    from rich.console import Console
+
+    from api import offerings as listing
+    from settings import get_settings
+
+    if add is not None:
+        kept = asyncio.run(listing.keep_earlier(get_settings(), add))
+        typer.echo(f"{kept.code} version {kept.version} is kept.")
+    asyncio.run(listing.print_offerings(get_settings(), Console(highlight=False)))
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     typer.echo(package_version("relais"))

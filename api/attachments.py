@@ -5,11 +5,12 @@ import hashlib
 import re
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 from uuid import UUID, uuid5
 
 import structlog
 from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import UploadFile
 
@@ -117,7 +118,7 @@ async def keep(
     except NoFfmpegError:
         log.error("no ffmpeg: a video was refused; install ffmpeg, or the extra `embedded`")
         raise Problem("videos_not_possible") from None
-    chosen = _slot(services, row, slot, found.kind)
+    chosen = await _slot(services, row, slot, found.kind)
     limit = services.settings.max_photo_bytes if found.kind == "photo" else services.settings.max_video_bytes
     copies: dict[Copy, bytes] = {"preview": found.preview, "thumbnail": found.thumbnail}
     if found.full is not None:
@@ -198,6 +199,35 @@ async def remove(request_id: UUID, attachment_id: UUID, caller: CallerOf, servic
     await services.store.delete(unused)
 
 
+class Move(BaseModel):
+    """What a photo or video is sent for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    slot: Annotated[str, StringConstraints(max_length=100)] = Field(examples=["photos"])
+
+
+@router.patch("/{attachment_id}", summary="Send a photo or a video for something else")
+async def move(
+    request_id: UUID, attachment_id: UUID, body: Move, caller: CallerOf, services: ServicesOf
+) -> AttachmentView:
+    """While the request is a draft or returned; for instance because its form does not ask for such files any more."""
+    async with services.database.session() as session:
+        row = await policy.own_form_to_edit(session, caller, request_id)
+        there = await attachments.load_attachment(session, request_id, attachment_id)
+    if there is None:
+        raise Problem("not_found")
+    chosen = await _slot(services, row, body.slot, there.kind)
+    async with services.database.session() as session:
+        try:
+            moved = await attachments.move_attachment(session, request_id, attachment_id, chosen.name)
+        except NotFoundError:
+            raise Problem("not_found") from None
+        except NotEditableError:
+            raise Problem("not_editable") from None
+    return attachment_view(moved)
+
+
 async def request_to_add_to(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
     """The request, for a caller who may add attachments to it now. Raises Problem `not_found`, `forbidden` or `not_editable`."""
     row, _ = await policy.request_to_see(session, caller, request_id)
@@ -208,11 +238,12 @@ async def request_to_add_to(session: AsyncSession, caller: Caller, request_id: U
     return row
 
 
-def _slot(services: Services, row: RequestRecord, wanted: str, kind: str) -> AttachmentSlot:
-    offering = services.offerings.get(row.offering)
-    fitting = [s for s in offering.attachments if kind in s.accepts and wanted in ("", s.name)] if offering else []
+async def _slot(services: Services, row: RequestRecord, wanted: str, kind: str) -> AttachmentSlot:
+    async with services.database.session() as session:
+        offering = await services.versions.of(session, row)
+    fitting = [s for s in offering.attachments if kind in s.accepts and wanted in ("", s.name)]
     if not fitting:
-        raise Problem("unknown_slot", slots=[s.name for s in offering.attachments] if offering else [])
+        raise Problem("unknown_slot", slots=[s.name for s in offering.attachments])
     return fitting[0]
 
 

@@ -1,10 +1,10 @@
 """What one can ask for, and of whom: service offerings, clinics, providers."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,7 +14,7 @@ from api.security import Caller, CallerOf
 from api.services import ServicesOf
 from api.views import PersonView, View, person_view
 from domain.absences import Absence
-from domain.offerings import DEFAULT_DEADLINES, ServiceOffering
+from domain.offerings import DEFAULT_DEADLINES, MAX_VERSION, Code, ServiceOffering
 from domain.requests import Role
 from records import absences, load, people
 from records.absences import Presence
@@ -52,7 +52,7 @@ class ProviderView(PersonView):
 
 @router.get("/offerings", summary="Service offerings")
 async def offerings(caller: CallerOf, services: ServicesOf) -> list[dict[str, Any]]:  # noqa: ARG001 - signed in is enough
-    """Every service offering: its form, the attachments asked for, its report template and its deadlines."""
+    """Every service offering in force: its form, the attachments asked for, its report template and its deadlines."""
     return [_offering(offering) for offering in services.offerings.values()]
 
 
@@ -62,6 +62,21 @@ async def offering(code: str, caller: CallerOf, services: ServicesOf) -> dict[st
     if code not in services.offerings:
         raise Problem("not_found")
     return _offering(services.offerings[code])
+
+
+@router.get("/offerings/{code}/versions/{version}", summary="One version of a service offering")
+async def offering_version(
+    code: Code,
+    version: Annotated[int, Path(ge=1, le=MAX_VERSION)],
+    caller: CallerOf,  # noqa: ARG001
+    services: ServicesOf,
+) -> dict[str, Any]:
+    """A service offering as it was in force at some time: what shows the form and the report of a request made with it."""
+    async with services.database.session() as session:
+        found = await services.versions.find(session, code, version)
+    if found is None:
+        raise Problem("not_found")
+    return _offering(found)
 
 
 @router.get("/clinics", summary="Clinics")

@@ -21,6 +21,7 @@ from api.services import Services, ServicesOf
 from api.views import View
 from domain import commands as c
 from domain import lifecycle
+from domain.drafts import check_carried_over
 from domain.model import Said
 from domain.offerings import DeadlineName, FieldProblem, check_answers, check_attachments
 from domain.photos import PhotoWarning
@@ -28,6 +29,7 @@ from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Actor, FormVersion, Person, Request, Role, Source, Status
 from records import attachments, forms, people, refusals, requests
+from records.drafts import is_withdrawn, open_form, outdated_answers
 from records.errors import NotEditableError
 from records.models import RequestRecord
 from translations import Language, gettext_for
@@ -307,8 +309,10 @@ async def check(request_id: UUID, caller: CallerOf, services: ServicesOf, langua
     """For the requester, while the form can be changed: what `submit` or `resubmit` would refuse now, and advice about photos."""
     async with services.database.session() as session:
         row = await policy.own_form_to_edit(session, caller, request_id)
+        if is_withdrawn(services.versions, row):
+            return Check(errors=[_withdrawn(language)], advice=[], text_advice=[])
         problems = await _missing(session, services, row)
-        unprintable = _unprintable(services, row)
+        unprintable = await _unprintable(session, services, row)
         there = await attachments.list_attachments(session, row.id)
     say = gettext_for(language)
     return Check(
@@ -342,8 +346,11 @@ async def submit(call: CallOf) -> CommandReceipt:
     ) -> tuple[Request, dict[str, Any]]:
         if row.form_priority is Priority.STAT:
             raise Refusal(RefusalCode.STAT_REFUSED, "an emergency")
+        offering = await open_form(session, call.services.versions, row)
+        if is_withdrawn(call.services.versions, row):
+            raise Problem("offering_withdrawn")
         await _check_complete(session, call, row)
-        request = await requests.renew_terms(session, row, call.services.offering(row.offering).terms)
+        request = await requests.renew_terms(session, row, offering.terms)
         return request, {"form": await _freeze(session, call), "priority": row.form_priority}
 
     return await carry_out(call, c.Submit, {}, prepare)
@@ -480,18 +487,26 @@ async def _check_complete(session: AsyncSession, call: Call, row: RequestRecord)
 
 
 async def _missing(session: AsyncSession, services: Services, row: RequestRecord) -> tuple[FieldProblem, ...]:
-    offering = services.offering(row.offering)
+    offering = await open_form(session, services.versions, row)
+    counts = await attachments.count_by_slot(session, row.id)
     return (
         *check_patient(RecordedPatient.model_validate(row.form["patient"])),
         *check_answers(offering.form, row.form["answers"], complete=True),
-        *check_attachments(offering, await attachments.count_by_slot(session, row.id)),
+        *check_attachments(offering, counts),
+        *check_carried_over(outdated_answers(row), offering, counts if row.status is Status.DRAFT else {}),
     )
 
 
-def _unprintable(services: Services, row: RequestRecord) -> tuple[FieldProblem, ...]:
+async def _unprintable(session: AsyncSession, services: Services, row: RequestRecord) -> tuple[FieldProblem, ...]:
     patient = RecordedPatient.model_validate(row.form["patient"])
+    offering = await services.versions.of(session, row)
     names = {f"patient.{name}": text for name, text in patient.lines.items()}
-    return (*check_texts(names), *check_printable(services.offering(row.offering).form, row.form["answers"]))
+    return (*check_texts(names), *check_printable(offering.form, row.form["answers"]))
+
+
+def _withdrawn(language: Language) -> FieldError:
+    problem = Problem("offering_withdrawn")
+    return FieldError(field="offering", code=problem.code, message=gettext_for(language)(problem.sentence))
 
 
 async def _freeze(session: AsyncSession, call: Call) -> FormVersion:

@@ -8,19 +8,22 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import policy
 from api.parameters import ExpectedVersion, IdempotencyKey, ReaderLanguage
 from api.patients import Patient
 from api.problems import FIELD_PROBLEMS, Problem, field_errors
-from api.security import CallerOf
-from api.services import ServicesOf
+from api.security import Caller, CallerOf
+from api.services import Services, ServicesOf
 from api.views import RequestView, request_view
-from domain.offerings import Code, ServiceOffering, check_answers, composed
+from domain.drafts import OutdatedAnswer, carry_over
+from domain.offerings import Code, ServiceOffering, Version, check_answers, composed
 from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Person, Role, Status
 from records import people, requests
+from records.drafts import decide, given_answers, open_form
 from records.errors import NotEditableError, NotFoundError, StaleVersionError
 from records.models import RequestRecord
 from translations import Language
@@ -68,6 +71,14 @@ class DraftChanges(BaseModel):
     priority: Priority | None = None
     patient: Patient | None = None
     answers: Answers | None = None
+    offering_version: Version | None = Field(
+        None,
+        description="The version of the form that `answers` are given to; the one that the request has if empty. "
+        "Answers to an earlier one that do not stand in the form any more become `outdated_answers`.",
+    )
+    drop_outdated: list[Annotated[str, Field(max_length=100)]] = Field(
+        [], max_length=200, description="The fields whose `outdated_answers` are not needed any more."
+    )
 
 
 @router.post("/requests", status_code=201, summary="Create a draft")
@@ -81,27 +92,12 @@ async def create_draft(
 ) -> RequestView:
     """Begin a request. It gets its number now; nobody but its requester sees it until it is submitted."""
     policy.must_have_role(caller, Role.REQUESTER)
-    offering = services.offering(draft.offering)
-    _check_draft(offering, draft.answers, draft.priority, language)
     async with services.database.session() as session:
-        own = await people.load_clinic(session, caller.clinic_id)
-        wanted = await people.load_clinic(session, draft.clinic or caller.clinic_id)
-        if wanted is None:
-            raise Problem("unknown_clinic")
-        if own is None or not policy.may_route_to(own, wanted.id):
-            raise Problem("clinic_not_routed")
-        row = await requests.create_draft(
-            session,
-            requester=Person(id=caller.id, clinic_id=caller.clinic_id),
-            dispatch_clinic_id=wanted.id,
-            terms=offering.terms,
-            priority=draft.priority,
-            patient=draft.patient.model_dump(mode="json"),
-            answers=draft.answers,
-            now=datetime.now(UTC),
-            creation_key=key,
-        )
-        if not _is_the_one_asked_for(row, draft, wanted.id):
+        # What was made under this key is answered as it was, whatever became of its offering since.
+        row = await requests.find_created(session, caller.id, key)
+        if row is None:
+            row = await _create(session, services, caller, draft, key, language)
+        if not _is_the_one_asked_for(row, draft, draft.clinic or caller.clinic_id):
             raise Problem("idempotency_key_reused")
         view = await request_view(session, caller, row, "chart", language)
     response.headers["Location"] = f"/api/v1/requests/{row.id}"
@@ -122,8 +118,8 @@ async def change_draft(
     """Save the form as it stands; it need not be complete. With If-Match, an edit that somebody else overtook answers 412."""
     async with services.database.session() as session:
         row = await policy.own_form_to_edit(session, caller, request_id)
-        offering = services.offering(row.offering)
-        _check_draft(offering, changes.answers or {}, changes.priority, language)
+        _no_emergency(changes.priority)
+        replaced, answers, outdated = await _as_given(session, services, row, changes, language)
         try:
             row = await requests.edit_draft(
                 session,
@@ -131,9 +127,10 @@ async def change_draft(
                 now=datetime.now(UTC),
                 expected_version=expected_version,
                 patient=changes.patient.model_dump(mode="json") if changes.patient else None,
-                answers=changes.answers,
+                answers=answers,
                 priority=changes.priority,
             )
+            await decide(session, row, replaced=replaced, outdated=outdated, dropped=changes.drop_outdated)
         except StaleVersionError as error:
             raise Refusal(RefusalCode.VERSION_CONFLICT, str(error)) from None
         except NotEditableError:
@@ -163,20 +160,69 @@ async def remove_draft(
     await services.store.delete(unused)
 
 
+async def _create(
+    session: AsyncSession, services: Services, caller: Caller, draft: NewDraft, key: str | None, language: Language
+) -> RequestRecord:
+    offering = services.offering(draft.offering)
+    _no_emergency(draft.priority)
+    _check_answers(offering, draft.answers, language)
+    own = await people.load_clinic(session, caller.clinic_id)
+    wanted = await people.load_clinic(session, draft.clinic or caller.clinic_id)
+    if wanted is None:
+        raise Problem("unknown_clinic")
+    if own is None or not policy.may_route_to(own, wanted.id):
+        raise Problem("clinic_not_routed")
+    return await requests.create_draft(
+        session,
+        requester=Person(id=caller.id, clinic_id=caller.clinic_id),
+        dispatch_clinic_id=wanted.id,
+        terms=offering.terms,
+        priority=draft.priority,
+        patient=draft.patient.model_dump(mode="json"),
+        answers=draft.answers,
+        now=datetime.now(UTC),
+        creation_key=key,
+    )
+
+
 def _is_the_one_asked_for(row: RequestRecord, draft: NewDraft, clinic_id: UUID) -> bool:
     """Whether a draft, made now or before under the same key, is what is asked for, as far as one can still see."""
     if (row.offering, row.dispatch_clinic_id) != (draft.offering, clinic_id):
         return False
-    form = {"patient": draft.patient.model_dump(mode="json"), "answers": draft.answers}
+    asked = (draft.patient.model_dump(mode="json"), draft.answers, draft.priority)
     untouched = row.status is Status.DRAFT and row.edits == 0
-    return not untouched or (row.form, row.form_priority) == (form, draft.priority)
+    return not untouched or (row.form["patient"], given_answers(row), row.form_priority) == asked
 
 
-def _check_draft(
-    offering: ServiceOffering, answers: dict[str, Any], priority: Priority | None, language: Language
-) -> None:
-    """A draft may lack answers, but holds none that is wrong."""
+async def _as_given(
+    session: AsyncSession, services: Services, row: RequestRecord, changes: DraftChanges, language: Language
+) -> tuple[int | None, dict[str, Any] | None, list[OutdatedAnswer]]:
+    """The earlier version of the form that the answers are given to, if any; what of them stands in the form; what does not.
+
+    A client that read the form before its offering changed answers that form, whether it says so or not.
+    """
+    given_to = changes.offering_version or row.process["terms"]["offering_version"]
+    offering = await open_form(session, services.versions, row)
+    before = await services.versions.find(session, offering.code, given_to)
+    if given_to != offering.version and (before is None or row.status is not Status.DRAFT):
+        if changes.offering_version is not None:
+            raise Problem("unknown_offering_version")
+        before = None
+    if changes.answers is None:
+        return None, None, []
+    if before is None or before.version == offering.version:
+        _check_answers(offering, changes.answers, language)
+        return None, changes.answers, []
+    _check_answers(before, changes.answers, language)
+    return before.version, *carry_over(changes.answers, before, offering)
+
+
+def _no_emergency(priority: Priority | None) -> None:
     if priority is Priority.STAT:
         raise Refusal(RefusalCode.STAT_REFUSED, "a draft can't be an emergency")
+
+
+def _check_answers(offering: ServiceOffering, answers: dict[str, Any], language: Language) -> None:
+    """A draft may lack answers, but holds none that is wrong."""
     if problems := check_answers(offering.form, answers, complete=False):
         raise Problem("form_invalid", errors=field_errors(problems, language))

@@ -1,5 +1,6 @@
 """What stands on a signed document: gathered from the records at the moment of signing, and frozen then."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
@@ -86,18 +87,49 @@ def entries(
 ) -> tuple[printed.Entry, ...]:
     """The answers that were given, in the order of the form, as text in `language`; `with_missing` as for `paper`.
 
-    `leading` tells which are read first.
+    `leading` tells which are read first. An answer to something that the form does not ask comes last, under its name: none is
+    ever left out.
     """
+    fields = tuple(fields)
+    asked = {field.name for field in fields}
     return tuple(
         printed.Entry(
             label=getattr(field.label, language), value=text, leads=leading(field), brief=field.kind not in WRITTEN
         )
         for field in fields
         if (text := _text(field, answers.get(field.name), language)) or (with_missing and field.required)
+    ) + tuple(
+        printed.Entry(label=name, value=text)
+        for name, answer in answers.items()
+        if name not in asked and (text := _as_it_stands(answer, language))
     )
 
 
 def _text(field: FormField, answer: Any, language: Language) -> str:
+    """The answer in words; as it stands where it is none to this question."""
+    try:
+        return _in_words(field, answer, language)
+    except (TypeError, ValueError, ArithmeticError):
+        return _as_it_stands(answer, language)
+
+
+def _as_it_stands(answer: Any, language: Language) -> str:
+    """An answer whose question nobody knows."""
+    _ = gettext_for(language)
+    match answer:
+        case None:
+            return ""
+        case bool():
+            return _("Yes") if answer else _("No")
+        case list():
+            return ", ".join(_as_it_stands(value, language) for value in answer)
+        case dict():
+            return json.dumps(answer, ensure_ascii=False)
+        case _:
+            return str(answer).strip()
+
+
+def _in_words(field: FormField, answer: Any, language: Language) -> str:
     _ = gettext_for(language)
     labels: dict[str, str] = {option.value: getattr(option.label, language) for option in field.options}
     match field.kind:

@@ -40,6 +40,11 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "malformed_json": (422, _("What was sent is not readable JSON.")),
     "too_large": (413, _("What was sent is too large.")),
     "unknown_offering": (422, _("There is no such service offering.")),
+    "unknown_offering_version": (422, _("The form of this request has no such version.")),
+    "offering_withdrawn": (
+        409,
+        _("This service offering takes no new requests: the draft can't be submitted. What is in it can be copied."),
+    ),
     "unknown_clinic": (422, _("There is no such clinic.")),
     "unknown_provider": (422, _("There is no such provider.")),
     "clinic_not_routed": (422, _("Your clinic does not route requests there.")),
@@ -110,6 +115,8 @@ FIELD_PROBLEMS: Mapping[str, str] = {
     ),
     "too_few_attachments": _("At least %(limit)d are needed."),
     "too_many_attachments": _("At most %(limit)d can be taken."),
+    "outdated_answer": _("The form has changed since this was answered: take over what is needed, then remove it."),
+    "slot_gone": _("The form does not ask for these files any more: move or remove them."),
 }
 
 

@@ -29,13 +29,14 @@ from documents.report import render_report
 from documents.signature import Certificate, document_hash, verify_pdf
 from documents.signature import Problem as SignatureProblem
 from domain import commands as c
+from domain.drafts import unasked
 from domain.model import COMPOSED, SAYS_SOMETHING, storable
 from domain.offerings import FieldProblem, FormField, check_answers
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Actor, DocumentKind, Request, Status
 from records import reports, requests
 from records.errors import ContentConflictError, StaleVersionError
-from records.models import AccessKind, RequestRecord, StoredDocument
+from records.models import AccessKind, ReportDraft, RequestRecord, StoredDocument
 from translations import Language, language_named
 
 router = APIRouter(prefix="/requests/{request_id}", tags=["reports"])
@@ -157,8 +158,8 @@ async def put_report_draft(
     """Save as often as you like. With If-Match, a save that another one overtook answers 412."""
     async with services.database.session() as session:
         row = await _report_to_write(session, caller, request_id)
-        problems = check_answers(_template(services, row), body.answers, complete=False)
-        if problems:
+        template = await _template(session, services, row, await reports.load_report_draft(session, row.id))
+        if problems := check_answers(template, body.answers, complete=False):
             raise Problem("report_invalid", errors=field_errors(problems, language))
         try:
             await reports.save_report_draft(
@@ -196,15 +197,16 @@ async def preview_report(
         row = await _report_to_write(session, caller, request_id)
         await log_access(session, caller, row, AccessKind.REPORT_DRAFT)
         draft = await reports.load_report_draft(session, row.id)
+        offering = await services.versions.of(session, row)
         content = await paper(
             session,
-            offering=services.offering(row.offering),
+            offering=offering,
             row=row,
             process=requests.process_of(row),
             signer=caller.account,
             document_id=row.id,
             kind=kind,
-            template=_template(services, row),
+            template=await _template(session, services, row, draft),
             answers=draft.answers if draft else {},
             language=language or language_named(caller.account.language),
             with_missing=True,
@@ -229,7 +231,7 @@ async def sign_report(body: SignBody, call: CallOf) -> SigningReceipt:
         session: AsyncSession, row: RequestRecord, request: Request, _: Actor
     ) -> tuple[Request, dict[str, Any]]:
         draft = await reports.load_report_draft(session, row.id)
-        template = _template(call.services, row)
+        template = await _template(session, call.services, row, draft)
         if body.revision not in (None, draft.revision if draft else 0):
             raise Refusal(RefusalCode.VERSION_CONFLICT, "the draft was saved again since it was reviewed")
         answers = draft.answers if draft else {}
@@ -429,7 +431,7 @@ async def _freeze(
     language = proof.language or language_named(call.caller.account.language)
     content = await paper(
         session,
-        offering=call.services.offering(row.offering),
+        offering=await call.services.versions.of(session, row),
         row=row,
         process=request,
         signer=call.caller.account,
@@ -471,7 +473,7 @@ async def _draft_view(
     session: AsyncSession, services: Services, row: RequestRecord, language: Language
 ) -> ReportDraftView:
     draft = await reports.load_report_draft(session, row.id)
-    template = _template(services, row)
+    template = await _template(session, services, row, draft)
     answers = draft.answers if draft else {}
     return ReportDraftView(
         revision=draft.revision if draft else 0,
@@ -493,5 +495,12 @@ def _obstacles(template: Iterable[FormField], answers: dict[str, Any]) -> tuple[
     )
 
 
-def _template(services: Services, row: RequestRecord) -> tuple[FormField, ...]:
-    return services.offering(row.offering).report
+async def _template(
+    session: AsyncSession, services: Services, row: RequestRecord, draft: ReportDraft | None
+) -> tuple[FormField, ...]:
+    """What the report is made of: the template of the request's own version, and what a draft holds beside it.
+
+    A draft holds something beside it only where nobody kept that version, and another stands in for it.
+    """
+    asked = (await services.versions.of(session, row)).report
+    return (*asked, *unasked(draft.answers if draft else {}, asked))

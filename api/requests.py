@@ -30,6 +30,7 @@ from api.views import (
 from domain.priority import Priority
 from domain.requests import Role, Status
 from records import access, forms, worklist
+from records.drafts import open_form
 from records.errors import BadCursorError
 from records.models import AccessKind, FrozenForm, RequestRecord
 from records.worklist import WorklistFilter
@@ -107,6 +108,7 @@ async def get_request(
     """What the caller may see of the request, and the commands that they may give."""
     async with services.database.session() as session:
         row, how = await policy.request_to_see(session, caller, request_id)
+        await open_form(session, services.versions, row)
         view = await request_view(session, caller, row, how, language)
         await log_access(session, caller, row, AccessKind.REQUEST)
     response.headers["ETag"] = f'"{view.version}"'

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import FrameType
 
 import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.middleware.cors import CORSMiddleware
 
 import logs
@@ -33,6 +34,7 @@ from api.services import Services
 from engine.client import EngineConnection
 from records.database import Database
 from records.feed import ProjectionFeed
+from records.offering_versions import put_in_force
 from records.offerings import load_offerings
 from records.store import DocumentStore
 from settings import Settings, get_settings
@@ -122,7 +124,8 @@ async def serve(create: Callable[[Settings, Services], FastAPI] = create_app) ->
 
     `create` makes the application: the API alone, or with the portal over it.
 
-    Raises SchemaError when the database turns out to be made for a newer Relais.
+    Raises SchemaError when the database turns out to be made for a newer Relais, and OfferingError when the records know one of
+    the offerings otherwise.
     """
     settings = get_settings()
     logs.configure(settings)
@@ -138,15 +141,19 @@ async def serve(create: Callable[[Settings, Services], FastAPI] = create_app) ->
             timeout_graceful_shutdown=20,
         )
         server = _Server(config, services)
-        async with _opening(services.database, server):
+        async with _opening(services, server):
             log.info("api serves", address=settings.public_url)
             await server.serve()
 
 
 @asynccontextmanager
-async def _opening(database: Database, server: _Server) -> AsyncIterator[None]:
+async def _opening(services: Services, server: _Server) -> AsyncIterator[None]:
     """Wait for the records while the server serves. Should they never be ours, the server ends, and the reason is raised."""
-    opening = asyncio.create_task(database.open(), name="opening of the records")
+
+    async def put_offerings_in_force(session: AsyncSession) -> None:
+        await put_in_force(session, services.settings.offerings_dir, services.offerings, datetime.now(UTC))
+
+    opening = asyncio.create_task(services.database.open(put_offerings_in_force), name="opening of the records")
     opening.add_done_callback(lambda task: None if task.cancelled() or task.exception() is None else server.end())
     await asyncio.sleep(0)  # from here on, sessions are refused until the records are there
     try:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -12,6 +13,7 @@ from api.problems import Problem
 from domain.offerings import ServiceOffering
 from records.database import Database
 from records.feed import ProjectionFeed
+from records.offering_versions import OfferingVersions
 from records.store import DocumentStore
 from settings import Settings
 
@@ -26,11 +28,17 @@ class Services:
     store: DocumentStore
     engine: Client
     offerings: Mapping[str, ServiceOffering]
+    """Those in force, by code: what new requests are made with."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is asked to end: what keeps a connection open lets it go."""
 
+    @cached_property
+    def versions(self) -> OfferingVersions:
+        """The offerings as they were when a request was made, too."""
+        return OfferingVersions(self.offerings)
+
     def offering(self, code: str) -> ServiceOffering:
-        """The service offering of that code. Raises Problem `unknown_offering`."""
+        """The service offering of that code that is in force. Raises Problem `unknown_offering`."""
         if code not in self.offerings:
             raise Problem("unknown_offering", offerings=sorted(self.offerings))
         return self.offerings[code]

@@ -32,6 +32,7 @@ from api.security import Caller, CallerOf
 from api.services import Services, ServicesOf
 from api.views import AttachmentView, attachment_view
 from domain.model import storable
+from domain.offerings import ServiceOffering
 from records import attachments, uploads
 from records.errors import ContentConflictError, NotEditableError, NotFoundError, StaleVersionError, TooLargeError
 from records.ids import new_id
@@ -149,9 +150,10 @@ async def begin_upload(
     now = datetime.now(UTC)
     async with services.database.session() as session:
         row = await request_to_add_to(session, caller, request_id)
+        offering = await services.versions.of(session, row)
     described = _described(metadata)
     slot = described.get("slot", "")
-    _check_slot(services, row, slot)
+    _check_slot(offering, slot)
     if length == 0:
         raise Problem("unsupported_media")
     if length > _largest(services):
@@ -368,10 +370,9 @@ def _described(metadata: str) -> dict[str, str]:
     return described
 
 
-def _check_slot(services: Services, row: RequestRecord, slot: str) -> None:
+def _check_slot(offering: ServiceOffering, slot: str) -> None:
     """Whether the offering asks for such a thing; if the file fits there, is seen when it is whole."""
-    offering = services.offerings.get(row.offering)
-    slots = [s.name for s in offering.attachments] if offering else []
+    slots = [s.name for s in offering.attachments]
     if slot and slot not in slots:
         raise Problem("unknown_slot", slots=slots)
 

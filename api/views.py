@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api import policy
 from api.security import Caller
 from domain.commands import ReturnReason
+from domain.drafts import OutdatedAnswer
 from domain.forms import FormChange, changes
 from domain.lifecycle import question_id
 from domain.offerings import DeadlineName
@@ -18,6 +19,7 @@ from domain.photos import PhotoWarning
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Request, Role, Status
 from records import attachments, forms, people, reports, requests, worklist
+from records.drafts import outdated_answers
 from records.models import (
     Account,
     Attachment,
@@ -154,6 +156,7 @@ class RequestView(RequestSummary):
     """A request, as the caller may see it. With access `process` the chart (patient, answers, questions, files) is left out."""
 
     access: Access
+    offering_version: int = Field(description="The version of the offering whose form and report template it has.")
     allowed_commands: list[str] = Field(examples=[["accept", "transfer", "request_information"]])
     dispatch_clinic_id: UUID
     deadlines: list[DeadlineView]
@@ -164,6 +167,11 @@ class RequestView(RequestSummary):
     report_editable: bool
     form_version: int | None
     answers: dict[str, Any] | None = None
+    outdated_answers: list[OutdatedAnswer] | None = Field(
+        None,
+        description="For its requester, in a draft: what was answered to an earlier version of the form and does not stand in "
+        "this one. It must be taken over by hand or dropped before submitting.",
+    )
     questions: list[QuestionView] | None = None
     attachments: list[AttachmentView] | None = None
     documents: list[DocumentView] | None = None
@@ -195,8 +203,9 @@ class SubmittedAttachment(View):
 
 
 class FormView(FormVersionView):
-    """What a submitted form says. `changes` are against the one submitted before it."""
+    """What a submitted form says, in the words of that version of its offering. `changes` are against the one before it."""
 
+    offering_version: int
     priority: Priority
     patient: dict[str, Any]
     answers: dict[str, Any]
@@ -296,6 +305,7 @@ async def request_view(
     return RequestView(
         **_summary(row, notes, caller, names, language),
         access=access,
+        offering_version=process.terms.offering_version,
         allowed_commands=policy.allowed_commands(caller, process),
         dispatch_clinic_id=row.dispatch_clinic_id,
         deadlines=_deadlines(process),
@@ -378,6 +388,7 @@ def form_view(form: FrozenForm, before: FrozenForm | None, names: Names) -> Form
     content = form.content
     return FormView(
         **_form_version(form, names),
+        offering_version=content["offering_version"],
         priority=Priority(content["priority"]),
         patient=content["patient"],
         answers=content["answers"],
@@ -485,6 +496,7 @@ async def _chart(
     return {
         "patient": form["patient"],
         "answers": form["answers"],
+        "outdated_answers": outdated_answers(row) if _is_editing(row, caller) else None,
         "questions": questions_of(row.id, events, names, [q.id for q in process.questions]),
         "attachments": [attachment_view(a) for a in await visible_attachments(session, row, caller)],
         "documents": [document_view(d, names) for d in documents],

@@ -21,6 +21,12 @@ from domain.priority import Priority
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{1,63}$")]
 """A short stable name: lower case, digits, hyphens, underscores."""
 
+MAX_VERSION = 2_000_000_000
+"""The highest number that a version of an offering can have."""
+
+Version = Annotated[StrictInt, Field(ge=1, le=MAX_VERSION)]
+"""The version of an offering. A version never changes: whoever changes an offering gives it a higher number."""
+
 Answers = Mapping[str, Any]
 """Field name to answer: a string, a list of strings, a number, a boolean, or a date as ``2026-11-22``."""
 
@@ -166,7 +172,7 @@ class Terms(Frozen):
     """What the workflow works by, as it was when the request was submitted: of its offering, and its clinic's calendar."""
 
     offering: Code
-    offering_version: Annotated[StrictInt, Field(ge=1)]
+    offering_version: Version
     dispatch: Literal["manual", "automatic"]
     deadlines: dict[DeadlineName, DeadlineTerms]
     service_hours: ServiceHours = "always"
@@ -183,7 +189,7 @@ class ServiceOffering(Frozen):
     """One service offering, e.g. teledermatology."""
 
     code: Code
-    version: Annotated[StrictInt, Field(ge=1)]
+    version: Version
     title: Localized
     description: Localized
     dispatch: Literal["manual", "automatic"]
@@ -252,6 +258,8 @@ class FieldProblem(Frozen):
         "too_many_pages",
         "too_few_attachments",
         "too_many_attachments",
+        "outdated_answer",
+        "slot_gone",
     ]
     limit: float | None = None
     characters: str = Field("", description="The characters that the code is about, as ``U+202E, U+000A``.")

@@ -31,7 +31,7 @@ async def files_offered(request_id: UUID, visit: VisitOf) -> Response:
     view = await visit.look_at(request_id)
     offered = await _offered(visit, view)
     ticked = {str(attachment.id) for attachment in offered}
-    return visit.page("answer_files", view=view, offered=offered, ticked=ticked, **chart(visit, view))
+    return visit.page("answer_files", view=view, offered=offered, ticked=ticked, **await chart(visit, view))
 
 
 @router.post("/requests/{request_id}/answer")
@@ -84,7 +84,7 @@ async def answer_page_with(
         form=pages.written(form),
         wrong=pages.written(wrong),
         notice=notice,
-        **chart(visit, view),
+        **await chart(visit, view),
     )
 
 

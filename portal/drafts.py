@@ -19,7 +19,8 @@ from api import attachments, commands
 from api.catalogue import clinics
 from api.drafts import DraftChanges, NewDraft, change_draft, create_draft, remove_draft
 from api.problems import Problem, field_errors_of
-from api.views import RequestView
+from api.views import AttachmentView, RequestView
+from domain.drafts import OutdatedAnswer
 from domain.forms import changes
 from domain.offerings import ServiceOffering
 from domain.refusals import Refusal, RefusalCode
@@ -38,6 +39,9 @@ MAX_FILES = 20
 
 _COMMANDS = {"submit": (commands.submit, "submitted"), "resubmit": (commands.resubmit, "resubmitted")}
 """What the form's `do` can be besides saving, with the sentence that is said then."""
+
+
+_FORM_CHANGED = _("The form has changed since this page was opened. Load the page again to see it as it is now.")
 
 
 @router.get("/new")
@@ -77,7 +81,7 @@ async def check_list(request_id: UUID, visit: VisitOf) -> Response:
 async def files_of_slot(request_id: UUID, slot: str, visit: VisitOf) -> Response:
     """What is there of what the offering asks for: the part of the page that a script renews after an upload."""
     view = await visit.look_at(request_id)
-    asked = [pair for pair in chart(visit, view)["slots"] if pair[0].name == slot]
+    asked = [pair for pair in (await chart(visit, view))["slots"] if pair[0].name == slot]
     if not asked:
         raise Problem("not_found")
     return visit.page("edit_files", view=view, slot=asked[0][0], there=asked[0][1])
@@ -90,6 +94,7 @@ async def save_or_submit(request_id: UUID, visit: VisitOf) -> Response:
     if visit.request.headers.get("x-requested-with") == "fetch":
         return await _saved_by_script(visit, request_id, form)
     do = _COMMANDS.get(str(form.get("do", "")))
+    saved = None
     try:
         try:
             saved = await _save(visit, request_id, form)
@@ -104,7 +109,7 @@ async def save_or_submit(request_id: UUID, visit: VisitOf) -> Response:
         command, done = do
         receipt = await command(replace(visit.call(request_id, form), expected_version=saved.version))
     except (Problem, Refusal) as error:
-        return await _edit_page(visit, request_id, form=form, error=error)
+        return await _edit_page(visit, request_id, form=None if saved else form, error=error)
     return visit.on_to(f"/requests/{request_id}", "queued" if receipt.state == "queued" else done)
 
 
@@ -146,13 +151,29 @@ async def remove_file(request_id: UUID, attachment_id: UUID, visit: VisitOf) -> 
     return visit.on_to(_back(request_id, str(form.get("next", ""))), "removed")
 
 
+@router.post("/requests/{request_id}/attachments/move")
+async def move_files(request_id: UUID, visit: VisitOf) -> Response:
+    """What was sent for something that the form does not ask for any more goes with something else that fits."""
+    form = await visit.request.form()
+    view = await visit.look_at(request_id)
+    try:
+        for attachment in view.attachments or ():
+            if attachment.slot == form.get("from"):
+                body = attachments.Move(slot=str(form.get("slot", ""))[:100])
+                await attachments.move(request_id, attachment.id, body, visit.caller, visit.services)
+    except Problem as problem:
+        notice = Notice("error", sentence_of(problem, visit.language))
+        return await _edit_page(visit, request_id, notice=notice, status=problem.status)
+    return visit.on_to(f"/requests/{request_id}/edit#part-photos", "moved")
+
+
 @router.get("/requests/{request_id}/delete")
 async def delete_page(request_id: UUID, visit: VisitOf) -> Response:
     """Asks once more."""
     view = await visit.look_at(request_id)
     if view.status is not Status.DRAFT:
         raise Problem("not_a_draft")
-    return visit.page("edit_delete", view=view, **chart(visit, view))
+    return visit.page("edit_delete", view=view, **await chart(visit, view))
 
 
 @router.post("/requests/{request_id}/delete")
@@ -177,7 +198,7 @@ class _Saved:
 
 async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
     """Save what can be. Raises Refusal `version_conflict` when something else was saved meanwhile."""
-    offering = visit.services.offering(str(form.get("offering", "")))
+    offering = await visit.offering_in(form)
     body = forms.read(form, offering, visit.language)
     expected = visit.call(request_id, form).expected_version
     wrong: dict[str, str] = {}
@@ -223,12 +244,14 @@ async def _saved_by_script(visit: Visit, request_id: UUID, form: FormData) -> Re
         if error.code != RefusalCode.VERSION_CONFLICT:
             return JSONResponse({"said": sentence_of(error, visit.language)}, status_of(error))
         view = await visit.look_at(request_id)
-        shown = visit.page("edit_conflict", view=view, conflicts=_conflicts(visit, view, form))
+        shown = visit.page("edit_conflict", view=view, conflicts=await _conflicts(visit, view, form))
         told = {"version": view.version, "conflict": _text(shown), "said": sentence_of(error, visit.language)}
         return JSONResponse(told, status_of(error))
     view = await visit.look_at(request_id)
     time = clock(datetime.now(UTC), visit.language)
     said = visit.say(_("Saved at %(time)s.") if not saved.wrong else _("Saved at %(time)s, but not all:"), time=time)
+    if str(view.offering_version) != form.get("offering_version"):
+        said = f"{said} {visit.say(_FORM_CHANGED)}"
     check = _text(visit.page("edit_check", view=view, todo=await _todo(visit, view)))
     return JSONResponse({"version": saved.version, "said": said, "wrong": dict(saved.wrong), "check": check})
 
@@ -242,7 +265,7 @@ class _Todo:
 
 
 async def _todo(visit: Visit, view: RequestView) -> _Todo:
-    offering = visit.services.offering(view.offering)
+    offering = await visit.legend_of(await visit.offering_of(view))
     found = await commands.check(view.id, visit.caller, visit.services, visit.language)
     titles = {slot.name: getattr(slot.label, visit.language) for slot in offering.attachments}
     return _Todo(
@@ -277,14 +300,16 @@ async def _edit_page(
         if visit.request.method == "GET" and visit.is_requester_of(view):
             return visit.on_to(f"/requests/{request_id}")
         raise error or Problem("forbidden" if visit.request.method == "GET" else "not_editable")
-    offering = visit.services.offering(view.offering)
+    offering = await (visit.offering_in(form) if form is not None else visit.offering_of(view))
+    legend = await visit.legend_of(offering)
     conflicts = None
     if error is not None:
         status = status_of(error)
-        notice, named = _told(visit, error, offering)
+        notice, named = _told(visit, error, legend)
         wrong = {**named, **(wrong or {})}
         if form is not None and error.code == RefusalCode.VERSION_CONFLICT:
-            conflicts = _conflicts(visit, view, form)
+            conflicts = await _conflicts(visit, view, form)
+    around = await chart(visit, view, offering)
     return visit.page(
         "edit",
         status=status,
@@ -299,8 +324,32 @@ async def _edit_page(
         patient_labels=forms.PATIENT,
         was_returned=view.status is Status.RETURNED,
         goes_to=await _goes_to(visit, view) if view.status is Status.RETURNED else "",
-        **chart(visit, view),
+        withdrawn=view.status is Status.DRAFT and view.offering not in visit.services.offerings,
+        outdated=[await _outdated(visit, view, answer) for answer in view.outdated_answers or ()],
+        gone=_gone(visit, legend, around["others"]),
+        **around,
     )
+
+
+async def _outdated(visit: Visit, view: RequestView, answer: OutdatedAnswer) -> forms.Outdated:
+    async with visit.services.database.session() as session:
+        asked = await visit.services.versions.version(session, view.offering, answer.offering_version)
+    return forms.outdated(answer, asked, visit.language)
+
+
+@dataclass(frozen=True)
+class _Gone:
+    """What was sent for `slot`, which the form does not ask for any more."""
+
+    slot: str
+    label: str
+    there: list[AttachmentView]
+
+
+def _gone(visit: Visit, legend: ServiceOffering, others: list[AttachmentView]) -> list[_Gone]:
+    labels = {slot.name: getattr(slot.label, visit.language) for slot in legend.attachments}
+    slots = dict.fromkeys(attachment.slot for attachment in others)
+    return [_Gone(slot, labels.get(slot, slot), [a for a in others if a.slot == slot]) for slot in slots]
 
 
 async def _goes_to(visit: Visit, view: RequestView) -> str:
@@ -323,9 +372,9 @@ def _told(visit: Visit, error: Problem | Refusal, offering: ServiceOffering) -> 
     return Notice("error", sentence_of(error, visit.language), tuple(items)), named
 
 
-def _conflicts(visit: Visit, view: RequestView, form: FormData) -> forms.Differences:
+async def _conflicts(visit: Visit, view: RequestView, form: FormData) -> forms.Differences:
     """What was saved elsewhere (before) and differs from what is typed here (after)."""
-    offering = visit.services.offering(view.offering)
+    offering = await visit.offering_in(form)
     body = forms.read(form, offering, visit.language)
     typed = {**body, "priority": body["priority"] or view.priority, "attachments": []}
     found = changes({**_form_of(view), "attachments": []}, typed)

@@ -19,6 +19,7 @@ from starlette.datastructures import FormData
 from api.paper import entries
 from api.views import RequestView
 from domain.calendar import Span
+from domain.drafts import OutdatedAnswer
 from domain.forms import FormChange
 from domain.offerings import DeadlineName, FieldKind, FormField, ServiceOffering
 from domain.priority import Priority
@@ -59,6 +60,8 @@ def read(form: FormData, offering: ServiceOffering, language: Language) -> dict[
         "priority": _text(form, "priority") or None,
         "patient": {name: text or None if name in ("birth_date", "sex") else text for name, text in patient.items()},
         "answers": read_answers(form, offering.form, language),
+        "offering_version": offering.version,
+        "drop_outdated": [name for name in form.getlist("drop") if isinstance(name, str)],
     }
 
 
@@ -85,9 +88,28 @@ def leave_out(body: dict[str, Any], errors: Iterable[Mapping[str, Any]]) -> dict
 
 def place_of(error: Mapping[str, Any]) -> str:
     """Where on the page something is, of which the API says that it is missing."""
-    if error["code"] in ("too_few_attachments", "too_many_attachments"):
+    if error["code"] in ("too_few_attachments", "too_many_attachments", "slot_gone"):
         return f"slot-{error['field']}"
+    if error["code"] == "outdated_answer":
+        return f"outdated-{error['field']}"
     return f"field-{error['field']}" if "." in error["field"] else f"field-answers.{error['field']}"
+
+
+@dataclass(frozen=True)
+class Outdated:
+    """An answer to an earlier version of the form, in the words of that version."""
+
+    field: str
+    label: str
+    text: str
+
+
+def outdated(of: OutdatedAnswer, offering: ServiceOffering, language: Language) -> Outdated:
+    """In the words of `offering`, the version that the answer was given to."""
+    fields = [field for field in offering.form if field.name == of.field]
+    label = getattr(fields[0].label, language) if fields else of.field
+    text = "".join(entry.value for entry in entries(fields, {of.field: of.answer}, language))
+    return Outdated(of.field, label, text)
 
 
 def label_of(error: Mapping[str, Any], offering: ServiceOffering, language: Language) -> str:
@@ -139,7 +161,7 @@ class Differences:
         return bool(self.fields or self.added or self.removed)
 
 
-def differences(changes: Iterable[FormChange], offering: ServiceOffering | None, language: Language) -> Differences:
+def differences(changes: Iterable[FormChange], offering: ServiceOffering, language: Language) -> Differences:
     """The API's changes of a form, in the words of its fields."""
     fields, added, removed = [], [], dict[str, int]()
     for change in changes:
@@ -216,16 +238,17 @@ def _typed(field: FormField, answer: Any, language: Language) -> list[str]:
     return [str(answer)]
 
 
-def _difference(change: FormChange, offering: ServiceOffering | None, language: Language) -> Difference:
+def _difference(change: FormChange, offering: ServiceOffering, language: Language) -> Difference:
     say = gettext_for(language)
     if change.part == "priority":
         label, words = say("Priority"), lambda value: say(PRIORITIES.get(value, value))
     elif change.part == "patient":
         label, words = say(PATIENT.get(change.field, change.field)), partial(_patient_words, change.field, language)
     else:
-        field = next((field for field in offering.form if field.name == change.field), None) if offering else None
+        field = next((field for field in offering.form if field.name == change.field), None)
         label = getattr(field.label, language) if field else change.field
-        words = partial(_answer_words, field, language) if field else str
+        fields = (field,) if field else ()
+        words = partial(_answer_words, fields, change.field, language)
     return Difference(label, *(_legible(words, value) for value in (change.before, change.after)))
 
 
@@ -239,8 +262,8 @@ def _legible(words: Callable[[Any], str], value: Any) -> str:
         return str(value)
 
 
-def _answer_words(field: FormField, language: Language, value: Any) -> str:
-    return "".join(entry.value for entry in entries((field,), {field.name: value}, language))
+def _answer_words(fields: Iterable[FormField], name: str, language: Language, value: Any) -> str:
+    return "".join(entry.value for entry in entries(fields, {name: value}, language))
 
 
 def _patient_words(name: str, language: Language, value: str) -> str:
@@ -249,6 +272,5 @@ def _patient_words(name: str, language: Language, value: str) -> str:
     return day(date.fromisoformat(value), language) if name == "birth_date" else value
 
 
-def _slot_title(name: str, offering: ServiceOffering | None, language: Language) -> str:
-    slots = offering.attachments if offering else ()
-    return next((getattr(slot.label, language) for slot in slots if slot.name == name), name)
+def _slot_title(name: str, offering: ServiceOffering, language: Language) -> str:
+    return next((getattr(slot.label, language) for slot in offering.attachments if slot.name == name), name)

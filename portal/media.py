@@ -29,7 +29,7 @@ async def media_page(request_id: UUID, attachment_id: UUID, visit: VisitOf) -> R
     view = await visit.look_at(request_id)
     if view.access != "chart":
         raise Problem("forbidden")
-    around = chart(visit, view)
+    around = await chart(visit, view)
     shown = [
         _Shown(attachment, slot, tuple(there))
         for slot, there in [*around["slots"], (None, around["others"])]

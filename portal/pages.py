@@ -25,7 +25,7 @@ from api.requests import get_request, get_timeline
 from api.security import Caller, CallerOf
 from api.services import Services, ServicesOf
 from api.views import RequestView, TimelineEntry
-from domain.offerings import DeadlineName
+from domain.offerings import DeadlineName, ServiceOffering
 from domain.priority import Priority
 from domain.requests import Role
 from portal import static, texts
@@ -98,6 +98,31 @@ class Visit:
         """The request as the person may see it; the look is written down. Raises Problem `not_found`."""
         return await get_request(request_id, self.caller, self.services, self.language, self.response)
 
+    async def offering_of(self, view: RequestView) -> ServiceOffering:
+        """The service offering in the version that the request has."""
+        async with self.services.database.session() as session:
+            return await self.services.versions.version(session, view.offering, view.offering_version)
+
+    async def legend_of(self, offering: ServiceOffering) -> ServiceOffering:
+        """The offering with the words for what its other versions asked."""
+        async with self.services.database.session() as session:
+            return await self.services.versions.legend(session, offering)
+
+    async def offering_in(self, form: FormData) -> ServiceOffering:
+        """The offering that the page of a form was made with, by its hidden fields `offering` and `offering_version`.
+
+        Raises Problem `unknown_offering` when these name none.
+        """
+        code, version = str(form.get("offering", "")), number_in(form, "offering_version")
+        in_force = self.services.versions.in_force(code)
+        if version is None and in_force is not None:
+            return in_force
+        async with self.services.database.session() as session:
+            found = await self.services.versions.newest(session)
+            if code not in found:
+                raise Problem("unknown_offering", offerings=sorted(self.services.offerings))
+            return await self.services.versions.version(session, code, version or found[code].version)
+
     async def timeline(self, request_id: UUID) -> list[TimelineEntry]:
         """Everything that happened to the request, oldest first; the look is written down. Raises Problem `not_found`."""
         return await get_timeline(request_id, self.caller, self.services, self.language)
@@ -159,6 +184,7 @@ SENTENCES: Mapping[str, str] = {
     "signing": _("The report is signed. Its document is being prepared and will be sent by itself."),
     "uploaded": _("The file is added."),
     "removed": _("The file is removed."),
+    "moved": _("The files are moved."),
     "settings": _("Your settings are saved."),
     "absence": _("The absence is noted. Colleagues and dispatchers see it when they choose a provider."),
     "absence_removed": _("The absence is removed."),

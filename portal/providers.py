@@ -141,7 +141,7 @@ async def to_choose(visit: Visit, view: RequestView, *, dispatches: bool) -> dic
         "finds": finds(found),
         "holder_id": holds,
         "before": await _before(visit, view) if dispatches else [],
-        "offerings": visit.services.offerings,
+        "offerings": {view.offering: await visit.offering_of(view)},
     }
 
 

@@ -142,8 +142,10 @@ async def document_page(request_id: UUID, report_id: UUID, visit: VisitOf) -> Re
 
 async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
     """Save all that can be saved: what can't, an unreadable number say, is left out and told."""
-    offering = visit.services.offering(str(form.get("offering", "")))
-    said: dict[str, Any] = {"answers": forms.read_answers(form, offering.report, visit.language)}
+    fields = (await visit.offering_in(form)).report
+    if {name for name in form if name.startswith("answers.")} - {f"answers.{field.name}" for field in fields}:
+        fields = tuple((await _draft(visit, request_id)).fields)
+    said: dict[str, Any] = {"answers": forms.read_answers(form, fields, visit.language)}
 
     async def put() -> ReportDraftView:
         return await reports.put_report_draft(
@@ -219,7 +221,7 @@ async def _report_page(
         status=status,
         view=view,
         draft=draft,
-        questions=_fields(visit, view),
+        questions=draft.fields if draft else await _fields(visit, view),
         shows_form=draft is not None or form is not None,
         revision=revision,
         overtaken=overtaken,
@@ -228,7 +230,7 @@ async def _report_page(
         preview_ready=visit.request.query_params.get("preview") == "ready",
         wrong=pages.written({**_unsignable(draft), **(wrong or {})}),
         notice=notice,
-        **chart(visit, view),
+        **await chart(visit, view),
     )
 
 
@@ -241,7 +243,7 @@ async def _sign_page(
     if form is not None and error is not None and error.code == RefusalCode.VERSION_CONFLICT and draft is not None:
         changed = str(draft.revision) != form.get("revision")
         notice = Notice("error", visit.say(_REVIEW_AGAIN if changed else _LOOK_AGAIN))
-    labels = {field.name: field.label for field in _fields(visit, view)}
+    labels = {field.name: field.label for field in draft.fields} if draft else {}
     return visit.page(
         "report_sign",
         status=status_of(error) if error else status_of(refused) if refused else 200,
@@ -253,7 +255,7 @@ async def _sign_page(
         key=_key(form, error),
         wrong=pages.written(wrong),
         notice=notice,
-        **chart(visit, view),
+        **await chart(visit, view),
     )
 
 
@@ -287,9 +289,8 @@ async def _draft_or_why_not(visit: Visit, request_id: UUID) -> tuple[ReportDraft
         return None, error
 
 
-def _fields(visit: Visit, view: RequestView) -> tuple[FormField, ...]:
-    offering = visit.services.offerings.get(view.offering)
-    return offering.report if offering else ()
+async def _fields(visit: Visit, view: RequestView) -> tuple[FormField, ...]:
+    return (await visit.offering_of(view)).report
 
 
 def _unsignable(draft: ReportDraftView | None) -> dict[str, str]:

@@ -33,7 +33,7 @@ async def request_page(request_id: UUID, visit: VisitOf) -> Response:
         sent=await _sent(visit, view),
         choices=[choice for name, choice in CHOICES.items() if name in view.allowed_commands],
         notice=pages.done_notice(visit.request, visit.language),
-        **chart(visit, view),
+        **await chart(visit, view),
     )
 
 
@@ -48,22 +48,24 @@ async def _sent(visit: Visit, view: RequestView) -> list[tuple[DocumentView, Rep
     ]
 
 
-def chart(visit: Visit, view: RequestView) -> dict[str, Any]:
-    """What a page needs to show the form: the offering, the answers as text, the attachments by what was asked for."""
-    offering = visit.services.offerings.get(view.offering)
-    attachments = view.attachments or []
+async def chart(visit: Visit, view: RequestView, offering: ServiceOffering | None = None) -> dict[str, Any]:
+    """What a page needs to show the form: the offering, the answers as text, the attachments by what was asked for.
+
+    The offering is in the request's own version unless another is given: the one that a page was made with.
+    """
+    offering = offering or await visit.offering_of(view)
     return {
         "offering": offering,
-        "offerings": visit.services.offerings,
-        "entries": entries(offering.form, view.answers or {}, visit.language) if offering else (),
+        "offerings": {view.offering: offering},
+        "entries": entries(offering.form, view.answers or {}, visit.language),
         "changed": differences(view.form_changes or (), offering, visit.language),
         "slots": _slots(offering, view),
-        "others": [a for a in attachments if not offering or a.slot not in {s.name for s in offering.attachments}],
+        "others": [a for a in view.attachments or [] if a.slot not in {s.name for s in offering.attachments}],
         "is_requester": visit.is_requester_of(view),
     }
 
 
-def _slots(offering: ServiceOffering | None, view: RequestView) -> list[tuple[Any, list[Any]]]:
+def _slots(offering: ServiceOffering, view: RequestView) -> list[tuple[Any, list[Any]]]:
     """What the offering asks for, each with what is there."""
     there = view.attachments or []
-    return [(slot, [a for a in there if a.slot == slot.name]) for slot in offering.attachments] if offering else []
+    return [(slot, [a for a in there if a.slot == slot.name]) for slot in offering.attachments]

@@ -120,6 +120,24 @@ async def remove_attachment(
     return attachment.keys
 
 
+async def move_attachment(
+    session: AsyncSession, request_id: uuid.UUID, attachment_id: uuid.UUID, slot: str
+) -> Attachment:
+    """Let an attachment count for another slot. What was submitted names the slot that it had then.
+
+    Raises NotFoundError, or NotEditableError unless the request is a draft or returned.
+    """
+    row = await lock_request(session, request_id)
+    attachment = await load_attachment(session, request_id, attachment_id)
+    if attachment is None or attachment.removed_at is not None:
+        raise NotFoundError
+    if not row.is_editable:
+        raise NotEditableError
+    attachment.slot = slot
+    await session.flush()
+    return attachment
+
+
 async def note_playable(
     session: AsyncSession,
     request_id: uuid.UUID,

@@ -1,7 +1,8 @@
 """The connection to PostgreSQL (15 or newer): one `Database` per process, one session per transaction."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Self
 
 from sqlalchemy.exc import ArgumentError
@@ -18,6 +19,10 @@ LOCK_TIMEOUT_SECONDS = 10
 IDLE_TRANSACTION_TIMEOUT_SECONDS = 60
 CONNECT_TIMEOUT_SECONDS = 10
 POOL_TIMEOUT_SECONDS = 10
+
+
+Prepare = Callable[[AsyncSession], Awaitable[None]]
+"""What is done once with the records before anything else."""
 
 
 class Database:
@@ -69,24 +74,26 @@ class Database:
         """Why nobody may use the records yet; None when they may."""
         return self._closed_because
 
-    async def open(self) -> None:
-        """Wait until the server is there and has the schema of this code; until then, every session is refused.
+    async def open(self, prepare: Prepare | None = None) -> None:
+        """Wait until the server is there and has the schema of this code, then `prepare`; until then, every session is refused.
 
-        Raises SchemaError when the schema is newer than the code: waiting would not help.
+        Raises what `prepare` raises, and SchemaError when the schema is newer than the code: waiting would not help.
         """
         self._closed_because = "nobody has seen the database yet"
         await until_there(
             "database",
-            self._check,
+            partial(self._check, prepare),
             away=(*DATABASE_ERRORS, OSError, OldSchemaError),
             within_seconds=CONNECT_TIMEOUT_SECONDS + STATEMENT_TIMEOUT_SECONDS,
         )
         self._closed_because = None
 
-    async def _check(self) -> None:
+    async def _check(self, prepare: Prepare | None) -> None:
         try:
             async with self._sessions.begin() as session:
                 await check_schema(session)
+                if prepare is not None:
+                    await prepare(session)
         except OldSchemaError as error:
             self._closed_because = str(error)
             raise

@@ -34,7 +34,7 @@ from domain.requests import DocumentKind, EventName, HolderKind, Role, Source, S
 
 Json = dict[str, Any]
 
-FROZEN_TABLES = ("form_versions", "events", "reports", "documents", "access_log")
+FROZEN_TABLES = ("form_versions", "events", "reports", "documents", "access_log", "offering_versions")
 """Tables to which rows are only added: a trigger refuses every change."""
 
 
@@ -139,6 +139,25 @@ class AbsenceRecord(Base):
         UniqueConstraint("account_id", "created_by", "creation_key"),
         Index("ix_absences_account", "account_id", "ends_on"),
     )
+
+
+# Service offerings
+
+
+class OfferingVersion(Base):
+    """A version of a service offering that was in force at some time. Never changes.
+
+    `content` is the `domain.offerings.ServiceOffering` as JSON, `sha256` that of its canonical JSON, `since` when the records
+    learned of it.
+    """
+
+    __tablename__ = "offering_versions"
+
+    code: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    content: Mapped[Json]
+    sha256: Mapped[str]
+    since: Mapped[datetime]
 
 
 # Requests: the draft, and the projection of the process

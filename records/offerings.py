@@ -8,7 +8,7 @@ booleans (so an option may be called ``no``), and a date is a text.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,14 +56,38 @@ def load_offerings(folder: Path) -> Mapping[str, ServiceOffering]:
         try:
             offering = _read(file)
         except _WrongFileError as wrong:
-            for problem in sorted(wrong.problems, key=lambda problem: problem.line):
-                where = f"{problem.where}: " if problem.where else ""
-                sentences.append(f"{file}, line {problem.line}: {where}{problem.reason}.")
+            sentences += _sentences(file, wrong)
         else:
             offerings[offering.code] = offering
     if sentences:
         raise OfferingError("\n".join(sentences))
     return offerings
+
+
+def offering_file(folder: Path, code: str) -> Path:
+    """Where the offering of that code is written."""
+    return folder / f"{code}.yaml"
+
+
+def sentence_at(file: Path, place: Place, reason: str) -> str:
+    """The sentence of an `OfferingError` about a place in a file that could be read."""
+    found = _locate(_parse(file), place)
+    where = f"{found.where}: " if found.where else ""
+    return f"{file}, line {found.line}: {where}{reason}."
+
+
+def read_offering(file: Path) -> ServiceOffering:
+    """The offering in that file. Raises `OfferingError` that tells of every problem in it."""
+    try:
+        return _read(file)
+    except _WrongFileError as wrong:
+        raise OfferingError("\n".join(_sentences(file, wrong))) from None
+
+
+def _sentences(file: Path, wrong: _WrongFileError) -> Iterator[str]:
+    for problem in sorted(wrong.problems, key=lambda problem: problem.line):
+        where = f"{problem.where}: " if problem.where else ""
+        yield f"{file}, line {problem.line}: {where}{problem.reason}."
 
 
 def _read(file: Path) -> ServiceOffering:

@@ -38,10 +38,7 @@ async def create_draft(
     """A new draft with its number. The same `creation_key` of the same requester gives the same draft again."""
     if creation_key is not None:
         await _lock_creation(session, requester.id, creation_key)
-        query = select(RequestRecord).where(
-            RequestRecord.created_by == requester.id, RequestRecord.creation_key == creation_key
-        )
-        if made_before := await session.scalar(query):
+        if made_before := await find_created(session, requester.id, creation_key):
             return made_before
     draft = Request(
         id=new_id(),
@@ -73,6 +70,18 @@ async def create_draft(
     return row
 
 
+async def find_created(
+    session: AsyncSession, requester_id: uuid.UUID, creation_key: str | None
+) -> RequestRecord | None:
+    """The request that was made under that key, if one was."""
+    if creation_key is None:
+        return None
+    query = select(RequestRecord).where(
+        RequestRecord.created_by == requester_id, RequestRecord.creation_key == creation_key
+    )
+    return await session.scalar(query)
+
+
 async def edit_draft(
     session: AsyncSession,
     request_id: uuid.UUID,
@@ -93,6 +102,7 @@ async def edit_draft(
     if expected_version not in (None, row.version):
         raise StaleVersionError(row.version)
     row.form = {
+        **row.form,
         "patient": row.form["patient"] if patient is None else patient,
         "answers": row.form["answers"] if answers is None else answers,
     }

@@ -32,6 +32,7 @@ from records import people
 from records.database import Database
 from records.feed import ProjectionFeed
 from records.models import Account, Clinic
+from records.offering_versions import put_in_force
 from records.offerings import load_offerings
 from records.store import DocumentStore
 from settings import Settings
@@ -169,6 +170,9 @@ async def run_system(
     authority = open_authority(settings)
     await ensure_search_attributes(environment.client, SEARCH_ATTRIBUTES)
     requests_worker, mail_worker, media_worker = build_workers(environment.client, settings, database, store, authority)
+    offerings = load_offerings(settings.offerings_dir)
+    async with database.session() as session:
+        await put_in_force(session, settings.offerings_dir, offerings, datetime.now(UTC))
     async with environment, requests_worker, mail_worker, media_worker, ProjectionFeed(database) as feed:
         services = Services(
             settings=settings,
@@ -176,7 +180,7 @@ async def run_system(
             feed=feed,
             store=store,
             engine=environment.client,
-            offerings=load_offerings(settings.offerings_dir),
+            offerings=offerings,
         )
         app = create_app(settings, services)
         system = System(settings, services, environment, post_office, authority, {}, app)
