@@ -9,9 +9,10 @@ from temporalio.exceptions import ApplicationError
 
 from activities.contract import FINALIZE_REPORT, FinalizedReport
 from activities.heartbeat import alive
+from confined import ConfinedError
 from documents.authority import Authority, SignerCredentials
+from documents.bounded import draw_report
 from documents.content import ReportContent
-from documents.report import render_report
 from documents.signature import sign_pdf
 from domain.lifecycle import Finalize
 from domain.requests import Signing
@@ -19,6 +20,9 @@ from records import people, reports
 from records.database import Database
 from records.models import FrozenReport
 from records.store import DocumentStore, document_key
+
+TRIES = 3
+"""How often drawing a report may fail."""
 
 log = structlog.get_logger(__name__)
 
@@ -76,16 +80,19 @@ class ReportActivities:
                 object_key=key,
                 signed_at=signing.signed_at,
             )
-            await self._store.size(
-                key
-            )  # under the request's lock: what nobody named for days may have been swept meanwhile
+            # under the request's lock: what nobody named for days may have been swept meanwhile
+            await self._store.size(key)
         log.info(
             "document signed", request_id=str(effect.request_id), report_id=str(signing.report_id), kind=signing.kind
         )
         return FinalizedReport(pdf_sha256=sha256)
 
     async def _make(self, content: ReportContent, signer: SignerCredentials, signing: Signing) -> bytes:
-        pdf = await asyncio.to_thread(render_report, content)
+        try:
+            pdf = await draw_report(content)
+        except ConfinedError as error:
+            log.error("a report could not be drawn", report_id=str(signing.report_id), fault=str(error))
+            raise _not_drawn(str(error)) from None
         return await sign_pdf(pdf, signer, reason=content.request_number, at=signing.signed_at)
 
 
@@ -95,6 +102,11 @@ def _check_proof(effect: Finalize, frozen: FrozenReport) -> None:
     proven = (frozen.request_id, frozen.signer_id, frozen.command_id, frozen.content_sha256, frozen.kind)
     if proven != (effect.request_id, signing.signer.id, effect.command_id, signing.content_sha256, signing.kind):
         raise _unsignable("signature_not_proven", "the proof of identity is not for this signature")
+
+
+def _not_drawn(fault: str) -> ApplicationError:
+    """It may have been for a reason of the machine's, so it is tried again, `TRIES` times in all."""
+    return ApplicationError(fault, type="report_not_drawn", non_retryable=activity.info().attempt >= TRIES)
 
 
 def _unsignable(code: str, explanation: str) -> ApplicationError:

@@ -2,8 +2,10 @@
 
 import asyncio
 import hashlib
+import os
 import re
-from collections.abc import AsyncIterator, Sequence
+import unicodedata
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, BinaryIO
 from uuid import UUID, uuid5
@@ -16,6 +18,7 @@ from starlette.datastructures import UploadFile
 
 from api import policy, problems, renditions
 from api.parameters import IdempotencyKey
+from api.places import while_connected
 from api.problems import Problem
 from api.requests import log_access
 from api.security import Caller, CallerOf
@@ -23,10 +26,22 @@ from api.services import Services, ServicesOf
 from api.views import AttachmentView, attachment_view, visible_attachments
 from domain.offerings import AttachmentSlot
 from domain.photos import photo_warnings
-from media.examine import examine
-from media.kinds import PHOTO_TYPES, VIDEO_TYPES, DamagedMediaError, Media, NoFfmpegError, UnsupportedMediaError
+from media.examine import examine, sniff
+from media.kinds import (
+    MAX_EDGE,
+    PHOTO_TYPES,
+    VIDEO_TYPES,
+    LargeMediaError,
+    Media,
+    MediaError,
+    NoFfmpegError,
+    SlowMediaError,
+    TooManyPixelsError,
+    TruncatedMediaError,
+    UnsupportedMediaError,
+)
 from records import attachments, requests
-from records.errors import ContentConflictError, NotEditableError, NotFoundError, TooLargeError
+from records.errors import ContentConflictError, NotEditableError, NotFoundError
 from records.ids import new_id
 from records.models import AccessKind, Attachment, MediaState, RequestRecord
 from records.store import Copy, attachment_key
@@ -35,6 +50,12 @@ router = APIRouter(prefix="/requests/{request_id}/attachments", tags=["attachmen
 router.include_router(renditions.router)
 
 log = structlog.get_logger(__name__)
+
+_CAUSES: Mapping[type[MediaError], str] = {
+    TruncatedMediaError: "truncated_media",
+    SlowMediaError: "media_too_slow",
+    LargeMediaError: "media_too_demanding",
+}
 
 _UPLOAD = {
     "requestBody": {
@@ -81,7 +102,7 @@ async def upload(
             raise Problem("invalid_input", errors=[{"field": "file", "code": "missing"}])
         if there is not None:
             return await _again(there, file)
-        return await keep(services, caller, row, attachment_id, file.file, file.filename or "", slot)
+        return await keep(services, caller, row, attachment_id, file.file, file.filename or "", slot, request)
 
 
 async def _again(there: Attachment, file: UploadFile) -> AttachmentView:
@@ -102,32 +123,23 @@ async def keep(
     file: BinaryIO,
     filename: str,
     slot: str,
+    call: Request,
 ) -> AttachmentView:
     """Examine and store a whole file (seekable, at its start) as an attachment of the request.
 
     The caller has been allowed to add to the request. An `attachment_id` that was kept before is answered as the first time.
-    Raises Problem `unsupported_media`, `damaged_media`, `unknown_slot`, `too_large`, `idempotency_key_reused` (another file has
-    this id) or `not_editable` (the request ended meanwhile).
+    Raises the Problem that says why the file is not taken (`_examined`), `unknown_slot`, `idempotency_key_reused` (another file
+    has this id) or `not_editable` (the request ended meanwhile); ClientDisconnect when `call`, whose body was read, breaks off
+    while the file is examined.
     """
-    try:
-        found = await examine(file)
-    except UnsupportedMediaError:
-        raise Problem("unsupported_media", accepted=sorted(PHOTO_TYPES | VIDEO_TYPES)) from None
-    except DamagedMediaError:
-        raise Problem("damaged_media") from None
-    except NoFfmpegError:
-        log.error("no ffmpeg: a video was refused; install ffmpeg, or the extra `embedded`")
-        raise Problem("videos_not_possible") from None
+    found = await while_connected(call, _examined(services, caller, file))
     chosen = await _slot(services, row, slot, found.kind)
-    limit = services.settings.max_photo_bytes if found.kind == "photo" else services.settings.max_video_bytes
     copies: dict[Copy, bytes] = {"preview": found.preview, "thumbnail": found.thumbnail}
     if found.full is not None:
         copies["full"] = found.full
     object_key = attachment_key(row.id, attachment_id)
     try:
-        stored = await services.store.put_new(object_key, _chunks(file), max_bytes=limit)
-    except TooLargeError:
-        raise Problem("too_large", limit_bytes=limit) from None
+        stored = await services.store.put_new(object_key, _chunks(file))
     except ContentConflictError:  # the key was sent before, with another file
         raise Problem("idempotency_key_reused") from None
     # The digests are those of the copies: the same file may give others after an update of what makes them.
@@ -170,6 +182,44 @@ async def keep(
     if attachment.state is MediaState.PREPARING:
         await renditions.prepare(services, attachment)
     return attachment_view(attachment)
+
+
+async def _examined(services: Services, caller: Caller, file: BinaryIO) -> Media:
+    """What the file is, with its copies, when it is the caller's turn.
+
+    Raises Problem `unsupported_media`, `too_large`, `too_many_pixels`, `truncated_media`, `damaged_media`, `media_too_slow`,
+    `media_too_demanding`, `videos_not_possible`, `too_many_at_once` or `busy`.
+    """
+    try:
+        media_type = await sniff(file)
+        limit = services.settings.max_photo_bytes if media_type in PHOTO_TYPES else services.settings.max_video_bytes
+        if await asyncio.to_thread(file.seek, 0, os.SEEK_END) > limit:
+            raise Problem("too_large", limit_bytes=limit)
+        async with services.places.place_for(caller.id):
+            return await examine(file, media_type)
+    except MediaError as error:
+        raise _not_taken(error) from None
+    finally:
+        await asyncio.to_thread(file.seek, 0)
+
+
+def _not_taken(error: MediaError) -> Problem:
+    match error:
+        case UnsupportedMediaError():
+            return Problem("unsupported_media", accepted=sorted(PHOTO_TYPES | VIDEO_TYPES))
+        case TooManyPixelsError():
+            return Problem(
+                "too_many_pixels",
+                width=error.width,
+                height=error.height,
+                limit_megapixels=error.limit / 1e6,
+                limit_edge=MAX_EDGE,
+            )
+        case NoFfmpegError():
+            log.error("no ffmpeg: a video was refused; install ffmpeg, or the extra `embedded`")
+            return Problem("videos_not_possible")
+        case _:
+            return Problem(_CAUSES.get(type(error), "damaged_media"))
 
 
 def _warnings(found: Media, slot: AttachmentSlot) -> Sequence[str]:
@@ -254,5 +304,5 @@ async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
 
 def _plain_name(name: str) -> str:
     """The file's name without folders and control characters."""
-    base = re.split(r"[/\\]", name)[-1]
+    base = unicodedata.normalize("NFC", re.split(r"[/\\]", name)[-1])
     return "".join(c for c in base if c.isprintable())[:200]

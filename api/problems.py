@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
+from babel.numbers import format_decimal
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -39,6 +40,8 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "invalid_input": (422, _("Something in what was sent is not right.")),
     "malformed_json": (422, _("What was sent is not readable JSON.")),
     "too_large": (413, _("What was sent is too large.")),
+    "too_many_at_once": (429, _("You have sent many files at once; wait until some of them are done.")),
+    "busy": (503, _("Many files are being looked at; try again in a moment.")),
     "unknown_offering": (422, _("There is no such service offering.")),
     "unknown_offering_version": (422, _("The form of this request has no such version.")),
     "offering_withdrawn": (
@@ -54,12 +57,44 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "report_invalid": (422, _("Some answers of the report are not right.")),
     "unknown_slot": (422, _("The service offering asks for no such attachment.")),
     "unknown_attachment": (422, _("There is no such attachment.")),
-    "unsupported_media": (415, _("This kind of file can't be taken; send a photo or a video.")),
+    "unsupported_media": (
+        415,
+        _(
+            "This kind of file can't be taken. Send a photo (JPEG, PNG, WebP or HEIC) or a video (MP4, MOV, M4V or WebM)."
+        ),
+    ),
     "unsupported_charset": (415, _("Texts are sent as UTF-8.")),
     "damaged_media": (422, _("This file is damaged and can't be read.")),
+    "truncated_media": (
+        422,
+        _("The end of this file is missing: it was cut off on its way. Send it again from the device."),
+    ),
+    "too_many_pixels": (
+        422,
+        _(
+            "This picture is too large: it has %(width)s × %(height)s pixels. At most %(limit_megapixels)s megapixels can "
+            "be taken, and %(limit_edge)s pixels along an edge."
+        ),
+    ),
+    "media_too_slow": (
+        422,
+        _("Reading this file took too long, so it can't be taken. Save it anew and send that."),
+    ),
+    "media_too_demanding": (
+        422,
+        _("Reading this file takes too much memory, so it can't be taken. Save it anew, smaller, and send that."),
+    ),
     "videos_not_possible": (503, _("Videos can't be taken at the moment: the server lacks a program. Photos can.")),
     "video_preparing": (409, _("The video is being prepared; ask again in a moment.")),
     "video_not_playable": (409, _("The video could not be made playable; its first frame is all there is to see.")),
+    "stored_file_missing": (
+        503,
+        _("The stored file is not where it was kept, so it can't be given out. The operators are told of it."),
+    ),
+    "stored_file_differs": (
+        503,
+        _("The stored file is not the one that was kept, so it is not given out. The operators are told of it."),
+    ),
     "range_not_satisfiable": (416, _("The file has no such part.")),
     "unsupported_tus_version": (412, _("Uploads in parts follow version 1.0.0 of tus (header Tus-Resumable).")),
     "not_a_part_of_a_file": (415, _("A part of a file is sent as application/offset+octet-stream.")),
@@ -73,6 +108,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "absence_too_long": (422, _("An absence is at most a year long.")),
     "absence_in_the_past": (422, _("The absence is over already.")),
     "absence_overlaps": (409, _("There is an absence on some of these days already.")),
+    "report_not_drawn": (422, _("The report could not be drawn: it takes too long. Shorten it.")),
     "signing_failed": (409, _("The signed document could not be prepared; the request is as it was.")),
     "engine_unreachable": (
         503,
@@ -87,6 +123,9 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     ),
     "internal_error": (500, _("Something went wrong on our side.")),
 }
+
+_WITH_LIMIT = {"too_large": _("What was sent is too large: at most %(limit_megabytes)s MB can be taken.")}
+"""Sentences of problems that can name a limit, when they do."""
 
 FIELD_PROBLEMS: Mapping[str, str] = {
     "required": _("This field is required."),
@@ -152,6 +191,8 @@ INPUT_PROBLEMS: Mapping[str, str] = {
 
 _LIMITS = ("max_length", "ge", "le")
 
+_LOCALES: Mapping[Language, str] = {"fr": "fr_CA", "en": "en_CA"}
+
 
 class FieldError(BaseModel):
     """What is wrong with one field."""
@@ -194,6 +235,15 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
         self.status, self.sentence = PROBLEMS[code]
         self.headers = headers
         self.members = members
+
+    def told(self, language: Language) -> str:
+        """The sentence in `language`, with the numbers that it names."""
+        numbers = {name: value for name, value in self.members.items() if isinstance(value, int | float)}
+        if "limit_bytes" in numbers:
+            numbers["limit_megabytes"] = numbers["limit_bytes"] / 1e6
+        sentence = _WITH_LIMIT.get(self.code, self.sentence) if "limit_bytes" in numbers else self.sentence
+        words = {name: format_decimal(number, "#,##0.#", _LOCALES[language]) for name, number in numbers.items()}
+        return gettext_for(language)(sentence) % words
 
 
 def language_of(request: Request) -> Language:
@@ -346,9 +396,7 @@ def _not_now(code: str) -> Problem:
 
 def problem_response(problem: Problem, language: Language) -> JSONResponse:
     """The answer to `problem`, in the reader's language."""
-    return _answer(
-        problem.status, problem.code, gettext_for(language)(problem.sentence), problem.members, problem.headers
-    )
+    return _answer(problem.status, problem.code, problem.told(language), problem.members, problem.headers)
 
 
 def _answer(

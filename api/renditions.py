@@ -18,16 +18,18 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
 from activities.contract import VideoToPrepare
-from api import policy, problems
+from api import policy, problems, stored
 from api.problems import Problem
 from api.requests import log_access
 from api.security import Caller, CallerOf
 from api.services import Services, ServicesOf
+from api.stored import content_disposition
 from api.views import visible_attachments
 from media.kinds import JPEG, MP4, PHOTO_TYPES, VIDEO_TYPES
-from records import access
-from records.errors import NotFoundError
+from records import access, attachments
+from records.errors import ContentDiffersError, NotFoundError
 from records.models import AccessKind, Attachment, MediaState, RequestRecord
+from records.store import digest_in
 from workflows.contract import PREPARE_VIDEO, video_workflow_id
 
 router = APIRouter()
@@ -73,14 +75,14 @@ async def original(
     """
     row, attachment = await _to_see(services, caller, request_id, attachment_id)
     if attachment.uploaded_by == caller.id:
-        found = _Object(attachment.object_key, attachment.media_type, attachment.filename)
+        found = _Object(attachment.object_key, attachment.media_type, attachment.filename, attachment.sha256)
     elif attachment.kind == "photo":
         found = _Object(_first_of(attachment.full_key, attachment.preview_key), JPEG, _named(attachment, ".jpg"))
     else:
         found = _Object(await _playable_key(services, attachment), MP4, _named(attachment, ".mp4"))
     await _log(services, caller, row, attachment, AccessKind.ATTACHMENT, range_)
-    headers = {**_NOT_KEPT, "Content-Disposition": f'attachment; filename="{_ascii(found.filename)}"'}
-    return await _send(services, found, headers, range_)
+    headers = {**_NOT_KEPT, "Content-Disposition": content_disposition("attachment", found.filename)}
+    return await _send(services, attachment, found, headers, range_)
 
 
 @router.get(
@@ -91,7 +93,7 @@ async def preview(request_id: UUID, attachment_id: UUID, caller: CallerOf, servi
     row, attachment = await _to_see(services, caller, request_id, attachment_id)
     key = _first_of(attachment.preview_key)
     await _log(services, caller, row, attachment, AccessKind.PREVIEW)
-    return await _send(services, _Object(key, JPEG), _KEPT)
+    return await _send(services, attachment, _Object(key, JPEG), _KEPT)
 
 
 @router.get(
@@ -101,7 +103,7 @@ async def thumbnail(request_id: UUID, attachment_id: UUID, caller: CallerOf, ser
     """The same with at most 320 pixels. It belongs to the look at the request and is not in the log of accesses by itself."""
     _, attachment = await _to_see(services, caller, request_id, attachment_id)
     key = _first_of(attachment.thumbnail_key, attachment.preview_key)
-    return await _send(services, _Object(key, JPEG), _KEPT)
+    return await _send(services, attachment, _Object(key, JPEG), _KEPT)
 
 
 @router.get("/{attachment_id}/full", summary="A photo in full", response_class=StreamingResponse, responses=_A_JPEG)
@@ -112,7 +114,7 @@ async def full(request_id: UUID, attachment_id: UUID, caller: CallerOf, services
         raise Problem("not_found")
     key = _first_of(attachment.full_key, attachment.preview_key)
     await _log(services, caller, row, attachment, AccessKind.ATTACHMENT)
-    return await _send(services, _Object(key, JPEG), _KEPT)
+    return await _send(services, attachment, _Object(key, JPEG), _KEPT)
 
 
 @router.get(
@@ -137,7 +139,7 @@ async def video(
         raise Problem("not_found")
     key = await _playable_key(services, attachment)
     await _log(services, caller, row, attachment, AccessKind.ATTACHMENT, range_)
-    return await _send(services, _Object(key, MP4), _KEPT, range_)
+    return await _send(services, attachment, _Object(key, MP4), _KEPT, range_)
 
 
 async def prepare(services: Services, attachment: Attachment) -> None:
@@ -207,13 +209,21 @@ class _Object:
     key: str
     media_type: str
     filename: str = ""
+    sha256: str | None = None
+    """Of an original; the keys of copies name theirs."""
 
 
-async def _send(services: Services, found: _Object, headers: dict[str, str], range_: str | None = None) -> Response:
+async def _send(
+    services: Services, attachment: Attachment, found: _Object, headers: dict[str, str], range_: str | None = None
+) -> Response:
     try:
-        size = await services.store.size(found.key)
+        size = await services.store.compare(found.key, found.sha256 or digest_in(found.key), again=range_ is None)
+    except ContentDiffersError:
+        raise await stored.fault(services, attachment.request_id, found.key, "differs") from None
     except NotFoundError:
-        raise Problem("not_found") from None
+        if await _is_removed(services, attachment):
+            raise Problem("not_found") from None
+        raise await stored.fault(services, attachment.request_id, found.key, "missing") from None
     start, end = _range(range_, size)
     partial = (start, end) != (0, size)
     all_headers = {
@@ -227,6 +237,12 @@ async def _send(services: Services, found: _Object, headers: dict[str, str], ran
         all_headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     body = services.store.stream(found.key, start=start, end=end if partial else None)
     return StreamingResponse(body, 206 if partial else 200, all_headers, found.media_type)
+
+
+async def _is_removed(services: Services, attachment: Attachment) -> bool:
+    """Whether it was taken out of the form while somebody asked for it: then its files are gone by right."""
+    async with services.database.session() as session:
+        return await attachments.load_attachment(session, attachment.request_id, attachment.id) is None
 
 
 def _range(header: str | None, size: int) -> tuple[int, int]:
@@ -245,7 +261,3 @@ def _range(header: str | None, size: int) -> tuple[int, int]:
 def _named(attachment: Attachment, suffix: str) -> str:
     """The file's name with the suffix of its copy."""
     return f"{PurePath(attachment.filename).stem or attachment.kind}{suffix}"
-
-
-def _ascii(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]", "_", name) or "file"

@@ -6,27 +6,32 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid5
 
+import structlog
 from fastapi import APIRouter, Query, Response
+from fastapi import Request as HTTPRequest
 from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import policy, problems
+from api import policy, problems, stored
 from api.commands import Call, CallOf, CommandReceipt, Prepare, carry_out
 from api.drafts import Answers
 from api.paper import paper
 from api.parameters import ExpectedVersion, ReaderLanguage
+from api.places import while_connected
 from api.printable import check_length, check_printable, check_texts, written
 from api.problems import Problem, field_errors
 from api.requests import log_access
 from api.security import MAX_PASSWORD, Caller, CallerOf, password_fits
 from api.services import Services, ServicesOf
+from api.stored import content_disposition
 from api.views import DocumentView, Names, View, document_view
+from confined import ConfinedError
 from documents.authority import ROOT_CERTIFICATE
+from documents.bounded import check_pdf, draw_report
 from documents.content import ReportContent
 from documents.length import MAX_PAGES, pages_of
-from documents.report import render_report
-from documents.signature import Certificate, document_hash, verify_pdf
+from documents.signature import Certificate, document_hash
 from documents.signature import Problem as SignatureProblem
 from domain import commands as c
 from domain.drafts import unasked
@@ -35,14 +40,13 @@ from domain.offerings import FieldProblem, FormField, check_answers
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Actor, DocumentKind, Request, Status
 from records import reports, requests
-from records.errors import ContentConflictError, StaleVersionError
+from records.errors import ContentConflictError, NotFoundError, StaleVersionError
 from records.models import AccessKind, ReportDraft, RequestRecord, StoredDocument
 from translations import Language, language_named
 
 router = APIRouter(prefix="/requests/{request_id}", tags=["reports"])
 
-_drawing = asyncio.Semaphore(1)
-"""A preview takes a core for a moment: one at a time, so that nobody's are in everybody's way."""
+log = structlog.get_logger(__name__)
 
 DOCUMENT_PATIENCE_SECONDS = 15.0
 """How long a signer waits for the document. Then the answer is 202, and the document comes later."""
@@ -107,14 +111,15 @@ class AddendumBody(Proof):
 class VerificationView(View):
     """The verdict on a stored document: `valid` when nothing is wrong with it; `problems` says what is.
 
-    `unchanged` means that the bytes are those of the records (`sha256`). `signed_at` is the time that the signer states,
+    `unchanged` means that the bytes are those of the records (`sha256`); if not, `differs_from_records` is among the problems,
+    for another document may well be signed validly. `signed_at` is the time that the signer states,
     `stamped_at` the one that the time stamp proves; until `checkable_until` the file proves everything by itself.
     """
 
     report_id: UUID
     valid: bool
     unchanged: bool
-    problems: list[SignatureProblem]
+    problems: list[SignatureProblem | Literal["differs_from_records"]]
     signer_name: str | None
     signer_licence: str | None
     signed_at: datetime | None
@@ -185,6 +190,7 @@ async def put_report_draft(
 )
 async def preview_report(
     request_id: UUID,
+    call: HTTPRequest,
     caller: CallerOf,
     services: ServicesOf,
     language: Annotated[
@@ -213,9 +219,9 @@ async def preview_report(
         )
     page = ReportContent.model_validate({**content, "signed_at": datetime.now(UTC)})
     return Response(
-        await _render(page),
+        await while_connected(call, _render(services, caller, page)),
         media_type="application/pdf",
-        headers={"Content-Disposition": f'inline; filename="{row.number}-preview.pdf"'},
+        headers={"Content-Disposition": content_disposition("inline", f"{row.number}-preview.pdf")},
     )
 
 
@@ -287,14 +293,20 @@ async def list_documents(request_id: UUID, caller: CallerOf, services: ServicesO
     responses={200: {"content": {"application/pdf": {}}}},
 )
 async def get_document(request_id: UUID, report_id: UUID, caller: CallerOf, services: ServicesOf) -> Response:
-    """The exact bytes that were signed."""
+    """The exact bytes that were signed: they are compared with their SHA-256 before.
+
+    If the stored file is another one or is gone, the answer is `stored_file_differs` or `stored_file_missing`.
+    """
     async with services.database.session() as session:
         row, document = await _document_to_see(session, caller, request_id, report_id)
+    pdf = await _stored(services, document)
+    if document_hash(pdf) != document.pdf_sha256:
+        raise await stored.fault(services, row.id, document.object_key, "differs")
     return Response(
-        await services.store.get(document.object_key),
+        pdf,
         media_type="application/pdf",
         headers={
-            "Content-Disposition": f'inline; filename="{row.number}-{document.number}-{document.kind}.pdf"',
+            "Content-Disposition": content_disposition("inline", f"{row.number}-{document.number}-{document.kind}.pdf"),
             "ETag": f'"{document.pdf_sha256}"',
             "Cache-Control": "private, no-store",
         },
@@ -320,22 +332,25 @@ async def verify_document(
 ) -> VerificationView:
     """Checks the stored bytes now, with nothing but what is in them and the root certificate of this system."""
     async with services.database.session() as session:
-        _, document = await _document_to_see(session, caller, request_id, report_id)
-    pdf = await services.store.get(document.object_key)
+        row, document = await _document_to_see(session, caller, request_id, report_id)
+    pdf = await _stored(services, document)
     root = await asyncio.to_thread((services.settings.authority_path / ROOT_CERTIFICATE).read_bytes)
     now = datetime.now(UTC)
-    verdict = await verify_pdf(pdf, [root], at=now)
+    async with services.places.place_for(caller.id):
+        verdict = await check_pdf(pdf, [root], at=now)
     sha256 = document_hash(pdf)
     unchanged = sha256 == document.pdf_sha256
+    if not unchanged:
+        await stored.fault(services, row.id, document.object_key, "differs")
     return VerificationView(
         report_id=report_id,
         valid=verdict.valid and unchanged,
+        problems=[*verdict.problems, *(() if unchanged else ("differs_from_records",))],
         unchanged=unchanged,
         sha256=sha256,
         checked_at=now,
         **verdict.model_dump(
             include={
-                "problems",
                 "signer_name",
                 "signer_licence",
                 "signed_at",
@@ -345,6 +360,13 @@ async def verify_document(
             }
         ),
     )
+
+
+async def _stored(services: Services, document: StoredDocument) -> bytes:
+    try:
+        return await services.store.get(document.object_key)
+    except NotFoundError:
+        raise await stored.fault(services, document.request_id, document.object_key, "missing") from None
 
 
 async def _document_to_see(
@@ -406,9 +428,13 @@ def report_id_of(call: Call) -> UUID:
     return uuid5(call.request_id, call.command_id)
 
 
-async def _render(page: ReportContent) -> bytes:
-    async with _drawing:
-        return await asyncio.to_thread(render_report, page, preview=True)
+async def _render(services: Services, caller: Caller, page: ReportContent) -> bytes:
+    async with services.places.place_for(caller.id):
+        try:
+            return await draw_report(page, preview=True)
+        except ConfinedError as error:
+            log.error("a preview could not be drawn", fault=str(error))
+            raise Problem("report_not_drawn") from None
 
 
 async def _prove(call: Call, proof: Proof) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from temporalio.client import Client
 
+from api.places import PLACES, Places
 from api.problems import Problem
 from domain.offerings import ServiceOffering
 from records.database import Database
@@ -29,6 +30,7 @@ class Services:
     engine: Client
     offerings: Mapping[str, ServiceOffering]
     """Those in force, by code: what new requests are made with."""
+    places: Places = field(default_factory=lambda: Places(PLACES))
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is asked to end: what keeps a connection open lets it go."""
 

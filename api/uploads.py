@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from http import HTTPStatus
 from typing import Annotated, Any, BinaryIO
 from uuid import UUID, uuid5
 
@@ -184,13 +185,15 @@ async def begin_upload(
     summary="How much has come",
     responses={200: {"headers": {**_PROGRESS, "Upload-Length": _HEADER, "Upload-Metadata": _HEADER}}},
 )
-async def upload_progress(request_id: UUID, upload_id: UUID, caller: CallerOf, services: ServicesOf) -> Response:
+async def upload_progress(
+    request_id: UUID, upload_id: UUID, request: Request, caller: CallerOf, services: ServicesOf
+) -> Response:
     """For who began it, from where to go on after a lost connection."""
     row, upload = await _own_upload(services, caller, request_id, upload_id)
     headers = {"Upload-Length": str(upload.length), "Cache-Control": "no-store"}
     if upload.description:
         headers["Upload-Metadata"] = upload.description
-    return Response(status_code=200, headers={**headers, **await _progress(services, caller, row, upload)})
+    return Response(status_code=200, headers={**headers, **await _progress(services, caller, row, upload, request)})
 
 
 @router.patch(
@@ -221,7 +224,7 @@ async def continue_upload(
         async with services.database.session() as session:
             await request_to_add_to(session, caller, request_id)
         upload = await _receive(services, upload, request)
-    return Response(status_code=204, headers=await _progress(services, caller, row, upload))
+    return Response(status_code=204, headers=await _progress(services, caller, row, upload, request))
 
 
 @router.delete("/{upload_id}", status_code=204, summary="Give an upload up")
@@ -297,11 +300,13 @@ async def _add_part(services: Services, upload: Upload, content: bytes) -> Uploa
 # Becoming an attachment
 
 
-async def _progress(services: Services, caller: Caller, row: RequestRecord, upload: Upload) -> dict[str, str]:
+async def _progress(
+    services: Services, caller: Caller, row: RequestRecord, upload: Upload, call: Request
+) -> dict[str, str]:
     """The headers that say how far the upload is. One that is whole becomes an attachment here, unless it is one already."""
     headers = {"Upload-Offset": str(upload.offset), "Upload-Expires": _expires(upload)}
     if upload.offset == upload.length:
-        view = await _kept_before(services, upload) or await _keep(services, caller, row, upload)
+        view = await _kept_before(services, upload) or await _keep(services, caller, row, upload, call)
         headers[ATTACHMENT_HEADER] = _ascii_json(view)
     return headers
 
@@ -312,7 +317,9 @@ async def _kept_before(services: Services, upload: Upload) -> AttachmentView | N
     return None if there is None or there.removed_at is not None else attachment_view(there)
 
 
-async def _keep(services: Services, caller: Caller, row: RequestRecord, upload: Upload) -> AttachmentView:
+async def _keep(
+    services: Services, caller: Caller, row: RequestRecord, upload: Upload, call: Request
+) -> AttachmentView:
     """Make an attachment of an upload that is whole. The same one twice at once is the same attachment."""
     with await asyncio.to_thread(tempfile.TemporaryFile) as file:
         try:
@@ -322,11 +329,11 @@ async def _keep(services: Services, caller: Caller, row: RequestRecord, upload: 
                 return view
             raise Problem("not_found") from None
         try:
-            view = await keep(services, caller, row, upload.id, file, upload.filename, upload.slot)
+            view = await keep(services, caller, row, upload.id, file, upload.filename, upload.slot, call)
         except NotFoundError:  # the draft was removed meanwhile
             raise Problem("not_found") from None
         except Problem as problem:
-            if problem.status < 500:
+            if problem.status < 500 and problem.status != HTTPStatus.TOO_MANY_REQUESTS:
                 await sweep.end_upload(services, upload.id)
             raise
     async with services.database.session() as session:

@@ -138,7 +138,7 @@ async def verify_pdf(pdf: bytes, trust_roots: Sequence[bytes], *, at: datetime |
 
     Never raises for what is in the file: whatever is wrong with it ends up in `problems`. Asks nothing of the network.
     """
-    return await asyncio.to_thread(_verify, pdf, trust_roots, at or datetime.now(UTC))
+    return await asyncio.to_thread(verify_now, pdf, trust_roots, at or datetime.now(UTC))
 
 
 def _sign(pdf: bytes, credentials: SignerCredentials, reason: str, at: datetime) -> bytes:
@@ -180,7 +180,8 @@ class _SignerAt(PdfSigner):
         return session
 
 
-def _verify(pdf: bytes, trust_roots: Sequence[bytes], at: datetime) -> Verification:
+def verify_now(pdf: bytes, trust_roots: Sequence[bytes], at: datetime) -> Verification:
+    """`verify_pdf` in this thread, for as long as the file may take (see `documents.bounded`)."""
     roots = [root for pem_or_der in trust_roots for root in load_certs_from_pemder_data(pem_or_der)]
     try:
         reader = PdfFileReader(BytesIO(pdf))

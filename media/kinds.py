@@ -4,8 +4,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-PHOTO_TYPES = {"image/jpeg", "image/png", "image/webp", "image/heic", "image/heif"}
+HEIF_TYPES = {"image/heic", "image/heif"}
+PHOTO_TYPES = {"image/jpeg", "image/png", "image/webp"} | HEIF_TYPES
 VIDEO_TYPES = {"video/mp4", "video/quicktime", "video/x-m4v", "video/webm"}
+
+MAX_EDGE = 65_500
+"""The longest edge of a picture, in pixels: more a JPEG, and so a clean copy, can't have."""
 
 JPEG = "image/jpeg"
 """What every clean copy of a photo, and the poster of a video, is."""
@@ -13,15 +17,41 @@ MP4 = "video/mp4"
 """What every clean copy of a video is."""
 
 
-class UnsupportedMediaError(Exception):
+class MediaError(Exception):
+    """Why a file is not taken."""
+
+
+class UnsupportedMediaError(MediaError):
     """Neither a photo nor a video that Relais takes."""
 
 
-class DamagedMediaError(Exception):
-    """It says that it is a photo or a video, but it can't be decoded (or is absurdly large)."""
+class DamagedMediaError(MediaError):
+    """It says that it is a photo or a video, but it can't be decoded."""
 
 
-class NoFfmpegError(Exception):
+class TruncatedMediaError(MediaError):
+    """The end of the file is missing."""
+
+
+class TooManyPixelsError(MediaError):
+    """The picture is larger than Relais decodes: `width` × `height` pixels, where `limit` in all are possible."""
+
+    def __init__(self, width: int, height: int, limit: int) -> None:
+        super().__init__(f"{width} × {height} pixels, of at most {limit}")
+        self.width = width
+        self.height = height
+        self.limit = limit
+
+
+class SlowMediaError(MediaError):
+    """Decoding it takes more time than a file may take."""
+
+
+class LargeMediaError(MediaError):
+    """Decoding it takes more memory than a file may take."""
+
+
+class NoFfmpegError(MediaError):
     """This machine has no ffmpeg, so nothing can be said about a video."""
 
 

@@ -5,22 +5,35 @@ the picture was taken.
 """
 
 import io
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import BinaryIO
+from zoneinfo import ZoneInfo
 
 import pillow_heif
 from PIL import ExifTags, Image, ImageCms, ImageFilter, ImageStat
 from PIL.JpegImagePlugin import JpegImageFile
 
-from domain.calendar import TIME_ZONE
-from media.kinds import DamagedMediaError, Media, plausible
+from media.containers import is_cut_off, webp_size
+from media.kinds import (
+    HEIF_TYPES,
+    MAX_EDGE,
+    DamagedMediaError,
+    Media,
+    MediaError,
+    TooManyPixelsError,
+    TruncatedMediaError,
+    plausible,
+)
 
 pillow_heif.register_heif_opener()
+Image.MAX_IMAGE_PIXELS = None  # `_bound` looks at every picture
 
-MAX_JPEG_PIXELS = 120_000_000
-"""A JPEG of more than `MAX_PIXELS` is decoded at half its size or less."""
-MAX_PIXELS = 50_000_000
-"""The most that is decoded: 150 MB in memory, three times over while it is turned."""
+MAX_PIXELS = 52_000_000
+"""The most that is decoded: 208 MB in memory, up to five times over while it is turned and its colours are changed."""
+MAX_COEFFICIENTS = 800_000_000
+"""Bytes of a progressive JPEG that must be held at once, two for each sample of each colour, whatever fraction is decoded."""
+MAX_JPEG_PIXELS = 250_000_000
+"""A JPEG may have more: one of more than `MAX_PIXELS` is decoded at a half or a quarter of its width and height."""
 PREVIEW_EDGE = 1_200
 THUMBNAIL_EDGE = 320
 """Longest edges, in pixels. What is smaller is not enlarged."""
@@ -54,34 +67,63 @@ _TURNS = {
 """EXIF orientation to what makes the picture upright."""
 
 
-def render(file: BinaryIO, media_type: str) -> Media:
-    """Decode a photo once and make its copies. Takes a second or so of CPU: run it in a thread. Raises DamagedMediaError."""
+def render(file: BinaryIO, media_type: str, zone: ZoneInfo) -> Media:
+    """Decode a photo once and make its copies. A camera's clock that names no offset from UTC is taken to be in `zone`.
+
+    The file is a stranger's: call it in a process with limits. Raises TooManyPixelsError, TruncatedMediaError, DamagedMediaError,
+    or MemoryError.
+    """
     try:
-        with Image.open(file, formats=_DECODERS[media_type]) as image:
-            size = image.size
-            _bound(image)
-            exif = _exif_of(image)
-            turn = _TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
-            picture = _clean(image, turn)
-        if turn in (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8]):
-            size = (size[1], size[0])
-        captured_at = _captured_at(exif)
-        preview = reduced(picture, PREVIEW_EDGE)
-        return Media(
-            kind="photo",
-            media_type=media_type,
-            width=size[0],
-            height=size[1],
-            preview=jpeg(preview),
-            thumbnail=jpeg(reduced(preview, THUMBNAIL_EDGE)),
-            full=_full_jpeg(picture, captured_at),
-            captured_at=captured_at,
-            sharpness=sharpness_of(preview),
-        )
-    except DamagedMediaError:
+        return _render(file, media_type, zone)
+    except (MediaError, MemoryError):
         raise
     except Exception as error:  # decoders meet damaged files with errors of every kind
-        raise DamagedMediaError from error
+        if "memory" in str(error).lower():
+            raise MemoryError from error
+        raise (TruncatedMediaError if is_cut_off(file, media_type) else DamagedMediaError) from error
+
+
+def poster(file: BinaryIO) -> tuple[int, int, bytes, bytes]:
+    """Width, height, preview and thumbnail of a frame that ffmpeg took out of a video."""
+    with Image.open(file, formats=("BMP",)) as image:
+        picture = image.convert("RGB")
+    picture.info.clear()
+    preview = reduced(picture, PREVIEW_EDGE)
+    return picture.width, picture.height, jpeg(preview), jpeg(reduced(preview, THUMBNAIL_EDGE))
+
+
+def _render(file: BinaryIO, media_type: str, zone: ZoneInfo) -> Media:
+    if media_type == "image/webp" and (told := webp_size(file)):
+        _bound(*told, MAX_PIXELS)  # the decoder takes memory for all of it as soon as it is opened
+    if media_type in HEIF_TYPES and is_cut_off(file, media_type):
+        raise TruncatedMediaError  # the decoder would show what is missing as grey
+    file.seek(0)
+    with Image.open(file, formats=_DECODERS[media_type]) as image:
+        size = image.size
+        if isinstance(image, JpegImageFile):
+            _bound(*size, MAX_JPEG_PIXELS)
+            _bound_progressive(image)
+            _draft(image)
+        else:
+            _bound(*size, MAX_PIXELS)
+        exif = _exif_of(image)
+        turn = _TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
+        picture = _clean(image, turn)
+    if turn in (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8]):
+        size = (size[1], size[0])
+    captured_at = _captured_at(exif, zone)
+    preview = reduced(picture, PREVIEW_EDGE)
+    return Media(
+        kind="photo",
+        media_type=media_type,
+        width=size[0],
+        height=size[1],
+        preview=jpeg(preview),
+        thumbnail=jpeg(reduced(preview, THUMBNAIL_EDGE)),
+        full=_full_jpeg(picture, captured_at, zone),
+        captured_at=captured_at,
+        sharpness=sharpness_of(preview),
+    )
 
 
 def reduced(picture: Image.Image, edge: int) -> Image.Image:
@@ -135,13 +177,28 @@ def _range_of(grey: Image.Image) -> tuple[int, int]:
     return dark, light
 
 
-def _bound(image: Image.Image) -> None:
-    """Refuse what is too large to decode; have a large JPEG decoded at a fraction of its size, which costs no more memory."""
-    pixels = image.width * image.height
-    if isinstance(image, JpegImageFile) and MAX_PIXELS < pixels <= MAX_JPEG_PIXELS:
-        image.draft(None, (image.width // 2, image.height // 2))
-    elif pixels > MAX_PIXELS:
-        raise DamagedMediaError
+def _bound(width: int, height: int, limit: int) -> None:
+    """Refuse what is too large to decode."""
+    if width * height > limit or max(width, height) > MAX_EDGE:
+        raise TooManyPixelsError(width, height, limit)
+
+
+def _bound_progressive(image: JpegImageFile) -> None:
+    """Raises MemoryError for a progressive JPEG that could not be held."""
+    samples = [horizontal * vertical for _, horizontal, vertical, _ in image.layer]
+    if image.info.get("progressive") and 2 * image.width * image.height * sum(samples) > MAX_COEFFICIENTS * max(
+        samples
+    ):
+        raise MemoryError
+
+
+def _draft(image: Image.Image) -> None:
+    """Have a large JPEG decoded at a fraction of its size, which costs less time and memory."""
+    fraction = 1
+    while image.width * image.height > MAX_PIXELS * fraction**2:
+        fraction *= 2
+    if fraction > 1:
+        image.draft(None, (image.width // fraction, image.height // fraction))
 
 
 def _exif_of(image: Image.Image) -> Image.Exif:
@@ -152,15 +209,16 @@ def _exif_of(image: Image.Image) -> Image.Exif:
         return Image.Exif()
 
 
-def _captured_at(exif: Image.Exif) -> datetime | None:
+def _captured_at(exif: Image.Exif, clinics: ZoneInfo) -> datetime | None:
     """When the picture was taken, as the camera's clock said. Without an offset from UTC, in the clinics' time zone."""
     try:
         details = exif.get_ifd(ExifTags.IFD.Exif)
         taken = datetime.strptime(_text(details[ExifTags.Base.DateTimeOriginal]), "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007
+        zone: tzinfo | None
         try:
             zone = datetime.strptime(_text(details[ExifTags.Base.OffsetTimeOriginal]), "%z").tzinfo
         except (KeyError, TypeError, ValueError):
-            zone = TIME_ZONE
+            zone = clinics
         return plausible(taken.replace(tzinfo=zone))
     except Exception:  # EXIF is broken in as many ways as there are programs that write it
         return None
@@ -208,13 +266,13 @@ def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return image.convert("RGB")
 
 
-def _full_jpeg(picture: Image.Image, captured_at: datetime | None) -> bytes:
+def _full_jpeg(picture: Image.Image, captured_at: datetime | None, clinics: ZoneInfo) -> bytes:
     """The picture at its full size and in full colour, for zooming in; it tells when it was taken, and nothing else."""
     exif = Image.Exif()
     if captured_at is not None:
         details = exif.get_ifd(ExifTags.IFD.Exif)
         details[ExifTags.Base.DateTimeOriginal] = captured_at.strftime("%Y:%m:%d %H:%M:%S")
-        if captured_at.tzinfo is not TIME_ZONE:  # the camera said so
+        if captured_at.tzinfo is not clinics:  # the camera said so
             offset = captured_at.strftime("%z")
             details[ExifTags.Base.OffsetTimeOriginal] = f"{offset[:3]}:{offset[3:5]}"
     made = io.BytesIO()

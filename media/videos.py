@@ -9,18 +9,24 @@ import asyncio
 import os
 import re
 import shutil
-import tempfile
+import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
 
-from PIL import Image
-
-from media.kinds import MP4, DamagedMediaError, Media, NoFfmpegError, plausible
-from media.photos import PREVIEW_EDGE, THUMBNAIL_EDGE, jpeg, reduced
+from media.containers import is_cut_off
+from media.kinds import (
+    MP4,
+    DamagedMediaError,
+    MediaError,
+    NoFfmpegError,
+    SlowMediaError,
+    TooManyPixelsError,
+    TruncatedMediaError,
+    plausible,
+)
 
 PLAYABLE_EDGE = 1_920
 """Longest edge of a playable video, in pixels."""
@@ -30,7 +36,8 @@ LOOK_SECONDS = 30
 MAKING_SECONDS = 3_600
 """Time to make a playable copy: some twenty minutes of full HD on two slow cores."""
 
-_MEMORY_KIB = 4 * 1024**2
+_LOOK_MEMORY_KIB = 2 * 1024**2
+_MAKING_MEMORY_KIB = 4 * 1024**2
 _FILE_BLOCKS = 4 * 1024**2
 _MAX_PIXELS = 50_000_000
 _THREADS = "2"
@@ -51,6 +58,7 @@ _TO_STANDARD_RANGE = (
 """From the wide range of light of newer telephones to that of every screen; left as it is, skin would look grey."""
 
 # What ffmpeg tells of a file, before it says what it makes of it. What the file itself says stands further to the right.
+_TOO_LARGE = re.compile(r"Picture size (\d+)x(\d+) (?:is invalid|exceeds)")
 _DURATION = re.compile(r"^  Duration: (\d+):(\d\d):(\d\d\.\d+)", re.MULTILINE)
 _WIDE_RANGE = re.compile(r"^  Stream #0:\d+.*: Video: .*\b(arib-std-b67|smpte2084)\b", re.MULTILINE)
 _CREATION = tuple(
@@ -60,7 +68,15 @@ _CREATION = tuple(
 
 
 class VideoFaultError(Exception):
-    """ffmpeg could not do what was asked: it gave up on the file, ran out of time or memory, or was ended."""
+    """ffmpeg could not do what was asked: it gave up on the file, ran out of time or memory, or was ended.
+
+    `told` is what it said of that.
+    """
+
+    def __init__(self, reason: str, told: str = "", *, out_of_time: bool = False) -> None:
+        super().__init__(reason)
+        self.told = told
+        self.out_of_time = out_of_time
 
 
 @cache
@@ -76,21 +92,31 @@ def ffmpeg() -> str:
         raise NoFfmpegError from None
 
 
-async def look_at(file: BinaryIO, media_type: str) -> Media:
-    """Decode the first frame of an uploaded video, as proof that it is one. Raises DamagedMediaError or NoFfmpegError."""
-    with tempfile.TemporaryDirectory(prefix="relais-") as folder:
-        source, frame = Path(folder, "source"), Path(folder, "frame.bmp")
-        await asyncio.to_thread(_copy, file, source)
-        try:
-            told = await _tell(source, media_type)
-            filters = ("-vf", _TO_STANDARD_RANGE) if _WIDE_RANGE.search(told) else ()
-            await _run(
-                [*_reading(source, media_type), "-map", "0:V:0", *_NO_METADATA, "-frames:v", "1", *filters, str(frame)],
-                LOOK_SECONDS,
-            )
-            return await asyncio.to_thread(_media_of, frame, media_type, _created(told))
-        except VideoFaultError as error:
-            raise DamagedMediaError from error
+async def take_frame(source: Path, media_type: str, frame: Path) -> datetime | None:
+    """Write the first frame of an uploaded video to `frame` as a BMP, as proof that it is one; when it was made, if it says so.
+
+    Raises MediaError: TooManyPixelsError, SlowMediaError, TruncatedMediaError, DamagedMediaError or NoFfmpegError.
+    """
+    try:
+        told = await _tell(source, media_type)
+        filters = ("-vf", _TO_STANDARD_RANGE) if _WIDE_RANGE.search(told) else ()
+        taking = [*_reading(source, media_type), "-map", "0:V:0", *_NO_METADATA, "-frames:v", "1", *filters]
+        await _run([*taking, "-c:v", "bmp", "-f", "image2", str(frame)], LOOK_SECONDS)
+    except VideoFaultError as error:
+        raise await asyncio.to_thread(_reason, error, source, media_type) from error
+    if not await asyncio.to_thread(frame.exists):  # ffmpeg was content, and yet there is no picture
+        raise DamagedMediaError
+    return _created(told)
+
+
+def _reason(error: VideoFaultError, source: Path, media_type: str) -> MediaError:
+    """Why ffmpeg gave up on a file."""
+    if error.out_of_time:
+        return SlowMediaError()
+    if size := _TOO_LARGE.search(error.told):
+        return TooManyPixelsError(int(size[1]), int(size[2]), _MAX_PIXELS)
+    with source.open("rb") as file:
+        return TruncatedMediaError() if is_cut_off(file, media_type) else DamagedMediaError()
 
 
 async def make_playable(source: Path, media_type: str, target: Path) -> float:
@@ -112,6 +138,7 @@ async def make_playable(source: Path, media_type: str, target: Path) -> float:
             *("-movflags", "+faststart", "-f", "mp4", str(target)),
         ],
         MAKING_SECONDS,
+        _MAKING_MEMORY_KIB,
     )
     length = _DURATION.search(await _tell(target, MP4))
     if length is None:
@@ -136,10 +163,10 @@ async def _tell(source: Path, media_type: str) -> str:
     return (await _run(command, LOOK_SECONDS)).partition("\nOutput #0")[0]
 
 
-async def _run(command: Sequence[str], seconds: int) -> str:
+async def _run(command: Sequence[str], seconds: int, memory_kib: int = _LOOK_MEMORY_KIB) -> str:
     """Run ffmpeg within limits; what it said (the first part of it). Raises VideoFaultError."""
     process = await asyncio.create_subprocess_exec(
-        *("/bin/sh", "-c", _LIMITS, "sh", str(_FILE_BLOCKS), str(2 * seconds), str(_MEMORY_KIB), *command),
+        *("/bin/sh", "-c", _LIMITS, "sh", str(_FILE_BLOCKS), str(2 * seconds), str(memory_kib), *command),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
@@ -150,13 +177,13 @@ async def _run(command: Sequence[str], seconds: int) -> str:
             told = await _first_part(process.stderr)
             code = await process.wait()
     except TimeoutError:
-        raise VideoFaultError("out of time") from None
+        raise VideoFaultError("out of time", out_of_time=True) from None
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     if code:
-        raise VideoFaultError(f"exit code {code}")
+        raise VideoFaultError(f"exit code {code}", told, out_of_time=code == -signal.SIGXCPU)
     return told
 
 
@@ -174,29 +201,3 @@ def _created(told: str) -> datetime | None:
             with suppress(ValueError):
                 return plausible(datetime.fromisoformat("".join(found.groups())))
     return None
-
-
-def _copy(file: BinaryIO, target: Path) -> None:
-    with target.open("wb") as copy:
-        shutil.copyfileobj(file, copy, 1024**2)
-
-
-def _media_of(frame: Path, media_type: str, captured_at: datetime | None) -> Media:
-    try:
-        with Image.open(frame) as image:
-            picture = image.convert("RGB")
-    except OSError as error:  # ffmpeg was content, and yet there is no picture
-        raise DamagedMediaError from error
-    picture.info.clear()
-    preview = reduced(picture, PREVIEW_EDGE)
-    return Media(
-        kind="video",
-        media_type=media_type,
-        width=picture.width,
-        height=picture.height,
-        preview=jpeg(preview),
-        thumbnail=jpeg(reduced(preview, THUMBNAIL_EDGE)),
-        full=None,
-        captured_at=captured_at,
-        sharpness=None,
-    )

@@ -126,7 +126,9 @@ async def add_files(request_id: UUID, visit: VisitOf) -> Response:
             # The same file from the same page is the same attachment, however often it is sent.
             id_ = uuid5(request_id, f"{visit.caller.id}:{key}:{slot}:{file.filename}:{file.size}")
             try:
-                await attachments.keep(visit.services, visit.caller, row, id_, file.file, file.filename or "", slot)
+                await attachments.keep(
+                    visit.services, visit.caller, row, id_, file.file, file.filename or "", slot, visit.request
+                )
             except Problem as problem:
                 refused.append((file.filename or "", problem))
         if not files:

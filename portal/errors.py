@@ -34,7 +34,7 @@ def install(app: FastAPI) -> None:
 
 def sentence_of(error: Problem | Refusal, language: Language) -> str:
     """What went wrong, for people."""
-    return gettext_for(language)(REFUSALS[error.code] if isinstance(error, Refusal) else error.sentence)
+    return gettext_for(language)(REFUSALS[error.code]) if isinstance(error, Refusal) else error.told(language)
 
 
 NOT_TAKEN = (ValidationError, Problem, Refusal)

@@ -298,4 +298,4 @@ def _environment(language: Language) -> Environment:
 
 def problem_sentence(problem: Problem, language: Language) -> str:
     """What a problem of the API says to people."""
-    return gettext_for(language)(problem.sentence)
+    return problem.told(language)

@@ -84,7 +84,7 @@ async def save(request_id: UUID, visit: VisitOf) -> Response:
 @router.get("/requests/{request_id}/report/preview.pdf")
 async def preview(request_id: UUID, visit: VisitOf) -> Response:
     """What is saved, as it would look signed."""
-    return await reports.preview_report(request_id, visit.caller, visit.services)
+    return await reports.preview_report(request_id, visit.request, visit.caller, visit.services)
 
 
 @router.get("/requests/{request_id}/report/sign")

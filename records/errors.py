@@ -58,6 +58,10 @@ class BadCursorError(RecordsError):
     """A cursor that no page of this worklist gave."""
 
 
+class ContentDiffersError(RecordsError):
+    """The stored bytes are not those that the records name by their SHA-256."""
+
+
 class TooLargeError(RecordsError):
     """More bytes than allowed: `limit` bytes."""
 

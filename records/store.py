@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import unquote, urlsplit
 
@@ -27,7 +28,14 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.exceptions import NotFoundError as ObjectNotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from records.errors import ContentConflictError, NotFoundError, StoreError, StoreFullError, TooLargeError
+from records.errors import (
+    ContentConflictError,
+    ContentDiffersError,
+    NotFoundError,
+    StoreError,
+    StoreFullError,
+    TooLargeError,
+)
 from records.trouble import is_full
 from settings import Settings, SettingsError
 
@@ -37,6 +45,10 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1024**2
 INCOMING = ".incoming"
 """Folder, in a store that is a folder, of files that are not whole yet."""
+
+REMEMBERED_SECONDS = 600.0
+MOST_REMEMBERED = 1_000
+"""For how long, and of how many objects, it is remembered that their bytes were compared with their digest."""
 
 _KEY = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")
 
@@ -63,6 +75,12 @@ def attachment_key(
     return "-".join(filter(None, (f"attachments/{request_id}/{attachment_id}", copy, sha256)))
 
 
+def digest_in(key: str) -> str | None:
+    """The SHA-256 that the key of a copy names; None for keys that name none."""
+    found = re.search(r"[/-]([0-9a-f]{64})(?:\.pdf)?$", key)
+    return found[1] if found else None
+
+
 def document_key(request_id: uuid.UUID, report_id: uuid.UUID, pdf_sha256: str) -> str:
     """Where a signed document lies. The digest in the key keeps two tries of the same report apart: the records name the one."""
     return f"documents/{request_id}/{report_id}/{pdf_sha256}.pdf"
@@ -81,6 +99,7 @@ class DocumentStore:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
+        self._compared: dict[str, tuple[float, object]] = {}
         self._folder: Path | None = None
         self._store: ObjectStore
         if parts.scheme == "file":
@@ -137,9 +156,31 @@ class DocumentStore:
         return b"".join([chunk async for chunk in self.stream(key)])
 
     async def size(self, key: str) -> int:
-        """How many bytes the object has. Raises NotFoundError."""
+        """How many bytes the object has. Raises NotFoundError or StoreError."""
         with _failures_named():
             return (await obstore.head_async(self._store, key))["size"]
+
+    async def compare(self, key: str, sha256: str | None, *, again: bool = True) -> int:
+        """Read the whole object and compare it with its digest; how many bytes it has. Without a digest nothing is compared.
+
+        With `again` False, an object that was compared lately and has not been written since is not read again: for the many
+        parts in which a video is fetched. Raises NotFoundError, ContentDiffersError, or StoreError.
+        """
+        with _failures_named():
+            found = await obstore.head_async(self._store, key)
+        state = (sha256, found["size"], found["e_tag"], found["last_modified"])
+        if sha256 is not None and (again or not self._was_compared(key, state)):
+            if await self._sha256(key) != sha256:
+                self._compared.pop(key, None)
+                raise ContentDiffersError
+            self._compared[key] = (monotonic(), state)
+            if len(self._compared) > MOST_REMEMBERED:
+                del self._compared[next(iter(self._compared))]
+        return found["size"]
+
+    def _was_compared(self, key: str, state: object) -> bool:
+        at, before = self._compared.get(key, (0.0, None))
+        return before == state and monotonic() - at < REMEMBERED_SECONDS
 
     async def stream(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The object's bytes from `start` up to, and without, `end`, in chunks. Raises NotFoundError or StoreError."""

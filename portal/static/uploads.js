@@ -211,7 +211,7 @@
       } else if (problem.code === "storage_full") { // that does not pass by itself
         this.become("refused", problem.detail);
       } else if (status === 0 || status >= 500 || status === 429 || problem.code === "offset_mismatch") {
-        this.lost(problem.code === "offset_mismatch");
+        this.lost(problem.code === "offset_mismatch", problem.detail);
       } else if (problem.detail) {
         this.become("refused", problem.detail);
       } else {
@@ -220,8 +220,8 @@
       next();
     }
 
-    lost(isConnected) {
-      if (!isConnected) this.become("offline");
+    lost(isConnected, sentence) { // the server's sentence says more than that it is away
+      if (!isConnected) this.become("offline", sentence);
       const pause = PAUSES[Math.min(this.tries++, PAUSES.length - 1)];
       this.timer = setTimeout(() => { if (navigator.onLine) this.resume(); }, pause); // else when `online` comes
     }

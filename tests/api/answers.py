@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from api.problems import PROBLEMS
+from api.problems import PROBLEMS, Problem, ProblemDetails
 from tests.system import Clinician
 from translations import gettext_for
 from translations.words import REFUSALS
@@ -34,8 +34,16 @@ def any_problem(answer: httpx.Response) -> dict[str, Any]:
     assert body["status"] == answer.status_code, said
     assert body["type"]
     assert body["title"]
-    assert body["detail"] == gettext_for("fr")(ENGLISH[body["code"]]), said
+    assert body["detail"] == _sentence(body), said
     return body
+
+
+def _sentence(body: dict[str, Any]) -> str:
+    """The code's sentence in French, with the numbers that the problem's members name."""
+    if body["code"] not in PROBLEMS:
+        return gettext_for("fr")(ENGLISH[body["code"]])
+    members = {name: value for name, value in body.items() if name not in ProblemDetails.model_fields}
+    return Problem(body["code"], **members).told("fr")
 
 
 async def picture(who: Clinician, request_id: str) -> tuple[Any, ...]:

@@ -303,7 +303,7 @@ async def test_while_nothing_can_be_added(system: System) -> None:
 HOSTILE = {
     "a program": (b"MZ\x90\x00" + bytes(2_000), 415, "unsupported_media"),
     "a page": (b"<!DOCTYPE html><html><script>alert(1)</script></html>", 415, "unsupported_media"),
-    "half a photo": (photo()[:-400], 422, "damaged_media"),
+    "half a photo": (photo()[:-400], 422, "truncated_media"),
 }
 
 
@@ -323,8 +323,8 @@ async def test_a_file_that_is_refused(system: System, draft_id: str, name: str) 
     address = await begun(who, draft_id, len(content))
     answer = await send(who, address, 0, content, **{"Accept-Language": "en"})
     assert answer.json()["detail"] in (
-        "This kind of file can't be taken; send a photo or a video.",
-        "This file is damaged and can't be read.",
+        "This kind of file can't be taken. Send a photo (JPEG, PNG, WebP or HEIC) or a video (MP4, MOV, M4V or WebM).",
+        "The end of this file is missing: it was cut off on its way. Send it again from the device.",
     )
 
 

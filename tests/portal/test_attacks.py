@@ -372,7 +372,8 @@ async def test_names_of_files_and_people_are_only_text(portal_app: FastAPI, syst
         for attachment in view["attachments"]:
             got = await http.get(f"/api/v1/requests/{request_id}/attachments/{attachment['id']}")
             assert got.headers["content-disposition"].startswith("attachment;")
-            assert re.fullmatch(r'attachment; filename="[A-Za-z0-9._-]+"', got.headers["content-disposition"])
+            named = r"attachment; filename=\"[A-Za-z0-9 ._()-]+\"(; filename\*=UTF-8''[A-Za-z0-9%._~-]+)?"
+            assert re.fullmatch(named, got.headers["content-disposition"])
             assert got.headers["x-content-type-options"] == "nosniff"
     shown(answer, 303)
 

@@ -1,0 +1,124 @@
+"""Places for work that takes a processor: decoding a file, drawing and checking a document. There are few of them.
+
+One account can't hold them all: it waits behind itself, and of those who wait, the account that holds least is next. Who leaves
+takes nothing along: `while_connected` ends what was begun for them.
+"""
+
+import asyncio
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from uuid import UUID
+
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from api.problems import Problem
+
+PLACES = 3
+"""Files that one API decodes, draws or checks at once; a photo in at most 1.5 GB of memory, mostly in 0.2."""
+WAITING_EACH = 8
+"""How many calls of one account may wait."""
+WAITING_ALL = 64
+PATIENCE_SECONDS = 45.0
+"""How long a call waits; proxies give up after a minute."""
+
+T = TypeVar("T")
+
+_BUSY = {"Retry-After": "10"}
+
+
+class Places:
+    """`count` places. An account holds at most all but one of them."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._each = max(1, count - 1)
+        self._held: Counter[UUID] = Counter()
+        self._waiting: OrderedDict[UUID, deque[asyncio.Future[None]]] = OrderedDict()
+
+    @asynccontextmanager
+    async def place_for(self, account: UUID) -> AsyncIterator[None]:
+        """A place, when it is the account's turn.
+
+        Raises Problem `too_many_at_once` when too many calls of the account wait already, and `busy` when too many wait in
+        all, or for too long.
+        """
+        await self._take(account)
+        try:
+            yield
+        finally:
+            self._give_back(account)
+
+    async def _take(self, account: UUID) -> None:
+        queue = self._waiting.get(account, ())
+        if len(queue) >= WAITING_EACH:
+            raise Problem("too_many_at_once", headers=_BUSY)
+        if sum(map(len, self._waiting.values())) >= WAITING_ALL:
+            raise Problem("busy", headers=_BUSY)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(account, deque()).append(turn)
+        self._seat()
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():  # the place came at the same moment
+                self._give_back(account)
+            else:
+                self._forget(account, turn)
+            if isinstance(error, TimeoutError):
+                raise Problem("busy", headers=_BUSY) from None
+            raise
+
+    def _give_back(self, account: UUID) -> None:
+        self._free += 1
+        self._held[account] -= 1
+        if not self._held[account]:
+            del self._held[account]
+        self._seat()
+
+    def _seat(self) -> None:
+        """Give the free places to those who wait."""
+        while self._free and (account := self._next()):
+            turn = self._waiting[account][0]
+            self._forget(account, turn)
+            if turn.done():
+                continue
+            self._free -= 1
+            self._held[account] += 1
+            if account in self._waiting:
+                self._waiting.move_to_end(account)
+            turn.set_result(None)
+
+    def _next(self) -> UUID | None:
+        """The account that holds least of those who wait and may hold more; among equals, the one that waited longest."""
+        may = [account for account in self._waiting if self._held[account] < self._each]
+        return min(may, key=lambda account: self._held[account], default=None)
+
+    def _forget(self, account: UUID, turn: asyncio.Future[None]) -> None:
+        queue = self._waiting[account]
+        queue.remove(turn)
+        if not queue:
+            del self._waiting[account]
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """What `work` gives, for a call whose body was read. If the caller goes away it is cancelled. Raises ClientDisconnect."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        leaving.cancel()
+        working.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

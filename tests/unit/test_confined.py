@@ -1,0 +1,130 @@
+"""Work in processes of its own: each limit holds, each end is told apart, and nothing is left behind."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from confined import ConfinedError, ForkServer, Limits, OutOfMemoryError, OutOfTimeError
+from tests.eventually import eventually
+from tests.unit import confined_tasks
+
+MODULE = confined_tasks.__name__
+LIMITS = Limits(cpu_seconds=2, seconds=60, memory_bytes=256 * 1024**2, file_bytes=8 * 1024**2)
+SHORT = Limits(cpu_seconds=10, seconds=1, memory_bytes=512 * 1024**2, file_bytes=8 * 1024**2)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ForkServer]:
+    server = ForkServer(MODULE, LIMITS)
+    yield server
+    server.end()
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def told(server: ForkServer, folder: Path) -> dict[str, object]:
+    await server.run("look", folder)
+    return dict(json.loads((folder / "told.json").read_text()))
+
+
+async def test_a_process_for_each_task_that_knows_nothing_of_ours(
+    server: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RELAIS_ENCRYPTION_KEYS", "secret")
+    one, other = await told(server, tmp_path), await told(server, tmp_path)
+    assert one["pid"] != other["pid"]
+    assert not is_alive(int(str(one["pid"])))
+    assert set(one["environment"]) <= {"PATH", "LC_ALL", "LC_CTYPE", "PYTHONPATH", "MALLOC_ARENA_MAX"}  # type: ignore[call-overload]
+    assert one["folder"] == os.path.realpath(tmp_path)  # noqa: ASYNC240, PTH
+    assert len(one["open"]) <= 4  # type: ignore[arg-type]  # and the folder that is looked into
+
+
+@pytest.mark.parametrize(
+    ("task", "error"),
+    [("turn", OutOfTimeError), ("swell", OutOfMemoryError), ("write", ConfinedError), ("crash", ConfinedError)],
+)
+async def test_a_limit_ends_the_process(
+    server: ForkServer, tmp_path: Path, task: str, error: type[ConfinedError]
+) -> None:
+    if task == "swell" and sys.platform == "darwin":
+        pytest.skip("macOS can't limit the memory of a process")
+    with pytest.raises(ConfinedError) as raised:
+        await server.run(task, tmp_path)
+    assert type(raised.value) is error
+    assert not (tmp_path / "large").exists() or (tmp_path / "large").stat().st_size <= LIMITS.file_bytes
+    await told(server, tmp_path)
+
+
+async def test_what_waits_ends_by_the_clock(tmp_path: Path) -> None:
+    server = ForkServer(MODULE, SHORT)
+    with pytest.raises(OutOfTimeError):
+        await server.run("wait", tmp_path)
+    assert not is_alive(int((tmp_path / "pid").read_text()))
+    server.end()
+
+
+async def test_an_error_names_its_place_and_not_what_it_says(server: ForkServer, tmp_path: Path) -> None:
+    with pytest.raises(ConfinedError, match=r"^ValueError at confined_tasks\.py:\d+$"):
+        await server.run("fail", tmp_path)
+    with pytest.raises(ConfinedError, match="SystemExit"):
+        await server.run("quit", tmp_path)
+    with pytest.raises(ConfinedError):
+        await server.run("no_such_task", tmp_path)
+    await told(server, tmp_path)
+
+
+async def test_who_gives_up_ends_the_process(server: ForkServer, tmp_path: Path) -> None:
+    task = asyncio.create_task(server.run("wait", tmp_path))
+    await eventually(lambda: (tmp_path / "pid").read_text() != "")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not is_alive(int((tmp_path / "pid").read_text()))  # it has ended before the place is free
+
+
+async def test_many_at_once(server: ForkServer, tmp_path: Path) -> None:
+    folders = [tmp_path / str(number) for number in range(24)]
+    for folder in folders:
+        folder.mkdir()
+    seen = await asyncio.gather(*(told(server, folder) for folder in folders))
+    assert len({one["pid"] for one in seen}) == 24
+
+
+async def test_a_server_that_is_ended_is_started_again(tmp_path: Path) -> None:
+    server = ForkServer(MODULE, LIMITS)
+    await told(server, tmp_path)
+    process = server._process
+    assert process is not None
+    task = asyncio.create_task(server.run("wait", tmp_path))
+    await eventually(lambda: (tmp_path / "pid").read_text() != "")
+    process.kill()
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    with pytest.raises(ConfinedError):
+        await task
+    await told(server, tmp_path)
+    server.end()
+
+
+async def test_nothing_outlives_who_asked_for_it(tmp_path: Path) -> None:
+    """The API may be killed: the fork server sees that, and ends what it runs."""
+    program = (
+        "import asyncio, sys; from pathlib import Path; from confined import ForkServer, Limits;"
+        f"asyncio.run(ForkServer('{MODULE}', Limits(10, 600, 2**30, 2**20)).run('wait', Path(sys.argv[1])))"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, str(tmp_path))
+    await eventually(lambda: (tmp_path / "pid").read_text() != "")
+    process.kill()
+    await process.wait()
+    await eventually(lambda: not is_alive(int((tmp_path / "pid").read_text())))
