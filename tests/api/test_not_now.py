@@ -14,6 +14,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from api.problems import passing_problem
 from api.services import ServicesOf
@@ -70,7 +71,9 @@ async def test_what_the_database_says_by_its_codes(system: System) -> None:
             assert await said(http, raising(state)) == (503, "records_unreachable", True), state
         assert await said(http, raising("53100")) == (507, "storage_full", True)
         for state in OURS:
-            assert await said(http, raising(state)) == (500, "internal_error", False), state
+            with capture_logs() as logs:
+                assert await said(http, raising(state)) == (500, "internal_error", False), state
+            assert [entry["event"] for entry in logs] == ["unexpected error"] * 2
         assert await said(http, "SELECT pg_terminate_backend(pg_backend_pid())") == (503, "records_unreachable", True)
 
 
