@@ -16,6 +16,8 @@ from typing import Annotated
 
 import typer
 
+from domain.clinic_calendar import ClinicCalendar
+from domain.closing_days import ClosingDays
 from embedded.errors import StartError
 
 app = typer.Typer(
@@ -246,6 +248,115 @@ def add_route(
 
     _run(lambda: administration.add_route(get_settings(), code, to))
     typer.echo(f"The dispatchers of {code} may assign requests to {to}.")
+
+
+@app.command("show-calendar")
+def show_calendar(code: Annotated[str, typer.Argument(help="Code of the clinic.")]) -> None:
+    """Show when a clinic works: its time zone, closing days and hours."""
+    from api import administration
+    from settings import get_settings
+
+    _print_calendar(asyncio.run(administration.show_calendar(get_settings(), code)))
+
+
+@app.command("set-calendar")
+def set_calendar(
+    code: Annotated[str, typer.Argument(help="Code of the clinic.")],
+    time_zone: Annotated[str | None, typer.Option(help="E.g. America/Toronto.")] = None,
+    closing_days: Annotated[
+        ClosingDays | None,
+        typer.Option(
+            help="quebec_network: with Easter Monday, 24, 26 and 31 December and 2 January; quebec_labour; none."
+        ),
+    ] = None,
+    also_closed: Annotated[
+        list[str] | None,
+        typer.Option(help="A day on which it is closed as well, e.g. 2027-08-02; replaces those set before."),
+    ] = None,
+    open_after_all: Annotated[
+        list[str] | None, typer.Option(help="A day of the list on which it works all the same.")
+    ] = None,
+    hours: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="'mon-thu 08:00-12:00 13:00-17:00'; several times for other days. Days not named are closed."
+        ),
+    ] = None,
+) -> None:
+    """Set when a clinic works, for requests submitted from now on; `relais rules renew --clinic CODE` moves open ones."""
+    from api import administration
+    from domain.clinic_calendar import week_of
+    from settings import get_settings
+
+    changes: dict[str, object] = {
+        "time_zone": time_zone,
+        "closing_days": closing_days,
+        "also_closed": also_closed,
+        "open_after_all": open_after_all,
+    }
+    try:
+        changes["week"] = week_of(hours) if hours else None
+    except ValueError as error:
+        raise StartError(f"The hours can't be set: {error}.") from None
+    given = {name: value for name, value in changes.items() if value is not None}
+    _print_calendar(asyncio.run(administration.set_calendar(get_settings(), code, given)))
+
+
+def _print_calendar(calendar: ClinicCalendar) -> None:
+    from domain.clinic_calendar import DAY_NAMES
+
+    typer.echo(f"time zone     {calendar.time_zone}")
+    typer.echo(f"closing days  {calendar.closing_days}")
+    for name, days in (("also closed", calendar.also_closed), ("open after all", calendar.open_after_all)):
+        if days:
+            typer.echo(f"{name:13} {' '.join(map(str, days))}")
+    for day, hours in zip(DAY_NAMES, calendar.week, strict=True):
+        typer.echo(f"{day:13} {' '.join(map(str, hours)) or 'closed'}")
+
+
+rules = typer.Typer(help="Under which version of the rules open requests live.")
+app.add_typer(rules, name="rules", invoke_without_command=True)
+
+
+@rules.callback()
+def show_rules(context: typer.Context) -> None:
+    """Show how many open requests live under which version of the rules."""
+    if context.invoked_subcommand is not None:
+        return
+    from api import administration
+    from domain.rules import CURRENT
+    from settings import get_settings
+
+    counts = asyncio.run(administration.open_requests_by_rules(get_settings()))
+    for version in sorted({*counts, CURRENT}):
+        typer.echo(f"version {version}: {counts.get(version, 0)} open{', current' if version == CURRENT else ''}")
+
+
+@rules.command("renew")
+def renew_rules(
+    clinic: Annotated[
+        str | None,
+        typer.Option(
+            help="Only requests that this clinic dispatches, by its present calendar; their running clocks move to it."
+        ),
+    ] = None,
+    per_second: Annotated[float, typer.Option(min=0.1, max=1000, help="How many requests are asked a second.")] = 20,
+    reason: Annotated[
+        str, typer.Option(help="Stands in the timeline of each request.")
+    ] = "Nouvelle version de Relais.",
+) -> None:
+    """Ask open requests to live under the current rules. Each moves at its next quiet moment; see `relais rules`."""
+    _find_engine()
+    from api import administration
+    from settings import get_settings
+    from use_cases.renewal import Asked
+
+    def say(asked: Asked) -> None:
+        if asked.asked % 500 == 0:
+            typer.echo(f"{asked.asked} asked so far")
+
+    asked = asyncio.run(administration.renew(get_settings(), clinic, per_second=per_second, reason=reason, say=say))
+    typer.echo(f"{asked.asked} asked" + (f"; {asked.lost} have no workflow" if asked.lost else ""))
 
 
 @app.command("add-account")

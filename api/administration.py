@@ -1,20 +1,25 @@
-"""Making clinics and accounts from the command line: `relais add-clinic`, `relais add-account`."""
+"""What the command line does with the records: clinics and their calendars, accounts, the rules of open requests."""
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.security import hash_password
 from domain.addresses import AddressError, checked_address
+from domain.clinic_calendar import ClinicCalendar
 from domain.model import COMPOSED, ONE_LINE
 from domain.requests import Role
-from records import people
+from records import people, renewals
 from records.database import Database
+from records.models import Clinic
 from settings import Settings
+from use_cases.by_hand import engine_client
+from use_cases.renewal import Asked, renew_calendar, renew_rules
 
 
 class AdministrationError(Exception):
@@ -63,6 +68,72 @@ async def add_route(settings: Settings, code: str, to: str) -> None:
             clinic.routes_to = sorted({*clinic.routes_to, other.id})
     finally:
         await database.close()
+
+
+async def show_calendar(settings: Settings, code: str) -> ClinicCalendar:
+    """When a clinic works. Raises AdministrationError when it is missing."""
+    database = Database.from_settings(settings)
+    try:
+        async with database.session() as session:
+            return ClinicCalendar.model_validate((await _clinic(session, code)).calendar)
+    finally:
+        await database.close()
+
+
+async def set_calendar(settings: Settings, code: str, changes: Mapping[str, Any]) -> ClinicCalendar:
+    """Change when a clinic works, for requests to come. Raises AdministrationError for a clinic or a calendar that won't do."""
+    database = Database.from_settings(settings)
+    try:
+        async with database.session() as session:
+            clinic = await _clinic(session, code)
+            try:
+                calendar = ClinicCalendar.model_validate({**clinic.calendar, **changes})
+            except ValidationError as error:
+                raise AdministrationError(_said(error)) from None
+            clinic.calendar = calendar.model_dump(mode="json")
+        return calendar
+    finally:
+        await database.close()
+
+
+async def open_requests_by_rules(settings: Settings) -> Mapping[int, int]:
+    """Version of the rules to the number of open requests under it."""
+    database = Database.from_settings(settings)
+    try:
+        async with database.session() as session:
+            return await renewals.open_by_rules(session)
+    finally:
+        await database.close()
+
+
+async def renew(
+    settings: Settings, code: str | None, *, per_second: float, reason: str, say: Callable[[Asked], None]
+) -> Asked:
+    """Ask open requests to live under the current rules; those of the clinic `code`, by its present calendar."""
+    database = Database.from_settings(settings, application_name="relais-renew")
+    how: Any = {"per_second": per_second, "reason": reason, "say": say}
+    try:
+        async with engine_client(settings) as engine:
+            if code is None:
+                return await renew_rules(engine, database, **how)
+            async with database.session() as session:
+                clinic_id = (await _clinic(session, code)).id
+            return await renew_calendar(engine, database, clinic_id, **how)
+    finally:
+        await database.close()
+
+
+async def _clinic(session: AsyncSession, code: str) -> Clinic:
+    clinic = await people.find_clinic(session, code)
+    if clinic is None:
+        raise AdministrationError(f"There is no clinic with the code {code}.")
+    return clinic
+
+
+def _said(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"The calendar can't be set: {where}: {first['msg'].removeprefix('Value error, ')}."
 
 
 async def add_account(

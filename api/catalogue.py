@@ -14,6 +14,7 @@ from api.security import Caller, CallerOf
 from api.services import ServicesOf
 from api.views import PersonView, View, person_view
 from domain.absences import Absence
+from domain.clinic_calendar import ClinicCalendar
 from domain.offerings import DEFAULT_DEADLINES, MAX_VERSION, Code, ServiceOffering
 from domain.requests import Role
 from records import absences, load, people
@@ -35,6 +36,9 @@ class ClinicView(View):
     name: str
     address_lines: list[str]
     phone: str
+    calendar: ClinicCalendar = Field(
+        description="When it works: for the clocks of requests that are submitted from now on."
+    )
     pool_waiting: int | None = Field(
         description="Requests that wait for any of its providers; only for those who may list these."
     )
@@ -126,6 +130,7 @@ async def clinics_view(session: AsyncSession, caller: Caller) -> list[ClinicView
             name=c.name,
             address_lines=c.address_lines,
             phone=c.phone,
+            calendar=ClinicCalendar.model_validate(c.calendar),
             pool_waiting=waiting.get(c.id, 0) if c.id in listed else None,
         )
         for c in shown

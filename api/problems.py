@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 from api.observe import HEADERS, PASSING_PROBLEMS
 from domain.offerings import FieldProblem
 from domain.refusals import Refusal
+from domain.rules import UnknownRulesError
 from records.errors import NotFoundError, StoreError, StoreFullError
 from records.trouble import DATABASE_ERRORS, Trouble, is_full, is_of_a_disk, trouble_of
 from translations import LANGUAGES, Language, gettext_for
@@ -114,6 +115,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
         503,
         _("The engine does not answer. Try again in a moment: the same command acts only once."),
     ),
+    "newer_rules": (503, _("This server has not been brought up to date yet. Try again in a moment.")),
     "records_unreachable": (503, _("The records can't be reached; nothing was changed. Try again in a moment.")),
     "records_busy": (503, _("The records are busy; nothing was changed. Try again in a moment.")),
     "store_unreachable": (503, _("The store of photos and documents can't be reached. Try again in a moment.")),
@@ -360,6 +362,11 @@ def install(app: FastAPI) -> None:
         OSError,
     ):  # the last: nobody listens, no socket, no answer in time, no room
         app.add_exception_handler(kind, not_now)
+
+    @app.exception_handler(UnknownRulesError)
+    async def newer_rules(request: Request, error: UnknownRulesError) -> Response:
+        log.error("a request of a newer Relais", rules=error.version)
+        return problem_response(Problem("newer_rules", headers={"Retry-After": "30"}), language_of(request))
 
     @app.exception_handler(NotFoundError)
     async def removed_meanwhile(request: Request, _error: NotFoundError) -> Response:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import policy
 from api.security import Caller
-from domain.commands import ReturnReason
+from domain.commands import RenewedClock, ReturnReason
 from domain.drafts import OutdatedAnswer
 from domain.forms import FormChange, changes
 from domain.lifecycle import question_id
@@ -227,6 +227,7 @@ class TimelineEntry(View):
     status: Status
     holder: HolderView
     details: dict[str, Any]
+    clocks: list[RenewedClock] = Field([], description="Deadlines whose end a renewal of the rules or calendar moved.")
 
 
 class Names:
@@ -339,6 +340,7 @@ async def timeline_view(
             status=event.status,
             holder=names.holder(*_holder_parts(event.holder)),
             details=_details(event) if access == "chart" else {},
+            clocks=event.command.get("clocks", []),
         )
         for event in events
     ]
@@ -566,7 +568,7 @@ def _holder_parts(holder: dict[str, Any]) -> tuple[HolderKind, UUID | None, UUID
     return HolderKind(holder["kind"]), uuid(holder["id"]), uuid(holder["clinic_id"])
 
 
-_PROCESS_ONLY = {"id", "type", "actor", "sent_at", "expected_version", "content_sha256", "form"}
+_PROCESS_ONLY = {"id", "type", "actor", "sent_at", "expected_version", "content_sha256", "form", "calendar", "clocks"}
 
 
 def _details(event: EventRecord) -> dict[str, Any]:

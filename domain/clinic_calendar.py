@@ -1,13 +1,14 @@
 """When a clinic works, as the clinic sets it: from this the calendar is made that a request gets frozen when it is submitted."""
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from domain.calendar import DAY, MINUTE, TIME_ZONE, WORKING_WEEK, Calendar, Week
+from domain.calendar import DAY, MINUTE, TIME_ZONE, WORKING_WEEK, Calendar, Hours, Week
 from domain.closing_days import CLOSING_DAYS, ClosingDays
 from domain.model import Frozen
 
@@ -25,10 +26,33 @@ def _in_order(week: Week) -> Week:
     return week
 
 
+DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def week_of(lines: Iterable[str]) -> Week:
+    """The week that lines like ``mon-thu 08:00-12:00 13:00-17:00`` or ``sat 09:00-12:00`` write.
+
+    Raises ValueError, with what is wrong.
+    """
+    week: list[tuple[Hours, ...]] = [()] * 7
+    for line in lines:
+        days, *parts = line.split()
+        first, _, last = days.partition("-")
+        if not {first, last or first} <= set(DAY_NAMES):
+            raise ValueError(f"'{days}' is no day or range of days such as mon-fri")
+        try:
+            hours = tuple(Hours.model_validate(part) for part in parts)
+        except ValidationError:
+            raise ValueError(f"'{' '.join(parts)}' are no hours such as 08:00-17:00") from None
+        for day in range(DAY_NAMES.index(first), DAY_NAMES.index(last or first) + 1):
+            week[day] = hours
+    return tuple(week)
+
+
 def _known(time_zone: str) -> str:
     try:
         ZoneInfo(time_zone)
-    except (ValueError, OSError):
+    except (LookupError, ValueError, OSError):
         raise ValueError("there is no such time zone") from None
     return time_zone
 
@@ -57,8 +81,8 @@ class ClinicCalendar(Frozen):
         today = now.astimezone(zone).date()
         until = date(today.year + YEARS_AHEAD, 12, 31)
         days = (CLOSING_DAYS[self.closing_days] | set(self.also_closed)) - set(self.open_after_all)
-        written = sorted(day for day in days if today - DAY <= day <= until and self.week[day.weekday()])
-        first = datetime(now.astimezone(UTC).year, 1, 1, tzinfo=UTC)
+        written = sorted(day for day in days if today.year <= day.year <= until.year and self.week[day.weekday()])
+        first = datetime(today.year, 1, 1, tzinfo=UTC) - DAY
         return Calendar(
             time_zone=self.time_zone,
             offsets=offsets_of(zone, first, datetime(until.year + 1, 1, 1, tzinfo=UTC)),

@@ -244,6 +244,9 @@ PUBLIC_COMMANDS: Mapping[str, type[BaseCommand]] = {
 }
 """Name to model, for every command that may come from outside the workflow."""
 
+SIGNALS = frozenset({*PUBLIC_COMMANDS, "renew_rules"})
+"""The names of what may come as a Signal: every public command, and what Relais asks of workflows at an operator's wish."""
+
 PUBLIC_COMMAND: TypeAdapter[PublicCommand] = TypeAdapter(Annotated[PublicCommand, Field(discriminator="type")])
 """Reads a command that may come from outside from its JSON form."""
 

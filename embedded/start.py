@@ -232,6 +232,13 @@ def _stages(plan: Plan) -> list[Part | Step]:
             "api", "API", relais("api"), api_ready, environment, alive=api_alive, address=plan.api_url, grace_seconds=15
         ),
         Step("seed-requests", "demonstration requests", relais("seed-requests"), environment, optional=True),
+        Step(
+            "rules",
+            "rules of open requests",
+            relais("rules", "renew", "--per-second", "100"),
+            environment,
+            optional=True,
+        ),
     ]
 
 

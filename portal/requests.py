@@ -15,6 +15,7 @@ from domain.requests import DocumentKind
 from portal import accesses, pages
 from portal.choices import CHOICES
 from portal.forms import differences
+from portal.guide import DEADLINES
 from portal.pages import Visit, VisitOf
 
 router = APIRouter()
@@ -31,6 +32,7 @@ async def request_page(request_id: UUID, visit: VisitOf) -> Response:
         timeline=list(reversed(timeline)),
         shows_accesses=accesses.may_be_shown(visit, view),
         sent=await _sent(visit, view),
+        deadline_labels=DEADLINES,
         choices=[choice for name, choice in CHOICES.items() if name in view.allowed_commands],
         notice=pages.done_notice(visit.request, visit.language),
         **await chart(visit, view),

@@ -64,7 +64,10 @@ class Base(DeclarativeBase):
 
 
 class Clinic(Base):
-    """A clinic: the tenant. `routes_to` are the other clinics that its dispatchers may assign requests to."""
+    """A clinic: the tenant. `routes_to` are the other clinics that its dispatchers may assign requests to.
+
+    `calendar` is what it has set of `domain.clinic_calendar.ClinicCalendar`.
+    """
 
     __tablename__ = "clinics"
 
@@ -74,6 +77,7 @@ class Clinic(Base):
     address_lines: Mapped[list[str]]
     phone: Mapped[str]
     routes_to: Mapped[list[uuid.UUID]]
+    calendar: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
 
 
 class Account(Base):

@@ -9,6 +9,7 @@ from sqlalchemy import case, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.clinic_calendar import ClinicCalendar
 from domain.notices import NoticeMode
 from domain.requests import Role
 from domain.texts import composed
@@ -47,6 +48,12 @@ async def load_clinic(session: AsyncSession, clinic_id: uuid.UUID) -> Clinic | N
 
 async def find_clinic(session: AsyncSession, code: str) -> Clinic | None:
     return await session.scalar(select(Clinic).where(Clinic.code == code))
+
+
+async def calendar_of(session: AsyncSession, clinic_id: uuid.UUID) -> ClinicCalendar:
+    """When a clinic works, as it has set it; the default for one that is not there."""
+    clinic = await load_clinic(session, clinic_id)
+    return ClinicCalendar.model_validate(clinic.calendar if clinic else {})
 
 
 async def list_clinics(session: AsyncSession) -> list[Clinic]:

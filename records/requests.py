@@ -10,14 +10,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.calendar import TIME_ZONE
-from domain.clinic_calendar import ClinicCalendar
 from domain.offerings import Terms
 from domain.priority import Priority
 from domain.requests import Holder, Person, Request, Status
-from domain.rules import CURRENT
+from domain.rules import CURRENT, rules_of
 from records.errors import NotEditableError, NotFoundError, StaleVersionError
 from records.ids import new_id
 from records.models import Attachment, EventRecord, FrozenForm, NumberCounter, RequestRecord, Upload
+from records.people import calendar_of
 
 RANKS = {Priority.STAT: 0, Priority.ASAP: 1, Priority.URGENT: 2, Priority.ROUTINE: 3}
 """The order of priorities in a worklist."""
@@ -139,7 +139,8 @@ async def remove_draft(session: AsyncSession, request_id: uuid.UUID, *, expected
 
 async def renew_terms(session: AsyncSession, row: RequestRecord, terms: Terms) -> Request:
     """Give a draft, on its way to be submitted, today's rules, terms and calendar, and the priority that its form asks for."""
-    terms = terms.on(ClinicCalendar().frozen_at(datetime.now(UTC)))
+    calendar = await calendar_of(session, row.dispatch_clinic_id)
+    terms = terms.on(calendar.frozen_at(datetime.now(UTC)))
     request = process_of(row).model_copy(update={"rules": CURRENT, "terms": terms, "priority": row.form_priority})
     if row.status is Status.DRAFT:
         project(row, request, row.updated_at)
@@ -186,7 +187,11 @@ async def timeline(session: AsyncSession, request_id: uuid.UUID) -> list[EventRe
 
 
 def process_of(row: RequestRecord) -> Request:
-    """The state of the process as the workflow decided it last (of a draft: as the workflow will start with it)."""
+    """The state of the process as the workflow decided it last (of a draft: as the workflow will start with it).
+
+    Raises UnknownRulesError for one of a newer Relais, which this code can't read.
+    """
+    rules_of(row.process.get("rules", 1))
     return Request.model_validate(row.process)
 
 

@@ -40,14 +40,7 @@ class Stores:
 
 async def repair_now(settings: Settings, *, dry_run: bool) -> RepairReport:
     """One round of the repair. Raises EngineError or DatabaseAwayError when one does not answer, and SchemaError."""
-    async with _database(settings) as database, EngineConnection(settings) as engine:
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                client = await engine.connected()
-        except TimeoutError:
-            raise EngineError(
-                f"No Temporal server answers at {engine.address}: start it, or set TEMPORAL_ADDRESS."
-            ) from None
+    async with _database(settings) as database, engine_client(settings) as client:
         return await repair(Parts(settings, database, client), dry_run=dry_run)
 
 
@@ -57,6 +50,20 @@ async def sweep_now(settings: Settings, *, older_than: timedelta, dry_run: bool)
         return await sweep(
             Stores(database, DocumentStore.from_settings(settings)), older_than=older_than, dry_run=dry_run
         )
+
+
+@asynccontextmanager
+async def engine_client(settings: Settings) -> AsyncIterator[Client]:
+    """A client whose server answers. Raises EngineError when none does."""
+    async with EngineConnection(settings) as engine:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                client = await engine.connected()
+        except TimeoutError:
+            raise EngineError(
+                f"No Temporal server answers at {engine.address}: start it, or set TEMPORAL_ADDRESS."
+            ) from None
+        yield client
 
 
 @asynccontextmanager

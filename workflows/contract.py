@@ -4,7 +4,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from domain.commands import AddAddendum, Submit
+from domain.commands import AddAddendum, RenewRules, Submit
 from domain.lifecycle import AnyEffect
 from domain.model import Frozen
 from domain.requests import Failure, RefusedSignal, Request, Status
@@ -51,7 +51,8 @@ def notice_workflow_id(notice_id: UUID) -> str:
 class Start(Frozen):
     """How a workflow begins: with a draft and the command that submits it, or with the state that it had before.
 
-    `command` is also an addendum, when a request that was over is taken up once more for it.
+    `command` is also an addendum, when a request that was over is taken up once more for it. With `renewals` a run continues as
+    new under other rules: so each run keeps its own from its first task to its last.
     """
 
     request: Request
@@ -60,6 +61,7 @@ class Start(Frozen):
     outbox: tuple[AnyEffect, ...] = ()
     failures: tuple[Failure, ...] = ()
     refused_signals: tuple[RefusedSignal, ...] = ()
+    renewals: tuple[RenewRules, ...] = ()
 
 
 class Receipt(Frozen):

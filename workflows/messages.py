@@ -14,7 +14,7 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from domain.commands import PUBLIC_COMMAND, PUBLIC_COMMANDS, AnyCommand
+from domain.commands import ANY_COMMAND, SIGNALS, AnyCommand
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import CommandId, RefusedSignal
 
@@ -40,12 +40,12 @@ def decoded(arguments: Sequence[RawValue]) -> Any:
 
 def read(name: str, payload: Any) -> AnyCommand:
     """The command that a message carries; its `type` is the message's name. Raises Refusal when it can't be read."""
-    if name not in PUBLIC_COMMANDS:
+    if name not in SIGNALS:
         raise Refusal(RefusalCode.UNKNOWN_COMMAND, "there is no such command")
     if not isinstance(payload, dict) or payload.get("type", name) != name:
         raise Refusal(RefusalCode.MALFORMED, "the command is not a JSON object of this type")
     try:
-        command = PUBLIC_COMMAND.validate_python({**payload, "type": name})
+        command = ANY_COMMAND.validate_python({**payload, "type": name})
     except ValidationError as error:
         places = ", ".join(".".join(map(str, problem["loc"][1:])) or "?" for problem in error.errors()[:5])
         raise Refusal(RefusalCode.MALFORMED, f"the command can't be read; look at: {places}") from None

@@ -40,13 +40,15 @@ with workflow.unsafe.imports_passed_through():
         DeadlineReached,
         FailSigning,
         IssueDocument,
+        RenewRules,
     )
     from domain.deadlines import Deadline
     from domain.lifecycle import AnyEffect, Deliver, Effect, Finalize, NoteFailure, NoteRefusal, Notify, Record
     from domain.model import MAX_SHORT_TEXT
     from domain.notices import Delivered, SendResult
-    from domain.refusals import Refusal
-    from domain.requests import SYSTEM, Actor, Failure, Request, Role, Source
+    from domain.refusals import Refusal, RefusalCode
+    from domain.requests import SYSTEM, Actor, Failure, Request, Role, Source, Status
+    from domain.rules import rules_of
     from workflows.contract import SINGLE_NOTICE, TELECONSULTATION, Receipt, Start, notice_workflow_id
 
 _UNTIL_DONE = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=30))
@@ -63,12 +65,16 @@ class TeleconsultationWorkflow:
 
     @workflow.init
     def __init__(self, start: Start) -> None:
+        rules_of(
+            start.request.rules
+        )  # an older worker than the request's rules decides nothing: its tasks fail, and wait
         self._request = start.request
         self._mail_task_queue = start.mail_task_queue
         self._outbox: dict[str, AnyEffect] = {effect.id: effect for effect in start.outbox}
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._failures = start.failures
         self._refused_signals = start.refused_signals
+        self._renewals: tuple[RenewRules, ...] = ()
         self._timer: asyncio.Task[None] | None = None
         self._armed_for: tuple[datetime, Deadline] | None = None
         self._shown: set[Any] = set()
@@ -77,7 +83,12 @@ class TeleconsultationWorkflow:
         for name in PUBLIC_COMMANDS:
             workflow.set_update_handler(name, self._update_handler(name), validator=self._update_validator(name))
         if start.command is not None:
-            self._decide(start.command, Source.UPDATE)
+            self._begin_with(start.command, Source.UPDATE)
+        if self._request.signing is not None:
+            self._renewals = start.renewals
+        else:
+            for renewal in start.renewals:
+                self._begin_with(renewal, Source.ENGINE)
 
     @workflow.run
     async def run(self, start: Start) -> Receipt:
@@ -116,7 +127,11 @@ class TeleconsultationWorkflow:
         """Every Signal, whatever its name and whatever it carries: named handlers would drop what can't be decoded."""
         payload = messages.decoded(arguments)
         try:
-            self._take(messages.read(name, payload), Source.SIGNAL)
+            command = messages.read(name, payload)
+            if isinstance(command, RenewRules):
+                self._plan_renewal(command)
+            else:
+                self._take(command, Source.SIGNAL)
         except Refusal as refusal:
             self._note_refused(name, refusal, payload)
 
@@ -154,6 +169,24 @@ class TeleconsultationWorkflow:
             self._take(cancel, Source.ENGINE)
         except Refusal as refusal:
             self._note_refused(cancel.type, refusal, {})
+
+    def _plan_renewal(self, renewal: RenewRules) -> None:
+        """Keep a renewal for the next quiet moment, when this run ends and another begins under other rules."""
+        try:
+            changes = lifecycle.decide(self._request, renewal, workflow.now()).event is not None
+        except Refusal as refusal:
+            if refusal.code is not RefusalCode.REPORT_BEING_SIGNED:
+                raise
+            changes = True
+        if changes and renewal.id not in {planned.id for planned in self._renewals}:
+            self._renewals = (*self._renewals, renewal)
+
+    def _begin_with(self, command: AnyCommand, source: Source) -> None:
+        """Carry out what the run begins with; where the rules refuse it now, that is written down."""
+        try:
+            self._decide(command, source)
+        except Refusal as refusal:
+            self._put_refusal(command.type, refusal, command.model_dump(mode="json"))
 
     # The one way of every command
 
@@ -368,6 +401,10 @@ class TeleconsultationWorkflow:
             self._outbox[note.id] = note
 
     def _note_refused(self, name: str, refusal: Refusal, payload: Any) -> None:
+        self._put_refusal(name, refusal, payload)
+        self._follow_up()
+
+    def _put_refusal(self, name: str, refusal: Refusal, payload: Any) -> None:
         refused = messages.refused_signal(name, payload, refusal, workflow.now())
         self._refused_signals = (*self._refused_signals, refused)[-_REFUSALS_SHOWN:]
         note = NoteRefusal(
@@ -376,7 +413,6 @@ class TeleconsultationWorkflow:
             refused=refused,
         )
         self._outbox[note.id] = note
-        self._follow_up()
 
     # What others see
 
@@ -389,7 +425,7 @@ class TeleconsultationWorkflow:
             workflow.upsert_search_attributes(changed)
         workflow.set_current_details(
             visibility.current_details(
-                self._request, list(self._outbox.values()), self._failures, self._refused_signals
+                self._request, list(self._outbox.values()), self._failures, self._refused_signals, self._renewals
             )
         )
 
@@ -399,13 +435,21 @@ class TeleconsultationWorkflow:
     # The end of a run
 
     def _is_over(self) -> bool:
-        return self._request.status.is_final and self._request.signing is None and not self._outbox
+        """Nobody has to act any more; or the submission that began it was refused, and it is still a draft."""
+        over = self._request.status.is_final or self._request.status is Status.DRAFT
+        return over and self._request.signing is None and not self._outbox
 
     def _should_continue_as_new(self) -> bool:
-        """When the history grows long, at a quiet moment: no effect is under way (or the history is very long)."""
+        """At a quiet moment, when the history grows long or the request is to live under other rules.
+
+        Quiet: no effect is under way. A very long history does not wait for that.
+        """
         info = workflow.info()
-        quiet = not self._outbox or info.get_current_history_length() > _LONGEST_HISTORY
-        return info.is_continue_as_new_suggested() and quiet and workflow.all_handlers_finished()
+        if info.is_continue_as_new_suggested():
+            ready = not self._outbox or info.get_current_history_length() > _LONGEST_HISTORY
+        else:
+            ready = bool(self._renewals) and not self._outbox and self._request.signing is None
+        return ready and workflow.all_handlers_finished()
 
     def _everything(self) -> Start:
         return Start(
@@ -414,4 +458,5 @@ class TeleconsultationWorkflow:
             outbox=tuple(self._outbox.values()),
             failures=self._failures,
             refused_signals=self._refused_signals,
+            renewals=self._renewals,
         )

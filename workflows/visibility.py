@@ -7,6 +7,7 @@ from typing import Any
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 from domain import calendar
+from domain.commands import RenewRules
 from domain.lifecycle import AnyEffect
 from domain.requests import Failure, RefusedSignal, Request, Status
 
@@ -61,6 +62,7 @@ def current_details(
     outbox: Sequence[AnyEffect],
     failures: Sequence[Failure],
     refused_signals: Sequence[RefusedSignal],
+    renewals: Sequence[RenewRules] = (),
 ) -> str:
     """Markdown: where the request stands, what it waits for, and what failed."""
     lines = [
@@ -69,8 +71,9 @@ def current_details(
         f"- **waits for** {_WAITS_FOR.get(request.status, 'nobody')}",
         f"- **held by** {holder_text(request)}",
         f"- **priority** {request.priority}, **offering** {request.terms.offering} v{request.terms.offering_version}",
-        f"- **version** {request.version}",
+        f"- **version** {request.version}, **rules** {request.rules}",
     ]
+    lines += [f"- **goes on at the next quiet moment under rules** {renewal.rules}" for renewal in renewals]
     if request.questions:
         lines.append(f"- **open questions to the requester**: {len(request.questions)}")
     if request.overdue:

@@ -3,12 +3,17 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
-from domain.requests import Role
+from domain.calendar import Calendar
+from domain.clinic_calendar import ClinicCalendar, week_of
+from domain.commands import RenewRules
+from domain.offerings import Terms
+from domain.requests import SYSTEM, Role
+from records import requests
 from tests.conftest import MakeDatabase
 from tests.eventually import eventually
 from tests.histories import FOLDER, KEYS
@@ -195,3 +200,47 @@ async def play_mail_gathered_and_handed_on(stage: System) -> None:
         ok(await gathering.requester.post(f"/requests/{request_id}/cancel", {"reason": "Vue ailleurs."}))
         await gathering.workflow(request_id).result()
         await keep(gathering, request_id, "mail_gathered")
+
+
+async def play_rules_renewed(stage: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Submitted under the first rules, moved to the second while a question is open, ended under them."""
+    monkeypatch.setattr(requests, "CURRENT", 1)
+    monkeypatch.setattr(Terms, "on", lambda self, _calendar: self)
+    request_id = await accepted(stage)
+    path = f"/requests/{request_id}"
+    ok(await stage.provider.post(f"{path}/request-information", {"text": "Depuis quand ?"}))
+    await quiet(stage, request_id)
+    monkeypatch.undo()
+    calendar = ClinicCalendar().frozen_at(await now(stage, request_id))
+    renewal = RenewRules(id="rules-2", actor=SYSTEM, rules=2, calendar=calendar, reason="Nouvelle version.")
+    await stage.workflow(request_id).signal(renewal.type, renewal)
+
+    async def is_renewed() -> bool:
+        return (await names(stage, request_id))[-1] == "rules_renewed"
+
+    await eventually(is_renewed)
+    ok(await stage.requester.post(f"{path}/answer-information", {"text": "Trois semaines."}))
+    ok(await stage.provider.post(f"{path}/return-to-dispatch", {"comment": "En vacances."}))
+    ok(await stage.requester.post(f"{path}/cancel", {"reason": "Vue ailleurs."}))
+    await stage.workflow(request_id).result()
+    await keep(stage, request_id, "renewed")
+
+
+async def play_clocks_in_office_hours(stage: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second rules, an offering whose clocks pass only while the clinic works."""
+    office = ClinicCalendar(week=week_of(["mon-fri 08:00-12:00 13:00-17:00"]))
+    plain = Terms.on
+
+    def in_office_hours(terms: Terms, calendar: Calendar) -> Terms:
+        frozen = office.frozen_at(datetime.now(UTC))
+        return plain(terms.model_copy(update={"service_hours": "clinic"}), frozen)
+
+    monkeypatch.setattr(Terms, "on", in_office_hours)
+    request_id = await assigned(stage, priority="asap")
+    await _later(stage, request_id, timedelta(days=6))  # acceptance and dispatch
+    ok(await stage.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": stage.provider.id}))
+    ok(await stage.provider.post(f"/requests/{request_id}/accept"))
+    await _later(stage, request_id, timedelta(days=4))
+    ok(await stage.requester.post(f"/requests/{request_id}/cancel", {"reason": "Vue ailleurs."}))
+    await stage.workflow(request_id).result()
+    await keep(stage, request_id, "office_hours")

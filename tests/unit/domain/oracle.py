@@ -32,6 +32,19 @@ HOLIDAYS = {
 New Year and Christmas on a weekend, 24 June and 1 July on a Sunday, are kept on the Monday after it.
 """
 
+NETWORK = HOLIDAYS | {
+    date(year, month, day)
+    for year, days in {
+        2026: [(1, 2), (4, 6), (12, 24), (12, 28), (12, 31)],
+        2027: [(1, 4), (3, 29), (12, 24), (12, 28), (12, 31)],
+        2028: [(1, 4), (4, 17), (12, 22), (12, 26), (12, 29)],
+        2029: [(1, 2), (4, 2), (12, 24), (12, 26), (12, 31)],
+        2030: [(1, 2), (4, 22), (12, 24), (12, 26), (12, 31)],
+    }.items()
+    for month, day in days
+}
+"""Those of the health network, as far as they fall from Monday to Friday."""
+
 FIRST, LAST = date(2026, 1, 1), date(2030, 12, 31)
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -42,23 +55,36 @@ def _midnight(day: date) -> datetime:
 
 
 _DAYS = [FIRST + number * DAY for number in range((LAST - FIRST).days + 1)]
-_OPEN = [day.isoweekday() <= 5 and day not in HOLIDAYS for day in _DAYS]
 _MIDNIGHTS = [_midnight(day) for day in _DAYS]
-_BEFORE = [timedelta()]
-for _day, _open in zip(_DAYS, _OPEN, strict=True):
-    _BEFORE.append(_BEFORE[-1] + (_midnight(_day + DAY) - _midnight(_day) if _open else timedelta()))
 
 
-def business_time(moment: datetime) -> timedelta:
-    """The business time that has passed from the beginning of `FIRST` to `moment`."""
-    number = bisect_right(_MIDNIGHTS, moment) - 1
-    return _BEFORE[number] + (moment.astimezone(UTC) - _MIDNIGHTS[number] if _OPEN[number] else timedelta())
+class Business:
+    """Business time without these holidays. `until_close`: what ends at the end of a day ends there, and not on the next one."""
+
+    def __init__(self, holidays: set[date], *, until_close: bool) -> None:
+        self._open = [day.isoweekday() <= 5 and day not in holidays for day in _DAYS]
+        self._until_close = until_close
+        self._before = [timedelta()]
+        for day, is_open in zip(_DAYS, self._open, strict=True):
+            self._before.append(self._before[-1] + (_midnight(day + DAY) - _midnight(day) if is_open else timedelta()))
+
+    def time(self, moment: datetime) -> timedelta:
+        """The business time that has passed from the beginning of `FIRST` to `moment`."""
+        number = bisect_right(_MIDNIGHTS, moment) - 1
+        in_day = moment.astimezone(UTC) - _MIDNIGHTS[number] if self._open[number] else timedelta()
+        return self._before[number] + in_day
+
+    def moment(self, business: timedelta) -> datetime:
+        """When that much business time has passed."""
+        bisect = bisect_left if self._until_close else bisect_right
+        number = bisect(self._before, business) - 1
+        return _MIDNIGHTS[number] + (business - self._before[number])
 
 
-def moment_of(business: timedelta) -> datetime:
-    """The first moment at which that much business time has passed."""
-    number = bisect_left(_BEFORE, business) - 1
-    return _MIDNIGHTS[number] + (business - _BEFORE[number])
+BY_RULES = {1: Business(HOLIDAYS, until_close=True), 2: Business(NETWORK, until_close=False)}
+"""The business time of requests that live under a version of the rules and whose clinic has set nothing."""
+
+business_time, moment_of = BY_RULES[1].time, BY_RULES[1].moment
 
 
 # The clocks of a request. product.md, the table of deadlines: hours by asap / urgent / routine, b for business days of 24 h.
@@ -114,18 +140,19 @@ class Clock:
     """One clock, as a list of the stretches during which it ran."""
 
     name: str
-    business: bool
+    business: Business | None
     offsets: list[timedelta]
     repeat: timedelta | None
     stretches: list[tuple[datetime, datetime | None]] = field(default_factory=list)
     calls: int = 0
 
     @classmethod
-    def start(cls, name: str, priority: str, at: datetime, *, running: bool) -> "Clock":
+    def start(cls, name: str, priority: str, at: datetime, rules: int, *, running: bool) -> "Clock":
         terms = TERMS[name]
         limit = terms.limits[priority]
         offsets = [limit * part for part in terms.parts] + [day * DAY for day in terms.days]
-        clock = cls(name, priority in terms.business, [*offsets, limit], terms.repeat)
+        business = BY_RULES[rules] if priority in terms.business else None
+        clock = cls(name, business, [*offsets, limit], terms.repeat)
         if running:
             clock.stretches.append((at, None))
         return clock
@@ -144,7 +171,7 @@ class Clock:
 
     def shows(self, now: datetime) -> timedelta:
         """The time on the clock."""
-        measure = business_time if self.business else (lambda moment: moment - _MIDNIGHTS[0])
+        measure = self.business.time if self.business else (lambda moment: moment - _MIDNIGHTS[0])
         ends = [(begin, end or max(begin, now)) for begin, end in self.stretches]
         return sum((measure(end) - measure(begin) for begin, end in ends), timedelta())
 
@@ -171,13 +198,14 @@ class Clock:
         offset = self.offsets[-1] + beyond * self.repeat if beyond > 0 and self.repeat else self.offsets[number]
         begin = self.stretches[-1][0]
         left = offset - self.shows(begin)
-        if left <= timedelta():
+        if left <= timedelta() and self.business in (None, BY_RULES[1]):
             return begin
-        return moment_of(business_time(begin) + left) if self.business else begin + left
+        left = max(left, timedelta())
+        return self.business.moment(self.business.time(begin) + left) if self.business else begin + left
 
 
-def clocks_of(events: Iterable[Event]) -> dict[tuple[str, UUID | None], Clock]:
-    """The clocks that a request has after `events`, by name and question."""
+def clocks_of(events: Iterable[Event], rules: int) -> dict[tuple[str, UUID | None], Clock]:
+    """The clocks that a request has after `events`, by name and question. It began under that version of the rules."""
     own: Clock | None = None
     questions: dict[UUID, Clock] = {}
     priority = ""
@@ -185,9 +213,11 @@ def clocks_of(events: Iterable[Event]) -> dict[tuple[str, UUID | None], Clock]:
         command = event.command
         if isinstance(command, c.Submit | c.ChangePriority | c.Resubmit) and command.priority is not None:
             priority = command.priority.value
+        if isinstance(command, c.RenewRules):
+            rules = command.rules  # a clock that runs goes on as it was promised
         if isinstance(command, c.RequestInformation):
             asked = uuid5(event.request_id, command.id)
-            questions[asked] = Clock.start("information", priority, event.at, running=True)
+            questions[asked] = Clock.start("information", priority, event.at, rules, running=True)
         if isinstance(command, c.AnswerInformation | c.WithdrawInformationRequest):
             assert command.question_id is not None, "an event names its question"
             del questions[command.question_id]
@@ -196,7 +226,7 @@ def clocks_of(events: Iterable[Event]) -> dict[tuple[str, UUID | None], Clock]:
         if event.status not in OWN_CLOCK:
             own = None
         elif event.name in STARTS_THE_OWN_CLOCK:
-            own = Clock.start(OWN_CLOCK[event.status], priority, event.at, running=True)
+            own = Clock.start(OWN_CLOCK[event.status], priority, event.at, rules, running=True)
         if own and own.name in ("acceptance", "report"):
             if not questions:
                 own.go_on(event.at)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from domain import commands as c
+from domain.clinic_calendar import ClinicCalendar
 from domain.commands import ANY_COMMAND, AnyCommand
 from domain.lifecycle import Decision, Effect, Event, Finalize, Record, allowed_commands, decide, rebuild
 from domain.offerings import DeadlineName
@@ -31,6 +32,7 @@ from domain.requests import (
     Source,
     Status,
 )
+from domain.rules import CURRENT, RULES
 from tests.unit.domain.oracle import clocks_of, fhir_reaches, holder_after
 from tests.unit.domain.scenes import (
     COLLEAGUE,
@@ -64,6 +66,9 @@ BEGINNINGS = [
 THE_END = toronto("2030-06-01 00:00")
 """The oracle knows the holidays for some months more."""
 
+CALENDAR = ClinicCalendar().frozen_at(BEGINNINGS[0])
+"""Of a clinic that has set nothing. What is written down ends before `THE_END`; the list that it chose goes on."""
+
 PAUSES = [timedelta(minutes=7), timedelta(), timedelta(hours=5), timedelta(days=1, microseconds=1)]
 
 CANDIDATES = [REQUESTER, DISPATCHER, PROVIDER, COLLEAGUE, STRANGER, *PEOPLE.values()]
@@ -90,25 +95,48 @@ class Life(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.commands_given = 0
-        self._begin(BEGINNINGS[0], "manual")
+        self._begin(BEGINNINGS[0], "manual", 1)
 
-    def _begin(self, now: datetime, dispatch: Any) -> None:
+    def _begin(self, now: datetime, dispatch: Any, version: int) -> None:
         self.now = now
-        self.beginning = self.before = self.request = draft(dispatch)
+        beginning = draft(dispatch)
+        if version > 1:
+            beginning = beginning.model_copy(update={"rules": version, "terms": beginning.terms.on(CALENDAR)})
+        self.beginning = self.before = self.request = beginning
         self.events: list[Event] = []
         self.happened: Decision | None = None
 
     # rules
 
-    @initialize(now=st.sampled_from(BEGINNINGS), dispatch=st.sampled_from(["manual", "automatic"]))
-    def a_draft(self, now: datetime, dispatch: str) -> None:
-        self._begin(now, dispatch)
+    @initialize(
+        now=st.sampled_from(BEGINNINGS),
+        dispatch=st.sampled_from(["manual", "automatic"]),
+        version=st.sampled_from([*RULES]),
+    )
+    def a_draft(self, now: datetime, dispatch: str, version: int) -> None:
+        self._begin(now, dispatch, version)
 
     @precondition(lambda self: self.request.status.is_final)
-    @rule(now=st.sampled_from(BEGINNINGS), dispatch=st.sampled_from(["manual", "automatic"]))
-    def the_next_draft(self, now: datetime, dispatch: str) -> None:
+    @rule(
+        now=st.sampled_from(BEGINNINGS),
+        dispatch=st.sampled_from(["manual", "automatic"]),
+        version=st.sampled_from([*RULES]),
+    )
+    def the_next_draft(self, now: datetime, dispatch: str, version: int) -> None:
         self.it_can_be_rebuilt_from_its_events()
-        self._begin(now, dispatch)
+        self._begin(now, dispatch, version)
+
+    @precondition(lambda self: self.request.rules < CURRENT)
+    @rule(pause=st.sampled_from(PAUSES))
+    def relais_is_upgraded(self, pause: timedelta) -> None:
+        self.now += pause
+        promised = [(d.due_at, d.next_moment) for d in self.request.deadlines]
+        renewal = c.RenewRules(
+            id=self._new_id(), actor=SYSTEM, rules=CURRENT, calendar=CALENDAR, reason="A new version."
+        )
+        taken = self._give(renewal, Source.ENGINE)
+        assert taken == (self.request.status.is_open and self.request.signing is None)
+        assert [(d.due_at, d.next_moment) for d in self.request.deadlines] == promised
 
     @rule(name=st.sampled_from(list(c.PUBLIC_COMMANDS)), choice=choices)
     def somebody_tries_something(self, name: str, choice: Choice) -> None:
@@ -383,7 +411,7 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def the_clocks_follow_from_the_events_alone(self) -> None:
         """« clocks can be recomputed from the events alone », and the oracle has its own way to do so."""
-        clocks = clocks_of(self.events)
+        clocks = clocks_of(self.events, self.beginning.rules)
         deadlines = {(d.name.value, d.question_id): d for d in self.request.deadlines}
         assert deadlines.keys() == clocks.keys()
         for key, clock in clocks.items():

@@ -1,0 +1,43 @@
+"""Which open requests live under which version of the rules, and those that are to move to another, or to another calendar."""
+
+import uuid
+from collections.abc import Mapping
+
+from sqlalchemy import ColumnElement, Integer, cast, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.requests import Request, Status
+from records.models import RequestRecord
+from records.requests import process_of
+
+_OPEN = [status for status in Status if status.is_open]
+
+
+def _rules() -> ColumnElement[int]:
+    return func.coalesce(cast(RequestRecord.process["rules"].astext, Integer), 1)
+
+
+async def open_by_rules(session: AsyncSession) -> Mapping[int, int]:
+    """Version of the rules to the number of open requests that live under it."""
+    rules = _rules().label("rules")
+    query = select(rules, func.count()).where(RequestRecord.status.in_(_OPEN)).group_by(rules)
+    return {version: count for version, count in await session.execute(query)}  # noqa: C416 - rows, not pairs
+
+
+async def open_requests(
+    session: AsyncSession,
+    *,
+    after: uuid.UUID | None,
+    below_rules: int | None = None,
+    clinic_id: uuid.UUID | None = None,
+    limit: int = 500,
+) -> list[Request]:
+    """A page of open requests in the order of their ids: under rules older than `below_rules`, dispatched by `clinic_id`."""
+    query = select(RequestRecord).where(RequestRecord.status.in_(_OPEN)).order_by(RequestRecord.id).limit(limit)
+    if after is not None:
+        query = query.where(RequestRecord.id > after)
+    if below_rules is not None:
+        query = query.where(_rules() < below_rules)
+    if clinic_id is not None:
+        query = query.where(RequestRecord.dispatch_clinic_id == clinic_id)
+    return [process_of(row) for row in await session.scalars(query)]
