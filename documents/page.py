@@ -66,7 +66,7 @@ def page(report: ReportContent, *, preview: bool) -> dict[str, Any]:
         "facts": [
             [_("Patient"), _patient(report.patient, report.language)],
             [_("Requester"), _practitioner(report.requester, report.language)],
-            [_("Request"), _request(report, preview=preview)],
+            [_("Request"), _request(report)],
         ],
         **_signature(report, preview=preview),
         **_answer(report),
@@ -252,13 +252,12 @@ def _practitioner(practitioner: Practitioner, language: Language) -> list[list[s
     )
 
 
-def _request(report: ReportContent, *, preview: bool) -> list[list[str]]:
+def _request(report: ReportContent) -> list[list[str]]:
     _ = gettext_for(report.language)
     return _known(
         ("", report.request_number),
         (_("Priority"), _(PRIORITIES[report.priority])),
         (_("Asked on"), moment(report.asked_at, report.language)),
-        (_("Signed on"), None if preview else moment(report.signed_at, report.language)),
     )
 
 

@@ -14,6 +14,7 @@ from pypdf import PdfReader
 from api import reports
 from domain.requests import Role
 from tests.journeys import accepted, ok, reported, written
+from tests.journeys import draft as unsubmitted
 from tests.portal.browsing import Portal, hidden, shown, visitor
 from tests.system import PASSWORD, System, add_person
 
@@ -159,6 +160,26 @@ async def test_signing_names_what_is_missing(portal_app: FastAPI, system: System
         assert "Le rapport n’est pas complet" in shown(
             await http.post(f"/requests/{request_id}/report/sign", data=body), 422
         )
+
+
+async def test_what_can_not_be_printed_is_said_at_the_field(portal_app: FastAPI, system: System) -> None:
+    """To the requester in the check list, who can submit all the same, and to the provider, who writes it in another way."""
+    rare = "\U0002a6b2"
+    patient = {"given_name": "Jeanne", "family_name": f"Li{rare}", "birth_date": "1958-03-14"}
+    unsent = await unsubmitted(system, patient=patient)
+    async with visitor(portal_app, system.requester) as http:
+        text = shown(await http.get(f"/requests/{unsent}/edit"))
+        assert "À vérifier (vous pouvez soumettre quand même):" in text
+        assert f"Le rapport signé ne peut pas imprimer ces signes: {rare} (U+2A6B2)" in text
+    request_id = await accepted(system)
+    page = f"/requests/{request_id}/report"
+    said = f"Ces signes ne peuvent pas être imprimés sur le document signé: {rare} (U+2A6B2)"
+    async with visitor(portal_app, system.provider) as http:
+        await http.post(page, data={**typed(), "answers.findings": f"Signe {rare}"})
+        assert said in shown(await http.get(page))
+        before = await http.get(f"{page}/sign")
+        assert said in shown(before)
+        assert 'name="password"' not in before.text
 
 
 async def test_signing_is_refused_in_sentences_and_done_once(portal_app: FastAPI, system: System) -> None:
