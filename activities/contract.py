@@ -49,9 +49,11 @@ class VideoToPrepare(Frozen):
 
 
 class RepairReport(Frozen):
-    """The answer of `repair`: requests without a workflow, e-mails that nobody looked after, workflows that can't go on."""
+    """The answer of `repair`: requests without a workflow, commands that were given again, e-mails that nobody looked after,
+    workflows that can't go on."""
 
     taken_up: tuple[UUID, ...] = ()
+    commands: int = 0
     letters: int = 0
     stuck: int = 0
 

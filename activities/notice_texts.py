@@ -251,8 +251,8 @@ TEXTS: Mapping[E, Mapping[Recipient, NoticeText]] = {
 """What each recipient of each event is told."""
 
 
-NoticeEvent = E | Literal["notice_refused", "notice_expired"]
-"""What a notice is about: an event of the request, or what became of another notice."""
+NoticeEvent = E | Literal["notice_refused", "notice_expired", "command_refused", "submission_refused"]
+"""What a notice is about: an event of the request, what became of another notice, or a queued command that was refused."""
 
 _TELL = _("See in Relais, under “E-mails”, who was not told, and tell the person in another way.")
 
@@ -276,7 +276,21 @@ ABOUT_NOTICES: Mapping[str, NoticeText] = {
 }
 """What dispatchers are told of notices that reached nobody."""
 
+ABOUT_COMMANDS: Mapping[str, NoticeText] = {
+    "command_refused": NoticeText(
+        _("not carried out"),
+        _("What you asked for, and what was to be done as soon as possible, could not be done in the end."),
+        _("See in the request how it stands now and why this was refused. Then do what is still to be done."),
+    ),
+    "submission_refused": NoticeText(
+        _("not submitted"),
+        _("Your request was on its way and could not be submitted in the end. Nobody has received it."),
+        _("See in the request why. You can change the form again; then submit it once more, or cancel it."),
+    ),
+}
+"""What people are told of what they gave, and were told to be queued, when it was refused in the end."""
+
 
 def text_of(event: NoticeEvent, recipient: Recipient) -> NoticeText:
     """The text for this recipient of this event. KeyError when the matrix tells this recipient nothing of it."""
-    return TEXTS[event][recipient] if isinstance(event, E) else ABOUT_NOTICES[event]
+    return TEXTS[event][recipient] if isinstance(event, E) else {**ABOUT_NOTICES, **ABOUT_COMMANDS}[event]

@@ -378,15 +378,19 @@ async def _tell_dispatchers(session: AsyncSession, lost: Iterable[Notice], event
 
 async def _outgoing(session: AsyncSession, notice: Notice) -> OutgoingNotice:
     account = await session.get_one(Account, notice.account_id)
-    event = await session.get_one(EventRecord, (notice.request_id, notice.version))
+    event = (
+        await session.get(EventRecord, (notice.request_id, notice.version)) if notice.event in set(EventName) else None
+    )
     row = await session.get_one(RequestRecord, notice.request_id)
     return outgoing_notice(notice, account, event, requests.process_of(row))
 
 
-def outgoing_notice(notice: Notice, account: Account, event: EventRecord, request: Request) -> OutgoingNotice:
-    """The notice as its e-mail will tell it, by the request's present state: nobody is asked to do what is done by now."""
-    about_mail = notice.refused_notice_id is not None
-    still_to_do = about_mail or _is_still_to_do(event, request)
+def outgoing_notice(notice: Notice, account: Account, event: EventRecord | None, request: Request) -> OutgoingNotice:
+    """The notice as its e-mail will tell it, by the request's present state: nobody is asked to do what is done by now.
+
+    `event` is None where the notice is not about one of the request's: about another notice, or about a command that was refused.
+    """
+    still_to_do = event is None or _is_still_to_do(event, request)
     return OutgoingNotice.model_validate(
         {
             "notice_id": notice.id,
@@ -396,8 +400,8 @@ def outgoing_notice(notice: Notice, account: Account, event: EventRecord, reques
             "event": notice.event,
             "recipient": notice.recipient,
             "importance": notice.importance if still_to_do else Importance.INFORMATION,
-            "status": event.status,
-            "due_at": due_after(event.name, request, _question_id(event)) if still_to_do and not about_mail else None,
+            "status": event.status if event else request.status,
+            "due_at": due_after(event.name, request, _question_id(event)) if event and still_to_do else None,
             "created_at": notice.created_at,
             "address": notice.address,
             "display_name": f"{account.given_name} {account.family_name}",

@@ -1,6 +1,7 @@
 """Activities that write to the records: what happened, what was refused, what failed."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import structlog
 from temporalio import activity
@@ -8,7 +9,7 @@ from temporalio import activity
 from activities.contract import NOTE_FAILURE, NOTE_REFUSAL, RECORD_EVENT, Planned
 from domain.lifecycle import NoteFailure, NoteRefusal, Record
 from domain.requests import Source
-from records import failures, notices, projection, refusals
+from records import commands, failures, notices, projection, refusals
 from records.database import Database
 
 log = structlog.get_logger(__name__)
@@ -41,8 +42,8 @@ class RecordActivities:
         return Planned(notice_ids=tuple(planned), wait=wait)
 
     @activity.defn(name=NOTE_REFUSAL)
-    async def note_refusal(self, effect: NoteRefusal) -> None:
-        """Write down a Signal that was refused."""
+    async def note_refusal(self, effect: NoteRefusal) -> list[UUID]:
+        """Write down a Signal that was refused; the ids of the notices that tell it to whom it was said to be queued."""
         refused = effect.refused
         async with self._database.session() as session:
             await refusals.note_refusal(
@@ -55,6 +56,12 @@ class RecordActivities:
                 source=Source.SIGNAL,
                 at=refused.at,
             )
+            if refused.command_id is None:
+                return []
+            given = await commands.settle_refused(
+                session, effect.request_id, refused.command_id, code=refused.code, now=refused.at
+            )
+            return await notices.plan_refused_command_notices(session, given) if given else []
 
     @activity.defn(name=NOTE_FAILURE)
     async def note_failure(self, effect: NoteFailure) -> None:

@@ -13,7 +13,6 @@ from uuid import UUID, uuid5
 import structlog
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import UploadFile
 
 from api import policy, problems, renditions
@@ -92,7 +91,7 @@ async def upload(
     The `warnings` say when a photo is probably of no use.
     """
     async with services.database.session() as session:
-        row = await request_to_add_to(session, caller, request_id)
+        row = await policy.request_to_add_to(session, caller, request_id)
         attachment_id = uuid5(request_id, f"{caller.id}:{key}") if key else new_id()
         there = await attachments.load_attachment(session, request_id, attachment_id) if key else None
     # The body is read only now: nobody fills the disk who may not add to this request.
@@ -129,8 +128,8 @@ async def keep(
 
     The caller has been allowed to add to the request. An `attachment_id` that was kept before is answered as the first time.
     Raises the Problem that says why the file is not taken (`_examined`), `unknown_slot`, `idempotency_key_reused` (another file
-    has this id) or `not_editable` (the request ended meanwhile); ClientDisconnect when `call`, whose body was read, breaks off
-    while the file is examined.
+    has this id), or `submission_under_way`, `answer_under_way` or `not_editable` (it was closed meanwhile); ClientDisconnect when
+    `call`, whose body was read, breaks off while the file is examined.
     """
     found = await while_connected(call, _examined(services, caller, file))
     chosen = await _slot(services, row, slot, found.kind)
@@ -176,9 +175,9 @@ async def keep(
                 sharpness=found.sharpness,
                 warnings=_warnings(found, chosen),
             )
-        except NotEditableError:
+        except NotEditableError as error:
             await services.store.delete([object_key, *keys.values()])
-            raise Problem("not_editable") from None
+            raise policy.closed(error) from None
     if attachment.state is MediaState.PREPARING:
         await renditions.prepare(services, attachment)
     return attachment_view(attachment)
@@ -246,6 +245,8 @@ async def remove(request_id: UUID, attachment_id: UUID, caller: CallerOf, servic
             unused = await attachments.remove_attachment(session, request_id, attachment_id, now=datetime.now(UTC))
         except NotFoundError:
             raise Problem("not_found") from None
+        except NotEditableError as error:
+            raise policy.closed(error) from None
     await services.store.delete(unused)
 
 
@@ -273,19 +274,9 @@ async def move(
             moved = await attachments.move_attachment(session, request_id, attachment_id, chosen.name)
         except NotFoundError:
             raise Problem("not_found") from None
-        except NotEditableError:
-            raise Problem("not_editable") from None
+        except NotEditableError as error:
+            raise policy.closed(error) from None
     return attachment_view(moved)
-
-
-async def request_to_add_to(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
-    """The request, for a caller who may add attachments to it now. Raises Problem `not_found`, `forbidden` or `not_editable`."""
-    row, _ = await policy.request_to_see(session, caller, request_id)
-    if row.requester_id != caller.id:
-        raise Problem("forbidden")
-    if not row.is_editable and not requests.process_of(row).questions:
-        raise Problem("not_editable")
-    return row
 
 
 async def _slot(services: Services, row: RequestRecord, wanted: str, kind: str) -> AttachmentSlot:

@@ -1,24 +1,26 @@
 """The commands of a request, one address each. All go the same way: see `carry_out`."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError, to_jsonable_python
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import policy
-from api.parameters import ExpectedVersion, IdempotencyKey, ReaderLanguage, command_id
+from api.parameters import ExpectedVersion, IdempotencyKey, ReaderLanguage, Storable, command_id
 from api.patients import RecordedPatient, check_patient
 from api.printable import check_printable, check_texts
 from api.problems import FieldError, Problem, field_errors
 from api.security import Caller, CallerOf
 from api.services import Services, ServicesOf
-from api.views import View
+from api.views import CommandView, View, command_view
 from domain import commands as c
 from domain import lifecycle
 from domain.drafts import check_carried_over
@@ -29,11 +31,13 @@ from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Actor, FormVersion, Person, Request, Role, Source, Status
 from records import attachments, forms, people, refusals, requests
+from records import commands as ledger
 from records.drafts import is_withdrawn, open_form, outdated_answers
 from records.errors import NotEditableError
 from records.models import RequestRecord
 from translations import Language, gettext_for
 from translations import gettext_noop as _
+from use_cases import commands as use_cases
 from use_cases import gate
 
 router = APIRouter(prefix="/requests/{request_id}", tags=["commands"])
@@ -211,43 +215,47 @@ CallOf = Annotated[Call, Depends(_call)]
 Prepare = Callable[[AsyncSession, RequestRecord, Request, Actor], Awaitable[tuple[Request, dict[str, Any]]]]
 """Looks up and writes what a command needs beforehand: gives the state to start from, and the command's own fields."""
 
+_Give = Callable[[], Awaitable[RequestRecord | None]]
+"""Gives a command that is written down to its workflow: the row that shows what came of it, or None when that comes later."""
+
 
 async def carry_out(
-    call: Call, command: type[c.BaseCommand], said: dict[str, Any], prepare: Prepare | None = None
+    call: Call,
+    command: type[c.BaseCommand],
+    said: dict[str, Any],
+    prepare: Prepare | None = None,
+    *,
+    freezes: bool = False,
 ) -> CommandReceipt:
     """The way of every command: may the caller see the request, may they give the command, then to the workflow, and back.
 
-    `said` is what the body says, under the names of the command's fields; without `prepare` these are the fields. The key makes
-    a repetition harmless: it answers as the first time. A refusal is written down.
+    One transaction, with the request's row locked, checks all this, freezes what the command refers to and writes it down: from
+    then on its end can be looked up. `said` is what the body says, under the names of the command's fields; without `prepare`
+    these are the fields. The key makes a repetition harmless: it answers as the first time. A refusal is written down.
+
+    A command that is legal only after others that are on their way stands behind them; not so one that `freezes` something, for
+    that is in the records only when they have happened.
     """
+    call.response.headers["Location"] = f"/api/v1/requests/{call.request_id}/commands/{call.command_id}"
     try:
         async with call.services.database.session() as session:
-            row, _ = await policy.request_to_see(session, call.caller, call.request_id)
+            row = await policy.request_to_command(session, call.caller, call.request_id)
             request = requests.process_of(row)
             if call.command_id in request.commands_taken:
                 await _same_as_before(session, call, command, said)
                 return _receipt(call, row, request)
-            actor = policy.actor_for(call.caller, command, request)
-            lifecycle.check_allowed(request, command, actor)
-            if call.expected_version not in (None, row.version):
-                raise Refusal(RefusalCode.VERSION_CONFLICT, f"the request has version {row.version}")
-            request, fields = await prepare(session, row, request, actor) if prepare else (request, said)
-        given = c.PUBLIC_COMMAND.validate_python(
-            {
-                "type": command.model_fields["type"].default,
-                "id": call.command_id,
-                "actor": actor,
-                "sent_at": datetime.now(UTC),
-                "expected_version": request.version if call.expected_version is not None else None,
-                **fields,
-            }
-        )
-        shown = await gate.give(call.services, request, given)
+            give = await _repeated(session, call, request, command, said)
+            if give is None:
+                give = await _write_down(session, call, row, command, said, prepare, freezes)
     except Refusal as refusal:
-        await _write_down(call, command, refusal)
+        await _note_refusal(call, command, refusal)
         raise
+    try:
+        shown = await give()
     except gate.EngineUnreachableError as error:
         raise Problem("engine_unreachable", headers={"Retry-After": "2"}) from error
+    except gate.NotYetError as error:
+        raise policy.not_yet() from error
     except gate.EngineFaultError as error:
         raise Problem("internal_error") from error
     if shown is None:
@@ -266,8 +274,80 @@ def _receipt(
         state=state,
         status=request.status,
         version=row.version,
-        allowed_commands=policy.allowed_commands(call.caller, request),
+        allowed_commands=policy.allowed_commands(call.caller, row, request),
     )
+
+
+async def _repeated(
+    session: AsyncSession, call: Call, request: Request, command: type[c.BaseCommand], said: dict[str, Any]
+) -> _Give | None:
+    """Where the key came before and that command is on its way: gives the same one once more."""
+    before = await ledger.load_command(session, request.id, call.command_id)
+    if before is None or before.settled_at is not None:
+        return None
+    _must_be_the_same(before.command, command, said)
+    return partial(use_cases.repeat, call.services, request, before)
+
+
+async def _write_down(
+    session: AsyncSession,
+    call: Call,
+    row: RequestRecord,
+    command: type[c.BaseCommand],
+    said: dict[str, Any],
+    prepare: Prepare | None,
+    freezes: bool,
+) -> _Give:
+    """Check a new command, freeze what it refers to, and write it down. Raises Refusal or Problem; then nothing has changed."""
+    request = requests.process_of(row)
+    actor, state = await _place(session, call, row, request, command)
+    is_behind = state is not request
+    if is_behind and freezes:
+        raise policy.not_yet()
+    if call.expected_version not in (None, row.version):
+        raise Refusal(RefusalCode.VERSION_CONFLICT, f"the request has version {row.version}")
+    start, fields = await prepare(session, row, request, actor) if prepare else (request, said)
+    now = datetime.now(UTC)
+    given = c.PUBLIC_COMMAND.validate_python(
+        {
+            "type": command.model_fields["type"].default,
+            "id": call.command_id,
+            "actor": actor,
+            "sent_at": now,
+            "expected_version": state.version if call.expected_version is not None else None,
+            **fields,
+        }
+    )
+    await ledger.write_down(session, row, given, account_id=call.caller.id, now=now)
+    return partial(use_cases.give, call.services, start, given, is_behind=is_behind)
+
+
+async def _place(
+    session: AsyncSession, call: Call, row: RequestRecord, request: Request, command: type[c.BaseCommand]
+) -> tuple[Actor, Request]:
+    """Who the caller is in this command, and the state in which it is legal: that of the records, or the one to be expected."""
+    try:
+        actor = policy.actor_for(call.caller, command, request)
+        lifecycle.check_allowed(request, command, actor)
+    except Refusal as refusal:
+        expected = await ledger.expected_state(session, row, datetime.now(UTC))
+        if expected is None:
+            raise
+        if actor_then := _may_give(call, command, expected):
+            return actor_then, expected
+        says_wait = refusal.code is RefusalCode.REPORT_BEING_SIGNED
+        if not says_wait and _may_give(call, command, ledger.when_signed(expected, datetime.now(UTC))):
+            raise policy.not_yet() from None  # it is signed, and its document takes its time
+        raise refusal from None
+    return actor, request
+
+
+def _may_give(call: Call, command: type[c.BaseCommand], state: Request) -> Actor | None:
+    with suppress(Refusal):
+        actor = policy.actor_for(call.caller, command, state)
+        lifecycle.check_allowed(state, command, actor)
+        return actor
+    return None
 
 
 async def _same_as_before(
@@ -276,13 +356,17 @@ async def _same_as_before(
     """The key came before: it must have been for the same command. Raises Problem `idempotency_key_reused`."""
     events = await requests.timeline(session, call.request_id)
     before = next((event.command for event in events if event.command_id == call.command_id), {})
+    _must_be_the_same(before, command, said)
+
+
+def _must_be_the_same(before: dict[str, Any], command: type[c.BaseCommand], said: dict[str, Any]) -> None:
     same_kind = before.get("type") == command.model_fields["type"].default
     if not same_kind or not _says(before, to_jsonable_python(said)):
         raise Problem("idempotency_key_reused")
 
 
 def _says(before: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Whether a command of the timeline said what is said now. A question that is not named now is the one that was open."""
+    """Whether a command said before what is said now. A question that is not named now is the one that was open."""
     return all(
         _says(before.get(name) or {}, value) if isinstance(value, dict) else before.get(name) == value
         for name, value in now.items()
@@ -290,7 +374,7 @@ def _says(before: dict[str, Any], now: dict[str, Any]) -> bool:
     )
 
 
-async def _write_down(call: Call, command: type[c.BaseCommand], refusal: Refusal) -> None:
+async def _note_refusal(call: Call, command: type[c.BaseCommand], refusal: Refusal) -> None:
     async with call.services.database.session() as session:
         await refusals.note_refusal(
             session,
@@ -302,6 +386,25 @@ async def _write_down(call: Call, command: type[c.BaseCommand], refusal: Refusal
             source=Source.UPDATE,
             at=datetime.now(UTC),
         )
+
+
+@router.get("/commands/{command_id}", summary="What became of a command")
+async def get_command(
+    request_id: UUID,
+    command_id: Annotated[Storable, Path(max_length=120)],
+    caller: CallerOf,
+    services: ServicesOf,
+    language: ReaderLanguage,
+) -> CommandView:
+    """For the one who gave it, from the moment at which it was written down: queued, done, or refused and why.
+
+    A signature is done when its document is there. A command that the engine never got (503) is not known.
+    """
+    async with services.database.session() as session:
+        given = await ledger.load_command(session, request_id, command_id)
+    if given is None or given.account_id != caller.id:
+        raise Problem("not_found")
+    return command_view(given, language)
 
 
 @router.get("/check", summary="What is missing to submit")
@@ -344,6 +447,7 @@ async def submit(call: CallOf) -> CommandReceipt:
     async def prepare(
         session: AsyncSession, row: RequestRecord, request: Request, actor: Actor
     ) -> tuple[Request, dict[str, Any]]:
+        _check_open(row)
         if row.form_priority is Priority.STAT:
             raise Refusal(RefusalCode.STAT_REFUSED, "an emergency")
         offering = await open_form(session, call.services.versions, row)
@@ -353,7 +457,7 @@ async def submit(call: CallOf) -> CommandReceipt:
         request = await requests.renew_terms(session, row, offering.terms)
         return request, {"form": await _freeze(session, call), "priority": row.form_priority}
 
-    return await carry_out(call, c.Submit, {}, prepare)
+    return await carry_out(call, c.Submit, {}, prepare, freezes=True)
 
 
 @router.post("/assign", summary="Route to a provider or to a clinic's pool", responses={202: {"model": CommandReceipt}})
@@ -412,6 +516,9 @@ async def answer_information(body: AnswerBody, call: CallOf) -> CommandReceipt:
     async def prepare(
         session: AsyncSession, row: RequestRecord, request: Request, actor: Actor
     ) -> tuple[Request, dict[str, Any]]:
+        expected = await ledger.expected_state(session, row, datetime.now(UTC))
+        if expected and not any(body.question_id in (None, question.id) for question in expected.questions):
+            raise Problem("answer_under_way")
         there = {attachment.id for attachment in await attachments.list_attachments(session, row.id)}
         if not there.issuperset(body.attachment_ids):
             raise Problem("unknown_attachment")
@@ -447,10 +554,11 @@ async def resubmit(call: CallOf) -> CommandReceipt:
     async def prepare(
         session: AsyncSession, row: RequestRecord, request: Request, actor: Actor
     ) -> tuple[Request, dict[str, Any]]:
+        _check_open(row)
         await _check_complete(session, call, row)
         return request, {"form": await _freeze(session, call), "priority": row.form_priority}
 
-    return await carry_out(call, c.Resubmit, {}, prepare)
+    return await carry_out(call, c.Resubmit, {}, prepare, freezes=True)
 
 
 @router.post("/cancel", summary="Cancel", responses={202: {"model": CommandReceipt}})
@@ -509,13 +617,18 @@ def _withdrawn(language: Language) -> FieldError:
     return FieldError(field="offering", code=problem.code, message=gettext_for(language)(problem.sentence))
 
 
-async def _freeze(session: AsyncSession, call: Call) -> FormVersion:
+def _check_open(row: RequestRecord) -> None:
+    """Another submission must not be on its way. Raises Problem `submission_under_way`."""
     try:
-        return await forms.freeze_form(
-            session, call.request_id, command_id=call.command_id, frozen_by=call.caller.id, now=datetime.now(UTC)
-        )
-    except NotEditableError:
-        raise Refusal(RefusalCode.NOT_ALLOWED_IN_STATUS, "somebody was faster") from None
+        requests.check_editable(row)
+    except NotEditableError as error:
+        raise policy.closed(error) from None
+
+
+async def _freeze(session: AsyncSession, call: Call) -> FormVersion:
+    return await forms.freeze_form(
+        session, call.request_id, command_id=call.command_id, frozen_by=call.caller.id, now=datetime.now(UTC)
+    )
 
 
 async def _provider(session: AsyncSession, account_id: UUID) -> Person:

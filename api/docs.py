@@ -45,8 +45,12 @@ specialist accepts, asks for more, transfers to a colleague, returns the request
 `version`; send it back as `If-Match` and a change that somebody else overtook answers 412 instead of overwriting theirs.
 
 **Answers to commands**: 200 when the workflow took it and the next GET shows it; 202 when it is durably queued; 409 with the
-code of the refusal; 503 when the engine can't be reached. Errors are `application/problem+json` with a stable `code` and a
-sentence in the language of `Accept-Language` (French by default). What you may not see answers 404, what you may not do 403.
+code of the refusal; 503 when the engine can't be reached, or `not_yet` when something that was queued before must come first
+(`Retry-After` says when to ask again). `Location` tells what became of the command: queued, done, or refused with its code. From
+the moment at which a submission or a signature is taken, what it froze can't be changed until its end is known.
+
+Errors are `application/problem+json` with a stable `code` and a sentence in the language of `Accept-Language` (French by
+default). What you may not see answers 404, what you may not do 403.
 """
 
 router = APIRouter(include_in_schema=False)

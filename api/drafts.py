@@ -24,7 +24,7 @@ from domain.refusals import Refusal, RefusalCode
 from domain.requests import Person, Role, Status
 from records import people, requests
 from records.drafts import decide, given_answers, open_form
-from records.errors import NotEditableError, NotFoundError, StaleVersionError
+from records.errors import NotEditableError, NotFoundError, StaleVersionError, SubmissionUnderWayError
 from records.models import RequestRecord
 from translations import Language
 
@@ -133,8 +133,8 @@ async def change_draft(
             await decide(session, row, replaced=replaced, outdated=outdated, dropped=changes.drop_outdated)
         except StaleVersionError as error:
             raise Refusal(RefusalCode.VERSION_CONFLICT, str(error)) from None
-        except NotEditableError:
-            raise Problem("not_editable") from None
+        except NotEditableError as error:
+            raise policy.closed(error) from None
         except NotFoundError:  # removed in the meantime
             raise Problem("not_found") from None
         view = await request_view(session, caller, row, "chart", language)
@@ -153,6 +153,8 @@ async def remove_draft(
             unused = await requests.remove_draft(session, request_id, expected_version=expected_version)
         except NotFoundError:  # somebody was faster
             raise Problem("not_found") from None
+        except SubmissionUnderWayError as error:
+            raise policy.closed(error) from None
         except NotEditableError:
             raise Problem("not_a_draft") from None
         except StaleVersionError as error:

@@ -4,6 +4,7 @@ Who may see a request is decided by `records.visibility` (the same rule in SQL f
 the table of `domain.lifecycle`. This module asks both, and adds what concerns the API alone.
 """
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,7 +15,9 @@ from domain import commands, lifecycle
 from domain.commands import BaseCommand
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Actor, HolderKind, Request, Role, Status
-from records import people, requests, visibility
+from records import attachments, people, requests, visibility
+from records import commands as ledger
+from records.errors import AnswerUnderWayError, NotEditableError, NotFoundError, SubmissionUnderWayError
 from records.models import Account, Clinic, RequestRecord
 from records.visibility import Access
 
@@ -23,32 +26,106 @@ _ENGINE_ONLY = {(commands.Cancel, Role.OPERATOR)}
 
 
 async def request_to_see(session: AsyncSession, caller: Caller, request_id: UUID) -> tuple[RequestRecord, Access]:
-    """The request, and how much of it the caller may see. Raises Problem `not_found` when that is nothing."""
+    """The request, and how much of it the caller may see.
+
+    Raises Problem `not_found` when that is nothing; `not_yet` when it will be more, by the commands that are on their way.
+    """
     row = await requests.load_request(session, request_id)
     if row is None:
         raise Problem("not_found")
     access = await visibility.access(session, caller.viewer, row)
     if access is None:
-        raise Problem("not_found")
+        raise not_yet() if await _expected_access(session, caller, row) else Problem("not_found")
     return row, access
 
 
+async def request_to_command(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
+    """The request, locked, for a caller who may see it now, or will by what is on its way. Raises Problem `not_found`."""
+    row = await requests.load_request(session, request_id)
+    if row is None:
+        raise Problem("not_found")
+    if await visibility.access(session, caller.viewer, row) is None and not await _expected_access(
+        session, caller, row
+    ):
+        raise Problem("not_found")
+    try:
+        return await requests.lock_request(session, request_id)
+    except NotFoundError:  # a draft that was removed meanwhile
+        raise Problem("not_found") from None
+
+
 async def chart_to_see(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
-    """The request, for a caller who may see its chart. Raises Problem `not_found`; `forbidden` where only the process shows."""
+    """The request, for a caller who may see its chart.
+
+    Raises Problem `not_found`; `forbidden` where only the process shows; `not_yet` when more will show in a moment.
+    """
     row, access = await request_to_see(session, caller, request_id)
     if access != "chart":
-        raise Problem("forbidden")
+        raise not_yet() if await _expected_access(session, caller, row) == "chart" else Problem("forbidden")
     return row
+
+
+async def _expected_access(session: AsyncSession, caller: Caller, row: RequestRecord) -> Access | None:
+    """How much of the request the caller will see by the commands that are on their way; None when none is, or nothing."""
+    expected = await ledger.expected_state(session, row, datetime.now(UTC))
+    if expected is None:
+        return None
+    return visibility.may_see(caller.viewer, requests.as_expected(row, expected), participants=(), pools=(), holders=())
 
 
 async def own_form_to_edit(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
-    """The request whose form and attachments the caller may change: their own, while a draft or returned."""
+    """The request whose form and attachments the caller may change: their own, while a draft or returned.
+
+    Raises Problem `not_found`, `forbidden`, `submission_under_way`, `not_editable`, or `not_yet` when it is being returned.
+    """
     row, _ = await request_to_see(session, caller, request_id)
     if row.requester_id != caller.id:
         raise Problem("forbidden")
-    if not row.is_editable:
-        raise Problem("not_editable")
+    try:
+        requests.check_editable(row)
+    except NotEditableError as error:
+        expected = await ledger.expected_state(session, row, datetime.now(UTC))
+        raise (
+            not_yet() if expected and not row.submission_id and expected.status.is_with_requester else closed(error)
+        ) from None
     return row
+
+
+async def request_to_add_to(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
+    """The request to which the caller may add attachments now: their own, while its form is open or a question is.
+
+    Raises Problem `not_found`, `forbidden`, `submission_under_way`, `answer_under_way`, `not_editable`, or `not_yet` when the
+    question, or the return, is on its way.
+    """
+    row, _ = await request_to_see(session, caller, request_id)
+    if row.requester_id != caller.id:
+        raise Problem("forbidden")
+    now = datetime.now(UTC)
+    try:
+        await attachments.check_open(session, row, now)
+    except (SubmissionUnderWayError, AnswerUnderWayError) as error:
+        raise closed(error) from None
+    except NotEditableError as error:
+        expected = await ledger.expected_state(session, row, now)
+        will_be_open = expected and (expected.status.is_with_requester or expected.questions)
+        raise not_yet() if will_be_open else closed(error) from None
+    return row
+
+
+def not_yet() -> Problem:
+    """The answer to what will be possible when the commands that are on their way have arrived."""
+    return Problem("not_yet", headers={"Retry-After": "2"})
+
+
+def closed(error: NotEditableError) -> Problem:
+    """The answer to a change of what is closed."""
+    match error:
+        case SubmissionUnderWayError():
+            return Problem("submission_under_way")
+        case AnswerUnderWayError():
+            return Problem("answer_under_way")
+        case _:
+            return Problem("not_editable")
 
 
 def actor_for(caller: Caller, command: type[BaseCommand], request: Request) -> Actor:
@@ -64,10 +141,16 @@ def actor_for(caller: Caller, command: type[BaseCommand], request: Request) -> A
     return next((actor for actor in actors if name in lifecycle.allowed_commands(request, actor)), actors[0])
 
 
-def allowed_commands(caller: Caller, request: Request) -> list[str]:
-    """The commands that the caller may give now, in the order of the table."""
+def allowed_commands(caller: Caller, row: RequestRecord, request: Request) -> list[str]:
+    """The commands that the caller may give now to `request` (its state in `row`), in the order of the table.
+
+    What is on its way is not offered a second time where it is closed until its end is known.
+    """
+    under_way = {"submit", "resubmit"} if row.submission_id else {"sign_report"} if row.signature_id else set()
     names = []
     for name, command in commands.PUBLIC_COMMANDS.items():
+        if name in under_way:
+            continue
         try:
             actor = actor_for(caller, command, request)
         except Refusal:
@@ -88,8 +171,13 @@ def may_route_to(dispatching: Clinic, clinic_id: UUID) -> bool:
     return clinic_id == dispatching.id or clinic_id in dispatching.routes_to
 
 
+def may_change_report(caller: Caller, row: RequestRecord, request: Request) -> bool:
+    """Whether the caller may change the report's draft now: not while its signature is on its way."""
+    return may_write_report(caller, request) and row.signature_id is None and request.signing is None
+
+
 def may_write_report(caller: Caller, request: Request) -> bool:
-    """Whether the caller may write the report: the provider who has accepted the request."""
+    """Whether the caller is the one who writes the report: the provider who has accepted the request."""
     return request.status is Status.ACCEPTED and any(
         request.holder.includes(actor) for actor in _actors(caller) if request.holder.kind is HolderKind.PROVIDER
     )

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 
 from api.observe import HEADERS, PASSING_PROBLEMS
 from domain.offerings import FieldProblem
-from domain.refusals import Refusal
+from domain.refusals import Refusal, RefusalCode
 from domain.rules import UnknownRulesError
 from records.errors import NotFoundError, StoreError, StoreFullError
 from records.trouble import DATABASE_ERRORS, Trouble, is_full, is_of_a_disk, trouble_of
@@ -102,6 +102,15 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "offset_mismatch": (409, _("The upload goes on from another place; ask where (HEAD).")),
     "not_a_draft": (409, _("Only a draft that was never submitted can be removed.")),
     "not_editable": (409, _("The form can't be changed in the request's present status.")),
+    "submission_under_way": (
+        409,
+        _("The request is on its way to be submitted: until that is done, nothing in its form can be changed."),
+    ),
+    "answer_under_way": (
+        409,
+        _("The answer is on its way: nothing can be added to it or taken out of it any more."),
+    ),
+    "not_yet": (503, _("What was asked for before is still on its way. Try again in a moment.")),
     "idempotency_key_reused": (422, _("This Idempotency-Key was used for something else.")),
     "invalid_idempotency_key": (422, _("An Idempotency-Key has 1 to 120 printable ASCII characters.")),
     "invalid_if_match": (422, _("If-Match must hold the version of the request.")),
@@ -314,6 +323,12 @@ def refusal_status(refusal: Refusal) -> int:
 def refusal_problem(refusal: Refusal, language: Language, **members: Any) -> JSONResponse:
     """The answer to a command that the rules refuse."""
     return _answer(refusal_status(refusal), refusal.code, gettext_for(language)(REFUSALS[refusal.code]), members)
+
+
+def refusal_sentence(code: str, language: Language) -> str:
+    """What the refusal of that code says to people: one of the rules, or a problem of ours."""
+    sentence = REFUSALS[RefusalCode(code)] if code in set(RefusalCode) else PROBLEMS[code][1]
+    return gettext_for(language)(sentence)
 
 
 def install(app: FastAPI) -> None:

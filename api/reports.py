@@ -39,8 +39,8 @@ from domain.model import COMPOSED, SAYS_SOMETHING, storable
 from domain.offerings import FieldProblem, FormField, check_answers
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Actor, DocumentKind, Request, Status
-from records import reports, requests
-from records.errors import ContentConflictError, NotFoundError, StaleVersionError
+from records import commands, reports, requests
+from records.errors import BeingSignedError, ContentConflictError, NotFoundError, StaleVersionError
 from records.models import AccessKind, ReportDraft, RequestRecord, StoredDocument
 from translations import Language, language_named
 
@@ -162,7 +162,7 @@ async def put_report_draft(
 ) -> ReportDraftView:
     """Save as often as you like. With If-Match, a save that another one overtook answers 412."""
     async with services.database.session() as session:
-        row = await _report_to_write(session, caller, request_id)
+        row = await _report_to_change(session, caller, request_id)
         template = await _template(session, services, row, await reports.load_report_draft(session, row.id))
         if problems := check_answers(template, body.answers, complete=False):
             raise Problem("report_invalid", errors=field_errors(problems, language))
@@ -175,6 +175,8 @@ async def put_report_draft(
                 account_id=caller.id,
                 now=datetime.now(UTC),
             )
+        except BeingSignedError:
+            raise Refusal(RefusalCode.REPORT_BEING_SIGNED, "its signature is on its way") from None
         except StaleVersionError as error:
             raise Refusal(RefusalCode.VERSION_CONFLICT, str(error)) from None
         view = await _draft_view(session, services, row, language)
@@ -236,6 +238,8 @@ async def sign_report(body: SignBody, call: CallOf) -> SigningReceipt:
     async def prepare(
         session: AsyncSession, row: RequestRecord, request: Request, _: Actor
     ) -> tuple[Request, dict[str, Any]]:
+        if row.signature_id is not None:
+            raise Refusal(RefusalCode.REPORT_BEING_SIGNED, "another signature is on its way")
         draft = await reports.load_report_draft(session, row.id)
         template = await _template(session, call.services, row, draft)
         if body.revision not in (None, draft.revision if draft else 0):
@@ -383,7 +387,7 @@ async def _document_to_see(
 
 async def _sign(call: Call, command: type[c.BaseCommand], said: dict[str, Any], prepare: Prepare) -> SigningReceipt:
     """Give the command, then wait until its document is there (or could not be made)."""
-    receipt = await carry_out(call, command, said, prepare)
+    receipt = await carry_out(call, command, said, prepare, freezes=True)
     if receipt.state == "queued":
         return SigningReceipt(**receipt.model_dump(), document=None)
     try:
@@ -400,7 +404,7 @@ async def _sign(call: Call, command: type[c.BaseCommand], said: dict[str, Any], 
         state="done",
         status=process.status,
         version=row.version,
-        allowed_commands=policy.allowed_commands(call.caller, process),
+        allowed_commands=policy.allowed_commands(call.caller, row, process),
         document=document_view(document, names),
     )
 
@@ -487,12 +491,28 @@ async def _freeze(
 
 async def _report_to_write(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
     row = await policy.chart_to_see(session, caller, request_id)
-    process = requests.process_of(row)
-    if not policy.may_write_report(caller, process):
-        if row.status is not Status.ACCEPTED:
-            raise Refusal(RefusalCode.NOT_ALLOWED_IN_STATUS, f"not in the status {row.status}")
-        raise Refusal(RefusalCode.NOT_THE_HOLDER, "only the provider who holds it")
+    await _check_writer(session, caller, row)
     return row
+
+
+async def _report_to_change(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
+    """The same, with the row locked: nobody else becomes the writer before the change is saved."""
+    row = await policy.chart_to_see(session, caller, request_id)
+    row = await requests.lock_request(session, row.id)
+    await _check_writer(session, caller, row)
+    return row
+
+
+async def _check_writer(session: AsyncSession, caller: Caller, row: RequestRecord) -> None:
+    """Raises Refusal for who does not write the report, or Problem `not_yet` for who will by what is on its way."""
+    if policy.may_write_report(caller, requests.process_of(row)):
+        return
+    expected = await commands.expected_state(session, row, datetime.now(UTC))
+    if expected is not None and policy.may_write_report(caller, expected):
+        raise policy.not_yet()
+    if row.status is not Status.ACCEPTED:
+        raise Refusal(RefusalCode.NOT_ALLOWED_IN_STATUS, f"not in the status {row.status}")
+    raise Refusal(RefusalCode.NOT_THE_HOLDER, "only the provider who holds it")
 
 
 async def _draft_view(

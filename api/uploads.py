@@ -26,7 +26,7 @@ from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect
 
 from api import policy, problems
-from api.attachments import keep, request_to_add_to
+from api.attachments import keep
 from api.parameters import IdempotencyKey
 from api.problems import Problem, language_of, problem_response
 from api.security import Caller, CallerOf
@@ -150,7 +150,7 @@ async def begin_upload(
     """Under the same conditions as an upload in one piece. What the file is, is found when it is whole."""
     now = datetime.now(UTC)
     async with services.database.session() as session:
-        row = await request_to_add_to(session, caller, request_id)
+        row = await policy.request_to_add_to(session, caller, request_id)
         offering = await services.versions.of(session, row)
     described = _described(metadata)
     slot = described.get("slot", "")
@@ -222,7 +222,7 @@ async def continue_upload(
         raise Problem("offset_mismatch", headers={"Upload-Offset": str(upload.offset)})
     if upload.offset < upload.length:
         async with services.database.session() as session:
-            await request_to_add_to(session, caller, request_id)
+            await policy.request_to_add_to(session, caller, request_id)
         upload = await _receive(services, upload, request)
     return Response(status_code=204, headers=await _progress(services, caller, row, upload, request))
 

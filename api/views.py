@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import policy
+from api.problems import refusal_sentence
 from api.security import Caller
 from domain.commands import RenewedClock, ReturnReason
 from domain.drafts import OutdatedAnswer
@@ -18,7 +19,7 @@ from domain.offerings import DeadlineName
 from domain.photos import PhotoWarning
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Request, Role, Status
-from records import attachments, forms, people, reports, requests, worklist
+from records import attachments, commands, forms, people, reports, requests, worklist
 from records.drafts import outdated_answers
 from records.models import (
     Account,
@@ -26,6 +27,7 @@ from records.models import (
     Clinic,
     EventRecord,
     FrozenForm,
+    GivenCommand,
     MediaState,
     RequestRecord,
     StoredDocument,
@@ -118,6 +120,28 @@ class DocumentView(View):
     size_bytes: int
 
 
+class CommandView(View):
+    """What became of a command. `refused` says why, in `code` and `detail`; what is `done` made the event `event`."""
+
+    command_id: str
+    request_id: UUID
+    name: str = Field(examples=["submit"])
+    state: Literal["queued", "done", "refused"]
+    given_at: datetime
+    settled_at: datetime | None = Field(description="When it was taken or refused.")
+    event: EventName | None = None
+    version: int | None = Field(None, description="The event's version; of what was refused, the request's then.")
+    code: str | None = Field(None, examples=["version_conflict"])
+    detail: str | None = None
+
+
+class SubmissionUnderWay(View):
+    """The form was submitted, and the request's workflow has not taken it yet: nothing in the form can be changed."""
+
+    command_id: str
+    since: datetime
+
+
 class RequestSummary(View):
     """A request as a line of the worklist."""
 
@@ -137,6 +161,7 @@ class RequestSummary(View):
     waiting_since: datetime | None = Field(description="When the present holder got it; empty when nobody has to act.")
     holder_absent: bool = Field(description="Whether the person who holds it is away today.")
     is_new: bool = Field(description="The caller has not opened it since somebody else, or Relais, changed it.")
+    submission_under_way: SubmissionUnderWay | None = Field(None, description="While a submission is on its way.")
     created_at: datetime
     submitted_at: datetime | None
     updated_at: datetime
@@ -163,6 +188,11 @@ class RequestView(RequestSummary):
     overdue_deadlines: list[DeadlineName]
     being_signed: DocumentKind | None = Field(description="A document of this kind is being made right now.")
     unacknowledged: bool
+    signature_under_way: bool = Field(description="A signature of the report's draft is on its way: it is closed.")
+    refused_command: CommandView | None = Field(
+        None,
+        description="What the caller gave last, when it was queued and refused in the end; until the form is changed.",
+    )
     editable: bool
     report_editable: bool
     form_version: int | None
@@ -307,14 +337,16 @@ async def request_view(
         **_summary(row, notes, caller, names, language),
         access=access,
         offering_version=process.terms.offering_version,
-        allowed_commands=policy.allowed_commands(caller, process),
+        allowed_commands=policy.allowed_commands(caller, row, process),
         dispatch_clinic_id=row.dispatch_clinic_id,
         deadlines=_deadlines(process),
         overdue_deadlines=list(process.overdue),
         being_signed=process.signing.kind if process.signing else None,
         unacknowledged=process.unacknowledged,
-        editable=_is_editing(row, caller),
-        report_editable=policy.may_write_report(caller, process),
+        signature_under_way=row.signature_id is not None,
+        refused_command=await _refused_command(session, caller, row, language),
+        editable=_is_editing(row, caller) and row.is_editable,
+        report_editable=policy.may_change_report(caller, row, process),
         form_version=process.form.number if process.form else None,
         **({} if is_process_only else await _chart(session, caller, row, process, timeline, documents, names)),
     )
@@ -344,6 +376,23 @@ async def timeline_view(
         )
         for event in events
     ]
+
+
+def command_view(given: GivenCommand, language: Language) -> CommandView:
+    """What became of a command."""
+    is_refused = given.refusal is not None
+    return CommandView(
+        command_id=given.command_id,
+        request_id=given.request_id,
+        name=given.name,
+        state="queued" if given.settled_at is None else "refused" if is_refused else "done",
+        given_at=given.given_at,
+        settled_at=given.settled_at,
+        event=given.event,
+        version=given.version,
+        code=given.refusal,
+        detail=refusal_sentence(given.refusal, language) if given.refusal else None,
+    )
 
 
 def attachment_view(attachment: Attachment) -> AttachmentView:
@@ -437,8 +486,18 @@ def questions_of(
 
 
 def _is_editing(row: RequestRecord, caller: Caller) -> bool:
-    """Whether the caller is the requester who may change the form now: only they see it as it stands there."""
-    return row.requester_id == caller.id and row.is_editable
+    """Whether the caller is the requester who is writing the form: only they see it as it stands there."""
+    return row.requester_id == caller.id and row.status.is_with_requester
+
+
+async def _refused_command(
+    session: AsyncSession, caller: Caller, row: RequestRecord, language: Language
+) -> CommandView | None:
+    newest = await commands.newest_of(session, row.id, caller.id)
+    is_told = newest is not None and newest.queued_at is not None and newest.refusal is not None
+    if newest is None or not is_told or newest.edits != row.edits or row.status.is_final:
+        return None
+    return command_view(newest, language)
 
 
 def _summary(row: RequestRecord, notes: RowNotes, caller: Caller, names: Names, language: Language) -> dict[str, Any]:
@@ -460,10 +519,17 @@ def _summary(row: RequestRecord, notes: RowNotes, caller: Caller, names: Names, 
         "waiting_since": None if row.holder_kind is HolderKind.NOBODY else row.waiting_since,
         "holder_absent": notes.holder_absent,
         "is_new": notes.is_new,
+        "submission_under_way": _submission_under_way(row),
         "created_at": row.created_at,
         "submitted_at": row.submitted_at,
         "updated_at": row.updated_at,
     }
+
+
+def _submission_under_way(row: RequestRecord) -> SubmissionUnderWay | None:
+    if row.submission_id is None or row.submission_since is None:
+        return None
+    return SubmissionUnderWay(command_id=row.submission_id, since=row.submission_since)
 
 
 def _deadlines(process: Request) -> list[DeadlineView]:

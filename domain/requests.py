@@ -40,6 +40,11 @@ class Status(StrEnum):
         """Whether the request is under way: submitted, and somebody has to act."""
         return self is not Status.DRAFT and not self.is_final
 
+    @property
+    def is_with_requester(self) -> bool:
+        """Whether the form is being written: by who has not submitted it yet, or got it back."""
+        return self in (Status.DRAFT, Status.RETURNED)
+
 
 class Role(StrEnum):
     """In which capacity a person speaks. `system` is Relais itself: its timers and its activities."""

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
-from api import attachments, commands
+from api import attachments, commands, policy
 from api.catalogue import clinics
 from api.drafts import DraftChanges, NewDraft, change_draft, create_draft, remove_draft
 from api.problems import Problem, field_errors_of
@@ -99,7 +99,7 @@ async def save_or_submit(request_id: UUID, visit: VisitOf) -> Response:
         try:
             saved = await _save(visit, request_id, form)
         except Problem as problem:
-            if do is None or problem.code != "not_editable":
+            if do is None or problem.code not in ("not_editable", "submission_under_way"):
                 raise
             saved = _Saved(
                 None, {}
@@ -117,7 +117,7 @@ async def save_or_submit(request_id: UUID, visit: VisitOf) -> Response:
 async def add_files(request_id: UUID, visit: VisitOf) -> Response:
     """Files sent by a plain form, for browsers without scripts; others send them in parts (static/uploads.js)."""
     async with visit.services.database.session() as session:
-        row = await attachments.request_to_add_to(session, visit.caller, request_id)
+        row = await policy.request_to_add_to(session, visit.caller, request_id)
     refused = []
     async with visit.request.form(max_files=MAX_FILES, max_fields=8) as form:
         key, slot, back = (str(form.get(name, "")) for name in ("key", "slot", "next"))
@@ -244,11 +244,12 @@ async def _saved_by_script(visit: Visit, request_id: UUID, form: FormData) -> Re
         saved = await _save(visit, request_id, form)
     except (Problem, Refusal) as error:
         if error.code != RefusalCode.VERSION_CONFLICT:
-            return JSONResponse({"said": sentence_of(error, visit.language)}, status_of(error))
+            told = {"said": sentence_of(error, visit.language), "again": error.code == "submission_under_way"}
+            return JSONResponse(told, status_of(error))
         view = await visit.look_at(request_id)
         shown = visit.page("edit_conflict", view=view, conflicts=await _conflicts(visit, view, form))
-        told = {"version": view.version, "conflict": _text(shown), "said": sentence_of(error, visit.language)}
-        return JSONResponse(told, status_of(error))
+        found = {"version": view.version, "conflict": _text(shown), "said": sentence_of(error, visit.language)}
+        return JSONResponse(found, status_of(error))
     view = await visit.look_at(request_id)
     time = clock(datetime.now(UTC), visit.language)
     said = visit.say(_("Saved at %(time)s.") if not saved.wrong else _("Saved at %(time)s, but not all:"), time=time)

@@ -180,7 +180,8 @@ def _saved_by_script(visit: Visit, saved: _Saved) -> Response:
 
 
 async def _failed_by_script(visit: Visit, request_id: UUID, form: FormData, error: Problem | Refusal) -> Response:  # noqa: ARG001
-    answer: dict[str, Any] = {"said": sentence_of(error, visit.language)}
+    being_signed = error.code == RefusalCode.REPORT_BEING_SIGNED
+    answer: dict[str, Any] = {"said": sentence_of(error, visit.language), "again": being_signed}
     if error.code == RefusalCode.VERSION_CONFLICT:
         draft = await _draft(visit, request_id)
         said = visit.say(_OVERTAKEN_BRIEFLY, time=_clock(visit, draft.updated_at))

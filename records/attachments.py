@@ -8,10 +8,10 @@ from typing import Literal
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from records.errors import NotEditableError, NotFoundError
-from records.models import Attachment, EventRecord, FrozenForm, MediaState
-from records.projection import CHANNEL
-from records.requests import lock_request
+from records.commands import expected_state, on_their_way
+from records.errors import AnswerUnderWayError, NotEditableError, NotFoundError
+from records.models import Attachment, EventRecord, FrozenForm, MediaState, RequestRecord
+from records.requests import announce, check_editable, lock_request, process_of
 
 
 async def add_attachment(
@@ -37,13 +37,13 @@ async def add_attachment(
     sharpness: float | None = None,
     warnings: Sequence[str] = (),
 ) -> Attachment:
-    """Write down an attachment whose bytes are stored. Raises NotFoundError, or NotEditableError when the request is over.
+    """Write down an attachment whose bytes are stored. A video is still to be prepared.
 
-    It may come while the form can be edited, and later as part of an answer to a question. A video is still to be prepared.
+    It may come while the form can be edited, and later as part of an answer to a question. Raises NotFoundError,
+    SubmissionUnderWayError, AnswerUnderWayError, or NotEditableError when the request waits for nothing from its requester.
     """
     row = await lock_request(session, request_id)
-    if row.status.is_final:
-        raise NotEditableError
+    await check_open(session, row, now)
     attachment = Attachment(
         id=attachment_id,
         request_id=request_id,
@@ -69,6 +69,18 @@ async def add_attachment(
     session.add(attachment)
     await session.flush()
     return attachment
+
+
+async def check_open(session: AsyncSession, row: RequestRecord, now: datetime) -> None:
+    """Raise what `add_attachment` raises unless something may be added to the request now."""
+    if row.status.is_with_requester:
+        check_editable(row)
+    elif not process_of(row).questions:
+        raise NotEditableError
+    else:
+        expected = await expected_state(session, row, now)
+        if expected is not None and not expected.questions:
+            raise AnswerUnderWayError
 
 
 async def load_attachment(session: AsyncSession, request_id: uuid.UUID, attachment_id: uuid.UUID) -> Attachment | None:
@@ -102,15 +114,18 @@ async def remove_attachment(
 ) -> list[str]:
     """Take an attachment out of the form. Returns the keys of stored objects that nothing needs any more.
 
-    What a frozen form or an answer names is only left out from now on: its row and its bytes stay. Raises NotFoundError, or
-    NotEditableError unless the request is a draft or returned.
+    What a frozen form or an answer names is only left out from now on: its row and its bytes stay. Raises NotFoundError,
+    SubmissionUnderWayError, AnswerUnderWayError when an answer that names it is on its way, or NotEditableError unless the
+    request is a draft or returned.
     """
     row = await lock_request(session, request_id)
     attachment = await load_attachment(session, request_id, attachment_id)
     if attachment is None or attachment.removed_at is not None:
         raise NotFoundError
-    if not row.is_editable:
-        raise NotEditableError
+    check_editable(row)
+    for given in await on_their_way(session, request_id):
+        if str(attachment_id) in given.command.get("attachment_ids", ()):
+            raise AnswerUnderWayError
     if await _is_frozen(session, attachment):
         attachment.removed_at = now
         await session.flush()
@@ -172,8 +187,7 @@ async def _note_state(session: AsyncSession, attachment: Attachment, state: Medi
     """Pages that show the request hear of it as of any change, with the version that the request has anyway."""
     attachment.state = state
     await session.flush()
-    row = await lock_request(session, attachment.request_id)
-    await session.execute(select(func.pg_notify(CHANNEL, f"{row.id}:{row.process_version}")))
+    await announce(session, await lock_request(session, attachment.request_id))
 
 
 async def _is_frozen(session: AsyncSession, attachment: Attachment) -> bool:

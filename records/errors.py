@@ -21,6 +21,18 @@ class NotEditableError(RecordsError):
     """The form and its attachments change only while the request is a draft or returned."""
 
 
+class SubmissionUnderWayError(NotEditableError):
+    """The form is frozen: its submission is on its way, and its end is not known yet."""
+
+
+class AnswerUnderWayError(NotEditableError):
+    """The answer to which an attachment belongs is on its way, and its end is not known yet."""
+
+
+class BeingSignedError(RecordsError):
+    """The report's draft is frozen: its signature is on its way, and its end is not known yet."""
+
+
 class ContentConflictError(RecordsError):
     """Under this id, something else was frozen before. What is frozen never changes."""
 

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from records.database import Database
 from records.models import RequestRecord
-from records.projection import CHANNEL
+from records.requests import CHANNEL
 
 log = structlog.get_logger(__name__)
 

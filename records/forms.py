@@ -3,15 +3,15 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import EventName, FormVersion
 from records.attachments import list_attachments
 from records.canonical import content_sha256
-from records.errors import NotEditableError, StaleVersionError
+from records.errors import StaleVersionError
 from records.models import EventRecord, FrozenForm
-from records.requests import lock_request, process_of
+from records.requests import check_editable, lock_request, process_of
 
 
 async def freeze_form(
@@ -23,17 +23,14 @@ async def freeze_form(
     now: datetime,
     expected_version: int | None = None,
 ) -> FormVersion:
-    """Freeze the form as it stands, for the `submit` or `resubmit` of that id; a second time gives what was frozen at first.
+    """Freeze the form as it stands, for the `submit` or `resubmit` of that id; the same content again is the same version.
 
     The content is ``{offering, offering_version, priority, patient, answers, attachments: [{id, slot, kind, sha256}]}``.
-    Raises NotFoundError, NotEditableError, or StaleVersionError when `expected_version` is not the visible version any more.
+    Raises NotFoundError, NotEditableError, SubmissionUnderWayError, or StaleVersionError when `expected_version` is not the
+    visible version any more.
     """
     row = await lock_request(session, request_id)
-    query = select(FrozenForm).where(FrozenForm.request_id == request_id, FrozenForm.command_id == command_id)
-    if frozen_before := await session.scalar(query):
-        return FormVersion(number=frozen_before.number, sha256=frozen_before.sha256)
-    if not row.is_editable:
-        raise NotEditableError
+    check_editable(row)
     if expected_version not in (None, row.version):
         raise StaleVersionError(row.version)
     terms = process_of(row).terms
@@ -48,8 +45,12 @@ async def freeze_form(
             for a in await list_attachments(session, request_id)
         ],
     }
-    latest = await session.scalar(select(func.max(FrozenForm.number)).where(FrozenForm.request_id == request_id))
-    form = FormVersion(number=(latest or 0) + 1, sha256=content_sha256(content))
+    query = select(FrozenForm).where(FrozenForm.request_id == request_id).order_by(FrozenForm.number.desc()).limit(1)
+    latest = await session.scalar(query)
+    sha256 = content_sha256(content)
+    if latest is not None and (latest.command_id, latest.sha256) == (command_id, sha256):
+        return FormVersion(number=latest.number, sha256=sha256)
+    form = FormVersion(number=(latest.number if latest else 0) + 1, sha256=sha256)
     session.add(
         FrozenForm(
             request_id=request_id,
@@ -83,7 +84,7 @@ async def submitted_forms(session: AsyncSession, request_id: uuid.UUID) -> list[
             EventRecord,
             and_(
                 EventRecord.request_id == FrozenForm.request_id,
-                EventRecord.command_id == FrozenForm.command_id,
+                EventRecord.command["form"]["number"].as_integer() == FrozenForm.number,
                 EventRecord.name.in_((EventName.SUBMITTED, EventName.RESUBMITTED)),
             ),
         )

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Computed,
     DateTime,
     ForeignKey,
+    Identity,
     Index,
     MetaData,
     Text,
@@ -182,6 +183,9 @@ class RequestRecord(Base):
     `process` is the `domain.requests.Request` as JSON, also of a draft; the columns from `process_version` on are taken out of it
     for queries, and `waiting_since` is when the holder got it. `form` is ``{"patient": {…}, "answers": {…}}`` as it stands in the
     editor, and `form_priority` the priority asked for there: both are frozen by `records.forms.freeze_form`.
+
+    `submission_id` is the command that submits the form, while it is on its way (since `submission_since`), and `signature_id`
+    the one that signs the report's draft: from the moment at which it froze them until its end is known, neither changes.
     """
 
     __tablename__ = "requests"
@@ -195,6 +199,9 @@ class RequestRecord(Base):
     form: Mapped[Json]
     form_priority: Mapped[Priority]
     edits: Mapped[int]
+    submission_id: Mapped[str | None]
+    submission_since: Mapped[datetime | None]
+    signature_id: Mapped[str | None]
 
     process: Mapped[Json]
     process_version: Mapped[int]
@@ -242,8 +249,8 @@ class RequestRecord(Base):
 
     @property
     def is_editable(self) -> bool:
-        """Whether its form can be changed now."""
-        return self.status in (Status.DRAFT, Status.RETURNED)
+        """Whether its form can be changed now: not while its submission is on its way."""
+        return self.status.is_with_requester and self.submission_id is None
 
 
 class Participant(Base):
@@ -288,6 +295,35 @@ class EventRecord(Base):
     holder: Mapped[Json]
     command: Mapped[Json]
     recorded_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+
+
+class GivenCommand(Base):
+    """A command that somebody gave by the API: written down together with what it froze, before the engine hears of it.
+
+    While `settled_at` is empty its end is not known. Then either `event` happened, or it was refused with the code `refusal`;
+    `version` is the event's, or the one that the request had for people when it was refused, with so many `edits`. `queued_at`
+    is when its giver was told that it would act later. `number` is the order in which commands were given.
+    """
+
+    __tablename__ = "commands"
+
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"), primary_key=True)
+    command_id: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
+    name: Mapped[str]
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    command: Mapped[Json]
+    given_at: Mapped[datetime]
+    queued_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]
+    event: Mapped[EventName | None]
+    refusal: Mapped[str | None]
+    version: Mapped[int | None]
+    edits: Mapped[int | None]
+
+    __table_args__ = (
+        Index("ix_commands_unsettled", "request_id", "number", postgresql_where=text("settled_at IS NULL")),
+    )
 
 
 class RefusedCommand(Base):
@@ -345,6 +381,8 @@ class Notice(Base):
     ``notice_refused`` (its address can get no mail) or ``notice_expired``. `recipient` is the party as which the person is told;
     where they are several, the one that must act. It goes from `send_at` on, and is given up some days later; `told_with` is the
     notice whose e-mail tells this one too. `taken_up_by` names the activity that has it in hand, since `taken_up_at`.
+    A notice of ``command_refused`` or ``submission_refused`` tells somebody that what they gave (`command_id`), and were told to
+    be queued, was refused in the end.
     """
 
     __tablename__ = "notices"
@@ -370,13 +408,20 @@ class Notice(Base):
     told_with: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("notices.id"))
     digest_id: Mapped[uuid.UUID | None] = mapped_column(index=True)
     refused_notice_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("notices.id"))
+    command_id: Mapped[str | None]
 
     __table_args__ = (
         Index(
             "uq_notices_event",
             *("request_id", "version", "account_id"),
             unique=True,
-            postgresql_where=text("refused_notice_id IS NULL"),
+            postgresql_where=text("refused_notice_id IS NULL AND command_id IS NULL"),
+        ),
+        Index(
+            "uq_notices_command",
+            *("request_id", "command_id", "account_id"),
+            unique=True,
+            postgresql_where=text("command_id IS NOT NULL"),
         ),
         Index(
             "uq_notices_refused",
@@ -399,7 +444,7 @@ class Notice(Base):
 
 
 class FrozenForm(Base):
-    """A form as it was submitted. Never changes. `sha256` is that of the canonical JSON of `content`."""
+    """A form as it was to be submitted by a command. Never changes. `sha256` is that of the canonical JSON of `content`."""
 
     __tablename__ = "form_versions"
 
@@ -410,8 +455,6 @@ class FrozenForm(Base):
     frozen_at: Mapped[datetime]
     frozen_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
     command_id: Mapped[str]
-
-    __table_args__ = (UniqueConstraint("request_id", "command_id"),)
 
 
 class MediaState(StrEnum):

@@ -33,7 +33,7 @@ from domain.notices import (
 )
 from domain.requests import Holder, HolderKind, Request, Role
 from records.ids import new_id
-from records.models import Account, Notice, NoticeStatus, RequestRecord
+from records.models import Account, GivenCommand, Notice, NoticeStatus, RequestRecord
 
 NOTICE_REFUSED, NOTICE_EXPIRED = "notice_refused", "notice_expired"
 """The events of notices that tell dispatchers of another one: its address can get no mail; nobody took it in time."""
@@ -44,6 +44,10 @@ UNDELIVERABLE = (NoticeStatus.REFUSED, NoticeStatus.EXPIRED, NoticeStatus.FAILED
 _IS_QUEUED, _IS_GROUPED = text("notices.status = 'queued'"), text("notices.status = 'grouped'")
 _IS_UNDELIVERABLE = text("notices.status IN ('refused', 'expired', 'failed')")
 """Written out, because the partial indexes of these few among millions are found by their own words alone."""
+
+COMMAND_REFUSED = "command_refused"
+SUBMISSION_REFUSED = "submission_refused"
+"""The events of a notice that tells somebody that what they gave, and were told to be queued, was refused in the end."""
 
 LONGEST_LIST = 500
 
@@ -105,6 +109,7 @@ async def queued_notices(session: AsyncSession, request_id: uuid.UUID, version: 
             Notice.status == NoticeStatus.QUEUED,
             Notice.refused_notice_id.is_(None),
             Notice.told_with.is_(None),
+            Notice.command_id.is_(None),
         )
         .order_by(Notice.account_id)
     )
@@ -191,6 +196,24 @@ async def plan_follow_up(session: AsyncSession, notice: Notice, event: str) -> l
         select(Notice.id)
         .where(Notice.refused_notice_id == notice.id, Notice.status == NoticeStatus.QUEUED)
         .order_by(Notice.account_id)
+    )
+    return list(await session.scalars(query))
+
+
+_PARTIES = {Role.REQUESTER: Recipient.REQUESTER, Role.PROVIDER: Recipient.HOLDER}
+
+
+async def plan_refused_command_notices(session: AsyncSession, given: GivenCommand) -> list[uuid.UUID]:
+    """Tell whoever gave a command that it was refused in the end; the ids of the notices to send now."""
+    account = await session.get_one(Account, given.account_id)
+    party = _PARTIES.get(Role(given.command["actor"]["role"]), Recipient.DISPATCHERS)
+    told = [Told(account, party, Importance.ACTION)] if account.active else []
+    event = SUBMISSION_REFUSED if given.name in ("submit", "resubmit") else COMMAND_REFUSED
+    await _insert(session, given.request_id, given.version or 0, event, told, command_id=given.command_id)
+    query = select(Notice.id).where(
+        Notice.request_id == given.request_id,
+        Notice.command_id == given.command_id,
+        Notice.status == NoticeStatus.QUEUED,
     )
     return list(await session.scalars(query))
 
@@ -402,6 +425,7 @@ async def _insert(
     in_time_for_the_digest: bool = True,
     wait: timedelta = timedelta(),
     refused_notice_id: uuid.UUID | None = None,
+    command_id: str | None = None,
 ) -> list[uuid.UUID]:
     rows: list[dict[str, Any]] = []
     for told in people:
@@ -422,6 +446,7 @@ async def _insert(
                 "attempts": 0,
                 "send_at": func.clock_timestamp() + wait,
                 "refused_notice_id": refused_notice_id,
+                "command_id": command_id,
             }
         )
     if rows:

@@ -3,19 +3,17 @@
 import uuid
 from datetime import timedelta
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.lifecycle import Event
 from domain.requests import EventName, HolderKind, Request, Role
+from records.commands import settle_by_event
 from records.errors import ContentConflictError
 from records.models import Account, Clinic, EventRecord, OfferedPool, Participant, RequestRecord
 from records.notices import plan_notices, queued_notices
-from records.requests import lock_request, project
-
-CHANNEL = "relais_request"
-"""The channel on which the new version of a request is told, as ``<request id>:<process version>``. See `records.feed`."""
+from records.requests import announce, lock_request, project
 
 
 async def record_event(
@@ -32,13 +30,13 @@ async def record_event(
     if await _append(session, event):
         await _add_ties(session, event)
         _note_milestones(row, event)
+        await settle_by_event(session, row, event)
         await plan_notices(session, event, request, mails_gather_for)
     if row.process_version < request.version:
         if row.status is not request.status:  # the editor opens with what counts now; while returned, edits stay
             row.form_priority = request.priority
         project(row, request, max(row.updated_at, event.at))
-    await session.flush()
-    await session.execute(select(func.pg_notify(CHANNEL, f"{row.id}:{row.process_version}")))
+    await announce(session, row)
     return await queued_notices(session, event.request_id, event.version)
 
 

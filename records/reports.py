@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import DocumentKind
 from records.canonical import content_sha256
-from records.errors import ContentConflictError, NotFoundError, StaleVersionError
+from records.errors import BeingSignedError, ContentConflictError, NotFoundError, StaleVersionError
 from records.models import FrozenReport, ReportDraft, StoredDocument
-from records.requests import lock_request
+from records.requests import lock_request, process_of
 
 
 async def load_report_draft(session: AsyncSession, request_id: uuid.UUID) -> ReportDraft | None:
@@ -30,9 +30,11 @@ async def save_report_draft(
 ) -> ReportDraft:
     """Replace the draft. `expected_revision` is the one it was read with, 0 where there was none.
 
-    Raises NotFoundError, or StaleVersionError when somebody else has saved since.
+    Raises NotFoundError, BeingSignedError, or StaleVersionError when somebody else has saved since.
     """
-    await lock_request(session, request_id)
+    row = await lock_request(session, request_id)
+    if row.signature_id is not None or process_of(row).signing is not None:
+        raise BeingSignedError
     draft = await session.get(ReportDraft, request_id, populate_existing=True)
     revision = draft.revision if draft else 0
     if expected_revision not in (None, revision):

@@ -14,10 +14,13 @@ from domain.offerings import Terms
 from domain.priority import Priority
 from domain.requests import Holder, Person, Request, Status
 from domain.rules import CURRENT, rules_of
-from records.errors import NotEditableError, NotFoundError, StaleVersionError
+from records.errors import NotEditableError, NotFoundError, StaleVersionError, SubmissionUnderWayError
 from records.ids import new_id
 from records.models import Attachment, EventRecord, FrozenForm, NumberCounter, RequestRecord, Upload
 from records.people import calendar_of
+
+CHANNEL = "relais_request"
+"""The channel on which a change of a request is told, as ``<request id>:<process version>``. See `records.feed`."""
 
 RANKS = {Priority.STAT: 0, Priority.ASAP: 1, Priority.URGENT: 2, Priority.ROUTINE: 3}
 """The order of priorities in a worklist."""
@@ -94,11 +97,11 @@ async def edit_draft(
 ) -> RequestRecord:
     """Replace those parts of the form that are given, while the request is a draft or returned.
 
-    Raises NotFoundError, NotEditableError, or StaleVersionError when `expected_version` is not the visible version any more.
+    Raises NotFoundError, NotEditableError, SubmissionUnderWayError, or StaleVersionError when `expected_version` is not the
+    visible version any more.
     """
     row = await lock_request(session, request_id)
-    if not row.is_editable:
-        raise NotEditableError
+    check_editable(row)
     if expected_version not in (None, row.version):
         raise StaleVersionError(row.version)
     row.form = {
@@ -119,10 +122,12 @@ async def edit_draft(
 async def remove_draft(session: AsyncSession, request_id: uuid.UUID, *, expected_version: int | None) -> list[str]:
     """Remove a draft, its attachments and uploads for good. Returns the keys of stored objects that nothing needs any more.
 
-    Raises NotFoundError, StaleVersionError when `expected_version` is not the visible version any more, or NotEditableError for
-    what is no draft: also once a form was frozen, for its submission may still be on its way.
+    Raises NotFoundError, StaleVersionError when `expected_version` is not the visible version any more, SubmissionUnderWayError,
+    or NotEditableError for what is no draft: also once a form was frozen, for what was frozen stays.
     """
     row = await lock_request(session, request_id)
+    if row.status is Status.DRAFT:
+        check_editable(row)
     if row.status is not Status.DRAFT or await session.scalar(
         select(exists().where(FrozenForm.request_id == request_id))
     ):
@@ -135,6 +140,14 @@ async def remove_draft(session: AsyncSession, request_id: uuid.UUID, *, expected
     await session.delete(row)
     await session.flush()
     return keys
+
+
+def check_editable(row: RequestRecord) -> None:
+    """Raise SubmissionUnderWayError or NotEditableError when the form of `row`, which is locked, can't be changed now."""
+    if row.status.is_with_requester and row.submission_id is not None:
+        raise SubmissionUnderWayError
+    if not row.is_editable:
+        raise NotEditableError
 
 
 async def renew_terms(session: AsyncSession, row: RequestRecord, terms: Terms) -> Request:
@@ -180,6 +193,12 @@ async def lock_start(session: AsyncSession, request_id: uuid.UUID) -> None:
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"start:{request_id}", 0))))
 
 
+async def announce(session: AsyncSession, row: RequestRecord) -> None:
+    """Tell open pages and those who wait that something of the request is new, at the end of the transaction."""
+    await session.flush()
+    await session.execute(select(func.pg_notify(CHANNEL, f"{row.id}:{row.process_version}")))
+
+
 async def timeline(session: AsyncSession, request_id: uuid.UUID) -> list[EventRecord]:
     """Everything that happened to the request, oldest first."""
     query = select(EventRecord).where(EventRecord.request_id == request_id).order_by(EventRecord.version)
@@ -210,6 +229,18 @@ def project(row: RequestRecord, request: Request, at: datetime) -> None:
     row.overdue = bool(request.overdue)
     row.open_questions = len(request.questions)
     row.updated_at = at
+
+
+def as_expected(row: RequestRecord, request: Request) -> RequestRecord:
+    """What the row will be when the request is in that state, as far as it says who may see it; it is in no session."""
+    made = RequestRecord(
+        id=row.id,
+        requester_id=row.requester_id,
+        requester_clinic_id=row.requester_clinic_id,
+        dispatch_clinic_id=row.dispatch_clinic_id,
+    )
+    project(made, request, row.updated_at)
+    return made
 
 
 async def _lock_creation(session: AsyncSession, requester_id: uuid.UUID, creation_key: str) -> None:

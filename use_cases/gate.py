@@ -43,6 +43,8 @@ log = structlog.get_logger(__name__)
 _starts = asyncio.Semaphore(4)
 """Each start keeps a connection to the database while the engine works. The others are for those who only want to read."""
 
+_ENGINE_ANSWERS_WITHIN = timedelta(seconds=5)
+
 _OUR_FAULT = {RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.OUT_OF_RANGE}
 """What the engine would answer again and again. Whatever else it says, UNKNOWN and NOT_FOUND among it, may be the last word of an
 engine that goes away or the first of one that comes: to try again with the same key is right and harmless.
@@ -57,8 +59,16 @@ class EngineUnreachableError(GateError):
     """The engine does not answer, or not in time. Whether it took the command is not known; to give it again is harmless."""
 
 
+class NotGivenError(EngineUnreachableError):
+    """The engine does not answer, and for sure never heard of the command."""
+
+
+class NotYetError(GateError):
+    """The command stands behind others that the engine has not got yet: it was not given."""
+
+
 class EngineFaultError(GateError):
-    """The engine or the workflow answered in a way that a second try would not better; the cause is in the log."""
+    """The engine or the workflow refused the command in a way that a second try would not better; the cause is in the log."""
 
 
 class Starting(Protocol):
@@ -79,17 +89,31 @@ class Services(Starting, Protocol):
     def feed(self) -> ProjectionFeed: ...
 
 
-async def give(services: Services, request: Request, command: PublicCommand) -> RequestRecord | None:
+async def give(
+    services: Services, request: Request, command: PublicCommand, *, is_behind: bool = False, is_queued: bool = False
+) -> RequestRecord | None:
     """Give `command` to the workflow of `request` (its state in the records); the records' row that shows what came of it.
 
-    None when it is queued: durable, but not carried out or not visible yet. Raises Refusal or GateError.
+    `is_behind`: it is legal only after others that are on their way, so it waits for a workflow that has these. `is_queued`: the
+    engine has it already, should no worker answer again. None when it is queued: durable, but not carried out or not visible yet.
+    Raises Refusal or GateError.
     """
     with services.feed.watch(request.id) as watch:
-        if request.status.is_open:
-            receipt = await _give_to_running(services, request, command)
-        else:
-            receipt = await _give_with_start(services, request, command)
+        receipt = await hand_over(services, request, command, is_behind=is_behind, is_queued=is_queued)
         return None if receipt is None else await _shown(services, receipt, watch)
+
+
+async def hand_over(
+    services: Starting, request: Request, command: PublicCommand, *, is_behind: bool = False, is_queued: bool = False
+) -> Receipt | None:
+    """`give` for who does not wait for the records: the workflow's answer, or None when the command is queued."""
+    if not await is_reachable(services.engine, _engine_patience(services)):
+        raise NotGivenError
+    if is_behind:
+        return await _give_behind(services, request, command, is_queued)
+    if request.status.is_open:
+        return await _give_to_running(services, request, command, is_queued)
+    return await _give_with_start(services, request, command)
 
 
 async def _shown(services: Services, receipt: Receipt, watch: Watch) -> RequestRecord | None:
@@ -109,7 +133,31 @@ async def _row_at(services: Services, receipt: Receipt) -> RequestRecord | None:
     return row if row is not None and row.process_version >= receipt.version else None
 
 
-async def _give_to_running(services: Services, request: Request, command: PublicCommand) -> Receipt | None:
+async def _give_to_running(
+    services: Starting, request: Request, command: PublicCommand, is_queued: bool
+) -> Receipt | None:
+    """To the workflow of an open request. One that the engine has lost begins anew with the state in the records."""
+    try:
+        return await _update_or_signal(services, request, command, is_queued)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return await _give_with_start(services, request, command)
+        raise _engine_problem(error) from error
+
+
+async def _give_behind(services: Starting, request: Request, command: PublicCommand, is_queued: bool) -> Receipt | None:
+    """To the workflow that has the commands before it, or to none: a new one would not know them."""
+    try:
+        return await _update_or_signal(services, request, command, is_queued)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise NotYetError from None
+        raise _engine_problem(error) from error
+
+
+async def _update_or_signal(
+    services: Starting, request: Request, command: PublicCommand, is_queued: bool
+) -> Receipt | None:
     handle = services.engine.get_workflow_handle(workflow_id(request.id))
     patience = _patience(services)
     try:
@@ -120,15 +168,12 @@ async def _give_to_running(services: Services, request: Request, command: Public
         except (WorkflowUpdateRPCTimeoutOrCancelledError, RPCError) as error:
             if not _nobody_can_take_it(error):
                 raise
-            _log_queued(request, command)
-            await handle.signal(command.type, command, rpc_timeout=patience)
+            if not is_queued:
+                _log_queued(request, command)
+                await handle.signal(command.type, command, rpc_timeout=_engine_patience(services))
             return None
     except WorkflowUpdateFailedError as error:
         raise _refusal(error) from None
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return await _give_with_start(services, request, command)
-        raise _engine_problem(error) from error
     return receipt
 
 
@@ -139,7 +184,7 @@ def _nobody_can_take_it(error: Exception) -> bool:
     return True
 
 
-async def _give_with_start(services: Services, request: Request, command: PublicCommand) -> Receipt | None:
+async def _give_with_start(services: Starting, request: Request, command: PublicCommand) -> Receipt | None:
     """Begin the workflow of a draft, take one up again that was over (an addendum), or replace one that the engine has lost.
 
     One at a time for each request, and by the newest state: a workflow that began with an old one would live a second life.
@@ -204,7 +249,7 @@ async def _unfinished(session: AsyncSession, request: Request) -> tuple[AnyEffec
 
 
 async def _update_with_start(
-    services: Services, start: dict[str, Any], request: Request, command: PublicCommand
+    services: Starting, start: dict[str, Any], request: Request, command: PublicCommand
 ) -> Receipt | None:
     patience = _patience(services)
     try:
@@ -220,7 +265,7 @@ async def _update_with_start(
         except WorkflowUpdateRPCTimeoutOrCancelledError:
             _log_queued(request, command)
             await services.engine.start_workflow(
-                **start, start_signal=command.type, start_signal_args=[command], rpc_timeout=patience
+                **start, start_signal=command.type, start_signal_args=[command], rpc_timeout=_engine_patience(services)
             )
             return None
     except WorkflowUpdateFailedError as error:
@@ -255,7 +300,13 @@ def _start(
 
 
 def _patience(services: Starting) -> timedelta:
+    """How long a worker may take."""
     return timedelta(seconds=services.settings.command_timeout_seconds)
+
+
+def _engine_patience(services: Starting) -> timedelta:
+    """How long the engine itself may take, for what needs no worker."""
+    return max(_patience(services), _ENGINE_ANSWERS_WITHIN)
 
 
 def _refusal(error: WorkflowUpdateFailedError) -> Exception:
@@ -273,9 +324,9 @@ def _engine_problem(error: RPCError) -> GateError:
     return EngineUnreachableError()
 
 
-async def is_reachable(engine: Client) -> bool:
-    """Whether the Temporal server answers."""
+async def is_reachable(engine: Client, patience: timedelta = timedelta(seconds=2)) -> bool:
+    """Whether the Temporal server answers within that time."""
     try:
-        return await engine.service_client.check_health(timeout=timedelta(seconds=2))
+        return await engine.service_client.check_health(timeout=patience)
     except RPCError:
         return False

@@ -15,9 +15,10 @@ from temporalio.common import WorkflowIDConflictPolicy
 
 from activities.contract import RepairReport
 from engine.running import count_stuck, list_stuck, running_ids
-from records import upkeep
+from records import commands, upkeep
 from records.database import Database
 from settings import Settings
+from use_cases import commands as use_cases
 from use_cases import gate
 from workflows.contract import SINGLE_NOTICE, TELECONSULTATION, notice_workflow_id, workflow_id
 
@@ -27,6 +28,11 @@ MAY_STILL_COME = timedelta(hours=1)
 """How long an e-mail that is due, and the last document of a request that is over, are left to whoever works on them."""
 
 LETTERS_AT_ONCE = 500
+
+OVERDUE_AFTER = timedelta(minutes=1)
+"""After this long the end of a command is known where a worker answers; one whose end is not is given again."""
+
+COMMANDS_AT_ONCE = 200
 
 LOOKS_BACK = timedelta(days=30)
 
@@ -58,8 +64,11 @@ async def repair(services: Services, *, dry_run: bool = False) -> RepairReport:
     ]
     for request_id in begun:
         log.warning("a request had no workflow", request_id=str(request_id), status="found" if dry_run else "taken up")
+    given = await _give_again(services, dry_run)
     letters = await _send_lost_letters(services, dry_run)
-    return RepairReport(taken_up=tuple(begun), letters=letters, stuck=await _tell_stuck(services.engine))
+    return RepairReport(
+        taken_up=tuple(begun), commands=given, letters=letters, stuck=await _tell_stuck(services.engine)
+    )
 
 
 async def _unfinished(services: Services) -> AsyncIterator[UUID]:
@@ -77,6 +86,17 @@ async def _unfinished(services: Services) -> AsyncIterator[UUID]:
         left = await upkeep.left_to_sign(session, since=now - LOOKS_BACK, before=now - MAY_STILL_COME)
     for request_id in left:
         yield request_id
+
+
+async def _give_again(services: Services, dry_run: bool) -> int:
+    """Give commands again whose end is not known, in their order; gives how many. Those that lie in the engine are among them."""
+    before = datetime.now(UTC) - OVERDUE_AFTER
+    async with services.database.session() as session:
+        overdue = await commands.overdue(session, before, limit=COMMANDS_AT_ONCE)
+    for given in overdue if not dry_run else ():
+        log.warning("a command's end is not known", command=given.name, request_id=str(given.request_id))
+        await use_cases.give_again(services, given)
+    return len(overdue)
 
 
 async def _send_lost_letters(services: Services, dry_run: bool) -> int:

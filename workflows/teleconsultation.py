@@ -265,7 +265,9 @@ class TeleconsultationWorkflow:
             case Notify():
                 await self._notify(effect)
             case NoteRefusal():
-                await self._execute(NOTE_REFUSAL, effect)
+                told = await self._execute(NOTE_REFUSAL, effect, result_type=list[UUID] | None)
+                for notice_id in told or ():  # the activity of older workers told nobody
+                    await self._hand_on(notice_id)
             case NoteFailure():
                 await self._execute(NOTE_FAILURE, effect)
 

@@ -71,6 +71,7 @@
     if (answer.ok) return done(what, told);
     if (told.conflict) return ask(told);
     if (answer.status >= 500 || answer.status === 429) return failed(form.dataset.textWaiting);
+    if (told.again) return failed(`${form.dataset.textFailed} ${told.said}`); // it opens again, or is submitted
     held = true; // for instance the request was submitted in another tab
     say(`${form.dataset.textFailed} ${told.said || ""}`);
   }
@@ -215,7 +216,8 @@
     event.stopPropagation();
     const title = remove.closest(".slot");
     try {
-      await fetch(remove.action, { method: "POST", body: new URLSearchParams(new FormData(remove)), redirect: "manual" });
+      const answer = await fetch(remove.action, { method: "POST", body: new URLSearchParams(new FormData(remove)), redirect: "manual" });
+      if (answer.type !== "opaqueredirect" && !answer.ok) throw new Error(answer.status);
       renew(document.getElementById(slot.dataset.replace), await fetched(slot.dataset.list));
       title.focus();
       await renewCheck();

@@ -71,6 +71,7 @@
       say(told.said);
       return !stuck;
     }
+    if (told.again) return lost(told.said);
     stuck = "refused";
     say(told.said);
     if (answer.status === 412) {

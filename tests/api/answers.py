@@ -20,7 +20,7 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     """The body of an answer that must be this problem: problem+json with its code, and a sentence in French."""
     said = f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:500]}"
     assert answer.status_code == status, said
-    body = any_problem(answer)
+    body = _problem(answer)
     assert body["code"] == code, said
     return body
 
@@ -29,6 +29,11 @@ def any_problem(answer: httpx.Response) -> dict[str, Any]:
     """The body of an answer that must be some problem that is not ours: its members, and its code's sentence in French."""
     said = f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:500]}"
     assert 400 <= answer.status_code < 500, said
+    return _problem(answer)
+
+
+def _problem(answer: httpx.Response) -> dict[str, Any]:
+    said = f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:500]}"
     assert answer.headers["content-type"] == "application/problem+json", said
     body: dict[str, Any] = answer.json()
     assert body["status"] == answer.status_code, said

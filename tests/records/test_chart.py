@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain import commands as c
 from domain.priority import Priority
 from domain.requests import DocumentKind, FormVersion, Request, Role, Source
-from records import access, attachments, failures, forms, refusals, reports, requests
+from records import access, attachments, commands, failures, forms, refusals, reports, requests
 from records.canonical import canonical_json, content_sha256
 from records.database import Database
-from records.errors import ContentConflictError, NotEditableError, NotFoundError, StaleVersionError
+from records.errors import AnswerUnderWayError, ContentConflictError, NotEditableError, NotFoundError, StaleVersionError
 from records.ids import new_id
 from records.models import AccessKind, Attachment, RequestRecord
 from records.projection import record_event
@@ -168,15 +168,15 @@ async def test_what_is_submitted_is_edited_only_when_returned(database: Database
 # Frozen forms and attachments
 
 
-async def test_a_form_is_frozen_once_per_command(database: Database) -> None:
+async def test_a_form_is_frozen_once_as_long_as_it_stays_the_same(database: Database) -> None:
     scene, draft = await scene_with_draft(database)
     author = draft.requester.id
     async with database.session() as session:
         photo = await attach(session, scene, draft.id)
         first = await forms.freeze_form(session, draft.id, command_id="a", frozen_by=author, now=NOW)
-        await requests.edit_draft(session, draft.id, now=NOW, expected_version=None, answers={"reason": "changé"})
         assert await forms.freeze_form(session, draft.id, command_id="a", frozen_by=author, now=NOW) == first
-        second = await forms.freeze_form(session, draft.id, command_id="b", frozen_by=author, now=NOW)
+        await requests.edit_draft(session, draft.id, now=NOW, expected_version=None, answers={"reason": "changé"})
+        second = await forms.freeze_form(session, draft.id, command_id="a", frozen_by=author, now=NOW)
         assert (first.number, second.number) == (1, 2)
         with pytest.raises(StaleVersionError):
             await forms.freeze_form(session, draft.id, command_id="c", frozen_by=author, now=NOW, expected_version=0)
@@ -223,15 +223,46 @@ async def test_a_photo_of_an_answer_is_kept(database: Database) -> None:
     async with database.session() as session:
         form = await forms.freeze_form(session, draft.id, command_id="s", frozen_by=draft.requester.id, now=NOW)
         story = await submit(session, scene, draft, form)
-        photo = await attach(session, scene, draft.id, "answer")
+        with pytest.raises(NotEditableError):
+            await attach(session, scene, draft.id, "answer")
         for command in (
             c.Assign(id="2", actor=scene.actor("dispatcher"), to=scene.person("provider")),
             c.RequestInformation(id="3", actor=provider, text="Une autre photo?"),
-            c.AnswerInformation(id="4", actor=requester, text="Voici.", attachment_ids=(photo.id,)),
         ):
             await record_event(session, story.give(command), story.request)
+        photo = await attach(session, scene, draft.id, "answer")
+        answer = c.AnswerInformation(id="4", actor=requester, text="Voici.", attachment_ids=(photo.id,))
+        await record_event(session, story.give(answer), story.request)
         await return_it(session, scene, story)
         assert await attachments.remove_attachment(session, draft.id, photo.id, now=NOW) == []
+
+
+async def test_a_photo_of_an_answer_that_is_on_its_way_stays(database: Database) -> None:
+    """The request was returned meanwhile; whether the answer came before that, nobody knows yet."""
+    scene, draft = await scene_with_draft(database)
+    requester, provider = scene.actor("requester"), scene.actor("provider")
+    async with database.session() as session:
+        form = await forms.freeze_form(session, draft.id, command_id="s", frozen_by=draft.requester.id, now=NOW)
+        story = await submit(session, scene, draft, form)
+        for command in (
+            c.Assign(id="2", actor=scene.actor("dispatcher"), to=scene.person("provider")),
+            c.RequestInformation(id="3", actor=provider, text="Une autre photo?"),
+        ):
+            await record_event(session, story.give(command), story.request)
+        photo = await attach(session, scene, draft.id, "answer")
+        row = await requests.lock_request(session, draft.id)
+        answer = c.AnswerInformation(id="4", actor=requester, text="Voici.", attachment_ids=(photo.id,))
+        await commands.write_down(session, row, answer, account_id=draft.requester.id, now=NOW)
+        with pytest.raises(AnswerUnderWayError):
+            await attach(session, scene, draft.id, "answer")
+        await return_it(session, scene, story)
+        with pytest.raises(AnswerUnderWayError):
+            await attachments.remove_attachment(session, draft.id, photo.id, now=NOW)
+        await commands.settle_refused(session, draft.id, "4", code="not_allowed_in_status", now=NOW)
+        assert await attachments.remove_attachment(session, draft.id, photo.id, now=NOW) == [
+            photo.object_key,
+            photo.preview_key,
+        ]
 
 
 async def test_no_attachment_to_what_is_over(database: Database) -> None:

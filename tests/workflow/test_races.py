@@ -130,7 +130,8 @@ async def test_a_draft_is_submitted_once(system: System) -> None:
         if key:
             assert codes(answers) == {"200": 12}
         else:
-            assert codes(answers) == {"200": 1, "409 not_allowed_in_status": 11}
+            assert codes(answers)["200"] == 1
+            assert set(codes(answers)) <= {"200", "409 submission_under_way", "409 not_allowed_in_status"}
         assert await consistent(system, request_id) == ["submitted"]
 
 

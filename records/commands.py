@@ -1,0 +1,187 @@
+"""The ledger of commands: what people gave by the API, and what became of each.
+
+A command is written down in the transaction that checks it and freezes what it refers to, with the request's row locked, and only
+then given to the engine: so it is never forgotten, and what it froze stays closed until its end is known. The end comes from the
+workflow, with the event that the command made or with its refusal, in the transaction that writes that.
+
+The ledger is also an outbox. A command whose giver died before the engine had it is `overdue`: give it again, through the gate.
+That is always harmless, for a command acts once.
+"""
+
+import uuid
+from contextlib import suppress
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain import lifecycle
+from domain.commands import PUBLIC_COMMAND, FailSigning, IssueDocument, PublicCommand, Resubmit, SignReport, Submit
+from domain.lifecycle import Event
+from domain.refusals import Refusal
+from domain.requests import SYSTEM, EventName, Request
+from records.models import FrozenReport, GivenCommand, RequestRecord
+from records.requests import announce, lock_request, process_of
+
+SIGNING_FAILED = "signing_failed"
+"""The refusal of a signature that was taken, and of which no document could be made."""
+
+
+async def write_down(
+    session: AsyncSession, row: RequestRecord, command: PublicCommand, *, account_id: uuid.UUID, now: datetime
+) -> GivenCommand:
+    """Note that `command` is on its way, and close what it froze. `row` is locked.
+
+    The same id again, after a refusal, is a new command that replaces the old one.
+    """
+    await _forget(session, row.id, command.id)
+    given = GivenCommand(
+        request_id=row.id,
+        command_id=command.id,
+        name=command.type,
+        account_id=account_id,
+        command=command.model_dump(mode="json"),
+        given_at=now,
+    )
+    session.add(given)
+    if isinstance(command, Submit | Resubmit):
+        row.submission_id, row.submission_since = command.id, now
+        await announce(session, row)
+    if isinstance(command, SignReport):
+        row.signature_id = command.id
+        await announce(session, row)
+    await session.flush()
+    return given
+
+
+async def load_command(session: AsyncSession, request_id: uuid.UUID, command_id: str) -> GivenCommand | None:
+    return await session.get(GivenCommand, (request_id, command_id), populate_existing=True)
+
+
+async def newest_of(session: AsyncSession, request_id: uuid.UUID, account_id: uuid.UUID) -> GivenCommand | None:
+    """What this person gave last to that request."""
+    query = select(GivenCommand).where(GivenCommand.request_id == request_id, GivenCommand.account_id == account_id)
+    return await session.scalar(query.order_by(GivenCommand.number.desc()).limit(1))
+
+
+async def on_their_way(session: AsyncSession, request_id: uuid.UUID) -> list[GivenCommand]:
+    """The commands to that request of which nobody knows the end yet, in the order in which they were given."""
+    query = select(GivenCommand).where(GivenCommand.request_id == request_id, GivenCommand.settled_at.is_(None))
+    return list(await session.scalars(query.order_by(GivenCommand.number)))
+
+
+async def overdue(session: AsyncSession, given_before: datetime, *, limit: int) -> list[GivenCommand]:
+    """Commands given before that time whose end is not known yet, the oldest first: to be given again, in this order.
+
+    One that has `queued_at` lies in the engine as a Signal (unless its workflow was lost), and acts when a worker is back.
+    """
+    query = select(GivenCommand).where(GivenCommand.settled_at.is_(None), GivenCommand.given_at < given_before)
+    return list(await session.scalars(query.order_by(GivenCommand.number).limit(limit)))
+
+
+def command_in(given: GivenCommand) -> PublicCommand:
+    """The command, as it was given."""
+    return PUBLIC_COMMAND.validate_python(given.command)
+
+
+async def expected_state(session: AsyncSession, row: RequestRecord, now: datetime) -> Request | None:
+    """The state that the commands on their way will make of the one in the records, as far as one can tell.
+
+    None when none is on its way. A command that won't be legal is passed over.
+    """
+    given = await on_their_way(session, row.id)
+    request = process_of(row)
+    for command in map(command_in, given):
+        with suppress(Refusal):
+            request = lifecycle.decide(request, command, now).request
+    return request if given else None
+
+
+def when_signed(request: Request, now: datetime) -> Request:
+    """The state that the document of the signature that is on its way will make of `request`, if there is one."""
+    with suppress(Refusal):
+        return _signed(request, now)
+    return request
+
+
+def _signed(request: Request, now: datetime) -> Request:
+    if request.signing is None:
+        return request
+    report_id = request.signing.report_id
+    issued = IssueDocument(id=f"expected:{report_id}", actor=SYSTEM, report_id=report_id, pdf_sha256="0" * 64)
+    return lifecycle.decide(request, issued, now).request
+
+
+# What becomes of a command
+
+
+async def note_queued(session: AsyncSession, request_id: uuid.UUID, command_id: str, now: datetime) -> None:
+    """The engine has it, and its giver has been told that it acts later. Changes nothing when its end is known by now."""
+    await session.execute(
+        update(GivenCommand)
+        .where(
+            GivenCommand.request_id == request_id,
+            GivenCommand.command_id == command_id,
+            GivenCommand.settled_at.is_(None),
+            GivenCommand.queued_at.is_(None),
+        )
+        .values(queued_at=now)
+    )
+
+
+async def settle_by_event(session: AsyncSession, row: RequestRecord, event: Event) -> None:
+    """The command made this event, whatever was noted of it before. `row` is locked.
+
+    A signature ends with its document, or when none could be made.
+    """
+    if event.name in (EventName.REPORT_SIGNED, EventName.ADDENDUM_SIGNED):
+        return
+    command_id, refusal = event.command.id, None
+    ends_signature = isinstance(event.command, IssueDocument | FailSigning)
+    if isinstance(event.command, IssueDocument | FailSigning):
+        report = await session.get(FrozenReport, event.command.report_id)
+        command_id = report.command_id if report else command_id
+        refusal = SIGNING_FAILED if isinstance(event.command, FailSigning) else None
+    given = await load_command(session, event.request_id, command_id)
+    if given is not None and not (ends_signature and given.settled_at):  # another's try to use its proof ends nothing
+        given.settled_at, given.event, given.refusal, given.version = event.at, event.name, refusal, event.version
+    await _open(session, row, command_id)
+
+
+async def settle_refused(
+    session: AsyncSession, request_id: uuid.UUID, command_id: str, *, code: str, now: datetime
+) -> GivenCommand | None:
+    """The command was refused in the end: what it had closed opens again. None when it was not on its way."""
+    given = await load_command(session, request_id, command_id)
+    if given is None or given.settled_at is not None:
+        return None
+    row = await lock_request(session, request_id)
+    await session.refresh(given)
+    if given.settled_at is not None:
+        return None
+    given.settled_at, given.refusal, given.version, given.edits = now, code, row.version, row.edits
+    await _open(session, row, command_id)
+    await announce(session, row)
+    return given
+
+
+async def withdraw(session: AsyncSession, request_id: uuid.UUID, command_id: str) -> None:
+    """The engine never got the command, for sure: it is as if it had not been given, and what it had closed opens again."""
+    row = await lock_request(session, request_id)
+    await _forget(session, request_id, command_id)
+    await _open(session, row, command_id)
+    await announce(session, row)
+
+
+async def _forget(session: AsyncSession, request_id: uuid.UUID, command_id: str) -> None:
+    await session.execute(
+        delete(GivenCommand).where(GivenCommand.request_id == request_id, GivenCommand.command_id == command_id)
+    )
+
+
+async def _open(session: AsyncSession, row: RequestRecord, command_id: str) -> None:
+    if row.submission_id == command_id:
+        row.submission_id = row.submission_since = None
+    if row.signature_id == command_id:
+        row.signature_id = None
+    await session.flush()

@@ -1,0 +1,83 @@
+"""A worker that is away: the shared system once more, over task queues of its own, on which a worker works only when told to."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import httpx
+from sqlalchemy import delete
+
+from portal.server import create_app
+from records.models import GivenCommand
+from tests.eventually import eventually
+from tests.system import Clinician, System
+from worker import build_workers
+
+IMPATIENCE_SECONDS = 0.2
+"""How long a command waits for a worker of which is known that it is away."""
+
+
+@dataclass
+class Away:
+    """The same people, records and engine as in `shared`; their requests belong to the worker of this one's task queues."""
+
+    shared: System
+    system: System
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[None]:
+        """It works while the block lasts."""
+        services = self.system.services
+        requests, mail, media = build_workers(
+            services.engine, self.system.settings, services.database, services.store, self.system.authority
+        )
+        self._be_patient(self.shared.settings.command_timeout_seconds)
+        try:
+            async with requests, mail, media:
+                yield
+        finally:
+            self._be_patient(IMPATIENCE_SECONDS)
+
+    async def settled(self, who: Clinician, location: str) -> dict[str, str | int | None]:
+        """What became of the command at that address, once it is known."""
+        found: list[dict[str, str | int | None]] = []
+
+        async def known() -> bool:
+            found.append((await who.http.get(location)).json())
+            return found[-1]["state"] != "queued"
+
+        await eventually(known)
+        return found[-1]
+
+    def _be_patient(self, seconds: float) -> None:
+        settings = self.system.settings.model_copy(update={"command_timeout_seconds": seconds})
+        self.system.app.state.services = replace(self.system.services, settings=settings)
+
+
+@asynccontextmanager
+async def away_from(shared: System) -> AsyncIterator[Away]:
+    """The shared system with its worker away."""
+    name = f"away-{secrets.token_hex(4)}"
+    queues = {"task_queue": name, "mail_task_queue": f"{name}-mail", "media_task_queue": f"{name}-media"}
+    settings = shared.settings.model_copy(update=queues)
+    services = replace(shared.services, settings=settings)
+    app = create_app(settings, services)
+    people = {
+        name: Clinician(
+            shared.people[name].account,
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(app),
+                base_url="http://relais.test",
+                headers={"Authorization": shared.people[name].http.headers["Authorization"]},
+            ),
+        )
+        for name in shared.first_people
+    }
+    away = Away(shared, replace(shared, settings=settings, services=services, app=app, people=people))
+    away._be_patient(IMPATIENCE_SECONDS)
+    yield away
+    async with shared.services.database.session() as session:  # nobody waits for what was left behind
+        await session.execute(delete(GivenCommand).where(GivenCommand.settled_at.is_(None)))
+    for clinician in people.values():
+        await clinician.http.aclose()
