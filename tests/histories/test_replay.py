@@ -9,7 +9,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-from domain import closing_days, lifecycle
+from domain import closing_days, lifecycle, rules
 from domain.calendar import Calendar
 from domain.commands import BaseCommand, RequestInformation
 from domain.requests import Status
@@ -94,3 +94,10 @@ async def test_a_history_of_another_key_does_not_replay() -> None:
 def test_the_continued_history_did_continue() -> None:
     last = stored(FOLDER / "continued-1.json").events[-1]
     assert last.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW
+
+
+async def test_a_worker_that_is_older_than_the_rules_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tasks fail before anything is decided, and Temporal gives them to the next worker that comes."""
+    monkeypatch.delitem(rules.RULES, 2)
+    with pytest.raises(RuntimeError, match="UnknownRulesError"):
+        await computed(stored(FOLDER / "office_hours-1.json"))
