@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
-from babel.numbers import format_decimal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import views
@@ -18,7 +17,8 @@ from domain.requests import DocumentKind, EventName, Request
 from records import attachments, forms, people, requests
 from records.models import Account, Clinic, FrozenForm, RequestRecord
 from translations import Language, gettext_for
-from translations.dates import LOCALES, NO_BREAK_SPACE, day
+from translations.dates import NO_BREAK_SPACE, day
+from translations.numbers import number
 
 
 async def paper(
@@ -143,7 +143,7 @@ def _in_words(field: FormField, answer: Any, language: Language) -> str:
             return _("Yes") if answer else _("No")
         case FieldKind.NUMBER:
             unit = f"{NO_BREAK_SPACE}{getattr(field.unit, language)}" if field.unit else ""
-            return format_decimal(answer, locale=LOCALES[language]) + unit
+            return number(answer, language) + unit
         case FieldKind.DATE:
             return day(date.fromisoformat(answer), language)
         case _:

@@ -24,6 +24,7 @@ from records.errors import NotFoundError, StoreError, StoreFullError
 from records.trouble import DATABASE_ERRORS, Trouble, is_full, is_of_a_disk, trouble_of
 from translations import LANGUAGES, Language, gettext_for
 from translations import gettext_noop as _
+from translations.dates import LOCALES
 from translations.words import REFUSALS
 
 MEDIA_TYPE = "application/problem+json"
@@ -202,8 +203,6 @@ INPUT_PROBLEMS: Mapping[str, str] = {
 
 _LIMITS = ("max_length", "ge", "le")
 
-_LOCALES: Mapping[Language, str] = {"fr": "fr_CA", "en": "en_CA"}
-
 
 class FieldError(BaseModel):
     """What is wrong with one field."""
@@ -253,7 +252,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
         if "limit_bytes" in numbers:
             numbers["limit_megabytes"] = numbers["limit_bytes"] / 1e6
         sentence = _WITH_LIMIT.get(self.code, self.sentence) if "limit_bytes" in numbers else self.sentence
-        words = {name: format_decimal(number, "#,##0.#", _LOCALES[language]) for name, number in numbers.items()}
+        words = {name: format_decimal(number, "#,##0.#", LOCALES[language]) for name, number in numbers.items()}
         return gettext_for(language)(sentence) % words
 
 

@@ -54,6 +54,7 @@ def french_spaces(text: str) -> str:
 
 _KEPT = frozenset(_SPELLING + NO_BREAK_SPACE + " \n")
 _MOST_EMPTY_LINES = 2
+_DECIMAL_SIGNS = frozenset(".,")
 
 
 def _prepared(text: str) -> str:
@@ -95,13 +96,21 @@ def _leaves_nothing(character: str) -> bool:
     return character != "\n" and (is_invisible(character) or _VARIATION.match(character) is not None)
 
 
+def _is_inside_a_number(before: str, after: str) -> bool:
+    """Whether a decimal sign stands on one side: what browsers and word processors put beside it must not split « 0,5 »."""
+    return (before in _DECIMAL_SIGNS and after.isnumeric()) or (before.isnumeric() and after in _DECIMAL_SIGNS)
+
+
 def _what_stays(run: str, before: str, after: str) -> str:
     """What is left of a run of invisible characters between two that are seen (none at the ends of the text)."""
     if not before.strip() or not after.strip():
         return ""
+    is_control = any(unicodedata.category(character) == "Cc" for character in run)
+    if not is_control and _is_inside_a_number(before, after):
+        return ""
     if before.isnumeric() or after.isnumeric():
         return NO_BREAK_SPACE
-    if any(unicodedata.category(character) == "Cc" for character in run):
+    if is_control:
         return " "
     is_in_word = all(unicodedata.category(character)[0] in "LM" for character in before + after)
     return "".join(character for character in run if is_in_word and character in _SPELLING)

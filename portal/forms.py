@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from babel.numbers import format_decimal
 from starlette.datastructures import FormData
 
 from api.paper import entries
@@ -26,7 +25,8 @@ from domain.priority import Priority
 from portal.pages import PRIORITIES
 from translations import Language, gettext_for
 from translations import gettext_noop as _
-from translations.dates import LOCALES, day
+from translations.dates import day
+from translations.numbers import number
 
 Values = Mapping[str, list[str]]
 """What stands in the fields of a page, by the field's name; an empty list for a field that is empty."""
@@ -224,8 +224,8 @@ def _number(text: str, language: Language) -> int | float | str:
     plain = plain.replace("−", "-").replace(",", ".")
     if not re.fullmatch(r"[-+]?([0-9]{1,300}(\.[0-9]{0,300})?|\.[0-9]{1,300})", plain):
         return text.strip()
-    number = float(plain)
-    return int(number) if number.is_integer() and math.fabs(number) < 2**53 else number
+    value = float(plain)
+    return int(value) if value.is_integer() and math.fabs(value) < 2**53 else value
 
 
 def _typed(field: FormField, answer: Any, language: Language) -> list[str]:
@@ -234,7 +234,7 @@ def _typed(field: FormField, answer: Any, language: Language) -> list[str]:
     if isinstance(answer, bool):
         return ["yes" if answer else "no"]
     if field.kind is FieldKind.NUMBER:
-        return [format_decimal(answer, "0.##########", locale=LOCALES[language])]
+        return [number(answer, language, grouped=False)]
     return [str(answer)]
 
 

@@ -87,6 +87,13 @@ def test_what_is_invisible_glues_nothing_to_a_number() -> None:
                 assert len(typeset(text, "fr").split()) == 2, f"U+{ord(character):04X}"
 
 
+def test_what_is_invisible_splits_no_number() -> None:
+    for character in "\u200b\u2060\u200d\ufeff":
+        for written in ("0,5 mg", "0.5 mg", "1 000,50"):
+            split = written.replace(",", f",{character}").replace(".", f".{character}")
+            assert typeset(split, "en") == written, f"U+{ord(character):04X}"
+
+
 def test_what_is_invisible_leaves_nothing_elsewhere() -> None:
     assert typeset("\ufeffLé\u00adsion\u202e \u200bnette.\u2060", "fr") == "Lésion nette."
     assert typeset("nom\x07prénom", "fr") == "nom prénom"
