@@ -342,4 +342,4 @@ async def test_a_file_that_is_too_large_is_refused_by_a_page(portal_app: FastAPI
         limit = max(system.settings.max_photo_bytes, system.settings.max_video_bytes) + 64 * 1024
         headers = {"Content-Length": str(limit + 1), "Content-Type": "multipart/form-data; boundary=x"}
         answer = await http.post(f"/requests/{request_id}/attachments", content=b"--x", headers=headers)
-        assert "L’envoi est trop volumineux." in shown(answer, 413)
+        assert "L’envoi est trop volumineux : le maximum est de" in shown(answer, 413)
