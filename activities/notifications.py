@@ -7,7 +7,8 @@ first one's Message-ID. Errors hold neither addresses nor texts.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 from uuid import UUID, uuid5
@@ -19,7 +20,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.contract import DELIVER, DUE_DIGESTS, SEND_DIGEST, SEND_NOTICE, STRANDED_NOTICES
-from activities.delivery import NotTaken, Refused, deliver
+from activities.delivery import DeliveryError, NotTaken, Refused, deliver
 from activities.heartbeat import alive
 from activities.messages import OutgoingNotice, compose_digest, compose_notice
 from domain.addresses import AddressError
@@ -184,11 +185,14 @@ class NotificationActivities:
                 return await _settled(session, notice)
             if notice.taken_up_by != _own_name():
                 raise NotTaken("in_other_hands")
-            outgoing = [await _outgoing(session, one) for one in await notices.told_together(session, notice)]
         try:
-            message = compose_notice(outgoing, self._settings)
-            await self._pace.turn()
-            await deliver(message, self._settings)
+            with _unforeseen_is_ours():
+                async with self._database.session() as session:
+                    together = await notices.told_together(session, notice)
+                    outgoing = [await _outgoing(session, one) for one in together]
+                message = compose_notice(outgoing, self._settings)
+                await self._pace.turn()
+                await deliver(message, self._settings)
         except NotTaken as problem:
             return await self._note_not_taken(notice, problem)
         except (AddressError, Refused) as problem:
@@ -212,7 +216,7 @@ class NotificationActivities:
 
         async def give_up(session: AsyncSession) -> list[UUID]:
             await notices.mark_expired(session, notice.id, problem.code)
-            return await notices.plan_follow_up(session, notice, notices.NOTICE_EXPIRED)
+            return await notices.plan_follow_up(session, notice, notices.NOTICE_EXPIRED, datetime.now(UTC))
 
         follow_up = await self._note(give_up)
         log.error("notice given up: no mail server took it in time", notice_id=str(notice.id), code=problem.code)
@@ -221,7 +225,7 @@ class NotificationActivities:
     async def _note_refused(self, notice: Notice, code: str) -> SendResult:
         async def refuse(session: AsyncSession) -> list[UUID]:
             await notices.mark_refused(session, notice.id, code)
-            return await notices.plan_follow_up(session, notice, notices.NOTICE_REFUSED)
+            return await notices.plan_follow_up(session, notice, notices.NOTICE_REFUSED, datetime.now(UTC))
 
         follow_up = await self._note(refuse)
         log.warning("notice refused", notice_id=str(notice.id), code=code)
@@ -241,12 +245,14 @@ class NotificationActivities:
             waiting = [notice for notice in digest.notices if notice.status is NoticeStatus.GROUPED]
             if not waiting:
                 return await _settled_together(session, digest.notices)
-            reader = {"address": digest.account.email, "language": digest.account.language}
-            outgoing = [(await _outgoing(session, notice)).model_copy(update=reader) for notice in waiting]
+        reader = {"address": digest.account.email, "language": digest.account.language}
         try:
-            message = compose_digest(outgoing, self._settings, account_id=account_id, sent_at=now)
-            await self._pace.turn()
-            await deliver(message, self._settings)
+            with _unforeseen_is_ours():
+                async with self._database.session() as session:
+                    outgoing = [(await _outgoing(session, notice)).model_copy(update=reader) for notice in waiting]
+                message = compose_digest(outgoing, self._settings, account_id=account_id, sent_at=now)
+                await self._pace.turn()
+                await deliver(message, self._settings)
         except NotTaken as problem:
             too_old = [notice for notice in waiting if self._is_too_old(notice)]
             if not too_old:
@@ -326,6 +332,22 @@ class _Pace:
         await asyncio.sleep(mine - now)
 
 
+@contextmanager
+def _unforeseen_is_ours() -> Iterator[None]:
+    """An error that nobody foresaw is ours: the e-mail is tried again and given up in time, and operators see its kind.
+
+    Errors of the records pass through: Temporal tries the whole activity again.
+    """
+    try:
+        yield
+    except (DeliveryError, AddressError, SQLAlchemyError, ConnectionError):
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        log.error("e-mail broke off", error=kind)
+        raise NotTaken(f"fault_{kind}", ours=True) from None
+
+
 def _own_name() -> str:
     """By which the records know who has a notice in hand: the same for every try of one activity."""
     info = activity.info()
@@ -350,7 +372,7 @@ async def _settled(session: AsyncSession, notice: Notice) -> SendResult:
             return SendResult(status="already_sent")
         case NoticeStatus.REFUSED | NoticeStatus.EXPIRED:
             status, event = _LOST[notice.status]
-            follow_up = await notices.plan_follow_up(session, notice, event)
+            follow_up = await notices.plan_follow_up(session, notice, event, datetime.now(UTC))
             return SendResult(status=status, follow_up_notice_ids=tuple(follow_up))
         case _:
             return SendResult(status="suppressed")
@@ -369,7 +391,7 @@ async def _settled_together(session: AsyncSession, of_digest: Sequence[Notice]) 
 async def _tell_dispatchers(session: AsyncSession, lost: Iterable[Notice], event: str) -> tuple[UUID, ...]:
     """Plan one round of notices to the dispatchers of each request, about its newest lost notice."""
     newest = {notice.request_id: notice for notice in sorted(lost, key=lambda notice: notice.id)}
-    planned = [await notices.plan_follow_up(session, notice, event) for notice in newest.values()]
+    planned = [await notices.plan_follow_up(session, notice, event, datetime.now(UTC)) for notice in newest.values()]
     return tuple(notice_id for ids in planned for notice_id in ids)
 
 

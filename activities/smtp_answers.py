@@ -51,6 +51,8 @@ class Answer:
         enhanced = enhanced_code(self.text)
         if enhanced and not enhanced.startswith("5."):
             return Fault.PASSING  # the two codes contradict each other: one of them says that it passes
+        if _SPEAKS_OF_THE_SENDER_OR_OF_NOW.search(self._words):
+            return Fault.OURS
         if enhanced in _OF_THE_ADDRESS:
             return Fault.ADDRESS
         if enhanced in _UNDECIDED and self._plain_code_is_of_the_address:
@@ -59,12 +61,17 @@ class Answer:
 
     @property
     def _plain_code_is_of_the_address(self) -> bool:
-        """Without an enhanced code that says more, 550 may be anything: the words decide whether it speaks of us."""
+        """Without an enhanced code that says more, 550 may be anything: the words must speak of a mailbox, and not of us."""
         return (
             self.stage is Stage.RECIPIENT
             and self.code in _PLAIN_CODES_OF_THE_ADDRESS
-            and not _SPEAKS_OF_US.search(_MAILBOX.sub("", self.text))
+            and _SPEAKS_OF_A_MAILBOX.search(self._words) is not None
+            and _SPEAKS_OF_US.search(self._words) is None
         )
+
+    @property
+    def _words(self) -> str:
+        return _NO_WORDS_OF_ITS_OWN.sub("", self.text)
 
 
 _OF_THE_ADDRESS = {
@@ -91,13 +98,25 @@ _PLAIN_CODES_OF_THE_ADDRESS = {
 
 _SPEAKS_OF_US = re.compile(
     r"relay|sender|spam|spf|dkim|dmarc|polic|prohibit|block|black|listed|reput|trust|quota|full|exceed|over|limit|too many"
-    r"|rate|auth|login|denied|permitted|permission|helo|client|host|ptr|dns|ip\b|verif|virus|content|tls|encrypt",
+    r"|rate|auth|login|denied|permitted|permission|helo|client|host|ptr|dns|ip\b|verif|virus|content|tls|encrypt|your\b",
     re.IGNORECASE,
 )
 """Words that relays use where the refusal is for them, for us, or for now: then nothing is known of the address."""
 
-_MAILBOX = re.compile(r"<[^<>]*>|\S+@\S+")
-"""Addresses and hosts that an answer repeats are no words of its own."""
+_SPEAKS_OF_A_MAILBOX = re.compile(
+    r"user|mailbox|recipient|account|person|unrout|no such|not exist|invalid addr|malformed|unknown addr|address unknown"
+    r"|domain does not accept",
+    re.IGNORECASE,
+)
+"""Words without which a refusal may be for anything, such as "Rejected" or "Service unavailable"."""
+
+_SPEAKS_OF_THE_SENDER_OR_OF_NOW = re.compile(
+    r"\bsender|\brates?\b|too (quickly|fast|many|much)|temporar", re.IGNORECASE
+)
+"""Words that take the blame from the address whatever the codes say: Gmail says 5.2.1 of a mailbox that gets much mail now."""
+
+_NO_WORDS_OF_ITS_OWN = re.compile(r"<[^<>]*>|\S+@\S+|\b(at|on) this (host|server|system)\b", re.IGNORECASE)
+"""Addresses and hosts that an answer repeats, and where there is no such user."""
 
 _ENHANCED = re.compile(
     r"^#?([245]\.[0-9]{1,3}\.[0-9]{1,3})(?![0-9.])|\(#([245]\.[0-9]{1,3}\.[0-9]{1,3})\)", re.MULTILINE

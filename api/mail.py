@@ -52,7 +52,10 @@ class SentAgainView(View):
     """What became of the wish to send an e-mail again."""
 
     notice_id: UUID
-    status: str = Field(description="`queued`: it goes now. `sent`: it was sent meanwhile.", examples=["queued"])
+    status: str = Field(
+        description="`queued`: it goes now. `sent`: it was sent meanwhile. Otherwise its person has left, and it stays as it is.",
+        examples=["queued"],
+    )
 
 
 class WaitingView(View):

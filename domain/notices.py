@@ -151,4 +151,4 @@ class Delivered(Frozen):
 
 def needs_an_operator(code: str) -> bool:
     """Whether what a mail server said, by its code, will not pass before somebody has set something right on our side."""
-    return "_smtp_5" in code or code.startswith(("encryption_", "sender_not"))
+    return "_smtp_5" in code or code.startswith(("encryption_", "sender_not", "fault_"))

@@ -131,15 +131,26 @@ IN_HAND_AT_MOST = timedelta(hours=1)
 async def take_up(session: AsyncSession, notice_id: uuid.UUID, by: str, now: datetime) -> Notice | None:
     """Put a notice that waits into the hands of the activity `by`, so that nobody else sends it; None when there is none.
 
-    It is in those hands if its `taken_up_by` says so. Otherwise it is settled, goes with another one, or is in other hands.
+    It is in those hands if its `taken_up_by` says so. Otherwise it is settled, goes with another one, or is in other hands. One
+    to a person who has left is suppressed.
     """
     notice = await session.get(Notice, notice_id, with_for_update=True, populate_existing=True)
     if notice is None or notice.status is not NoticeStatus.QUEUED or notice.told_with is not None:
         return notice
     if notice.taken_up_at is None or notice.taken_up_by == by or notice.taken_up_at < now - IN_HAND_AT_MOST:
-        notice.taken_up_by, notice.taken_up_at = by, now
-        await session.flush()
+        account = await session.get_one(Account, notice.account_id, populate_existing=True)
+        if account.active:
+            notice.taken_up_by, notice.taken_up_at = by, now
+            await session.flush()
+        else:
+            await _suppress(session, _of_one_mail(notice.id))
+            await session.refresh(notice)
     return notice
+
+
+async def _suppress(session: AsyncSession, which: ColumnElement[bool]) -> None:
+    """Who has left gets no mail any more: what still waits for them ends."""
+    await session.execute(update(Notice).where(which).values(status=NoticeStatus.SUPPRESSED))
 
 
 async def told_together(session: AsyncSession, notice: Notice) -> list[Notice]:
@@ -168,7 +179,7 @@ async def mark_expired(session: AsyncSession, notice_id: uuid.UUID, code: str) -
     await _mark(session, notice_id, status=NoticeStatus.EXPIRED, last_error=code)
 
 
-async def plan_follow_up(session: AsyncSession, notice: Notice, event: str) -> list[uuid.UUID]:
+async def plan_follow_up(session: AsyncSession, notice: Notice, event: str, now: datetime) -> list[uuid.UUID]:
     """Tell the request's dispatchers what became of `notice`: `event` is NOTICE_REFUSED or NOTICE_EXPIRED.
 
     Gives the ids of the notices to send now. A notice of this kind that reaches nobody causes none itself: that list ends here.
@@ -176,10 +187,8 @@ async def plan_follow_up(session: AsyncSession, notice: Notice, event: str) -> l
     """
     if notice.refused_notice_id is not None:
         return []
-    clinic_id = await session.scalar(
-        select(RequestRecord.dispatch_clinic_id).where(RequestRecord.id == notice.request_id)
-    )
-    dispatchers = _members(Holder.dispatch(clinic_id)) if clinic_id else false()
+    request = await session.get_one(RequestRecord, notice.request_id)
+    dispatchers = _members(Holder.dispatch(request.dispatch_clinic_id))
     waiting = select(Notice.account_id).where(
         Notice.request_id == notice.request_id,
         Notice.event == NOTICE_EXPIRED,
@@ -191,7 +200,15 @@ async def plan_follow_up(session: AsyncSession, notice: Notice, event: str) -> l
         for account in await _active(session, and_(dispatchers, Account.id.not_in(waiting)))
         if account.id != notice.account_id
     ]
-    await _insert(session, notice.request_id, notice.version, event, people, refused_notice_id=notice.id)
+    await _insert(
+        session,
+        notice.request_id,
+        notice.version,
+        event,
+        people,
+        in_time_for_the_digest=can_wait_for_the_digest(request.due_at, now),
+        refused_notice_id=notice.id,
+    )
     query = (
         select(Notice.id)
         .where(Notice.refused_notice_id == notice.id, Notice.status == NoticeStatus.QUEUED)
@@ -204,12 +221,20 @@ _PARTIES = {Role.REQUESTER: Recipient.REQUESTER, Role.PROVIDER: Recipient.HOLDER
 
 
 async def plan_refused_command_notices(session: AsyncSession, given: GivenCommand) -> list[uuid.UUID]:
-    """Tell whoever gave a command that it was refused in the end; the ids of the notices to send now."""
+    """Tell whoever gave a command that it was refused in the end, at once; the ids of the notices to send now."""
     account = await session.get_one(Account, given.account_id)
     party = _PARTIES.get(Role(given.command["actor"]["role"]), Recipient.DISPATCHERS)
     told = [Told(account, party, Importance.ACTION)] if account.active else []
     event = SUBMISSION_REFUSED if given.name in ("submit", "resubmit") else COMMAND_REFUSED
-    await _insert(session, given.request_id, given.version or 0, event, told, command_id=given.command_id)
+    await _insert(
+        session,
+        given.request_id,
+        given.version or 0,
+        event,
+        told,
+        in_time_for_the_digest=False,
+        command_id=given.command_id,
+    )
     query = select(Notice.id).where(
         Notice.request_id == given.request_id,
         Notice.command_id == given.command_id,
@@ -232,13 +257,15 @@ async def queue_again(
 ) -> tuple[Notice | None, bool]:
     """Let a notice that reached nobody wait to be sent again, to its person's present address.
 
-    Gives it, or None when that clinic has no such notice, and whether it is queued anew: one that is on its way or sent stays
-    as it is. The row is locked until the end of the transaction.
+    Gives it, or None when that clinic has no such notice, and whether it is queued anew: one that is on its way or sent, or to
+    a person who has left, stays as it is. The row is locked until the end of the transaction.
     """
     notice = await session.scalar(_concerning(clinic_id).where(Notice.id == notice_id).with_for_update(of=Notice))
     if notice is None or notice.status not in UNDELIVERABLE:
         return notice, False
     account = await session.get_one(Account, notice.account_id)
+    if not account.active:
+        return notice, False
     notice.address, notice.language = account.email, account.language
     notice.status, notice.last_error, notice.send_at = NoticeStatus.QUEUED, None, now
     notice.told_with = notice.taken_up_by = notice.taken_up_at = None
@@ -326,16 +353,19 @@ async def claim_digest(session: AsyncSession, account_id: uuid.UUID, digest_id: 
     """Put the waiting notices of an account into the digest of that id; None when there are none.
 
     The same id gives the same digest again, so that a retry says the same. What an earlier digest claimed but never sent is
-    taken over.
+    taken over. What waits for a person who has left is suppressed.
     """
     account = await session.get(Account, account_id, with_for_update={"key_share": True}, populate_existing=True)
-    if account is None or not account.active:
+    if account is None:
+        return None
+    waiting = and_(Notice.account_id == account_id, Notice.status == NoticeStatus.GROUPED)
+    if not account.active:
+        await _suppress(session, waiting)
         return None
     claimed = select(Notice).where(Notice.digest_id == digest_id, Notice.account_id == account_id).order_by(Notice.id)
     notices = list(await session.scalars(claimed))
     if not notices:
-        waiting = (Notice.account_id == account_id, Notice.status == NoticeStatus.GROUPED)
-        await session.execute(update(Notice).where(*waiting).values(digest_id=digest_id))
+        await session.execute(update(Notice).where(waiting).values(digest_id=digest_id))
         notices = list(await session.scalars(claimed))
     return Digest(digest_id, account, tuple(notices)) if notices else None
 
@@ -422,7 +452,7 @@ async def _insert(
     event: str,
     people: Iterable[Told],
     *,
-    in_time_for_the_digest: bool = True,
+    in_time_for_the_digest: bool,
     wait: timedelta = timedelta(),
     refused_notice_id: uuid.UUID | None = None,
     command_id: str | None = None,

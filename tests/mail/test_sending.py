@@ -29,7 +29,7 @@ from activities.notifications import NotificationActivities
 from domain.notices import Delivered, NoticeMode, SendResult
 from records import notices, requests
 from records.database import Database
-from records.models import Notice, NoticeStatus
+from records.models import Account, Notice, NoticeStatus
 from records.projection import record_event
 from settings import Settings
 from tests.eventually import eventually
@@ -286,6 +286,70 @@ async def test_the_pauses_double_up_to_the_longest_one(office: PostOffice, datab
             await send(office.settings(mail_retry_max_seconds=10), database, row.id, attempt)
         pauses.append(error.value.next_retry_delay)
     assert pauses == [timedelta(seconds=seconds) for seconds in (2, 4, 8, 10, 10)]
+
+
+async def test_an_error_that_nobody_foresaw_is_ours(office: PostOffice, database: Database) -> None:
+    assert await not_taken(office, database, smtp_host="mail..example") == "fault_UnicodeError"
+
+
+async def test_a_notice_that_can_not_be_composed_ends_in_time(office: PostOffice, database: Database) -> None:
+    played = await play(database)
+    row = await played.notice(2, "provider")
+    async with database.session() as session:
+        await session.execute(update(Notice).where(Notice.id == row.id).values(message_id="none"))
+    other = await played.notice(2, "colleague")
+    result = await deliver(office.settings(), database, [row.id, other.id])
+    assert result.waiting == (row.id,)
+    assert (await played.notice(2, "colleague")).status is NoticeStatus.SENT
+    await let_wait(database, row, hours=73)
+    assert (await send(office.settings(), database, row.id)).status == "expired"
+    row = await played.notice(2, "provider")
+    assert (row.status, row.last_error) == (NoticeStatus.EXPIRED, "fault_ValidationError")
+
+
+async def test_a_digest_that_can_not_be_composed_ends_in_time(office: PostOffice, database: Database) -> None:
+    played = await grouped(database, steps=2)
+    row = await played.notice(2, "provider")
+    async with database.session() as session:
+        await session.execute(update(Notice).where(Notice.id == row.id).values(message_id="none"))
+    with pytest.raises(ApplicationError, match="fault_ValidationError"):
+        await send_digest(office.settings(), database, row.account_id)
+    await let_wait(database, row, hours=73)
+    assert (await send_digest(office.settings(), database, row.account_id, "noon")).status == "expired"
+
+
+# Who has left
+
+
+async def leave(played: Played, name: str) -> None:
+    async with played.database.session() as session:
+        account = await session.get_one(Account, played.scene.accounts[name].id)
+        account.active = False
+
+
+async def test_who_has_left_gets_no_mail(office: PostOffice, database: Database) -> None:
+    played = await play(database)
+    row = await played.notice(2, "provider")
+    office.at_recipient = AnyAddress("451 4.3.2 Try again later")
+    with pytest.raises(ApplicationError):
+        await send(office.settings(), database, row.id)
+    office.calm_down()
+    await leave(played, "provider")
+    assert await send(office.settings(), database, row.id) == SendResult(status="suppressed")
+    assert (await played.notice(2, "provider")).status is NoticeStatus.SUPPRESSED
+    assert office.kept == []
+
+
+async def test_who_has_left_gets_no_digest(office: PostOffice, database: Database) -> None:
+    played = await grouped(database, steps=2)
+    account_id = played.scene.accounts["provider"].id
+    await leave(played, "provider")
+    assert await send_digest(office.settings(), database, account_id) == SendResult(status="suppressed")
+    assert (await played.notice(2, "provider")).status is NoticeStatus.SUPPRESSED
+    assert account_id not in await ActivityEnvironment().run(
+        NotificationActivities(office.settings(), database).due_digests
+    )
+    assert office.kept == []
 
 
 # The records are away when it is taken
@@ -562,7 +626,7 @@ async def test_an_address_that_can_not_be_written_to_is_refused_as_well(
 
 async def test_a_refused_dispatcher_causes_no_further_notice(office: PostOffice, database: Database) -> None:
     played = await play(database)
-    office.at_recipient = {played.address(name): "550 No" for name in ("provider", "dispatcher")}
+    office.at_recipient = {played.address(name): "550 No such user" for name in ("provider", "dispatcher")}
     first = await send(office.settings(), database, (await played.notice(2, "provider")).id)
     results = [await send(office.settings(), database, notice_id) for notice_id in first.follow_up_notice_ids]
     assert sorted(result.status for result in results) == ["refused", "sent", "sent"]

@@ -1,7 +1,9 @@
 """Notices: the right people once, in the way that each has chosen, and what becomes of them."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 
+import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -12,7 +14,7 @@ from domain.requests import EventName, FormVersion
 from records import notices, requests
 from records.database import Database
 from records.ids import new_id
-from records.models import Notice, NoticeStatus
+from records.models import GivenCommand, Notice, NoticeStatus
 from records.projection import record_event
 from tests.records.scenes import NOW, SHA, Scene, Story, make_draft, set_scene, usual_story
 
@@ -116,19 +118,68 @@ async def test_a_refused_address_is_told_to_the_dispatchers_and_no_further(datab
         rows = await of(session, story, 2)
         refused = next(row for row in rows if row.account_id == scene.accounts["second_dispatcher"].id)
         await notices.mark_refused(session, refused.id, "smtp_550")
-        first = await notices.plan_follow_up(session, refused, notices.NOTICE_REFUSED)
-        assert await notices.plan_follow_up(session, refused, notices.NOTICE_REFUSED) == first
+        first = await notices.plan_follow_up(session, refused, notices.NOTICE_REFUSED, NOW)
+        assert await notices.plan_follow_up(session, refused, notices.NOTICE_REFUSED, NOW) == first
         told = [await session.get_one(Notice, notice_id) for notice_id in first]
         assert set(names(scene, told)) == {"dispatcher", "everything"}
         assert {row.event for row in told} == {notices.NOTICE_REFUSED}
         await notices.mark_refused(session, told[0].id, "smtp_550")
         await session.refresh(told[0])
-        assert await notices.plan_follow_up(session, told[0], notices.NOTICE_REFUSED) == []
+        assert await notices.plan_follow_up(session, told[0], notices.NOTICE_REFUSED, NOW) == []
         await session.refresh(refused)
         for clinic in (scene.home, None):
             listed = await notices.list_undeliverable(session, clinic.id if clinic else None)
             assert {refused.id, told[0].id} <= {row.id for row in listed}
         assert await notices.list_undeliverable(session, scene.far.id) == []
+
+
+@pytest.mark.parametrize(
+    ("left", "status"), [(timedelta(days=2), NoticeStatus.GROUPED), (timedelta(minutes=1), NoticeStatus.QUEUED)]
+)
+async def test_what_can_not_wait_is_told_dispatchers_at_once(
+    database: Database, left: timedelta, status: NoticeStatus
+) -> None:
+    """Whose address is wrong, while the request's own clock runs: of grouped dispatchers as of others."""
+    async with database.session() as session:
+        scene = await set_scene(session, {"dispatcher": NoticeMode.GROUPED})
+        story = await play(session, scene, 2)
+        row = (await of(session, story, 2))[0]
+        await notices.mark_refused(session, row.id, "smtp_550")
+        due_at = story.steps[1][1].due_at
+        assert due_at is not None
+        await notices.plan_follow_up(session, row, notices.NOTICE_REFUSED, due_at - left)
+        query = select(Notice.status).where(
+            Notice.refused_notice_id == row.id, Notice.account_id == scene.accounts["dispatcher"].id
+        )
+        assert await session.scalar(query) is status
+
+
+async def test_a_refused_command_is_never_told_grouped(database: Database) -> None:
+    async with database.session() as session:
+        scene = await set_scene(session, {"requester": NoticeMode.GROUPED})
+        draft = await make_draft(session, scene)
+        given = GivenCommand(
+            request_id=draft.id,
+            command_id="1",
+            name="submit",
+            account_id=scene.accounts["requester"].id,
+            command={"actor": {"role": "requester"}},
+        )
+        (planned,) = await notices.plan_refused_command_notices(session, given)
+        assert (await session.get_one(Notice, planned)).status is NoticeStatus.QUEUED
+
+
+async def test_a_notice_to_who_has_left_is_not_sent_again(database: Database) -> None:
+    async with database.session() as session:
+        scene = await set_scene(session)
+        story = await play(session, scene, 4)
+        (notice,) = await of(session, story, 4)
+        await notices.mark_expired(session, notice.id, "timeout")
+        await session.refresh(notice)
+        scene.accounts["requester"].active = False
+        await session.flush()
+        assert await notices.queue_again(session, notice.id, NOW) == (notice, False)
+        assert notice.status is NoticeStatus.EXPIRED
 
 
 async def test_a_digest_is_claimed_once_and_taken_over_when_unsent(database: Database) -> None:

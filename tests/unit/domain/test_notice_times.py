@@ -51,6 +51,12 @@ def test_who_must_act_soon_is_not_kept_waiting() -> None:
 
 
 def test_what_an_operator_must_set_right() -> None:
-    ours = ("recipient_smtp_550_5.7.1", "sender_smtp_553", "connection_smtp_535_5.7.8", "encryption_failed")
+    ours = (
+        "recipient_smtp_550_5.7.1",
+        "sender_smtp_553",
+        "connection_smtp_535_5.7.8",
+        "encryption_failed",
+        "fault_Any",
+    )
     assert all(needs_an_operator(code) for code in ours)
     assert not any(needs_an_operator(code) for code in ("timeout", "no_connection", "recipient_smtp_451_4.3.2", ""))
