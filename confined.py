@@ -6,6 +6,7 @@ ends. Task and caller share a folder, and nothing else: what a task read, and th
 """
 
 import asyncio
+import ctypes
 import gc
 import importlib
 import json
@@ -18,7 +19,6 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,21 +29,26 @@ FAULT = "fault"
 
 _NO_MEMORY = 3
 _FAILED = 4
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
 _LENGTH = struct.Struct(">H")
 _GRACE_SECONDS = 15
 """How much later than the system the caller gives up by itself."""
+_ENDING_SECONDS = 1
+"""How long a server has to end by itself, with what it runs."""
 _PRIORITY = 5
 """Tasks are nicer than the API, which must answer meanwhile."""
-
-Task = Callable[[Path], None]
 
 
 class ConfinedError(Exception):
     """The task did not come to its end; the text says why."""
 
 
+class NoVerdictError(ConfinedError):
+    """It was ended for a reason that says nothing of the task: the server went away, or the machine had no time for it."""
+
+
 class OutOfTimeError(ConfinedError):
-    """It took more time than it may."""
+    """It took more time of a processor than it may."""
 
 
 class OutOfMemoryError(ConfinedError):
@@ -80,7 +85,8 @@ class ForkServer:
     async def run(self, task: str, folder: Path) -> None:
         """Call the module's function `task` with `folder`, to read from and write to. When this is cancelled, the process ends.
 
-        Raises OutOfTimeError, OutOfMemoryError, or ConfinedError when the task failed or its process was ended.
+        Raises OutOfTimeError, OutOfMemoryError, or ConfinedError when the task failed or its process was ended; NoVerdictError
+        when that was not for the task's sake, so that it may be tried again.
         """
         connection = await asyncio.to_thread(self._begin, task, folder)
         try:
@@ -88,15 +94,17 @@ class ForkServer:
                 ended = await _read_all(connection)
         except TimeoutError:
             await asyncio.to_thread(self.end)
-            raise OutOfTimeError("the fork server does not answer") from None
+            raise NoVerdictError("the fork server does not answer") from None
         except asyncio.CancelledError:
-            connection.shutdown(socket.SHUT_WR)  # for the server, the sign to kill; it answers when that is done
-            await _read_all(connection)
+            with suppress(OSError, TimeoutError):
+                connection.shutdown(socket.SHUT_WR)  # for the server, the sign to kill; it answers when that is done
+                async with asyncio.timeout(_GRACE_SECONDS):
+                    await _read_all(connection)
             raise
         finally:
             connection.close()
         if not ended:
-            raise ConfinedError("the fork server was ended")
+            raise NoVerdictError("the fork server was ended")
         _check(os.waitstatus_to_exitcode(int(ended)), folder)
 
     def end(self) -> None:
@@ -108,14 +116,21 @@ class ForkServer:
         """Have the task begun; the connection on which its end will be told."""
         mine, theirs = socket.socketpair()
         job = json.dumps([task, str(folder)]).encode()
-        with self._lock, theirs:
-            try:
-                self._send(job, theirs)
-            except OSError:  # it was ended since
-                self._end()
-                self._send(job, theirs)
+        try:
+            with self._lock, theirs:
+                self._give(job, theirs)
+        except OSError as error:
+            mine.close()
+            raise NoVerdictError("the fork server does not start") from error
         mine.setblocking(False)
         return mine
+
+    def _give(self, job: bytes, connection: socket.socket) -> None:
+        try:
+            self._send(job, connection)
+        except OSError:  # it was ended since
+            self._end()
+            self._send(job, connection)
 
     def _send(self, job: bytes, connection: socket.socket) -> None:
         socket.send_fds(self._running(), [_LENGTH.pack(len(job)) + job], [connection.fileno()])
@@ -146,6 +161,8 @@ class ForkServer:
         if self._control is not None:
             self._control.close()
         if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_ENDING_SECONDS)
             self._process.kill()
             self._process.wait()
         self._process = self._control = None
@@ -167,8 +184,10 @@ async def _read_all(connection: socket.socket) -> bytes:
 
 def _check(code: int, folder: Path) -> None:
     """Raise what an exit code (a signal's number, negated, when one ended the process) says."""
-    if code in (-signal.SIGXCPU, -signal.SIGALRM):
+    if code == -signal.SIGXCPU:
         raise OutOfTimeError("out of time")
+    if code == -signal.SIGALRM:  # without its time of a processor: others had it
+        raise NoVerdictError("out of time by the clock")
     if code in (_NO_MEMORY, -signal.SIGKILL):  # nobody but the system kills here, and only for memory
         raise OutOfMemoryError("out of memory")
     if code:
@@ -183,6 +202,7 @@ def _check(code: int, folder: Path) -> None:
 class _Server:
     def __init__(self, module: str, control: socket.socket, limits: Limits) -> None:
         self._module = importlib.import_module(module)
+        self._system = ctypes.CDLL(None)
         self._control = control
         self._limits = limits
         self._running: dict[int, socket.socket] = {}
@@ -198,10 +218,11 @@ class _Server:
         """Fork as long as somebody is there who may ask for it."""
         gc.freeze()
         try:
-            while True:
-                for key, _ in self._selector.select():
-                    key.data()
-        except EOFError:
+            with suppress(EOFError):
+                while True:
+                    for key, _ in self._selector.select():
+                        key.data()
+        finally:
             for pid in self._running:
                 os.kill(pid, signal.SIGKILL)
 
@@ -211,16 +232,21 @@ class _Server:
             raise EOFError
         connection = socket.socket(fileno=descriptors[0])
         task, folder = json.loads(_read_exactly(self._control, _LENGTH.unpack(head)[0]))
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:  # the machine has no room for one more; who asked sees the connection end
+            connection.close()
+            return
         if pid == 0:
-            _run(getattr(self._module, task), Path(folder), self._limits)
+            self._run(task, Path(folder))
         self._running[pid] = connection
         self._selector.register(connection, selectors.EVENT_READ, lambda: self._kill(pid))
 
     def _kill(self, pid: int) -> None:
         """Who asked for it has gone away."""
-        self._selector.unregister(self._running[pid])
-        os.kill(pid, signal.SIGKILL)
+        if connection := self._running.get(pid):  # it may have ended at the same moment
+            self._selector.unregister(connection)
+            os.kill(pid, signal.SIGKILL)
 
     def _reap(self) -> None:
         os.read(self._woken, 512)
@@ -235,6 +261,34 @@ class _Server:
                     with suppress(OSError):
                         connection.sendall(str(status).encode())
 
+    def _run(self, task: str, folder: Path) -> NoReturn:
+        """The life of one process: the task within its limits, and the end."""
+        code = _FAILED
+        try:
+            self._die_with_the_server()
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            silence = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(silence, 2)  # decoders talk
+            os.closerange(3, 1024)
+            os.chdir(folder)
+            os.nice(_PRIORITY)
+            _limit(self._limits)
+            getattr(self._module, task)(folder)
+            code = 0
+        except MemoryError:
+            code = _NO_MEMORY
+        except BaseException as error:
+            with suppress(Exception):
+                (folder / FAULT).write_text(_place_of(error))
+        finally:
+            os._exit(code)
+
+    def _die_with_the_server(self) -> None:
+        """Also when the server is killed, and can end nothing any more. Elsewhere than on Linux, the limits end what it ran."""
+        if sys.platform == "linux":
+            self._system.prctl(_DIE_WITH_PARENT, int(signal.SIGKILL), 0, 0, 0)
+
 
 def _read_exactly(source: socket.socket, size: int) -> bytes:
     read = b""
@@ -244,29 +298,6 @@ def _read_exactly(source: socket.socket, size: int) -> bytes:
             raise EOFError
         read += chunk
     return read
-
-
-def _run(task: Task, folder: Path, limits: Limits) -> NoReturn:
-    """The life of one process: the task within its limits, and the end."""
-    code = _FAILED
-    try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        silence = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silence, 2)  # decoders talk
-        os.closerange(3, 1024)
-        os.chdir(folder)
-        os.nice(_PRIORITY)
-        _limit(limits)
-        task(folder)
-        code = 0
-    except MemoryError:
-        code = _NO_MEMORY
-    except BaseException as error:
-        with suppress(Exception):
-            (folder / FAULT).write_text(_place_of(error))
-    finally:
-        os._exit(code)
 
 
 def _limit(limits: Limits) -> None:

@@ -124,14 +124,31 @@ async def keep(
     slot: str,
     call: Request,
 ) -> AttachmentView:
-    """Examine and store a whole file (seekable, at its start) as an attachment of the request.
+    """Examine a whole file when it is the caller's turn, and keep it.
+
+    Raises what `api.places`, `examined` and `keep_examined` do; ClientDisconnect when `call`, whose body was read, breaks off
+    while the file is examined.
+    """
+    found = await while_connected(call, _examined_in_turn(services, caller, file))
+    return await keep_examined(services, caller, row, attachment_id, file, found, filename, slot)
+
+
+async def keep_examined(
+    services: Services,
+    caller: Caller,
+    row: RequestRecord,
+    attachment_id: UUID,
+    file: BinaryIO,
+    found: Media,
+    filename: str,
+    slot: str,
+) -> AttachmentView:
+    """Store a whole file (seekable, at its start), which was `examined`, as an attachment of the request.
 
     The caller has been allowed to add to the request. An `attachment_id` that was kept before is answered as the first time.
-    Raises the Problem that says why the file is not taken (`_examined`), `unknown_slot`, `idempotency_key_reused` (another file
-    has this id), or `submission_under_way`, `answer_under_way` or `not_editable` (it was closed meanwhile); ClientDisconnect when
-    `call`, whose body was read, breaks off while the file is examined.
+    Raises Problem `unknown_slot`, `idempotency_key_reused` (another file has this id), or `submission_under_way`,
+    `answer_under_way` or `not_editable` (it was closed meanwhile).
     """
-    found = await while_connected(call, _examined(services, caller, file))
     chosen = await _slot(services, row, slot, found.kind)
     copies: dict[Copy, bytes] = {"preview": found.preview, "thumbnail": found.thumbnail}
     if found.full is not None:
@@ -183,19 +200,23 @@ async def keep(
     return attachment_view(attachment)
 
 
-async def _examined(services: Services, caller: Caller, file: BinaryIO) -> Media:
-    """What the file is, with its copies, when it is the caller's turn.
+async def _examined_in_turn(services: Services, caller: Caller, file: BinaryIO) -> Media:
+    async with services.places.place_for(caller.id):
+        return await examined(services, file)
+
+
+async def examined(services: Services, file: BinaryIO) -> Media:
+    """What the file is, with its copies. The caller has a place (`api.places`).
 
     Raises Problem `unsupported_media`, `too_large`, `too_many_pixels`, `truncated_media`, `damaged_media`, `media_too_slow`,
-    `media_too_demanding`, `videos_not_possible`, `too_many_at_once` or `busy`.
+    `media_too_demanding` or `videos_not_possible`, or NoVerdictError (`confined`).
     """
     try:
         media_type = await sniff(file)
         limit = services.settings.max_photo_bytes if media_type in PHOTO_TYPES else services.settings.max_video_bytes
         if await asyncio.to_thread(file.seek, 0, os.SEEK_END) > limit:
             raise Problem("too_large", limit_bytes=limit)
-        async with services.places.place_for(caller.id):
-            return await examine(file, media_type)
+        return await examine(file, media_type)
     except MediaError as error:
         raise _not_taken(error) from None
     finally:

@@ -11,10 +11,12 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from uuid import UUID
 
+import structlog
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from api.problems import Problem
+from confined import NoVerdictError
 
 PLACES = 3
 """Files that one API decodes, draws or checks at once; a photo in at most 1.5 GB of memory, mostly in 0.2."""
@@ -25,6 +27,8 @@ PATIENCE_SECONDS = 45.0
 """How long a call waits; proxies give up after a minute."""
 
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 _BUSY = {"Retry-After": "10"}
 
@@ -43,11 +47,14 @@ class Places:
         """A place, when it is the account's turn.
 
         Raises Problem `too_many_at_once` when too many calls of the account wait already, and `busy` when too many wait in
-        all, or for too long.
+        all, or for too long; `busy` as well when what was done there was ended without a verdict (`confined`).
         """
         await self._take(account)
         try:
             yield
+        except NoVerdictError as error:
+            log.error("work was ended without a verdict", fault=str(error))
+            raise Problem("busy", headers=_BUSY) from None
         finally:
             self._give_back(account)
 
@@ -98,7 +105,9 @@ class Places:
         return min(may, key=lambda account: self._held[account], default=None)
 
     def _forget(self, account: UUID, turn: asyncio.Future[None]) -> None:
-        queue = self._waiting[account]
+        queue = self._waiting.get(account, deque())
+        if turn not in queue:  # it was cancelled, and passed over, in the same moment
+            return
         queue.remove(turn)
         if not queue:
             del self._waiting[account]

@@ -12,13 +12,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import structlog
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
 from activities.contract import VideoToPrepare
 from api import policy, problems, stored
+from api.places import while_connected
 from api.problems import Problem
 from api.requests import log_access
 from api.security import Caller, CallerOf
@@ -67,7 +68,7 @@ Range = Annotated[str | None, Header(alias="Range", description="One range of by
     responses={200: _ANY, 206: {"description": "The part asked for", **_ANY}, **problems.responses(416)},
 )
 async def original(
-    request_id: UUID, attachment_id: UUID, caller: CallerOf, services: ServicesOf, range_: Range = None
+    request_id: UUID, attachment_id: UUID, call: Request, caller: CallerOf, services: ServicesOf, range_: Range = None
 ) -> Response:
     """For who uploaded it, the very bytes; for others the clean copy, a JPEG or an MP4. A part of it by Range.
 
@@ -82,39 +83,45 @@ async def original(
         found = _Object(await _playable_key(services, attachment), MP4, _named(attachment, ".mp4"))
     await _log(services, caller, row, attachment, AccessKind.ATTACHMENT, range_)
     headers = {**_NOT_KEPT, "Content-Disposition": content_disposition("attachment", found.filename)}
-    return await _send(services, attachment, found, headers, range_)
+    return await _send(call, services, attachment, found, headers, range_)
 
 
 @router.get(
     "/{attachment_id}/preview", summary="What is shown of it", response_class=StreamingResponse, responses=_A_JPEG
 )
-async def preview(request_id: UUID, attachment_id: UUID, caller: CallerOf, services: ServicesOf) -> Response:
+async def preview(
+    request_id: UUID, attachment_id: UUID, call: Request, caller: CallerOf, services: ServicesOf
+) -> Response:
     """A JPEG of at most 1,200 pixels, upright, without position or device data; of a video, its first frame."""
     row, attachment = await _to_see(services, caller, request_id, attachment_id)
     key = _first_of(attachment.preview_key)
     await _log(services, caller, row, attachment, AccessKind.PREVIEW)
-    return await _send(services, attachment, _Object(key, JPEG), _KEPT)
+    return await _send(call, services, attachment, _Object(key, JPEG), _KEPT)
 
 
 @router.get(
     "/{attachment_id}/thumbnail", summary="What stands for it", response_class=StreamingResponse, responses=_A_JPEG
 )
-async def thumbnail(request_id: UUID, attachment_id: UUID, caller: CallerOf, services: ServicesOf) -> Response:
+async def thumbnail(
+    request_id: UUID, attachment_id: UUID, call: Request, caller: CallerOf, services: ServicesOf
+) -> Response:
     """The same with at most 320 pixels. It belongs to the look at the request and is not in the log of accesses by itself."""
     _, attachment = await _to_see(services, caller, request_id, attachment_id)
     key = _first_of(attachment.thumbnail_key, attachment.preview_key)
-    return await _send(services, attachment, _Object(key, JPEG), _KEPT)
+    return await _send(call, services, attachment, _Object(key, JPEG), _KEPT)
 
 
 @router.get("/{attachment_id}/full", summary="A photo in full", response_class=StreamingResponse, responses=_A_JPEG)
-async def full(request_id: UUID, attachment_id: UUID, caller: CallerOf, services: ServicesOf) -> Response:
+async def full(
+    request_id: UUID, attachment_id: UUID, call: Request, caller: CallerOf, services: ServicesOf
+) -> Response:
     """A JPEG of the photo's full size to zoom into, upright, in sRGB; of its metadata, only when it was taken."""
     row, attachment = await _to_see(services, caller, request_id, attachment_id)
     if attachment.kind != "photo":
         raise Problem("not_found")
     key = _first_of(attachment.full_key, attachment.preview_key)
     await _log(services, caller, row, attachment, AccessKind.ATTACHMENT)
-    return await _send(services, attachment, _Object(key, JPEG), _KEPT)
+    return await _send(call, services, attachment, _Object(key, JPEG), _KEPT)
 
 
 @router.get(
@@ -128,7 +135,7 @@ async def full(request_id: UUID, attachment_id: UUID, caller: CallerOf, services
     },
 )
 async def video(
-    request_id: UUID, attachment_id: UUID, caller: CallerOf, services: ServicesOf, range_: Range = None
+    request_id: UUID, attachment_id: UUID, call: Request, caller: CallerOf, services: ServicesOf, range_: Range = None
 ) -> Response:
     """MP4 (H.264, AAC) that every browser plays and seeks in, upright, without position or device data.
 
@@ -139,7 +146,7 @@ async def video(
         raise Problem("not_found")
     key = await _playable_key(services, attachment)
     await _log(services, caller, row, attachment, AccessKind.ATTACHMENT, range_)
-    return await _send(services, attachment, _Object(key, MP4), _KEPT, range_)
+    return await _send(call, services, attachment, _Object(key, MP4), _KEPT, range_)
 
 
 async def prepare(services: Services, attachment: Attachment) -> None:
@@ -214,10 +221,16 @@ class _Object:
 
 
 async def _send(
-    services: Services, attachment: Attachment, found: _Object, headers: dict[str, str], range_: str | None = None
+    call: Request,
+    services: Services,
+    attachment: Attachment,
+    found: _Object,
+    headers: dict[str, str],
+    range_: str | None = None,
 ) -> Response:
+    comparing = services.store.compare(found.key, found.sha256 or digest_in(found.key), again=range_ is None)
     try:
-        size = await services.store.compare(found.key, found.sha256 or digest_in(found.key), again=range_ is None)
+        size = await while_connected(call, comparing)
     except ContentDiffersError:
         raise await stored.fault(services, attachment.request_id, found.key, "differs") from None
     except NotFoundError:

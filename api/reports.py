@@ -26,12 +26,12 @@ from api.security import MAX_PASSWORD, Caller, CallerOf, password_fits
 from api.services import Services, ServicesOf
 from api.stored import content_disposition
 from api.views import DocumentView, Names, View, document_view
-from confined import ConfinedError
+from confined import ConfinedError, NoVerdictError
 from documents.authority import ROOT_CERTIFICATE
 from documents.bounded import check_pdf, draw_report
 from documents.content import ReportContent
 from documents.length import MAX_PAGES, pages_of
-from documents.signature import Certificate, document_hash
+from documents.signature import Certificate, Verification, document_hash
 from documents.signature import Problem as SignatureProblem
 from domain import commands as c
 from domain.drafts import unasked
@@ -332,7 +332,7 @@ async def get_document_content(
 
 @router.get("/reports/{report_id}/verification", summary="Check the signature of a signed document")
 async def verify_document(
-    request_id: UUID, report_id: UUID, caller: CallerOf, services: ServicesOf
+    request_id: UUID, report_id: UUID, call: HTTPRequest, caller: CallerOf, services: ServicesOf
 ) -> VerificationView:
     """Checks the stored bytes now, with nothing but what is in them and the root certificate of this system."""
     async with services.database.session() as session:
@@ -340,8 +340,7 @@ async def verify_document(
     pdf = await _stored(services, document)
     root = await asyncio.to_thread((services.settings.authority_path / ROOT_CERTIFICATE).read_bytes)
     now = datetime.now(UTC)
-    async with services.places.place_for(caller.id):
-        verdict = await check_pdf(pdf, [root], at=now)
+    verdict = await while_connected(call, _verify(services, caller, pdf, root, now))
     sha256 = document_hash(pdf)
     unchanged = sha256 == document.pdf_sha256
     if not unchanged:
@@ -364,6 +363,11 @@ async def verify_document(
             }
         ),
     )
+
+
+async def _verify(services: Services, caller: Caller, pdf: bytes, root: bytes, now: datetime) -> Verification:
+    async with services.places.place_for(caller.id):
+        return await check_pdf(pdf, [root], at=now)
 
 
 async def _stored(services: Services, document: StoredDocument) -> bytes:
@@ -436,6 +440,8 @@ async def _render(services: Services, caller: Caller, page: ReportContent) -> by
     async with services.places.place_for(caller.id):
         try:
             return await draw_report(page, preview=True)
+        except NoVerdictError:
+            raise
         except ConfinedError as error:
             log.error("a preview could not be drawn", fault=str(error))
             raise Problem("report_not_drawn") from None

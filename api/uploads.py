@@ -2,7 +2,7 @@
 
 Core, creation, termination and expiration. A file is announced (POST) and comes in parts (PATCH); after a lost connection it
 goes on from where it is (HEAD), for what arrived counts, whatever became of the call. With the last byte it becomes an
-attachment with the upload's id, as a file that comes whole does (`api.attachments.keep`), and the answer tells it in a header.
+attachment with the upload's id, as a file that comes whole does (`api.attachments`), and the answer tells it in a header.
 """
 
 import asyncio
@@ -26,14 +26,16 @@ from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect
 
 from api import policy, problems
-from api.attachments import keep
+from api.attachments import examined, keep_examined
 from api.parameters import IdempotencyKey
+from api.places import while_connected
 from api.problems import Problem, language_of, problem_response
 from api.security import Caller, CallerOf
 from api.services import Services, ServicesOf
 from api.views import AttachmentView, attachment_view
 from domain.model import storable
 from domain.offerings import ServiceOffering
+from media.kinds import Media
 from records import attachments, uploads
 from records.errors import ContentConflictError, NotEditableError, NotFoundError, StaleVersionError, TooLargeError
 from records.ids import new_id
@@ -323,14 +325,11 @@ async def _keep(
     """Make an attachment of an upload that is whole. The same one twice at once is the same attachment."""
     with await asyncio.to_thread(tempfile.TemporaryFile) as file:
         try:
-            await _assemble(services, upload, file)
-        except NotFoundError:  # it was kept meanwhile, or given up; or kept, and removed from the form since
-            if view := await _kept_before(services, upload):
-                return view
-            raise Problem("not_found") from None
-        try:
-            view = await keep(services, caller, row, upload.id, file, upload.filename, upload.slot, call)
-        except NotFoundError:  # the draft was removed meanwhile
+            found = await while_connected(call, _examined(services, caller, upload, file))
+            view = await keep_examined(services, caller, row, upload.id, file, found, upload.filename, upload.slot)
+        except NotFoundError:  # it was kept meanwhile, or given up; or removed since, alone or with the draft
+            if there := await _kept_before(services, upload):
+                return there
             raise Problem("not_found") from None
         except Problem as problem:
             if problem.status < 500 and problem.status != HTTPStatus.TOO_MANY_REQUESTS:
@@ -343,6 +342,13 @@ async def _keep(
         raise Problem("not_found")
     await services.store.delete_folder(uploads.parts_folder(upload.id))
     return view
+
+
+async def _examined(services: Services, caller: Caller, upload: Upload, file: BinaryIO) -> Media:
+    """What the upload is. Its copy in `file` is made only when it is the caller's turn: copies are as large as what was sent."""
+    async with services.places.place_for(caller.id):
+        await _assemble(services, upload, file)
+        return await examined(services, file)
 
 
 async def _assemble(services: Services, upload: Upload, file: BinaryIO) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from confined import ConfinedError, ForkServer, Limits
+from confined import ConfinedError, ForkServer, Limits, NoVerdictError
 from documents.content import ReportContent
 from documents.report import render_report
 from documents.signature import Verification, verify_now
@@ -34,7 +34,7 @@ async def draw_report(report: ReportContent, *, preview: bool = False) -> bytes:
 
 
 async def check_pdf(pdf: bytes, trust_roots: Sequence[bytes], *, at: datetime) -> Verification:
-    """`verify_pdf` within limits: a file that brings them about is `unreadable`."""
+    """`verify_pdf` within limits: a file that brings them about is `unreadable`. Raises NoVerdictError (`confined`)."""
     with await asyncio.to_thread(_new_folder) as name:
         folder = Path(name)
         asked = {"roots": [root.decode("ascii") for root in trust_roots], "at": at.isoformat()}
@@ -42,6 +42,8 @@ async def check_pdf(pdf: bytes, trust_roots: Sequence[bytes], *, at: datetime) -
         await asyncio.to_thread((folder / _PDF).write_bytes, pdf)
         try:
             await _server.run(_check.__name__, folder)
+        except NoVerdictError:  # that says nothing of the signature
+            raise
         except ConfinedError:
             return Verification(problems=("unreadable",))
         return Verification.model_validate_json(await asyncio.to_thread((folder / _VERDICT).read_text))

@@ -14,6 +14,8 @@ _BOXES = {
     *(b"moof", b"mfra", b"sidx", b"ssix", b"styp", b"prft", b"emsg", b"mini"),
 }
 """The outermost boxes of ISO base media files and of QuickTime."""
+_MOST_BOXES = 10_000
+"""How many of them are stepped over. A video in fragments has two for every few seconds."""
 
 
 def is_cut_off(file: BinaryIO, media_type: str) -> bool:
@@ -80,7 +82,9 @@ def _png_is_cut_off(file: BinaryIO, size: int) -> bool:
 def _boxes_are_cut_off(file: BinaryIO, size: int) -> bool:
     """Of MP4, QuickTime and HEIF: whether the last of the outermost boxes is longer than what is there of it."""
     at = 0
-    while at + 8 <= size:
+    for _ in range(_MOST_BOXES):
+        if at + 8 > size:
+            return at > size
         file.seek(at)
         head = file.read(16)
         length = int.from_bytes(head[:4], "big")
@@ -89,4 +93,4 @@ def _boxes_are_cut_off(file: BinaryIO, size: int) -> bool:
         if head[4:8] not in _BOXES or length < 8:  # something that was appended, or a box up to the end of the file
             return False
         at += length
-    return at > size
+    return False

@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from media import photos
+from media.containers import is_cut_off
 from media.kinds import DamagedMediaError, TooManyPixelsError, TruncatedMediaError
 
 SOURCE, TOLD = "source", "told.json"
@@ -40,6 +41,13 @@ def poster(folder: Path) -> None:
         width, height, preview, thumbnail = photos.poster(file)
     _keep(folder, preview=preview, thumbnail=thumbnail, full=None)
     _tell(folder, width=width, height=height)
+
+
+def why_damaged(folder: Path) -> None:
+    """Whether the end is missing of the file `SOURCE`, whose kind `TOLD` names."""
+    asked = json.loads((folder / TOLD).read_text())
+    with (folder / SOURCE).open("rb") as file:
+        _tell(folder, refused="truncated" if is_cut_off(file, asked["media_type"]) else "damaged")
 
 
 def _keep(folder: Path, **copies: bytes | None) -> None:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Literal
 
 import filetype
 
-from confined import ConfinedError, ForkServer, Limits, OutOfMemoryError, OutOfTimeError
+from confined import ConfinedError, ForkServer, Limits, NoVerdictError, OutOfMemoryError, OutOfTimeError
 from domain.calendar import TIME_ZONE
 from media import decoder, videos
 from media.kinds import (
@@ -42,7 +42,8 @@ _decoders = ForkServer(decoder.__name__, LIMITS)
 async def examine(file: BinaryIO, media_type: str | None = None) -> Media:
     """Decode `file` (seekable) and make the copies to show; `media_type` is what `sniff` found. Leaves it at its start.
 
-    When this is cancelled, its process ends. Raises a MediaError that says why the file is not taken.
+    When this is cancelled, its process ends. Raises a MediaError that says why the file is not taken, or NoVerdictError
+    (`confined`) when nothing can be said of it.
     """
     media_type = media_type or await sniff(file)
     with await asyncio.to_thread(_new_folder) as name:
@@ -83,9 +84,7 @@ def _copy(file: BinaryIO, target: Path) -> None:
 
 
 async def _photo(folder: Path, media_type: str) -> Media:
-    asked = json.dumps({"media_type": media_type, "zone": TIME_ZONE.key})
-    await asyncio.to_thread((folder / decoder.TOLD).write_text, asked)
-    await _decode("photo", folder)
+    await _decode("photo", folder, media_type=media_type, zone=TIME_ZONE.key)
     return await asyncio.to_thread(_made, folder, "photo", media_type)
 
 
@@ -93,14 +92,27 @@ async def _video(folder: Path, media_type: str) -> Media:
     """The first frame, as proof that it is a video."""
     frame = folder / "frame"
     await asyncio.to_thread(frame.mkdir)
-    captured_at = await videos.take_frame(folder / decoder.SOURCE, media_type, frame / decoder.SOURCE)
+    try:
+        captured_at = await videos.take_frame(folder / decoder.SOURCE, media_type, frame / decoder.SOURCE)
+    except DamagedMediaError as error:
+        raise await _why_damaged(folder, media_type) from error
     await _decode("poster", frame)
     return await asyncio.to_thread(_made, frame, "video", media_type, captured_at)
 
 
-async def _decode(task: str, folder: Path) -> None:
+async def _why_damaged(folder: Path, media_type: str) -> MediaError:
+    """Whether it is only that the end is missing of a video that ffmpeg gave up on."""
+    await _decode("why_damaged", folder, media_type=media_type)
+    told = json.loads(await asyncio.to_thread((folder / decoder.TOLD).read_text))
+    return _refusal(told["refused"], told)
+
+
+async def _decode(task: str, folder: Path, **asked: str) -> None:
+    await asyncio.to_thread((folder / decoder.TOLD).write_text, json.dumps(asked))
     try:
         await _decoders.run(task, folder)
+    except NoVerdictError:
+        raise
     except OutOfTimeError as error:
         raise SlowMediaError from error
     except OutOfMemoryError as error:

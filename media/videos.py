@@ -16,7 +16,6 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-from media.containers import is_cut_off
 from media.kinds import (
     MP4,
     DamagedMediaError,
@@ -24,7 +23,6 @@ from media.kinds import (
     NoFfmpegError,
     SlowMediaError,
     TooManyPixelsError,
-    TruncatedMediaError,
     plausible,
 )
 
@@ -95,7 +93,7 @@ def ffmpeg() -> str:
 async def take_frame(source: Path, media_type: str, frame: Path) -> datetime | None:
     """Write the first frame of an uploaded video to `frame` as a BMP, as proof that it is one; when it was made, if it says so.
 
-    Raises MediaError: TooManyPixelsError, SlowMediaError, TruncatedMediaError, DamagedMediaError or NoFfmpegError.
+    Raises MediaError: TooManyPixelsError, SlowMediaError, DamagedMediaError or NoFfmpegError.
     """
     try:
         told = await _tell(source, media_type)
@@ -103,20 +101,19 @@ async def take_frame(source: Path, media_type: str, frame: Path) -> datetime | N
         taking = [*_reading(source, media_type), "-map", "0:V:0", *_NO_METADATA, "-frames:v", "1", *filters]
         await _run([*taking, "-c:v", "bmp", "-f", "image2", str(frame)], LOOK_SECONDS)
     except VideoFaultError as error:
-        raise await asyncio.to_thread(_reason, error, source, media_type) from error
+        raise _reason(error) from error
     if not await asyncio.to_thread(frame.exists):  # ffmpeg was content, and yet there is no picture
         raise DamagedMediaError
     return _created(told)
 
 
-def _reason(error: VideoFaultError, source: Path, media_type: str) -> MediaError:
+def _reason(error: VideoFaultError) -> MediaError:
     """Why ffmpeg gave up on a file."""
     if error.out_of_time:
         return SlowMediaError()
     if size := _TOO_LARGE.search(error.told):
         return TooManyPixelsError(int(size[1]), int(size[2]), _MAX_PIXELS)
-    with source.open("rb") as file:
-        return TruncatedMediaError() if is_cut_off(file, media_type) else DamagedMediaError()
+    return DamagedMediaError()
 
 
 async def make_playable(source: Path, media_type: str, target: Path) -> float:

@@ -128,7 +128,7 @@ async def add_addendum(request_id: UUID, visit: VisitOf) -> Response:
 @router.get("/requests/{request_id}/documents/{report_id}")
 async def document_page(request_id: UUID, report_id: UUID, visit: VisitOf) -> Response:
     """What a signed document says, and whether its signature holds, checked on the spot."""
-    verdict = await reports.verify_document(request_id, report_id, visit.caller, visit.services)
+    verdict = await reports.verify_document(request_id, report_id, visit.request, visit.caller, visit.services)
     content = await reports.get_document_content(request_id, report_id, visit.caller, visit.services)
     view = await visit.look_at(request_id)
     return visit.page(

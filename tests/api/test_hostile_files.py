@@ -17,7 +17,7 @@ import uvicorn
 from PIL import Image
 
 from confined import ForkServer
-from media import decoder
+from media import containers, decoder
 from media import examine as examining
 from tests.api.answers import problem
 from tests.clips import clip, encoded
@@ -25,7 +25,7 @@ from tests.eventually import eventually
 from tests.journeys import draft, ok, upload
 from tests.system import System, photo
 
-HASTY = replace(examining.LIMITS, cpu_seconds=2)
+HASTY = replace(examining.LIMITS, cpu_seconds=1)
 """Less time than in service, so that the tests need not wait as long."""
 
 
@@ -171,6 +171,21 @@ async def test_half_of_a_file(system: System, draft_id: str, tmp_path: Path) -> 
         problem(await upload(system.requester, draft_id, content[: len(content) // 2]), 422, "truncated_media")
     video = await clip("film.mp4", folder=tmp_path)
     problem(await upload(system.requester, draft_id, video[: len(video) // 2], "videos"), 422, "truncated_media")
+
+
+async def test_a_video_of_empty_boxes(system: System, draft_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether its end is missing is looked for apart, and not for ever."""
+    content = struct.pack(">I4s4sI", 16, b"ftyp", b"isom", 0) + struct.pack(">I4s", 8, b"free") * 20_000
+    monkeypatch.setattr(containers, "_boxes_are_cut_off", here)
+    problem(
+        await upload(system.requester, draft_id, content + struct.pack(">I4s", 1_000, b"free"), "videos"),
+        422,
+        "damaged_media",
+    )
+
+
+def here(*_: object) -> bool:
+    raise AssertionError("it is looked at by this process")
 
 
 @pytest.fixture

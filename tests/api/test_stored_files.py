@@ -1,6 +1,8 @@
 """What is given out of the document store is what was put there; what is not is said, and the operators hear of it."""
 
+import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 from uuid import UUID
@@ -10,13 +12,15 @@ import pytest
 
 from api.problems import Problem
 from api.stored import content_disposition
+from confined import NoVerdictError
 from records import attachments, reports
 from records.models import Attachment
 from tests.api.answers import problem
+from tests.api.test_openapi import served
 from tests.clips import clip
 from tests.eventually import eventually
 from tests.journeys import draft, ok, reported, upload
-from tests.system import System, photo
+from tests.system import Clinician, System, photo
 
 
 def place_of(system: System, key: str) -> Path:
@@ -45,15 +49,52 @@ async def document_of(system: System, request_id: str) -> tuple[str, Path]:
     return view["report_id"], place_of(system, document.object_key)
 
 
-async def test_another_reports_bytes_are_not_served(system: System) -> None:
+class Endless:
+    """Work that only ends when it is cancelled."""
+
+    def __init__(self) -> None:
+        self.begun, self.ended = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, *_: object, **__: object) -> Any:
+        self.begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended.set()
+
+
+def let_down() -> Any:
+    async def run(*_: object) -> None:
+        raise NoVerdictError("the fork server was ended")
+
+    return SimpleNamespace(run=run)
+
+
+async def leaves(system: System, who: Clinician, address: str, work: Endless) -> None:
+    """Somebody asks, and hangs up while the work is done: then it ends."""
+    async with served(system) as server, httpx.AsyncClient(headers=who.http.headers) as http:
+        asking = asyncio.create_task(http.get(f"{server}/api/v1{address}"))
+        await work.begun.wait()
+        asking.cancel()
+        await asyncio.wait_for(work.ended.wait(), 10)
+
+
+async def test_another_reports_bytes_are_not_served(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """Though they are signed as validly: the verdict names what is wrong, and the way back is a backup."""
-    one, other = await reported(system), await reported(system)
+    one, other = await asyncio.gather(reported(system), reported(system))
     report_id, file = await document_of(system, one)
     _, wrong = await document_of(system, other)
     right = file.read_bytes()
     path = f"/requests/{one}/reports/{report_id}"
     assert (await system.provider.get(f"{path}.pdf")).content == right
     assert ok(await system.provider.get(f"{path}/verification"))["problems"] == []
+
+    with monkeypatch.context() as patched:
+        patched.setattr("documents.bounded._server", let_down())
+        problem(await system.provider.get(f"{path}/verification"), 503, "busy")
+        waiting = Endless()
+        patched.setattr("api.reports.check_pdf", waiting)
+        await leaves(system, system.provider, f"{path}/verification", waiting)
 
     file.write_bytes(wrong.read_bytes())
     fault(await system.provider.get(f"{path}.pdf"), "stored_file_differs")
@@ -136,6 +177,14 @@ async def test_a_video_is_compared_once_for_many_parts(
     file.write_bytes(whole[::-1])
     fault(await system.requester.get(path, headers={"Range": "bytes=0-99"}), "stored_file_differs")
     file.write_bytes(whole)
+
+
+async def test_nothing_is_compared_for_who_left(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    request_id = await draft(system)
+    view = ok(await upload(system.requester, request_id, photo()), 201)
+    comparing = Endless()
+    monkeypatch.setattr(system.services.store, "_sha256", comparing)
+    await leaves(system, system.requester, f"/requests/{request_id}/attachments/{view['id']}", comparing)
 
 
 async def test_what_was_removed_is_no_fault(system: System) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,7 +20,10 @@ from fastapi import Request
 from sqlalchemy import select, update
 
 from api import attachments, uploads
+from api.places import PLACES
 from api.server import create_app
+from confined import NoVerdictError
+from media import examine as examining
 from records.models import Upload
 from records.uploads import parts_folder
 from tests.api.answers import problem
@@ -269,6 +273,51 @@ async def test_a_whole_file_whose_process_died_is_kept_at_the_next_question(syst
     assert parts_of(system, address) == []
 
 
+async def test_a_whole_file_is_copied_only_in_its_turn(
+    system: System, draft_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, who, places = photo((310, 311)), system.requester, system.services.places
+    address = await begun(who, draft_id, len(content))
+    upload = await row_of(system, address)
+    assert upload is not None
+    await uploads._add_part(system.services, upload, content)
+    copied: list[UUID] = []
+    assemble = uploads._assemble
+
+    async def counted(services: Any, upload: Upload, file: Any) -> None:
+        copied.append(upload.id)
+        await assemble(services, upload, file)
+
+    monkeypatch.setattr(uploads, "_assemble", counted)
+    async with AsyncExitStack() as held:
+        for _ in range(PLACES):
+            await held.enter_async_context(places.place_for(uuid4()))
+        asking = [asyncio.create_task(told(who, address)) for _ in range(3)]
+        await eventually(lambda: sum(map(len, places._waiting.values())) == 3)
+        assert copied == []
+    assert len({attachment(answer)["id"] for answer in await asyncio.gather(*asking)}) == 1
+    assert copied
+
+
+async def test_a_photo_outlives_what_ends_its_decoding(
+    system: System, draft_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the machine is to blame, the answer is `busy`, and what came is still there for another try."""
+    content, who = photo((310, 312)), system.requester
+    address = await begun(who, draft_id, len(content))
+    with monkeypatch.context() as patched:
+        patched.setattr(examining._decoders, "run", ended)
+        answer = await send(who, address, 0, content)
+        problem(answer, 503, "busy")
+        assert int(answer.headers["retry-after"]) > 0
+        problem(await upload_whole(who, draft_id, content), 503, "busy")
+    assert attachment(await told(who, address))["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+async def ended(*_: Any) -> None:
+    raise NoVerdictError("the fork server was ended")
+
+
 async def test_somebody_elses(system: System) -> None:
     request_id = await accepted(system)
     ok(await system.provider.post(f"/requests/{request_id}/request-information", {"text": "Une autre photo?"}))
@@ -398,14 +447,14 @@ async def test_given_up_while_it_is_examined(system: System, draft_id: str, monk
     """The attachment that it was just becoming goes, too."""
     content, who = photo((321, 123)), system.requester
     address = await begun(who, draft_id, len(content))
-    keep = attachments.keep
+    keep = attachments.keep_examined
 
     async def given_up(*args: Any) -> Any:
         view = await keep(*args)
         assert (await who.http.delete(address, headers=TUS)).status_code == 204
         return view
 
-    monkeypatch.setattr(uploads, "keep", given_up)
+    monkeypatch.setattr(uploads, "keep_examined", given_up)
     problem(await send(who, address, 0, content), 404, "not_found")
     there = (await who.get(f"/requests/{draft_id}/attachments")).json()
     assert address[-36:] not in [view["id"] for view in there]

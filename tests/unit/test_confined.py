@@ -4,18 +4,20 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from confined import ConfinedError, ForkServer, Limits, OutOfMemoryError, OutOfTimeError
+import confined
+from confined import ConfinedError, ForkServer, Limits, NoVerdictError, OutOfMemoryError, OutOfTimeError, _Server
 from tests.eventually import eventually
 from tests.unit import confined_tasks
 
 MODULE = confined_tasks.__name__
-LIMITS = Limits(cpu_seconds=2, seconds=60, memory_bytes=256 * 1024**2, file_bytes=8 * 1024**2)
+LIMITS = Limits(cpu_seconds=1, seconds=60, memory_bytes=256 * 1024**2, file_bytes=8 * 1024**2)
 SHORT = Limits(cpu_seconds=10, seconds=1, memory_bytes=512 * 1024**2, file_bytes=8 * 1024**2)
 
 
@@ -69,7 +71,7 @@ async def test_a_limit_ends_the_process(
 
 async def test_what_waits_ends_by_the_clock(tmp_path: Path) -> None:
     server = ForkServer(MODULE, SHORT)
-    with pytest.raises(OutOfTimeError):
+    with pytest.raises(NoVerdictError):
         await server.run("wait", tmp_path)
     assert not is_alive(int((tmp_path / "pid").read_text()))
     server.end()
@@ -110,11 +112,62 @@ async def test_a_server_that_is_ended_is_started_again(tmp_path: Path) -> None:
     task = asyncio.create_task(server.run("wait", tmp_path))
     await eventually(lambda: (tmp_path / "pid").read_text() != "")
     process.kill()
-    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
-    with pytest.raises(ConfinedError):
+    with pytest.raises(NoVerdictError):
         await task
+    pid = int((tmp_path / "pid").read_text())
+    if sys.platform == "linux":
+        await eventually(lambda: not is_alive(pid))  # what it ran ends with it
+    else:
+        os.kill(pid, signal.SIGKILL)
     await told(server, tmp_path)
     server.end()
+
+
+async def test_a_server_that_does_not_answer_delays_nobody_who_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(confined, "_GRACE_SECONDS", 0.05)
+    server = ForkServer(MODULE, LIMITS)
+    task = asyncio.create_task(server.run("wait", tmp_path))
+    await eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "")
+    assert server._process is not None
+    server._process.send_signal(signal.SIGSTOP)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 10)
+    server.end()
+
+
+async def test_a_server_that_can_not_start_says_nothing_of_the_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+    with pytest.raises(NoVerdictError):
+        await ForkServer(MODULE, LIMITS).run("look", tmp_path)
+
+
+def test_a_process_that_ended_is_not_ended_again() -> None:
+    """Its end and the caller's may come in the same moment."""
+    server = _Server.__new__(_Server)
+    server._running = {}
+    server._kill(1)
+
+
+def test_no_room_for_a_process_ends_the_one_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = _Server.__new__(_Server)
+    asking, server._control = socket.socketpair()
+    waiting, told = socket.socketpair()
+    job = json.dumps(["look", "/"]).encode()
+    with asking, server._control, waiting:
+        with told:
+            socket.send_fds(asking, [len(job).to_bytes(2, "big") + job], [told.fileno()])
+        monkeypatch.setattr(os, "fork", full)
+        server._take()
+        assert waiting.recv(1) == b""
+
+
+def full() -> int:
+    raise BlockingIOError
 
 
 async def test_nothing_outlives_who_asked_for_it(tmp_path: Path) -> None:

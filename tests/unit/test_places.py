@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from api import places as module
 from api.places import WAITING_ALL, WAITING_EACH, Places, while_connected
 from api.problems import Problem
+from confined import NoVerdictError
 
 ONE, OTHER, THIRD = (UUID(int=number) for number in (1, 2, 3))
 
@@ -132,6 +133,31 @@ async def test_who_leaves_takes_no_place_along(how: str) -> None:
         second.task.cancel()
     assert await settled(third) == [True]
     await third.leave()
+
+
+@pytest.mark.parametrize("others", [(), (OTHER,), (THIRD,)])
+async def test_who_leaves_as_a_place_comes_free_leaves_quietly(others: tuple[UUID, ...]) -> None:
+    places = Places(1)
+    async with places.place_for(ONE):
+        leaving, *rest = [Worker(places, account) for account in (OTHER, *others)]
+        await settled()
+        leaving.task.cancel()  # and the place is free before it hears of that
+    with pytest.raises(asyncio.CancelledError):
+        await leaving.task
+    assert await settled(*rest) == [True for _ in rest]
+    await all_leave(*rest)
+    last = Worker(places, OTHER)
+    assert await settled(last) == [True]
+    await last.leave()
+
+
+async def test_what_ends_without_a_verdict_may_be_tried_again() -> None:
+    places = Places(1)
+    for _ in range(2):
+        with pytest.raises(Problem) as refused:
+            async with places.place_for(ONE):
+                raise NoVerdictError
+        assert (refused.value.code, refused.value.status) == ("busy", 503)
 
 
 async def test_work_ends_with_the_connection() -> None:
