@@ -59,7 +59,7 @@ class RecordActivities:
             if refused.command_id is None:
                 return []
             given = await commands.settle_refused(
-                session, effect.request_id, refused.command_id, code=refused.code, now=refused.at
+                session, effect.request_id, refused.command_id, code=refused.code, now=refused.at, is_late=True
             )
             return await notices.plan_refused_command_notices(session, given) if given else []
 

@@ -278,6 +278,15 @@ def _receipt(
     )
 
 
+async def came_before(call: Call) -> bool:
+    """Whether this very command was taken already, or is on its way: `carry_out` answers it as the first time."""
+    async with call.services.database.session() as session:
+        row = await requests.load_request(session, call.request_id)
+        given = await ledger.load_command(session, call.request_id, call.command_id)
+    is_on_its_way = given is not None and given.settled_at is None
+    return is_on_its_way or (row is not None and call.command_id in requests.process_of(row).commands_taken)
+
+
 async def _repeated(
     session: AsyncSession, call: Call, request: Request, command: type[c.BaseCommand], said: dict[str, Any]
 ) -> _Give | None:
@@ -286,6 +295,7 @@ async def _repeated(
     if before is None or before.settled_at is not None:
         return None
     _must_be_the_same(before.command, command, said)
+    before.given_at = datetime.now(UTC)  # from now on its end is what this try learns
     return partial(use_cases.repeat, call.services, request, before)
 
 
@@ -307,6 +317,8 @@ async def _write_down(
     if call.expected_version not in (None, row.version):
         raise Refusal(RefusalCode.VERSION_CONFLICT, f"the request has version {row.version}")
     start, fields = await prepare(session, row, request, actor) if prepare else (request, said)
+    if not lifecycle.counts_while_signing(command) and await ledger.is_being_signed(session, row.id):
+        raise policy.not_yet()  # it would be refused, for a document is being made then
     now = datetime.now(UTC)
     given = c.PUBLIC_COMMAND.validate_python(
         {
@@ -319,7 +331,7 @@ async def _write_down(
         }
     )
     await ledger.write_down(session, row, given, account_id=call.caller.id, now=now)
-    return partial(use_cases.give, call.services, start, given, is_behind=is_behind)
+    return partial(use_cases.give, call.services, start, given, given_at=now, is_behind=is_behind)
 
 
 async def _place(

@@ -51,6 +51,9 @@ PATIENCE_SECONDS = 30.0
 SWEPT_AT_ONCE = 10
 """Expired uploads that are removed with each new one."""
 
+_MAY_PASS = ("submission_under_way", "answer_under_way")
+"""What is on its way may be refused: then the form, or the question, is open again, and what was sent can be kept."""
+
 ATTACHMENT_HEADER = "Relais-Attachment"
 
 log = structlog.get_logger(__name__)
@@ -332,7 +335,11 @@ async def _keep(
                 return there
             raise Problem("not_found") from None
         except Problem as problem:
-            if problem.status < 500 and problem.status != HTTPStatus.TOO_MANY_REQUESTS:
+            if (
+                problem.status < 500
+                and problem.code not in _MAY_PASS
+                and problem.status != HTTPStatus.TOO_MANY_REQUESTS
+            ):
                 await sweep.end_upload(services, upload.id)
             raise
     async with services.database.session() as session:

@@ -486,6 +486,11 @@ def roles_for(command: type[c.BaseCommand]) -> frozenset[Role]:
     return frozenset(party.role for row in TABLE if row.command is command for party in row.by)
 
 
+def counts_while_signing(command: type[c.BaseCommand]) -> bool:
+    """Whether this command may be legal while a document is being made, under some version of the rules."""
+    return any(row.while_signing for row in TABLE if row.command is command)
+
+
 def _row_of(version: int, command: type[c.BaseCommand]) -> Row:
     return _ROWS[rules_of(version).version, command]
 

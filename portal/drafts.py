@@ -99,11 +99,10 @@ async def save_or_submit(request_id: UUID, visit: VisitOf) -> Response:
         try:
             saved = await _save(visit, request_id, form)
         except Problem as problem:
-            if do is None or problem.code not in ("not_editable", "submission_under_way"):
+            is_closed = problem.code in ("not_editable", "submission_under_way")
+            if do is None or not is_closed or not await commands.came_before(visit.call(request_id, form)):
                 raise
-            saved = _Saved(
-                None, {}
-            )  # submitted already, perhaps by this very form: then it is answered as the first time
+            saved = _Saved(None, {})  # submitted already by this very form: it is answered as the first time
         if saved.wrong or do is None:
             return await _after_saving(visit, request_id, form, saved)
         command, done = do

@@ -122,10 +122,7 @@ async def remove_attachment(
     attachment = await load_attachment(session, request_id, attachment_id)
     if attachment is None or attachment.removed_at is not None:
         raise NotFoundError
-    check_editable(row)
-    for given in await on_their_way(session, request_id):
-        if str(attachment_id) in given.command.get("attachment_ids", ()):
-            raise AnswerUnderWayError
+    await _check_changeable(session, row, attachment_id)
     if await _is_frozen(session, attachment):
         attachment.removed_at = now
         await session.flush()
@@ -140,17 +137,24 @@ async def move_attachment(
 ) -> Attachment:
     """Let an attachment count for another slot. What was submitted names the slot that it had then.
 
-    Raises NotFoundError, or NotEditableError unless the request is a draft or returned.
+    Raises NotFoundError, SubmissionUnderWayError, AnswerUnderWayError when an answer that names it is on its way, or
+    NotEditableError unless the request is a draft or returned.
     """
     row = await lock_request(session, request_id)
     attachment = await load_attachment(session, request_id, attachment_id)
     if attachment is None or attachment.removed_at is not None:
         raise NotFoundError
-    if not row.is_editable:
-        raise NotEditableError
+    await _check_changeable(session, row, attachment_id)
     attachment.slot = slot
     await session.flush()
     return attachment
+
+
+async def _check_changeable(session: AsyncSession, row: RequestRecord, attachment_id: uuid.UUID) -> None:
+    check_editable(row)
+    for given in await on_their_way(session, row.id):
+        if str(attachment_id) in given.command.get("attachment_ids", ()):
+            raise AnswerUnderWayError
 
 
 async def note_playable(

@@ -16,7 +16,16 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import lifecycle
-from domain.commands import PUBLIC_COMMAND, FailSigning, IssueDocument, PublicCommand, Resubmit, SignReport, Submit
+from domain.commands import (
+    PUBLIC_COMMAND,
+    AddAddendum,
+    FailSigning,
+    IssueDocument,
+    PublicCommand,
+    Resubmit,
+    SignReport,
+    Submit,
+)
 from domain.lifecycle import Event
 from domain.refusals import Refusal
 from domain.requests import SYSTEM, EventName, Request
@@ -97,6 +106,12 @@ async def expected_state(session: AsyncSession, row: RequestRecord, now: datetim
     return request if given else None
 
 
+async def is_being_signed(session: AsyncSession, request_id: uuid.UUID) -> bool:
+    """Whether a report or an addendum of the request is on its way."""
+    signatures = [SignReport.model_fields["type"].default, AddAddendum.model_fields["type"].default]
+    return any(given.name in signatures for given in await on_their_way(session, request_id))
+
+
 def when_signed(request: Request, now: datetime) -> Request:
     """The state that the document of the signature that is on its way will make of `request`, if there is one."""
     with suppress(Refusal):
@@ -149,26 +164,38 @@ async def settle_by_event(session: AsyncSession, row: RequestRecord, event: Even
 
 
 async def settle_refused(
-    session: AsyncSession, request_id: uuid.UUID, command_id: str, *, code: str, now: datetime
+    session: AsyncSession, request_id: uuid.UUID, command_id: str, *, code: str, now: datetime, is_late: bool = False
 ) -> GivenCommand | None:
-    """The command was refused in the end: what it had closed opens again. None when it was not on its way."""
+    """The command was refused in the end: what it had closed opens again.
+
+    `is_late`: nobody waits for the answer any more, so its giver is to be told. None when it was not on its way, or was given
+    once more since `now`.
+    """
     given = await load_command(session, request_id, command_id)
     if given is None or given.settled_at is not None:
         return None
     row = await lock_request(session, request_id)
     await session.refresh(given)
-    if given.settled_at is not None:
+    if given.settled_at is not None or given.given_at > now:
         return None
+    if is_late:
+        given.queued_at = given.queued_at or now
     given.settled_at, given.refusal, given.version, given.edits = now, code, row.version, row.edits
     await _open(session, row, command_id)
     await announce(session, row)
     return given
 
 
-async def withdraw(session: AsyncSession, request_id: uuid.UUID, command_id: str) -> None:
-    """The engine never got the command, for sure: it is as if it had not been given, and what it had closed opens again."""
+async def withdraw(session: AsyncSession, request_id: uuid.UUID, command_id: str, given_at: datetime) -> None:
+    """The engine never got the command, for sure: it is as if it had not been given, and what it had closed opens again.
+
+    Changes nothing when it was given once more since `given_at`: then its end is what that try learns.
+    """
     row = await lock_request(session, request_id)
-    await _forget(session, request_id, command_id)
+    given = await load_command(session, request_id, command_id)
+    if given is None or given.given_at != given_at:
+        return
+    await session.delete(given)
     await _open(session, row, command_id)
     await announce(session, row)
 

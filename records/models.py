@@ -302,7 +302,8 @@ class GivenCommand(Base):
 
     While `settled_at` is empty its end is not known. Then either `event` happened, or it was refused with the code `refusal`;
     `version` is the event's, or the one that the request had for people when it was refused, with so many `edits`. `queued_at`
-    is when its giver was told that it would act later. `number` is the order in which commands were given.
+    is when its giver was told that it would act later, `given_at` when it was given last. `number` is the order in which commands
+    were given first.
     """
 
     __tablename__ = "commands"

@@ -26,7 +26,7 @@ ENGINE_FAULT = "internal_error"
 
 
 async def give(
-    services: Services, request: Request, command: PublicCommand, *, is_behind: bool = False
+    services: Services, request: Request, command: PublicCommand, *, given_at: datetime, is_behind: bool = False
 ) -> RequestRecord | None:
     """Give a command that was just written down, as `gate.give` does, and note its end where that is known now.
 
@@ -36,12 +36,13 @@ async def give(
     try:
         return await _give(services, request, command, is_behind=is_behind)
     except Refusal as refusal:
+        if is_behind and await _is_behind(services, request.id, command):
+            await _withdraw(services, request.id, command, given_at)
+            raise NotYetError from None
         await _note_refusal(services, request.id, command, refusal.code)
         raise
     except (NotGivenError, NotYetError, EngineFaultError):
-        with suppress(SQLAlchemyError, OSError, NotFoundError):  # else it stays on its way, which is as true
-            async with services.database.session() as session:
-                await commands.withdraw(session, request.id, command.id)
+        await _withdraw(services, request.id, command, given_at)
         raise
 
 
@@ -66,9 +67,13 @@ async def give_again(services: Starting, given: GivenCommand) -> None:
     """
     async with services.database.session() as session:
         row = await requests.load_request(session, given.request_id)
+        if row is None:
+            return
+        await requests.lock_request(session, row.id)
         known = await commands.load_command(session, given.request_id, given.command_id)
-    if row is None or known is None or known.settled_at is not None:
-        return
+        if known is None or known.settled_at is not None:
+            return
+        known.given_at = datetime.now(UTC)
     request, command = requests.process_of(row), commands.command_in(known)
     refusal = _refusal_of(request, command)
     code: str | None = None
@@ -97,6 +102,19 @@ async def _give(
     if shown is None:
         await _note_queued(services, request.id, command.id)
     return shown
+
+
+async def _is_behind(services: Starting, request_id: UUID, command: PublicCommand) -> bool:
+    """Whether one that was given before it is still on its way: a workflow that has not got that one refuses too early."""
+    async with services.database.session() as session:
+        given = await commands.on_their_way(session, request_id)
+    return bool(given) and given[0].command_id != command.id
+
+
+async def _withdraw(services: Starting, request_id: UUID, command: PublicCommand, given_at: datetime) -> None:
+    with suppress(SQLAlchemyError, OSError, NotFoundError):  # else it stays on its way, which is as true
+        async with services.database.session() as session:
+            await commands.withdraw(session, request_id, command.id, given_at)
 
 
 async def _note_queued(services: Starting, request_id: UUID, command_id: str) -> None:
@@ -129,7 +147,7 @@ async def _note_refusal(
             source=Source.UPDATE,
             at=now,
         )
-        settled = await commands.settle_refused(session, request_id, command.id, code=code, now=now)
+        settled = await commands.settle_refused(session, request_id, command.id, code=code, now=now, is_late=tell)
         return await notices.plan_refused_command_notices(session, settled) if tell and settled else []
 
 

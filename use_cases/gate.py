@@ -113,7 +113,7 @@ async def hand_over(
         return await _give_behind(services, request, command, is_queued)
     if request.status.is_open:
         return await _give_to_running(services, request, command, is_queued)
-    return await _give_with_start(services, request, command)
+    return await _give_with_start(services, request, command, is_queued)
 
 
 async def _shown(services: Services, receipt: Receipt, watch: Watch) -> RequestRecord | None:
@@ -141,7 +141,7 @@ async def _give_to_running(
         return await _update_or_signal(services, request, command, is_queued)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            return await _give_with_start(services, request, command)
+            return await _give_with_start(services, request, command, is_queued)
         raise _engine_problem(error) from error
 
 
@@ -184,7 +184,9 @@ def _nobody_can_take_it(error: Exception) -> bool:
     return True
 
 
-async def _give_with_start(services: Starting, request: Request, command: PublicCommand) -> Receipt | None:
+async def _give_with_start(
+    services: Starting, request: Request, command: PublicCommand, is_queued: bool
+) -> Receipt | None:
     """Begin the workflow of a draft, take one up again that was over (an addendum), or replace one that the engine has lost.
 
     One at a time for each request, and by the newest state: a workflow that began with an old one would live a second life.
@@ -200,7 +202,7 @@ async def _give_with_start(services: Starting, request: Request, command: Public
             if decision.event is None:
                 return Receipt(request_id=request.id, version=request.version, status=request.status)
             start = _start(services, request, command, await _unfinished(session, request))
-            receipt = await _update_with_start(services, start, request, command)
+            receipt = await _update_with_start(services, start, request, command, is_queued)
             given = True
     except (SQLAlchemyError, OSError):
         if not given:  # the end of the session, which only gives the lock back, undoes nothing
@@ -249,7 +251,7 @@ async def _unfinished(session: AsyncSession, request: Request) -> tuple[AnyEffec
 
 
 async def _update_with_start(
-    services: Starting, start: dict[str, Any], request: Request, command: PublicCommand
+    services: Starting, start: dict[str, Any], request: Request, command: PublicCommand, is_queued: bool
 ) -> Receipt | None:
     patience = _patience(services)
     try:
@@ -263,10 +265,14 @@ async def _update_with_start(
                 rpc_timeout=patience,
             )
         except WorkflowUpdateRPCTimeoutOrCancelledError:
-            _log_queued(request, command)
-            await services.engine.start_workflow(
-                **start, start_signal=command.type, start_signal_args=[command], rpc_timeout=_engine_patience(services)
-            )
+            if not is_queued:
+                _log_queued(request, command)
+                await services.engine.start_workflow(
+                    **start,
+                    start_signal=command.type,
+                    start_signal_args=[command],
+                    rpc_timeout=_engine_patience(services),
+                )
             return None
     except WorkflowUpdateFailedError as error:
         raise _refusal(error) from None

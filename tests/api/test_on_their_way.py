@@ -14,10 +14,13 @@ from uuid import UUID, uuid4, uuid5
 import httpx
 import pytest
 from sqlalchemy import update
-from temporalio.client import Client
 
+from api import uploads
+from api.problems import Problem
 from domain.requests import Role
-from records import commands, forms, reports
+from engine.client import EngineConnection
+from records import attachments, commands, forms, reports
+from records.errors import SubmissionUnderWayError
 from records.models import Account
 from tests.api.answers import problem
 from tests.api.test_uploads import begun, send
@@ -86,7 +89,9 @@ async def frozen(system: System, request_id: str) -> Found | None:
 async def withdraw(system: System, request_id: str, receipt: Found) -> None:
     """As if that command had never been given."""
     async with system.services.database.session() as session:
-        await commands.withdraw(session, UUID(request_id), receipt["command_id"])
+        given = await commands.load_command(session, UUID(request_id), receipt["command_id"])
+        assert given is not None
+        await commands.withdraw(session, given.request_id, given.command_id, given.given_at)
 
 
 # Races
@@ -247,6 +252,10 @@ async def test_a_queued_submission_closes_the_form_and_arrives_as_it_was(away: A
         await who.post(f"/requests/{request_id}/submit"),
     ):
         problem(answer, 409, "submission_under_way")
+    one = UUID(before["attachments"][0]["id"])
+    async with system.services.database.session() as session:
+        with pytest.raises(SubmissionUnderWayError):
+            await attachments.move_attachment(session, UUID(request_id), one, "overview")
     view = await who.view(request_id)
     assert view["submission_under_way"]["command_id"] == receipt["command_id"]
     assert (view["editable"], view["allowed_commands"], view["status"]) == (False, [], "draft")
@@ -367,17 +376,18 @@ async def test_a_submission_that_is_refused_opens_the_form_and_its_person_is_tol
     assert (await system.provider.view(request_id))["priority"] == "urgent"
 
 
-async def test_a_command_that_the_engine_never_got_leaves_everything_as_it_was(away: Away) -> None:
+async def test_a_command_that_the_engine_never_got_leaves_everything_as_it_was(
+    away: Away, monkeypatch: pytest.MonkeyPatch
+) -> None:
     system, who = away.system, away.system.requester
     request_id, key = await draft(system), uuid4().hex
     path = f"/requests/{request_id}/submit"
     running = system.app.state.services
-    nobody = await Client.connect("127.0.0.1:9", lazy=True, plugins=running.engine.config()["plugins"])
-    system.app.state.services = replace(running, engine=nobody)
-    try:
-        answer = await who.post(path, key=key)
-    finally:
-        system.app.state.services = running
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:9")
+    async with EngineConnection(system.settings) as nobody:
+        with monkeypatch.context() as patched:
+            patched.setattr(system.app.state, "services", replace(running, engine=nobody.client))
+            answer = await who.post(path, key=key)
     problem(answer, 503, "engine_unreachable")
     problem(await who.http.get(answer.headers.get("location", f"/api/v1{path}")), 404, "not_found")
     answers = {**(await who.view(request_id))["answers"], "question": "Allergie à la pénicilline."}
@@ -386,6 +396,65 @@ async def test_a_command_that_the_engine_never_got_leaves_everything_as_it_was(a
         ok(await who.post(path, key=key))
     assert (await system.dispatcher.view(request_id))["answers"] == answers
     assert len((await who.get(f"/requests/{request_id}/forms")).json()) == 1
+
+
+async def test_what_was_given_once_more_meanwhile_is_not_taken_back(
+    away: Away, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first try finds that the engine never got it, when its repetition has been queued: once, however often it comes."""
+    system, who = away.system, away.system.requester
+    request_id, key = await draft(system), uuid4().hex
+    path = f"/requests/{request_id}/submit"
+
+    async def is_overtaken(*_: Any, **__: Any) -> None:
+        monkeypatch.undo()
+        ok(await who.post(path, key=key), 202)
+        raise gate.NotGivenError
+
+    monkeypatch.setattr(gate, "give", is_overtaken)
+    problem(await who.post(path, key=key), 503, "engine_unreachable")
+    problem(await edit(who, request_id, {"priority": "urgent"}), 409, "submission_under_way")
+    ok(await who.post(path, key=key), 202)
+    history = await system.workflow(request_id).fetch_history()
+    signals = [found for found in history.events if found.HasField("workflow_execution_signaled_event_attributes")]
+    assert len(signals) == 1
+
+
+async def test_what_stands_behind_one_that_was_not_given_waits(away: Away, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = away.system
+
+    async def breaks_off(*_: Any, **__: Any) -> None:
+        raise gate.EngineUnreachableError
+
+    async with away.worker():
+        request_id = await submitted(system)
+        path = f"/requests/{request_id}"
+        with monkeypatch.context() as patched:
+            patched.setattr(gate, "give", breaks_off)
+            answer = await system.dispatcher.post(f"{path}/assign", {"provider_id": system.provider.id})
+            problem(answer, 503, "engine_unreachable")
+        problem(await system.provider.post(f"{path}/accept"), 503, "not_yet")
+    async with system.services.database.session() as session:
+        assert [given.name for given in await commands.on_their_way(session, UUID(request_id))] == ["assign"]
+
+
+async def test_a_file_that_is_whole_while_the_form_is_closed_can_be_kept_later(
+    away: Away, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The form was closed after the last part had been let in; then the submission comes to nothing."""
+    system, who = away.system, away.system.requester
+    request_id, content = await draft(system), photo((400, 300))
+    part = await begun(who, request_id, len(content))
+
+    async def is_closed(*_: Any, **__: Any) -> None:
+        raise Problem("submission_under_way")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(uploads, "keep", is_closed)
+        problem(await send(who, part, 0, content), 409, "submission_under_way")
+    kept = await send(who, part, len(content), b"")
+    assert kept.is_success, kept.text
+    assert uploads.ATTACHMENT_HEADER in kept.headers
 
 
 async def test_a_command_of_which_nobody_knows_is_given_again(away: Away, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -436,6 +505,10 @@ async def test_an_overdue_command_that_is_refused_is_told(away: Away, monkeypatc
         await eventually(told)
     end = ok(await who.get(f"/requests/{request_id}/commands/{given.command_id}"))
     assert (end["state"], end["code"]) == ("refused", "already_accepted")
+    async with system.services.database.session() as session:
+        told_of = await commands.load_command(session, given.request_id, given.command_id)
+    assert told_of is not None
+    assert told_of.queued_at is not None  # so the page shows it, too
 
 
 # While a signature is on its way
@@ -458,10 +531,15 @@ async def test_a_queued_signature_closes_the_report(away: Away) -> None:
     problem(await system.requester.post(f"{path}/acknowledge"), 503, "not_yet")
     addendum = {"text": "Culture négative.", "password": PASSWORD}
     problem(await who.post(f"{path}/report/addenda", addendum), 503, "not_yet")
+    problem(await system.requester.post(f"{path}/cancel", {"reason": "Doublon."}), 503, "not_yet")
+    problem(await who.post(f"{path}/transfer", {"provider_id": system.provider2.id}), 503, "not_yet")
     async with away.worker():
         end = await away.settled(who, sent.headers["location"])
     assert (end["state"], end["event"]) == ("done", "final_report_issued")
     assert (await who.view(request_id))["signature_under_way"] is False
+    ok(await who.post(f"{path}/report/addenda", addendum), 202)
+    problem(await who.post(f"{path}/report/addenda", addendum), 503, "not_yet")
+    problem(await system.requester.post(f"{path}/acknowledge"), 503, "not_yet")
 
 
 async def test_a_preliminary_report_opens_again_with_what_was_signed(away: Away) -> None:

@@ -1,10 +1,13 @@
 """What the pages say while something is on its way, and when it was refused in the end."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
+from api.problems import Problem
 from domain.requests import Role
+from portal import drafts
 from tests.away import Away, away_from
 from tests.eventually import eventually
 from tests.journeys import draft, ok, returned
@@ -39,6 +42,24 @@ async def test_a_submission_on_its_way_is_said_on_every_page(away: Away) -> None
         assert "en voie d’être soumise" in shown(await http.post(edit, data={**form, "do": "save"}), 409)
     async with visitor(system.app, system.dispatcher) as http:
         assert "encore en route" in shown(await http.get(f"/requests/{request_id}"), 503)
+
+
+async def test_a_form_that_could_not_be_saved_is_not_submitted_without_what_was_typed(
+    away: Away, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was closed by another submission, which comes to nothing just then."""
+    system = away.system
+    request_id = await draft(system)
+
+    async def is_closed(*_: Any, **__: Any) -> None:
+        raise Problem("submission_under_way")
+
+    monkeypatch.setattr(drafts, "_save", is_closed)
+    async with visitor(system.app, system.requester) as http:
+        edit = f"/requests/{request_id}/edit"
+        form = {**hidden(await http.get(edit)), "offering": "teledermatology", "answers.question": "Et alors?"}
+        assert (await http.post(edit, data={**form, "do": "submit"})).status_code == 409
+    assert (await system.requester.view(request_id))["submission_under_way"] is None
 
 
 async def test_a_submission_that_was_refused_is_said_until_the_form_is_changed(away: Away) -> None:
