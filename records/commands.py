@@ -79,12 +79,14 @@ async def on_their_way(session: AsyncSession, request_id: uuid.UUID) -> list[Giv
     return list(await session.scalars(query.order_by(GivenCommand.number)))
 
 
-async def overdue(session: AsyncSession, given_before: datetime, *, limit: int) -> list[GivenCommand]:
-    """Commands given before that time whose end is not known yet, the oldest first: to be given again, in this order.
+async def overdue(session: AsyncSession, given_before: datetime, *, limit: int, after: int = 0) -> list[GivenCommand]:
+    """A page of commands given before that time whose end is not known yet, the oldest first: to be given again, in this order.
 
     One that has `queued_at` lies in the engine as a Signal (unless its workflow was lost), and acts when a worker is back.
     """
-    query = select(GivenCommand).where(GivenCommand.settled_at.is_(None), GivenCommand.given_at < given_before)
+    query = select(GivenCommand).where(
+        GivenCommand.settled_at.is_(None), GivenCommand.given_at < given_before, GivenCommand.number > after
+    )
     return list(await session.scalars(query.order_by(GivenCommand.number).limit(limit)))
 
 

@@ -10,13 +10,16 @@ from typing import Protocol
 from uuid import UUID
 
 import structlog
+from pydantic import ValidationError
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
 
 from activities.contract import RepairReport
+from domain.rules import UnknownRulesError
 from engine.running import count_stuck, list_stuck, running_ids
 from records import commands, upkeep
 from records.database import Database
+from records.models import GivenCommand
 from settings import Settings
 from use_cases import commands as use_cases
 from use_cases import gate
@@ -36,6 +39,9 @@ COMMANDS_AT_ONCE = 200
 
 LOOKS_BACK = timedelta(days=30)
 
+UNREADABLE = (UnknownRulesError, ValidationError)
+"""What a request or command of another Relais raises: it is left out, and the others go on."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -53,18 +59,21 @@ class Services(Protocol):
 async def repair(services: Services, *, dry_run: bool = False) -> RepairReport:
     """Look at every request that should have a workflow, and begin those that are missing, one after the other.
 
+    Commands whose end is not known come first: a workflow that begins anew calls a deadline that ended meanwhile at once, and
+    what was acknowledged before must not come too late for it.
+
     With `dry_run` nothing is begun, and those that would be are told. Raises RPCError or what the database raises when either is
     away: what was begun until then stays.
     """
     running = {found async for found in running_ids(services.engine, TELECONSULTATION)}
+    given = await _give_again(services, dry_run)
     begun = [
         request_id
         async for request_id in _unfinished(services)
-        if workflow_id(request_id) not in running and await gate.take_up(services, request_id, dry_run=dry_run)
+        if workflow_id(request_id) not in running and await _take_up(services, request_id, dry_run)
     ]
     for request_id in begun:
         log.warning("a request had no workflow", request_id=str(request_id), status="found" if dry_run else "taken up")
-    given = await _give_again(services, dry_run)
     letters = await _send_lost_letters(services, dry_run)
     return RepairReport(
         taken_up=tuple(begun), commands=given, letters=letters, stuck=await _tell_stuck(services.engine)
@@ -88,15 +97,34 @@ async def _unfinished(services: Services) -> AsyncIterator[UUID]:
         yield request_id
 
 
+async def _take_up(services: Services, request_id: UUID, dry_run: bool) -> bool:
+    try:
+        return await gate.take_up(services, request_id, dry_run=dry_run)
+    except UNREADABLE as error:
+        log.error("a request can't be taken up", request_id=str(request_id), error=type(error).__name__)
+        return False
+
+
 async def _give_again(services: Services, dry_run: bool) -> int:
     """Give commands again whose end is not known, in their order; gives how many. Those that lie in the engine are among them."""
-    before = datetime.now(UTC) - OVERDUE_AFTER
-    async with services.database.session() as session:
-        overdue = await commands.overdue(session, before, limit=COMMANDS_AT_ONCE)
-    for given in overdue if not dry_run else ():
-        log.warning("a command's end is not known", command=given.name, request_id=str(given.request_id))
+    before, last, count = datetime.now(UTC) - OVERDUE_AFTER, 0, 0
+    while True:
+        async with services.database.session() as session:
+            page = await commands.overdue(session, before, limit=COMMANDS_AT_ONCE, after=last)
+        for given in page if not dry_run else ():
+            await _give_one_again(services, given)
+        count += len(page)
+        if len(page) < COMMANDS_AT_ONCE:
+            return count
+        last = page[-1].number
+
+
+async def _give_one_again(services: Services, given: GivenCommand) -> None:
+    log.warning("a command's end is not known", command=given.name, request_id=str(given.request_id))
+    try:
         await use_cases.give_again(services, given)
-    return len(overdue)
+    except (*UNREADABLE, gate.GateError) as error:
+        log.error("a command can't be given again", request_id=str(given.request_id), error=type(error).__name__)
 
 
 async def _send_lost_letters(services: Services, dry_run: bool) -> int:

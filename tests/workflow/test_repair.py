@@ -1,25 +1,28 @@
 """Workflows that the engine has lost are taken up again by the clock, once; those that can't go on are named."""
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from httpx import Response
 from temporalio.client import WorkflowExecutionStatus
 
 from activities.contract import RepairReport
 from domain.requests import Status
 from engine.encryption import KeyRing
 from engine.schedules import ensure_schedules
-from records import requests
+from records import commands, requests
 from records.models import NoticeStatus
 from tests.eventually import eventually
-from tests.journeys import accepted, closed, ok, submitted
+from tests.journeys import accepted, assigned, closed, draft, ok, submitted
 from tests.mail.post_office import open_post_office
 from tests.system import System
 from tests.workflow.branch import branch, impatient, workers
 from tests.workflow.looks import names, notices, quiet, recorded, skip_to, timeline
+from use_cases import gate
 from use_cases import repair as use_case
 from use_cases.repair import repair
 from workflows.contract import REPAIR_WORKFLOW, notice_workflow_id
@@ -58,6 +61,61 @@ async def test_a_terminated_workflow_is_taken_up_by_the_schedule_and_its_deadlin
     assert before.due_at is not None
     await skip_to(system, request_id, before.due_at + timedelta(seconds=1))
     await eventually(lambda: has_event(system, request_id, "report_overdue"))
+
+
+async def test_a_command_that_nobody_gave_is_given_again_and_opens_what_it_closed(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever others there are: one that this Relais can't read stands before it, and a page holds one."""
+    monkeypatch.setattr(use_case, "OVERDUE_AFTER", timedelta())
+    monkeypatch.setattr(use_case, "COMMANDS_AT_ONCE", 1)
+    unreadable, request_id = await draft(system), await draft(system)
+    for each in (unreadable, request_id):
+        await never_given(system, monkeypatch, system.requester.post(f"/requests/{each}/submit"))
+    async with system.services.database.session() as session:
+        [given] = await commands.on_their_way(session, UUID(unreadable))
+        given.command = {**given.command, "type": "of_a_newer_relais"}
+    assert (await repair(system.services)).commands >= 2
+    try:
+        await eventually(lambda: has_event(system, request_id, "submitted"))
+        async with system.services.database.session() as session:
+            assert not await commands.on_their_way(session, UUID(request_id))
+            row = await requests.load_request(session, UUID(request_id))
+            assert row is not None
+            assert (row.submission_id, row.submission_since) == (None, None)
+            done = await commands.newest_of(session, UUID(request_id), system.requester.account.id)
+            assert done is not None
+            assert (done.event, done.refusal) == ("submitted", None)
+            assert await commands.on_their_way(session, UUID(unreadable))
+        assert await names(system, request_id) == ["submitted"]
+    finally:
+        async with system.services.database.session() as session:
+            await commands.withdraw(session, UUID(unreadable), given.command_id)
+
+
+async def never_given(system: System, monkeypatch: pytest.MonkeyPatch, call: Awaitable[Response]) -> None:
+    """A command of which nobody knows whether the engine has it; it hasn't."""
+
+    async def breaks_off(*_: Any, **__: Any) -> None:
+        raise gate.EngineUnreachableError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(gate, "give", breaks_off)
+        assert (await call).status_code == 503
+
+
+async def test_what_was_given_in_time_comes_before_a_deadline_that_ended_meanwhile(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(use_case, "OVERDUE_AFTER", timedelta())
+    request_id = await assigned(system)
+    await quiet(system, request_id)
+    await never_given(system, monkeypatch, system.provider.post(f"/requests/{request_id}/accept"))
+    await system.workflow(request_id).terminate("lost")
+    await _age(system, request_id, timedelta(days=30))
+    await repair(system.services)
+    await eventually(lambda: has_event(system, request_id, "accepted"))
+    assert await names(system, request_id) == ["submitted", "assigned", "accepted"]
 
 
 async def has_event(system: System, request_id: str, name: str) -> bool:
