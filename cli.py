@@ -314,22 +314,23 @@ def _print_calendar(calendar: ClinicCalendar) -> None:
         typer.echo(f"{day:13} {' '.join(map(str, hours)) or 'closed'}")
 
 
-rules = typer.Typer(help="Under which version of the rules open requests live.")
+rules = typer.Typer(help="Under which version of the rules requests live.")
 app.add_typer(rules, name="rules", invoke_without_command=True)
 
 
 @rules.callback()
 def show_rules(context: typer.Context) -> None:
-    """Show how many open requests live under which version of the rules."""
+    """Show how many requests, open and ended, live under which version of the rules."""
     if context.invoked_subcommand is not None:
         return
     from api import administration
     from domain.rules import CURRENT
     from settings import get_settings
 
-    counts = asyncio.run(administration.open_requests_by_rules(get_settings()))
+    counts = asyncio.run(administration.requests_by_rules(get_settings()))
     for version in sorted({*counts, CURRENT}):
-        typer.echo(f"version {version}: {counts.get(version, 0)} open{', current' if version == CURRENT else ''}")
+        open_, ended = counts.get(version, (0, 0))
+        typer.echo(f"version {version}: {open_} open, {ended} ended{', current' if version == CURRENT else ''}")
 
 
 @rules.command("renew")

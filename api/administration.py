@@ -96,12 +96,12 @@ async def set_calendar(settings: Settings, code: str, changes: Mapping[str, Any]
         await database.close()
 
 
-async def open_requests_by_rules(settings: Settings) -> Mapping[int, int]:
-    """Version of the rules to the number of open requests under it."""
+async def requests_by_rules(settings: Settings) -> Mapping[int, tuple[int, int]]:
+    """Version of the rules to the numbers of open and of ended requests under it."""
     database = Database.from_settings(settings)
     try:
         async with database.session() as session:
-            return await renewals.open_by_rules(session)
+            return await renewals.count_by_rules(session)
     finally:
         await database.close()
 

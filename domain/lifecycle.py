@@ -134,9 +134,10 @@ def decide(request: Request, command: c.AnyCommand, now: datetime, source: Sourc
     Raises `Refusal` when it is not legal; then nothing has changed. A command whose id has acted before changes nothing. Raises
     UnknownRulesError when this code does not have the rules under which the request lives.
     """
-    row = _row_of(request.rules, type(command))
+    rules_of(request.rules)
     if command.id in request.commands_taken:
         return Decision(request, None, ())
+    row = _row_of(request.rules, type(command))
     _check(row, request, command.actor)
     if command.expected_version not in (None, request.version):
         raise Refusal(RefusalCode.VERSION_CONFLICT, f"the request has version {request.version}")
@@ -492,7 +493,10 @@ def counts_while_signing(command: type[c.BaseCommand]) -> bool:
 
 
 def _row_of(version: int, command: type[c.BaseCommand]) -> Row:
-    return _ROWS[rules_of(version).version, command]
+    row = _ROWS.get((rules_of(version).version, command))
+    if row is None:
+        raise Refusal(RefusalCode.NOT_ALLOWED_IN_STATUS, f"version {version} of the rules has no such command")
+    return row
 
 
 def _check(row: Row, request: Request, actor: Actor) -> None:

@@ -1,4 +1,4 @@
-"""Which open requests live under which version of the rules, and those that are to move to another, or to another calendar."""
+"""How many requests live under which version of the rules, and open ones that are to move to another, or to another calendar."""
 
 import uuid
 from collections.abc import Mapping
@@ -17,11 +17,13 @@ def _rules() -> ColumnElement[int]:
     return func.coalesce(cast(RequestRecord.process["rules"].astext, Integer), 1)
 
 
-async def open_by_rules(session: AsyncSession) -> Mapping[int, int]:
-    """Version of the rules to the number of open requests that live under it."""
+async def count_by_rules(session: AsyncSession) -> Mapping[int, tuple[int, int]]:
+    """Version of the rules to how many requests live under it: open ones, and ended ones. A draft lives under none yet."""
     rules = _rules().label("rules")
-    query = select(rules, func.count()).where(RequestRecord.status.in_(_OPEN)).group_by(rules)
-    return {version: count for version, count in await session.execute(query)}  # noqa: C416 - rows, not pairs
+    is_open = RequestRecord.status.in_(_OPEN)
+    query = select(rules, func.count().filter(is_open), func.count().filter(~is_open)).group_by(rules)
+    counted = await session.execute(query.where(RequestRecord.status != Status.DRAFT))
+    return {version: (open_, ended) for version, open_, ended in counted}
 
 
 async def open_requests(

@@ -52,6 +52,7 @@ async def create_draft(
         dispatch_clinic_id=dispatch_clinic_id,
         terms=terms,
         created_at=now,
+        rules=CURRENT,
     )
     row = RequestRecord(
         id=draft.id,
@@ -208,10 +209,14 @@ async def timeline(session: AsyncSession, request_id: uuid.UUID) -> list[EventRe
 def process_of(row: RequestRecord) -> Request:
     """The state of the process as the workflow decided it last (of a draft: as the workflow will start with it).
 
-    Raises UnknownRulesError for one of a newer Relais, which this code can't read.
+    A draft lives under today's rules, whichever were today's when it was begun. Raises UnknownRulesError for a request of a newer
+    Relais, which this code can't read.
     """
-    rules_of(row.process.get("rules", 1))
-    return Request.model_validate(row.process)
+    rules = row.process.get("rules", 1)
+    if row.status is Status.DRAFT:
+        rules = max(rules, CURRENT)
+    rules_of(rules)
+    return Request.model_validate({**row.process, "rules": rules})
 
 
 def project(row: RequestRecord, request: Request, at: datetime) -> None:

@@ -11,10 +11,11 @@ import pytest
 from pydantic import ValidationError
 
 from domain import commands as c
+from domain import lifecycle
 from domain.commands import AnyCommand
 from domain.lifecycle import allowed_commands, check_allowed, decide
 from domain.priority import Priority
-from domain.refusals import RefusalCode
+from domain.refusals import Refusal, RefusalCode
 from domain.requests import (
     SYSTEM,
     Actor,
@@ -402,6 +403,20 @@ def test_a_command_for_another_version_is_refused() -> None:
     assert refusal(story, stale) is RefusalCode.VERSION_CONFLICT
     fresh = c.Accept(id=command_id(), actor=PROVIDER, expected_version=story.request.version)
     assert story.take(fresh).status is Status.ACCEPTED
+
+
+def test_a_command_that_a_version_of_the_rules_does_not_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    story = assigned()
+    accept = c.Accept(id=command_id(), actor=PROVIDER)
+    rows = {key: row for key, row in lifecycle._ROWS.items() if row.command is not c.Accept}
+    with monkeypatch.context() as patched:
+        patched.setattr(lifecycle, "_ROWS", rows)
+        assert refusal(story, accept) is RefusalCode.NOT_ALLOWED_IN_STATUS
+        with pytest.raises(Refusal):
+            check_allowed(story.request, c.Accept, PROVIDER)
+    accepted_ = decide(story.request, accept, story.now).request
+    monkeypatch.setattr(lifecycle, "_ROWS", rows)
+    assert decide(accepted_, accept, story.now).event is None  # it has acted
 
 
 TEXTS = {
