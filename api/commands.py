@@ -187,7 +187,10 @@ class DeadlineBody(Body):
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a command's address: who calls, on which request, with which command id, having seen which version."""
+    """One call of a command's address: who calls, on which request, with which command id, having seen which version.
+
+    `seen_offering` is the version of the offering whose form the caller saw, where a page says so.
+    """
 
     services: Services
     caller: Caller
@@ -196,6 +199,7 @@ class Call:
     expected_version: int | None
     language: Language
     response: Response
+    seen_offering: int | None = None
 
 
 async def _call(
@@ -453,7 +457,8 @@ async def check(request_id: UUID, caller: CallerOf, services: ServicesOf, langua
 async def submit(call: CallOf) -> CommandReceipt:
     """Freeze the form and send the request to dispatch (or to the pool, where the offering dispatches automatically).
 
-    What is missing is named, field by field, in a 422 `form_incomplete`.
+    What is missing is named, field by field, in a 422 `form_incomplete`. Where the offering has changed since the form was read,
+    a submission with If-Match answers 412 `version_conflict`: look at the form again, then it can be sent.
     """
 
     async def prepare(
@@ -462,10 +467,13 @@ async def submit(call: CallOf) -> CommandReceipt:
         _check_open(row)
         if row.form_priority is Priority.STAT:
             raise Refusal(RefusalCode.STAT_REFUSED, "an emergency")
+        had = request.terms.offering_version
         offering = await open_form(session, call.services.versions, row)
         if is_withdrawn(call.services.versions, row):
             raise Problem("offering_withdrawn")
         await _check_complete(session, call, row)
+        if call.expected_version is not None and offering.version != (call.seen_offering or had):
+            raise Refusal(RefusalCode.VERSION_CONFLICT, "the offering's form has changed; look at it again")
         request = await requests.renew_terms(session, row, offering.terms)
         return request, {"form": await _freeze(session, call), "priority": row.form_priority}
 

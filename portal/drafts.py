@@ -27,7 +27,7 @@ from domain.refusals import Refusal, RefusalCode
 from domain.requests import EventName, Role, Status
 from portal import answers, forms, pages
 from portal.errors import NOT_TAKEN, as_problem, sentence_of, status_of
-from portal.pages import Notice, Visit, VisitOf, local_address
+from portal.pages import Notice, Visit, VisitOf, local_address, number_in
 from portal.requests import chart
 from translations import gettext_noop as _
 from translations.dates import clock
@@ -106,7 +106,9 @@ async def save_or_submit(request_id: UUID, visit: VisitOf) -> Response:
         if saved.wrong or do is None:
             return await _after_saving(visit, request_id, form, saved)
         command, done = do
-        receipt = await command(replace(visit.call(request_id, form), expected_version=saved.version))
+        seen = number_in(form, "offering_version")
+        call = replace(visit.call(request_id, form), expected_version=saved.version, seen_offering=seen)
+        receipt = await command(call)
     except (Problem, Refusal) as error:
         return await _edit_page(visit, request_id, form=None if saved else form, error=error)
     return visit.on_to(f"/requests/{request_id}", "queued" if receipt.state == "queued" else done)

@@ -24,7 +24,7 @@ async def open_form(session: AsyncSession, versions: OfferingVersions, row: Requ
         if _may_move(row, in_force):  # nobody was faster
             await _move(session, row, await versions.of(session, row), in_force)
     offering = await versions.of(session, row)
-    if row.status is Status.RETURNED and row.is_editable and not await versions.is_kept(session, offering):
+    if _may_be_mended(row) and not await versions.is_kept(session, offering):
         await _set_aside(session, row, offering)
     return offering
 
@@ -73,6 +73,10 @@ def _may_move(row: RequestRecord, in_force: ServiceOffering) -> bool:
     return is_open and row.process["terms"]["offering_version"] != in_force.version
 
 
+def _may_be_mended(row: RequestRecord) -> bool:
+    return row.status is Status.RETURNED and row.is_editable
+
+
 async def _move(session: AsyncSession, row: RequestRecord, before: ServiceOffering, now: ServiceOffering) -> None:
     """Its writer has changed nothing, so the version that people see stays as it is.
 
@@ -89,8 +93,10 @@ async def _move(session: AsyncSession, row: RequestRecord, before: ServiceOfferi
 
 async def _set_aside(session: AsyncSession, row: RequestRecord, stand_in: ServiceOffering) -> None:
     """What a returned request answered to a form that nobody kept, and that does not stand in the one that stands in for it."""
-    answers, outdated = carry_over(row.form["answers"], stand_in, stand_in)
-    if outdated:
-        row = await lock_request(session, row.id)
+    if not carry_over(row.form["answers"], stand_in, stand_in)[1]:
+        return
+    row = await lock_request(session, row.id)
+    if _may_be_mended(row):  # nobody submitted it meanwhile; and what was written meanwhile counts
+        answers, outdated = carry_over(row.form["answers"], stand_in, stand_in)
         row.form = form_of(row.form["patient"], answers, [*outdated_answers(row), *outdated])
         await session.flush()

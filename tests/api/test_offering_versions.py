@@ -10,9 +10,11 @@ from uuid import UUID
 
 import pytest
 from rich.console import Console
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.offerings import print_offerings
-from records import requests
+from records import drafts, requests
+from records.models import RequestRecord
 from records.offerings import OfferingError
 from tests.api.answers import problem
 from tests.api.test_report import pdf, words
@@ -217,6 +219,44 @@ async def test_who_read_the_form_before_it_changed_loses_nothing(system: System,
         assert view["outdated_answers"] == []
 
 
+async def test_a_form_that_changed_is_not_submitted_unseen(system: System, tmp_path: Path) -> None:
+    file = offering_file(tmp_path)
+    async with started(system, tmp_path) as before:
+        request_id, other = await begun(before, file.code), await begun(before, file.code)
+        for made in (request_id, other):
+            ok(await upload(before.requester, made, photo(), "photos"), 201)
+        version = (await before.requester.view(request_id))["version"]
+    file.change(("version: 1", "version: 2"), ("Allergies connues", "Aucune allergie"))
+    async with started(system, tmp_path) as after:
+        path, seen = f"/requests/{request_id}/submit", {"If-Match": f'"{version}"'}
+        for _ in range(2):  # nothing has moved until somebody looks
+            problem(await after.requester.post(path, headers=seen), 412, "version_conflict")
+        view = await after.requester.view(request_id)
+        assert (view["offering_version"], view["version"]) == (2, version)
+        ok(await after.requester.post(path, headers=seen))
+        ok(await after.requester.post(f"/requests/{other}/submit"))  # does not say what it has seen
+
+
+async def test_a_page_from_before_the_form_changed_is_shown_again_before_it_is_sent(
+    system: System, tmp_path: Path
+) -> None:
+    file = offering_file(tmp_path)
+    async with started(system, tmp_path) as before, visitor(before.app, before.requester) as http:
+        request_id = await begun(before, file.code)
+        ok(await upload(before.requester, request_id, photo(), "photos"), 201)
+        path = f"/requests/{request_id}/edit"
+        form = fields_of(await http.get(path)) | {"answers.allergies": "Latex", "do": "submit"}
+    file.change(("version: 1", "version: 2"), ("Allergies connues", "Aucune allergie"))
+    async with started(system, tmp_path) as after, visitor(after.app, after.requester) as http:
+        answer = await http.post(path, data=form)
+        assert "Aucune allergie" in shown(answer, 412)
+        again = fields_of(answer)
+        assert (again["offering_version"], again["answers.allergies"]) == ("2", "Latex")
+        assert (await after.requester.view(request_id))["status"] == "draft"
+        assert (await http.post(path, data=again | {"do": "submit"})).status_code == 303
+        assert (await after.requester.view(request_id))["status"] != "draft"
+
+
 async def test_a_draft_that_is_asked_for_again_after_its_offering_changed(system: System, tmp_path: Path) -> None:
     file, other = offering_file(tmp_path), offering_file(tmp_path)
     body = {"offering": file.code, "patient": PATIENT, "answers": ANSWERS}
@@ -346,6 +386,34 @@ async def test_requests_of_a_version_that_nobody_kept(system: System, tmp_path: 
         view = await patch(before, asked, answers={**ANSWERS, "dose": 6}, drop_outdated=["smoker"])
         assert (view["answers"]["dose"], view["outdated_answers"]) == (6, [])
         ok(await before.requester.post(f"/requests/{asked}/resubmit"))
+
+
+async def test_what_is_written_while_a_form_is_opened_is_kept(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a returned request whose version nobody kept: an edit between reading the row and locking it."""
+    file = offering_file(tmp_path)
+    async with started(system, tmp_path) as before:
+        asked = await assigned(before, file.code)
+        reason = {"reason": "incomplete_submission", "text": "Une photo de plus."}
+        ok(await before.provider.post(f"/requests/{asked}/return-to-requester", reason))
+        async with before.services.database.session() as session:
+            row = await requests.lock_request(session, UUID(asked))
+            row.process = {**row.process, "terms": {**row.process["terms"], "offering_version": 77}}
+            row.form = {**row.form, "answers": {**row.form["answers"], "smoker": True}}
+
+        async def edited_first(session: AsyncSession, request_id: UUID) -> RequestRecord:
+            async with before.services.database.session() as other:
+                row = await requests.lock_request(other, request_id)
+                row.form = {**row.form, "answers": {**row.form["answers"], "dose": 9}}
+            return await requests.lock_request(session, request_id)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(drafts, "lock_request", edited_first)
+            await before.requester.view(asked)
+        view = await before.requester.view(asked)
+        assert view["answers"] == {**ANSWERS, "dose": 9}
+        assert [one["field"] for one in view["outdated_answers"]] == ["smoker"]
 
 
 async def test_the_list_of_versions_and_what_uses_them(system: System, tmp_path: Path) -> None:
