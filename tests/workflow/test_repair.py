@@ -90,7 +90,9 @@ async def test_a_command_that_nobody_gave_is_given_again_and_opens_what_it_close
         assert await names(system, request_id) == ["submitted"]
     finally:
         async with system.services.database.session() as session:
-            await commands.withdraw(session, UUID(unreadable), given.command_id)
+            left = await commands.load_command(session, UUID(unreadable), given.command_id)
+            assert left is not None
+            await commands.withdraw(session, UUID(unreadable), left.command_id, left.given_at)
 
 
 async def never_given(system: System, monkeypatch: pytest.MonkeyPatch, call: Awaitable[Response]) -> None:
