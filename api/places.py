@@ -20,9 +20,9 @@ from confined import NoVerdictError
 
 PLACES = 3
 """Files that one API decodes, draws or checks at once; a photo in at most 1.5 GB of memory, mostly in 0.2."""
-WAITING_EACH = 8
-"""How many calls of one account may wait."""
-WAITING_ALL = 64
+WAITING_EACH = 24
+"""How many calls of one account may wait: a set of photos that somebody sends at once."""
+WAITING_ALL = 96
 PATIENCE_SECONDS = 45.0
 """How long a call waits; proxies give up after a minute."""
 

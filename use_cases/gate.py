@@ -107,7 +107,8 @@ async def hand_over(
     services: Starting, request: Request, command: PublicCommand, *, is_behind: bool = False, is_queued: bool = False
 ) -> Receipt | None:
     """`give` for who does not wait for the records: the workflow's answer, or None when the command is queued."""
-    if not await is_reachable(services.engine, _engine_patience(services)):
+    if not await is_reachable(services.engine, _engine_patience(services), retry=True):
+        log.warning("engine not reachable; command not given", command=command.type, request_id=str(request.id))
         raise NotGivenError
     if is_behind:
         return await _give_behind(services, request, command, is_queued)
@@ -330,9 +331,9 @@ def _engine_problem(error: RPCError) -> GateError:
     return EngineUnreachableError()
 
 
-async def is_reachable(engine: Client, patience: timedelta = timedelta(seconds=2)) -> bool:
-    """Whether the Temporal server answers within that time."""
+async def is_reachable(engine: Client, patience: timedelta = timedelta(seconds=2), *, retry: bool = False) -> bool:
+    """Whether the Temporal server answers within that time; with `retry` not at the first passing fault of the connection."""
     try:
-        return await engine.service_client.check_health(timeout=patience)
+        return await engine.service_client.check_health(timeout=patience, retry=retry)
     except RPCError:
         return False
