@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import update
 
 from api import uploads
+from api.parameters import command_id
 from api.problems import Problem
 from domain.requests import Role
 from engine.client import EngineConnection
@@ -385,11 +386,13 @@ async def test_a_command_that_the_engine_never_got_leaves_everything_as_it_was(
     running = system.app.state.services
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:9")
     async with EngineConnection(system.settings) as nobody:
-        with monkeypatch.context() as patched:
-            patched.setattr(system.app.state, "services", replace(running, engine=nobody.client))
+        system.app.state.services = replace(running, engine=nobody.client)
+        try:
             answer = await who.post(path, key=key)
+        finally:
+            system.app.state.services = running
     problem(answer, 503, "engine_unreachable")
-    problem(await who.http.get(answer.headers.get("location", f"/api/v1{path}")), 404, "not_found")
+    problem(await who.get(f"/requests/{request_id}/commands/{command_id(who.account.id, key)}"), 404, "not_found")
     answers = {**(await who.view(request_id))["answers"], "question": "Allergie à la pénicilline."}
     ok(await edit(who, request_id, {"answers": answers}))
     async with away.worker():
@@ -450,7 +453,7 @@ async def test_a_file_that_is_whole_while_the_form_is_closed_can_be_kept_later(
         raise Problem("submission_under_way")
 
     with monkeypatch.context() as patched:
-        patched.setattr(uploads, "keep", is_closed)
+        patched.setattr(uploads, "keep_examined", is_closed)
         problem(await send(who, part, 0, content), 409, "submission_under_way")
     kept = await send(who, part, len(content), b"")
     assert kept.is_success, kept.text
