@@ -17,7 +17,7 @@ from tests.eventually import eventually
 from tests.unit import confined_tasks
 
 MODULE = confined_tasks.__name__
-LIMITS = Limits(cpu_seconds=1, seconds=60, memory_bytes=256 * 1024**2, file_bytes=8 * 1024**2)
+LIMITS = Limits(cpu_seconds=1, seconds=600, memory_bytes=256 * 1024**2, file_bytes=8 * 1024**2)
 SHORT = Limits(cpu_seconds=10, seconds=1, memory_bytes=512 * 1024**2, file_bytes=8 * 1024**2)
 
 
