@@ -1,36 +1,21 @@
 """Having an e-mail sent again that reached nobody."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 from uuid import UUID
 
 import structlog
-from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
 from records import notices
-from records.database import Database
 from records.models import Notice
-from settings import Settings
-from use_cases.gate import EngineUnreachableError
+from use_cases.gate import EngineUnreachableError, Starting
 from workflows.contract import SINGLE_NOTICE, notice_workflow_id
 
 log = structlog.get_logger(__name__)
 
 
-class Services(Protocol):
-    """What this works with."""
-
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def database(self) -> Database: ...
-    @property
-    def engine(self) -> Client: ...
-
-
-async def send_again(services: Services, notice_id: UUID, clinic_id: UUID | None) -> Notice | None:
+async def send_again(services: Starting, notice_id: UUID, clinic_id: UUID | None) -> Notice | None:
     """Have a notice sent to its person's present address, unless it is on its way or sent; its row afterwards.
 
     `clinic_id` is the clinic whose list it must be on, or None for any. None when there is no such notice there. Raises
@@ -44,7 +29,7 @@ async def send_again(services: Services, notice_id: UUID, clinic_id: UUID | None
     return notice
 
 
-async def _start(services: Services, notice: Notice) -> None:
+async def _start(services: Starting, notice: Notice) -> None:
     try:
         await services.engine.start_workflow(
             SINGLE_NOTICE,

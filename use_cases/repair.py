@@ -6,7 +6,6 @@ begun under the lock, and by the state, by which commands begin one, and a workf
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 from uuid import UUID
 
 import structlog
@@ -18,11 +17,10 @@ from activities.contract import RepairReport
 from domain.rules import UnknownRulesError
 from engine.running import count_stuck, list_stuck, running_ids
 from records import commands, upkeep
-from records.database import Database
 from records.models import GivenCommand
-from settings import Settings
 from use_cases import commands as use_cases
 from use_cases import gate
+from use_cases.gate import Starting
 from workflows.contract import SINGLE_NOTICE, TELECONSULTATION, notice_workflow_id, workflow_id
 
 PAGE = 500
@@ -45,18 +43,7 @@ UNREADABLE = (UnknownRulesError, ValidationError)
 log = structlog.get_logger(__name__)
 
 
-class Services(Protocol):
-    """What the repair works with."""
-
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def database(self) -> Database: ...
-    @property
-    def engine(self) -> Client: ...
-
-
-async def repair(services: Services, *, dry_run: bool = False) -> RepairReport:
+async def repair(services: Starting, *, dry_run: bool = False) -> RepairReport:
     """Look at every request that should have a workflow, and begin those that are missing, one after the other.
 
     Commands whose end is not known come first: a workflow that begins anew calls a deadline that ended meanwhile at once, and
@@ -80,7 +67,7 @@ async def repair(services: Services, *, dry_run: bool = False) -> RepairReport:
     )
 
 
-async def _unfinished(services: Services) -> AsyncIterator[UUID]:
+async def _unfinished(services: Starting) -> AsyncIterator[UUID]:
     last: UUID | None = None
     while True:
         async with services.database.session() as session:
@@ -97,7 +84,7 @@ async def _unfinished(services: Services) -> AsyncIterator[UUID]:
         yield request_id
 
 
-async def _take_up(services: Services, request_id: UUID, dry_run: bool) -> bool:
+async def _take_up(services: Starting, request_id: UUID, dry_run: bool) -> bool:
     try:
         return await gate.take_up(services, request_id, dry_run=dry_run)
     except UNREADABLE as error:
@@ -105,7 +92,7 @@ async def _take_up(services: Services, request_id: UUID, dry_run: bool) -> bool:
         return False
 
 
-async def _give_again(services: Services, dry_run: bool) -> int:
+async def _give_again(services: Starting, dry_run: bool) -> int:
     """Give commands again whose end is not known, in their order; gives how many. Those that lie in the engine are among them."""
     before, last, count = datetime.now(UTC) - OVERDUE_AFTER, 0, 0
     while True:
@@ -119,7 +106,7 @@ async def _give_again(services: Services, dry_run: bool) -> int:
         last = page[-1].number
 
 
-async def _give_one_again(services: Services, given: GivenCommand) -> None:
+async def _give_one_again(services: Starting, given: GivenCommand) -> None:
     log.warning("a command's end is not known", command=given.name, request_id=str(given.request_id))
     try:
         await use_cases.give_again(services, given)
@@ -127,7 +114,7 @@ async def _give_one_again(services: Services, given: GivenCommand) -> None:
         log.error("a command can't be given again", request_id=str(given.request_id), error=type(error).__name__)
 
 
-async def _send_lost_letters(services: Services, dry_run: bool) -> int:
+async def _send_lost_letters(services: Starting, dry_run: bool) -> int:
     """Have e-mails sent that nobody looks after any more; gives how many. One that is in hand after all is sent once."""
     before = datetime.now(UTC) - MAY_STILL_COME
     async with services.database.session() as session:
