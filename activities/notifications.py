@@ -24,7 +24,7 @@ from activities.delivery import DeliveryError, NotTaken, Refused, deliver
 from activities.heartbeat import alive
 from activities.messages import OutgoingNotice, compose_digest, compose_notice
 from domain.addresses import AddressError
-from domain.lifecycle import question_id
+from domain.events import question_id
 from domain.notices import ABOUT_A_QUESTION, Delivered, Importance, SendResult, due_after
 from domain.requests import EventName, Holder, Request
 from records import notices, requests

@@ -7,7 +7,7 @@ import structlog
 from temporalio import activity
 
 from activities.contract import NOTE_FAILURE, NOTE_REFUSAL, RECORD_EVENT, Planned
-from domain.lifecycle import NoteFailure, NoteRefusal, Record
+from domain.effects import NoteFailure, NoteRefusal, Record, kind_of
 from domain.requests import Source
 from records import commands, failures, notices, projection, refusals
 from records.database import Database
@@ -73,7 +73,7 @@ class RecordActivities:
                 session,
                 effect_id=failure.effect_id,
                 request_id=effect.request_id,
-                kind=failure.effect_id.split(":")[2],
+                kind=kind_of(failure.effect_id),
                 code=failure.code,
                 at=failure.at,
             )

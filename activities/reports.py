@@ -14,7 +14,7 @@ from documents.authority import Authority, SignerCredentials
 from documents.bounded import draw_report
 from documents.content import ReportContent
 from documents.signature import sign_pdf
-from domain.lifecycle import Finalize
+from domain.effects import Finalize
 from domain.requests import Signing
 from records import people, reports
 from records.database import Database

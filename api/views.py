@@ -13,8 +13,8 @@ from api.problems import refusal_sentence
 from api.security import Caller
 from domain.commands import RenewedClock, ReturnReason
 from domain.drafts import OutdatedAnswer
+from domain.events import question_id
 from domain.forms import FormChange, changes
-from domain.lifecycle import question_id
 from domain.offerings import DeadlineName
 from domain.photos import PhotoWarning
 from domain.priority import Priority

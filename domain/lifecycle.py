@@ -11,15 +11,14 @@ table that count in each, and `domain.rules`.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
-from uuid import UUID, uuid5
-
-from pydantic import AwareDatetime, Field, StrictInt
+from typing import Any
+from uuid import UUID
 
 from domain import commands as c
 from domain.deadlines import Deadline
+from domain.effects import Finalize, Record
+from domain.events import Event, question_id
 from domain.fhir_task import LEGAL_STEPS, FhirTask, TaskStatus
-from domain.model import Frozen
 from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
@@ -28,11 +27,9 @@ from domain.requests import (
     Document,
     DocumentKind,
     EventName,
-    Failure,
     Holder,
     Person,
     Question,
-    RefusedSignal,
     Request,
     Role,
     Signing,
@@ -40,83 +37,6 @@ from domain.requests import (
     Status,
 )
 from domain.rules import RULES, rules_of
-
-
-class Event(Frozen):
-    """What happened to a request: which command, by whom, when, and what it changed. The timeline is made of these."""
-
-    request_id: UUID
-    version: Annotated[StrictInt, Field(ge=1)]
-    name: EventName
-    at: AwareDatetime
-    source: Source
-    command: c.AnyCommand
-    status_before: Status
-    status: Status
-    holder_before: Holder
-    holder: Holder
-
-
-class Effect(Frozen):
-    """Something that must happen in the world because of an event. Its id is the idempotency key everywhere."""
-
-    id: str
-
-    @classmethod
-    def name_for(cls, event: Event, kind: str) -> str:
-        """``request:version:kind``."""
-        return f"{event.request_id}:{event.version}:{kind}"
-
-
-class Record(Effect):
-    """Write the event and the request's new state to the records, and find out who is to be told."""
-
-    kind: Literal["record"] = "record"
-    event: Event
-    request: Request
-
-
-class Finalize(Effect):
-    """Make the signed document: render, seal, store."""
-
-    kind: Literal["finalize"] = "finalize"
-    request_id: UUID
-    command_id: str
-    signing: Signing
-
-
-class Notify(Effect):
-    """Send one e-mail, which the records hold under `notice_id`: so began requests that are still under way."""
-
-    kind: Literal["notify"] = "notify"
-    notice_id: UUID
-
-
-class Deliver(Effect):
-    """Send the e-mails of one event, once they have waited for others. Follows from `Record`, which finds out whom to tell."""
-
-    kind: Literal["deliver"] = "deliver"
-    notice_ids: tuple[UUID, ...]
-    not_before: AwareDatetime
-
-
-class NoteRefusal(Effect):
-    """Write down that a Signal was refused."""
-
-    kind: Literal["note_refusal"] = "note_refusal"
-    request_id: UUID
-    refused: RefusedSignal
-
-
-class NoteFailure(Effect):
-    """Write down that another effect failed for good."""
-
-    kind: Literal["note_failure"] = "note_failure"
-    request_id: UUID
-    failure: Failure
-
-
-AnyEffect = Annotated[Record | Finalize | Notify | Deliver | NoteRefusal | NoteFailure, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)
@@ -184,22 +104,11 @@ def rebuild(draft: Request, events: Iterable[Event]) -> Request:
     return request
 
 
-def question_id(request_id: UUID, command_id: str) -> UUID:
-    """The id of the question that a `request_information` with this id asks."""
-    return uuid5(request_id, command_id)
-
-
 def _effects(event: Event, request: Request) -> tuple[Record | Finalize, ...]:
-    record = Record(id=Effect.name_for(event, "record"), event=event, request=request)
+    record = Record.of(event, request)
     if event.name not in (EventName.REPORT_SIGNED, EventName.ADDENDUM_SIGNED) or request.signing is None:
         return (record,)
-    finalize = Finalize(
-        id=Effect.name_for(event, "finalize"),
-        request_id=request.id,
-        command_id=event.command.id,
-        signing=request.signing,
-    )
-    return record, finalize
+    return record, Finalize.of(event, request.signing)
 
 
 # Who may act

@@ -26,7 +26,7 @@ from domain.commands import (
     SignReport,
     Submit,
 )
-from domain.lifecycle import Event
+from domain.events import Event
 from domain.refusals import Refusal
 from domain.requests import SYSTEM, EventName, Request
 from records.models import FrozenReport, GivenCommand, RequestRecord

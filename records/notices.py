@@ -21,7 +21,7 @@ from domain.commands import (
     RequestInformation,
     WithdrawInformationRequest,
 )
-from domain.lifecycle import Event, question_id
+from domain.events import Event, question_id
 from domain.notices import (
     MATRIX,
     Importance,

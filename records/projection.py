@@ -7,7 +7,7 @@ from sqlalchemy import literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.lifecycle import Event
+from domain.events import Event
 from domain.requests import EventName, HolderKind, Request, Role
 from records.commands import settle_by_event
 from records.errors import ContentConflictError

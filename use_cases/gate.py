@@ -26,7 +26,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain import lifecycle
 from domain.commands import AddAddendum, PublicCommand, Submit
-from domain.lifecycle import AnyEffect, Deliver, Finalize
+from domain.effects import AnyEffect, Deliver, Finalize
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import EventName, Request
 from engine.running import last_status
@@ -236,18 +236,10 @@ async def _unfinished(session: AsyncSession, request: Request) -> tuple[AnyEffec
     effects: list[AnyEffect] = []
     for event in await requests.timeline(session, request.id):
         if unsent := await queued_notices(session, request.id, event.version):
-            delivery = f"{request.id}:{event.version}:deliver"
-            effects.append(Deliver(id=delivery, notice_ids=tuple(unsent), not_before=datetime.now(UTC)))
+            effects.append(Deliver.of(request.id, event.version, unsent, datetime.now(UTC)))
         signed = event.name in (EventName.REPORT_SIGNED, EventName.ADDENDUM_SIGNED)
         if signed and request.signing and event.command["report_id"] == str(request.signing.report_id):
-            effects.append(
-                Finalize(
-                    id=f"{request.id}:{event.version}:finalize",
-                    request_id=request.id,
-                    command_id=event.command_id,
-                    signing=request.signing,
-                )
-            )
+            effects.append(Finalize.again(request.id, event.version, event.command_id, request.signing))
     return tuple(effects)
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 from pydantic import Field
 
 from domain.commands import AddAddendum, RenewRules, Submit
-from domain.lifecycle import AnyEffect
+from domain.effects import AnyEffect
 from domain.model import Frozen
 from domain.requests import Failure, RefusedSignal, Request, Status
 

@@ -43,7 +43,7 @@ with workflow.unsafe.imports_passed_through():
         RenewRules,
     )
     from domain.deadlines import Deadline
-    from domain.lifecycle import AnyEffect, Deliver, Effect, Finalize, NoteFailure, NoteRefusal, Notify, Record
+    from domain.effects import AnyEffect, Deliver, Effect, Finalize, NoteFailure, NoteRefusal, Notify, Record
     from domain.model import MAX_SHORT_TEXT
     from domain.notices import Delivered, SendResult
     from domain.refusals import Refusal, RefusalCode
@@ -328,11 +328,7 @@ class TeleconsultationWorkflow:
             self._plan_one_by_one(version, notice_ids)
             return
         wait = timedelta() if isinstance(planned, list) else planned.wait
-        effect = Deliver(
-            id=f"{self._request.id}:{version}:deliver",
-            notice_ids=tuple(notice_ids),
-            not_before=workflow.now() + wait,
-        )
+        effect = Deliver.of(self._request.id, version, notice_ids, workflow.now() + wait)
         self._outbox[effect.id] = effect
 
     async def _deliver(self, effect: Deliver) -> None:
@@ -367,7 +363,7 @@ class TeleconsultationWorkflow:
     def _plan_one_by_one(self, version: int, notice_ids: Sequence[UUID]) -> None:
         """As requests did that began when every e-mail was an effect of its own."""
         for notice_id in notice_ids:
-            effect = Notify(id=f"{self._request.id}:{version}:notify:{notice_id}", notice_id=notice_id)
+            effect = Notify.of(self._request.id, version, notice_id)
             self._outbox[effect.id] = effect
 
     async def _notify(self, effect: Notify) -> None:
@@ -399,7 +395,7 @@ class TeleconsultationWorkflow:
         failure = Failure(effect_id=effect.id, code=code, at=workflow.now())
         self._failures = (*self._failures, failure)
         if not isinstance(effect, NoteFailure | NoteRefusal):
-            note = NoteFailure(id=f"{effect.id}:failure", request_id=self._request.id, failure=failure)
+            note = NoteFailure.of(self._request.id, failure)
             self._outbox[note.id] = note
 
     def _note_refused(self, name: str, refusal: Refusal, payload: Any) -> None:
@@ -409,11 +405,7 @@ class TeleconsultationWorkflow:
     def _put_refusal(self, name: str, refusal: Refusal, payload: Any) -> None:
         refused = messages.refused_signal(name, payload, refusal, workflow.now())
         self._refused_signals = (*self._refused_signals, refused)[-_REFUSALS_SHOWN:]
-        note = NoteRefusal(
-            id=f"{self._request.id}:{self._request.version}:refusal:{workflow.uuid4()}",
-            request_id=self._request.id,
-            refused=refused,
-        )
+        note = NoteRefusal.of(self._request.id, self._request.version, refused, workflow.uuid4())
         self._outbox[note.id] = note
 
     # What others see

@@ -8,7 +8,7 @@ from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 from domain import calendar
 from domain.commands import RenewRules
-from domain.lifecycle import AnyEffect
+from domain.effects import AnyEffect
 from domain.requests import Failure, RefusedSignal, Request, Status
 
 STATUS = SearchAttributeKey.for_keyword("RequestStatus")

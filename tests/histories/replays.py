@@ -25,7 +25,7 @@ from temporalio.worker import (
 )
 
 from domain.deadlines import Deadline
-from domain.lifecycle import Deliver, Finalize, NoteFailure, NoteRefusal, Record
+from domain.effects import Deliver, Finalize, NoteFailure, NoteRefusal, Record
 from engine.client import data_converter, plugin
 from engine.encryption import KeyRing
 from tests.histories import FOLDER, KEYS

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import commands as c
-from domain.lifecycle import Event, allowed_commands, decide
+from domain.events import Event
+from domain.lifecycle import allowed_commands, decide
 from domain.notices import NoticeMode
 from domain.offerings import DEFAULT_DEADLINES, Terms
 from domain.priority import Priority

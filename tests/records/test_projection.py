@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from domain import commands as c
-from domain.lifecycle import Event
+from domain.events import Event
 from domain.priority import Priority
 from domain.requests import FormVersion, Request, Role, Status
 from records import requests

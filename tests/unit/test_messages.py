@@ -19,7 +19,7 @@ from activities.notice_texts import ABOUT_NOTICES, TEXTS, TO_DO, text_of
 from activities.notifications import outgoing_notice
 from domain import commands as c
 from domain.addresses import AddressError
-from domain.lifecycle import Event
+from domain.events import Event
 from domain.notices import MATRIX, Importance, Recipient
 from domain.priority import Priority
 from domain.requests import EventName, Request, Status

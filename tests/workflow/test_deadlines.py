@@ -15,7 +15,7 @@ import pytest
 
 from domain import calendar
 from domain.clinic_calendar import ClinicCalendar
-from domain.lifecycle import question_id
+from domain.events import question_id
 from domain.offerings import DeadlineName
 from domain.requests import Role, Source, Status
 from records.models import EventRecord

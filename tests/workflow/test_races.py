@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import httpx
 
-from domain.lifecycle import Event, rebuild
+from domain.events import Event
+from domain.lifecycle import rebuild
 from domain.requests import Role, Status
 from records.models import NoticeStatus
 from tests.journeys import accepted, assigned, cancelled, closed, draft, ok, pooled, reported, submitted

@@ -10,7 +10,8 @@ import pytest
 from domain import rules
 from domain.clinic_calendar import ClinicCalendar
 from domain.commands import Submit
-from domain.lifecycle import Event, rebuild
+from domain.events import Event
+from domain.lifecycle import rebuild
 from domain.priority import Priority
 from domain.requests import Actor, FormVersion, Request, Role, Source
 from domain.rules import CURRENT

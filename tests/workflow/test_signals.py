@@ -13,7 +13,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
 
 from domain.commands import PUBLIC_COMMANDS
-from domain.lifecycle import question_id
+from domain.events import question_id
 from domain.requests import Request, Role, Source, Status
 from tests.eventually import eventually
 from tests.journeys import accepted, assigned, closed, draft, ok, pooled, reported, returned, submitted, written

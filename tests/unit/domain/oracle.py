@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
 from domain import commands as c
-from domain.lifecycle import Event
+from domain.events import Event
 from domain.requests import Actor, Holder, Person, Request
 from domain.requests import EventName as E
 

@@ -10,7 +10,8 @@ from domain import commands as c
 from domain.calendar import TIME_ZONE, Calendar
 from domain.commands import AnyCommand
 from domain.deadlines import Deadline
-from domain.lifecycle import Decision, Event, decide
+from domain.events import Event
+from domain.lifecycle import Decision, decide
 from domain.offerings import DEFAULT_DEADLINES, DeadlineName, DeadlineTerms, Terms
 from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode

@@ -16,7 +16,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from domain import commands as c
 from domain.clinic_calendar import ClinicCalendar
 from domain.commands import ANY_COMMAND, AnyCommand
-from domain.lifecycle import Decision, Effect, Event, Finalize, Record, allowed_commands, decide, rebuild
+from domain.effects import Effect, Finalize, Record
+from domain.events import Event
+from domain.lifecycle import Decision, allowed_commands, decide, rebuild
 from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.refusals import RefusalCode

@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.lifecycle import Event
+from domain.events import Event
 from domain.notices import MATRIX, Importance, Recipient
 from domain.requests import EventName, HolderKind, Role, Status
 from tests.unit.domain.scenes import every_event
