@@ -14,12 +14,12 @@ from api.patients import WrittenDate
 from api.problems import Problem
 from api.security import Caller, CallerOf
 from api.services import ServicesOf
-from api.views import View
 from domain.absences import MAX_NOTE, Absence
 from domain.model import COMPOSED, ONE_LINE
 from records import absences
 from records.absences import AbsenceRefusedError
 from records.models import AbsenceRecord
+from use_cases.views import View
 
 router = APIRouter(tags=["absences"])
 

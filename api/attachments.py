@@ -22,7 +22,7 @@ from api.problems import Problem
 from api.requests import log_access
 from api.security import Caller, CallerOf
 from api.services import Services, ServicesOf
-from api.views import AttachmentView, attachment_view, visible_attachments
+from api.views import visible_attachments
 from domain.offerings import AttachmentSlot
 from domain.photos import photo_warnings
 from media.examine import examine, sniff
@@ -44,6 +44,7 @@ from records.errors import ContentConflictError, NotEditableError, NotFoundError
 from records.ids import new_id
 from records.models import AccessKind, Attachment, MediaState, RequestRecord
 from records.store import Copy, attachment_key
+from use_cases.attachments import AttachmentView, attachment_view
 
 router = APIRouter(prefix="/requests/{request_id}/attachments", tags=["attachments"])
 router.include_router(renditions.router)

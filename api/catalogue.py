@@ -12,7 +12,6 @@ from api import policy
 from api.problems import Problem
 from api.security import Caller, CallerOf
 from api.services import ServicesOf
-from api.views import PersonView, View, person_view
 from domain.absences import Absence
 from domain.clinic_calendar import ClinicCalendar
 from domain.offerings import DEFAULT_DEADLINES, MAX_VERSION, Code, ServiceOffering
@@ -21,6 +20,8 @@ from records import absences, load, people
 from records.absences import Presence
 from records.load import Load
 from records.models import Account, Clinic
+from use_cases.names import PersonView, person_view
+from use_cases.views import View
 
 router = APIRouter(tags=["catalogue"])
 

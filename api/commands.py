@@ -20,7 +20,7 @@ from api.printable import check_printable, check_texts
 from api.problems import FieldError, Problem, field_errors
 from api.security import Caller, CallerOf
 from api.services import Services, ServicesOf
-from api.views import CommandView, View, command_view
+from api.views import CommandView, command_view
 from domain import commands as c
 from domain import lifecycle
 from domain.drafts import check_carried_over
@@ -39,6 +39,7 @@ from translations import Language, gettext_for
 from translations import gettext_noop as _
 from use_cases import commands as use_cases
 from use_cases import gate
+from use_cases.views import View
 
 router = APIRouter(prefix="/requests/{request_id}", tags=["commands"])
 

@@ -13,13 +13,14 @@ from api import policy, problems
 from api.problems import Problem
 from api.security import Caller, CallerOf
 from api.services import Services, ServicesOf
-from api.views import Names, PersonView, View
 from domain.notices import needs_an_operator
 from domain.requests import Role
 from records import notices, requests
 from records.models import NoticeStatus
 from use_cases import mail
 from use_cases.gate import EngineUnreachableError
+from use_cases.names import Names, PersonView
+from use_cases.views import View
 
 router = APIRouter(tags=["operations"])
 

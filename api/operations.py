@@ -17,12 +17,12 @@ from api.parameters import Storable
 from api.problems import Problem
 from api.security import CallerOf
 from api.services import ServicesOf
-from api.views import View
 from domain.requests import Role
 from engine.client import key_ring
 from engine.encryption import EncryptionCodec, EncryptionError
 from engine.running import list_stuck
 from records import failures
+from use_cases.views import View
 from workflows.contract import TELECONSULTATION, request_of
 
 LONGEST_LIST = 500

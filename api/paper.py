@@ -1,24 +1,21 @@
 """What stands on a signed document: gathered from the records at the moment of signing, and frozen then."""
 
-import json
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, date, datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import views
 from api.patients import RecordedPatient
 from documents import content as printed
-from domain import texts
-from domain.offerings import WRITTEN, FieldKind, FormField, ServiceOffering, leads
+from domain.offerings import FormField, ServiceOffering, leads
 from domain.requests import DocumentKind, EventName, Request
 from records import attachments, forms, people, requests
 from records.models import Account, Clinic, FrozenForm, RequestRecord
 from translations import Language, gettext_for
-from translations.dates import NO_BREAK_SPACE, day
-from translations.numbers import number
+from use_cases.answers import entries
+from use_cases.names import Names, full_name
 
 
 async def paper(
@@ -77,79 +74,6 @@ async def paper(
     return content.model_dump(mode="json", exclude={"signed_at"})
 
 
-def entries(
-    fields: Iterable[FormField],
-    answers: Mapping[str, Any],
-    language: Language,
-    *,
-    leading: Callable[[FormField], bool] = lambda _: False,
-    with_missing: bool = False,
-) -> tuple[printed.Entry, ...]:
-    """The answers that were given, in the order of the form, as text in `language`; `with_missing` as for `paper`.
-
-    `leading` tells which are read first. An answer to something that the form does not ask comes last, under its name: none is
-    ever left out.
-    """
-    fields = tuple(fields)
-    asked = {field.name for field in fields}
-    return tuple(
-        printed.Entry(
-            label=getattr(field.label, language), value=text, leads=leading(field), brief=field.kind not in WRITTEN
-        )
-        for field in fields
-        if (text := _text(field, answers.get(field.name), language)) or (with_missing and field.required)
-    ) + tuple(
-        printed.Entry(label=name, value=text)
-        for name, answer in answers.items()
-        if name not in asked and (text := _as_it_stands(answer, language))
-    )
-
-
-def _text(field: FormField, answer: Any, language: Language) -> str:
-    """The answer in words; as it stands where it is none to this question."""
-    try:
-        return _in_words(field, answer, language)
-    except (TypeError, ValueError, ArithmeticError):
-        return _as_it_stands(answer, language)
-
-
-def _as_it_stands(answer: Any, language: Language) -> str:
-    """An answer whose question nobody knows."""
-    _ = gettext_for(language)
-    match answer:
-        case None:
-            return ""
-        case bool():
-            return _("Yes") if answer else _("No")
-        case list():
-            return ", ".join(_as_it_stands(value, language) for value in answer)
-        case dict():
-            return json.dumps(answer, ensure_ascii=False)
-        case _:
-            return str(answer).strip()
-
-
-def _in_words(field: FormField, answer: Any, language: Language) -> str:
-    _ = gettext_for(language)
-    labels: dict[str, str] = {option.value: getattr(option.label, language) for option in field.options}
-    match field.kind:
-        case _ if answer is None or answer == []:
-            return ""
-        case FieldKind.CHOICE:
-            return labels.get(answer, str(answer))
-        case FieldKind.CHOICES:
-            return ", ".join(labels.get(value, value) for value in answer)
-        case FieldKind.YES_NO:
-            return _("Yes") if answer else _("No")
-        case FieldKind.NUMBER:
-            unit = f"{NO_BREAK_SPACE}{getattr(field.unit, language)}" if field.unit else ""
-            return number(answer, language) + unit
-        case FieldKind.DATE:
-            return day(date.fromisoformat(answer), language)
-        case _:
-            return str(answer).strip() if texts.says_something(str(answer)) else ""
-
-
 def _addendum(answers: Mapping[str, Any], language: Language) -> tuple[printed.Entry, ...]:
     return (printed.Entry(label=gettext_for(language)("Addendum"), value=answers["text"], leads=True),)
 
@@ -170,7 +94,7 @@ def _head(clinic: Clinic) -> printed.Clinic:
 
 def _practitioner(account: Account, clinic: Clinic) -> printed.Practitioner:
     return printed.Practitioner(
-        name=views.full_name(account),
+        name=full_name(account),
         title=account.profession or None,
         clinic=clinic.name,
         licence_number=account.licence_number or None,
@@ -180,7 +104,7 @@ def _practitioner(account: Account, clinic: Clinic) -> printed.Practitioner:
 async def _exchange(session: AsyncSession, row: RequestRecord) -> tuple[printed.Message, ...]:
     events = await requests.timeline(session, row.id)
     said = [e for e in events if e.name in (EventName.INFORMATION_REQUESTED, EventName.INFORMATION_ANSWERED)]
-    names = await views.Names.load(session, [event.actor_id for event in said], [])
+    names = await Names.load(session, [event.actor_id for event in said], [])
     return tuple(
         printed.Message(
             author=person.name if (person := names.person(event.actor_id)) else "",

@@ -25,7 +25,6 @@ from api.requests import log_access
 from api.security import MAX_PASSWORD, Caller, CallerOf, password_fits
 from api.services import Services, ServicesOf
 from api.stored import content_disposition
-from api.views import DocumentView, Names, View, document_view
 from confined import ConfinedError, NoVerdictError
 from documents.authority import ROOT_CERTIFICATE
 from documents.bounded import check_pdf, draw_report
@@ -43,6 +42,9 @@ from records import commands, reports, requests
 from records.errors import BeingSignedError, ContentConflictError, NotFoundError, StaleVersionError
 from records.models import AccessKind, ReportDraft, RequestRecord, StoredDocument
 from translations import Language, language_named
+from use_cases.documents import DocumentView, document_view
+from use_cases.names import Names
+from use_cases.views import View
 
 router = APIRouter(prefix="/requests/{request_id}", tags=["reports"])
 

@@ -12,21 +12,7 @@ from api.parameters import ReaderLanguage, Storable
 from api.problems import Problem
 from api.security import Caller, CallerOf
 from api.services import ServicesOf
-from api.views import (
-    FormVersionView,
-    FormView,
-    Names,
-    PersonView,
-    RequestSummary,
-    RequestView,
-    TimelineEntry,
-    View,
-    form_version_view,
-    form_view,
-    request_view,
-    summaries,
-    timeline_view,
-)
+from api.views import RequestSummary, RequestView, request_view, summaries
 from domain.priority import Priority
 from domain.requests import Role, Status
 from records import access, forms, worklist
@@ -34,6 +20,10 @@ from records.drafts import open_form
 from records.errors import BadCursorError
 from records.models import AccessKind, FrozenForm, RequestRecord
 from records.worklist import WorklistFilter
+from use_cases.names import Names, PersonView
+from use_cases.submitted_forms import FormVersionView, FormView, form_version_view, form_view
+from use_cases.timeline import TimelineEntry, timeline_view
+from use_cases.views import View
 
 router = APIRouter(tags=["requests"])
 

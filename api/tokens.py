@@ -21,12 +21,13 @@ from api.security import (
     token_sha256,
 )
 from api.services import ServicesOf
-from api.views import View, full_name
 from domain.model import Frozen
 from domain.notices import NoticeMode
 from domain.requests import Role
 from records import people
 from translations import gettext_for
+from use_cases.names import full_name
+from use_cases.views import View
 
 router = APIRouter(tags=["accounts"])
 

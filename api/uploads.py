@@ -32,7 +32,6 @@ from api.places import while_connected
 from api.problems import Problem, language_of, problem_response
 from api.security import Caller, CallerOf
 from api.services import Services, ServicesOf
-from api.views import AttachmentView, attachment_view
 from domain.model import storable
 from domain.offerings import ServiceOffering
 from media.kinds import Media
@@ -41,6 +40,7 @@ from records.errors import ContentConflictError, NotEditableError, NotFoundError
 from records.ids import new_id
 from records.models import RequestRecord, Upload
 from use_cases import sweep
+from use_cases.attachments import AttachmentView, attachment_view
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,termination,expiration"

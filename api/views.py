@@ -5,62 +5,37 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import policy
 from api.problems import refusal_sentence
 from api.security import Caller
-from domain.commands import RenewedClock, ReturnReason
 from domain.drafts import OutdatedAnswer
 from domain.events import question_id
 from domain.forms import FormChange, changes
 from domain.offerings import DeadlineName
-from domain.photos import PhotoWarning
 from domain.priority import Priority
-from domain.requests import DocumentKind, EventName, HolderKind, Request, Role, Status
-from records import attachments, commands, forms, people, reports, requests, worklist
+from domain.requests import DocumentKind, EventName, HolderKind, Request, Status
+from records import attachments, commands, forms, reports, requests, worklist
 from records.drafts import outdated_answers
 from records.models import (
-    Account,
     Attachment,
-    Clinic,
     EventRecord,
     FrozenForm,
     GivenCommand,
-    MediaState,
     RequestRecord,
     StoredDocument,
 )
 from records.visibility import Access
 from records.worklist import RowNotes, WorklistRow
 from translations import Language, gettext_for
-from translations.words import EVENTS, STATUSES
-
-
-class View(BaseModel):
-    """An answer of the API."""
-
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
-
-
-class PersonView(View):
-    """Somebody at a clinic."""
-
-    id: UUID
-    name: str = Field(examples=["Dre Amélie Roy"])
-    profession: str = ""
-    clinic_id: UUID
-    clinic: str
-
-
-class HolderView(View):
-    """Who must act next: a person, a clinic's pool of providers, its dispatchers, or nobody."""
-
-    kind: HolderKind
-    person: PersonView | None = None
-    clinic_id: UUID | None = None
-    clinic: str | None = None
+from translations.words import STATUSES
+from use_cases.attachments import AttachmentView, attachment_view
+from use_cases.documents import DocumentView, document_view
+from use_cases.names import HolderView, Names, PersonView
+from use_cases.timeline import QuestionView, ReturnNotice, names_of, questions_of, return_notice
+from use_cases.views import View
 
 
 class DeadlineView(View):
@@ -73,51 +48,6 @@ class DeadlineView(View):
     due_at: datetime | None
     next_call_at: datetime | None
     stopped: bool
-
-
-class QuestionView(View):
-    """An information request and what became of it."""
-
-    id: UUID
-    text: str
-    asked_by: PersonView | None
-    asked_at: datetime
-    state: Literal["open", "answered", "withdrawn"]
-    answer: str | None = None
-    answered_at: datetime | None = None
-    attachment_ids: list[UUID] = []
-
-
-class AttachmentView(View):
-    """A photo or a video. `media_type`, `size_bytes` and `sha256` are those of the file as it was uploaded."""
-
-    id: UUID
-    slot: str
-    kind: Literal["photo", "video"]
-    media_type: str
-    size_bytes: int
-    width: int | None
-    height: int | None
-    filename: str
-    sha256: str
-    uploaded_at: datetime
-    has_preview: bool
-    captured_at: datetime | None = Field(description="When it was taken, by the clock of the camera.")
-    duration_seconds: float | None = Field(description="The length of a video that is ready.")
-    state: MediaState = Field(description="Whether the copy that others get is there; a video needs a moment.")
-    warnings: list[PhotoWarning] = Field(description="Why the photo is probably of no use. Advice: nothing is refused.")
-
-
-class DocumentView(View):
-    """A signed document. Its bytes are at ``/api/v1/requests/{id}/reports/{report_id}.pdf`` and never change."""
-
-    report_id: UUID
-    number: int
-    kind: DocumentKind
-    signer: PersonView | None
-    signed_at: datetime
-    sha256: str
-    size_bytes: int
 
 
 class CommandView(View):
@@ -168,15 +98,6 @@ class RequestSummary(View):
     patient: dict[str, Any] | None = Field(None, description="Only where the caller may see the chart.")
 
 
-class ReturnNotice(View):
-    """Why a request was returned to its requester."""
-
-    reason: ReturnReason
-    text: str
-    by: PersonView | None
-    at: datetime
-
-
 class RequestView(RequestSummary):
     """A request, as the caller may see it. With access `process` the chart (patient, answers, questions, files) is left out."""
 
@@ -214,99 +135,6 @@ class RequestView(RequestSummary):
     )
 
 
-class FormVersionView(View):
-    """A form as it was submitted."""
-
-    number: int
-    submitted_at: datetime
-    submitted_by: PersonView | None
-    sha256: str
-
-
-class SubmittedAttachment(View):
-    """An attachment that a submitted form names."""
-
-    id: UUID
-    slot: str
-    kind: Literal["photo", "video"]
-    sha256: str
-
-
-class FormView(FormVersionView):
-    """What a submitted form says, in the words of that version of its offering. `changes` are against the one before it."""
-
-    offering_version: int
-    priority: Priority
-    patient: dict[str, Any]
-    answers: dict[str, Any]
-    attachments: list[SubmittedAttachment]
-    changes: list[FormChange]
-
-
-class TimelineEntry(View):
-    """Something that happened. `details` are what was said with it: a reason, a comment, a question, an answer."""
-
-    version: int
-    name: EventName
-    label: str
-    at: datetime
-    by: PersonView | None
-    role: Role
-    source: str
-    status_before: Status
-    status: Status
-    holder: HolderView
-    details: dict[str, Any]
-    clocks: list[RenewedClock] = Field([], description="Deadlines whose end a renewal of the rules or calendar moved.")
-
-
-class Names:
-    """The people and clinics that a view names, loaded in two queries."""
-
-    def __init__(self, accounts: dict[UUID, Account], clinics: dict[UUID, Clinic]) -> None:
-        self._accounts = accounts
-        self._clinics = clinics
-
-    @classmethod
-    async def load(
-        cls, session: AsyncSession, people_ids: Iterable[UUID | None], clinic_ids: Iterable[UUID | None]
-    ) -> "Names":
-        """The names of those people, of their clinics, and of those clinics."""
-        accounts = await people.accounts_by_id(session, {id_ for id_ in people_ids if id_})
-        wanted = {id_ for id_ in clinic_ids if id_} | {account.clinic_id for account in accounts.values()}
-        return cls(accounts, await people.clinics_by_id(session, wanted))
-
-    def person(self, account_id: UUID | None) -> PersonView | None:
-        """Somebody; None for Relais itself and for whom the records don't know."""
-        account = self._accounts.get(account_id) if account_id else None
-        return person_view(account, self._clinics[account.clinic_id]) if account else None
-
-    def clinic(self, clinic_id: UUID | None) -> str | None:
-        """The name of a clinic."""
-        clinic = self._clinics.get(clinic_id) if clinic_id else None
-        return clinic.name if clinic else None
-
-    def holder(self, kind: HolderKind, account_id: UUID | None, clinic_id: UUID | None) -> HolderView:
-        """Who must act next."""
-        return HolderView(kind=kind, person=self.person(account_id), clinic_id=clinic_id, clinic=self.clinic(clinic_id))
-
-
-def full_name(account: Account) -> str:
-    """Title, given name, family name."""
-    return " ".join(part for part in (account.title, account.given_name, account.family_name) if part)
-
-
-def person_view(account: Account, clinic: Clinic) -> PersonView:
-    """A person with their clinic."""
-    return PersonView(
-        id=account.id,
-        name=full_name(account),
-        profession=account.profession,
-        clinic_id=clinic.id,
-        clinic=clinic.name,
-    )
-
-
 async def summaries(
     session: AsyncSession, caller: Caller, rows: Iterable[WorklistRow], language: Language
 ) -> list[RequestSummary]:
@@ -331,7 +159,7 @@ async def request_view(
     notes = await worklist.notes_on(session, caller.viewer, row.id)
     timeline = await requests.timeline(session, row.id)
     documents = await reports.documents_of(session, row.id)
-    names = await _names_of(session, row, timeline, documents)
+    names = await names_of(session, row, timeline, documents)
     is_process_only = access == "process"
     return RequestView(
         **_summary(row, notes, caller, names, language),
@@ -352,32 +180,6 @@ async def request_view(
     )
 
 
-async def timeline_view(
-    session: AsyncSession, row: RequestRecord, access: Access, language: Language
-) -> list[TimelineEntry]:
-    """Who did what, when; what was said with it only for those who may see the chart."""
-    events = await requests.timeline(session, row.id)
-    names = await _names_of(session, row, events, [])
-    _ = gettext_for(language)
-    return [
-        TimelineEntry(
-            version=event.version,
-            name=event.name,
-            label=_(EVENTS[event.name]),
-            at=event.at,
-            by=names.person(event.actor_id),
-            role=event.actor_role,
-            source=event.source,
-            status_before=event.status_before,
-            status=event.status,
-            holder=names.holder(*_holder_parts(event.holder)),
-            details=_details(event) if access == "chart" else {},
-            clocks=event.command.get("clocks", []),
-        )
-        for event in events
-    ]
-
-
 def command_view(given: GivenCommand, language: Language) -> CommandView:
     """What became of a command."""
     is_refused = given.refusal is not None
@@ -393,96 +195,6 @@ def command_view(given: GivenCommand, language: Language) -> CommandView:
         code=given.refusal,
         detail=refusal_sentence(given.refusal, language) if given.refusal else None,
     )
-
-
-def attachment_view(attachment: Attachment) -> AttachmentView:
-    """What is known of a photo or video."""
-    return AttachmentView(
-        id=attachment.id,
-        slot=attachment.slot,
-        kind="video" if attachment.kind == "video" else "photo",
-        media_type=attachment.media_type,
-        size_bytes=attachment.size_bytes,
-        width=attachment.width,
-        height=attachment.height,
-        filename=attachment.filename,
-        sha256=attachment.sha256,
-        uploaded_at=attachment.uploaded_at,
-        has_preview=attachment.preview_key is not None,
-        captured_at=attachment.captured_at,
-        duration_seconds=attachment.duration_seconds,
-        state=attachment.state,
-        warnings=attachment.warnings,
-    )
-
-
-def document_view(document: StoredDocument, names: Names) -> DocumentView:
-    """What is known of a signed document."""
-    return DocumentView(
-        report_id=document.report_id,
-        number=document.number,
-        kind=document.kind,
-        signer=names.person(document.signer_id),
-        signed_at=document.signed_at,
-        sha256=document.pdf_sha256,
-        size_bytes=document.size_bytes,
-    )
-
-
-def form_version_view(form: FrozenForm, names: Names) -> FormVersionView:
-    """Which submitted form this is."""
-    return FormVersionView(**_form_version(form, names))
-
-
-def form_view(form: FrozenForm, before: FrozenForm | None, names: Names) -> FormView:
-    """A submitted form, held against the one `before` it, if there is one."""
-    content = form.content
-    return FormView(
-        **_form_version(form, names),
-        offering_version=content["offering_version"],
-        priority=Priority(content["priority"]),
-        patient=content["patient"],
-        answers=content["answers"],
-        attachments=[SubmittedAttachment.model_validate(attachment) for attachment in content["attachments"]],
-        changes=changes(before.content, content) if before else [],
-    )
-
-
-def _form_version(form: FrozenForm, names: Names) -> dict[str, Any]:
-    return {
-        "number": form.number,
-        "submitted_at": form.frozen_at,
-        "submitted_by": names.person(form.frozen_by),
-        "sha256": form.sha256,
-    }
-
-
-def questions_of(
-    request_id: UUID, events: Iterable[EventRecord], names: Names, still_open: Iterable[UUID]
-) -> list[QuestionView]:
-    """The information requests of a timeline, each with its answer."""
-    open_ids = set(still_open)
-    found: dict[UUID, QuestionView] = {}
-    for event in events:
-        if event.name is EventName.INFORMATION_REQUESTED:
-            id_ = question_id(request_id, event.command_id)
-            found[id_] = QuestionView(
-                id=id_,
-                text=event.command["text"],
-                asked_by=names.person(event.actor_id),
-                asked_at=event.at,
-                state="open" if id_ in open_ids else "withdrawn",
-            )
-        elif event.name is EventName.INFORMATION_ANSWERED:
-            id_ = UUID(event.command["question_id"])
-            answer = {
-                "state": "answered",
-                "answer": event.command["text"],
-                "answered_at": event.at,
-                "attachment_ids": [UUID(a) for a in event.command["attachment_ids"]],
-            }
-            found[id_] = found[id_].model_copy(update=answer)
-    return list(found.values())
 
 
 def _is_editing(row: RequestRecord, caller: Caller) -> bool:
@@ -570,26 +282,8 @@ async def _chart(
         "documents": [document_view(d, names) for d in documents],
         "outcome": outcome,
         "form_changes": changes(*(form.content for form in last_forms)) if len(last_forms) > 1 else [],
-        "return_notice": _return_notice(events, names),
+        "return_notice": return_notice(events, names),
     }
-
-
-_REPORTS = (EventName.PRELIMINARY_REPORT_ISSUED, EventName.FINAL_REPORT_ISSUED)
-
-
-def _return_notice(events: list[EventRecord], names: Names) -> ReturnNotice | None:
-    """Why the request was returned the last time, unless a report has come since."""
-    for event in reversed(events):
-        if event.name in _REPORTS:
-            return None
-        if event.name is EventName.RETURNED_TO_REQUESTER:
-            return ReturnNotice(
-                reason=event.command["reason"],
-                text=event.command["text"],
-                by=names.person(event.actor_id),
-                at=event.at,
-            )
-    return None
 
 
 async def visible_attachments(session: AsyncSession, row: RequestRecord, caller: Caller) -> list[Attachment]:
@@ -608,35 +302,3 @@ async def visible_attachments(session: AsyncSession, row: RequestRecord, caller:
 
 async def _submitted_form(session: AsyncSession, row: RequestRecord, process: Request) -> FrozenForm | None:
     return await forms.load_form(session, row.id, process.form.number) if process.form else None
-
-
-async def _names_of(
-    session: AsyncSession, row: RequestRecord, events: list[EventRecord], documents: list[StoredDocument]
-) -> Names:
-    holders = [_holder_parts(event.holder) for event in events]
-    return await Names.load(
-        session,
-        [
-            row.requester_id,
-            row.holder_id,
-            *(event.actor_id for event in events),
-            *(account_id for _, account_id, _ in holders),
-            *(document.signer_id for document in documents),
-        ],
-        [row.holder_clinic_id, *(clinic_id for _, _, clinic_id in holders)],
-    )
-
-
-def _holder_parts(holder: dict[str, Any]) -> tuple[HolderKind, UUID | None, UUID | None]:
-    def uuid(value: str | None) -> UUID | None:
-        return UUID(value) if value else None
-
-    return HolderKind(holder["kind"]), uuid(holder["id"]), uuid(holder["clinic_id"])
-
-
-_PROCESS_ONLY = {"id", "type", "actor", "sent_at", "expected_version", "content_sha256", "form", "calendar", "clocks"}
-
-
-def _details(event: EventRecord) -> dict[str, Any]:
-    """What the command said, without what every command carries."""
-    return {key: value for key, value in event.command.items() if key not in _PROCESS_ONLY and value is not None}

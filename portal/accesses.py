@@ -11,11 +11,12 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from api.requests import AccessView, get_accesses
-from api.views import PersonView, RequestView
+from api.views import RequestView
 from domain.requests import Role, Status
 from portal.pages import Visit, VisitOf
 from records.models import AccessKind
 from translations import gettext_noop as _
+from use_cases.names import PersonView
 
 router = APIRouter()
 

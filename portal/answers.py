@@ -8,13 +8,14 @@ from starlette.datastructures import FormData
 
 from api import commands
 from api.problems import Problem
-from api.views import AttachmentView, RequestView
+from api.views import RequestView
 from domain.refusals import Refusal
 from domain.requests import EventName
 from portal import pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, status_of, summary
 from portal.pages import Notice, Visit, VisitOf
 from portal.requests import chart
+from use_cases.attachments import AttachmentView
 
 router = APIRouter()
 

@@ -19,7 +19,7 @@ from api import attachments, commands, policy
 from api.catalogue import clinics
 from api.drafts import DraftChanges, NewDraft, change_draft, create_draft, remove_draft
 from api.problems import Problem, field_errors_of
-from api.views import AttachmentView, RequestView
+from api.views import RequestView
 from domain.drafts import OutdatedAnswer
 from domain.forms import changes
 from domain.offerings import ServiceOffering
@@ -31,6 +31,7 @@ from portal.pages import Notice, Visit, VisitOf, local_address, number_in
 from portal.requests import chart
 from translations import gettext_noop as _
 from translations.dates import clock
+from use_cases.attachments import AttachmentView
 
 router = APIRouter()
 

@@ -15,7 +15,6 @@ from uuid import UUID
 
 from starlette.datastructures import FormData
 
-from api.paper import entries
 from api.views import RequestView
 from domain.calendar import Span
 from domain.drafts import OutdatedAnswer
@@ -27,6 +26,7 @@ from translations import Language, gettext_for
 from translations import gettext_noop as _
 from translations.dates import day
 from translations.numbers import number
+from use_cases.answers import entries
 
 Values = Mapping[str, list[str]]
 """What stands in the fields of a page, by the field's name; an empty list for a field that is empty."""

@@ -7,9 +7,9 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from api.problems import Problem
-from api.views import AttachmentView
 from portal.pages import VisitOf
 from portal.requests import chart
+from use_cases.attachments import AttachmentView
 
 router = APIRouter()
 

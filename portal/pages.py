@@ -24,7 +24,7 @@ from api.problems import Problem
 from api.requests import get_request, get_timeline
 from api.security import Caller, CallerOf
 from api.services import Services, ServicesOf
-from api.views import RequestView, TimelineEntry
+from api.views import RequestView
 from domain.offerings import DeadlineName, ServiceOffering
 from domain.priority import Priority
 from domain.requests import Role
@@ -33,6 +33,7 @@ from settings import Settings
 from translations import LANGUAGES, Language, dates, gettext_for, language_named
 from translations import gettext_noop as _
 from translations.words import RETURN_REASONS, ROLES, STATUSES
+from use_cases.timeline import TimelineEntry
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self'; connect-src 'self'; "

@@ -15,13 +15,14 @@ from starlette.datastructures import FormData
 from api.absences import get_absences
 from api.catalogue import ClinicView, ProviderView, clinics, providers
 from api.problems import Problem
-from api.views import RequestView, TimelineEntry
+from api.views import RequestView
 from domain.refusals import Refusal
 from domain.requests import EventName, HolderKind, Role
 from portal import absences, pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, status_of, summary
 from portal.pages import Visit, VisitOf
 from records.absences import today
+from use_cases.timeline import TimelineEntry
 
 router = APIRouter()
 

@@ -16,7 +16,6 @@ from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import FormData
 
 from api import reports
-from api.paper import entries
 from api.problems import Problem
 from api.reports import AddendumBody, ReportDraftBody, ReportDraftView, SignBody, SigningReceipt
 from api.views import RequestView
@@ -28,6 +27,7 @@ from portal.pages import Notice, Visit, VisitOf
 from portal.requests import chart
 from translations import gettext_noop as _
 from translations.dates import clock
+from use_cases.answers import entries
 
 router = APIRouter()
 

@@ -6,9 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from api.paper import entries
 from api.reports import get_document_content
-from api.views import DocumentView, RequestView
+from api.views import RequestView
 from documents.content import ReportContent
 from domain.offerings import ServiceOffering
 from domain.requests import DocumentKind
@@ -17,6 +16,8 @@ from portal.choices import CHOICES
 from portal.forms import differences
 from portal.guide import DEADLINES
 from portal.pages import Visit, VisitOf
+from use_cases.answers import entries
+from use_cases.documents import DocumentView
 
 router = APIRouter()
 

@@ -1,0 +1,85 @@
+"""The answers of a form or of a report, in words."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from typing import Any
+
+from documents.content import Entry
+from domain import texts
+from domain.offerings import WRITTEN, FieldKind, FormField
+from translations import Language, gettext_for
+from translations.dates import NO_BREAK_SPACE, day
+from translations.numbers import number
+
+
+def entries(
+    fields: Iterable[FormField],
+    answers: Mapping[str, Any],
+    language: Language,
+    *,
+    leading: Callable[[FormField], bool] = lambda _: False,
+    with_missing: bool = False,
+) -> tuple[Entry, ...]:
+    """The answers that were given, in the order of the form, as text in `language`;
+    with `with_missing`, a required field without an answer stands there, too, with an empty one.
+
+    `leading` tells which are read first. An answer to something that the form does not ask comes last, under its name: none is
+    ever left out.
+    """
+    fields = tuple(fields)
+    asked = {field.name for field in fields}
+    return tuple(
+        Entry(label=getattr(field.label, language), value=text, leads=leading(field), brief=field.kind not in WRITTEN)
+        for field in fields
+        if (text := _text(field, answers.get(field.name), language)) or (with_missing and field.required)
+    ) + tuple(
+        Entry(label=name, value=text)
+        for name, answer in answers.items()
+        if name not in asked and (text := _as_it_stands(answer, language))
+    )
+
+
+def _text(field: FormField, answer: Any, language: Language) -> str:
+    """The answer in words; as it stands where it is none to this question."""
+    try:
+        return _in_words(field, answer, language)
+    except (TypeError, ValueError, ArithmeticError):
+        return _as_it_stands(answer, language)
+
+
+def _as_it_stands(answer: Any, language: Language) -> str:
+    """An answer whose question nobody knows."""
+    _ = gettext_for(language)
+    match answer:
+        case None:
+            return ""
+        case bool():
+            return _("Yes") if answer else _("No")
+        case list():
+            return ", ".join(_as_it_stands(value, language) for value in answer)
+        case dict():
+            return json.dumps(answer, ensure_ascii=False)
+        case _:
+            return str(answer).strip()
+
+
+def _in_words(field: FormField, answer: Any, language: Language) -> str:
+    _ = gettext_for(language)
+    labels: dict[str, str] = {option.value: getattr(option.label, language) for option in field.options}
+    match field.kind:
+        case _ if answer is None or answer == []:
+            return ""
+        case FieldKind.CHOICE:
+            return labels.get(answer, str(answer))
+        case FieldKind.CHOICES:
+            return ", ".join(labels.get(value, value) for value in answer)
+        case FieldKind.YES_NO:
+            return _("Yes") if answer else _("No")
+        case FieldKind.NUMBER:
+            unit = f"{NO_BREAK_SPACE}{getattr(field.unit, language)}" if field.unit else ""
+            return number(answer, language) + unit
+        case FieldKind.DATE:
+            return day(date.fromisoformat(answer), language)
+        case _:
+            return str(answer).strip() if texts.says_something(str(answer)) else ""

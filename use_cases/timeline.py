@@ -1,0 +1,164 @@
+"""What happened to a request: its timeline, and the questions and returns that stand in it."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.commands import RenewedClock, ReturnReason
+from domain.lifecycle import question_id
+from domain.requests import EventName, HolderKind, Role, Status
+from records import requests
+from records.models import EventRecord, RequestRecord, StoredDocument
+from records.visibility import Access
+from translations import Language, gettext_for
+from translations.words import EVENTS
+from use_cases.names import HolderView, Names, PersonView
+from use_cases.views import View
+
+
+class TimelineEntry(View):
+    """Something that happened. `details` are what was said with it: a reason, a comment, a question, an answer."""
+
+    version: int
+    name: EventName
+    label: str
+    at: datetime
+    by: PersonView | None
+    role: Role
+    source: str
+    status_before: Status
+    status: Status
+    holder: HolderView
+    details: dict[str, Any]
+    clocks: list[RenewedClock] = Field([], description="Deadlines whose end a renewal of the rules or calendar moved.")
+
+
+class QuestionView(View):
+    """An information request and what became of it."""
+
+    id: UUID
+    text: str
+    asked_by: PersonView | None
+    asked_at: datetime
+    state: Literal["open", "answered", "withdrawn"]
+    answer: str | None = None
+    answered_at: datetime | None = None
+    attachment_ids: list[UUID] = Field([])
+
+
+class ReturnNotice(View):
+    """Why a request was returned to its requester."""
+
+    reason: ReturnReason
+    text: str
+    by: PersonView | None
+    at: datetime
+
+
+async def timeline_view(
+    session: AsyncSession, row: RequestRecord, access: Access, language: Language
+) -> list[TimelineEntry]:
+    """Who did what, when; what was said with it only for those who may see the chart."""
+    events = await requests.timeline(session, row.id)
+    names = await names_of(session, row, events)
+    _ = gettext_for(language)
+    return [
+        TimelineEntry(
+            version=event.version,
+            name=event.name,
+            label=_(EVENTS[event.name]),
+            at=event.at,
+            by=names.person(event.actor_id),
+            role=event.actor_role,
+            source=event.source,
+            status_before=event.status_before,
+            status=event.status,
+            holder=names.holder(*_holder_parts(event.holder)),
+            details=_details(event) if access == "chart" else {},
+            clocks=event.command.get("clocks", []),
+        )
+        for event in events
+    ]
+
+
+def questions_of(
+    request_id: UUID, events: Iterable[EventRecord], names: Names, still_open: Iterable[UUID]
+) -> list[QuestionView]:
+    """The information requests of a timeline, each with its answer."""
+    open_ids = set(still_open)
+    found: dict[UUID, QuestionView] = {}
+    for event in events:
+        if event.name is EventName.INFORMATION_REQUESTED:
+            id_ = question_id(request_id, event.command_id)
+            found[id_] = QuestionView(
+                id=id_,
+                text=event.command["text"],
+                asked_by=names.person(event.actor_id),
+                asked_at=event.at,
+                state="open" if id_ in open_ids else "withdrawn",
+            )
+        elif event.name is EventName.INFORMATION_ANSWERED:
+            id_ = UUID(event.command["question_id"])
+            answer = {
+                "state": "answered",
+                "answer": event.command["text"],
+                "answered_at": event.at,
+                "attachment_ids": [UUID(a) for a in event.command["attachment_ids"]],
+            }
+            found[id_] = found[id_].model_copy(update=answer)
+    return list(found.values())
+
+
+_REPORTS = (EventName.PRELIMINARY_REPORT_ISSUED, EventName.FINAL_REPORT_ISSUED)
+
+
+def return_notice(events: Sequence[EventRecord], names: Names) -> ReturnNotice | None:
+    """Why the request was returned the last time, unless a report has come since."""
+    for event in reversed(events):
+        if event.name in _REPORTS:
+            return None
+        if event.name is EventName.RETURNED_TO_REQUESTER:
+            return ReturnNotice(
+                reason=event.command["reason"],
+                text=event.command["text"],
+                by=names.person(event.actor_id),
+                at=event.at,
+            )
+    return None
+
+
+async def names_of(
+    session: AsyncSession, row: RequestRecord, events: Sequence[EventRecord], documents: Sequence[StoredDocument] = ()
+) -> Names:
+    """Everybody whom a request, its events and its documents name."""
+    holders = [_holder_parts(event.holder) for event in events]
+    return await Names.load(
+        session,
+        [
+            row.requester_id,
+            row.holder_id,
+            *(event.actor_id for event in events),
+            *(account_id for _, account_id, _ in holders),
+            *(document.signer_id for document in documents),
+        ],
+        [row.holder_clinic_id, *(clinic_id for _, _, clinic_id in holders)],
+    )
+
+
+def _holder_parts(holder: dict[str, Any]) -> tuple[HolderKind, UUID | None, UUID | None]:
+    def uuid(value: str | None) -> UUID | None:
+        return UUID(value) if value else None
+
+    return HolderKind(holder["kind"]), uuid(holder["id"]), uuid(holder["clinic_id"])
+
+
+_PROCESS_ONLY = {"id", "type", "actor", "sent_at", "expected_version", "content_sha256", "form", "calendar", "clocks"}
+
+
+def _details(event: EventRecord) -> dict[str, Any]:
+    """What the command said, without what every command carries."""
+    return {key: value for key, value in event.command.items() if key not in _PROCESS_ONLY and value is not None}
