@@ -12,7 +12,6 @@ from api import policy
 from api.problems import refusal_sentence
 from api.security import Caller
 from domain.drafts import OutdatedAnswer
-from domain.events import question_id
 from domain.forms import FormChange, changes
 from domain.offerings import DeadlineName
 from domain.priority import Priority

@@ -9,7 +9,7 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.commands import RenewedClock, ReturnReason
-from domain.lifecycle import question_id
+from domain.events import question_id
 from domain.requests import EventName, HolderKind, Role, Status
 from records import requests
 from records.models import EventRecord, RequestRecord, StoredDocument
