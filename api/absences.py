@@ -8,18 +8,19 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import policy
 from api.parameters import IdempotencyKey
 from api.patients import WrittenDate
-from api.problems import Problem
-from api.security import Caller, CallerOf
-from api.services import ServicesOf
 from domain.absences import MAX_NOTE, Absence
 from domain.model import COMPOSED, ONE_LINE
 from records import absences
 from records.absences import AbsenceRefusedError
 from records.models import AbsenceRecord
+from use_cases import policy
+from use_cases.caller import Caller
+from use_cases.problems import Problem
 from use_cases.views import View
+from web.services import ServicesOf
+from web.session import CallerOf
 
 router = APIRouter(tags=["absences"])
 

@@ -9,7 +9,6 @@ from pydantic import StringConstraints, TypeAdapter, ValidationError
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.security import hash_password
 from domain.addresses import AddressError, checked_address
 from domain.clinic_calendar import ClinicCalendar
 from domain.model import COMPOSED, ONE_LINE
@@ -20,6 +19,7 @@ from records.models import Clinic
 from settings import Settings
 from use_cases.by_hand import engine_client
 from use_cases.renewal import Asked, renew_calendar, renew_rules
+from use_cases.sign_in import hash_password
 
 
 class AdministrationError(Exception):

@@ -15,13 +15,9 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.datastructures import UploadFile
 
-from api import policy, problems, renditions
+from api import problems, renditions
 from api.parameters import IdempotencyKey
-from api.places import while_connected
-from api.problems import Problem
 from api.requests import log_access
-from api.security import Caller, CallerOf
-from api.services import Services, ServicesOf
 from api.views import visible_attachments
 from domain.offerings import AttachmentSlot
 from domain.photos import photo_warnings
@@ -44,7 +40,14 @@ from records.errors import ContentConflictError, NotEditableError, NotFoundError
 from records.ids import new_id
 from records.models import AccessKind, Attachment, MediaState, RequestRecord
 from records.store import Copy, attachment_key
+from use_cases import policy
 from use_cases.attachments import AttachmentView, attachment_view
+from use_cases.caller import Caller
+from use_cases.problems import FieldFault, Problem
+from use_cases.services import Services
+from web.connected import while_connected
+from web.services import ServicesOf
+from web.session import CallerOf
 
 router = APIRouter(prefix="/requests/{request_id}/attachments", tags=["attachments"])
 router.include_router(renditions.router)
@@ -99,7 +102,7 @@ async def upload(
     async with request.form(max_files=1, max_fields=4) as form:
         file, slot = form.get("file"), form.get("slot", "")
         if not isinstance(file, UploadFile) or not isinstance(slot, str):
-            raise Problem("invalid_input", errors=[{"field": "file", "code": "missing"}])
+            raise Problem("invalid_input", [FieldFault("file", "missing")])
         if there is not None:
             return await _again(there, file)
         return await keep(services, caller, row, attachment_id, file.file, file.filename or "", slot, request)
@@ -127,8 +130,8 @@ async def keep(
 ) -> AttachmentView:
     """Examine a whole file when it is the caller's turn, and keep it.
 
-    Raises what `api.places`, `examined` and `keep_examined` do; ClientDisconnect when `call`, whose body was read, breaks off
-    while the file is examined.
+    Raises what `use_cases.places`, `examined` and `keep_examined` do; ClientDisconnect when `call`, whose body was read, breaks
+    off while the file is examined.
     """
     found = await while_connected(call, _examined_in_turn(services, caller, file))
     return await keep_examined(services, caller, row, attachment_id, file, found, filename, slot)
@@ -207,7 +210,7 @@ async def _examined_in_turn(services: Services, caller: Caller, file: BinaryIO) 
 
 
 async def examined(services: Services, file: BinaryIO) -> Media:
-    """What the file is, with its copies. The caller has a place (`api.places`).
+    """What the file is, with its copies. The caller has a place (`use_cases.places`).
 
     Raises Problem `unsupported_media`, `too_large`, `too_many_pixels`, `truncated_media`, `damaged_media`, `media_too_slow`,
     `media_too_demanding` or `videos_not_possible`, or NoVerdictError (`confined`).

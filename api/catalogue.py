@@ -8,10 +8,6 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import policy
-from api.problems import Problem
-from api.security import Caller, CallerOf
-from api.services import ServicesOf
 from domain.absences import Absence
 from domain.clinic_calendar import ClinicCalendar
 from domain.offerings import DEFAULT_DEADLINES, MAX_VERSION, Code, ServiceOffering
@@ -20,8 +16,13 @@ from records import absences, load, people
 from records.absences import Presence
 from records.load import Load
 from records.models import Account, Clinic
+from use_cases import policy
+from use_cases.caller import Caller
 from use_cases.names import PersonView, person_view
+from use_cases.problems import Problem
 from use_cases.views import View
+from web.services import ServicesOf
+from web.session import CallerOf
 
 router = APIRouter(tags=["catalogue"])
 

@@ -13,18 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError, to_jsonable_python
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import policy
-from api.parameters import ExpectedVersion, IdempotencyKey, ReaderLanguage, Storable, command_id
+from api.parameters import ExpectedVersion, IdempotencyKey, ReaderLanguage
 from api.patients import RecordedPatient, check_patient
 from api.printable import check_printable, check_texts
-from api.problems import FieldError, Problem, field_errors
-from api.security import Caller, CallerOf
-from api.services import Services, ServicesOf
+from api.problems import FieldError, field_errors
 from api.views import CommandView, command_view
 from domain import commands as c
 from domain import lifecycle
 from domain.drafts import check_carried_over
-from domain.model import Said
+from domain.model import Said, Storable
 from domain.offerings import DeadlineName, FieldProblem, check_answers, check_attachments
 from domain.photos import PhotoWarning
 from domain.priority import Priority
@@ -38,8 +35,13 @@ from records.models import RequestRecord
 from translations import Language, gettext_for
 from translations import gettext_noop as _
 from use_cases import commands as use_cases
-from use_cases import gate
+from use_cases import gate, policy
+from use_cases.caller import Caller
+from use_cases.problems import Problem, field_faults
+from use_cases.services import Services
 from use_cases.views import View
+from web.services import ServicesOf
+from web.session import CallerOf
 
 router = APIRouter(prefix="/requests/{request_id}", tags=["commands"])
 
@@ -212,7 +214,7 @@ async def _call(
     language: ReaderLanguage,
     response: Response,
 ) -> Call:
-    return Call(services, caller, request_id, command_id(caller.id, key), expected_version, language, response)
+    return Call(services, caller, request_id, caller.command_id(key), expected_version, language, response)
 
 
 CallOf = Annotated[Call, Depends(_call)]
@@ -258,7 +260,7 @@ async def carry_out(
     try:
         shown = await give()
     except gate.EngineUnreachableError as error:
-        raise Problem("engine_unreachable", headers={"Retry-After": "2"}) from error
+        raise Problem("engine_unreachable") from error
     except gate.NotYetError as error:
         raise policy.not_yet() from error
     except gate.EngineFaultError as error:
@@ -436,7 +438,7 @@ async def check(request_id: UUID, caller: CallerOf, services: ServicesOf, langua
         there = await attachments.list_attachments(session, row.id)
     say = gettext_for(language)
     return Check(
-        errors=[FieldError(**error) for error in field_errors(problems, language)],
+        errors=field_errors(field_faults(problems), language),
         advice=[
             PhotoAdvice(attachment_id=photo.id, slot=photo.slot, code=code, message=say(_PHOTO_WARNINGS[code]))
             for photo in there
@@ -612,7 +614,7 @@ async def deadline(name: DeadlineName, call: CallOf, body: DeadlineBody | None =
 
 async def _check_complete(session: AsyncSession, call: Call, row: RequestRecord) -> None:
     if problems := await _missing(session, call.services, row):
-        raise Problem("form_incomplete", errors=field_errors(problems, call.language))
+        raise Problem("form_incomplete", field_faults(problems))
 
 
 async def _missing(session: AsyncSession, services: Services, row: RequestRecord) -> tuple[FieldProblem, ...]:
@@ -635,7 +637,7 @@ async def _unprintable(session: AsyncSession, services: Services, row: RequestRe
 
 def _withdrawn(language: Language) -> FieldError:
     problem = Problem("offering_withdrawn")
-    return FieldError(field="offering", code=problem.code, message=gettext_for(language)(problem.sentence))
+    return FieldError(field="offering", code=problem.code, message=problem.told(language))
 
 
 def _check_open(row: RequestRecord) -> None:

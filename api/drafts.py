@@ -10,12 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import policy
 from api.parameters import ExpectedVersion, IdempotencyKey, ReaderLanguage
 from api.patients import Patient
-from api.problems import FIELD_PROBLEMS, Problem, field_errors
-from api.security import Caller, CallerOf
-from api.services import Services, ServicesOf
 from api.views import RequestView, request_view
 from domain.drafts import OutdatedAnswer, carry_over
 from domain.offerings import Code, ServiceOffering, Version, check_answers, composed
@@ -26,7 +22,13 @@ from records import people, requests
 from records.drafts import decide, given_answers, open_form
 from records.errors import NotEditableError, NotFoundError, StaleVersionError, SubmissionUnderWayError
 from records.models import RequestRecord
-from translations import Language
+from translations.problems import FIELD_PROBLEMS
+from use_cases import policy
+from use_cases.caller import Caller
+from use_cases.problems import Problem, field_faults
+from use_cases.services import Services
+from web.services import ServicesOf
+from web.session import CallerOf
 
 router = APIRouter(tags=["requests"])
 
@@ -96,7 +98,7 @@ async def create_draft(
         # What was made under this key is answered as it was, whatever became of its offering since.
         row = await requests.find_created(session, caller.id, key)
         if row is None:
-            row = await _create(session, services, caller, draft, key, language)
+            row = await _create(session, services, caller, draft, key)
         if not _is_the_one_asked_for(row, draft, draft.clinic or caller.clinic_id):
             raise Problem("idempotency_key_reused")
         view = await request_view(session, caller, row, "chart", language)
@@ -119,7 +121,7 @@ async def change_draft(
     async with services.database.session() as session:
         row = await policy.own_form_to_edit(session, caller, request_id)
         _no_emergency(changes.priority)
-        replaced, answers, outdated = await _as_given(session, services, row, changes, language)
+        replaced, answers, outdated = await _as_given(session, services, row, changes)
         try:
             row = await requests.edit_draft(
                 session,
@@ -163,11 +165,11 @@ async def remove_draft(
 
 
 async def _create(
-    session: AsyncSession, services: Services, caller: Caller, draft: NewDraft, key: str | None, language: Language
+    session: AsyncSession, services: Services, caller: Caller, draft: NewDraft, key: str | None
 ) -> RequestRecord:
     offering = services.offering(draft.offering)
     _no_emergency(draft.priority)
-    _check_answers(offering, draft.answers, language)
+    _check_answers(offering, draft.answers)
     own = await people.load_clinic(session, caller.clinic_id)
     wanted = await people.load_clinic(session, draft.clinic or caller.clinic_id)
     if wanted is None:
@@ -197,7 +199,7 @@ def _is_the_one_asked_for(row: RequestRecord, draft: NewDraft, clinic_id: UUID) 
 
 
 async def _as_given(
-    session: AsyncSession, services: Services, row: RequestRecord, changes: DraftChanges, language: Language
+    session: AsyncSession, services: Services, row: RequestRecord, changes: DraftChanges
 ) -> tuple[int | None, dict[str, Any] | None, list[OutdatedAnswer]]:
     """The earlier version of the form that the answers are given to, if any; what of them stands in the form; what does not.
 
@@ -213,9 +215,9 @@ async def _as_given(
     if changes.answers is None:
         return None, None, []
     if before is None or before.version == offering.version:
-        _check_answers(offering, changes.answers, language)
+        _check_answers(offering, changes.answers)
         return None, changes.answers, []
-    _check_answers(before, changes.answers, language)
+    _check_answers(before, changes.answers)
     return before.version, *carry_over(changes.answers, before, offering)
 
 
@@ -224,7 +226,7 @@ def _no_emergency(priority: Priority | None) -> None:
         raise Refusal(RefusalCode.STAT_REFUSED, "a draft can't be an emergency")
 
 
-def _check_answers(offering: ServiceOffering, answers: dict[str, Any], language: Language) -> None:
+def _check_answers(offering: ServiceOffering, answers: dict[str, Any]) -> None:
     """A draft may lack answers, but holds none that is wrong."""
     if problems := check_answers(offering.form, answers, complete=False):
-        raise Problem("form_invalid", errors=field_errors(problems, language))
+        raise Problem("form_invalid", field_faults(problems))

@@ -11,11 +11,11 @@ from prometheus_client import Gauge
 from sqlalchemy import text
 from temporalio.service import RPCError
 
-from api.services import Services
 from engine.running import count_running, count_stuck
 from records.store import DocumentStore
 from settings import Settings
 from use_cases import gate
+from use_cases.services import Services
 from workflows.contract import TELECONSULTATION
 
 ANSWER_WITHIN_SECONDS = 4.0

@@ -9,18 +9,20 @@ from prometheus_client import Gauge
 from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
 
-from api import policy, problems
-from api.problems import Problem
-from api.security import Caller, CallerOf
-from api.services import Services, ServicesOf
+from api import problems
 from domain.notices import needs_an_operator
 from domain.requests import Role
 from records import notices, requests
 from records.models import NoticeStatus
-from use_cases import mail
+from use_cases import mail, policy
+from use_cases.caller import Caller
 from use_cases.gate import EngineUnreachableError
 from use_cases.names import Names, PersonView
+from use_cases.problems import Problem
+from use_cases.services import Services
 from use_cases.views import View
+from web.services import ServicesOf
+from web.session import CallerOf
 
 router = APIRouter(tags=["operations"])
 
@@ -113,7 +115,7 @@ async def send_again(notice_id: UUID, caller: CallerOf, services: ServicesOf) ->
     try:
         notice = await mail.send_again(services, notice_id, clinic)
     except EngineUnreachableError as error:
-        raise Problem("engine_unreachable", headers={"Retry-After": "2"}) from error
+        raise Problem("engine_unreachable") from error
     if notice is None:
         raise Problem("not_found")
     return SentAgainView(notice_id=notice.id, status=notice.status)

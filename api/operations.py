@@ -12,17 +12,18 @@ from pydantic import BaseModel, Field
 from temporalio.api.common.v1 import Payload
 from temporalio.service import RPCError
 
-from api import health, mail, policy
-from api.parameters import Storable
-from api.problems import Problem
-from api.security import CallerOf
-from api.services import ServicesOf
+from api import health, mail
+from domain.model import Storable
 from domain.requests import Role
 from engine.client import key_ring
 from engine.encryption import EncryptionCodec, EncryptionError
 from engine.running import list_stuck
 from records import failures
+from use_cases import policy
+from use_cases.problems import FieldFault, Problem
 from use_cases.views import View
+from web.services import ServicesOf
+from web.session import CallerOf
 from workflows.contract import TELECONSULTATION, request_of
 
 LONGEST_LIST = 500
@@ -121,7 +122,7 @@ async def list_stuck_requests(caller: CallerOf, services: ServicesOf) -> list[St
     try:
         found = await list_stuck(services.engine, TELECONSULTATION, LONGEST_LIST)
     except RPCError as error:
-        raise Problem("engine_unreachable", headers={"Retry-After": "2"}) from error
+        raise Problem("engine_unreachable") from error
     return [
         StuckView(request_id=request_id, workflow_id=stuck.workflow_id, problem=stuck.problem)
         for stuck in found
@@ -138,7 +139,7 @@ async def decode(body: CodecBody, services: ServicesOf, request: Request) -> dic
     try:
         decoded = await codec.decode([_payload(payload) for payload in body.payloads])
     except (EncryptionError, ValueError):
-        raise Problem("invalid_input", errors=[{"field": "payloads", "code": "not_decodable"}]) from None
+        raise Problem("invalid_input", [FieldFault("payloads", "not_decodable")]) from None
     return {"payloads": [_coded(payload) for payload in decoded]}
 
 

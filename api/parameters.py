@@ -2,18 +2,13 @@
 
 import re
 from typing import Annotated
-from uuid import UUID, uuid4, uuid5
 
 from fastapi import Depends, Header, Request
-from pydantic import AfterValidator
 
-from api.problems import Problem, language_of
-from api.security import CallerOf
-from domain.model import COMPOSED, storable
+from api.problems import language_of
 from translations import Language
-
-Storable = Annotated[str, COMPOSED, AfterValidator(storable)]
-"""A text that the records can be asked for: composed as theirs are, and without NUL, which PostgreSQL does not know."""
+from use_cases.problems import Problem
+from web.session import CallerOf
 
 
 def _idempotency_key(
@@ -61,8 +56,3 @@ def _language(request: Request, caller: CallerOf) -> Language:  # noqa: ARG001 -
 
 ReaderLanguage = Annotated[Language, Depends(_language)]
 """The language of an answer, see `api.problems.language_of`."""
-
-
-def command_id(caller_id: UUID, key: str | None) -> str:
-    """The id of the command that a call gives: made from the caller and the key, so that two people's keys never meet."""
-    return str(uuid5(caller_id, key)) if key else str(uuid4())

@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from api.problems import FIELD_PROBLEMS
 from domain import texts
 from domain.calendar import TIME_ZONE
 from domain.model import COMPOSED, ONE_LINE, Frozen
 from domain.offerings import FieldProblem
 from translations import gettext_noop as _
+from translations.problems import FIELD_PROBLEMS
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), COMPOSED, ONE_LINE]
 

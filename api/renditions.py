@@ -18,12 +18,8 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
 from activities.contract import VideoToPrepare
-from api import policy, problems, stored
-from api.places import while_connected
-from api.problems import Problem
+from api import problems, stored
 from api.requests import log_access
-from api.security import Caller, CallerOf
-from api.services import Services, ServicesOf
 from api.stored import content_disposition
 from api.views import visible_attachments
 from media.kinds import JPEG, MP4, PHOTO_TYPES, VIDEO_TYPES
@@ -31,6 +27,14 @@ from records import access, attachments
 from records.errors import ContentDiffersError, NotFoundError
 from records.models import AccessKind, Attachment, MediaState, RequestRecord
 from records.store import digest_in
+from use_cases import policy
+from use_cases.caller import Caller
+from use_cases.problems import Problem
+from use_cases.services import Services
+from web.connected import while_connected
+from web.problems import HTTPProblem
+from web.services import ServicesOf
+from web.session import CallerOf
 from workflows.contract import PREPARE_VIDEO, video_workflow_id
 
 router = APIRouter()
@@ -46,7 +50,6 @@ _NOT_KEPT = {"Cache-Control": "private, no-store"}
 _KEPT = {"Cache-Control": "private, max-age=3600, immutable", "Vary": "Authorization, Cookie"}
 """A copy never changes under its address. It is kept for as long as somebody works on a request, and for whom it was given to."""
 
-_RETRY_AFTER = {"Retry-After": "3"}
 
 _ONE_LOOK = timedelta(minutes=15)
 
@@ -199,7 +202,7 @@ async def _playable_key(services: Services, attachment: Attachment) -> str:
     if attachment.state is MediaState.FAILED:
         raise Problem("video_not_playable")
     await prepare(services, attachment)
-    raise Problem("video_preparing", headers=_RETRY_AFTER)
+    raise Problem("video_preparing")
 
 
 def _first_of(*keys: str | None) -> str:
@@ -267,7 +270,7 @@ def _range(header: str | None, size: int) -> tuple[int, int]:
     start = int(first) if first else max(0, size - int(last))
     end = min(size, int(last) + 1) if first and last else size
     if start >= end:
-        raise Problem("range_not_satisfiable", headers={"Content-Range": f"bytes */{size}"})
+        raise HTTPProblem("range_not_satisfiable", headers={"Content-Range": f"bytes */{size}"})
     return start, end
 
 

@@ -13,17 +13,14 @@ from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import policy, problems, stored
+from api import problems, stored
 from api.commands import Call, CallOf, CommandReceipt, Prepare, carry_out
 from api.drafts import Answers
 from api.paper import paper
 from api.parameters import ExpectedVersion, ReaderLanguage
-from api.places import while_connected
 from api.printable import check_length, check_printable, check_texts, written
-from api.problems import Problem, field_errors
+from api.problems import field_errors
 from api.requests import log_access
-from api.security import MAX_PASSWORD, Caller, CallerOf, password_fits
-from api.services import Services, ServicesOf
 from api.stored import content_disposition
 from confined import ConfinedError, NoVerdictError
 from documents.authority import ROOT_CERTIFICATE
@@ -42,9 +39,17 @@ from records import commands, reports, requests
 from records.errors import BeingSignedError, ContentConflictError, NotFoundError, StaleVersionError
 from records.models import AccessKind, ReportDraft, RequestRecord, StoredDocument
 from translations import Language, language_named
+from use_cases import policy
+from use_cases.caller import Caller
 from use_cases.documents import DocumentView, document_view
 from use_cases.names import Names
+from use_cases.problems import Problem, field_faults
+from use_cases.services import Services
+from use_cases.sign_in import MAX_PASSWORD, password_fits
 from use_cases.views import View
+from web.connected import while_connected
+from web.services import ServicesOf
+from web.session import CallerOf
 
 router = APIRouter(prefix="/requests/{request_id}", tags=["reports"])
 
@@ -167,7 +172,7 @@ async def put_report_draft(
         row = await _report_to_change(session, caller, request_id)
         template = await _template(session, services, row, await reports.load_report_draft(session, row.id))
         if problems := check_answers(template, body.answers, complete=False):
-            raise Problem("report_invalid", errors=field_errors(problems, language))
+            raise Problem("report_invalid", field_faults(problems))
         try:
             await reports.save_report_draft(
                 session,
@@ -250,7 +255,7 @@ async def sign_report(body: SignBody, call: CallOf) -> SigningReceipt:
         if problems := _obstacles(template, answers):
             is_incomplete = any(problem.code == "required" for problem in problems)
             code = "report_incomplete" if is_incomplete else "report_invalid"
-            raise Problem(code, errors=field_errors(problems, call.language))
+            raise Problem(code, field_faults(problems))
         return request, {
             "kind": body.kind,
             **await _freeze(session, call, row, request, body, body.kind, template, answers),
@@ -265,7 +270,7 @@ async def add_addendum(body: AddendumBody, call: CallOf) -> SigningReceipt:
     await _prove(call, body)
     text = {"text": body.text}
     if problems := (*check_texts(text), *check_length(text)):
-        raise Problem("invalid_input", errors=field_errors(problems, call.language))
+        raise Problem("invalid_input", field_faults(problems))
     async with call.services.database.session() as session:
         before = await reports.load_frozen_report(session, report_id_of(call))
     if before is not None and [entry["value"] for entry in before.content["answer"]] != [body.text]:
@@ -533,7 +538,7 @@ async def _draft_view(
         revision=draft.revision if draft else 0,
         answers=answers,
         fields=list(template),
-        missing=field_errors(_obstacles(template, answers), language),
+        missing=[error.model_dump() for error in field_errors(field_faults(_obstacles(template, answers)), language)],
         pages=pages_of(written(template, answers).values()),
         updated_at=draft.updated_at if draft else None,
     )

@@ -7,12 +7,9 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import policy
-from api.parameters import ReaderLanguage, Storable
-from api.problems import Problem
-from api.security import Caller, CallerOf
-from api.services import ServicesOf
+from api.parameters import ReaderLanguage
 from api.views import RequestSummary, RequestView, request_view, summaries
+from domain.model import Storable
 from domain.priority import Priority
 from domain.requests import Role, Status
 from records import access, forms, worklist
@@ -20,10 +17,15 @@ from records.drafts import open_form
 from records.errors import BadCursorError
 from records.models import AccessKind, FrozenForm, RequestRecord
 from records.worklist import WorklistFilter
+from use_cases import policy
+from use_cases.caller import Caller
 from use_cases.names import Names, PersonView
+from use_cases.problems import FieldFault, Problem
 from use_cases.submitted_forms import FormVersionView, FormView, form_version_view, form_view
 from use_cases.timeline import TimelineEntry, timeline_view
 from use_cases.views import View
+from web.services import ServicesOf
+from web.session import CallerOf
 
 router = APIRouter(tags=["requests"])
 
@@ -86,7 +88,7 @@ async def get_worklist(
         try:
             page = await worklist.worklist(session, caller.viewer, wanted)
         except BadCursorError:
-            raise Problem("invalid_input", errors=[{"field": "cursor", "code": "bad_cursor"}]) from None
+            raise Problem("invalid_input", [FieldFault("cursor", "bad_cursor")]) from None
         items = await summaries(session, caller, page.rows, language)
     return Worklist(items=items, counts=page.counts, next_cursor=page.next_cursor)
 

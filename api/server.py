@@ -28,9 +28,6 @@ from api import (
     tokens,
     uploads,
 )
-from api.limits import BodyLimit
-from api.observe import Observe
-from api.services import Services
 from engine.client import EngineConnection
 from records.database import Database
 from records.feed import ProjectionFeed
@@ -38,6 +35,9 @@ from records.offering_versions import put_in_force
 from records.offerings import load_offerings
 from records.store import DocumentStore
 from settings import Settings, get_settings
+from use_cases.services import Services
+from web.limits import BodyLimit
+from web.observe import Observe
 
 API_VERSION = "1.0.0"
 

@@ -14,9 +14,9 @@ from uuid import UUID
 import structlog
 from prometheus_client import Counter
 
-from api.problems import Problem
-from api.services import Services
 from records import failures
+from use_cases.problems import Problem
+from use_cases.services import Services
 
 Fault = Literal["missing", "differs"]
 

@@ -8,11 +8,16 @@ from fastapi import APIRouter, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from api import problems
-from api.parameters import ReaderLanguage, Storable
-from api.problems import FIELD_PROBLEMS, Problem
-from api.security import (
+from api.parameters import ReaderLanguage
+from domain.model import Frozen, Storable
+from domain.notices import NoticeMode
+from domain.requests import Role
+from records import people
+from translations.problems import FIELD_PROBLEMS
+from use_cases.names import full_name
+from use_cases.problems import FieldFault, Problem
+from use_cases.sign_in import (
     MAX_PASSWORD,
-    CallerOf,
     authenticate,
     end_token,
     give_token,
@@ -20,14 +25,9 @@ from api.security import (
     password_fits,
     token_sha256,
 )
-from api.services import ServicesOf
-from domain.model import Frozen
-from domain.notices import NoticeMode
-from domain.requests import Role
-from records import people
-from translations import gettext_for
-from use_cases.names import full_name
 from use_cases.views import View
+from web.services import ServicesOf
+from web.session import CallerOf
 
 router = APIRouter(tags=["accounts"])
 
@@ -141,12 +141,11 @@ async def change_preferences(preferences: Preferences, caller: CallerOf, service
 
 @router.post("/me/password", status_code=204, summary="Change my password", responses=problems.responses(429))
 async def change_password(
-    passwords: NewPassword, caller: CallerOf, services: ServicesOf, language: ReaderLanguage
+    passwords: NewPassword, caller: CallerOf, services: ServicesOf, _language: ReaderLanguage
 ) -> None:
     """Choose another password. It ends all other sign-ins of the account; wrong present passwords count as at the sign-in."""
     if code := _password_fault(passwords.new, caller.account.username):
-        message = gettext_for(language)(FIELD_PROBLEMS[code]) % {"limit": MIN_PASSWORD}
-        raise Problem("invalid_input", errors=[{"field": "new", "code": code, "message": message}])
+        raise Problem("invalid_input", [FieldFault("new", code, FIELD_PROBLEMS[code], limit=MIN_PASSWORD)])
     account = caller.account
     if not await password_fits(services, account.username, account.password_hash, passwords.current):
         raise Problem("wrong_current_password")

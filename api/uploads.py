@@ -25,13 +25,10 @@ from fastapi.routing import APIRoute
 from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect
 
-from api import policy, problems
+from api import problems
 from api.attachments import examined, keep_examined
 from api.parameters import IdempotencyKey
-from api.places import while_connected
-from api.problems import Problem, language_of, problem_response
-from api.security import Caller, CallerOf
-from api.services import Services, ServicesOf
+from api.problems import language_of, problem_response
 from domain.model import storable
 from domain.offerings import ServiceOffering
 from media.kinds import Media
@@ -39,8 +36,15 @@ from records import attachments, uploads
 from records.errors import ContentConflictError, NotEditableError, NotFoundError, StaleVersionError, TooLargeError
 from records.ids import new_id
 from records.models import RequestRecord, Upload
-from use_cases import sweep
+from use_cases import policy, sweep
 from use_cases.attachments import AttachmentView, attachment_view
+from use_cases.caller import Caller
+from use_cases.problems import FieldFault, Problem
+from use_cases.services import Services
+from web.connected import while_connected
+from web.problems import HTTPProblem, status_of
+from web.services import ServicesOf
+from web.session import CallerOf
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,termination,expiration"
@@ -89,7 +93,7 @@ def _version(
     ] = None,
 ) -> None:
     if tus_resumable != VERSION and request.method != "OPTIONS":
-        raise Problem("unsupported_tus_version", headers={"Tus-Version": VERSION})
+        raise HTTPProblem("unsupported_tus_version", headers={"Tus-Version": VERSION})
 
 
 router = APIRouter(
@@ -224,7 +228,7 @@ async def continue_upload(
     if request.headers.get("content-type") != "application/offset+octet-stream":
         raise Problem("not_a_part_of_a_file")
     if offset != upload.offset:
-        raise Problem("offset_mismatch", headers={"Upload-Offset": str(upload.offset)})
+        raise HTTPProblem("offset_mismatch", headers={"Upload-Offset": str(upload.offset)})
     if upload.offset < upload.length:
         async with services.database.session() as session:
             await policy.request_to_add_to(session, caller, request_id)
@@ -336,9 +340,9 @@ async def _keep(
             raise Problem("not_found") from None
         except Problem as problem:
             if (
-                problem.status < 500
+                status_of(problem) < 500
                 and problem.code not in _MAY_PASS
-                and problem.status != HTTPStatus.TOO_MANY_REQUESTS
+                and status_of(problem) != HTTPStatus.TOO_MANY_REQUESTS
             ):
                 await sweep.end_upload(services, upload.id)
             raise
@@ -386,7 +390,7 @@ def _described(metadata: str) -> dict[str, str]:
                 raise ValueError
             described[name] = storable(base64.b64decode(value.strip(), validate=True).decode())
     except (ValueError, binascii.Error):
-        raise Problem("invalid_input", errors=[{"field": "Upload-Metadata", "code": "not_readable"}]) from None
+        raise Problem("invalid_input", [FieldFault("Upload-Metadata", "not_readable")]) from None
     return described
 
 

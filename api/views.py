@@ -8,9 +8,6 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import policy
-from api.problems import refusal_sentence
-from api.security import Caller
 from domain.drafts import OutdatedAnswer
 from domain.forms import FormChange, changes
 from domain.offerings import DeadlineName
@@ -29,8 +26,11 @@ from records.models import (
 from records.visibility import Access
 from records.worklist import RowNotes, WorklistRow
 from translations import Language, gettext_for
+from translations.problems import problem_sentence
 from translations.words import STATUSES
+from use_cases import policy
 from use_cases.attachments import AttachmentView, attachment_view
+from use_cases.caller import Caller
 from use_cases.documents import DocumentView, document_view
 from use_cases.names import HolderView, Names, PersonView
 from use_cases.timeline import QuestionView, ReturnNotice, names_of, questions_of, return_notice
@@ -192,7 +192,7 @@ def command_view(given: GivenCommand, language: Language) -> CommandView:
         event=given.event,
         version=given.version,
         code=given.refusal,
-        detail=refusal_sentence(given.refusal, language) if given.refusal else None,
+        detail=problem_sentence(given.refusal, language) if given.refusal else None,
     )
 
 

@@ -23,8 +23,6 @@ from rich.console import Console
 from rich.table import Table
 from temporalio.client import Client
 
-from api.security import session_cookie, token_sha256
-from api.services import Services
 from benchmarks.worklist import fill, running_database
 from domain.requests import Role
 from portal.server import create_app
@@ -35,6 +33,9 @@ from records.offerings import load_offerings
 from records.store import DocumentStore
 from records.visibility import Viewer
 from settings import Settings
+from use_cases.services import Services
+from use_cases.sign_in import token_sha256
+from web.session import session_cookie
 
 ROUNDS = 25
 WARM_UP = 3

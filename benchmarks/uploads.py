@@ -13,10 +13,10 @@ from time import perf_counter
 import filetype
 from PIL import Image
 
-from api.places import PLACES
 from domain.calendar import TIME_ZONE
 from media import photos
 from media.examine import examine
+from use_cases.places import PLACES
 
 ROUNDS = 6
 

@@ -62,6 +62,9 @@ ShortText = Annotated[
 ]
 """A reason, a comment, a question or an answer as it is on record: 1 to 8,000 characters."""
 
+Storable = Annotated[str, COMPOSED, AfterValidator(storable)]
+"""A text that the records can be asked for: composed as theirs are, and without NUL, which PostgreSQL does not know."""
+
 Said = Annotated[ShortText, COMPOSED, SAYS_SOMETHING]
 """The same as somebody says it now: composed, and with something to be seen in it.
 

@@ -14,7 +14,6 @@ import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.security import hash_password
 from domain.absences import Absence
 from domain.notices import NoticeMode
 from domain.requests import Role
@@ -24,6 +23,7 @@ from records import absences, people
 from records.database import Database
 from records.models import Account, Clinic
 from settings import get_settings
+from use_cases.sign_in import hash_password
 
 
 class DemoAbsence(BaseModel):

@@ -6,9 +6,9 @@ from uuid import UUID
 from starlette.datastructures import FormData
 
 from api.absences import NewAbsence, add_absence, remove_absence
-from api.problems import Problem
 from domain.absences import AbsenceFault
 from portal.pages import Visit
+from use_cases.problems import Problem
 
 PLACES: Mapping[str, str] = {
     AbsenceFault.ENDS_BEFORE_START: "ends_on",

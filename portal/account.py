@@ -11,16 +11,17 @@ from starlette.datastructures import FormData
 
 from api import tokens
 from api.absences import get_my_absences
-from api.problems import Problem
 from domain.calendar import TIME_ZONE
 from domain.notices import DIGEST_HOURS, NoticeMode
 from domain.refusals import Refusal
 from portal import absences, pages
-from portal.errors import NOT_TAKEN, as_problem, fields_of, status_of, summary
+from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Visit, VisitOf
 from records.absences import today
 from translations import gettext_noop as _
 from translations.dates import LOCALES, clock
+from use_cases.problems import Problem
+from web.problems import status_of
 
 router = APIRouter()
 
@@ -91,7 +92,7 @@ async def _done(visit: Visit, form: FormData, do: Callable[[], Awaitable[object]
     try:
         await do()
     except NOT_TAKEN as error:
-        return await _page(visit, form, as_problem(error, visit.language))
+        return await _page(visit, form, as_problem(error))
     return visit.on_to("/account", sentence)
 
 

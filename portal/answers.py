@@ -7,15 +7,16 @@ from fastapi.responses import Response
 from starlette.datastructures import FormData
 
 from api import commands
-from api.problems import Problem
 from api.views import RequestView
 from domain.refusals import Refusal
 from domain.requests import EventName
 from portal import pages
-from portal.errors import NOT_TAKEN, as_problem, fields_of, status_of, summary
+from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Notice, Visit, VisitOf
 from portal.requests import chart
 from use_cases.attachments import AttachmentView
+from use_cases.problems import Problem
+from web.problems import status_of
 
 router = APIRouter()
 
@@ -48,7 +49,7 @@ async def answer(request_id: UUID, visit: VisitOf) -> Response:
         body = commands.AnswerBody.model_validate(said)
         receipt = await commands.answer_information(body, visit.call(request_id, form))
     except NOT_TAKEN as error:
-        return await answer_page_with(visit, request_id, form=form, error=as_problem(error, visit.language))
+        return await answer_page_with(visit, request_id, form=form, error=as_problem(error))
     return visit.on_to(f"/requests/{request_id}", "queued" if receipt.state == "queued" else "answer_information")
 
 

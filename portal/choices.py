@@ -15,15 +15,18 @@ from starlette.datastructures import FormData
 
 from api import commands
 from api.commands import Call, CommandReceipt
-from api.problems import Problem
 from domain.refusals import Refusal
 from portal import pages
-from portal.errors import NOT_TAKEN, as_problem, fields_of, status_of, summary
+from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Visit, VisitOf
 from portal.providers import to_choose
 from translations import gettext_noop as _
+from use_cases.problems import FieldFault, Problem
+from web.problems import status_of
 
 router = APIRouter()
+
+_NOBODY = _("Choose a provider, or all the providers of a clinic.")
 
 Give = Callable[[Call, dict[str, Any]], Awaitable[CommandReceipt]]
 
@@ -161,9 +164,9 @@ async def choose(request_id: UUID, address: str, visit: VisitOf) -> Response:
     choice = _choice(address)
     form = await visit.request.form()
     try:
-        receipt = await choice.give(visit.call(request_id, form), _said(choice, form, visit))
+        receipt = await choice.give(visit.call(request_id, form), _said(choice, form))
     except NOT_TAKEN as error:
-        return await _page(visit, request_id, choice, form, as_problem(error, visit.language))
+        return await _page(visit, request_id, choice, form, as_problem(error))
     return visit.on_to(f"/requests/{request_id}", "queued" if receipt.state == "queued" else choice.command)
 
 
@@ -195,7 +198,7 @@ async def _page(
     )
 
 
-def _said(choice: Choice, form: FormData, visit: Visit) -> dict[str, Any]:
+def _said(choice: Choice, form: FormData) -> dict[str, Any]:
     """The fields of the form, under the names of the API's body. What was left empty is left out."""
     hidden = {"key", "version"}
     said = {name: value for name, value in form.items() if name not in hidden and isinstance(value, str) and value}
@@ -203,8 +206,7 @@ def _said(choice: Choice, form: FormData, visit: Visit) -> dict[str, Any]:
     if choice.fields == "assign":
         kind, _colon, chosen = said.pop("to", "").partition(":")
         if kind not in ("provider", "clinic"):
-            nobody = visit.say(_("Choose a provider, or all the providers of a clinic."))
-            raise Problem("invalid_input", errors=[{"field": "to", "message": nobody}])
+            raise Problem("invalid_input", [FieldFault("to", "required", _NOBODY)])
         return {**said, f"{kind}_id": chosen}
     if choice.fields == "outcome":
         outcome: dict[str, Any] = said

@@ -4,7 +4,7 @@ The form is saved as it is typed (static/draft.js), and by a button where there 
 field and is named there; the rest is saved.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,10 +15,9 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
-from api import attachments, commands, policy
+from api import attachments, commands
 from api.catalogue import clinics
 from api.drafts import DraftChanges, NewDraft, change_draft, create_draft, remove_draft
-from api.problems import Problem, field_errors_of
 from api.views import RequestView
 from domain.drafts import OutdatedAnswer
 from domain.forms import changes
@@ -26,12 +25,15 @@ from domain.offerings import ServiceOffering
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import EventName, Role, Status
 from portal import answers, forms, pages
-from portal.errors import NOT_TAKEN, as_problem, sentence_of, status_of
+from portal.errors import NOT_TAKEN, as_problem, by_field, sentence_of
 from portal.pages import Notice, Visit, VisitOf, local_address, number_in
 from portal.requests import chart
 from translations import gettext_noop as _
 from translations.dates import clock
+from use_cases import policy
 from use_cases.attachments import AttachmentView
+from use_cases.problems import FieldFault, Problem, input_faults
+from web.problems import status_of
 
 router = APIRouter()
 
@@ -61,7 +63,7 @@ async def begin(visit: VisitOf) -> Response:
             NewDraft.model_validate(said), visit.caller, visit.services, visit.key(form), visit.language, visit.response
         )
     except NOT_TAKEN as error:
-        return await _new_page(visit, as_problem(error, visit.language))
+        return await _new_page(visit, as_problem(error))
     return visit.on_to(f"/requests/{view.id}/edit")
 
 
@@ -103,7 +105,7 @@ async def save_or_submit(request_id: UUID, visit: VisitOf) -> Response:
             is_closed = problem.code in ("not_editable", "submission_under_way")
             if do is None or not is_closed or not await commands.came_before(visit.call(request_id, form)):
                 raise
-            saved = _Saved(None, {})  # submitted already by this very form: it is answered as the first time
+            saved = _Saved(None)  # submitted already by this very form: it is answered as the first time
         if saved.wrong or do is None:
             return await _after_saving(visit, request_id, form, saved)
         command, done = do
@@ -139,7 +141,7 @@ async def add_files(request_id: UUID, visit: VisitOf) -> Response:
         return visit.on_to(_back(request_id, back), "uploaded")
     lines = [_refusal_line(visit, name, problem) for name, problem in refused]
     notice = Notice("error", visit.say(_("Not every file could be added.")), tuple((line, "") for line in lines))
-    return await _page_of(visit, request_id, back, notice, refused[0][1].status)
+    return await _page_of(visit, request_id, back, notice, status_of(refused[0][1]))
 
 
 @router.post("/requests/{request_id}/attachments/{attachment_id}/remove")
@@ -167,7 +169,7 @@ async def move_files(request_id: UUID, visit: VisitOf) -> Response:
                 await attachments.move(request_id, attachment.id, body, visit.caller, visit.services)
     except Problem as problem:
         notice = Notice("error", sentence_of(problem, visit.language))
-        return await _edit_page(visit, request_id, notice=notice, status=problem.status)
+        return await _edit_page(visit, request_id, notice=notice, status=status_of(problem))
     return visit.on_to(f"/requests/{request_id}/edit#part-photos", "moved")
 
 
@@ -194,10 +196,10 @@ async def delete(request_id: UUID, visit: VisitOf) -> Response:
 
 @dataclass(frozen=True)
 class _Saved:
-    """The version that is saved now, and what of the form could not be stored, by the name of the field."""
+    """The version that is saved now, and what of the form could not be stored."""
 
     version: int | None
-    wrong: Mapping[str, str]
+    wrong: tuple[FieldFault, ...] = ()
 
 
 async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
@@ -205,7 +207,7 @@ async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
     offering = await visit.offering_in(form)
     body = forms.read(form, offering, visit.language)
     expected = visit.call(request_id, form).expected_version
-    wrong: dict[str, str] = {}
+    wrong: tuple[FieldFault, ...] = ()
     while True:
         try:
             given = DraftChanges.model_validate(body)
@@ -213,11 +215,11 @@ async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
                 request_id, given, visit.caller, visit.services, expected, visit.language, visit.response
             )
         except ValidationError as error:
-            errors = field_errors_of(error, visit.language)
+            faults = input_faults(error)
         except Problem as problem:
             if problem.code != "form_invalid":
                 raise
-            errors = [{**error, "field": f"answers.{error['field']}"} for error in problem.members["errors"]]
+            faults = tuple(forms.of_answers(problem.errors))
         except Refusal as refusal:
             if refusal.code is not RefusalCode.VERSION_CONFLICT:
                 raise
@@ -227,17 +229,16 @@ async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
             return _Saved(view.version, wrong)  # this very form was saved already: sent twice, or its answer was lost
         else:
             return _Saved(view.version, wrong)
-        found = forms.leave_out(body, errors)
+        found = forms.leave_out(body, faults)
         if not found:
-            raise Problem("invalid_input", errors=errors)
-        wrong |= found
+            raise Problem("invalid_input", faults)
+        wrong += found
 
 
 async def _after_saving(visit: Visit, request_id: UUID, form: FormData, saved: _Saved) -> Response:
     if not saved.wrong:
         return visit.on_to(f"/requests/{request_id}/edit", "saved")
-    problem = Problem("form_invalid", errors=[{"field": f, "message": m} for f, m in saved.wrong.items()])
-    return await _edit_page(visit, request_id, form=form, error=problem, wrong=saved.wrong)
+    return await _edit_page(visit, request_id, form=form, error=Problem("form_invalid", saved.wrong))
 
 
 async def _saved_by_script(visit: Visit, request_id: UUID, form: FormData) -> Response:
@@ -258,7 +259,9 @@ async def _saved_by_script(visit: Visit, request_id: UUID, form: FormData) -> Re
     if str(view.offering_version) != form.get("offering_version"):
         said = f"{said} {visit.say(_FORM_CHANGED)}"
     check = _text(visit.page("edit_check", view=view, todo=await _todo(visit, view)))
-    return JSONResponse({"version": saved.version, "said": said, "wrong": dict(saved.wrong), "check": check})
+    return JSONResponse(
+        {"version": saved.version, "said": said, "wrong": by_field(saved.wrong, visit.language), "check": check}
+    )
 
 
 @dataclass(frozen=True)
@@ -274,20 +277,18 @@ async def _todo(visit: Visit, view: RequestView) -> _Todo:
     found = await commands.check(view.id, visit.caller, visit.services, visit.language)
     titles = {slot.name: getattr(slot.label, visit.language) for slot in offering.attachments}
     return _Todo(
-        tuple(_missing(visit, offering, (error.model_dump() for error in found.errors))),
+        tuple(_missing(visit, offering, (FieldFault(e.field, e.code, e.message) for e in found.errors))),
         (
             *((titles.get(a.slot, a.slot), a.message, f"tile-{a.attachment_id}") for a in found.advice),
-            *_missing(visit, offering, (advice.model_dump() for advice in found.text_advice)),
+            *_missing(visit, offering, (FieldFault(e.field, e.code, e.message) for e in found.text_advice)),
         ),
     )
 
 
-def _missing(
-    visit: Visit, offering: ServiceOffering, errors: Iterable[Mapping[str, Any]]
-) -> Iterable[tuple[str, str, str]]:
-    for error in errors:
-        label = forms.label_of(error, offering, visit.language)
-        yield label, "" if error["code"] == "required" else error["message"], forms.place_of(error)
+def _missing(visit: Visit, offering: ServiceOffering, faults: Iterable[FieldFault]) -> Iterable[tuple[str, str, str]]:
+    for fault in faults:
+        label = forms.label_of(fault, offering, visit.language)
+        yield label, "" if fault.code == "required" else fault.told(visit.language), forms.place_of(fault)
 
 
 async def _edit_page(
@@ -295,7 +296,6 @@ async def _edit_page(
     request_id: UUID,
     *,
     form: FormData | None = None,
-    wrong: Mapping[str, str] | None = None,
     error: Problem | Refusal | None = None,
     notice: Notice | None = None,
     status: int = 200,
@@ -307,11 +307,11 @@ async def _edit_page(
         raise error or Problem("forbidden" if visit.request.method == "GET" else "not_editable")
     offering = await (visit.offering_in(form) if form is not None else visit.offering_of(view))
     legend = await visit.legend_of(offering)
-    conflicts = None
+    conflicts: forms.Differences | None = None
+    wrong: dict[str, str] = {}
     if error is not None:
         status = status_of(error)
-        notice, named = _told(visit, error, legend)
-        wrong = {**named, **(wrong or {})}
+        notice, wrong = _told(visit, error, legend)
         if form is not None and error.code == RefusalCode.VERSION_CONFLICT:
             conflicts = await _conflicts(visit, view, form)
     around = await chart(visit, view, offering)
@@ -366,14 +366,13 @@ async def _goes_to(visit: Visit, view: RequestView) -> str:
 
 def _told(visit: Visit, error: Problem | Refusal, offering: ServiceOffering) -> tuple[Notice, dict[str, str]]:
     """The summary of an error, and what is said at each field."""
-    items, named = [], {}
-    for found in getattr(error, "members", {}).get("errors", ()):
-        found = {"code": "", **found}
-        place = forms.place_of(found)
-        name = found["field"].removeprefix("answers.")
-        label = forms.label_of({**found, "field": name}, offering, visit.language)
-        items.append((f"{label}: {found['message']}", place))
-        named[place.removeprefix("field-")] = found["message"]
+    faults = error.errors if isinstance(error, Problem) else ()
+    items, named = [], by_field(faults, visit.language)
+    for fault in faults:
+        place, said = forms.place_of(fault), fault.told(visit.language)
+        label = forms.label_of(replace(fault, field=fault.field.removeprefix("answers.")), offering, visit.language)
+        items.append((f"{label}: {said}", place))
+        named[place.removeprefix("field-")] = said
     return Notice("error", sentence_of(error, visit.language), tuple(items)), named
 
 

@@ -1,6 +1,6 @@
 """Errors as pages: whatever the API would answer as a problem, a page says in a sentence, with a way on."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
@@ -12,14 +12,14 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from api import problems
-from api.problems import Problem, field_errors_of
-from api.security import account_of_session
 from domain.refusals import Refusal
 from portal import pages
 from portal.pages import Notice
-from translations import Language, gettext_for, language_named
-from translations.words import REFUSALS
+from translations import Language, language_named
+from translations.problems import problem_sentence
+from use_cases.problems import FieldFault, Problem, input_faults, passing_problem
+from web.problems import headers_of, status_of
+from web.session import account_of_session
 
 Handler = Callable[[Request, Any], Awaitable[Response]]
 
@@ -34,23 +34,18 @@ def install(app: FastAPI) -> None:
 
 def sentence_of(error: Problem | Refusal, language: Language) -> str:
     """What went wrong, for people."""
-    return gettext_for(language)(REFUSALS[error.code]) if isinstance(error, Refusal) else error.told(language)
+    return error.told(language) if isinstance(error, Problem) else problem_sentence(error.code, language)
 
 
 NOT_TAKEN = (ValidationError, Problem, Refusal)
 """What is raised when a form is not taken: it does not say what the API reads, or the API or the rules say no."""
 
 
-def as_problem(error: ValidationError | Problem | Refusal, language: Language) -> Problem | Refusal:
+def as_problem(error: ValidationError | Problem | Refusal) -> Problem | Refusal:
     """Why a form was not taken, in one kind of answer: what can't be read is the problem that the API makes of it."""
     if isinstance(error, ValidationError):
-        return Problem("invalid_input", errors=field_errors_of(error, language))
+        return Problem("invalid_input", input_faults(error))
     return error
-
-
-def status_of(error: Problem | Refusal) -> int:
-    """The HTTP status of the answer."""
-    return problems.refusal_status(error) if isinstance(error, Refusal) else error.status
 
 
 def fields_of(
@@ -59,8 +54,12 @@ def fields_of(
     """What is wrong, by field of a form. `places` names the field for problems that the API tells of the whole."""
     if error is not None and places and error.code in places:
         return {places[error.code]: sentence_of(error, language)}
-    found = error.members.get("errors", ()) if isinstance(error, Problem) else ()
-    return {item["field"]: item["message"] for item in found}
+    return by_field(error.errors, language) if isinstance(error, Problem) else {}
+
+
+def by_field(faults: Iterable[FieldFault], language: Language) -> dict[str, str]:
+    """What is wrong with each field, for people."""
+    return {fault.field: fault.told(language) for fault in faults}
 
 
 def summary(error: Problem | Refusal, wrong: Mapping[str, str], language: Language) -> Notice:
@@ -95,7 +94,7 @@ def _problem(error: Exception, status: int) -> Problem:
         return Problem("not_found" if in_the_address else "invalid_input")
     if isinstance(error, HTTPException) and status < 500:
         return Problem({404: "not_found", 405: "method_not_allowed"}.get(status, "invalid_input"))
-    return problems.passing_problem(error) or Problem("internal_error")
+    return passing_problem(error) or Problem("internal_error")
 
 
 async def _language(request: Request) -> Language:
@@ -112,8 +111,7 @@ def _error_page(request: Request, error: Problem | Refusal, spoken: Language) ->
     settings = request.app.state.services.settings
     status = status_of(error)
     page = pages.render(settings, "error", spoken, status=status, sentence=sentence_of(error, spoken), code=error.code)
-    if isinstance(error, Problem) and error.headers:
-        page.headers.update(error.headers)
+    page.headers.update(headers_of(error))
     return page
 
 

@@ -7,7 +7,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from typing import Any
@@ -27,6 +27,7 @@ from translations import gettext_noop as _
 from translations.dates import day
 from translations.numbers import number
 from use_cases.answers import entries
+from use_cases.problems import FieldFault
 
 Values = Mapping[str, list[str]]
 """What stands in the fields of a page, by the field's name; an empty list for a field that is empty."""
@@ -71,28 +72,30 @@ def read_answers(form: FormData, fields: Iterable[FormField], language: Language
     return {name: answer for name, answer in found.items() if answer not in (None, "", [])}
 
 
-def leave_out(body: dict[str, Any], errors: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Take out of a body what the API refuses (its fields are ``patient.…``, ``answers.…``, ``priority``).
-
-    Returns what is wrong with what was taken out, by the name of the field.
-    """
-    wrong = {}
-    for error in errors:
-        part, _, name = error["field"].partition(".")
+def leave_out(body: dict[str, Any], faults: Iterable[FieldFault]) -> tuple[FieldFault, ...]:
+    """Take out of a body what is refused (the fields are ``patient.…``, ``answers.…``, ``priority``); gives why it was."""
+    left_out = []
+    for fault in faults:
+        part, _, name = fault.field.partition(".")
         held = body.get(part) if name else body
         if isinstance(held, dict) and (name or part) in held:
             del held[name or part]
-            wrong[error["field"]] = str(error["message"])
-    return wrong
+            left_out.append(fault)
+    return tuple(left_out)
 
 
-def place_of(error: Mapping[str, Any]) -> str:
-    """Where on the page something is, of which the API says that it is missing."""
-    if error["code"] in ("too_few_attachments", "too_many_attachments", "slot_gone"):
-        return f"slot-{error['field']}"
-    if error["code"] == "outdated_answer":
-        return f"outdated-{error['field']}"
-    return f"field-{error['field']}" if "." in error["field"] else f"field-answers.{error['field']}"
+def of_answers(faults: Iterable[FieldFault]) -> list[FieldFault]:
+    """The faults of answers, named as the fields of a page are: ``answers.…``."""
+    return [replace(fault, field=f"answers.{fault.field}") for fault in faults]
+
+
+def place_of(fault: FieldFault) -> str:
+    """Where on the page something is, of which is said that it is missing."""
+    if fault.code in ("too_few_attachments", "too_many_attachments", "slot_gone"):
+        return f"slot-{fault.field}"
+    if fault.code == "outdated_answer":
+        return f"outdated-{fault.field}"
+    return f"field-{fault.field}" if "." in fault.field else f"field-answers.{fault.field}"
 
 
 @dataclass(frozen=True)
@@ -112,13 +115,13 @@ def outdated(of: OutdatedAnswer, offering: ServiceOffering, language: Language) 
     return Outdated(of.field, label, text)
 
 
-def label_of(error: Mapping[str, Any], offering: ServiceOffering, language: Language) -> str:
+def label_of(fault: FieldFault, offering: ServiceOffering, language: Language) -> str:
     """What the page calls it."""
-    part, _, name = error["field"].partition(".")
+    part, _, name = fault.field.partition(".")
     if part == "patient":
         return gettext_for(language)(PATIENT.get(name, name))
-    group = offering.attachments if place_of(error).startswith("slot-") else offering.form
-    return next((str(getattr(item.label, language)) for item in group if item.name == error["field"]), error["field"])
+    group = offering.attachments if place_of(fault).startswith("slot-") else offering.form
+    return next((str(getattr(item.label, language)) for item in group if item.name == fault.field), fault.field)
 
 
 def as_typed(form: FormData) -> Values:

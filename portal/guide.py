@@ -13,8 +13,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.security import Caller, account_of_session, session_of
-from api.services import Services, ServicesOf
 from domain.calendar import Span
 from domain.offerings import DEFAULT_DEADLINES, DeadlineName, DeadlineTerms, ServiceOffering
 from domain.priority import Priority
@@ -24,6 +22,10 @@ from portal.choices import CHOICES
 from translations import LANGUAGES, Language, gettext_for
 from translations import gettext_noop as _
 from translations.dates import LOCALES
+from use_cases.caller import Caller
+from use_cases.services import Services
+from web.services import ServicesOf
+from web.session import account_of_session, session_of
 
 router = APIRouter()
 

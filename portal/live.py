@@ -13,11 +13,11 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from sqlalchemy.exc import SQLAlchemyError
 
-from api import policy
-from api.problems import Problem
-from api.security import holds
 from portal.pages import Visit, VisitOf
 from records.feed import Change
+from use_cases import policy
+from use_cases.problems import Problem
+from use_cases.sign_in import holds
 
 router = APIRouter()
 

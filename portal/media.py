@@ -6,10 +6,10 @@ from uuid import UUID
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from api.problems import Problem
 from portal.pages import VisitOf
 from portal.requests import chart
 from use_cases.attachments import AttachmentView
+from use_cases.problems import Problem
 
 router = APIRouter()
 

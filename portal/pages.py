@@ -18,12 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.datastructures import FormData
 
 from api.commands import Call
-from api.observe import HEADERS
-from api.parameters import command_id
-from api.problems import Problem
 from api.requests import get_request, get_timeline
-from api.security import Caller, CallerOf
-from api.services import Services, ServicesOf
 from api.views import RequestView
 from domain.offerings import DeadlineName, ServiceOffering
 from domain.priority import Priority
@@ -33,7 +28,13 @@ from settings import Settings
 from translations import LANGUAGES, Language, dates, gettext_for, language_named
 from translations import gettext_noop as _
 from translations.words import RETURN_REASONS, ROLES, STATUSES
+from use_cases.caller import Caller
+from use_cases.problems import Problem
+from use_cases.services import Services
 from use_cases.timeline import TimelineEntry
+from web.observe import HEADERS
+from web.services import ServicesOf
+from web.session import CallerOf
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self'; connect-src 'self'; "
@@ -84,7 +85,7 @@ class Visit:
     @property
     def language(self) -> Language:
         """The language of the person's account."""
-        return language_named(self.caller.account.language)
+        return self.caller.language
 
     def say(self, text: str, **values: Any) -> str:
         """A text of the code in the person's language."""
@@ -134,7 +135,7 @@ class Visit:
 
     def key(self, form: FormData) -> str:
         """What the hidden field `key` of a form of ours makes act once, for this person alone."""
-        return command_id(self.caller.id, str(form.get("key", ""))[:120] or None)
+        return self.caller.command_id(str(form.get("key", ""))[:120] or None)
 
     def call(self, request_id: UUID, form: FormData) -> Call:
         """A command that a form of ours gives: its hidden fields `key` and `version` make it act once, and on what was seen."""
@@ -295,8 +296,3 @@ def _environment(language: Language) -> Environment:
         "question_options": lambda questions: [(str(question.id), question.text) for question in questions],
     }
     return made
-
-
-def problem_sentence(problem: Problem, language: Language) -> str:
-    """What a problem of the API says to people."""
-    return problem.told(language)

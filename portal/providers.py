@@ -14,15 +14,16 @@ from starlette.datastructures import FormData
 
 from api.absences import get_absences
 from api.catalogue import ClinicView, ProviderView, clinics, providers
-from api.problems import Problem
 from api.views import RequestView
 from domain.refusals import Refusal
 from domain.requests import EventName, HolderKind, Role
 from portal import absences, pages
-from portal.errors import NOT_TAKEN, as_problem, fields_of, status_of, summary
+from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Visit, VisitOf
 from records.absences import today
+from use_cases.problems import Problem
 from use_cases.timeline import TimelineEntry
+from web.problems import status_of
 
 router = APIRouter()
 
@@ -77,7 +78,7 @@ async def add_absence(account_id: UUID, visit: VisitOf) -> Response:
     try:
         await absences.add(visit, account_id, form)
     except NOT_TAKEN as error:
-        return await _provider(visit, account_id, form, as_problem(error, visit.language))
+        return await _provider(visit, account_id, form, as_problem(error))
     return visit.on_to(f"/providers/{account_id}", "absence")
 
 

@@ -16,18 +16,19 @@ from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import FormData
 
 from api import reports
-from api.problems import Problem
 from api.reports import AddendumBody, ReportDraftBody, ReportDraftView, SignBody, SigningReceipt
 from api.views import RequestView
 from domain.offerings import FormField
 from domain.refusals import Refusal, RefusalCode
 from portal import forms, pages
-from portal.errors import NOT_TAKEN, as_problem, fields_of, links_to, sentence_of, status_of
+from portal.errors import NOT_TAKEN, as_problem, by_field, fields_of, links_to, sentence_of
 from portal.pages import Notice, Visit, VisitOf
 from portal.requests import chart
 from translations import gettext_noop as _
 from translations.dates import clock
 from use_cases.answers import entries
+from use_cases.problems import Problem
+from web.problems import status_of
 
 router = APIRouter()
 
@@ -103,7 +104,7 @@ async def sign(request_id: UUID, visit: VisitOf) -> Response:
     try:
         receipt = await reports.sign_report(SignBody.model_validate(said), call)
     except NOT_TAKEN as error:
-        return await _sign_page(visit, request_id, form, as_problem(error, visit.language))
+        return await _sign_page(visit, request_id, form, as_problem(error))
     return visit.on_to(f"/requests/{request_id}", _done(receipt, form, "sign_report"))
 
 
@@ -121,7 +122,7 @@ async def add_addendum(request_id: UUID, visit: VisitOf) -> Response:
         body = AddendumBody.model_validate(_said(form, "text", "password"))
         receipt = await reports.add_addendum(body, visit.call(request_id, form))
     except NOT_TAKEN as error:
-        return await _addendum_page(visit, request_id, form, as_problem(error, visit.language))
+        return await _addendum_page(visit, request_id, form, as_problem(error))
     return visit.on_to(f"/requests/{request_id}", _done(receipt, form, "add_addendum"))
 
 
@@ -163,9 +164,8 @@ async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
     except Problem as problem:
         if problem.code != "report_invalid":
             raise
-        errors = [{**error, "field": f"answers.{error['field']}"} for error in problem.members["errors"]]
-        wrong = forms.leave_out(said, errors)
-        return _Saved(await put(), wrong)
+        wrong = forms.leave_out(said, forms.of_answers(problem.errors))
+        return _Saved(await put(), by_field(wrong, visit.language))
 
 
 def _saved_by_script(visit: Visit, saved: _Saved) -> Response:

@@ -3,7 +3,6 @@
 from fastapi import FastAPI
 
 from api import server
-from api.services import Services
 from portal import (
     accesses,
     account,
@@ -23,6 +22,7 @@ from portal import (
     worklist,
 )
 from settings import Settings
+from use_cases.services import Services
 
 PAGES = (
     signin,

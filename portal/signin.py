@@ -6,14 +6,17 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from api import tokens
-from api.problems import Problem
-from api.security import MAX_PASSWORD, authenticate, check_same_site, end_token, give_token, session_cookie, session_of
-from api.services import Services, ServicesOf
 from portal import pages
 from portal.pages import LANGUAGE_COOKIE, Notice, VisitOf, local_address
 from records.models import Account
 from settings import Settings
 from translations import Language
+from use_cases.problems import Problem
+from use_cases.services import Services
+from use_cases.sign_in import MAX_PASSWORD, authenticate, end_token, give_token
+from web.problems import status_of
+from web.services import ServicesOf
+from web.session import check_same_site, session_cookie, session_of
 
 router = APIRouter()
 
@@ -47,8 +50,8 @@ async def sign_in(
     try:
         account = await _account(services, username, password)
     except Problem as problem:
-        notice = Notice("error", pages.problem_sentence(problem, language))
-        return _page(services, language, status=problem.status, next=next, username=username[:200], notice=notice)
+        notice = Notice("error", problem.told(language))
+        return _page(services, language, status=status_of(problem), next=next, username=username[:200], notice=notice)
     if before := session_of(request, services.settings):
         await end_token(services, before)  # whoever's it was: nobody could sign it out any more
     token = await give_token(services, account.id)

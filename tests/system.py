@@ -20,9 +20,7 @@ from sqlalchemy import update
 from temporalio.client import WorkflowHandle
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
-from api.security import hash_password
 from api.server import create_app
-from api.services import Services
 from documents.authority import Authority
 from domain.notices import NoticeMode
 from domain.requests import Request, Role
@@ -37,6 +35,8 @@ from records.offerings import load_offerings
 from records.store import DocumentStore
 from settings import Settings
 from tests.mail.post_office import PostOffice
+from use_cases.services import Services
+from use_cases.sign_in import hash_password
 from worker import build_workers, open_authority
 from workflows.contract import workflow_id
 from workflows.visibility import SEARCH_ATTRIBUTES

@@ -4,13 +4,15 @@ from typing import Any
 
 import httpx
 
-from api.problems import PROBLEMS, Problem, ProblemDetails
+from api.problems import ProblemDetails
 from tests.system import Clinician
 from translations import gettext_for
+from translations.problems import PROBLEMS
 from translations.words import REFUSALS
+from use_cases.problems import Problem
 
 ENGLISH: dict[str, str] = {
-    **{code: sentence for code, (_, sentence) in PROBLEMS.items()},
+    **PROBLEMS,
     **{code.value: sentence for code, sentence in REFUSALS.items()},
 }
 """Every code to its sentence."""

@@ -7,13 +7,13 @@ from uuid import uuid4
 import httpx
 from sqlalchemy import update
 
-from api.security import ATTEMPTS, PAUSE, token_sha256
 from domain.notices import NoticeMode
 from domain.requests import Role
 from records.models import Account, FailedLogins, Token
 from tests.api.answers import problem
 from tests.journeys import accepted, ok, written
 from tests.system import PASSWORD, Clinician, System, add_person
+from use_cases.sign_in import ATTEMPTS, PAUSE, token_sha256
 
 
 def anybody(system: System) -> httpx.AsyncClient:

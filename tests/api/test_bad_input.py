@@ -9,12 +9,12 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from api.limits import JSON_LIMIT
 from domain.model import MAX_SHORT_TEXT
 from tests.api.answers import any_problem, picture, problem
 from tests.api.conftest import Shelf
 from tests.journeys import PATIENT, accepted, draft, filled, ok, submitted
 from tests.system import PASSWORD, Clinician, System
+from web.limits import JSON_LIMIT
 
 JSON = {"Content-Type": "application/json"}
 ODD_VALUES = [None, True, 1, -1.5, 10**40, "", " ", "\x00", "x" * 9_000, [], {}, [[1]], {"a": {"b": 1}}]

@@ -5,8 +5,6 @@ The places are those of tests/unit/domain/test_completeness.py: command, rule, r
 
 import pytest
 
-from api import policy
-from api.problems import FIELD_PROBLEMS, PROBLEMS
 from domain.commands import PUBLIC_COMMANDS
 from domain.lifecycle import roles_for
 from domain.offerings import FieldProblem
@@ -17,7 +15,10 @@ from tests.api.test_commands import DEADLINE_ROWS, ROWS
 from tests.journeys import IN_STATUS
 from tests.system import System
 from translations import gettext_for
+from translations.problems import FIELD_PROBLEMS, PROBLEMS
 from translations.words import EVENTS, REFUSALS, ROLES, STATUSES
+from use_cases import policy
+from web.problems import STATUSES as STATUSES_IN_HTTP
 
 ADDRESSES = {
     "sign_report": "report/sign",
@@ -73,7 +74,7 @@ async def test_what_is_offered_is_what_is_allowed(system: System, shelf: Shelf, 
 
 def test_every_problem_has_its_words_in_both_languages() -> None:
     french = gettext_for("fr")
-    sentences = [sentence for _, sentence in PROBLEMS.values()] + list(FIELD_PROBLEMS.values())
+    sentences = [*PROBLEMS.values(), *FIELD_PROBLEMS.values()]
     names = [*STATUSES.values(), *EVENTS.values(), *REFUSALS.values(), *ROLES.values()]
     same_in_both = {"Relais"}
     for text in (*sentences, *names):
@@ -85,9 +86,12 @@ def test_every_refusal_and_field_problem_has_an_answer() -> None:
     assert set(RefusalCode) == set(REFUSALS)
     codes = set(FieldProblem.model_json_schema()["properties"]["code"]["enum"])
     of_accounts = {"password_too_short", "password_is_the_username"}
-    assert codes | of_accounts == set(FIELD_PROBLEMS), "a code of FieldProblem has no sentence in api/problems.py"
+    assert codes | of_accounts == set(FIELD_PROBLEMS), (
+        "a code of FieldProblem has no sentence in translations/problems.py"
+    )
     assert not set(PROBLEMS) & {code.value for code in RefusalCode}, "a code means one thing"
 
 
 def test_problem_statuses_are_errors() -> None:
-    assert all(400 <= status < 600 for status, _ in PROBLEMS.values())
+    assert STATUSES_IN_HTTP.keys() == PROBLEMS.keys()
+    assert all(400 <= status < 600 for status in STATUSES_IN_HTTP.values())

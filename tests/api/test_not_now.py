@@ -16,8 +16,6 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from api.problems import passing_problem
-from api.services import ServicesOf
 from portal import errors
 from portal.server import create_app
 from records import database as database_module
@@ -25,6 +23,9 @@ from records.database import Database
 from records.requests import lock_request
 from tests.journeys import draft, ok
 from tests.system import System
+from use_cases.problems import passing_problem
+from web.problems import status_of
+from web.services import ServicesOf
 
 BUSY = ("55P03", "57014", "40001", "40P01", "25P03", "25P04", "53300")
 AWAY = ("58000", "58030", "58P01", "53000", "53200", "53400", "57P01", "57P02", "57P03", "57P05", "08006", "25006")
@@ -115,7 +116,7 @@ async def test_a_deadlock(system: System) -> None:
     [lost] = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     problem = passing_problem(lost)
     assert problem is not None
-    assert (problem.status, problem.code) == (503, "records_busy")
+    assert (status_of(problem), problem.code) == (503, "records_busy")
 
 
 async def test_no_connection_that_is_free(system: System, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,6 @@ import pytest
 from sqlalchemy import update
 
 from api import uploads
-from api.parameters import command_id
-from api.problems import Problem
 from domain.requests import Role
 from engine.client import EngineConnection
 from records import attachments, commands, forms, reports
@@ -32,6 +30,8 @@ from tests.system import PASSWORD, Clinician, System, photo
 from tests.workflow.looks import names, said_by
 from use_cases import commands as use_cases
 from use_cases import gate
+from use_cases.caller import Caller
+from use_cases.problems import Problem
 
 ROUNDS = 13
 """In each order; raise it to look longer."""
@@ -393,7 +393,9 @@ async def test_a_command_that_the_engine_never_got_leaves_everything_as_it_was(
         finally:
             system.app.state.services = running
     problem(answer, 503, "engine_unreachable")
-    problem(await who.get(f"/requests/{request_id}/commands/{command_id(who.account.id, key)}"), 404, "not_found")
+    problem(
+        await who.get(f"/requests/{request_id}/commands/{Caller(who.account, '').command_id(key)}"), 404, "not_found"
+    )
     answers = {**(await who.view(request_id))["answers"], "question": "Allergie à la pénicilline."}
     ok(await edit(who, request_id, {"answers": answers}))
     async with away.worker():

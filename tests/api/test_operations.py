@@ -14,7 +14,6 @@ import pytest
 from temporalio.api.common.v1 import Payload
 
 from api.server import create_app
-from api.services import Services
 from domain.requests import Role
 from records.database import Database
 from records.store import DocumentStore
@@ -23,6 +22,7 @@ from tests.api.conftest import Shelf
 from tests.eventually import eventually
 from tests.journeys import accepted, ok, submitted, written
 from tests.system import PASSWORD, System, add_person
+from use_cases.services import Services
 
 
 def client(services: Services, address: str = "127.0.0.1", **settings: Any) -> httpx.AsyncClient:

@@ -20,7 +20,6 @@ from fastapi import Request
 from sqlalchemy import select, update
 
 from api import attachments, uploads
-from api.places import PLACES
 from api.server import create_app
 from confined import NoVerdictError
 from media import examine as examining
@@ -32,6 +31,7 @@ from tests.eventually import eventually
 from tests.journeys import accepted, ok
 from tests.journeys import upload as upload_whole
 from tests.system import Clinician, System, photo
+from use_cases.places import PLACES
 
 TUS = {"Tus-Resumable": "1.0.0"}
 PART = {**TUS, "Content-Type": "application/offset+octet-stream"}

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from api.problems import Problem
 from domain.requests import Role
 from portal import drafts
 from tests.away import Away, away_from
@@ -14,6 +13,7 @@ from tests.journeys import draft, ok, returned
 from tests.portal.browsing import hidden, shown, visitor
 from tests.system import System
 from tests.workflow.looks import said_by
+from use_cases.problems import Problem
 
 SCRIPT = {"X-Requested-With": "fetch"}
 

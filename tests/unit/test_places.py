@@ -8,10 +8,12 @@ import pytest
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from api import places as module
-from api.places import WAITING_ALL, WAITING_EACH, Places, while_connected
-from api.problems import Problem
 from confined import NoVerdictError
+from use_cases import places as module
+from use_cases.places import WAITING_ALL, WAITING_EACH, Places
+from use_cases.problems import Problem
+from web.connected import while_connected
+from web.problems import headers_of, status_of
 
 ONE, OTHER, THIRD = (UUID(int=number) for number in (1, 2, 3))
 
@@ -88,14 +90,14 @@ async def test_too_many_wait() -> None:
     await settled()
     with pytest.raises(Problem) as refused:
         await Worker(places, ONE).task
-    assert (refused.value.code, refused.value.status) == ("too_many_at_once", 429)
-    assert refused.value.headers
-    assert int(refused.value.headers["Retry-After"]) > 0
+    assert (refused.value.code, status_of(refused.value)) == ("too_many_at_once", 429)
+
+    assert int(headers_of(refused.value)["Retry-After"]) > 0
     others = [Worker(places, uuid4()) for _ in range(1 + WAITING_ALL - WAITING_EACH)]
     await settled()
     with pytest.raises(Problem) as refused:
         await Worker(places, THIRD).task
-    assert (refused.value.code, refused.value.status) == ("busy", 503)
+    assert (refused.value.code, status_of(refused.value)) == ("busy", 503)
     await all_leave(*mine, *others)
     last = Worker(places, THIRD)
     assert await settled(last) == [True]
@@ -157,7 +159,7 @@ async def test_what_ends_without_a_verdict_may_be_tried_again() -> None:
         with pytest.raises(Problem) as refused:
             async with places.place_for(ONE):
                 raise NoVerdictError
-        assert (refused.value.code, refused.value.status) == ("busy", 503)
+        assert (refused.value.code, status_of(refused.value)) == ("busy", 503)
 
 
 async def test_work_ends_with_the_connection() -> None:

@@ -19,6 +19,7 @@ PACKAGES = [
     "documents",
     "translations",
     "use_cases",
+    "web",
     "api",
     "portal",
     "embedded",

@@ -6,7 +6,8 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import Problem
+from use_cases.problems import Problem
+from web.problems import HTTPProblem
 
 JSON_LIMIT = 1024**2
 """Bytes of an ordinary call."""
@@ -38,7 +39,7 @@ class BodyLimit:
             await _refuse(scope, receive, send, Problem("unsupported_charset"))
             return
         limit = self._limit(scope["method"], scope["path"])
-        too_large = Problem("too_large", headers={"Connection": "close"}, limit_bytes=limit)
+        too_large = HTTPProblem("too_large", headers={"Connection": "close"}, limit_bytes=limit)
         declared = headers.get("content-length", "")
         if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
             await _refuse(scope, receive, send, too_large)

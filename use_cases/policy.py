@@ -9,8 +9,6 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.problems import Problem
-from api.security import Caller
 from domain import commands, lifecycle
 from domain.commands import BaseCommand
 from domain.refusals import Refusal, RefusalCode
@@ -20,6 +18,8 @@ from records import commands as ledger
 from records.errors import AnswerUnderWayError, NotEditableError, NotFoundError, SubmissionUnderWayError
 from records.models import Account, Clinic, RequestRecord
 from records.visibility import Access
+from use_cases.caller import Caller
+from use_cases.problems import Problem
 
 _ENGINE_ONLY = {(commands.Cancel, Role.OPERATOR)}
 """An operator cancels in the Temporal UI, where it is seen as what it is; the API leaves cancelling to the requester."""
@@ -114,7 +114,7 @@ async def request_to_add_to(session: AsyncSession, caller: Caller, request_id: U
 
 def not_yet() -> Problem:
     """The answer to what will be possible when the commands that are on their way have arrived."""
-    return Problem("not_yet", headers={"Retry-After": "2"})
+    return Problem("not_yet")
 
 
 def closed(error: NotEditableError) -> Problem:

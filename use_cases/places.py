@@ -1,22 +1,18 @@
 """Places for work that takes a processor: decoding a file, drawing and checking a document. There are few of them.
 
-One account can't hold them all: it waits behind itself, and of those who wait, the account that holds least is next. Who leaves
-takes nothing along: `while_connected` ends what was begun for them.
+One account can't hold them all: it waits behind itself, and of those who wait, the account that holds least is next.
 """
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
-from fastapi import Request
-from starlette.requests import ClientDisconnect
 
-from api.problems import Problem
 from confined import NoVerdictError
+from use_cases.problems import Problem
 
 PLACES = 3
 """Files that one API decodes, draws or checks at once; a photo in at most 1.5 GB of memory, mostly in 0.2."""
@@ -26,11 +22,7 @@ WAITING_ALL = 96
 PATIENCE_SECONDS = 45.0
 """How long a call waits; proxies give up after a minute."""
 
-T = TypeVar("T")
-
 log = structlog.get_logger(__name__)
-
-_BUSY = {"Retry-After": "10"}
 
 
 class Places:
@@ -54,16 +46,16 @@ class Places:
             yield
         except NoVerdictError as error:
             log.error("work was ended without a verdict", fault=str(error))
-            raise Problem("busy", headers=_BUSY) from None
+            raise Problem("busy") from None
         finally:
             self._give_back(account)
 
     async def _take(self, account: UUID) -> None:
         queue = self._waiting.get(account, ())
         if len(queue) >= WAITING_EACH:
-            raise Problem("too_many_at_once", headers=_BUSY)
+            raise Problem("too_many_at_once")
         if sum(map(len, self._waiting.values())) >= WAITING_ALL:
-            raise Problem("busy", headers=_BUSY)
+            raise Problem("busy")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(account, deque()).append(turn)
         self._seat()
@@ -76,7 +68,7 @@ class Places:
             else:
                 self._forget(account, turn)
             if isinstance(error, TimeoutError):
-                raise Problem("busy", headers=_BUSY) from None
+                raise Problem("busy") from None
             raise
 
     def _give_back(self, account: UUID) -> None:
@@ -111,23 +103,3 @@ class Places:
         queue.remove(turn)
         if not queue:
             del self._waiting[account]
-
-
-async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """What `work` gives, for a call whose body was read. If the caller goes away it is cancelled. Raises ClientDisconnect."""
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_gone(request))
-    try:
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
-    finally:
-        leaving.cancel()
-        working.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

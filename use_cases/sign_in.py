@@ -1,26 +1,20 @@
-"""Who calls: passwords, bearer tokens, and the account behind a call."""
+"""How people prove who they are: passwords and bearer tokens."""
 
 import asyncio
 import hashlib
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
 from uuid import UUID
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api.problems import Problem
-from api.services import Services, ServicesOf
-from domain.requests import Role
 from records import people
 from records.models import Account
-from records.visibility import Viewer
-from settings import Settings
-from translations import language_named
+from use_cases.caller import Caller
+from use_cases.problems import Problem
+from use_cases.services import Services
 
 MAX_PASSWORD = 1_000
 ATTEMPTS = 10
@@ -49,7 +43,7 @@ async def password_fits(services: Services, username: str, password_hash: str, p
         async with services.database.session() as session:
             failed = await people.failed_logins(session, username)
         if failed is not None and failed.count >= ATTEMPTS and failed.last_at > now - PAUSE:
-            raise Problem("too_many_attempts", headers={"Retry-After": str(int(PAUSE.total_seconds()))})
+            raise Problem("too_many_attempts")
         fits = await asyncio.to_thread(_verify, password_hash, password)
         async with services.database.session() as session:
             if not fits:
@@ -109,100 +103,12 @@ def token_sha256(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
-@dataclass(frozen=True)
-class Caller:
-    """The person who calls, and the token by which they do."""
-
-    account: Account
-    token: str = field(repr=False)
-
-    def with_account(self, account: Account) -> "Caller":
-        """The same caller after a change of the account."""
-        return replace(self, account=account)
-
-    @property
-    def id(self) -> UUID:
-        """The account's id."""
-        return self.account.id
-
-    @property
-    def clinic_id(self) -> UUID:
-        """The clinic for which the person speaks."""
-        return self.account.clinic_id
-
-    @property
-    def roles(self) -> frozenset[Role]:
-        """What the person is at the clinic."""
-        return frozenset(Role(role) for role in self.account.roles)
-
-    @property
-    def viewer(self) -> Viewer:
-        """The same person, as the records' rules of visibility know them."""
-        return Viewer(account_id=self.id, clinic_id=self.clinic_id, roles=self.roles)
-
-
-_bearer = HTTPBearer(auto_error=False, description="A token from `POST /api/v1/tokens`.")
-
-_READING = {"GET", "HEAD", "OPTIONS"}
-
-
-async def _caller(
-    request: Request,
-    services: ServicesOf,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> Caller:
-    token = credentials.credentials if credentials else session_of(request, services.settings)
-    if not token:
-        raise Problem("not_authenticated")
-    if credentials is None:
-        check_same_site(request)
-    account = await _account_of(services, token)
-    if account is None:
-        raise Problem("not_authenticated")
-    request.state.language = language_named(account.language)
-    return Caller(account, token)
-
-
-async def account_of_session(request: Request, services: Services) -> Account | None:
-    """Whose browser it is that calls; None when nobody is signed in there."""
-    token = session_of(request, services.settings)
-    return await _account_of(services, token) if token else None
-
-
 async def holds(services: Services, caller: Caller) -> bool:
     """Whether the caller's token still speaks for them: for calls that last."""
-    return await _account_of(services, caller.token) is not None
+    return await account_of(services, caller.token) is not None
 
 
-async def _account_of(services: Services, token: str) -> Account | None:
+async def account_of(services: Services, token: str) -> Account | None:
+    """The account for which a token speaks now; None for one that is not known, or ended."""
     async with services.database.session() as session:
         return await people.account_of_token(session, token_sha256(token), datetime.now(UTC))
-
-
-def session_cookie(settings: Settings) -> str:
-    """The name of the cookie that holds a browser's token. With TLS, ``__Host-`` binds it to this host."""
-    return "__Host-relais" if settings.over_tls else "relais"
-
-
-def session_of(request: Request, settings: Settings) -> str | None:
-    """The token that a browser's cookie holds, if there is one."""
-    return request.cookies.get(session_cookie(settings))
-
-
-def check_same_site(request: Request) -> None:
-    """Raise Problem `other_site` when a page of another site makes a browser send something that changes things.
-
-    A browser adds the cookie by itself, so the cookie alone proves nothing. All current browsers say where a call comes from
-    (Sec-Fetch-Site, in older ones Origin).
-    """
-    if request.method in _READING:
-        return
-    said = request.headers.get("sec-fetch-site")
-    origin = request.headers.get("origin", "")
-    same = said == "same-origin" if said is not None else origin.partition("://")[2] == request.headers.get("host")
-    if not same:
-        raise Problem("other_site")
-
-
-CallerOf = Annotated[Caller, Depends(_caller)]
-"""The person who calls, as a parameter of a route, by a bearer token or a browser's cookie; without one the answer is 401."""

@@ -1,27 +1,25 @@
-"""What the routes work with: the records, the document store, the engine. Made once per process, at start."""
+"""What use cases work with: the records, the document store, the engine. Made once per process, at start."""
 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated
 
-from fastapi import Depends, Request
 from temporalio.client import Client
 
-from api.places import PLACES, Places
-from api.problems import Problem
 from domain.offerings import ServiceOffering
 from records.database import Database
 from records.feed import ProjectionFeed
 from records.offering_versions import OfferingVersions
 from records.store import DocumentStore
 from settings import Settings
+from use_cases.places import PLACES, Places
+from use_cases.problems import Problem
 
 
 @dataclass(frozen=True)
 class Services:
-    """Everything that outlives one HTTP request."""
+    """Everything that outlives one call."""
 
     settings: Settings
     database: Database
@@ -44,12 +42,3 @@ class Services:
         if code not in self.offerings:
             raise Problem("unknown_offering", offerings=sorted(self.offerings))
         return self.offerings[code]
-
-
-def _services(request: Request) -> Services:
-    services: Services = request.app.state.services
-    return services
-
-
-ServicesOf = Annotated[Services, Depends(_services)]
-"""The services, as a parameter of a route."""

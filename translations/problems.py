@@ -1,0 +1,171 @@
+"""The sentences of problems: what can't be done, and what is wrong with a field. English here, French in the catalogue."""
+
+from collections.abc import Mapping
+
+from babel.numbers import format_decimal
+
+from domain.refusals import RefusalCode
+from translations import Language, gettext_for
+from translations import gettext_noop as _
+from translations.dates import LOCALES
+from translations.words import REFUSALS
+
+PROBLEMS: Mapping[str, str] = {
+    "not_authenticated": _("Sign in first."),
+    "wrong_credentials": _("The user name or the password is wrong."),
+    "too_many_attempts": _("Too many wrong passwords; wait a few minutes and try again."),
+    "wrong_password": _("The password is wrong; the report was not signed."),
+    "other_site": _("This came from a page of another site; nothing was done."),
+    "forbidden": _("You may not do this."),
+    "wrong_current_password": _("Your present password is not this one; nothing was changed."),
+    "not_found": _("There is nothing here, or you may not see it."),
+    "method_not_allowed": _("This address does not know this method."),
+    "invalid_input": _("Something in what was sent is not right."),
+    "malformed_json": _("What was sent is not readable JSON."),
+    "too_large": _("What was sent is too large."),
+    "too_many_at_once": _("You have sent many files at once; wait until some of them are done."),
+    "busy": _("Many files are being looked at; try again in a moment."),
+    "unknown_offering": _("There is no such service offering."),
+    "unknown_offering_version": _("The form of this request has no such version."),
+    "offering_withdrawn": _(
+        "This service offering takes no new requests: the draft can't be submitted. What is in it can be copied."
+    ),
+    "unknown_clinic": _("There is no such clinic."),
+    "unknown_provider": _("There is no such provider."),
+    "clinic_not_routed": _("Your clinic does not route requests there."),
+    "form_incomplete": _("The request is not complete."),
+    "form_invalid": _("Some answers of the form are not right."),
+    "report_incomplete": _("The report is not complete."),
+    "report_invalid": _("Some answers of the report are not right."),
+    "unknown_slot": _("The service offering asks for no such attachment."),
+    "unknown_attachment": _("There is no such attachment."),
+    "unsupported_media": _(
+        "This kind of file can't be taken. Send a photo (JPEG, PNG, WebP or HEIC) or a video (MP4, MOV, M4V or WebM)."
+    ),
+    "unsupported_charset": _("Texts are sent as UTF-8."),
+    "damaged_media": _("This file is damaged and can't be read."),
+    "truncated_media": _("The end of this file is missing: it was cut off on its way. Send it again from the device."),
+    "too_many_pixels": _(
+        "This picture is too large: it has %(width)s × %(height)s pixels. At most %(limit_megapixels)s megapixels can "
+        "be taken, and %(limit_edge)s pixels along an edge."
+    ),
+    "media_too_slow": _("Reading this file took too long, so it can't be taken. Save it anew and send that."),
+    "media_too_demanding": _(
+        "Reading this file takes too much memory, so it can't be taken. Save it anew, smaller, and send that."
+    ),
+    "videos_not_possible": _("Videos can't be taken at the moment: the server lacks a program. Photos can."),
+    "video_preparing": _("The video is being prepared; ask again in a moment."),
+    "video_not_playable": _("The video could not be made playable; its first frame is all there is to see."),
+    "stored_file_missing": _(
+        "The stored file is not where it was kept, so it can't be given out. The operators are told of it."
+    ),
+    "stored_file_differs": _(
+        "The stored file is not the one that was kept, so it is not given out. The operators are told of it."
+    ),
+    "range_not_satisfiable": _("The file has no such part."),
+    "unsupported_tus_version": _("Uploads in parts follow version 1.0.0 of tus (header Tus-Resumable)."),
+    "not_a_part_of_a_file": _("A part of a file is sent as application/offset+octet-stream."),
+    "offset_mismatch": _("The upload goes on from another place; ask where (HEAD)."),
+    "not_a_draft": _("Only a draft that was never submitted can be removed."),
+    "not_editable": _("The form can't be changed in the request's present status."),
+    "submission_under_way": _(
+        "The request is on its way to be submitted: until that is done, nothing in its form can be changed."
+    ),
+    "answer_under_way": _("The answer is on its way: nothing can be added to it or taken out of it any more."),
+    "not_yet": _("What was asked for before is still on its way. Try again in a moment."),
+    "idempotency_key_reused": _("This Idempotency-Key was used for something else."),
+    "invalid_idempotency_key": _("An Idempotency-Key has 1 to 120 printable ASCII characters."),
+    "invalid_if_match": _("If-Match must hold the version of the request."),
+    "absence_ends_before_start": _("The absence ends before it starts."),
+    "absence_too_long": _("An absence is at most a year long."),
+    "absence_in_the_past": _("The absence is over already."),
+    "absence_overlaps": _("There is an absence on some of these days already."),
+    "report_not_drawn": _("The report could not be drawn: it takes too long. Shorten it."),
+    "signing_failed": _("The signed document could not be prepared; the request is as it was."),
+    "engine_unreachable": _("The engine does not answer. Try again in a moment: the same command acts only once."),
+    "newer_rules": _("This server has not been brought up to date yet. Try again in a moment."),
+    "records_unreachable": _("The records can't be reached; nothing was changed. Try again in a moment."),
+    "records_busy": _("The records are busy; nothing was changed. Try again in a moment."),
+    "store_unreachable": _("The store of photos and documents can't be reached. Try again in a moment."),
+    "storage_full": _("There is no room left to store anything; nothing was changed. Those who run Relais must act."),
+    "internal_error": _("Something went wrong on our side."),
+}
+"""What a problem says to people, by its code; the refusals of the rules have their own (`words.REFUSALS`)."""
+
+_WITH_LIMIT = {"too_large": _("What was sent is too large: at most %(limit_megabytes)s MB can be taken.")}
+"""Sentences of problems that can name a limit, when they do."""
+
+FIELD_PROBLEMS: Mapping[str, str] = {
+    "required": _("This field is required."),
+    "unknown_field": _("There is no such field."),
+    "not_a_text": _("A text is expected."),
+    "too_long": _("The text is too long: at most %(limit)d characters."),
+    "not_an_option": _("This is not one of the choices."),
+    "not_a_list": _("A list is expected."),
+    "not_a_number": _("A number is expected."),
+    "too_small": _("The smallest number possible is %(limit)g."),
+    "too_large": _("The largest number possible is %(limit)g."),
+    "not_a_date": _("A date such as 2026-11-22 is expected."),
+    "not_a_yes_or_no": _("Yes or no (true or false) is expected."),
+    "password_too_short": _("A password has at least %(limit)d characters."),
+    "password_is_the_username": _("The password must not be the user name."),
+    "not_storable": _("The text holds a character that can't be stored."),
+    "not_one_line": _(
+        "One line of visible text is expected here. Remove what stands in it and can't be seen: %(characters)s."
+    ),
+    "not_printable": _(
+        "These signs can't be printed on the signed document: %(characters)s. Write them in another way."
+    ),
+    "too_many_pages": _(
+        "All the texts together are too long for the document: at most %(limit)d pages can be printed. "
+        "Shorten this one, the longest."
+    ),
+    "too_few_attachments": _("At least %(limit)d are needed."),
+    "too_many_attachments": _("At most %(limit)d can be taken."),
+    "outdated_answer": _("The form has changed since this was answered: take over what is needed, then remove it."),
+    "slot_gone": _("The form does not ask for these files any more: move or remove them."),
+}
+
+
+INPUT_PROBLEMS: Mapping[str, str] = {
+    "missing": FIELD_PROBLEMS["required"],
+    "extra_forbidden": FIELD_PROBLEMS["unknown_field"],
+    "string_type": FIELD_PROBLEMS["not_a_text"],
+    "string_too_short": FIELD_PROBLEMS["required"],
+    "string_too_long": FIELD_PROBLEMS["too_long"],
+    "string_unicode": FIELD_PROBLEMS["not_storable"],
+    "value_error": FIELD_PROBLEMS["not_storable"],  # the one rule that texts have besides their length
+    "not_one_line": FIELD_PROBLEMS["not_one_line"],
+    "enum": FIELD_PROBLEMS["not_an_option"],
+    "literal_error": FIELD_PROBLEMS["not_an_option"],
+    "list_type": FIELD_PROBLEMS["not_a_list"],
+    "too_long": FIELD_PROBLEMS["too_many_attachments"],
+    "int_type": FIELD_PROBLEMS["not_a_number"],
+    "int_parsing": FIELD_PROBLEMS["not_a_number"],
+    "greater_than_equal": FIELD_PROBLEMS["too_small"],
+    "less_than_equal": FIELD_PROBLEMS["too_large"],
+    "bool_type": FIELD_PROBLEMS["not_a_yes_or_no"],
+    "bool_parsing": FIELD_PROBLEMS["not_a_yes_or_no"],
+    "date_type": FIELD_PROBLEMS["not_a_date"],
+    "date_parsing": FIELD_PROBLEMS["not_a_date"],
+    "date_from_datetime_parsing": FIELD_PROBLEMS["not_a_date"],
+    "uuid_type": _("An id (a UUID) is expected."),
+    "uuid_parsing": _("An id (a UUID) is expected."),
+    "dict_type": _("A JSON object is expected."),
+    "model_type": _("A JSON object is expected."),
+    "model_attributes_type": _("A JSON object is expected."),
+}
+"""Kinds of pydantic's errors to sentences; a rule of ours (`PydanticCustomError`) brings its own."""
+
+
+def problem_sentence(code: str, language: Language, numbers: Mapping[str, float] | None = None) -> str:
+    """What the problem or the refusal of that code says, with the numbers that it names. Raises KeyError for an unknown code."""
+    if code in set(RefusalCode):
+        return gettext_for(language)(REFUSALS[RefusalCode(code)])
+    numbers = dict(numbers or {})
+    sentence = PROBLEMS[code]
+    if "limit_bytes" in numbers:
+        numbers["limit_megabytes"] = numbers["limit_bytes"] / 1e6
+        sentence = _WITH_LIMIT.get(code, sentence)
+    words = {name: format_decimal(number, "#,##0.#", LOCALES[language]) for name, number in numbers.items()}
+    return gettext_for(language)(sentence) % words

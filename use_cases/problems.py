@@ -1,0 +1,101 @@
+"""Why something that is wanted can't be done: a stable code, what is wrong with which field, and numbers; no language, no HTTP.
+
+The refusals of the rules are apart (`domain.refusals`). The sentences of both are in `translations.problems`; what a face answers
+is the face's own affair.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from domain.offerings import FieldProblem
+from records.errors import StoreError, StoreFullError
+from records.trouble import Trouble, is_full, is_of_a_disk, trouble_of
+from translations import Language, gettext_for
+from translations.problems import FIELD_PROBLEMS, INPUT_PROBLEMS, PROBLEMS, problem_sentence
+
+MOST_ERRORS = 50
+"""So many things that are wrong with one input are told."""
+
+_LIMITS = ("max_length", "ge", "le")
+
+
+@dataclass(frozen=True)
+class FieldFault:
+    """What is wrong with one field. `sentence` is the English one of the code, which names `limit` and `characters`."""
+
+    field: str
+    code: str
+    sentence: str = ""
+    limit: float | None = None
+    characters: str | None = None
+
+    def told(self, language: Language) -> str:
+        """The sentence in `language`."""
+        sentence = gettext_for(language)(self.sentence) if self.sentence else ""
+        facts = {"limit": self.limit, "characters": self.characters}
+        known = {name: fact for name, fact in facts.items() if fact is not None}
+        return sentence % known if known else sentence
+
+
+class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
+    """Something that can't be done. `members` are facts that belong to it: numbers of its sentence, what would be possible."""
+
+    def __init__(self, code: str, errors: Iterable[FieldFault] = (), **members: object) -> None:
+        if code not in PROBLEMS:
+            raise KeyError(code)
+        super().__init__(code)
+        self.code = code
+        self.errors = tuple(errors)
+        self.members = members
+
+    def told(self, language: Language) -> str:
+        """The sentence in `language`, with the numbers that it names."""
+        numbers = {name: value for name, value in self.members.items() if isinstance(value, int | float)}
+        return problem_sentence(self.code, language, numbers)
+
+
+def field_faults(problems: Iterable[FieldProblem]) -> tuple[FieldFault, ...]:
+    """What the rules find wrong with a form or a report."""
+    return tuple(
+        FieldFault(
+            field=problem.field,
+            code=problem.code,
+            sentence=FIELD_PROBLEMS[problem.code],
+            limit=problem.limit,
+            characters=problem.characters or None,
+        )
+        for problem in problems
+    )
+
+
+def input_faults(error: ValidationError) -> tuple[FieldFault, ...]:
+    """What is wrong with an input that its model can't read."""
+    return tuple(input_fault(found, found["loc"]) for found in error.errors()[:MOST_ERRORS])
+
+
+def input_fault(error: Mapping[str, Any], place: Iterable[str | int]) -> FieldFault:
+    """One of pydantic's errors. A rule of ours (`PydanticCustomError`) brings its own sentence."""
+    context = error.get("ctx", {})
+    return FieldFault(
+        field=".".join(map(str, place)),
+        code=error["type"],
+        sentence=INPUT_PROBLEMS.get(error["type"], error["msg"]),
+        limit=next((context[name] for name in _LIMITS if name in context), None),
+        characters=context.get("characters"),
+    )
+
+
+_TROUBLES = {Trouble.AWAY: "records_unreachable", Trouble.BUSY: "records_busy", Trouble.FULL: "storage_full"}
+
+
+def passing_problem(error: Exception) -> Problem | None:
+    """What to say when something outside of us was away, busy or full; None when `error` is of another kind."""
+    if isinstance(error, StoreFullError):
+        return Problem("storage_full")
+    if isinstance(error, StoreError) or (isinstance(error, OSError) and is_of_a_disk(error) and not is_full(error)):
+        return Problem("store_unreachable")
+    trouble = trouble_of(error)
+    return Problem(_TROUBLES[trouble]) if trouble else None

@@ -1,0 +1,129 @@
+"""What a problem is in HTTP: its status, and the headers that go with it; the same for every face."""
+
+from collections.abc import Iterable, Mapping
+
+from domain.refusals import Refusal
+from use_cases.problems import FieldFault, Problem
+
+_CODES: Mapping[int, tuple[str, ...]] = {
+    401: (
+        "not_authenticated",
+        "wrong_credentials",
+    ),
+    403: (
+        "wrong_password",
+        "other_site",
+        "forbidden",
+        "wrong_current_password",
+    ),
+    404: ("not_found",),
+    405: ("method_not_allowed",),
+    409: (
+        "offering_withdrawn",
+        "video_preparing",
+        "video_not_playable",
+        "offset_mismatch",
+        "not_a_draft",
+        "not_editable",
+        "submission_under_way",
+        "answer_under_way",
+        "absence_overlaps",
+        "signing_failed",
+    ),
+    412: ("unsupported_tus_version",),
+    413: ("too_large",),
+    415: (
+        "unsupported_media",
+        "unsupported_charset",
+        "not_a_part_of_a_file",
+    ),
+    416: ("range_not_satisfiable",),
+    422: (
+        "invalid_input",
+        "malformed_json",
+        "unknown_offering",
+        "unknown_offering_version",
+        "unknown_clinic",
+        "unknown_provider",
+        "clinic_not_routed",
+        "form_incomplete",
+        "form_invalid",
+        "report_incomplete",
+        "report_invalid",
+        "unknown_slot",
+        "unknown_attachment",
+        "damaged_media",
+        "truncated_media",
+        "too_many_pixels",
+        "media_too_slow",
+        "media_too_demanding",
+        "idempotency_key_reused",
+        "invalid_idempotency_key",
+        "invalid_if_match",
+        "absence_ends_before_start",
+        "absence_too_long",
+        "absence_in_the_past",
+        "report_not_drawn",
+    ),
+    429: (
+        "too_many_attempts",
+        "too_many_at_once",
+    ),
+    500: ("internal_error",),
+    503: (
+        "busy",
+        "videos_not_possible",
+        "stored_file_missing",
+        "stored_file_differs",
+        "not_yet",
+        "engine_unreachable",
+        "newer_rules",
+        "records_unreachable",
+        "records_busy",
+        "store_unreachable",
+    ),
+    507: ("storage_full",),
+}
+
+STATUSES: Mapping[str, int] = {code: status for status, codes in _CODES.items() for code in codes}
+"""The status of every problem, by its code."""
+
+_REFUSAL_STATUS = {"forbidden": 403, "conflict": 409, "stale": 412, "invalid": 422}
+
+_RETRY_AFTER: Mapping[str, int] = {
+    "not_yet": 2,
+    "engine_unreachable": 2,
+    "records_unreachable": 2,
+    "records_busy": 2,
+    "store_unreachable": 2,
+    "video_preparing": 3,
+    "busy": 10,
+    "too_many_at_once": 10,
+    "newer_rules": 30,
+    "storage_full": 60,
+    "too_many_attempts": 300,
+}
+"""Seconds after which the same may well be possible."""
+
+
+class HTTPProblem(Problem):
+    """A problem that only HTTP knows, with headers of its own."""
+
+    def __init__(
+        self, code: str, errors: Iterable[FieldFault] = (), *, headers: Mapping[str, str] | None, **members: object
+    ) -> None:
+        super().__init__(code, errors, **members)
+        self.headers = headers or {}
+
+
+def status_of(error: Problem | Refusal) -> int:
+    """The status of the answer."""
+    return _REFUSAL_STATUS[error.kind] if isinstance(error, Refusal) else STATUSES[error.code]
+
+
+def headers_of(error: Problem | Refusal) -> dict[str, str]:
+    """The headers by which the answer differs from any other."""
+    own = error.headers if isinstance(error, HTTPProblem) else {}
+    if isinstance(error, Problem) and error.code in _RETRY_AFTER:
+        return {"Retry-After": str(_RETRY_AFTER[error.code]), **own}
+    return dict(own)
