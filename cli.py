@@ -377,9 +377,10 @@ def add_account(
     from api import administration
     from domain.requests import Role
     from settings import get_settings
+    from translations import LANGUAGES
 
     unknown = [name for name in role if name not in set(Role) - {Role.SYSTEM}]
-    if unknown or language not in ("fr", "en"):
+    if unknown or language not in LANGUAGES:
         raise StartError(f"There is no {'role ' + unknown[0] if unknown else 'language ' + language}.")
     password = asyncio.run(
         administration.add_account(

@@ -1,7 +1,7 @@
 """The patient of a request, as the API takes it."""
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -10,6 +10,7 @@ from domain import texts
 from domain.calendar import TIME_ZONE
 from domain.model import COMPOSED, ONE_LINE, Frozen
 from domain.offerings import FieldProblem
+from domain.sex import Sex
 from translations import gettext_noop as _
 from translations.problems import FIELD_PROBLEMS
 
@@ -47,7 +48,7 @@ class RecordedPatient(Frozen):
     family_name: str = ""
     birth_date: date | None = None
     health_insurance_number: str = ""
-    sex: Literal["female", "male", "other", "unknown"] | None = None
+    sex: Sex | None = None
 
     @property
     def lines(self) -> dict[str, str]:

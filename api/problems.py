@@ -16,7 +16,7 @@ from domain.refusals import Refusal
 from domain.rules import UnknownRulesError
 from records.errors import NotFoundError, StoreError
 from records.trouble import DATABASE_ERRORS
-from translations import LANGUAGES, Language
+from translations import Language, language_accepted
 from translations.problems import problem_sentence
 from use_cases.problems import MOST_ERRORS, FieldFault, Problem, input_fault, passing_problem
 from web.observe import HEADERS, PASSING_PROBLEMS
@@ -57,21 +57,8 @@ log = structlog.get_logger(__name__)
 
 def language_of(request: Request) -> Language:
     """The language that the caller reads: the first of ours in Accept-Language, else their account's, else French."""
-    wanted = [_weighed(part) for part in request.headers.get("accept-language", "").split(",")]
-    for weight, language in sorted(wanted, key=lambda pair: -pair[0]):
-        if weight > 0 and language in LANGUAGES:
-            return language
     spoken: Language = getattr(request.state, "language", "fr")
-    return spoken
-
-
-def _weighed(part: str) -> tuple[float, str]:
-    """One part of Accept-Language, such as ``en-CA;q=0.8``: how much it is wanted, and the language without its country."""
-    tag, _, weight = part.partition(";q=")
-    try:
-        return float(weight or 1), tag.strip().split("-")[0].lower()
-    except ValueError:
-        return 0.0, ""
+    return language_accepted(request.headers.get("accept-language", "")) or spoken
 
 
 def field_errors(faults: Iterable[FieldFault], language: Language) -> list[FieldError]:

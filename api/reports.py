@@ -87,9 +87,7 @@ class Proof(BaseModel):
     password: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)] = Field(
         examples=["correct horse battery staple"]
     )
-    language: Literal["fr", "en"] | None = Field(
-        None, description="Language of the document; the signer's own if empty."
-    )
+    language: Language | None = Field(None, description="Language of the document; the signer's own if empty.")
 
 
 class SignBody(Proof):
@@ -203,7 +201,7 @@ async def preview_report(
     caller: CallerOf,
     services: ServicesOf,
     language: Annotated[
-        Literal["fr", "en"] | None, Query(description="Language of the document; the signer's own if empty.")
+        Language | None, Query(description="Language of the document; the signer's own if empty.")
     ] = None,
     kind: Literal[DocumentKind.PRELIMINARY, DocumentKind.FINAL] = DocumentKind.FINAL,
 ) -> Response:

@@ -13,6 +13,7 @@ from domain.model import Frozen, Storable
 from domain.notices import NoticeMode
 from domain.requests import Role
 from records import people
+from translations import LANGUAGES
 from translations.problems import FIELD_PROBLEMS
 from use_cases.names import full_name
 from use_cases.problems import FieldFault, Problem
@@ -71,7 +72,7 @@ class AccountView(View):
 class Preferences(Frozen):
     """What people set for themselves; what is left out stays as it is."""
 
-    language: str | None = Field(None, pattern="^(fr|en)$", examples=["fr"])
+    language: str | None = Field(None, pattern=f"^({'|'.join(LANGUAGES)})$", examples=["fr"])
     notice_mode: NoticeMode | None = Field(
         None, description="When e-mails come: at once, grouped, or only for actions.", examples=["grouped"]
     )

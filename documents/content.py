@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from domain.sex import Sex
 from translations import Language
 
 Kind = Literal["preliminary", "final", "addendum"]
@@ -33,7 +34,7 @@ class Patient(Printed):
     name: str = Field(min_length=1)
     birth_date: date | None = None
     health_insurance_number: str | None = None
-    sex: Literal["female", "male", "other", "unknown"] | None = None
+    sex: Sex | None = None
 
 
 class Practitioner(Printed):

@@ -11,25 +11,12 @@ from typing import Any
 
 from documents.content import Entry, Image, Message, Patient, Practitioner, ReportContent
 from documents.length import lines_of
+from domain.priority import Priority
+from domain.requests import DocumentKind
 from translations import Language, gettext_for, gettext_noop
 from translations.dates import day, moment
+from translations.words import DOCUMENTS, PRIORITIES, SEXES
 
-TITLES = {
-    "preliminary": gettext_noop("Preliminary report"),
-    "final": gettext_noop("Final report"),
-    "addendum": gettext_noop("Addendum"),
-}
-PRIORITIES = {
-    "asap": gettext_noop("As soon as possible"),
-    "urgent": gettext_noop("Urgent"),
-    "routine": gettext_noop("Routine"),
-}
-SEXES = {
-    "female": gettext_noop("Female"),
-    "male": gettext_noop("Male"),
-    "other": gettext_noop("Other"),
-    "unknown": gettext_noop("Unknown"),
-}
 IMAGE_KINDS = {"photo": gettext_noop("Photo"), "video": gettext_noop("Video")}
 
 LEAD_LENGTHS = tuple(round(3_600 * 0.85**step) for step in range(25))
@@ -51,7 +38,7 @@ _CHARACTERS_IN_LINE = 60
 def page(report: ReportContent, *, preview: bool) -> dict[str, Any]:
     """What `report.typ` draws: nothing but texts, and what is empty where there is nothing to draw."""
     _ = gettext_for(report.language)
-    title = _(TITLES[report.kind])
+    title = _(DOCUMENTS[DocumentKind(report.kind)])
     return {
         "language": report.language,
         "preview_mark": _("PREVIEW – NOT SIGNED") if preview else None,
@@ -256,7 +243,7 @@ def _request(report: ReportContent) -> list[list[str]]:
     _ = gettext_for(report.language)
     return _known(
         ("", report.request_number),
-        (_("Priority"), _(PRIORITIES[report.priority])),
+        (_("Priority"), _(PRIORITIES[Priority(report.priority)])),
         (_("Asked on"), moment(report.asked_at, report.language)),
     )
 

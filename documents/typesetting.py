@@ -12,8 +12,7 @@ from itertools import groupby
 
 from documents import typefaces
 from domain.texts import BLANKS, JOINERS, LINE_BREAK, NO_BREAK_SPACES, is_invisible
-from translations import Language
-from translations.dates import NO_BREAK_SPACE
+from translations import NO_BREAK_SPACE, Language
 
 _TAB = 4
 _SPELLING = JOINERS + "\N{ZERO WIDTH SPACE}"

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
-from babel.lists import format_list
 from fastapi import APIRouter
 from fastapi.responses import Response
 from starlette.datastructures import FormData
@@ -19,7 +18,8 @@ from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Visit, VisitOf
 from records.absences import today
 from translations import gettext_noop as _
-from translations.dates import LOCALES, clock
+from translations.dates import clock
+from translations.words import listed
 from use_cases.problems import Problem
 from web.problems import status_of
 
@@ -118,4 +118,4 @@ async def _page(visit: Visit, form: FormData | None = None, error: Problem | Ref
 def _times(visit: Visit) -> dict[str, str]:
     """When grouped e-mails are sent, in words."""
     written = [clock(datetime(2026, 1, 1, hour, tzinfo=TIME_ZONE), visit.language) for hour in DIGEST_HOURS]
-    return {"hours": format_list(written, locale=LOCALES[visit.language])}
+    return {"hours": listed(written, visit.language)}

@@ -30,6 +30,7 @@ from portal.pages import Notice, Visit, VisitOf, local_address, number_in
 from portal.requests import chart
 from translations import gettext_noop as _
 from translations.dates import clock
+from translations.words import SEXES
 from use_cases import policy
 from use_cases.attachments import AttachmentView
 from use_cases.problems import FieldFault, Problem, input_faults
@@ -325,7 +326,7 @@ async def _edit_page(
         conflicts=conflicts,
         todo=await _todo(visit, view),
         waits=forms.waits(offering, visit.language),
-        sexes=forms.SEXES,
+        sexes=SEXES,
         patient_labels=forms.PATIENT,
         was_returned=view.status is Status.RETURNED,
         goes_to=await _goes_to(visit, view) if view.status is Status.RETURNED else "",

@@ -16,16 +16,15 @@ from uuid import UUID
 from starlette.datastructures import FormData
 
 from api.views import RequestView
-from domain.calendar import Span
 from domain.drafts import OutdatedAnswer
 from domain.forms import FormChange
 from domain.offerings import DeadlineName, FieldKind, FormField, ServiceOffering
 from domain.priority import Priority
-from portal.pages import PRIORITIES
 from translations import Language, gettext_for
 from translations import gettext_noop as _
-from translations.dates import day
+from translations.dates import day, span
 from translations.numbers import number
+from translations.words import PRIORITIES, SEXES
 from use_cases.answers import entries
 from use_cases.problems import FieldFault
 
@@ -38,19 +37,6 @@ PATIENT: Mapping[str, str] = {
     "birth_date": _("Birth date"),
     "health_insurance_number": _("Health insurance number"),
     "sex": _("Sex"),
-}
-
-SEXES: Mapping[str, str] = {
-    "female": _("Female"),
-    "male": _("Male"),
-    "other": _("Other"),
-    "unknown": _("Unknown"),
-}
-
-_SPANS: Mapping[str, tuple[str, str]] = {
-    "h": (_("1 hour"), _("%(count)d hours")),
-    "d": (_("1 day"), _("%(count)d days")),
-    "bd": (_("1 business day"), _("%(count)d business days")),
 }
 
 
@@ -188,12 +174,6 @@ def waits(offering: ServiceOffering, language: Language) -> dict[Priority, tuple
         )
         for priority in PRIORITIES
     }
-
-
-def span(of: Span, language: Language) -> str:
-    """« 3 jours ouvrables »."""
-    one, several = _SPANS[of.unit]
-    return gettext_for(language)(one if of.amount == 1 else several) % {"count": of.amount}
 
 
 def _text(form: FormData, name: str) -> str:

@@ -8,20 +8,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from babel.units import format_unit
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from domain.calendar import Span
 from domain.offerings import DEFAULT_DEADLINES, DeadlineName, DeadlineTerms, ServiceOffering
-from domain.priority import Priority
 from domain.requests import Role
 from portal import pages
 from portal.choices import CHOICES
-from translations import LANGUAGES, Language, gettext_for
+from translations import LANGUAGES, Language
 from translations import gettext_noop as _
-from translations.dates import LOCALES
+from translations.dates import span
+from translations.words import PRIORITIES
 from use_cases.caller import Caller
 from use_cases.services import Services
 from web.services import ServicesOf
@@ -110,17 +108,7 @@ def _limits(
     deadlines: Mapping[DeadlineName, DeadlineTerms], language: Language
 ) -> list[tuple[DeadlineName, list[str]]]:
     """Each deadline with its limits in words: for a routine, an urgent, and an as-soon-as-possible request."""
-    priorities: tuple[Priority, ...] = tuple(pages.PRIORITIES)
-    return [(name, [span(deadlines[name].limit[priority], language) for priority in priorities]) for name in DEADLINES]
-
-
-def span(length: Span, language: Language) -> str:
-    """« 2 heures », « 1 jour », « 7 jours ouvrables »."""
-    if length.business:
-        text = _("1 business day") if length.amount == 1 else _("%(count)d business days")
-        return gettext_for(language)(text) % {"count": length.amount}
-    unit = "duration-hour" if length.unit == "h" else "duration-day"
-    return format_unit(length.amount, unit, locale=LOCALES[language])
+    return [(name, [span(deadlines[name].limit[priority], language) for priority in PRIORITIES]) for name in DEADLINES]
 
 
 def _minimum(offering: ServiceOffering) -> int:

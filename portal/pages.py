@@ -20,14 +20,13 @@ from starlette.datastructures import FormData
 from api.commands import Call
 from api.requests import get_request, get_timeline
 from api.views import RequestView
-from domain.offerings import DeadlineName, ServiceOffering
-from domain.priority import Priority
+from domain.offerings import ServiceOffering
 from domain.requests import Role
-from portal import static, texts
+from portal import static
 from settings import Settings
-from translations import LANGUAGES, Language, dates, gettext_for, language_named
+from translations import LANGUAGES, Language, dates, gettext_for, language_accepted, language_named, numbers
 from translations import gettext_noop as _
-from translations.words import RETURN_REASONS, ROLES, STATUSES
+from translations.words import DOCUMENTS, LATE, PRIORITIES, RETURN_REASONS, ROLES, STATUSES
 from use_cases.caller import Caller
 from use_cases.problems import Problem
 from use_cases.services import Services
@@ -44,24 +43,6 @@ POLICY = (
 
 LANGUAGE_COOKIE = "relais-language"
 """The language chosen before signing in; afterwards the account's own counts."""
-
-PRIORITIES: Mapping[Priority, str] = {
-    Priority.ROUTINE: _("Routine"),
-    Priority.URGENT: _("Urgent"),
-    Priority.ASAP: _("As soon as possible"),
-}
-"""The priorities that a request can have, the calmest first."""
-
-
-LATE: Mapping[DeadlineName, str] = {
-    DeadlineName.DISPATCH: _("Not dispatched in time"),
-    DeadlineName.ACCEPTANCE: _("Not accepted in time"),
-    DeadlineName.REPORT: _("Report late"),
-    DeadlineName.INFORMATION: _("Question not answered in time"),
-    DeadlineName.RESUBMISSION: _("Not submitted again in time"),
-    DeadlineName.ACKNOWLEDGEMENT: _("Report not acknowledged in time"),
-}
-"""What is late, by the deadline that is over."""
 
 
 @dataclass(frozen=True)
@@ -245,11 +226,9 @@ def support(settings: Settings, language: Language) -> dict[str, str]:
 def language_before_sign_in(request: Request) -> Language:
     """The language chosen on the sign-in page, else the browser's first of ours, else French."""
     chosen = request.cookies.get(LANGUAGE_COOKIE)
-    for tag in (chosen or "", *request.headers.get("accept-language", "").split(",")):
-        code = tag.strip().split(";")[0].split("-")[0].lower()
-        if code in LANGUAGES:
-            return language_named(code)
-    return "fr"
+    if chosen in LANGUAGES:
+        return language_named(chosen)
+    return language_accepted(request.headers.get("accept-language", "")) or "fr"
 
 
 def local_address(wanted: str | None) -> str:
@@ -278,6 +257,7 @@ def _environment(language: Language) -> Environment:
         "return_reasons": RETURN_REASONS,
         "priorities": PRIORITIES,
         "late": LATE,
+        "documents": DOCUMENTS,
         "Role": Role,
     }
     made.tests["past"] = lambda at: at < datetime.now(UTC)
@@ -285,10 +265,10 @@ def _environment(language: Language) -> Environment:
         "moment": partial(dates.moment, language=language),
         "short_moment": partial(dates.short_moment, language=language),
         "day": partial(dates.day, language=language),
-        "distance": partial(texts.distance, language=language),
-        "age": partial(texts.age, language=language),
-        "size": partial(texts.size, language=language),
-        "duration": texts.duration,
+        "distance": partial(dates.distance, language=language),
+        "age": partial(dates.age, language=language),
+        "size": partial(numbers.size, language=language),
+        "duration": numbers.duration,
         "iso_day": lambda written: dates.day(date.fromisoformat(written), language),
         "localized": lambda text: getattr(text, language),
         "translated": lambda pairs: [(code, translate(words)) for code, words in pairs],

@@ -1,19 +1,16 @@
-"""How dates and times are written, in both languages and in the time of the clinics: one style for documents, e-mails and pages.
+"""How dates, times and spans are written, in both languages and in the time of the clinics: one style for all that is read.
 
 French writes « 1er décembre 2026 à 9 h 05 », English “December 1, 2026 at 9:05 a.m.”. Spaces within a day and within a time are
 no-break spaces, so that neither is torn apart at the end of a line.
 """
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_datetime, format_timedelta
+from babel.units import format_unit
 
-from domain.calendar import TIME_ZONE
-from translations import Language, gettext_for
-
-LOCALES: Mapping[Language, str] = {"fr": "fr_CA", "en": "en_CA"}
-NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+from domain.calendar import TIME_ZONE, Span
+from translations import LOCALES, NO_BREAK_SPACE, Language, gettext_for
 
 
 def day(of: date, language: Language, *, weekday: bool = False) -> str:
@@ -47,6 +44,34 @@ def short_moment(at: datetime, language: Language, now: datetime | None = None) 
     local, today = at.astimezone(TIME_ZONE), (now or datetime.now(UTC)).astimezone(TIME_ZONE).date()
     named = {today: _("today"), today - timedelta(days=1): _("yesterday"), today + timedelta(days=1): _("tomorrow")}
     return f"{named.get(local.date()) or _short_day(local, today, language)}, {clock(local, language)}"
+
+
+def distance(to: datetime, language: Language, now: datetime | None = None) -> str:
+    """« dans 2 jours », « il y a 3 heures »."""
+    return format_timedelta(
+        to - (now or datetime.now(UTC)), add_direction=True, threshold=1.2, locale=LOCALES[language]
+    )
+
+
+def span(length: Span, language: Language) -> str:
+    """« 2 heures », « 1 jour », « 7 jours ouvrables »."""
+    _ = gettext_for(language)
+    if length.business:
+        text = _("1 business day") if length.amount == 1 else _("%(count)d business days")
+        return text % {"count": length.amount}
+    unit = "duration-hour" if length.unit == "h" else "duration-day"
+    return format_unit(length.amount, unit, locale=LOCALES[language])
+
+
+def age(born: date | str, language: Language) -> str:
+    """Whole years; months for small children."""
+    _ = gettext_for(language)
+    birth = date.fromisoformat(born) if isinstance(born, str) else born
+    today = datetime.now(TIME_ZONE).date()
+    months = (today.year - birth.year) * 12 + today.month - birth.month - (today.day < birth.day)
+    if months < 24:
+        return _("%(count)d months old") % {"count": months} if months != 1 else _("1 month old")
+    return _("%(count)d years old") % {"count": months // 12}
 
 
 def _short_day(of: date, today: date, language: Language) -> str:

@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 
-from babel.numbers import format_decimal
-
 from domain.refusals import RefusalCode
 from translations import Language, gettext_for
 from translations import gettext_noop as _
-from translations.dates import LOCALES
+from translations.numbers import rounded
 from translations.words import REFUSALS
 
 PROBLEMS: Mapping[str, str] = {
@@ -167,5 +165,5 @@ def problem_sentence(code: str, language: Language, numbers: Mapping[str, float]
     if "limit_bytes" in numbers:
         numbers["limit_megabytes"] = numbers["limit_bytes"] / 1e6
         sentence = _WITH_LIMIT.get(code, sentence)
-    words = {name: format_decimal(number, "#,##0.#", LOCALES[language]) for name, number in numbers.items()}
+    words = {name: rounded(number, language) for name, number in numbers.items()}
     return gettext_for(language)(sentence) % words

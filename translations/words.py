@@ -1,10 +1,15 @@
-"""The words of product.md for what users see: statuses, events, refusals. English here, French in the catalogue."""
+"""The words for what users see everywhere: statuses, priorities, events, refusals. English here, French in the catalogue."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+from babel.lists import format_list
 
 from domain.commands import ReturnReason
+from domain.offerings import DeadlineName
+from domain.priority import Priority
 from domain.refusals import RefusalCode
-from domain.requests import EventName, Role, Status
+from domain.requests import DocumentKind, EventName, Role, Status
+from translations import LOCALES, Language
 from translations import gettext_noop as _
 
 STATUSES: Mapping[Status, str] = {
@@ -27,6 +32,37 @@ ROLES: Mapping[Role, str] = {
     Role.OPERATOR: _("Operator"),
     Role.SYSTEM: _("Relais"),
 }
+
+PRIORITIES: Mapping[Priority, str] = {
+    Priority.ROUTINE: _("Routine"),
+    Priority.URGENT: _("Urgent"),
+    Priority.ASAP: _("As soon as possible"),
+}
+"""The priorities that a request can have, the calmest first."""
+
+SEXES: Mapping[str, str] = {
+    "female": _("Female"),
+    "male": _("Male"),
+    "other": _("Other"),
+    "unknown": _("Unknown"),
+}
+
+DOCUMENTS: Mapping[DocumentKind, str] = {
+    DocumentKind.PRELIMINARY: _("Preliminary report"),
+    DocumentKind.FINAL: _("Final report"),
+    DocumentKind.ADDENDUM: _("Addendum"),
+}
+"""What each kind of signed document is called."""
+
+LATE: Mapping[DeadlineName, str] = {
+    DeadlineName.DISPATCH: _("Not dispatched in time"),
+    DeadlineName.ACCEPTANCE: _("Not accepted in time"),
+    DeadlineName.REPORT: _("Report late"),
+    DeadlineName.INFORMATION: _("Question not answered in time"),
+    DeadlineName.RESUBMISSION: _("Not submitted again in time"),
+    DeadlineName.ACKNOWLEDGEMENT: _("Report not acknowledged in time"),
+}
+"""What is late, by the deadline that is over."""
 
 RETURN_REASONS: Mapping[ReturnReason, str] = {
     ReturnReason.NOT_ELIGIBLE: _("Request not eligible"),
@@ -98,3 +134,8 @@ REFUSALS: Mapping[RefusalCode, str] = {
     RefusalCode.MALFORMED: _("The command can't be read."),
     RefusalCode.UNKNOWN_COMMAND: _("There is no such command."),
 }
+
+
+def listed(items: Iterable[str], language: Language) -> str:
+    """« a, b et c », “a, b, and c”."""
+    return format_list(list(items), locale=LOCALES[language])

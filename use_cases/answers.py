@@ -8,8 +8,8 @@ from typing import Any
 from documents.content import Entry
 from domain import texts
 from domain.offerings import WRITTEN, FieldKind, FormField
-from translations import Language, gettext_for
-from translations.dates import NO_BREAK_SPACE, day
+from translations import NO_BREAK_SPACE, Language, gettext_for
+from translations.dates import day
 from translations.numbers import number
 
 

@@ -27,7 +27,8 @@ from tests.api.conftest import Shelf
 from tests.eventually import eventually
 from tests.journeys import accepted, filled, ok, signed, written
 from tests.system import PASSWORD, Clinician, System, add_person
-from translations.dates import NO_BREAK_SPACE, moment
+from translations import NO_BREAK_SPACE
+from translations.dates import moment
 
 
 async def put(

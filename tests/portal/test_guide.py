@@ -8,10 +8,11 @@ from fastapi import FastAPI
 from domain.calendar import Span
 from domain.requests import Status
 from portal.choices import CHOICES
-from portal.guide import CHAPTERS, span
+from portal.guide import CHAPTERS
 from tests.portal.browsing import shown, visitor
 from tests.system import System
 from translations import LANGUAGES, Language, gettext_for
+from translations.dates import span
 from translations.words import RETURN_REASONS, STATUSES
 
 

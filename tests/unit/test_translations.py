@@ -8,7 +8,7 @@ from babel.messages.extract import extract_from_dir, extract_from_file
 from babel.messages.pofile import read_po
 
 from settings import PROJECT_ROOT
-from translations import CATALOGUES, LANGUAGES, gettext_for
+from translations import CATALOGUES, LANGUAGES, Language, gettext_for, language_accepted
 
 PACKAGES = [
     "domain",
@@ -85,6 +85,22 @@ def test_placeholders_agree() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_an_unknown_text_is_shown_as_it_is(language: str) -> None:
     assert gettext_for(language)("A text that no catalogue has") == "A text that no catalogue has"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("en-CA,en;q=0.9", "en"),
+        ("en;q=0.5,fr;q=0.8", "fr"),
+        ("de,FR-ca;q=0.1", "fr"),
+        ("en;q=0,fr;q=0.1", "fr"),
+        ("de;q=1", None),
+        ("en;q=much", None),
+        ("", None),
+    ],
+)
+def test_the_language_that_a_browser_wants_most(header: str, language: Language | None) -> None:
+    assert language_accepted(header) == language
 
 
 def test_french_is_read_from_the_catalogue() -> None:

@@ -11,13 +11,14 @@ from typing import get_args
 import pytest
 
 from domain import commands, requests
-from domain.commands import ANY_COMMAND, PUBLIC_COMMANDS, BaseCommand
+from domain.commands import ANY_COMMAND, PUBLIC_COMMANDS, BaseCommand, ReturnReason
 from domain.lifecycle import TABLE, roles_for
 from domain.notices import MATRIX
 from domain.offerings import DEFAULT_DEADLINES, DeadlineName
 from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode, RefusalKind
-from domain.requests import EventName, HolderKind, Role, Status
+from domain.requests import DocumentKind, EventName, HolderKind, Role, Status
+from domain.sex import Sex
 from tests.unit.domain.scenes import every_event
 from translations import words
 
@@ -109,6 +110,11 @@ def test_every_name_has_its_words() -> None:
     assert missing(EventName, words.EVENTS) == [], "missing in translations.words.EVENTS"
     assert missing(RefusalCode, words.REFUSALS) == [], "missing in translations.words.REFUSALS"
     assert missing(Role, words.ROLES) == [], "missing in translations.words.ROLES"
+    assert missing(set(Priority) - {Priority.STAT}, words.PRIORITIES) == [], "missing in translations.words.PRIORITIES"
+    assert missing(get_args(Sex), words.SEXES) == [], "missing in translations.words.SEXES"
+    assert missing(DocumentKind, words.DOCUMENTS) == [], "missing in translations.words.DOCUMENTS"
+    assert missing(DeadlineName, words.LATE) == [], "missing in translations.words.LATE"
+    assert missing(ReturnReason, words.RETURN_REASONS) == [], "missing in translations.words.RETURN_REASONS"
 
 
 def test_product_md_names_the_statuses() -> None:
