@@ -446,8 +446,8 @@ def _repairable() -> tuple[type[Exception], ...]:
     from engine.encryption import EncryptionError
     from engine.search_attributes import SearchAttributeError
     from records.errors import DatabaseAwayError, SchemaError
-    from records.offerings import OfferingError
     from settings import SettingsError
+    from use_cases.offering_files import OfferingError
 
     return (
         StartError,

@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.table import Table
 
 from domain.offerings import ServiceOffering
-from records import offering_versions
 from records.database import Database
 from records.offering_use import VersionUse, offering_use
-from records.offerings import OfferingError, load_offerings
 from settings import Settings
+from use_cases import offering_files
+from use_cases.offering_files import OfferingError, load_offerings
 
 
 async def print_offerings(settings: Settings, console: Console) -> None:
@@ -30,7 +30,7 @@ async def print_offerings(settings: Settings, console: Console) -> None:
     try:
         async with database.session() as session:
             used = await offering_use(session)
-            wrong = wrong or await offering_versions.objection(session, settings.offerings_dir, files)
+            wrong = wrong or await offering_files.objection(session, settings.offerings_dir, files)
     finally:
         await database.close()
     console.print(_table(used, files))
@@ -46,7 +46,7 @@ async def keep_earlier(settings: Settings, file: Path) -> ServiceOffering:
     database = Database.from_settings(settings)
     try:
         async with database.session() as session:
-            return await offering_versions.keep_earlier(session, file, datetime.now(UTC))
+            return await offering_files.keep_earlier(session, file, datetime.now(UTC))
     finally:
         await database.close()
 

@@ -31,10 +31,9 @@ from api import (
 from engine.client import EngineConnection
 from records.database import Database
 from records.feed import ProjectionFeed
-from records.offering_versions import put_in_force
-from records.offerings import load_offerings
 from records.store import DocumentStore
 from settings import Settings, get_settings
+from use_cases.offering_files import load_offerings, put_in_force
 from use_cases.services import Services
 from web.limits import BodyLimit
 from web.observe import Observe

@@ -29,10 +29,10 @@ from portal.server import create_app
 from records import people
 from records.database import Database
 from records.feed import ProjectionFeed
-from records.offerings import load_offerings
 from records.store import DocumentStore
 from records.visibility import Viewer
 from settings import Settings
+from use_cases.offering_files import load_offerings
 from use_cases.services import Services
 from use_cases.sign_in import token_sha256
 from web.session import session_cookie

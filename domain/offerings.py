@@ -1,7 +1,7 @@
 """Service offerings: what a request of one kind must contain, who gets it, how fast, and what its report says.
 
-The files are in ``offerings/``; ``records/offerings.py`` reads them. Here are their meaning and the checks of a form and of a
-report against them.
+The files are in ``offerings/``; ``use_cases/offering_files.py`` reads them. Here are their meaning, and the checks of a form and
+of a report against them.
 """
 
 from collections.abc import Iterable, Mapping

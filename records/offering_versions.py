@@ -1,17 +1,17 @@
 """The versions of the service offerings that were ever in force. None ever changes, so a request keeps the meaning that it has.
 
-    await put_in_force(session, settings.offerings_dir, offerings, now)      # at the start of a process
+    await put_in_force(session, offerings, now)     # at the start of a process
     versions = OfferingVersions(offerings)
-    (await versions.of(session, row)).form                                   # the form that the request was made with
+    (await versions.of(session, row)).form          # the form that the request was made with
 
 What is in force is what the files say; the records know what was in force before. A file may go back to a version that they
 know (somebody undid a change), never say something else under a number that was given.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
-from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -22,26 +22,43 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.offerings import AttachmentSlot, FieldKind, FormField, Localized, ServiceOffering
 from records.canonical import content_sha256
 from records.models import OfferingVersion, RequestRecord
-from records.offerings import OfferingError, Place, offering_file, read_offering, sentence_at
 from translations import gettext_for
 from translations import gettext_noop as _
 
 _Named = TypeVar("_Named", FormField, AttachmentSlot)
 
+Place = tuple[str | int, ...]
+"""The way from the top of an offering's content to a value: keys, and positions in lists."""
+
 log = structlog.get_logger(__name__)
 
 
-async def put_in_force(
-    session: AsyncSession, folder: Path, offerings: Mapping[str, ServiceOffering], now: datetime
-) -> None:
-    """Add those versions of the `offerings` (read from `folder`, by code) to the records that they do not know yet.
+@dataclass(frozen=True)
+class Objection:
+    """Why an offering can't be in force beside what the records know of its code, and what in it stands in the way."""
 
-    Processes that start at the same time pass one after the other. Raises `OfferingError` that names file, line and reason when
-    a file says something else than the records under a version that they know, or has a number that was passed over.
+    code: str
+    place: Place
+    reason: str
+
+
+class ObjectionError(Exception):
+    """Offerings can't be in force, or be kept, beside what the records know of them."""
+
+    def __init__(self, *objections: Objection) -> None:
+        super().__init__(*objections)
+        self.objections = objections
+
+
+async def put_in_force(session: AsyncSession, offerings: Mapping[str, ServiceOffering], now: datetime) -> None:
+    """Add those versions of the `offerings` (by code) to the records that they do not know yet.
+
+    Processes that start at the same time pass one after the other. Raises `ObjectionError` when an offering says something else
+    than the records under a version that they know, or has a number that was passed over.
     """
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended("offering_versions", 0))))
-    if wrong := await objection(session, folder, offerings):
-        raise wrong
+    if wrong := await objections(session, offerings):
+        raise ObjectionError(*wrong)
     known = await _known(session, offerings)
     for code, offering in offerings.items():
         if offering.version not in known.get(code, {}):
@@ -50,37 +67,29 @@ async def put_in_force(
     await session.flush()
 
 
-async def objection(
-    session: AsyncSession, folder: Path, offerings: Mapping[str, ServiceOffering]
-) -> OfferingError | None:
-    """Why the offerings in `folder` can't be in force beside what the records know; None when they can."""
+async def objections(session: AsyncSession, offerings: Mapping[str, ServiceOffering]) -> list[Objection]:
+    """Why the offerings can't be in force beside what the records know; empty when they can."""
     known = await _known(session, offerings)
-    sentences = [
-        sentence
-        for code, offering in offerings.items()
-        if (sentence := _refusal(offering_file(folder, code), offering, known.get(code, {})))
-    ]
-    return OfferingError("\n".join(sentences)) if sentences else None
+    found = (_objection(offering, known.get(code, {})) for code, offering in offerings.items())
+    return [objection for objection in found if objection]
 
 
-async def keep_earlier(session: AsyncSession, file: Path, now: datetime) -> ServiceOffering:
-    """Add the version in a file that was in force before versions were kept, so that the requests made with it have their words.
+async def keep_earlier(session: AsyncSession, offering: ServiceOffering, now: datetime) -> None:
+    """Add a version that was in force before versions were kept, so that the requests made with it have their words.
 
-    A version that the records know already is as good. Raises `OfferingError` when it is not the same, or newer than all known.
+    A version that the records know already is as good. Raises `ObjectionError` when it is not the same, or newer than all known.
     """
-    offering = read_offering(file)
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended("offering_versions", 0))))
     known = (await _known(session, [offering.code])).get(offering.code, {})
     if offering.version in known:
-        if sentence := _refusal(file, offering, known):
-            raise OfferingError(sentence)
+        if objection := _objection(offering, known):
+            raise ObjectionError(objection)
     elif not known or offering.version > max(known):
         reason = "only a version before the newest known one can be added; a new one comes into force at a start"
-        raise OfferingError(sentence_at(file, ("version",), reason))
+        raise ObjectionError(Objection(offering.code, ("version",), reason))
     else:
         session.add(_row(offering, now))
         await session.flush()
-    return offering
 
 
 class OfferingVersions:
@@ -196,24 +205,24 @@ async def _known(session: AsyncSession, codes: Iterable[str]) -> dict[str, dict[
     return found
 
 
-def _refusal(file: Path, offering: ServiceOffering, known: Mapping[int, OfferingVersion]) -> str | None:
-    """Why a file can't be in force beside what the records know of its code; None when it can."""
+def _objection(offering: ServiceOffering, known: Mapping[int, OfferingVersion]) -> Objection | None:
+    """Why an offering can't be in force beside what the records know of its code; None when it can."""
     number = offering.version
     if row := known.get(number):
         place = _first_difference(row, offering)
         if place is None:
             return None
         was, is_ = (_at(content, place) for content in (row.content, offering.model_dump(mode="json")))
-        return sentence_at(
-            file,
+        return Objection(
+            offering.code,
             place,
             f"version {number} was in force with {_told(was)} here, not {_told(is_)}, and a version never changes: "
             "raise `version`",
         )
     if known and number < max(known):
         newest = max(known)
-        return sentence_at(
-            file,
+        return Objection(
+            offering.code,
             ("version",),
             f"version {newest} was in force already, and version {number} never was: raise `version` to {newest + 1}",
         )
@@ -221,7 +230,7 @@ def _refusal(file: Path, offering: ServiceOffering, known: Mapping[int, Offering
 
 
 def _first_difference(row: OfferingVersion, offering: ServiceOffering) -> Place | None:
-    """The first place at which the file says something else; None where both mean the same.
+    """The first place at which the offering says something else; None where both mean the same.
 
     They are held against each other as this code reads them: a key that it has learned since has its default in both.
     """

@@ -10,9 +10,8 @@ from pathlib import Path
 import httpx
 
 from portal.server import create_app
-from records.offering_versions import put_in_force
-from records.offerings import load_offerings
 from tests.system import Clinician, System
+from use_cases.offering_files import load_offerings, put_in_force
 
 BURNS = """\
 code: {code}

@@ -30,11 +30,10 @@ from records import people
 from records.database import Database
 from records.feed import ProjectionFeed
 from records.models import Account, Clinic
-from records.offering_versions import put_in_force
-from records.offerings import load_offerings
 from records.store import DocumentStore
 from settings import Settings
 from tests.mail.post_office import PostOffice
+from use_cases.offering_files import load_offerings, put_in_force
 from use_cases.services import Services
 from use_cases.sign_in import hash_password
 from worker import build_workers, open_authority

@@ -15,13 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.offerings import print_offerings
 from records import drafts, requests
 from records.models import RequestRecord
-from records.offerings import OfferingError
 from tests.api.answers import problem
 from tests.api.test_report import pdf, words
 from tests.journeys import PATIENT, ok, signed, upload
 from tests.offerings import BURNS, OfferingFile, offering_file, started
 from tests.portal.browsing import shown, text_of, visitor
 from tests.system import PASSWORD, System, photo
+from use_cases.offering_files import OfferingError
 
 ANSWERS = {"question": "Greffe?", "allergies": "Pénicilline", "depth": "second", "dose": 5}
 

@@ -12,9 +12,9 @@ from domain.offerings import ServiceOffering
 from records.canonical import content_sha256
 from records.database import Database
 from records.models import OfferingVersion
-from records.offering_versions import OfferingVersions, put_in_force
-from records.offerings import OfferingError, load_offerings
+from records.offering_versions import OfferingVersions
 from tests.offerings import OfferingFile, offering_file
+from use_cases.offering_files import OfferingError, keep_earlier, load_offerings, put_in_force
 
 ANSWERED = ["question", "allergies", "depth", "dose"]
 
@@ -100,6 +100,28 @@ async def test_a_file_may_go_back_to_a_known_version_and_not_to_a_new_lower_one(
     file.change(("version: 1", "version: 2"))
     with pytest.raises(OfferingError, match=r"line 2: version: version 3 was in force already.*raise `version` to 4"):
         await start(database, file)
+
+
+async def test_an_earlier_version_is_kept_from_an_old_copy_of_its_file(database: Database, tmp_path: Path) -> None:
+    file = offering_file(tmp_path)
+    file.change(("version: 1", "version: 3"))
+    await start(database, file)
+    copy = tmp_path / "old" / f"{file.code}.yml"
+    copy.parent.mkdir()
+
+    async def add(before: str, after: str) -> ServiceOffering:
+        copy.write_text(file.path.read_text().replace(before, after))
+        async with database.session() as session:
+            return await keep_earlier(session, copy, datetime.now(UTC))
+
+    assert (await add("version: 3", "version: 2")).version == 2
+    assert [row.version for row in await kept(database, file.code)] == [2, 3]
+    assert (await add("version: 3", "version: 2")).version == 2, "the same again is as good"
+    with pytest.raises(OfferingError, match=rf"{copy}, line 15: form.depth.label.fr: version 3 was in force"):
+        await add("Profondeur", "Degré")
+    with pytest.raises(OfferingError, match=rf"{copy}, line 2: version: only a version before the newest"):
+        await add("version: 3", "version: 4")
+    assert [row.version for row in await kept(database, file.code)] == [2, 3]
 
 
 async def test_two_processes_with_different_files_of_one_new_version(database: Database, tmp_path: Path) -> None:

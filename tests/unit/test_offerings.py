@@ -15,8 +15,8 @@ from domain.offerings import (
     check_attachments,
 )
 from domain.priority import Priority
-from records.offerings import OfferingError, load_offerings
 from settings import PROJECT_ROOT
+from use_cases.offering_files import OfferingError, load_offerings
 
 OFFERINGS = load_offerings(PROJECT_ROOT / "offerings")
 

@@ -1,26 +1,29 @@
-"""Reads the service-offering files, and says precisely what is wrong with one: file, line, place, reason.
+"""Reads the service-offering files, puts them in force, and says precisely what is wrong with one: file, line, place, reason.
 
     offerings = load_offerings(settings.offerings_dir)
     offerings["teledermatology"].title.fr
+    await put_in_force(session, settings.offerings_dir, offerings, now)
 
 One file is one offering, named like its code. The files are YAML in its plain form: ``true`` and ``false`` are the only
 booleans (so an option may be called ``no``), and a date is a text.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.offerings import ServiceOffering
-
-Place = tuple[str | int, ...]
-"""The way from the top of a document to a value: keys, and positions in lists."""
+from records import offering_versions
+from records.offering_versions import Objection, ObjectionError, Place
 
 
 class OfferingError(Exception):
@@ -64,24 +67,55 @@ def load_offerings(folder: Path) -> Mapping[str, ServiceOffering]:
     return offerings
 
 
-def offering_file(folder: Path, code: str) -> Path:
-    """Where the offering of that code is written."""
+async def put_in_force(
+    session: AsyncSession, folder: Path, offerings: Mapping[str, ServiceOffering], now: datetime
+) -> None:
+    """Add to the records what they do not know yet of the `offerings` that were read from `folder`.
+
+    Raises `OfferingError` where a file says something else than the records under a version that they know, or has a number
+    that was passed over.
+    """
+    try:
+        await offering_versions.put_in_force(session, offerings, now)
+    except ObjectionError as error:
+        raise _of_files(error.objections, partial(_file, folder)) from None
+
+
+async def objection(
+    session: AsyncSession, folder: Path, offerings: Mapping[str, ServiceOffering]
+) -> OfferingError | None:
+    """Why the offerings that were read from `folder` can't be in force beside what the records know; None when they can."""
+    found = await offering_versions.objections(session, offerings)
+    return _of_files(found, partial(_file, folder)) if found else None
+
+
+async def keep_earlier(session: AsyncSession, file: Path, now: datetime) -> ServiceOffering:
+    """Add the version in a file that was in force before versions were kept. Raises `OfferingError` when it can't be that."""
+    try:
+        offering = _read(file)
+    except _WrongFileError as wrong:
+        raise OfferingError("\n".join(_sentences(file, wrong))) from None
+    try:
+        await offering_versions.keep_earlier(session, offering, now)
+    except ObjectionError as error:
+        raise _of_files(error.objections, lambda _: file) from None
+    return offering
+
+
+def _file(folder: Path, code: str) -> Path:
     return folder / f"{code}.yaml"
 
 
-def sentence_at(file: Path, place: Place, reason: str) -> str:
+def _of_files(objections: Iterable[Objection], file_of: Callable[[str], Path]) -> OfferingError:
+    """What the records object to, by the file and the line that says it."""
+    return OfferingError("\n".join(_sentence_at(file_of(one.code), one.place, one.reason) for one in objections))
+
+
+def _sentence_at(file: Path, place: Place, reason: str) -> str:
     """The sentence of an `OfferingError` about a place in a file that could be read."""
     found = _locate(_parse(file), place)
     where = f"{found.where}: " if found.where else ""
     return f"{file}, line {found.line}: {where}{reason}."
-
-
-def read_offering(file: Path) -> ServiceOffering:
-    """The offering in that file. Raises `OfferingError` that tells of every problem in it."""
-    try:
-        return _read(file)
-    except _WrongFileError as wrong:
-        raise OfferingError("\n".join(_sentences(file, wrong))) from None
 
 
 def _sentences(file: Path, wrong: _WrongFileError) -> Iterator[str]:
