@@ -17,8 +17,6 @@ from starlette.datastructures import UploadFile
 
 from api import problems, renditions
 from api.parameters import IdempotencyKey
-from api.requests import log_access
-from api.views import visible_attachments
 from domain.offerings import AttachmentSlot
 from domain.photos import photo_warnings
 from media.examine import examine, sniff
@@ -41,7 +39,8 @@ from records.ids import new_id
 from records.models import AccessKind, Attachment, MediaState, RequestRecord
 from records.store import Copy, attachment_key
 from use_cases import policy
-from use_cases.attachments import AttachmentView, attachment_view
+from use_cases.accesses import log_access
+from use_cases.attachments import AttachmentView, attachment_view, visible_attachments
 from use_cases.caller import Caller
 from use_cases.problems import FieldFault, Problem
 from use_cases.services import Services

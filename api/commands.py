@@ -17,7 +17,6 @@ from api.parameters import ExpectedVersion, IdempotencyKey, ReaderLanguage
 from api.patients import RecordedPatient, check_patient
 from api.printable import check_printable, check_texts
 from api.problems import FieldError, field_errors
-from api.views import CommandView, command_view
 from domain import commands as c
 from domain import lifecycle
 from domain.drafts import check_carried_over
@@ -37,6 +36,7 @@ from translations import gettext_noop as _
 from use_cases import commands as use_cases
 from use_cases import gate, policy
 from use_cases.caller import Caller
+from use_cases.given_commands import CommandView, read_command
 from use_cases.problems import Problem, field_faults
 from use_cases.services import Services
 from use_cases.views import View
@@ -419,11 +419,7 @@ async def get_command(
 
     A signature is done when its document is there. A command that the engine never got (503) is not known.
     """
-    async with services.database.session() as session:
-        given = await ledger.load_command(session, request_id, command_id)
-    if given is None or given.account_id != caller.id:
-        raise Problem("not_found")
-    return command_view(given, language)
+    return await read_command(services, caller, request_id, command_id, language)
 
 
 @router.get("/check", summary="What is missing to submit")

@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.parameters import ExpectedVersion, IdempotencyKey, ReaderLanguage
 from api.patients import Patient
-from api.views import RequestView, request_view
 from domain.drafts import OutdatedAnswer, carry_over
 from domain.offerings import Code, ServiceOffering, Version, check_answers, composed
 from domain.priority import Priority
@@ -26,6 +25,7 @@ from translations.problems import FIELD_PROBLEMS
 from use_cases import policy
 from use_cases.caller import Caller
 from use_cases.problems import Problem, field_faults
+from use_cases.requests import RequestView, request_view
 from use_cases.services import Services
 from web.services import ServicesOf
 from web.session import CallerOf

@@ -19,15 +19,15 @@ from temporalio.service import RPCError
 
 from activities.contract import VideoToPrepare
 from api import problems, stored
-from api.requests import log_access
 from api.stored import content_disposition
-from api.views import visible_attachments
 from media.kinds import JPEG, MP4, PHOTO_TYPES, VIDEO_TYPES
 from records import access, attachments
 from records.errors import ContentDiffersError, NotFoundError
 from records.models import AccessKind, Attachment, MediaState, RequestRecord
 from records.store import digest_in
 from use_cases import policy
+from use_cases.accesses import log_access
+from use_cases.attachments import visible_attachments
 from use_cases.caller import Caller
 from use_cases.problems import Problem
 from use_cases.services import Services

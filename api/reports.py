@@ -20,7 +20,6 @@ from api.paper import paper
 from api.parameters import ExpectedVersion, ReaderLanguage
 from api.printable import check_length, check_printable, check_texts, written
 from api.problems import field_errors
-from api.requests import log_access
 from api.stored import content_disposition
 from confined import ConfinedError, NoVerdictError
 from documents.authority import ROOT_CERTIFICATE
@@ -40,6 +39,7 @@ from records.errors import BeingSignedError, ContentConflictError, NotFoundError
 from records.models import AccessKind, ReportDraft, RequestRecord, StoredDocument
 from translations import Language, language_named
 from use_cases import policy
+from use_cases.accesses import log_access
 from use_cases.caller import Caller
 from use_cases.documents import DocumentView, document_view
 from use_cases.names import Names

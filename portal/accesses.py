@@ -10,13 +10,13 @@ from uuid import UUID
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from api.requests import AccessView, get_accesses
-from api.views import RequestView
 from domain.requests import Role, Status
 from portal.pages import Visit, VisitOf
 from records.models import AccessKind
 from translations import gettext_noop as _
+from use_cases.accesses import AccessView, list_accesses
 from use_cases.names import PersonView
+from use_cases.requests import RequestView
 
 router = APIRouter()
 
@@ -44,13 +44,13 @@ class Look:
 @router.get("/requests/{request_id}/accesses")
 async def accesses_page(request_id: UUID, visit: VisitOf) -> Response:
     """The newest looks at the request."""
-    entries = await get_accesses(request_id, visit.caller, visit.services)
+    entries = await list_accesses(visit.services, visit.caller, request_id)
     view = await visit.look_at(request_id)
     return visit.page("accesses", view=view, looks=list(looks(entries)), kinds=KINDS)
 
 
 def may_be_shown(visit: Visit, view: RequestView) -> bool:
-    """Whether a page should offer the way here. The API decides; this only spares people a link that says no."""
+    """Whether a page should offer the way here. The use case decides; this only spares people a link that says no."""
     is_administrator = Role.CLINIC_ADMINISTRATOR in visit.caller.roles and view.access == "chart"
     return view.status is not Status.DRAFT and (visit.is_requester_of(view) or is_administrator)
 

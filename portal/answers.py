@@ -7,7 +7,6 @@ from fastapi.responses import Response
 from starlette.datastructures import FormData
 
 from api import commands
-from api.views import RequestView
 from domain.refusals import Refusal
 from domain.requests import EventName
 from portal import pages
@@ -16,6 +15,7 @@ from portal.pages import Notice, Visit, VisitOf
 from portal.requests import chart
 from use_cases.attachments import AttachmentView
 from use_cases.problems import Problem
+from use_cases.requests import RequestView
 from web.problems import status_of
 
 router = APIRouter()

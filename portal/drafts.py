@@ -18,7 +18,6 @@ from starlette.datastructures import FormData, UploadFile
 from api import attachments, commands
 from api.catalogue import clinics
 from api.drafts import DraftChanges, NewDraft, change_draft, create_draft, remove_draft
-from api.views import RequestView
 from domain.drafts import OutdatedAnswer
 from domain.forms import changes
 from domain.offerings import ServiceOffering
@@ -34,6 +33,7 @@ from translations.words import SEXES
 from use_cases import policy
 from use_cases.attachments import AttachmentView
 from use_cases.problems import FieldFault, Problem, input_faults
+from use_cases.requests import RequestView
 from web.problems import status_of
 
 router = APIRouter()

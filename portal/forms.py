@@ -15,7 +15,6 @@ from uuid import UUID
 
 from starlette.datastructures import FormData
 
-from api.views import RequestView
 from domain.drafts import OutdatedAnswer
 from domain.forms import FormChange
 from domain.offerings import DeadlineName, FieldKind, FormField, ServiceOffering
@@ -27,6 +26,7 @@ from translations.numbers import number
 from translations.words import PRIORITIES, SEXES
 from use_cases.answers import entries
 from use_cases.problems import FieldFault
+from use_cases.requests import RequestView
 
 Values = Mapping[str, list[str]]
 """What stands in the fields of a page, by the field's name; an empty list for a field that is empty."""

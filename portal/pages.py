@@ -1,6 +1,6 @@
 """What every page has in common: who looks at it, in which language, and how a template becomes an answer.
 
-A page is made by the API's own functions: they decide what may be seen and done, and a page shows it. See `Visit.call` for how a
+A page is made by the use cases: they decide what may be seen and done, and a page shows it. See `Visit.call` for how a
 form becomes a command.
 """
 
@@ -18,8 +18,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.datastructures import FormData
 
 from api.commands import Call
-from api.requests import get_request, get_timeline
-from api.views import RequestView
 from domain.offerings import ServiceOffering
 from domain.requests import Role
 from portal import static
@@ -29,8 +27,9 @@ from translations import gettext_noop as _
 from translations.words import DOCUMENTS, LATE, PRIORITIES, RETURN_REASONS, ROLES, STATUSES
 from use_cases.caller import Caller
 from use_cases.problems import Problem
+from use_cases.requests import RequestView, read_request
 from use_cases.services import Services
-from use_cases.timeline import TimelineEntry
+from use_cases.timeline import TimelineEntry, read_timeline
 from web.observe import HEADERS
 from web.services import ServicesOf
 from web.session import CallerOf
@@ -79,7 +78,7 @@ class Visit:
 
     async def look_at(self, request_id: UUID) -> RequestView:
         """The request as the person may see it; the look is written down. Raises Problem `not_found`."""
-        return await get_request(request_id, self.caller, self.services, self.language, self.response)
+        return await read_request(self.services, self.caller, request_id, self.language)
 
     async def offering_of(self, view: RequestView) -> ServiceOffering:
         """The service offering in the version that the request has."""
@@ -108,7 +107,7 @@ class Visit:
 
     async def timeline(self, request_id: UUID) -> list[TimelineEntry]:
         """Everything that happened to the request, oldest first; the look is written down. Raises Problem `not_found`."""
-        return await get_timeline(request_id, self.caller, self.services, self.language)
+        return await read_timeline(self.services, self.caller, request_id, self.language)
 
     def is_requester_of(self, view: RequestView) -> bool:
         """Whether the request is the person's own."""

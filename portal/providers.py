@@ -14,7 +14,6 @@ from starlette.datastructures import FormData
 
 from api.absences import get_absences
 from api.catalogue import ClinicView, ProviderView, clinics, providers
-from api.views import RequestView
 from domain.refusals import Refusal
 from domain.requests import EventName, HolderKind, Role
 from portal import absences, pages
@@ -22,6 +21,7 @@ from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Visit, VisitOf
 from records.absences import today
 from use_cases.problems import Problem
+from use_cases.requests import RequestView
 from use_cases.timeline import TimelineEntry
 from web.problems import status_of
 

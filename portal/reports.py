@@ -17,7 +17,6 @@ from starlette.datastructures import FormData
 
 from api import reports
 from api.reports import AddendumBody, ReportDraftBody, ReportDraftView, SignBody, SigningReceipt
-from api.views import RequestView
 from domain.offerings import FormField
 from domain.refusals import Refusal, RefusalCode
 from portal import forms, pages
@@ -28,6 +27,7 @@ from translations import gettext_noop as _
 from translations.dates import clock
 from use_cases.answers import entries
 from use_cases.problems import Problem
+from use_cases.requests import RequestView
 from web.problems import status_of
 
 router = APIRouter()

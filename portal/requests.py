@@ -7,7 +7,6 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from api.reports import get_document_content
-from api.views import RequestView
 from documents.content import ReportContent
 from domain.offerings import ServiceOffering
 from domain.requests import DocumentKind
@@ -18,6 +17,7 @@ from portal.guide import DEADLINES
 from portal.pages import Visit, VisitOf
 from use_cases.answers import entries
 from use_cases.documents import DocumentView
+from use_cases.requests import RequestView
 
 router = APIRouter()
 

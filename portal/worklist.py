@@ -8,14 +8,14 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from api.requests import Worklist, get_worklist
 from domain.offerings import ServiceOffering
 from domain.priority import Priority
 from domain.requests import Role, Status
 from portal import pages
 from portal.pages import Visit, VisitOf
 from records.models import Account
-from records.worklist import Sort
+from records.worklist import Sort, WorklistFilter
+from use_cases.worklist import Worklist, read_worklist
 
 router = APIRouter()
 
@@ -112,21 +112,19 @@ async def _offerings(visit: Visit) -> Mapping[str, ServiceOffering]:
 
 
 async def _found(visit: VisitOf, wanted: Filter, cursor: str | None) -> Worklist:
-    return await get_worklist(
-        visit.caller,
-        visit.services,
-        visit.language,
-        status=wanted.statuses,
-        holder="me" if wanted.mine else None,
+    asked = WorklistFilter(
+        statuses=frozenset(wanted.statuses or ()),
+        holder_is_me=wanted.mine,
         overdue=True if wanted.overdue else None,
         holder_absent=True if wanted.absent else None,
         offering=wanted.offering or None,
         priority=Priority(wanted.priority) if wanted.priority else None,
-        q=wanted.q or None,
+        q=wanted.q,
         sort=wanted.sort,
         cursor=cursor,
         limit=PAGE_ROWS,
     )
+    return await read_worklist(visit.services, visit.caller, asked, visit.language)
 
 
 def _plain(text: str) -> str:

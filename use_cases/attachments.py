@@ -1,14 +1,31 @@
-"""Photos and videos of a request."""
+"""Photos and videos of a request: what is known of them, moving and removing.
 
-from datetime import datetime
+`new_attachments` adds them, `renditions` gives them out.
+"""
+
+from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
+import structlog
 from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.offerings import AttachmentSlot
 from domain.photos import PhotoWarning
-from records.models import Attachment, MediaState
+from domain.requests import EventName
+from records import attachments, requests
+from records.errors import NotEditableError, NotFoundError
+from records.models import AccessKind, Attachment, MediaState, RequestRecord
+from use_cases import policy
+from use_cases.accesses import log_access
+from use_cases.caller import Caller
+from use_cases.problems import Problem
+from use_cases.services import Services
+from use_cases.submitted_forms import form_in_force
 from use_cases.views import View
+
+log = structlog.get_logger(__name__)
 
 
 class AttachmentView(View):
@@ -50,3 +67,75 @@ def attachment_view(attachment: Attachment) -> AttachmentView:
         state=attachment.state,
         warnings=attachment.warnings,
     )
+
+
+async def list_attachments(services: Services, caller: Caller, request_id: UUID) -> list[AttachmentView]:
+    """For the requester what is there now, for others what was submitted or given with an answer.
+
+    Raises Problem `not_found`, `forbidden` or `not_yet`.
+    """
+    async with services.database.session() as session:
+        row = await policy.chart_to_see(session, caller, request_id)
+        await log_access(session, caller, row, AccessKind.REQUEST)
+        return [attachment_view(attachment) for attachment in await visible_attachments(session, row, caller)]
+
+
+async def visible_attachments(session: AsyncSession, row: RequestRecord, caller: Caller) -> list[Attachment]:
+    """For the requester all that are there now; for others those that were submitted or given with an answer."""
+    there = await attachments.list_attachments(session, row.id, with_removed=True)
+    if row.requester_id == caller.id:
+        return [a for a in there if a.removed_at is None]
+    process = requests.process_of(row)
+    frozen = await form_in_force(session, row, process)
+    given = {a["id"] for a in frozen.content["attachments"]} if frozen else set()
+    for event in await requests.timeline(session, row.id):
+        if event.name is EventName.INFORMATION_ANSWERED:
+            given.update(event.command["attachment_ids"])
+    return [a for a in there if str(a.id) in given]
+
+
+async def remove(services: Services, caller: Caller, request_id: UUID, attachment_id: UUID) -> None:
+    """While the request is a draft or returned. What was submitted before stays in the records.
+
+    Raises what `policy.own_form_to_edit` does, and Problem `not_found` when there is no such attachment any more.
+    """
+    async with services.database.session() as session:
+        await policy.own_form_to_edit(session, caller, request_id)
+        try:
+            unused = await attachments.remove_attachment(session, request_id, attachment_id, now=datetime.now(UTC))
+        except NotFoundError:
+            raise Problem("not_found") from None
+        except NotEditableError as error:
+            raise policy.closed(error) from None
+    await services.store.delete(unused)
+
+
+async def move(services: Services, caller: Caller, request_id: UUID, attachment_id: UUID, slot: str) -> AttachmentView:
+    """Send it for something else. Raises as `remove` does, and Problem `unknown_slot`."""
+    async with services.database.session() as session:
+        row = await policy.own_form_to_edit(session, caller, request_id)
+        there = await attachments.load_attachment(session, request_id, attachment_id)
+    if there is None:
+        raise Problem("not_found")
+    chosen = await slot_for(services, row, slot, there.kind)
+    async with services.database.session() as session:
+        try:
+            moved = await attachments.move_attachment(session, request_id, attachment_id, chosen.name)
+        except NotFoundError:
+            raise Problem("not_found") from None
+        except NotEditableError as error:
+            raise policy.closed(error) from None
+    return attachment_view(moved)
+
+
+async def slot_for(services: Services, row: RequestRecord, wanted: str, kind: str) -> AttachmentSlot:
+    """For what the offering asks that such a file fits: `wanted`, or the first when that is empty.
+
+    Raises Problem `unknown_slot`.
+    """
+    async with services.database.session() as session:
+        offering = await services.versions.of(session, row)
+    fitting = [s for s in offering.attachments if kind in s.accepts and wanted in ("", s.name)]
+    if not fitting:
+        raise Problem("unknown_slot", slots=[s.name for s in offering.attachments])
+    return fitting[0]

@@ -1,14 +1,23 @@
 """The form of a request as it was submitted, time after time."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.forms import FormChange, changes
 from domain.priority import Priority
-from records.models import FrozenForm
+from domain.requests import Request
+from records import forms
+from records.models import AccessKind, FrozenForm, RequestRecord
+from use_cases import policy
+from use_cases.accesses import log_access
+from use_cases.caller import Caller
 from use_cases.names import Names, PersonView
-from use_cases.views import View
+from use_cases.problems import Problem
+from use_cases.services import Services
+from use_cases.views import JSONObject, View
 
 
 class FormVersionView(View):
@@ -34,10 +43,39 @@ class FormView(FormVersionView):
 
     offering_version: int
     priority: Priority
-    patient: dict[str, Any]
-    answers: dict[str, Any]
+    patient: JSONObject
+    answers: JSONObject
     attachments: list[SubmittedAttachment]
     changes: list[FormChange]
+
+
+async def list_forms(services: Services, caller: Caller, request_id: UUID) -> list[FormVersionView]:
+    """Every submission of the request's form, oldest first. Raises Problem `not_found`, `forbidden` or `not_yet`."""
+    async with services.database.session() as session:
+        found, names = await _forms_to_see(session, caller, request_id)
+    return [form_version_view(form, names) for form in found]
+
+
+async def read_form(services: Services, caller: Caller, request_id: UUID, number: int) -> FormView:
+    """What one submission said, and what had changed since the one before it. Raises as `list_forms` does."""
+    async with services.database.session() as session:
+        found, names = await _forms_to_see(session, caller, request_id)
+    for before, form in zip([None, *found], found, strict=False):
+        if form.number == number:
+            return form_view(form, before, names)
+    raise Problem("not_found")
+
+
+async def _forms_to_see(session: AsyncSession, caller: Caller, request_id: UUID) -> tuple[list[FrozenForm], Names]:
+    row = await policy.chart_to_see(session, caller, request_id)
+    await log_access(session, caller, row, AccessKind.REQUEST)
+    found = await forms.submitted_forms(session, row.id)
+    return found, await Names.load(session, [form.frozen_by for form in found], [])
+
+
+async def form_in_force(session: AsyncSession, row: RequestRecord, process: Request) -> FrozenForm | None:
+    """The form as it was submitted last; None for a draft that never was."""
+    return await forms.load_form(session, row.id, process.form.number) if process.form else None
 
 
 def form_version_view(form: FrozenForm, names: Names) -> FormVersionView:

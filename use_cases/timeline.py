@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -12,12 +12,16 @@ from domain.commands import RenewedClock, ReturnReason
 from domain.events import question_id
 from domain.requests import EventName, HolderKind, Role, Status
 from records import requests
-from records.models import EventRecord, RequestRecord, StoredDocument
+from records.models import AccessKind, EventRecord, RequestRecord, StoredDocument
 from records.visibility import Access
 from translations import Language, gettext_for
 from translations.words import EVENTS
+from use_cases import policy
+from use_cases.accesses import log_access
+from use_cases.caller import Caller
 from use_cases.names import HolderView, Names, PersonView
-from use_cases.views import View
+from use_cases.services import Services
+from use_cases.views import JSONObject, View
 
 
 class TimelineEntry(View):
@@ -33,7 +37,7 @@ class TimelineEntry(View):
     status_before: Status
     status: Status
     holder: HolderView
-    details: dict[str, Any]
+    details: JSONObject
     clocks: list[RenewedClock] = Field([], description="Deadlines whose end a renewal of the rules or calendar moved.")
 
 
@@ -57,6 +61,19 @@ class ReturnNotice(View):
     text: str
     by: PersonView | None
     at: datetime
+
+
+async def read_timeline(
+    services: Services, caller: Caller, request_id: UUID, language: Language
+) -> list[TimelineEntry]:
+    """Everything that happened to the request, oldest first; the look is written down.
+
+    Raises Problem `not_found` or `not_yet`.
+    """
+    async with services.database.session() as session:
+        row, access = await policy.request_to_see(session, caller, request_id)
+        await log_access(session, caller, row, AccessKind.TIMELINE)
+        return await timeline_view(session, row, access, language)
 
 
 async def timeline_view(
@@ -149,7 +166,7 @@ async def names_of(
     )
 
 
-def _holder_parts(holder: dict[str, Any]) -> tuple[HolderKind, UUID | None, UUID | None]:
+def _holder_parts(holder: JSONObject) -> tuple[HolderKind, UUID | None, UUID | None]:
     def uuid(value: str | None) -> UUID | None:
         return UUID(value) if value else None
 
@@ -159,6 +176,6 @@ def _holder_parts(holder: dict[str, Any]) -> tuple[HolderKind, UUID | None, UUID
 _PROCESS_ONLY = {"id", "type", "actor", "sent_at", "expected_version", "content_sha256", "form", "calendar", "clocks"}
 
 
-def _details(event: EventRecord) -> dict[str, Any]:
+def _details(event: EventRecord) -> JSONObject:
     """What the command said, without what every command carries."""
     return {key: value for key, value in event.command.items() if key not in _PROCESS_ONLY and value is not None}

@@ -1,8 +1,7 @@
-"""What the API answers: a request and what belongs to it, as the caller may see it."""
+"""Requests: what somebody sees of one, whole or as a line of a list."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -13,28 +12,24 @@ from domain.forms import FormChange, changes
 from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Request, Status
-from records import attachments, commands, forms, reports, requests, worklist
-from records.drafts import outdated_answers
-from records.models import (
-    Attachment,
-    EventRecord,
-    FrozenForm,
-    GivenCommand,
-    RequestRecord,
-    StoredDocument,
-)
+from records import commands, forms, reports, requests, worklist
+from records.drafts import open_form, outdated_answers
+from records.models import AccessKind, EventRecord, RequestRecord, StoredDocument
 from records.visibility import Access
 from records.worklist import RowNotes, WorklistRow
 from translations import Language, gettext_for
-from translations.problems import problem_sentence
 from translations.words import STATUSES
 from use_cases import policy
-from use_cases.attachments import AttachmentView, attachment_view
+from use_cases.accesses import log_access
+from use_cases.attachments import AttachmentView, attachment_view, visible_attachments
 from use_cases.caller import Caller
 from use_cases.documents import DocumentView, document_view
+from use_cases.given_commands import CommandView, command_view
 from use_cases.names import HolderView, Names, PersonView
+from use_cases.services import Services
+from use_cases.submitted_forms import form_in_force
 from use_cases.timeline import QuestionView, ReturnNotice, names_of, questions_of, return_notice
-from use_cases.views import View
+from use_cases.views import JSONObject, View
 
 
 class DeadlineView(View):
@@ -47,21 +42,6 @@ class DeadlineView(View):
     due_at: datetime | None
     next_call_at: datetime | None
     stopped: bool
-
-
-class CommandView(View):
-    """What became of a command. `refused` says why, in `code` and `detail`; what is `done` made the event `event`."""
-
-    command_id: str
-    request_id: UUID
-    name: str = Field(examples=["submit"])
-    state: Literal["queued", "done", "refused"]
-    given_at: datetime
-    settled_at: datetime | None = Field(description="When it was taken or refused.")
-    event: EventName | None = None
-    version: int | None = Field(None, description="The event's version; of what was refused, the request's then.")
-    code: str | None = Field(None, examples=["version_conflict"])
-    detail: str | None = None
 
 
 class SubmissionUnderWay(View):
@@ -94,10 +74,31 @@ class RequestSummary(View):
     created_at: datetime
     submitted_at: datetime | None
     updated_at: datetime
-    patient: dict[str, Any] | None = Field(None, description="Only where the caller may see the chart.")
+    patient: JSONObject | None = Field(None, description="Only where the caller may see the chart.")
 
 
-class RequestView(RequestSummary):
+class ChartView(View):
+    """What only those see of a request who may see its chart."""
+
+    answers: JSONObject | None = None
+    outdated_answers: list[OutdatedAnswer] | None = Field(
+        None,
+        description="For its requester, in a draft: what was answered to an earlier version of the form and does not stand in "
+        "this one. It must be taken over by hand or dropped before submitting.",
+    )
+    questions: list[QuestionView] | None = None
+    attachments: list[AttachmentView] | None = None
+    documents: list[DocumentView] | None = None
+    outcome: JSONObject | None = Field(None, description="What the requester told when acknowledging.")
+    form_changes: list[FormChange] | None = Field(
+        None, description="What differs between the form as submitted last and the one submitted before it."
+    )
+    return_notice: ReturnNotice | None = Field(
+        None, description="Why it was returned, the last time, until a report is sent."
+    )
+
+
+class RequestView(ChartView, RequestSummary):
     """A request, as the caller may see it. With access `process` the chart (patient, answers, questions, files) is left out."""
 
     access: Access
@@ -116,22 +117,19 @@ class RequestView(RequestSummary):
     editable: bool
     report_editable: bool
     form_version: int | None
-    answers: dict[str, Any] | None = None
-    outdated_answers: list[OutdatedAnswer] | None = Field(
-        None,
-        description="For its requester, in a draft: what was answered to an earlier version of the form and does not stand in "
-        "this one. It must be taken over by hand or dropped before submitting.",
-    )
-    questions: list[QuestionView] | None = None
-    attachments: list[AttachmentView] | None = None
-    documents: list[DocumentView] | None = None
-    outcome: dict[str, Any] | None = Field(None, description="What the requester told when acknowledging.")
-    form_changes: list[FormChange] | None = Field(
-        None, description="What differs between the form as submitted last and the one submitted before it."
-    )
-    return_notice: ReturnNotice | None = Field(
-        None, description="Why it was returned, the last time, until a report is sent."
-    )
+
+
+async def read_request(services: Services, caller: Caller, request_id: UUID, language: Language) -> RequestView:
+    """What the caller may see of the request, and the commands that they may give; the look is written down.
+
+    Raises Problem `not_found` or `not_yet`.
+    """
+    async with services.database.session() as session:
+        row, access = await policy.request_to_see(session, caller, request_id)
+        await open_form(session, services.versions, row)
+        view = await request_view(session, caller, row, access, language)
+        await log_access(session, caller, row, AccessKind.REQUEST)
+    return view
 
 
 async def summaries(
@@ -139,15 +137,13 @@ async def summaries(
 ) -> list[RequestSummary]:
     """The lines of a worklist."""
     rows = list(rows)
-    requests_ = [row.request for row in rows]
+    records = [row.request for row in rows]
     names = await Names.load(
         session,
-        [id_ for request in requests_ for id_ in (request.requester_id, request.holder_id)],
-        [request.holder_clinic_id for request in requests_],
+        [id_ for request in records for id_ in (request.requester_id, request.holder_id)],
+        [request.holder_clinic_id for request in records],
     )
-    return [
-        RequestSummary(**_summary(row.request, row.notes, caller, names, language), patient=row.patient) for row in rows
-    ]
+    return [_summary(row.request, row.notes, caller, names, language, row.patient) for row in rows]
 
 
 async def request_view(
@@ -159,9 +155,13 @@ async def request_view(
     timeline = await requests.timeline(session, row.id)
     documents = await reports.documents_of(session, row.id)
     names = await names_of(session, row, timeline, documents)
-    is_process_only = access == "process"
+    patient, chart = None, ChartView()
+    if access == "chart":
+        form = await _form_shown(session, caller, row, process)
+        patient = form["patient"]
+        chart = await _chart(session, caller, row, process, form["answers"], timeline, documents, names)
     return RequestView(
-        **_summary(row, notes, caller, names, language),
+        **dict(_summary(row, notes, caller, names, language, patient)),
         access=access,
         offering_version=process.terms.offering_version,
         allowed_commands=policy.allowed_commands(caller, row, process),
@@ -175,24 +175,7 @@ async def request_view(
         editable=_is_editing(row, caller) and row.is_editable,
         report_editable=policy.may_change_report(caller, row, process),
         form_version=process.form.number if process.form else None,
-        **({} if is_process_only else await _chart(session, caller, row, process, timeline, documents, names)),
-    )
-
-
-def command_view(given: GivenCommand, language: Language) -> CommandView:
-    """What became of a command."""
-    is_refused = given.refusal is not None
-    return CommandView(
-        command_id=given.command_id,
-        request_id=given.request_id,
-        name=given.name,
-        state="queued" if given.settled_at is None else "refused" if is_refused else "done",
-        given_at=given.given_at,
-        settled_at=given.settled_at,
-        event=given.event,
-        version=given.version,
-        code=given.refusal,
-        detail=problem_sentence(given.refusal, language) if given.refusal else None,
+        **dict(chart),
     )
 
 
@@ -211,30 +194,33 @@ async def _refused_command(
     return command_view(newest, language)
 
 
-def _summary(row: RequestRecord, notes: RowNotes, caller: Caller, names: Names, language: Language) -> dict[str, Any]:
+def _summary(
+    row: RequestRecord, notes: RowNotes, caller: Caller, names: Names, language: Language, patient: JSONObject | None
+) -> RequestSummary:
     over = sorted(notes.overdue, key=lambda name: name is DeadlineName.INFORMATION)  # beside the status's own
-    return {
-        "id": row.id,
-        "number": row.number,
-        "version": row.version,
-        "status": row.status,
-        "status_label": gettext_for(language)(STATUSES[row.status]),
-        "priority": row.form_priority if _is_editing(row, caller) else row.priority,
-        "offering": row.offering,
-        "requester": names.person(row.requester_id),
-        "holder": names.holder(row.holder_kind, row.holder_id, row.holder_clinic_id),
-        "due_at": row.due_at,
-        "overdue": row.overdue,
-        "overdue_deadline": over[0] if over else None,
-        "open_questions": row.open_questions,
-        "waiting_since": None if row.holder_kind is HolderKind.NOBODY else row.waiting_since,
-        "holder_absent": notes.holder_absent,
-        "is_new": notes.is_new,
-        "submission_under_way": _submission_under_way(row),
-        "created_at": row.created_at,
-        "submitted_at": row.submitted_at,
-        "updated_at": row.updated_at,
-    }
+    return RequestSummary(
+        id=row.id,
+        number=row.number,
+        version=row.version,
+        status=row.status,
+        status_label=gettext_for(language)(STATUSES[row.status]),
+        priority=row.form_priority if _is_editing(row, caller) else row.priority,
+        offering=row.offering,
+        requester=names.person(row.requester_id),
+        holder=names.holder(row.holder_kind, row.holder_id, row.holder_clinic_id),
+        due_at=row.due_at,
+        overdue=row.overdue,
+        overdue_deadline=over[0] if over else None,
+        open_questions=row.open_questions,
+        waiting_since=None if row.holder_kind is HolderKind.NOBODY else row.waiting_since,
+        holder_absent=notes.holder_absent,
+        is_new=notes.is_new,
+        submission_under_way=_submission_under_way(row),
+        created_at=row.created_at,
+        submitted_at=row.submitted_at,
+        updated_at=row.updated_at,
+        patient=patient,
+    )
 
 
 def _submission_under_way(row: RequestRecord) -> SubmissionUnderWay | None:
@@ -258,46 +244,30 @@ def _deadlines(process: Request) -> list[DeadlineView]:
     ]
 
 
+async def _form_shown(session: AsyncSession, caller: Caller, row: RequestRecord, process: Request) -> JSONObject:
+    """The requester sees the form as edited, others as submitted."""
+    frozen = await form_in_force(session, row, process)
+    return row.form if _is_editing(row, caller) or frozen is None else frozen.content
+
+
 async def _chart(
     session: AsyncSession,
     caller: Caller,
     row: RequestRecord,
     process: Request,
-    events: list[EventRecord],
-    documents: list[StoredDocument],
+    answers: JSONObject,
+    events: Sequence[EventRecord],
+    documents: Sequence[StoredDocument],
     names: Names,
-) -> dict[str, Any]:
-    """What only those see who may see the chart. The requester sees the form as edited, others as submitted."""
-    frozen = await _submitted_form(session, row, process)
+) -> ChartView:
     last_forms = (await forms.submitted_forms(session, row.id))[-2:]
-    form = row.form if _is_editing(row, caller) or frozen is None else frozen.content
-    outcome = next((e.command.get("outcome") for e in events if e.name is EventName.ACKNOWLEDGED), None)
-    return {
-        "patient": form["patient"],
-        "answers": form["answers"],
-        "outdated_answers": outdated_answers(row) if _is_editing(row, caller) else None,
-        "questions": questions_of(row.id, events, names, [q.id for q in process.questions]),
-        "attachments": [attachment_view(a) for a in await visible_attachments(session, row, caller)],
-        "documents": [document_view(d, names) for d in documents],
-        "outcome": outcome,
-        "form_changes": changes(*(form.content for form in last_forms)) if len(last_forms) > 1 else [],
-        "return_notice": return_notice(events, names),
-    }
-
-
-async def visible_attachments(session: AsyncSession, row: RequestRecord, caller: Caller) -> list[Attachment]:
-    """For the requester all that are there now; for others those that were submitted or given with an answer."""
-    there = await attachments.list_attachments(session, row.id, with_removed=True)
-    if row.requester_id == caller.id:
-        return [a for a in there if a.removed_at is None]
-    process = requests.process_of(row)
-    frozen = await _submitted_form(session, row, process)
-    given = {a["id"] for a in frozen.content["attachments"]} if frozen else set()
-    for event in await requests.timeline(session, row.id):
-        if event.name is EventName.INFORMATION_ANSWERED:
-            given.update(event.command["attachment_ids"])
-    return [a for a in there if str(a.id) in given]
-
-
-async def _submitted_form(session: AsyncSession, row: RequestRecord, process: Request) -> FrozenForm | None:
-    return await forms.load_form(session, row.id, process.form.number) if process.form else None
+    return ChartView(
+        answers=answers,
+        outdated_answers=outdated_answers(row) if _is_editing(row, caller) else None,
+        questions=questions_of(row.id, events, names, [question.id for question in process.questions]),
+        attachments=[attachment_view(a) for a in await visible_attachments(session, row, caller)],
+        documents=[document_view(document, names) for document in documents],
+        outcome=next((e.command.get("outcome") for e in events if e.name is EventName.ACKNOWLEDGED), None),
+        form_changes=changes(*(form.content for form in last_forms)) if len(last_forms) > 1 else [],
+        return_notice=return_notice(events, names),
+    )

@@ -1,0 +1,66 @@
+"""Who looked at a request, what they looked at, and when."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.requests import Role, Status
+from records import access
+from records.models import AccessKind, RequestRecord
+from use_cases import policy
+from use_cases.caller import Caller
+from use_cases.names import Names, PersonView
+from use_cases.services import Services
+from use_cases.views import View
+
+
+class AccessView(View):
+    """One look at a request."""
+
+    at: datetime
+    by: PersonView | None
+    role: Role
+    what: AccessKind
+    object_id: UUID | None
+
+
+async def list_accesses(services: Services, caller: Caller, request_id: UUID) -> list[AccessView]:
+    """The newest 200 looks, for the request's requester and for administrators of a clinic that has to do with it.
+
+    Raises Problem `not_found`, `forbidden` or `not_yet`.
+    """
+    async with services.database.session() as session:
+        row = await policy.chart_to_see(session, caller, request_id)
+        if row.requester_id != caller.id:
+            policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+        entries = await access.list_accesses(session, row.id)
+        names = await Names.load(session, [entry.account_id for entry in entries], [])
+    return [
+        AccessView(
+            at=entry.at,
+            by=names.person(entry.account_id),
+            role=entry.role,
+            what=entry.kind,
+            object_id=entry.object_id,
+        )
+        for entry in entries
+    ]
+
+
+async def log_access(
+    session: AsyncSession, caller: Caller, row: RequestRecord, kind: AccessKind, object_id: UUID | None = None
+) -> None:
+    """Write down that the caller looked at something of a request. One's own draft is nobody else's business yet."""
+    if row.status is Status.DRAFT:
+        return
+    await access.log_access(
+        session,
+        request_id=row.id,
+        account_id=caller.id,
+        role=policy.role_before(caller, row),
+        kind=kind,
+        at=datetime.now(UTC),
+        version=row.process_version,
+        object_id=object_id,
+    )

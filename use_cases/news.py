@@ -1,0 +1,83 @@
+"""What is new, for somebody who keeps looking. News say only that something changed: who gets them reads anew."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from uuid import UUID
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from records.feed import Change
+from use_cases import policy
+from use_cases.caller import Caller
+from use_cases.problems import Problem
+from use_cases.services import Services
+from use_cases.sign_in import holds
+
+GATHER_SECONDS = 0.3
+"""Changes that come within this time are told as one."""
+
+
+async def check_may_follow(services: Services, caller: Caller, request_id: UUID) -> None:
+    """Raises Problem `not_found` or `not_yet` for a request that the caller may not see."""
+    async with services.database.session() as session:
+        await policy.request_to_see(session, caller, request_id)
+
+
+async def news(
+    services: Services, caller: Caller, only: UUID | None, silence_seconds: float
+) -> AsyncGenerator[bool, None]:
+    """True when something changed that the caller may see (of the request `only`, if one is named), False after a silence.
+
+    It ends when the caller's token does, and when the process is asked to end.
+    """
+    clock = asyncio.get_running_loop().time
+    silent_until = clock() + silence_seconds
+    heard: asyncio.Task[Change | None] | None = None
+    stopping = asyncio.create_task(services.stopping.wait())
+    try:
+        with services.feed.subscribe() as changes:
+            while True:
+                heard = heard or asyncio.ensure_future(anext(changes))
+                pause = max(0.0, silent_until - clock())
+                await asyncio.wait({heard, stopping}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+                if stopping.done():
+                    return
+                is_news = False
+                if heard.done():
+                    change, heard = heard.result(), None
+                    is_news = await _concerns(services, caller, change, only)
+                if not is_news and clock() < silent_until:
+                    continue
+                if not await _is_signed_in(services, caller):
+                    return
+                yield is_news
+                silent_until = clock() + silence_seconds
+                if is_news:
+                    await asyncio.wait({stopping}, timeout=GATHER_SECONDS)
+    finally:
+        stopping.cancel()
+        if heard is not None:
+            heard.cancel()
+
+
+async def _is_signed_in(services: Services, caller: Caller) -> bool:
+    """Whether the caller's token still holds. While nobody can say, it does: news hold no data."""
+    try:
+        return await holds(services, caller)
+    except (SQLAlchemyError, OSError):
+        return True
+
+
+async def _concerns(services: Services, caller: Caller, change: Change | None, only: UUID | None) -> bool:
+    """Whether the caller may see what changed. When some may have been missed (None), they look afresh."""
+    if change is None:
+        return True
+    if only is not None and change.request_id != only:
+        return False
+    try:
+        await check_may_follow(services, caller, change.request_id)
+    except Problem:
+        return only is not None  # whoever follows this one shows what they may no longer see
+    except (SQLAlchemyError, OSError):
+        return False
+    return True
