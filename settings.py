@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     projection_timeout_seconds: float = Field(
         5.0, gt=0, description="How long the API waits for the records to show a command that was taken."
     )
+    document_timeout_seconds: float = Field(
+        15.0, gt=0, description="How long the API waits for the document of what was signed before it answers 202."
+    )
 
     # for those who keep it running
     worker_life_file: Path | None = Field(

@@ -55,9 +55,6 @@ router = APIRouter(prefix="/requests/{request_id}", tags=["reports"])
 
 log = structlog.get_logger(__name__)
 
-DOCUMENT_PATIENCE_SECONDS = 15.0
-"""How long a signer waits for the document. Then the answer is 202, and the document comes later."""
-
 
 class ReportDraftView(View):
     """The report as it is being written. `missing` says what signing would still ask for."""
@@ -400,7 +397,7 @@ async def _sign(call: Call, command: type[c.BaseCommand], said: dict[str, Any], 
     if receipt.state == "queued":
         return SigningReceipt(**receipt.model_dump(), document=None)
     try:
-        async with asyncio.timeout(DOCUMENT_PATIENCE_SECONDS):
+        async with asyncio.timeout(call.services.settings.document_timeout_seconds):
             row, document, names = await _document_made(call)
     except TimeoutError:  # it is signed, and its document will still be made
         call.response.status_code = 202
@@ -420,7 +417,7 @@ async def _sign(call: Call, command: type[c.BaseCommand], said: dict[str, Any], 
 
 async def _document_made(call: Call) -> tuple[RequestRecord, StoredDocument, Names]:
     """Wait for the document of this call. Raises Problem `signing_failed` when it could not be made."""
-    report_id = report_id_of(call)
+    report_id, patience = report_id_of(call), call.services.settings.document_timeout_seconds
     while True:
         async with call.services.database.session() as session:
             row = await requests.load_request(session, call.request_id)
@@ -433,7 +430,7 @@ async def _document_made(call: Call) -> tuple[RequestRecord, StoredDocument, Nam
             return row, document, names
         if process.signing is None or process.signing.report_id != report_id:
             raise Problem("signing_failed")
-        await call.services.feed.wait_for(call.request_id, process.version + 1, DOCUMENT_PATIENCE_SECONDS)
+        await call.services.feed.wait_for(call.request_id, process.version + 1, patience)
 
 
 def report_id_of(call: Call) -> UUID:

@@ -5,9 +5,9 @@ import io
 import secrets
 import shutil
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from records.feed import ProjectionFeed
 from records.models import Account, Clinic
 from records.store import DocumentStore
 from settings import Settings
+from tests.eventually import PATIENCE_SECONDS
 from tests.mail.post_office import PostOffice
 from use_cases.offering_files import load_offerings, put_in_force
 from use_cases.services import Services
@@ -157,8 +158,10 @@ async def run_system(
         smtp_security="none",
         mail_retry_max_seconds=1.0,
         mail_gather_seconds=0.0,
-        command_timeout_seconds=15.0,  # a machine that is busy with other tests makes no queued command
-        projection_timeout_seconds=15.0,
+        # a machine that is busy with other things makes no queued command, and no document that comes later
+        command_timeout_seconds=PATIENCE_SECONDS,
+        projection_timeout_seconds=PATIENCE_SECONDS,
+        document_timeout_seconds=PATIENCE_SECONDS,
         mails_per_second=1000.0,
         public_url="http://relais.test",
         support_phone="1 866 555-0123",
@@ -202,9 +205,20 @@ async def start_environment(settings: Settings, limits: Mapping[str, int] | None
             *("--dynamic-config-value", "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=1"),
             *(part for name, value in (limits or {}).items() for part in ("--dynamic-config-value", f"{name}={value}")),
         ],
-        dev_server_startup_timeout=timedelta(seconds=30),
+        dev_server_startup_timeout=timedelta(seconds=PATIENCE_SECONDS),
         plugins=[plugin(key_ring(settings))],
     )
+
+
+@contextmanager
+def hasty(app: FastAPI, **seconds: float) -> Iterator[None]:
+    """The same API, while the block lasts, with less patience: `seconds` are settings, e.g. ``document_timeout_seconds=0.5``."""
+    patient: Services = app.state.services
+    app.state.services = replace(patient, settings=patient.settings.model_copy(update=seconds))
+    try:
+        yield
+    finally:
+        app.state.services = patient
 
 
 def photo(size: tuple[int, int] = (320, 240), colour: str = "#c68863") -> bytes:

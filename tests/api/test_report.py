@@ -11,12 +11,10 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-import pytest
 from pypdf import PdfReader
 from temporalio.client import Client
 from temporalio.service import RetryConfig
 
-from api import reports
 from api.server import create_app
 from documents.signature import verify_pdf
 from domain.requests import Role
@@ -26,7 +24,7 @@ from tests.api.answers import picture, problem
 from tests.api.conftest import Shelf
 from tests.eventually import eventually
 from tests.journeys import accepted, filled, ok, signed, written
-from tests.system import PASSWORD, Clinician, System, add_person
+from tests.system import PASSWORD, Clinician, System, add_person, hasty
 from translations import NO_BREAK_SPACE
 from translations.dates import moment
 
@@ -252,15 +250,15 @@ async def test_a_proof_serves_one_signature(system: System) -> None:
     assert "signature_not_proven" in [f["code"] for f in listed if f["request_id"] == request_id]
 
 
-async def test_while_the_document_is_being_made(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_while_the_document_is_being_made(system: System) -> None:
     """The store is in the way: the signature is taken and answers 202, nothing else goes, and the document comes in the end."""
     request_id, key = await accepted(system), uuid4().hex
     await written(system, request_id)
-    monkeypatch.setattr(reports, "DOCUMENT_PATIENCE_SECONDS", 0.5)
     in_the_way = system.settings.data_dir / "documents" / "documents" / request_id
     in_the_way.parent.mkdir(exist_ok=True)
     in_the_way.touch()
-    answer = await sign(system.provider, request_id, key=key)
+    with hasty(system.app, document_timeout_seconds=0.5):
+        answer = await sign(system.provider, request_id, key=key)
     receipt = ok(answer, 202)
     assert (receipt["state"], receipt["status"], receipt["document"]) == ("queued", "accepted", None)
     view = await system.provider.view(request_id)
@@ -272,7 +270,6 @@ async def test_while_the_document_is_being_made(system: System, monkeypatch: pyt
     ):
         problem(await who.post(f"/requests/{request_id}/{path}", body), 409, "report_being_signed")
     in_the_way.unlink()
-    monkeypatch.undo()
     done = ok(await sign(system.provider, request_id, key=key))
     assert (done["state"], done["status"]) == ("done", "reported")
     assert (await pdf(system.requester, request_id, done["document"]["report_id"])).startswith(b"%PDF")

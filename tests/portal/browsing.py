@@ -12,6 +12,7 @@ import httpx
 from fastapi import FastAPI
 from playwright.async_api import Browser, BrowserContext, Page, ViewportSize
 
+from tests.eventually import PATIENCE_SECONDS
 from tests.system import PASSWORD, Clinician
 
 AXE = Path(__file__).parent / "vendor" / "axe-4.14.1.min.js"
@@ -70,6 +71,7 @@ class Portal:
         context: BrowserContext = await self.browser.new_context(
             base_url=self.address, viewport=size, locale="fr-CA", bypass_csp=False, **options
         )
+        context.set_default_timeout(PATIENCE_SECONDS * 1000)
         errors: list[str] = []
         page = await context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
@@ -87,6 +89,7 @@ class Portal:
         name = who.account.username if who else ""
         if name not in self.looks:
             context = await self.browser.new_context(base_url=self.address, locale="fr-CA", bypass_csp=True)
+            context.set_default_timeout(PATIENCE_SECONDS * 1000)
             page = await context.new_page()
             if who is not None:
                 await sign_in(page, who)

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from playwright.async_api import async_playwright, expect
 
 from portal.server import create_app
-from tests.eventually import eventually
+from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.portal import chromium
 from tests.portal.browsing import Portal
 from tests.system import System
@@ -31,7 +31,7 @@ async def portal(portal_app: FastAPI) -> AsyncIterator[Portal]:
         await eventually(lambda: server.started or serving.done())
         assert server.started
         port = server.servers[0].sockets[0].getsockname()[1]
-        expect.set_options(timeout=30_000)  # a machine that is busy with other tests is no fault of a page
+        expect.set_options(timeout=PATIENCE_SECONDS * 1000)  # a machine that is busy is no fault of a page
         async with async_playwright() as play:
             browser = await play.chromium.launch(executable_path=chromium.of_the_system(), args=chromium.ARGUMENTS)
             try:

@@ -210,7 +210,7 @@ async def test_a_video(portal: Portal, system: System, tmp_path: Path) -> None:
         video = ok(await upload(system.requester, request_id, film, "videos", "film.mp4"), 201)
         await page.goto(f"/requests/{request_id}")
         tile = page.locator(f"[data-tile='{video['id']}']")
-        await expect(tile).to_have_attribute("data-state", "ready", timeout=60_000)
+        await expect(tile).to_have_attribute("data-state", "ready")
         await expect(tile).to_contain_text("0:04")
         async with page.expect_response(re.compile("/video$")) as response:
             await tile.click()

@@ -54,7 +54,7 @@ async def sent(portal: Portal, system: System) -> Sent:
         await page.goto(f"/requests/{request_id}/edit")
         for slot, names in (("photos", PHOTOS), ("videos", VIDEOS)):
             await page.set_input_files(f"#slot-{slot} input[type=file]", [MEDIA / name for name in names])
-            await expect(page.locator(f"#files-{slot} .gallery > li")).to_have_count(len(names), timeout=60_000)
+            await expect(page.locator(f"#files-{slot} .gallery > li")).to_have_count(len(names))
         await page.get_by_role("button", name="Soumettre la demande").click()
         await page.wait_for_url(f"**/requests/{request_id}?*")
     ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": system.provider.id}))
@@ -68,7 +68,7 @@ async def page(portal: Portal, system: System, sent: Sent) -> AsyncIterator[Page
     async with portal.visit(system.provider) as page:
         await page.goto(f"/requests/{sent.request_id}")
         for name in VIDEOS:
-            await expect(tile_of(page, sent, name)).to_have_attribute("data-state", "ready", timeout=60_000)
+            await expect(tile_of(page, sent, name)).to_have_attribute("data-state", "ready")
         yield page
 
 

@@ -6,17 +6,15 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-import pytest
 from fastapi import FastAPI
 from playwright.async_api import expect
 from pypdf import PdfReader
 
-from api import reports
 from domain.requests import Role
 from tests.journeys import accepted, ok, reported, written
 from tests.journeys import draft as unsubmitted
 from tests.portal.browsing import Portal, hidden, shown, visitor
-from tests.system import PASSWORD, System, add_person
+from tests.system import PASSWORD, System, add_person, hasty
 
 WRITTEN = {
     "answers.findings": "Papule brune.\r\nBords nets.",
@@ -234,23 +232,20 @@ async def test_a_signature_after_news_asks_to_look_again(portal_app: FastAPI, sy
         assert "un rapport final suivra" in shown(await http.get(f"/requests/{request_id}"))
 
 
-async def test_a_document_that_takes_long_is_said_to_come(
-    portal_app: FastAPI, system: System, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_document_that_takes_long_is_said_to_come(portal_app: FastAPI, system: System) -> None:
     request_id = await accepted(system)
     await written(system, request_id)
-    monkeypatch.setattr(reports, "DOCUMENT_PATIENCE_SECONDS", 0.5)
     in_the_way = system.settings.data_dir / "documents" / "documents" / request_id
     in_the_way.parent.mkdir(exist_ok=True)
     in_the_way.touch()
     address = f"/requests/{request_id}/report/sign"
     async with visitor(portal_app, system.provider) as http:
         body = signature(await http.get(address))
-        answer = await http.post(address, data=body)
+        with hasty(portal_app, document_timeout_seconds=0.5):
+            answer = await http.post(address, data=body)
         assert answer.headers["location"] == f"/requests/{request_id}?done=signing"
         assert "Le document est en préparation" in shown(await http.get(answer.headers["location"]))
         in_the_way.unlink()
-        monkeypatch.undo()
         done = await http.post(address, data=body)
         assert done.headers["location"] == f"/requests/{request_id}?done=sign_report"
 

@@ -173,7 +173,7 @@ async def test_signed_out_in_one_tab_a_draft_survives_in_the_other(portal: Porta
         await expect(here.locator("[data-save-status]")).to_contain_text("vous êtes déconnecté")
         assert (await system.requester.view(request_id))["answers"]["question"] != "Écrit sans session"
         await sign_in(there, system.requester)
-        await expect(here.locator("[data-save-status]")).to_contain_text("Enregistré à", timeout=20_000)
+        await expect(here.locator("[data-save-status]")).to_contain_text("Enregistré à")
         await expect(here.locator("[name='answers.question']")).to_have_value("Écrit sans session")
     assert (await system.requester.view(request_id))["answers"]["question"] == "Écrit sans session"
 
@@ -186,7 +186,7 @@ async def test_signed_out_in_one_tab_a_report_survives_in_the_other(portal: Port
         await findings(here).fill("Écrit sans session")
         await expect(here.locator("#saved")).to_contain_text("vous êtes déconnecté")
         await sign_in(there, system.provider)
-        await expect(here.locator("#saved")).to_contain_text("Enregistré à", timeout=20_000)
+        await expect(here.locator("#saved")).to_contain_text("Enregistré à")
         await expect(findings(here)).to_have_value("Écrit sans session")
     assert (await report(system, request_id))["findings"] == "Écrit sans session"
 

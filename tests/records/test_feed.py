@@ -9,9 +9,8 @@ from records.database import Database
 from records.feed import Change, ProjectionFeed
 from records.ids import new_id
 from records.projection import record_event
+from tests.eventually import PATIENCE_SECONDS
 from tests.records.scenes import Story, scene_with_draft, usual_story
-
-PATIENCE = 20.0
 
 
 async def record_all(database: Database, story: Story, *, until: int = 100) -> None:
@@ -36,7 +35,7 @@ async def test_many_waiters_before_during_and_after(database: Database) -> None:
     stories = [usual_story(*await scene_with_draft(database)) for _ in range(4)]
     async with ProjectionFeed(database) as feed:
         early = [
-            asyncio.create_task(feed.wait_for(story.request.id, version, PATIENCE))
+            asyncio.create_task(feed.wait_for(story.request.id, version, PATIENCE_SECONDS))
             for story in stories
             for version in range(9)
             for _ in range(3)
@@ -44,11 +43,13 @@ async def test_many_waiters_before_during_and_after(database: Database) -> None:
         writers = [asyncio.create_task(record_all(database, story)) for story in stories]
         chance = random.Random(1)  # noqa: S311
         during = [
-            asyncio.create_task(feed.wait_for(chance.choice(stories).request.id, chance.randint(1, 8), PATIENCE))
+            asyncio.create_task(
+                feed.wait_for(chance.choice(stories).request.id, chance.randint(1, 8), PATIENCE_SECONDS)
+            )
             for _ in range(50)
         ]
         await asyncio.gather(*writers)
-        after = [feed.wait_for(story.request.id, 8, PATIENCE) for story in stories]
+        after = [feed.wait_for(story.request.id, 8, PATIENCE_SECONDS) for story in stories]
         assert all(await asyncio.gather(*early, *during, *after))
 
 
@@ -57,7 +58,7 @@ async def test_waiting_ends_with_the_time(database: Database) -> None:
     async with ProjectionFeed(database) as feed:
         assert not await feed.wait_for(story.request.id, 1, 0.05)
         assert not await feed.wait_for(new_id(), 0, 0.05)
-        assert await feed.wait_for(story.request.id, 0, PATIENCE)
+        assert await feed.wait_for(story.request.id, 0, PATIENCE_SECONDS)
 
 
 async def test_a_lost_connection_loses_no_change(database: Database) -> None:
@@ -65,7 +66,9 @@ async def test_a_lost_connection_loses_no_change(database: Database) -> None:
     async with ProjectionFeed(database) as feed:
         with feed.subscribe() as changes:
             assert await anext(changes) is None  # listening
-            waiting = [asyncio.create_task(feed.wait_for(story.request.id, version, PATIENCE)) for version in (1, 4, 8)]
+            waiting = [
+                asyncio.create_task(feed.wait_for(story.request.id, version, PATIENCE_SECONDS)) for version in (1, 4, 8)
+            ]
             for until in (2, 5, 8):
                 assert await end_the_feeds_connections(database) == 1
                 await record_all(database, story, until=until)  # perhaps while nobody listens
