@@ -13,14 +13,13 @@ from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import problems, stored
+from api import problems
 from api.commands import Call, CallOf, CommandReceipt, Prepare, carry_out
 from api.drafts import Answers
 from api.paper import paper
 from api.parameters import ExpectedVersion, ReaderLanguage
 from api.printable import check_length, check_printable, check_texts, written
 from api.problems import field_errors
-from api.stored import content_disposition
 from confined import ConfinedError, NoVerdictError
 from documents.authority import ROOT_CERTIFICATE
 from documents.bounded import check_pdf, draw_report
@@ -46,8 +45,10 @@ from use_cases.names import Names
 from use_cases.problems import Problem, field_faults
 from use_cases.services import Services
 from use_cases.sign_in import MAX_PASSWORD, password_fits
+from use_cases.stored_files import fault
 from use_cases.views import View
 from web.connected import while_connected
+from web.files import content_disposition
 from web.services import ServicesOf
 from web.session import CallerOf
 
@@ -307,7 +308,7 @@ async def get_document(request_id: UUID, report_id: UUID, caller: CallerOf, serv
         row, document = await _document_to_see(session, caller, request_id, report_id)
     pdf = await _stored(services, document)
     if document_hash(pdf) != document.pdf_sha256:
-        raise await stored.fault(services, row.id, document.object_key, "differs")
+        raise await fault(services, row.id, document.object_key, "differs")
     return Response(
         pdf,
         media_type="application/pdf",
@@ -346,7 +347,7 @@ async def verify_document(
     sha256 = document_hash(pdf)
     unchanged = sha256 == document.pdf_sha256
     if not unchanged:
-        await stored.fault(services, row.id, document.object_key, "differs")
+        await fault(services, row.id, document.object_key, "differs")
     return VerificationView(
         report_id=report_id,
         valid=verdict.valid and unchanged,
@@ -376,7 +377,7 @@ async def _stored(services: Services, document: StoredDocument) -> bytes:
     try:
         return await services.store.get(document.object_key)
     except NotFoundError:
-        raise await stored.fault(services, document.request_id, document.object_key, "missing") from None
+        raise await fault(services, document.request_id, document.object_key, "missing") from None
 
 
 async def _document_to_see(

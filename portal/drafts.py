@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
-from api import attachments, commands
+from api import commands
 from api.catalogue import clinics
 from api.drafts import DraftChanges, NewDraft, change_draft, create_draft, remove_draft
 from domain.drafts import OutdatedAnswer
@@ -30,10 +30,12 @@ from portal.requests import chart
 from translations import gettext_noop as _
 from translations.dates import clock
 from translations.words import SEXES
-from use_cases import policy
+from use_cases import attachments, new_attachments
 from use_cases.attachments import AttachmentView
+from use_cases.new_attachments import SentFile
 from use_cases.problems import FieldFault, Problem, input_faults
 from use_cases.requests import RequestView
+from web.connected import AttendedBy
 from web.problems import status_of
 
 router = APIRouter()
@@ -119,23 +121,22 @@ async def save_or_submit(request_id: UUID, visit: VisitOf) -> Response:
 
 
 @router.post("/requests/{request_id}/attachments")
-async def add_files(request_id: UUID, visit: VisitOf) -> Response:
+async def add_files(request_id: UUID, visit: VisitOf, attended: AttendedBy) -> Response:
     """Files sent by a plain form, for browsers without scripts; others send them in parts (static/uploads.js)."""
-    async with visit.services.database.session() as session:
-        row = await policy.request_to_add_to(session, visit.caller, request_id)
+    await new_attachments.check_may_add(visit.services, visit.caller, request_id)
     refused = []
     async with visit.request.form(max_files=MAX_FILES, max_fields=8) as form:
         key, slot, back = (str(form.get(name, "")) for name in ("key", "slot", "next"))
         files = [file for file in form.getlist("file") if isinstance(file, UploadFile) and file.filename]
         for file in files:
+            sent = SentFile(file.file, file.filename or "", slot)
             # The same file from the same page is the same attachment, however often it is sent.
-            id_ = uuid5(request_id, f"{visit.caller.id}:{key}:{slot}:{file.filename}:{file.size}")
+            name = f"{key}:{slot}:{file.filename}:{file.size}"
             try:
-                await attachments.keep(
-                    visit.services, visit.caller, row, id_, file.file, file.filename or "", slot, visit.request
-                )
+                place = await new_attachments.place_for(visit.services, visit.caller, request_id, name)
+                await new_attachments.add(visit.services, visit.caller, place, sent, attended)
             except Problem as problem:
-                refused.append((file.filename or "", problem))
+                refused.append((sent.filename, problem))
         if not files:
             refused.append(("", Problem("invalid_input")))
     if not refused:
@@ -150,7 +151,7 @@ async def remove_file(request_id: UUID, attachment_id: UUID, visit: VisitOf) -> 
     """Take a photo or a video out of the form; doing so twice is as good as once."""
     form = await visit.request.form()
     try:
-        await attachments.remove(request_id, attachment_id, visit.caller, visit.services)
+        await attachments.remove(visit.services, visit.caller, request_id, attachment_id)
     except Problem as problem:
         if problem.code != "not_found":
             raise
@@ -166,8 +167,8 @@ async def move_files(request_id: UUID, visit: VisitOf) -> Response:
     try:
         for attachment in view.attachments or ():
             if attachment.slot == form.get("from"):
-                body = attachments.Move(slot=str(form.get("slot", ""))[:100])
-                await attachments.move(request_id, attachment.id, body, visit.caller, visit.services)
+                slot = str(form.get("slot", ""))[:100]
+                await attachments.move(visit.services, visit.caller, request_id, attachment.id, slot)
     except Problem as problem:
         notice = Notice("error", sentence_of(problem, visit.language))
         return await _edit_page(visit, request_id, notice=notice, status=status_of(problem))

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Request
+from fastapi import Depends, Request
 from starlette.requests import ClientDisconnect
+
+from use_cases.attended import Attended
 
 T = TypeVar("T")
 
@@ -28,3 +30,14 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
 async def _gone(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def _attended(request: Request) -> Attended:
+    async def attended(work: Coroutine[Any, Any, T]) -> T:
+        return await while_connected(request, work)
+
+    return attended
+
+
+AttendedBy = Annotated[Attended, Depends(_attended)]
+"""What ends work when this call breaks off (`while_connected`), as a parameter of a route."""

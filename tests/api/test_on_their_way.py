@@ -15,7 +15,7 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from api import uploads
+from api.uploads import ATTACHMENT_HEADER
 from domain.requests import Role
 from engine.client import EngineConnection
 from records import attachments, commands, forms, reports
@@ -29,7 +29,7 @@ from tests.journeys import accepted, assigned, draft, ok, returned, submitted, u
 from tests.system import PASSWORD, Clinician, System, photo
 from tests.workflow.looks import names, said_by
 from use_cases import commands as use_cases
-from use_cases import gate
+from use_cases import gate, uploads
 from use_cases.caller import Caller
 from use_cases.problems import Problem
 
@@ -460,7 +460,7 @@ async def test_a_file_that_is_whole_while_the_form_is_closed_can_be_kept_later(
         problem(await send(who, part, 0, content), 409, "submission_under_way")
     kept = await send(who, part, len(content), b"")
     assert kept.is_success, kept.text
-    assert uploads.ATTACHMENT_HEADER in kept.headers
+    assert ATTACHMENT_HEADER in kept.headers
 
 
 async def test_a_command_of_which_nobody_knows_is_given_again(away: Away, monkeypatch: pytest.MonkeyPatch) -> None:

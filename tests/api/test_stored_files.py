@@ -10,7 +10,6 @@ from uuid import UUID
 import httpx
 import pytest
 
-from api.stored import content_disposition
 from confined import NoVerdictError
 from records import attachments, reports
 from records.models import Attachment
@@ -21,6 +20,7 @@ from tests.eventually import eventually
 from tests.journeys import draft, ok, reported, upload
 from tests.system import Clinician, System, photo
 from use_cases.problems import Problem
+from web.files import content_disposition
 
 
 def place_of(system: System, key: str) -> Path:

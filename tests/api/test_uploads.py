@@ -19,7 +19,7 @@ import pytest
 from fastapi import Request
 from sqlalchemy import select, update
 
-from api import attachments, uploads
+from api import uploads
 from api.server import create_app
 from confined import NoVerdictError
 from media import examine as examining
@@ -31,6 +31,8 @@ from tests.eventually import eventually
 from tests.journeys import accepted, ok
 from tests.journeys import upload as upload_whole
 from tests.system import Clinician, System, photo
+from use_cases import new_attachments
+from use_cases import uploads as receiving
 from use_cases.places import PLACES
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -144,7 +146,7 @@ async def test_a_photo_in_parts(system: System, draft_id: str) -> None:
 
 
 async def test_more_bytes_than_one_part_holds(system: System, draft_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "PART_BYTES", 1_000)
+    monkeypatch.setattr(receiving, "PART_BYTES", 1_000)
     content = photo((800, 600))
     address = await begun(system.requester, draft_id, len(content))
 
@@ -268,7 +270,7 @@ async def test_a_whole_file_whose_process_died_is_kept_at_the_next_question(syst
     await send(who, address, 0, content[:-50])
     upload = await row_of(system, address)
     assert upload is not None
-    await uploads._add_part(system.services, upload, content[-50:])  # and no more
+    await receiving._add_part(system.services, upload, content[-50:])  # and no more
     assert attachment(await told(who, address))["sha256"] == hashlib.sha256(content).hexdigest()
     assert parts_of(system, address) == []
 
@@ -280,15 +282,15 @@ async def test_a_whole_file_is_copied_only_in_its_turn(
     address = await begun(who, draft_id, len(content))
     upload = await row_of(system, address)
     assert upload is not None
-    await uploads._add_part(system.services, upload, content)
+    await receiving._add_part(system.services, upload, content)
     copied: list[UUID] = []
-    assemble = uploads._assemble
+    assemble = receiving._assemble
 
     async def counted(services: Any, upload: Upload, file: Any) -> None:
         copied.append(upload.id)
         await assemble(services, upload, file)
 
-    monkeypatch.setattr(uploads, "_assemble", counted)
+    monkeypatch.setattr(receiving, "_assemble", counted)
     async with AsyncExitStack() as held:
         for _ in range(PLACES):
             await held.enter_async_context(places.place_for(uuid4()))
@@ -447,14 +449,14 @@ async def test_given_up_while_it_is_examined(system: System, draft_id: str, monk
     """The attachment that it was just becoming goes, too."""
     content, who = photo((321, 123)), system.requester
     address = await begun(who, draft_id, len(content))
-    keep = attachments.keep_examined
+    keep = new_attachments.keep_examined
 
     async def given_up(*args: Any) -> Any:
         view = await keep(*args)
         assert (await who.http.delete(address, headers=TUS)).status_code == 204
         return view
 
-    monkeypatch.setattr(uploads, "keep_examined", given_up)
+    monkeypatch.setattr(receiving, "keep_examined", given_up)
     problem(await send(who, address, 0, content), 404, "not_found")
     there = (await who.get(f"/requests/{draft_id}/attachments")).json()
     assert address[-36:] not in [view["id"] for view in there]

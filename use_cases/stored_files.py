@@ -1,20 +1,20 @@
-"""What is given out of the document store: compared with its SHA-256 before, and named as its sender named it.
+"""What is given out of the document store: compared with its SHA-256 before.
 
 A file that is gone, or is another one, is never given out: who asked is told, and so are the operators (the log, the metric,
 and the list of failures, once a day for each file).
 """
 
-import re
-import unicodedata
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
-from urllib.parse import quote
 from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
 
 from records import failures
+from records.store import DocumentStore
 from use_cases.problems import Problem
 from use_cases.services import Services
 
@@ -25,8 +25,28 @@ FAULTS = Counter("relais_stored_files_faulty_total", "Stored files that were ask
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of the document store, of `size` bytes: the one that was kept. `filename` is empty for what is only shown."""
+
+    key: str
+    size: int
+    media_type: str
+    filename: str
+    _store: DocumentStore = field(repr=False)
+
+    @property
+    def tag(self) -> str:
+        """What differs when the bytes do."""
+        return self.key.rpartition("/")[2]
+
+    def read(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """Its bytes from `start` on, up to but without `end`, piece by piece."""
+        return self._store.stream(self.key, start=start, end=end)
+
+
 async def fault(services: Services, request_id: UUID, key: str, what: Fault) -> Problem:
-    """Tell the operators of a file that can't be given out; the answer to who asked for it."""
+    """Tell the operators of a file that can't be given out; what is told to who asked for it."""
     now = datetime.now(UTC)
     log.error("a stored file is faulty", fault=what, key=key, request_id=str(request_id))
     FAULTS.labels(what).inc()
@@ -40,12 +60,3 @@ async def fault(services: Services, request_id: UUID, key: str, what: Fault) -> 
             at=now,
         )
     return Problem(f"stored_file_{what}")
-
-
-def content_disposition(kind: Literal["inline", "attachment"], filename: str) -> str:
-    """The header by which a browser names what it saves (RFC 6266): in full, and in ASCII for programs that know no more."""
-    filename = filename or "file"
-    plain = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode()
-    plain = re.sub(r"[^A-Za-z0-9 ._()-]", "_", plain).strip() or "file"
-    full = "" if plain == filename else f"; filename*=UTF-8''{quote(filename, safe='')}"
-    return f'{kind}; filename="{plain}"{full}'

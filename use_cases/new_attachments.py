@@ -1,0 +1,245 @@
+"""Adding a photo or a video to a request: what the file is, its copies, and how both are kept."""
+
+import asyncio
+import hashlib
+import os
+import re
+import unicodedata
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import BinaryIO
+from uuid import UUID, uuid5
+
+import structlog
+
+from domain.offerings import AttachmentSlot
+from domain.photos import photo_warnings
+from media.examine import examine, sniff
+from media.kinds import (
+    MAX_EDGE,
+    PHOTO_TYPES,
+    VIDEO_TYPES,
+    LargeMediaError,
+    Media,
+    MediaError,
+    NoFfmpegError,
+    SlowMediaError,
+    TooManyPixelsError,
+    TruncatedMediaError,
+    UnsupportedMediaError,
+)
+from records import attachments, requests
+from records.errors import ContentConflictError, NotEditableError
+from records.ids import new_id
+from records.models import Attachment, MediaState, RequestRecord
+from records.store import Copy, StoredObject, attachment_key
+from use_cases import policy
+from use_cases.attachments import AttachmentView, attachment_view, slot_for
+from use_cases.attended import Attended
+from use_cases.caller import Caller
+from use_cases.problems import Problem
+from use_cases.services import Services
+from use_cases.videos import prepare_video
+
+log = structlog.get_logger(__name__)
+
+_CAUSES: Mapping[type[MediaError], str] = {
+    TruncatedMediaError: "truncated_media",
+    SlowMediaError: "media_too_slow",
+    LargeMediaError: "media_too_demanding",
+}
+
+
+@dataclass(frozen=True)
+class NewPlace:
+    """Where a file goes: a request to which the caller may add, and the attachment's id, with what was kept under it before."""
+
+    row: RequestRecord
+    attachment_id: UUID
+    there: Attachment | None
+
+
+async def check_may_add(services: Services, caller: Caller, request_id: UUID) -> None:
+    """Raises what `place_for` does."""
+    async with services.database.session() as session:
+        await policy.request_to_add_to(session, caller, request_id)
+
+
+async def place_for(services: Services, caller: Caller, request_id: UUID, key: str | None) -> NewPlace:
+    """Where the caller may add a file now: asked before its bytes are read. The same `key` means the same attachment.
+
+    Raises Problem `not_found`, `forbidden`, `submission_under_way`, `answer_under_way`, `not_editable` or `not_yet`.
+    """
+    async with services.database.session() as session:
+        row = await policy.request_to_add_to(session, caller, request_id)
+        attachment_id = uuid5(request_id, f"{caller.id}:{key}") if key else new_id()
+        there = await attachments.load_attachment(session, request_id, attachment_id) if key else None
+    return NewPlace(row, attachment_id, there)
+
+
+@dataclass(frozen=True)
+class SentFile:
+    """A whole file as it was sent (seekable, at its start): its name, and what it is for, the first `slot` that fits if empty."""
+
+    content: BinaryIO
+    filename: str
+    slot: str
+
+
+async def add(
+    services: Services, caller: Caller, place: NewPlace, file: SentFile, attended: Attended
+) -> AttachmentView:
+    """Examine a file when it is the caller's turn, and keep it at its place.
+
+    Raises what `services.places`, `examined` and `keep_examined` do, and what `attended` raises when the caller goes away while
+    the file is examined.
+    """
+    if place.there is not None:
+        return await _again(place.there, file)
+    found = await attended(_examined_in_turn(services, caller, file.content))
+    return await keep_examined(services, caller, place.row, place.attachment_id, file, found)
+
+
+async def _again(there: Attachment, file: SentFile) -> AttachmentView:
+    """The answer to a file whose key came before: it must be the same."""
+    digest = hashlib.sha256()
+    async for chunk in _chunks(file.content):
+        digest.update(chunk)
+    if digest.hexdigest() != there.sha256:
+        raise Problem("idempotency_key_reused")
+    return attachment_view(there)
+
+
+async def keep_examined(
+    services: Services, caller: Caller, row: RequestRecord, attachment_id: UUID, file: SentFile, found: Media
+) -> AttachmentView:
+    """Store a file, which was `examined`, as an attachment of the request, to which the caller has been allowed to add.
+
+    An `attachment_id` that was kept before is answered as the first time. Raises Problem `unknown_slot`,
+    `idempotency_key_reused` (another file has this id), or `submission_under_way`, `answer_under_way` or `not_editable` (it was
+    closed meanwhile).
+    """
+    chosen = await slot_for(services, row, file.slot, found.kind)
+    stored = await _store(services, row, attachment_id, file, found)
+    async with services.database.session() as session:
+        await requests.lock_request(session, row.id)
+        if there := await attachments.load_attachment(session, row.id, attachment_id):
+            return attachment_view(there)  # the same upload came twice at the same time
+        try:
+            attachment = await attachments.add_attachment(
+                session,
+                attachment_id=attachment_id,
+                request_id=row.id,
+                slot=chosen.name,
+                kind=found.kind,
+                media_type=found.media_type,
+                size_bytes=stored.original.size_bytes,
+                sha256=stored.original.sha256,
+                filename=_plain_name(file.filename),
+                width=found.width,
+                height=found.height,
+                uploaded_by=caller.id,
+                now=datetime.now(UTC),
+                object_key=stored.key,
+                preview_key=stored.copies["preview"],
+                thumbnail_key=stored.copies["thumbnail"],
+                full_key=stored.copies.get("full"),
+                captured_at=found.captured_at and found.captured_at.astimezone(UTC),
+                sharpness=found.sharpness,
+                warnings=_warnings(found, chosen),
+            )
+        except NotEditableError as error:
+            await services.store.delete([stored.key, *stored.copies.values()])
+            raise policy.closed(error) from None
+    if attachment.state is MediaState.PREPARING:
+        await prepare_video(services, attachment)
+    return attachment_view(attachment)
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A file in the document store, and the keys of its copies."""
+
+    key: str
+    original: StoredObject
+    copies: Mapping[Copy, str]
+
+
+async def _store(services: Services, row: RequestRecord, attachment_id: UUID, file: SentFile, found: Media) -> _Stored:
+    """Raises Problem `idempotency_key_reused` when another file was sent under this id before."""
+    copies: dict[Copy, bytes] = {"preview": found.preview, "thumbnail": found.thumbnail}
+    if found.full is not None:
+        copies["full"] = found.full
+    key = attachment_key(row.id, attachment_id)
+    try:
+        original = await services.store.put_new(key, _chunks(file.content))
+    except ContentConflictError:
+        raise Problem("idempotency_key_reused") from None
+    # The digests are those of the copies: the same file may give others after an update of what makes them.
+    keys = {
+        copy: attachment_key(row.id, attachment_id, copy, hashlib.sha256(content).hexdigest())
+        for copy, content in copies.items()
+    }
+    for copy, content in copies.items():
+        await services.store.put_new(keys[copy], content)
+    return _Stored(key, original, keys)
+
+
+async def _examined_in_turn(services: Services, caller: Caller, file: BinaryIO) -> Media:
+    async with services.places.place_for(caller.id):
+        return await examined(services, file)
+
+
+async def examined(services: Services, file: BinaryIO) -> Media:
+    """What the file is, with its copies. The caller has a place (`services.places`).
+
+    Raises Problem `unsupported_media`, `too_large`, `too_many_pixels`, `truncated_media`, `damaged_media`, `media_too_slow`,
+    `media_too_demanding` or `videos_not_possible`, or NoVerdictError (`confined`).
+    """
+    try:
+        media_type = await sniff(file)
+        limit = services.settings.max_photo_bytes if media_type in PHOTO_TYPES else services.settings.max_video_bytes
+        if await asyncio.to_thread(file.seek, 0, os.SEEK_END) > limit:
+            raise Problem("too_large", limit_bytes=limit)
+        return await examine(file, media_type)
+    except MediaError as error:
+        raise _not_taken(error) from None
+    finally:
+        await asyncio.to_thread(file.seek, 0)
+
+
+def _not_taken(error: MediaError) -> Problem:
+    match error:
+        case UnsupportedMediaError():
+            return Problem("unsupported_media", accepted=sorted(PHOTO_TYPES | VIDEO_TYPES))
+        case TooManyPixelsError():
+            return Problem(
+                "too_many_pixels",
+                width=error.width,
+                height=error.height,
+                limit_megapixels=error.limit / 1e6,
+                limit_edge=MAX_EDGE,
+            )
+        case NoFfmpegError():
+            log.error("no ffmpeg: a video was refused; install ffmpeg, or the extra `embedded`")
+            return Problem("videos_not_possible")
+        case _:
+            return Problem(_CAUSES.get(type(error), "damaged_media"))
+
+
+def _warnings(found: Media, slot: AttachmentSlot) -> Sequence[str]:
+    if found.kind == "video":
+        return ()
+    return photo_warnings(found.width, found.height, found.sharpness, slot.min_edge)
+
+
+async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
+    while chunk := await asyncio.to_thread(file.read, 1024**2):
+        yield chunk
+
+
+def _plain_name(name: str) -> str:
+    """The file's name without folders and control characters."""
+    base = unicodedata.normalize("NFC", re.split(r"[/\\]", name)[-1])
+    return "".join(c for c in base if c.isprintable())[:200]

@@ -1,0 +1,167 @@
+"""Photos and videos: what is looked at and downloaded, and by whom.
+
+Who uploaded a file gets it back byte for byte. Everybody else gets the clean copy that was made of it (`media`): position and
+device of a telephone, and whatever hides in a file, end with the one who sent it.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import PurePath
+from uuid import UUID
+
+import structlog
+
+from media.kinds import JPEG, MP4
+from records import access, attachments
+from records.errors import ContentDiffersError, NotFoundError
+from records.models import AccessKind, Attachment, MediaState, RequestRecord
+from records.store import digest_in
+from use_cases import policy
+from use_cases.accesses import log_access
+from use_cases.attachments import visible_attachments
+from use_cases.attended import Attended
+from use_cases.caller import Caller
+from use_cases.problems import Problem
+from use_cases.services import Services
+from use_cases.stored_files import StoredFile, fault
+from use_cases.videos import prepare_video
+
+log = structlog.get_logger(__name__)
+
+_ONE_LOOK = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Look:
+    """Somebody looks at a photo or video. `in_parts`: only a part of it is asked for, as players do dozens of times."""
+
+    services: Services
+    caller: Caller
+    request_id: UUID
+    attachment_id: UUID
+    attended: Attended
+    in_parts: bool = False
+
+
+async def original(look: Look) -> StoredFile:
+    """For who uploaded it, the very bytes; for others the clean copy, a JPEG or an MP4.
+
+    Raises Problem `not_found`, `forbidden` or `not_yet`; `stored_file_missing` or `stored_file_differs`; of a video
+    `video_preparing` while its copy is not there yet, `video_not_playable` when it could not be made.
+    """
+    row, attachment = await _to_see(look)
+    if attachment.uploaded_by == look.caller.id:
+        found = _Kept(attachment.object_key, attachment.media_type, attachment.filename, attachment.sha256)
+    elif attachment.kind == "photo":
+        found = _Kept(_first_of(attachment.full_key, attachment.preview_key), JPEG, _named(attachment, ".jpg"))
+    else:
+        found = _Kept(await _playable_key(look.services, attachment), MP4, _named(attachment, ".mp4"))
+    await _log(look, row, AccessKind.ATTACHMENT)
+    return await _given_out(look, attachment, found)
+
+
+async def preview(look: Look) -> StoredFile:
+    """A JPEG of at most 1,200 pixels; of a video, its first frame. Raises as `original` does."""
+    row, attachment = await _to_see(look)
+    key = _first_of(attachment.preview_key)
+    await _log(look, row, AccessKind.PREVIEW)
+    return await _given_out(look, attachment, _Kept(key, JPEG))
+
+
+async def thumbnail(look: Look) -> StoredFile:
+    """A JPEG of at most 320 pixels. It belongs to the look at the request and is not in the log of accesses by itself."""
+    _, attachment = await _to_see(look)
+    key = _first_of(attachment.thumbnail_key, attachment.preview_key)
+    return await _given_out(look, attachment, _Kept(key, JPEG))
+
+
+async def full(look: Look) -> StoredFile:
+    """A JPEG of a photo's full size. Raises as `original` does, and Problem `not_found` for a video."""
+    row, attachment = await _to_see(look)
+    if attachment.kind != "photo":
+        raise Problem("not_found")
+    key = _first_of(attachment.full_key, attachment.preview_key)
+    await _log(look, row, AccessKind.ATTACHMENT)
+    return await _given_out(look, attachment, _Kept(key, JPEG))
+
+
+async def video(look: Look) -> StoredFile:
+    """The copy of a video that every browser plays. Raises as `original` does, and Problem `not_found` for a photo."""
+    row, attachment = await _to_see(look)
+    if attachment.kind != "video":
+        raise Problem("not_found")
+    key = await _playable_key(look.services, attachment)
+    await _log(look, row, AccessKind.ATTACHMENT)
+    return await _given_out(look, attachment, _Kept(key, MP4))
+
+
+async def _to_see(look: Look) -> tuple[RequestRecord, Attachment]:
+    async with look.services.database.session() as session:
+        row = await policy.chart_to_see(session, look.caller, look.request_id)
+        visible = await visible_attachments(session, row, look.caller)
+    attachment = next((a for a in visible if a.id == look.attachment_id), None)
+    if attachment is None:
+        raise Problem("not_found")
+    return row, attachment
+
+
+async def _log(look: Look, row: RequestRecord, kind: AccessKind) -> None:
+    """Write the look down. A player asks for a video in dozens of parts, which together are one look."""
+    async with look.services.database.session() as session:
+        if look.in_parts:
+            since = datetime.now(UTC) - _ONE_LOOK
+            if await access.was_logged(session, row.id, look.caller.id, kind, look.attachment_id, since=since):
+                return
+        await log_access(session, look.caller, row, kind, look.attachment_id)
+
+
+async def _playable_key(services: Services, attachment: Attachment) -> str:
+    if attachment.playable_key is not None:
+        return attachment.playable_key
+    if attachment.state is MediaState.FAILED:
+        raise Problem("video_not_playable")
+    await prepare_video(services, attachment)
+    raise Problem("video_preparing")
+
+
+def _first_of(*keys: str | None) -> str:
+    for key in keys:
+        if key is not None:
+            return key
+    raise Problem("not_found")
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """An object of the document store that is to be given out."""
+
+    key: str
+    media_type: str
+    filename: str = ""
+    sha256: str | None = None
+    """Of an original; the keys of copies name theirs."""
+
+
+async def _given_out(look: Look, attachment: Attachment, kept: _Kept) -> StoredFile:
+    store = look.services.store
+    comparing = store.compare(kept.key, kept.sha256 or digest_in(kept.key), again=not look.in_parts)
+    try:
+        size = await look.attended(comparing)
+    except ContentDiffersError:
+        raise await fault(look.services, attachment.request_id, kept.key, "differs") from None
+    except NotFoundError:
+        if await _is_removed(look.services, attachment):
+            raise Problem("not_found") from None
+        raise await fault(look.services, attachment.request_id, kept.key, "missing") from None
+    return StoredFile(kept.key, size, kept.media_type, kept.filename, store)
+
+
+async def _is_removed(services: Services, attachment: Attachment) -> bool:
+    """Whether it was taken out of the form while somebody asked for it: then its files are gone by right."""
+    async with services.database.session() as session:
+        return await attachments.load_attachment(session, attachment.request_id, attachment.id) is None
+
+
+def _named(attachment: Attachment, suffix: str) -> str:
+    """The file's name with the suffix of its copy."""
+    return f"{PurePath(attachment.filename).stem or attachment.kind}{suffix}"

@@ -1,0 +1,15 @@
+"""How a file that is given out is named."""
+
+import re
+import unicodedata
+from typing import Literal
+from urllib.parse import quote
+
+
+def content_disposition(kind: Literal["inline", "attachment"], filename: str) -> str:
+    """The header by which a browser names what it saves (RFC 6266): in full, and in ASCII for programs that know no more."""
+    filename = filename or "file"
+    plain = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^A-Za-z0-9 ._()-]", "_", plain).strip() or "file"
+    full = "" if plain == filename else f"; filename*=UTF-8''{quote(filename, safe='')}"
+    return f'{kind}; filename="{plain}"{full}'
