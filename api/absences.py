@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.parameters import IdempotencyKey
-from api.patients import WrittenDate
 from domain.absences import MAX_NOTE, Absence
 from domain.model import COMPOSED, ONE_LINE
 from records import absences
@@ -17,6 +16,7 @@ from records.absences import AbsenceRefusedError
 from records.models import AbsenceRecord
 from use_cases import policy
 from use_cases.caller import Caller
+from use_cases.patients import WrittenDate
 from use_cases.problems import Problem
 from use_cases.views import View
 from web.services import ServicesOf

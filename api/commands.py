@@ -14,8 +14,6 @@ from pydantic_core import PydanticCustomError, to_jsonable_python
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.parameters import ExpectedVersion, IdempotencyKey, ReaderLanguage
-from api.patients import RecordedPatient, check_patient
-from api.printable import check_printable, check_texts
 from api.problems import FieldError, field_errors
 from domain import commands as c
 from domain import lifecycle
@@ -37,6 +35,8 @@ from use_cases import commands as use_cases
 from use_cases import gate, policy
 from use_cases.caller import Caller
 from use_cases.given_commands import CommandView, read_command
+from use_cases.patients import RecordedPatient, check_patient
+from use_cases.printable import check_printable, check_texts
 from use_cases.problems import Problem, field_faults
 from use_cases.services import Services
 from use_cases.views import View

@@ -11,7 +11,6 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.parameters import ExpectedVersion, IdempotencyKey, ReaderLanguage
-from api.patients import Patient
 from domain.drafts import OutdatedAnswer, carry_over
 from domain.offerings import Code, ServiceOffering, Version, check_answers, composed
 from domain.priority import Priority
@@ -24,6 +23,7 @@ from records.models import RequestRecord
 from translations.problems import FIELD_PROBLEMS
 from use_cases import policy
 from use_cases.caller import Caller
+from use_cases.patients import Patient
 from use_cases.problems import Problem, field_faults
 from use_cases.requests import RequestView, request_view
 from use_cases.services import Services

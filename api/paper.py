@@ -7,7 +7,6 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.patients import RecordedPatient
 from documents import content as printed
 from domain.offerings import FormField, ServiceOffering, leads
 from domain.requests import DocumentKind, EventName, Request
@@ -16,6 +15,7 @@ from records.models import Account, Clinic, FrozenForm, RequestRecord
 from translations import Language, gettext_for
 from use_cases.answers import entries
 from use_cases.names import Names, full_name
+from use_cases.patients import RecordedPatient
 
 
 async def paper(

@@ -18,7 +18,6 @@ from api.commands import Call, CallOf, CommandReceipt, Prepare, carry_out
 from api.drafts import Answers
 from api.paper import paper
 from api.parameters import ExpectedVersion, ReaderLanguage
-from api.printable import check_length, check_printable, check_texts, written
 from api.problems import field_errors
 from confined import ConfinedError, NoVerdictError
 from documents.authority import ROOT_CERTIFICATE
@@ -42,6 +41,7 @@ from use_cases.accesses import log_access
 from use_cases.caller import Caller
 from use_cases.documents import DocumentView, document_view
 from use_cases.names import Names
+from use_cases.printable import check_length, check_printable, check_texts, written
 from use_cases.problems import Problem, field_faults
 from use_cases.services import Services
 from use_cases.sign_in import MAX_PASSWORD, password_fits

@@ -27,7 +27,6 @@ from rich.table import Table
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.patients import Patient
 from domain.absences import Absence
 from domain.offerings import DEFAULT_DEADLINES, Terms
 from domain.priority import Priority
@@ -38,6 +37,7 @@ from records import absences, load, migrate, people, requests
 from records.database import Database
 from records.visibility import Viewer
 from records.worklist import WorklistFilter, notes_on, worklist
+from use_cases.patients import Patient
 
 CLINICS, PROVIDERS, REQUESTERS = 20, 6, 20
 ROUNDS = 15

@@ -1,4 +1,4 @@
-"""The patient of a request, as the API takes it."""
+"""The patient of a request."""
 
 from datetime import date, datetime
 from typing import Annotated
