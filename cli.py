@@ -116,7 +116,7 @@ def worker_health() -> None:
 def api() -> None:
     """Run the HTTP API."""
     _find_engine()
-    from portal.server import serve
+    from server import serve
 
     _run(serve)
 

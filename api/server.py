@@ -1,18 +1,8 @@
-"""The API process: the application and how it is served."""
+"""The API as an application."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
-from types import FrameType
-
-import structlog
-import uvicorn
 from fastapi import APIRouter, FastAPI
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.middleware.cors import CORSMiddleware
 
-import logs
 from api import (
     absences,
     attachments,
@@ -28,43 +18,12 @@ from api import (
     tokens,
     uploads,
 )
-from engine.client import EngineConnection
-from records.database import Database
-from records.feed import ProjectionFeed
-from records.store import DocumentStore
-from settings import Settings, get_settings
-from use_cases.offering_files import load_offerings, put_in_force
+from settings import Settings
 from use_cases.services import Services
 from web.limits import BodyLimit
 from web.observe import Observe
 
 API_VERSION = "1.0.0"
-
-ENGINE_PATIENCE = timedelta(seconds=2)
-"""How long a call waits for a Temporal server that is not there, before the answer is 503; less than for a worker."""
-
-log = structlog.get_logger(__name__)
-
-
-@asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """The records, the store, the engine and the offerings; closed at the end. Neither database nor engine need be there yet.
-
-    Raises what says plainly which setting or file is not right.
-    """
-    offerings = load_offerings(settings.offerings_dir)
-    database = Database.from_settings(settings, application_name="relais-api")
-    store = DocumentStore.from_settings(settings)
-    try:
-        async with (
-            ProjectionFeed(database) as feed,
-            EngineConnection(settings, gives_up_after=ENGINE_PATIENCE) as engine,
-        ):
-            yield Services(
-                settings=settings, database=database, feed=feed, store=store, engine=engine.client, offerings=offerings
-            )
-    finally:
-        await database.close()
 
 
 def create_app(settings: Settings, services: Services) -> FastAPI:
@@ -99,65 +58,3 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
             allow_headers=["content-type", "x-namespace"],
         )
     return app
-
-
-class _Server(uvicorn.Server):
-    """Tells those who keep a connection open (live pages) that it is time to let it go."""
-
-    def __init__(self, config: uvicorn.Config, services: Services) -> None:
-        super().__init__(config)
-        self._services = services
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._services.stopping.set()
-        super().handle_exit(sig, frame)
-
-    def end(self) -> None:
-        """As if a signal had asked for it."""
-        self._services.stopping.set()
-        self.should_exit = True
-
-
-async def serve(create: Callable[[Settings, Services], FastAPI] = create_app) -> None:
-    """Serve until SIGINT or SIGTERM, from the start on, whatever else is away.
-
-    `create` makes the application: the API alone, or with the portal over it.
-
-    Raises SchemaError when the database turns out to be made for a newer Relais, and OfferingError when the records know one of
-    the offerings otherwise.
-    """
-    settings = get_settings()
-    logs.configure(settings)
-    async with open_services(settings) as services:
-        config = uvicorn.Config(
-            create(settings, services),
-            host=settings.host,
-            port=settings.port,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=20,
-        )
-        server = _Server(config, services)
-        async with _opening(services, server):
-            log.info("api serves", address=settings.public_url)
-            await server.serve()
-
-
-@asynccontextmanager
-async def _opening(services: Services, server: _Server) -> AsyncIterator[None]:
-    """Wait for the records while the server serves. Should they never be ours, the server ends, and the reason is raised."""
-
-    async def put_offerings_in_force(session: AsyncSession) -> None:
-        await put_in_force(session, services.settings.offerings_dir, services.offerings, datetime.now(UTC))
-
-    opening = asyncio.create_task(services.database.open(put_offerings_in_force), name="opening of the records")
-    opening.add_done_callback(lambda task: None if task.cancelled() or task.exception() is None else server.end())
-    await asyncio.sleep(0)  # from here on, sessions are refused until the records are there
-    try:
-        yield
-    finally:
-        opening.cancel()
-        with suppress(asyncio.CancelledError):
-            await opening

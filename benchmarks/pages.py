@@ -25,12 +25,12 @@ from temporalio.client import Client
 
 from benchmarks.worklist import fill, running_database
 from domain.requests import Role
-from portal.server import create_app
 from records import people
 from records.database import Database
 from records.feed import ProjectionFeed
 from records.store import DocumentStore
 from records.visibility import Viewer
+from server import create_app
 from settings import Settings
 from use_cases.offering_files import load_offerings
 from use_cases.services import Services

@@ -1,8 +1,7 @@
-"""The application as it is served: the API, and the portal's pages over it."""
+"""The pages, put before an application."""
 
 from fastapi import FastAPI
 
-from api import server
 from portal import (
     accesses,
     account,
@@ -21,8 +20,6 @@ from portal import (
     undelivered,
     worklist,
 )
-from settings import Settings
-from use_cases.services import Services
 
 PAGES = (
     signin,
@@ -43,16 +40,9 @@ PAGES = (
 """In the order in which their addresses are tried: `choices` takes whatever follows a request's id."""
 
 
-def create_app(settings: Settings, services: Services) -> FastAPI:
-    """The API's application with the portal in front, over services that are open."""
-    app = server.create_app(settings, services)
+def install(app: FastAPI) -> None:
+    """Put the pages before what `app` serves already: what it answers outside of its own addresses becomes a page."""
     static.install(app)
     for page in PAGES:
         app.include_router(page.router, include_in_schema=False)
     errors.install(app)
-    return app
-
-
-async def serve() -> None:
-    """Serve until SIGINT or SIGTERM."""
-    await server.serve(create_app)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import httpx
 from sqlalchemy import delete
 
-from portal.server import create_app
 from records.models import GivenCommand
+from server import create_app
 from tests.eventually import eventually
 from tests.system import Clinician, System
 from worker import build_workers

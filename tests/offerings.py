@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from portal.server import create_app
+from server import create_app
 from tests.system import Clinician, System
 from use_cases.offering_files import load_offerings, put_in_force
 

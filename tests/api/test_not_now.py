@@ -17,10 +17,10 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from portal import errors
-from portal.server import create_app
 from records import database as database_module
 from records.database import Database
 from records.requests import lock_request
+from server import create_app
 from tests.journeys import draft, ok
 from tests.system import System
 from use_cases.problems import passing_problem

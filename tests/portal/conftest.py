@@ -8,7 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 from playwright.async_api import async_playwright, expect
 
-from portal.server import create_app
+from server import create_app
 from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.portal import chromium
 from tests.portal.browsing import Portal

@@ -24,7 +24,7 @@ PACKAGES = [
     "portal",
     "embedded",
 ]
-MODULES = ("settings.py", "worker.py", "cli.py")
+MODULES = ("settings.py", "worker.py", "server.py", "cli.py")
 KEYWORDS = {"_": None, "gettext": None, "gettext_noop": None}
 EXTRACTORS = [("**.py", "python"), ("**.j2", "jinja2")]
 PLACEHOLDER = re.compile(r"\{\w*\}|%\(\w+\)[a-z]")
