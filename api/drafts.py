@@ -1,86 +1,17 @@
 """Drafts: a request before its submission, and its form while it is returned."""
 
-import json
-from datetime import UTC, datetime
-from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.parameters import ExpectedVersion, IdempotencyKey, ReaderLanguage
-from domain.drafts import OutdatedAnswer, carry_over
-from domain.offerings import Code, ServiceOffering, Version, check_answers, composed
-from domain.priority import Priority
-from domain.refusals import Refusal, RefusalCode
-from domain.requests import Person, Role, Status
-from records import people, requests
-from records.drafts import decide, given_answers, open_form
-from records.errors import NotEditableError, NotFoundError, StaleVersionError, SubmissionUnderWayError
-from records.models import RequestRecord
-from translations.problems import FIELD_PROBLEMS
-from use_cases import policy
-from use_cases.caller import Caller
-from use_cases.patients import Patient
-from use_cases.problems import Problem, field_faults
-from use_cases.requests import RequestView, request_view
-from use_cases.services import Services
+from use_cases import drafts
+from use_cases.drafts import DraftChanges, NewDraft
+from use_cases.requests import RequestView
 from web.services import ServicesOf
 from web.session import CallerOf
 
 router = APIRouter(tags=["requests"])
-
-
-def _storable(answers: dict[str, Any]) -> dict[str, Any]:
-    """Python reads numbers that JSON does not know (NaN, and what is too large for a float), and nothing can store them."""
-    try:
-        json.dumps(answers, allow_nan=False)
-    except ValueError:
-        raise PydanticCustomError("not_a_number", FIELD_PROBLEMS["not_a_number"]) from None
-    return answers
-
-
-Answers = Annotated[
-    dict[Annotated[str, Field(max_length=100)], Any],
-    Field(max_length=200),
-    AfterValidator(composed),
-    AfterValidator(_storable),
-]
-"""Answers of a form or a report, by the names of its fields; `domain.offerings.check_answers` holds them against it."""
-
-
-class NewDraft(BaseModel):
-    """A new draft. Everything but the offering can be filled in later."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    offering: Code = Field(examples=["teledermatology"])
-    clinic: UUID | None = Field(
-        None, description="The clinic whose dispatchers route the request; the caller's own if empty."
-    )
-    priority: Priority = Field(Priority.ROUTINE, description="How soon an answer is needed (FHIR request-priority).")
-    patient: Patient = Patient()
-    answers: Answers = Field({}, description="The form's answers by field name.", examples=[{"question": "Mélanome ?"}])
-
-
-class DraftChanges(BaseModel):
-    """Changes of the form: each part that is given replaces the one before."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    priority: Priority | None = None
-    patient: Patient | None = None
-    answers: Answers | None = None
-    offering_version: Version | None = Field(
-        None,
-        description="The version of the form that `answers` are given to; the one that the request has if empty. "
-        "Answers to an earlier one that do not stand in the form any more become `outdated_answers`.",
-    )
-    drop_outdated: list[Annotated[str, Field(max_length=100)]] = Field(
-        [], max_length=200, description="The fields whose `outdated_answers` are not needed any more."
-    )
 
 
 @router.post("/requests", status_code=201, summary="Create a draft")
@@ -93,16 +24,8 @@ async def create_draft(
     response: Response,
 ) -> RequestView:
     """Begin a request. It gets its number now; nobody but its requester sees it until it is submitted."""
-    policy.must_have_role(caller, Role.REQUESTER)
-    async with services.database.session() as session:
-        # What was made under this key is answered as it was, whatever became of its offering since.
-        row = await requests.find_created(session, caller.id, key)
-        if row is None:
-            row = await _create(session, services, caller, draft, key)
-        if not _is_the_one_asked_for(row, draft, draft.clinic or caller.clinic_id):
-            raise Problem("idempotency_key_reused")
-        view = await request_view(session, caller, row, "chart", language)
-    response.headers["Location"] = f"/api/v1/requests/{row.id}"
+    view = await drafts.create_draft(services, caller, draft, key, language)
+    response.headers["Location"] = f"/api/v1/requests/{view.id}"
     response.headers["ETag"] = f'"{view.version}"'
     return view
 
@@ -118,28 +41,7 @@ async def change_draft(
     response: Response,
 ) -> RequestView:
     """Save the form as it stands; it need not be complete. With If-Match, an edit that somebody else overtook answers 412."""
-    async with services.database.session() as session:
-        row = await policy.own_form_to_edit(session, caller, request_id)
-        _no_emergency(changes.priority)
-        replaced, answers, outdated = await _as_given(session, services, row, changes)
-        try:
-            row = await requests.edit_draft(
-                session,
-                request_id,
-                now=datetime.now(UTC),
-                expected_version=expected_version,
-                patient=changes.patient.model_dump(mode="json") if changes.patient else None,
-                answers=answers,
-                priority=changes.priority,
-            )
-            await decide(session, row, replaced=replaced, outdated=outdated, dropped=changes.drop_outdated)
-        except StaleVersionError as error:
-            raise Refusal(RefusalCode.VERSION_CONFLICT, str(error)) from None
-        except NotEditableError as error:
-            raise policy.closed(error) from None
-        except NotFoundError:  # removed in the meantime
-            raise Problem("not_found") from None
-        view = await request_view(session, caller, row, "chart", language)
+    view = await drafts.change_draft(services, caller, request_id, changes, expected_version, language)
     response.headers["ETag"] = f'"{view.version}"'
     return view
 
@@ -149,84 +51,4 @@ async def remove_draft(
     request_id: UUID, caller: CallerOf, services: ServicesOf, expected_version: ExpectedVersion
 ) -> None:
     """Remove a draft of one's own, with its photos and videos, for good. What was ever submitted is cancelled instead."""
-    async with services.database.session() as session:
-        await policy.draft_to_remove(session, caller, request_id)
-        try:
-            unused = await requests.remove_draft(session, request_id, expected_version=expected_version)
-        except NotFoundError:  # somebody was faster
-            raise Problem("not_found") from None
-        except SubmissionUnderWayError as error:
-            raise policy.closed(error) from None
-        except NotEditableError:
-            raise Problem("not_a_draft") from None
-        except StaleVersionError as error:
-            raise Refusal(RefusalCode.VERSION_CONFLICT, str(error)) from None
-    await services.store.delete(unused)
-
-
-async def _create(
-    session: AsyncSession, services: Services, caller: Caller, draft: NewDraft, key: str | None
-) -> RequestRecord:
-    offering = services.offering(draft.offering)
-    _no_emergency(draft.priority)
-    _check_answers(offering, draft.answers)
-    own = await people.load_clinic(session, caller.clinic_id)
-    wanted = await people.load_clinic(session, draft.clinic or caller.clinic_id)
-    if wanted is None:
-        raise Problem("unknown_clinic")
-    if own is None or not policy.may_route_to(own, wanted.id):
-        raise Problem("clinic_not_routed")
-    return await requests.create_draft(
-        session,
-        requester=Person(id=caller.id, clinic_id=caller.clinic_id),
-        dispatch_clinic_id=wanted.id,
-        terms=offering.terms,
-        priority=draft.priority,
-        patient=draft.patient.model_dump(mode="json"),
-        answers=draft.answers,
-        now=datetime.now(UTC),
-        creation_key=key,
-    )
-
-
-def _is_the_one_asked_for(row: RequestRecord, draft: NewDraft, clinic_id: UUID) -> bool:
-    """Whether a draft, made now or before under the same key, is what is asked for, as far as one can still see."""
-    if (row.offering, row.dispatch_clinic_id) != (draft.offering, clinic_id):
-        return False
-    asked = (draft.patient.model_dump(mode="json"), draft.answers, draft.priority)
-    untouched = row.status is Status.DRAFT and row.edits == 0
-    return not untouched or (row.form["patient"], given_answers(row), row.form_priority) == asked
-
-
-async def _as_given(
-    session: AsyncSession, services: Services, row: RequestRecord, changes: DraftChanges
-) -> tuple[int | None, dict[str, Any] | None, list[OutdatedAnswer]]:
-    """The earlier version of the form that the answers are given to, if any; what of them stands in the form; what does not.
-
-    A client that read the form before its offering changed answers that form, whether it says so or not.
-    """
-    given_to = changes.offering_version or row.process["terms"]["offering_version"]
-    offering = await open_form(session, services.versions, row)
-    before = await services.versions.find(session, offering.code, given_to)
-    if given_to != offering.version and (before is None or row.status is not Status.DRAFT):
-        if changes.offering_version is not None:
-            raise Problem("unknown_offering_version")
-        before = None
-    if changes.answers is None:
-        return None, None, []
-    if before is None or before.version == offering.version:
-        _check_answers(offering, changes.answers)
-        return None, changes.answers, []
-    _check_answers(before, changes.answers)
-    return before.version, *carry_over(changes.answers, before, offering)
-
-
-def _no_emergency(priority: Priority | None) -> None:
-    if priority is Priority.STAT:
-        raise Refusal(RefusalCode.STAT_REFUSED, "a draft can't be an emergency")
-
-
-def _check_answers(offering: ServiceOffering, answers: dict[str, Any]) -> None:
-    """A draft may lack answers, but holds none that is wrong."""
-    if problems := check_answers(offering.form, answers, complete=False):
-        raise Problem("form_invalid", field_faults(problems))
+    await drafts.remove_draft(services, caller, request_id, expected_version)

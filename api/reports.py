@@ -14,8 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import problems
-from api.commands import Call, CallOf, CommandReceipt, Prepare, carry_out
-from api.drafts import Answers
+from api.commands import GivenBy
 from api.paper import paper
 from api.parameters import ExpectedVersion, ReaderLanguage
 from api.problems import field_errors
@@ -31,15 +30,17 @@ from domain.drafts import unasked
 from domain.model import COMPOSED, SAYS_SOMETHING, storable
 from domain.offerings import FieldProblem, FormField, check_answers
 from domain.refusals import Refusal, RefusalCode
-from domain.requests import Actor, DocumentKind, Request, Status
+from domain.requests import DocumentKind, Status
 from records import commands, reports, requests
 from records.errors import BeingSignedError, ContentConflictError, NotFoundError, StaleVersionError
-from records.models import AccessKind, ReportDraft, RequestRecord, StoredDocument
+from records.models import AccessKind, FrozenReport, ReportDraft, RequestRecord, StoredDocument
 from translations import Language, language_named
 from use_cases import policy
 from use_cases.accesses import log_access
 from use_cases.caller import Caller
+from use_cases.commands import Call, CommandReceipt, Moment, Order, carry_out
 from use_cases.documents import DocumentView, document_view
+from use_cases.drafts import Answers
 from use_cases.names import Names
 from use_cases.printable import check_length, check_printable, check_texts, written
 from use_cases.problems import Problem, field_faults
@@ -231,55 +232,79 @@ async def preview_report(
 
 
 @router.post("/report/sign", summary="Sign and send the report", responses=_SIGNED)
-async def sign_report(body: SignBody, call: CallOf) -> SigningReceipt:
+async def sign_report(body: SignBody, given: GivenBy) -> SigningReceipt:
     """Sign the saved draft as a preliminary or final report. Needs the signer's password again.
 
     A required field that is empty is named in a 422 `report_incomplete`. On 200 the signed PDF can be fetched.
     """
-    await _prove(call, body)
+    return given.answer(await sign(given.services, given.call, body))
 
-    async def prepare(
-        session: AsyncSession, row: RequestRecord, request: Request, _: Actor
-    ) -> tuple[Request, dict[str, Any]]:
-        if row.signature_id is not None:
+
+class _Signature(Order):
+    """The draft of the report is frozen and signed as it is saved."""
+
+    command = c.SignReport
+    freezes = True
+
+    body: SignBody
+
+    async def made(self, at: Moment) -> c.SignReport:
+        if at.row.signature_id is not None:
             raise Refusal(RefusalCode.REPORT_BEING_SIGNED, "another signature is on its way")
-        draft = await reports.load_report_draft(session, row.id)
-        template = await _template(session, call.services, row, draft)
-        if body.revision not in (None, draft.revision if draft else 0):
+        draft = await reports.load_report_draft(at.session, at.row.id)
+        template = await _template(at.session, at.services, at.row, draft)
+        if self.body.revision not in (None, draft.revision if draft else 0):
             raise Refusal(RefusalCode.VERSION_CONFLICT, "the draft was saved again since it was reviewed")
         answers = draft.answers if draft else {}
         if problems := _obstacles(template, answers):
             is_incomplete = any(problem.code == "required" for problem in problems)
-            code = "report_incomplete" if is_incomplete else "report_invalid"
-            raise Problem(code, field_faults(problems))
-        return request, {
-            "kind": body.kind,
-            **await _freeze(session, call, row, request, body, body.kind, template, answers),
-        }
+            raise Problem("report_incomplete" if is_incomplete else "report_invalid", field_faults(problems))
+        frozen = await _freeze(at, self.body, self.body.kind, template, answers)
+        return c.SignReport(**at.head, kind=self.body.kind, report_id=frozen.id, content_sha256=frozen.content_sha256)
 
-    return await _sign(call, c.SignReport, {"kind": body.kind}, prepare)
+    def repeats(self, before: c.AnyCommand) -> bool:
+        return isinstance(before, c.SignReport) and before.kind == self.body.kind
+
+
+async def sign(services: Services, call: Call, body: SignBody) -> SigningReceipt:
+    """Sign the saved draft, and wait a moment for its document. Raises Problem `wrong_password`, `report_incomplete`, …"""
+    await _prove(services, call, body)
+    return await _sign(services, call, _Signature(body=body))
 
 
 @router.post("/report/addenda", summary="Add to a final report", responses=_SIGNED)
-async def add_addendum(body: AddendumBody, call: CallOf) -> SigningReceipt:
+async def add_addendum(body: AddendumBody, given: GivenBy) -> SigningReceipt:
     """A new signed document beside the final report, which stays as it is. For the provider who signed that one."""
-    await _prove(call, body)
+    return given.answer(await add(given.services, given.call, body))
+
+
+class _Addition(Order):
+    """A text is frozen and signed as an addition to the final report."""
+
+    command = c.AddAddendum
+    freezes = True
+
+    body: AddendumBody
+
+    async def made(self, at: Moment) -> c.AddAddendum:
+        frozen = await _freeze(at, self.body, DocumentKind.ADDENDUM, None, {"text": self.body.text})
+        return c.AddAddendum(**at.head, report_id=frozen.id, content_sha256=frozen.content_sha256)
+
+    def repeats(self, before: c.AnyCommand) -> bool:
+        return isinstance(before, c.AddAddendum)
+
+
+async def add(services: Services, call: Call, body: AddendumBody) -> SigningReceipt:
+    """Sign an addition to the final report, and wait a moment for its document. Raises Problem `wrong_password`, …"""
+    await _prove(services, call, body)
     text = {"text": body.text}
     if problems := (*check_texts(text), *check_length(text)):
         raise Problem("invalid_input", field_faults(problems))
-    async with call.services.database.session() as session:
+    async with services.database.session() as session:
         before = await reports.load_frozen_report(session, report_id_of(call))
     if before is not None and [entry["value"] for entry in before.content["answer"]] != [body.text]:
         raise Problem("idempotency_key_reused")
-
-    async def prepare(
-        session: AsyncSession, row: RequestRecord, request: Request, _: Actor
-    ) -> tuple[Request, dict[str, Any]]:
-        return request, await _freeze(
-            session, call, row, request, body, DocumentKind.ADDENDUM, None, {"text": body.text}
-        )
-
-    return await _sign(call, c.AddAddendum, {}, prepare)
+    return await _sign(services, call, _Addition(body=body))
 
 
 @router.get("/reports", summary="The signed documents")
@@ -392,19 +417,17 @@ async def _document_to_see(
     return row, document
 
 
-async def _sign(call: Call, command: type[c.BaseCommand], said: dict[str, Any], prepare: Prepare) -> SigningReceipt:
+async def _sign(services: Services, call: Call, order: Order) -> SigningReceipt:
     """Give the command, then wait until its document is there (or could not be made)."""
-    receipt = await carry_out(call, command, said, prepare, freezes=True)
+    receipt = await carry_out(services, call, order)
     if receipt.state == "queued":
         return SigningReceipt(**receipt.model_dump(), document=None)
     try:
-        async with asyncio.timeout(call.services.settings.document_timeout_seconds):
-            row, document, names = await _document_made(call)
+        async with asyncio.timeout(services.settings.document_timeout_seconds):
+            row, document, names = await _document_made(services, call)
     except TimeoutError:  # it is signed, and its document will still be made
-        call.response.status_code = 202
         return SigningReceipt(**{**receipt.model_dump(), "state": "queued"}, document=None)
     process = requests.process_of(row)
-    call.response.headers["ETag"] = f'"{row.version}"'
     return SigningReceipt(
         request_id=row.id,
         command_id=call.command_id,
@@ -416,11 +439,11 @@ async def _sign(call: Call, command: type[c.BaseCommand], said: dict[str, Any], 
     )
 
 
-async def _document_made(call: Call) -> tuple[RequestRecord, StoredDocument, Names]:
+async def _document_made(services: Services, call: Call) -> tuple[RequestRecord, StoredDocument, Names]:
     """Wait for the document of this call. Raises Problem `signing_failed` when it could not be made."""
-    report_id, patience = report_id_of(call), call.services.settings.document_timeout_seconds
+    report_id, patience = report_id_of(call), services.settings.document_timeout_seconds
     while True:
-        async with call.services.database.session() as session:
+        async with services.database.session() as session:
             row = await requests.load_request(session, call.request_id)
             document = await reports.find_document(session, report_id)
             names = await Names.load(session, [call.caller.id], [])
@@ -431,7 +454,7 @@ async def _document_made(call: Call) -> tuple[RequestRecord, StoredDocument, Nam
             return row, document, names
         if process.signing is None or process.signing.report_id != report_id:
             raise Problem("signing_failed")
-        await call.services.feed.wait_for(call.request_id, process.version + 1, patience)
+        await services.feed.wait_for(call.request_id, process.version + 1, patience)
 
 
 def report_id_of(call: Call) -> UUID:
@@ -450,40 +473,36 @@ async def _render(services: Services, caller: Caller, page: ReportContent) -> by
             raise Problem("report_not_drawn") from None
 
 
-async def _prove(call: Call, proof: Proof) -> None:
+async def _prove(services: Services, call: Call, proof: Proof) -> None:
     account = call.caller.account
-    if not await password_fits(call.services, account.username, account.password_hash, proof.password):
+    if not await password_fits(services, account.username, account.password_hash, proof.password):
         raise Problem("wrong_password")
 
 
 async def _freeze(
-    session: AsyncSession,
-    call: Call,
-    row: RequestRecord,
-    request: Request,
+    at: Moment,
     proof: Proof,
     kind: DocumentKind,
     template: Iterable[FormField] | None,
     answers: dict[str, Any],
-) -> dict[str, Any]:
-    now = datetime.now(UTC)
-    language = proof.language or language_named(call.caller.account.language)
+) -> FrozenReport:
+    now, call = at.head["sent_at"], at.call
     content = await paper(
-        session,
-        offering=await call.services.versions.of(session, row),
-        row=row,
-        process=request,
+        at.session,
+        offering=await at.services.versions.of(at.session, at.row),
+        row=at.row,
+        process=at.request,
         signer=call.caller.account,
         document_id=report_id_of(call),
         kind=kind,
         template=template,
         answers=answers,
-        language=language,
+        language=proof.language or call.caller.language,
     )
     try:
-        frozen = await reports.freeze_report(
-            session,
-            row.id,
+        return await reports.freeze_report(
+            at.session,
+            at.row.id,
             report_id=report_id_of(call),
             kind=kind,
             content=content,
@@ -495,7 +514,6 @@ async def _freeze(
         )
     except ContentConflictError:  # the key was sent before, with another report
         raise Problem("idempotency_key_reused") from None
-    return {"report_id": frozen.id, "content_sha256": frozen.content_sha256}
 
 
 async def _report_to_write(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:

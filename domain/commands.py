@@ -2,11 +2,14 @@
 
 A command is a small frozen model with an id, an actor and a time. `AnyCommand` is the union of all of them, told apart by
 `type`. Those in `PUBLIC_COMMANDS` are offered as a Signal and as an Update named like their `type`.
+
+What somebody says with a command is typed once, for those who say it now and for what is on record: `Reason[Said]` is asked for,
+`Reason[ShortText]` is part of `Cancel`.
 """
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Generic, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StrictBool, StrictInt, TypeAdapter
@@ -27,6 +30,10 @@ class BaseCommand(Frozen):
     expected_version: Annotated[StrictInt, Field(ge=0)] | None = Field(
         None, description="Refuse the command unless the request still has this version."
     )
+
+
+Text = TypeVar("Text", bound=str)
+"""A free text: a `Said` of who says it now, a `ShortText` in what is on record."""
 
 
 class Submit(BaseCommand):
@@ -65,27 +72,36 @@ class Transfer(BaseCommand):
     comment: ShortText | None = None
 
 
-class RequestInformation(BaseCommand):
-    """Ask the requester a question. The question's id follows from the command's, see `lifecycle.question_id`."""
+class Question(Frozen, Generic[Text]):
+    text: Text = Field(examples=["Depuis quand la lésion saigne-t-elle ?"])
+
+
+class RequestInformation(Question[ShortText], BaseCommand):
+    """Ask the requester a question. The question's id follows from the command's, see `domain.effects.question_id`."""
 
     type: Literal["request_information"] = "request_information"
-    text: ShortText
 
 
-class AnswerInformation(BaseCommand):
-    """Answer an open question. `question_id` may be left out while just one is open."""
-
-    type: Literal["answer_information"] = "answer_information"
+class Answer(Frozen, Generic[Text]):
     question_id: UUID | None = None
-    text: ShortText
+    text: Text = Field(examples=["Depuis trois semaines."])
     attachment_ids: tuple[UUID, ...] = Field((), max_length=50)
 
 
-class WithdrawInformationRequest(BaseCommand):
+class AnswerInformation(Answer[ShortText], BaseCommand):
+    """Answer an open question. `question_id` may be left out while just one is open."""
+
+    type: Literal["answer_information"] = "answer_information"
+
+
+class WhichQuestion(Frozen):
+    question_id: UUID | None = Field(None, examples=["01a20528-2326-771d-b244-f33a25c63e64"])
+
+
+class WithdrawInformationRequest(WhichQuestion, BaseCommand):
     """Take an open question back."""
 
     type: Literal["withdraw_information_request"] = "withdraw_information_request"
-    question_id: UUID | None = None
 
 
 class ReturnReason(StrEnum):
@@ -95,19 +111,25 @@ class ReturnReason(StrEnum):
     INCOMPLETE_SUBMISSION = "incomplete_submission"
 
 
-class ReturnToRequester(BaseCommand):
+class WhyReturned(Frozen, Generic[Text]):
+    reason: ReturnReason = Field(examples=["incomplete_submission"])
+    text: Text = Field(examples=["Les photos sont floues."])
+
+
+class ReturnToRequester(WhyReturned[ShortText], BaseCommand):
     """Give the request back to its requester, with a reason."""
 
     type: Literal["return_to_requester"] = "return_to_requester"
-    reason: ReturnReason
-    text: ShortText
 
 
-class ReturnToDispatch(BaseCommand):
+class Comment(Frozen, Generic[Text]):
+    comment: Text = Field(examples=["Plutôt un chirurgien."])
+
+
+class ReturnToDispatch(Comment[ShortText], BaseCommand):
     """Give the request back to the dispatchers, with a comment for them."""
 
     type: Literal["return_to_dispatch"] = "return_to_dispatch"
-    comment: ShortText
 
 
 class Resubmit(BaseCommand):
@@ -118,19 +140,25 @@ class Resubmit(BaseCommand):
     priority: Priority | None = None
 
 
-class Cancel(BaseCommand):
+class Reason(Frozen, Generic[Text]):
+    reason: Text = Field(examples=["Le patient est guéri."])
+
+
+class Cancel(Reason[ShortText], BaseCommand):
     """End the request without a report."""
 
     type: Literal["cancel"] = "cancel"
-    reason: ShortText
 
 
-class ChangePriority(BaseCommand):
+class AnotherPriority(Frozen, Generic[Text]):
+    priority: Priority = Field(examples=["urgent"])
+    reason: Text = Field(examples=["La lésion saigne."])
+
+
+class ChangePriority(AnotherPriority[ShortText], BaseCommand):
     """Change how soon an answer is needed. The running deadline starts anew with the new priority's limit."""
 
     type: Literal["change_priority"] = "change_priority"
-    priority: Priority
-    reason: ShortText
 
 
 class SignReport(BaseCommand):
@@ -154,12 +182,14 @@ class AddAddendum(BaseCommand):
     content_sha256: Sha256
 
 
-class Outcome(Frozen):
-    """What the requester tells the provider at the end; every answer is optional."""
-
-    advice_followed: Literal["yes", "partly", "no"] | None = None
+class AnyOutcome(Frozen, Generic[Text]):
+    advice_followed: Literal["yes", "partly", "no"] | None = Field(None, examples=["yes"])
     visit_avoided: StrictBool | None = None
-    comment: ShortText | None = None
+    comment: Text | None = None
+
+
+class Outcome(AnyOutcome[ShortText]):
+    """What the requester tells the provider at the end; every answer is optional."""
 
 
 class Acknowledge(BaseCommand):

@@ -1,1 +1,1 @@
-"""The web portal: pages for clinics over the API's own functions. No rule and no permission is decided here."""
+"""The web portal: pages for clinics over the use cases. No rule and no permission is decided here."""

@@ -6,7 +6,6 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from starlette.datastructures import FormData
 
-from api import commands
 from domain.refusals import Refusal
 from domain.requests import EventName
 from portal import pages
@@ -14,6 +13,8 @@ from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Notice, Visit, VisitOf
 from portal.requests import chart
 from use_cases.attachments import AttachmentView
+from use_cases.commands import carry_out
+from use_cases.orders import AnswerBody
 from use_cases.problems import Problem
 from use_cases.requests import RequestView
 from web.problems import status_of
@@ -46,8 +47,8 @@ async def answer(request_id: UUID, visit: VisitOf) -> Response:
         "attachment_ids": [str(id_) for id_ in form.getlist("attachment_ids")],
     }
     try:
-        body = commands.AnswerBody.model_validate(said)
-        receipt = await commands.answer_information(body, visit.call(request_id, form))
+        order = AnswerBody.model_validate(said)
+        receipt = await carry_out(visit.services, visit.call(request_id, form), order)
     except NOT_TAKEN as error:
         return await answer_page_with(visit, request_id, form=form, error=as_problem(error))
     return visit.on_to(f"/requests/{request_id}", "queued" if receipt.state == "queued" else "answer_information")

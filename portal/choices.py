@@ -1,34 +1,30 @@
 """The choices that a request offers: a page each, that says what will happen, asks what must be said, and does it once.
 
-Which of them a person has, and whether a choice is legal, is decided by the API; the table here holds only words and fields.
+Which of them a person has, and whether a choice is legal, the use cases decide; the table here holds only words and fields.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import BaseModel
 from starlette.datastructures import FormData
 
-from api import commands
-from api.commands import Call, CommandReceipt
 from domain.refusals import Refusal
 from portal import pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Visit, VisitOf
 from portal.providers import to_choose
 from translations import gettext_noop as _
+from use_cases import orders
+from use_cases.commands import Order, carry_out
 from use_cases.problems import FieldFault, Problem
 from web.problems import status_of
 
 router = APIRouter()
 
 _NOBODY = _("Choose a provider, or all the providers of a clinic.")
-
-Give = Callable[[Call, dict[str, Any]], Awaitable[CommandReceipt]]
 
 
 @dataclass(frozen=True)
@@ -40,22 +36,11 @@ class Choice:
     label: str
     effect: str
     fields: str
-    give: Give
+    order: type[Order]
     look: str = "secondary"
     """Of the button: primary, secondary, or danger where it can't be taken back."""
     at_once: bool = False
     """Nothing must be said and it can be taken back: the button on the request's page does it."""
-
-
-def _with(body: type[BaseModel], route: Callable[..., Awaitable[CommandReceipt]]) -> Give:
-    async def give(call: Call, said: dict[str, Any]) -> CommandReceipt:
-        return await route(body.model_validate(said), call)
-
-    return give
-
-
-async def _accept(call: Call, said: dict[str, Any]) -> CommandReceipt:  # noqa: ARG001 - nothing is said
-    return await commands.accept(call)
 
 
 _ALL = (
@@ -65,7 +50,7 @@ _ALL = (
         _("Accept"),
         _("The request becomes yours: you write the report. You can still ask, transfer or give it back."),
         "",
-        _accept,
+        orders.Accept,
         look="primary",
         at_once=True,
     ),
@@ -75,7 +60,7 @@ _ALL = (
         _("Add: ask for information"),
         _("The requester gets your question by e-mail. The deadline stands still until they answer."),
         "question",
-        _with(commands.QuestionBody, commands.request_information),
+        orders.QuestionBody,
     ),
     Choice(
         "transfer",
@@ -83,7 +68,7 @@ _ALL = (
         _("Transfer to a colleague"),
         _("The colleague gets the request with everything in it, and your draft of the report if there is one."),
         "transfer",
-        _with(commands.TransferBody, commands.transfer),
+        orders.TransferBody,
     ),
     Choice(
         "return_to_requester",
@@ -91,7 +76,7 @@ _ALL = (
         _("Return to the requester"),
         _("The requester is told your reason. They can complete the request and submit it to you again, or cancel it."),
         "return",
-        _with(commands.ReturnToRequesterBody, commands.return_to_requester),
+        orders.ReturnToRequesterBody,
     ),
     Choice(
         "return_to_dispatch",
@@ -99,7 +84,7 @@ _ALL = (
         _("Return to dispatch"),
         _("The dispatchers read your comment and find somebody else. The request leaves your worklist."),
         "comment",
-        _with(commands.CommentBody, commands.return_to_dispatch),
+        orders.CommentBody,
     ),
     Choice(
         "assign",
@@ -107,7 +92,7 @@ _ALL = (
         _("Assign"),
         _("The provider, or every provider of the clinic, is told and can accept the request."),
         "assign",
-        _with(commands.AssignBody, commands.assign),
+        orders.AssignBody,
         look="primary",
     ),
     Choice(
@@ -116,7 +101,7 @@ _ALL = (
         _("Withdraw the question"),
         _("The requester is told that no answer is needed any more. The deadline goes on."),
         "withdraw",
-        _with(commands.WithdrawBody, commands.withdraw_information_request),
+        orders.WithdrawBody,
     ),
     Choice(
         "change_priority",
@@ -124,7 +109,7 @@ _ALL = (
         _("Change the priority"),
         _("The deadline starts anew with the limit of the new priority; the reason is written in the history."),
         "priority",
-        _with(commands.PriorityBody, commands.change_priority),
+        orders.PriorityBody,
     ),
     Choice(
         "acknowledge",
@@ -132,7 +117,7 @@ _ALL = (
         _("Acknowledge the report"),
         _("The request is closed. The specialist sees what you answer below; every answer is optional."),
         "outcome",
-        _with(commands.AcknowledgeBody, lambda body, call: commands.acknowledge(call, body)),
+        orders.AcknowledgeBody,
         look="primary",
     ),
     Choice(
@@ -141,7 +126,7 @@ _ALL = (
         _("Cancel the request"),
         _("The request ends without a report, and whoever holds it is told. This can't be taken back."),
         "reason",
-        _with(commands.ReasonBody, commands.cancel),
+        orders.ReasonBody,
         look="danger",
     ),
 )
@@ -164,7 +149,8 @@ async def choose(request_id: UUID, address: str, visit: VisitOf) -> Response:
     choice = _choice(address)
     form = await visit.request.form()
     try:
-        receipt = await choice.give(visit.call(request_id, form), _said(choice, form))
+        order = choice.order.model_validate(_said(choice, form))
+        receipt = await carry_out(visit.services, visit.call(request_id, form), order)
     except NOT_TAKEN as error:
         return await _page(visit, request_id, choice, form, as_problem(error))
     return visit.on_to(f"/requests/{request_id}", "queued" if receipt.state == "queued" else choice.command)
@@ -198,8 +184,8 @@ async def _page(
     )
 
 
-def _said(choice: Choice, form: FormData) -> dict[str, Any]:
-    """The fields of the form, under the names of the API's body. What was left empty is left out."""
+def _said(choice: Choice, form: FormData) -> Mapping[str, object]:
+    """The fields of the form, under the names of the order's. What was left empty is left out."""
     hidden = {"key", "version"}
     said = {name: value for name, value in form.items() if name not in hidden and isinstance(value, str) and value}
     said = {name: value.replace("\r\n", "\n") for name, value in said.items()}
@@ -209,8 +195,6 @@ def _said(choice: Choice, form: FormData) -> dict[str, Any]:
             raise Problem("invalid_input", [FieldFault("to", "required", _NOBODY)])
         return {**said, f"{kind}_id": chosen}
     if choice.fields == "outcome":
-        outcome: dict[str, Any] = said
-        if "visit_avoided" in said:
-            outcome = {**said, "visit_avoided": said["visit_avoided"] == "yes"}
-        return {"outcome": outcome} if outcome else {}
+        avoided = {"visit_avoided": said["visit_avoided"] == "yes"} if "visit_avoided" in said else {}
+        return {"outcome": {**said, **avoided}} if said else {}
     return said

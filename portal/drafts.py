@@ -4,10 +4,9 @@ The form is saved as it is typed (static/draft.js), and by a button where there 
 field and is named there; the rest is saved.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -15,9 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
-from api import commands
 from api.catalogue import clinics
-from api.drafts import DraftChanges, NewDraft, change_draft, create_draft, remove_draft
 from domain.drafts import OutdatedAnswer
 from domain.forms import changes
 from domain.offerings import ServiceOffering
@@ -29,10 +26,13 @@ from portal.pages import Notice, Visit, VisitOf, local_address, number_in
 from portal.requests import chart
 from translations import gettext_noop as _
 from translations.dates import clock
+from translations.problems import PHOTO_WARNINGS
 from translations.words import SEXES
-from use_cases import attachments, new_attachments
+from use_cases import attachments, commands, completeness, new_attachments
 from use_cases.attachments import AttachmentView
+from use_cases.drafts import DraftChanges, NewDraft, change_draft, create_draft, remove_draft
 from use_cases.new_attachments import SentFile
+from use_cases.orders import Resubmit, Submit
 from use_cases.problems import FieldFault, Problem, input_faults
 from use_cases.requests import RequestView
 from web.connected import AttendedBy
@@ -43,7 +43,7 @@ router = APIRouter()
 MAX_FILES = 20
 """Files of one upload without scripts; their sum is limited as the upload of one is (`api.limits`)."""
 
-_COMMANDS = {"submit": (commands.submit, "submitted"), "resubmit": (commands.resubmit, "resubmitted")}
+_ORDERS = {"submit": (Submit(), "submitted"), "resubmit": (Resubmit(), "resubmitted")}
 """What the form's `do` can be besides saving, with the sentence that is said then."""
 
 
@@ -63,7 +63,7 @@ async def begin(visit: VisitOf) -> Response:
     said = {name: str(form[name]) for name in ("offering", "clinic") if form.get(name)}
     try:
         view = await create_draft(
-            NewDraft.model_validate(said), visit.caller, visit.services, visit.key(form), visit.language, visit.response
+            visit.services, visit.caller, NewDraft.model_validate(said), visit.key(form), visit.language
         )
     except NOT_TAKEN as error:
         return await _new_page(visit, as_problem(error))
@@ -99,22 +99,16 @@ async def save_or_submit(request_id: UUID, visit: VisitOf) -> Response:
     form = await visit.request.form()
     if visit.request.headers.get("x-requested-with") == "fetch":
         return await _saved_by_script(visit, request_id, form)
-    do = _COMMANDS.get(str(form.get("do", "")))
+    do = _ORDERS.get(str(form.get("do", "")))
     saved = None
     try:
-        try:
-            saved = await _save(visit, request_id, form)
-        except Problem as problem:
-            is_closed = problem.code in ("not_editable", "submission_under_way")
-            if do is None or not is_closed or not await commands.came_before(visit.call(request_id, form)):
-                raise
-            saved = _Saved(None)  # submitted already by this very form: it is answered as the first time
+        saved = await (_save(visit, request_id, form) if do is None else _save_to_send(visit, request_id, form))
         if saved.wrong or do is None:
             return await _after_saving(visit, request_id, form, saved)
-        command, done = do
+        order, done = do
         seen = number_in(form, "offering_version")
         call = replace(visit.call(request_id, form), expected_version=saved.version, seen_offering=seen)
-        receipt = await command(call)
+        receipt = await commands.carry_out(visit.services, call, order)
     except (Problem, Refusal) as error:
         return await _edit_page(visit, request_id, form=None if saved else form, error=error)
     return visit.on_to(f"/requests/{request_id}", "queued" if receipt.state == "queued" else done)
@@ -188,7 +182,7 @@ async def delete_page(request_id: UUID, visit: VisitOf) -> Response:
 async def delete(request_id: UUID, visit: VisitOf) -> Response:
     """The draft and its photos are gone for good. A second time there is nothing to say any more."""
     try:
-        await remove_draft(request_id, visit.caller, visit.services, None)
+        await remove_draft(visit.services, visit.caller, request_id, None)
     except Problem as problem:
         if problem.code != "not_found":
             raise
@@ -207,15 +201,13 @@ class _Saved:
 async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
     """Save what can be. Raises Refusal `version_conflict` when something else was saved meanwhile."""
     offering = await visit.offering_in(form)
-    body = forms.read(form, offering, visit.language)
+    typed = forms.read(form, offering, visit.language)
     expected = visit.call(request_id, form).expected_version
     wrong: tuple[FieldFault, ...] = ()
     while True:
         try:
-            given = DraftChanges.model_validate(body)
-            view = await change_draft(
-                request_id, given, visit.caller, visit.services, expected, visit.language, visit.response
-            )
+            given = DraftChanges.model_validate(asdict(typed))
+            view = await change_draft(visit.services, visit.caller, request_id, given, expected, visit.language)
         except ValidationError as error:
             faults = input_faults(error)
         except Problem as problem:
@@ -231,10 +223,21 @@ async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
             return _Saved(view.version, wrong)  # this very form was saved already: sent twice, or its answer was lost
         else:
             return _Saved(view.version, wrong)
-        found = forms.leave_out(body, faults)
+        found = tuple(fault for fault in faults if typed.holds(fault.field))
         if not found:
             raise Problem("invalid_input", faults)
-        wrong += found
+        typed, wrong = typed.without(found), (*wrong, *found)
+
+
+async def _save_to_send(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
+    """The same for a form that goes its way now. What this very form has submitted already is answered as the first time."""
+    try:
+        return await _save(visit, request_id, form)
+    except Problem as problem:
+        is_closed = problem.code in ("not_editable", "submission_under_way")
+        if is_closed and await commands.came_before(visit.services, visit.call(request_id, form)):
+            return _Saved(None)
+        raise
 
 
 async def _after_saving(visit: Visit, request_id: UUID, form: FormData, saved: _Saved) -> Response:
@@ -276,13 +279,16 @@ class _Todo:
 
 async def _todo(visit: Visit, view: RequestView) -> _Todo:
     offering = await visit.legend_of(await visit.offering_of(view))
-    found = await commands.check(view.id, visit.caller, visit.services, visit.language)
+    found = await completeness.check(visit.services, visit.caller, view.id)
     titles = {slot.name: getattr(slot.label, visit.language) for slot in offering.attachments}
     return _Todo(
-        tuple(_missing(visit, offering, (FieldFault(e.field, e.code, e.message) for e in found.errors))),
+        tuple(_missing(visit, offering, found.errors)),
         (
-            *((titles.get(a.slot, a.slot), a.message, f"tile-{a.attachment_id}") for a in found.advice),
-            *_missing(visit, offering, (FieldFault(e.field, e.code, e.message) for e in found.text_advice)),
+            *(
+                (titles.get(a.photo.slot, a.photo.slot), visit.say(PHOTO_WARNINGS[a.warning]), f"tile-{a.photo.id}")
+                for a in found.advice
+            ),
+            *_missing(visit, offering, found.text_advice),
         ),
     )
 
@@ -381,17 +387,17 @@ def _told(visit: Visit, error: Problem | Refusal, offering: ServiceOffering) -> 
 async def _conflicts(visit: Visit, view: RequestView, form: FormData) -> forms.Differences:
     """What was saved elsewhere (before) and differs from what is typed here (after)."""
     offering = await visit.offering_in(form)
-    body = forms.read(form, offering, visit.language)
-    typed = {**body, "priority": body["priority"] or view.priority, "attachments": []}
-    found = changes({**_form_of(view), "attachments": []}, typed)
+    typed = forms.read(form, offering, visit.language)
+    here = {"priority": typed.priority or view.priority, "patient": typed.patient, "answers": typed.answers}
+    found = changes({**_form_of(view), "attachments": []}, {**here, "attachments": []})
     return forms.differences(found, offering, visit.language)
 
 
-def _form_of(view: RequestView) -> dict[str, Any]:
+def _form_of(view: RequestView) -> Mapping[str, object]:
     return {"priority": view.priority, "patient": view.patient or {}, "answers": view.answers or {}}
 
 
-def _form_given(given: DraftChanges) -> dict[str, Any]:
+def _form_given(given: DraftChanges) -> Mapping[str, object]:
     patient = given.patient.model_dump(mode="json") if given.patient else {}
     return {"priority": given.priority, "patient": patient, "answers": given.answers or {}}
 

@@ -1,4 +1,4 @@
-"""Errors as pages: whatever the API would answer as a problem, a page says in a sentence, with a way on."""
+"""Errors as pages: what can't be done, or went wrong, a page says in a sentence, with a way on."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
@@ -38,11 +38,11 @@ def sentence_of(error: Problem | Refusal, language: Language) -> str:
 
 
 NOT_TAKEN = (ValidationError, Problem, Refusal)
-"""What is raised when a form is not taken: it does not say what the API reads, or the API or the rules say no."""
+"""What is raised when a form is not taken: it can't be read as what is asked for, or a use case or the rules say no."""
 
 
 def as_problem(error: ValidationError | Problem | Refusal) -> Problem | Refusal:
-    """Why a form was not taken, in one kind of answer: what can't be read is the problem that the API makes of it."""
+    """Why a form was not taken, in one kind of answer: what can't be read is a problem as well."""
     if isinstance(error, ValidationError):
         return Problem("invalid_input", input_faults(error))
     return error
@@ -51,7 +51,7 @@ def as_problem(error: ValidationError | Problem | Refusal) -> Problem | Refusal:
 def fields_of(
     error: Problem | Refusal | None, language: Language, places: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """What is wrong, by field of a form. `places` names the field for problems that the API tells of the whole."""
+    """What is wrong, by field of a form. `places` names the field for problems that are told of the whole."""
     if error is not None and places and error.code in places:
         return {places[error.code]: sentence_of(error, language)}
     return by_field(error.errors, language) if isinstance(error, Problem) else {}

@@ -1,6 +1,6 @@
-"""The form of a request between page and API: what was typed becomes answers, and answers become what stands in the fields.
+"""The form of a request between page and use case: what was typed becomes answers, and answers become what stands in the fields.
 
-Nothing is judged here: what can't be read as an answer goes to the API as it was typed, and the API says what is wrong with it.
+Nothing is judged here: what can't be read as an answer goes on as it was typed, and the use case says what is wrong with it.
 """
 
 import math
@@ -40,34 +40,49 @@ PATIENT: Mapping[str, str] = {
 }
 
 
-def read(form: FormData, offering: ServiceOffering, language: Language) -> dict[str, Any]:
-    """What was typed, as the body of the API's `change_draft`."""
+@dataclass(frozen=True)
+class TypedForm:
+    """What was typed: what `DraftChanges` holds, before anybody has looked at whether it can be read as that."""
+
+    priority: str | None
+    patient: Mapping[str, str | None]
+    answers: Mapping[str, object]
+    offering_version: int
+    drop_outdated: list[str]
+
+    def holds(self, field: str) -> bool:
+        """Whether something was typed into that field: ``patient.…``, ``answers.…``, or ``priority``."""
+        part, _, name = field.partition(".")
+        held = {"patient": self.patient, "answers": self.answers}.get(part, {})
+        return name in held or (field == "priority" and self.priority is not None)
+
+    def without(self, faults: Iterable[FieldFault]) -> "TypedForm":
+        """The same with nothing in the fields that are at fault."""
+        fields = {fault.field for fault in faults}
+        return replace(
+            self,
+            priority=None if "priority" in fields else self.priority,
+            patient={name: text for name, text in self.patient.items() if f"patient.{name}" not in fields},
+            answers={name: answer for name, answer in self.answers.items() if f"answers.{name}" not in fields},
+        )
+
+
+def read(form: FormData, offering: ServiceOffering, language: Language) -> TypedForm:
+    """What was typed into the form of a request."""
     patient = {name: _text(form, f"patient.{name}") for name in PATIENT}
-    return {
-        "priority": _text(form, "priority") or None,
-        "patient": {name: text or None if name in ("birth_date", "sex") else text for name, text in patient.items()},
-        "answers": read_answers(form, offering.form, language),
-        "offering_version": offering.version,
-        "drop_outdated": [name for name in form.getlist("drop") if isinstance(name, str)],
-    }
+    return TypedForm(
+        priority=_text(form, "priority") or None,
+        patient={name: text or None if name in ("birth_date", "sex") else text for name, text in patient.items()},
+        answers=read_answers(form, offering.form, language),
+        offering_version=offering.version,
+        drop_outdated=[name for name in form.getlist("drop") if isinstance(name, str)],
+    )
 
 
-def read_answers(form: FormData, fields: Iterable[FormField], language: Language) -> dict[str, Any]:
+def read_answers(form: FormData, fields: Iterable[FormField], language: Language) -> dict[str, object]:
     """The answers that were typed into fields named ``answers.…``; what was left empty is left out."""
     found = {field.name: _answer(form, field, language) for field in fields}
     return {name: answer for name, answer in found.items() if answer not in (None, "", [])}
-
-
-def leave_out(body: dict[str, Any], faults: Iterable[FieldFault]) -> tuple[FieldFault, ...]:
-    """Take out of a body what is refused (the fields are ``patient.…``, ``answers.…``, ``priority``); gives why it was."""
-    left_out = []
-    for fault in faults:
-        part, _, name = fault.field.partition(".")
-        held = body.get(part) if name else body
-        if isinstance(held, dict) and (name or part) in held:
-            del held[name or part]
-            left_out.append(fault)
-    return tuple(left_out)
 
 
 def of_answers(faults: Iterable[FieldFault]) -> list[FieldFault]:
@@ -151,7 +166,7 @@ class Differences:
 
 
 def differences(changes: Iterable[FormChange], offering: ServiceOffering, language: Language) -> Differences:
-    """The API's changes of a form, in the words of its fields."""
+    """The changes of a form, in the words of its fields."""
     fields, added, removed = [], [], dict[str, int]()
     for change in changes:
         if change.part != "attachments":

@@ -17,7 +17,6 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.datastructures import FormData
 
-from api.commands import Call
 from domain.offerings import ServiceOffering
 from domain.requests import Role
 from portal import static
@@ -26,6 +25,7 @@ from translations import LANGUAGES, Language, dates, gettext_for, language_accep
 from translations import gettext_noop as _
 from translations.words import DOCUMENTS, LATE, PRIORITIES, RETURN_REASONS, ROLES, STATUSES
 from use_cases.caller import Caller
+from use_cases.commands import Call
 from use_cases.problems import Problem
 from use_cases.requests import RequestView, read_request
 from use_cases.services import Services
@@ -119,15 +119,7 @@ class Visit:
 
     def call(self, request_id: UUID, form: FormData) -> Call:
         """A command that a form of ours gives: its hidden fields `key` and `version` make it act once, and on what was seen."""
-        return Call(
-            self.services,
-            self.caller,
-            request_id,
-            self.key(form),
-            number_in(form, "version"),
-            self.language,
-            self.response,
-        )
+        return Call(self.caller, request_id, self.key(form), number_in(form, "version"))
 
     def on_to(self, address: str, say: str = "") -> Response:
         """Look at that page next; `say` is the name of a sentence of `SENTENCES` that it then shows."""

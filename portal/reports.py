@@ -102,7 +102,7 @@ async def sign(request_id: UUID, visit: VisitOf) -> Response:
     # Without a revision that can be read, nobody knows what was reviewed: 0 is none that can be signed.
     said = {**_said(form, "kind", "password"), "revision": pages.number_in(form, "revision") or 0}
     try:
-        receipt = await reports.sign_report(SignBody.model_validate(said), call)
+        receipt = await reports.sign(visit.services, call, SignBody.model_validate(said))
     except NOT_TAKEN as error:
         return await _sign_page(visit, request_id, form, as_problem(error))
     return visit.on_to(f"/requests/{request_id}", _done(receipt, form, "sign_report"))
@@ -120,7 +120,7 @@ async def add_addendum(request_id: UUID, visit: VisitOf) -> Response:
     form = await visit.request.form()
     try:
         body = AddendumBody.model_validate(_said(form, "text", "password"))
-        receipt = await reports.add_addendum(body, visit.call(request_id, form))
+        receipt = await reports.add(visit.services, visit.call(request_id, form), body)
     except NOT_TAKEN as error:
         return await _addendum_page(visit, request_id, form, as_problem(error))
     return visit.on_to(f"/requests/{request_id}", _done(receipt, form, "add_addendum"))
@@ -146,12 +146,12 @@ async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
     fields = (await visit.offering_in(form)).report
     if {name for name in form if name.startswith("answers.")} - {f"answers.{field.name}" for field in fields}:
         fields = tuple((await _draft(visit, request_id)).fields)
-    said: dict[str, Any] = {"answers": forms.read_answers(form, fields, visit.language)}
+    answers = forms.read_answers(form, fields, visit.language)
 
-    async def put() -> ReportDraftView:
+    async def put(answers: Mapping[str, object]) -> ReportDraftView:
         return await reports.put_report_draft(
             request_id,
-            ReportDraftBody.model_validate(said),
+            ReportDraftBody.model_validate({"answers": answers}),
             visit.caller,
             visit.services,
             pages.number_in(form, "revision") or 0,
@@ -160,12 +160,14 @@ async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
         )
 
     try:
-        return _Saved(await put(), {})
+        return _Saved(await put(answers), {})
     except Problem as problem:
         if problem.code != "report_invalid":
             raise
-        wrong = forms.leave_out(said, forms.of_answers(problem.errors))
-        return _Saved(await put(), by_field(wrong, visit.language))
+        wrong = [fault for fault in problem.errors if fault.field in answers]
+        refused = {fault.field for fault in wrong}
+        saved = await put({name: answer for name, answer in answers.items() if name not in refused})
+        return _Saved(saved, by_field(forms.of_answers(wrong), visit.language))
 
 
 def _saved_by_script(visit: Visit, saved: _Saved) -> Response:

@@ -1,21 +1,23 @@
 """The page of one request: what is asked, what was said, what can be done now."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TypedDict
 from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 
 from api.reports import get_document_content
-from documents.content import ReportContent
-from domain.offerings import ServiceOffering
+from documents.content import Entry, ReportContent
+from domain.offerings import AttachmentSlot, ServiceOffering
 from domain.requests import DocumentKind
 from portal import accesses, pages
 from portal.choices import CHOICES
-from portal.forms import differences
+from portal.forms import Differences, differences
 from portal.guide import DEADLINES
 from portal.pages import Visit, VisitOf
 from use_cases.answers import entries
+from use_cases.attachments import AttachmentView
 from use_cases.documents import DocumentView
 from use_cases.requests import RequestView
 
@@ -51,24 +53,40 @@ async def _sent(visit: Visit, view: RequestView) -> list[tuple[DocumentView, Rep
     ]
 
 
-async def chart(visit: Visit, view: RequestView, offering: ServiceOffering | None = None) -> dict[str, Any]:
+Slots = list[tuple[AttachmentSlot, list[AttachmentView]]]
+"""What an offering asks for, each with what is there."""
+
+
+class Chart(TypedDict):
+    """What a page needs to show the form: the offering, the answers as text, the attachments by what was asked for."""
+
+    offering: ServiceOffering
+    offerings: Mapping[str, ServiceOffering]
+    entries: tuple[Entry, ...]
+    changed: Differences
+    slots: Slots
+    others: list[AttachmentView]
+    is_requester: bool
+
+
+async def chart(visit: Visit, view: RequestView, offering: ServiceOffering | None = None) -> Chart:
     """What a page needs to show the form: the offering, the answers as text, the attachments by what was asked for.
 
     The offering is in the request's own version unless another is given: the one that a page was made with.
     """
     offering = offering or await visit.offering_of(view)
-    return {
-        "offering": offering,
-        "offerings": {view.offering: offering},
-        "entries": entries(offering.form, view.answers or {}, visit.language),
-        "changed": differences(view.form_changes or (), offering, visit.language),
-        "slots": _slots(offering, view),
-        "others": [a for a in view.attachments or [] if a.slot not in {s.name for s in offering.attachments}],
-        "is_requester": visit.is_requester_of(view),
-    }
+    asked = {slot.name for slot in offering.attachments}
+    return Chart(
+        offering=offering,
+        offerings={view.offering: offering},
+        entries=entries(offering.form, view.answers or {}, visit.language),
+        changed=differences(view.form_changes or (), offering, visit.language),
+        slots=_slots(offering, view),
+        others=[attachment for attachment in view.attachments or [] if attachment.slot not in asked],
+        is_requester=visit.is_requester_of(view),
+    )
 
 
-def _slots(offering: ServiceOffering, view: RequestView) -> list[tuple[Any, list[Any]]]:
-    """What the offering asks for, each with what is there."""
+def _slots(offering: ServiceOffering, view: RequestView) -> Slots:
     there = view.attachments or []
     return [(slot, [a for a in there if a.slot == slot.name]) for slot in offering.attachments]

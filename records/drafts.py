@@ -1,6 +1,6 @@
 """The form of a request under the offering that it is filled in for. A draft moves to the version in force when it is opened."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -55,7 +55,7 @@ async def decide(
     row: RequestRecord,
     *,
     replaced: int | None,
-    outdated: list[OutdatedAnswer],
+    outdated: Sequence[OutdatedAnswer],
     dropped: Collection[str],
 ) -> None:
     """Note what of an edit does not stand in the form, `outdated`: instead of all that waits since the version `replaced`.

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.calendar import TIME_ZONE
+from domain.commands import ANY_COMMAND, AnyCommand
 from domain.offerings import Terms
 from domain.priority import Priority
 from domain.requests import Holder, Person, Request, Status
@@ -204,6 +205,15 @@ async def timeline(session: AsyncSession, request_id: uuid.UUID) -> list[EventRe
     """Everything that happened to the request, oldest first."""
     query = select(EventRecord).where(EventRecord.request_id == request_id).order_by(EventRecord.version)
     return list(await session.scalars(query))
+
+
+async def command_of_event(session: AsyncSession, request_id: uuid.UUID, command_id: str) -> AnyCommand | None:
+    """The command with that id that acted on the request."""
+    query = select(EventRecord.command).where(
+        EventRecord.request_id == request_id, EventRecord.command_id == command_id
+    )
+    command = await session.scalar(query.limit(1))
+    return ANY_COMMAND.validate_python(command) if command is not None else None
 
 
 def process_of(row: RequestRecord) -> Request:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from domain.photos import PhotoWarning
 from domain.refusals import RefusalCode
 from translations import Language, gettext_for
 from translations import gettext_noop as _
@@ -154,6 +155,19 @@ INPUT_PROBLEMS: Mapping[str, str] = {
     "model_attributes_type": _("A JSON object is expected."),
 }
 """Kinds of pydantic's errors to sentences; a rule of ours (`PydanticCustomError`) brings its own."""
+
+
+PHOTO_WARNINGS: Mapping[PhotoWarning, str] = {
+    "too_small": _("This photo is small: details can hardly be seen."),
+    "blurred": _("This photo looks blurred."),
+}
+"""Why a photo is probably of no use. It stops nothing."""
+
+PRINTED_AS_CODES = _(
+    "The signed report can't print these signs: %(characters)s. Their codes will stand in their place; "
+    "what you wrote stays in the attached data."
+)
+"""What is said of a text that can't be printed as it was written. It stops nothing: the patient comes first."""
 
 
 def problem_sentence(code: str, language: Language, numbers: Mapping[str, float] | None = None) -> str:

@@ -1,161 +1,256 @@
-"""What becomes of a command that is written down: it is given to its workflow, and what the workflow can't note is noted."""
+"""The way of a command: may its giver see the request and give the command, then it is written down, then its workflow has it.
 
+What is wanted is an `Order` (`use_cases.orders`); `carry_out` sees it through. `giving` and `gate` know the engine.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any, ClassVar, Literal, TypedDict
 from uuid import UUID
 
-import structlog
-from sqlalchemy.exc import SQLAlchemyError
-from temporalio.common import WorkflowIDConflictPolicy
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain import commands as c
 from domain import lifecycle
-from domain.commands import PublicCommand
-from domain.refusals import Refusal
-from domain.requests import Request, Source
-from records import commands, notices, refusals, requests
-from records.errors import NotFoundError
+from domain.model import Frozen
+from domain.refusals import Refusal, RefusalCode
+from domain.requests import Actor, Request, Source, Status
+from records import commands as ledger
+from records import refusals, requests
 from records.models import GivenCommand, RequestRecord
-from use_cases import gate
-from use_cases.gate import EngineFaultError, NotGivenError, NotYetError, Services, Starting
-from workflows.contract import SINGLE_NOTICE, notice_workflow_id
-
-log = structlog.get_logger(__name__)
-
-ENGINE_FAULT = "internal_error"
-"""The refusal of a command that the engine does not take, however often it is given."""
+from use_cases import gate, giving, policy
+from use_cases.caller import Caller
+from use_cases.problems import Problem
+from use_cases.services import Services
+from use_cases.views import View
 
 
-async def give(
-    services: Services, request: Request, command: PublicCommand, *, given_at: datetime, is_behind: bool = False
-) -> RequestRecord | None:
-    """Give a command that was just written down, as `gate.give` does, and note its end where that is known now.
+@dataclass(frozen=True)
+class Call:
+    """Somebody gives a command: to which request, under which id, having seen which version of it.
 
-    Taken: the projection notes it. Refused: what it had closed opens again. For sure not given: it is as if it had never been.
-    Else nobody knows, and it stays on its way until it is given again. Raises Refusal or GateError.
+    `seen_offering` is the version of the offering whose form they saw, where a page says so.
+    """
+
+    caller: Caller
+    request_id: UUID
+    command_id: str
+    expected_version: int | None = None
+    seen_offering: int | None = None
+
+
+class CommandReceipt(View):
+    """What became of a command. `queued` (202): it is durable and acts as soon as a worker is back."""
+
+    request_id: UUID
+    command_id: str
+    state: Literal["done", "queued"]
+    status: Status
+    version: int
+    allowed_commands: list[str]
+
+
+class Head(TypedDict):
+    """What every command carries."""
+
+    id: str
+    actor: Actor
+    sent_at: datetime
+    expected_version: int | None
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When an order becomes a command: in the transaction that writes it down, with the request's row locked.
+
+    `head` says who gives it. What the order looks up and freezes, it does in `session`.
+    """
+
+    services: Services
+    session: AsyncSession
+    call: Call
+    row: RequestRecord
+    request: Request
+    """The request's state in the records."""
+    head: Head
+
+
+class Order(Frozen):
+    """What somebody wants done, in their words; unless it says otherwise, they are the words of the command that it becomes."""
+
+    command: ClassVar[type[c.PublicCommand]]
+    freezes: ClassVar[bool] = False
+    """Whether it freezes what is in the records: then it can't be given before what is on its way has arrived there."""
+
+    async def made(self, at: Moment) -> c.PublicCommand:
+        """The command. Raises Refusal or Problem when it can't be given; then nothing has changed."""
+        return c.PUBLIC_COMMAND.validate_python({"type": self.command_name(), **at.head, **self.model_dump()})
+
+    def repeats(self, before: c.AnyCommand) -> bool:
+        """Whether that command was made of the same words."""
+        return isinstance(before, self.command) and _says(before.model_dump(mode="json"), self.model_dump(mode="json"))
+
+    @classmethod
+    def command_name(cls) -> str:
+        """The command's name."""
+        name: str = cls.command.model_fields["type"].default
+        return name
+
+
+async def carry_out(services: Services, call: Call, order: Order) -> CommandReceipt:
+    """The way of every command: may the caller see the request, may they give the command, then to the workflow, and back.
+
+    One transaction, with the request's row locked, checks all this, freezes what the command refers to and writes it down: from
+    then on its end can be looked up. The id makes a repetition harmless: it answers as the first time. A refusal is written down.
+
+    Raises Refusal; Problem `not_found`, `idempotency_key_reused`, `not_yet`, `engine_unreachable`, and what the order raises.
     """
     try:
-        return await _give(services, request, command, is_behind=is_behind)
+        async with services.database.session() as session:
+            row = await policy.request_to_command(session, call.caller, call.request_id)
+            request = requests.process_of(row)
+            before = await ledger.load_command(session, row.id, call.command_id)
+            if _is_taken(call, request, before):
+                await _must_be_the_same(session, call, before, order)
+                return _receipt(call, row, request)
+            if before is not None and before.settled_at is None:
+                await _must_be_the_same(session, call, before, order)
+                give = _once_more(services, request, before)
+            else:
+                give = await _write_down(services, session, call, row, request, order)
     except Refusal as refusal:
-        if is_behind and await _is_behind(services, request.id, command):
-            await _withdraw(services, request.id, command, given_at)
-            raise NotYetError from None
-        await _note_refusal(services, request.id, command, refusal.code)
+        await _note_refusal(services, call, order, refusal)
         raise
-    except (NotGivenError, NotYetError, EngineFaultError):
-        await _withdraw(services, request.id, command, given_at)
-        raise
-
-
-async def repeat(services: Services, request: Request, given: GivenCommand) -> RequestRecord | None:
-    """Give a command that is on its way once more, for its giver who asks again; `request` is its state in the records.
-
-    Raises Refusal, or GateError: then it is as much on its way as before.
-    """
-    command = commands.command_in(given)
-    is_behind, is_queued = _refusal_of(request, command) is not None, given.queued_at is not None
     try:
-        return await _give(services, request, command, is_behind=is_behind, is_queued=is_queued)
-    except Refusal as refusal:
-        await _note_refusal(services, request.id, command, refusal.code)
-        raise
-
-
-async def give_again(services: Starting, given: GivenCommand) -> None:
-    """Give an overdue command again (`records.commands.overdue`), and tell its giver by e-mail when it is refused in the end.
-
-    Those of one request come in their order. What is over by now is left alone. Raises GateError when the engine does not answer.
-    """
-    async with services.database.session() as session:
-        row = await requests.load_request(session, given.request_id)
-        if row is None:
-            return
-        await requests.lock_request(session, row.id)
-        known = await commands.load_command(session, given.request_id, given.command_id)
-        if known is None or known.settled_at is not None:
-            return
-        known.given_at = datetime.now(UTC)
-    request, command = requests.process_of(row), commands.command_in(known)
-    refusal = _refusal_of(request, command)
-    code: str | None = None
-    try:
-        receipt = await gate.hand_over(
-            services, request, command, is_behind=refusal is not None, is_queued=known.queued_at is not None
-        )
-        if receipt is None:
-            await _note_queued(services, request.id, command.id)
-    except Refusal as refused:
-        code = refused.code
-    except EngineFaultError:
-        code = ENGINE_FAULT
-    except NotYetError:  # no workflow has it, and by the records it is not legal
-        code = refusal.code if refusal else ENGINE_FAULT
-    if code is not None:
-        log.warning("an overdue command was refused", command=command.type, request_id=str(request.id), code=code)
-        for notice_id in await _note_refusal(services, request.id, command, code, tell=True):
-            await _send(services, notice_id)
-
-
-async def _give(
-    services: Services, request: Request, command: PublicCommand, *, is_behind: bool, is_queued: bool = False
-) -> RequestRecord | None:
-    shown = await gate.give(services, request, command, is_behind=is_behind, is_queued=is_queued)
+        shown = await give()
+    except gate.GateError as error:
+        raise _problem_of(error) from error
     if shown is None:
-        await _note_queued(services, request.id, command.id)
-    return shown
+        return _receipt(call, row, request, state="queued")
+    return _receipt(call, shown, requests.process_of(shown))
 
 
-async def _is_behind(services: Starting, request_id: UUID, command: PublicCommand) -> bool:
-    """Whether one that was given before it is still on its way: a workflow that has not got that one refuses too early."""
+async def came_before(services: Services, call: Call) -> bool:
+    """Whether this very command was taken already, or is on its way: `carry_out` answers it as the first time."""
     async with services.database.session() as session:
-        given = await commands.on_their_way(session, request_id)
-    return bool(given) and given[0].command_id != command.id
+        row = await requests.load_request(session, call.request_id)
+        before = await ledger.load_command(session, call.request_id, call.command_id)
+    is_on_its_way = before is not None and before.settled_at is None
+    return is_on_its_way or (row is not None and _is_taken(call, requests.process_of(row), before))
 
 
-async def _withdraw(services: Starting, request_id: UUID, command: PublicCommand, given_at: datetime) -> None:
-    with suppress(SQLAlchemyError, OSError, NotFoundError):  # else it stays on its way, which is as true
-        async with services.database.session() as session:
-            await commands.withdraw(session, request_id, command.id, given_at)
+_Give = Callable[[], Awaitable[RequestRecord | None]]
+"""Gives a command that is written down to its workflow: the row that shows what came of it, or None when that comes later."""
 
 
-async def _note_queued(services: Starting, request_id: UUID, command_id: str) -> None:
-    with suppress(SQLAlchemyError, OSError):  # what it says is only that its giver knows
-        async with services.database.session() as session:
-            await commands.note_queued(session, request_id, command_id, datetime.now(UTC))
+def _is_taken(call: Call, request: Request, before: GivenCommand | None) -> bool:
+    is_noted = before is not None and before.event is not None
+    return is_noted or call.command_id in request.commands_taken
 
 
-def _refusal_of(request: Request, command: PublicCommand) -> Refusal | None:
-    try:
-        lifecycle.decide(request, command, datetime.now(UTC))
-    except Refusal as refusal:
-        return refusal
-    return None
+async def _must_be_the_same(session: AsyncSession, call: Call, before: GivenCommand | None, order: Order) -> None:
+    """The id came before: it must have been for the same order. Raises Problem `idempotency_key_reused`."""
+    command: c.AnyCommand | None
+    if before is not None:
+        command = ledger.command_in(before)
+    else:
+        command = await requests.command_of_event(session, call.request_id, call.command_id)
+    if command is None or not order.repeats(command):
+        raise Problem("idempotency_key_reused")
 
 
-async def _note_refusal(
-    services: Starting, request_id: UUID, command: PublicCommand, code: str, *, tell: bool = False
-) -> list[UUID]:
-    """Write the refusal down and open what the command had closed; the notices to send, where its giver is to be told so."""
+def _once_more(services: Services, request: Request, before: GivenCommand) -> _Give:
+    """Give a command that is on its way once more."""
+    before.given_at = datetime.now(UTC)  # from now on its end is what this try learns
+    return partial(giving.repeat, services, request, before)
+
+
+async def _write_down(
+    services: Services, session: AsyncSession, call: Call, row: RequestRecord, request: Request, order: Order
+) -> _Give:
+    """Check a new order, freeze what its command refers to, and write it down. Raises Refusal or Problem."""
+    actor, state = await _place(session, call.caller, row, request, order)
+    is_behind = state is not request
+    if is_behind and order.freezes:
+        raise policy.not_yet()
+    if call.expected_version not in (None, row.version):
+        raise Refusal(RefusalCode.VERSION_CONFLICT, f"the request has version {row.version}")
     now = datetime.now(UTC)
+    expected = state.version if call.expected_version is not None else None
+    head = Head(id=call.command_id, actor=actor, sent_at=now, expected_version=expected)
+    command = await order.made(Moment(services, session, call, row, request, head))
+    if not lifecycle.counts_while_signing(order.command) and await ledger.is_being_signed(session, row.id):
+        raise policy.not_yet()  # it would be refused, for a document is being made then
+    await ledger.write_down(session, row, command, account_id=call.caller.id, now=now)
+    start = requests.process_of(row) if row.status is Status.DRAFT else request  # a draft got the terms of today
+    return partial(giving.give, services, start, command, given_at=now, is_behind=is_behind)
+
+
+async def _place(
+    session: AsyncSession, caller: Caller, row: RequestRecord, request: Request, order: Order
+) -> tuple[Actor, Request]:
+    """Who the caller is in this command, and the state in which it is legal: that of the records, or the one to be expected.
+
+    A command that is legal only after others that are on their way stands behind them.
+    """
+    try:
+        return policy.actor_for(caller, order.command, request), request
+    except Refusal as refusal:
+        expected = await ledger.expected_state(session, row, datetime.now(UTC))
+        if expected is None:
+            raise
+        with suppress(Refusal):
+            return policy.actor_for(caller, order.command, expected), expected
+        signed = ledger.when_signed(expected, datetime.now(UTC))
+        if refusal.code is not RefusalCode.REPORT_BEING_SIGNED and policy.may_give(caller, order.command, signed):
+            raise policy.not_yet() from None  # it is signed, and its document takes its time
+        raise refusal from None
+
+
+def _says(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether a command said before what is said now. A question that is not named now is the one that was open."""
+    return all(
+        _says(before.get(name) or {}, value) if isinstance(value, dict) else before.get(name) == value
+        for name, value in now.items()
+        if (name, value) != ("question_id", None)
+    )
+
+
+def _receipt(
+    call: Call, row: RequestRecord, request: Request, state: Literal["done", "queued"] = "done"
+) -> CommandReceipt:
+    return CommandReceipt(
+        request_id=row.id,
+        command_id=call.command_id,
+        state=state,
+        status=request.status,
+        version=row.version,
+        allowed_commands=policy.allowed_commands(call.caller, row, request),
+    )
+
+
+def _problem_of(error: gate.GateError) -> Problem:
+    match error:
+        case gate.EngineUnreachableError():
+            return Problem("engine_unreachable")
+        case gate.NotYetError():
+            return policy.not_yet()
+        case _:
+            return Problem("internal_error")
+
+
+async def _note_refusal(services: Services, call: Call, order: Order, refusal: Refusal) -> None:
     async with services.database.session() as session:
         await refusals.note_refusal(
             session,
-            request_id=request_id,
-            command_id=command.id,
-            name=command.type,
-            code=code,
-            actor_id=command.actor.id,
+            request_id=call.request_id,
+            command_id=call.command_id,
+            name=order.command_name(),
+            code=refusal.code,
+            actor_id=call.caller.id,
             source=Source.UPDATE,
-            at=now,
+            at=datetime.now(UTC),
         )
-        settled = await commands.settle_refused(session, request_id, command.id, code=code, now=now, is_late=tell)
-        return await notices.plan_refused_command_notices(session, settled) if tell and settled else []
-
-
-async def _send(services: Starting, notice_id: UUID) -> None:
-    await services.engine.start_workflow(
-        SINGLE_NOTICE,
-        notice_id,
-        id=notice_workflow_id(notice_id),
-        task_queue=services.settings.mail_task_queue,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-    )

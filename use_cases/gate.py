@@ -7,7 +7,7 @@ refusal as the rules gave it; an error of its own when the engine can't be reach
 import asyncio
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol, TypedDict
 from uuid import UUID
 
 import structlog
@@ -32,10 +32,11 @@ from domain.requests import EventName, Request
 from engine.running import last_status
 from records import requests
 from records.database import Database
-from records.feed import ProjectionFeed, Watch
+from records.feed import Watch
 from records.models import RequestRecord
 from records.notices import queued_notices
 from settings import Settings
+from use_cases.services import Services
 from workflows.contract import TELECONSULTATION, Receipt, Start, workflow_id
 
 log = structlog.get_logger(__name__)
@@ -82,11 +83,15 @@ class Starting(Protocol):
     def engine(self) -> Client: ...
 
 
-class Services(Starting, Protocol):
-    """What the gate works with."""
+class _Beginning(TypedDict):
+    """How the workflow of a request begins."""
 
-    @property
-    def feed(self) -> ProjectionFeed: ...
+    arg: Start
+    id: str
+    task_queue: str
+    id_conflict_policy: WorkflowIDConflictPolicy
+    id_reuse_policy: WorkflowIDReusePolicy
+    static_summary: str
 
 
 async def give(
@@ -227,7 +232,7 @@ async def take_up(services: Starting, request_id: UUID, *, dry_run: bool = False
             return False
         if not dry_run:
             start = _start(services, request, None, await _unfinished(session, request))
-            await services.engine.start_workflow(**start, rpc_timeout=_patience(services))
+            await services.engine.start_workflow(TELECONSULTATION, **start, rpc_timeout=_patience(services))
         return True
 
 
@@ -244,7 +249,7 @@ async def _unfinished(session: AsyncSession, request: Request) -> tuple[AnyEffec
 
 
 async def _update_with_start(
-    services: Starting, start: dict[str, Any], request: Request, command: PublicCommand, is_queued: bool
+    services: Starting, start: _Beginning, request: Request, command: PublicCommand, is_queued: bool
 ) -> Receipt | None:
     patience = _patience(services)
     try:
@@ -254,13 +259,14 @@ async def _update_with_start(
                 command,
                 id=command.id,
                 result_type=Receipt,
-                start_workflow_operation=WithStartWorkflowOperation(**start),
+                start_workflow_operation=WithStartWorkflowOperation(TELECONSULTATION, **start),
                 rpc_timeout=patience,
             )
         except WorkflowUpdateRPCTimeoutOrCancelledError:
             if not is_queued:
                 _log_queued(request, command)
                 await services.engine.start_workflow(
+                    TELECONSULTATION,
                     **start,
                     start_signal=command.type,
                     start_signal_args=[command],
@@ -281,21 +287,20 @@ def _log_queued(request: Request, command: PublicCommand) -> None:
 
 def _start(
     services: Starting, request: Request, command: PublicCommand | None, outbox: tuple[AnyEffect, ...]
-) -> dict[str, Any]:
-    return {
-        "workflow": TELECONSULTATION,
-        "arg": Start(
+) -> _Beginning:
+    return _Beginning(
+        arg=Start(
             request=request,
             command=command if isinstance(command, Submit | AddAddendum) else None,
             mail_task_queue=services.settings.mail_task_queue,
             outbox=outbox,
         ),
-        "id": workflow_id(request.id),
-        "task_queue": services.settings.task_queue,
-        "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
-        "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        "static_summary": request.number,
-    }
+        id=workflow_id(request.id),
+        task_queue=services.settings.task_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        static_summary=request.number,
+    )
 
 
 def _patience(services: Starting) -> timedelta:

@@ -1,7 +1,7 @@
 """Every permission, in one place. What you may not see answers 404, what you may not do 403. All is denied unless allowed here.
 
 Who may see a request is decided by `records.visibility` (the same rule in SQL for worklists), and who may give which command by
-the table of `domain.lifecycle`. This module asks both, and adds what concerns the API alone.
+the table of `domain.lifecycle`. This module asks both, and adds what concerns people alone.
 """
 
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from use_cases.caller import Caller
 from use_cases.problems import Problem
 
 _ENGINE_ONLY = {(commands.Cancel, Role.OPERATOR)}
-"""An operator cancels in the Temporal UI, where it is seen as what it is; the API leaves cancelling to the requester."""
+"""An operator cancels in the Temporal UI, where it is seen as what it is; the faces leave cancelling to the requester."""
 
 
 async def request_to_see(session: AsyncSession, caller: Caller, request_id: UUID) -> tuple[RequestRecord, Access]:
@@ -129,16 +129,30 @@ def closed(error: NotEditableError) -> Problem:
 
 
 def actor_for(caller: Caller, command: type[BaseCommand], request: Request) -> Actor:
-    """The caller in the role in which they may give this command. Raises Refusal `role_not_allowed` when they have none.
+    """The caller in the role in which they may give this command to `request` as it is.
 
-    Somebody with several roles speaks in the one for which the rules allow the command now.
+    Raises the Refusal of the rules when they may not: of somebody with several roles, the one of the first that gives it at all.
     """
-    roles = [role for role in Role if role in caller.roles & lifecycle.roles_for(command)]
-    actors = [_actor(caller, role) for role in roles if (command, role) not in _ENGINE_ONLY]
-    if not actors:
-        raise Refusal(RefusalCode.ROLE_NOT_ALLOWED, "none of the caller's roles gives this command")
-    name = command.model_fields["type"].default
-    return next((actor for actor in actors if name in lifecycle.allowed_commands(request, actor)), actors[0])
+    refused: Refusal | None = None
+    for actor in _actors(caller):
+        if actor.role not in lifecycle.roles_for(command) or (command, actor.role) in _ENGINE_ONLY:
+            continue
+        try:
+            lifecycle.check_allowed(request, command, actor)
+        except Refusal as refusal:
+            refused = refused or refusal
+        else:
+            return actor
+    raise refused or Refusal(RefusalCode.ROLE_NOT_ALLOWED, "none of the caller's roles gives this command")
+
+
+def may_give(caller: Caller, command: type[BaseCommand], request: Request) -> bool:
+    """Whether the caller may give this command to `request` as it is, in one of their roles."""
+    try:
+        actor_for(caller, command, request)
+    except Refusal:
+        return False
+    return True
 
 
 def allowed_commands(caller: Caller, row: RequestRecord, request: Request) -> list[str]:
@@ -147,17 +161,11 @@ def allowed_commands(caller: Caller, row: RequestRecord, request: Request) -> li
     What is on its way is not offered a second time where it is closed until its end is known.
     """
     under_way = {"submit", "resubmit"} if row.submission_id else {"sign_report"} if row.signature_id else set()
-    names = []
-    for name, command in commands.PUBLIC_COMMANDS.items():
-        if name in under_way:
-            continue
-        try:
-            actor = actor_for(caller, command, request)
-        except Refusal:
-            continue
-        if name in lifecycle.allowed_commands(request, actor):
-            names.append(name)
-    return names
+    return [
+        name
+        for name, command in commands.PUBLIC_COMMANDS.items()
+        if name not in under_way and may_give(caller, command, request)
+    ]
 
 
 def must_have_role(caller: Caller, *roles: Role) -> None:

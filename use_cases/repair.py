@@ -18,8 +18,7 @@ from domain.rules import UnknownRulesError
 from engine.running import count_stuck, list_stuck, running_ids
 from records import commands, upkeep
 from records.models import GivenCommand
-from use_cases import commands as use_cases
-from use_cases import gate
+from use_cases import gate, giving
 from use_cases.gate import Starting
 from workflows.contract import SINGLE_NOTICE, TELECONSULTATION, notice_workflow_id, workflow_id
 
@@ -109,7 +108,7 @@ async def _give_again(services: Starting, dry_run: bool) -> int:
 async def _give_one_again(services: Starting, given: GivenCommand) -> None:
     log.warning("a command's end is not known", command=given.name, request_id=str(given.request_id))
     try:
-        await use_cases.give_again(services, given)
+        await giving.give_again(services, given)
     except (*UNREADABLE, gate.GateError) as error:
         log.error("a command can't be given again", request_id=str(given.request_id), error=type(error).__name__)
 

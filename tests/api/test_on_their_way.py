@@ -28,8 +28,7 @@ from tests.eventually import eventually
 from tests.journeys import accepted, assigned, draft, ok, returned, submitted, upload, written
 from tests.system import PASSWORD, Clinician, System, photo
 from tests.workflow.looks import names, said_by
-from use_cases import commands as use_cases
-from use_cases import gate, uploads
+from use_cases import gate, giving, uploads
 from use_cases.caller import Caller
 from use_cases.problems import Problem
 
@@ -480,8 +479,8 @@ async def test_a_command_of_which_nobody_knows_is_given_again(away: Away, monkey
         async with system.services.database.session() as session:
             overdue = await commands.overdue(session, later, limit=1000)
             [given] = [found for found in overdue if str(found.request_id) == request_id]
-        await use_cases.give_again(system.app.state.services, given)
-        await use_cases.give_again(system.app.state.services, given)
+        await giving.give_again(system.app.state.services, given)
+        await giving.give_again(system.app.state.services, given)
     assert await names(system, request_id) == ["submitted"]
     async with system.services.database.session() as session:
         assert not await commands.on_their_way(session, UUID(request_id))
@@ -503,7 +502,7 @@ async def test_an_overdue_command_that_is_refused_is_told(away: Away, monkeypatc
         ok(await system.provider.post(f"/requests/{request_id}/accept"))
         async with system.services.database.session() as session:
             [given] = await commands.on_their_way(session, UUID(request_id))
-        await use_cases.give_again(system.app.state.services, given)
+        await giving.give_again(system.app.state.services, given)
 
         def told() -> bool:
             return any("non effectué" in str(m["Subject"]) for m in system.post_office.kept_for(who.account.email))

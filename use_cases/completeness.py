@@ -1,0 +1,86 @@
+"""What is missing to submit a form, and what is only worth a look."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.drafts import check_carried_over
+from domain.offerings import FieldProblem, check_answers, check_attachments
+from domain.photos import PhotoWarning
+from domain.requests import Status
+from records import attachments
+from records.drafts import is_withdrawn, open_form, outdated_answers
+from records.models import RequestRecord
+from records.offering_versions import OfferingVersions
+from translations.problems import PRINTED_AS_CODES, PROBLEMS
+from use_cases import policy
+from use_cases.attachments import AttachmentView, attachment_view
+from use_cases.caller import Caller
+from use_cases.patients import RecordedPatient, check_patient
+from use_cases.printable import check_printable, check_texts
+from use_cases.problems import FieldFault, Problem, field_faults
+from use_cases.services import Services
+
+
+@dataclass(frozen=True)
+class PhotoAdvice:
+    """A photo is probably of no use; the words of `warning` are in `translations.problems.PHOTO_WARNINGS`."""
+
+    photo: AttachmentView
+    warning: PhotoWarning
+
+
+@dataclass(frozen=True)
+class Check:
+    """What stands in the way of submitting a form (`errors`); what stops nothing (`advice`, and texts that can't be printed)."""
+
+    errors: tuple[FieldFault, ...]
+    advice: tuple[PhotoAdvice, ...] = ()
+    text_advice: tuple[FieldFault, ...] = ()
+
+
+async def check(services: Services, caller: Caller, request_id: UUID) -> Check:
+    """What submitting the form as it is saved would refuse now, for its requester. Raises what `policy.own_form_to_edit` does."""
+    async with services.database.session() as session:
+        row = await policy.own_form_to_edit(session, caller, request_id)
+        if is_withdrawn(services.versions, row):
+            withdrawn = "offering_withdrawn"
+            return Check(errors=(FieldFault("offering", withdrawn, PROBLEMS[withdrawn]),))
+        missing = await _missing(session, services.versions, row)
+        unprintable = await _unprintable(session, services.versions, row)
+        there = await attachments.list_attachments(session, row.id)
+    return Check(
+        errors=field_faults(missing),
+        advice=tuple(PhotoAdvice(photo, found) for photo in map(attachment_view, there) for found in photo.warnings),
+        text_advice=tuple(
+            FieldFault(found.field, "not_printable", PRINTED_AS_CODES, characters=found.characters)
+            for found in unprintable
+        ),
+    )
+
+
+async def check_complete(session: AsyncSession, versions: OfferingVersions, row: RequestRecord) -> None:
+    """Raise Problem `form_incomplete` when something is missing."""
+    if missing := await _missing(session, versions, row):
+        raise Problem("form_incomplete", field_faults(missing))
+
+
+async def _missing(session: AsyncSession, versions: OfferingVersions, row: RequestRecord) -> tuple[FieldProblem, ...]:
+    offering = await open_form(session, versions, row)
+    counts = await attachments.count_by_slot(session, row.id)
+    return (
+        *check_patient(RecordedPatient.model_validate(row.form["patient"])),
+        *check_answers(offering.form, row.form["answers"], complete=True),
+        *check_attachments(offering, counts),
+        *check_carried_over(outdated_answers(row), offering, counts if row.status is Status.DRAFT else {}),
+    )
+
+
+async def _unprintable(
+    session: AsyncSession, versions: OfferingVersions, row: RequestRecord
+) -> tuple[FieldProblem, ...]:
+    patient = RecordedPatient.model_validate(row.form["patient"])
+    offering = await versions.of(session, row)
+    names = {f"patient.{name}": text for name, text in patient.lines.items()}
+    return (*check_texts(names), *check_printable(offering.form, row.form["answers"]))

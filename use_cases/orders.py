@@ -1,0 +1,223 @@
+"""What people can order of a request: what they say with each command, and what is looked up and frozen for it.
+
+Most say just what the command holds, see `commands.Order`; `domain.commands` has the words. To sign is in `use_cases.reports`.
+"""
+
+from typing import Self
+from uuid import UUID
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain import commands as c
+from domain.model import Said
+from domain.offerings import DeadlineName
+from domain.priority import Priority
+from domain.refusals import Refusal, RefusalCode
+from domain.requests import FormVersion, Person, Role
+from records import attachments, forms, people, requests
+from records import commands as ledger
+from records.drafts import is_withdrawn, open_form
+from records.errors import NotEditableError
+from records.models import RequestRecord
+from translations import gettext_noop as _
+from use_cases import policy
+from use_cases.commands import Moment, Order
+from use_cases.completeness import check_complete
+from use_cases.problems import Problem
+
+
+class Submit(Order):
+    """Submit a draft: its form is frozen as it stands.
+
+    Raises Refusal `stat_refused`, and `version_conflict` where another version of the form was seen; Problem
+    `offering_withdrawn`, `form_incomplete`, `submission_under_way`.
+    """
+
+    command = c.Submit
+    freezes = True
+
+    async def made(self, at: Moment) -> c.Submit:
+        _check_open(at.row)
+        if at.row.form_priority is Priority.STAT:
+            raise Refusal(RefusalCode.STAT_REFUSED, "an emergency")
+        had = at.request.terms.offering_version
+        versions = at.services.versions
+        offering = await open_form(at.session, versions, at.row)
+        if is_withdrawn(versions, at.row):
+            raise Problem("offering_withdrawn")
+        await check_complete(at.session, versions, at.row)
+        if at.call.expected_version is not None and offering.version != (at.call.seen_offering or had):
+            raise Refusal(RefusalCode.VERSION_CONFLICT, "the offering's form has changed; look at it again")
+        await requests.renew_terms(at.session, at.row, offering.terms)
+        return c.Submit(**at.head, form=await _frozen(at), priority=at.row.form_priority)
+
+
+class Resubmit(Order):
+    """Submit a returned request again: its form is frozen as it stands.
+
+    Raises Problem `form_incomplete`, `submission_under_way`.
+    """
+
+    command = c.Resubmit
+    freezes = True
+
+    async def made(self, at: Moment) -> c.Resubmit:
+        _check_open(at.row)
+        await check_complete(at.session, at.services.versions, at.row)
+        return c.Resubmit(**at.head, form=await _frozen(at), priority=at.row.form_priority)
+
+
+class AssignBody(Order):
+    """Either a provider, or a clinic: then its whole pool."""
+
+    command = c.Assign
+
+    provider_id: UUID | None = Field(None, examples=["01a20528-2326-771d-b244-f33a25c63e64"])
+    clinic_id: UUID | None = Field(None, description="Assign to the pool of this clinic.")
+    comment: Said | None = Field(None, examples=["Une collègue qui connaît ce patient."])
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.provider_id is None) == (self.clinic_id is None):
+            raise PydanticCustomError("provider_or_clinic", _("Name either provider_id or clinic_id."))
+        return self
+
+    async def made(self, at: Moment) -> c.Assign:
+        """Raises Problem `unknown_provider`, `unknown_clinic`, or `clinic_not_routed`."""
+        dispatching = await people.load_clinic(at.session, at.row.dispatch_clinic_id)
+        to = await self._destination(at.session)
+        if dispatching is None or not policy.may_route_to(dispatching, to.clinic_id):
+            raise Problem("clinic_not_routed")
+        return c.Assign(**at.head, to=to, comment=self.comment)
+
+    async def _destination(self, session: AsyncSession) -> Person | c.Pool:
+        if self.provider_id is not None:
+            return await _provider(session, self.provider_id)
+        if self.clinic_id is None or not await people.load_clinic(session, self.clinic_id):
+            raise Problem("unknown_clinic")
+        return c.Pool(clinic_id=self.clinic_id)
+
+    def repeats(self, before: c.AnyCommand) -> bool:
+        if not isinstance(before, c.Assign) or before.comment != self.comment:
+            return False
+        if isinstance(before.to, Person):
+            return before.to.id == self.provider_id
+        return before.to.clinic_id == self.clinic_id
+
+
+class Accept(Order):
+    """Take the request over."""
+
+    command = c.Accept
+
+
+class TransferBody(Order):
+    """A colleague of the same clinic."""
+
+    command = c.Transfer
+
+    provider_id: UUID = Field(examples=["01a20528-2326-771d-b244-f33a25c63e64"])
+    comment: Said | None = Field(None, examples=["Je suis en congé demain."])
+
+    async def made(self, at: Moment) -> c.Transfer:
+        """Raises Problem `unknown_provider`."""
+        return c.Transfer(**at.head, to=await _provider(at.session, self.provider_id), comment=self.comment)
+
+    def repeats(self, before: c.AnyCommand) -> bool:
+        return isinstance(before, c.Transfer) and before.to.id == self.provider_id and before.comment == self.comment
+
+
+class QuestionBody(Order, c.Question[Said]):
+    """A question to the requester."""
+
+    command = c.RequestInformation
+
+
+class AnswerBody(Order, c.Answer[Said]):
+    """The answer to an open question; `question_id` may be left out while just one is open."""
+
+    command = c.AnswerInformation
+
+    async def made(self, at: Moment) -> c.PublicCommand:
+        """Raises Problem `answer_under_way` or `unknown_attachment`."""
+        expected = await ledger.expected_state(at.session, at.row, at.head["sent_at"])
+        if expected and not any(self.question_id in (None, question.id) for question in expected.questions):
+            raise Problem("answer_under_way")
+        there = {attachment.id for attachment in await attachments.list_attachments(at.session, at.row.id)}
+        if not there.issuperset(self.attachment_ids):
+            raise Problem("unknown_attachment")
+        return await super().made(at)
+
+
+class WithdrawBody(Order, c.WhichQuestion):
+    """The question to take back; may be left out while just one is open."""
+
+    command = c.WithdrawInformationRequest
+
+
+class ReturnToRequesterBody(Order, c.WhyReturned[Said]):
+    """One of the two reasons, and a text."""
+
+    command = c.ReturnToRequester
+
+
+class CommentBody(Order, c.Comment[Said]):
+    """A comment for the dispatchers."""
+
+    command = c.ReturnToDispatch
+
+
+class ReasonBody(Order, c.Reason[Said]):
+    """Why."""
+
+    command = c.Cancel
+
+
+class PriorityBody(Order, c.AnotherPriority[Said]):
+    """The new priority, and why."""
+
+    command = c.ChangePriority
+
+
+class OutcomeBody(c.AnyOutcome[Said]):
+    """What became of the patient; every answer is optional."""
+
+
+class AcknowledgeBody(Order):
+    """What the requester tells the provider at the end."""
+
+    command = c.Acknowledge
+
+    outcome: OutcomeBody | None = None
+
+
+class EndDeadline(Order, c.WhichQuestion):
+    """End a running deadline now; of the deadline `information`, that of the question, or of the oldest open one."""
+
+    command = c.DeadlineReached
+
+    name: DeadlineName
+
+
+def _check_open(row: RequestRecord) -> None:
+    """Another submission must not be on its way. Raises Problem `submission_under_way`."""
+    try:
+        requests.check_editable(row)
+    except NotEditableError as error:
+        raise policy.closed(error) from None
+
+
+async def _frozen(at: Moment) -> FormVersion:
+    now, call = at.head["sent_at"], at.call
+    return await forms.freeze_form(
+        at.session, call.request_id, command_id=call.command_id, frozen_by=call.caller.id, now=now
+    )
+
+
+async def _provider(session: AsyncSession, account_id: UUID) -> Person:
+    account = await people.load_account(session, account_id)
+    if account is None or not account.active or Role.PROVIDER not in account.roles:
+        raise Problem("unknown_provider")
+    return Person(id=account.id, clinic_id=account.clinic_id)
