@@ -4,7 +4,7 @@ The files are in ``offerings/``; ``use_cases/offering_files.py`` reads them. Her
 of a report against them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
@@ -288,7 +288,7 @@ def check_answers(fields: Iterable[FormField], answers: Answers, *, complete: bo
         if _is_empty(answer):
             if complete and field.required:
                 problems.append(FieldProblem(field=name, code="required"))
-        elif problem := _check_answer(field, answer):
+        elif problem := _CHECKS[field.kind](field, answer):
             problems.append(problem)
     return tuple(problems)
 
@@ -327,40 +327,53 @@ def _check_text(field: FormField, answer: Any) -> FieldProblem | None:
     return None
 
 
-def _check_answer(field: FormField, answer: Any) -> FieldProblem | None:
-    def problem(code: Any, limit: float | None = None) -> FieldProblem:
-        return FieldProblem(field=field.name, code=code, limit=limit)
+def _check_choice(field: FormField, answer: Any) -> FieldProblem | None:
+    is_option = isinstance(answer, str) and answer in {option.value for option in field.options}
+    return None if is_option else FieldProblem(field=field.name, code="not_an_option")
 
-    values = {option.value for option in field.options}
-    match field.kind:
-        case FieldKind.TEXT | FieldKind.LONG_TEXT:
-            return _check_text(field, answer)
-        case FieldKind.CHOICE:
-            if not isinstance(answer, str) or answer not in values:
-                return problem("not_an_option")
-        case FieldKind.CHOICES:
-            if not isinstance(answer, list):
-                return problem("not_a_list")
-            if not all(isinstance(value, str) and value in values for value in answer):
-                return problem("not_an_option")
-        case FieldKind.NUMBER:
-            if isinstance(answer, bool) or not isinstance(answer, int | float) or not -1e300 < answer < 1e300:
-                return problem("not_a_number")  # nor infinite, nor NaN: no store of JSON takes these
-            if field.minimum is not None and answer < field.minimum:
-                return problem("too_small", field.minimum)
-            if field.maximum is not None and answer > field.maximum:
-                return problem("too_large", field.maximum)
-        case FieldKind.DATE:
-            try:
-                written = date.fromisoformat(answer).isoformat()
-            except (TypeError, ValueError):
-                written = None
-            if answer != written:  # 20261122 and 2026-W47-7 are dates, too, and would be shown as they stand
-                return problem("not_a_date")
-        case FieldKind.YES_NO:
-            if not isinstance(answer, bool):
-                return problem("not_a_yes_or_no")
+
+def _check_choices(field: FormField, answer: Any) -> FieldProblem | None:
+    if not isinstance(answer, list):
+        return FieldProblem(field=field.name, code="not_a_list")
+    problems = (_check_choice(field, value) for value in answer)
+    return next((problem for problem in problems if problem), None)
+
+
+def _check_number(field: FormField, answer: Any) -> FieldProblem | None:
+    if isinstance(answer, bool) or not isinstance(answer, int | float) or not -1e300 < answer < 1e300:
+        return FieldProblem(
+            field=field.name, code="not_a_number"
+        )  # nor infinite, nor NaN: no store of JSON takes these
+    if field.minimum is not None and answer < field.minimum:
+        return FieldProblem(field=field.name, code="too_small", limit=field.minimum)
+    if field.maximum is not None and answer > field.maximum:
+        return FieldProblem(field=field.name, code="too_large", limit=field.maximum)
     return None
+
+
+def _check_date(field: FormField, answer: Any) -> FieldProblem | None:
+    try:
+        written = date.fromisoformat(answer).isoformat()
+    except (TypeError, ValueError):
+        written = None
+    # 20261122 and 2026-W47-7 are dates, too, and would be shown as they stand
+    return None if answer == written else FieldProblem(field=field.name, code="not_a_date")
+
+
+def _check_yes_no(field: FormField, answer: Any) -> FieldProblem | None:
+    return None if isinstance(answer, bool) else FieldProblem(field=field.name, code="not_a_yes_or_no")
+
+
+_CHECKS: Mapping[FieldKind, Callable[[FormField, Any], FieldProblem | None]] = {
+    FieldKind.TEXT: _check_text,
+    FieldKind.LONG_TEXT: _check_text,
+    FieldKind.CHOICE: _check_choice,
+    FieldKind.CHOICES: _check_choices,
+    FieldKind.NUMBER: _check_number,
+    FieldKind.DATE: _check_date,
+    FieldKind.YES_NO: _check_yes_no,
+}
+"""What is wrong with an answer that says something, by the kind of its field."""
 
 
 def _unique(group: str, key: str, names: Iterable[str]) -> None:

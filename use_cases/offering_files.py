@@ -180,36 +180,47 @@ def _parse(file: Path) -> yaml.Node:
 
 def _value_of(root: yaml.Node) -> Any:
     """The plain value that the document stands for. Raises `_WrongFileError` for what YAML allows and Relais does not."""
-    problems: list[_Problem] = []
+    reading = _Reading(root, [])
+    value = reading.value_of(root, (), ())
+    if reading.problems:
+        raise _WrongFileError(*reading.problems)
+    return value
 
-    def wrong(node: yaml.Node, place: Place, reason: str) -> None:
-        problems.append(_Problem(node.start_mark.line + 1, _locate(root, place).where, reason))
 
-    def value_of(node: yaml.Node, place: Place, around: tuple[yaml.Node, ...]) -> Any:
+@dataclass(frozen=True)
+class _Reading:
+    """One way through a document, and what was found wrong on it."""
+
+    root: yaml.Node
+    problems: list[_Problem]
+
+    def value_of(self, node: yaml.Node, place: Place, around: tuple[yaml.Node, ...]) -> Any:
+        """The value at `place`, inside the nodes `around` it; None where it can't be read."""
         if any(node is outer for outer in around):
-            return wrong(node, place, "the value holds itself")
+            return self._wrong(node, place, "the value holds itself")
         around = (*around, node)
         if isinstance(node, yaml.SequenceNode):
-            return [value_of(item, (*place, position), around) for position, item in enumerate(node.value)]
+            return [self.value_of(item, (*place, position), around) for position, item in enumerate(node.value)]
         if isinstance(node, yaml.MappingNode):
-            mapping: dict[str, Any] = {}
-            for key, value in node.value:
-                if not isinstance(key, yaml.ScalarNode):
-                    wrong(key, place, "a key must be a text")
-                elif key.value in mapping:
-                    wrong(key, place, f"the key '{key.value}' stands twice")
-                else:
-                    mapping[key.value] = value_of(value, (*place, key.value), around)
-            return mapping
+            return self._mapping(node, place, around)
         try:
             return _SCALARS[node.tag][1](node.value)
         except (KeyError, ValueError):
-            return wrong(node, place, f"Relais can't read the tag {node.tag} here")
+            return self._wrong(node, place, f"Relais can't read the tag {node.tag} here")
 
-    value = value_of(root, (), ())
-    if problems:
-        raise _WrongFileError(*problems)
-    return value
+    def _mapping(self, node: yaml.MappingNode, place: Place, around: tuple[yaml.Node, ...]) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self._wrong(key, place, "a key must be a text")
+            elif key.value in mapping:
+                self._wrong(key, place, f"the key '{key.value}' stands twice")
+            else:
+                mapping[key.value] = self.value_of(value, (*place, key.value), around)
+        return mapping
+
+    def _wrong(self, node: yaml.Node, place: Place, reason: str) -> None:
+        self.problems.append(_Problem(node.start_mark.line + 1, _locate(self.root, place).where, reason))
 
 
 # From what the model says to what an engineer reads
