@@ -213,6 +213,20 @@ def sweep(
         typer.echo(f"{place}: {count} {'to remove' if dry_run else 'removed'}")
 
 
+@app.command()
+def refused(number: Annotated[str, typer.Argument(help="Number of the request, e.g. TC-2026-000123.")]) -> None:
+    """List the commands to a request that were refused and changed nothing: when, which, why, on which way, by whose account."""
+    from settings import get_settings
+    from use_cases.by_hand import refused_commands
+
+    found = asyncio.run(refused_commands(get_settings(), number))
+    if found is None:
+        raise StartError(f"There is no request {number}.")
+    for one in found:
+        typer.echo(f"{one.at:%Y-%m-%d %H:%M:%S%z}  {one.name}  {one.code}  {one.source}  {one.actor_id or '-'}")
+    typer.echo(f"Refused commands: {len(found)}.")
+
+
 @app.command("new-key")
 def new_key() -> None:
     """Print a new key for RELAIS_ENCRYPTION_KEYS. Put it first in the list; keep the old ones for what they have sealed."""

@@ -70,12 +70,6 @@ async def load_form(session: AsyncSession, request_id: uuid.UUID, number: int) -
     return await session.get(FrozenForm, (request_id, number))
 
 
-async def list_forms(session: AsyncSession, request_id: uuid.UUID) -> list[FrozenForm]:
-    """All frozen forms of the request, oldest first. The one that counts is named by its process (`Request.form`)."""
-    query = select(FrozenForm).where(FrozenForm.request_id == request_id).order_by(FrozenForm.number)
-    return list(await session.scalars(query))
-
-
 async def submitted_forms(session: AsyncSession, request_id: uuid.UUID) -> list[FrozenForm]:
     """The forms with which the request was submitted and resubmitted, oldest first; not those whose command was refused."""
     query = (

@@ -191,9 +191,10 @@ async def revoke_tokens_of(
     await session.execute(ended.values(revoked_at=now))
 
 
-async def forget_expired_tokens(session: AsyncSession, before: datetime) -> None:
-    """Remove the tokens that expired before that moment."""
-    await session.execute(delete(Token).where(Token.expires_at < before))
+async def forget_expired_tokens(session: AsyncSession, before: datetime) -> int:
+    """Remove the tokens that expired before that moment; gives how many."""
+    forgotten = await session.scalars(delete(Token).where(Token.expires_at < before).returning(Token.sha256))
+    return len(forgotten.all())
 
 
 # Failed logins
@@ -221,6 +222,12 @@ async def failed_logins(session: AsyncSession, username: str) -> FailedLogins | 
 async def forgive_failed_logins(session: AsyncSession, username: str) -> None:
     """A good login ends the row."""
     await session.execute(delete(FailedLogins).where(FailedLogins.username_sha256 == _hidden(username)))
+
+
+async def forget_failed_logins(session: AsyncSession, before: datetime) -> int:
+    """Remove the rows that ended before that moment: most are of names that nobody has. Gives how many."""
+    ended = delete(FailedLogins).where(FailedLogins.last_at < before).returning(FailedLogins.username_sha256)
+    return len((await session.scalars(ended)).all())
 
 
 def _hidden(username: str) -> str:

@@ -1,4 +1,4 @@
-"""The upkeep as an operator asks for it on the command line, rather than when its schedule comes."""
+"""The upkeep as an operator asks for it on the command line, rather than when its schedule comes; and what was refused."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,6 +12,9 @@ from activities.contract import RepairReport, SweepReport
 from engine.client import EngineConnection, EngineError
 from records.database import Database
 from records.migrate import check_schema
+from records.models import RefusedCommand
+from records.refusals import list_refusals
+from records.requests import find_request
 from records.store import DocumentStore
 from records.trouble import away_named
 from settings import Settings
@@ -50,6 +53,16 @@ async def sweep_now(settings: Settings, *, older_than: timedelta, dry_run: bool)
         return await sweep(
             Stores(database, DocumentStore.from_settings(settings)), older_than=older_than, dry_run=dry_run
         )
+
+
+async def refused_commands(settings: Settings, number: str) -> list[RefusedCommand] | None:
+    """What was refused of the request that people know under `number`, oldest first; None when there is no such request.
+
+    Raises DatabaseAwayError or SchemaError.
+    """
+    async with _database(settings) as database, database.session() as session:
+        request = await find_request(session, number)
+        return await list_refusals(session, request.id) if request else None
 
 
 @asynccontextmanager

@@ -198,11 +198,6 @@ def may_list_providers(caller: Caller, clinic: Clinic, own_clinic: Clinic) -> bo
     return Role.DISPATCHER in caller.roles and may_route_to(own_clinic, clinic.id)
 
 
-def is_colleague(caller: Caller, account: Account) -> bool:
-    """Whether `account` is an active provider of the caller's clinic."""
-    return account.active and account.clinic_id == caller.clinic_id and Role.PROVIDER in account.roles
-
-
 async def absences_to_see(session: AsyncSession, caller: Caller, account_id: UUID) -> Account:
     """Whose absences these are: one's own; for administrators and dispatchers, their clinic's. Raises Problem `not_found`."""
     account = await people.load_account(session, account_id)

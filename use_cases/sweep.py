@@ -1,9 +1,10 @@
-"""What crashes left in the document store and no record names is removed; all of it holds patients' data.
+"""What nobody needs any more is removed: what crashes left in the document store, and what is left of sessions that ended.
 
-That is: signed documents of a try that was not the one, photos whose upload broke off, parts of uploads, files never whole.
-Nothing younger than `AGE` is touched: what is stored is named within seconds, or at most a day later where signing is tried
-again. It is removed under the lock under which the records name it, so not even a process that stood still for longer loses what
-it is about to record.
+What no record names may hold patients' data: signed documents of a try that was not the one, photos whose upload broke off,
+parts of uploads, files never whole. Nothing younger than `AGE` is touched: what is stored is named within seconds, or at most a
+day later where signing is tried again. It is removed under the lock under which the records name it, so not even a process that
+stood still for longer loses what it is about to record. Bearer tokens and rows of wrong passwords go when they have been of no
+effect for as long.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.contract import SweepReport
-from records import upkeep, uploads
+from records import people, upkeep, uploads
 from records.database import Database
 from records.errors import NotFoundError
 from records.requests import lock_request
@@ -53,8 +54,9 @@ async def sweep(services: Services, *, older_than: timedelta = AGE, dry_run: boo
             swept[folder] += await _remove_unnamed(services, keys, dry_run)
     swept["incoming"] = await services.store.sweep_incoming(before, dry_run=dry_run)
     swept["expired uploads"] = await _expired(services, dry_run)
+    swept |= await _ended_sessions(services, before, dry_run)
     if any(swept.values()):
-        log.info("the document store was swept", count=sum(swept.values()), status="found" if dry_run else "removed")
+        log.info("swept", count=sum(swept.values()), status="found" if dry_run else "removed")
     return SweepReport(removed=swept)
 
 
@@ -92,6 +94,17 @@ async def _expired(services: Services, dry_run: bool) -> int:
     while count == PAGE:
         removed += (count := await expire_uploads(services, PAGE))
     return removed
+
+
+async def _ended_sessions(services: Services, before: datetime, dry_run: bool) -> dict[str, int]:
+    async with services.database.session() as session:
+        ended = {
+            "expired tokens": await people.forget_expired_tokens(session, before),
+            "old failed logins": await people.forget_failed_logins(session, before),
+        }
+        if dry_run:
+            await session.rollback()
+    return ended
 
 
 async def expire_uploads(services: Services, limit: int) -> int:

@@ -13,14 +13,14 @@ from uuid import UUID, uuid4, uuid5
 
 import httpx
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from api.uploads import ATTACHMENT_HEADER
 from domain.requests import Role
 from engine.client import EngineConnection
-from records import attachments, commands, forms, reports
+from records import attachments, commands, reports
 from records.errors import SubmissionUnderWayError
-from records.models import Account
+from records.models import Account, FrozenForm
 from tests.api.answers import problem
 from tests.api.test_uploads import begun, send
 from tests.away import Away, away_from
@@ -83,8 +83,9 @@ async def remove(who: Clinician, request_id: str, attachment_id: str) -> httpx.R
 async def frozen(system: System, request_id: str) -> Found | None:
     """What the newest frozen form says."""
     async with system.services.database.session() as session:
-        found = await forms.list_forms(session, UUID(request_id))
-    return found[-1].content if found else None
+        newest = select(FrozenForm).where(FrozenForm.request_id == UUID(request_id)).order_by(FrozenForm.number.desc())
+        found = await session.scalar(newest.limit(1))
+    return found.content if found else None
 
 
 async def withdraw(system: System, request_id: str, receipt: Found) -> None:

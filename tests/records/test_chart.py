@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import commands as c
@@ -16,7 +17,7 @@ from records.canonical import canonical_json, content_sha256
 from records.database import Database
 from records.errors import AnswerUnderWayError, ContentConflictError, NotEditableError, NotFoundError, StaleVersionError
 from records.ids import new_id
-from records.models import AccessKind, Attachment, RequestRecord
+from records.models import AccessKind, Attachment, FrozenForm, RequestRecord
 from records.projection import record_event
 from tests.records.scenes import NOW, SHA, Scene, Story, scene_with_draft, set_scene, terms
 
@@ -191,7 +192,8 @@ async def test_a_form_is_frozen_once_as_long_as_it_stays_the_same(database: Data
             "attachments": [{"id": str(photo.id), "slot": "lesion", "kind": "photo", "sha256": SHA}],
         }
         assert frozen.sha256 == first.sha256 == content_sha256(frozen.content)
-        assert [form.number for form in await forms.list_forms(session, draft.id)] == [1, 2]
+        numbers = select(FrozenForm.number).where(FrozenForm.request_id == draft.id).order_by(FrozenForm.number)
+        assert list(await session.scalars(numbers)) == [1, 2]
 
 
 async def test_attachments_are_counted_and_removed(database: Database) -> None:

@@ -65,7 +65,9 @@ async def test_a_token_ends_by_time_by_revocation_and_with_its_account(database:
         account.active = True
         await people.revoke_tokens_of(session, account.id, NOW)
         assert await people.account_of_token(session, tokens[2], NOW) is None
-        await people.forget_expired_tokens(session, NOW + 3 * HOUR)
+        assert await people.forget_expired_tokens(session, NOW + 2 * HOUR) == 0
+        assert await people.forget_expired_tokens(session, NOW + 3 * HOUR) == 3
+        assert await people.forget_expired_tokens(session, NOW + 3 * HOUR) == 0
 
 
 async def test_failed_logins_are_counted_also_at_once(database: Database) -> None:

@@ -9,8 +9,11 @@ from uuid import UUID
 
 import pytest
 
+from activities.contract import SweepReport
+from records import people
 from records.errors import NotFoundError
 from records.ids import new_id
+from records.models import Token
 from records.requests import lock_request
 from records.store import INCOMING, DocumentStore, attachment_key, document_key
 from records.uploads import begin_upload, parts_folder
@@ -20,6 +23,13 @@ from use_cases.by_hand import Stores
 from use_cases.sweep import sweep
 
 WEEK = timedelta(days=7)
+
+
+FOLDERS = ("documents", "attachments", "uploads", "incoming")
+
+
+def in_the_store(report: SweepReport) -> dict[str, int]:
+    return {folder: report.removed[folder] for folder in FOLDERS}
 
 
 def folder_of(system: System) -> Path:
@@ -56,11 +66,12 @@ async def test_what_nobody_names_goes_and_what_is_named_stays(system: System) ->
     for key in left:
         await store.put_new(key, b"of a patient")
     (folder_of(system) / INCOMING / "half").write_bytes(b"of a patient")
-    assert sum((await sweep(stores)).removed.values()) == 0
+    assert in_the_store(await sweep(stores)) == dict.fromkeys(FOLDERS, 0)
     assert keys(system) == {*before, *left, f"{INCOMING}/half"}
     make_old(system)
     found = await sweep(stores, dry_run=True)
-    assert found.removed == {"documents": 2, "attachments": 2, "uploads": 1, "incoming": 1, "expired uploads": 0}
+    assert in_the_store(found) == {"documents": 2, "attachments": 2, "uploads": 1, "incoming": 1}
+    assert found.removed["expired uploads"] == 0
     assert keys(system) == {*before, *left, f"{INCOMING}/half"}
     assert (await sweep(stores)).removed == found.removed
     assert keys(system) == before
@@ -87,6 +98,26 @@ async def test_uploads_that_nobody_went_on_with_go_by_the_clock(system: System) 
     assert (await sweep(stores, dry_run=True)).removed["expired uploads"] == 1
     assert (await sweep(stores)).removed["expired uploads"] == 1
     assert part not in keys(system)
+
+
+async def test_sessions_that_ended_and_old_wrong_passwords_are_forgotten(system: System) -> None:
+    stores = Stores(system.services.database, system.services.store)
+    now, account_id = datetime.now(UTC), UUID(system.requester.id)
+    lives, ended, expired = (new_id().hex for _ in range(3))
+    wrong, wrong_long_ago = new_id().hex, new_id().hex
+    async with system.services.database.session() as session:
+        for token, expires_at in ((lives, now + WEEK), (ended, now), (expired, now - 2 * WEEK)):
+            await people.add_token(session, token_sha256=token, account_id=account_id, now=now, expires_at=expires_at)
+        for username, at in ((wrong, now), (wrong_long_ago, now - 2 * WEEK)):
+            await people.note_failed_login(session, username, at, forget_after=WEEK)
+    counted = (await sweep(stores, dry_run=True)).removed
+    assert counted["expired tokens"] >= 1
+    assert counted["old failed logins"] >= 1
+    assert (await sweep(stores)).removed == counted, "a count removes nothing"
+    async with system.services.database.session() as session:
+        assert [await session.get(Token, token) is not None for token in (lives, ended, expired)] == [True, True, False]
+        assert await people.failed_logins(session, wrong) is not None
+        assert await people.failed_logins(session, wrong_long_ago) is None
 
 
 async def test_what_is_just_being_named_is_not_taken_away(system: System) -> None:

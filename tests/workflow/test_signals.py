@@ -32,6 +32,7 @@ from tests.workflow.looks import (
     temporal,
     timeline,
 )
+from use_cases.by_hand import refused_commands
 
 FORM = {"number": 2, "sha256": hashlib.sha256(b"form").hexdigest()}
 OPERATOR = {"role": "operator"}
@@ -235,6 +236,18 @@ async def test_what_is_not_legal_is_refused_with_its_code(system: System) -> Non
     )
     stale = said_by(system.requester, Role.REQUESTER, reason="Non.", expected_version=1)
     await _is_refused(system, request_id, "cancel", "version_conflict", stale)
+
+
+async def test_operators_read_what_was_refused_on_the_command_line(system: System) -> None:
+    request_id = await submitted(system)
+    number = ok(await system.requester.get(f"/requests/{request_id}"))["number"]
+    assert await refused_commands(system.settings, number.lower()) == []
+    await _is_refused(
+        system, request_id, "cancel", "role_not_allowed", said_by(system.provider, Role.PROVIDER, reason="-")
+    )
+    (found,) = await refused_commands(system.settings, number) or []
+    assert (found.name, found.code, found.source) == ("cancel", "role_not_allowed", Source.SIGNAL)
+    assert await refused_commands(system.settings, "TC-1999-000001") is None
 
 
 @pytest.mark.parametrize("name", ["close", "issue_document", "fail_signing", "Accept", "run", "état"])
