@@ -7,7 +7,7 @@ uv := .uv/bin/uv
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types floors browser lock clean
+.PHONY: help install run test check lint types floors browser lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -17,6 +17,9 @@ run: install ## Start Relais on this machine: engine, database, mail, API, worke
 
 test: lint types floors browser ## Check everything: style, types, floors, and every test on the real engines.
 	@$(bin)/pytest --numprocesses 2 --dist loadfile
+
+check: lint types floors ## Check in about a minute what needs no engine: style, types, floors, and the tests in tests/unit.
+	@$(bin)/pytest --numprocesses 2 --dist worksteal tests/unit
 
 lint: install
 	@$(bin)/ruff check . && $(bin)/ruff format --check .

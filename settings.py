@@ -81,11 +81,11 @@ class Settings(BaseSettings):
 
     # mail
     smtp_host: str = Field("127.0.0.1", description="SMTP relay.")
-    smtp_port: int = Field(25, ge=1, le=65535)
-    smtp_username: str | None = None
-    smtp_password: SecretStr | None = None
+    smtp_port: int = Field(25, ge=1, le=65535, description="Port of the relay.")
+    smtp_username: str | None = Field(None, description="User name at the relay; nobody logs in when empty.")
+    smtp_password: SecretStr | None = Field(None, description="Password at the relay.")
     smtp_security: Literal["none", "starttls", "tls"] = Field(
-        "starttls", description="How the connection is protected."
+        "starttls", description="How the connection to the relay is protected: none, starttls or tls."
     )
     smtp_timeout_seconds: float = Field(
         300.0, gt=0, description="How long each answer of the relay may take (RFC 5321)."
@@ -103,14 +103,18 @@ class Settings(BaseSettings):
     )
 
     # the support block, on every page and e-mail
-    support_phone: str = ""
-    support_email: str = ""
-    support_hours_fr: str = ""
-    support_hours_en: str = ""
+    support_phone: str = Field("", description="Telephone number of the support.")
+    support_email: str = Field("", description="E-mail address of the support.")
+    support_hours_fr: str = Field("", description="When the support answers, in French.")
+    support_hours_en: str = Field("", description="The same in English.")
 
     # logs
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="The least important line that is written: DEBUG, INFO, WARNING or ERROR."
+    )
+    log_format: Literal["json", "console"] = Field(
+        "json", description="json: an object a line, for programs; console: lines for people."
+    )
 
     @field_validator("mail_from", "support_email")
     @classmethod

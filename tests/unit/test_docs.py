@@ -1,0 +1,130 @@
+"""What the documents say of the code is so, wherever that can be looked up: states, commands, settings, rooms, links."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from domain.commands import PUBLIC_COMMANDS
+from domain.events import Event
+from domain.lifecycle import TABLE
+from domain.offerings import DEFAULT_DEADLINES, DeadlineName
+from domain.priority import Priority
+from domain.requests import Role, Status
+from settings import PROJECT_ROOT, Settings
+from tests.unit import settings_table
+from tests.unit.domain.scenes import DISPATCHER, Story, draft, every_event
+
+DOCUMENTS = [
+    *PROJECT_ROOT.glob("*.md"),
+    *PROJECT_ROOT.glob("docs/**/*.md"),
+]
+README = (PROJECT_ROOT / "README.md").read_text()
+REQUIREMENTS = (PROJECT_ROOT / "docs/requirements.md").read_text()
+OPERATIONS = (PROJECT_ROOT / "docs/operations.md").read_text()
+
+
+def rows(document: str, head: str) -> Iterator[list[str]]:
+    """The cells of each row of the table whose head begins so."""
+    body = document.split(f"\n| {head} |", 1)[1].split("\n\n", 1)[0]
+    for line in body.splitlines()[2:]:
+        yield [cell.strip() for cell in line.strip("|").split("|")]
+
+
+# The life of a request
+
+
+def rarer_events() -> list[Event]:
+    """What the scenes have no part for: automatic dispatch, and a request that no provider had when it was returned."""
+    story = Story(draft())
+    story.submit()
+    story.return_to_requester(DISPATCHER)
+    return [Story(draft("automatic")).submit(), story.resubmit()]
+
+
+def test_the_state_diagram_shows_every_step_and_no_other() -> None:
+    drawn = set(re.findall(r"^    (\w+) --> (\w+)", README, re.MULTILINE))
+    happens = {(str(event.status_before), str(event.status)) for event in (*every_event(), *rarer_events())}
+    changes = {(before, after) for before, after in happens if before != after}
+    assert {step for step in drawn if step[0] != step[1]} == changes
+    assert drawn <= happens
+
+
+@pytest.mark.parametrize("document", [README, REQUIREMENTS], ids=["README", "requirements"])
+def test_every_status_stands_in_the_table(document: str) -> None:
+    named = [name for cells in rows(document, "status") for name in re.findall(r"`(\w+)`", cells[0])]
+    assert named == [status.value for status in Status]
+
+
+def test_the_requirements_tell_every_command_as_the_rules_have_it() -> None:
+    open_statuses = {str(status) for status in Status if status.is_open}
+    told = {
+        cells[0].strip("`"): (
+            open_statuses if cells[1] == "every open status" else set(cells[1].split(", ")),
+            {"system" if role == "Relais" else role for role in cells[2].split(", ")},
+        )
+        for cells in rows(REQUIREMENTS, "command")
+    }
+    assert told == {
+        str(row.command.model_fields["type"].default): (
+            {str(status) for status in row.allowed_in},
+            {str(party.role) for party in row.by},
+        )
+        for row in TABLE
+        if {party.role for party in row.by} != {Role.SYSTEM}
+    }
+
+
+def test_the_requirements_tell_the_default_deadlines() -> None:
+    def told(name: DeadlineName) -> str:
+        spans = [DEFAULT_DEADLINES[name].limit[p] for p in (Priority.ASAP, Priority.URGENT, Priority.ROUTINE)]
+        units = {"h": ("h", "h"), "d": ("d", "d"), "bd": ("business day", "business days")}
+        words = [f"{span.amount} {units[span.unit][span.amount > 1]}" for span in spans]
+        return words[0] if len(set(words)) == 1 else " / ".join(words)
+
+    written = {cells[0]: cells[2] for cells in rows(REQUIREMENTS, "deadline")}
+    assert written == {str(name): told(name) for name in DeadlineName}
+
+
+def test_operations_names_every_signal() -> None:
+    named = [name for cells in rows(OPERATIONS, "Signal") for name in re.findall(r"`(\w+)`", cells[0])]
+    assert sorted(named) == sorted(PUBLIC_COMMANDS)
+
+
+# Settings
+
+
+def test_every_setting_has_its_meaning() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+    written = settings_table.DOCUMENT.read_text()
+    assert settings_table.text_with(written) == written, "write the table: python -m tests.unit.settings_table"
+
+
+def test_no_document_names_a_setting_that_is_none() -> None:
+    ports = {"RELAIS_TEMPORAL_PORT", "RELAIS_TEMPORAL_UI_PORT", "RELAIS_TEMPORAL_HTTP_PORT"}
+    embedded_alone = ports | {"RELAIS_TEMPORAL_METRICS_PORT", "RELAIS_MAIL_PAGE_PORT"}
+    known = {f"RELAIS_{name.upper()}" for name in Settings.model_fields} | embedded_alone
+    named = {name for document in DOCUMENTS for name in re.findall(r"\bRELAIS_[A-Z_]*[A-Z]\b", document.read_text())}
+    named -= {"RELAIS_SMTP"}  # RELAIS_SMTP_…, all of them
+    assert named - known == set()
+
+
+# Documents among each other
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT_ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", document.read_text())
+    targets = [link.partition("#")[0] for link in links if not re.match(r"[a-z]+:|#", link)]
+    assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+def test_the_index_of_decisions_names_each_with_its_date() -> None:
+    folder = PROJECT_ROOT / "docs" / "decisions"
+    index = (folder / "README.md").read_text()
+    for file in folder.glob("*.md"):
+        if file.name != "README.md":
+            (date,) = re.findall(r"^Date: (\d{4}-\d{2}-\d{2})$", file.read_text(), re.MULTILINE)
+            assert f"| {date} | [" in index, file.name
+            assert f"]({file.name})" in index, file.name
