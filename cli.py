@@ -12,13 +12,18 @@ from collections.abc import Callable
 from enum import StrEnum
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from domain.clinic_calendar import ClinicCalendar
 from domain.closing_days import ClosingDays
 from embedded.errors import StartError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from use_cases.offerings import Offerings
 
 app = typer.Typer(
     help="Relais: asynchronous medical teleconsultation.",
@@ -244,8 +249,8 @@ def add_clinic(
     phone: str = "",
 ) -> None:
     """Make a clinic."""
-    from api import administration
     from settings import get_settings
+    from use_cases import administration
 
     _run(lambda: administration.add_clinic(get_settings(), code, name, address or [], phone))
     typer.echo(f"The clinic {name} ({code}) is there.")
@@ -257,8 +262,8 @@ def add_route(
     to: Annotated[str, typer.Argument(help="… to the providers of this one.")],
 ) -> None:
     """Let the dispatchers of one clinic assign requests to another."""
-    from api import administration
     from settings import get_settings
+    from use_cases import administration
 
     _run(lambda: administration.add_route(get_settings(), code, to))
     typer.echo(f"The dispatchers of {code} may assign requests to {to}.")
@@ -267,8 +272,8 @@ def add_route(
 @app.command("show-calendar")
 def show_calendar(code: Annotated[str, typer.Argument(help="Code of the clinic.")]) -> None:
     """Show when a clinic works: its time zone, closing days and hours."""
-    from api import administration
     from settings import get_settings
+    from use_cases import administration
 
     _print_calendar(asyncio.run(administration.show_calendar(get_settings(), code)))
 
@@ -298,9 +303,9 @@ def set_calendar(
     ] = None,
 ) -> None:
     """Set when a clinic works, for requests submitted from now on; `relais rules renew --clinic CODE` moves open ones."""
-    from api import administration
     from domain.clinic_calendar import week_of
     from settings import get_settings
+    from use_cases import administration
 
     changes: dict[str, object] = {
         "time_zone": time_zone,
@@ -337,9 +342,9 @@ def show_rules(context: typer.Context) -> None:
     """Show how many requests, open and ended, live under which version of the rules."""
     if context.invoked_subcommand is not None:
         return
-    from api import administration
     from domain.rules import CURRENT
     from settings import get_settings
+    from use_cases import administration
 
     counts = asyncio.run(administration.requests_by_rules(get_settings()))
     for version in sorted({*counts, CURRENT}):
@@ -362,8 +367,8 @@ def renew_rules(
 ) -> None:
     """Ask open requests to live under the current rules. Each moves at its next quiet moment; see `relais rules`."""
     _find_engine()
-    from api import administration
     from settings import get_settings
+    from use_cases import administration
     from use_cases.renewal import Asked
 
     def say(asked: Asked) -> None:
@@ -388,10 +393,10 @@ def add_account(
     language: Annotated[str, typer.Option(help="fr or en.")] = "fr",
 ) -> None:
     """Make an account and print its first password."""
-    from api import administration
     from domain.requests import Role
     from settings import get_settings
     from translations import LANGUAGES
+    from use_cases import administration
 
     unknown = [name for name in role if name not in set(Role) - {Role.SYSTEM}]
     if unknown or language not in LANGUAGES:
@@ -424,13 +429,40 @@ def offerings(
     """List the versions of the service offerings, which of them the files put in force, and how many requests have them."""
     from rich.console import Console
 
-    from api import offerings as listing
     from settings import get_settings
+    from use_cases.offerings import keep_earlier, look_at_offerings
 
     if add is not None:
-        kept = asyncio.run(listing.keep_earlier(get_settings(), add))
+        kept = asyncio.run(keep_earlier(get_settings(), add))
         typer.echo(f"{kept.code} version {kept.version} is kept.")
-    asyncio.run(listing.print_offerings(get_settings(), Console(highlight=False)))
+    found = asyncio.run(look_at_offerings(get_settings()))
+    print_offerings(found, get_settings().offerings_dir, Console(highlight=False))
+
+
+def print_offerings(found: "Offerings", folder: Path, console: "Console") -> None:
+    """The versions, and what is to be done. Raises OfferingError in the end when the files can't be taken as they are."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("OFFERING", "VERSION", "IN FORCE", "KEPT SINCE", "DRAFTS", "OPEN", "ENDED"):
+        table.add_column(
+            title, no_wrap=True, justify="right" if title in ("VERSION", "DRAFTS", "OPEN", "ENDED") else "left"
+        )
+    for one in found.used:
+        in_force = found.files.get(one.code)
+        table.add_row(
+            one.code,
+            str(one.version),
+            "yes" if in_force and in_force.version == one.version else "",
+            f"{one.since:%Y-%m-%d %H:%M}" if one.since else "unknown",
+            *(str(count) for count in (one.drafts, one.open, one.ended)),
+        )
+    console.print(table)
+    for sentence in found.remarks():
+        console.print(sentence, markup=False)
+    console.print(f"Files: {folder}", markup=False)
+    if found.wrong is not None:
+        raise found.wrong
 
 
 @app.command()
@@ -454,13 +486,13 @@ def main() -> None:
 
 def _repairable() -> tuple[type[Exception], ...]:
     """The errors whose text tells the user what to do: a setting, a file, a server that is not there."""
-    from api.administration import AdministrationError
     from documents.authority import WrongSecretError
     from engine.client import EngineError
     from engine.encryption import EncryptionError
     from engine.search_attributes import SearchAttributeError
     from records.errors import DatabaseAwayError, SchemaError
     from settings import SettingsError
+    from use_cases.administration import AdministrationError
     from use_cases.offering_files import OfferingError
 
     return (

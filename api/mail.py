@@ -1,106 +1,22 @@
 """E-mails that reached nobody, with a way to send them again; and for operators, how mail stands."""
 
-from datetime import UTC, datetime
-from typing import Literal
 from uuid import UUID
 
 from fastapi import APIRouter
-from prometheus_client import Gauge
-from pydantic import Field
-from sqlalchemy.exc import SQLAlchemyError
 
 from api import problems
-from domain.notices import needs_an_operator
-from domain.requests import Role
-from records import notices, requests
-from records.models import NoticeStatus
-from use_cases import mail, policy
-from use_cases.caller import Caller
-from use_cases.gate import EngineUnreachableError
-from use_cases.names import Names, PersonView
-from use_cases.problems import Problem
-from use_cases.services import Services
-from use_cases.views import View
+from use_cases import mail
+from use_cases.mail import MailView, SentAgainView, UndeliverableView
 from web.services import ServicesOf
 from web.session import CallerOf
 
 router = APIRouter(tags=["operations"])
 
-NOTICES = Gauge("relais_notices", "E-mails that are not sent (yet), by status", ["status"])
-OLDEST = Gauge("relais_oldest_waiting_notice_seconds", "How long the oldest e-mail waits for the mail server")
-REFUSED_US = Gauge(
-    "relais_notices_refused_through_our_fault", "E-mails that wait because the relay refuses Relais itself"
-)
-
-
-class UndeliverableView(View):
-    """An e-mail that reached nobody."""
-
-    notice_id: UUID
-    request_id: UUID
-    number: str = Field(examples=["TC-2026-000123"])
-    event: str
-    recipient: PersonView | None
-    status: Literal["refused", "expired", "failed"] = Field(
-        description="`refused`: its address can get no mail. `expired`: no mail server took it in time, the address may be right."
-    )
-    code: str | None = Field(
-        description="What the mail server said last, or what kept the e-mail from it.",
-        examples=["recipient_smtp_550_5.1.1"],
-    )
-    created_at: datetime
-
-
-class SentAgainView(View):
-    """What became of the wish to send an e-mail again."""
-
-    notice_id: UUID
-    status: str = Field(
-        description="`queued`: it goes now. `sent`: it was sent meanwhile. Otherwise its person has left, and it stays as it is.",
-        examples=["queued"],
-    )
-
-
-class WaitingView(View):
-    """E-mails that wait for the mail server for the same reason."""
-
-    code: str | None = Field(
-        description="What the last try said; none where there was no try.", examples=["recipient_smtp_550_5.7.1"]
-    )
-    needs_an_operator: bool = Field(description="It will not pass by itself: the relay refuses Relais, not an address.")
-    notices: int
-    since: datetime
-
-
-class MailView(View):
-    """How mail stands: what waits and why, what waits for a digest, and what reached nobody."""
-
-    waiting: list[WaitingView]
-    grouped: int
-    undeliverable: int
-
 
 @router.get("/undeliverable", summary="E-mails that reached nobody")
 async def list_undeliverable(caller: CallerOf, services: ServicesOf) -> list[UndeliverableView]:
     """For dispatchers and administrators of the clinic, and for operators: who was not told, and about which request."""
-    clinic = _whose_list(caller)
-    async with services.database.session() as session:
-        found = await notices.list_undeliverable(session, clinic)
-        names = await Names.load(session, [notice.account_id for notice in found], [])
-        numbers = await requests.numbers_of(session, [notice.request_id for notice in found])
-    return [
-        UndeliverableView(
-            notice_id=notice.id,
-            request_id=notice.request_id,
-            number=numbers[notice.request_id],
-            event=notice.event,
-            recipient=names.person(notice.account_id),
-            status=notice.status.value,
-            code=notice.last_error,
-            created_at=notice.created_at,
-        )
-        for notice in found
-    ]
+    return await mail.list_undeliverable(services, caller)
 
 
 @router.post(
@@ -111,54 +27,10 @@ async def list_undeliverable(caller: CallerOf, services: ServicesOf) -> list[Und
 )
 async def send_again(notice_id: UUID, caller: CallerOf, services: ServicesOf) -> SentAgainView:
     """For those who see it on the list: it goes to the person's present address. Asked twice, it is sent once."""
-    clinic = _whose_list(caller)
-    try:
-        notice = await mail.send_again(services, notice_id, clinic)
-    except EngineUnreachableError as error:
-        raise Problem("engine_unreachable") from error
-    if notice is None:
-        raise Problem("not_found")
-    return SentAgainView(notice_id=notice.id, status=notice.status)
+    return await mail.send_again(services, caller, notice_id)
 
 
 @router.get("/mail", summary="How mail stands")
 async def show_mail(caller: CallerOf, services: ServicesOf) -> MailView:
     """For operators: what waits for the mail server and why, and how much reached nobody."""
-    policy.must_have_role(caller, Role.OPERATOR)
-    async with services.database.session() as session:
-        waiting = await notices.waiting_by_code(session)
-        counts = await notices.count_unsent(session)
-    return MailView(
-        waiting=[
-            WaitingView(
-                code=group.code,
-                needs_an_operator=needs_an_operator(group.code or ""),
-                notices=group.notices,
-                since=group.since,
-            )
-            for group in waiting
-        ],
-        grouped=counts[NoticeStatus.GROUPED],
-        undeliverable=sum(counts[status] for status in notices.UNDELIVERABLE),
-    )
-
-
-async def measure(services: Services) -> None:
-    """Bring the gauges of mail up to date; while the records are away, they stay as they were."""
-    try:
-        async with services.database.session() as session:
-            waiting = await notices.waiting_by_code(session)
-            counts = await notices.count_unsent(session)
-    except (SQLAlchemyError, OSError):
-        return
-    for status, count in counts.items():
-        NOTICES.labels(status).set(count)
-    oldest = min((group.since for group in waiting), default=None)
-    OLDEST.set(max(0.0, (datetime.now(UTC) - oldest).total_seconds()) if oldest else 0)
-    REFUSED_US.set(sum(group.notices for group in waiting if needs_an_operator(group.code or "")))
-
-
-def _whose_list(caller: Caller) -> UUID | None:
-    """The clinic whose undelivered e-mails the caller sees; None for those of all clinics."""
-    policy.must_have_role(caller, Role.DISPATCHER, Role.CLINIC_ADMINISTRATOR, Role.OPERATOR)
-    return None if Role.OPERATOR in caller.roles else caller.clinic_id
+    return await mail.how_mail_stands(services, caller)

@@ -1,53 +1,25 @@
 """For operators: is everything there, what failed, what could not be delivered; and the codec for the Temporal UI."""
 
 import base64
-from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 from temporalio.api.common.v1 import Payload
-from temporalio.service import RPCError
 
-from api import health, mail
 from domain.model import Storable
-from domain.requests import Role
 from engine.client import key_ring
 from engine.encryption import EncryptionCodec, EncryptionError
-from engine.running import list_stuck
-from records import failures
-from use_cases import policy
+from use_cases import health, mail, operations
+from use_cases.operations import FailureView, StuckView
 from use_cases.problems import FieldFault, Problem
-from use_cases.views import View
 from web.services import ServicesOf
 from web.session import CallerOf
-from workflows.contract import TELECONSULTATION, request_of
-
-LONGEST_LIST = 500
 
 router = APIRouter(tags=["operations"])
 api_router = APIRouter(tags=["operations"])
-
-
-class FailureView(View):
-    """An effect that failed for good."""
-
-    effect_id: str
-    request_id: UUID
-    kind: str
-    code: str
-    at: datetime
-
-
-class StuckView(View):
-    """A request whose workflow can't go on."""
-
-    request_id: UUID
-    workflow_id: str
-    problem: str = Field(examples=["WorkflowTaskFailedCauseNonDeterministicError"])
 
 
 class CodecPayload(BaseModel):
@@ -98,36 +70,19 @@ async def metrics(services: ServicesOf) -> Response:
 @api_router.get("/failures", summary="What failed for good")
 async def list_failures(caller: CallerOf, services: ServicesOf) -> list[FailureView]:
     """For operators: effects that need a person."""
-    policy.must_have_role(caller, Role.OPERATOR)
-    async with services.database.session() as session:
-        return [
-            FailureView(effect_id=f.effect_id, request_id=f.request_id, kind=f.kind, code=f.code, at=f.at)
-            for f in await failures.list_failures(session)
-        ]
+    return await operations.list_failures(services, caller)
 
 
 @api_router.post("/failures/{effect_id}/resolve", status_code=204, summary="Take a failure off the list")
 async def resolve_failure(effect_id: Storable, caller: CallerOf, services: ServicesOf) -> None:
     """For operators, when they have seen to it."""
-    policy.must_have_role(caller, Role.OPERATOR)
-    async with services.database.session() as session:
-        if not await failures.resolve_failure(session, effect_id, now=datetime.now(UTC), account_id=caller.id):
-            raise Problem("not_found")
+    await operations.resolve_failure(services, caller, effect_id)
 
 
 @api_router.get("/stuck-requests", summary="Requests whose workflow can't go on")
 async def list_stuck_requests(caller: CallerOf, services: ServicesOf) -> list[StuckView]:
     """For operators: their workflow task fails again and again, so no deadline is called and no command acts."""
-    policy.must_have_role(caller, Role.OPERATOR)
-    try:
-        found = await list_stuck(services.engine, TELECONSULTATION, LONGEST_LIST)
-    except RPCError as error:
-        raise Problem("engine_unreachable") from error
-    return [
-        StuckView(request_id=request_id, workflow_id=stuck.workflow_id, problem=stuck.problem)
-        for stuck in found
-        if (request_id := request_of(stuck.workflow_id)) is not None
-    ]
+    return await operations.list_stuck_requests(services, caller)
 
 
 @router.post("/codec/decode", include_in_schema=False)

@@ -1,31 +1,16 @@
-"""Signing in: a user name and a password against a bearer token."""
+"""Signing in: a user name and a password against a bearer token; and one's own account."""
 
-from datetime import UTC, datetime
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from api import problems
-from api.parameters import ReaderLanguage
-from domain.model import Frozen, Storable
-from domain.notices import NoticeMode
-from domain.requests import Role
-from records import people
-from translations import LANGUAGES
-from translations.problems import FIELD_PROBLEMS
-from use_cases.names import full_name
-from use_cases.problems import FieldFault, Problem
-from use_cases.sign_in import (
-    MAX_PASSWORD,
-    authenticate,
-    end_token,
-    give_token,
-    hash_password,
-    password_fits,
-    token_sha256,
-)
+from domain.model import Storable
+from use_cases import accounts
+from use_cases import sign_in as signing_in
+from use_cases.accounts import AccountView, NewPassword, Preferences
+from use_cases.sign_in import MAX_PASSWORD, MAX_USERNAME
 from use_cases.views import View
 from web.services import ServicesOf
 from web.session import CallerOf
@@ -33,13 +18,10 @@ from web.session import CallerOf
 router = APIRouter(tags=["accounts"])
 
 
-MIN_PASSWORD = 12
-
-
 class Credentials(BaseModel):
     """A user name and a password."""
 
-    username: Annotated[Storable, StringConstraints(min_length=1, max_length=200)] = Field(
+    username: Annotated[Storable, StringConstraints(min_length=1, max_length=MAX_USERNAME)] = Field(
         examples=["demandeur.fleuve"]
     )
     password: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)] = Field(
@@ -55,50 +37,10 @@ class TokenView(View):
     expires_at: AwareDatetime
 
 
-class AccountView(View):
-    """The person behind the token."""
-
-    id: UUID
-    username: str
-    name: str
-    roles: list[Role]
-    clinic_id: UUID
-    clinic: str
-    email: str
-    language: str
-    notice_mode: NoticeMode
-
-
-class Preferences(Frozen):
-    """What people set for themselves; what is left out stays as it is."""
-
-    language: str | None = Field(None, pattern=f"^({'|'.join(LANGUAGES)})$", examples=["fr"])
-    notice_mode: NoticeMode | None = Field(
-        None, description="When e-mails come: at once, grouped, or only for actions.", examples=["grouped"]
-    )
-
-
-class NewPassword(BaseModel):
-    """The present password, and the one to come."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    current: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)] = Field(
-        examples=["correct horse battery staple"]
-    )
-    new: Annotated[str, StringConstraints(max_length=MAX_PASSWORD)] = Field(
-        description=f"At least {MIN_PASSWORD} characters, and not the user name.",
-        examples=["quatre mots sans aucun lien"],
-    )
-
-
 @router.post("/tokens", status_code=201, summary="Sign in", responses=problems.responses(429))
 async def sign_in(credentials: Credentials, services: ServicesOf, response: Response) -> TokenView:
     """Give a bearer token for a user name and a password. After ten wrong passwords in a row it pauses for five minutes."""
-    account = await authenticate(services, credentials.username, credentials.password)
-    if account is None:
-        raise Problem("wrong_credentials")
-    token = await give_token(services, account.id)
+    token = await signing_in.sign_in(services, credentials.username, credentials.password)
     response.headers["Cache-Control"] = "no-store"
     return TokenView(access_token=token.text, expires_at=token.expires_at)
 
@@ -106,60 +48,22 @@ async def sign_in(credentials: Credentials, services: ServicesOf, response: Resp
 @router.delete("/tokens/current", status_code=204, summary="Sign out")
 async def sign_out(caller: CallerOf, services: ServicesOf) -> None:
     """End the token of this call."""
-    await end_token(services, caller.token)
+    await signing_in.end_token(services, caller.token)
 
 
 @router.get("/me", summary="Who am I")
 async def me(caller: CallerOf, services: ServicesOf) -> AccountView:
     """The account behind the token, with its settings."""
-    async with services.database.session() as session:
-        clinic = await people.load_clinic(session, caller.clinic_id)
-    account = caller.account
-    return AccountView(
-        id=account.id,
-        username=account.username,
-        name=full_name(account),
-        roles=sorted(caller.roles),
-        clinic_id=account.clinic_id,
-        clinic=clinic.name if clinic else "",
-        email=account.email,
-        language=account.language,
-        notice_mode=account.notice_mode,
-    )
+    return await accounts.own_account(services, caller)
 
 
 @router.patch("/me", summary="Change my settings")
 async def change_preferences(preferences: Preferences, caller: CallerOf, services: ServicesOf) -> AccountView:
     """Choose the language and when e-mails come: at once, grouped in a digest, or only for what is an action of yours."""
-    async with services.database.session() as session:
-        account = await people.load_account(session, caller.id)
-        if account is not None:
-            account.language = preferences.language or account.language
-            account.notice_mode = preferences.notice_mode or account.notice_mode
-            caller = caller.with_account(account)
-    return await me(caller, services)
+    return await accounts.change_preferences(services, caller, preferences)
 
 
 @router.post("/me/password", status_code=204, summary="Change my password", responses=problems.responses(429))
-async def change_password(
-    passwords: NewPassword, caller: CallerOf, services: ServicesOf, _language: ReaderLanguage
-) -> None:
+async def change_password(passwords: NewPassword, caller: CallerOf, services: ServicesOf) -> None:
     """Choose another password. It ends all other sign-ins of the account; wrong present passwords count as at the sign-in."""
-    if code := _password_fault(passwords.new, caller.account.username):
-        raise Problem("invalid_input", [FieldFault("new", code, FIELD_PROBLEMS[code], limit=MIN_PASSWORD)])
-    account = caller.account
-    if not await password_fits(services, account.username, account.password_hash, passwords.current):
-        raise Problem("wrong_current_password")
-    password_hash = await hash_password(passwords.new)
-    async with services.database.session() as session:
-        await people.change_password(session, account.id, password_hash)
-        await people.revoke_tokens_of(session, account.id, datetime.now(UTC), but=token_sha256(caller.token))
-
-
-def _password_fault(password: str, username: str) -> str | None:
-    """What is wrong with a new password, as a code of `FIELD_PROBLEMS`."""
-    if len(password.strip()) < MIN_PASSWORD:
-        return "password_too_short"
-    if password.strip().casefold() == username.casefold():
-        return "password_is_the_username"
-    return None
+    await accounts.change_password(services, caller, passwords)

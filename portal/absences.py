@@ -5,9 +5,9 @@ from uuid import UUID
 
 from starlette.datastructures import FormData
 
-from api.absences import NewAbsence, add_absence, remove_absence
 from domain.absences import AbsenceFault
 from portal.pages import Visit
+from use_cases.absences import NewAbsence, add_absence, remove_absence
 from use_cases.problems import Problem
 
 PLACES: Mapping[str, str] = {
@@ -22,16 +22,16 @@ PLACES: Mapping[str, str] = {
 async def add(visit: Visit, account_id: UUID, form: FormData) -> None:
     """Enter the absence that the form describes; the same form sent twice enters one.
 
-    Raises ValidationError when a date is missing or none, and Problem with the API's reason.
+    Raises ValidationError when a date is missing or none, and Problem as the use case does.
     """
     said = {name: form[name] for name in ("starts_on", "ends_on", "note") if form.get(name)}
-    await add_absence(account_id, NewAbsence.model_validate(said), visit.caller, visit.services, visit.key(form))
+    await add_absence(visit.services, visit.caller, account_id, NewAbsence.model_validate(said), visit.key(form))
 
 
 async def remove(visit: Visit, account_id: UUID, absence_id: UUID) -> None:
     """Take the absence back. One that is gone already is as good as removed: a form can be sent twice."""
     try:
-        await remove_absence(account_id, absence_id, visit.caller, visit.services)
+        await remove_absence(visit.services, visit.caller, account_id, absence_id)
     except Problem as problem:
         if problem.code != "not_found":
             raise

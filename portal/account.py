@@ -8,8 +8,6 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from starlette.datastructures import FormData
 
-from api import tokens
-from api.absences import get_my_absences
 from domain.calendar import TIME_ZONE
 from domain.notices import DIGEST_HOURS, NoticeMode
 from domain.refusals import Refusal
@@ -20,6 +18,9 @@ from records.absences import today
 from translations import gettext_noop as _
 from translations.dates import clock
 from translations.words import listed
+from use_cases import accounts
+from use_cases.absences import list_absences
+from use_cases.accounts import NewPassword, Preferences
 from use_cases.problems import Problem
 from web.problems import status_of
 
@@ -55,7 +56,7 @@ async def save_preferences(visit: VisitOf) -> Response:
 
     async def save() -> None:
         given = {name: form[name] for name in ("language", "notice_mode") if form.get(name)}
-        await tokens.change_preferences(tokens.Preferences.model_validate(given), visit.caller, visit.services)
+        await accounts.change_preferences(visit.services, visit.caller, Preferences.model_validate(given))
 
     return await _done(visit, form, save, "settings")
 
@@ -81,8 +82,7 @@ async def change_password(visit: VisitOf) -> Response:
 
     async def change() -> None:
         given = {name: form[name] for name in ("current", "new") if form.get(name)}
-        new = tokens.NewPassword.model_validate(given)
-        await tokens.change_password(new, visit.caller, visit.services, visit.language)
+        await accounts.change_password(visit.services, visit.caller, NewPassword.model_validate(given))
 
     return await _done(visit, form, change, "password")
 
@@ -101,14 +101,14 @@ async def _page(visit: Visit, form: FormData | None = None, error: Problem | Ref
     return visit.page(
         "account",
         status=status_of(error) if error else 200,
-        account=await tokens.me(visit.caller, visit.services),
-        absences=await get_my_absences(visit.caller, visit.services),
+        account=await accounts.own_account(visit.services, visit.caller),
+        absences=await list_absences(visit.services, visit.caller, visit.caller.id),
         today=today(datetime.now(UTC)),
         notice_modes=[
             (mode, visit.say(title), visit.say(meaning, **_times(visit) if mode is NoticeMode.GROUPED else {}))
             for mode, (title, meaning) in NOTICE_MODES.items()
         ],
-        min_password=tokens.MIN_PASSWORD,
+        min_password=accounts.MIN_PASSWORD,
         form=pages.written(form),
         wrong=pages.written(wrong),
         notice=summary(error, wrong, visit.language) if error else pages.done_notice(visit.request, visit.language),

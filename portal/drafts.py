@@ -14,7 +14,6 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
-from api.catalogue import clinics
 from domain.drafts import OutdatedAnswer
 from domain.forms import changes
 from domain.offerings import ServiceOffering
@@ -30,6 +29,7 @@ from translations.problems import PHOTO_WARNINGS
 from translations.words import SEXES
 from use_cases import attachments, commands, completeness, new_attachments
 from use_cases.attachments import AttachmentView
+from use_cases.catalogue import legend_of, list_clinics, offering_of_request
 from use_cases.drafts import DraftChanges, NewDraft, change_draft, create_draft, remove_draft
 from use_cases.new_attachments import SentFile
 from use_cases.orders import Resubmit, Submit
@@ -278,7 +278,7 @@ class _Todo:
 
 
 async def _todo(visit: Visit, view: RequestView) -> _Todo:
-    offering = await visit.legend_of(await visit.offering_of(view))
+    offering = await legend_of(visit.services, await visit.offering_of(view))
     found = await completeness.check(visit.services, visit.caller, view.id)
     titles = {slot.name: getattr(slot.label, visit.language) for slot in offering.attachments}
     return _Todo(
@@ -314,7 +314,7 @@ async def _edit_page(
             return visit.on_to(f"/requests/{request_id}")
         raise error or Problem("forbidden" if visit.request.method == "GET" else "not_editable")
     offering = await (visit.offering_in(form) if form is not None else visit.offering_of(view))
-    legend = await visit.legend_of(offering)
+    legend = await legend_of(visit.services, offering)
     conflicts: forms.Differences | None = None
     wrong: dict[str, str] = {}
     if error is not None:
@@ -345,8 +345,7 @@ async def _edit_page(
 
 
 async def _outdated(visit: Visit, view: RequestView, answer: OutdatedAnswer) -> forms.Outdated:
-    async with visit.services.database.session() as session:
-        asked = await visit.services.versions.version(session, view.offering, answer.offering_version)
+    asked = await offering_of_request(visit.services, view.offering, answer.offering_version)
     return forms.outdated(answer, asked, visit.language)
 
 
@@ -412,7 +411,7 @@ async def _new_page(visit: Visit, error: Problem | Refusal | None = None) -> Res
         offerings=offerings,
         waits={code: forms.waits(offering, visit.language) for code, offering in offerings.items()},
         clinics=sorted(
-            await clinics(visit.caller, visit.services), key=lambda clinic: clinic.id != visit.caller.clinic_id
+            await list_clinics(visit.services, visit.caller), key=lambda clinic: clinic.id != visit.caller.clinic_id
         ),
         notice=Notice("error", sentence_of(error, visit.language)) if error else None,
     )

@@ -25,8 +25,8 @@ from translations import LANGUAGES, Language, dates, gettext_for, language_accep
 from translations import gettext_noop as _
 from translations.words import DOCUMENTS, LATE, PRIORITIES, RETURN_REASONS, ROLES, STATUSES
 from use_cases.caller import Caller
+from use_cases.catalogue import offering_meant, offering_of_request
 from use_cases.commands import Call
-from use_cases.problems import Problem
 from use_cases.requests import RequestView, read_request
 from use_cases.services import Services
 from use_cases.timeline import TimelineEntry, read_timeline
@@ -82,13 +82,7 @@ class Visit:
 
     async def offering_of(self, view: RequestView) -> ServiceOffering:
         """The service offering in the version that the request has."""
-        async with self.services.database.session() as session:
-            return await self.services.versions.version(session, view.offering, view.offering_version)
-
-    async def legend_of(self, offering: ServiceOffering) -> ServiceOffering:
-        """The offering with the words for what its other versions asked."""
-        async with self.services.database.session() as session:
-            return await self.services.versions.legend(session, offering)
+        return await offering_of_request(self.services, view.offering, view.offering_version)
 
     async def offering_in(self, form: FormData) -> ServiceOffering:
         """The offering that the page of a form was made with, by its hidden fields `offering` and `offering_version`.
@@ -96,14 +90,7 @@ class Visit:
         Raises Problem `unknown_offering` when these name none.
         """
         code, version = str(form.get("offering", "")), number_in(form, "offering_version")
-        in_force = self.services.versions.in_force(code)
-        if version is None and in_force is not None:
-            return in_force
-        async with self.services.database.session() as session:
-            found = await self.services.versions.newest(session)
-            if code not in found:
-                raise Problem("unknown_offering", offerings=sorted(self.services.offerings))
-            return await self.services.versions.version(session, code, version or found[code].version)
+        return await offering_meant(self.services, code, version)
 
     async def timeline(self, request_id: UUID) -> list[TimelineEntry]:
         """Everything that happened to the request, oldest first; the look is written down. Raises Problem `not_found`."""

@@ -12,14 +12,14 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from starlette.datastructures import FormData
 
-from api.absences import get_absences
-from api.catalogue import ClinicView, ProviderView, clinics, providers
 from domain.refusals import Refusal
 from domain.requests import EventName, HolderKind, Role
 from portal import absences, pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Visit, VisitOf
 from records.absences import today
+from use_cases.absences import list_absences
+from use_cases.catalogue import ClinicView, ProviderView, list_clinics, list_providers
 from use_cases.problems import Problem
 from use_cases.requests import RequestView
 from use_cases.timeline import TimelineEntry
@@ -92,8 +92,11 @@ async def remove_absence(account_id: UUID, absence_id: UUID, visit: VisitOf) -> 
 async def _provider(
     visit: Visit, account_id: UUID, form: FormData | None = None, error: Problem | Refusal | None = None
 ) -> Response:
-    found = await get_absences(account_id, visit.caller, visit.services)
-    person = next((p for p in await providers(visit.caller, visit.services) if p.id == account_id), None)
+    found = await list_absences(visit.services, visit.caller, account_id)
+    person = next(
+        (p for p in await list_providers(visit.services, visit.caller, visit.caller.clinic_id) if p.id == account_id),
+        None,
+    )
     if person is None:
         raise Problem("not_found")
     wrong = fields_of(error, visit.language, absences.PLACES)
@@ -111,16 +114,18 @@ async def _provider(
 
 
 def _keeps_absences(visit: Visit) -> bool:
-    """Whether to offer the form: the API lets administrators change the absences of others."""
+    """Whether to offer the form: the policy lets administrators change the absences of others."""
     return Role.CLINIC_ADMINISTRATOR in visit.caller.roles
 
 
 async def teams(visit: Visit) -> list[Team]:
     """The clinics whose providers the person may see, their own first."""
     found = []
-    for clinic in sorted(await clinics(visit.caller, visit.services), key=lambda c: c.id != visit.caller.clinic_id):
+    for clinic in sorted(
+        await list_clinics(visit.services, visit.caller), key=lambda c: c.id != visit.caller.clinic_id
+    ):
         try:
-            people = await providers(visit.caller, visit.services, clinic.id)
+            people = await list_providers(visit.services, visit.caller, clinic.id)
         except Problem:  # this clinic's people are not theirs to see
             continue
         found.append(Team(clinic, sorted(people, key=_ease)))

@@ -5,22 +5,18 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from api import tokens
 from portal import pages
 from portal.pages import LANGUAGE_COOKIE, Notice, VisitOf, local_address
-from records.models import Account
 from settings import Settings
 from translations import Language
+from use_cases import sign_in as signing_in
 from use_cases.problems import Problem
 from use_cases.services import Services
-from use_cases.sign_in import MAX_PASSWORD, authenticate, end_token, give_token
 from web.problems import status_of
 from web.services import ServicesOf
 from web.session import check_same_site, session_cookie, session_of
 
 router = APIRouter()
-
-MAX_USERNAME = 200
 
 
 @router.get("/")
@@ -48,13 +44,12 @@ async def sign_in(
     check_same_site(request)
     language = pages.language_before_sign_in(request)
     try:
-        account = await _account(services, username, password)
+        token = await signing_in.sign_in(services, username, password)
     except Problem as problem:
         notice = Notice("error", problem.told(language))
         return _page(services, language, status=status_of(problem), next=next, username=username[:200], notice=notice)
     if before := session_of(request, services.settings):
-        await end_token(services, before)  # whoever's it was: nobody could sign it out any more
-    token = await give_token(services, account.id)
+        await signing_in.end_token(services, before)  # whoever's it was: nobody could sign it out any more
     response = RedirectResponse(local_address(next), 303)
     _keep(response, services.settings, token.text)
     return response
@@ -63,7 +58,7 @@ async def sign_in(
 @router.post("/signout")
 async def sign_out(visit: VisitOf) -> Response:
     """End the session here and in the records."""
-    await tokens.sign_out(visit.caller, visit.services)
+    await signing_in.end_token(visit.services, visit.caller.token)
     response = RedirectResponse("/signin?done=signed_out", 303)
     settings = visit.services.settings
     response.headers["Clear-Site-Data"] = '"cache"'  # photos, which browsers keep for an hour
@@ -87,15 +82,6 @@ async def choose_language(
 def _page(services: Services, language: Language, *, status: int = 200, **values: object) -> HTMLResponse:
     values = {"username": "", **values}
     return pages.render(services.settings, "signin", language, status=status, **values)
-
-
-async def _account(services: Services, username: str, password: str) -> Account:
-    """Raises Problem when name and password do not fit, or were wrong too often."""
-    fits = 0 < len(username) <= MAX_USERNAME and 0 < len(password) <= MAX_PASSWORD and "\0" not in username
-    account = await authenticate(services, username, password) if fits else None
-    if account is None:
-        raise Problem("wrong_credentials")
-    return account
 
 
 def _keep(response: Response, settings: Settings, token: str) -> None:

@@ -6,12 +6,12 @@ from uuid import UUID
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from api.mail import UndeliverableView, list_undeliverable, send_again
 from domain.requests import EventName
 from portal import pages
 from portal.pages import Visit, VisitOf
 from translations import gettext_noop as _
 from translations.words import EVENTS
+from use_cases.mail import UndeliverableView, list_undeliverable, send_again
 
 router = APIRouter()
 
@@ -26,7 +26,7 @@ REASONS: Mapping[str, str] = {
 @router.get("/undelivered")
 async def undelivered_page(visit: VisitOf) -> Response:
     """The newest e-mails that reached nobody."""
-    entries = await list_undeliverable(visit.caller, visit.services)
+    entries = await list_undeliverable(visit.services, visit.caller)
     return visit.page(
         "undelivered",
         entries=[(entry, _told(entry, visit)) for entry in entries],
@@ -38,7 +38,7 @@ async def undelivered_page(visit: VisitOf) -> Response:
 @router.post("/undelivered/{notice_id}")
 async def send_one_again(notice_id: UUID, visit: VisitOf) -> Response:
     """Send one again; a form that is sent twice sends one e-mail."""
-    await send_again(notice_id, visit.caller, visit.services)
+    await send_again(visit.services, visit.caller, notice_id)
     return visit.on_to("/undelivered", "sent_again")
 
 

@@ -1,6 +1,5 @@
 """The start page of every role: what waits, what is late, what is new; filtered, sorted, searched, and always up to date."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 from urllib.parse import urlencode
@@ -8,13 +7,13 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from domain.offerings import ServiceOffering
 from domain.priority import Priority
 from domain.requests import Role, Status
 from portal import pages
-from portal.pages import Visit, VisitOf
+from portal.pages import VisitOf
 from records.models import Account
 from records.worklist import Sort, WorklistFilter
+from use_cases.catalogue import newest_offerings
 from use_cases.worklist import Worklist, read_worklist
 
 router = APIRouter()
@@ -99,16 +98,10 @@ async def worklist(visit: VisitOf) -> Response:
         },
         shown=[status for status in (Status.DRAFT, *OPEN, *OVER) if found.counts.get(status)],
         is_first_page=not query.get("cursor"),
-        offerings=await _offerings(visit),
+        offerings=await newest_offerings(visit.services),
         minds_absences=bool(visit.caller.roles & {Role.DISPATCHER, Role.CLINIC_ADMINISTRATOR}),
         notice=pages.done_notice(visit.request, visit.language),
     )
-
-
-async def _offerings(visit: Visit) -> Mapping[str, ServiceOffering]:
-    """All that there are requests of: also those that take no new ones."""
-    async with visit.services.database.session() as session:
-        return await visit.services.versions.newest(session)
 
 
 async def _found(visit: VisitOf, wanted: Filter, cursor: str | None) -> Worklist:

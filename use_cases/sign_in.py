@@ -16,6 +16,7 @@ from use_cases.caller import Caller
 from use_cases.problems import Problem
 from use_cases.services import Services
 
+MAX_USERNAME = 200
 MAX_PASSWORD = 1_000
 ATTEMPTS = 10
 """Wrong passwords in a row before a pause is asked for."""
@@ -53,19 +54,6 @@ async def password_fits(services: Services, username: str, password_hash: str, p
     return fits
 
 
-async def authenticate(services: Services, username: str, password: str) -> Account | None:
-    """The active account with this name and password, or None. Takes as long for a name that does not exist.
-
-    Raises Problem `too_many_attempts`, see `password_fits`.
-    """
-    async with services.database.session() as session:
-        account = await people.find_account(session, username)
-    if account is not None and not account.active:
-        account = None
-    fits = await password_fits(services, username, account.password_hash if account else _NOBODYS_HASH, password)
-    return account if fits else None
-
-
 def _verify(password_hash: str, password: str) -> bool:
     try:
         return _hasher.verify(password_hash, password.encode())
@@ -81,8 +69,28 @@ class BearerToken:
     expires_at: datetime
 
 
-async def give_token(services: Services, account_id: UUID) -> BearerToken:
-    """A new bearer token for an account."""
+async def sign_in(services: Services, username: str, password: str) -> BearerToken:
+    """A token for who knows the password of an active account. It takes as long for a name that does not exist.
+
+    Raises Problem `wrong_credentials`, or `too_many_attempts` as `password_fits` does.
+    """
+    fits = 0 < len(username) <= MAX_USERNAME and 0 < len(password) <= MAX_PASSWORD and "\0" not in username
+    account = await _authenticated(services, username, password) if fits else None
+    if account is None:
+        raise Problem("wrong_credentials")
+    return await _new_token(services, account.id)
+
+
+async def _authenticated(services: Services, username: str, password: str) -> Account | None:
+    async with services.database.session() as session:
+        account = await people.find_account(session, username)
+    if account is not None and not account.active:
+        account = None
+    fits = await password_fits(services, username, account.password_hash if account else _NOBODYS_HASH, password)
+    return account if fits else None
+
+
+async def _new_token(services: Services, account_id: UUID) -> BearerToken:
     now = datetime.now(UTC)
     token = BearerToken(secrets.token_urlsafe(32), now + timedelta(hours=services.settings.token_hours))
     async with services.database.session() as session:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from api.administration import AdministrationError, add_account
 from domain.requests import Role
 from records import people
 from tests.system import System
+from use_cases.administration import AdministrationError, add_account
 
 
 def person(system: System, username: str, email: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.offerings import print_offerings
+from cli import print_offerings
 from records import drafts, requests
 from records.models import RequestRecord
 from tests.api.answers import problem
@@ -22,6 +22,7 @@ from tests.offerings import BURNS, OfferingFile, offering_file, started
 from tests.portal.browsing import shown, text_of, visitor
 from tests.system import PASSWORD, System, photo
 from use_cases.offering_files import OfferingError
+from use_cases.offerings import look_at_offerings
 
 ANSWERS = {"question": "Greffe?", "allergies": "Pénicilline", "depth": "second", "dose": 5}
 
@@ -445,7 +446,7 @@ async def listed(system: System, folder: Path) -> list[str]:
     out = StringIO()
     settings = system.settings.model_copy(update={"offerings_dir": folder})
     try:
-        await print_offerings(settings, Console(file=out, width=200))
+        print_offerings(await look_at_offerings(settings), folder, Console(file=out, width=200))
     finally:
         lines = out.getvalue().splitlines()
     return lines

@@ -1,0 +1,113 @@
+"""One's own account: who one is here, and what one sets for oneself."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from domain.model import Frozen
+from domain.notices import NoticeMode
+from domain.requests import Role
+from records import people
+from translations import LANGUAGES
+from translations.problems import FIELD_PROBLEMS
+from use_cases.caller import Caller
+from use_cases.names import full_name
+from use_cases.problems import FieldFault, Problem
+from use_cases.services import Services
+from use_cases.sign_in import MAX_PASSWORD, hash_password, password_fits, token_sha256
+from use_cases.views import View
+
+MIN_PASSWORD = 12
+
+
+class AccountView(View):
+    """The person behind the token."""
+
+    id: UUID
+    username: str
+    name: str
+    roles: list[Role]
+    clinic_id: UUID
+    clinic: str
+    email: str
+    language: str
+    notice_mode: NoticeMode
+
+
+class Preferences(Frozen):
+    """What people set for themselves; what is left out stays as it is."""
+
+    language: str | None = Field(None, pattern=f"^({'|'.join(LANGUAGES)})$", examples=["fr"])
+    notice_mode: NoticeMode | None = Field(
+        None, description="When e-mails come: at once, grouped, or only for actions.", examples=["grouped"]
+    )
+
+
+class NewPassword(BaseModel):
+    """The present password, and the one to come."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    current: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)] = Field(
+        examples=["correct horse battery staple"]
+    )
+    new: Annotated[str, StringConstraints(max_length=MAX_PASSWORD)] = Field(
+        description=f"At least {MIN_PASSWORD} characters, and not the user name.",
+        examples=["quatre mots sans aucun lien"],
+    )
+
+
+async def own_account(services: Services, caller: Caller) -> AccountView:
+    """The account behind the token, with its settings."""
+    async with services.database.session() as session:
+        clinic = await people.load_clinic(session, caller.clinic_id)
+    account = caller.account
+    return AccountView(
+        id=account.id,
+        username=account.username,
+        name=full_name(account),
+        roles=sorted(caller.roles),
+        clinic_id=account.clinic_id,
+        clinic=clinic.name if clinic else "",
+        email=account.email,
+        language=account.language,
+        notice_mode=account.notice_mode,
+    )
+
+
+async def change_preferences(services: Services, caller: Caller, preferences: Preferences) -> AccountView:
+    """Choose the language and when e-mails come: at once, grouped in a digest, or only for what is an action of yours."""
+    async with services.database.session() as session:
+        account = await people.load_account(session, caller.id)
+        if account is not None:
+            account.language = preferences.language or account.language
+            account.notice_mode = preferences.notice_mode or account.notice_mode
+            caller = caller.with_account(account)
+    return await own_account(services, caller)
+
+
+async def change_password(services: Services, caller: Caller, passwords: NewPassword) -> None:
+    """Choose another password, which ends all other sign-ins of the account.
+
+    Raises Problem `invalid_input`, `wrong_current_password`, or `too_many_attempts` as at the sign-in.
+    """
+    if code := _password_fault(passwords.new, caller.account.username):
+        raise Problem("invalid_input", [FieldFault("new", code, FIELD_PROBLEMS[code], limit=MIN_PASSWORD)])
+    account = caller.account
+    if not await password_fits(services, account.username, account.password_hash, passwords.current):
+        raise Problem("wrong_current_password")
+    password_hash = await hash_password(passwords.new)
+    async with services.database.session() as session:
+        await people.change_password(session, account.id, password_hash)
+        await people.revoke_tokens_of(session, account.id, datetime.now(UTC), but=token_sha256(caller.token))
+
+
+def _password_fault(password: str, username: str) -> str | None:
+    """What is wrong with a new password, as a code of `FIELD_PROBLEMS`."""
+    if len(password.strip()) < MIN_PASSWORD:
+        return "password_too_short"
+    if password.strip().casefold() == username.casefold():
+        return "password_is_the_username"
+    return None
