@@ -15,16 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import problems
 from api.commands import GivenBy
-from api.paper import paper
 from api.parameters import ExpectedVersion, ReaderLanguage
 from api.problems import field_errors
 from confined import ConfinedError, NoVerdictError
-from documents.authority import ROOT_CERTIFICATE
-from documents.bounded import check_pdf, draw_report
+from documents.bounded import draw_report
 from documents.content import ReportContent
 from documents.length import MAX_PAGES, pages_of
-from documents.signature import Certificate, Verification, document_hash
-from documents.signature import Problem as SignatureProblem
 from domain import commands as c
 from domain.drafts import unasked
 from domain.model import COMPOSED, SAYS_SOMETHING, storable
@@ -32,23 +28,23 @@ from domain.offerings import FieldProblem, FormField, check_answers
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import DocumentKind, Status
 from records import commands, reports, requests
-from records.errors import BeingSignedError, ContentConflictError, NotFoundError, StaleVersionError
+from records.errors import BeingSignedError, ContentConflictError, StaleVersionError
 from records.models import AccessKind, FrozenReport, ReportDraft, RequestRecord, StoredDocument
 from translations import Language, language_named
-from use_cases import policy
+from use_cases import documents, policy
 from use_cases.accesses import log_access
 from use_cases.caller import Caller
 from use_cases.commands import Call, CommandReceipt, Moment, Order, carry_out
-from use_cases.documents import DocumentView, document_view
+from use_cases.documents import DocumentView, VerificationView, document_view
 from use_cases.drafts import Answers
 from use_cases.names import Names
+from use_cases.paper import paper
 from use_cases.printable import check_length, check_printable, check_texts, written
 from use_cases.problems import Problem, field_faults
 from use_cases.services import Services
 from use_cases.sign_in import MAX_PASSWORD, password_fits
-from use_cases.stored_files import fault
 from use_cases.views import View
-from web.connected import while_connected
+from web.connected import AttendedBy, while_connected
 from web.files import content_disposition
 from web.services import ServicesOf
 from web.session import CallerOf
@@ -110,28 +106,6 @@ class AddendumBody(Proof):
         AfterValidator(storable),
         SAYS_SOMETHING,
     ] = Field(examples=["La culture est négative."])
-
-
-class VerificationView(View):
-    """The verdict on a stored document: `valid` when nothing is wrong with it; `problems` says what is.
-
-    `unchanged` means that the bytes are those of the records (`sha256`); if not, `differs_from_records` is among the problems,
-    for another document may well be signed validly. `signed_at` is the time that the signer states,
-    `stamped_at` the one that the time stamp proves; until `checkable_until` the file proves everything by itself.
-    """
-
-    report_id: UUID
-    valid: bool
-    unchanged: bool
-    problems: list[SignatureProblem | Literal["differs_from_records"]]
-    signer_name: str | None
-    signer_licence: str | None
-    signed_at: datetime | None
-    stamped_at: datetime | None
-    checkable_until: datetime | None
-    certificate: Certificate | None
-    sha256: str = Field(description="Of the bytes as they are stored now.")
-    checked_at: datetime
 
 
 class SigningReceipt(CommandReceipt):
@@ -310,12 +284,7 @@ async def add(services: Services, call: Call, body: AddendumBody) -> SigningRece
 @router.get("/reports", summary="The signed documents")
 async def list_documents(request_id: UUID, caller: CallerOf, services: ServicesOf) -> list[DocumentView]:
     """In the order in which they were signed."""
-    async with services.database.session() as session:
-        row = await policy.chart_to_see(session, caller, request_id)
-        await log_access(session, caller, row, AccessKind.REQUEST)
-        documents = await reports.documents_of(session, row.id)
-        names = await Names.load(session, [document.signer_id for document in documents], [])
-        return [document_view(document, names) for document in documents]
+    return await documents.list_documents(services, caller, request_id)
 
 
 @router.get(
@@ -329,17 +298,13 @@ async def get_document(request_id: UUID, report_id: UUID, caller: CallerOf, serv
 
     If the stored file is another one or is gone, the answer is `stored_file_differs` or `stored_file_missing`.
     """
-    async with services.database.session() as session:
-        row, document = await _document_to_see(session, caller, request_id, report_id)
-    pdf = await _stored(services, document)
-    if document_hash(pdf) != document.pdf_sha256:
-        raise await fault(services, row.id, document.object_key, "differs")
+    document = await documents.read_document(services, caller, request_id, report_id)
     return Response(
-        pdf,
+        document.pdf,
         media_type="application/pdf",
         headers={
-            "Content-Disposition": content_disposition("inline", f"{row.number}-{document.number}-{document.kind}.pdf"),
-            "ETag": f'"{document.pdf_sha256}"',
+            "Content-Disposition": content_disposition("inline", document.filename),
+            "ETag": f'"{document.sha256}"',
             "Cache-Control": "private, no-store",
         },
     )
@@ -350,71 +315,15 @@ async def get_document_content(
     request_id: UUID, report_id: UUID, caller: CallerOf, services: ServicesOf
 ) -> ReportContent:
     """What was signed, as text in the language of the document: the same that the PDF shows."""
-    async with services.database.session() as session:
-        _, document = await _document_to_see(session, caller, request_id, report_id)
-        frozen = await reports.load_frozen_report(session, report_id)
-    if frozen is None:
-        raise Problem("not_found")
-    return ReportContent.model_validate({**frozen.content, "signed_at": document.signed_at})
+    return await documents.read_content(services, caller, request_id, report_id)
 
 
 @router.get("/reports/{report_id}/verification", summary="Check the signature of a signed document")
 async def verify_document(
-    request_id: UUID, report_id: UUID, call: HTTPRequest, caller: CallerOf, services: ServicesOf
+    request_id: UUID, report_id: UUID, caller: CallerOf, services: ServicesOf, attended: AttendedBy
 ) -> VerificationView:
     """Checks the stored bytes now, with nothing but what is in them and the root certificate of this system."""
-    async with services.database.session() as session:
-        row, document = await _document_to_see(session, caller, request_id, report_id)
-    pdf = await _stored(services, document)
-    root = await asyncio.to_thread((services.settings.authority_path / ROOT_CERTIFICATE).read_bytes)
-    now = datetime.now(UTC)
-    verdict = await while_connected(call, _verify(services, caller, pdf, root, now))
-    sha256 = document_hash(pdf)
-    unchanged = sha256 == document.pdf_sha256
-    if not unchanged:
-        await fault(services, row.id, document.object_key, "differs")
-    return VerificationView(
-        report_id=report_id,
-        valid=verdict.valid and unchanged,
-        problems=[*verdict.problems, *(() if unchanged else ("differs_from_records",))],
-        unchanged=unchanged,
-        sha256=sha256,
-        checked_at=now,
-        **verdict.model_dump(
-            include={
-                "signer_name",
-                "signer_licence",
-                "signed_at",
-                "stamped_at",
-                "checkable_until",
-                "certificate",
-            }
-        ),
-    )
-
-
-async def _verify(services: Services, caller: Caller, pdf: bytes, root: bytes, now: datetime) -> Verification:
-    async with services.places.place_for(caller.id):
-        return await check_pdf(pdf, [root], at=now)
-
-
-async def _stored(services: Services, document: StoredDocument) -> bytes:
-    try:
-        return await services.store.get(document.object_key)
-    except NotFoundError:
-        raise await fault(services, document.request_id, document.object_key, "missing") from None
-
-
-async def _document_to_see(
-    session: AsyncSession, caller: Caller, request_id: UUID, report_id: UUID
-) -> tuple[RequestRecord, StoredDocument]:
-    """A signed document that the caller may see; the look is written down."""
-    row = await policy.chart_to_see(session, caller, request_id)
-    document = await reports.find_document(session, report_id)
-    if document is None or document.request_id != row.id:
-        raise Problem("not_found")
-    await log_access(session, caller, row, AccessKind.DOCUMENT, report_id)
-    return row, document
+    return await documents.verify(services, caller, request_id, report_id, attended)
 
 
 async def _sign(services: Services, call: Call, order: Order) -> SigningReceipt:

@@ -25,9 +25,11 @@ from portal.pages import Notice, Visit, VisitOf
 from portal.requests import chart
 from translations import gettext_noop as _
 from translations.dates import clock
+from use_cases import documents
 from use_cases.answers import entries
 from use_cases.problems import Problem
 from use_cases.requests import RequestView
+from web.connected import AttendedBy
 from web.problems import status_of
 
 router = APIRouter()
@@ -127,10 +129,10 @@ async def add_addendum(request_id: UUID, visit: VisitOf) -> Response:
 
 
 @router.get("/requests/{request_id}/documents/{report_id}")
-async def document_page(request_id: UUID, report_id: UUID, visit: VisitOf) -> Response:
+async def document_page(request_id: UUID, report_id: UUID, visit: VisitOf, attended: AttendedBy) -> Response:
     """What a signed document says, and whether its signature holds, checked on the spot."""
-    verdict = await reports.verify_document(request_id, report_id, visit.request, visit.caller, visit.services)
-    content = await reports.get_document_content(request_id, report_id, visit.caller, visit.services)
+    verdict = await documents.verify(visit.services, visit.caller, request_id, report_id, attended)
+    content = await documents.read_content(visit.services, visit.caller, request_id, report_id)
     view = await visit.look_at(request_id)
     return visit.page(
         "report_document",

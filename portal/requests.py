@@ -7,7 +7,6 @@ from uuid import UUID
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from api.reports import get_document_content
 from documents.content import Entry, ReportContent
 from domain.offerings import AttachmentSlot, ServiceOffering
 from domain.requests import DocumentKind
@@ -18,7 +17,7 @@ from portal.guide import DEADLINES
 from portal.pages import Visit, VisitOf
 from use_cases.answers import entries
 from use_cases.attachments import AttachmentView
-from use_cases.documents import DocumentView
+from use_cases.documents import DocumentView, read_content
 from use_cases.requests import RequestView
 
 router = APIRouter()
@@ -48,7 +47,7 @@ async def _sent(visit: Visit, view: RequestView) -> list[tuple[DocumentView, Rep
         return []
     newest = max(number for number, document in enumerate(view.documents) if document.kind != DocumentKind.ADDENDUM)
     return [
-        (document, await get_document_content(view.id, document.report_id, visit.caller, visit.services))
+        (document, await read_content(visit.services, visit.caller, view.id, document.report_id))
         for document in view.documents[newest:]
     ]
 

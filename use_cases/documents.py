@@ -1,11 +1,31 @@
-"""The signed documents of a request."""
+"""The signed documents of a request: which there are, what they say, their bytes, and whether they are what was signed."""
 
-from datetime import datetime
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
 from uuid import UUID
 
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from documents.authority import ROOT_CERTIFICATE
+from documents.bounded import check_pdf
+from documents.content import ReportContent
+from documents.signature import Certificate, Verification, document_hash
+from documents.signature import Problem as SignatureProblem
 from domain.requests import DocumentKind
-from records.models import StoredDocument
+from records import reports
+from records.errors import NotFoundError
+from records.models import AccessKind, RequestRecord, StoredDocument
+from use_cases import policy
+from use_cases.accesses import log_access
+from use_cases.attended import Attended
+from use_cases.caller import Caller
 from use_cases.names import Names, PersonView
+from use_cases.problems import Problem
+from use_cases.services import Services
+from use_cases.stored_files import fault
 from use_cases.views import View
 
 
@@ -19,6 +39,131 @@ class DocumentView(View):
     signed_at: datetime
     sha256: str
     size_bytes: int
+
+
+class VerificationView(View):
+    """The verdict on a stored document: `valid` when nothing is wrong with it; `problems` says what is.
+
+    `unchanged` means that the bytes are those of the records (`sha256`); if not, `differs_from_records` is among the problems,
+    for another document may well be signed validly. `signed_at` is the time that the signer states,
+    `stamped_at` the one that the time stamp proves; until `checkable_until` the file proves everything by itself.
+    """
+
+    report_id: UUID
+    valid: bool
+    unchanged: bool
+    problems: list[SignatureProblem | Literal["differs_from_records"]]
+    signer_name: str | None
+    signer_licence: str | None
+    signed_at: datetime | None
+    stamped_at: datetime | None
+    checkable_until: datetime | None
+    certificate: Certificate | None
+    sha256: str = Field(description="Of the bytes as they are stored now.")
+    checked_at: datetime
+
+
+@dataclass(frozen=True)
+class SignedDocument:
+    """The very bytes that were signed, their SHA-256, and a name for the file."""
+
+    pdf: bytes
+    sha256: str
+    filename: str
+
+
+async def list_documents(services: Services, caller: Caller, request_id: UUID) -> list[DocumentView]:
+    """In the order in which they were signed. Raises Problem `not_found`, `forbidden` or `not_yet`."""
+    async with services.database.session() as session:
+        row = await policy.chart_to_see(session, caller, request_id)
+        await log_access(session, caller, row, AccessKind.REQUEST)
+        documents = await reports.documents_of(session, row.id)
+        names = await Names.load(session, [document.signer_id for document in documents], [])
+    return [document_view(document, names) for document in documents]
+
+
+async def read_document(services: Services, caller: Caller, request_id: UUID, report_id: UUID) -> SignedDocument:
+    """A signed document, compared with its SHA-256 before.
+
+    Raises Problem `not_found`, `forbidden` or `not_yet`, and `stored_file_differs` or `stored_file_missing`.
+    """
+    async with services.database.session() as session:
+        row, document = await _document_to_see(session, caller, request_id, report_id)
+    pdf = await _stored(services, document)
+    if document_hash(pdf) != document.pdf_sha256:
+        raise await fault(services, row.id, document.object_key, "differs")
+    return SignedDocument(pdf, document.pdf_sha256, f"{row.number}-{document.number}-{document.kind}.pdf")
+
+
+async def read_content(services: Services, caller: Caller, request_id: UUID, report_id: UUID) -> ReportContent:
+    """What was signed, as text in the language of the document. Raises Problem `not_found`, `forbidden` or `not_yet`."""
+    async with services.database.session() as session:
+        _, document = await _document_to_see(session, caller, request_id, report_id)
+        frozen = await reports.load_frozen_report(session, report_id)
+    if frozen is None:
+        raise Problem("not_found")
+    return ReportContent.model_validate({**frozen.content, "signed_at": document.signed_at})
+
+
+async def verify(
+    services: Services, caller: Caller, request_id: UUID, report_id: UUID, attended: Attended
+) -> VerificationView:
+    """Checks the stored bytes now, with nothing but what is in them and the root certificate of this system.
+
+    Raises Problem `not_found`, `forbidden`, `not_yet` or `stored_file_missing`, and what `services.places` does.
+    """
+    async with services.database.session() as session:
+        row, document = await _document_to_see(session, caller, request_id, report_id)
+    pdf = await _stored(services, document)
+    root = await asyncio.to_thread((services.settings.authority_path / ROOT_CERTIFICATE).read_bytes)
+    now = datetime.now(UTC)
+    verdict = await attended(_verify(services, caller, pdf, root, now))
+    sha256 = document_hash(pdf)
+    unchanged = sha256 == document.pdf_sha256
+    if not unchanged:
+        await fault(services, row.id, document.object_key, "differs")
+    return VerificationView(
+        report_id=report_id,
+        valid=verdict.valid and unchanged,
+        problems=[*verdict.problems, *(() if unchanged else ("differs_from_records",))],
+        unchanged=unchanged,
+        sha256=sha256,
+        checked_at=now,
+        **verdict.model_dump(
+            include={
+                "signer_name",
+                "signer_licence",
+                "signed_at",
+                "stamped_at",
+                "checkable_until",
+                "certificate",
+            }
+        ),
+    )
+
+
+async def _verify(services: Services, caller: Caller, pdf: bytes, root: bytes, now: datetime) -> Verification:
+    async with services.places.place_for(caller.id):
+        return await check_pdf(pdf, [root], at=now)
+
+
+async def _stored(services: Services, document: StoredDocument) -> bytes:
+    try:
+        return await services.store.get(document.object_key)
+    except NotFoundError:
+        raise await fault(services, document.request_id, document.object_key, "missing") from None
+
+
+async def _document_to_see(
+    session: AsyncSession, caller: Caller, request_id: UUID, report_id: UUID
+) -> tuple[RequestRecord, StoredDocument]:
+    """A signed document that the caller may see; the look is written down."""
+    row = await policy.chart_to_see(session, caller, request_id)
+    document = await reports.find_document(session, report_id)
+    if document is None or document.request_id != row.id:
+        raise Problem("not_found")
+    await log_access(session, caller, row, AccessKind.DOCUMENT, report_id)
+    return row, document
 
 
 def document_view(document: StoredDocument, names: Names) -> DocumentView:

@@ -93,7 +93,7 @@ async def test_another_reports_bytes_are_not_served(system: System, monkeypatch:
         patched.setattr("documents.bounded._server", let_down())
         problem(await system.provider.get(f"{path}/verification"), 503, "busy")
         waiting = Endless()
-        patched.setattr("api.reports.check_pdf", waiting)
+        patched.setattr("use_cases.documents.check_pdf", waiting)
         await leaves(system, system.provider, f"{path}/verification", waiting)
 
     file.write_bytes(wrong.read_bytes())
