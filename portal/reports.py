@@ -15,8 +15,6 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import FormData
 
-from api import reports
-from api.reports import AddendumBody, ReportDraftBody, ReportDraftView, SignBody, SigningReceipt
 from domain.offerings import FormField
 from domain.refusals import Refusal, RefusalCode
 from portal import forms, pages
@@ -25,11 +23,14 @@ from portal.pages import Notice, Visit, VisitOf
 from portal.requests import chart
 from translations import gettext_noop as _
 from translations.dates import clock
-from use_cases import documents
+from use_cases import documents, report_drafts, signing
 from use_cases.answers import entries
 from use_cases.problems import Problem
+from use_cases.report_drafts import ReportDraft, ReportDraftBody
 from use_cases.requests import RequestView
+from use_cases.signing import AddendumBody, SignBody, SigningReceipt
 from web.connected import AttendedBy
+from web.files import pdf_response
 from web.problems import status_of
 
 router = APIRouter()
@@ -50,7 +51,7 @@ _LOOK_AGAIN = _("Something happened in the request since you reviewed the report
 class _Saved:
     """The draft after saving. `wrong` says what could not be saved, by the name of the field on the page."""
 
-    draft: ReportDraftView
+    draft: ReportDraft
     wrong: Mapping[str, str]
 
 
@@ -85,9 +86,10 @@ async def save(request_id: UUID, visit: VisitOf) -> Response:
 
 
 @router.get("/requests/{request_id}/report/preview.pdf")
-async def preview(request_id: UUID, visit: VisitOf) -> Response:
+async def preview(request_id: UUID, visit: VisitOf, attended: AttendedBy) -> Response:
     """What is saved, as it would look signed."""
-    return await reports.preview_report(request_id, visit.request, visit.caller, visit.services)
+    made = await report_drafts.preview(visit.services, visit.caller, request_id, attended)
+    return pdf_response(made.pdf, made.filename)
 
 
 @router.get("/requests/{request_id}/report/sign")
@@ -104,7 +106,7 @@ async def sign(request_id: UUID, visit: VisitOf) -> Response:
     # Without a revision that can be read, nobody knows what was reviewed: 0 is none that can be signed.
     said = {**_said(form, "kind", "password"), "revision": pages.number_in(form, "revision") or 0}
     try:
-        receipt = await reports.sign(visit.services, call, SignBody.model_validate(said))
+        receipt = await signing.sign(visit.services, call, SignBody.model_validate(said))
     except NOT_TAKEN as error:
         return await _sign_page(visit, request_id, form, as_problem(error))
     return visit.on_to(f"/requests/{request_id}", _done(receipt, form, "sign_report"))
@@ -122,7 +124,7 @@ async def add_addendum(request_id: UUID, visit: VisitOf) -> Response:
     form = await visit.request.form()
     try:
         body = AddendumBody.model_validate(_said(form, "text", "password"))
-        receipt = await reports.add(visit.services, visit.call(request_id, form), body)
+        receipt = await signing.add(visit.services, visit.call(request_id, form), body)
     except NOT_TAKEN as error:
         return await _addendum_page(visit, request_id, form, as_problem(error))
     return visit.on_to(f"/requests/{request_id}", _done(receipt, form, "add_addendum"))
@@ -150,16 +152,10 @@ async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
         fields = tuple((await _draft(visit, request_id)).fields)
     answers = forms.read_answers(form, fields, visit.language)
 
-    async def put(answers: Mapping[str, object]) -> ReportDraftView:
-        return await reports.put_report_draft(
-            request_id,
-            ReportDraftBody.model_validate({"answers": answers}),
-            visit.caller,
-            visit.services,
-            pages.number_in(form, "revision") or 0,
-            visit.language,
-            visit.response,
-        )
+    async def put(answers: Mapping[str, object]) -> ReportDraft:
+        body = ReportDraftBody.model_validate({"answers": answers})
+        revision = pages.number_in(form, "revision") or 0
+        return await report_drafts.save_draft(visit.services, visit.caller, request_id, body, revision)
 
     try:
         return _Saved(await put(answers), {})
@@ -233,7 +229,7 @@ async def _report_page(
         values=forms.as_typed(form) if form else _as_saved(visit, draft),
         saved_at=draft.updated_at if draft else None,
         preview_ready=visit.request.query_params.get("preview") == "ready",
-        wrong=pages.written({**_unsignable(draft), **(wrong or {})}),
+        wrong=pages.written({**_unsignable(visit, draft), **(wrong or {})}),
         notice=notice,
         **await chart(visit, view),
     )
@@ -255,7 +251,7 @@ async def _sign_page(
         view=view,
         draft=draft,
         said=entries(draft.fields, draft.answers, visit.language) if draft else (),
-        missing=[(labels[error["field"]], error) for error in draft.missing] if draft else [],
+        missing=[(fault, labels[fault.field], fault.told(visit.language)) for fault in draft.missing] if draft else [],
         form=pages.written(_kept(form, "kind", error)),
         key=_key(form, error),
         wrong=pages.written(wrong),
@@ -283,11 +279,11 @@ async def _addendum_page(
     )
 
 
-async def _draft(visit: Visit, request_id: UUID) -> ReportDraftView:
-    return await reports.get_report_draft(request_id, visit.caller, visit.services, visit.language)
+async def _draft(visit: Visit, request_id: UUID) -> ReportDraft:
+    return await report_drafts.read_draft(visit.services, visit.caller, request_id)
 
 
-async def _draft_or_why_not(visit: Visit, request_id: UUID) -> tuple[ReportDraftView | None, Problem | Refusal | None]:
+async def _draft_or_why_not(visit: Visit, request_id: UUID) -> tuple[ReportDraft | None, Problem | Refusal | None]:
     try:
         return await _draft(visit, request_id), None
     except (Problem, Refusal) as error:
@@ -298,13 +294,13 @@ async def _fields(visit: Visit, view: RequestView) -> tuple[FormField, ...]:
     return (await visit.offering_of(view)).report
 
 
-def _unsignable(draft: ReportDraftView | None) -> dict[str, str]:
+def _unsignable(visit: Visit, draft: ReportDraft | None) -> dict[str, str]:
     """What is written and saved, and can't be signed as it stands, by the name of the field on the page."""
     found = draft.missing if draft else []
-    return {f"answers.{error['field']}": error["message"] for error in found if error["code"] != "required"}
+    return {f"answers.{fault.field}": fault.told(visit.language) for fault in found if fault.code != "required"}
 
 
-def _as_saved(visit: Visit, draft: ReportDraftView | None) -> forms.Values:
+def _as_saved(visit: Visit, draft: ReportDraft | None) -> forms.Values:
     held = forms.answers_as_saved(draft.fields, draft.answers, visit.language) if draft else {}
     return defaultdict(list, held)
 

@@ -1,7 +1,7 @@
 """What stands on a signed document: gathered from the records at the moment of signing, and frozen then."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,20 +23,21 @@ async def paper(
     *,
     offering: ServiceOffering,
     row: RequestRecord,
-    process: Request,
     signer: Account,
     document_id: UUID,
     kind: DocumentKind,
     template: Iterable[FormField] | None,
     answers: Mapping[str, Any],
     language: Language,
+    at: datetime,
     with_missing: bool = False,
-) -> dict[str, Any]:
-    """The content of a document as JSON: a `documents.content.ReportContent` without `signed_at`, which the workflow gives.
+) -> printed.ReportContent:
+    """The content of a document about the request as it stands in `row`, signed at that moment.
 
     `template` None stands for an addendum, whose one answer is `text`. With `with_missing`, a required field without an answer
     stands there, too, with an empty one.
     """
+    process = requests.process_of(row)
     if process.form is None or row.submitted_at is None:
         raise ValueError("only a submitted request is answered")
     frozen = await forms.load_form(session, row.id, process.form.number)
@@ -45,7 +46,7 @@ async def paper(
     accounts = await people.accounts_by_id(session, {row.requester_id, signer.id})
     clinics = await people.clinics_by_id(session, {row.requester_clinic_id, signer.clinic_id})
     patient = RecordedPatient.model_validate(frozen.content["patient"])
-    content = printed.ReportContent(
+    return printed.ReportContent(
         language=language,
         kind=kind.value,
         document_id=document_id,
@@ -54,7 +55,7 @@ async def paper(
         priority=process.priority.value,
         offering_title=getattr(offering.title, language),
         asked_at=row.submitted_at,
-        signed_at=datetime.now(UTC),
+        signed_at=at,
         clinic=_head(clinics[signer.clinic_id]),
         patient=printed.Patient(
             name=patient.full_name,
@@ -71,7 +72,6 @@ async def paper(
         else entries(template, answers, language, leading=leads, with_missing=with_missing),
         images=await _images(session, row, frozen, offering, language),
     )
-    return content.model_dump(mode="json", exclude={"signed_at"})
 
 
 def _addendum(answers: Mapping[str, Any], language: Language) -> tuple[printed.Entry, ...]:

@@ -1,9 +1,11 @@
-"""How a file that is given out is named."""
+"""Files that are given out: how they are named, and documents that are shown."""
 
 import re
 import unicodedata
 from typing import Literal
 from urllib.parse import quote
+
+from fastapi import Response
 
 
 def content_disposition(kind: Literal["inline", "attachment"], filename: str) -> str:
@@ -13,3 +15,10 @@ def content_disposition(kind: Literal["inline", "attachment"], filename: str) ->
     plain = re.sub(r"[^A-Za-z0-9 ._()-]", "_", plain).strip() or "file"
     full = "" if plain == filename else f"; filename*=UTF-8''{quote(filename, safe='')}"
     return f'{kind}; filename="{plain}"{full}'
+
+
+def pdf_response(pdf: bytes, filename: str) -> Response:
+    """A document to be shown, and saved under that name."""
+    return Response(
+        pdf, media_type="application/pdf", headers={"Content-Disposition": content_disposition("inline", filename)}
+    )

@@ -1,0 +1,218 @@
+"""Signing a report: proof of who signs, what is signed frozen under the id of the command, and its document awaited."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Annotated, Literal
+from uuid import UUID, uuid5
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from domain import commands as c
+from domain.model import COMPOSED, SAYS_SOMETHING, storable
+from domain.offerings import FormField
+from domain.refusals import Refusal, RefusalCode
+from domain.requests import DocumentKind
+from records import reports, requests
+from records.errors import ContentConflictError
+from records.models import FrozenReport, RequestRecord, StoredDocument
+from translations import Language
+from use_cases import policy
+from use_cases.commands import Call, CommandReceipt, Moment, Order, carry_out
+from use_cases.documents import DocumentView, document_view
+from use_cases.names import Names
+from use_cases.paper import paper
+from use_cases.printable import check_length, check_texts
+from use_cases.problems import Problem, field_faults
+from use_cases.report_drafts import obstacles, template_of
+from use_cases.services import Services
+from use_cases.sign_in import MAX_PASSWORD, password_fits
+from use_cases.views import JSONObject
+
+
+class Proof(BaseModel):
+    """The second proof of identity: the signer's password, again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    password: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)] = Field(
+        examples=["correct horse battery staple"]
+    )
+    language: Language | None = Field(None, description="Language of the document; the signer's own if empty.")
+
+
+class SignBody(Proof):
+    """Sign the draft as it is saved."""
+
+    kind: Literal[DocumentKind.PRELIMINARY, DocumentKind.FINAL] = Field(examples=["final"])
+    revision: int | None = Field(
+        None,
+        description="The revision of the draft that was reviewed; 412 if another one was saved since.",
+        examples=[4],
+    )
+
+
+class AddendumBody(Proof):
+    """What is to be added to the final report."""
+
+    text: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000),
+        COMPOSED,
+        AfterValidator(storable),
+        SAYS_SOMETHING,
+    ] = Field(examples=["La culture est négative."])
+
+
+class SigningReceipt(CommandReceipt):
+    """What became of a signature. The document is there when `state` is `done`."""
+
+    document: DocumentView | None
+
+
+async def sign(services: Services, call: Call, body: SignBody) -> SigningReceipt:
+    """Sign the saved draft, and wait a moment for its document. Raises Problem `wrong_password`, `report_incomplete`, …"""
+    await _prove(services, call, body)
+    return await _sign(services, call, _Signature(body=body))
+
+
+async def add(services: Services, call: Call, body: AddendumBody) -> SigningReceipt:
+    """Sign an addition to the final report, and wait a moment for its document. Raises Problem `wrong_password`, …"""
+    await _prove(services, call, body)
+    text = {"text": body.text}
+    if problems := (*check_texts(text), *check_length(text)):
+        raise Problem("invalid_input", field_faults(problems))
+    async with services.database.session() as session:
+        before = await reports.load_frozen_report(session, report_id_of(call))
+    if before is not None and [entry["value"] for entry in before.content["answer"]] != [body.text]:
+        raise Problem("idempotency_key_reused")
+    return await _sign(services, call, _Addition(body=body))
+
+
+class _Signature(Order):
+    """The draft of the report is frozen and signed as it is saved."""
+
+    command = c.SignReport
+    freezes = True
+
+    body: SignBody
+
+    async def made(self, at: Moment) -> c.SignReport:
+        if at.row.signature_id is not None:
+            raise Refusal(RefusalCode.REPORT_BEING_SIGNED, "another signature is on its way")
+        draft = await reports.load_report_draft(at.session, at.row.id)
+        template = await template_of(at.session, at.services, at.row, draft)
+        if self.body.revision not in (None, draft.revision if draft else 0):
+            raise Refusal(RefusalCode.VERSION_CONFLICT, "the draft was saved again since it was reviewed")
+        answers = draft.answers if draft else {}
+        if problems := obstacles(template, answers):
+            is_incomplete = any(problem.code == "required" for problem in problems)
+            raise Problem("report_incomplete" if is_incomplete else "report_invalid", field_faults(problems))
+        frozen = await _freeze(at, self.body, self.body.kind, template, answers)
+        return c.SignReport(**at.head, kind=self.body.kind, report_id=frozen.id, content_sha256=frozen.content_sha256)
+
+    def repeats(self, before: c.AnyCommand) -> bool:
+        return isinstance(before, c.SignReport) and before.kind == self.body.kind
+
+
+class _Addition(Order):
+    """A text is frozen and signed as an addition to the final report."""
+
+    command = c.AddAddendum
+    freezes = True
+
+    body: AddendumBody
+
+    async def made(self, at: Moment) -> c.AddAddendum:
+        frozen = await _freeze(at, self.body, DocumentKind.ADDENDUM, None, {"text": self.body.text})
+        return c.AddAddendum(**at.head, report_id=frozen.id, content_sha256=frozen.content_sha256)
+
+    def repeats(self, before: c.AnyCommand) -> bool:
+        return isinstance(before, c.AddAddendum)
+
+
+async def _sign(services: Services, call: Call, order: Order) -> SigningReceipt:
+    """Give the command, then wait until its document is there (or could not be made)."""
+    receipt = await carry_out(services, call, order)
+    if receipt.state == "queued":
+        return SigningReceipt(**receipt.model_dump(), document=None)
+    try:
+        async with asyncio.timeout(services.settings.document_timeout_seconds):
+            row, document, names = await _document_made(services, call)
+    except TimeoutError:  # it is signed, and its document will still be made
+        return SigningReceipt(**{**receipt.model_dump(), "state": "queued"}, document=None)
+    process = requests.process_of(row)
+    return SigningReceipt(
+        request_id=row.id,
+        command_id=call.command_id,
+        state="done",
+        status=process.status,
+        version=row.version,
+        allowed_commands=policy.allowed_commands(call.caller, row, process),
+        document=document_view(document, names),
+    )
+
+
+async def _document_made(services: Services, call: Call) -> tuple[RequestRecord, StoredDocument, Names]:
+    """Wait for the document of this call. Raises Problem `signing_failed` when it could not be made."""
+    report_id, patience = report_id_of(call), services.settings.document_timeout_seconds
+    while True:
+        async with services.database.session() as session:
+            row = await requests.load_request(session, call.request_id)
+            document = await reports.find_document(session, report_id)
+            names = await Names.load(session, [call.caller.id], [])
+        if row is None:
+            raise Problem("not_found")
+        process = requests.process_of(row)
+        if document is not None and any(made.report_id == report_id for made in process.documents):
+            return row, document, names
+        if process.signing is None or process.signing.report_id != report_id:
+            raise Problem("signing_failed")
+        await services.feed.wait_for(call.request_id, process.version + 1, patience)
+
+
+def report_id_of(call: Call) -> UUID:
+    """The id of the report that a call signs: it follows from the command's, so that a repetition means the same report."""
+    return uuid5(call.request_id, call.command_id)
+
+
+async def _prove(services: Services, call: Call, proof: Proof) -> None:
+    account = call.caller.account
+    if not await password_fits(services, account.username, account.password_hash, proof.password):
+        raise Problem("wrong_password")
+
+
+async def _freeze(
+    at: Moment,
+    proof: Proof,
+    kind: DocumentKind,
+    template: Iterable[FormField] | None,
+    answers: JSONObject,
+) -> FrozenReport:
+    now, call = at.head["sent_at"], at.call
+    content = await paper(
+        at.session,
+        offering=await at.services.versions.of(at.session, at.row),
+        row=at.row,
+        signer=call.caller.account,
+        document_id=report_id_of(call),
+        kind=kind,
+        template=template,
+        answers=answers,
+        language=proof.language or call.caller.language,
+        at=now,
+    )
+    try:
+        return await reports.freeze_report(
+            at.session,
+            at.row.id,
+            report_id=report_id_of(call),
+            kind=kind,
+            content=content.model_dump(mode="json", exclude={"signed_at"}),  # which the workflow gives
+            signer_id=call.caller.id,
+            command_id=call.command_id,
+            proof_at=now,
+            proof_method="password",
+            now=now,
+        )
+    except ContentConflictError:  # the key was sent before, with another report
+        raise Problem("idempotency_key_reused") from None
