@@ -1,6 +1,6 @@
 """What one can ask for, and of whom: service offerings, clinics, providers."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path
@@ -9,6 +9,7 @@ from domain.offerings import DEFAULT_DEADLINES, MAX_VERSION, Code, ServiceOfferi
 from use_cases import catalogue
 from use_cases.catalogue import ClinicView, ProviderView
 from use_cases.problems import Problem
+from use_cases.views import JSONObject
 from web.services import ServicesOf
 from web.session import CallerOf
 
@@ -16,13 +17,13 @@ router = APIRouter(tags=["catalogue"])
 
 
 @router.get("/offerings", summary="Service offerings")
-async def offerings(caller: CallerOf, services: ServicesOf) -> list[dict[str, Any]]:  # noqa: ARG001 - signed in is enough
+async def offerings(caller: CallerOf, services: ServicesOf) -> list[JSONObject]:  # noqa: ARG001 - signed in is enough
     """Every service offering in force: its form, the attachments asked for, its report template and its deadlines."""
     return [_offering(offering) for offering in services.offerings.values()]
 
 
 @router.get("/offerings/{code}", summary="One service offering")
-async def offering(code: str, caller: CallerOf, services: ServicesOf) -> dict[str, Any]:  # noqa: ARG001
+async def offering(code: str, caller: CallerOf, services: ServicesOf) -> JSONObject:  # noqa: ARG001
     """One service offering."""
     if code not in services.offerings:
         raise Problem("not_found")
@@ -35,7 +36,7 @@ async def offering_version(
     version: Annotated[int, Path(ge=1, le=MAX_VERSION)],
     caller: CallerOf,  # noqa: ARG001
     services: ServicesOf,
-) -> dict[str, Any]:
+) -> JSONObject:
     """A service offering as it was in force at some time: what shows the form and the report of a request made with it."""
     return _offering(await catalogue.find_offering(services, code, version))
 
@@ -55,6 +56,6 @@ async def providers(caller: CallerOf, services: ServicesOf, clinic: UUID | None 
     return await catalogue.list_providers(services, caller, clinic or caller.clinic_id)
 
 
-def _offering(offering: ServiceOffering) -> dict[str, Any]:
+def _offering(offering: ServiceOffering) -> JSONObject:
     deadlines = {**DEFAULT_DEADLINES, **offering.deadlines}
     return offering.model_copy(update={"deadlines": deadlines}).model_dump(mode="json")

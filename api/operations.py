@@ -1,7 +1,6 @@
 """For operators: is everything there, what failed, what could not be delivered; and the codec for the Temporal UI."""
 
 import base64
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -30,7 +29,7 @@ class CodecPayload(BaseModel):
 
 
 class CodecBody(BaseModel):
-    """Payloads to decode."""
+    """Payloads to decode, and the same decoded."""
 
     payloads: list[CodecPayload] = Field(max_length=1_000)
 
@@ -48,7 +47,7 @@ async def readyz(services: ServicesOf) -> JSONResponse:
     `warnings` tell of what does not stop the work yet.
     """
     found = await health.look(services)
-    told: dict[str, Any] = {
+    told: dict[str, object] = {
         "status": "ready" if found.is_ready else "not ready",
         "parts": {name: reason is None for name, reason in found.parts.items()},
     }
@@ -86,7 +85,7 @@ async def list_stuck_requests(caller: CallerOf, services: ServicesOf) -> list[St
 
 
 @router.post("/codec/decode", include_in_schema=False)
-async def decode(body: CodecBody, services: ServicesOf, request: Request) -> dict[str, Any]:
+async def decode(body: CodecBody, services: ServicesOf, request: Request) -> CodecBody:
     """Temporal's codec protocol, by which the Temporal UI of the embedded mode shows summaries in clear. Only on loopback."""
     if not services.settings.embedded or not _is_local(request):
         raise Problem("not_found")
@@ -95,7 +94,7 @@ async def decode(body: CodecBody, services: ServicesOf, request: Request) -> dic
         decoded = await codec.decode([_payload(payload) for payload in body.payloads])
     except (EncryptionError, ValueError):
         raise Problem("invalid_input", [FieldFault("payloads", "not_decodable")]) from None
-    return {"payloads": [_coded(payload) for payload in decoded]}
+    return CodecBody(payloads=[_coded(payload) for payload in decoded])
 
 
 def _payload(coded: CodecPayload) -> Payload:
@@ -103,11 +102,9 @@ def _payload(coded: CodecPayload) -> Payload:
     return Payload(metadata=metadata, data=base64.b64decode(coded.data))
 
 
-def _coded(payload: Payload) -> dict[str, Any]:
-    return {
-        "metadata": {name: base64.b64encode(value).decode() for name, value in payload.metadata.items()},
-        "data": base64.b64encode(payload.data).decode(),
-    }
+def _coded(payload: Payload) -> CodecPayload:
+    metadata = {name: base64.b64encode(value).decode() for name, value in payload.metadata.items()}
+    return CodecPayload(metadata=metadata, data=base64.b64encode(payload.data).decode())
 
 
 def _is_local(request: Request) -> bool:

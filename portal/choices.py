@@ -177,7 +177,7 @@ async def _page(
         wrong=pages.written(wrong),
         notice=summary(error, wrong, visit.language) if error else None,
         **(
-            await to_choose(visit, view, dispatches=choice.fields == "assign")
+            dict(await to_choose(visit, view, dispatches=choice.fields == "assign"))
             if choice.fields in ("transfer", "assign")
             else {}
         ),

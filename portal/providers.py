@@ -2,16 +2,17 @@
 when they are away. The page for dispatchers and administrators, and what the pages to assign and to transfer show.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypedDict
 from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 from starlette.datastructures import FormData
 
+from domain.offerings import ServiceOffering
 from domain.refusals import Refusal
 from domain.requests import EventName, HolderKind, Role
 from portal import absences, pages
@@ -137,19 +138,29 @@ def finds(found: Collection[Team]) -> bool:
     return sum(len(team.people) for team in found) >= FILTER_FROM
 
 
-async def to_choose(visit: Visit, view: RequestView, *, dispatches: bool) -> dict[str, Any]:
+class Candidates(TypedDict):
     """What the page to assign (or to transfer, within the clinic) shows: who can be chosen, and where the request has been."""
+
+    teams: list[Team]
+    finds: bool
+    holder_id: UUID | None
+    before: list[TimelineEntry]
+    offerings: Mapping[str, ServiceOffering]
+
+
+async def to_choose(visit: Visit, view: RequestView, *, dispatches: bool) -> Candidates:
+    """Who can be chosen: to assign, all whom the person may list (`dispatches`), to transfer, the colleagues of the clinic."""
     found = await teams(visit)
     if not dispatches:
         found = [team for team in found if team.clinic.id == visit.caller.clinic_id]
     holds = view.holder.person.id if view.holder.person and view.holder.kind is HolderKind.PROVIDER else None
-    return {
-        "teams": found,
-        "finds": finds(found),
-        "holder_id": holds,
-        "before": await _before(visit, view) if dispatches else [],
-        "offerings": {view.offering: await visit.offering_of(view)},
-    }
+    return Candidates(
+        teams=found,
+        finds=finds(found),
+        holder_id=holds,
+        before=await _before(visit, view) if dispatches else [],
+        offerings={view.offering: await visit.offering_of(view)},
+    )
 
 
 async def _before(visit: Visit, view: RequestView) -> list[TimelineEntry]:

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -181,12 +180,11 @@ def _saved_by_script(visit: Visit, saved: _Saved) -> Response:
 
 async def _failed_by_script(visit: Visit, request_id: UUID, form: FormData, error: Problem | Refusal) -> Response:  # noqa: ARG001
     being_signed = error.code == RefusalCode.REPORT_BEING_SIGNED
-    answer: dict[str, Any] = {"said": sentence_of(error, visit.language), "again": being_signed}
     if error.code == RefusalCode.VERSION_CONFLICT:
         draft = await _draft(visit, request_id)
         said = visit.say(_OVERTAKEN_BRIEFLY, time=_clock(visit, draft.updated_at))
-        answer = {"said": said, "revision": draft.revision}
-    return JSONResponse(answer, status_of(error))
+        return JSONResponse({"said": said, "revision": draft.revision}, status_of(error))
+    return JSONResponse({"said": sentence_of(error, visit.language), "again": being_signed}, status_of(error))
 
 
 async def _not_saved(visit: Visit, request_id: UUID, form: FormData, error: Problem | Refusal) -> Response:
