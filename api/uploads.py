@@ -2,7 +2,7 @@
 
 Core, creation, termination and expiration. A file is announced (POST) and comes in parts (PATCH); after a lost connection it
 goes on from where it is (HEAD), for what arrived counts, whatever became of the call. With the last byte it becomes an
-attachment with the upload's id, as a file that comes whole does (`api.attachments`), and the answer tells it in a header.
+attachment with the upload's id, as a file that comes whole does (`use_cases.uploads`), and the answer tells it in a header.
 """
 
 import asyncio

@@ -218,7 +218,7 @@
     try {
       const answer = await fetch(remove.action, { method: "POST", body: new URLSearchParams(new FormData(remove)), redirect: "manual" });
       if (answer.type !== "opaqueredirect" && !answer.ok) throw new Error(answer.status);
-      renew(document.getElementById(slot.dataset.replace), await fetched(slot.dataset.list));
+      slot.dispatchEvent(new CustomEvent("relais:removed", { bubbles: true }));
       title.focus();
       await renewCheck();
     } catch {

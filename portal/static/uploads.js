@@ -276,6 +276,7 @@
     event.target.value = ""; // the same file may be chosen again
   });
   document.addEventListener("submit", (event) => { if (formOf(event)) event.preventDefault(); });
+  document.addEventListener("relais:removed", (event) => { if (formOf(event)) refresh(formOf(event)); });
 
   const carriesFiles = (event) => event.dataTransfer && [...event.dataTransfer.types].includes("Files");
   const mark = (form) => document.querySelectorAll("form[data-upload]").forEach((each) => {

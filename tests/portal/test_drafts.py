@@ -1,12 +1,13 @@
 """The requester's form by plain HTTP, as a browser without scripts sends it, and as draft.js does."""
 
+import asyncio
 import re
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.eventually import eventually
 from tests.journeys import PATIENT, draft, ok, returned, submitted, upload
@@ -318,6 +319,38 @@ async def test_photos_come_and_go_while_somebody_types(portal: Portal, system: S
         await expect(page.locator("#files-photos .count")).to_contain_text("1 sur 3")
         await expect(page.locator('[name="answers.question"]')).to_have_value("Faut-il une biopsie?")
         await expect(page.locator("#check")).to_contain_text("Cette photo semble floue")
+
+
+async def test_a_list_that_comes_late_brings_no_removed_photo_back(portal: Portal, system: System) -> None:
+    """The list was asked for when a photo had come, and arrives after the one that a removal asked for."""
+    request_id = ok(await system.requester.post("/requests", {"offering": "teledermatology"}), 201)["id"]
+    first, second = (
+        {"name": f"{n}.jpg", "mimeType": "image/jpeg", "buffer": photo((650 + n, 640), f"#{n}08040")} for n in (1, 2)
+    )
+    asked, may_arrive = asyncio.Event(), asyncio.Event()
+
+    async def late(route: Route) -> None:
+        answer = await route.fetch()
+        asked.set()
+        await may_arrive.wait()
+        await route.fulfill(response=answer)
+
+    async with portal.visit(system.requester) as page:
+        await edited(page, request_id)
+        tiles = page.locator("#files-photos .gallery li")
+        await page.set_input_files("#slot-photos input[type=file]", [first])  # type: ignore[arg-type]
+        await expect(tiles).to_have_count(1)
+        await page.route("**/edit/files*", late, times=1)
+        await page.set_input_files("#slot-photos input[type=file]", [second])  # type: ignore[arg-type]
+        await asked.wait()
+        removed = await tiles.first.inner_html()
+        await page.click("#files-photos li:first-child [data-remove] button")
+        await expect(tiles.first).not_to_have_js_property("innerHTML", removed)
+        await expect(tiles).to_have_count(1)
+        async with page.expect_event("requestfinished", lambda request: "/edit/files" in request.url):
+            may_arrive.set()
+        await page.evaluate("fetch('/healthz').then((answer) => answer.text())")  # what came before is read by then
+        await expect(tiles).to_have_count(1)
 
 
 async def test_two_tabs_and_a_choice(portal: Portal, system: System) -> None:
