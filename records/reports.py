@@ -2,7 +2,6 @@
 
 import uuid
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.requests import DocumentKind
 from records.canonical import content_sha256
 from records.errors import BeingSignedError, ContentConflictError, NotFoundError, StaleVersionError
-from records.models import FrozenReport, ReportDraft, StoredDocument
+from records.models import FrozenReport, Json, ReportDraft, StoredDocument
 from records.requests import lock_request, process_of
 
 
@@ -22,7 +21,7 @@ async def load_report_draft(session: AsyncSession, request_id: uuid.UUID) -> Rep
 async def save_report_draft(
     session: AsyncSession,
     request_id: uuid.UUID,
-    answers: dict[str, Any],
+    answers: Json,
     *,
     expected_revision: int | None,
     account_id: uuid.UUID,
@@ -56,7 +55,7 @@ async def freeze_report(
     *,
     report_id: uuid.UUID,
     kind: DocumentKind,
-    content: dict[str, Any],
+    content: Json,
     signer_id: uuid.UUID,
     command_id: str,
     proof_at: datetime,

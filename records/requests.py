@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -17,7 +16,7 @@ from domain.requests import Holder, Person, Request, Status
 from domain.rules import CURRENT, rules_of
 from records.errors import NotEditableError, NotFoundError, StaleVersionError, SubmissionUnderWayError
 from records.ids import new_id
-from records.models import Attachment, EventRecord, FrozenForm, NumberCounter, RequestRecord, Upload
+from records.models import Attachment, EventRecord, FrozenForm, Json, NumberCounter, RequestRecord, Upload
 from records.people import calendar_of
 
 CHANNEL = "relais_request"
@@ -34,8 +33,8 @@ async def create_draft(
     dispatch_clinic_id: uuid.UUID,
     terms: Terms,
     priority: Priority,
-    patient: dict[str, Any],
-    answers: dict[str, Any],
+    patient: Json,
+    answers: Json,
     now: datetime,
     creation_key: str | None = None,
 ) -> RequestRecord:
@@ -93,8 +92,8 @@ async def edit_draft(
     *,
     now: datetime,
     expected_version: int | None,
-    patient: dict[str, Any] | None = None,
-    answers: dict[str, Any] | None = None,
+    patient: Json | None = None,
+    answers: Json | None = None,
     priority: Priority | None = None,
 ) -> RequestRecord:
     """Replace those parts of the form that are given, while the request is a draft or returned.

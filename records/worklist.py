@@ -24,7 +24,7 @@ from domain.priority import Priority
 from domain.requests import EventName, HolderKind, Role, Status
 from records.absences import is_absent_today
 from records.errors import BadCursorError
-from records.models import AccessEntry, AccessKind, EventRecord, FrozenForm, RequestRecord, StoredDocument
+from records.models import AccessEntry, AccessKind, EventRecord, FrozenForm, Json, RequestRecord, StoredDocument
 from records.visibility import Access, Viewer, access_of, charts_of, listed_for
 
 MAX_LIMIT = 200
@@ -65,7 +65,7 @@ class WorklistRow:
 
     request: RequestRecord
     access: Access
-    patient: dict[str, Any] | None
+    patient: Json | None
     notes: "RowNotes"
 
 
@@ -168,7 +168,7 @@ def _is_new_for(viewer: Viewer) -> ColumnElement[bool]:
     )
 
 
-def _patient_for(viewer: Viewer) -> ColumnElement[dict[str, Any]]:
+def _patient_for(viewer: Viewer) -> ColumnElement[Json]:
     """The patient as submitted; for the requester as edited. They differ while a request is returned."""
     submitted = (
         select(FrozenForm.content["patient"])
