@@ -9,6 +9,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import make_url
 
 from embedded import postgres
@@ -18,6 +19,9 @@ from records.database import Database
 from records.ids import new_id
 from tests.mail.post_office import open_post_office
 from tests.system import System, part_with_newcomers, run_system
+
+settings.register_profile("relais", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("relais")  # how long an example takes says something of the machine only
 
 SHARED: list[System] = []
 """The system of this test process, once a test has asked for it."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -100,6 +101,45 @@ async def test_shuffled_doubled_and_concurrent_events_end_the_same(database: Dat
     assert row["process_version"] == story.request.version
     assert (row["due_at"], row["overdue"]) == (story.request.due_at, bool(story.request.overdue))
     assert len(disordered["events"]) == len(story.steps)
+    assert {name: row[name] for name in MILESTONES} == milestones(story)
+
+
+MILESTONES = ("submitted_at", "ended_at", "waiting_since", "updated_at")
+
+
+def milestones(story: Story) -> dict[str, datetime | None]:
+    """When what the row remembers by itself happened, by the story as it was."""
+    events = [event for event, _ in story.steps]
+    return {
+        "submitted_at": events[0].at,
+        "ended_at": next((e.at for e in events if e.status.is_final and not e.status_before.is_final), None),
+        "waiting_since": [e.at for e in events if e.holder != e.holder_before][-1],
+        "updated_at": events[-1].at,
+    }
+
+
+async def test_what_comes_late_takes_nothing_back(database: Database) -> None:
+    """The newest event comes first, then each that came before it: nothing of the row goes back by one of them."""
+    scene, draft = await scene_with_draft(database)
+    story = usual_story(scene, draft)
+    await record(database, *story.steps[-1])
+    newest = (await picture(database, story))["row"]
+    for event, request in reversed(story.steps[:-1]):
+        await record(database, event, request)
+        row = (await picture(database, story))["row"]
+        assert {**row, "submitted_at": None} == {**newest, "submitted_at": None}
+    assert {name: row[name] for name in MILESTONES} == milestones(story)
+
+
+async def test_what_waits_waits_since_its_holder_changed(database: Database) -> None:
+    """Neither a question nor an answer, nor another priority, makes that anew."""
+    scene, draft = await scene_with_draft(database)
+    story = usual_story(scene, draft)
+    for event, request in story.steps:
+        await record(database, event, request)
+        so_far = Story(request, steps=[step for step in story.steps if step[0].version <= event.version])
+        row = (await picture(database, so_far))["row"]
+        assert {name: row[name] for name in MILESTONES} == milestones(so_far)
 
 
 async def test_a_repeated_event_gives_the_notices_that_are_still_unsent(database: Database) -> None:

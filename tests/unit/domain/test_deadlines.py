@@ -1,6 +1,7 @@
 """Every deadline of product.md by priority: when its clock calls, what then happens, and when it stands still."""
 
 from datetime import datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -226,6 +227,37 @@ def test_the_mark_of_a_late_question_goes_with_the_last_late_one() -> None:
     story.withdraw(late)
     assert [question.id for question in story.request.questions] == [fresh]
     assert story.request.overdue == ()
+
+
+def test_the_mark_of_a_late_question_stays_while_another_one_is_late() -> None:
+    """Whichever is answered, and whichever way it is closed."""
+    for close, is_first in product((Story.answer, Story.withdraw), (True, False)):
+        story = accepted(ASAP)
+        questions = [story.ask(), story.ask()]
+        while not all(d.is_over for d in story.request.deadlines if d.question_id):
+            story.next_call()
+        assert list(story.request.overdue) == [DeadlineName.INFORMATION]
+        close(story, questions[0 if is_first else 1])
+        assert list(story.request.overdue) == [DeadlineName.INFORMATION]
+        close(story, questions[1 if is_first else 0])
+        assert list(story.request.overdue) == []
+
+
+def test_the_mark_of_a_late_question_stays_when_another_priority_starts_the_clock_anew() -> None:
+    story = accepted(URGENT)
+    story.calls(2)
+    story.ask()
+    while list(story.request.overdue) != [DeadlineName.REPORT, DeadlineName.INFORMATION]:
+        story.next_call()
+    story.change_priority(ASAP)
+    assert list(story.request.overdue) == [DeadlineName.INFORMATION]
+
+
+def test_a_call_that_is_repeated_marks_once() -> None:
+    story = accepted(URGENT)
+    story.calls(4)
+    assert [event.name for event in story.events[-3:]] == [E.REPORT_OVERDUE] * 3
+    assert story.request.overdue == (DeadlineName.REPORT,)
 
 
 def test_who_holds_the_request_after_the_last_call() -> None:

@@ -6,6 +6,7 @@ every step, by means that are not those of the rules.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -330,7 +331,12 @@ class Life(RuleBasedStateMachine):
         assert bool(self.request.deadlines) == self.request.status.is_open
         assert len({(d.name, d.question_id) for d in self.request.deadlines}) == len(self.request.deadlines)
         assert {d.question_id for d in self.request.deadlines} - {None} == {q.id for q in self.request.questions}
-        assert set(self.request.overdue) <= {d.name for d in self.request.deadlines if d.is_over}
+
+    @invariant()
+    def what_is_over_is_marked_overdue(self) -> None:
+        """A deadline that is over and did not end the status is marked, once, for as long as it stands; nothing else is."""
+        over = {deadline.name for deadline in self.request.deadlines if deadline.is_over}
+        assert sorted(self.request.overdue) == sorted(over)
 
     @invariant()
     def nothing_changes_without_an_actor_and_a_time(self) -> None:
@@ -343,6 +349,7 @@ class Life(RuleBasedStateMachine):
         assert event.at == self.now
         assert event.command.actor.role is Role.SYSTEM or event.command.actor in PEOPLE.values()
         assert event.version == self.request.version == self.before.version + 1 == len(self.events)
+        assert all(earlier.at <= later.at for earlier, later in pairwise(self.events))
         assert self.request.commands_taken == (*self.before.commands_taken, event.command.id)
         assert (event.status_before, event.status) == (self.before.status, self.request.status)
         assert (event.holder_before, event.holder) == (self.before.holder, self.request.holder)
