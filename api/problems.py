@@ -1,6 +1,6 @@
 """Errors as the API gives them: application/problem+json (RFC 9457) with a stable `code` and a sentence for people."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -66,72 +66,72 @@ def field_errors(faults: Iterable[FieldFault], language: Language) -> list[Field
     return [FieldError(field=fault.field, code=fault.code, message=fault.told(language)) for fault in faults]
 
 
+async def _problem(request: Request, error: Problem | Refusal) -> Response:
+    return problem_response(error, language_of(request))
+
+
+async def _invalid(request: Request, error: RequestValidationError) -> Response:
+    found = error.errors()[:MOST_ERRORS]
+    if any(one["type"] == "json_invalid" for one in found):
+        return await _problem(request, Problem("malformed_json"))
+    return await _problem(request, Problem("invalid_input", [input_fault(one, one["loc"][1:]) for one in found]))
+
+
+_CODES = {404: "not_found", 405: "method_not_allowed", 401: "not_authenticated", 403: "forbidden", 413: "too_large"}
+
+
+async def _http(request: Request, error: HTTPException) -> Response:
+    code = _CODES.get(error.status_code, "invalid_input" if error.status_code < 500 else "internal_error")
+    return await _problem(request, HTTPProblem(code, headers=error.headers))
+
+
+async def _not_now(request: Request, error: Exception) -> Response:
+    """The database, the store or a disk: whether it is a matter of time, or something wrong with us."""
+    problem = passing_problem(error)
+    if problem is None:
+        return await _unexpected(request, error)
+    log.warning("not possible now", code=problem.code, error=type(getattr(error, "orig", None) or error).__name__)
+    PASSING_PROBLEMS.labels(problem.code).inc()
+    return await _problem(request, problem)
+
+
+async def _newer_rules(request: Request, error: UnknownRulesError) -> Response:
+    log.error("a request of a newer Relais", rules=error.version)
+    return await _problem(request, Problem("newer_rules"))
+
+
+async def _removed_meanwhile(request: Request, _error: NotFoundError) -> Response:
+    return await _problem(request, Problem("not_found"))
+
+
+async def _gone(_request: Request, _error: ClientDisconnect) -> Response:
+    return Response(status_code=400)  # nobody is there to read it, and nothing went wrong on our side
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    path = request.scope["route"].path if "route" in request.scope else ""
+    log.error("unexpected error", path=path, exc_info=error)
+    return await _problem(request, Problem("internal_error"))
+
+
+_HANDLERS: Mapping[type[Exception], Callable[[Request, Any], Awaitable[Response]]] = {
+    Problem: _problem,
+    Refusal: _problem,
+    RequestValidationError: _invalid,
+    HTTPException: _http,
+    **dict.fromkeys((*DATABASE_ERRORS, StoreError), _not_now),
+    OSError: _not_now,  # nobody listens, no socket, no answer in time, no room
+    UnknownRulesError: _newer_rules,
+    NotFoundError: _removed_meanwhile,
+    ClientDisconnect: _gone,
+    Exception: _unexpected,
+}
+
+
 def install(app: FastAPI) -> None:
     """Make every error of `app` a problem."""
-
-    @app.exception_handler(Problem)
-    async def problem(request: Request, error: Problem) -> Response:
-        return problem_response(error, language_of(request))
-
-    @app.exception_handler(Refusal)
-    async def refusal(request: Request, error: Refusal) -> Response:
-        return problem_response(error, language_of(request))
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> Response:
-        found = error.errors()[:MOST_ERRORS]
-        if any(e["type"] == "json_invalid" for e in found):
-            return problem_response(Problem("malformed_json"), language_of(request))
-        faults = [input_fault(e, e["loc"][1:]) for e in found]
-        return problem_response(Problem("invalid_input", faults), language_of(request))
-
-    @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> Response:
-        codes = {
-            404: "not_found",
-            405: "method_not_allowed",
-            401: "not_authenticated",
-            403: "forbidden",
-            413: "too_large",
-        }
-        code = codes.get(error.status_code, "invalid_input" if error.status_code < 500 else "internal_error")
-        return problem_response(HTTPProblem(code, headers=error.headers), language_of(request))
-
-    async def not_now(request: Request, error: Exception) -> Response:
-        """The database, the store or a disk: whether it is a matter of time, or something wrong with us."""
-        problem = passing_problem(error)
-        if problem is None:
-            return await unexpected(request, error)
-        log.warning("not possible now", code=problem.code, error=type(getattr(error, "orig", None) or error).__name__)
-        PASSING_PROBLEMS.labels(problem.code).inc()
-        return problem_response(problem, language_of(request))
-
-    for kind in (
-        *DATABASE_ERRORS,
-        StoreError,
-        OSError,
-    ):  # the last: nobody listens, no socket, no answer in time, no room
-        app.add_exception_handler(kind, not_now)
-
-    @app.exception_handler(UnknownRulesError)
-    async def newer_rules(request: Request, error: UnknownRulesError) -> Response:
-        log.error("a request of a newer Relais", rules=error.version)
-        return problem_response(Problem("newer_rules"), language_of(request))
-
-    @app.exception_handler(NotFoundError)
-    async def removed_meanwhile(request: Request, _error: NotFoundError) -> Response:
-        return problem_response(Problem("not_found"), language_of(request))
-
-    @app.exception_handler(ClientDisconnect)
-    async def gone(_request: Request, _error: ClientDisconnect) -> Response:
-        return Response(status_code=400)  # nobody is there to read it, and nothing went wrong on our side
-
-    @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> Response:
-        log.error(
-            "unexpected error", path=request.scope["route"].path if "route" in request.scope else "", exc_info=error
-        )
-        return problem_response(Problem("internal_error"), language_of(request))
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
 
 
 def problem_response(error: Problem | Refusal, language: Language) -> JSONResponse:
