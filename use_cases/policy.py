@@ -161,11 +161,13 @@ def allowed_commands(caller: Caller, row: RequestRecord, request: Request) -> li
     What is on its way is not offered a second time where it is closed until its end is known.
     """
     under_way = {"submit", "resubmit"} if row.submission_id else {"sign_report"} if row.signature_id else set()
-    return [
+    allowed = {
         name
-        for name, command in commands.PUBLIC_COMMANDS.items()
-        if name not in under_way and may_give(caller, command, request)
-    ]
+        for actor in _actors(caller)
+        for name in lifecycle.allowed_commands(request, actor)
+        if (commands.PUBLIC_COMMANDS[name], actor.role) not in _ENGINE_ONLY
+    }
+    return [name for name in commands.PUBLIC_COMMANDS if name in allowed - under_way]
 
 
 def must_have_role(caller: Caller, *roles: Role) -> None:

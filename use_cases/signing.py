@@ -35,7 +35,7 @@ class Proof(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     password: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)] = Field(
-        examples=["correct horse battery staple"]
+        repr=False, examples=["correct horse battery staple"]
     )
     language: Language | None = Field(None, description="Language of the document; the signer's own if empty.")
 

@@ -10,7 +10,7 @@ from domain import commands as c
 from domain.commands import PUBLIC_COMMANDS
 from domain.model import Said
 from domain.requests import Actor, Person, Role
-from use_cases import orders
+from use_cases import orders, signing
 from use_cases.commands import Head, Order
 
 SOMEBODY, CLINIC, ELSEWHERE = uuid4(), uuid4(), uuid4()
@@ -22,6 +22,10 @@ HEAD = Head(
 )
 
 
+MODULES = (orders, signing)
+"""Where orders are."""
+
+
 def kinds(of: type[Order] = Order) -> list[type[Order]]:
     return [kind for direct in of.__subclasses__() for kind in (direct, *kinds(direct))]
 
@@ -30,6 +34,12 @@ def kinds(of: type[Order] = Order) -> list[type[Order]]:
 def test_a_command_has_one_order(name: str) -> None:
     found = [kind for kind in kinds() if kind.command is PUBLIC_COMMANDS[name]]
     assert len(found) == 1, f"'{name}' needs one Order: see use_cases/orders.py"
+    assert found[0].__module__ in {module.__name__ for module in MODULES}
+
+
+def test_a_password_is_not_in_what_is_printed_of_an_order() -> None:
+    body = signing.AddendumBody(password="correct horse battery staple", text="The culture is negative.")
+    assert "horse" not in repr(body)
 
 
 @pytest.mark.parametrize("kind", kinds())
