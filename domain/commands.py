@@ -77,7 +77,7 @@ class Question(Frozen, Generic[Text]):
 
 
 class RequestInformation(Question[ShortText], BaseCommand):
-    """Ask the requester a question. The question's id follows from the command's, see `domain.effects.question_id`."""
+    """Ask the requester a question. The question's id follows from the command's, see `domain.events.question_id`."""
 
     type: Literal["request_information"] = "request_information"
 

@@ -41,7 +41,7 @@ from web.problems import status_of
 router = APIRouter()
 
 MAX_FILES = 20
-"""Files of one upload without scripts; their sum is limited as the upload of one is (`api.limits`)."""
+"""Files of one upload without scripts; their sum is limited as the upload of one is (`web.limits`)."""
 
 _ORDERS = {"submit": (Submit(), "submitted"), "resubmit": (Resubmit(), "resubmitted")}
 """What the form's `do` can be besides saving, with the sentence that is said then."""

@@ -1,6 +1,6 @@
 """What people can order of a request: what they say with each command, and what is looked up and frozen for it.
 
-Most say just what the command holds, see `commands.Order`; `domain.commands` has the words. To sign is in `use_cases.reports`.
+Most say just what the command holds, see `commands.Order`; `domain.commands` has the words. To sign is in `use_cases.signing`.
 """
 
 from typing import Self
