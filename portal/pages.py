@@ -6,7 +6,7 @@ form becomes a command.
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache, partial
 from typing import Annotated, Any
@@ -60,7 +60,6 @@ class Visit:
     request: Request
     services: Services
     caller: Caller
-    response: Response = field(default_factory=Response)
 
     @property
     def language(self) -> Language:

@@ -1,6 +1,8 @@
 """What people can order of a request: what they say with each command, and what is looked up and frozen for it.
 
 Most say just what the command holds, see `commands.Order`; `domain.commands` has the words. To sign is in `use_cases.signing`.
+
+Some are named `…Body`: so they are called where the API describes what is sent, and these names are part of it.
 """
 
 from typing import Self
