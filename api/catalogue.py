@@ -6,10 +6,10 @@ from uuid import UUID
 from fastapi import APIRouter, Path
 
 from domain.offerings import DEFAULT_DEADLINES, MAX_VERSION, Code, ServiceOffering
+from records.models import Json
 from use_cases import catalogue
 from use_cases.catalogue import ClinicView, ProviderView
 from use_cases.problems import Problem
-from use_cases.views import JSONObject
 from web.services import ServicesOf
 from web.session import CallerOf
 
@@ -17,13 +17,13 @@ router = APIRouter(tags=["catalogue"])
 
 
 @router.get("/offerings", summary="Service offerings")
-async def offerings(caller: CallerOf, services: ServicesOf) -> list[JSONObject]:  # noqa: ARG001 - signed in is enough
+async def offerings(caller: CallerOf, services: ServicesOf) -> list[Json]:  # noqa: ARG001 - signed in is enough
     """Every service offering in force: its form, the attachments asked for, its report template and its deadlines."""
     return [_offering(offering) for offering in services.offerings.values()]
 
 
 @router.get("/offerings/{code}", summary="One service offering")
-async def offering(code: str, caller: CallerOf, services: ServicesOf) -> JSONObject:  # noqa: ARG001
+async def offering(code: str, caller: CallerOf, services: ServicesOf) -> Json:  # noqa: ARG001
     """One service offering."""
     if code not in services.offerings:
         raise Problem("not_found")
@@ -36,7 +36,7 @@ async def offering_version(
     version: Annotated[int, Path(ge=1, le=MAX_VERSION)],
     caller: CallerOf,  # noqa: ARG001
     services: ServicesOf,
-) -> JSONObject:
+) -> Json:
     """A service offering as it was in force at some time: what shows the form and the report of a request made with it."""
     return _offering(await catalogue.find_offering(services, code, version))
 
@@ -56,6 +56,6 @@ async def providers(caller: CallerOf, services: ServicesOf, clinic: UUID | None 
     return await catalogue.list_providers(services, caller, clinic or caller.clinic_id)
 
 
-def _offering(offering: ServiceOffering) -> JSONObject:
+def _offering(offering: ServiceOffering) -> Json:
     deadlines = {**DEFAULT_DEADLINES, **offering.deadlines}
     return offering.model_copy(update={"deadlines": deadlines}).model_dump(mode="json")

@@ -16,12 +16,13 @@ from documents.content import ReportContent
 from documents.length import MAX_PAGES
 from domain.offerings import FormField
 from domain.requests import DocumentKind
+from records.models import Json
 from translations import Language
 from use_cases import documents, report_drafts, signing
 from use_cases.documents import DocumentView, VerificationView
 from use_cases.report_drafts import ReportDraft, ReportDraftBody
 from use_cases.signing import AddendumBody, SignBody, SigningReceipt
-from use_cases.views import JSONObject, View
+from use_cases.views import View
 from web.connected import AttendedBy
 from web.files import pdf_response
 from web.services import ServicesOf
@@ -34,9 +35,9 @@ class ReportDraftView(View):
     """The report as it is being written. `missing` says what signing would still ask for."""
 
     revision: int
-    answers: JSONObject
+    answers: Json
     fields: list[FormField]
-    missing: list[JSONObject]
+    missing: list[Json]
     pages: int = Field(description="How many pages the answers take when they are printed, roughly.")
     max_pages: int = Field(MAX_PAGES, description="With more pages it can't be signed.")
     updated_at: datetime | None

@@ -34,6 +34,7 @@ from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Role, Source, Status
 
 Json = dict[str, Any]
+"""An object whose names others decide: the answers to an offering's form, a patient as recorded once, what a command said."""
 
 FROZEN_TABLES = ("form_versions", "events", "reports", "documents", "access_log", "offering_versions")
 """Tables to which rows are only added: a trigger refuses every change."""

@@ -19,7 +19,7 @@ from domain.requests import Person, Role, Status
 from records import people, requests
 from records.drafts import decide, given_answers, open_form
 from records.errors import NotEditableError, NotFoundError, StaleVersionError, SubmissionUnderWayError
-from records.models import RequestRecord
+from records.models import Json, RequestRecord
 from translations import Language
 from translations.problems import FIELD_PROBLEMS
 from use_cases import policy
@@ -28,10 +28,9 @@ from use_cases.patients import Patient
 from use_cases.problems import Problem, field_faults
 from use_cases.requests import RequestView, request_view
 from use_cases.services import Services
-from use_cases.views import JSONObject
 
 
-def _storable(answers: JSONObject) -> JSONObject:
+def _storable(answers: Json) -> Json:
     """Python reads numbers that JSON does not know (NaN, and what is too large for a float), and nothing can store them."""
     try:
         json.dumps(answers, allow_nan=False)
@@ -195,7 +194,7 @@ def _is_the_one_asked_for(row: RequestRecord, draft: NewDraft, clinic_id: UUID) 
 class _Given:
     """Answers, if there are any: what of them stands in the form, and what of an earlier version of it (`replaced`) does not."""
 
-    answers: JSONObject | None = None
+    answers: Json | None = None
     replaced: int | None = None
     outdated: Sequence[OutdatedAnswer] = ()
 
@@ -227,7 +226,7 @@ def _no_emergency(priority: Priority | None) -> None:
         raise Refusal(RefusalCode.STAT_REFUSED, "a draft can't be an emergency")
 
 
-def _check_answers(offering: ServiceOffering, answers: JSONObject) -> None:
+def _check_answers(offering: ServiceOffering, answers: Json) -> None:
     """A draft may lack answers, but holds none that is wrong."""
     if problems := check_answers(offering.form, answers, complete=False):
         raise Problem("form_invalid", field_faults(problems))

@@ -19,7 +19,7 @@ from domain.refusals import Refusal, RefusalCode
 from domain.requests import DocumentKind, Status
 from records import commands, reports, requests
 from records.errors import BeingSignedError, StaleVersionError
-from records.models import AccessKind, RequestRecord
+from records.models import AccessKind, Json, RequestRecord
 from records.models import ReportDraft as DraftRecord
 from translations import Language
 from use_cases import policy
@@ -31,7 +31,6 @@ from use_cases.paper import paper
 from use_cases.printable import check_length, check_printable, written
 from use_cases.problems import FieldFault, Problem, field_faults
 from use_cases.services import Services
-from use_cases.views import JSONObject
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +48,7 @@ class ReportDraft:
     """The report as it is being written, of about `pages` printed pages. `missing` says what signing would still ask for."""
 
     revision: int
-    answers: JSONObject
+    answers: Json
     fields: Sequence[FormField]
     missing: Sequence[FieldFault]
     pages: int

@@ -14,7 +14,7 @@ from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Request, Status
 from records import commands, forms, reports, requests, worklist
 from records.drafts import open_form, outdated_answers
-from records.models import AccessKind, EventRecord, RequestRecord, StoredDocument
+from records.models import AccessKind, EventRecord, Json, RequestRecord, StoredDocument
 from records.visibility import Access
 from records.worklist import RowNotes, WorklistRow
 from translations import Language, gettext_for
@@ -29,7 +29,7 @@ from use_cases.names import HolderView, Names, PersonView
 from use_cases.services import Services
 from use_cases.submitted_forms import form_in_force
 from use_cases.timeline import QuestionView, ReturnNotice, names_of, questions_of, return_notice
-from use_cases.views import JSONObject, View
+from use_cases.views import View
 
 
 class DeadlineView(View):
@@ -74,13 +74,13 @@ class RequestSummary(View):
     created_at: datetime
     submitted_at: datetime | None
     updated_at: datetime
-    patient: JSONObject | None = Field(None, description="Only where the caller may see the chart.")
+    patient: Json | None = Field(None, description="Only where the caller may see the chart.")
 
 
 class ChartView(View):
     """What only those see of a request who may see its chart."""
 
-    answers: JSONObject | None = None
+    answers: Json | None = None
     outdated_answers: list[OutdatedAnswer] | None = Field(
         None,
         description="For its requester, in a draft: what was answered to an earlier version of the form and does not stand in "
@@ -89,7 +89,7 @@ class ChartView(View):
     questions: list[QuestionView] | None = None
     attachments: list[AttachmentView] | None = None
     documents: list[DocumentView] | None = None
-    outcome: JSONObject | None = Field(None, description="What the requester told when acknowledging.")
+    outcome: Json | None = Field(None, description="What the requester told when acknowledging.")
     form_changes: list[FormChange] | None = Field(
         None, description="What differs between the form as submitted last and the one submitted before it."
     )
@@ -195,7 +195,7 @@ async def _refused_command(
 
 
 def _summary(
-    row: RequestRecord, notes: RowNotes, caller: Caller, names: Names, language: Language, patient: JSONObject | None
+    row: RequestRecord, notes: RowNotes, caller: Caller, names: Names, language: Language, patient: Json | None
 ) -> RequestSummary:
     over = sorted(notes.overdue, key=lambda name: name is DeadlineName.INFORMATION)  # beside the status's own
     return RequestSummary(
@@ -244,7 +244,7 @@ def _deadlines(process: Request) -> list[DeadlineView]:
     ]
 
 
-async def _form_shown(session: AsyncSession, caller: Caller, row: RequestRecord, process: Request) -> JSONObject:
+async def _form_shown(session: AsyncSession, caller: Caller, row: RequestRecord, process: Request) -> Json:
     """The requester sees the form as edited, others as submitted."""
     frozen = await form_in_force(session, row, process)
     return row.form if _is_editing(row, caller) or frozen is None else frozen.content
@@ -255,7 +255,7 @@ async def _chart(
     caller: Caller,
     row: RequestRecord,
     process: Request,
-    answers: JSONObject,
+    answers: Json,
     events: Sequence[EventRecord],
     documents: Sequence[StoredDocument],
     names: Names,

@@ -14,7 +14,7 @@ from domain.refusals import Refusal, RefusalCode
 from domain.requests import DocumentKind
 from records import reports, requests
 from records.errors import ContentConflictError
-from records.models import FrozenReport, RequestRecord, StoredDocument
+from records.models import FrozenReport, Json, RequestRecord, StoredDocument
 from translations import Language
 from use_cases import policy
 from use_cases.commands import Call, CommandReceipt, Moment, Order, carry_out
@@ -26,7 +26,6 @@ from use_cases.problems import Problem, field_faults
 from use_cases.report_drafts import obstacles, template_of
 from use_cases.services import Services
 from use_cases.sign_in import MAX_PASSWORD, password_fits
-from use_cases.views import JSONObject
 
 
 class Proof(BaseModel):
@@ -186,7 +185,7 @@ async def _freeze(
     proof: Proof,
     kind: DocumentKind,
     template: Iterable[FormField] | None,
-    answers: JSONObject,
+    answers: Json,
 ) -> FrozenReport:
     now, call = at.head["sent_at"], at.call
     content = await paper(

@@ -10,14 +10,14 @@ from domain.forms import FormChange, changes
 from domain.priority import Priority
 from domain.requests import Request
 from records import forms
-from records.models import AccessKind, FrozenForm, RequestRecord
+from records.models import AccessKind, FrozenForm, Json, RequestRecord
 from use_cases import policy
 from use_cases.accesses import log_access
 from use_cases.caller import Caller
 from use_cases.names import Names, PersonView
 from use_cases.problems import Problem
 from use_cases.services import Services
-from use_cases.views import JSONObject, View
+from use_cases.views import View
 
 
 class FormVersionView(View):
@@ -43,8 +43,8 @@ class FormView(FormVersionView):
 
     offering_version: int
     priority: Priority
-    patient: JSONObject
-    answers: JSONObject
+    patient: Json
+    answers: Json
     attachments: list[SubmittedAttachment]
     changes: list[FormChange]
 

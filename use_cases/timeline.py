@@ -12,7 +12,7 @@ from domain.commands import RenewedClock, ReturnReason
 from domain.events import question_id
 from domain.requests import EventName, HolderKind, Role, Status
 from records import requests
-from records.models import AccessKind, EventRecord, RequestRecord, StoredDocument
+from records.models import AccessKind, EventRecord, Json, RequestRecord, StoredDocument
 from records.visibility import Access
 from translations import Language, gettext_for
 from translations.words import EVENTS
@@ -21,7 +21,7 @@ from use_cases.accesses import log_access
 from use_cases.caller import Caller
 from use_cases.names import HolderView, Names, PersonView
 from use_cases.services import Services
-from use_cases.views import JSONObject, View
+from use_cases.views import View
 
 
 class TimelineEntry(View):
@@ -37,7 +37,7 @@ class TimelineEntry(View):
     status_before: Status
     status: Status
     holder: HolderView
-    details: JSONObject
+    details: Json
     clocks: list[RenewedClock] = Field([], description="Deadlines whose end a renewal of the rules or calendar moved.")
 
 
@@ -166,7 +166,7 @@ async def names_of(
     )
 
 
-def _holder_parts(holder: JSONObject) -> tuple[HolderKind, UUID | None, UUID | None]:
+def _holder_parts(holder: Json) -> tuple[HolderKind, UUID | None, UUID | None]:
     def uuid(value: str | None) -> UUID | None:
         return UUID(value) if value else None
 
@@ -176,6 +176,6 @@ def _holder_parts(holder: JSONObject) -> tuple[HolderKind, UUID | None, UUID | N
 _PROCESS_ONLY = {"id", "type", "actor", "sent_at", "expected_version", "content_sha256", "form", "calendar", "clocks"}
 
 
-def _details(event: EventRecord) -> JSONObject:
+def _details(event: EventRecord) -> Json:
     """What the command said, without what every command carries."""
     return {key: value for key, value in event.command.items() if key not in _PROCESS_ONLY and value is not None}

@@ -1,11 +1,6 @@
 """What every answer has in common, whichever face shows it."""
 
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict
-
-JSONObject = dict[str, Any]
-"""An object whose names others decide: the answers to an offering's form, a patient as recorded once, what a command said."""
 
 
 class View(BaseModel):
