@@ -33,7 +33,11 @@ async def clip(name: str, *options: str, folder: Path, size: str = "320x180", se
 
 async def turned_clip(folder: Path) -> bytes:
     """An MP4 that lies on its side and says so, as of a telephone that is held upright."""
-    film = await clip("lying.mp4", folder=folder)
+    return turned(await clip("lying.mp4", folder=folder))
+
+
+def turned(film: bytes) -> bytes:
+    """A film of a telephone that was held upright: it lies on its side, and says so."""
     matrix = film.index(b"tkhd") + 44  # of the first track, the picture (ISO 14496-12, 8.3.2)
     quarter_turn = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 180 << 16, 0, 1 << 30)
     return film[:matrix] + quarter_turn + film[matrix + len(quarter_turn) :]

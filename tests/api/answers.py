@@ -1,11 +1,12 @@
-"""What the tests of the API ask of its answers."""
+"""What the tests of the API ask of its answers, and of what they leave."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from api.problems import ProblemDetails
-from tests.system import Clinician
+from tests.system import Clinician, System
 from translations import gettext_for
 from translations.problems import PROBLEMS
 from translations.words import REFUSALS
@@ -58,3 +59,9 @@ async def picture(who: Clinician, request_id: str) -> tuple[Any, ...]:
     view = await who.view(request_id)
     timeline = (await who.get(f"/requests/{request_id}/timeline")).json()
     return view["status"], view["version"], view["holder"], view["deadlines"], len(timeline)
+
+
+def stored_files(system: System, request_id: str) -> set[Path]:
+    """All files of the store, but not what videos of other requests become meanwhile."""
+    files = {path for path in (system.settings.data_dir / "documents").rglob("*") if path.is_file()}
+    return {path for path in files if request_id in path.parts or "-playable-" not in path.name}

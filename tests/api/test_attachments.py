@@ -20,15 +20,10 @@ from api.server import create_app
 from media.examine import examine
 from media.kinds import MediaError
 from media.photos import PREVIEW_EDGE
-from settings import PROJECT_ROOT
-from tests.api.answers import any_problem, problem
+from tests.api.answers import any_problem, problem, stored_files
 from tests.journeys import ok, upload
+from tests.media import of_each_set
 from tests.system import System, photo
-
-MEDIA = PROJECT_ROOT.parent / "shared" / "media"
-"""Photos and videos of real phones and cameras, on the machines that have them."""
-
-real_media = pytest.mark.skipif(not MEDIA.is_dir(), reason="there is no ../shared/media here")
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +46,6 @@ def png_of(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     pixels = zlib.compress(bytes(100_000), 9)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-
-
-def stored_files(system: System) -> set[Path]:
-    return {path for path in (system.settings.data_dir / "documents").rglob("*") if path.is_file()}
 
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
@@ -91,18 +82,18 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", NOT_TAKEN)
 async def test_what_is_neither_photo_nor_video(system: System, draft_id: str, name: str) -> None:
-    before = stored_files(system)
+    before = stored_files(system, draft_id)
     answer = problem(await upload(system.requester, draft_id, NOT_TAKEN[name], name=name), 415, "unsupported_media")
     assert "image/jpeg" in answer["accepted"]
-    assert stored_files(system) == before
+    assert stored_files(system, draft_id) == before
 
 
 @pytest.mark.parametrize("name", REFUSED)
 async def test_what_is_no_good(system: System, draft_id: str, name: str) -> None:
-    before = stored_files(system)
+    before = stored_files(system, draft_id)
     content, code = REFUSED[name]
     problem(await upload(system.requester, draft_id, content), 422, code)
-    assert stored_files(system) == before
+    assert stored_files(system, draft_id) == before
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -206,22 +197,22 @@ async def test_slots(system: System, draft_id: str) -> None:
 
 async def test_what_is_removed_is_gone(system: System) -> None:
     request_id = ok(await system.requester.post("/requests", {"offering": "teledermatology"}), 201)["id"]
-    before = stored_files(system)
+    before = stored_files(system, request_id)
     view = ok(await upload(system.requester, request_id, photo()), 201)
-    assert len(stored_files(system) - before) == 4
+    assert len(stored_files(system, request_id) - before) == 4
     path = f"/api/v1/requests/{request_id}/attachments/{view['id']}"
     assert (await system.requester.http.delete(path)).status_code == 204
     problem(await system.requester.http.delete(path), 404, "not_found")
     problem(await system.requester.http.get(path), 404, "not_found")
     problem(await system.requester.http.get(f"{path}/preview"), 404, "not_found")
-    assert stored_files(system) == before
+    assert stored_files(system, request_id) == before
 
 
 async def test_too_large_a_file(system: System, draft_id: str) -> None:
     """Over the limit of photos, and over what is read of a body at all: neither leaves anything behind."""
     small = system.settings.model_copy(update={"max_photo_bytes": 100_000, "max_video_bytes": 200_000})
     app = create_app(small, replace(system.services, settings=small))
-    before = stored_files(system)
+    before = stored_files(system, draft_id)
     path = f"/api/v1/requests/{draft_id}/attachments"
     headers = {"Authorization": system.requester.http.headers["Authorization"]}
     async with httpx.AsyncClient(
@@ -240,7 +231,7 @@ async def test_too_large_a_file(system: System, draft_id: str) -> None:
         kind = {"Content-Type": "multipart/form-data; boundary=x"}
         problem(await http.post(path, content=endless(), headers=kind), 413, "too_large")
         ok(await http.post(path, files={"file": ("photo.jpg", photo())}), 201)
-    assert len(stored_files(system) - before) == 4
+    assert len(stored_files(system, draft_id) - before) == 4
 
 
 async def test_one_key_for_several_files_at_once_takes_one(system: System) -> None:
@@ -257,7 +248,7 @@ async def test_one_key_for_several_files_at_once_takes_one(system: System) -> No
     assert len((await system.requester.get(path)).json()) == 1
 
 
-@real_media
+@of_each_set
 @pytest.mark.parametrize(
     ("name", "media_type", "size"),
     [
@@ -271,10 +262,10 @@ async def test_one_key_for_several_files_at_once_takes_one(system: System) -> No
         ("with-gps.mov", "video/quicktime", None),
     ],
 )
-async def test_real_photos_and_videos(
-    system: System, draft_id: str, name: str, media_type: str, size: tuple[int, int] | None
+async def test_photos_and_videos_as_phones_make_them(
+    system: System, draft_id: str, media: Path, name: str, media_type: str, size: tuple[int, int] | None
 ) -> None:
-    content = (MEDIA / name).read_bytes()
+    content = (media / name).read_bytes()
     view = ok(await upload(system.requester, draft_id, content, name=name), 201)
     assert (view["media_type"], view["sha256"]) == (media_type, hashlib.sha256(content).hexdigest())
     path = f"/requests/{draft_id}/attachments/{view['id']}"

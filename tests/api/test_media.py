@@ -17,18 +17,13 @@ import activities.media
 from api.server import create_app
 from media import videos
 from records.models import Attachment
-from settings import PROJECT_ROOT
-from tests.api.answers import any_problem, problem
+from tests.api.answers import any_problem, problem, stored_files
 from tests.api.test_report import lost_engine
 from tests.clips import MAKER, POSITION, arrow, clip, encoded, opened, run, telephone_exif, told_of, turned_clip
 from tests.eventually import eventually
 from tests.journeys import draft, ok, upload
+from tests.media import of_each_set
 from tests.system import Clinician, System, photo
-
-MEDIA = PROJECT_ROOT.parent / "shared" / "media"
-"""Photos and videos of real phones and cameras, on the machines that have them."""
-
-real_media = pytest.mark.skipif(not MEDIA.is_dir(), reason="there is no ../shared/media here")
 
 SECRETS = (
     MAKER.encode(),
@@ -241,10 +236,10 @@ async def test_videos_of_every_kind(
     assert ("Audio: aac" in told) is (name != "silent.mp4")
 
 
-@real_media
+@of_each_set
 @pytest.mark.parametrize(("name", "size"), [("with-gps.mp4", (1_920, 1_080)), ("with-gps.mov", (320, 568))])
-async def test_real_videos(system: System, tmp_path: Path, name: str, size: tuple[int, int]) -> None:
-    original = (MEDIA / name).read_bytes()
+async def test_videos_of_phones(system: System, tmp_path: Path, media: Path, name: str, size: tuple[int, int]) -> None:
+    original = (media / name).read_bytes()
     path, view = await sent_with(system, original, "videos", name)
     assert (view["width"], view["height"]) == size
     assert (await ready(system.provider, path))["state"] == "ready"
@@ -271,7 +266,7 @@ async def test_pages_hear_that_a_video_is_ready(system: System, tmp_path: Path) 
 async def test_what_is_no_video(system: System, tmp_path: Path) -> None:
     """Nothing of it is stored. A list of other files leads nowhere, in whatever clothes."""
     request_id = await draft(system)
-    before = set((system.settings.data_dir / "documents").rglob("*"))
+    before = stored_files(system, request_id)
     elsewhere = tmp_path / "elsewhere.mp4"
     elsewhere.write_bytes(whole := await clip("film.mp4", folder=tmp_path))
     playlist = f"#EXTM3U\n#EXTINF:1,\nfile://{elsewhere}\n#EXT-X-ENDLIST\n".encode()
@@ -287,7 +282,7 @@ async def test_what_is_no_video(system: System, tmp_path: Path) -> None:
     ):
         refused = await upload(system.requester, request_id, content, "videos", "a.mp4")
         assert any_problem(refused)["code"] in ("damaged_media", "truncated_media")
-    assert set((system.settings.data_dir / "documents").rglob("*")) == before
+    assert stored_files(system, request_id) == before
 
 
 async def make_sound(path: Path) -> None:
@@ -349,12 +344,12 @@ async def test_a_video_that_can_not_be_made_playable(
 
 async def test_a_removed_video_leaves_nothing(system: System, tmp_path: Path) -> None:
     request_id = await draft(system)
-    before = {path for path in (system.settings.data_dir / "documents").rglob("*") if path.is_file()}
+    before = stored_files(system, request_id)
     view = ok(await upload(system.requester, request_id, await clip("film.mp4", folder=tmp_path), "videos"), 201)
     path = f"/requests/{request_id}/attachments/{view['id']}"
     await ready(system.requester, path)
     assert (await system.requester.http.delete(f"/api/v1{path}")).status_code == 204
-    assert {path for path in (system.settings.data_dir / "documents").rglob("*") if path.is_file()} == before
+    assert stored_files(system, request_id) == before
 
 
 async def test_a_machine_without_ffmpeg(system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Photos and videos of real phones and cameras, sent by the page and looked at by the provider in a real browser."""
+"""Photos and videos as phones and cameras make them, sent by the page and looked at by the provider in a real browser."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,15 +10,10 @@ import pytest
 from PIL import ExifTags, Image
 from playwright.async_api import Page, expect
 
-from settings import PROJECT_ROOT
 from tests.journeys import PATIENT, filled, ok
+from tests.media import MEDIA
 from tests.portal.browsing import Portal
 from tests.system import System
-
-MEDIA = PROJECT_ROOT.parent / "shared" / "media"
-"""Photos and videos of real phones and cameras, on the machines that have them."""
-
-pytestmark = pytest.mark.skipif(not MEDIA.is_dir(), reason="there is no ../shared/media here")
 
 PHOTOS = (
     "DSCN0010.jpg",

@@ -2,6 +2,7 @@
 
 import io
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +17,9 @@ from media.kinds import PHOTO_TYPES, DamagedMediaError, Media, TooManyPixelsErro
 from media.photos import PREVIEW_EDGE, THUMBNAIL_EDGE, reduced, sharpness_of
 from settings import PROJECT_ROOT
 from tests.clips import MAKER, arrow, encoded, opened, telephone_exif, wide_gamut_profile
+from tests.media import of_each_set
 
-MEDIA = PROJECT_ROOT.parent / "shared" / "media"
-"""Photos of real phones and cameras, on the machines that have them."""
-
-REAL = (
+AS_PHONES_MAKE_THEM = (
     "DSCN0010.jpg",
     "DSCN0012.jpg",
     "DSCN0021.jpg",
@@ -30,8 +29,6 @@ REAL = (
     "portrait_8.jpg",
 )
 FUNDUS = tuple(path.name for path in sorted((PROJECT_ROOT / "embedded" / "photos").glob("*.jpg")))
-
-real_media = pytest.mark.skipif(not MEDIA.is_dir(), reason="there is no ../shared/media here")
 
 CORNERS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
 
@@ -247,25 +244,25 @@ def test_photos_of_an_eye_are_soft_and_sharp_enough(name: str) -> None:
     assert sharpness_when_blurred(content, 0) >= MIN_SHARPNESS > sharpness_when_blurred(content, 0.01)
 
 
-@real_media
-@pytest.mark.parametrize("name", REAL)
-def test_real_photos_are_sharp_and_found_when_they_are_blurred(name: str) -> None:
-    content = (MEDIA / name).read_bytes()
+@of_each_set
+@pytest.mark.parametrize("name", AS_PHONES_MAKE_THEM)
+def test_photos_are_sharp_and_found_when_they_are_blurred(media: Path, name: str) -> None:
+    content = (media / name).read_bytes()
     assert sharpness_when_blurred(content, 0) > 10 * MIN_SHARPNESS
     for share in (0.01, 0.02):
         assert sharpness_when_blurred(content, share) < MIN_SHARPNESS
 
 
-@real_media
-async def test_a_real_photo_with_broken_exif() -> None:
-    found = await render((MEDIA / "image01137.jpg").read_bytes())
+@of_each_set
+async def test_a_photo_with_broken_exif(media: Path) -> None:
+    found = await render((media / "image01137.jpg").read_bytes())
     assert (found.width, found.height, found.captured_at) == (88, 64, None)
 
 
-@real_media
-@pytest.mark.parametrize("name", REAL)
-async def test_real_photos_lose_their_position_and_device(name: str) -> None:
-    found = await render((MEDIA / name).read_bytes())
+@of_each_set
+@pytest.mark.parametrize("name", AS_PHONES_MAKE_THEM)
+async def test_photos_lose_their_position_and_device(media: Path, name: str) -> None:
+    found = await render((media / name).read_bytes())
     for copy in (found.full, found.preview, found.thumbnail):
         assert copy is not None
         assert not [word for word in (b"NIKON", b"Apple", b"iPhone", b"Canon", b"GPS", b"http") if word in copy]
