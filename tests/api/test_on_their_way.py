@@ -26,14 +26,15 @@ from tests.api.test_uploads import begun, send
 from tests.away import Away, away_from
 from tests.eventually import eventually
 from tests.journeys import accepted, assigned, draft, ok, returned, submitted, upload, written
+from tests.rounds import LONGER
 from tests.system import PASSWORD, Clinician, System, photo
 from tests.workflow.looks import names, said_by
 from use_cases import gate, giving, uploads
 from use_cases.caller import Caller
 from use_cases.problems import Problem
 
-ROUNDS = 13
-"""In each order; raise it to look longer."""
+ROUNDS = 4 * LONGER
+"""In each order."""
 AT_ONCE = 6
 
 Found = dict[str, Any]

@@ -19,6 +19,7 @@ from records.models import NoticeStatus
 from tests.eventually import eventually
 from tests.journeys import accepted, assigned, closed, draft, ok, submitted
 from tests.mail.post_office import open_post_office
+from tests.rounds import LONGER
 from tests.system import System
 from tests.workflow.branch import branch, impatient, workers
 from tests.workflow.looks import names, notices, quiet, recorded, skip_to, timeline
@@ -168,7 +169,7 @@ def _earlier(value: Any, time: timedelta) -> Any:
 
 
 async def test_nothing_is_doubled_when_a_command_comes_at_the_same_time(system: System) -> None:
-    for _ in range(8):
+    for _ in range(3 * LONGER):
         request_id = await accepted(system)
         before = await recorded(system, request_id, 3)
         await quiet(system, request_id)

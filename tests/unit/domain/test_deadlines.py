@@ -8,6 +8,7 @@ import pytest
 
 from domain import commands as c
 from domain.calendar import Span
+from domain.lifecycle import rebuild
 from domain.offerings import DeadlineName, DeadlineTerms
 from domain.priority import Priority
 from domain.refusals import RefusalCode
@@ -583,3 +584,10 @@ def test_the_clock_starts_anew_with_each_holder() -> None:
     assert story.request.due_at == MONDAY + timedelta(hours=44)
     story.at(MONDAY + timedelta(hours=30)).return_to_requester(DISPATCHER)
     assert story.request.due_at == MONDAY + timedelta(days=30, hours=30)
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_the_events_of_every_scene_rebuild_it(scene: str) -> None:
+    story = SCENES[scene]()
+    assert rebuild(story.beginning, story.events) == story.request
+    assert rebuild(story.beginning, story.events[:-1]).version == max(0, story.request.version - 1)

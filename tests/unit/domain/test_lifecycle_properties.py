@@ -36,6 +36,7 @@ from domain.requests import (
     Status,
 )
 from domain.rules import CURRENT, RULES
+from tests.rounds import LONGER
 from tests.unit.domain.oracle import clocks_of, fhir_reaches, holder_after
 from tests.unit.domain.scenes import (
     COLLEAGUE,
@@ -487,7 +488,7 @@ class Life(RuleBasedStateMachine):
 
 TestLife = Life.TestCase
 TestLife.settings = settings(
-    max_examples=500,
+    max_examples=120 * LONGER,
     stateful_step_count=100,
     deadline=None,
     print_blob=True,

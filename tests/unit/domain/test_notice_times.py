@@ -1,6 +1,7 @@
 """When e-mails go: the next digest, what can’t wait for it, and how long e-mails wait for each other."""
 
 from datetime import UTC, datetime, timedelta
+from time import tzset
 
 import pytest
 
@@ -56,7 +57,19 @@ def test_what_an_operator_must_set_right() -> None:
         "sender_smtp_553",
         "connection_smtp_535_5.7.8",
         "encryption_failed",
+        "sender_not_allowed",
         "fault_Any",
     )
     assert all(needs_an_operator(code) for code in ours)
     assert not any(needs_an_operator(code) for code in ("timeout", "no_connection", "recipient_smtp_451_4.3.2", ""))
+
+
+def test_the_hours_of_digests_are_those_of_the_clinics_and_not_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    tzset()
+    try:
+        assert next_digest(toronto("2026-11-25 16:00").astimezone(UTC)) == toronto("2026-11-25 17:00")
+        assert next_digest(toronto("2026-11-25 00:30").astimezone(UTC)) == toronto("2026-11-25 07:00")
+    finally:
+        monkeypatch.undo()
+        tzset()

@@ -1,0 +1,6 @@
+"""How long the tests look where longer means more of the same: rounds of a race, random lives of a request."""
+
+import os
+
+LONGER = int(os.environ.get("RELAIS_TEST_ROUNDS", "1"))
+"""1 in the usual run; `make races` looks four times as long."""
