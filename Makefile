@@ -7,7 +7,7 @@ uv := .uv/bin/uv
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check lint types floors browser lock clean
+.PHONY: help install run test check races mutants lint types floors browser lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -16,10 +16,19 @@ run: install ## Start Relais on this machine: engine, database, mail, API, worke
 	@$(bin)/relais up
 
 test: lint types floors browser ## Check everything: style, types, floors, and every test on the real engines.
-	@$(bin)/pytest --numprocesses 2 --dist loadfile
+	@$(bin)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: lint types floors ## Check in about a minute what needs no engine: style, types, floors, and the tests in tests/unit.
 	@$(bin)/pytest --numprocesses 2 --dist worksteal tests/unit
+
+races: install ## Play the races, and the random lives of requests, four times as long as the tests do.
+	@RELAIS_TEST_ROUNDS=4 $(bin)/pytest --numprocesses 2 --dist loadfile \
+		tests/api/test_on_their_way.py tests/workflow/test_races.py tests/workflow/test_repair.py tests/unit/domain/test_lifecycle_properties.py
+
+mutants: install ## Change the rules in small ways, one at a time, and count how many of the faults the unit tests find.
+	@rm -rf mutants
+	@$(bin)/mutmut run > mutants.log 2>&1 || { tail -5 mutants.log; exit 1; }
+	@$(bin)/python -m tests.mutants
 
 lint: install
 	@$(bin)/ruff check . && $(bin)/ruff format --check .
