@@ -419,6 +419,16 @@ def add_account(
     typer.echo(f"The account {username} is there. Its password, shown only now: {password}")
 
 
+@app.command("set-email")
+def set_email(username: str, email: Annotated[str, typer.Argument(help="Where the account's e-mails go.")]) -> None:
+    """Correct the e-mail address of an account."""
+    from settings import get_settings
+    from use_cases import administration
+
+    _run(lambda: administration.set_email(get_settings(), username, email))
+    typer.echo(f"E-mails to {username} go to {email}.")
+
+
 @app.command()
 def offerings(
     add: Annotated[

@@ -155,10 +155,7 @@ async def add_account(
     Raises AdministrationError for a name, a clinic or an e-mail address that won't do. Addresses that can reach nobody are for
     the embedded mode alone.
     """
-    try:
-        email = checked_address(email, reachable=not settings.embedded)
-    except AddressError as error:
-        raise AdministrationError(f"The e-mail address {email!r} can't be used: {error}") from None
+    email = _address(settings, email)
     password = secrets.token_urlsafe(12)
     password_hash = await hash_password(password)
     database = Database.from_settings(settings)
@@ -189,3 +186,27 @@ async def add_account(
     finally:
         await database.close()
     return password
+
+
+async def set_email(settings: Settings, username: str, email: str) -> None:
+    """Correct where an account's e-mails go; those that are sent again go there too.
+
+    Raises AdministrationError for a name that no account has, or an address that won't do.
+    """
+    email = _address(settings, email)
+    database = Database.from_settings(settings)
+    try:
+        async with database.session() as session:
+            account = await people.find_account(session, username)
+            if account is None:
+                raise AdministrationError(f"There is no account {username}.")
+            account.email = email
+    finally:
+        await database.close()
+
+
+def _address(settings: Settings, email: str) -> str:
+    try:
+        return checked_address(email, reachable=not settings.embedded)
+    except AddressError as error:
+        raise AdministrationError(f"The e-mail address {email!r} can't be used: {error}") from None

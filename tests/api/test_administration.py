@@ -8,7 +8,7 @@ import pytest
 from domain.requests import Role
 from records import people
 from tests.system import System
-from use_cases.administration import AdministrationError, add_account
+from use_cases.administration import AdministrationError, add_account, set_email
 
 
 def person(system: System, username: str, email: str) -> dict[str, Any]:
@@ -42,4 +42,19 @@ async def test_an_account_has_its_address_in_the_usual_form(system: System) -> N
         account = await people.find_account(session, username)
         assert account is not None
         assert account.email == "zoé@clinique.example.com"
+        account.active = False
+
+
+async def test_the_address_of_an_account_is_corrected(system: System) -> None:
+    username = f"zoe-{secrets.token_hex(4)}"
+    await add_account(system.settings, **person(system, username, "zoe@clinique.example.com"))
+    await set_email(system.settings, username.upper(), " Zoe.Roy@Clinique.example.com ")
+    with pytest.raises(AdministrationError, match="can't be used"):
+        await set_email(system.settings, username, "zoe@clinic.invalid")
+    with pytest.raises(AdministrationError, match="no account nobody-at-all"):
+        await set_email(system.settings, "nobody-at-all", "zoe@clinique.example.com")
+    async with system.services.database.session() as session:
+        account = await people.find_account(session, username)
+        assert account is not None
+        assert account.email == "Zoe.Roy@clinique.example.com"
         account.active = False

@@ -1,6 +1,7 @@
 """What the documents say of the code is so, wherever that can be looked up: states, commands, settings, rooms, links."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,9 @@ DOCUMENTS = [
 ]
 README = (PROJECT_ROOT / "README.md").read_text()
 REQUIREMENTS = (PROJECT_ROOT / "docs/requirements.md").read_text()
+ARCHITECTURE = (PROJECT_ROOT / "docs/architecture.md").read_text()
 OPERATIONS = (PROJECT_ROOT / "docs/operations.md").read_text()
+PROJECT = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())
 
 
 def rows(document: str, head: str) -> Iterator[list[str]]:
@@ -110,6 +113,35 @@ def test_no_document_names_a_setting_that_is_none() -> None:
     assert named - known == set()
 
 
+# Rooms and floors
+
+
+def test_every_room_is_drawn_and_every_drawn_file_exists() -> None:
+    drawing = ARCHITECTURE.split("## The rooms", 1)[1].split("```")[1]
+    rooms: set[str] = set()
+    room = PROJECT_ROOT
+    for line in drawing.splitlines():
+        if found := re.match(r"(\w+)/ ", line):
+            room = PROJECT_ROOT / found[1]
+            rooms.add(found[1])
+        elif line[:1].strip():
+            room = PROJECT_ROOT
+        missing = [name for name in re.findall(r"\b\w+\.py\b", line) if not (room / name).is_file()]
+        assert missing == [], f"{room.name} has no such file"
+    assert all((PROJECT_ROOT / name).is_dir() for name in rooms)
+    assert set(PROJECT["tool"]["importlinter"]["root_packages"]) <= rooms
+
+
+def test_the_floors_are_told_as_they_are_held() -> None:
+    told = ARCHITECTURE.split("**Floors**", 1)[1].split("\n\n", 1)[0]
+    (layers,) = (c["layers"] for c in PROJECT["tool"]["importlinter"]["contracts"] if c["type"] == "layers")
+    for layer in layers:
+        for name in re.findall(r"\w+", layer):
+            assert f"`{name}`" in told, f"{name} is on no floor"
+    places = [min(told.index(f"`{name}`") for name in re.findall(r"\w+", layer)) for layer in layers]
+    assert places == sorted(places, reverse=True), "the floors are told from the ground"
+
+
 # Documents among each other
 
 
@@ -118,6 +150,13 @@ def test_links_lead_somewhere(document: Path) -> None:
     links = re.findall(r"\]\(([^)\s]+)\)", document.read_text())
     targets = [link.partition("#")[0] for link in links if not re.match(r"[a-z]+:|#", link)]
     assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT_ROOT)))
+def test_files_that_are_named_exist(document: Path) -> None:
+    """A name in backquotes with a folder in it is a file of the project; ``*`` and ``{}`` stand for several."""
+    named = re.findall(r"`((?:\w+/)+[\w.]+\.(?:py|md|po|yaml|toml|j2))`", document.read_text())
+    assert sorted({name for name in named if not (PROJECT_ROOT / name).exists() and not name.startswith("old/")}) == []
 
 
 def test_the_index_of_decisions_names_each_with_its_date() -> None:
