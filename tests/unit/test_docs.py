@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import cli
 from domain.commands import PUBLIC_COMMANDS
 from domain.events import Event
 from domain.lifecycle import TABLE
@@ -111,6 +112,13 @@ def test_no_document_names_a_setting_that_is_none() -> None:
     named = {name for document in DOCUMENTS for name in re.findall(r"\bRELAIS_[A-Z_]*[A-Z]\b", document.read_text())}
     named -= {"RELAIS_SMTP"}  # RELAIS_SMTP_…, all of them
     assert named - known == set()
+
+
+def test_every_command_line_that_is_named_exists() -> None:
+    known = {command.name or str(getattr(command.callback, "__name__", "")) for command in cli.app.registered_commands}
+    known |= {str(group.name) for group in cli.app.registered_groups}
+    written = "".join(document.read_text() for document in DOCUMENTS)
+    assert set(re.findall(r"`relais ([a-z-]+)", written)) - known == set()
 
 
 # Rooms and floors
