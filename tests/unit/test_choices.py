@@ -11,7 +11,7 @@ PAGES_OF_THEIR_OWN = {"submit", "resubmit", "answer_information", "sign_report",
 FOR_PROGRAMS = {"deadline_reached"}
 
 
-@pytest.mark.parametrize("command", PUBLIC_COMMANDS.keys() - PAGES_OF_THEIR_OWN - FOR_PROGRAMS)
+@pytest.mark.parametrize("command", sorted(PUBLIC_COMMANDS.keys() - PAGES_OF_THEIR_OWN - FOR_PROGRAMS))
 def test_a_command_has_its_button(command: str) -> None:
     assert command in CHOICES, f"'{command}' is missing in portal/choices.py, or among the pages of their own here"
     choice = CHOICES[command]
