@@ -74,9 +74,10 @@ def build_workers(
     """Three workers of one process: requests with their records and reports; e-mails, which a slow relay must not hold up; and
     videos, one at a time, which must not hold up anything.
     """
-    records = RecordActivities(database, mails_gather_for=timedelta(seconds=settings.mail_gather_seconds))
-    reports = ReportActivities(database, store, authority)
     notifications = NotificationActivities(settings, database)
+    gather = timedelta(seconds=settings.mail_gather_seconds)
+    records = RecordActivities(database, notifications, mails_gather_for=gather)
+    reports = ReportActivities(database, store, authority)
     videos = MediaActivities(database, store)
     parts = Parts(settings, database, store, client)
     upkeep = UpkeepActivities(lambda: repair(parts), lambda: sweep(parts))

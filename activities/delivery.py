@@ -8,9 +8,10 @@ Each step waits as long as RFC 5321 (4.5.3.2) asks for. After the final dot that
 what the server has taken already.
 """
 
+import asyncio
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from email.message import EmailMessage
 from email.policy import SMTP as ASCII_HEADERS
 from email.policy import SMTPUTF8 as UTF8_HEADERS
@@ -22,7 +23,17 @@ from activities.smtp_answers import Answer, Fault, Stage
 from settings import Settings
 
 FAREWELL_SECONDS = 5.0
-"""How long the server may take to say goodbye to an e-mail that it has taken."""
+"""How long the server may take to say goodbye."""
+
+KEPT_FOR_SECONDS = 5.0
+"""How long a connection waits for the next e-mail. RFC 5321 (4.5.3.2.7) lets servers wait for five minutes."""
+
+MOST_KEPT = 4
+
+MOST_OVER_ONE_CONNECTION = 50
+"""Many servers end a connection after a hundred e-mails."""
+
+SERVICE_ENDS = 421
 
 
 class DeliveryError(Exception):
@@ -45,26 +56,109 @@ class Refused(DeliveryError):  # noqa: N818 - an answer among others
     """Refused for good, because of the address: trying again would change nothing."""
 
 
-async def deliver(message: EmailMessage, settings: Settings) -> None:
-    """Send `message` to the one recipient in its header, over a connection of its own. Raises NotTaken or Refused."""
-    smtp = SMTP(
-        hostname=settings.smtp_host,
-        port=settings.smtp_port,
-        timeout=settings.smtp_timeout_seconds,
-        use_tls=settings.smtp_security == "tls",
-        start_tls=settings.smtp_security == "starttls",
-        username=settings.smtp_username,
-        password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
-    )
+class Relay:
+    """The way to the mail server of the settings. A connection that has just handed over an e-mail is kept for the next one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._kept: list[_Connection] = []
+
+    async def deliver(self, message: EmailMessage) -> None:
+        """Send `message` to the one recipient in its header. Raises NotTaken or Refused."""
+        while self._kept:
+            connection = self._kept.pop()
+            connection.wait_no_longer()
+            with suppress(_ConnectionLeftError):
+                await self._over(connection, message)
+                return
+        await self._over(await self._connected(), message)
+
+    async def close(self) -> None:
+        """Take leave of the mail server."""
+        while self._kept:
+            await self._part(self._kept.pop())
+
+    async def _connected(self) -> "_Connection":
+        settings = self._settings
+        smtp = SMTP(
+            hostname=settings.smtp_host,
+            port=settings.smtp_port,
+            timeout=settings.smtp_timeout_seconds,
+            use_tls=settings.smtp_security == "tls",
+            start_tls=settings.smtp_security == "starttls",
+            username=settings.smtp_username,
+            password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
+        )
+        try:
+            with _problems_of_the_line():
+                await _connect(smtp)
+        except BaseException:
+            smtp.close()
+            raise
+        return _Connection(smtp)
+
+    async def _over(self, connection: "_Connection", message: EmailMessage) -> None:
+        """Hand over one e-mail; the connection is closed when that fails. Raises _ConnectionLeftError, NotTaken or Refused."""
+        try:
+            with _problems_of_the_line():
+                await _hand_over(connection.smtp, message, self._settings, is_kept=connection.handed_over > 0)
+        except BaseException:
+            connection.smtp.close()
+            raise
+        connection.handed_over += 1
+        if connection.handed_over < MOST_OVER_ONE_CONNECTION and len(self._kept) < MOST_KEPT:
+            self._kept.append(connection)
+            connection.wait_for_another(lambda: self._kept.remove(connection))
+        else:
+            await self._part(connection)
+
+    async def _part(self, connection: "_Connection") -> None:
+        connection.wait_no_longer()
+        await connection.part()
+
+
+class _ConnectionLeftError(Exception):
+    """The server had left a connection that was kept, before anything of the e-mail was said."""
+
+
+class _Connection:
+    """A connection to the mail server, for one e-mail at a time."""
+
+    def __init__(self, smtp: SMTP) -> None:
+        self.smtp = smtp
+        self.handed_over = 0
+        self._waiting: asyncio.TimerHandle | None = None
+        self._parting: asyncio.Task[None] | None = None
+
+    def wait_for_another(self, no_longer_kept: Callable[[], None]) -> None:
+        """Should no e-mail come within some seconds, take leave."""
+
+        def leave() -> None:
+            no_longer_kept()
+            self._parting = asyncio.create_task(self.part())
+
+        self._waiting = asyncio.get_running_loop().call_later(KEPT_FOR_SECONDS, leave)
+
+    def wait_no_longer(self) -> None:
+        """It is in use."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    async def part(self) -> None:
+        """Take leave. How that goes does not matter: what was handed over is handed over."""
+        with suppress(aiosmtplib.SMTPException, OSError):
+            await self.smtp.quit(timeout=FAREWELL_SECONDS)
+        self.smtp.close()
+
+
+@contextmanager
+def _problems_of_the_line() -> Iterator[None]:
     try:
-        await _connect(smtp)
-        await _hand_over(smtp, message, settings)
+        yield
     except TimeoutError:  # aiosmtplib's time-outs as well
         raise NotTaken("timeout") from None
     except OSError:
         raise NotTaken("connection_lost") from None
-    finally:
-        smtp.close()
 
 
 async def _connect(smtp: SMTP) -> None:
@@ -96,7 +190,7 @@ async def _greet(smtp: SMTP) -> None:
         await smtp.helo()
 
 
-async def _hand_over(smtp: SMTP, message: EmailMessage, settings: Settings) -> None:
+async def _hand_over(smtp: SMTP, message: EmailMessage, settings: Settings, *, is_kept: bool) -> None:
     sender, recipient = (message[header].addresses[0].addr_spec for header in ("From", "To"))
     needs_utf8 = not (sender.isascii() and recipient.isascii())
     if needs_utf8 and not smtp.supports_extension("smtputf8"):
@@ -105,7 +199,7 @@ async def _hand_over(smtp: SMTP, message: EmailMessage, settings: Settings) -> N
     content = message.as_bytes(policy=UTF8_HEADERS if needs_utf8 else ASCII_HEADERS)
     try:
         async with _answers_at(Stage.SENDER):
-            await smtp.mail(sender, options=options, encoding=encoding)
+            await _begin(smtp, sender, options, encoding, is_kept=is_kept)
         async with _answers_at(Stage.RECIPIENT):
             await smtp.rcpt(recipient, encoding=encoding)
         async with _answers_at(Stage.MESSAGE):
@@ -116,8 +210,22 @@ async def _hand_over(smtp: SMTP, message: EmailMessage, settings: Settings) -> N
         raise Refused("address_malformed") from None
     except aiosmtplib.SMTPException:
         raise NotTaken("connection_lost") from None
-    with suppress(aiosmtplib.SMTPException, OSError):  # the e-mail is taken: how the farewell goes no longer matters
-        await smtp.quit(timeout=FAREWELL_SECONDS)
+
+
+async def _begin(smtp: SMTP, sender: str, options: list[str], encoding: str, *, is_kept: bool) -> None:
+    """The first word of an e-mail: over a connection that was kept, the server may have left meanwhile."""
+    try:
+        await smtp.mail(sender, options=options, encoding=encoding)
+    except aiosmtplib.SMTPTimeoutError:
+        raise
+    except (aiosmtplib.SMTPServerDisconnected, ConnectionError):
+        if is_kept:
+            raise _ConnectionLeftError from None
+        raise
+    except aiosmtplib.SMTPResponseException as answer:
+        if is_kept and answer.code == SERVICE_ENDS:
+            raise _ConnectionLeftError from None
+        raise
 
 
 @asynccontextmanager

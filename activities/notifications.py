@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypeVar
+from functools import partial
+from typing import Any, Literal, TypeVar, cast
 from uuid import UUID, uuid5
 
 import structlog
@@ -20,17 +21,19 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.contract import DELIVER, DUE_DIGESTS, SEND_DIGEST, SEND_NOTICE, STRANDED_NOTICES
-from activities.delivery import DeliveryError, NotTaken, Refused, deliver
+from activities.delivery import DeliveryError, NotTaken, Refused, Relay
 from activities.heartbeat import alive
 from activities.messages import OutgoingNotice, compose_digest, compose_notice
 from domain.addresses import AddressError
-from domain.events import question_id
+from domain.events import Event, question_id
 from domain.notices import ABOUT_A_QUESTION, Delivered, Importance, SendResult, due_after
 from domain.requests import EventName, Holder, Request
 from records import notices, requests
 from records.database import Database
 from records.models import Account, EventRecord, Notice, NoticeStatus, RequestRecord
+from records.notices import Planned
 from settings import Settings
+from translations import Language
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +50,18 @@ NOTES_FOR = timedelta(minutes=10)
 
 LONGEST_PAUSE_OF_NOTES = 5.0
 
+NOTED_WITHIN_SECONDS = 0.2
+"""A note of what the mail server has taken that takes longer is told to the engine, for the next try."""
+
+AT_ONCE_SECONDS = 1.0
+"""How long who records an event waits for its e-mails, which go over to the mail task queue then."""
+
+PATIENCE_SECONDS = 30.0
+"""For so long after the mail server was slow, or did not take an e-mail, nobody waits for it."""
+
+AT_THE_END_SECONDS = 5.0
+"""How long a worker that ends waits for an answer of the mail server."""
+
 Noted = TypeVar("Noted")
 
 
@@ -59,6 +74,7 @@ class Taken:
 
     def __init__(self) -> None:
         self._ids: list[str] = list(activity.info().heartbeat_details) if activity.in_activity() else []
+        self._is_over = False
 
     def __contains__(self, mail_id: UUID) -> bool:
         return str(mail_id) in self._ids
@@ -66,10 +82,23 @@ class Taken:
     def add(self, mail_id: UUID) -> None:
         """Keep it, whatever comes next."""
         self._ids.append(str(mail_id))
-        activity.heartbeat(*self._ids)
+
+    def tell(self) -> None:
+        """Let the next try know."""
+        if not self._is_over:
+            activity.heartbeat(*self._ids)
+
+    def end(self) -> None:
+        """The activity is over: nobody hears its heartbeats any more."""
+        self._is_over = True
 
     def __call__(self) -> Sequence[str]:
         return tuple(self._ids)
+
+    @property
+    def ids(self) -> list[UUID]:
+        """Those that were taken."""
+        return [UUID(mail_id) for mail_id in self._ids]
 
 
 class NotificationActivities:
@@ -79,7 +108,57 @@ class NotificationActivities:
         self._settings = settings
         self._database = database
         self._pace = _Pace(settings.mails_per_second)
+        self._relay = Relay(settings)
+        self._notes_of_sent = _NotesOfSent(self._note)
         self._under_way: dict[UUID, asyncio.Task[SendResult]] = {}
+        self._not_at_once_before = 0.0
+
+    async def close(self) -> None:
+        """See what is under way to its end, for some seconds, and take leave of the mail server."""
+        if self._under_way:
+            await asyncio.wait(self._under_way.values(), timeout=AT_THE_END_SECONDS)
+        await self._relay.close()
+
+    # At once
+
+    @property
+    def tells_at_once(self) -> bool:
+        """Whether the mail server was quick lately: who records an event may wait for it."""
+        return asyncio.get_running_loop().time() >= self._not_at_once_before
+
+    async def tell_at_once(self, letters: Sequence[OutgoingNotice]) -> tuple[UUID, ...]:
+        """Try to send these, which the activity that calls has in hand, without letting it wait for a mail server that is slow.
+
+        Gives the ids of those that are left to `deliver_notices`: what was not taken, what still is under way, and the notices
+        that tell dispatchers of a refusal.
+        """
+        taken = Taken()
+        trying = {
+            letter.notice_id: asyncio.create_task(
+                self._to_its_end(letter.notice_id, self._see_off(letter.notice_id, [letter], taken))
+            )
+            for letter in letters
+        }
+        if not trying:
+            return ()
+        _, late = await asyncio.wait(trying.values(), timeout=AT_ONCE_SECONDS)
+        taken.end()
+        slow = [notice_id for notice_id, task in trying.items() if task in late]
+        if slow:
+            for task in late:
+                task.add_done_callback(_look_at)
+            async with self._database.session() as session:
+                await notices.keep_in_hand(session, slow, own_name())
+        not_taken = [one for one, task in trying.items() if task not in late and task.exception() is not None]
+        if slow or not_taken:
+            self._not_at_once_before = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+        settled = [task.result() for task in trying.values() if task not in late and task.exception() is None]
+        return (*slow, *not_taken, *(one for result in settled for one in result.follow_up_notice_ids))
+
+    async def note_taken(self) -> None:
+        """Write down what the activity that calls has handed over in a try before."""
+        if taken := Taken().ids:
+            await self._note(lambda session: notices.mark_sent(session, taken, datetime.now(UTC)))
 
     @activity.defn(name=DELIVER)
     async def deliver_notices(self, notice_ids: list[UUID]) -> Delivered:
@@ -178,36 +257,45 @@ class NotificationActivities:
         if notice_id in taken:
             return await self._note_sent(notice_id)
         async with self._database.session() as session:
-            notice = await notices.take_up(session, notice_id, _own_name(), datetime.now(UTC))
+            notice = await notices.take_up(session, notice_id, own_name(), datetime.now(UTC))
             if notice is None:
                 raise NoticeUnknownError
             if notice.status is not NoticeStatus.QUEUED or notice.told_with is not None:
                 return await _settled(session, notice)
-            if notice.taken_up_by != _own_name():
+            if notice.taken_up_by != own_name():
                 raise NotTaken("in_other_hands")
         try:
             with _unforeseen_is_ours():
                 async with self._database.session() as session:
                     together = await notices.told_together(session, notice)
                     outgoing = [await _outgoing(session, one) for one in together]
+        except NotTaken as problem:
+            return await self._note_not_taken(notice_id, problem)
+        return await self._see_off(notice_id, outgoing, taken)
+
+    async def _see_off(self, notice_id: UUID, outgoing: Sequence[OutgoingNotice], taken: Taken) -> SendResult:
+        """Hand over the e-mail of a notice that is in hand, and note what became of it. Raises NotTaken."""
+        try:
+            with _unforeseen_is_ours():
                 message = compose_notice(outgoing, self._settings)
                 await self._pace.turn()
-                await deliver(message, self._settings)
+                await self._relay.deliver(message)
         except NotTaken as problem:
-            return await self._note_not_taken(notice, problem)
+            return await self._note_not_taken(notice_id, problem)
         except (AddressError, Refused) as problem:
-            return await self._note_refused(notice, _code_of(problem))
+            return await self._note_refused(notice_id, _code_of(problem))
         taken.add(notice_id)
-        return await self._note_sent(notice_id)
+        with _told_soon(taken):
+            return await self._note_sent(notice_id)
 
     async def _note_sent(self, notice_id: UUID) -> SendResult:
-        now = datetime.now(UTC)
-        await self._note(lambda session: notices.mark_sent(session, notice_id, now))
+        await self._notes_of_sent.note(notice_id)
         log.info("notice sent", notice_id=str(notice_id))
         return SendResult(status="sent")
 
-    async def _note_not_taken(self, notice: Notice, problem: NotTaken) -> SendResult:
+    async def _note_not_taken(self, notice_id: UUID, problem: NotTaken) -> SendResult:
         """One more try in vain: others will follow, or it has waited too long."""
+        notice = await self._note(lambda session: session.get_one(Notice, notice_id))
         say = log.error if problem.ours and not notice.attempts else log.warning
         say("e-mail not taken for now", code=problem.code, fault="ours" if problem.ours else "passing")
         if not self._is_too_old(notice):
@@ -222,13 +310,14 @@ class NotificationActivities:
         log.error("notice given up: no mail server took it in time", notice_id=str(notice.id), code=problem.code)
         return SendResult(status="expired", follow_up_notice_ids=tuple(follow_up))
 
-    async def _note_refused(self, notice: Notice, code: str) -> SendResult:
+    async def _note_refused(self, notice_id: UUID, code: str) -> SendResult:
         async def refuse(session: AsyncSession) -> list[UUID]:
-            await notices.mark_refused(session, notice.id, code)
+            await notices.mark_refused(session, notice_id, code)
+            notice = await session.get_one(Notice, notice_id)
             return await notices.plan_follow_up(session, notice, notices.NOTICE_REFUSED, datetime.now(UTC))
 
         follow_up = await self._note(refuse)
-        log.warning("notice refused", notice_id=str(notice.id), code=code)
+        log.warning("notice refused", notice_id=str(notice_id), code=code)
         return SendResult(status="refused", follow_up_notice_ids=tuple(follow_up))
 
     # A digest
@@ -252,7 +341,7 @@ class NotificationActivities:
                     outgoing = [(await _outgoing(session, notice)).model_copy(update=reader) for notice in waiting]
                 message = compose_digest(outgoing, self._settings, account_id=account_id, sent_at=now)
                 await self._pace.turn()
-                await deliver(message, self._settings)
+                await self._relay.deliver(message)
         except NotTaken as problem:
             too_old = [notice for notice in waiting if self._is_too_old(notice)]
             if not too_old:
@@ -261,7 +350,8 @@ class NotificationActivities:
         except (AddressError, Refused) as problem:
             return await self._refuse_together(digest_id, waiting, _code_of(problem))
         taken.add(digest_id)
-        return await self._note_digested(digest_id, now)
+        with _told_soon(taken):
+            return await self._note_digested(digest_id, now)
 
     async def _note_digested(self, digest_id: UUID, now: datetime) -> SendResult:
         await self._note(lambda session: notices.mark_digested(session, digest_id, now))
@@ -318,6 +408,41 @@ class NotificationActivities:
         )
 
 
+async def _mark_sent(notice_ids: Sequence[UUID], at: datetime, session: AsyncSession) -> None:
+    await notices.mark_sent(session, notice_ids, at)
+
+
+class _NotesOfSent:
+    """Writes down what was sent: while one note is being written, others come together for the next."""
+
+    def __init__(self, write: Callable[[Callable[[AsyncSession], Awaitable[None]]], Awaitable[None]]) -> None:
+        self._write = write
+        self._waiting: dict[UUID, asyncio.Future[None]] = {}
+        self._writing: asyncio.Task[None] | None = None
+
+    async def note(self, notice_id: UUID) -> None:
+        """Until it is written. Raises what the database raises when it stays away."""
+        noted = self._waiting.setdefault(notice_id, asyncio.get_running_loop().create_future())
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_all())
+        await noted
+
+    async def _write_all(self) -> None:
+        while self._waiting:
+            together, self._waiting = self._waiting, {}
+            now = datetime.now(UTC)
+            try:
+                await self._write(partial(_mark_sent, list(together), now))
+            except BaseException as error:
+                for noted in together.values():
+                    if not noted.done():
+                        noted.set_exception(error)
+            else:
+                for noted in together.values():
+                    if not noted.done():
+                        noted.set_result(None)
+
+
 class _Pace:
     """Lets e-mails of this process go one after the other, not faster than the setting says."""
 
@@ -330,6 +455,25 @@ class _Pace:
         mine = max(now, self._next)
         self._next = mine + self._interval
         await asyncio.sleep(mine - now)
+
+
+@contextmanager
+def _told_soon(taken: Taken) -> Iterator[None]:
+    """While the note of what was taken takes its time, the activity's next try must know."""
+    soon = asyncio.get_running_loop().call_later(NOTED_WITHIN_SECONDS, taken.tell)
+    try:
+        yield
+    except BaseException:
+        taken.tell()
+        raise
+    finally:
+        soon.cancel()
+
+
+def _look_at(task: "asyncio.Task[SendResult]") -> None:
+    """Nobody waits for it any more: whoever tries again finds out what became of it."""
+    if not task.cancelled():
+        task.exception()
 
 
 @contextmanager
@@ -348,7 +492,7 @@ def _unforeseen_is_ours() -> Iterator[None]:
         raise NotTaken(f"fault_{kind}", ours=True) from None
 
 
-def _own_name() -> str:
+def own_name() -> str:
     """By which the records know who has a notice in hand: the same for every try of one activity."""
     info = activity.info()
     return f"{info.workflow_run_id}/{info.activity_id}"
@@ -396,6 +540,26 @@ async def _tell_dispatchers(session: AsyncSession, lost: Iterable[Notice], event
 
 
 # What an e-mail must know of the request
+
+
+def letter_of(planned: Planned, event: Event, request: Request) -> OutgoingNotice:
+    """A notice of `event` as its e-mail tells it, just when it has happened; `request` is the state after it."""
+    told = planned.told
+    return OutgoingNotice(
+        notice_id=planned.id,
+        message_id=planned.message_id,
+        request_id=request.id,
+        number=request.number,
+        event=event.name,
+        recipient=told.recipient,
+        importance=told.importance,
+        status=event.status,
+        due_at=planned.due_at,
+        created_at=event.at,
+        address=told.account.email,
+        display_name=f"{told.account.given_name} {told.account.family_name}",
+        language=cast(Language, told.account.language),
+    )
 
 
 async def _outgoing(session: AsyncSession, notice: Notice) -> OutgoingNotice:

@@ -7,6 +7,7 @@ import structlog
 from temporalio import activity
 
 from activities.contract import NOTE_FAILURE, NOTE_REFUSAL, RECORD_EVENT, Planned
+from activities.notifications import NotificationActivities, letter_of
 from domain.effects import NoteFailure, NoteRefusal, Record, kind_of
 from domain.requests import Source
 from records import commands, failures, notices, projection, refusals
@@ -18,17 +19,24 @@ log = structlog.get_logger(__name__)
 class RecordActivities:
     """Writes to one database. Every activity may come twice, late, or at the same time as itself."""
 
-    def __init__(self, database: Database, *, mails_gather_for: timedelta = timedelta()) -> None:
+    def __init__(
+        self, database: Database, notifications: NotificationActivities, *, mails_gather_for: timedelta = timedelta()
+    ) -> None:
         self._database = database
+        self._notifications = notifications
         self._mails_gather_for = mails_gather_for
 
     @activity.defn(name=RECORD_EVENT)
     async def record_event(self, effect: Record) -> Planned:
-        """Record an event, bring the projection up to it, plan its notices; those to send, and how long they wait."""
+        """Record an event, bring the projection up to it, plan its notices, and send those that wait for nothing.
+
+        The answer names those that are left to send, and how long they wait. A mail server that does not take them quickly is not
+        waited for.
+        """
+        await self._notifications.note_taken()
+        event, at_once = effect.event, self._notifications.tells_at_once
         async with self._database.session() as session:
-            planned = await projection.record_event(session, effect.event, effect.request, self._mails_gather_for)
-            moment = await notices.send_moment(session, planned)
-        event = effect.event
+            recorded = await projection.record_event(session, event, effect.request, self._mails_gather_for, at_once)
         log.info(
             "event recorded",
             request_id=str(event.request_id),
@@ -38,8 +46,10 @@ class RecordActivities:
             status=event.status,
             source=event.source,
         )
-        wait = max(timedelta(), moment - datetime.now(UTC)) if moment else timedelta()
-        return Planned(notice_ids=tuple(planned), wait=wait)
+        letters = [letter_of(notice, event, effect.request) for notice in recorded.in_hand]
+        left = (*recorded.waiting, *await self._notifications.tell_at_once(letters))
+        wait = max(timedelta(), recorded.send_at - datetime.now(UTC)) if recorded.send_at else timedelta()
+        return Planned(notice_ids=left, wait=wait)
 
     @activity.defn(name=NOTE_REFUSAL)
     async def note_refusal(self, effect: NoteRefusal) -> list[UUID]:

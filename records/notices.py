@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -61,11 +60,29 @@ class Told:
     importance: Importance
 
 
-async def plan_notices(session: AsyncSession, event: Event, request: Request, gather: timedelta = timedelta()) -> None:
+@dataclass(frozen=True)
+class Planned:
+    """A notice that was just planned, and its reader. `due_at` is when they must have acted, where they must."""
+
+    id: uuid.UUID
+    told: Told
+    status: NoticeStatus
+    due_at: datetime | None
+
+    @property
+    def message_id(self) -> str:
+        """The Message-ID of its e-mail."""
+        return f"<{self.id}@relais>"
+
+
+async def plan_notices(
+    session: AsyncSession, event: Event, request: Request, gather: timedelta = timedelta(), *, at_once: bool = False
+) -> list[Planned]:
     """Write the notices of a new event: one per person, none to the one who did it.
 
     They wait for `gather` at the longest, so that changes of a request that follow each other are told in one e-mail: what is
-    planned while another notice of the same request still waits for the same person goes with it.
+    planned while another notice of the same request still waits for the same person goes with it. With `at_once`
+    those to send are in the hands of whoever records the event, and these are what it gives.
     """
     people: dict[uuid.UUID, Told] = {}
     by_weight = sorted(MATRIX[event.name].items(), key=lambda entry: entry[1] is Importance.ACTION)
@@ -75,17 +92,21 @@ async def plan_notices(session: AsyncSession, event: Event, request: Request, ga
     people.pop(event.command.actor.id or uuid.UUID(int=0), None)
     due_at = due_after(event.name, request, question_of(event))
     acts = any(told.importance is Importance.ACTION for told in people.values())
+    wait = gathers_for(gather, due_at if acts else None, event.at)
     planned = await _insert(
         session,
         event.request_id,
         event.version,
         event.name,
         people.values(),
+        due_at=due_at,
         in_time_for_the_digest=can_wait_for_the_digest(due_at, event.at),
-        wait=gathers_for(gather, due_at if acts else None, event.at),
+        wait=wait,
+        by=_recorder(event.request_id, event.version) if at_once else None,
     )
     if gather:
-        await _tell_together(session, event.request_id, planned)
+        await _tell_together(session, event.request_id, [notice.id for notice in planned])
+    return [notice for notice in planned if notice.status is NoticeStatus.QUEUED] if at_once else []
 
 
 def question_of(event: Event) -> uuid.UUID | None:
@@ -137,7 +158,12 @@ async def take_up(session: AsyncSession, notice_id: uuid.UUID, by: str, now: dat
     notice = await session.get(Notice, notice_id, with_for_update=True, populate_existing=True)
     if notice is None or notice.status is not NoticeStatus.QUEUED or notice.told_with is not None:
         return notice
-    if notice.taken_up_at is None or notice.taken_up_by == by or notice.taken_up_at < now - IN_HAND_AT_MOST:
+    let_go = (
+        None,
+        by,
+        _recorder(notice.request_id, notice.version),
+    )  # who recorded the event has left the others' notices
+    if notice.taken_up_by in let_go or notice.taken_up_at is None or notice.taken_up_at < now - IN_HAND_AT_MOST:
         account = await session.get_one(Account, notice.account_id, populate_existing=True)
         if account.active:
             notice.taken_up_by, notice.taken_up_at = by, now
@@ -146,6 +172,16 @@ async def take_up(session: AsyncSession, notice_id: uuid.UUID, by: str, now: dat
             await _suppress(session, _of_one_mail(notice.id))
             await session.refresh(notice)
     return notice
+
+
+def _recorder(request_id: uuid.UUID, version: int) -> str:
+    """By which name whoever records that event has its notices in hand, until the recording is over."""
+    return f"{request_id}:{version}"
+
+
+async def keep_in_hand(session: AsyncSession, notice_ids: Collection[uuid.UUID], by: str) -> None:
+    """The activity `by` has recorded the event of these notices, and has not yet heard from the mail server about them."""
+    await session.execute(update(Notice).where(_of_one_mail(*notice_ids)).values(taken_up_by=by))
 
 
 async def _suppress(session: AsyncSession, which: ColumnElement[bool]) -> None:
@@ -164,9 +200,9 @@ async def note_attempt(session: AsyncSession, notice_id: uuid.UUID, code: str) -
     await _mark(session, notice_id, last_error=code)
 
 
-async def mark_sent(session: AsyncSession, notice_id: uuid.UUID, now: datetime) -> None:
-    """The mail server has taken it."""
-    await _mark(session, notice_id, status=NoticeStatus.SENT, sent_at=now, last_error=None)
+async def mark_sent(session: AsyncSession, notice_ids: Collection[uuid.UUID], now: datetime) -> None:
+    """The mail server has taken these."""
+    await _mark(session, *notice_ids, status=NoticeStatus.SENT, sent_at=now, last_error=None)
 
 
 async def mark_refused(session: AsyncSession, notice_id: uuid.UUID, code: str) -> None:
@@ -453,35 +489,39 @@ async def _insert(
     people: Iterable[Told],
     *,
     in_time_for_the_digest: bool,
+    due_at: datetime | None = None,
     wait: timedelta = timedelta(),
+    by: str | None = None,
     refused_notice_id: uuid.UUID | None = None,
     command_id: str | None = None,
-) -> list[uuid.UUID]:
-    rows: list[dict[str, Any]] = []
-    for told in people:
-        notice_id = new_id()
-        rows.append(
-            {
-                "id": notice_id,
-                "request_id": request_id,
-                "version": version,
-                "event": event,
-                "account_id": told.account.id,
-                "address": told.account.email,
-                "language": told.account.language,
-                "recipient": told.recipient,
-                "importance": told.importance,
-                "status": _first_status(told, in_time_for_the_digest),
-                "message_id": f"<{notice_id}@relais>",
-                "attempts": 0,
-                "send_at": func.clock_timestamp() + wait,
-                "refused_notice_id": refused_notice_id,
-                "command_id": command_id,
-            }
-        )
+) -> list[Planned]:
+    planned = [Planned(new_id(), told, _first_status(told, in_time_for_the_digest), due_at) for told in people]
+    now = func.clock_timestamp()
+    rows = [
+        {
+            "id": notice.id,
+            "request_id": request_id,
+            "version": version,
+            "event": event,
+            "account_id": notice.told.account.id,
+            "address": notice.told.account.email,
+            "language": notice.told.account.language,
+            "recipient": notice.told.recipient,
+            "importance": notice.told.importance,
+            "status": notice.status,
+            "message_id": notice.message_id,
+            "attempts": 0,
+            "send_at": now + wait,
+            "taken_up_by": by,
+            "taken_up_at": now if by else None,
+            "refused_notice_id": refused_notice_id,
+            "command_id": command_id,
+        }
+        for notice in planned
+    ]
     if rows:
         await session.execute(insert(Notice).values(rows).on_conflict_do_nothing())
-    return [row["id"] for row in rows]
+    return planned
 
 
 async def _tell_together(session: AsyncSession, request_id: uuid.UUID, planned: Collection[uuid.UUID]) -> None:
@@ -509,15 +549,15 @@ async def _tell_together(session: AsyncSession, request_id: uuid.UUID, planned: 
             await session.execute(update(Notice).where(_of_one_mail(other.id)).values(told_with=first.id))
 
 
-def _of_one_mail(notice_id: uuid.UUID) -> ColumnElement[bool]:
-    """The notices that wait for the e-mail of that one: itself, and those that go with it."""
-    return and_(Notice.status == NoticeStatus.QUEUED, or_(Notice.id == notice_id, Notice.told_with == notice_id))
+def _of_one_mail(*notice_ids: uuid.UUID) -> ColumnElement[bool]:
+    """The notices that wait for the e-mails of those: themselves, and those that go with them."""
+    return and_(Notice.status == NoticeStatus.QUEUED, or_(Notice.id.in_(notice_ids), Notice.told_with.in_(notice_ids)))
 
 
-async def _mark(session: AsyncSession, notice_id: uuid.UUID, **values: object) -> None:
-    """Write down what became of the e-mail of that notice, of all that go with it; nobody has it in hand any more."""
+async def _mark(session: AsyncSession, *notice_ids: uuid.UUID, **values: object) -> None:
+    """Write down what became of the e-mails of those notices, of all that go with them; nobody has them in hand any more."""
     await session.execute(
         update(Notice)
-        .where(_of_one_mail(notice_id))
+        .where(_of_one_mail(*notice_ids))
         .values(attempts=Notice.attempts + 1, taken_up_by=None, taken_up_at=None, **values)
     )

@@ -1,7 +1,9 @@
 """The projection: what the workflows decided, written so that it may come twice, late or out of order."""
 
 import uuid
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from sqlalchemy import literal, select
 from sqlalchemy.dialects.postgresql import insert
@@ -12,32 +14,51 @@ from domain.requests import EventName, HolderKind, Request, Role
 from records.commands import settle_by_event
 from records.errors import ContentConflictError
 from records.models import Account, Clinic, EventRecord, OfferedPool, Participant, RequestRecord
-from records.notices import plan_notices, queued_notices
+from records.notices import Planned, plan_notices, queued_notices, send_moment
 from records.requests import announce, lock_request, project
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """Who is to be told of an event that is in the records: the notices that wait, in the order of their accounts, and since
+    when the first of them may go; and those `in_hand`, which whoever recorded it sends now."""
+
+    waiting: Sequence[uuid.UUID] = ()
+    send_at: datetime | None = None
+    in_hand: Sequence[Planned] = ()
+
+
 async def record_event(
-    session: AsyncSession, event: Event, request: Request, mails_gather_for: timedelta = timedelta()
-) -> list[uuid.UUID]:
+    session: AsyncSession,
+    event: Event,
+    request: Request,
+    mails_gather_for: timedelta = timedelta(),
+    at_once: bool = False,
+) -> Recorded:
     """Write the event and the state after it, and plan who is told; all or nothing, with the caller's transaction.
 
-    Returns the ids of the notices to send, in the order of their accounts; for an event that is there already, of those that
-    are still unsent. They wait for `mails_gather_for` at the longest, see `records.notices`. The row of the request only moves
-    forward: a state that is older than the row's changes nothing. Raises NotFoundError when there is no such request, and
-    ContentConflictError when another event has this version.
+    The notices wait for `mails_gather_for` at the longest, see `records.notices`; where they need not wait, whoever records a new
+    event may send them `at_once`. The row of the request only moves forward: a state that is older than the row's changes
+    nothing. Raises NotFoundError when there is no such request, and ContentConflictError when another event has this version.
     """
     row = await lock_request(session, event.request_id)
+    in_hand: list[Planned] | None = None
     if await _append(session, event):
         await _add_ties(session, event)
         _note_milestones(row, event)
         await settle_by_event(session, row, event)
-        await plan_notices(session, event, request, mails_gather_for)
+        at_once = at_once and not mails_gather_for and row.process_version < request.version
+        planned = await plan_notices(session, event, request, mails_gather_for, at_once=at_once)
+        in_hand = planned if at_once else None
     if row.process_version < request.version:
         if row.status is not request.status:  # the editor opens with what counts now; while returned, edits stay
             row.form_priority = request.priority
         project(row, request, max(row.updated_at, event.at))
     await announce(session, row)
-    return await queued_notices(session, event.request_id, event.version)
+    if in_hand is not None:
+        return Recorded(in_hand=in_hand)
+    waiting = await queued_notices(session, event.request_id, event.version)
+    return Recorded(waiting, await send_moment(session, waiting) if waiting else None)
 
 
 async def _append(session: AsyncSession, event: Event) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from activities.delivery import DeliveryError, NotTaken, Refused, deliver
+from activities.delivery import DeliveryError, NotTaken, Refused, Relay
 from activities.messages import compose_notice
 from activities.smtp_answers import enhanced_code
 from settings import Settings
@@ -17,7 +17,7 @@ async def said(step: str, answer: str) -> tuple[str, str]:
     async with open_relay({step: answer}) as port:
         settings = Settings(smtp_port=port, smtp_security="none", smtp_timeout_seconds=5.0)
         with pytest.raises(DeliveryError) as error:
-            await deliver(compose_notice([notice()], settings), settings)
+            await Relay(settings).deliver(compose_notice([notice()], settings))
     match error.value:
         case Refused():
             return ADDRESS, error.value.code

@@ -39,7 +39,8 @@ async def play(database: Database, steps: int, modes: dict[str, NoticeMode] | No
         scene = await set_scene(session, modes)
         story = usual_story(scene, requests.process_of(await make_draft(session, scene)))
         queued = {
-            event.version: await record_event(session, event, request, GATHER) for event, request in story.steps[:steps]
+            event.version: list((await record_event(session, event, request, GATHER)).waiting)
+            for event, request in story.steps[:steps]
         }
     return Played(database, scene, story, queued)
 
@@ -85,7 +86,7 @@ async def test_what_is_being_sent_waits_for_nothing_more(office: PostOffice, dat
     async with database.session() as session:
         await notices.take_up(session, first.id, "somebody", datetime.now(UTC))
         event, request = played.story.steps[2]
-        queued = await record_event(session, event, request, GATHER)
+        queued = (await record_event(session, event, request, GATHER)).waiting
     second = await played.notice(3, "requester")
     assert second.told_with is None
     assert second.id in queued
@@ -99,7 +100,7 @@ async def test_what_waits_longer_goes_with_what_goes_sooner(office: PostOffice, 
         later = datetime.now(UTC) + timedelta(hours=1)
         await session.execute(update(Notice).where(Notice.id == first.id).values(send_at=later))
         event, request = played.story.steps[3]
-        queued = await record_event(session, event, request, GATHER)
+        queued = (await record_event(session, event, request, GATHER)).waiting
     sooner = await played.notice(4, "requester")
     assert queued == [sooner.id]
     assert [(await played.notice(version, "requester")).told_with for version in (2, 3)] == [sooner.id] * 2

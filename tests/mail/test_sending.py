@@ -74,7 +74,10 @@ async def play(database: Database, steps: int = 2, modes: dict[str, NoticeMode] 
     async with database.session() as session:
         scene = await set_scene(session, modes)
         story = usual_story(scene, requests.process_of(await make_draft(session, scene)))
-        queued = {event.version: await record_event(session, event, request) for event, request in story.steps[:steps]}
+        queued = {
+            event.version: list((await record_event(session, event, request)).waiting)
+            for event, request in story.steps[:steps]
+        }
     return Played(database, scene, story, queued)
 
 

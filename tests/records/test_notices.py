@@ -91,7 +91,7 @@ async def test_modes_and_inactive_accounts(database: Database) -> None:
             "second_dispatcher": NoticeStatus.QUEUED,
         }
         event, request = story.steps[1]
-        to_send = await record_event(session, event, request)
+        to_send = (await record_event(session, event, request)).waiting
         assert to_send == [
             row.id for row in sorted(rows, key=lambda r: r.account_id) if row.status is NoticeStatus.QUEUED
         ]
@@ -105,7 +105,7 @@ async def test_what_becomes_of_a_notice(database: Database) -> None:
         await notices.note_attempt(session, notice.id, "connection_refused")
         await session.refresh(notice)
         assert (notice.status, notice.attempts, notice.last_error) == (NoticeStatus.QUEUED, 1, "connection_refused")
-        await notices.mark_sent(session, notice.id, NOW)
+        await notices.mark_sent(session, [notice.id], NOW)
         await session.refresh(notice)
         assert (notice.status, notice.attempts, notice.last_error) == (NoticeStatus.SENT, 2, None)
         assert notice.message_id == f"<{notice.id}@relais>"

@@ -23,7 +23,7 @@ from tests.records.scenes import NOW, SHA, Story, random_story, scene_with_draft
 
 async def record(database: Database, event: Event, request: Request) -> list[Any]:
     async with database.session() as session:
-        return list(await record_event(session, event, request))
+        return list((await record_event(session, event, request)).waiting)
 
 
 async def picture(database: Database, story: Story) -> dict[str, Any]:
