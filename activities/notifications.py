@@ -53,7 +53,7 @@ LONGEST_PAUSE_OF_NOTES = 5.0
 NOTED_WITHIN_SECONDS = 0.2
 """A note of what the mail server has taken that takes longer is told to the engine, for the next try."""
 
-AT_ONCE_SECONDS = 1.0
+AT_ONCE_SECONDS = 3.0
 """How long who records an event waits for its e-mails, which go over to the mail task queue then."""
 
 PATIENCE_SECONDS = 30.0
