@@ -20,6 +20,9 @@ from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.requests import Actor, CommandId, DocumentKind, FormVersion, Person
 
+OWN = "relais:"
+"""So begin the ids of commands that Relais gives itself. Nobody else may use one: Relais's own command would then seem done."""
+
 
 class BaseCommand(Frozen):
     """What every command carries."""

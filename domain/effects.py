@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, Field
 
 from domain.events import Event
 from domain.model import Frozen
-from domain.requests import Failure, RefusedSignal, Request, Signing
+from domain.requests import EventName, Failure, RefusedSignal, Request, Signing
 
 
 class Effect(Frozen):
@@ -68,17 +68,28 @@ class Notify(Effect):
 
 
 class Deliver(Effect):
-    """Send those e-mails of one event that did not go with its `Record`, once they have waited for others."""
+    """Send those e-mails of one event that did not go with its `Record`, once they have waited for others.
+
+    `event` is the event's name, where the effect was made by code that knew it.
+    """
 
     kind: Literal["deliver"] = "deliver"
     notice_ids: tuple[UUID, ...]
     not_before: AwareDatetime
+    event: EventName | None = None
 
     @classmethod
-    def of(cls, request_id: UUID, version: int, notice_ids: Sequence[UUID], not_before: datetime) -> Self:
-        """For the notices of the event with that version."""
+    def of(cls, event: Event, notice_ids: Sequence[UUID], not_before: datetime) -> Self:
+        """For the notices of an event."""
+        return cls.again(event.request_id, event.version, event.name, notice_ids, not_before)
+
+    @classmethod
+    def again(
+        cls, request_id: UUID, version: int, event: EventName, notice_ids: Sequence[UUID], not_before: datetime
+    ) -> Self:
+        """The same, by what the records hold of the event."""
         effect_id = _id(request_id, version, "deliver")
-        return cls(id=effect_id, notice_ids=tuple(notice_ids), not_before=not_before)
+        return cls(id=effect_id, notice_ids=tuple(notice_ids), not_before=not_before, event=event)
 
 
 class NoteRefusal(Effect):

@@ -38,6 +38,9 @@ from domain.requests import (
 )
 from domain.rules import RULES, rules_of
 
+REMEMBERED, OWN_REMEMBERED = 1_000, 20
+"""So many ids of commands that have acted does the state of a request hold: of people's commands, and of Relais's own."""
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -63,7 +66,7 @@ def decide(request: Request, command: c.AnyCommand, now: datetime, source: Sourc
         raise Refusal(RefusalCode.VERSION_CONFLICT, f"the request has version {request.version}")
     command = _filled_in(request, command, now)
     name, moved = row.move(request, command, now)
-    moved = _with(moved, version=request.version + 1, commands_taken=(*request.commands_taken, command.id))
+    moved = _with(moved, version=request.version + 1, commands_taken=_remembered((*request.commands_taken, command.id)))
     event = Event(
         request_id=request.id,
         version=moved.version,
@@ -77,6 +80,18 @@ def decide(request: Request, command: c.AnyCommand, now: datetime, source: Sourc
         holder=moved.holder,
     )
     return Decision(moved, event, _effects(event, moved))
+
+
+def _remembered(commands_taken: tuple[str, ...]) -> tuple[str, ...]:
+    """The ids that the state keeps, oldest first: those of people for long, of Relais's own only the newest.
+
+    A clock that calls every day for years would fill the state else. Relais never gives one of its own commands again: what a
+    clock has said is in the clock, and what an effect found out ends with the effect.
+    """
+    theirs = [command_id for command_id in commands_taken if not command_id.startswith(c.OWN)][-REMEMBERED:]
+    own = [command_id for command_id in commands_taken if command_id.startswith(c.OWN)][-OWN_REMEMBERED:]
+    kept = {*theirs, *own}
+    return tuple(command_id for command_id in commands_taken if command_id in kept)
 
 
 def check_allowed(request: Request, command: type[c.BaseCommand], actor: Actor) -> None:

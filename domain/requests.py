@@ -223,7 +223,9 @@ class Request(Frozen):
     documents: tuple[Document, ...] = Field((), description="In the order of signing.")
     unacknowledged: bool = Field(False, description="Closed by the calendar and not by the requester.")
     task: FhirTask = FhirTask()
-    commands_taken: tuple[CommandId, ...] = Field((), description="Ids of the commands that acted, oldest first.")
+    commands_taken: tuple[CommandId, ...] = Field(
+        (), description="Ids of commands that acted, oldest first; see `lifecycle.REMEMBERED`."
+    )
 
     def deadline(self, name: DeadlineName, question_id: UUID | None = None) -> Deadline | None:
         """The deadline of that name (and question), if there is one now."""

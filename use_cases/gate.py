@@ -37,7 +37,7 @@ from records.models import RequestRecord
 from records.notices import queued_notices
 from settings import Settings
 from use_cases.services import Services
-from workflows.contract import TELECONSULTATION, Receipt, Start, workflow_id
+from workflows.contract import MANNER, TELECONSULTATION, Receipt, Start, workflow_id
 
 log = structlog.get_logger(__name__)
 
@@ -241,7 +241,7 @@ async def _unfinished(session: AsyncSession, request: Request) -> tuple[AnyEffec
     effects: list[AnyEffect] = []
     for event in await requests.timeline(session, request.id):
         if unsent := await queued_notices(session, request.id, event.version):
-            effects.append(Deliver.of(request.id, event.version, unsent, datetime.now(UTC)))
+            effects.append(Deliver.again(request.id, event.version, event.name, unsent, datetime.now(UTC)))
         signed = event.name in (EventName.REPORT_SIGNED, EventName.ADDENDUM_SIGNED)
         if signed and request.signing and event.command["report_id"] == str(request.signing.report_id):
             effects.append(Finalize.again(request.id, event.version, event.command_id, request.signing))
@@ -293,6 +293,7 @@ def _start(
             request=request,
             command=command if isinstance(command, Submit | AddAddendum) else None,
             mail_task_queue=services.settings.mail_task_queue,
+            manner=MANNER,
             outbox=outbox,
         ),
         id=workflow_id(request.id),

@@ -48,6 +48,12 @@ def notice_workflow_id(notice_id: UUID) -> str:
     return f"notice-{notice_id}"
 
 
+KEEPS_TIMERS = 2
+MANNER = KEEPS_TIMERS
+"""How today's code goes about its work. A run keeps the manner in which it began, so that it replays: 1 starts a timer anew
+whenever the next deadline moves, 2 keeps one that rings early enough, and sends e-mails with the record of their event."""
+
+
 class Start(Frozen):
     """How a workflow begins: with a draft and the command that submits it, or with the state that it had before.
 
@@ -58,6 +64,7 @@ class Start(Frozen):
     request: Request
     command: Submit | AddAddendum | None = Field(None, discriminator="type")
     mail_task_queue: str
+    manner: int = 1
     outbox: tuple[AnyEffect, ...] = ()
     failures: tuple[Failure, ...] = ()
     refused_signals: tuple[RefusedSignal, ...] = ()

@@ -45,6 +45,7 @@ class NoticeDigestWorkflow:
         accounts: list[UUID] = await workflow.execute_activity(
             DUE_DIGESTS,
             result_type=list[UUID],
+            summary="who waits for a digest",
             start_to_close_timeout=timedelta(seconds=30),
             schedule_to_close_timeout=GIVES_UP_AFTER,
             retry_policy=_RETRY,
@@ -57,6 +58,7 @@ class NoticeDigestWorkflow:
         stranded: list[UUID] = await workflow.execute_activity(
             STRANDED_NOTICES,
             result_type=list[UUID],
+            summary="e-mails that nobody sends any more",
             start_to_close_timeout=timedelta(seconds=30),
             schedule_to_close_timeout=GIVES_UP_AFTER,
             retry_policy=_RETRY,
@@ -74,6 +76,7 @@ class NoticeDigestWorkflow:
                     SEND_DIGEST,
                     args=[account_id, workflow.info().workflow_id],
                     result_type=SendResult,
+                    summary="the digest of one person",
                     start_to_close_timeout=LONGEST_DIALOGUE,
                     heartbeat_timeout=HEARTBEAT_TIMEOUT,
                     schedule_to_close_timeout=time_left,
@@ -99,6 +102,7 @@ class SingleNoticeWorkflow:
                 SEND_NOTICE,
                 waiting.pop(),
                 result_type=SendResult,
+                summary="one e-mail",
                 start_to_close_timeout=LONGEST_DIALOGUE,
                 heartbeat_timeout=HEARTBEAT_TIMEOUT,
                 retry_policy=_RETRY,
@@ -117,5 +121,6 @@ async def _see_to(notice_id: UUID) -> None:
             SINGLE_NOTICE,
             notice_id,
             id=notice_workflow_id(notice_id),
+            static_summary="an e-mail about one that reached nobody, or that nobody sent any more",
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
         )

@@ -30,6 +30,7 @@ class PrepareVideoWorkflow:
             await workflow.execute_activity(
                 MAKE_PLAYABLE,
                 video,
+                summary="the playable copy of a video",
                 start_to_close_timeout=timedelta(hours=3),
                 heartbeat_timeout=HEARTBEAT_TIMEOUT,
                 schedule_to_close_timeout=GIVES_UP_AFTER,
@@ -38,5 +39,9 @@ class PrepareVideoWorkflow:
         except ActivityError:
             workflow.logger.warning("the video could not be made playable")
             await workflow.execute_activity(
-                NOTE_UNPLAYABLE, video, start_to_close_timeout=timedelta(seconds=30), retry_policy=_RETRY
+                NOTE_UNPLAYABLE,
+                video,
+                summary="note: the video can't be made playable",
+                start_to_close_timeout=timedelta(seconds=30),
+                retry_policy=_RETRY,
             )

@@ -14,12 +14,9 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from domain.commands import ANY_COMMAND, SIGNALS, AnyCommand
+from domain.commands import ANY_COMMAND, OWN, SIGNALS, AnyCommand
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import CommandId, RefusedSignal
-
-OWN = "relais:"
-"""So begin the ids of commands that Relais gives itself. Nobody else may use one: Relais's own command would then seem done."""
 
 _COMMAND_ID: TypeAdapter[str] = TypeAdapter(CommandId)
 

@@ -19,6 +19,7 @@ from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 with workflow.unsafe.imports_passed_through():
     # not `from workflows import …`: the sandbox loads the package itself, and would load these two anew for every request
     import workflows.messages as messages
+    import workflows.summaries as summaries
     import workflows.visibility as visibility
     from activities.contract import (
         DELIVER,
@@ -34,6 +35,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain import lifecycle
     from domain.commands import (
+        OWN,
         PUBLIC_COMMANDS,
         AnyCommand,
         Cancel,
@@ -44,19 +46,28 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.deadlines import Deadline
     from domain.effects import AnyEffect, Deliver, Effect, Finalize, NoteFailure, NoteRefusal, Notify, Record
+    from domain.events import Event
     from domain.model import MAX_SHORT_TEXT
     from domain.notices import Delivered, SendResult
     from domain.refusals import Refusal, RefusalCode
     from domain.requests import SYSTEM, Actor, Failure, Request, Role, Source, Status
     from domain.rules import rules_of
-    from workflows.contract import SINGLE_NOTICE, TELECONSULTATION, Receipt, Start, notice_workflow_id
+    from workflows.contract import (
+        KEEPS_TIMERS,
+        MANNER,
+        SINGLE_NOTICE,
+        TELECONSULTATION,
+        Receipt,
+        Start,
+        notice_workflow_id,
+    )
 
 _UNTIL_DONE = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=30))
 _MAIL = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(minutes=1))
 
 _SIGNING_GIVES_UP_AFTER = timedelta(days=1)
 _LONGEST_HISTORY = 20_000
-_REFUSALS_SHOWN = 10
+_REFUSALS_SHOWN = _FAILURES_SHOWN = 10
 
 
 @workflow.defn(name=TELECONSULTATION)
@@ -70,6 +81,7 @@ class TeleconsultationWorkflow:
         )  # an older worker than the request's rules decides nothing: its tasks fail, and wait
         self._request = start.request
         self._mail_task_queue = start.mail_task_queue
+        self._manner = start.manner
         self._outbox: dict[str, AnyEffect] = {effect.id: effect for effect in start.outbox}
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._failures = start.failures
@@ -162,9 +174,7 @@ class TeleconsultationWorkflow:
             messages.printable(workflow.cancellation_reason() or "").strip()[:MAX_SHORT_TEXT]
             or "Cancelled by an operator"
         )
-        cancel = Cancel(
-            id=f"{messages.OWN}cancel:{workflow.info().run_id}", actor=Actor(role=Role.OPERATOR), reason=reason
-        )
+        cancel = Cancel(id=f"{OWN}cancel:{workflow.info().run_id}", actor=Actor(role=Role.OPERATOR), reason=reason)
         try:
             self._take(cancel, Source.ENGINE)
         except Refusal as refusal:
@@ -210,20 +220,30 @@ class TeleconsultationWorkflow:
     def _arm_timer(self) -> None:
         """Keep one timer, for the next moment at which a clock calls."""
         upcoming = self._request.next_deadline
-        if upcoming == self._armed_for:
+        if upcoming == self._armed_for or (upcoming is not None and self._rings_by(upcoming[0])):
             return
         if self._timer is not None:
             self._timer.cancel()
         self._armed_for = upcoming
         self._timer = None if upcoming is None else self._in_background(self._ring(*upcoming))
 
+    def _rings_by(self, moment: datetime) -> bool:
+        """Whether the timer that runs rings no later than that: it is left then, so that to put a deadline off costs none."""
+        return self._manner >= KEEPS_TIMERS and self._armed_for is not None and self._armed_for[0] <= moment
+
     async def _ring(self, moment: datetime, deadline: Deadline) -> None:
         wait = moment - workflow.now()
         if wait > timedelta():
-            await workflow.sleep(wait, summary=f"{deadline.name} of {self._request.number}")
+            await workflow.sleep(wait, summary=summaries.of_timer(deadline))
         self._timer = self._armed_for = None
+        if self._manner >= KEEPS_TIMERS:
+            upcoming = self._request.next_deadline
+            if upcoming is None or upcoming[0] > workflow.now():  # it was put off meanwhile
+                self._arm_timer()
+                return
+            deadline = upcoming[1]
         call = DeadlineReached(
-            id=f"{messages.OWN}{deadline.name}:{deadline.question_id or '-'}:{deadline.started_at.isoformat()}:{deadline.calls}",
+            id=f"{OWN}{deadline.name}:{deadline.question_id or '-'}:{deadline.started_at.isoformat()}:{deadline.calls}",
             actor=SYSTEM,
             name=deadline.name,
             question_id=deadline.question_id,
@@ -257,7 +277,7 @@ class TeleconsultationWorkflow:
     async def _carry_out(self, effect: AnyEffect) -> None:
         match effect:
             case Record():
-                self._plan_e_mails(effect.event.version, await self._record(effect))
+                self._plan_e_mails(effect.event, await self._record(effect))
             case Finalize():
                 await self._finalize(effect)
             case Deliver():
@@ -292,19 +312,17 @@ class TeleconsultationWorkflow:
                 heartbeat_timeout=HEARTBEAT_TIMEOUT,
                 schedule_to_close_timeout=_SIGNING_GIVES_UP_AFTER,
                 retry_policy=_UNTIL_DONE,
-                summary=effect.id,
+                summary=summaries.of(effect),
             )
         except ActivityError as error:
             code = messages.failure_code(error)
             self._note_failed(effect, code)
             failed = FailSigning(
-                id=messages.OWN + effect.id, actor=SYSTEM, report_id=report_id, signer=effect.signing.signer, code=code
+                id=OWN + effect.id, actor=SYSTEM, report_id=report_id, signer=effect.signing.signer, code=code
             )
             self._take(failed, Source.ENGINE)
         else:
-            issued = IssueDocument(
-                id=messages.OWN + effect.id, actor=SYSTEM, report_id=report_id, pdf_sha256=made.pdf_sha256
-            )
+            issued = IssueDocument(id=OWN + effect.id, actor=SYSTEM, report_id=report_id, pdf_sha256=made.pdf_sha256)
             self._take(issued, Source.ENGINE)
 
     async def _execute(self, activity: str, effect: AnyEffect, result_type: Any = None) -> Any:
@@ -314,28 +332,28 @@ class TeleconsultationWorkflow:
             result_type=result_type,
             start_to_close_timeout=timedelta(seconds=15),
             retry_policy=_UNTIL_DONE,
-            summary=effect.id,
+            summary=summaries.of(effect),
         )
 
     # E-mails
 
-    def _plan_e_mails(self, version: int, planned: list[UUID] | Planned) -> None:
-        """Put what is to be told into the outbox: one effect for the e-mails of one event."""
+    def _plan_e_mails(self, event: Event, planned: list[UUID] | Planned) -> None:
+        """Put what is left to be told into the outbox: one effect for the e-mails of one event."""
         notice_ids = planned if isinstance(planned, list) else planned.notice_ids
         if not notice_ids:
             return
-        if not workflow.patched("one-delivery-per-event"):
-            self._plan_one_by_one(version, notice_ids)
+        if self._manner < KEEPS_TIMERS and not workflow.patched("one-delivery-per-event"):
+            self._plan_one_by_one(event.version, notice_ids)
             return
         wait = timedelta() if isinstance(planned, list) else planned.wait
-        effect = Deliver.of(self._request.id, version, notice_ids, workflow.now() + wait)
+        effect = Deliver.of(event, notice_ids, workflow.now() + wait)
         self._outbox[effect.id] = effect
 
     async def _deliver(self, effect: Deliver) -> None:
         """Send the e-mails of one event, each once. What the mail server does not take at once is no longer ours to wait for."""
         wait = effect.not_before - workflow.now()
         if wait > timedelta():
-            await workflow.sleep(wait, summary=f"e-mails of {self._request.number} wait for others")
+            await workflow.sleep(wait, summary="e-mails wait for those of further changes")
         result = await workflow.execute_activity(
             DELIVER,
             list(effect.notice_ids),
@@ -344,7 +362,7 @@ class TeleconsultationWorkflow:
             start_to_close_timeout=LONGEST_DIALOGUE,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=_MAIL,
-            summary=effect.id,
+            summary=summaries.of(effect),
         )
         for notice_id in (*result.waiting, *result.follow_up_notice_ids):
             await self._hand_on(notice_id)
@@ -358,6 +376,7 @@ class TeleconsultationWorkflow:
                 id=notice_workflow_id(notice_id),
                 task_queue=self._mail_task_queue,
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                static_summary=summaries.of_single_notice(self._request.number),
             )
 
     def _plan_one_by_one(self, version: int, notice_ids: Sequence[UUID]) -> None:
@@ -375,7 +394,7 @@ class TeleconsultationWorkflow:
             start_to_close_timeout=LONGEST_DIALOGUE,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=_MAIL,
-            summary=effect.id,
+            summary=summaries.of(effect),
         )
         self._plan_one_by_one(self._request.version, result.follow_up_notice_ids)
 
@@ -393,7 +412,7 @@ class TeleconsultationWorkflow:
 
     def _note_failed(self, effect: Effect, code: str) -> None:
         failure = Failure(effect_id=effect.id, code=code, at=workflow.now())
-        self._failures = (*self._failures, failure)
+        self._failures = (*self._failures, failure)[-_FAILURES_SHOWN:]
         if not isinstance(effect, NoteFailure | NoteRefusal):
             note = NoteFailure.of(self._request.id, failure)
             self._outbox[note.id] = note
@@ -449,6 +468,7 @@ class TeleconsultationWorkflow:
         return Start(
             request=self._request,
             mail_task_queue=self._mail_task_queue,
+            manner=MANNER,
             outbox=tuple(self._outbox.values()),
             failures=self._failures,
             refused_signals=self._refused_signals,

@@ -23,6 +23,7 @@ class RepairWorkflow:
         report: RepairReport = await workflow.execute_activity(
             REPAIR,
             result_type=RepairReport,
+            summary="requests without a workflow are taken up",
             start_to_close_timeout=_LONGEST_TRY,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=_RETRY,
@@ -40,6 +41,7 @@ class SweepWorkflow:
         report: SweepReport = await workflow.execute_activity(
             SWEEP,
             result_type=SweepReport,
+            summary="objects that no record names are removed",
             start_to_close_timeout=_LONGEST_TRY,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=_RETRY,

@@ -4,7 +4,7 @@ A `Life` is one request after the other. Its rules are the people, the clocks an
 every step, by means that are not those of the rules.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -351,7 +351,8 @@ class Life(RuleBasedStateMachine):
         assert event.command.actor.role is Role.SYSTEM or event.command.actor in PEOPLE.values()
         assert event.version == self.request.version == self.before.version + 1 == len(self.events)
         assert all(earlier.at <= later.at for earlier, later in pairwise(self.events))
-        assert self.request.commands_taken == (*self.before.commands_taken, event.command.id)
+        assert self.request.commands_taken[-1] == event.command.id
+        assert _of_people(self.request.commands_taken) == _of_people(event.command.id for event in self.events)
         assert (event.status_before, event.status) == (self.before.status, self.request.status)
         assert (event.holder_before, event.holder) == (self.before.holder, self.request.holder)
 
@@ -495,3 +496,7 @@ TestLife.settings = settings(
     # one step is many checks, and a life is a hundred steps: what hypothesis takes for slow is the work itself
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
+
+
+def _of_people(command_ids: Iterable[str]) -> list[str]:
+    return [command_id for command_id in command_ids if not command_id.startswith(c.OWN)]
