@@ -130,7 +130,7 @@ class NotificationActivities:
         """Try to send these, which the activity that calls has in hand, without letting it wait for a mail server that is slow.
 
         Gives the ids of those that are left to `deliver_notices`: what was not taken, what still is under way, and the notices
-        that tell dispatchers of a refusal.
+        that tell dispatchers of a refusal. Raises what the database raises while it is away.
         """
         taken = Taken()
         trying = {
@@ -149,11 +149,10 @@ class NotificationActivities:
                 task.add_done_callback(_look_at)
             async with self._database.session() as session:
                 await notices.keep_in_hand(session, slow, own_name())
-        not_taken = [one for one, task in trying.items() if task not in late and task.exception() is not None]
+        not_taken, settled = _sorted_out({one: task for one, task in trying.items() if task not in late})
         if slow or not_taken:
             self._not_at_once_before = asyncio.get_running_loop().time() + PATIENCE_SECONDS
-        settled = [task.result() for task in trying.values() if task not in late and task.exception() is None]
-        return (*slow, *not_taken, *(one for result in settled for one in result.follow_up_notice_ids))
+        return (*slow, *not_taken, *(follower for result in settled for follower in result.follow_up_notice_ids))
 
     async def note_taken(self) -> None:
         """Write down what the activity that calls has handed over in a try before."""
@@ -468,6 +467,19 @@ def _told_soon(taken: Taken) -> Iterator[None]:
         raise
     finally:
         soon.cancel()
+
+
+def _sorted_out(ended: Mapping[UUID, "asyncio.Task[SendResult]"]) -> tuple[list[UUID], list[SendResult]]:
+    """The notices that were not taken, and the results of those that are settled. Raises what a note of them raised: the next
+    try knows from the heartbeat what was taken."""
+    not_taken: list[UUID] = []
+    settled: list[SendResult] = []
+    for notice_id, task in ended.items():
+        try:
+            settled.append(task.result())
+        except NotTaken:
+            not_taken.append(notice_id)
+    return not_taken, settled
 
 
 def _look_at(task: "asyncio.Task[SendResult]") -> None:

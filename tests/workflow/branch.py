@@ -54,9 +54,16 @@ async def branch(system: System, *, ring: KeyRing | None = None, **changes: Any)
 @asynccontextmanager
 async def impatient(branch_: System) -> AsyncIterator[System]:
     """The same branch, through an API that soon gives up waiting for a worker."""
-    queues = {name: getattr(branch_.settings, name) for name in ("task_queue", "mail_task_queue")}
-    async with branch(branch_, command_timeout_seconds=0.5, **queues) as hasty:
+    async with beside(branch_, command_timeout_seconds=0.5) as hasty:
         yield hasty
+
+
+@asynccontextmanager
+async def beside(branch_: System, **changes: Any) -> AsyncIterator[System]:
+    """The same branch, with the same workers, through an API with other settings."""
+    queues = {name: getattr(branch_.settings, name) for name in ("task_queue", "mail_task_queue")}
+    async with branch(branch_, **queues, **changes) as other:
+        yield other
 
 
 @asynccontextmanager

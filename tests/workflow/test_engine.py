@@ -27,7 +27,7 @@ from tests.eventually import eventually
 from tests.journeys import accepted, assigned, closed, draft, ok, pooled, reported, signed, submitted, written
 from tests.mail.post_office import open_post_office
 from tests.system import PASSWORD, System, run_system
-from tests.workflow.branch import Line, branch, impatient, worker_process, workers
+from tests.workflow.branch import Line, beside, branch, impatient, worker_process, workers
 from tests.workflow.looks import (
     current_details,
     failed,
@@ -268,10 +268,11 @@ async def test_while_the_records_are_away_commands_are_taken_and_the_projection_
     system: System, line: Line
 ) -> None:
     async with (
-        branch(system, projection_timeout_seconds=0.2) as other,
+        branch(system) as patient,
+        beside(patient, projection_timeout_seconds=0.2) as other,
         workers(other, database_url=SecretStr(line.url)),
     ):
-        request_id = await pooled(other)
+        request_id = await pooled(patient)
         await quiet(other, request_id)
         line.cut()
         path = f"/requests/{request_id}"
@@ -296,11 +297,13 @@ async def _has_version(system: System, request_id: str, version: int) -> bool:
 
 async def test_a_command_that_was_taken_is_never_called_undone(system: System, line: Line) -> None:
     """The API loses the records while the workflow takes the command: the answer must not say that nothing was changed."""
-    async with branch(
-        system, database_url=SecretStr(line.url), command_timeout_seconds=20.0, projection_timeout_seconds=0.2
-    ) as cut_off:
+    hasty = {"command_timeout_seconds": 20.0, "projection_timeout_seconds": 0.2}
+    async with (
+        branch(system) as patient,
+        beside(patient, database_url=SecretStr(line.url), **hasty) as cut_off,
+    ):
         async with workers(cut_off, database_url=system.settings.database_url):
-            taken_up, running = await draft(cut_off), await pooled(cut_off)
+            taken_up, running = await draft(patient), await pooled(patient)
         answers = [
             asyncio.create_task(cut_off.requester.post(f"/requests/{taken_up}/submit")),
             asyncio.create_task(cut_off.provider.post(f"/requests/{running}/accept")),
