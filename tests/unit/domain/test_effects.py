@@ -19,7 +19,7 @@ def test_ids_say_what_follows_and_whose() -> None:
         "record": Record.of(signed, story.request),
         "finalize": Finalize.of(signed, signing),
         f"notify:{NOTICES[0]}": Notify.of(REQUEST, 4, NOTICES[0]),
-        "deliver": Deliver.of(REQUEST, 4, list(NOTICES), MONDAY),
+        "deliver": Deliver.of(signed, list(NOTICES), MONDAY),
         f"refusal:{named('chance')}": NoteRefusal.of(REQUEST, 4, refused, named("chance")),
         "deliver:failure": NoteFailure.of(REQUEST, failure),
     }
@@ -37,8 +37,9 @@ def test_effects_hold_what_they_were_made_of() -> None:
     assert (made.request_id, made.command_id, made.signing) == (REQUEST, signed.command.id, signing)
     assert Finalize.again(REQUEST, 4, signed.command.id, signing) == made
     assert Notify.of(REQUEST, 4, NOTICES[0]).notice_id == NOTICES[0]
-    delivered = Deliver.of(REQUEST, 4, list(NOTICES), MONDAY)
-    assert (delivered.notice_ids, delivered.not_before) == (NOTICES, MONDAY)
+    delivered = Deliver.of(signed, list(NOTICES), MONDAY)
+    assert (delivered.notice_ids, delivered.not_before, delivered.event) == (NOTICES, MONDAY, signed.name)
+    assert Deliver.again(REQUEST, 4, signed.name, list(NOTICES), MONDAY) == delivered
     refused = RefusedSignal(name="accept", code="not_the_holder", at=MONDAY)
     noted = NoteRefusal.of(REQUEST, 4, refused, named("chance"))
     assert (noted.request_id, noted.refused) == (REQUEST, refused)
