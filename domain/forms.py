@@ -1,11 +1,41 @@
-"""What changed from one submitted form to the next."""
+"""A form as it was submitted, and what changed from one to the next."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from pydantic import Field
 
 from domain.model import Frozen
+
+
+class FrozenAttachment(TypedDict):
+    """A photo or a video as a form was submitted with it. `sha256` is that of the file as it was uploaded, in hexadecimal."""
+
+    id: str
+    slot: str
+    kind: str
+    sha256: str
+
+
+class WrittenForm(TypedDict):
+    """What was written, by field."""
+
+    patient: dict[str, Any]
+    answers: dict[str, Any]
+
+
+class WholeForm(WrittenForm):
+    """All of a form in which two may differ."""
+
+    priority: str
+    attachments: list[FrozenAttachment]
+
+
+class FormContent(WholeForm):
+    """What is frozen when a form is submitted, as JSON, with the offering by whose questions it is read."""
+
+    offering: str
+    offering_version: int
 
 
 class FormChange(Frozen):
@@ -20,8 +50,8 @@ class FormChange(Frozen):
     after: Any = Field(None, description="What it is now; of an attachment that was added, its slot.")
 
 
-def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[FormChange]:
-    """Field by field what differs between two frozen forms (their content is described at `records.forms.freeze_form`).
+def changes(before: WholeForm, after: WholeForm) -> list[FormChange]:
+    """Field by field what differs between two forms.
 
     The order is the priority, the patient, the answers, the attachments; within a part, as the newer form has them and then
     what it has no more. An empty answer and none are the same.
@@ -47,5 +77,5 @@ def _or_none(value: Any) -> Any:
     return None if value in ("", [], {}) else value
 
 
-def _slots(form: Mapping[str, Any]) -> dict[str, str]:
+def _slots(form: WholeForm) -> dict[str, str]:
     return {attachment["id"]: attachment["slot"] for attachment in form["attachments"]}

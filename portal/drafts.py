@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from domain.drafts import OutdatedAnswer
-from domain.forms import changes
+from domain.forms import WholeForm, changes
 from domain.offerings import ServiceOffering
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import EventName, Role, Status
@@ -387,18 +387,19 @@ async def _conflicts(visit: Visit, view: RequestView, form: FormData) -> forms.D
     """What was saved elsewhere (before) and differs from what is typed here (after)."""
     offering = await visit.offering_in(form)
     typed = forms.read(form, offering, visit.language)
-    here = {"priority": typed.priority or view.priority, "patient": typed.patient, "answers": typed.answers}
-    found = changes({**_form_of(view), "attachments": []}, {**here, "attachments": []})
+    priority = typed.priority or view.priority
+    here = WholeForm(priority=priority, patient=dict(typed.patient), answers=dict(typed.answers), attachments=[])
+    found = changes(_form_of(view), here)
     return forms.differences(found, offering, visit.language)
 
 
-def _form_of(view: RequestView) -> Mapping[str, object]:
-    return {"priority": view.priority, "patient": view.patient or {}, "answers": view.answers or {}}
+def _form_of(view: RequestView) -> WholeForm:
+    return WholeForm(priority=view.priority, patient=view.patient or {}, answers=view.answers or {}, attachments=[])
 
 
 def _form_given(given: DraftChanges) -> Mapping[str, object]:
     patient = given.patient.model_dump(mode="json") if given.patient else {}
-    return {"priority": given.priority, "patient": patient, "answers": given.answers or {}}
+    return {"priority": given.priority, "patient": patient, "answers": given.answers or {}, "attachments": []}
 
 
 async def _new_page(visit: Visit, error: Problem | Refusal | None = None) -> Response:

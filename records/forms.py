@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.forms import FormContent
 from domain.requests import EventName, FormVersion
 from records.attachments import list_attachments
 from records.canonical import content_sha256
@@ -25,7 +26,6 @@ async def freeze_form(
 ) -> FormVersion:
     """Freeze the form as it stands, for the `submit` or `resubmit` of that id; the same content again is the same version.
 
-    The content is ``{offering, offering_version, priority, patient, answers, attachments: [{id, slot, kind, sha256}]}``.
     Raises NotFoundError, NotEditableError, SubmissionUnderWayError, or StaleVersionError when `expected_version` is not the
     visible version any more.
     """
@@ -34,7 +34,7 @@ async def freeze_form(
     if expected_version not in (None, row.version):
         raise StaleVersionError(row.version)
     terms = process_of(row).terms
-    content = {
+    content: FormContent = {
         "offering": terms.offering,
         "offering_version": terms.offering_version,
         "priority": row.form_priority.value,

@@ -29,6 +29,7 @@ from sqlalchemy import Enum as EnumType
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from domain.forms import FormContent
 from domain.notices import Importance, NoticeMode, Recipient
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Role, Source, Status
@@ -56,6 +57,7 @@ class Base(DeclarativeBase):
         uuid.UUID: Uuid,
         datetime: DateTime(timezone=True),
         Json: JSONB,
+        FormContent: JSONB,
         list[str]: ARRAY(Text),
         list[uuid.UUID]: ARRAY(Uuid),
         Enum: EnumType(Enum, native_enum=False, length=64, values_callable=lambda kind: [m.value for m in kind]),
@@ -452,7 +454,7 @@ class FrozenForm(Base):
 
     request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    content: Mapped[Json]
+    content: Mapped[FormContent]
     sha256: Mapped[str]
     frozen_at: Mapped[datetime]
     frozen_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))

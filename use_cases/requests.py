@@ -8,7 +8,7 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.drafts import OutdatedAnswer
-from domain.forms import FormChange, changes
+from domain.forms import FormChange, WrittenForm, changes
 from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Request, Status
@@ -244,10 +244,12 @@ def _deadlines(process: Request) -> list[DeadlineView]:
     ]
 
 
-async def _form_shown(session: AsyncSession, caller: Caller, row: RequestRecord, process: Request) -> Json:
+async def _form_shown(session: AsyncSession, caller: Caller, row: RequestRecord, process: Request) -> WrittenForm:
     """The requester sees the form as edited, others as submitted."""
     frozen = await form_in_force(session, row, process)
-    return row.form if _is_editing(row, caller) or frozen is None else frozen.content
+    if _is_editing(row, caller) or frozen is None:
+        return WrittenForm(patient=row.form["patient"], answers=row.form["answers"])
+    return frozen.content
 
 
 async def _chart(

@@ -86,7 +86,7 @@ async def frozen(system: System, request_id: str) -> Found | None:
     async with system.services.database.session() as session:
         newest = select(FrozenForm).where(FrozenForm.request_id == UUID(request_id)).order_by(FrozenForm.number.desc())
         found = await session.scalar(newest.limit(1))
-    return found.content if found else None
+    return dict(found.content) if found else None
 
 
 async def withdraw(system: System, request_id: str, receipt: Found) -> None:

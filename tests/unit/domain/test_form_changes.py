@@ -1,12 +1,12 @@
 """What changed between two submitted forms."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from domain.forms import FormChange, changes
+from domain.forms import FormChange, FormContent, FrozenAttachment, changes
 
-FORM: dict[str, Any] = {
+FORM: FormContent = {
     "offering": "teledermatology",
     "offering_version": 1,
     "priority": "routine",
@@ -20,7 +20,7 @@ FORM: dict[str, Any] = {
 
 
 def changed(**parts: Any) -> list[tuple[str, str, Any, Any]]:
-    return [(c.part, c.field, c.before, c.after) for c in changes(FORM, {**FORM, **parts})]
+    return [(c.part, c.field, c.before, c.after) for c in changes(FORM, cast(FormContent, {**FORM, **parts}))]
 
 
 def test_nothing_changed() -> None:
@@ -50,7 +50,7 @@ def test_one_part(part: str, value: Any, expected: list[tuple[str, Any, Any]] | 
 
 
 def test_attachments_come_and_go_by_their_id() -> None:
-    new = {"id": "c", "slot": "dermoscopy", "kind": "photo", "sha256": "3"}
+    new: FrozenAttachment = {"id": "c", "slot": "dermoscopy", "kind": "photo", "sha256": "3"}
     assert changed(attachments=[FORM["attachments"][1], new]) == [
         ("attachments", "c", None, "dermoscopy"),
         ("attachments", "a", "photos", None),
@@ -58,7 +58,7 @@ def test_attachments_come_and_go_by_their_id() -> None:
 
 
 def test_the_order_and_the_way_back() -> None:
-    after = {
+    after: FormContent = {
         **FORM,
         "priority": "asap",
         "patient": {"family_name": "Roy"},
