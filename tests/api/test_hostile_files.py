@@ -21,7 +21,7 @@ from media import containers, decoder
 from media import examine as examining
 from tests.api.answers import problem
 from tests.clips import clip, encoded
-from tests.eventually import eventually
+from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.journeys import draft, ok, upload
 from tests.system import System, photo
 
@@ -207,7 +207,7 @@ async def test_who_hangs_up_frees_the_place(system: System, draft_id: str, serve
     there = ok(await system.requester.get(f"/requests/{draft_id}/attachments"))
     headers = dict(system.requester.http.headers)
     path = f"{served}/api/v1/requests/{draft_id}"
-    async with httpx.AsyncClient(headers=headers, timeout=60) as http:
+    async with httpx.AsyncClient(headers=headers, timeout=PATIENCE_SECONDS) as http:
         if way == "whole":
             sent = http.post(f"{path}/attachments", files={"file": ("a.jpg", content)})
         else:

@@ -20,7 +20,7 @@ from records.models import Attachment
 from tests.api.answers import any_problem, problem, stored_files
 from tests.api.test_report import lost_engine
 from tests.clips import MAKER, POSITION, arrow, clip, encoded, opened, run, telephone_exif, told_of, turned_clip
-from tests.eventually import eventually
+from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.journeys import draft, ok, upload
 from tests.media import of_each_set
 from tests.system import Clinician, System, photo
@@ -255,7 +255,7 @@ async def test_pages_hear_that_a_video_is_ready(system: System, tmp_path: Path) 
     request_id = await draft(system)
     with system.services.feed.subscribe() as changes:
         ok(await upload(system.requester, request_id, await clip("film.mp4", folder=tmp_path), "videos"), 201)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             async for change in changes:
                 if change is not None and str(change.request_id) == request_id:
                     break

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 
 from api.problems import MEDIA_TYPE
 from domain.requests import Role
-from tests.eventually import eventually
+from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.journeys import ok
 from tests.system import Clinician, System, add_person
 
@@ -195,7 +195,7 @@ def _make_up_calls(document: dict[str, Any], address: str, headers: dict[str, st
         def call(case: Case[Any], request_id: str) -> None:
             if "request_id" in (case.path_parameters or {}):
                 case.path_parameters["request_id"] = request_id
-            answer = case.call(headers=headers, timeout=60)
+            answer = case.call(headers=headers, timeout=PATIENCE_SECONDS)
             case.validate_response(answer, checks=checks)
 
         call()

@@ -16,7 +16,7 @@ from records.models import Attachment
 from tests.api.answers import problem
 from tests.api.test_openapi import served
 from tests.clips import clip
-from tests.eventually import eventually
+from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.journeys import draft, ok, reported, upload
 from tests.system import Clinician, System, photo
 from use_cases.problems import Problem
@@ -72,11 +72,12 @@ def let_down() -> Any:
 
 async def leaves(system: System, who: Clinician, address: str, work: Endless) -> None:
     """Somebody asks, and hangs up while the work is done: then it ends."""
-    async with served(system) as server, httpx.AsyncClient(headers=who.http.headers) as http:
+    headers = who.http.headers
+    async with served(system) as server, httpx.AsyncClient(headers=headers, timeout=PATIENCE_SECONDS) as http:
         asking = asyncio.create_task(http.get(f"{server}/api/v1{address}"))
         await work.begun.wait()
         asking.cancel()
-        await asyncio.wait_for(work.ended.wait(), 10)
+        await asyncio.wait_for(work.ended.wait(), PATIENCE_SECONDS)
 
 
 async def test_another_reports_bytes_are_not_served(system: System, monkeypatch: pytest.MonkeyPatch) -> None:

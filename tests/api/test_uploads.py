@@ -27,7 +27,7 @@ from records.models import Upload
 from records.uploads import parts_folder
 from tests.api.answers import problem
 from tests.api.test_openapi import served
-from tests.eventually import eventually
+from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.journeys import accepted, ok
 from tests.journeys import upload as upload_whole
 from tests.system import Clinician, System, photo
@@ -198,7 +198,8 @@ async def test_a_connection_that_breaks_in_the_middle(
             writer.close()  # long before Content-Length
             await writer.wait_closed()
             await eventually(partial(_stands_at, who, address, end))
-        async with httpx.AsyncClient(base_url=server, headers={"Authorization": head["Authorization"]}) as http:
+        headers = {"Authorization": head["Authorization"]}
+        async with httpx.AsyncClient(base_url=server, headers=headers, timeout=PATIENCE_SECONDS) as http:
             view = attachment(await send(Clinician(who.account, http), address, 3_500, content[3_500:]))
     assert view["sha256"] == hashlib.sha256(content).hexdigest()
 

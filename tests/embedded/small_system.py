@@ -44,10 +44,11 @@ def part(folder: Path, name: str) -> Part:
         return (folder / f"{name}.ready").stat().st_mtime >= born.timestamp()
 
     async def alive(_born: datetime) -> bool:
-        return time.time() - (folder / f"{name}.alive").stat().st_mtime < 1
+        return time.time() - (folder / f"{name}.alive").stat().st_mtime < 3
 
     command = [sys.executable, "-c", PROGRAM, str(folder), name]
-    return Part(name, name, command, ready, dict(os.environ), alive=alive, address=f"at {name}", grace_seconds=1)
+    grace = 1 if name == "stubborn" else 60  # who stops when asked may take the time that a busy machine takes
+    return Part(name, name, command, ready, dict(os.environ), alive=alive, address=f"at {name}", grace_seconds=grace)
 
 
 def step(folder: Path) -> Step:

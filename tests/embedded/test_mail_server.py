@@ -14,7 +14,7 @@ import pytest
 from embedded.mail_server import answers
 from embedded.ports import choose_ports
 from tests.embedded.processes import running
-from tests.eventually import eventually
+from tests.eventually import PATIENCE_SECONDS, eventually
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ async def mail_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncI
     page = f"http://127.0.0.1:{ports['page']}"
     async with (
         running(command, tmp_path / "log") as process,
-        httpx.AsyncClient(base_url=page, trust_env=False) as client,
+        httpx.AsyncClient(base_url=page, trust_env=False, timeout=PATIENCE_SECONDS) as client,
     ):
         await eventually(lambda: answers(ports["smtp"], ports["page"]))
         yield MailServer(tmp_path / "mail", ports["smtp"], client, process.pid)

@@ -108,7 +108,7 @@ async def test_a_killed_part_is_started_again(tmp_path: Path) -> None:
 
 
 async def test_a_part_that_stands_still_is_said_to_and_started_again(tmp_path: Path) -> None:
-    (tmp_path / "impatient").write_text("3")
+    (tmp_path / "impatient").write_text("6")
     async with started(tmp_path) as system:
         assert await system.said("all ready")
         before = system.pid("worker")

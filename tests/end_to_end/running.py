@@ -17,7 +17,7 @@ from embedded.control import start_part, stop_part
 from embedded.runtime import PartState, PartStatus, Runtime, read_runtime
 from engine.client import key_ring, plugin
 from settings import Settings
-from tests.eventually import eventually
+from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.system import photo
 
 REQUESTER = "demandeur.fleuve"
@@ -131,4 +131,4 @@ class RunningRelais:
         return [entry["name"] for entry in answer.json()]
 
     def _http(self, part: str) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.part(part).address, trust_env=False, timeout=30)
+        return httpx.AsyncClient(base_url=self.part(part).address, trust_env=False, timeout=PATIENCE_SECONDS)

@@ -10,7 +10,7 @@ from domain.requests import Status
 from embedded.control import start_part, stop_part
 from embedded.runtime import PartState
 from tests.end_to_end.running import DISPATCHER, PROVIDER, REQUESTER, RunningRelais
-from tests.eventually import eventually
+from tests.eventually import PATIENCE_SECONDS, eventually
 
 PROBLEM = "application/problem+json"
 
@@ -79,7 +79,7 @@ async def test_without_the_database_the_answer_is_a_problem(relais: RunningRelai
         assert (answer.status_code, answer.json()["code"]) == (503, "records_unreachable")
         assert answer.headers["content-type"] == PROBLEM
         address = relais.part("api").address
-        async with httpx.AsyncClient(base_url=address, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=PATIENCE_SECONDS) as http:
             assert (await http.get("/healthz")).status_code == 200
             assert (await http.get("/readyz")).json()["parts"]["database"] is False
     await eventually(relais.healthy)
@@ -92,7 +92,7 @@ async def test_api_and_worker_start_without_database_and_temporal_and_find_them_
 ) -> None:
     request = await relais.assigned()
     address = relais.part("api").address
-    async with httpx.AsyncClient(base_url=address, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=PATIENCE_SECONDS) as http:
         async with relais.without("temporal"):
             async with relais.without("database"):
                 await asyncio.to_thread(stop_part, relais.data_dir, "api")

@@ -13,7 +13,7 @@ import pytest
 
 import confined
 from confined import ConfinedError, ForkServer, Limits, NoVerdictError, OutOfMemoryError, OutOfTimeError, _Server
-from tests.eventually import eventually
+from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.unit import confined_tasks
 
 MODULE = confined_tasks.__name__
@@ -134,7 +134,7 @@ async def test_a_server_that_does_not_answer_delays_nobody_who_leaves(
     server._process.send_signal(signal.SIGSTOP)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, PATIENCE_SECONDS)
     server.end()
 
 
