@@ -6,9 +6,9 @@ ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 PIP_DISABL
 RUN pip install --no-cache-dir uv==0.13.9
 WORKDIR /src
 COPY requirements-production.lock ./
-RUN uv venv /opt/relais && VIRTUAL_ENV=/opt/relais uv pip sync --require-hashes requirements-production.lock
+RUN uv venv /opt/relais && VIRTUAL_ENV=/opt/relais uv pip sync --require-hashes --compile-bytecode requirements-production.lock
 COPY . .
-RUN VIRTUAL_ENV=/opt/relais uv pip install --no-deps .
+RUN VIRTUAL_ENV=/opt/relais uv pip install --no-deps --compile-bytecode .
 
 FROM python:3.13-slim-bookworm
 LABEL org.opencontainers.image.title="Relais" \

@@ -53,7 +53,7 @@ $(uv):
 .venv/.installed: $(uv) requirements.lock pyproject.toml
 	@echo "Installing what Relais needs into .venv ..."
 	@test -x $(bin)/python || $(uv) venv --quiet --python $(PYTHON) .venv
-	@VIRTUAL_ENV=.venv $(uv) pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV=.venv $(uv) pip sync --quiet --require-hashes --compile-bytecode requirements.lock
 	@VIRTUAL_ENV=.venv $(uv) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

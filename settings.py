@@ -58,7 +58,9 @@ class Settings(BaseSettings):
     # the engine
     task_queue: str = Field("relais", description="Temporal task queue of workflows and quick activities.")
     mail_task_queue: str = Field("relais-mail", description="Temporal task queue of e-mails.")
-    mails_per_second: float = Field(20.0, gt=0, description="Most e-mails that a worker hands over per second.")
+    mails_per_second: float = Field(
+        100.0, gt=0, description="Most e-mails that a worker process hands over per second, as your relay allows."
+    )
     command_timeout_seconds: float = Field(
         3.0, gt=0, description="How long the API waits for the workflow before it queues a command and answers 202."
     )

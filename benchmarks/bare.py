@@ -37,10 +37,31 @@ class Bare:
         return await workflow.execute_local_activity(note, text, start_to_close_timeout=timedelta(seconds=10))
 
 
+@workflow.defn
+class BareLife:
+    """Takes so many updates, runs one activity for each, and ends."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+
+    @workflow.run
+    async def run(self, updates: int) -> None:
+        """Until they are taken."""
+        await workflow.wait_condition(lambda: self._taken >= updates)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    @workflow.update
+    async def take(self, text: str) -> str:
+        """One ordinary activity."""
+        answer = await workflow.execute_activity(note, text, start_to_close_timeout=timedelta(seconds=10))
+        self._taken += 1
+        return answer
+
+
 async def main(address: str) -> None:
     """Work until ended."""
     client = await Client.connect(address)
-    async with Worker(client, task_queue=TASK_QUEUE, workflows=[Bare], activities=[note]):
+    async with Worker(client, task_queue=TASK_QUEUE, workflows=[Bare, BareLife], activities=[note]):
         await asyncio.Event().wait()
 
 

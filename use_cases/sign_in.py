@@ -5,6 +5,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from uuid import UUID
 
 from argon2 import PasswordHasher
@@ -25,7 +26,12 @@ PAUSE = timedelta(minutes=5)
 _hasher = PasswordHasher()
 _at_once = asyncio.Semaphore(2)
 """A hash takes 64 MiB and some 150 ms of processor time: two at a time at the most."""
-_NOBODYS_HASH = _hasher.hash(secrets.token_urlsafe())
+
+
+@cache
+def _nobodys_hash() -> str:
+    """What the password of a user name that nobody has is compared with, so that both take the same time."""
+    return _hasher.hash(secrets.token_urlsafe())
 
 
 async def hash_password(password: str) -> str:
@@ -86,7 +92,8 @@ async def _authenticated(services: Services, username: str, password: str) -> Ac
         account = await people.find_account(session, username)
     if account is not None and not account.active:
         account = None
-    fits = await password_fits(services, username, account.password_hash if account else _NOBODYS_HASH, password)
+    nobodys = await asyncio.to_thread(_nobodys_hash)
+    fits = await password_fits(services, username, account.password_hash if account else nobodys, password)
     return account if fits else None
 
 

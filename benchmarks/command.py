@@ -1,6 +1,6 @@
 """What a command of Relais costs over a bare Temporal update with one activity, in one run on one machine.
 
-    .venv/bin/python -m benchmarks.lifecycle [--rounds 200]
+    .venv/bin/python -m benchmarks.command [--rounds 200]
 
 Starts `relais up` in a temporary folder and a worker with a workflow that does nothing (`benchmarks/bare.py`) on the same
 Temporal server. Then, one after the other in turn, it measures the floor and Relais: a whole command over HTTP, with sign-in
@@ -26,13 +26,13 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from temporalio.client import Client
 
 from benchmarks.bare import TASK_QUEUE, Bare
+from benchmarks.people import People
 
 WARM_UP = 10
 
@@ -45,17 +45,18 @@ async def main(rounds: int) -> None:
             address = runtime["environment"]["TEMPORAL_ADDRESS"]
             floor_worker = await asyncio.create_subprocess_exec(sys.executable, "-m", "benchmarks.bare", address)
             try:
-                samples = await measure(http, Path(folder), await Client.connect(address), rounds)
+                people = await People.sign_in(http, Path(folder))
+                samples = await measure(people, await Client.connect(address), rounds)
             finally:
                 floor_worker.terminate()
                 await floor_worker.wait()
     report(console, samples)
 
 
-async def measure(http: httpx.AsyncClient, folder: Path, engine: Client, rounds: int) -> dict[str, list[float]]:
+async def measure(people: People, engine: Client, rounds: int) -> dict[str, list[float]]:
     """Milliseconds of each, measured in turn."""
     bare = await engine.start_workflow(Bare.run, id=f"bare-{uuid4()}", task_queue=TASK_QUEUE)
-    command = await accepted_request(http, folder)
+    command = await accepted_request(people)
 
     async def with_activity() -> None:
         await bare.execute_update(Bare.with_activity, "x")
@@ -64,7 +65,7 @@ async def measure(http: httpx.AsyncClient, folder: Path, engine: Client, rounds:
         await bare.execute_update(Bare.with_local_activity, "x")
 
     async def read() -> None:
-        (await http.get("/api/v1/me", headers=command.headers)).raise_for_status()
+        await people.get("provider", "/me")
 
     measured: dict[str, Callable[[], Awaitable[None]]] = {
         "bare update, one activity": with_activity,
@@ -85,77 +86,27 @@ async def measure(http: httpx.AsyncClient, folder: Path, engine: Client, rounds:
 class QuestionAndWithdrawal:
     """A provider asks a question and takes it back, over and over: commands with an e-mail each."""
 
-    def __init__(self, http: httpx.AsyncClient, request_id: str, headers: dict[str, str]) -> None:
-        self._http = http
-        self._path = f"/api/v1/requests/{request_id}"
-        self.headers = headers
+    def __init__(self, people: People, path: str) -> None:
+        self._people = people
+        self._path = path
         self._is_open = False
 
     async def give(self) -> None:
         """The next command."""
         name = "withdraw-information-request" if self._is_open else "request-information"
         body = {} if self._is_open else {"text": "Depuis quand ?"}
-        answer = await self._http.post(f"{self._path}/{name}", json=body, headers=self.headers)
-        if answer.status_code != 200:
-            raise RuntimeError(f"{name}: {answer.status_code} {answer.text}")
+        await self._people.post("provider", f"{self._path}/{name}", body)
         self._is_open = not self._is_open
 
 
-async def accepted_request(http: httpx.AsyncClient, folder: Path) -> QuestionAndWithdrawal:
+async def accepted_request(people: People) -> QuestionAndWithdrawal:
     """A request that a provider has accepted, ready for commands."""
-    accounts = {a["username"]: a for a in json.loads((folder / "demo-accounts.json").read_text())}
-
-    async def headers(username: str) -> dict[str, str]:
-        who = {name: accounts[username][name] for name in ("username", "password")}
-        return {"Authorization": f"Bearer {(await post('/tokens', who, {}))['access_token']}"}
-
-    async def post(path: str, body: Any, who: dict[str, str], **more: Any) -> dict[str, Any]:
-        answer = await http.post(f"/api/v1{path}", json=body, headers=who, **more)
-        if not answer.is_success:
-            raise RuntimeError(f"{path}: {answer.status_code} {answer.text}")
-        return dict(answer.json())
-
-    requester, dispatcher = await headers("demandeur.fleuve"), await headers("repartiteur.fleuve")
-    provider = await headers("fournisseur.fleuve")
-    draft = {
-        "offering": "wound_care",
-        "patient": {"given_name": "Jeanne", "family_name": "Tremblay", "birth_date": "1958-03-14"},
-        "answers": await required_answers(http, requester, "wound_care"),
-    }
-    request_id = (await post("/requests", draft, requester))["id"]
-    photo = folder / "photo.jpg"
-    Image.new("RGB", (640, 480), "#c68863").save(photo)
-    for _ in range(3):
-        with photo.open("rb") as file:
-            await post(f"/requests/{request_id}/attachments", None, requester, files={"file": file})
-    await post(f"/requests/{request_id}/submit", {}, requester)
-    to = {"provider_id": accounts["fournisseur.fleuve"]["account_id"]}
-    await post(f"/requests/{request_id}/assign", to, dispatcher)
-    await post(f"/requests/{request_id}/accept", {}, provider)
-    return QuestionAndWithdrawal(http, request_id, provider)
-
-
-async def required_answers(http: httpx.AsyncClient, who: dict[str, str], offering: str) -> dict[str, Any]:
-    """Something for every required field of an offering's form."""
-    fields = (await http.get(f"/api/v1/offerings/{offering}", headers=who)).json()["form"]
-    return {field["name"]: an_answer(field) for field in fields if field["required"]}
-
-
-def an_answer(field: dict[str, Any]) -> Any:
-    """Something that a field takes."""
-    match field["kind"]:
-        case "choice":
-            return field["options"][0]["value"]
-        case "choices":
-            return [field["options"][0]["value"]]
-        case "number":
-            return field["minimum"] or 1
-        case "date":
-            return "2026-11-01"
-        case "yes_no":
-            return True
-        case _:
-            return "…"
+    request_id = await people.draft()
+    path = f"/requests/{request_id}"
+    await people.post("requester", f"{path}/submit", {})
+    await people.post("dispatcher", f"{path}/assign", {"provider_id": people.ids["provider"]})
+    await people.post("provider", f"{path}/accept", {})
+    return QuestionAndWithdrawal(people, path)
 
 
 @contextlib.asynccontextmanager
