@@ -35,6 +35,7 @@ ALLOWED = frozenset(
             "effect_id",
             "notice_id",
             "account_id",
+            "program",
         ),
         *(
             "method",

@@ -69,12 +69,17 @@ class Parts:
 
 
 def build_workers(
-    client: Client, settings: Settings, database: Database, store: DocumentStore, authority: Authority
+    client: Client,
+    settings: Settings,
+    database: Database,
+    store: DocumentStore,
+    authority: Authority,
+    notifications: NotificationActivities | None = None,
 ) -> tuple[Worker, Worker, Worker]:
     """Three workers of one process: requests with their records and reports; e-mails, which a slow relay must not hold up; and
     videos, one at a time, which must not hold up anything.
     """
-    notifications = NotificationActivities(settings, database)
+    notifications = notifications or NotificationActivities(settings, database)
     gather = timedelta(seconds=settings.mail_gather_seconds)
     records = RecordActivities(database, notifications, mails_gather_for=gather)
     reports = ReportActivities(database, store, authority)
@@ -182,8 +187,10 @@ async def _work(
     await until_there(
         "namespace", lambda: _prepare(client, settings), away=(RPCError,), within_seconds=PREPARE_WITHIN_SECONDS
     )
+    notifications = NotificationActivities(settings, database)
     async with AsyncExitStack() as stack:
-        for worker in build_workers(client, settings, database, store, authority):
+        stack.push_async_callback(notifications.close)
+        for worker in build_workers(client, settings, database, store, authority, notifications):
             await stack.enter_async_context(worker)
         life.ready = True
         log.info("worker ready", task_queue=settings.task_queue, namespace=client.namespace)
