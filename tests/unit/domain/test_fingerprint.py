@@ -48,6 +48,7 @@ def tightened(row: Row) -> Row:
     return replace(row, allowed_in=frozenset({Status.ACCEPTED}))
 
 
+@pytest.mark.long
 def test_a_rule_that_is_tightened_without_a_version_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     key: tuple[int, type[BaseCommand]] = (CURRENT, RequestInformation)
     monkeypatch.setitem(lifecycle._ROWS, key, tightened(lifecycle._ROWS[key]))
@@ -55,6 +56,7 @@ def test_a_rule_that_is_tightened_without_a_version_is_noticed(monkeypatch: pyte
         unchanged(CURRENT, some(CURRENT))
 
 
+@pytest.mark.long
 def test_the_same_rule_as_a_version_of_its_own_changes_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     new = CURRENT + 1
     monkeypatch.setitem(rules.RULES, new, Rules(new, RULES[CURRENT].calendar))
@@ -67,6 +69,7 @@ def test_the_same_rule_as_a_version_of_its_own_changes_no_other(monkeypatch: pyt
     assert some(new) != some(CURRENT)
 
 
+@pytest.mark.long
 def test_a_clock_that_moves_without_a_version_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     later = Calendar.later
     monkeypatch.setattr(Calendar, "later", lambda self, start, length, **how: later(self, start, length * 1.01, **how))
@@ -75,6 +78,7 @@ def test_a_clock_that_moves_without_a_version_is_noticed(monkeypatch: pytest.Mon
             unchanged(version, some(version))
 
 
+@pytest.mark.long
 def test_a_newer_table_of_holidays_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     every_day = frozenset(date(2026, 1, 1) + (date(2026, 1, 2) - date(2026, 1, 1)) * n for n in range(700))
     for choice in closing_days.CLOSING_DAYS:

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any, TypeVar
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -56,6 +57,8 @@ from tests.unit.domain.scenes import (
     toronto,
     who,
 )
+
+pytestmark = pytest.mark.long
 
 T = TypeVar("T")
 
