@@ -125,7 +125,14 @@ def answer(
     try:
         return decide(request, command, now, source)
     except Refusal as refused:
-        return refused.code
+        return _code_of(refused)
+
+
+def _code_of(refused: Refusal) -> RefusalCode:
+    """The code of a refusal, which must be one, and be explained."""
+    assert refused.code in RefusalCode
+    assert refused.explanation
+    return refused.code
 
 
 class Story:

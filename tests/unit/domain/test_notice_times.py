@@ -6,7 +6,19 @@ from time import tzset
 import pytest
 
 from domain.calendar import TIME_ZONE
-from domain.notices import can_wait_for_the_digest, gathers_for, needs_an_operator, next_digest
+from domain.commands import DeadlineReached, FailSigning, IssueDocument
+from domain.lifecycle import TABLE, counts_while_signing
+from domain.notices import (
+    ABOUT_A_QUESTION,
+    can_wait_for_the_digest,
+    due_after,
+    gathers_for,
+    needs_an_operator,
+    next_digest,
+)
+from domain.offerings import DeadlineName
+from domain.requests import EventName
+from tests.unit.domain.scenes import accepted, reported
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
@@ -73,3 +85,23 @@ def test_the_hours_of_digests_are_those_of_the_clinics_and_not_of_the_machine(mo
     finally:
         monkeypatch.undo()
         tzset()
+
+
+def test_by_when_who_is_told_must_act() -> None:
+    """By the clock of the status; of what is about a question, by the question's own; of an addendum there is no clock."""
+    story = accepted()
+    assert due_after(EventName.ACCEPTED, story.request, None) == story.request.due_at is not None
+    question = story.ask()
+    deadline = story.request.deadline(DeadlineName.INFORMATION, question)
+    assert deadline is not None
+    for event in ABOUT_A_QUESTION:
+        assert due_after(event, story.request, question) == deadline.due_at is not None
+        assert due_after(event, story.request, None) is None
+    assert due_after(EventName.TRANSFERRED, story.request, question) is None, "the clock stands still"
+    assert due_after(EventName.ADDENDUM_ISSUED, reported().request, None) is None
+    assert story.request.deadline(DeadlineName.DISPATCH) is None
+
+
+def test_what_counts_while_a_document_is_being_made() -> None:
+    counts = {row.command for row in TABLE if counts_while_signing(row.command)}
+    assert counts == {DeadlineReached, IssueDocument, FailSigning}

@@ -1,14 +1,18 @@
 """A request that goes on by other rules or another calendar: clocks keep what they promised, unless they are to move."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from domain.calendar import DAY, Calendar
 from domain.clinic_calendar import ClinicCalendar, week_of
 from domain.commands import RenewRules
+from domain.lifecycle import TABLE
 from domain.offerings import DeadlineName
 from domain.priority import Priority
+from domain.refusals import RefusalCode
+from domain.requests import SYSTEM
 from domain.rules import CURRENT
-from tests.unit.domain.scenes import MONDAY, Story, accepted, draft, submitted, toronto
+from tests.unit.domain.scenes import MONDAY, Story, accepted, answer, command_id, draft, submitted, toronto
 
 ALL_DAY = ClinicCalendar().frozen_at(MONDAY)
 CLOSED_ON_TUESDAY = ClinicCalendar(also_closed=(toronto("2026-02-03 12:00").date(),)).frozen_at(MONDAY)
@@ -79,6 +83,30 @@ def test_calls_that_came_are_not_called_again_after_a_move() -> None:
     story.renew(calendar=closed, move_clocks=True)
     assert list(story.request.overdue) == [DeadlineName.DISPATCH]
     assert story.next_call().at == toronto("2026-02-05 09:00")
+
+
+def test_a_renewal_to_rules_that_nobody_knows_or_that_changes_nothing_is_refused() -> None:
+    story = under_today(submitted())
+    for rules, code in (
+        (CURRENT + 1, RefusalCode.RULES_UNKNOWN),
+        (CURRENT, RefusalCode.NOTHING_TO_RENEW),
+        (CURRENT - 1, RefusalCode.NOTHING_TO_RENEW),
+    ):
+        renewal = RenewRules(id=command_id(), actor=SYSTEM, rules=rules, reason="A new version.")
+        assert answer(story.request, renewal, story.now) is code
+    older = RenewRules(id=command_id(), actor=SYSTEM, rules=CURRENT - 1, calendar=CLOSED_ON_TUESDAY, reason="Back.")
+    assert answer(story.request, older, story.now) is RefusalCode.NOTHING_TO_RENEW
+
+
+def test_a_row_counts_from_its_first_version_to_its_last() -> None:
+    def versions(since: int, until: int | None) -> list[int]:
+        row = replace(TABLE[0], since=since, until=until)
+        return [version for version in range(1, 6) if row.counts_in(version)]
+
+    assert versions(1, None) == [1, 2, 3, 4, 5]
+    assert versions(2, 4) == [2, 3, 4]
+    assert versions(3, 3) == [3]
+    assert versions(4, None) == [4, 5]
 
 
 def test_hours_count_by_the_clinics_where_the_offering_says_so() -> None:
