@@ -46,6 +46,9 @@ _starts = asyncio.Semaphore(4)
 
 _ENGINE_ANSWERS_WITHIN = timedelta(seconds=5)
 
+_A_MOMENT_SECONDS = 1.0
+"""So much longer than its own time-out a call may take."""
+
 _OUR_FAULT = {RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.OUT_OF_RANGE}
 """What the engine would answer again and again. Whatever else it says, UNKNOWN and NOT_FOUND among it, may be the last word of an
 engine that goes away or the first of one that comes: to try again with the same key is right and harmless.
@@ -168,9 +171,10 @@ async def _update_or_signal(
     patience = _patience(services)
     try:
         try:
-            receipt: Receipt = await handle.execute_update(
-                command.type, command, id=command.id, result_type=Receipt, rpc_timeout=patience
-            )
+            async with _no_longer_than(patience):
+                receipt: Receipt = await handle.execute_update(
+                    command.type, command, id=command.id, result_type=Receipt, rpc_timeout=patience
+                )
         except (WorkflowUpdateRPCTimeoutOrCancelledError, RPCError) as error:
             if not _nobody_can_take_it(error):
                 raise
@@ -181,6 +185,13 @@ async def _update_or_signal(
     except WorkflowUpdateFailedError as error:
         raise _refusal(error) from None
     return receipt
+
+
+def _no_longer_than(patience: timedelta) -> asyncio.Timeout:
+    """The server ends each wait for an update by itself after 20 seconds, and the client begins another: `rpc_timeout` is for
+    each of them. What breaks off here is raised as WorkflowUpdateRPCTimeoutOrCancelledError as well.
+    """
+    return asyncio.timeout(patience.total_seconds() + _A_MOMENT_SECONDS)
 
 
 def _nobody_can_take_it(error: Exception) -> bool:
@@ -254,14 +265,15 @@ async def _update_with_start(
     patience = _patience(services)
     try:
         try:
-            receipt: Receipt = await services.engine.execute_update_with_start_workflow(
-                command.type,
-                command,
-                id=command.id,
-                result_type=Receipt,
-                start_workflow_operation=WithStartWorkflowOperation(TELECONSULTATION, **start),
-                rpc_timeout=patience,
-            )
+            async with _no_longer_than(patience):
+                receipt: Receipt = await services.engine.execute_update_with_start_workflow(
+                    command.type,
+                    command,
+                    id=command.id,
+                    result_type=Receipt,
+                    start_workflow_operation=WithStartWorkflowOperation(TELECONSULTATION, **start),
+                    rpc_timeout=patience,
+                )
         except WorkflowUpdateRPCTimeoutOrCancelledError:
             if not is_queued:
                 _log_queued(request, command)

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from email import message_from_bytes, policy
@@ -17,6 +18,7 @@ from settings import Settings
 class PostOffice:
     """What the server was given, and how it behaves: answers by address to RCPT and to DATA, and its mood at DATA.
 
+    `asked` counts how often somebody wanted to write to an address.
     `slow_for` makes it keep an e-mail to that address at once and say so only when it calms down.
     """
 
@@ -24,6 +26,7 @@ class PostOffice:
         self.port = 0
         self.kept: list[tuple[str, EmailMessage]] = []
         self.conversations = 0
+        self.asked: Counter[str] = Counter()
         self.at_recipient: dict[str, str] = {}
         self.at_sender: str | None = None
         self.at_data: dict[str, str] = {}
@@ -77,6 +80,7 @@ class PostOffice:
     async def handle_RCPT(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
+        self.asked[address] += 1
         if refusal := self.at_recipient.get(address):
             return refusal
         envelope.rcpt_tos.append(address)
