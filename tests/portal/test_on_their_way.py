@@ -12,7 +12,7 @@ from tests.eventually import eventually
 from tests.journeys import draft, ok, returned
 from tests.portal.browsing import hidden, shown, visitor
 from tests.system import System
-from tests.workflow.looks import said_by
+from tests.workflow.looks import recorded, said_by
 from use_cases.problems import Problem
 
 SCRIPT = {"X-Requested-With": "fetch"}
@@ -82,6 +82,7 @@ async def test_a_submission_that_was_refused_is_said_until_the_form_is_changed(a
                 return bool((await system.requester.view(request_id))["refused_command"])
 
             await eventually(is_open)
+            await recorded(system, request_id, 5)  # a refusal waits for no record of what was before it
         assert sentence in shown(await http.get(f"/requests/{request_id}"))
         page = await http.get(edit)
         assert sentence in shown(page)
