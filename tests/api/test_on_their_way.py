@@ -28,7 +28,7 @@ from tests.eventually import eventually
 from tests.journeys import accepted, assigned, draft, ok, returned, submitted, upload, written
 from tests.rounds import LONGER
 from tests.system import PASSWORD, Clinician, System, photo
-from tests.workflow.looks import names, said_by
+from tests.workflow.looks import names, recorded, said_by
 from use_cases import gate, giving, uploads
 from use_cases.caller import Caller
 from use_cases.problems import Problem
@@ -367,6 +367,7 @@ async def test_a_submission_that_is_refused_opens_the_form_and_its_person_is_tol
             return any("non soumise" in str(mail["Subject"]) for mail in mails)
 
         await eventually(told)
+        await recorded(system, request_id, 5)  # a refusal waits for no record of what was before it
     view = await who.view(request_id)
     assert (view["editable"], view["submission_under_way"]) == (True, None)
     assert view["refused_command"]["code"] == "form_not_newer"
