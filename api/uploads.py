@@ -221,8 +221,6 @@ async def _body(request: Request) -> AsyncIterator[bytes]:
 
 async def _drain(request: Request) -> None:
     """Read what comes of a body that is refused: browsers listen only when they have sent everything."""
-    if "transfer-encoding" not in request.headers and request.headers.get("content-length", "0") == "0":
-        return  # nothing comes, and whoever asks for it waits until the client is gone
     with suppress(RuntimeError):  # there is nothing more
         async for _ in _body(request):
             pass

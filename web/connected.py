@@ -13,7 +13,10 @@ T = TypeVar("T")
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """What `work` gives, for a call whose body was read. If the caller goes away it is cancelled. Raises ClientDisconnect."""
+    """What `work` gives. If the caller goes away it is cancelled. What still comes of the call's body is read and passed over.
+
+    Raises ClientDisconnect.
+    """
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_gone(request))
     try:
@@ -28,6 +31,14 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _gone(request: Request) -> None:
+    """Until the caller goes away. The body is read as a stream, so that whoever comes after knows that nothing of it is left."""
+    try:
+        async for _ in request.stream():
+            pass
+    except ClientDisconnect:
+        return
+    except RuntimeError:  # it was read before
+        pass
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
