@@ -76,7 +76,7 @@ class Relay:
     async def close(self) -> None:
         """Take leave of the mail server."""
         while self._kept:
-            await self._part(self._kept.pop())
+            await self._kept.pop().part()
 
     async def _connected(self) -> "_Connection":
         settings = self._settings
@@ -110,11 +110,7 @@ class Relay:
             self._kept.append(connection)
             connection.wait_for_another(lambda: self._kept.remove(connection))
         else:
-            await self._part(connection)
-
-    async def _part(self, connection: "_Connection") -> None:
-        connection.wait_no_longer()
-        await connection.part()
+            await connection.part()
 
 
 class _ConnectionLeftError(Exception):
@@ -146,6 +142,7 @@ class _Connection:
 
     async def part(self) -> None:
         """Take leave. How that goes does not matter: what was handed over is handed over."""
+        self.wait_no_longer()
         with suppress(aiosmtplib.SMTPException, OSError):
             await self.smtp.quit(timeout=FAREWELL_SECONDS)
         self.smtp.close()

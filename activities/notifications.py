@@ -7,10 +7,9 @@ first one's Message-ID. Errors hold neither addresses nor texts.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, Literal, TypeVar, cast
 from uuid import UUID, uuid5
 
@@ -31,7 +30,7 @@ from domain.requests import EventName, Holder, Request
 from records import notices, requests
 from records.database import Database
 from records.models import Account, EventRecord, Notice, NoticeStatus, RequestRecord
-from records.notices import Planned
+from records.notices import PlannedNotice
 from settings import Settings
 from translations import Language
 
@@ -109,7 +108,7 @@ class NotificationActivities:
         self._database = database
         self._pace = _Pace(settings.mails_per_second)
         self._relay = Relay(settings)
-        self._notes_of_sent = _NotesOfSent(self._note)
+        self._notes_of_sent = _NotesOfSent(self._mark_sent)
         self._under_way: dict[UUID, asyncio.Task[SendResult]] = {}
         self._not_at_once_before = 0.0
 
@@ -134,8 +133,8 @@ class NotificationActivities:
         """
         taken = Taken()
         trying = {
-            letter.notice_id: asyncio.create_task(
-                self._to_its_end(letter.notice_id, self._see_off(letter.notice_id, [letter], taken))
+            letter.notice_id: self._under_way_to_its_end(
+                letter.notice_id, self._see_off(letter.notice_id, [letter], taken)
             )
             for letter in letters
         }
@@ -145,8 +144,6 @@ class NotificationActivities:
         taken.end()
         slow = [notice_id for notice_id, task in trying.items() if task in late]
         if slow:
-            for task in late:
-                task.add_done_callback(_look_at)
             async with self._database.session() as session:
                 await notices.keep_in_hand(session, slow, own_name())
         not_taken, settled = _sorted_out({one: task for one, task in trying.items() if task not in late})
@@ -157,7 +154,7 @@ class NotificationActivities:
     async def note_taken(self) -> None:
         """Write down what the activity that calls has handed over in a try before."""
         if taken := Taken().ids:
-            await self._note(lambda session: notices.mark_sent(session, taken, datetime.now(UTC)))
+            await self._mark_sent(taken)
 
     @activity.defn(name=DELIVER)
     async def deliver_notices(self, notice_ids: list[UUID]) -> Delivered:
@@ -232,7 +229,13 @@ class NotificationActivities:
             raise self._try_again(problem) from None
 
     async def _to_its_end(self, mail_id: UUID, sending: Coroutine[Any, Any, SendResult]) -> SendResult:
-        """Send, whatever becomes of the activity meanwhile: an e-mail that the mail server may have must not be broken off.
+        """Send, whatever becomes of the activity meanwhile: an e-mail that the mail server may have must not be broken off."""
+        return await asyncio.shield(self._under_way_to_its_end(mail_id, sending))
+
+    def _under_way_to_its_end(
+        self, mail_id: UUID, sending: Coroutine[Any, Any, SendResult]
+    ) -> "asyncio.Task[SendResult]":
+        """The sending of that e-mail, begun here unless it is under way.
 
         The engine may take a try for dead (it was away itself, say) and begin another one here: that one waits for the first.
         """
@@ -242,7 +245,7 @@ class NotificationActivities:
             under_way.add_done_callback(lambda task: self._forget(mail_id, task))
         else:
             sending.close()
-        return await asyncio.shield(under_way)
+        return under_way
 
     def _forget(self, mail_id: UUID, task: "asyncio.Task[SendResult]") -> None:
         del self._under_way[mail_id]
@@ -291,6 +294,10 @@ class NotificationActivities:
         await self._notes_of_sent.note(notice_id)
         log.info("notice sent", notice_id=str(notice_id))
         return SendResult(status="sent")
+
+    async def _mark_sent(self, notice_ids: Collection[UUID]) -> None:
+        now = datetime.now(UTC)
+        await self._note(lambda session: notices.mark_sent(session, notice_ids, now))
 
     async def _note_not_taken(self, notice_id: UUID, problem: NotTaken) -> SendResult:
         """One more try in vain: others will follow, or it has waited too long."""
@@ -407,14 +414,10 @@ class NotificationActivities:
         )
 
 
-async def _mark_sent(notice_ids: Sequence[UUID], at: datetime, session: AsyncSession) -> None:
-    await notices.mark_sent(session, notice_ids, at)
-
-
 class _NotesOfSent:
     """Writes down what was sent: while one note is being written, others come together for the next."""
 
-    def __init__(self, write: Callable[[Callable[[AsyncSession], Awaitable[None]]], Awaitable[None]]) -> None:
+    def __init__(self, write: Callable[[Collection[UUID]], Awaitable[None]]) -> None:
         self._write = write
         self._waiting: dict[UUID, asyncio.Future[None]] = {}
         self._writing: asyncio.Task[None] | None = None
@@ -429,9 +432,8 @@ class _NotesOfSent:
     async def _write_all(self) -> None:
         while self._waiting:
             together, self._waiting = self._waiting, {}
-            now = datetime.now(UTC)
             try:
-                await self._write(partial(_mark_sent, list(together), now))
+                await self._write(together.keys())
             except BaseException as error:
                 for noted in together.values():
                     if not noted.done():
@@ -480,12 +482,6 @@ def _sorted_out(ended: Mapping[UUID, "asyncio.Task[SendResult]"]) -> tuple[list[
         except NotTaken:
             not_taken.append(notice_id)
     return not_taken, settled
-
-
-def _look_at(task: "asyncio.Task[SendResult]") -> None:
-    """Nobody waits for it any more: whoever tries again finds out what became of it."""
-    if not task.cancelled():
-        task.exception()
 
 
 @contextmanager
@@ -554,7 +550,7 @@ async def _tell_dispatchers(session: AsyncSession, lost: Iterable[Notice], event
 # What an e-mail must know of the request
 
 
-def letter_of(planned: Planned, event: Event, request: Request) -> OutgoingNotice:
+def letter_of(planned: PlannedNotice, event: Event, request: Request) -> OutgoingNotice:
     """A notice of `event` as its e-mail tells it, just when it has happened; `request` is the state after it."""
     told = planned.told
     return OutgoingNotice(

@@ -61,7 +61,7 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedNotice:
     """A notice that was just planned, and its reader. `due_at` is when they must have acted, where they must."""
 
     id: uuid.UUID
@@ -77,7 +77,7 @@ class Planned:
 
 async def plan_notices(
     session: AsyncSession, event: Event, request: Request, gather: timedelta = timedelta(), *, at_once: bool = False
-) -> list[Planned]:
+) -> list[PlannedNotice]:
     """Write the notices of a new event: one per person, none to the one who did it.
 
     They wait for `gather` at the longest, so that changes of a request that follow each other are told in one e-mail: what is
@@ -494,8 +494,8 @@ async def _insert(
     by: str | None = None,
     refused_notice_id: uuid.UUID | None = None,
     command_id: str | None = None,
-) -> list[Planned]:
-    planned = [Planned(new_id(), told, _first_status(told, in_time_for_the_digest), due_at) for told in people]
+) -> list[PlannedNotice]:
+    planned = [PlannedNotice(new_id(), told, _first_status(told, in_time_for_the_digest), due_at) for told in people]
     now = func.clock_timestamp()
     rows = [
         {

@@ -14,7 +14,7 @@ from domain.requests import EventName, HolderKind, Request, Role
 from records.commands import settle_by_event
 from records.errors import ContentConflictError
 from records.models import Account, Clinic, EventRecord, OfferedPool, Participant, RequestRecord
-from records.notices import Planned, plan_notices, queued_notices, send_moment
+from records.notices import PlannedNotice, plan_notices, queued_notices, send_moment
 from records.requests import announce, lock_request, project
 
 
@@ -25,7 +25,7 @@ class Recorded:
 
     waiting: Sequence[uuid.UUID] = ()
     send_at: datetime | None = None
-    in_hand: Sequence[Planned] = ()
+    in_hand: Sequence[PlannedNotice] = ()
 
 
 async def record_event(
@@ -42,7 +42,7 @@ async def record_event(
     nothing. Raises NotFoundError when there is no such request, and ContentConflictError when another event has this version.
     """
     row = await lock_request(session, event.request_id)
-    in_hand: list[Planned] | None = None
+    in_hand: list[PlannedNotice] | None = None
     if await _append(session, event):
         await _add_ties(session, event)
         _note_milestones(row, event)

@@ -6,7 +6,6 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
-from temporalio.common import WorkflowIDConflictPolicy
 
 from domain import lifecycle
 from domain.commands import PublicCommand
@@ -18,7 +17,7 @@ from records.models import GivenCommand, RequestRecord
 from use_cases import gate
 from use_cases.gate import EngineFaultError, NotGivenError, NotYetError, Starting
 from use_cases.services import Services
-from workflows.contract import SINGLE_NOTICE, notice_workflow_id
+from use_cases.single_notice import send_by_itself
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +92,7 @@ async def give_again(services: Starting, given: GivenCommand) -> None:
     if code is not None:
         log.warning("an overdue command was refused", command=command.type, request_id=str(request.id), code=code)
         for notice_id in await _note_refusal(services, request.id, command, code, tell=True):
-            await _send(services, notice_id)
+            await send_by_itself(services, notice_id)
 
 
 async def _give(
@@ -150,13 +149,3 @@ async def _note_refusal(
         )
         settled = await commands.settle_refused(session, request_id, command.id, code=code, now=now, is_late=tell)
         return await notices.plan_refused_command_notices(session, settled) if tell and settled else []
-
-
-async def _send(services: Starting, notice_id: UUID) -> None:
-    await services.engine.start_workflow(
-        SINGLE_NOTICE,
-        notice_id,
-        id=notice_workflow_id(notice_id),
-        task_queue=services.settings.mail_task_queue,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-    )

@@ -8,7 +8,6 @@ import structlog
 from prometheus_client import Gauge
 from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
-from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
 from domain.notices import needs_an_operator
@@ -20,8 +19,8 @@ from use_cases.caller import Caller
 from use_cases.names import Names, PersonView
 from use_cases.problems import Problem
 from use_cases.services import Services
+from use_cases.single_notice import send_by_itself
 from use_cases.views import View
-from workflows.contract import SINGLE_NOTICE, notice_workflow_id
 
 NOTICES = Gauge("relais_notices", "E-mails that are not sent (yet), by status", ["status"])
 OLDEST = Gauge("relais_oldest_waiting_notice_seconds", "How long the oldest e-mail waits for the mail server")
@@ -118,15 +117,9 @@ async def send_again(services: Services, caller: Caller, notice_id: UUID) -> Sen
 
 
 async def _start(services: Services, notice: Notice) -> None:
-    try:
-        await services.engine.start_workflow(
-            SINGLE_NOTICE,
-            notice.id,
-            id=f"{notice_workflow_id(notice.id)}-{notice.attempts}",  # the one that gave it up may still be ending
-            task_queue=services.settings.mail_task_queue,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            rpc_timeout=timedelta(seconds=services.settings.command_timeout_seconds),
-        )
+    patience = timedelta(seconds=services.settings.command_timeout_seconds)
+    try:  # the workflow that gave it up may still be ending
+        await send_by_itself(services, notice.id, again=notice.attempts, patience=patience)
     except RPCError as error:
         log.warning("engine unreachable", status=error.status.name)
         raise Problem("engine_unreachable") from error

@@ -11,7 +11,6 @@ from uuid import UUID
 import structlog
 from pydantic import ValidationError
 from temporalio.client import Client
-from temporalio.common import WorkflowIDConflictPolicy
 
 from activities.contract import RepairReport
 from domain.rules import UnknownRulesError
@@ -20,6 +19,7 @@ from records import commands, upkeep
 from records.models import GivenCommand
 from use_cases import gate, giving
 from use_cases.gate import Starting
+from use_cases.single_notice import send_by_itself
 from workflows.contract import SINGLE_NOTICE, TELECONSULTATION, notice_workflow_id, workflow_id
 
 PAGE = 500
@@ -126,13 +126,7 @@ async def _send_lost_letters(services: Starting, dry_run: bool) -> int:
     for notice_id in lost:
         log.warning("an e-mail was looked after by nobody", notice_id=str(notice_id))
         if not dry_run:
-            await services.engine.start_workflow(
-                SINGLE_NOTICE,
-                notice_id,
-                id=notice_workflow_id(notice_id),
-                task_queue=services.settings.mail_task_queue,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            )
+            await send_by_itself(services, notice_id)
     return len(lost)
 
 

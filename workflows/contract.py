@@ -48,10 +48,10 @@ def notice_workflow_id(notice_id: UUID) -> str:
     return f"notice-{notice_id}"
 
 
-KEEPS_TIMERS = 2
-MANNER = KEEPS_TIMERS
-"""How today's code goes about its work. A run keeps the manner in which it began, so that it replays: 1 starts a timer anew
-whenever the next deadline moves, 2 keeps one that rings early enough, and sends e-mails with the record of their event."""
+FIRST_MANNER, MANNER = 1, 2
+"""How the first code went about its work, and how today's does. A run keeps the manner in which it began, so that it replays: 1
+starts a timer anew whenever the next deadline moves, and began with an effect for each e-mail; 2 keeps a timer that rings early
+enough, and has one effect for the e-mails of an event."""
 
 
 class Start(Frozen):
@@ -64,7 +64,7 @@ class Start(Frozen):
     request: Request
     command: Submit | AddAddendum | None = Field(None, discriminator="type")
     mail_task_queue: str
-    manner: int = 1
+    manner: int = FIRST_MANNER
     outbox: tuple[AnyEffect, ...] = ()
     failures: tuple[Failure, ...] = ()
     refused_signals: tuple[RefusedSignal, ...] = ()

@@ -53,7 +53,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.requests import SYSTEM, Actor, Failure, Request, Role, Source, Status
     from domain.rules import rules_of
     from workflows.contract import (
-        KEEPS_TIMERS,
+        FIRST_MANNER,
         MANNER,
         SINGLE_NOTICE,
         TELECONSULTATION,
@@ -229,14 +229,14 @@ class TeleconsultationWorkflow:
 
     def _rings_by(self, moment: datetime) -> bool:
         """Whether the timer that runs rings no later than that: it is left then, so that to put a deadline off costs none."""
-        return self._manner >= KEEPS_TIMERS and self._armed_for is not None and self._armed_for[0] <= moment
+        return self._manner > FIRST_MANNER and self._armed_for is not None and self._armed_for[0] <= moment
 
     async def _ring(self, moment: datetime, deadline: Deadline) -> None:
         wait = moment - workflow.now()
         if wait > timedelta():
             await workflow.sleep(wait, summary=summaries.of_timer(deadline))
         self._timer = self._armed_for = None
-        if self._manner >= KEEPS_TIMERS:
+        if self._manner > FIRST_MANNER:
             upcoming = self._request.next_deadline
             if upcoming is None or upcoming[0] > workflow.now():  # it was put off meanwhile
                 self._arm_timer()
@@ -342,7 +342,7 @@ class TeleconsultationWorkflow:
         notice_ids = planned if isinstance(planned, list) else planned.notice_ids
         if not notice_ids:
             return
-        if self._manner < KEEPS_TIMERS and not workflow.patched("one-delivery-per-event"):
+        if self._manner == FIRST_MANNER and not workflow.patched("one-delivery-per-event"):
             self._plan_one_by_one(event.version, notice_ids)
             return
         wait = timedelta() if isinstance(planned, list) else planned.wait
@@ -354,16 +354,7 @@ class TeleconsultationWorkflow:
         wait = effect.not_before - workflow.now()
         if wait > timedelta():
             await workflow.sleep(wait, summary="e-mails wait for those of further changes")
-        result = await workflow.execute_activity(
-            DELIVER,
-            list(effect.notice_ids),
-            task_queue=self._mail_task_queue,
-            result_type=Delivered,
-            start_to_close_timeout=LONGEST_DIALOGUE,
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            retry_policy=_MAIL,
-            summary=summaries.of(effect),
-        )
+        result: Delivered = await self._execute_mail(DELIVER, effect, list(effect.notice_ids), Delivered)
         for notice_id in (*result.waiting, *result.follow_up_notice_ids):
             await self._hand_on(notice_id)
 
@@ -386,17 +377,20 @@ class TeleconsultationWorkflow:
             self._outbox[effect.id] = effect
 
     async def _notify(self, effect: Notify) -> None:
-        result = await workflow.execute_activity(
-            SEND_NOTICE,
-            effect.notice_id,
+        result: SendResult = await self._execute_mail(SEND_NOTICE, effect, effect.notice_id, SendResult)
+        self._plan_one_by_one(self._request.version, result.follow_up_notice_ids)
+
+    async def _execute_mail(self, activity: str, effect: AnyEffect, which: UUID | list[UUID], result_type: Any) -> Any:
+        return await workflow.execute_activity(
+            activity,
+            which,
             task_queue=self._mail_task_queue,
-            result_type=SendResult,
+            result_type=result_type,
             start_to_close_timeout=LONGEST_DIALOGUE,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=_MAIL,
             summary=summaries.of(effect),
         )
-        self._plan_one_by_one(self._request.version, result.follow_up_notice_ids)
 
     # What went wrong
 

@@ -1,6 +1,7 @@
 """The upkeep: short workflows that schedules start (`workflows.schedules`), each around one activity. They take no arguments."""
 
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -20,14 +21,7 @@ class RepairWorkflow:
     @workflow.run
     async def run(self) -> RepairReport:
         """Try until one round is through; while it lasts, the schedule begins no other."""
-        report: RepairReport = await workflow.execute_activity(
-            REPAIR,
-            result_type=RepairReport,
-            summary="requests without a workflow are taken up",
-            start_to_close_timeout=_LONGEST_TRY,
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            retry_policy=_RETRY,
-        )
+        report: RepairReport = await _round(REPAIR, RepairReport, "requests without a workflow are taken up")
         return report
 
 
@@ -38,12 +32,16 @@ class SweepWorkflow:
     @workflow.run
     async def run(self) -> SweepReport:
         """Try until one round is through."""
-        report: SweepReport = await workflow.execute_activity(
-            SWEEP,
-            result_type=SweepReport,
-            summary="objects that no record names are removed",
-            start_to_close_timeout=_LONGEST_TRY,
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            retry_policy=_RETRY,
-        )
+        report: SweepReport = await _round(SWEEP, SweepReport, "objects that no record names are removed")
         return report
+
+
+async def _round(activity: str, result_type: Any, summary: str) -> Any:
+    return await workflow.execute_activity(
+        activity,
+        result_type=result_type,
+        summary=summary,
+        start_to_close_timeout=_LONGEST_TRY,
+        heartbeat_timeout=HEARTBEAT_TIMEOUT,
+        retry_policy=_RETRY,
+    )
