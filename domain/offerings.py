@@ -39,7 +39,7 @@ class Localized(Frozen):
 
 
 class DeadlineName(StrEnum):
-    """The six deadlines of product.md."""
+    """The six deadlines of docs/requirements.md."""
 
     DISPATCH = "dispatch"
     ACCEPTANCE = "acceptance"
@@ -161,7 +161,7 @@ DEFAULT_DEADLINES: Mapping[DeadlineName, DeadlineTerms] = {
         limit=_every_priority("30d"), remind_at=(Span.of("3d"), Span.of("7d"), Span.of("14d"))
     ),
 }
-"""The defaults of product.md, by asap / urgent / routine. An offering's file may set its own."""
+"""The defaults of docs/requirements.md, by asap / urgent / routine. An offering's file may set its own."""
 
 
 ServiceHours = Literal["always", "clinic"]

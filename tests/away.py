@@ -1,17 +1,21 @@
 """A worker that is away: the shared system once more, over task queues of its own, on which a worker works only when told to."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy import delete
 
 from records.models import GivenCommand
 from server import create_app
+from tests.api.answers import problem
 from tests.eventually import eventually
 from tests.system import Clinician, System
+from use_cases import gate
 from worker import build_workers
 
 IMPATIENCE_SECONDS = 0.2
@@ -81,3 +85,14 @@ async def away_from(shared: System) -> AsyncIterator[Away]:
         await session.execute(delete(GivenCommand).where(GivenCommand.settled_at.is_(None)))
     for clinician in people.values():
         await clinician.http.aclose()
+
+
+async def never_given(monkeypatch: pytest.MonkeyPatch, call: Awaitable[httpx.Response]) -> None:
+    """A command of which nobody knows whether the engine has it; it hasn't."""
+
+    async def breaks_off(*_: Any, **__: Any) -> None:
+        raise gate.EngineUnreachableError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(gate, "give", breaks_off)
+        problem(await call, 503, "engine_unreachable")

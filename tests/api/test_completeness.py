@@ -1,6 +1,6 @@
 """A new command is met by the API and by the words of its users, or a test here says where it is missing.
 
-The places are those of tests/unit/domain/test_completeness.py: command, rule, route, words.
+CONTRIBUTING.md lists the places of a new command.
 """
 
 import pytest

@@ -13,13 +13,13 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from PIL import Image
 
 from confined import ForkServer
 from media import containers, decoder
 from media import examine as examining
 from tests.api.answers import problem
+from tests.api.test_openapi import served as over_a_socket
 from tests.clips import clip, encoded
 from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.journeys import draft, ok, upload
@@ -191,13 +191,8 @@ def here(*_: object) -> bool:
 @pytest.fixture
 async def served(system: System) -> AsyncIterator[str]:
     """The address of the API on a real port."""
-    config = uvicorn.Config(system.app, host="127.0.0.1", port=0, lifespan="off", log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    await eventually(lambda: server.started)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    await serving
+    async with over_a_socket(system) as address:
+        yield address
 
 
 @pytest.mark.parametrize("way", ["whole", "in parts"])

@@ -23,7 +23,7 @@ from records.errors import SubmissionUnderWayError
 from records.models import Account, FrozenForm
 from tests.api.answers import problem
 from tests.api.test_uploads import begun, send
-from tests.away import Away, away_from
+from tests.away import Away, away_from, never_given
 from tests.eventually import eventually
 from tests.journeys import accepted, assigned, draft, ok, returned, submitted, upload, written
 from tests.rounds import LONGER
@@ -431,16 +431,11 @@ async def test_what_was_given_once_more_meanwhile_is_not_taken_back(
 async def test_what_stands_behind_one_that_was_not_given_waits(away: Away, monkeypatch: pytest.MonkeyPatch) -> None:
     system = away.system
 
-    async def breaks_off(*_: Any, **__: Any) -> None:
-        raise gate.EngineUnreachableError
-
     async with away.worker():
         request_id = await submitted(system)
         path = f"/requests/{request_id}"
-        with monkeypatch.context() as patched:
-            patched.setattr(gate, "give", breaks_off)
-            answer = await system.dispatcher.post(f"{path}/assign", {"provider_id": system.provider.id})
-            problem(answer, 503, "engine_unreachable")
+        to = {"provider_id": system.provider.id}
+        await never_given(monkeypatch, system.dispatcher.post(f"{path}/assign", to))
         problem(await system.provider.post(f"{path}/accept"), 503, "not_yet")
     async with system.services.database.session() as session:
         assert [given.name for given in await commands.on_their_way(session, UUID(request_id))] == ["assign"]
@@ -470,12 +465,7 @@ async def test_a_command_of_which_nobody_knows_is_given_again(away: Away, monkey
     system, who = away.system, away.system.requester
     request_id = await draft(system)
 
-    async def breaks_off(*_: Any, **__: Any) -> None:
-        raise gate.EngineUnreachableError
-
-    with monkeypatch.context() as patched:
-        patched.setattr(gate, "give", breaks_off)
-        problem(await who.post(f"/requests/{request_id}/submit"), 503, "engine_unreachable")
+    await never_given(monkeypatch, who.post(f"/requests/{request_id}/submit"))
     problem(await edit(who, request_id, {"priority": "urgent"}), 409, "submission_under_way")
     later = datetime.now(UTC) + timedelta(seconds=1)
     async with away.worker():
@@ -492,16 +482,11 @@ async def test_a_command_of_which_nobody_knows_is_given_again(away: Away, monkey
 async def test_an_overdue_command_that_is_refused_is_told(away: Away, monkeypatch: pytest.MonkeyPatch) -> None:
     system, who = away.system, away.system.provider2
 
-    async def breaks_off(*_: Any, **__: Any) -> None:
-        raise gate.EngineUnreachableError
-
     async with away.worker():
         request_id = await submitted(system)
         clinic = {"clinic_id": str(system.clinics["near"].id)}
         ok(await system.dispatcher.post(f"/requests/{request_id}/assign", clinic))
-        with monkeypatch.context() as patched:
-            patched.setattr(gate, "give", breaks_off)
-            problem(await who.post(f"/requests/{request_id}/accept"), 503, "engine_unreachable")
+        await never_given(monkeypatch, who.post(f"/requests/{request_id}/accept"))
         ok(await system.provider.post(f"/requests/{request_id}/accept"))
         async with system.services.database.session() as session:
             [given] = await commands.on_their_way(session, UUID(request_id))

@@ -20,7 +20,7 @@ from records.database import Database
 from records.models import NoticeStatus
 from records.projection import record_event
 from settings import Settings
-from tests.eventually import eventually
+from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.journeys import accepted, ok
 from tests.mail.post_office import AnyAddress, PostOffice, open_post_office
 from tests.mail.test_sending import Played, deliver, environment, play
@@ -28,12 +28,6 @@ from tests.system import System
 from tests.unit.test_messages import notice
 from tests.workflow.branch import branch, workers
 from tests.workflow.looks import history, notices, of_type, quiet
-
-
-@pytest.fixture
-async def office() -> AsyncIterator[PostOffice]:
-    async with open_post_office() as office:
-        yield office
 
 
 @asynccontextmanager
@@ -145,13 +139,18 @@ async def test_what_a_try_before_has_handed_over_is_only_noted(office: PostOffic
 # In the workflow's history
 
 
-async def test_a_request_whose_mail_goes_costs_one_activity_a_command(system: System) -> None:
-    request_id = await accepted(system)
-    ok(await system.provider.post(f"/requests/{request_id}/request-information", {"text": "Depuis quand ?"}))
-    await quiet(system, request_id)
-    events = await history(system, request_id)
-    assert len(of_type(events, EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED)) == 4  # submit, assign, accept, ask
-    assert {notice.status for notice in await notices(system, request_id)} <= {NoticeStatus.SENT, NoticeStatus.GROUPED}
+async def test_a_request_whose_mail_goes_costs_one_activity_a_command(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("activities.notifications.AT_ONCE_SECONDS", PATIENCE_SECONDS)
+    async with open_post_office() as office, branch(system, smtp_port=office.port) as other, workers(other):
+        request_id = await accepted(other)
+        ok(await other.provider.post(f"/requests/{request_id}/request-information", {"text": "Depuis quand ?"}))
+        await quiet(other, request_id)
+        events = await history(other, request_id)
+        assert len(of_type(events, EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED)) == 4  # submit, assign, accept, ask
+        told = {notice.status for notice in await notices(other, request_id)}
+        assert told <= {NoticeStatus.SENT, NoticeStatus.GROUPED}
 
 
 async def test_a_request_goes_on_while_the_mail_server_is_away_and_every_e_mail_comes_once(system: System) -> None:

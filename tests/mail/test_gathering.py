@@ -1,10 +1,8 @@
 """Several changes of one request within a short time make one e-mail to each person; nothing is lost, and the order is kept."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import pytest
 from sqlalchemy import select, update
 
 from domain import commands as c
@@ -18,7 +16,7 @@ from records.projection import record_event
 from tests.eventually import eventually
 from tests.journeys import assigned, ok
 from tests.mail.post_office import PostOffice, open_post_office
-from tests.mail.test_sending import SENT, Played, deliver, plain, send
+from tests.mail.test_sending import SENT, deliver, plain, play, send
 from tests.records.scenes import Story, make_draft, set_scene, usual_story
 from tests.system import System
 from tests.workflow.branch import branch, workers
@@ -27,26 +25,8 @@ from tests.workflow.looks import notices as notices_of
 GATHER = timedelta(minutes=2)
 
 
-@pytest.fixture
-async def office() -> AsyncIterator[PostOffice]:
-    async with open_post_office() as office:
-        yield office
-
-
-async def play(database: Database, steps: int, modes: dict[str, NoticeMode] | None = None) -> Played:
-    """The beginning of the usual story, whose e-mails wait for each other."""
-    async with database.session() as session:
-        scene = await set_scene(session, modes)
-        story = usual_story(scene, requests.process_of(await make_draft(session, scene)))
-        queued = {
-            event.version: list((await record_event(session, event, request, GATHER)).waiting)
-            for event, request in story.steps[:steps]
-        }
-    return Played(database, scene, story, queued)
-
-
 async def test_changes_that_follow_each_other_are_told_in_one_e_mail(office: PostOffice, database: Database) -> None:
-    played = await play(database, steps=4)  # the requester: assigned, accepted, and a question to answer
+    played = await play(database, steps=4, gather=GATHER)  # the requester: assigned, accepted, and a question to answer
     told = [await played.notice(version, "requester") for version in (2, 3, 4)]
     assert [one.told_with for one in told] == [None, told[0].id, told[0].id]
     assert told[0].id in played.queued[2]
@@ -68,7 +48,7 @@ async def test_changes_that_follow_each_other_are_told_in_one_e_mail(office: Pos
 
 
 async def test_every_notice_of_a_story_is_told_once(office: PostOffice, database: Database) -> None:
-    played = await play(database, steps=8)
+    played = await play(database, steps=8, gather=GATHER)
     for ids in played.queued.values():
         await deliver(office.settings(), database, ids)
     async with database.session() as session:
@@ -81,7 +61,7 @@ async def test_every_notice_of_a_story_is_told_once(office: PostOffice, database
 
 async def test_what_is_being_sent_waits_for_nothing_more(office: PostOffice, database: Database) -> None:
     """What happens while an e-mail is in the mail server's hands has an e-mail of its own."""
-    played = await play(database, steps=2)
+    played = await play(database, steps=2, gather=GATHER)
     first = await played.notice(2, "requester")
     async with database.session() as session:
         await notices.take_up(session, first.id, "somebody", datetime.now(UTC))
@@ -94,7 +74,7 @@ async def test_what_is_being_sent_waits_for_nothing_more(office: PostOffice, dat
 
 async def test_what_waits_longer_goes_with_what_goes_sooner(office: PostOffice, database: Database) -> None:
     """A change with a near deadline does not wait for the one before it: it takes it along."""
-    played = await play(database, steps=3)
+    played = await play(database, steps=3, gather=GATHER)
     first = await played.notice(2, "requester")
     async with database.session() as session:
         later = datetime.now(UTC) + timedelta(hours=1)
@@ -113,7 +93,7 @@ async def test_what_waits_longer_goes_with_what_goes_sooner(office: PostOffice, 
 async def test_an_address_that_is_refused_is_refused_for_all_that_goes_together(
     office: PostOffice, database: Database
 ) -> None:
-    played = await play(database, steps=4)
+    played = await play(database, steps=4, gather=GATHER)
     office.at_recipient[played.address("requester")] = "550 5.1.1 No such user"
     first = await played.notice(2, "requester")
     result = await send(office.settings(), database, first.id)

@@ -40,12 +40,6 @@ from tests.workflow.branch import Line
 SENT, ALREADY_SENT = SendResult(status="sent"), SendResult(status="already_sent")
 
 
-@pytest.fixture
-async def office() -> AsyncIterator[PostOffice]:
-    async with open_post_office() as office:
-        yield office
-
-
 @dataclass
 class Played:
     """The beginning of the usual story, recorded, with the ids of the notices that each event made."""
@@ -70,12 +64,15 @@ class Played:
             return (await session.scalars(query)).one()
 
 
-async def play(database: Database, steps: int = 2, modes: dict[str, NoticeMode] | None = None) -> Played:
+async def play(
+    database: Database, steps: int = 2, modes: dict[str, NoticeMode] | None = None, gather: timedelta = timedelta()
+) -> Played:
+    """The beginning of the usual story; its e-mails wait for each other for `gather`."""
     async with database.session() as session:
         scene = await set_scene(session, modes)
         story = usual_story(scene, requests.process_of(await make_draft(session, scene)))
         queued = {
-            event.version: list((await record_event(session, event, request)).waiting)
+            event.version: list((await record_event(session, event, request, gather)).waiting)
             for event, request in story.steps[:steps]
         }
     return Played(database, scene, story, queued)

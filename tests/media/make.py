@@ -33,10 +33,8 @@ def broken_exif() -> bytes:
 
 def photos() -> dict[str, bytes]:
     """The photos by the names of their files."""
-    made = {
-        name: encoded(arrow((640, 480)), exif=camera_exif(), quality=80)
-        for name in ("DSCN0010.jpg", "DSCN0012.jpg", "DSCN0021.jpg")
-    }
+    sizes = {"DSCN0010.jpg": (640, 480), "DSCN0012.jpg": (720, 480), "DSCN0021.jpg": (600, 600)}
+    made = {name: encoded(arrow(size), exif=camera_exif(), quality=80) for name, size in sizes.items()}
     made["landscape_6.jpg"] = encoded(arrow((450, 600)), exif=camera_exif(6), quality=80)
     made["portrait_3.jpg"] = encoded(arrow((450, 600)), exif=camera_exif(3), quality=80)
     made["portrait_8.jpg"] = encoded(arrow((600, 450)), exif=camera_exif(8), quality=80)

@@ -1,7 +1,7 @@
 """Every deadline, by time that is skipped on the real engine: nothing a moment too early, the right event when it is due, and the
 right people told.
 
-The expected moments are worked out here from product.md's table with the calendar, and not taken from the request's own clocks.
+The expected moments are worked out here from the table in docs/requirements.md, and not taken from the request's own clocks.
 """
 
 import asyncio

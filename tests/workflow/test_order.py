@@ -1,5 +1,6 @@
 """In order and by the newest: so the process's events reach the records, and so a process that was lost goes on."""
 
+import asyncio
 from uuid import UUID
 
 from temporalio.api.enums.v1 import EventType
@@ -9,6 +10,7 @@ from activities.contract import RECORD_EVENT
 from domain.commands import RequestInformation
 from domain.requests import Role
 from records.feed import Change
+from tests.eventually import PATIENCE_SECONDS
 from tests.journeys import accepted, ok
 from tests.system import System
 from tests.workflow.looks import history, names, projected, quiet, recorded, said_by, timeline
@@ -25,7 +27,7 @@ async def test_records_are_written_one_after_the_other_in_the_order_of_events(sy
             asked = said_by(system.provider, Role.PROVIDER, text=f"Question {number} ?")
             await system.workflow(request_id).signal("request_information", asked)
         while 23 not in seen:
-            change = await anext(changes)
+            change = await asyncio.wait_for(anext(changes), PATIENCE_SECONDS)
             assert isinstance(change, Change), "the feed heard every change"
             if change.request_id == UUID(request_id):
                 seen.append(change.version)

@@ -1,21 +1,21 @@
 """Workflows that the engine has lost are taken up again by the clock, once; those that can't go on are named."""
 
 import asyncio
-from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from httpx import Response
 from temporalio.client import WorkflowExecutionStatus
 
 from activities.contract import RepairReport
 from domain.requests import Status
 from engine.encryption import KeyRing
+from engine.running import running_ids
 from engine.schedules import ensure_schedules
 from records import commands, requests
 from records.models import NoticeStatus
+from tests.away import never_given
 from tests.eventually import eventually
 from tests.journeys import accepted, assigned, closed, draft, ok, submitted
 from tests.mail.post_office import open_post_office
@@ -23,16 +23,30 @@ from tests.rounds import LONGER
 from tests.system import System
 from tests.workflow.branch import branch, impatient, workers
 from tests.workflow.looks import names, notices, quiet, recorded, skip_to, timeline
-from use_cases import gate
 from use_cases import repair as use_case
 from use_cases.repair import repair
-from workflows.contract import REPAIR_WORKFLOW, notice_workflow_id
+from workflows.contract import REPAIR_WORKFLOW, SINGLE_NOTICE, TELECONSULTATION, notice_workflow_id, workflow_id
 from workflows.schedules import schedules
 
 
 async def runs(system: System, request_id: str) -> bool:
     description = await system.workflow(request_id).describe()
     return description.status is WorkflowExecutionStatus.RUNNING
+
+
+async def lose(system: System, request_id: str) -> None:
+    """End the request's workflow as no request ends."""
+    await lose_one(system, TELECONSULTATION, workflow_id(UUID(request_id)))
+
+
+async def lose_one(system: System, kind: str, name: str) -> None:
+    """End a workflow. The repair asks the engine's index, which hears of it a moment later."""
+    await system.services.engine.get_workflow_handle(name).terminate("lost")
+
+    async def is_known() -> bool:
+        return name not in {found async for found in running_ids(system.services.engine, kind)}
+
+    await eventually(is_known)
 
 
 async def one_round(system: System) -> RepairReport:
@@ -50,7 +64,7 @@ async def test_a_terminated_workflow_is_taken_up_by_the_schedule_and_its_deadlin
     request_id = await accepted(system)
     await quiet(system, request_id)
     before = await system.state(request_id)
-    await system.workflow(request_id).terminate("lost")
+    await lose(system, request_id)
     engine = system.services.engine
     await ensure_schedules(engine, {"repair": schedules(system.settings)["repair"]})
     try:
@@ -72,7 +86,7 @@ async def test_a_command_that_nobody_gave_is_given_again_and_opens_what_it_close
     monkeypatch.setattr(use_case, "COMMANDS_AT_ONCE", 1)
     unreadable, request_id = await draft(system), await draft(system)
     for each in (unreadable, request_id):
-        await never_given(system, monkeypatch, system.requester.post(f"/requests/{each}/submit"))
+        await never_given(monkeypatch, system.requester.post(f"/requests/{each}/submit"))
     async with system.services.database.session() as session:
         [given] = await commands.on_their_way(session, UUID(unreadable))
         given.command = {**given.command, "type": "of_a_newer_relais"}
@@ -96,25 +110,14 @@ async def test_a_command_that_nobody_gave_is_given_again_and_opens_what_it_close
             await commands.withdraw(session, UUID(unreadable), left.command_id, left.given_at)
 
 
-async def never_given(system: System, monkeypatch: pytest.MonkeyPatch, call: Awaitable[Response]) -> None:
-    """A command of which nobody knows whether the engine has it; it hasn't."""
-
-    async def breaks_off(*_: Any, **__: Any) -> None:
-        raise gate.EngineUnreachableError
-
-    with monkeypatch.context() as patched:
-        patched.setattr(gate, "give", breaks_off)
-        assert (await call).status_code == 503
-
-
 async def test_what_was_given_in_time_comes_before_a_deadline_that_ended_meanwhile(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(use_case, "OVERDUE_AFTER", timedelta())
     request_id = await assigned(system)
     await quiet(system, request_id)
-    await never_given(system, monkeypatch, system.provider.post(f"/requests/{request_id}/accept"))
-    await system.workflow(request_id).terminate("lost")
+    await never_given(monkeypatch, system.provider.post(f"/requests/{request_id}/accept"))
+    await lose(system, request_id)
     await _age(system, request_id, timedelta(days=30))
     await repair(system.services)
     await eventually(lambda: has_event(system, request_id, "accepted"))
@@ -129,7 +132,7 @@ async def test_what_runs_is_left_alone_and_a_dry_run_only_tells(system: System) 
     request_id, other = await accepted(system), await accepted(system)
     await quiet(system, request_id)
     run_id = (await system.workflow(other).describe()).run_id
-    await system.workflow(request_id).terminate("lost")
+    await lose(system, request_id)
     told = await repair(system.services, dry_run=True)
     assert request_id in {str(found) for found in told.taken_up}
     assert not await runs(system, request_id)
@@ -144,7 +147,7 @@ async def test_what_runs_is_left_alone_and_a_dry_run_only_tells(system: System) 
 async def test_a_deadline_that_ended_while_the_workflow_was_lost_is_called_at_once(system: System) -> None:
     request_id = await submitted(system)
     await quiet(system, request_id)
-    await system.workflow(request_id).terminate("lost")
+    await lose(system, request_id)
     await _age(system, request_id, timedelta(days=30))
     await one_round(system)
     await eventually(lambda: has_event(system, request_id, "dispatch_overdue"))
@@ -173,7 +176,7 @@ async def test_nothing_is_doubled_when_a_command_comes_at_the_same_time(system: 
         request_id = await accepted(system)
         before = await recorded(system, request_id, 3)
         await quiet(system, request_id)
-        await system.workflow(request_id).terminate("lost")
+        await lose(system, request_id)
         question = system.provider.post(f"/requests/{request_id}/request-information", {"text": "Depuis quand ?"})
         answer, *_ = await asyncio.gather(question, repair(system.services), repair(system.services))
         assert ok(answer)["version"] == before.version + 1
@@ -193,8 +196,7 @@ async def test_mails_that_nobody_looks_after_are_sent_once(system: System, monke
             waiting = [notice for notice in planned if notice.status is NoticeStatus.QUEUED and not notice.told_with]
             assert waiting
             for notice in waiting:
-                handle = other.services.engine.get_workflow_handle(notice_workflow_id(notice.id))
-                await handle.terminate("lost")
+                await lose_one(other, SINGLE_NOTICE, notice_workflow_id(notice.id))
         office.calm_down()
         async with workers(other):
             assert (await repair(other.services)).letters >= len(waiting)

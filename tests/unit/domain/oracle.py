@@ -1,7 +1,7 @@
 """Business time, clocks, the holder and FHIR's Task, computed a second time and in another way than the rules do.
 
 Nothing here uses `domain.calendar` or `domain.deadlines`: holidays and terms are written down by hand, from the law and from
-product.md, and clocks and holders are made of the events alone.
+docs/requirements.md, and clocks and holders are made of the events alone.
 """
 
 from bisect import bisect_left, bisect_right
@@ -87,7 +87,7 @@ BY_RULES = {1: Business(HOLIDAYS, until_close=True), 2: Business(NETWORK, until_
 business_time, moment_of = BY_RULES[1].time, BY_RULES[1].moment
 
 
-# The clocks of a request. product.md, the table of deadlines: hours by asap / urgent / routine, b for business days of 24 h.
+# The clocks of a request, by the table of deadlines there: hours by asap / urgent / routine, b for business days of 24 h.
 
 
 @dataclass(frozen=True)

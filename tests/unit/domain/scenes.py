@@ -101,7 +101,7 @@ def form(number: int) -> FormVersion:
 
 
 def draft(dispatch: Any = "manual", deadlines: dict[DeadlineName, DeadlineTerms] | None = None) -> Request:
-    """A draft of `REQUESTER`, with the deadlines of product.md unless others are given."""
+    """A draft of `REQUESTER`, with the deadlines of docs/requirements.md unless others are given."""
     return Request(
         id=named("request"),
         number="TC-2026-000123",

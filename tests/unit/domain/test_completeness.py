@@ -1,7 +1,6 @@
 """Nothing is forgotten: a new command, status, event, refusal or deadline is met wherever it has to be, or a test here names it.
 
-A new command is added in four places: the command (domain/commands.py), its rule (a row of `TABLE` in domain/lifecycle.py, with
-its event in domain/requests.py and domain/notices.py), its route, and its words (translations/words.py).
+CONTRIBUTING.md lists the places of a new command; what of them a test can look at, these look at.
 """
 
 import re
@@ -117,7 +116,7 @@ def test_every_name_has_its_words() -> None:
     assert missing(ReturnReason, words.RETURN_REASONS) == [], "missing in translations.words.RETURN_REASONS"
 
 
-def test_product_md_names_the_statuses() -> None:
+def test_the_statuses_and_which_of_them_are_final_or_open() -> None:
     assert [status.value for status in requests.Status] == [
         "draft",
         "awaiting_dispatch",

@@ -1,4 +1,4 @@
-"""Every deadline of product.md by priority: when its clock calls, what then happens, and when it stands still."""
+"""Every deadline of docs/requirements.md by priority: when its clock calls, what then happens, and when it stands still."""
 
 from datetime import datetime, timedelta
 from itertools import product

@@ -1,4 +1,4 @@
-"""The invariants of product.md, kept whatever people do: random people give random commands at random times, legal or not.
+"""The invariants of docs/requirements.md, kept whatever people do: random people give random commands at random times.
 
 A `Life` is one request after the other. Its rules are the people, the clocks and Relais itself; its invariants are checked after
 every step, by means that are not those of the rules.
@@ -306,7 +306,7 @@ class Life(RuleBasedStateMachine):
                 )
         raise AssertionError(f"no way to give the command '{name}'")
 
-    # invariants: product.md, « Invariants, worth a property test each »
+    # invariants: docs/requirements.md, « What always holds »
 
     @invariant()
     def an_open_request_has_exactly_one_holder(self) -> None:

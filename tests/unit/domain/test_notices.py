@@ -91,7 +91,7 @@ IN_PRODUCT_MD = {
 
 
 @pytest.mark.parametrize(("name", "recipients"), IN_PRODUCT_MD.items(), ids=IN_PRODUCT_MD.keys())
-def test_the_words_of_product_md(name: EventName, recipients: set[Recipient]) -> None:
+def test_the_words_of_the_requirements(name: EventName, recipients: set[Recipient]) -> None:
     assert recipients <= MATRIX[name].keys()
 
 

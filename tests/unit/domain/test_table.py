@@ -1,4 +1,4 @@
-"""The command table of product.md, written down once more as plain data and tried out exhaustively.
+"""The command table of docs/requirements.md, written down once more as plain data and tried out exhaustively.
 
 Every command, in every status (and with a question open, in a pool, while a document is being made), by every person.
 """
@@ -100,7 +100,7 @@ LINES = {
         },
     ),
 }
-"""product.md, « Lifecycle ». An operator may cancel as well: a cancel in the Temporal UI arrives as this command."""
+"""docs/requirements.md, « Lifecycle ». An operator may cancel as well: a cancel in the Temporal UI arrives as this command."""
 
 ROLE_OF_PARTY = {"holder": Role.PROVIDER, "asker": Role.PROVIDER, "signer": Role.PROVIDER, "relais": Role.SYSTEM}
 SOMEBODY_ELSE = {
@@ -306,6 +306,19 @@ def test_a_document_that_can_not_be_made_leaves_the_request_as_it_was() -> None:
     story.fail_signing()
     after = story.request.model_copy(update={"version": before.version, "commands_taken": before.commands_taken})
     assert after == before
+
+
+def test_of_the_commands_that_acted_the_newest_are_remembered_and_of_relaiss_own_fewer() -> None:
+    story = accepted()
+    theirs = [f"theirs-{number}" for number in range(lifecycle.REMEMBERED + 5)]
+    own = [f"{c.OWN}own-{number}" for number in range(lifecycle.OWN_REMEMBERED + 5)]
+    story.request = story.request.model_copy(update={"commands_taken": (*theirs[:50], *own, *theirs[50:])})
+    story.ask()
+    kept = story.request.commands_taken
+    asked = kept[-1]
+    assert [one for one in kept if one.startswith(c.OWN)] == own[5:]
+    assert [one for one in kept if not one.startswith(c.OWN)] == [*theirs[6:], asked]
+    assert kept[: 44 + lifecycle.OWN_REMEMBERED] == (*theirs[6:50], *own[5:])
 
 
 @pytest.mark.parametrize("scene", SCENES)
