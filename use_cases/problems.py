@@ -1,7 +1,7 @@
-"""Why something that is wanted can't be done: a stable code, what is wrong with which field, and numbers; no language, no HTTP.
+"""Why something that is wanted can't be done: a stable code, what is wrong with which field, and numbers; no HTTP.
 
-The refusals of the rules are apart (`domain.refusals`). The sentences of both are in `translations.problems`; what a face answers
-is the face's own affair.
+The refusals of the rules are apart (`domain.refusals`). The sentences of both are in `translations.problems`, and are told in the
+reader's language (`told`); what a face answers is the face's own affair.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,6 +20,9 @@ MOST_ERRORS = 50
 """So many things that are wrong with one input are told."""
 
 _LIMITS = ("max_length", "ge", "le")
+
+_CODES = {"tuple_type": "list_type"}
+"""pydantic's names for what is one thing to who sends JSON."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,11 @@ def input_faults(error: ValidationError) -> tuple[FieldFault, ...]:
 def input_fault(error: Mapping[str, Any], place: Iterable[str | int]) -> FieldFault:
     """One of pydantic's errors. A rule of ours (`PydanticCustomError`) brings its own sentence."""
     context = error.get("ctx", {})
+    code = _CODES.get(error["type"], error["type"])
     return FieldFault(
         field=".".join(map(str, place)),
-        code=error["type"],
-        sentence=INPUT_PROBLEMS.get(error["type"], error["msg"]),
+        code=code,
+        sentence=INPUT_PROBLEMS.get(code, error["msg"]),
         limit=next((context[name] for name in _LIMITS if name in context), None),
         characters=context.get("characters"),
     )

@@ -362,7 +362,9 @@ async def test_commands_that_are_not_right(system: System, shelf: Shelf) -> None
     await refused(provider, f"{handled}/withdraw-information-request", None, 409, "no_open_question")
     other = {"text": "?", "question_id": str(uuid4())}
     await refused(requester, f"{asked}/answer-information", other, 422, "no_such_question")
-    await refused(requester, f"{asked}/answer-information", {"text": "?", "attachment_ids": "x"}, 422, "invalid_input")
+    answer = await requester.post(f"/requests/{asked}/answer-information", {"text": "?", "attachment_ids": "x"})
+    assert fields(answer) == {"attachment_ids": "list_type"}
+    assert answer.json()["errors"][0]["message"] == "Une liste est attendue."
     many = {"text": "?", "attachment_ids": [str(uuid4())] * 51}
     await refused(requester, f"{asked}/answer-information", many, 422, "invalid_input")
     unknown = {"text": "?", "attachment_ids": [str(uuid4())]}
