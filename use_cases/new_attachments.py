@@ -92,8 +92,8 @@ async def add(
 ) -> AttachmentView:
     """Examine a file when it is the caller's turn, and keep it at its place.
 
-    Raises what `services.places`, `examined` and `keep_examined` do, and what `attended` raises when the caller goes away while
-    the file is examined.
+    Raises what `kind_of`, `services.places`, `examined` and `keep_examined` do, and what `attended` raises when the caller goes
+    away while the file is examined.
     """
     if place.there is not None:
         return await _again(place.there, file)
@@ -187,21 +187,32 @@ async def _store(services: Services, row: RequestRecord, attachment_id: UUID, fi
 
 
 async def _examined_in_turn(services: Services, caller: Caller, file: BinaryIO) -> Media:
+    media_type = await kind_of(services, file)  # takes no processor: what is refused by it waits for no place
     async with services.places.place_for(caller.id):
-        return await examined(services, file)
+        return await examined(file, media_type)
 
 
-async def examined(services: Services, file: BinaryIO) -> Media:
-    """What the file is, with its copies. The caller has a place (`services.places`).
-
-    Raises Problem `unsupported_media`, `too_large`, `too_many_pixels`, `truncated_media`, `damaged_media`, `media_too_slow`,
-    `media_too_demanding` or `videos_not_possible`, or NoVerdictError (`confined`).
-    """
+async def kind_of(services: Services, file: BinaryIO) -> str:
+    """The media type of a file that is not too large for its kind. Raises Problem `unsupported_media` or `too_large`."""
     try:
         media_type = await sniff(file)
         limit = services.settings.max_photo_bytes if media_type in PHOTO_TYPES else services.settings.max_video_bytes
         if await asyncio.to_thread(file.seek, 0, os.SEEK_END) > limit:
             raise Problem("too_large", limit_bytes=limit)
+    except MediaError as error:
+        raise _not_taken(error) from None
+    finally:
+        await asyncio.to_thread(file.seek, 0)
+    return media_type
+
+
+async def examined(file: BinaryIO, media_type: str) -> Media:
+    """What a file of that type is, with its copies. The caller has a place (`services.places`).
+
+    Raises Problem `too_many_pixels`, `truncated_media`, `damaged_media`, `media_too_slow`, `media_too_demanding` or
+    `videos_not_possible`, or NoVerdictError (`confined`).
+    """
+    try:
         return await examine(file, media_type)
     except MediaError as error:
         raise _not_taken(error) from None

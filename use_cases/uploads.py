@@ -22,7 +22,7 @@ from use_cases import policy, sweep
 from use_cases.attachments import AttachmentView, attachment_view
 from use_cases.attended import Attended
 from use_cases.caller import Caller
-from use_cases.new_attachments import SentFile, examined, keep_examined
+from use_cases.new_attachments import SentFile, examined, keep_examined, kind_of
 from use_cases.problems import Problem
 from use_cases.services import Services
 
@@ -203,7 +203,7 @@ async def _examined(services: Services, caller: Caller, upload: Upload, file: Bi
     """What the upload is. Its copy in `file` is made only when it is the caller's turn: copies are as large as what was sent."""
     async with services.places.place_for(caller.id):
         await _assemble(services, upload, file)
-        return await examined(services, file)
+        return await examined(file, await kind_of(services, file))
 
 
 async def _assemble(services: Services, upload: Upload, file: BinaryIO) -> None:

@@ -7,14 +7,17 @@ import struct
 import subprocess
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 from PIL import Image
 
+from api.server import create_app
 from confined import ForkServer
 from media import containers, decoder
 from media import examine as examining
@@ -24,6 +27,7 @@ from tests.clips import clip, encoded
 from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.journeys import draft, ok, upload
 from tests.system import System, photo
+from use_cases.places import PLACES
 
 HASTY = replace(examining.LIMITS, cpu_seconds=1)
 """Less time than in service, so that the tests need not wait as long."""
@@ -154,6 +158,23 @@ async def test_each_cause_has_its_sentence(system: System, draft_id: str) -> Non
     assert "60,000 × 40,000" in said["en"]
     assert "60\N{NO-BREAK SPACE}000 × 40\N{NO-BREAK SPACE}000" in said["fr"]
     assert "52 mégapixels" in said["fr"]
+
+
+async def test_what_a_look_refuses_waits_for_no_place(system: System, draft_id: str) -> None:
+    """While every place is held: a kind that is not taken, and more bytes than its kind may have."""
+    path, small = f"/requests/{draft_id}/attachments", system.settings.model_copy(update={"max_photo_bytes": 50_000})
+    app = create_app(small, replace(system.services, settings=small))
+    headers = dict(system.requester.http.headers)
+    async with (
+        AsyncExitStack() as held,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://relais.test", headers=headers) as http,
+    ):
+        for _ in range(PLACES):
+            await held.enter_async_context(system.services.places.place_for(uuid4()))
+        moving = await system.requester.post(path, files={"file": ("a.gif", b"GIF89a" + bytes(50))})
+        problem(moving, 415, "unsupported_media")
+        large = await http.post(f"/api/v1{path}", files={"file": ("a.jpg", photo() + bytes(50_000))})
+        assert problem(large, 413, "too_large")["limit_bytes"] == 50_000
 
 
 async def test_a_phone_photo_of_200_megapixels(system: System, draft_id: str) -> None:
