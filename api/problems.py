@@ -128,6 +128,16 @@ _HANDLERS: Mapping[type[Exception], Callable[[Request, Any], Awaitable[Response]
 }
 
 
+ANSWERED = tuple(kind for kind in _HANDLERS if kind is not Exception)
+"""The errors that have an answer of their own; any other is a fault of ours."""
+
+
+async def answer_to(request: Request, error: Exception) -> Response:
+    """The answer to one of `ANSWERED`, for a route that adds something to it."""
+    handler = next(_HANDLERS[kind] for kind in type(error).__mro__ if kind in _HANDLERS)
+    return await handler(request, error)
+
+
 def install(app: FastAPI) -> None:
     """Make every error of `app` a problem."""
     for kind, handler in _HANDLERS.items():

@@ -25,7 +25,6 @@ from starlette.requests import ClientDisconnect
 
 from api import problems
 from api.parameters import IdempotencyKey
-from api.problems import language_of, problem_response
 from domain.model import storable
 from records.models import Upload
 from use_cases import sweep, uploads
@@ -58,8 +57,8 @@ class _TusRoute(APIRoute):
         async def handler(request: Request) -> Response:
             try:
                 response: Response = await plain(request)
-            except Problem as problem:
-                response = problem_response(problem, language_of(request))
+            except problems.ANSWERED as error:
+                response = await problems.answer_to(request, error)
                 await _drain(request)
             response.headers["Tus-Resumable"] = VERSION
             return response
@@ -67,7 +66,7 @@ class _TusRoute(APIRoute):
         return handler
 
 
-def _version(
+async def _version(
     request: Request,
     tus_resumable: Annotated[
         str | None,

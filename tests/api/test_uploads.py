@@ -405,6 +405,36 @@ async def test_what_can_not_be_announced(system: System, draft_id: str) -> None:
     assert (await told(who, f"/api/v1{path}/nothing")).status_code == 422
 
 
+async def test_every_refusal_says_the_protocol_and_hears_the_client_out(
+    system: System, draft_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what is refused before the route begins, and what the records answer: browsers listen when they have sent all."""
+    who, heard = system.requester, []
+
+    async def content() -> AsyncIterator[bytes]:
+        for number in range(3):
+            heard.append(number)
+            yield bytes(1_000)
+
+    async def away(*_: Any, **__: Any) -> Upload:
+        raise ConnectionRefusedError
+
+    address = await begun(who, draft_id, 3_000)
+    nowhere = address.replace(address[-36:], "nothing")
+    answer = await who.http.patch(nowhere, content=content(), headers={**PART, "Upload-Offset": "x"})
+    assert {error["field"] for error in problem(answer, 422, "invalid_input")["errors"]} == {
+        "upload_id",
+        "Upload-Offset",
+    }
+    assert (answer.headers["tus-resumable"], heard) == ("1.0.0", [0, 1, 2])
+
+    heard.clear()
+    monkeypatch.setattr("records.uploads.load_upload", away)
+    answer = await who.http.patch(address, content=content(), headers={**PART, "Upload-Offset": "0"})
+    problem(answer, 503, "records_unreachable")
+    assert (answer.headers["tus-resumable"], heard) == ("1.0.0", [0, 1, 2])
+
+
 async def test_too_large(system: System, draft_id: str) -> None:
     """Too large for what it turns out to be, and too many bytes in one call."""
     small = system.settings.model_copy(update={"max_photo_bytes": 100_000, "max_video_bytes": 200_000})
