@@ -11,7 +11,7 @@ from use_cases.problems import Problem
 from web.session import CallerOf
 
 
-def _idempotency_key(
+async def _idempotency_key(
     idempotency_key: Annotated[
         str | None,
         Header(
@@ -30,7 +30,7 @@ IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
 """The caller's Idempotency-Key, if there is one."""
 
 
-def _expected_version(
+async def _expected_version(
     if_match: Annotated[
         str | None,
         Header(
@@ -50,7 +50,7 @@ ExpectedVersion = Annotated[int | None, Depends(_expected_version)]
 """The version of the request that the caller has seen, if they say so."""
 
 
-def _language(request: Request, caller: CallerOf) -> Language:  # noqa: ARG001 - whose language it is
+async def _language(request: Request, caller: CallerOf) -> Language:  # noqa: ARG001 - whose language it is
     return language_of(request)
 
 

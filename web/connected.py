@@ -43,7 +43,7 @@ async def _gone(request: Request) -> None:
         pass
 
 
-def _attended(request: Request) -> Attended:
+async def _attended(request: Request) -> Attended:
     async def attended(work: Coroutine[Any, Any, T]) -> T:
         return await while_connected(request, work)
 
