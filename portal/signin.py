@@ -43,13 +43,12 @@ async def sign_in(
     """A session for the right password; the same page again for a wrong one."""
     check_same_site(request)
     language = pages.language_before_sign_in(request)
+    before = session_of(request, services.settings)  # whoever's it is: nobody could sign it out any more
     try:
-        token = await signing_in.sign_in(services, username, password)
+        token = await signing_in.sign_in(services, username, password, instead_of=before)
     except Problem as problem:
         notice = Notice("error", problem.told(language))
         return _page(services, language, status=status_of(problem), next=next, username=username[:200], notice=notice)
-    if before := session_of(request, services.settings):
-        await signing_in.end_token(services, before)  # whoever's it was: nobody could sign it out any more
     response = RedirectResponse(local_address(next), 303)
     _keep(response, services.settings, token.text)
     return response

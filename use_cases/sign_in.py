@@ -75,16 +75,17 @@ class BearerToken:
     expires_at: datetime
 
 
-async def sign_in(services: Services, username: str, password: str) -> BearerToken:
+async def sign_in(services: Services, username: str, password: str, *, instead_of: str | None = None) -> BearerToken:
     """A token for who knows the password of an active account. It takes as long for a name that does not exist.
 
-    Raises Problem `wrong_credentials`, or `too_many_attempts` as `password_fits` does.
+    The token `instead_of`, whoever's it is, ends when the new one begins. Raises Problem `wrong_credentials`, or
+    `too_many_attempts` as `password_fits` does.
     """
     fits = 0 < len(username) <= MAX_USERNAME and 0 < len(password) <= MAX_PASSWORD and "\0" not in username
     account = await _authenticated(services, username, password) if fits else None
     if account is None:
         raise Problem("wrong_credentials")
-    return await _new_token(services, account.id)
+    return await _new_token(services, account.id, instead_of)
 
 
 async def _authenticated(services: Services, username: str, password: str) -> Account | None:
@@ -97,10 +98,12 @@ async def _authenticated(services: Services, username: str, password: str) -> Ac
     return account if fits else None
 
 
-async def _new_token(services: Services, account_id: UUID) -> BearerToken:
+async def _new_token(services: Services, account_id: UUID, instead_of: str | None) -> BearerToken:
     now = datetime.now(UTC)
     token = BearerToken(secrets.token_urlsafe(32), now + timedelta(hours=services.settings.token_hours))
     async with services.database.session() as session:
+        if instead_of is not None:
+            await people.revoke_token(session, token_sha256(instead_of), now)
         await people.add_token(
             session, token_sha256=token_sha256(token.text), account_id=account_id, now=now, expires_at=token.expires_at
         )

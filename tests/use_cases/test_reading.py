@@ -6,10 +6,12 @@ from contextlib import aclosing
 from uuid import UUID
 
 import pytest
+from sqlalchemy import func, select
 
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import DocumentKind
-from records.models import AccessKind
+from records import people
+from records.models import AccessKind, Token
 from tests.journeys import accepted, assigned, filled, submitted
 from tests.system import PASSWORD, Clinician, System
 from tests.use_cases.test_story import attended, call, caller
@@ -18,10 +20,11 @@ from use_cases.caller import Caller
 from use_cases.commands import carry_out
 from use_cases.news import news
 from use_cases.orders import Accept, CommentBody
+from use_cases.problems import Problem
 from use_cases.renditions import Look
 from use_cases.report_drafts import ReportDraftBody
 from use_cases.requests import read_request
-from use_cases.sign_in import end_token, sign_in
+from use_cases.sign_in import account_of, end_token, sign_in
 from use_cases.signing import SignBody
 from use_cases.stored_files import StoredFile
 
@@ -65,6 +68,36 @@ async def test_its_sender_gets_a_photo_as_it_was_and_others_a_copy(system: Syste
     assert await _read(original, 10, 20) == whole[10:20]
     assert (copy.media_type, len(await _read(copy))) == ("image/jpeg", copy.size)
     assert copy.tag != original.tag
+
+
+async def test_a_session_begins_and_ends_in_one_step(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signing in again: the session before ends if the new one begins, and with a wrong password it stays."""
+    services, account = system.services, system.provider.account
+    first = (await sign_in(services, account.username, PASSWORD)).text
+    with pytest.raises(Problem):
+        await sign_in(services, account.username, "wrong", instead_of=first)
+    assert await account_of(services, first)
+
+    before = await _tokens_of(system, account.id)
+    with monkeypatch.context() as patched:
+        patched.setattr(people, "revoke_token", _no_disk)
+        with pytest.raises(OSError, match="no disk"):
+            await sign_in(services, account.username, PASSWORD, instead_of=first)
+    assert await account_of(services, first)
+    assert await _tokens_of(system, account.id) == before
+
+    second = (await sign_in(services, account.username, PASSWORD, instead_of=first)).text
+    assert await account_of(services, first) is None
+    assert await account_of(services, second)
+
+
+async def _tokens_of(system: System, account_id: UUID) -> int | None:
+    async with system.services.database.session() as session:
+        return await session.scalar(select(func.count()).select_from(Token).where(Token.account_id == account_id))
+
+
+async def _no_disk(*_: object) -> None:
+    raise OSError("no disk")
 
 
 async def test_who_follows_a_request_hears_of_it_until_they_sign_out(system: System) -> None:
