@@ -13,10 +13,9 @@ from domain.commands import WhichQuestion
 from domain.model import Storable
 from domain.offerings import DeadlineName
 from domain.photos import PhotoWarning
-from domain.requests import Role
 from translations import gettext_for
 from translations.problems import PHOTO_WARNINGS
-from use_cases import completeness, policy
+from use_cases import completeness, operations
 from use_cases.commands import Call, CommandReceipt, Order, carry_out
 from use_cases.given_commands import CommandView, read_command
 from use_cases.orders import (
@@ -243,5 +242,5 @@ async def deadline(name: DeadlineName, given: GivenBy, body: DeadlineBody | None
 
     Guard it with If-Match, so that a late trigger does not end a deadline that has begun anew.
     """
-    policy.must_have_role(given.call.caller, Role.OPERATOR)
-    return await given.carry_out(EndDeadline(name=name, question_id=body.question_id if body else None))
+    order = EndDeadline(name=name, question_id=body.question_id if body else None)
+    return given.answer(await operations.end_deadline(given.services, given.call, order))

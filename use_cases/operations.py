@@ -1,4 +1,4 @@
-"""For operators: what failed, and which requests can't go on."""
+"""For operators: what failed, which requests can't go on, and the end of a deadline before its time."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -11,6 +11,8 @@ from engine.running import list_stuck
 from records import failures
 from use_cases import policy
 from use_cases.caller import Caller
+from use_cases.commands import Call, CommandReceipt, carry_out
+from use_cases.orders import EndDeadline
 from use_cases.problems import Problem
 from use_cases.services import Services
 from use_cases.views import View
@@ -67,3 +69,9 @@ async def list_stuck_requests(services: Services, caller: Caller) -> list[StuckV
         for stuck in found
         if (request_id := request_of(stuck.workflow_id)) is not None
     ]
+
+
+async def end_deadline(services: Services, call: Call, order: EndDeadline) -> CommandReceipt:
+    """End a running deadline now. Raises Problem `forbidden`, and what `carry_out` does."""
+    policy.must_have_role(call.caller, Role.OPERATOR)
+    return await carry_out(services, call, order)

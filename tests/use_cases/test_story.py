@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Status
@@ -17,7 +18,8 @@ from use_cases.caller import Caller
 from use_cases.commands import Call, came_before, carry_out
 from use_cases.drafts import DraftChanges, NewDraft, change_draft, create_draft, remove_draft
 from use_cases.new_attachments import SentFile
-from use_cases.orders import Accept, AssignBody, ReasonBody, Submit
+from use_cases.operations import end_deadline
+from use_cases.orders import Accept, AssignBody, EndDeadline, ReasonBody, Submit
 from use_cases.problems import Problem
 from use_cases.requests import read_request
 
@@ -92,6 +94,9 @@ async def test_what_cant_be_done_is_told_without_a_language(system: System) -> N
     with pytest.raises(Refusal) as refusal:
         await carry_out(services, call(system.requester, draft.id), ReasonBody(reason="Healed."))
     assert refusal.value.code is RefusalCode.NOT_ALLOWED_IN_STATUS
+    with pytest.raises(Problem) as problem:
+        await end_deadline(services, call(system.requester, draft.id), EndDeadline(name=DeadlineName.DISPATCH))
+    assert problem.value.code == "forbidden"
     await remove_draft(services, requester, draft.id, draft.version)
     with pytest.raises(Problem) as problem:
         await read_request(services, requester, draft.id, "en")
