@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path
 
-from domain.offerings import DEFAULT_DEADLINES, MAX_VERSION, Code, ServiceOffering
+from domain.offerings import MAX_VERSION, Code, ServiceOffering
 from records.models import Json
 from use_cases import catalogue
 from use_cases.catalogue import ClinicView, ProviderView
@@ -57,5 +57,4 @@ async def providers(caller: CallerOf, services: ServicesOf, clinic: UUID | None 
 
 
 def _offering(offering: ServiceOffering) -> Json:
-    deadlines = {**DEFAULT_DEADLINES, **offering.deadlines}
-    return offering.model_copy(update={"deadlines": deadlines}).model_dump(mode="json")
+    return offering.model_copy(update={"deadlines": offering.terms.deadlines}).model_dump(mode="json")

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
-import structlog
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -24,8 +23,6 @@ from use_cases.problems import Problem
 from use_cases.services import Services
 from use_cases.submitted_forms import form_in_force
 from use_cases.views import View
-
-log = structlog.get_logger(__name__)
 
 
 class AttachmentView(View):

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from pydantic import Field
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.absences import Absence
 from domain.clinic_calendar import ClinicCalendar
@@ -121,18 +120,14 @@ async def list_clinics(services: Services, caller: Caller) -> list[ClinicView]:
 async def list_providers(services: Services, caller: Caller, clinic_id: UUID) -> list[ProviderView]:
     """The active providers of a clinic, with load and absences. Raises Problem `not_found` unless the caller may list them."""
     async with services.database.session() as session:
-        return await _providers(session, caller, clinic_id)
-
-
-async def _providers(session: AsyncSession, caller: Caller, clinic_id: UUID) -> list[ProviderView]:
-    clinic = await people.load_clinic(session, clinic_id)
-    own = await people.load_clinic(session, caller.clinic_id)
-    if clinic is None or own is None or not policy.may_list_providers(caller, clinic, own):
-        raise Problem("not_found")
-    accounts = await people.list_providers(session, clinic.id)
-    ids = [account.id for account in accounts]
-    loads = await load.loads_of(session, ids)
-    presences = await absences.presence_of(session, ids, on=absences.today(datetime.now(UTC)), soon=SOON)
+        clinic = await people.load_clinic(session, clinic_id)
+        own = await people.load_clinic(session, caller.clinic_id)
+        if clinic is None or own is None or not policy.may_list_providers(caller, clinic, own):
+            raise Problem("not_found")
+        accounts = await people.list_providers(session, clinic.id)
+        ids = [account.id for account in accounts]
+        loads = await load.loads_of(session, ids)
+        presences = await absences.presence_of(session, ids, on=absences.today(datetime.now(UTC)), soon=SOON)
     return [
         _provider_view(account, clinic, loads.get(account.id, Load()), presences.get(account.id, Presence()))
         for account in accounts

@@ -229,11 +229,7 @@ async def draft_to_remove(session: AsyncSession, caller: Caller, request_id: UUI
 
 
 def _actors(caller: Caller) -> list[Actor]:
-    return [_actor(caller, role) for role in Role if role in caller.roles]
-
-
-def _actor(caller: Caller, role: Role) -> Actor:
-    return Actor(id=caller.id, role=role, clinic_id=caller.clinic_id)
+    return [Actor(id=caller.id, role=role, clinic_id=caller.clinic_id) for role in Role if role in caller.roles]
 
 
 def role_before(caller: Caller, row: RequestRecord) -> Role:

@@ -9,8 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from uuid import UUID
 
-import structlog
-
 from media.kinds import JPEG, MP4
 from records import access, attachments
 from records.errors import ContentDiffersError, NotFoundError
@@ -25,8 +23,6 @@ from use_cases.problems import Problem
 from use_cases.services import Services
 from use_cases.stored_files import StoredFile, fault
 from use_cases.videos import prepare_video
-
-log = structlog.get_logger(__name__)
 
 _ONE_LOOK = timedelta(minutes=15)
 

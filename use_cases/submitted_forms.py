@@ -53,7 +53,7 @@ async def list_forms(services: Services, caller: Caller, request_id: UUID) -> li
     """Every submission of the request's form, oldest first. Raises Problem `not_found`, `forbidden` or `not_yet`."""
     async with services.database.session() as session:
         found, names = await _forms_to_see(session, caller, request_id)
-    return [form_version_view(form, names) for form in found]
+    return [_form_version_view(form, names) for form in found]
 
 
 async def read_form(services: Services, caller: Caller, request_id: UUID, number: int) -> FormView:
@@ -62,7 +62,7 @@ async def read_form(services: Services, caller: Caller, request_id: UUID, number
         found, names = await _forms_to_see(session, caller, request_id)
     for before, form in zip([None, *found], found, strict=False):
         if form.number == number:
-            return form_view(form, before, names)
+            return _form_view(form, before, names)
     raise Problem("not_found")
 
 
@@ -78,8 +78,7 @@ async def form_in_force(session: AsyncSession, row: RequestRecord, process: Requ
     return await forms.load_form(session, row.id, process.form.number) if process.form else None
 
 
-def form_version_view(form: FrozenForm, names: Names) -> FormVersionView:
-    """Which submitted form this is."""
+def _form_version_view(form: FrozenForm, names: Names) -> FormVersionView:
     return FormVersionView(
         number=form.number,
         submitted_at=form.frozen_at,
@@ -88,11 +87,10 @@ def form_version_view(form: FrozenForm, names: Names) -> FormVersionView:
     )
 
 
-def form_view(form: FrozenForm, before: FrozenForm | None, names: Names) -> FormView:
-    """A submitted form, held against the one `before` it, if there is one."""
+def _form_view(form: FrozenForm, before: FrozenForm | None, names: Names) -> FormView:
     content = form.content
     return FormView(
-        **dict(form_version_view(form, names)),
+        **dict(_form_version_view(form, names)),
         offering_version=content["offering_version"],
         priority=Priority(content["priority"]),
         patient=content["patient"],

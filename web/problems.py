@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from domain.refusals import Refusal
 from use_cases.problems import FieldFault, Problem
+from use_cases.sign_in import PAUSE
 
 _CODES: Mapping[int, tuple[str, ...]] = {
     401: (
@@ -101,7 +102,7 @@ _RETRY_AFTER: Mapping[str, int] = {
     "too_many_at_once": 10,
     "newer_rules": 30,
     "storage_full": 60,
-    "too_many_attempts": 300,
+    "too_many_attempts": int(PAUSE.total_seconds()),
 }
 """Seconds after which the same may well be possible."""
 
