@@ -3,6 +3,7 @@
 `new_attachments` adds them, `renditions` gives them out.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
@@ -15,7 +16,7 @@ from domain.photos import PhotoWarning
 from domain.requests import EventName
 from records import attachments, requests
 from records.errors import NotEditableError, NotFoundError
-from records.models import AccessKind, Attachment, MediaState, RequestRecord
+from records.models import AccessKind, Attachment, EventRecord, FrozenForm, MediaState, RequestRecord
 from use_cases import policy
 from use_cases.accesses import log_access
 from use_cases.caller import Caller
@@ -78,14 +79,22 @@ async def list_attachments(services: Services, caller: Caller, request_id: UUID)
 
 
 async def visible_attachments(session: AsyncSession, row: RequestRecord, caller: Caller) -> list[Attachment]:
-    """For the requester all that are there now; for others those that were submitted or given with an answer."""
-    there = await attachments.list_attachments(session, row.id, with_removed=True)
+    """What `attachments_shown` gives, for who has not read the request's form and timeline."""
     if row.requester_id == caller.id:
-        return [a for a in there if a.removed_at is None]
-    process = requests.process_of(row)
-    frozen = await form_in_force(session, row, process)
+        return await attachments_shown(session, row, caller, None, ())
+    frozen = await form_in_force(session, row, requests.process_of(row))
+    return await attachments_shown(session, row, caller, frozen, await requests.timeline(session, row.id))
+
+
+async def attachments_shown(
+    session: AsyncSession, row: RequestRecord, caller: Caller, frozen: FrozenForm | None, events: Sequence[EventRecord]
+) -> list[Attachment]:
+    """For the requester all that are there now; for others those of the form in force (`frozen`), or given with an answer."""
+    if row.requester_id == caller.id:
+        return await attachments.list_attachments(session, row.id)
+    there = await attachments.list_attachments(session, row.id, with_removed=True)
     given = {a["id"] for a in frozen.content["attachments"]} if frozen else set()
-    for event in await requests.timeline(session, row.id):
+    for event in events:
         if event.name is EventName.INFORMATION_ANSWERED:
             given.update(event.command["attachment_ids"])
     return [a for a in there if str(a.id) in given]

@@ -11,7 +11,7 @@ from documents import content as printed
 from domain.offerings import FormField, ServiceOffering, leads
 from domain.requests import DocumentKind, EventName, Request
 from records import attachments, forms, people, requests
-from records.models import Account, Clinic, FrozenForm, RequestRecord
+from records.models import Account, Clinic, EventRecord, FrozenForm, RequestRecord
 from translations import Language, gettext_for
 from use_cases.answers import entries
 from use_cases.names import Names, full_name
@@ -45,6 +45,7 @@ async def paper(
         raise ValueError("the submitted form is gone")
     accounts = await people.accounts_by_id(session, {row.requester_id, signer.id})
     clinics = await people.clinics_by_id(session, {row.requester_clinic_id, signer.clinic_id})
+    events = await requests.timeline(session, row.id)
     patient = RecordedPatient.model_validate(frozen.content["patient"])
     return printed.ReportContent(
         language=language,
@@ -66,11 +67,11 @@ async def paper(
         requester=_practitioner(accounts[row.requester_id], clinics[row.requester_clinic_id]),
         signer=_practitioner(signer, clinics[signer.clinic_id]),
         question=entries(offering.form, frozen.content["answers"], language, leading=offering.question),
-        exchange=await _exchange(session, row),
+        exchange=await _exchange(session, events),
         answer=_addendum(answers, language)
         if template is None
         else entries(template, answers, language, leading=leads, with_missing=with_missing),
-        images=await _images(session, row, frozen, offering, language),
+        images=await _images(session, frozen, events, offering, language),
     )
 
 
@@ -101,8 +102,7 @@ def _practitioner(account: Account, clinic: Clinic) -> printed.Practitioner:
     )
 
 
-async def _exchange(session: AsyncSession, row: RequestRecord) -> tuple[printed.Message, ...]:
-    events = await requests.timeline(session, row.id)
+async def _exchange(session: AsyncSession, events: Iterable[EventRecord]) -> tuple[printed.Message, ...]:
     said = [e for e in events if e.name in (EventName.INFORMATION_REQUESTED, EventName.INFORMATION_ANSWERED)]
     names = await Names.load(session, [event.actor_id for event in said], [])
     return tuple(
@@ -116,14 +116,20 @@ async def _exchange(session: AsyncSession, row: RequestRecord) -> tuple[printed.
 
 
 async def _images(
-    session: AsyncSession, row: RequestRecord, form: FrozenForm, offering: ServiceOffering, language: Language
+    session: AsyncSession,
+    form: FrozenForm,
+    events: Iterable[EventRecord],
+    offering: ServiceOffering,
+    language: Language,
 ) -> tuple[printed.Image, ...]:
     """The photos and videos of the form that was submitted, then those of the answers to questions, each once."""
-    events = await requests.timeline(session, row.id)
     answered = [event for event in events if event.name is EventName.INFORMATION_ANSWERED]
     named = [part["id"] for part in form.content["attachments"]]
     named += [id_ for event in answered for id_ in event.command.get("attachment_ids") or ()]
-    there = {str(found.id): found for found in await attachments.list_attachments(session, row.id, with_removed=True)}
+    there = {
+        str(found.id): found
+        for found in await attachments.list_attachments(session, form.request_id, with_removed=True)
+    }
     slots: dict[str, str] = {slot.name: getattr(slot.label, language) for slot in offering.attachments}
     return tuple(
         printed.Image(

@@ -14,14 +14,14 @@ from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Request, Status
 from records import commands, forms, reports, requests, worklist
 from records.drafts import open_form, outdated_answers
-from records.models import AccessKind, EventRecord, Json, RequestRecord, StoredDocument
+from records.models import AccessKind, EventRecord, FrozenForm, Json, RequestRecord, StoredDocument
 from records.visibility import Access
 from records.worklist import RowNotes, WorklistRow
 from translations import Language, gettext_for
 from translations.words import STATUSES
 from use_cases import policy
 from use_cases.accesses import log_access
-from use_cases.attachments import AttachmentView, attachment_view, visible_attachments
+from use_cases.attachments import AttachmentView, attachment_view, attachments_shown
 from use_cases.caller import Caller
 from use_cases.documents import DocumentView, document_view
 from use_cases.given_commands import CommandView, command_view
@@ -157,9 +157,9 @@ async def request_view(
     names = await names_of(session, row, timeline, documents)
     patient, chart = None, ChartView()
     if access == "chart":
-        form = await _form_shown(session, caller, row, process)
-        patient = form["patient"]
-        chart = await _chart(session, caller, row, process, form["answers"], timeline, documents, names)
+        frozen = None if _is_editing(row, caller) else await form_in_force(session, row, process)
+        patient = _form_shown(row, frozen)["patient"]
+        chart = await _chart(session, caller, row, process, frozen, timeline, documents, names)
     return RequestView(
         **dict(_summary(row, notes, caller, names, language, patient)),
         access=access,
@@ -244,10 +244,9 @@ def _deadlines(process: Request) -> list[DeadlineView]:
     ]
 
 
-async def _form_shown(session: AsyncSession, caller: Caller, row: RequestRecord, process: Request) -> WrittenForm:
-    """The requester sees the form as edited, others as submitted."""
-    frozen = await form_in_force(session, row, process)
-    if _is_editing(row, caller) or frozen is None:
+def _form_shown(row: RequestRecord, frozen: FrozenForm | None) -> WrittenForm:
+    """The form as submitted, or as edited: for the requester who edits it, there is no `frozen` one."""
+    if frozen is None:
         return WrittenForm(patient=row.form["patient"], answers=row.form["answers"])
     return frozen.content
 
@@ -257,17 +256,17 @@ async def _chart(
     caller: Caller,
     row: RequestRecord,
     process: Request,
-    answers: Json,
+    frozen: FrozenForm | None,
     events: Sequence[EventRecord],
     documents: Sequence[StoredDocument],
     names: Names,
 ) -> ChartView:
     last_forms = (await forms.submitted_forms(session, row.id))[-2:]
     return ChartView(
-        answers=answers,
+        answers=_form_shown(row, frozen)["answers"],
         outdated_answers=outdated_answers(row) if _is_editing(row, caller) else None,
         questions=questions_of(row.id, events, names, [question.id for question in process.questions]),
-        attachments=[attachment_view(a) for a in await visible_attachments(session, row, caller)],
+        attachments=[attachment_view(a) for a in await attachments_shown(session, row, caller, frozen, events)],
         documents=[document_view(document, names) for document in documents],
         outcome=next((e.command.get("outcome") for e in events if e.name is EventName.ACKNOWLEDGED), None),
         form_changes=changes(*(form.content for form in last_forms)) if len(last_forms) > 1 else [],
