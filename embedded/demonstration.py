@@ -88,8 +88,7 @@ async def seed() -> None:
         raise StartError("There is no database to put demonstration data into: start everything with `relais up`.")
     known = {account.username: account.password for account in demo_accounts(settings.data_dir)}
     demonstration = await asyncio.to_thread(_read_clinics)
-    database = Database.from_settings(settings, application_name="relais-seed")
-    try:
+    async with Database.opened(settings, application_name="relais-seed") as database:
         async with database.session() as session:
             there = {account.username for account in await people.list_accounts(session, active=None)}
         usernames = [person.username for clinic in demonstration for person in clinic.people]
@@ -110,8 +109,6 @@ async def seed() -> None:
             ]
             # Before the commit: a crash between both leaves passwords without accounts, which the next start makes.
             await asyncio.to_thread(write_demo_accounts, settings.data_dir, accounts)
-    finally:
-        await database.close()
 
 
 def _read_clinics() -> tuple[DemoClinic, ...]:

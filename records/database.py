@@ -58,6 +58,16 @@ class Database:
                 "RELAIS_DATABASE_URL can't be used: it must read postgresql+asyncpg://user:password@host:port/database"
             ) from None
 
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, settings: Settings, *, application_name: str = "relais") -> AsyncIterator[Self]:
+        """The database that the settings name, closed at the end of the block. Raises SettingsError when they name none."""
+        database = cls.from_settings(settings, application_name=application_name)
+        try:
+            yield database
+        finally:
+            await database.close()
+
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
         """One transaction: committed at the end of the block, rolled back when the block raises.

@@ -41,9 +41,8 @@ def _line(text: str) -> str:
 
 async def add_clinic(settings: Settings, code: str, name: str, address: Collection[str], phone: str) -> None:
     """A new clinic. Raises AdministrationError when the code is taken."""
-    database = Database.from_settings(settings)
     try:
-        async with database.session() as session:
+        async with Database.opened(settings) as database, database.session() as session:
             await people.add_clinic(
                 session,
                 code=code,
@@ -53,74 +52,55 @@ async def add_clinic(settings: Settings, code: str, name: str, address: Collecti
             )
     except IntegrityError:
         raise AdministrationError(f"There is a clinic with the code {code} already.") from None
-    finally:
-        await database.close()
 
 
 async def add_route(settings: Settings, code: str, to: str) -> None:
     """Let the dispatchers of one clinic assign requests to another. Raises AdministrationError when one of them is missing."""
-    database = Database.from_settings(settings)
-    try:
-        async with database.session() as session:
-            clinic, other = await people.find_clinic(session, code), await people.find_clinic(session, to)
-            if clinic is None or other is None:
-                raise AdministrationError(f"There is no clinic with the code {to if clinic else code}.")
-            clinic.routes_to = sorted({*clinic.routes_to, other.id})
-    finally:
-        await database.close()
+    async with Database.opened(settings) as database, database.session() as session:
+        clinic, other = await people.find_clinic(session, code), await people.find_clinic(session, to)
+        if clinic is None or other is None:
+            raise AdministrationError(f"There is no clinic with the code {to if clinic else code}.")
+        clinic.routes_to = sorted({*clinic.routes_to, other.id})
 
 
 async def show_calendar(settings: Settings, code: str) -> ClinicCalendar:
     """When a clinic works. Raises AdministrationError when it is missing."""
-    database = Database.from_settings(settings)
-    try:
-        async with database.session() as session:
-            return ClinicCalendar.model_validate((await _clinic(session, code)).calendar)
-    finally:
-        await database.close()
+    async with Database.opened(settings) as database, database.session() as session:
+        return ClinicCalendar.model_validate((await _clinic(session, code)).calendar)
 
 
 async def set_calendar(settings: Settings, code: str, changes: Mapping[str, Any]) -> ClinicCalendar:
     """Change when a clinic works, for requests to come. Raises AdministrationError for a clinic or a calendar that won't do."""
-    database = Database.from_settings(settings)
-    try:
-        async with database.session() as session:
-            clinic = await _clinic(session, code)
-            try:
-                calendar = ClinicCalendar.model_validate({**clinic.calendar, **changes})
-            except ValidationError as error:
-                raise AdministrationError(_said(error)) from None
-            clinic.calendar = calendar.model_dump(mode="json")
-        return calendar
-    finally:
-        await database.close()
+    async with Database.opened(settings) as database, database.session() as session:
+        clinic = await _clinic(session, code)
+        try:
+            calendar = ClinicCalendar.model_validate({**clinic.calendar, **changes})
+        except ValidationError as error:
+            raise AdministrationError(_said(error)) from None
+        clinic.calendar = calendar.model_dump(mode="json")
+    return calendar
 
 
 async def requests_by_rules(settings: Settings) -> Mapping[int, tuple[int, int]]:
     """Version of the rules to the numbers of open and of ended requests under it."""
-    database = Database.from_settings(settings)
-    try:
-        async with database.session() as session:
-            return await renewals.count_by_rules(session)
-    finally:
-        await database.close()
+    async with Database.opened(settings) as database, database.session() as session:
+        return await renewals.count_by_rules(session)
 
 
 async def renew(
     settings: Settings, code: str | None, *, per_second: float, reason: str, say: Callable[[Asked], None]
 ) -> Asked:
     """Ask open requests to live under the current rules; those of the clinic `code`, by its present calendar."""
-    database = Database.from_settings(settings, application_name="relais-renew")
     how: Any = {"per_second": per_second, "reason": reason, "say": say}
-    try:
-        async with engine_client(settings) as engine:
-            if code is None:
-                return await renew_rules(engine, database, **how)
-            async with database.session() as session:
-                clinic_id = (await _clinic(session, code)).id
-            return await renew_calendar(engine, database, clinic_id, **how)
-    finally:
-        await database.close()
+    async with (
+        Database.opened(settings, application_name="relais-renew") as database,
+        engine_client(settings) as engine,
+    ):
+        if code is None:
+            return await renew_rules(engine, database, **how)
+        async with database.session() as session:
+            clinic_id = (await _clinic(session, code)).id
+        return await renew_calendar(engine, database, clinic_id, **how)
 
 
 async def _clinic(session: AsyncSession, code: str) -> Clinic:
@@ -158,9 +138,8 @@ async def add_account(
     email = _address(settings, email)
     password = secrets.token_urlsafe(12)
     password_hash = await hash_password(password)
-    database = Database.from_settings(settings)
     try:
-        async with database.session() as session:
+        async with Database.opened(settings) as database, database.session() as session:
             found = await people.find_clinic(session, clinic)
             if found is None:
                 raise AdministrationError(
@@ -183,8 +162,6 @@ async def add_account(
             )
     except IntegrityError:
         raise AdministrationError(f"There is an account {username} already.") from None
-    finally:
-        await database.close()
     return password
 
 
@@ -194,15 +171,11 @@ async def set_email(settings: Settings, username: str, email: str) -> None:
     Raises AdministrationError for a name that no account has, or an address that won't do.
     """
     email = _address(settings, email)
-    database = Database.from_settings(settings)
-    try:
-        async with database.session() as session:
-            account = await people.find_account(session, username)
-            if account is None:
-                raise AdministrationError(f"There is no account {username}.")
-            account.email = email
-    finally:
-        await database.close()
+    async with Database.opened(settings) as database, database.session() as session:
+        account = await people.find_account(session, username)
+        if account is None:
+            raise AdministrationError(f"There is no account {username}.")
+        account.email = email
 
 
 def _address(settings: Settings, email: str) -> str:

@@ -81,11 +81,8 @@ async def engine_client(settings: Settings) -> AsyncIterator[Client]:
 
 @asynccontextmanager
 async def _database(settings: Settings) -> AsyncIterator[Database]:
-    database = Database.from_settings(settings, application_name="relais-upkeep")
-    try:
+    async with Database.opened(settings, application_name="relais-upkeep") as database:
         with away_named():
             async with database.session() as session:
                 await check_schema(session)
         yield database
-    finally:
-        await database.close()

@@ -48,21 +48,13 @@ async def look_at_offerings(settings: Settings) -> Offerings:
         files = load_offerings(settings.offerings_dir)
     except OfferingError as error:
         wrong = error
-    database = Database.from_settings(settings)
-    try:
-        async with database.session() as session:
-            used = await offering_use(session)
-            wrong = wrong or await offering_files.objection(session, settings.offerings_dir, files)
-    finally:
-        await database.close()
+    async with Database.opened(settings) as database, database.session() as session:
+        used = await offering_use(session)
+        wrong = wrong or await offering_files.objection(session, settings.offerings_dir, files)
     return Offerings(used, files, wrong)
 
 
 async def keep_earlier(settings: Settings, file: Path) -> ServiceOffering:
     """Add a version that was in force before versions were kept. Raises OfferingError when it can't be that."""
-    database = Database.from_settings(settings)
-    try:
-        async with database.session() as session:
-            return await offering_files.keep_earlier(session, file, datetime.now(UTC))
-    finally:
-        await database.close()
+    async with Database.opened(settings) as database, database.session() as session:
+        return await offering_files.keep_earlier(session, file, datetime.now(UTC))

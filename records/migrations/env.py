@@ -17,12 +17,11 @@ def migrate(connection: Connection) -> None:
 
 
 async def migrate_the_database_of_the_settings() -> None:
-    database = Database.from_settings(get_settings(), application_name="relais migrations")
-    try:
-        async with database.engine.begin() as connection:
-            await connection.run_sync(migrate)
-    finally:
-        await database.close()
+    async with (
+        Database.opened(get_settings(), application_name="relais migrations") as database,
+        database.engine.begin() as connection,
+    ):
+        await connection.run_sync(migrate)
 
 
 given = context.config.attributes.get("connection")
