@@ -277,8 +277,9 @@ class _Todo:
     advice: tuple[tuple[str, str, str], ...]
 
 
-async def _todo(visit: Visit, view: RequestView) -> _Todo:
-    offering = await legend_of(visit.services, await visit.offering_of(view))
+async def _todo(visit: Visit, view: RequestView, legend: ServiceOffering | None = None) -> _Todo:
+    """What the check list says; `legend` has the words of the request's own version of its offering, where they are known."""
+    offering = legend or await legend_of(visit.services, await visit.offering_of(view))
     found = await completeness.check(visit.services, visit.caller, view.id)
     titles = {slot.name: getattr(slot.label, visit.language) for slot in offering.attachments}
     return _Todo(
@@ -331,7 +332,7 @@ async def _edit_page(
         wrong=pages.written(wrong),
         notice=notice,
         conflicts=conflicts,
-        todo=await _todo(visit, view),
+        todo=await _todo(visit, view, legend if form is None else None),
         waits=forms.waits(offering, visit.language),
         sexes=SEXES,
         patient_labels=forms.PATIENT,
