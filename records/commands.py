@@ -1,4 +1,4 @@
-"""The ledger of commands: what people gave by the API, and what became of each.
+"""The ledger of commands: what people gave, and what became of each.
 
 A command is written down in the transaction that checks it and freezes what it refers to, with the request's row locked, and only
 then given to the engine: so it is never forgotten, and what it froze stays closed until its end is known. The end comes from the

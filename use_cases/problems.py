@@ -1,7 +1,7 @@
 """Why something that is wanted can't be done: a stable code, what is wrong with which field, and numbers; no HTTP.
 
-The refusals of the rules are apart (`domain.refusals`). The sentences of both are in `translations.problems`, and are told in the
-reader's language (`told`); what a face answers is the face's own affair.
+The refusals of the rules are apart (`domain.refusals`). The sentence of either comes from `translations.problems`; a problem is
+`told` in the reader's language. What a face answers is the face's own affair.
 """
 
 from collections.abc import Iterable, Mapping

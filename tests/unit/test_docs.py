@@ -140,6 +140,15 @@ def test_every_room_is_drawn_and_every_drawn_file_exists() -> None:
     assert set(PROJECT["tool"]["importlinter"]["root_packages"]) <= rooms
 
 
+@pytest.mark.parametrize("room", ["domain", "use_cases"])
+def test_the_drawing_names_every_file_of_the_rooms_it_draws_in_full(room: str) -> None:
+    drawing = ARCHITECTURE.split("## The rooms", 1)[1].split("```")[1]
+    drawn = re.split(r"^(?=\w)", drawing, flags=re.MULTILINE)
+    shown = next(part for part in drawn if part.startswith(f"{room}/"))
+    files = {path.name for path in (PROJECT_ROOT / room).glob("*.py")} - {"__init__.py"}
+    assert set(re.findall(r"\w+\.py", shown)) == files
+
+
 def test_the_floors_are_told_as_they_are_held() -> None:
     told = ARCHITECTURE.split("**Floors**", 1)[1].split("\n\n", 1)[0]
     (layers,) = (c["layers"] for c in PROJECT["tool"]["importlinter"]["contracts"] if c["type"] == "layers")
