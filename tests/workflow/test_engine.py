@@ -6,8 +6,9 @@ import asyncio
 import logging
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,14 @@ import pytest
 from pydantic import SecretStr
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.api.workflowservice.v1 import (
+    DescribeTaskQueueRequest,
+    ExecuteMultiOperationResponse,
+    StartWorkflowExecutionResponse,
+    UpdateWorkflowExecutionResponse,
+)
 from temporalio.client import WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
 
 from domain.requests import Role, Source, Status
 from records.models import NoticeStatus
@@ -44,6 +51,7 @@ from tests.workflow.looks import (
     timeline,
     told,
 )
+from use_cases import gate
 
 # Cancelled from the Temporal UI
 
@@ -112,6 +120,47 @@ async def test_commands_wait_while_no_worker_is_there(system: System) -> None:
             await recorded(alone, request_id, 3)
             ok(await alone.requester.post(f"{path}/cancel", {"reason": "Vue ailleurs."}))
         assert await names(alone, request_id) == ["submitted", "assigned", "accepted", "cancelled"]
+
+
+async def test_a_command_waits_no_longer_than_its_setting(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine ends a wait for a worker by itself, whereupon the client begins another: the time of one is not that of all."""
+    monkeypatch.setattr(gate, "_A_MOMENT_SECONDS", 0)
+    calls = system.services.engine.workflow_service
+    whole = ExecuteMultiOperationResponse.Response
+    begun = [whole(start_workflow=StartWorkflowExecutionResponse()), whole(update_workflow=NOBODY_TOOK_IT)]
+    both = ExecuteMultiOperationResponse(responses=begun)
+    async with branch(system) as alone, impatient(alone) as hasty:
+        request_id = await draft(alone)
+        with monkeypatch.context() as patched:
+            patched.setattr(calls, "execute_multi_operation", _ended_soon(calls.execute_multi_operation, both))
+            first = await hasty.requester.post(f"/requests/{request_id}/submit")
+        async with workers(alone):
+            await recorded(alone, request_id, 1)
+        with monkeypatch.context() as patched:
+            update = calls.update_workflow_execution
+            patched.setattr(calls, "update_workflow_execution", _ended_soon(update, NOBODY_TOOK_IT))
+            second = await hasty.requester.post(f"/requests/{request_id}/cancel", {"reason": "Vue ailleurs."})
+        assert [(a.status_code, a.json().get("state")) for a in (first, second)] == [(202, "queued")] * 2
+
+
+NOBODY_TOOK_IT = UpdateWorkflowExecutionResponse()
+
+
+def _ended_soon(call: Callable[..., Awaitable[Any]], answer: Any) -> Callable[..., Awaitable[Any]]:
+    """The same call to the engine, which after 50 ms gives that answer, as it does by itself after 20 seconds."""
+    waits = count(1)
+
+    async def ended(request: Any, *, timeout: timedelta, **more: Any) -> Any:  # noqa: ASYNC109 - its name in the SDK
+        if next(waits) > 20:
+            raise RPCError("it waits for twice as long as it may", RPCStatusCode.INVALID_ARGUMENT, b"")
+        try:
+            return await call(request, timeout=min(timeout, timedelta(milliseconds=50)), **more)
+        except RPCError as error:
+            if error.status not in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+                raise
+            return answer
+
+    return ended
 
 
 async def test_what_is_queued_never_gives_an_ended_request_a_second_life(system: System) -> None:
