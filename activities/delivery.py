@@ -28,7 +28,7 @@ FAREWELL_SECONDS = 5.0
 KEPT_FOR_SECONDS = 5.0
 """How long a connection waits for the next e-mail. RFC 5321 (4.5.3.2.7) lets servers wait for five minutes."""
 
-MOST_KEPT = 4
+MOST_KEPT = 16
 
 MOST_OVER_ONE_CONNECTION = 50
 """Many servers end a connection after a hundred e-mails."""

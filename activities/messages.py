@@ -1,19 +1,20 @@
 """Composes the e-mails: from a notice, or from the notices that a person gets grouped, to a message ready to be sent.
 
-Pure: the same input gives the same message, but for the random boundary between its two parts. An e-mail travels in the clear,
-so it holds the request's number, what happened in neutral words, what is to be done by when, and a link; nothing of the patient
-and nothing that a person wrote in a request.
+Pure: the same input gives the same message. An e-mail travels in the clear, so it holds the request's number, what happened in
+neutral words, what is to be done by when, and a link; nothing of the patient and nothing that a person wrote in a request.
 """
 
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email import quoprimime
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import parseaddr
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
@@ -238,10 +239,14 @@ def _sentence_case(text: str) -> str:
 
 # The message
 
+_BOUNDARY = "=_relais"
+"""Between the two parts. Its first two signs never stand in quoted-printable text (RFC 2045, 6.7)."""
+
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).resolve().parent / "mail"),
     autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
     undefined=StrictUndefined,
+    auto_reload=False,
     trim_blocks=True,
     lstrip_blocks=True,
 )
@@ -249,13 +254,13 @@ _TEMPLATES = Environment(
 
 def _envelope(settings: Settings, *, to: Address, subject: str, message_id: str, date: datetime) -> EmailMessage:
     message = EmailMessage(policy=SMTP)
-    message["From"] = _address(*parseaddr(settings.mail_from))
+    message["From"] = _sender(settings.mail_from)
     message["To"] = to
     message["Subject"] = subject
     message["Date"] = date.astimezone(TIME_ZONE)
     message["Message-ID"] = message_id
-    message["Auto-Submitted"] = "auto-generated"
-    message["X-Auto-Response-Suppress"] = "All"
+    message["Auto-Submitted"] = _header("Auto-Submitted", "auto-generated")
+    message["X-Auto-Response-Suppress"] = _header("X-Auto-Response-Suppress", "All")
     return message
 
 
@@ -263,7 +268,6 @@ def _with_content(
     message: EmailMessage, template: str, page: _Page, settings: Settings, language: Language, **content: Any
 ) -> EmailMessage:
     """`message` with its two parts, drawn from the templates of that name."""
-    message["Content-Language"] = language
     values = {
         "_": gettext_for(language),
         "language": language,
@@ -272,11 +276,31 @@ def _with_content(
         "support": _support(settings, language),
         **content,
     }
-    message.set_content(_TEMPLATES.get_template(f"{template}.txt.j2").render(values), cte="quoted-printable")
-    message.add_alternative(
-        _TEMPLATES.get_template(f"{template}.html.j2").render(values), subtype="html", cte="quoted-printable"
-    )
+    message["Content-Language"] = _header("Content-Language", language)
+    message["MIME-Version"] = _header("MIME-Version", "1.0")
+    message["Content-Type"] = _header("Content-Type", f'multipart/alternative; boundary="{_BOUNDARY}"')
+    message.attach(_part("plain", _TEMPLATES.get_template(f"{template}.txt.j2").render(values)))
+    message.attach(_part("html", _TEMPLATES.get_template(f"{template}.html.j2").render(values)))
     return message
+
+
+def _part(subtype: str, text: str) -> EmailMessage:
+    part = EmailMessage(policy=SMTP)
+    part["Content-Type"] = _header("Content-Type", f'text/{subtype}; charset="utf-8"')
+    part["Content-Transfer-Encoding"] = _header("Content-Transfer-Encoding", "quoted-printable")
+    part.set_payload(quoprimime.body_encode(text.encode().decode("latin-1")))
+    return part
+
+
+@cache
+def _header(name: str, value: str) -> Any:
+    """A header that is the same in many e-mails: to parse it costs more than all else in it."""
+    return SMTP.header_factory(name, value)
+
+
+@cache
+def _sender(mail_from: str) -> Any:
+    return SMTP.header_factory("From", str(_address(*parseaddr(mail_from))))
 
 
 def _address(name: str, address: str) -> Address:

@@ -1,7 +1,7 @@
 """The e-mails that the local mail server took: one file each in ``mail/``, named after the Message-ID.
 
 An e-mail that comes twice with the same Message-ID is kept once and its deliveries are counted: so it shows whether Relais ever
-sent the same notice twice.
+sent the same notice twice. A second file beside it holds what the e-mail itself does not say.
 """
 
 import email.policy
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
+from email.parser import BytesHeaderParser
 from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -54,7 +55,7 @@ class MailStore:
 
     def keep(self, content: bytes, recipients: Sequence[str]) -> Mail:
         """Keeps one delivery. When it returns, the e-mail survives a crash."""
-        message = _parse(content)
+        message = _headers(content)
         identity = str(message["Message-ID"] or "").strip()
         name = hashlib.sha256(identity.encode() or content).hexdigest()[:24]
         now = datetime.now(UTC)
@@ -62,6 +63,7 @@ class MailStore:
         if first is None:
             mail = _summary(name, message, recipients, received_at=now)
             write_privately(self._folder / f"{name}.eml", content)
+            says_it_all = mail.recipients == _addressees(message)
         else:
             mail = first.model_copy(
                 update={
@@ -70,7 +72,9 @@ class MailStore:
                     "deliveries": first.deliveries + 1,
                 }
             )
-        write_privately(self._folder / f"{name}.json", mail.model_dump_json(indent=2) + "\n")
+            says_it_all = False
+        if not says_it_all:
+            write_privately(self._folder / f"{name}.json", mail.model_dump_json(indent=2) + "\n")
         self._mails[name] = mail
         return mail
 
@@ -97,14 +101,13 @@ class MailStore:
         )
 
     def _known(self, path: Path) -> Mail:
-        """What is known of a kept e-mail; rebuilt from it when a crash came between its two files."""
+        """What is known of a kept e-mail: by the file beside it where there is one, else by itself."""
         try:
             return Mail.model_validate_json(path.with_suffix(".json").read_bytes())
         except (FileNotFoundError, ValueError):
-            message = _parse(path.read_bytes())
-            recipients = [address.addr_spec for address in getattr(message["To"], "addresses", ())]
+            message = _headers(path.read_bytes())
             received_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-            return _summary(path.stem, message, recipients, received_at=received_at)
+            return _summary(path.stem, message, _addressees(message), received_at=received_at)
 
 
 def _summary(name: str, message: EmailMessage, recipients: Sequence[str], *, received_at: datetime) -> Mail:
@@ -118,6 +121,14 @@ def _summary(name: str, message: EmailMessage, recipients: Sequence[str], *, rec
         last_received_at=received_at,
         deliveries=1,
     )
+
+
+def _addressees(message: EmailMessage) -> tuple[str, ...]:
+    return tuple(address.addr_spec for address in getattr(message["To"], "addresses", ()))
+
+
+def _headers(content: bytes) -> EmailMessage:
+    return BytesHeaderParser(policy=email.policy.default).parsebytes(content)
 
 
 def _parse(content: bytes) -> EmailMessage:

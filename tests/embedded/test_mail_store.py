@@ -20,8 +20,14 @@ def test_goes_on_counting_after_a_restart(tmp_path: Path) -> None:
     assert mail.subject == "Avis à lire"
 
 
+def test_what_the_mail_does_not_say_itself_is_kept_beside_it(tmp_path: Path) -> None:
+    MailStore(tmp_path).keep(MAIL, ["c@x.invalid"])
+    (mail,) = MailStore(tmp_path).newest_first()
+    assert (mail.recipients, mail.deliveries) == (("c@x.invalid",), 1)
+
+
 def test_a_crash_between_the_two_files_loses_no_mail(tmp_path: Path) -> None:
-    kept = MailStore(tmp_path).keep(MAIL, ["b@x.invalid"])
+    kept = MailStore(tmp_path).keep(MAIL, ["c@x.invalid"])
     (tmp_path / f"{kept.name}.json").unlink()
     (mail,) = MailStore(tmp_path).newest_first()
     assert (mail.message_id, mail.recipients, mail.deliveries) == ("<1@x.invalid>", ("b@x.invalid",), 1)
