@@ -8,7 +8,7 @@ first one's Message-ID. Errors hold neither addresses nor texts.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar, cast
 from uuid import UUID, uuid5
@@ -297,7 +297,7 @@ class NotificationActivities:
 
     async def _mark_sent(self, notice_ids: Collection[UUID]) -> None:
         now = datetime.now(UTC)
-        await self._note(lambda session: notices.mark_sent(session, notice_ids, now))
+        await self._note(lambda session: notices.mark_sent(session, notice_ids, now), self._database.statement)
 
     async def _note_not_taken(self, notice_id: UUID, problem: NotTaken) -> SendResult:
         """One more try in vain: others will follow, or it has waited too long."""
@@ -384,12 +384,17 @@ class NotificationActivities:
 
     # What both have in common
 
-    async def _note(self, write: Callable[[AsyncSession], Awaitable[Noted]]) -> Noted:
+    async def _note(
+        self,
+        write: Callable[[AsyncSession], Awaitable[Noted]],
+        begin: Callable[[], AbstractAsyncContextManager[AsyncSession]] | None = None,
+    ) -> Noted:
         """Write what became of an e-mail into the records; while they are away, try again, for some minutes."""
+        begin = begin or self._database.session
         give_up_at, pause = datetime.now(UTC) + NOTES_FOR, 0.1
         while True:
             try:
-                async with self._database.session() as session:
+                async with begin() as session:
                     return await write(session)
             except (SQLAlchemyError, OSError):
                 if datetime.now(UTC) > give_up_at:

@@ -3,10 +3,13 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from time import monotonic
 from typing import Any, Self
 
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from records.errors import NotOpenError, OldSchemaError
 from records.migrate import check_schema
@@ -19,6 +22,9 @@ LOCK_TIMEOUT_SECONDS = 10
 IDLE_TRANSACTION_TIMEOUT_SECONDS = 60
 CONNECT_TIMEOUT_SECONDS = 10
 POOL_TIMEOUT_SECONDS = 10
+
+TRUSTED_FOR_SECONDS = 5.0
+"""So long after its last use a connection is taken for one that lives, unless the server has ended it."""
 
 
 Prepare = Callable[[AsyncSession], Awaitable[None]]
@@ -36,10 +42,13 @@ class Database:
             max_overflow=0,
             pool_timeout=POOL_TIMEOUT_SECONDS,
             hide_parameters=True,  # an error's text must not carry the chart into a log
-            pool_pre_ping=True,  # a server that was restarted costs one round trip and no failed request
             connect_args=connect_arguments(application_name),
         )
+        _give_out_what_lives(self.engine.sync_engine)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._statements = async_sessionmaker(
+            self.engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False
+        )
         self._closed_because: str | None = None
 
     @classmethod
@@ -74,10 +83,23 @@ class Database:
 
         Raises NotOpenError before the records are known to be ours, see `open`.
         """
-        if self._closed_because is not None:
-            raise NotOpenError(self._closed_because)
+        self._check_open()
         async with self._sessions.begin() as session:
             yield session
+
+    @asynccontextmanager
+    async def statement(self) -> AsyncIterator[AsyncSession]:
+        """A session for one statement, which is a transaction of its own: a third of what a `session` costs.
+
+        Raises as `session` does.
+        """
+        self._check_open()
+        async with self._statements() as session:
+            yield session
+
+    def _check_open(self) -> None:
+        if self._closed_because is not None:
+            raise NotOpenError(self._closed_because)
 
     @property
     def closed_because(self) -> str | None:
@@ -111,6 +133,28 @@ class Database:
     async def close(self) -> None:
         """Give all connections back."""
         await self.engine.dispose()
+
+
+def _give_out_what_lives(engine: Engine) -> None:
+    """A server that was restarted costs no failed request: a connection that it has ended is not given out, and one that nobody
+    has used for some time is asked first. SQLAlchemy's own `pool_pre_ping` asks each time, with three round trips.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def note(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["used_at"] = monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def look(connection: PoolProxiedConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+        driver = connection.driver_connection
+        if driver is None or driver.is_closed():
+            raise InvalidatePoolError
+        used_at = record.info.get("used_at")
+        if used_at is not None and monotonic() - used_at > TRUSTED_FOR_SECONDS:
+            try:
+                engine.dialect.do_ping(connection)
+            except engine.dialect.loaded_dbapi.Error:
+                raise InvalidatePoolError from None
 
 
 def connect_arguments(application_name: str) -> dict[str, Any]:

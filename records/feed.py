@@ -30,7 +30,7 @@ RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 HEARTBEAT_SECONDS = 20.0
 """How often a silent connection is asked whether it still lives."""
 
-SOON_SECONDS = 0.25
+SOON_SECONDS = 1.0
 """A change that was not heard of by then is looked up in the database."""
 
 SUBSCRIBER_BACKLOG = 1_000
@@ -99,7 +99,7 @@ class ProjectionFeed:
     async def has_reached(self, request_id: uuid.UUID, version: int) -> bool:
         """Whether the database shows that version now; False also while it is away."""
         try:
-            async with self._database.session() as session:
+            async with self._database.statement() as session:
                 stored = await session.scalar(
                     select(RequestRecord.process_version).where(RequestRecord.id == request_id)
                 )

@@ -128,5 +128,5 @@ async def holds(services: Services, caller: Caller) -> bool:
 
 async def account_of(services: Services, token: str) -> Account | None:
     """The account for which a token speaks now; None for one that is not known, or ended."""
-    async with services.database.session() as session:
+    async with services.database.statement() as session:
         return await people.account_of_token(session, token_sha256(token), datetime.now(UTC))
