@@ -9,10 +9,12 @@ That is always harmless, for a command acts once.
 """
 
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import lifecycle
@@ -37,13 +39,20 @@ SIGNING_FAILED = "signing_failed"
 
 
 async def write_down(
-    session: AsyncSession, row: RequestRecord, command: PublicCommand, *, account_id: uuid.UUID, now: datetime
+    session: AsyncSession,
+    row: RequestRecord,
+    command: PublicCommand,
+    *,
+    account_id: uuid.UUID,
+    now: datetime,
+    replaces: GivenCommand | None = None,
 ) -> GivenCommand:
     """Note that `command` is on its way, and close what it froze. `row` is locked.
 
-    The same id again, after a refusal, is a new command that replaces the old one.
+    The same id again, after a refusal, is a new command that `replaces` the old one.
     """
-    await _forget(session, row.id, command.id)
+    if replaces is not None:
+        await _forget(session, replaces)
     given = GivenCommand(
         request_id=row.id,
         command_id=command.id,
@@ -65,6 +74,31 @@ async def write_down(
 
 async def load_command(session: AsyncSession, request_id: uuid.UUID, command_id: str) -> GivenCommand | None:
     return await session.get(GivenCommand, (request_id, command_id), populate_existing=True)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the ledger says to a command that comes: the one that was given under its id before, and all that are on their way."""
+
+    before: GivenCommand | None
+    on_their_way: Sequence[GivenCommand]
+
+    @property
+    def is_being_signed(self) -> bool:
+        """Whether a report or an addendum of the request is on its way."""
+        signatures = [SignReport.model_fields["type"].default, AddAddendum.model_fields["type"].default]
+        return any(given.name in signatures for given in self.on_their_way)
+
+
+async def look_up(session: AsyncSession, request_id: uuid.UUID, command_id: str) -> Standing:
+    """How a command with that id to that request stands."""
+    query = select(GivenCommand).where(
+        GivenCommand.request_id == request_id,
+        or_(GivenCommand.command_id == command_id, GivenCommand.settled_at.is_(None)),
+    )
+    found = list(await session.scalars(query.order_by(GivenCommand.number)))
+    before = next((given for given in found if given.command_id == command_id), None)
+    return Standing(before, [given for given in found if given.settled_at is None])
 
 
 async def newest_of(session: AsyncSession, request_id: uuid.UUID, account_id: uuid.UUID) -> GivenCommand | None:
@@ -108,12 +142,6 @@ async def expected_state(session: AsyncSession, row: RequestRecord, now: datetim
     return request if given else None
 
 
-async def is_being_signed(session: AsyncSession, request_id: uuid.UUID) -> bool:
-    """Whether a report or an addendum of the request is on its way."""
-    signatures = [SignReport.model_fields["type"].default, AddAddendum.model_fields["type"].default]
-    return any(given.name in signatures for given in await on_their_way(session, request_id))
-
-
 def when_signed(request: Request, now: datetime) -> Request:
     """The state that the document of the signature that is on its way will make of `request`, if there is one."""
     with suppress(Refusal):
@@ -154,15 +182,19 @@ async def settle_by_event(session: AsyncSession, row: RequestRecord, event: Even
     if event.name in (EventName.REPORT_SIGNED, EventName.ADDENDUM_SIGNED):
         return
     command_id, refusal = event.command.id, None
-    ends_signature = isinstance(event.command, IssueDocument | FailSigning)
+    settled = update(GivenCommand)
     if isinstance(event.command, IssueDocument | FailSigning):
         report = await session.get(FrozenReport, event.command.report_id)
         command_id = report.command_id if report else command_id
         refusal = SIGNING_FAILED if isinstance(event.command, FailSigning) else None
-    given = await load_command(session, event.request_id, command_id)
-    if given is not None and not (ends_signature and given.settled_at):  # another's try to use its proof ends nothing
-        given.settled_at, given.event, given.refusal, given.version = event.at, event.name, refusal, event.version
-    await _open(session, row, command_id)
+        settled = settled.where(GivenCommand.settled_at.is_(None))  # another's try to use its proof ends nothing
+    await session.execute(
+        settled.where(GivenCommand.request_id == event.request_id, GivenCommand.command_id == command_id).values(
+            settled_at=event.at, event=event.name, refusal=refusal, version=event.version
+        ),
+        execution_options={"synchronize_session": False},
+    )
+    _open(row, command_id)
 
 
 async def settle_refused(
@@ -183,7 +215,7 @@ async def settle_refused(
     if is_late:
         given.queued_at = given.queued_at or now
     given.settled_at, given.refusal, given.version, given.edits = now, code, row.version, row.edits
-    await _open(session, row, command_id)
+    _open(row, command_id)
     await announce(session, row)
     return given
 
@@ -198,19 +230,17 @@ async def withdraw(session: AsyncSession, request_id: uuid.UUID, command_id: str
     if given is None or given.given_at != given_at:
         return
     await session.delete(given)
-    await _open(session, row, command_id)
+    _open(row, command_id)
     await announce(session, row)
 
 
-async def _forget(session: AsyncSession, request_id: uuid.UUID, command_id: str) -> None:
-    await session.execute(
-        delete(GivenCommand).where(GivenCommand.request_id == request_id, GivenCommand.command_id == command_id)
-    )
+async def _forget(session: AsyncSession, given: GivenCommand) -> None:
+    await session.delete(given)
+    await session.flush()  # so that one with the same id is a new row, with a number of its own
 
 
-async def _open(session: AsyncSession, row: RequestRecord, command_id: str) -> None:
+def _open(row: RequestRecord, command_id: str) -> None:
     if row.submission_id == command_id:
         row.submission_id = row.submission_since = None
     if row.signature_id == command_id:
         row.signature_id = None
-    await session.flush()

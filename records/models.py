@@ -9,7 +9,7 @@ is the row, `domain.requests.Request` the state.
 import uuid
 from datetime import date, datetime
 from enum import Enum, StrEnum
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -20,6 +20,7 @@ from sqlalchemy import (
     Identity,
     Index,
     MetaData,
+    Table,
     Text,
     UniqueConstraint,
     Uuid,
@@ -65,6 +66,11 @@ class Base(DeclarativeBase):
 
 
 # People
+
+
+def table_of(kind: type[Base]) -> Table:
+    """Where its rows are: to write many of them, or one that nobody asks for again, without making objects of them."""
+    return cast(Table, kind.__table__)
 
 
 class Clinic(Base):

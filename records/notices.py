@@ -32,7 +32,9 @@ from domain.notices import (
 )
 from domain.requests import Holder, HolderKind, Request, Role
 from records.ids import new_id
-from records.models import Account, GivenCommand, Notice, NoticeStatus, RequestRecord
+from records.models import Account, GivenCommand, Notice, NoticeStatus, RequestRecord, table_of
+
+_NOTICES = table_of(Notice)
 
 NOTICE_REFUSED, NOTICE_EXPIRED = "notice_refused", "notice_expired"
 """The events of notices that tell dispatchers of another one: its address can get no mail; nobody took it in time."""
@@ -84,11 +86,7 @@ async def plan_notices(
     planned while another notice of the same request still waits for the same person goes with it. With `at_once`
     those to send are in the hands of whoever records the event, and these are what it gives.
     """
-    people: dict[uuid.UUID, Told] = {}
-    by_weight = sorted(MATRIX[event.name].items(), key=lambda entry: entry[1] is Importance.ACTION)
-    for recipient, importance in by_weight:  # actions last: they win
-        for account in await _active(session, _party(recipient, event, request)):
-            people[account.id] = Told(account, recipient, importance)
+    people = await _concerned(session, event, request)
     people.pop(event.command.actor.id or uuid.UUID(int=0), None)
     due_at = due_after(event.name, request, question_of(event))
     acts = any(told.importance is Importance.ACTION for told in people.values())
@@ -107,6 +105,23 @@ async def plan_notices(
     if gather:
         await _tell_together(session, event.request_id, [notice.id for notice in planned])
     return [notice for notice in planned if notice.status is NoticeStatus.QUEUED] if at_once else []
+
+
+async def _concerned(session: AsyncSession, event: Event, request: Request) -> dict[uuid.UUID, Told]:
+    """Everybody whom the matrix names for the event. Of somebody who is several parties, what waits for them counts."""
+    by_weight = sorted(MATRIX[event.name].items(), key=lambda entry: entry[1] is Importance.ACTION)  # the last one wins
+    parties = [_party(recipient, event, request) for recipient, _ in by_weight]
+    if not parties:
+        return {}
+    of_party = [party.label(f"is_party_{number}") for number, party in enumerate(parties)]
+    query = select(Account, *of_party).where(or_(*parties), Account.active)
+    found = (await session.execute(query)).all()
+    return {
+        account.id: Told(account, recipient, importance)
+        for number, (recipient, importance) in enumerate(by_weight)
+        for account, *belongs in found
+        if belongs[number]
+    }
 
 
 def question_of(event: Event) -> uuid.UUID | None:
@@ -496,7 +511,6 @@ async def _insert(
     command_id: str | None = None,
 ) -> list[PlannedNotice]:
     planned = [PlannedNotice(new_id(), told, _first_status(told, in_time_for_the_digest), due_at) for told in people]
-    now = func.clock_timestamp()
     rows = [
         {
             "id": notice.id,
@@ -511,16 +525,16 @@ async def _insert(
             "status": notice.status,
             "message_id": notice.message_id,
             "attempts": 0,
-            "send_at": now + wait,
             "taken_up_by": by,
-            "taken_up_at": now if by else None,
             "refused_notice_id": refused_notice_id,
             "command_id": command_id,
         }
         for notice in planned
     ]
     if rows:
-        await session.execute(insert(Notice).values(rows).on_conflict_do_nothing())
+        now = func.clock_timestamp()
+        added = insert(_NOTICES).values(send_at=now + wait, taken_up_at=now if by else None)
+        await session.execute(added.on_conflict_do_nothing(), rows)
     return planned
 
 

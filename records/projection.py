@@ -13,9 +13,11 @@ from domain.events import Event
 from domain.requests import EventName, HolderKind, Request, Role
 from records.commands import settle_by_event
 from records.errors import ContentConflictError
-from records.models import Account, Clinic, EventRecord, OfferedPool, Participant, RequestRecord
+from records.models import Account, Clinic, EventRecord, OfferedPool, Participant, RequestRecord, table_of
 from records.notices import PlannedNotice, plan_notices, queued_notices, send_moment
 from records.requests import announce, lock_request, project
+
+_EVENTS, _PARTICIPANTS, _POOLS = (table_of(kind) for kind in (EventRecord, Participant, OfferedPool))
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ async def record_event(
 async def _append(session: AsyncSession, event: Event) -> bool:
     """Whether the event is new."""
     actor = event.command.actor
-    added = insert(EventRecord).values(
+    added = insert(_EVENTS).values(
         request_id=event.request_id,
         version=event.version,
         name=event.name,
@@ -80,7 +82,7 @@ async def _append(session: AsyncSession, event: Event) -> bool:
         holder=event.holder.model_dump(mode="json"),
         command=event.command.model_dump(mode="json"),
     )
-    if await session.scalar(added.on_conflict_do_nothing().returning(EventRecord.version)):
+    if await session.scalar(added.on_conflict_do_nothing().returning(_EVENTS.c.version)):
         return True
     there = await session.get(EventRecord, (event.request_id, event.version))
     if there is None or there.command_id != event.command.id:
@@ -103,9 +105,9 @@ async def _add_ties(session: AsyncSession, event: Event) -> None:
     actor = event.command.actor
     if actor.role not in (Role.OPERATOR, Role.SYSTEM):
         known = select(literal(event.request_id), Account.id).where(Account.id == actor.id)
-        participants = insert(Participant).from_select(["request_id", "account_id"], known)
+        participants = insert(_PARTICIPANTS).from_select(["request_id", "account_id"], known)
         await session.execute(participants.on_conflict_do_nothing())
     if event.holder.kind is HolderKind.POOL:
         offered = select(literal(event.request_id), Clinic.id).where(Clinic.id == event.holder.clinic_id)
-        pools = insert(OfferedPool).from_select(["request_id", "clinic_id"], offered)
+        pools = insert(_POOLS).from_select(["request_id", "clinic_id"], offered)
         await session.execute(pools.on_conflict_do_nothing())

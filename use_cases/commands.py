@@ -112,7 +112,8 @@ async def carry_out(services: Services, call: Call, order: Order) -> CommandRece
         async with services.database.session() as session:
             row = await policy.request_to_command(session, call.caller, call.request_id)
             request = requests.process_of(row)
-            before = await ledger.load_command(session, row.id, call.command_id)
+            standing = await ledger.look_up(session, row.id, call.command_id)
+            before = standing.before
             if _is_taken(call, request, before):
                 await _must_be_the_same(session, call, before, order)
                 return _receipt(call, row, request)
@@ -120,7 +121,7 @@ async def carry_out(services: Services, call: Call, order: Order) -> CommandRece
                 await _must_be_the_same(session, call, before, order)
                 give = _once_more(services, request, before)
             else:
-                give = await _write_down(services, session, call, row, request, order)
+                give = await _write_down(services, session, call, row, request, order, standing)
     except Refusal as refusal:
         await _note_refusal(services, call, order, refusal)
         raise
@@ -169,7 +170,13 @@ def _once_more(services: Services, request: Request, before: GivenCommand) -> _G
 
 
 async def _write_down(
-    services: Services, session: AsyncSession, call: Call, row: RequestRecord, request: Request, order: Order
+    services: Services,
+    session: AsyncSession,
+    call: Call,
+    row: RequestRecord,
+    request: Request,
+    order: Order,
+    standing: ledger.Standing,
 ) -> _Give:
     """Check a new order, freeze what its command refers to, and write it down. Raises Refusal or Problem."""
     actor, state = await _place(session, call.caller, row, request, order)
@@ -182,9 +189,9 @@ async def _write_down(
     expected = state.version if call.expected_version is not None else None
     head = Head(id=call.command_id, actor=actor, sent_at=now, expected_version=expected)
     command = await order.made(Moment(services, session, call, row, request, head))
-    if not lifecycle.counts_while_signing(order.command) and await ledger.is_being_signed(session, row.id):
+    if not lifecycle.counts_while_signing(order.command) and standing.is_being_signed:
         raise policy.not_yet()  # it would be refused, for a document is being made then
-    await ledger.write_down(session, row, command, account_id=call.caller.id, now=now)
+    await ledger.write_down(session, row, command, account_id=call.caller.id, now=now, replaces=standing.before)
     start = requests.process_of(row) if row.status is Status.DRAFT else request  # a draft got the terms of today
     return partial(giving.give, services, start, command, given_at=now, is_behind=is_behind)
 

@@ -41,17 +41,15 @@ async def request_to_see(session: AsyncSession, caller: Caller, request_id: UUID
 
 async def request_to_command(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
     """The request, locked, for a caller who may see it now, or will by what is on its way. Raises Problem `not_found`."""
-    row = await requests.load_request(session, request_id)
-    if row is None:
-        raise Problem("not_found")
+    try:
+        row = await requests.lock_request(session, request_id)
+    except NotFoundError:
+        raise Problem("not_found") from None
     if await visibility.access(session, caller.viewer, row) is None and not await _expected_access(
         session, caller, row
     ):
         raise Problem("not_found")
-    try:
-        return await requests.lock_request(session, request_id)
-    except NotFoundError:  # a draft that was removed meanwhile
-        raise Problem("not_found") from None
+    return row
 
 
 async def chart_to_see(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
