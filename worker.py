@@ -12,6 +12,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 import logs
+import memory
 from activities.media import MediaActivities
 from activities.notifications import NotificationActivities
 from activities.records import RecordActivities
@@ -192,6 +193,7 @@ async def _work(
         stack.push_async_callback(notifications.close)
         for worker in build_workers(client, settings, database, store, authority, notifications):
             await stack.enter_async_context(worker)
+        memory.settle()
         life.ready = True
         log.info("worker ready", task_queue=settings.task_queue, namespace=client.namespace)
         try:

@@ -75,6 +75,7 @@ class TemporalServer:
             *("--ui-codec-endpoint", self.codec_endpoint),
             "--ui-disable-news-fetch",
             *("--log-level", "warn"),
+            *("--dynamic-config-value", "system.forceSearchAttributesCacheRefreshOnRead=false"),
         ]
         for name, kind in self.search_attributes.items():
             options += ["--search-attribute", f"{name}={kind}"]

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import logs
+import memory
 from engine.client import EngineConnection
 from records.database import Database
 from records.feed import ProjectionFeed
@@ -85,6 +86,7 @@ async def serve(create: Callable[[Settings, Services], FastAPI]) -> None:
         )
         server = _Server(config, services)
         async with _opening(services, server):
+            memory.settle()
             log.info("api serves", address=settings.public_url)
             await server.serve()
 
