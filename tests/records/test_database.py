@@ -1,6 +1,7 @@
 """The pool of connections: what the server has ended is not given out, and a statement of its own is a transaction of its own."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -49,7 +50,7 @@ async def test_a_server_that_was_restarted_costs_no_failed_request(database: Dat
         async def ended() -> bool:
             async with database.session() as session:
                 query = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name")
-                return await session.scalar(query, {"name": NAME}) == 0
+                return bool(await session.scalar(query, {"name": NAME}) == 0)
 
         await eventually(ended)
         after = await backends(mine, 3)
@@ -67,9 +68,9 @@ async def test_a_connection_that_was_long_unused_is_asked_first(
     dialect = mine.engine.sync_engine.dialect
     ping = dialect.do_ping
 
-    def note(connection: object) -> bool:
+    def note(connection: Any) -> bool:
         asked.append(connection)
-        return ping(connection)
+        return bool(ping(connection))
 
     monkeypatch.setattr(dialect, "do_ping", note)
     try:
