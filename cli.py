@@ -4,7 +4,6 @@ Each command imports what it needs when it runs, so that the small ones answer a
 """
 
 import asyncio
-import gc
 import inspect
 import os
 import sys
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import memory
 from domain.clinic_calendar import ClinicCalendar
 from domain.closing_days import ClosingDays
 from embedded.errors import StartError
@@ -491,7 +491,7 @@ def main() -> None:
         typer.echo(f"relais: {error}", err=True)
         sys.exit(1)
     finally:
-        gc.collect()  # a Temporal client that is still alive at exit may abort the process
+        memory.clear()  # a Temporal client that is still alive at exit may abort the process
 
 
 def _repairable() -> tuple[type[Exception], ...]:

@@ -13,4 +13,10 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, 20, 20)
+    gc.set_threshold(YOUNG_OBJECTS, 10, 2)
+
+
+def clear() -> None:
+    """Let go of all that nobody needs any more, also of what `settle` left out."""
+    gc.unfreeze()
+    gc.collect()

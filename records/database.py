@@ -9,7 +9,7 @@ from typing import Any, Self
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import ArgumentError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from records.errors import NotOpenError, OldSchemaError
 from records.migrate import check_schema
@@ -91,7 +91,8 @@ class Database:
     async def statement(self) -> AsyncIterator[AsyncSession]:
         """A session for one statement, which is a transaction of its own: a third of what a `session` costs.
 
-        Raises as `session` does.
+        Nothing is written but by that statement: what is added to the session, or changed in an object of it, is lost. Raises
+        as `session` does.
         """
         self._check_open()
         async with self._statements() as session:
@@ -136,8 +137,9 @@ class Database:
 
 
 def _give_out_what_lives(engine: Engine) -> None:
-    """A server that was restarted costs no failed request: a connection that it has ended is not given out, and one that nobody
-    has used for some time is asked first. SQLAlchemy's own `pool_pre_ping` asks each time, with three round trips.
+    """A server that was restarted costs nobody a failed request but those whom it has just left: a connection that is known to
+    have ended is not given out, and one that nobody has used for some time is asked first. SQLAlchemy's own `pool_pre_ping` asks
+    each time, with three round trips.
     """
 
     @event.listens_for(engine, "checkin")
@@ -145,7 +147,7 @@ def _give_out_what_lives(engine: Engine) -> None:
         record.info["used_at"] = monotonic()
 
     @event.listens_for(engine, "checkout")
-    def look(connection: PoolProxiedConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+    def look(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
         driver = connection.driver_connection
         if driver is None or driver.is_closed():
             raise InvalidatePoolError

@@ -182,7 +182,7 @@ class Watch:
 
         It never raises because of the database. What is not heard soon is looked up: it may have been there before the watch.
         """
-        soon = asyncio.get_running_loop().call_later(SOON_SECONDS, self.look)
+        soon = asyncio.get_running_loop().call_later(min(SOON_SECONDS, timeout / 2), self.look)
         try:
             async with asyncio.timeout(timeout):
                 while self._heard < version:

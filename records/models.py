@@ -65,12 +65,12 @@ class Base(DeclarativeBase):
     }
 
 
-# People
-
-
 def table_of(kind: type[Base]) -> Table:
     """Where its rows are: to write many of them, or one that nobody asks for again, without making objects of them."""
     return cast(Table, kind.__table__)
+
+
+# People
 
 
 class Clinic(Base):

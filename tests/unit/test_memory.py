@@ -1,0 +1,44 @@
+"""What is settled stays out of the search for garbage until the end, and is let go of then."""
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+import memory
+
+
+class Circle:
+    """Holds itself, so only a search for garbage frees it."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    thresholds = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+
+
+def test_what_was_there_is_passed_over_until_the_end() -> None:
+    early = Circle()
+    seen = weakref.ref(early)
+    memory.settle()
+    del early
+    gc.collect()
+    assert seen() is not None
+    memory.clear()
+    assert seen() is None
+
+
+def test_what_comes_later_is_found() -> None:
+    memory.settle()
+    late = Circle()
+    seen = weakref.ref(late)
+    del late
+    gc.collect()
+    assert seen() is None
