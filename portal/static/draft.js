@@ -218,12 +218,12 @@
     try {
       const answer = await fetch(remove.action, { method: "POST", body: new URLSearchParams(new FormData(remove)), redirect: "manual" });
       if (answer.type !== "opaqueredirect" && !answer.ok) throw new Error(answer.status);
-      slot.dispatchEvent(new CustomEvent("relais:removed", { bubbles: true }));
       title.focus();
-      await renewCheck();
     } catch {
       say(form.dataset.textFailed);
     }
+    slot.dispatchEvent(new CustomEvent("relais:removed", { bubbles: true })); // also after a failure: who knows what came of it
+    await renewCheck();
   }, true);
 
   /** An answer that was written and not sent is not left behind by a slip of the hand. */

@@ -249,17 +249,23 @@
   }
 
   const asked = new Map();
-  /** Show the list of files as it is now. Of several answers for one list the latest counts. */
+  /** Show the list of files as it is now. Of several answers for one list the latest counts; where none comes, ask again. */
   async function refresh(form) {
     const { list, replace } = form.dataset;
     if (!list || !replace) return;
     const mine = (asked.get(replace) || 0) + 1;
     asked.set(replace, mine);
-    const answer = await fetch(list, { headers: { "X-Requested-With": "fetch" } }).catch(() => null);
-    if (!answer || !answer.ok || answer.redirected) return;
-    const fragment = element("template", { innerHTML: await answer.text() }).content;
+    let html = null;
+    for (let tries = 0; html === null; tries++) {
+      const answer = await fetch(list, { headers: { "X-Requested-With": "fetch" } }).catch(() => null);
+      if (answer && (answer.redirected || (answer.status >= 400 && answer.status < 500 && answer.status !== 429))) return;
+      html = answer && answer.ok ? await answer.text().catch(() => null) : null;
+      if (html === null) await new Promise((resolve) => setTimeout(resolve, PAUSES[Math.min(tries, PAUSES.length - 1)]));
+      if (mine !== asked.get(replace)) return;
+    }
+    const fragment = element("template", { innerHTML: html }).content;
     const target = document.getElementById(replace);
-    if (mine !== asked.get(replace) || !target) return;
+    if (!target) return;
     const parts = [...fragment.children];
     target.replaceWith(fragment);
     if (window.htmx) parts.forEach((part) => htmx.process(part));

@@ -197,6 +197,25 @@ async def test_what_was_removed_is_no_fault(system: System) -> None:
     assert await failures_of(system, request_id) == []
 
 
+@pytest.mark.parametrize("what", ["", "/preview", "/thumbnail", "/full"])
+async def test_what_is_removed_while_it_is_being_given_out_is_not_there(
+    system: System, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    request_id = await draft(system)
+    view = ok(await upload(system.requester, request_id, photo()), 201)
+    address = f"/requests/{request_id}/attachments/{view['id']}"
+    compare = system.services.store.compare
+
+    async def then_removed(key: str, sha256: str, *, again: bool = False) -> int:
+        size = await compare(key, sha256, again=again)
+        assert (await system.requester.http.delete(f"/api/v1{address}")).status_code == 204
+        return size
+
+    monkeypatch.setattr(system.services.store, "compare", then_removed)
+    problem(await system.requester.get(f"{address}{what}"), 404, "not_found")
+    assert await failures_of(system, request_id) == []
+
+
 NAMES = {
     "Léon, œil gauche – 1er décembre.jpg": "Léon, œil gauche – 1er décembre.jpg",
     "plaie du pied.jpg": "plaie du pied.jpg",

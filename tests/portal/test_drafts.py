@@ -353,6 +353,26 @@ async def test_a_list_that_comes_late_brings_no_removed_photo_back(portal: Porta
         await expect(tiles).to_have_count(1)
 
 
+async def test_the_list_says_what_is_there_whatever_got_lost_on_the_way(portal: Portal, system: System) -> None:
+    """The answer to a removal does not arrive, and the list that is asked for then fails once."""
+    request_id = ok(await system.requester.post("/requests", {"offering": "teledermatology"}), 201)["id"]
+    file = {"name": "1.jpg", "mimeType": "image/jpeg", "buffer": photo((660, 640), "#308040")}
+
+    async def removed_but_not_said(route: Route) -> None:
+        await route.fetch(max_redirects=0)
+        await route.abort()
+
+    async with portal.visit(system.requester) as page:
+        await edited(page, request_id)
+        await page.set_input_files("#slot-photos input[type=file]", [file])  # type: ignore[arg-type]
+        await expect(page.locator("#files-photos .gallery li")).to_have_count(1)
+        await page.route("**/remove", removed_but_not_said, times=1)
+        await page.route("**/edit/files*", lambda route: route.abort(), times=1)
+        await page.click("#files-photos [data-remove] button")
+        await expect(page.locator("#files-photos .gallery li")).to_have_count(0)
+        assert (await system.requester.view(request_id))["attachments"] == []
+
+
 async def test_two_tabs_and_a_choice(portal: Portal, system: System) -> None:
     request_id = ok(await system.requester.post("/requests", {"offering": "teledermatology"}), 201)["id"]
     async with portal.visit(system.requester) as here:
