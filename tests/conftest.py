@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import make_url
 
+import memory
 from embedded import postgres
 from embedded.child import wrap
 from records import migrate
@@ -51,6 +52,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((n for n, dear in enumerate(DEAREST_FIRST) if name.startswith(dear)), len(DEAREST_FIRST))
 
     items.sort(key=rank)
+
+
+def pytest_collection_finish() -> None:
+    """As the processes that serve: otherwise a search for garbage looks through every test and every module."""
+    memory.settle()
 
 
 @pytest.fixture(scope="session")

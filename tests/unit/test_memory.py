@@ -18,9 +18,11 @@ class Circle:
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
-    thresholds = gc.get_threshold()
+    thresholds, was_settled = gc.get_threshold(), gc.get_freeze_count() > 0
     yield
     gc.unfreeze()
+    if was_settled:
+        gc.freeze()
     gc.set_threshold(*thresholds)
 
 
