@@ -41,15 +41,17 @@ async def request_to_see(session: AsyncSession, caller: Caller, request_id: UUID
 
 async def request_to_command(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
     """The request, locked, for a caller who may see it now, or will by what is on its way. Raises Problem `not_found`."""
-    try:
-        row = await requests.lock_request(session, request_id)
-    except NotFoundError:
-        raise Problem("not_found") from None
+    row = await requests.load_request(session, request_id)
+    if row is None:
+        raise Problem("not_found")
     if await visibility.access(session, caller.viewer, row) is None and not await _expected_access(
         session, caller, row
     ):
-        raise Problem("not_found")
-    return row
+        raise Problem("not_found")  # before the lock: to wait for it would tell a stranger that the request exists
+    try:
+        return await requests.lock_request(session, request_id)
+    except NotFoundError:  # a draft that was removed meanwhile
+        raise Problem("not_found") from None
 
 
 async def chart_to_see(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
