@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import make_url
+from sqlalchemy import delete, make_url
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -23,6 +23,7 @@ from embedded.postgres import PORT
 from engine.client import plugin
 from engine.encryption import KeyRing
 from records.database import Database
+from records.models import GivenCommand
 from records.store import DocumentStore
 from settings import Settings
 from tests.system import Clinician, System
@@ -49,6 +50,9 @@ async def branch(system: System, *, ring: KeyRing | None = None, **changes: Any)
             people[person] = Clinician(clinician.account, await stack.enter_async_context(http))
         stack.push_async_callback(database.close)
         yield replace(system, settings=settings, services=services, app=app, people=people)
+        if "task_queue" not in changes:
+            async with services.database.session() as session:  # no worker will ever take what was left behind
+                await session.execute(delete(GivenCommand).where(GivenCommand.settled_at.is_(None)))
 
 
 @asynccontextmanager
