@@ -8,13 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import delete
 
-from records.models import GivenCommand
 from server import create_app
 from tests.api.answers import problem
 from tests.eventually import eventually
-from tests.system import Clinician, System
+from tests.system import Clinician, System, forget_what_is_on_its_way
 from use_cases import gate
 from worker import build_workers
 
@@ -81,8 +79,7 @@ async def away_from(shared: System) -> AsyncIterator[Away]:
     away = Away(shared, replace(shared, settings=settings, services=services, app=app, people=people))
     away._be_patient(IMPATIENCE_SECONDS)
     yield away
-    async with shared.services.database.session() as session:  # nobody waits for what was left behind
-        await session.execute(delete(GivenCommand).where(GivenCommand.settled_at.is_(None)))
+    await forget_what_is_on_its_way(shared)
     for clinician in people.values():
         await clinician.http.aclose()
 

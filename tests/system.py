@@ -16,7 +16,7 @@ from uuid import UUID
 import httpx
 from fastapi import FastAPI
 from PIL import Image
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from temporalio.client import WorkflowHandle
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
@@ -29,7 +29,7 @@ from engine.search_attributes import ensure_search_attributes
 from records import people
 from records.database import Database
 from records.feed import ProjectionFeed
-from records.models import Account, Clinic
+from records.models import Account, Clinic, GivenCommand
 from records.store import DocumentStore
 from settings import Settings
 from tests.eventually import PATIENCE_SECONDS
@@ -136,6 +136,12 @@ async def part_with_newcomers(system: System) -> None:
         await session.execute(update(Account).where(Account.id.not_in(first)).values(active=False))
     for name in system.people.keys() - system.first_people:
         await system.people.pop(name).http.aclose()
+
+
+async def forget_what_is_on_its_way(system: System) -> None:
+    """Commands that no worker will ever take: each repair would give them again, and wait in vain."""
+    async with system.services.database.session() as session:
+        await session.execute(delete(GivenCommand).where(GivenCommand.settled_at.is_(None)))
 
 
 @asynccontextmanager

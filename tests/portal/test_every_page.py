@@ -148,10 +148,10 @@ async def test_a_page_has_no_barrier(
             page = await portal.look(person)
             if not person:
                 await page.context.add_cookies([{"name": "relais-language", "value": language, "url": portal.address}])
-            await page.goto(address)
-            assert await page.get_attribute("html", "lang") == language
             for size in (WIDE, PHONE):
                 await page.set_viewport_size(size)
+                await page.goto(address)
+                assert await page.get_attribute("html", "lang") == language
                 found += [f"{language} {size['width']}: {barrier}" for barrier in await barriers(page)]
                 if wider := await overflow(page):
                     found.append(f"{language} {size['width']}: {wider} px too wide")

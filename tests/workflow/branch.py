@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import delete, make_url
+from sqlalchemy import make_url
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -23,10 +23,9 @@ from embedded.postgres import PORT
 from engine.client import plugin
 from engine.encryption import KeyRing
 from records.database import Database
-from records.models import GivenCommand
 from records.store import DocumentStore
 from settings import Settings
-from tests.system import Clinician, System
+from tests.system import Clinician, System, forget_what_is_on_its_way
 from worker import build_workers
 
 
@@ -51,8 +50,7 @@ async def branch(system: System, *, ring: KeyRing | None = None, **changes: Any)
         stack.push_async_callback(database.close)
         yield replace(system, settings=settings, services=services, app=app, people=people)
         if "task_queue" not in changes:
-            async with services.database.session() as session:  # no worker will ever take what was left behind
-                await session.execute(delete(GivenCommand).where(GivenCommand.settled_at.is_(None)))
+            await forget_what_is_on_its_way(system)  # its workers are gone for good
 
 
 @asynccontextmanager
