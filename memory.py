@@ -11,7 +11,6 @@ def settle() -> None:
 
     Otherwise each full search looks through half a million objects in vain, and everybody waits for it for a third of a second.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 10, 2)
 

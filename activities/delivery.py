@@ -29,6 +29,7 @@ KEPT_FOR_SECONDS = 5.0
 """How long a connection waits for the next e-mail. RFC 5321 (4.5.3.2.7) lets servers wait for five minutes."""
 
 MOST_KEPT = 16
+"""At a busy moment so many events are told beside each other; each connection beyond that is a new one."""
 
 MOST_OVER_ONE_CONNECTION = 50
 """Many servers end a connection after a hundred e-mails."""

@@ -75,6 +75,7 @@ class TemporalServer:
             *("--ui-codec-endpoint", self.codec_endpoint),
             "--ui-disable-news-fetch",
             *("--log-level", "warn"),
+            # as in production: the attributes are named below, so that none need be looked for on the disk at each use
             *("--dynamic-config-value", "system.forceSearchAttributesCacheRefreshOnRead=false"),
         ]
         for name, kind in self.search_attributes.items():

@@ -52,7 +52,8 @@ async def write_down(
     The same id again, after a refusal, is a new command that `replaces` the old one.
     """
     if replaces is not None:
-        await _forget(session, replaces)
+        await session.delete(replaces)
+        await session.flush()  # so that the one with the same id is a new row, with a number of its own
     given = GivenCommand(
         request_id=row.id,
         command_id=command.id,
@@ -232,11 +233,6 @@ async def withdraw(session: AsyncSession, request_id: uuid.UUID, command_id: str
     await session.delete(given)
     _open(row, command_id)
     await announce(session, row)
-
-
-async def _forget(session: AsyncSession, given: GivenCommand) -> None:
-    await session.delete(given)
-    await session.flush()  # so that one with the same id is a new row, with a number of its own
 
 
 def _open(row: RequestRecord, command_id: str) -> None:
