@@ -9,7 +9,7 @@ YOUNG_OBJECTS = 20_000
 def settle() -> None:
     """What there is by now, modules above all, stays to the end: leave it out of every search for garbage.
 
-    Otherwise each full search looks through half a million objects in vain, and everybody waits for it for a third of a second.
+    Otherwise each full search looks through a quarter of a million objects in vain, and everybody waits for it.
     """
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 10, 2)
