@@ -152,7 +152,8 @@ async def test_a_page_has_no_barrier(
                 await page.set_viewport_size(size)
                 await page.goto(address)
                 assert await page.get_attribute("html", "lang") == language
-                found += [f"{language} {size['width']}: {barrier}" for barrier in await barriers(page)]
+                there = await barriers(page, colours=language == "fr")  # they are the same in every language
+                found += [f"{language} {size['width']}: {barrier}" for barrier in there]
                 if wider := await overflow(page):
                     found.append(f"{language} {size['width']}: {wider} px too wide")
     finally:

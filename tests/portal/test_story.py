@@ -5,7 +5,7 @@ import re
 from playwright.async_api import FilePayload, Page, expect
 
 from tests.journeys import PATIENT, assigned
-from tests.portal.browsing import PHONE, Portal
+from tests.portal.browsing import PHONE, Portal, sign_in
 from tests.system import PASSWORD, System, photo
 
 
@@ -52,10 +52,13 @@ async def write_request(page: Page, question: str) -> str:
 
 async def test_the_guides_story_with_three_people_at_once(portal: Portal, system: System) -> None:
     async with (
-        portal.visit(system.requester) as requester,
-        portal.visit(system.dispatcher) as dispatcher,
-        portal.visit(system.provider, size=PHONE) as provider,
+        portal.visit() as requester,
+        portal.visit() as dispatcher,
+        portal.visit(size=PHONE) as provider,
     ):
+        await sign_in(requester, system.requester)
+        await sign_in(dispatcher, system.dispatcher)
+        await sign_in(provider, system.provider)
         await dispatcher.goto("/worklist?filter=1&mine=1&sort=created")
         await provider.goto("/worklist?filter=1&mine=1&sort=created")
         number = await write_request(requester, "Cette lésion est-elle suspecte?")
@@ -108,6 +111,7 @@ async def test_the_guides_story_with_three_people_at_once(portal: Portal, system
 
 async def test_returned_corrected_and_submitted_again(portal: Portal, system: System) -> None:
     async with portal.visit(system.requester) as requester, portal.visit(system.provider) as provider:
+        await requester.goto("/worklist")
         number = await write_request(requester, "Mélanome?")
         request_id = requester.url.split("/requests/")[1].split("?")[0]
         answer = await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": system.provider.id})

@@ -7,20 +7,21 @@ import pytest
 from playwright.async_api import FilePayload, Page, expect
 
 from tests.journeys import PATIENT, assigned, ok, reported, submitted
-from tests.portal.browsing import Portal
+from tests.portal.browsing import Portal, sign_in
 from tests.portal.test_story import done, picture, press
 from tests.system import PASSWORD, Clinician, System
 
 
 @asynccontextmanager
 async def plain(portal: Portal, who: Clinician) -> AsyncIterator[Page]:
-    """A page without scripts, signed in by the form."""
+    """An empty page without scripts, signed in."""
     async with portal.visit(who, java_script_enabled=False) as page:
         yield page
 
 
 async def test_the_requester_asks(portal: Portal, system: System) -> None:
-    async with plain(portal, system.requester) as page:
+    async with portal.visit(java_script_enabled=False) as page:
+        await sign_in(page, system.requester)
         await page.get_by_role("link", name="Nouvelle demande").first.click()
         await page.get_by_role("region", name="Télédermatologie").get_by_role("button").click()
         await page.wait_for_url("**/edit")
@@ -70,6 +71,7 @@ async def test_the_dispatcher_assigns(portal: Portal, system: System) -> None:
     request_id = await submitted(system)
     number = (await system.requester.view(request_id))["number"]
     async with plain(portal, system.dispatcher) as page:
+        await page.goto("/worklist")
         await page.locator("#q").fill(number)
         await press(page, "Afficher")
         await page.get_by_role("link", name=number).click()

@@ -76,7 +76,7 @@ async def test_strange_filters_do_no_harm(portal_app: FastAPI, system: System) -
 
 async def test_pages_follow_each_other(portal_app: FastAPI, system: System) -> None:
     for _ in range(26):
-        await draft(system, "wound_care")
+        ok(await system.requester.post("/requests", {"offering": "wound_care"}), 201)
     async with visitor(portal_app, system.requester) as http:
         first = await http.get("/worklist?filter=1&status=draft&sort=created")
         assert first.text.count('class="row-link"') == 25
