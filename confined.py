@@ -2,7 +2,7 @@
 
 A `ForkServer` is a process that has loaded one module and does nothing but fork. So each task gets a process that nothing else
 ran in, for a few milliseconds instead of the second that loading takes, and gives all its memory back to the system when it
-ends. Task and caller share a folder, and nothing else: what a task read, and the files it made.
+ends. Task and caller share a folder, with what the task reads and the files it makes; and a few words, which never touch a disk.
 """
 
 import asyncio
@@ -36,7 +36,9 @@ _GRACE_SECONDS = 15
 _ENDING_SECONDS = 1
 """How long a server has to end by itself, with what it runs."""
 _PRIORITY = 5
-"""Tasks are nicer than the API, which must answer meanwhile."""
+"""Server and tasks are nicer than the API and the worker, which must answer meanwhile."""
+_YOUNG_OBJECTS = 50_000
+"""A task is short: so many objects are made before it looks for garbage (`memory.py`)."""
 
 
 class ConfinedError(Exception):
@@ -71,8 +73,9 @@ class Limits:
 class ForkServer:
     """Runs functions of one module on folders, each call in a process of its own.
 
-    The server starts with the first call, and again after it was ended. It ends when the process that started it does, however
-    that ends, and with it everything that it runs.
+    What all calls need, a function `prepare` of the module loads once, before the first of them: it must leave no thread behind.
+    The server starts with the first call or `start`, and again after it was ended. It ends when the process that started it
+    does, however that ends, and with it everything that it runs.
     """
 
     def __init__(self, module: str, limits: Limits) -> None:
@@ -82,13 +85,20 @@ class ForkServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
-    async def run(self, task: str, folder: Path) -> None:
-        """Call the module's function `task` with `folder`, to read from and write to. When this is cancelled, the process ends.
+    async def start(self) -> None:
+        """Begin to load the module, so that the first call need not wait for it; should that fail, the first call tries again."""
+        with suppress(OSError):
+            await asyncio.to_thread(self._start)
+
+    async def run(self, task: str, folder: Path, *words: str) -> None:
+        """Call the module's function `task` with `folder`, to read from and write to, and `words`, which are kept in memory only.
+
+        When this is cancelled, the process ends.
 
         Raises OutOfTimeError, OutOfMemoryError, or ConfinedError when the task failed or its process was ended; NoVerdictError
         when that was not for the task's sake, so that it may be tried again.
         """
-        connection = await asyncio.to_thread(self._begin, task, folder)
+        connection = await asyncio.to_thread(self._begin, task, folder, words)
         try:
             async with asyncio.timeout(self._limits.seconds + _GRACE_SECONDS):
                 ended = await _read_all(connection)
@@ -112,10 +122,14 @@ class ForkServer:
         with self._lock:
             self._end()
 
-    def _begin(self, task: str, folder: Path) -> socket.socket:
+    def _start(self) -> None:
+        with self._lock:
+            self._running()
+
+    def _begin(self, task: str, folder: Path, words: tuple[str, ...]) -> socket.socket:
         """Have the task begun; the connection on which its end will be told."""
         mine, theirs = socket.socketpair()
-        job = json.dumps([task, str(folder)]).encode()
+        job = json.dumps([task, str(folder), *words]).encode()
         try:
             with self._lock, theirs:
                 self._give(job, theirs)
@@ -216,7 +230,10 @@ class _Server:
 
     def serve(self) -> None:
         """Fork as long as somebody is there who may ask for it."""
+        if prepare := getattr(self._module, "prepare", None):
+            prepare()
         gc.freeze()
+        gc.set_threshold(_YOUNG_OBJECTS)
         try:
             with suppress(EOFError):
                 while True:
@@ -231,14 +248,14 @@ class _Server:
         if not descriptors:
             raise EOFError
         connection = socket.socket(fileno=descriptors[0])
-        task, folder = json.loads(_read_exactly(self._control, _LENGTH.unpack(head)[0]))
+        task, folder, *words = json.loads(_read_exactly(self._control, _LENGTH.unpack(head)[0]))
         try:
             pid = os.fork()
         except OSError:  # the machine has no room for one more; who asked sees the connection end
             connection.close()
             return
         if pid == 0:
-            self._run(task, Path(folder))
+            self._run(task, Path(folder), words)
         self._running[pid] = connection
         self._selector.register(connection, selectors.EVENT_READ, lambda: self._kill(pid))
 
@@ -261,7 +278,7 @@ class _Server:
                     with suppress(OSError):
                         connection.sendall(str(status).encode())
 
-    def _run(self, task: str, folder: Path) -> NoReturn:
+    def _run(self, task: str, folder: Path, words: list[str]) -> NoReturn:
         """The life of one process: the task within its limits, and the end."""
         code = _FAILED
         try:
@@ -272,9 +289,8 @@ class _Server:
             os.dup2(silence, 2)  # decoders talk
             os.closerange(3, 1024)
             os.chdir(folder)
-            os.nice(_PRIORITY)
             _limit(self._limits)
-            getattr(self._module, task)(folder)
+            getattr(self._module, task)(folder, *words)
             code = 0
         except MemoryError:
             code = _NO_MEMORY
@@ -320,6 +336,7 @@ def _place_of(error: BaseException) -> str:
 
 def _main() -> None:
     module, descriptor, *limits = sys.argv[1:]
+    os.nice(_PRIORITY)
     for number in (signal.SIGINT, signal.SIGTERM):  # its caller ends it, after the calls that are under way
         signal.signal(number, signal.SIG_IGN)
     _Server(module, socket.socket(fileno=int(descriptor)), Limits(*map(int, limits))).serve()

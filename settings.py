@@ -61,6 +61,11 @@ class Settings(BaseSettings):
     mails_per_second: float = Field(
         100.0, gt=0, description="Most e-mails that a worker process hands over per second, as your relay allows."
     )
+    documents_at_once: int | None = Field(
+        None,
+        ge=1,
+        description="How many reports a worker draws and signs at once; one less than the machine has processors when empty.",
+    )
     command_timeout_seconds: float = Field(
         3.0, gt=0, description="How long the API waits for the workflow before it queues a command and answers 202."
     )

@@ -1,7 +1,9 @@
 """The worker process: which workflows and which activities run here, and on which task queues."""
 
 import asyncio
+import os
 import signal
+import sys
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +21,7 @@ from activities.records import RecordActivities
 from activities.reports import ReportActivities
 from activities.upkeep import UpkeepActivities
 from documents.authority import Authority
+from documents.bounded import get_ready
 from engine.client import EngineConnection
 from engine.schedules import ensure_schedules
 from engine.search_attributes import ensure_search_attributes
@@ -31,6 +34,7 @@ from sign_of_life import SignOfLife
 from use_cases.repair import repair
 from use_cases.sweep import sweep
 from waiting import until_there
+from workflows.contract import signing_task_queue
 from workflows.digest import NoticeDigestWorkflow, SingleNoticeWorkflow
 from workflows.media import PrepareVideoWorkflow
 from workflows.schedules import schedules
@@ -56,6 +60,9 @@ PREPARE_WITHIN_SECONDS = 30.0
 MAILS_AT_ONCE = 500
 """Many may wait for a relay that does not answer, each for minutes: whoever comes then must not wait for them."""
 
+DOCUMENTS_TAKEN_PER_PLACE = 2
+"""While one document is made, the next is read already, and the one before stored."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -76,14 +83,15 @@ def build_workers(
     store: DocumentStore,
     authority: Authority,
     notifications: NotificationActivities | None = None,
-) -> tuple[Worker, Worker, Worker]:
-    """Three workers of one process: requests with their records and reports; e-mails, which a slow relay must not hold up; and
-    videos, one at a time, which must not hold up anything.
+) -> tuple[Worker, ...]:
+    """Four workers of one process: requests with their records; documents, which take a processor; e-mails, which a slow relay
+    must not hold up; and videos, one at a time. None of the last three may hold up a command.
     """
     notifications = notifications or NotificationActivities(settings, database)
     gather = timedelta(seconds=settings.mail_gather_seconds)
     records = RecordActivities(database, notifications, mails_gather_for=gather)
-    reports = ReportActivities(database, store, authority)
+    at_once = settings.documents_at_once or max(1, processors() - 1)
+    reports = ReportActivities(database, store, authority, at_once)
     videos = MediaActivities(database, store)
     parts = Parts(settings, database, store, client)
     upkeep = UpkeepActivities(lambda: repair(parts), lambda: sweep(parts))
@@ -92,11 +100,19 @@ def build_workers(
         task_queue=settings.task_queue,
         workflows=[TeleconsultationWorkflow, RepairWorkflow, SweepWorkflow],
         activities=[
-            *(records.record_event, records.note_refusal, records.note_failure, reports.finalize_report),
+            *(records.record_event, records.note_refusal, records.note_failure),
             *(upkeep.repair, upkeep.sweep),
+            reports.finalize_report,  # of runs that began before documents had a task queue of their own
         ],
         graceful_shutdown_timeout=GRACE,
         sticky_queue_schedule_to_start_timeout=TAKEN_OVER_AFTER,
+    )
+    signing = Worker(
+        client,
+        task_queue=signing_task_queue(settings.task_queue),
+        activities=[reports.finalize_report],
+        max_concurrent_activities=DOCUMENTS_TAKEN_PER_PLACE * at_once,
+        graceful_shutdown_timeout=GRACE,
     )
     mail = Worker(
         client,
@@ -122,7 +138,12 @@ def build_workers(
         max_concurrent_activities=1,
         graceful_shutdown_timeout=GRACE,
     )
-    return requests, mail, media
+    return requests, signing, mail, media
+
+
+def processors() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def open_authority(settings: Settings) -> Authority:
@@ -196,6 +217,7 @@ async def _work(
         memory.settle()
         life.ready = True
         log.info("worker ready", task_queue=settings.task_queue, namespace=client.namespace)
+        await get_ready()
         try:
             await asyncio.Event().wait()
         finally:

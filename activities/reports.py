@@ -9,11 +9,10 @@ from temporalio.exceptions import ApplicationError
 
 from activities.contract import FINALIZE_REPORT, FinalizedReport
 from activities.heartbeat import alive
-from confined import ConfinedError
-from documents.authority import Authority, SignerCredentials
-from documents.bounded import draw_report
+from confined import ConfinedError, NoVerdictError
+from documents.authority import Authority
+from documents.bounded import draw_report, sign_report
 from documents.content import ReportContent
-from documents.signature import sign_pdf
 from domain.effects import Finalize
 from domain.requests import Signing
 from records import people, reports
@@ -28,12 +27,13 @@ log = structlog.get_logger(__name__)
 
 
 class ReportActivities:
-    """Makes signed documents with the keys of one authority."""
+    """Makes signed documents with the keys of one authority, so many `at_once`; the others wait for their turn."""
 
-    def __init__(self, database: Database, store: DocumentStore, authority: Authority) -> None:
+    def __init__(self, database: Database, store: DocumentStore, authority: Authority, at_once: int) -> None:
         self._database = database
         self._store = store
         self._authority = authority
+        self._places = asyncio.Semaphore(at_once)
 
     @activity.defn(name=FINALIZE_REPORT)
     async def finalize_report(self, effect: Finalize) -> FinalizedReport:
@@ -58,14 +58,8 @@ class ReportActivities:
         if account is None or not account.active:
             raise _unsignable("signer_inactive", "the signer has no active account")
         content = ReportContent.model_validate({**frozen.content, "signed_at": signing.signed_at})
-        signer = await asyncio.to_thread(
-            self._authority.signer,
-            signing.signer.id,
-            content.signer.name,
-            content.signer.clinic or "",
-            content.signer.licence_number or "",
-        )
-        document = await self._make(content, signer, signing)
+        async with self._places:
+            document = await self._make(content, signing)
         sha256 = hashlib.sha256(document).hexdigest()
         # Two tries at the same time would make two documents, each under its own key; the records take one, and only that
         # one is ever served. The other try fails with a conflict, is tried again, and finds the first.
@@ -87,13 +81,33 @@ class ReportActivities:
         )
         return FinalizedReport(pdf_sha256=sha256)
 
-    async def _make(self, content: ReportContent, signer: SignerCredentials, signing: Signing) -> bytes:
+    async def _make(self, content: ReportContent, signing: Signing) -> bytes:
+        return await self._sign(await self._draw(content, signing), content, signing)
+
+    async def _draw(self, content: ReportContent, signing: Signing) -> bytes:
         try:
-            pdf = await draw_report(content)
+            return await draw_report(content)
+        except NoVerdictError as error:
+            log.warning("a report was not drawn", report_id=str(signing.report_id), fault=str(error))
+            raise ApplicationError(str(error), type="report_not_drawn") from None
         except ConfinedError as error:
             log.error("a report could not be drawn", report_id=str(signing.report_id), fault=str(error))
             raise _not_drawn(str(error)) from None
-        return await sign_pdf(pdf, signer, reason=content.request_number, at=signing.signed_at)
+
+    async def _sign(self, drawn: bytes, content: ReportContent, signing: Signing) -> bytes:
+        """What fails here is of the keys or the machine, which can be put right: it is tried again for as long as signing is."""
+        try:
+            return await sign_report(
+                drawn,
+                self._authority,
+                signing.signer.id,
+                content.signer,
+                reason=content.request_number,
+                at=signing.signed_at,
+            )
+        except ConfinedError as error:
+            log.error("a report could not be signed", report_id=str(signing.report_id), fault=str(error))
+            raise ApplicationError(str(error), type="report_not_signed") from None
 
 
 def _check_proof(effect: Finalize, frozen: FrozenReport) -> None:

@@ -8,8 +8,7 @@ certificate for time stamps, and then one key and certificate per signer::
     signers/<id>.key.pem, <id>.cert.pem    one person each
 
 Keys are P-256, encrypted with a passphrase that is derived from the caller's secret, and readable by their owner only. They
-never leave the server. What the rest of the code sees of all this is `SignerCredentials`: a token (PKCS#11), an outside
-certificate or an outside time-stamping service takes the authority's place by giving the same four things.
+never leave the server. `documents.credentials` makes of them what signs.
 
 Files are read and written here, and keys made: call these functions in a thread.
 """
@@ -22,12 +21,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from uuid import UUID
 
-from asn1crypto import cms, core, tsp  # type: ignore[import-untyped]
-from asn1crypto import keys as asn1_keys
-from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -35,15 +31,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
-    NoEncryption,
     PrivateFormat,
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from pyhanko.sign.general import as_signing_certificate_v2, simple_cms_attribute
-from pyhanko.sign.signers.pdf_cms import PdfCMSSignedAttributes, Signer, SimpleSigner
-from pyhanko.sign.timestamps import TimeStamper
-from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 ROOT_LIFE = timedelta(days=40 * 365)
 # A report is kept for at least 10 years after the last entry in the record; its last time stamp must be checkable till then.
@@ -56,8 +47,6 @@ CLOCK_DIFFERENCE = timedelta(hours=1)
 ROOT_CERTIFICATE = "root.cert.pem"
 """The file that whoever checks a report has to trust."""
 LONGEST_NAME = 64  # bytes; RFC 5280, appendix A: ub-common-name, ub-organization-name, ub-serial-number
-# The policy under which the stamps are made: RFC 3161 wants one named. This arc is for identifiers made from a UUID (X.667).
-STAMP_POLICY = "2.25.147266541374207613298462938170427415083"
 
 
 class WrongSecretError(Exception):
@@ -65,32 +54,33 @@ class WrongSecretError(Exception):
 
 
 @dataclass(frozen=True)
-class SignerCredentials:
-    """What it takes to sign one report so that it can still be checked years later.
-
-    `trust_roots` and `revocation_lists` are DER; the lists say that neither the signer's nor the stamps' certificate is revoked.
-    """
-
-    signer: Signer
-    time_stamper: TimeStamper
-    trust_roots: tuple[bytes, ...]
-    revocation_lists: tuple[bytes, ...]
-
-
-@dataclass(frozen=True)
-class _Identity:
+class Identity:
     """A key and its certificate."""
 
     key: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
 
 
+@dataclass(frozen=True)
+class SigningKeys:
+    """What the authority gives for the signatures of one person: their key, the one of the time stamps, and what proves both.
+
+    `revocation_list` is DER: neither certificate is revoked. `clock` tells the time that is stamped.
+    """
+
+    root: x509.Certificate
+    signer: Identity
+    stamps: Identity
+    revocation_list: bytes
+    clock: Callable[[], datetime]
+
+
 class Authority:
     """The certificate authority of one folder. `Authority.open` makes or opens it."""
 
     def __init__(self, folder: Path, secret: bytes, clock: Callable[[], datetime]) -> None:
-        self._folder = folder
-        self._secret = secret
+        self.folder = folder
+        self.secret = secret
         self._clock = clock
         with self._locked():
             self._root = self._identity("root", self._root_certificate, lambda _: True)
@@ -114,8 +104,8 @@ class Authority:
         """The certificate that whoever checks a report has to trust."""
         return self._root.certificate.public_bytes(Encoding.PEM)
 
-    def signer(self, signer_id: UUID, name: str, clinic: str, licence: str) -> SignerCredentials:
-        """The credentials of one person, with a key of their own, made at first use.
+    def signer(self, signer_id: UUID, name: str, clinic: str, licence: str) -> SigningKeys:
+        """What one person signs with: a key of their own, made at first use.
 
         The certificate is renewed when it nears its end, or when name, clinic or licence number have changed; the key stays.
         """
@@ -141,17 +131,12 @@ class Authority:
                 lambda key: self._certificate(key, _common_name("Relais – horodatage"), STAMP_LIFE, time_stamping=True),
                 lambda certificate: self._lives(certificate, STAMP_RENEWAL),
             )
-        return SignerCredentials(
-            signer=self._local_signer(person, with_root=True),
-            time_stamper=LocalTimeStamper(self._local_signer(stamps, with_root=False), self._clock),
-            trust_roots=(self._root.certificate.public_bytes(Encoding.DER),),
-            revocation_lists=(self._revocation_list(),),
-        )
+        return SigningKeys(self._root.certificate, person, stamps, self._revocation_list(), self._clock)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """One process at a time makes keys in this folder. The lock goes with the process, however it ends."""
-        with (self._folder / "lock").open("w") as lock:
+        with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -160,9 +145,9 @@ class Authority:
         name: str,
         issue: Callable[[ec.EllipticCurvePrivateKey], x509.Certificate],
         still_good: Callable[[x509.Certificate], bool],
-    ) -> _Identity:
+    ) -> Identity:
         """The key and certificate of that name: read, or made. A certificate that is missing or no longer good is issued anew."""
-        key_file, certificate_file = self._folder / f"{name}.key.pem", self._folder / f"{name}.cert.pem"
+        key_file, certificate_file = self.folder / f"{name}.key.pem", self.folder / f"{name}.cert.pem"
         passphrase = self._passphrase(name)
         if key_file.exists():
             key = _read_key(key_file, passphrase)
@@ -173,14 +158,14 @@ class Authority:
         if certificate_file.exists():
             certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
             if still_good(certificate):
-                return _Identity(key, certificate)
+                return Identity(key, certificate)
         certificate = issue(key)
         _write(certificate_file, certificate.public_bytes(Encoding.PEM))
-        return _Identity(key, certificate)
+        return Identity(key, certificate)
 
     def _passphrase(self, name: str) -> bytes:
         derive = HKDF(hashes.SHA256(), length=32, salt=None, info=f"relais signing authority: {name}".encode())
-        return base64.b64encode(derive.derive(self._secret))
+        return base64.b64encode(derive.derive(self.secret))
 
     def _lives(self, certificate: x509.Certificate, at_least: timedelta) -> bool:
         return certificate.not_valid_after_utc - self._clock() > at_least
@@ -253,64 +238,6 @@ class Authority:
             .public_bytes(Encoding.DER)
         )
 
-    def _local_signer(self, identity: _Identity, *, with_root: bool) -> Signer:
-        key = identity.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        return LocalSigner(
-            signing_cert=_asn1(identity.certificate),
-            signing_key=asn1_keys.PrivateKeyInfo.load(key),
-            cert_registry=SimpleCertificateStore.from_certs([_asn1(self._root.certificate)]),  # type: ignore[no-untyped-call]
-            embed_roots=with_root,
-        )
-
-
-class LocalSigner(SimpleSigner):
-    """Signs with a key in memory, in a time that does not depend on luck.
-
-    asn1crypto takes every length that ends in the byte 0x80 for an indefinite one (its issue 249) and then encodes the whole
-    structure anew, several times over for each level that it holds to be changed: seconds instead of milliseconds, for one
-    signature in three. What it holds to be changed is the certificate's hash where that is SHA-256, the default that DER
-    leaves out. So the certificate is named by its SHA-512 here, and what was built is handed on as parsed from its bytes.
-    """
-
-    async def signed_attrs(self, *args: Any, **kwargs: Any) -> cms.CMSAttributes:
-        attributes = await super().signed_attrs(*args, **kwargs)
-        named = simple_cms_attribute(  # type: ignore[no-untyped-call]
-            "signing_certificate_v2", as_signing_certificate_v2(self.signing_cert, hash_algo="sha512")
-        )
-        others = [attribute for attribute in attributes if attribute["type"].native != "signing_certificate_v2"]
-        return cms.CMSAttributes.load(cms.CMSAttributes([*others, named]).dump())
-
-
-class LocalTimeStamper(TimeStamper):
-    """A time-stamping authority inside the process (RFC 3161): it states the time of this machine's clock."""
-
-    def __init__(self, signer: Signer, clock: Callable[[], datetime]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._signer = signer
-        self._clock = clock
-
-    async def async_request_tsa_response(self, req: tsp.TimeStampReq) -> tsp.TimeStampResp:
-        imprint = req["message_imprint"]
-        statement = tsp.TSTInfo(
-            {
-                "version": "v1",
-                "policy": STAMP_POLICY,
-                "message_imprint": imprint,
-                "serial_number": x509.random_serial_number(),
-                "gen_time": self._clock().replace(microsecond=0),
-                "nonce": req["nonce"],
-            }
-        )
-        token = await self._signer.async_sign_general_data(
-            cms.EncapsulatedContentInfo(
-                {"content_type": "tst_info", "content": core.ParsableOctetString(statement.dump())}
-            ),
-            digest_algorithm=imprint["hash_algorithm"]["algorithm"].native,
-            detached=False,
-            signed_attr_settings=PdfCMSSignedAttributes(),
-        )
-        return tsp.TimeStampResp({"status": {"status": "granted"}, "time_stamp_token": token})
-
 
 def _shortened(text: str) -> str:
     return text.encode()[:LONGEST_NAME].decode(errors="ignore")
@@ -333,10 +260,6 @@ def _key_usage(**uses: bool) -> x509.KeyUsage:
         "decipher_only",
     )
     return x509.KeyUsage(**{use: uses.get(use, False) for use in every})
-
-
-def _asn1(certificate: x509.Certificate) -> asn1_x509.Certificate:
-    return asn1_x509.Certificate.load(certificate.public_bytes(Encoding.DER))
 
 
 def _read_key(path: Path, passphrase: bytes) -> ec.EllipticCurvePrivateKey:

@@ -9,6 +9,7 @@ Drawing is deterministic: the same content gives the same bytes.
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +21,12 @@ from documents.page import page
 from documents.typesetting import FamiliesWith, typeset, unprintable
 
 FOLDER = Path(__file__).resolve().parent
+
+
+@cache
+def fonts() -> typst.Fonts:
+    """All that `documents.typefaces` knows, and no other: what is installed on the machine changes no page."""
+    return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[typefaces.FOLDER])
 
 
 def render_report(report: ReportContent, *, preview: bool = False) -> bytes:
@@ -47,7 +54,7 @@ def _compiled(report: ReportContent, families_with: FamiliesWith, *, preview: bo
     compiler = typst.Compiler(
         input=FOLDER / "report.typ",
         root=FOLDER,
-        font_paths=typefaces.loaded(),
+        font_paths=fonts(),
         ignore_system_fonts=True,
         sys_inputs={
             "page": json.dumps(

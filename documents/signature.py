@@ -12,13 +12,11 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from hashlib import sha256
 from io import BytesIO
-from typing import Any, Literal
+from typing import Any
 
 from asn1crypto import cms, x509  # type: ignore[import-untyped]
 from asn1crypto.parser import peek  # type: ignore[import-untyped]
-from pydantic import BaseModel, ConfigDict
 from pyhanko.keys import load_certs_from_pemder_data
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
@@ -49,7 +47,8 @@ from pyhanko_certvalidator.ltv.types import ValidationTimingInfo
 from pyhanko_certvalidator.policy_decl import REQUIRE_REVINFO, CertRevTrustPolicy
 from pyhanko_certvalidator.registry import SimpleTrustManager
 
-from documents.authority import SignerCredentials
+from documents.credentials import SignerCredentials
+from documents.verification import Certificate, Problem, Verification
 
 SIGNATURE_FIELD = "Signature"
 ARCHIVE_FIELD = "ArchiveTimeStamp"
@@ -66,61 +65,6 @@ REVOKED = (AdESFailure.REVOKED, AdESIndeterminate.REVOKED_NO_POE, AdESIndetermin
 for _library in ("pyhanko", "pyhanko_certvalidator"):
     logging.getLogger(_library).setLevel(logging.CRITICAL)
 
-Problem = Literal[
-    "unreadable",  # not a PDF, or too damaged to be read
-    "not_signed",  # a PDF without any signature
-    "several_signatures",  # signed by more people than the one that Relais lets sign
-    "altered",  # the signed bytes are not the ones that were signed
-    "modified_after_signing",  # something was appended that is not part of the signature's own maintenance
-    "not_covered",  # bytes of the file lie outside of the last time stamp
-    "time_stamp_missing",  # no valid time stamp: nobody can say when it was signed
-    "revoked",  # the signer's certificate was revoked before
-    "not_trusted",  # no valid way from the signer's certificate to a trusted root
-]
-
-
-class Certificate(BaseModel):
-    """The signer's certificate. `serial_number` and `sha256` are in hexadecimal."""
-
-    model_config = ConfigDict(frozen=True)
-
-    issuer: str
-    serial_number: str
-    sha256: str
-    valid_from: datetime
-    valid_until: datetime
-
-
-class Verification(BaseModel):
-    """The verdict on one file. It is good only if `problems` is empty; the other fields say what was found.
-
-    `signed_at` is the time that the signer states, `stamped_at` the one that the time stamp proves. `checkable_until` is when the
-    certificate of the last time stamp ends: until then the file proves everything by itself.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    intact: bool = False
-    trusted: bool = False
-    covers_whole_document: bool = False
-    modified_after_signing: bool = False
-    signer_name: str | None = None
-    signer_licence: str | None = None
-    signed_at: datetime | None = None
-    stamped_at: datetime | None = None
-    checkable_until: datetime | None = None
-    certificate: Certificate | None = None
-    problems: tuple[Problem, ...]
-
-    @property
-    def valid(self) -> bool:
-        return not self.problems
-
-
-def document_hash(pdf: bytes) -> str:
-    """SHA-256 of a whole file, in hexadecimal: how the records and later documents refer to it."""
-    return sha256(pdf).hexdigest()
-
 
 async def sign_pdf(pdf: bytes, credentials: SignerCredentials, *, reason: str, at: datetime) -> bytes:
     """The same PDF, signed; the given bytes stay as they are and the signature is appended.
@@ -130,7 +74,7 @@ async def sign_pdf(pdf: bytes, credentials: SignerCredentials, *, reason: str, a
     the credentials do not hold (expired, revoked, not issued by a trusted root), and its `InvalidCertificateError` if the
     certificate is not one for signing documents.
     """
-    return await asyncio.to_thread(_sign, pdf, credentials, reason, at)
+    return await asyncio.to_thread(sign_now, pdf, credentials, reason, at)
 
 
 async def verify_pdf(pdf: bytes, trust_roots: Sequence[bytes], *, at: datetime | None = None) -> Verification:
@@ -141,7 +85,8 @@ async def verify_pdf(pdf: bytes, trust_roots: Sequence[bytes], *, at: datetime |
     return await asyncio.to_thread(verify_now, pdf, trust_roots, at or datetime.now(UTC))
 
 
-def _sign(pdf: bytes, credentials: SignerCredentials, reason: str, at: datetime) -> bytes:
+def sign_now(pdf: bytes, credentials: SignerCredentials, reason: str, at: datetime) -> bytes:
+    """`sign_pdf` in this thread."""
     metadata = PdfSignatureMetadata(
         field_name=SIGNATURE_FIELD,
         timestamp_field_name=ARCHIVE_FIELD,
@@ -181,7 +126,7 @@ class _SignerAt(PdfSigner):
 
 
 def verify_now(pdf: bytes, trust_roots: Sequence[bytes], at: datetime) -> Verification:
-    """`verify_pdf` in this thread, for as long as the file may take (see `documents.bounded`)."""
+    """`verify_pdf` in this thread, for as long as the file may take (see `documents.tasks`)."""
     roots = [root for pem_or_der in trust_roots for root in load_certs_from_pemder_data(pem_or_der)]
     try:
         reader = PdfFileReader(BytesIO(pdf))

@@ -8,16 +8,8 @@ import json
 from functools import cache
 from pathlib import Path
 
-import typst
-
 FOLDER = Path(__file__).resolve().parent / "fonts"
 MAIN_FAMILY = "Source Sans 3"
-
-
-@cache
-def loaded() -> typst.Fonts:
-    """All of them, and no other: what is installed on the machine changes no page."""
-    return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[FOLDER])
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,12 +31,13 @@ class Away:
     async def worker(self) -> AsyncIterator[None]:
         """It works while the block lasts."""
         services = self.system.services
-        requests, mail, media = build_workers(
-            services.engine, self.system.settings, services.database, services.store, self.system.authority
-        )
         self._be_patient(self.shared.settings.command_timeout_seconds)
         try:
-            async with requests, mail, media:
+            async with AsyncExitStack() as stack:
+                for worker in build_workers(
+                    services.engine, self.system.settings, services.database, services.store, self.system.authority
+                ):
+                    await stack.enter_async_context(worker)
                 yield
         finally:
             self._be_patient(IMPATIENCE_SECONDS)

@@ -6,7 +6,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -180,11 +180,13 @@ async def run_system(
     store = DocumentStore.from_settings(settings)
     authority = open_authority(settings)
     await ensure_search_attributes(environment.client, SEARCH_ATTRIBUTES)
-    requests_worker, mail_worker, media_worker = build_workers(environment.client, settings, database, store, authority)
+    workers = build_workers(environment.client, settings, database, store, authority)
     offerings = load_offerings(settings.offerings_dir)
     async with database.session() as session:
         await put_in_force(session, settings.offerings_dir, offerings, datetime.now(UTC))
-    async with environment, requests_worker, mail_worker, media_worker, ProjectionFeed(database) as feed:
+    async with environment, AsyncExitStack() as working, ProjectionFeed(database) as feed:
+        for worker in workers:
+            await working.enter_async_context(worker)
         services = Services(
             settings=settings,
             database=database,

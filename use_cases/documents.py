@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from documents.authority import ROOT_CERTIFICATE
 from documents.bounded import check_pdf
 from documents.content import ReportContent
-from documents.signature import Certificate, Verification, document_hash
-from documents.signature import Problem as SignatureProblem
+from documents.verification import Certificate, Verification, document_hash
+from documents.verification import Problem as SignatureProblem
 from domain.requests import DocumentKind
 from records import reports
 from records.errors import NotFoundError

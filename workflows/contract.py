@@ -38,6 +38,11 @@ def request_of(workflow_id: str) -> UUID | None:
         return None
 
 
+def signing_task_queue(task_queue: str) -> str:
+    """The task queue on which documents are made for the requests of a task queue."""
+    return f"{task_queue}-signing"
+
+
 def video_workflow_id(attachment_id: UUID) -> str:
     """The id of the workflow that prepares a video."""
     return f"video-{attachment_id}"
@@ -48,10 +53,10 @@ def notice_workflow_id(notice_id: UUID) -> str:
     return f"notice-{notice_id}"
 
 
-FIRST_MANNER, MANNER = 1, 2
-"""How the first code went about its work, and how today's does. A run keeps the manner in which it began, so that it replays: 1
-starts a timer anew whenever the next deadline moves, and began with an effect for each e-mail; 2 keeps a timer that rings early
-enough, and has one effect for the e-mails of an event."""
+FIRST_MANNER, SECOND_MANNER, MANNER = 1, 2, 3
+"""How the first code went about its work, the next, and how today's does. A run keeps the manner in which it began, so that it
+replays: 1 starts a timer anew whenever the next deadline moves, and began with an effect for each e-mail; 2 keeps a timer that
+rings early enough, and has one effect for the e-mails of an event; 3 has its documents made on a task queue of their own."""
 
 
 class Start(Frozen):

@@ -55,11 +55,13 @@ with workflow.unsafe.imports_passed_through():
     from workflows.contract import (
         FIRST_MANNER,
         MANNER,
+        SECOND_MANNER,
         SINGLE_NOTICE,
         TELECONSULTATION,
         Receipt,
         Start,
         notice_workflow_id,
+        signing_task_queue,
     )
 
 _UNTIL_DONE = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=30))
@@ -303,10 +305,12 @@ class TeleconsultationWorkflow:
     async def _finalize(self, effect: Finalize) -> None:
         """Make the signed document, then say so to the request; when it can't be made, the provider has it back."""
         report_id = effect.signing.report_id
+        own_queue = workflow.info().task_queue
         try:
             made = await workflow.execute_activity(
                 FINALIZE_REPORT,
                 effect,
+                task_queue=signing_task_queue(own_queue) if self._manner > SECOND_MANNER else own_queue,
                 result_type=FinalizedReport,
                 start_to_close_timeout=timedelta(minutes=1),
                 heartbeat_timeout=HEARTBEAT_TIMEOUT,

@@ -244,3 +244,14 @@ async def play_clocks_in_office_hours(stage: System, monkeypatch: pytest.MonkeyP
     ok(await stage.requester.post(f"/requests/{request_id}/cancel", {"reason": "Vue ailleurs."}))
     await stage.workflow(request_id).result()
     await keep(stage, request_id, "office_hours")
+
+
+async def play_signed_apart(stage: System) -> None:
+    """Documents that are made on the task queue for them: preliminary report, final report."""
+    request_id = await accepted(stage)
+    await written(stage, request_id)
+    await signed(stage, request_id, "preliminary")
+    await signed(stage, request_id)
+    ok(await stage.requester.post(f"/requests/{request_id}/acknowledge"))
+    await stage.workflow(request_id).result()
+    await keep(stage, request_id, "signed_apart")

@@ -8,10 +8,25 @@ from pathlib import Path
 
 SECRET = "Jeanne Tremblay"
 
+prepared: list[int] = []
 
-def look(folder: Path) -> None:
+
+def prepare() -> None:
+    """By the server, before all calls."""
+    prepared.append(os.getpid())
+
+
+def look(folder: Path, *words: str) -> None:
     """What such a process knows."""
-    told = {"pid": os.getpid(), "environment": dict(os.environ), "open": os.listdir("/dev/fd"), "folder": os.getcwd()}  # noqa: PTH109, PTH208
+    told = {
+        "pid": os.getpid(),
+        "words": words,
+        "prepared": prepared,
+        "nice": os.nice(0),
+        "environment": dict(os.environ),
+        "open": os.listdir("/dev/fd"),  # noqa: PTH208
+        "folder": os.getcwd(),  # noqa: PTH109
+    }
     (folder / "told.json").write_text(json.dumps(told))
 
 

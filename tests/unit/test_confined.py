@@ -53,6 +53,38 @@ async def test_a_process_for_each_task_that_knows_nothing_of_ours(
     assert len(one["open"]) <= 4  # type: ignore[arg-type]  # and the folder that is looked into
 
 
+async def test_words_travel_in_memory_only(server: ForkServer, tmp_path: Path) -> None:
+    await server.run("look", tmp_path, "a secret", "another")
+    told = json.loads((tmp_path / "told.json").read_text())
+    assert told["words"] == ["a secret", "another"]
+    assert "a secret" not in str(told["environment"])
+    assert server._process is not None
+    assert "a secret" not in str(server._process.args)
+    assert os.listdir(tmp_path) == ["told.json"]  # noqa: PTH208
+
+
+async def test_what_all_calls_need_is_loaded_once_by_a_server_that_is_nicer_than_its_caller(tmp_path: Path) -> None:
+    server = ForkServer(MODULE, LIMITS)
+    await server.start()
+    assert server._process is not None
+    begun = server._process.pid
+    one, other = await told(server, tmp_path), await told(server, tmp_path)
+    assert one["prepared"] == other["prepared"] == [begun]
+    assert one["nice"] == other["nice"] == os.nice(0) + confined._PRIORITY
+    server.end()
+
+
+async def test_a_start_that_fails_is_made_good_by_the_first_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = ForkServer(MODULE, LIMITS)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", str(tmp_path / "nothing"))
+        await server.start()
+    await told(server, tmp_path)
+    server.end()
+
+
 @pytest.mark.parametrize(
     ("task", "error"),
     [("turn", OutOfTimeError), ("swell", OutOfMemoryError), ("write", ConfinedError), ("crash", ConfinedError)],

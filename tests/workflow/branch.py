@@ -71,15 +71,17 @@ async def beside(branch_: System, **changes: Any) -> AsyncIterator[System]:
 @asynccontextmanager
 async def workers(
     branch: System, *, ring: KeyRing | None = None, store: DocumentStore | None = None, **changes: Any
-) -> AsyncIterator[tuple[Worker, Worker, Worker]]:
+) -> AsyncIterator[tuple[Worker, ...]]:
     """The branch's workers, by its settings with `changes`, with the keys of `ring` and another document store."""
     settings: Settings = branch.settings.model_copy(update=changes)
     client = branch.services.engine if ring is None else with_keys(branch, ring)
     database = Database.from_settings(settings)
-    requests, mail, media = build_workers(client, settings, database, store or branch.services.store, branch.authority)
+    running = build_workers(client, settings, database, store or branch.services.store, branch.authority)
     try:
-        async with requests, mail, media:
-            yield requests, mail, media
+        async with AsyncExitStack() as stack:
+            for worker in running:
+                await stack.enter_async_context(worker)
+            yield running
     finally:
         await database.close()
 

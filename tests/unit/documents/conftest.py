@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from documents.authority import Authority, SignerCredentials
+from documents.authority import Authority
 from documents.content import (
     Clinic,
     EarlierDocument,
@@ -17,6 +17,8 @@ from documents.content import (
     Practitioner,
     ReportContent,
 )
+from documents.credentials import SignerCredentials
+from documents.credentials import credentials as credentials_of
 from documents.report import render_report
 from documents.signature import sign_pdf
 
@@ -110,7 +112,8 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="session")
 def credentials(authority: Authority) -> SignerCredentials:
-    return authority.signer(SIGNER_ID, "Dr Étienne Gagnon", "Clinique de dermatologie du Saint-Laurent", "98765")
+    keys = authority.signer(SIGNER_ID, "Dr Étienne Gagnon", "Clinique de dermatologie du Saint-Laurent", "98765")
+    return credentials_of(keys)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from documents.authority import Authority, SignerCredentials, WrongSecretError
+from documents.authority import Authority, SigningKeys, WrongSecretError
+from documents.credentials import SignerCredentials
 from settings import PROJECT_ROOT
 from tests.unit.documents.conftest import SECRET
 
@@ -34,12 +35,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data" / "authority"
 
 
-def certificate_of(credentials: SignerCredentials) -> x509.Certificate:
-    assert credentials.signer.signing_cert is not None
-    return x509.load_der_x509_certificate(credentials.signer.signing_cert.dump())
+def certificate_of(keys: SigningKeys) -> x509.Certificate:
+    return keys.signer.certificate
 
 
-def sign_up(authority: Authority, name: str = "Dr Étienne Gagnon") -> SignerCredentials:
+def sign_up(authority: Authority, name: str = "Dr Étienne Gagnon") -> SigningKeys:
     return authority.signer(SOMEBODY, name, "Clinique", "98765")
 
 
@@ -91,8 +91,8 @@ def test_processes_that_open_it_at_once_get_the_same_keys(folder: Path) -> None:
     program = (
         "import sys, uuid; from pathlib import Path; from documents.authority import Authority\n"
         "authority = Authority.open(Path(sys.argv[1]), sys.argv[2].encode())\n"
-        "credentials = authority.signer(uuid.UUID(sys.argv[3]), 'A. B.', 'Clinique', '1')\n"
-        "print(authority.root_certificate_pem.decode(), credentials.signer.signing_cert.sha256.hex())"
+        "keys = authority.signer(uuid.UUID(sys.argv[3]), 'A. B.', 'Clinique', '1')\n"
+        "print(authority.root_certificate_pem.decode(), keys.signer.certificate.serial_number)"
     )
     processes = [
         subprocess.Popen(
@@ -116,7 +116,8 @@ def test_a_key_whose_certificate_was_not_written_gets_one(folder: Path) -> None:
 
 
 def test_a_certificate_says_who_signs_and_what_for(authority: Authority, credentials: SignerCredentials) -> None:
-    certificate = certificate_of(credentials)
+    assert credentials.signer.signing_cert is not None
+    certificate = x509.load_der_x509_certificate(credentials.signer.signing_cert.dump())
     named = {attribute.oid: attribute.value for attribute in certificate.subject}
     assert named == {
         NameOID.COMMON_NAME: "Dr Étienne Gagnon",

@@ -27,8 +27,11 @@ from pyhanko.sign.signers.pdf_signer import PdfSignatureMetadata, PdfSigner
 from pyhanko_certvalidator.errors import InvalidCertificateError
 from pypdf import PdfReader
 
-from documents.authority import Authority, SignerCredentials
-from documents.signature import Verification, document_hash, sign_pdf, verify_pdf
+from documents.authority import Authority
+from documents.credentials import SignerCredentials
+from documents.credentials import credentials as credentials_of
+from documents.signature import sign_pdf, verify_pdf
+from documents.verification import Verification, document_hash
 from tests.unit.documents.conftest import SECRET, SIGNED_AT
 
 needs_pdfsig = pytest.mark.skipif(shutil.which("pdfsig") is None, reason="pdfsig (poppler-utils) is not installed")
@@ -248,7 +251,8 @@ async def test_another_root_is_not_trusted(signed: bytes, tmp_path: Path) -> Non
 async def test_a_signature_of_another_authority_is_not_trusted(
     unsigned: bytes, tmp_path: Path, verify: Callable[..., Any]
 ) -> None:
-    stranger = Authority.open(tmp_path / "authority", SECRET).signer(uuid4(), "Dr Étienne Gagnon", "Clinique", "98765")
+    other = Authority.open(tmp_path / "authority", SECRET)
+    stranger = credentials_of(other.signer(uuid4(), "Dr Étienne Gagnon", "Clinique", "98765"))
     forged = await sign_pdf(unsigned, stranger, reason="Rapport final", at=SIGNED_AT)
     verdict: Verification = await verify(forged)
     assert verdict.intact
@@ -279,7 +283,7 @@ async def test_a_second_signer_is_found(
     pdf = BytesIO(unsigned)
     for field, signer in {
         "One": credentials,
-        "Two": authority.signer(uuid4(), "Dre Anne Roy", "Clinique", "1"),
+        "Two": credentials_of(authority.signer(uuid4(), "Dre Anne Roy", "Clinique", "1")),
     }.items():
         metadata = PdfSignatureMetadata(field_name=field)
         pdf = await PdfSigner(metadata, signer.signer).async_sign_pdf(IncrementalPdfFileWriter(pdf))
@@ -301,7 +305,7 @@ async def test_can_be_checked_after_the_signer_s_certificate_has_expired(
 
 
 async def test_a_revoked_certificate_does_not_sign(unsigned: bytes, authority: Authority) -> None:
-    credentials = authority.signer(uuid4(), "Dr Radié", "Clinique", "00000")
+    credentials = credentials_of(authority.signer(uuid4(), "Dr Radié", "Clinique", "00000"))
     assert credentials.signer.signing_cert is not None
     now = datetime.now(UTC)
     root = authority._root

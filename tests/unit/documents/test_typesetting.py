@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pypdf import PdfReader
 
 from documents import typefaces
-from documents.report import render_report
+from documents.report import fonts, render_report
 from documents.typesetting import typeset, unprintable
 from tests.unit.documents.test_report import pages, small
 from translations import NO_BREAK_SPACE
@@ -147,7 +147,7 @@ def test_a_mark_needs_the_font_of_its_letter() -> None:
 
 
 def test_the_table_of_characters_is_that_of_the_fonts() -> None:
-    assert set(typefaces.families()) == set(typefaces.loaded().families())
+    assert set(typefaces.families()) == set(fonts().families())
 
 
 @given(st.text(max_size=200))

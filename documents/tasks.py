@@ -1,0 +1,68 @@
+"""What runs in processes of its own: drawing, signing and checking one document, on the files of one folder.
+
+Only these processes load typst and pyHanko; `documents.bounded` starts them. Whoever draws what somebody wrote, or checks a file
+from outside, knows no key: a signature has a process to itself, which opens the authority and ends with the one signature.
+"""
+
+import json
+import tempfile
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from uuid import UUID
+
+from pyhanko.pdf_utils.generic import StreamObject
+from pyhanko.pdf_utils.writer import PageObject, PdfFileWriter
+
+from documents import typefaces
+from documents.authority import Authority
+from documents.bounded import ASKED, DRAWN, SIGNED, VERDICT
+from documents.content import ReportContent
+from documents.credentials import credentials
+from documents.report import fonts, render_report
+from documents.signature import sign_now, verify_now
+
+
+def prepare() -> None:
+    """Load what every process needs: the fonts, and what pyHanko finds out with its first signature. Draws nothing: typst would
+    start threads, which no fork survives.
+    """
+    fonts()
+    typefaces.families_with("a")
+    with tempfile.TemporaryDirectory(prefix="relais-") as folder:
+        keys = Authority.open(Path(folder), b"of an authority for one signature").signer(UUID(int=0), "-", "", "")
+        sign_now(_empty_page(), credentials(keys), "-", datetime.now(UTC))
+
+
+def draw(folder: Path) -> None:
+    """From `ASKED` (the report, and whether it is a preview) to `DRAWN`."""
+    asked = json.loads((folder / ASKED).read_text())
+    report = ReportContent.model_validate_json(json.dumps(asked["report"]))
+    (folder / DRAWN).write_bytes(render_report(report, preview=asked["preview"]))
+
+
+def sign(folder: Path, authority: str, secret: str) -> None:
+    """From `DRAWN` and `ASKED` (who signs, why, and when) to `SIGNED`, with the authority of that folder and its secret (hex)."""
+    asked = json.loads((folder / ASKED).read_text())
+    who = asked["signer"]
+    keys = Authority.open(Path(authority), bytes.fromhex(secret)).signer(
+        UUID(who["id"]), who["name"], who["clinic"] or "", who["licence_number"] or ""
+    )
+    at = datetime.fromisoformat(asked["at"])
+    (folder / SIGNED).write_bytes(sign_now((folder / DRAWN).read_bytes(), credentials(keys), asked["reason"], at))
+
+
+def check(folder: Path) -> None:
+    """From `SIGNED` and `ASKED` (trusted roots in PEM, and as of when) to `VERDICT`."""
+    asked = json.loads((folder / ASKED).read_text())
+    roots = [root.encode("ascii") for root in asked["roots"]]
+    verdict = verify_now((folder / SIGNED).read_bytes(), roots, datetime.fromisoformat(asked["at"]))
+    (folder / VERDICT).write_text(verdict.model_dump_json())
+
+
+def _empty_page() -> bytes:
+    writer, made = PdfFileWriter(), BytesIO()  # type: ignore[no-untyped-call]
+    nothing = writer.add_object(StreamObject(stream_data=b""))
+    writer.insert_page(PageObject(nothing, media_box=(0, 0, 100, 100)))  # type: ignore[no-untyped-call]
+    writer.write(made)  # type: ignore[no-untyped-call]
+    return made.getvalue()
