@@ -486,7 +486,8 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        if not isinstance(error, _repairable()):
+        # the first alone needs nothing loaded: what the other errors come from takes seconds
+        if not isinstance(error, StartError) and not isinstance(error, _repairable()):
             raise
         typer.echo(f"relais: {error}", err=True)
         sys.exit(1)
@@ -506,7 +507,6 @@ def _repairable() -> tuple[type[Exception], ...]:
     from use_cases.offering_files import OfferingError
 
     return (
-        StartError,
         AdministrationError,
         WrongSecretError,
         EngineError,
