@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -232,6 +233,7 @@ def hasty(app: FastAPI, **seconds: float) -> Iterator[None]:
         app.state.services = patient
 
 
+@cache
 def photo(size: tuple[int, int] = (320, 240), colour: str = "#c68863") -> bytes:
     """A small JPEG."""
     made = io.BytesIO()

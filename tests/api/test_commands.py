@@ -257,6 +257,16 @@ def ok_list(answer: httpx.Response) -> list[dict[str, Any]]:
 # Refused
 
 
+SEEN: dict[str, tuple[Any, ...]] = {}
+
+
+async def as_it_was(system: System, request_id: str) -> tuple[Any, ...]:
+    """The picture of a request of the shelf when it was first looked at: no refusal since has changed anything."""
+    if request_id not in SEEN:
+        SEEN[request_id] = await picture(system.requester, request_id)
+    return SEEN[request_id]
+
+
 REFUSED = [
     pytest.param(row, status, who, id=f"{row.path}-{status}-{who}")
     for row in ROWS
@@ -270,7 +280,7 @@ REFUSED = [
 async def test_refused_in_other_statuses(system: System, shelf: Shelf, row: Row, status: str, who: str) -> None:
     request_id, speaker = shelf.by_status[status], system.people[who]
     path = f"/requests/{request_id}/{row.path}"
-    before = await picture(system.requester, request_id)
+    before = await as_it_was(system, request_id)
     answer = await speaker.post(path, row.body(system))
     if status == "draft" and who != "requester":
         problem(answer, 404, "not_found")
@@ -287,7 +297,7 @@ async def test_deadlines_that_do_not_run(system: System, shelf: Shelf, status: s
     if DEADLINES.get(status, ("", ""))[0] == name:
         return
     request_id = shelf.by_status[status]
-    before = await picture(system.requester, request_id)
+    before = await as_it_was(system, request_id)
     answer = await system.operator.post(f"/requests/{request_id}/deadlines/{name}")
     if status == "draft":
         problem(answer, 404, "not_found")
@@ -301,7 +311,7 @@ async def test_refused_to_others(system: System, shelf: Shelf, row: Row) -> None
     status = next(reversed(row.leads_to))
     questioned = row.name in ("answer_information", "withdraw_information_request")
     request_id = shelf.asked if questioned else shelf.by_status[status]
-    before = await picture(system.requester, request_id)
+    before = await as_it_was(system, request_id)
     for name in (name for name in PEOPLE if name not in row.by):
         who = system.people[name]
         sees = (await who.get(f"/requests/{request_id}")).status_code == 200
