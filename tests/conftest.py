@@ -25,8 +25,8 @@ settings.register_profile("relais", deadline=None, suppress_health_check=[Health
 settings.load_profile("relais")  # how long an example takes says something of the machine only
 
 DEAREST_FIRST = (
-    "unit/domain/test_lifecycle_properties",
     "end_to_end",
+    "unit/domain/test_lifecycle_properties",
     "workflow",
     "portal",
     "mail",

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 from sqlalchemy import make_url
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from api.server import create_app
@@ -27,6 +28,7 @@ from records.store import DocumentStore
 from settings import Settings
 from tests.system import Clinician, System, forget_what_is_on_its_way
 from worker import build_workers
+from workflows.schedules import schedules
 
 
 @asynccontextmanager
@@ -108,6 +110,14 @@ async def worker_process(branch: System) -> AsyncIterator[asyncio.subprocess.Pro
         with suppress(ProcessLookupError):
             process.terminate()
         await process.wait()
+        await _call_off_schedules(branch)
+
+
+async def _call_off_schedules(branch: System) -> None:
+    """What a worker process has planned on the shared engine would begin on task queues where nobody works any more."""
+    for name in schedules(branch.settings):
+        with suppress(RPCError):  # it was killed before it had planned this one
+            await branch.services.engine.get_schedule_handle(name).delete()
 
 
 def with_keys(system: System, ring: KeyRing) -> Client:
