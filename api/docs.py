@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from api.problems import MEDIA_TYPE
+from api.problems import ProblemDetails
 
 ASSETS = Path(fastapi_offline.__file__).parent / "static"
 
@@ -76,10 +76,8 @@ def install(app: FastAPI) -> None:
 
 
 def _description(plain: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The OpenAPI document. FastAPI describes every model as application/json; ours of errors are problems."""
+    """The OpenAPI document, with the schema to which the errors of `api.problems` refer."""
     document = plain()
-    for operation in (operation for path in document["paths"].values() for operation in path.values()):
-        for status, answer in operation["responses"].items():
-            if status >= "400" and "application/json" in answer.get("content", {}):
-                answer["content"] = {MEDIA_TYPE: answer["content"]["application/json"]}
+    schema = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+    document["components"]["schemas"].update({**schema.pop("$defs"), ProblemDetails.__name__: schema})
     return document

@@ -6,11 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any, Self
 
-from temporalio.client import Client
+from temporalio.client import Client, ClientConfig, Plugin
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
-from temporalio.envconfig import ClientConfig
-from temporalio.plugin import SimplePlugin
+from temporalio.envconfig import ClientConfig as ConnectSettings
 from temporalio.service import ConnectConfig, RetryConfig, RPCError, RPCStatusCode, ServiceClient
 
 from engine.encryption import EncryptionCodec, EncryptionError, KeyRing
@@ -41,11 +40,6 @@ def data_converter(ring: KeyRing) -> DataConverter:
     )
 
 
-def plugin(ring: KeyRing) -> SimplePlugin:
-    """What a client, its workers and a replayer have in common."""
-    return SimplePlugin("relais", data_converter=data_converter(ring))
-
-
 class EngineConnection:
     """The client of one process, there before its server is.
 
@@ -62,10 +56,10 @@ class EngineConnection:
         A call that finds no server is tried again by the client itself, for as long as `gives_up_after`. Raises EngineError when
         the configuration can't be read, and EncryptionError when there is no key ring.
         """
-        self._plugin = plugin(key_ring(settings))
+        self._data_converter = data_converter(key_ring(settings))
         self._retries = RetryConfig(max_elapsed_time_millis=int(gives_up_after.total_seconds() * 1000))
         try:
-            self._config = ClientConfig.load_client_connect_config()
+            self._config = ConnectSettings.load_client_connect_config()
         except RuntimeError as error:
             raise EngineError(f"The TEMPORAL_… variables can't be used ({error}): correct them.") from error
         self._connecting = asyncio.Future[None]()
@@ -78,7 +72,11 @@ class EngineConnection:
     async def __aenter__(self) -> Self:
         opening = _Opening()
         self.client = await Client.connect(
-            **self._config, plugins=[self._plugin, opening], retry_config=self._retries, lazy=True
+            **self._config,
+            data_converter=self._data_converter,
+            plugins=[opening],
+            retry_config=self._retries,
+            lazy=True,
         )
         self._connecting = asyncio.create_task(self._connect(opening.service), name="engine connection")
         return self
@@ -133,13 +131,13 @@ class _ServiceToCome(ServiceClient):
         return await self._opened._rpc_call(*arguments, **more)
 
 
-class _Opening(SimplePlugin):
-    """Gives a client the service that is to come."""
+class _Opening(Plugin):
+    """Gives a client the service that is to come. Not a `SimplePlugin`, with which the API would load all that a worker needs."""
 
     service: _ServiceToCome
 
-    def __init__(self) -> None:
-        super().__init__("relais-opening")
+    def configure_client(self, config: ClientConfig) -> ClientConfig:
+        return config
 
     async def connect_service_client(
         self,

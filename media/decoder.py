@@ -7,9 +7,8 @@ from zoneinfo import ZoneInfo
 
 from media import photos
 from media.containers import is_cut_off
+from media.examine import SOURCE, TOLD
 from media.kinds import DamagedMediaError, TooManyPixelsError, TruncatedMediaError
-
-SOURCE, TOLD = "source", "told.json"
 
 
 def photo(folder: Path) -> None:

@@ -16,7 +16,7 @@ import filetype
 
 from confined import ConfinedError, ForkServer, Limits, NoVerdictError, OutOfMemoryError, OutOfTimeError
 from domain.calendar import TIME_ZONE
-from media import decoder, videos
+from media import videos
 from media.kinds import (
     PHOTO_TYPES,
     VIDEO_TYPES,
@@ -36,7 +36,16 @@ LIMITS = Limits(cpu_seconds=15, seconds=60, memory_bytes=1_500 * 1024**2, file_b
 _SNIFFED_BYTES = 8_192
 _MORE_HEIF = {b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 """Brands of HEIF (grey, more than 8 bits, layers, sequences) that `filetype` does not know."""
-_decoders = ForkServer(decoder.__name__, LIMITS)
+
+SOURCE, TOLD = "source", "told.json"
+"""The files of one task: the stranger's, and what is asked of it and was found in it."""
+
+_decoders = ForkServer("media.decoder", LIMITS)  # so that only its processes load Pillow
+
+
+async def get_ready() -> None:
+    """Begin to load what decodes, so that the first file need not wait for it."""
+    await _decoders.start()
 
 
 async def examine(file: BinaryIO, media_type: str | None = None) -> Media:
@@ -48,7 +57,7 @@ async def examine(file: BinaryIO, media_type: str | None = None) -> Media:
     media_type = media_type or await sniff(file)
     with await asyncio.to_thread(_new_folder) as name:
         folder = Path(name)
-        await asyncio.to_thread(_copy, file, folder / decoder.SOURCE)
+        await asyncio.to_thread(_copy, file, folder / SOURCE)
         if media_type in PHOTO_TYPES:
             return await _photo(folder, media_type)
         return await _video(folder, media_type)
@@ -93,7 +102,7 @@ async def _video(folder: Path, media_type: str) -> Media:
     frame = folder / "frame"
     await asyncio.to_thread(frame.mkdir)
     try:
-        captured_at = await videos.take_frame(folder / decoder.SOURCE, media_type, frame / decoder.SOURCE)
+        captured_at = await videos.take_frame(folder / SOURCE, media_type, frame / SOURCE)
     except DamagedMediaError as error:
         raise await _why_damaged(folder, media_type) from error
     await _decode("poster", frame)
@@ -103,12 +112,12 @@ async def _video(folder: Path, media_type: str) -> Media:
 async def _why_damaged(folder: Path, media_type: str) -> MediaError:
     """Whether it is only that the end is missing of a video that ffmpeg gave up on."""
     await _decode("why_damaged", folder, media_type=media_type)
-    told = json.loads(await asyncio.to_thread((folder / decoder.TOLD).read_text))
+    told = json.loads(await asyncio.to_thread((folder / TOLD).read_text))
     return _refusal(told["refused"], told)
 
 
 async def _decode(task: str, folder: Path, **asked: str) -> None:
-    await asyncio.to_thread((folder / decoder.TOLD).write_text, json.dumps(asked))
+    await asyncio.to_thread((folder / TOLD).write_text, json.dumps(asked))
     try:
         await _decoders.run(task, folder)
     except NoVerdictError:
@@ -123,7 +132,7 @@ async def _decode(task: str, folder: Path, **asked: str) -> None:
 
 def _made(folder: Path, kind: Literal["photo", "video"], media_type: str, captured_at: datetime | None = None) -> Media:
     """What the decoder found and made. Raises what it found to be wrong."""
-    told = json.loads((folder / decoder.TOLD).read_text())
+    told = json.loads((folder / TOLD).read_text())
     if refused := told.get("refused"):
         raise _refusal(refused, told)
     if told.get("captured_at"):

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from records.errors import NotOpenError, OldSchemaError
-from records.migrate import check_schema
+from records.schema import check_schema
 from records.trouble import DATABASE_ERRORS
 from settings import Settings, SettingsError
 from waiting import until_there

@@ -26,7 +26,7 @@ from api.server import create_app
 from documents.authority import Authority
 from domain.notices import NoticeMode
 from domain.requests import Request, Role
-from engine.client import key_ring, plugin
+from engine.client import data_converter, key_ring
 from engine.search_attributes import ensure_search_attributes
 from records import people
 from records.database import Database
@@ -218,7 +218,7 @@ async def start_environment(settings: Settings, limits: Mapping[str, int] | None
             *(part for name, value in (limits or {}).items() for part in ("--dynamic-config-value", f"{name}={value}")),
         ],
         dev_server_startup_timeout=timedelta(seconds=PATIENCE_SECONDS),
-        plugins=[plugin(key_ring(settings))],
+        data_converter=data_converter(key_ring(settings)),
     )
 
 

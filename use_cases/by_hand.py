@@ -11,10 +11,10 @@ from temporalio.client import Client
 from activities.contract import RepairReport, SweepReport
 from engine.client import EngineConnection, EngineError
 from records.database import Database
-from records.migrate import check_schema
 from records.models import RefusedCommand
 from records.refusals import list_refusals
 from records.requests import find_request
+from records.schema import check_schema
 from records.store import DocumentStore
 from records.trouble import away_named
 from settings import Settings

@@ -140,8 +140,8 @@ def _read(file: Path) -> ServiceOffering:
 # From text to nodes, which know their lines, and from nodes to plain values
 
 
-class _PlainYaml(yaml.SafeLoader):
-    """YAML in which only null, true, false and plain decimal numbers are anything but text."""
+class _PlainYaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML in which only null, true, false and plain decimal numbers are anything but text; read by libyaml where it is there."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - the attribute is PyYAML's
 
@@ -166,8 +166,10 @@ def _parse(file: Path) -> yaml.Node:
     except UnicodeDecodeError as error:
         line = 1 + content.count(b"\n", 0, error.start)
         raise _WrongFileError(_Problem(line, "", "a character is not written in UTF-8")) from None
-    except yaml.reader.ReaderError as error:
-        line = 1 + content.decode()[: error.position].count("\n")
+    except yaml.reader.ReaderError:  # libyaml says elsewhere where it is
+        text = content.decode()
+        found = yaml.reader.Reader.NON_PRINTABLE.search(text)
+        line = 1 + text.count("\n", 0, found.start() if found else 0)
         raise _WrongFileError(_Problem(line, "", "a control character has no place here")) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark

@@ -11,7 +11,9 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
 
+import documents.bounded
 import logs
+import media.examine
 import memory
 from engine.client import EngineConnection
 from records.database import Database
@@ -98,7 +100,11 @@ async def _opening(services: Services, server: _Server) -> AsyncIterator[None]:
     async def put_offerings_in_force(session: AsyncSession) -> None:
         await put_in_force(session, services.settings.offerings_dir, services.offerings, datetime.now(UTC))
 
-    opening = asyncio.create_task(services.database.open(put_offerings_in_force), name="opening of the records")
+    async def open_records() -> None:
+        await services.database.open(put_offerings_in_force)
+        await asyncio.gather(documents.bounded.get_ready(), media.examine.get_ready())
+
+    opening = asyncio.create_task(open_records(), name="opening of the records")
     opening.add_done_callback(lambda task: None if task.cancelled() or task.exception() is None else server.end())
     await asyncio.sleep(0)  # from here on, sessions are refused until the records are there
     try:

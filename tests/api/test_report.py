@@ -18,7 +18,7 @@ from temporalio.service import RetryConfig
 from api.server import create_app
 from documents.signature import verify_pdf
 from domain.requests import Role
-from engine.client import key_ring, plugin
+from engine.client import data_converter, key_ring
 from records.reports import load_frozen_report
 from tests.api.answers import picture, problem
 from tests.api.conftest import Shelf
@@ -289,7 +289,7 @@ async def lost_engine(system: System) -> Client:
     server = await asyncio.start_server(relay, "127.0.0.1", 0)
     client = await Client.connect(
         f"127.0.0.1:{server.sockets[0].getsockname()[1]}",
-        plugins=[plugin(key_ring(system.settings))],
+        data_converter=data_converter(key_ring(system.settings)),
         retry_config=RetryConfig(max_elapsed_time_millis=500),
     )
     server.close()
@@ -336,7 +336,7 @@ async def test_an_engine_that_is_only_coming_up_is_no_fault_of_ours(system: Syst
     starting = await Client.connect(
         system.services.engine.service_client.config.target_host,
         namespace="not-loaded-yet",
-        plugins=[plugin(key_ring(system.settings))],
+        data_converter=data_converter(key_ring(system.settings)),
     )
     app = create_app(system.settings, replace(system.services, engine=starting))
     headers = dict(system.provider.http.headers)

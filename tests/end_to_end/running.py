@@ -15,7 +15,7 @@ from temporalio.client import Client
 from embedded.cast import Cast
 from embedded.control import start_part, stop_part
 from embedded.runtime import PartState, PartStatus, Runtime, read_runtime
-from engine.client import key_ring, plugin
+from engine.client import data_converter, key_ring
 from settings import Settings
 from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.system import photo
@@ -75,7 +75,9 @@ class RunningRelais:
     async def engine(self) -> Client:
         """A client of the Temporal server that can read what is sealed in it."""
         keys = Settings(encryption_keys=self.runtime.settings["encryption_keys"])
-        return await Client.connect(self.runtime.environment["TEMPORAL_ADDRESS"], plugins=[plugin(key_ring(keys))])
+        return await Client.connect(
+            self.runtime.environment["TEMPORAL_ADDRESS"], data_converter=data_converter(key_ring(keys))
+        )
 
     async def healthy(self) -> bool:
         """Whether the API says that work can be done."""

@@ -26,7 +26,7 @@ from temporalio.worker import (
 
 from domain.deadlines import Deadline
 from domain.effects import Deliver, Finalize, NoteFailure, NoteRefusal, Record
-from engine.client import data_converter, plugin
+from engine.client import data_converter
 from engine.encryption import KeyRing
 from tests.histories import FOLDER, KEYS
 from workflows.contract import TELECONSULTATION, Receipt, Start
@@ -83,7 +83,7 @@ async def computed(history: WorkflowHistory) -> Trace:
     replayer = Replayer(
         workflows=[_Traced],
         interceptors=[_Watching()],
-        plugins=[plugin(KeyRing.parse(KEYS))],
+        data_converter=data_converter(KeyRing.parse(KEYS)),
         workflow_runner=UnsandboxedWorkflowRunner(),  # so that it writes into the trace here
     )
     await replayer.replay_workflow(history)

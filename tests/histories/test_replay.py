@@ -13,7 +13,7 @@ from domain import closing_days, lifecycle, rules
 from domain.calendar import Calendar
 from domain.commands import BaseCommand, RequestInformation
 from domain.requests import Status
-from engine.client import plugin
+from engine.client import data_converter
 from engine.encryption import KeyRing
 from tests.histories import FOLDER, KEYS
 from tests.histories.changed import ChangedWorkflow
@@ -22,7 +22,7 @@ from workflows.teleconsultation import TeleconsultationWorkflow
 
 
 def replayer(workflow: type) -> Replayer:
-    return Replayer(workflows=[workflow], plugins=[plugin(KeyRing.parse(KEYS))])
+    return Replayer(workflows=[workflow], data_converter=data_converter(KeyRing.parse(KEYS)))
 
 
 def test_the_stories_are_here() -> None:
@@ -86,7 +86,7 @@ async def test_a_newer_table_of_holidays_moves_nothing(monkeypatch: pytest.Monke
 
 
 async def test_a_history_of_another_key_does_not_replay() -> None:
-    other = Replayer(workflows=[TeleconsultationWorkflow], plugins=[plugin(KeyRing({"other": bytes(32)}))])
+    other = Replayer(workflows=[TeleconsultationWorkflow], data_converter=data_converter(KeyRing({"other": bytes(32)})))
     with pytest.raises(RuntimeError):
         await other.replay_workflow(stored(STORED[0]))
 

@@ -5,10 +5,11 @@ import asyncio
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from records import migrate
+from records import migrate, schema
 from records.database import Database
 from records.errors import SchemaError
 from records.models import FROZEN_TABLES, Base
@@ -23,12 +24,17 @@ async def test_migrated_schema_is_that_of_the_models(database: Database) -> None
         assert await connection.run_sync(differences) == []
 
 
+def test_the_known_revisions_are_those_of_the_migrations_in_their_order() -> None:
+    known = tuple(script.revision for script in ScriptDirectory.from_config(migrate._config()).walk_revisions())
+    assert schema._known_revisions() == known
+
+
 async def test_two_migrations_at_once(make_database: MakeDatabase) -> None:
     url = await make_database(None)
     await asyncio.gather(*(migrate.upgrade(url) for _ in range(3)))
     database = Database(url)
     async with database.session() as session:
-        await migrate.check_schema(session)
+        await schema.check_schema(session)
     await database.close()
 
 
@@ -36,11 +42,11 @@ async def test_a_missing_or_unknown_schema_is_named(make_database: MakeDatabase,
     empty, newer = Database(await make_database(None)), Database(await make_database(migrated_template))
     async with empty.session() as session:
         with pytest.raises(SchemaError, match="no schema"):
-            await migrate.check_schema(session)
+            await schema.check_schema(session)
     async with newer.session() as session:
         await session.execute(text("UPDATE alembic_version SET version_num = 'from the future'"))
         with pytest.raises(SchemaError, match="newer"):
-            await migrate.check_schema(session)
+            await schema.check_schema(session)
     await empty.close()
     await newer.close()
 

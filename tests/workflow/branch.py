@@ -21,7 +21,7 @@ from temporalio.worker import Worker
 
 from api.server import create_app
 from embedded.postgres import PORT
-from engine.client import plugin
+from engine.client import data_converter
 from engine.encryption import KeyRing
 from records.database import Database
 from records.store import DocumentStore
@@ -123,7 +123,7 @@ async def _call_off_schedules(branch: System) -> None:
 def with_keys(system: System, ring: KeyRing) -> Client:
     """A client like the system's, with the plugin of these keys."""
     config = system.environment.client.config()
-    config["data_converter"] = plugin(ring).data_converter  # type: ignore[typeddict-item]
+    config["data_converter"] = data_converter(ring)
     config["plugins"] = []
     return Client(**config)
 
