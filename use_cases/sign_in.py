@@ -2,10 +2,15 @@
 
 import asyncio
 import hashlib
+import os
 import secrets
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import TypeVar
 from uuid import UUID
 
 from argon2 import PasswordHasher
@@ -17,6 +22,8 @@ from use_cases.caller import Caller
 from use_cases.problems import Problem
 from use_cases.services import Services
 
+T = TypeVar("T")
+
 MAX_USERNAME = 200
 MAX_PASSWORD = 1_000
 ATTEMPTS = 10
@@ -24,8 +31,19 @@ ATTEMPTS = 10
 PAUSE = timedelta(minutes=5)
 
 _hasher = PasswordHasher()
-_at_once = asyncio.Semaphore(2)
-"""A hash takes 64 MiB and some 150 ms of processor time: two at a time at the most."""
+AT_ONCE = 2
+"""A hash takes 64 MiB and some 150 ms of processor time."""
+_NICER = 5
+_places = asyncio.Semaphore(AT_ONCE)
+
+
+def _be_nice() -> None:
+    """Commands come first: who signs in can wait a little. Only Linux has threads that are nicer than their process."""
+    if sys.platform == "linux":
+        os.nice(_NICER)
+
+
+_threads = ThreadPoolExecutor(AT_ONCE, "passwords", _be_nice)
 
 
 @cache
@@ -36,8 +54,8 @@ def _nobodys_hash() -> str:
 
 async def hash_password(password: str) -> str:
     """An Argon2id hash of `password`, made in a thread."""
-    async with _at_once:
-        return await asyncio.to_thread(_hasher.hash, password)
+    async with _places:
+        return await _in_a_thread(_hasher.hash, password)
 
 
 async def password_fits(services: Services, username: str, password_hash: str, password: str) -> bool:
@@ -45,19 +63,23 @@ async def password_fits(services: Services, username: str, password_hash: str, p
 
     Raises Problem `too_many_attempts` after `ATTEMPTS` wrong passwords in a row, until `PAUSE` has passed.
     """
-    async with _at_once:
+    async with _places:
         now = datetime.now(UTC)
         async with services.database.session() as session:
             failed = await people.failed_logins(session, username)
         if failed is not None and failed.count >= ATTEMPTS and failed.last_at > now - PAUSE:
             raise Problem("too_many_attempts")
-        fits = await asyncio.to_thread(_verify, password_hash, password)
+        fits = await _in_a_thread(_verify, password_hash, password)
         async with services.database.session() as session:
             if not fits:
                 await people.note_failed_login(session, username, now, forget_after=PAUSE)
             elif failed is not None:
                 await people.forgive_failed_logins(session, username)
     return fits
+
+
+async def _in_a_thread(work: Callable[..., T], *arguments: str) -> T:
+    return await asyncio.get_running_loop().run_in_executor(_threads, work, *arguments)
 
 
 def _verify(password_hash: str, password: str) -> bool:
@@ -93,7 +115,7 @@ async def _authenticated(services: Services, username: str, password: str) -> Ac
         account = await people.find_account(session, username)
     if account is not None and not account.active:
         account = None
-    nobodys = await asyncio.to_thread(_nobodys_hash)
+    nobodys = await _in_a_thread(_nobodys_hash)
     fits = await password_fits(services, username, account.password_hash if account else nobodys, password)
     return account if fits else None
 

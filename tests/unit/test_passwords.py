@@ -1,0 +1,36 @@
+"""Passwords are hashed and checked where no command waits for it."""
+
+import asyncio
+import os
+import sys
+import threading
+
+import pytest
+
+from use_cases import sign_in
+
+
+class _Watched:
+    """Notes how nice each hash is to others, and how many are made at once."""
+
+    def __init__(self) -> None:
+        self.niceness: set[int] = set()
+        self.threads: set[int] = set()
+
+    def hash(self, _: str) -> str:
+        self.niceness.add(os.nice(0))
+        self.threads.add(threading.get_native_id())
+        return ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has threads that are nicer than their process")
+async def test_hashes_are_made_few_at_once_in_threads_that_are_nicer_than_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watched = _Watched()
+    monkeypatch.setattr(sign_in, "_hasher", watched)
+    before = os.nice(0)
+    await asyncio.gather(*(sign_in.hash_password("correct horse") for _ in range(20)))
+    assert watched.niceness == {before + 5}
+    assert len(watched.threads) <= sign_in.AT_ONCE
+    assert os.nice(0) == before
