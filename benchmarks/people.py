@@ -26,7 +26,9 @@ class People:
     http: httpx.AsyncClient
     ids: dict[str, str]
     tokens: dict[str, str]
+    passwords: dict[str, str]
     answers: dict[str, Any]
+    report: dict[str, Any]
     photo: bytes
 
     @classmethod
@@ -34,12 +36,14 @@ class People:
         """Everybody, with the passwords in the data folder."""
         accounts = {a["username"]: a for a in json.loads((folder / "demo-accounts.json").read_text())}
         ids = {role: accounts[username]["account_id"] for role, username in CAST.items()}
-        people = cls(http, ids, {}, {}, _photo())
+        passwords = {role: accounts[username]["password"] for role, username in CAST.items()}
+        people = cls(http, ids, {}, passwords, {}, {}, _photo())
         for role, username in CAST.items():
-            who = {"username": username, "password": accounts[username]["password"]}
+            who = {"username": username, "password": passwords[role]}
             people.tokens[role] = (await people._asked(http.post("/api/v1/tokens", json=who)))["access_token"]
-        form = (await people.get("requester", f"/offerings/{OFFERING}"))["form"]
-        people.answers.update({one["name"]: an_answer(one) for one in form if one["required"]})
+        offering = await people.get("requester", f"/offerings/{OFFERING}")
+        people.answers.update({one["name"]: an_answer(one) for one in offering["form"] if one["required"]})
+        people.report.update({one["name"]: an_answer(one) for one in offering["report"] if one["required"]})
         return people
 
     async def get(self, who: str, path: str) -> Any:
@@ -59,6 +63,16 @@ class People:
             files = {"file": ("photo.jpg", self.photo, "image/jpeg")}
             await self.post("requester", f"/requests/{request_id}/attachments", None, files=files)
         return request_id
+
+    async def write_report(self, request_id: str) -> None:
+        """By the provider, complete."""
+        path = f"/api/v1/requests/{request_id}/report"
+        await self._asked(self.http.put(path, json={"answers": self.report}, headers=self._headers("provider")))
+
+    async def sign(self, request_id: str) -> None:
+        """By the provider. The answer comes with the document, or without it when that takes longer than the API waits."""
+        body = {"kind": "final", "password": self.passwords["provider"]}
+        await self.post("provider", f"/requests/{request_id}/report/sign", body)
 
     async def all_mail_is_handed_over(self) -> None:
         """Wait until no e-mail waits any more."""

@@ -48,21 +48,23 @@ def _main_family_only(character: str) -> frozenset[str]:
     return typefaces.families_with(character) & {typefaces.MAIN_FAMILY}
 
 
-def _compiled(report: ReportContent, families_with: FamiliesWith, *, preview: bool) -> bytes:
+def inputs(report: ReportContent, families_with: FamiliesWith, *, preview: bool) -> dict[str, str]:
+    """What the template is given: the texts of the page, made fit for it, and the content that it attaches; both as JSON."""
     texts = _drawable(page(report, preview=preview), lambda text: typeset(text, report.language, families_with))
-    content = report.model_dump_json(indent=2)
+    fallback = {"fonts": typefaces.families(), "has_stand_ins": _has_stand_ins(report, families_with)}
+    return {
+        "page": json.dumps({**texts, **fallback}, ensure_ascii=False),
+        "content": report.model_dump_json(indent=2),
+    }
+
+
+def _compiled(report: ReportContent, families_with: FamiliesWith, *, preview: bool) -> bytes:
     compiler = typst.Compiler(
         input=FOLDER / "report.typ",
         root=FOLDER,
         font_paths=fonts(),
         ignore_system_fonts=True,
-        sys_inputs={
-            "page": json.dumps(
-                {**texts, "fonts": typefaces.families(), "has_stand_ins": _has_stand_ins(report, families_with)},
-                ensure_ascii=False,
-            ),
-            "content": content,
-        },
+        sys_inputs=inputs(report, families_with, preview=preview),
     )
     pdf = compiler.compile(
         format="pdf",
