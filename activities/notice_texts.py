@@ -42,6 +42,7 @@ TO_DO: Mapping[Status, str] = {
 _CORRECT, _ACKNOWLEDGE = TO_DO[Status.RETURNED], TO_DO[Status.REPORTED]
 _ANSWER = _("Read the question in the request and answer it. The provider is waiting for your answer.")
 _NOTHING_TO_DO = _("The request has been cancelled. You have nothing more to do.")
+_TO_BE_READ = _("The requester has added something to the request that must be read without delay.")
 _NEW_PRIORITY = _("The priority of the request has changed, and its time limit with it.")
 _RETURNED = NoticeText(_("returned to the requester"), _("The request has been returned to its requester."))
 
@@ -59,6 +60,20 @@ TEXTS: Mapping[E, Mapping[Recipient, NoticeText]] = {
         ),
         REQUESTER: NoticeText(
             _("assigned"), _("Your request has been assigned to a provider or to a clinic and waits to be accepted.")
+        ),
+    },
+    E.REASSIGNED: {
+        HOLDER: NoticeText(
+            _("handed to you"), _("The request has been handed to you, to your clinic or to dispatch, with a reason.")
+        ),
+        BEFORE: NoticeText(
+            _("taken over"), _("The request has been handed to somebody else. You have nothing more to do.")
+        ),
+        REQUESTER: NoticeText(
+            _("handed on"), _("Your request has been handed on, so that it does not wait for somebody who is away.")
+        ),
+        DISPATCHERS: NoticeText(
+            _("handed on"), _("The request has been handed on, so that it does not wait for somebody who is away.")
         ),
     },
     E.ACCEPTED: {
@@ -85,6 +100,19 @@ TEXTS: Mapping[E, Mapping[Recipient, NoticeText]] = {
     E.INFORMATION_ANSWERED: {
         HOLDER: NoticeText(
             _("additional information received"), _("The requester has answered a request for additional information.")
+        ),
+    },
+    E.INFORMATION_ADDED: {
+        HOLDER: NoticeText(
+            _("the requester tells more"), _("The requester has added information to the request without being asked.")
+        ),
+    },
+    E.WORSENING_REPORTED: {
+        HOLDER: NoticeText(_("to be read without delay"), _TO_BE_READ),
+        DISPATCHERS: NoticeText(
+            _("to be read without delay"),
+            _TO_BE_READ,
+            _("Look at the request, and see whether its priority must change."),
         ),
     },
     E.INFORMATION_REQUEST_WITHDRAWN: {

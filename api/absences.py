@@ -1,12 +1,13 @@
-"""When people are away: one's own absences, and those of colleagues for who runs the clinic."""
+"""When people are away: one's own absences, those of colleagues for who runs the clinic, and what they leave behind."""
 
 from uuid import UUID
 
 from fastapi import APIRouter
 
-from api.parameters import IdempotencyKey
-from use_cases import absences
+from api.parameters import IdempotencyKey, ReaderLanguage
+from use_cases import absences, hand_over
 from use_cases.absences import AbsenceView, NewAbsence
+from use_cases.hand_over import HandedOver, HandOver
 from web.services import ServicesOf
 from web.session import CallerOf
 
@@ -31,6 +32,24 @@ async def add_my_absence(
 async def remove_my_absence(absence_id: UUID, caller: CallerOf, services: ServicesOf) -> None:
     """Take an absence of one's own back."""
     await absences.remove_absence(services, caller, caller.id, absence_id)
+
+
+@router.post("/accounts/{account_id}/hand-over", summary="Hand what somebody holds to somebody else")
+async def post_hand_over(
+    account_id: UUID,
+    wanted: HandOver,
+    caller: CallerOf,
+    services: ServicesOf,
+    language: ReaderLanguage,
+    key: IdempotencyKey,
+) -> list[HandedOver]:
+    """Each of these requests, which that person holds, goes to a provider, to a clinic's providers, or to dispatch.
+
+    For dispatchers, and for administrators of their clinic inside that clinic, as with `reassign`; one's own go to a colleague
+    or to dispatch. `GET /requests?holder=` lists what somebody holds. Each is answered for itself: one that is refused hinders
+    no other.
+    """
+    return await hand_over.hand_over(services, caller, account_id, wanted, key, language)
 
 
 @router.get("/accounts/{account_id}/absences", summary="When somebody is away")

@@ -21,6 +21,7 @@ from use_cases.given_commands import CommandView, read_command
 from use_cases.orders import (
     Accept,
     AcknowledgeBody,
+    AdditionBody,
     AnswerBody,
     AssignBody,
     CommentBody,
@@ -28,6 +29,7 @@ from use_cases.orders import (
     PriorityBody,
     QuestionBody,
     ReasonBody,
+    ReassignBody,
     Resubmit,
     ReturnToRequesterBody,
     Submit,
@@ -168,6 +170,18 @@ async def assign(body: AssignBody, given: GivenBy) -> CommandReceipt:
     return await given.carry_out(body)
 
 
+@router.post(
+    "/reassign", summary="Take from the holder and hand to somebody else", responses={202: {"model": CommandReceipt}}
+)
+async def reassign(body: ReassignBody, given: GivenBy) -> CommandReceipt:
+    """For dispatchers, and for administrators of the holder's clinic inside that clinic, where whoever holds the request is away.
+
+    To a provider, to all providers of a clinic, or back to dispatch, with a reason. An unsigned report draft, open questions and
+    clocks go along, also that of the report where somebody had accepted the request; the former holder is told.
+    """
+    return await given.carry_out(body)
+
+
 @router.post("/accept", summary="Accept", responses={202: {"model": CommandReceipt}})
 async def accept(given: GivenBy) -> CommandReceipt:
     """Take the request over. Of a pool, the first gets it; the others get a 409 `already_accepted`."""
@@ -189,6 +203,15 @@ async def request_information(body: QuestionBody, given: GivenBy) -> CommandRece
 @router.post("/answer-information", summary="Answer a question", responses={202: {"model": CommandReceipt}})
 async def answer_information(body: AnswerBody, given: GivenBy) -> CommandReceipt:
     """Answer an open question, with more photos if need be (upload them first)."""
+    return await given.carry_out(body)
+
+
+@router.post("/add-information", summary="Tell more without being asked", responses={202: {"model": CommandReceipt}})
+async def add_information(body: AdditionBody, given: GivenBy) -> CommandReceipt:
+    """For the requester, while the request is with dispatch or a provider, who is told. With `worse` that it gets worse.
+
+    More photos go with it as with an answer: upload them first.
+    """
     return await given.carry_out(body)
 
 

@@ -29,8 +29,11 @@ async def get_worklist(
     language: ReaderLanguage,
     status: Annotated[list[Status] | None, Query(description="One or several statuses.")] = None,
     holder: Annotated[
-        Literal["me"] | None,
-        Query(description="`me`: only what waits for me, or for a pool or dispatchers to whom I belong."),
+        Literal["me"] | UUID | None,
+        Query(
+            description="`me`: only what waits for me, or for a pool or dispatchers to whom I belong. An account's id: only "
+            "what this person holds."
+        ),
     ] = None,
     clinic: Annotated[UUID | None, Query(description="Only what this clinic asked for, dispatches or holds.")] = None,
     overdue: Annotated[bool | None, Query(description="Only what is late (or is not).")] = None,
@@ -48,6 +51,7 @@ async def get_worklist(
     wanted = WorklistFilter(
         statuses=frozenset(status or ()),
         holder_is_me=holder == "me",
+        holder=holder if isinstance(holder, UUID) else None,
         clinic=clinic,
         overdue=overdue,
         holder_absent=holder_absent,

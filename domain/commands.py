@@ -61,6 +61,17 @@ class Assign(BaseCommand):
     comment: ShortText | None = None
 
 
+class Reassign(BaseCommand):
+    """Take the request from whoever holds it, who is away, ill or gone: to another provider, to a clinic's pool, or to dispatch.
+
+    An unsigned draft, open questions and clocks go along.
+    """
+
+    type: Literal["reassign"] = "reassign"
+    to: Person | Pool | Literal["dispatch"]
+    reason: ShortText
+
+
 class Accept(BaseCommand):
     """Take the request over."""
 
@@ -95,6 +106,20 @@ class AnswerInformation(Answer[ShortText], BaseCommand):
     """Answer an open question. `question_id` may be left out while just one is open."""
 
     type: Literal["answer_information"] = "answer_information"
+
+
+class Addition(Frozen, Generic[Text]):
+    text: Text = Field(examples=["La lésion s’est mise à saigner."])
+    attachment_ids: tuple[UUID, ...] = Field((), max_length=50)
+    worse: StrictBool = Field(
+        False, description="It gets worse: whoever holds it is told so, and may raise the priority."
+    )
+
+
+class AddInformation(Addition[ShortText], BaseCommand):
+    """Tell more without being asked, while the request is with dispatch or a provider."""
+
+    type: Literal["add_information"] = "add_information"
 
 
 class WhichQuestion(Frozen):
@@ -136,11 +161,15 @@ class ReturnToDispatch(Comment[ShortText], BaseCommand):
 
 
 class Resubmit(BaseCommand):
-    """Submit a returned request again, with a new version of the form, and with another priority if it is given."""
+    """Submit a returned request again, with a new version of the form, and with another priority if it is given.
+
+    It goes to the provider who returned it; to dispatch where a dispatcher did, or where that provider is away by then.
+    """
 
     type: Literal["resubmit"] = "resubmit"
     form: FormVersion
     priority: Priority | None = None
+    provider_away: StrictBool = False
 
 
 class Reason(Frozen, Generic[Text]):
@@ -255,10 +284,12 @@ class RenewRules(BaseCommand):
 PublicCommand = (
     Submit
     | Assign
+    | Reassign
     | Accept
     | Transfer
     | RequestInformation
     | AnswerInformation
+    | AddInformation
     | WithdrawInformationRequest
     | ReturnToRequester
     | ReturnToDispatch

@@ -25,6 +25,10 @@ class Event(Frozen):
     holder: Holder
 
 
+TOLD_LATER = frozenset({EventName.INFORMATION_ANSWERED, EventName.INFORMATION_ADDED, EventName.WORSENING_REPORTED})
+"""With which events the requester tells more, with photos or without, after the form was submitted."""
+
+
 def question_id(request_id: UUID, command_id: str) -> UUID:
     """The id of the question that a `request_information` with this id asks."""
     return uuid5(request_id, command_id)

@@ -141,6 +141,9 @@ class Party:
 THE_REQUESTER = Party(Role.REQUESTER, lambda r, a: a.id == r.requester.id, RefusalCode.NOT_THE_REQUESTER)
 A_DISPATCHER = Party(Role.DISPATCHER, lambda r, a: a.clinic_id == r.dispatch_clinic_id, RefusalCode.NOT_THE_DISPATCHER)
 THE_HOLDING_PROVIDER = Party(Role.PROVIDER, lambda r, a: r.holder.includes(a), RefusalCode.NOT_THE_HOLDER)
+THE_HOLDERS_ADMINISTRATOR = Party(
+    Role.CLINIC_ADMINISTRATOR, lambda r, a: r.holder.clinic_id == a.clinic_id, RefusalCode.NOT_THE_ADMINISTRATOR
+)
 THE_ASKING_PROVIDER = Party(
     Role.PROVIDER,
     lambda r, a: r.holder.includes(a) or any(q.asked_by.id == a.id for q in r.questions),
@@ -169,14 +172,27 @@ def _submit(request: Request, command: c.Submit, now: datetime) -> tuple[EventNa
 
 
 def _assign(request: Request, command: c.Assign, now: datetime) -> tuple[EventName, Request]:
-    holder = Holder.pool(command.to.clinic_id) if isinstance(command.to, c.Pool) else Holder.provider(command.to)
-    if holder == request.holder:
-        raise Refusal(RefusalCode.ALREADY_ASSIGNED, "the request is there already")
+    holder = _other_holder(request, command.to)
     if request.status is Status.AWAITING_DISPATCH:
         task = request.task.then(TaskStatus.RECEIVED)
     else:
         task = request.task.then(TaskStatus.CANCELLED).next_task(TaskStatus.REQUESTED, TaskStatus.RECEIVED)
     return EventName.ASSIGNED, _await_acceptance(request, holder, now, task)
+
+
+def _reassign(request: Request, command: c.Reassign, now: datetime) -> tuple[EventName, Request]:
+    task = request.task.then(TaskStatus.CANCELLED).next_task(TaskStatus.REQUESTED)
+    if command.to == "dispatch":
+        holder = Holder.dispatch(request.dispatch_clinic_id)
+        moved = _enter(request, Status.AWAITING_DISPATCH, holder, now, task, keeps_its_promise=True)
+        return EventName.REASSIGNED, moved
+    if command.actor.role is Role.CLINIC_ADMINISTRATOR and command.to.clinic_id != command.actor.clinic_id:
+        raise Refusal(RefusalCode.NOT_A_COLLEAGUE, "an administrator hands on inside their clinic, or to dispatch")
+    holder, task = _other_holder(request, command.to), task.then(TaskStatus.RECEIVED)
+    if request.status is Status.AWAITING_ACCEPTANCE:  # its clock goes along
+        return EventName.REASSIGNED, _with(request, holder=holder, task=task)
+    moved = _enter(request, Status.AWAITING_ACCEPTANCE, holder, now, task, keeps_its_promise=True)
+    return EventName.REASSIGNED, moved
 
 
 def _accept(request: Request, command: c.Accept, now: datetime) -> tuple[EventName, Request]:
@@ -205,6 +221,12 @@ def _request_information(request: Request, command: c.RequestInformation, now: d
 
 def _answer_information(request: Request, command: c.AnswerInformation, now: datetime) -> tuple[EventName, Request]:
     return EventName.INFORMATION_ANSWERED, _close_question(request, command, now)
+
+
+def _add_information(request: Request, command: c.AddInformation, now: datetime) -> tuple[EventName, Request]:
+    if command.worse:
+        return EventName.WORSENING_REPORTED, _with(request, worsened=True)
+    return EventName.INFORMATION_ADDED, request
 
 
 def _withdraw_information_request(
@@ -237,7 +259,7 @@ def _resubmit(request: Request, command: c.Resubmit, now: datetime) -> tuple[Eve
     _refuse_stat(priority)
     request = _with(request, form=command.form, priority=priority)
     task = request.task.next_task(TaskStatus.REQUESTED)
-    if request.returned_by is None:
+    if request.returned_by is None or command.provider_away:
         return EventName.RESUBMITTED, _await_dispatch(request, now, task)
     holder = Holder.provider(request.returned_by)
     return EventName.RESUBMITTED, _await_acceptance(request, holder, now, task.then(TaskStatus.RECEIVED))
@@ -252,8 +274,11 @@ def _change_priority(request: Request, command: c.ChangePriority, now: datetime)
     _refuse_stat(command.priority)
     if command.priority is request.priority:
         raise Refusal(RefusalCode.PRIORITY_UNCHANGED, f"the priority is {command.priority} already")
-    request = _with(request, priority=command.priority)
-    return EventName.PRIORITY_CHANGED, _with_own_deadline(request, now)
+    request = _with(request, priority=command.priority, worsened=False)
+    promised = None
+    if request.status is not Status.ACCEPTED and _promised(request):
+        promised = _start_clock(request, DeadlineName.REPORT, now, running=_runs(request, DeadlineName.REPORT))
+    return EventName.PRIORITY_CHANGED, _with_own_deadline(request, now, promised)
 
 
 def _sign_report(request: Request, command: c.SignReport, now: datetime) -> tuple[EventName, Request]:
@@ -379,10 +404,12 @@ def _row(
 TABLE: tuple[Row, ...] = (
     _row(c.Submit, {Status.DRAFT}, (THE_REQUESTER,), _submit),
     _row(c.Assign, _DISPATCH | _ACCEPTANCE, (A_DISPATCHER,), _assign),
+    _row(c.Reassign, _WITH_PROVIDER, (A_DISPATCHER, THE_HOLDERS_ADMINISTRATOR), _reassign),
     _row(c.Accept, _ACCEPTANCE, (THE_HOLDING_PROVIDER,), _accept),
     _row(c.Transfer, _WITH_PROVIDER, (THE_HOLDING_PROVIDER,), _transfer),
     _row(c.RequestInformation, _WITH_PROVIDER, (THE_HOLDING_PROVIDER,), _request_information),
     _row(c.AnswerInformation, _BEFORE_REPORT, (THE_REQUESTER,), _answer_information),
+    _row(c.AddInformation, _BEFORE_REPORT, (THE_REQUESTER,), _add_information),
     _row(c.WithdrawInformationRequest, _BEFORE_REPORT, (THE_ASKING_PROVIDER,), _withdraw_information_request),
     _row(c.ReturnToRequester, _DISPATCH | _ACCEPTANCE, (A_DISPATCHER, THE_HOLDING_PROVIDER), _return_to_requester),
     _row(c.ReturnToDispatch, _WITH_PROVIDER, (THE_HOLDING_PROVIDER,), _return_to_dispatch),
@@ -462,25 +489,53 @@ def _await_acceptance(request: Request, holder: Holder, now: datetime, task: Fhi
     return _enter(request, Status.AWAITING_ACCEPTANCE, holder, now, task)
 
 
-def _enter(request: Request, status: Status, holder: Holder, now: datetime, task: FhirTask) -> Request:
-    """Change the status: its own clock starts, and questions live on only while a provider may still need the answer."""
+def _other_holder(request: Request, to: Person | c.Pool) -> Holder:
+    holder = Holder.pool(to.clinic_id) if isinstance(to, c.Pool) else Holder.provider(to)
+    if holder == request.holder:
+        raise Refusal(RefusalCode.ALREADY_ASSIGNED, "the request is there already")
+    return holder
+
+
+def _enter(
+    request: Request, status: Status, holder: Holder, now: datetime, task: FhirTask, *, keeps_its_promise: bool = False
+) -> Request:
+    """Change the status: its own clock starts, and questions live on only while a provider may still need the answer.
+
+    With `keeps_its_promise` the clock of the report goes along with a request that somebody had accepted, until it is reported.
+    """
+    promised = _promised(request) if request.status is not Status.ACCEPTED or keeps_its_promise else None
     request = _with(request, status=status, holder=holder, task=task)
-    if status not in _BEFORE_REPORT:
-        questionless = tuple(d for d in request.deadlines if d.question_id is None)
-        request = _with(request, questions=(), deadlines=questionless)
-    return _with_own_deadline(request, now)
+    if status in _BEFORE_REPORT:
+        return _with_own_deadline(request, now, promised)
+    request = _with(request, worsened=False)
+    questionless = tuple(d for d in request.deadlines if d.question_id is None)
+    return _with_own_deadline(_with(request, questions=(), deadlines=questionless), now)
 
 
-def _with_own_deadline(request: Request, now: datetime) -> Request:
-    """Start the clock of the request's status anew, standing still where a question is open."""
+def _with_own_deadline(request: Request, now: datetime, promised: Deadline | None = None) -> Request:
+    """Start the clock of the request's status anew, standing still where a question is open; what was `promised` runs on."""
     of_questions = tuple(d for d in request.deadlines if d.question_id is not None)
-    still_overdue = tuple(name for name in request.overdue if name is DeadlineName.INFORMATION and of_questions)
+    late = {
+        name for name, is_kept in ((DeadlineName.INFORMATION, of_questions), (DeadlineName.REPORT, promised)) if is_kept
+    }
+    still_overdue = tuple(name for name in request.overdue if name in late)
     name = _OWN_DEADLINE.get(request.status)
     if name is None:
         return _with(request, deadlines=(), overdue=())
-    running = not (request.questions and name in _STOPPED_BY_A_QUESTION)
-    own = _start_clock(request, name, now, running=running)
-    return _with(request, deadlines=(own, *of_questions), overdue=still_overdue)
+    if promised and promised.name is name:
+        return _with(request, deadlines=(promised, *of_questions), overdue=still_overdue)
+    own = _start_clock(request, name, now, running=_runs(request, name))
+    others = (promised,) if promised else ()
+    return _with(request, deadlines=(own, *others, *of_questions), overdue=still_overdue)
+
+
+def _promised(request: Request) -> Deadline | None:
+    """The clock of the report, which runs already before whoever got the request by `reassign` accepts it."""
+    return request.deadline(DeadlineName.REPORT)
+
+
+def _runs(request: Request, name: DeadlineName) -> bool:
+    return not (request.questions and name in _STOPPED_BY_A_QUESTION)
 
 
 def _start_clock(request: Request, name: DeadlineName, now: datetime, **how: Any) -> Deadline:

@@ -12,6 +12,7 @@ class RefusalCode(StrEnum):
     NOT_THE_REQUESTER = "not_the_requester"
     NOT_THE_HOLDER = "not_the_holder"
     NOT_THE_DISPATCHER = "not_the_dispatcher"
+    NOT_THE_ADMINISTRATOR = "not_the_administrator"
     NOT_THE_SIGNER = "not_the_signer"
     # when
     NOT_ALLOWED_IN_STATUS = "not_allowed_in_status"
@@ -46,6 +47,7 @@ _FORBIDDEN = {
     RefusalCode.NOT_THE_REQUESTER,
     RefusalCode.NOT_THE_HOLDER,
     RefusalCode.NOT_THE_DISPATCHER,
+    RefusalCode.NOT_THE_ADMINISTRATOR,
     RefusalCode.NOT_THE_SIGNER,
 }
 _INVALID = {

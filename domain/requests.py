@@ -222,6 +222,9 @@ class Request(Frozen):
     signing: Signing | None = None
     documents: tuple[Document, ...] = Field((), description="In the order of signing.")
     unacknowledged: bool = Field(False, description="Closed by the calendar and not by the requester.")
+    worsened: bool = Field(
+        False, description="The requester has said that it gets worse, and nobody has changed the priority since."
+    )
     task: FhirTask = FhirTask()
     commands_taken: tuple[CommandId, ...] = Field(
         (), description="Ids of commands that acted, oldest first; see `lifecycle.REMEMBERED`."
@@ -263,10 +266,13 @@ class EventName(StrEnum):
 
     SUBMITTED = "submitted"
     ASSIGNED = "assigned"
+    REASSIGNED = "reassigned"
     ACCEPTED = "accepted"
     TRANSFERRED = "transferred"
     INFORMATION_REQUESTED = "information_requested"
     INFORMATION_ANSWERED = "information_answered"
+    INFORMATION_ADDED = "information_added"
+    WORSENING_REPORTED = "worsening_reported"
     INFORMATION_REQUEST_WITHDRAWN = "information_request_withdrawn"
     RETURNED_TO_REQUESTER = "returned_to_requester"
     RETURNED_TO_DISPATCH = "returned_to_dispatch"

@@ -11,6 +11,7 @@ from starlette.datastructures import FormData
 from domain.calendar import TIME_ZONE
 from domain.notices import DIGEST_HOURS, NoticeMode
 from domain.refusals import Refusal
+from domain.requests import Role
 from portal import absences, pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Visit, VisitOf
@@ -63,9 +64,16 @@ async def save_preferences(visit: VisitOf) -> Response:
 
 @router.post("/account/absences")
 async def add_absence(visit: VisitOf) -> Response:
-    """Enter an absence of one's own."""
+    """Enter an absence of one's own; a provider then looks at what they would leave behind."""
     form = await visit.request.form()
-    return await _done(visit, form, lambda: absences.add(visit, visit.caller.id, form), "absence")
+    is_provider = Role.PROVIDER in visit.caller.roles
+    return await _done(
+        visit,
+        form,
+        lambda: absences.add(visit, visit.caller.id, form),
+        "absence",
+        then=f"/providers/{visit.caller.id}#held" if is_provider else "/account",
+    )
 
 
 @router.post("/account/absences/{absence_id}/remove")
@@ -87,13 +95,15 @@ async def change_password(visit: VisitOf) -> Response:
     return await _done(visit, form, change, "password")
 
 
-async def _done(visit: Visit, form: FormData, do: Callable[[], Awaitable[object]], sentence: str) -> Response:
-    """Do it and show the page anew; or say why not, with everything that was written still there (but no password)."""
+async def _done(
+    visit: Visit, form: FormData, do: Callable[[], Awaitable[object]], sentence: str, then: str = "/account"
+) -> Response:
+    """Do it and show the page `then`; or say why not, with everything that was written still there (but no password)."""
     try:
         await do()
     except NOT_TAKEN as error:
         return await _page(visit, form, as_problem(error))
-    return visit.on_to("/account", sentence)
+    return visit.on_to(then, sentence)
 
 
 async def _page(visit: Visit, form: FormData | None = None, error: Problem | Refusal | None = None) -> Response:

@@ -1,5 +1,6 @@
-"""The requester's answer to a question: text, and photos or videos that go with it."""
+"""What the requester tells after submission: the answer to a question, or more without being asked; text, photos and videos."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -14,7 +15,7 @@ from portal.pages import Notice, Visit, VisitOf
 from portal.requests import chart
 from use_cases.attachments import AttachmentView
 from use_cases.commands import carry_out
-from use_cases.orders import AnswerBody
+from use_cases.orders import AdditionBody, AnswerBody
 from use_cases.problems import Problem
 from use_cases.requests import RequestView
 from web.problems import status_of
@@ -31,10 +32,7 @@ async def answer_page(request_id: UUID, visit: VisitOf) -> Response:
 @router.get("/requests/{request_id}/answer/files")
 async def files_offered(request_id: UUID, visit: VisitOf) -> Response:
     """The photos and videos that can go with the answer: the part of the page that a script renews after an upload."""
-    view = await visit.look_at(request_id)
-    offered = await _offered(visit, view)
-    ticked = {str(attachment.id) for attachment in offered}
-    return visit.page("answer_files", view=view, offered=offered, ticked=ticked, **await chart(visit, view))
+    return await _files(visit, request_id)
 
 
 @router.post("/requests/{request_id}/answer")
@@ -54,6 +52,64 @@ async def answer(request_id: UUID, visit: VisitOf) -> Response:
     return visit.on_to(f"/requests/{request_id}", "queued" if receipt.state == "queued" else "answer_information")
 
 
+@router.get("/requests/{request_id}/add-information")
+async def addition_page(request_id: UUID, visit: VisitOf) -> Response:
+    """Room to tell more without being asked."""
+    return await addition_page_with(visit, request_id, notice=pages.done_notice(visit.request, visit.language))
+
+
+@router.get("/requests/{request_id}/add-information/files")
+async def files_to_add(request_id: UUID, visit: VisitOf) -> Response:
+    """The same part of that page."""
+    return await _files(visit, request_id)
+
+
+@router.post("/requests/{request_id}/add-information")
+async def add_information(request_id: UUID, visit: VisitOf) -> Response:
+    """Send it; or say why not, with everything that was written still there."""
+    form = await visit.request.form()
+    said = {
+        "text": str(form.get("text", "")).replace("\r\n", "\n"),
+        "attachment_ids": [str(id_) for id_ in form.getlist("attachment_ids")],
+        "worse": form.get("worse") == "yes",
+    }
+    try:
+        order = AdditionBody.model_validate(said)
+        receipt = await carry_out(visit.services, visit.call(request_id, form), order)
+    except NOT_TAKEN as error:
+        return await addition_page_with(visit, request_id, form=form, error=as_problem(error))
+    return visit.on_to(f"/requests/{request_id}", "queued" if receipt.state == "queued" else "add_information")
+
+
+async def addition_page_with(
+    visit: Visit,
+    request_id: UUID,
+    *,
+    form: FormData | None = None,
+    error: Problem | Refusal | None = None,
+    notice: Notice | None = None,
+    status: int = 200,
+) -> Response:
+    """The page, with what was written and what went wrong. Raises Problem `forbidden` for anybody but the requester."""
+    view = await _own(visit, request_id)
+    wrong = fields_of(error, visit.language)
+    if error is not None:
+        notice, status = summary(error, wrong, visit.language), status_of(error)
+    offered = await _offered(visit, view)
+    return visit.page(
+        "add_information",
+        status=status,
+        view=view,
+        is_possible="add_information" in view.allowed_commands,
+        offered=offered,
+        ticked=_ticked(form, offered),
+        form=pages.written(form),
+        wrong=pages.written(wrong),
+        notice=notice,
+        **await chart(visit, view),
+    )
+
+
 async def answer_page_with(
     visit: Visit,
     request_id: UUID,
@@ -64,9 +120,7 @@ async def answer_page_with(
     status: int = 200,
 ) -> Response:
     """The page, with what was written and what went wrong. Raises Problem `forbidden` for anybody but the requester."""
-    view = await visit.look_at(request_id)
-    if not visit.is_requester_of(view):
-        raise Problem("forbidden")
+    view = await _own(visit, request_id)
     wrong = fields_of(error, visit.language)
     if error is not None:
         notice, status = summary(error, wrong, visit.language), status_of(error)
@@ -80,9 +134,7 @@ async def answer_page_with(
         still_open=still_open,
         question=next((q for q in still_open if str(q.id) == wanted), still_open[0] if len(still_open) == 1 else None),
         offered=offered,
-        ticked={str(id_) for id_ in form.getlist("attachment_ids")}
-        if form is not None
-        else {str(a.id) for a in offered},
+        ticked=_ticked(form, offered),
         limits={deadline.question_id: deadline.due_at for deadline in view.deadlines if deadline.question_id},
         form=pages.written(form),
         wrong=pages.written(wrong),
@@ -91,11 +143,33 @@ async def answer_page_with(
     )
 
 
+async def _own(visit: Visit, request_id: UUID) -> RequestView:
+    view = await visit.look_at(request_id)
+    if not visit.is_requester_of(view):
+        raise Problem("forbidden")
+    return view
+
+
+async def _files(visit: Visit, request_id: UUID) -> Response:
+    view = await visit.look_at(request_id)
+    offered = await _offered(visit, view)
+    return visit.page(
+        "answer_files", view=view, offered=offered, ticked=_ticked(None, offered), **await chart(visit, view)
+    )
+
+
+def _ticked(form: FormData | None, offered: Iterable[AttachmentView]) -> set[str]:
+    """What goes along: what was ticked in the form, and everything before there is one."""
+    if form is None:
+        return {str(attachment.id) for attachment in offered}
+    return {str(id_) for id_ in form.getlist("attachment_ids")}
+
+
 async def _offered(visit: Visit, view: RequestView) -> list[AttachmentView]:
-    """What came since the form was submitted and went with no answer yet."""
+    """What came since the form was submitted and went with nothing yet."""
     timeline = await visit.timeline(view.id)
     submitted = max((e.at for e in timeline if e.name in (EventName.SUBMITTED, EventName.RESUBMITTED)), default=None)
-    given = {id_ for question in view.questions or [] for id_ in question.attachment_ids}
+    given = {id_ for told in (*(view.questions or ()), *(view.additions or ())) for id_ in told.attachment_ids}
     return [
         attachment
         for attachment in view.attachments or []

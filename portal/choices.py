@@ -15,16 +15,16 @@ from domain.refusals import Refusal
 from portal import pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Visit, VisitOf
-from portal.providers import to_choose
+from portal.providers import destination, to_choose
 from translations import gettext_noop as _
 from use_cases import orders
 from use_cases.commands import Order, carry_out
-from use_cases.problems import FieldFault, Problem
+from use_cases.problems import Problem
 from web.problems import status_of
 
 router = APIRouter()
 
-_NOBODY = _("Choose a provider, or all the providers of a clinic.")
+_ASK_FOR_SOMEBODY = ("transfer", "assign", "reassign")
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,16 @@ _ALL = (
         "assign",
         orders.AssignBody,
         look="primary",
+    ),
+    Choice(
+        "reassign",
+        "reassign",
+        _("Hand to somebody else"),
+        _(
+            "For when whoever has the request is away; they are told. The report's draft, open questions and deadlines go along."
+        ),
+        "reassign",
+        orders.ReassignBody,
     ),
     Choice(
         "withdraw_information_request",
@@ -176,11 +186,7 @@ async def _page(
         form=pages.written(form),
         wrong=pages.written(wrong),
         notice=summary(error, wrong, visit.language) if error else None,
-        **(
-            dict(await to_choose(visit, view, dispatches=choice.fields == "assign"))
-            if choice.fields in ("transfer", "assign")
-            else {}
-        ),
+        **(dict(await to_choose(visit, view, choice.command)) if choice.fields in _ASK_FOR_SOMEBODY else {}),
     )
 
 
@@ -189,11 +195,9 @@ def _said(choice: Choice, form: FormData) -> Mapping[str, object]:
     hidden = {"key", "version"}
     said = {name: value for name, value in form.items() if name not in hidden and isinstance(value, str) and value}
     said = {name: value.replace("\r\n", "\n") for name, value in said.items()}
-    if choice.fields == "assign":
-        kind, _colon, chosen = said.pop("to", "").partition(":")
-        if kind not in ("provider", "clinic"):
-            raise Problem("invalid_input", [FieldFault("to", "required", _NOBODY)])
-        return {**said, f"{kind}_id": chosen}
+    if choice.fields in ("assign", "reassign"):
+        to = destination(said.pop("to", ""))
+        return {**said, **to}
     if choice.fields == "outcome":
         avoided = {"visit_avoided": said["visit_avoided"] == "yes"} if "visit_avoided" in said else {}
         return {"outcome": {**said, **avoided}} if said else {}

@@ -2,9 +2,9 @@
 when they are away. The page for dispatchers and administrators, and what the pages to assign and to transfer show.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TypedDict
 from uuid import UUID
 
@@ -12,28 +12,39 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from starlette.datastructures import FormData
 
+from domain.calendar import TIME_ZONE
 from domain.offerings import ServiceOffering
 from domain.refusals import Refusal
-from domain.requests import EventName, HolderKind, Role
+from domain.requests import EventName, HolderKind, Role, Status
 from portal import absences, pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Visit, VisitOf
 from records.absences import today
-from use_cases.absences import list_absences
-from use_cases.catalogue import ClinicView, ProviderView, list_clinics, list_providers
-from use_cases.problems import Problem
-from use_cases.requests import RequestView
+from records.worklist import WorklistFilter
+from translations import gettext_noop as _
+from use_cases.absences import AbsenceView, list_absences
+from use_cases.catalogue import ClinicView, ProviderView, list_clinics, list_providers, newest_offerings
+from use_cases.hand_over import MOST_AT_ONCE, HandedOver, HandOver, hand_over
+from use_cases.problems import FieldFault, Problem
+from use_cases.requests import RequestSummary, RequestView
 from use_cases.timeline import TimelineEntry
+from use_cases.worklist import read_worklist
 from web.problems import status_of
 
 router = APIRouter()
 
+_NOBODY = _("Choose a provider, or all the providers of a clinic.")
+
 FILTER_FROM = 9
 """From how many people on a page has a box to find one."""
+
+WITH_PROVIDER = frozenset({Status.AWAITING_ACCEPTANCE, Status.ACCEPTED})
+"""In which statuses a provider holds a request."""
 
 HANDED_ON = frozenset(
     {
         EventName.ASSIGNED,
+        EventName.REASSIGNED,
         EventName.TRANSFERRED,
         EventName.ACCEPTED,
         EventName.ACCEPTANCE_EXPIRED,
@@ -61,14 +72,14 @@ async def providers_page(visit: VisitOf) -> Response:
         "providers",
         teams=found,
         finds=finds(found),
-        sees_absences=bool(visit.caller.roles & {Role.CLINIC_ADMINISTRATOR, Role.DISPATCHER}),
+        hands_over=bool(visit.caller.roles & HAND_OVER),
         notice=pages.done_notice(visit.request, visit.language),
     )
 
 
 @router.get("/providers/{account_id}")
 async def provider_page(account_id: UUID, visit: VisitOf) -> Response:
-    """The absences of somebody of one's clinic, to look at or to change."""
+    """What somebody holds, to be handed to others, and the absences of somebody of one's clinic."""
     return await _provider(visit, account_id)
 
 
@@ -90,28 +101,101 @@ async def remove_absence(account_id: UUID, absence_id: UUID, visit: VisitOf) -> 
     return visit.on_to(f"/providers/{account_id}", "absence_removed")
 
 
+@router.post("/providers/{account_id}/hand-over")
+async def hand_over_page(account_id: UUID, visit: VisitOf) -> Response:
+    """Hand what was chosen of what that person holds to somebody else; what could not be done, the page says."""
+    form = await visit.request.form()
+    try:
+        said = {"reason": text} if (text := str(form.get("reason", "")).replace("\r\n", "\n")) else {}
+        wanted = HandOver.model_validate(
+            {**said, **destination(str(form.get("to", ""))), "request_ids": form.getlist("request")}
+        )
+        came = await hand_over(visit.services, visit.caller, account_id, wanted, visit.key(form), visit.language)
+    except NOT_TAKEN as error:
+        return await _provider(visit, account_id, form, as_problem(error))
+    if refused := [each for each in came if each.state == "refused"]:
+        return await _provider(visit, account_id, form, refused=refused)
+    return visit.on_to(f"/providers/{account_id}", "handed_over")
+
+
 async def _provider(
-    visit: Visit, account_id: UUID, form: FormData | None = None, error: Problem | Refusal | None = None
+    visit: Visit,
+    account_id: UUID,
+    form: FormData | None = None,
+    error: Problem | Refusal | None = None,
+    refused: Sequence[HandedOver] = (),
 ) -> Response:
-    found = await list_absences(visit.services, visit.caller, account_id)
-    person = next(
-        (p for p in await list_providers(visit.services, visit.caller, visit.caller.clinic_id) if p.id == account_id),
-        None,
-    )
+    if account_id != visit.caller.id and not visit.caller.roles & HAND_OVER:
+        raise Problem("not_found")
+    everybody = await teams(visit)
+    person = next((p for team in everybody for p in team.people if p.id == account_id), None)
     if person is None:
         raise Problem("not_found")
-    wrong = fields_of(error, visit.language, absences.PLACES)
+    found = await _absences(visit, account_id)
+    held = await _held(visit, account_id)
+    day = today(datetime.now(UTC))
+    wrong = fields_of(error, visit.language, {**absences.PLACES, **_PLACES})
     return visit.page(
         "provider",
         status=status_of(error) if error else 200,
         person=person,
         absences=found,
-        today=today(datetime.now(UTC)),
-        may_change=_keeps_absences(visit),
+        today=day,
+        may_change=_keeps_absences(visit) and person.clinic_id == visit.caller.clinic_id,
+        held=held,
+        late={row.id for row in held if _is_late(row, found or (), day)},
+        chosen=set(form.getlist("request")) if form else None,
+        refused={each.request_id: each for each in refused},
+        teams=everybody if Role.DISPATCHER in visit.caller.roles else [t for t in everybody if _is_own(visit, t)],
+        finds=False,
+        offerings=await newest_offerings(visit.services),
         form=pages.written(form),
         wrong=pages.written(wrong),
-        notice=summary(error, wrong, visit.language) if error else pages.done_notice(visit.request, visit.language),
+        notice=_notice(visit, error, wrong, refused),
     )
+
+
+HAND_OVER = {Role.DISPATCHER, Role.CLINIC_ADMINISTRATOR}
+"""Who may hand over what others hold."""
+
+_PLACES = {"one_place": "to"}
+
+
+def _notice(
+    visit: Visit, error: Problem | Refusal | None, wrong: Mapping[str, str], refused: Sequence[HandedOver]
+) -> pages.Notice | None:
+    if error:
+        return summary(error, wrong, visit.language)
+    if refused:
+        return pages.Notice("error", visit.say(_("Not everything could be handed over. What is left says why.")))
+    return pages.done_notice(visit.request, visit.language)
+
+
+async def _absences(visit: Visit, account_id: UUID) -> list[AbsenceView] | None:
+    """Their absences; None where these are not for the visitor to see."""
+    try:
+        return await list_absences(visit.services, visit.caller, account_id)
+    except Problem:
+        return None
+
+
+async def _held(visit: Visit, account_id: UUID) -> list[RequestSummary]:
+    """What that person holds as a provider, of what the visitor may see, the soonest due first."""
+    held = WorklistFilter(holder=account_id, statuses=WITH_PROVIDER, limit=MOST_AT_ONCE)
+    return (await read_worklist(visit.services, visit.caller, held, visit.language)).items
+
+
+def _is_late(row: RequestSummary, found: Iterable[AbsenceView], day: date) -> bool:
+    """Whether it is late, or will be before who holds it has been back for a day."""
+    if row.overdue:
+        return True
+    due = row.due_at.astimezone(TIME_ZONE).date() if row.due_at else None
+    coming = [absence for absence in found if absence.ends_on >= day]
+    return due is not None and any(a.starts_on <= due <= a.ends_on + timedelta(days=1) for a in coming)
+
+
+def _is_own(visit: Visit, team: Team) -> bool:
+    return team.clinic.id == visit.caller.clinic_id
 
 
 def _keeps_absences(visit: Visit) -> bool:
@@ -139,7 +223,7 @@ def finds(found: Collection[Team]) -> bool:
 
 
 class Candidates(TypedDict):
-    """What the page to assign (or to transfer, within the clinic) shows: who can be chosen, and where the request has been."""
+    """What a page shows that hands a request to somebody: who can be chosen, and where the request has been."""
 
     teams: list[Team]
     finds: bool
@@ -148,9 +232,12 @@ class Candidates(TypedDict):
     offerings: Mapping[str, ServiceOffering]
 
 
-async def to_choose(visit: Visit, view: RequestView, *, dispatches: bool) -> Candidates:
-    """Who can be chosen: to assign, all whom the person may list (`dispatches`), to transfer, the colleagues of the clinic."""
+async def to_choose(visit: Visit, view: RequestView, command: str) -> Candidates:
+    """Who can be chosen: by its dispatchers, all whom they may list; by others, and to transfer, who is at the clinic."""
     found = await teams(visit)
+    dispatches = command != "transfer" and (
+        Role.DISPATCHER in visit.caller.roles and view.dispatch_clinic_id == visit.caller.clinic_id
+    )
     if not dispatches:
         found = [team for team in found if team.clinic.id == visit.caller.clinic_id]
     holds = view.holder.person.id if view.holder.person and view.holder.kind is HolderKind.PROVIDER else None
@@ -158,9 +245,19 @@ async def to_choose(visit: Visit, view: RequestView, *, dispatches: bool) -> Can
         teams=found,
         finds=finds(found),
         holder_id=holds,
-        before=await _before(visit, view) if dispatches else [],
+        before=await _before(visit, view) if command != "transfer" else [],
         offerings={view.offering: await visit.offering_of(view)},
     )
+
+
+def destination(to: str) -> Mapping[str, object]:
+    """What was chosen on such a page, under the names of the order's fields. Raises Problem `invalid_input` for nothing."""
+    kind, _colon, chosen = to.partition(":")
+    if kind == "dispatch":
+        return {"dispatch": True}
+    if kind not in ("provider", "clinic"):
+        raise Problem("invalid_input", [FieldFault("to", "required", _NOBODY)])
+    return {f"{kind}_id": chosen}
 
 
 async def _before(visit: Visit, view: RequestView) -> list[TimelineEntry]:

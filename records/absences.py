@@ -5,11 +5,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import ColumnElement, ColumnExpressionArgument, Date, cast, exists, func, select
+from sqlalchemy import ColumnElement, ColumnExpressionArgument, Date, cast, exists, func, not_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.absences import Absence, AbsenceFault, check_absence
 from domain.calendar import TIME_ZONE
+from domain.requests import Role
 from records.errors import RecordsError
 from records.ids import new_id
 from records.models import AbsenceRecord, Account
@@ -91,7 +92,7 @@ async def remove_absence(session: AsyncSession, account_id: uuid.UUID, absence_i
 
 
 async def presence_of(
-    session: AsyncSession, account_ids: Collection[uuid.UUID], *, on: date, soon: timedelta
+    session: AsyncSession, account_ids: Collection[uuid.UUID], *, on: date, soon: timedelta = timedelta()
 ) -> dict[uuid.UUID, Presence]:
     """Who of these people is away on that day, or will be from a later day on, within `soon`. Others are left out."""
     query = (
@@ -108,6 +109,12 @@ async def presence_of(
         is_now = absence.starts_on <= on
         found[row.account_id] = Presence(absence, before.next) if is_now else Presence(before.now, absence)
     return found
+
+
+async def is_away(session: AsyncSession, provider_id: uuid.UUID) -> bool:
+    """Whether nothing should be sent to that provider now: absent today, or no provider any more."""
+    serves = Account.active & Account.roles.contains([Role.PROVIDER])
+    return not await session.scalar(select(serves & not_(is_absent_today(Account.id))).where(Account.id == provider_id))
 
 
 def absence_of(row: AbsenceRecord) -> Absence:

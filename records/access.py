@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Role
@@ -36,6 +36,16 @@ async def log_access(
         )
     )
     await session.flush()
+
+
+async def last_seen(session: AsyncSession, request_id: uuid.UUID, account_id: uuid.UUID) -> int:
+    """The newest version of the request that this person has opened; 0 for none."""
+    query = select(func.max(AccessEntry.version)).where(
+        AccessEntry.account_id == account_id,
+        AccessEntry.request_id == request_id,
+        AccessEntry.kind == AccessKind.REQUEST,
+    )
+    return await session.scalar(query) or 0
 
 
 async def list_accesses(

@@ -8,10 +8,13 @@ from typing import Literal
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.requests import Status
 from records.commands import expected_state, on_their_way
 from records.errors import AnswerUnderWayError, NotEditableError, NotFoundError
 from records.models import Attachment, EventRecord, FrozenForm, MediaState, RequestRecord
 from records.requests import announce, check_editable, lock_request, process_of
+
+_MAY_BE_ADDED_TO = frozenset({Status.AWAITING_DISPATCH, Status.AWAITING_ACCEPTANCE, Status.ACCEPTED})
 
 
 async def add_attachment(
@@ -39,7 +42,7 @@ async def add_attachment(
 ) -> Attachment:
     """Write down an attachment whose bytes are stored. A video is still to be prepared.
 
-    It may come while the form can be edited, and later as part of an answer to a question. Raises NotFoundError,
+    It may come while the form can be edited, and until the report with what the requester answers or adds. Raises NotFoundError,
     SubmissionUnderWayError, AnswerUnderWayError, or NotEditableError when the request waits for nothing from its requester.
     """
     row = await lock_request(session, request_id)
@@ -75,9 +78,9 @@ async def check_open(session: AsyncSession, row: RequestRecord, now: datetime) -
     """Raise what `add_attachment` raises unless something may be added to the request now."""
     if row.status.is_with_requester:
         check_editable(row)
-    elif not process_of(row).questions:
+    elif row.status not in _MAY_BE_ADDED_TO:
         raise NotEditableError
-    else:
+    elif process_of(row).questions:
         expected = await expected_state(session, row, now)
         if expected is not None and not expected.questions:
             raise AnswerUnderWayError

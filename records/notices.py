@@ -23,6 +23,7 @@ from domain.commands import (
 from domain.events import Event, question_id
 from domain.notices import (
     MATRIX,
+    NEVER_WAITS,
     Importance,
     NoticeMode,
     Recipient,
@@ -90,7 +91,8 @@ async def plan_notices(
     people.pop(event.command.actor.id or uuid.UUID(int=0), None)
     due_at = due_after(event.name, request, question_of(event))
     acts = any(told.importance is Importance.ACTION for told in people.values())
-    wait = gathers_for(gather, due_at if acts else None, event.at)
+    hurries = event.name in NEVER_WAITS
+    wait = timedelta() if hurries else gathers_for(gather, due_at if acts else None, event.at)
     planned = await _insert(
         session,
         event.request_id,
@@ -98,11 +100,11 @@ async def plan_notices(
         event.name,
         people.values(),
         due_at=due_at,
-        in_time_for_the_digest=can_wait_for_the_digest(due_at, event.at),
+        in_time_for_the_digest=not hurries and can_wait_for_the_digest(due_at, event.at),
         wait=wait,
         by=_recorder(event.request_id, event.version) if at_once else None,
     )
-    if gather:
+    if gather and not hurries:
         await _tell_together(session, event.request_id, [notice.id for notice in planned])
     return [notice for notice in planned if notice.status is NoticeStatus.QUEUED] if at_once else []
 

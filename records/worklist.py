@@ -44,6 +44,8 @@ class WorklistFilter:
 
     statuses: frozenset[Status] = frozenset()
     holder_is_me: bool = False
+    holder: uuid.UUID | None = None
+    """Requests that this person holds."""
     clinic: uuid.UUID | None = None
     """Requests that this clinic asked for, dispatches or holds."""
     overdue: bool | None = None
@@ -74,12 +76,13 @@ class RowNotes:
     """What a viewer should notice of a request.
 
     `is_new`: the viewer has not opened it since somebody else, or Relais, changed it. `holder_absent`: the person who holds it
-    is away today. `overdue`: the deadlines that are over.
+    is away today. `overdue`: the deadlines that are over. `worsened`: its requester says so, and nobody has changed the priority.
     """
 
     is_new: bool
     holder_absent: bool
     overdue: tuple[DeadlineName, ...]
+    worsened: bool
 
 
 @dataclass(frozen=True)
@@ -134,11 +137,12 @@ async def _rows(
 
 
 def _notes_for(viewer: Viewer) -> tuple[ColumnElement[Any], ...]:
-    return _is_new_for(viewer), is_absent_today(RequestRecord.holder_id), RequestRecord.process["overdue"]
+    process = RequestRecord.process
+    return _is_new_for(viewer), is_absent_today(RequestRecord.holder_id), process["overdue"], process["worsened"]
 
 
-def _notes(is_new: bool, holder_absent: bool, overdue: list[str]) -> RowNotes:
-    return RowNotes(is_new, holder_absent, tuple(map(DeadlineName, overdue)))
+def _notes(is_new: bool, holder_absent: bool, overdue: list[str], worsened: bool | None) -> RowNotes:
+    return RowNotes(is_new, holder_absent, tuple(map(DeadlineName, overdue)), bool(worsened))
 
 
 def _is_new_for(viewer: Viewer) -> ColumnElement[bool]:
@@ -187,6 +191,8 @@ def _conditions(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bo
     conditions: list[ColumnElement[bool]] = []
     if wanted.holder_is_me:
         conditions.append(_waits_for(viewer))
+    if wanted.holder is not None:
+        conditions.append(RequestRecord.holder_id == wanted.holder)
     if wanted.clinic is not None:
         conditions.append(
             or_(

@@ -11,9 +11,9 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.events import TOLD_LATER
 from domain.offerings import AttachmentSlot
 from domain.photos import PhotoWarning
-from domain.requests import EventName
 from records import attachments, requests
 from records.errors import NotEditableError, NotFoundError
 from records.models import AccessKind, Attachment, EventRecord, FrozenForm, MediaState, RequestRecord
@@ -89,13 +89,13 @@ async def visible_attachments(session: AsyncSession, row: RequestRecord, caller:
 async def attachments_shown(
     session: AsyncSession, row: RequestRecord, caller: Caller, frozen: FrozenForm | None, events: Sequence[EventRecord]
 ) -> list[Attachment]:
-    """For the requester all that are there now; for others those of the form in force (`frozen`), or given with an answer."""
+    """For the requester all that are there now; for others those of the form in force (`frozen`), or given later."""
     if row.requester_id == caller.id:
         return await attachments.list_attachments(session, row.id)
     there = await attachments.list_attachments(session, row.id, with_removed=True)
     given = {a["id"] for a in frozen.content["attachments"]} if frozen else set()
     for event in events:
-        if event.name is EventName.INFORMATION_ANSWERED:
+        if event.name in TOLD_LATER:
             given.update(event.command["attachment_ids"])
     return [a for a in there if str(a.id) in given]
 

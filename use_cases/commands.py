@@ -11,15 +11,17 @@ from functools import partial
 from typing import Any, ClassVar, Literal, TypedDict
 from uuid import UUID
 
+from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import commands as c
 from domain import lifecycle
+from domain.absences import Absence
 from domain.model import Frozen
 from domain.refusals import Refusal, RefusalCode
-from domain.requests import Actor, Request, Source, Status
+from domain.requests import Actor, HolderKind, Request, Source, Status
+from records import absences, refusals, requests
 from records import commands as ledger
-from records import refusals, requests
 from records.models import GivenCommand, RequestRecord
 from use_cases import gate, giving, policy
 from use_cases.caller import Caller
@@ -32,7 +34,8 @@ from use_cases.views import View
 class Call:
     """Somebody gives a command: to which request, under which id, having seen which version of it.
 
-    `seen_offering` is the version of the offering whose form they saw, where a page says so.
+    `seen_offering` is the version of the offering whose form they saw, where a page says so; `held_by` the person who had the
+    request when they saw it, where only that counts.
     """
 
     caller: Caller
@@ -40,6 +43,7 @@ class Call:
     command_id: str
     expected_version: int | None = None
     seen_offering: int | None = None
+    held_by: UUID | None = None
 
 
 class CommandReceipt(View):
@@ -51,6 +55,9 @@ class CommandReceipt(View):
     status: Status
     version: int
     allowed_commands: list[str]
+    holder_absence: Absence | None = Field(
+        None, description="The absence of the person to whom the command gave the request, where they are away today."
+    )
 
 
 class Head(TypedDict):
@@ -82,6 +89,8 @@ class Order(Frozen):
     """What somebody wants done, in their words; unless it says otherwise, they are the words of the command that it becomes."""
 
     command: ClassVar[type[c.PublicCommand]]
+    hands_on: ClassVar[bool] = False
+    """Whether it may give the request to somebody, who may be away."""
     freezes: ClassVar[bool] = False
     """Whether it freezes what is in the records: then it can't be given before what is on its way has arrived there."""
 
@@ -131,7 +140,8 @@ async def carry_out(services: Services, call: Call, order: Order) -> CommandRece
         raise _problem_of(error) from error
     if shown is None:
         return _receipt(call, row, request, state="queued")
-    return _receipt(call, shown, requests.process_of(shown))
+    receipt = _receipt(call, shown, requests.process_of(shown))
+    return await _with_absence(services, receipt, shown) if order.hands_on else receipt
 
 
 async def came_before(services: Services, call: Call) -> bool:
@@ -185,6 +195,8 @@ async def _write_down(
         raise policy.not_yet()
     if call.expected_version not in (None, row.version):
         raise Refusal(RefusalCode.VERSION_CONFLICT, f"the request has version {row.version}")
+    if call.held_by not in (None, state.holder.id):
+        raise Refusal(RefusalCode.VERSION_CONFLICT, "somebody else has it by now")
     now = datetime.now(UTC)
     expected = state.version if call.expected_version is not None else None
     head = Head(id=call.command_id, actor=actor, sent_at=now, expected_version=expected)
@@ -237,6 +249,15 @@ def _receipt(
         version=row.version,
         allowed_commands=policy.allowed_commands(call.caller, row, request),
     )
+
+
+async def _with_absence(services: Services, receipt: CommandReceipt, row: RequestRecord) -> CommandReceipt:
+    if row.holder_kind is not HolderKind.PROVIDER or row.holder_id is None:
+        return receipt
+    async with services.database.statement() as session:
+        presence = await absences.presence_of(session, [row.holder_id], on=absences.today(datetime.now(UTC)))
+    found = presence.get(row.holder_id)
+    return receipt.model_copy(update={"holder_absence": found.now}) if found else receipt
 
 
 def _problem_of(error: gate.GateError) -> Problem:

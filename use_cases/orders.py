@@ -5,7 +5,8 @@ Most say just what the command holds, see `commands.Order`; `domain.commands` ha
 Some are named `…Body`: so they are called where the API describes what is sent, and these names are part of it.
 """
 
-from typing import Self
+from collections.abc import Collection
+from typing import Literal, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -13,12 +14,12 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import commands as c
-from domain.model import Said
+from domain.model import Frozen, Said
 from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import FormVersion, Person, Role
-from records import attachments, forms, people, requests
+from records import absences, attachments, forms, people, requests
 from records import commands as ledger
 from records.drafts import is_withdrawn, open_form
 from records.errors import NotEditableError
@@ -64,17 +65,21 @@ class Resubmit(Order):
 
     command = c.Resubmit
     freezes = True
+    hands_on = True
 
     async def made(self, at: Moment) -> c.Resubmit:
         _check_open(at.row)
         await check_complete(at.session, at.services.versions, at.row)
-        return c.Resubmit(**at.head, form=await _frozen(at), priority=at.row.form_priority)
+        provider = at.request.returned_by
+        is_away = provider is not None and await absences.is_away(at.session, provider.id)
+        return c.Resubmit(**at.head, form=await _frozen(at), priority=at.row.form_priority, provider_away=is_away)
 
 
 class AssignBody(Order):
     """Either a provider, or a clinic: then its whole pool."""
 
     command = c.Assign
+    hands_on = True
 
     provider_id: UUID | None = Field(None, examples=["01a20528-2326-771d-b244-f33a25c63e64"])
     clinic_id: UUID | None = Field(None, description="Assign to the pool of this clinic.")
@@ -88,25 +93,50 @@ class AssignBody(Order):
 
     async def made(self, at: Moment) -> c.Assign:
         """Raises Problem `unknown_provider`, `unknown_clinic`, or `clinic_not_routed`."""
-        dispatching = await people.load_clinic(at.session, at.row.dispatch_clinic_id)
-        to = await self._destination(at.session)
-        if dispatching is None or not policy.may_route_to(dispatching, to.clinic_id):
-            raise Problem("clinic_not_routed")
+        to = await _destination(at.session, self.provider_id, self.clinic_id)
+        await _check_route(at, to)
         return c.Assign(**at.head, to=to, comment=self.comment)
-
-    async def _destination(self, session: AsyncSession) -> Person | c.Pool:
-        if self.provider_id is not None:
-            return await _provider(session, self.provider_id)
-        if self.clinic_id is None or not await people.load_clinic(session, self.clinic_id):
-            raise Problem("unknown_clinic")
-        return c.Pool(clinic_id=self.clinic_id)
 
     def repeats(self, before: c.AnyCommand) -> bool:
         if not isinstance(before, c.Assign) or before.comment != self.comment:
             return False
-        if isinstance(before.to, Person):
-            return before.to.id == self.provider_id
-        return before.to.clinic_id == self.clinic_id
+        return _names(before.to, self.provider_id, self.clinic_id)
+
+
+class SomebodyElse(Frozen):
+    """A provider, or a clinic: then its whole pool, or dispatch; and why it is taken from whoever holds it."""
+
+    provider_id: UUID | None = Field(None, examples=["01a20528-2326-771d-b244-f33a25c63e64"])
+    clinic_id: UUID | None = Field(None, description="Hand it to the pool of this clinic.")
+    dispatch: bool = Field(False, description="Give it back to the dispatchers.")
+    reason: Said = Field(examples=["La docteure Roy est en congé de maladie."])
+
+    @model_validator(mode="after")
+    def _one_of_three(self) -> Self:
+        if [self.provider_id is not None, self.clinic_id is not None, self.dispatch].count(True) != 1:
+            raise PydanticCustomError("one_place", _("Name one of provider_id, clinic_id and dispatch."))
+        return self
+
+
+class ReassignBody(Order, SomebodyElse):
+    """Who gets the request, and why it is taken from whoever holds it."""
+
+    command = c.Reassign
+    hands_on = True
+
+    async def made(self, at: Moment) -> c.Reassign:
+        """Raises Problem `unknown_provider`, `unknown_clinic`, or `clinic_not_routed`."""
+        if self.dispatch:
+            return c.Reassign(**at.head, to="dispatch", reason=self.reason)
+        to = await _destination(at.session, self.provider_id, self.clinic_id)
+        if at.head["actor"].role is Role.DISPATCHER:
+            await _check_route(at, to)
+        return c.Reassign(**at.head, to=to, reason=self.reason)
+
+    def repeats(self, before: c.AnyCommand) -> bool:
+        if not isinstance(before, c.Reassign) or before.reason != self.reason:
+            return False
+        return _names(before.to, self.provider_id, self.clinic_id)
 
 
 class Accept(Order):
@@ -119,6 +149,7 @@ class TransferBody(Order):
     """A colleague of the same clinic."""
 
     command = c.Transfer
+    hands_on = True
 
     provider_id: UUID = Field(examples=["01a20528-2326-771d-b244-f33a25c63e64"])
     comment: Said | None = Field(None, examples=["Je suis en congé demain."])
@@ -147,9 +178,18 @@ class AnswerBody(Order, c.Answer[Said]):
         expected = await ledger.expected_state(at.session, at.row, at.head["sent_at"])
         if expected and not any(self.question_id in (None, question.id) for question in expected.questions):
             raise Problem("answer_under_way")
-        there = {attachment.id for attachment in await attachments.list_attachments(at.session, at.row.id)}
-        if not there.issuperset(self.attachment_ids):
-            raise Problem("unknown_attachment")
+        await _check_attachments(at, self.attachment_ids)
+        return await super().made(at)
+
+
+class AdditionBody(Order, c.Addition[Said]):
+    """What the requester tells without being asked, with more photos if need be (upload them first)."""
+
+    command = c.AddInformation
+
+    async def made(self, at: Moment) -> c.PublicCommand:
+        """Raises Problem `unknown_attachment`."""
+        await _check_attachments(at, self.attachment_ids)
         return await super().made(at)
 
 
@@ -216,6 +256,35 @@ async def _frozen(at: Moment) -> FormVersion:
     return await forms.freeze_form(
         at.session, call.request_id, command_id=call.command_id, frozen_by=call.caller.id, now=now
     )
+
+
+async def _check_attachments(at: Moment, attachment_ids: Collection[UUID]) -> None:
+    """They must be of this request. Raises Problem `unknown_attachment`."""
+    there = {attachment.id for attachment in await attachments.list_attachments(at.session, at.row.id)}
+    if not there.issuperset(attachment_ids):
+        raise Problem("unknown_attachment")
+
+
+async def _destination(session: AsyncSession, provider_id: UUID | None, clinic_id: UUID | None) -> Person | c.Pool:
+    if provider_id is not None:
+        return await _provider(session, provider_id)
+    if clinic_id is None or not await people.load_clinic(session, clinic_id):
+        raise Problem("unknown_clinic")
+    return c.Pool(clinic_id=clinic_id)
+
+
+async def _check_route(at: Moment, to: Person | c.Pool) -> None:
+    """The dispatchers of the request must route to that clinic. Raises Problem `clinic_not_routed`."""
+    dispatching = await people.load_clinic(at.session, at.row.dispatch_clinic_id)
+    if dispatching is None or not policy.may_route_to(dispatching, to.clinic_id):
+        raise Problem("clinic_not_routed")
+
+
+def _names(to: Person | c.Pool | Literal["dispatch"], provider_id: UUID | None, clinic_id: UUID | None) -> bool:
+    """Whether these are the ids of that destination."""
+    if to == "dispatch":
+        return provider_id is None and clinic_id is None
+    return to.id == provider_id if isinstance(to, Person) else to.clinic_id == clinic_id
 
 
 async def _provider(session: AsyncSession, account_id: UUID) -> Person:

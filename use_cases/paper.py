@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from documents import content as printed
+from domain.events import TOLD_LATER
 from domain.offerings import FormField, ServiceOffering, leads
 from domain.requests import DocumentKind, EventName, Request
 from records import attachments, forms, people, requests
@@ -103,7 +104,7 @@ def _practitioner(account: Account, clinic: Clinic) -> printed.Practitioner:
 
 
 async def _exchange(session: AsyncSession, events: Iterable[EventRecord]) -> tuple[printed.Message, ...]:
-    said = [e for e in events if e.name in (EventName.INFORMATION_REQUESTED, EventName.INFORMATION_ANSWERED)]
+    said = [event for event in events if event.name in {EventName.INFORMATION_REQUESTED, *TOLD_LATER}]
     names = await Names.load(session, [event.actor_id for event in said], [])
     return tuple(
         printed.Message(
@@ -122,8 +123,8 @@ async def _images(
     offering: ServiceOffering,
     language: Language,
 ) -> tuple[printed.Image, ...]:
-    """The photos and videos of the form that was submitted, then those of the answers to questions, each once."""
-    answered = [event for event in events if event.name is EventName.INFORMATION_ANSWERED]
+    """The photos and videos of the form that was submitted, then those that came later, each once."""
+    answered = [event for event in events if event.name in TOLD_LATER]
     named = [part["id"] for part in form.content["attachments"]]
     named += [id_ for event in answered for id_ in event.command.get("attachment_ids") or ()]
     there = {

@@ -92,23 +92,17 @@ async def own_form_to_edit(session: AsyncSession, caller: Caller, request_id: UU
 
 
 async def request_to_add_to(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
-    """The request to which the caller may add attachments now: their own, while its form is open or a question is.
+    """The request to which the caller may add attachments now: their own, until it is reported.
 
-    Raises Problem `not_found`, `forbidden`, `submission_under_way`, `answer_under_way`, `not_editable`, or `not_yet` when the
-    question, or the return, is on its way.
+    Raises Problem `not_found`, `forbidden`, `submission_under_way`, `answer_under_way`, or `not_editable`.
     """
     row, _ = await request_to_see(session, caller, request_id)
     if row.requester_id != caller.id:
         raise Problem("forbidden")
-    now = datetime.now(UTC)
     try:
-        await attachments.check_open(session, row, now)
-    except (SubmissionUnderWayError, AnswerUnderWayError) as error:
-        raise closed(error) from None
+        await attachments.check_open(session, row, datetime.now(UTC))
     except NotEditableError as error:
-        expected = await ledger.expected_state(session, row, now)
-        will_be_open = expected and (expected.status.is_with_requester or expected.questions)
-        raise not_yet() if will_be_open else closed(error) from None
+        raise closed(error) from None
     return row
 
 

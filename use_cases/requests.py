@@ -12,7 +12,8 @@ from domain.forms import FormChange, WrittenForm, changes
 from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Request, Status
-from records import commands, forms, reports, requests, worklist
+from records import absences, commands, forms, reports, requests, worklist
+from records.access import last_seen
 from records.drafts import open_form, outdated_answers
 from records.models import AccessKind, EventRecord, FrozenForm, Json, RequestRecord, StoredDocument
 from records.visibility import Access
@@ -28,7 +29,15 @@ from use_cases.given_commands import CommandView, command_view
 from use_cases.names import HolderView, Names, PersonView
 from use_cases.services import Services
 from use_cases.submitted_forms import form_in_force
-from use_cases.timeline import QuestionView, ReturnNotice, names_of, questions_of, return_notice
+from use_cases.timeline import (
+    AdditionView,
+    QuestionView,
+    ReturnNotice,
+    additions_of,
+    names_of,
+    questions_of,
+    return_notice,
+)
 from use_cases.views import View
 
 
@@ -68,6 +77,9 @@ class RequestSummary(View):
     overdue_deadline: DeadlineName | None = Field(description="Which deadline is over; of several, the status's own.")
     open_questions: int
     waiting_since: datetime | None = Field(description="When the present holder got it; empty when nobody has to act.")
+    worsened: bool = Field(
+        description="The requester has said that it gets worse, and nobody has changed the priority since."
+    )
     holder_absent: bool = Field(description="Whether the person who holds it is away today.")
     is_new: bool = Field(description="The caller has not opened it since somebody else, or Relais, changed it.")
     submission_under_way: SubmissionUnderWay | None = Field(None, description="While a submission is on its way.")
@@ -87,6 +99,9 @@ class ChartView(View):
         "this one. It must be taken over by hand or dropped before submitting.",
     )
     questions: list[QuestionView] | None = None
+    additions: list[AdditionView] | None = Field(
+        None, description="What the requester told without being asked, oldest first."
+    )
     attachments: list[AttachmentView] | None = None
     documents: list[DocumentView] | None = None
     outcome: Json | None = Field(None, description="What the requester told when acknowledging.")
@@ -179,6 +194,16 @@ async def request_view(
     )
 
 
+async def _return_notice(
+    session: AsyncSession, process: Request, events: Sequence[EventRecord], names: Names
+) -> ReturnNotice | None:
+    notice = return_notice(events, names)
+    if notice is None or process.status is not Status.RETURNED or process.returned_by is None:
+        return notice
+    away = await absences.is_away(session, process.returned_by.id)
+    return notice.model_copy(update={"provider_away": away})
+
+
 def _is_editing(row: RequestRecord, caller: Caller) -> bool:
     """Whether the caller is the requester who is writing the form: only they see it as it stands there."""
     return row.requester_id == caller.id and row.status.is_with_requester
@@ -213,6 +238,7 @@ def _summary(
         overdue_deadline=over[0] if over else None,
         open_questions=row.open_questions,
         waiting_since=None if row.holder_kind is HolderKind.NOBODY else row.waiting_since,
+        worsened=notes.worsened,
         holder_absent=notes.holder_absent,
         is_new=notes.is_new,
         submission_under_way=_submission_under_way(row),
@@ -266,9 +292,10 @@ async def _chart(
         answers=_form_shown(row, frozen)["answers"],
         outdated_answers=outdated_answers(row) if _is_editing(row, caller) else None,
         questions=questions_of(row.id, events, names, [question.id for question in process.questions]),
+        additions=additions_of(events, names, seen=await last_seen(session, row.id, caller.id)),
         attachments=[attachment_view(a) for a in await attachments_shown(session, row, caller, frozen, events)],
         documents=[document_view(document, names) for document in documents],
         outcome=next((e.command.get("outcome") for e in events if e.name is EventName.ACKNOWLEDGED), None),
         form_changes=changes(*(form.content for form in last_forms)) if len(last_forms) > 1 else [],
-        return_notice=return_notice(events, names),
+        return_notice=await _return_notice(session, process, events, names),
     )

@@ -54,6 +54,17 @@ class QuestionView(View):
     attachment_ids: list[UUID] = Field([])
 
 
+class AdditionView(View):
+    """What the requester told without being asked. `is_new` to who has not opened the request since."""
+
+    text: str
+    worse: bool = Field(description="The requester says that it gets worse.")
+    by: PersonView | None
+    at: datetime
+    attachment_ids: list[UUID]
+    is_new: bool
+
+
 class ReturnNotice(View):
     """Why a request was returned to its requester."""
 
@@ -61,6 +72,9 @@ class ReturnNotice(View):
     text: str
     by: PersonView | None
     at: datetime
+    provider_away: bool = Field(
+        False, description="Whether the provider who returned it is away now: submitted again, it goes to dispatch."
+    )
 
 
 async def read_timeline(
@@ -99,6 +113,22 @@ async def _timeline_view(
             clocks=event.command.get("clocks", []),
         )
         for event in events
+    ]
+
+
+def additions_of(events: Iterable[EventRecord], names: Names, *, seen: int) -> list[AdditionView]:
+    """What the requester added without being asked; `seen` is the newest version that the reader has opened before."""
+    return [
+        AdditionView(
+            text=event.command["text"],
+            worse=event.command["worse"],
+            by=names.person(event.actor_id),
+            at=event.at,
+            attachment_ids=[UUID(a) for a in event.command["attachment_ids"]],
+            is_new=event.version > seen,
+        )
+        for event in events
+        if event.name in (EventName.INFORMATION_ADDED, EventName.WORSENING_REPORTED)
     ]
 
 

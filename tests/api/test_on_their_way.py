@@ -319,17 +319,15 @@ async def test_what_stands_behind_waits_its_turn(away: Away) -> None:
     problem(await system.requester.post(f"{path}/answer-information", {"text": "Encore."}), 409, "no_open_question")
 
 
-async def test_a_file_for_a_question_that_is_on_its_way_waits(away: Away) -> None:
+async def test_a_form_that_is_on_its_way_back_waits_and_files_need_not(away: Away) -> None:
     system = away.system
     async with away.worker():
         request_id = await assigned(system)
-    problem(await upload(system.requester, request_id, photo((400, 300))), 409, "not_editable")
-    ok(await system.provider.post(f"/requests/{request_id}/request-information", {"text": "Depuis quand ?"}), 202)
-    problem(await upload(system.requester, request_id, photo((400, 300))), 503, "not_yet")
     body = {"reason": "incomplete_submission", "text": "Les photos sont floues."}
     ok(await system.provider.post(f"/requests/{request_id}/return-to-requester", body), 202)
     problem(await edit(system.requester, request_id, {"priority": "urgent"}), 503, "not_yet")
     problem(await system.requester.post(f"/requests/{request_id}/resubmit"), 503, "not_yet")
+    ok(await upload(system.requester, request_id, photo((400, 300))), 201)
 
 
 async def test_a_submission_that_is_cancelled_behind_is_cancelled(away: Away) -> None:

@@ -28,7 +28,7 @@ from records.uploads import parts_folder
 from tests.api.answers import problem
 from tests.api.test_openapi import served
 from tests.eventually import PATIENCE_SECONDS, eventually
-from tests.journeys import accepted, ok
+from tests.journeys import accepted, ok, reported
 from tests.journeys import upload as upload_whole
 from tests.system import Clinician, System, photo
 from use_cases import new_attachments
@@ -345,12 +345,10 @@ async def test_somebody_elses(system: System) -> None:
 
 
 async def test_while_nothing_can_be_added(system: System) -> None:
-    request_id = await accepted(system)
-    problem(await announce(system.requester, request_id, 10), 409, "not_editable")
-    ok(await system.provider.post(f"/requests/{request_id}/request-information", {"text": "Une autre photo?"}))
-    content = photo()
+    problem(await announce(system.requester, await reported(system), 10), 409, "not_editable")
+    request_id, content = await accepted(system), photo()
     address = await begun(system.requester, request_id, len(content))
-    ok(await system.provider.post(f"/requests/{request_id}/withdraw-information-request", {}))
+    ok(await system.requester.post(f"/requests/{request_id}/cancel", {"reason": "Le patient est guéri."}))
     problem(await send(system.requester, address, 0, content), 409, "not_editable")
 
 

@@ -65,7 +65,7 @@ async def test_an_absence_is_entered_once_and_removed_again(portal_app: FastAPI,
         absence = {"starts_on": in_days(10), "ends_on": in_days(12), "note": "Congrès", "key": key}
         for _ in range(2):  # a double click
             answer = await http.post("/account/absences", data=absence)
-            assert answer.headers["location"] == "/account?done=absence"
+            assert answer.headers["location"] == f"/providers/{person.id}?done=absence#held"  # what they leave behind
         assert "Congrès" in shown(await http.get("/account"))
         there = (await person.get("/me/absences")).json()
         assert len(there) == 1

@@ -1,8 +1,10 @@
 """Who can be given a request: loads and absences, whom to assign and to transfer to; and who looked at a request."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 from fastapi import FastAPI
 
@@ -140,3 +142,75 @@ async def test_a_draft_has_no_such_link(portal_app: FastAPI, system: System) -> 
     request_id = await draft(system)
     async with visitor(portal_app, system.requester) as http:
         assert "/accesses" not in (await http.get(f"/requests/{request_id}")).text
+
+
+async def test_a_request_is_handed_on_from_its_page(portal_app: FastAPI, system: System) -> None:
+    request_id = await accepted(system)
+    async with visitor(portal_app, system.administrator) as http:
+        assert "Confier à quelqu’un d’autre" in shown(await http.get(f"/requests/{request_id}"))
+        page = await http.get(f"/requests/{request_id}/reassign")
+        assert "Les répartiteurs cherchent quelqu’un d’autre." in shown(page)
+        assert f"provider:{system.provider.id}" not in page.text  # who has it
+        answer = await http.post(f"/requests/{request_id}/reassign", data={**hidden(page), "to": "dispatch"})
+        shown(answer, 422)
+        assert 'href="#field-reason"' in answer.text
+        said = {**hidden(page), "to": f"provider:{system.provider2.id}", "reason": "En congé de maladie."}
+        answer = await http.post(f"/requests/{request_id}/reassign", data=said)
+        assert answer.headers["location"] == f"/requests/{request_id}?done=reassign"
+        text = shown(await http.get(f"/requests/{request_id}"))
+        assert "En congé de maladie." in text
+        assert "Confiée à quelqu’un d’autre" in text
+    assert (await system.dispatcher.view(request_id))["holder"]["person"]["id"] == system.provider2.id
+
+
+def key_of(page: httpx.Response) -> dict[str, str]:
+    """What the form that hands over carries, which comes last on its page."""
+    return {"key": re.findall(r'name="key" value="([^"]*)"', page.text)[-1]}
+
+
+async def test_what_somebody_holds_is_handed_over_from_their_page(
+    portal_app: FastAPI, system: System, absent: Clinician
+) -> None:
+    """What is due before they are back is chosen already; what somebody else has got meanwhile is said so."""
+    ids = [await submitted(system, priority=priority) for priority in ("asap", "routine")]
+    for request_id in ids:
+        ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": absent.id}))
+    async with visitor(portal_app, system.dispatcher) as http:
+        page = await http.get(f"/providers/{absent.id}")
+        assert "Échéance pendant l’absence" in shown(page)
+        assert re.search(rf'value="{ids[0]}" checked', page.text)
+        said = {**key_of(page), "request": ids, "to": f"provider:{system.provider2.id}", "reason": "En congé."}
+        ok(await system.dispatcher.post(f"/requests/{ids[1]}/assign", {"provider_id": system.provider.id}))
+        answer = await http.post(f"/providers/{absent.id}/hand-over", data=said)
+        assert "Tout n’a pas pu être confié." in shown(answer)
+        for request_id, who in zip(ids, (system.provider2, system.provider), strict=True):
+            assert (await system.dispatcher.view(request_id))["holder"]["person"]["id"] == who.id
+        ok(await system.dispatcher.post(f"/requests/{ids[0]}/assign", {"provider_id": absent.id}))
+        page = await http.get(f"/providers/{absent.id}")
+        answer = await http.post(f"/providers/{absent.id}/hand-over", data={**key_of(page), "reason": "En congé."})
+        assert 'href="#field-to"' in answer.text
+        said = {**key_of(page), "request": ids[:1], "to": "dispatch", "reason": "En congé."}
+        answer = await http.post(f"/providers/{absent.id}/hand-over", data=said)
+        assert answer.headers["location"] == f"/providers/{absent.id}?done=handed_over"
+        assert "Aucune demande que vous pouvez voir." in shown(await http.get(f"/providers/{absent.id}"))
+    assert (await system.dispatcher.view(ids[0]))["status"] == "awaiting_dispatch"
+
+
+async def test_whoever_enters_an_absence_of_their_own_sees_what_they_leave_behind(
+    portal_app: FastAPI, system: System
+) -> None:
+    request_id = await accepted(system)
+    number = (await system.provider.view(request_id))["number"]
+    day = (today(datetime.now(UTC)) + timedelta(days=2)).isoformat()
+    async with visitor(portal_app, system.provider) as http:
+        answer = await http.post("/account/absences", data={"starts_on": day, "ends_on": day})
+        assert answer.headers["location"] == f"/providers/{system.provider.id}?done=absence#held"
+        page = await http.get(f"/providers/{system.provider.id}")
+        assert number in shown(page)
+        said = {**key_of(page), "request": [request_id], "to": f"provider:{system.provider2.id}", "reason": "Congé."}
+        answer = await http.post(f"/providers/{system.provider.id}/hand-over", data=said)
+        assert answer.headers["location"] == f"/providers/{system.provider.id}?done=handed_over"
+        assert (await http.get(f"/providers/{system.provider2.id}")).status_code == 404
+    assert (await system.requester.view(request_id))["holder"]["person"]["id"] == system.provider2.id
+    for absence in (await system.provider.get("/me/absences")).json():
+        await system.provider.http.delete(f"/api/v1/me/absences/{absence['id']}")

@@ -7,7 +7,7 @@ from portal.choices import CHOICES
 from portal.pages import SENTENCES
 from settings import PROJECT_ROOT
 
-PAGES_OF_THEIR_OWN = {"submit", "resubmit", "answer_information", "sign_report", "add_addendum"}
+PAGES_OF_THEIR_OWN = {"submit", "resubmit", "answer_information", "add_information", "sign_report", "add_addendum"}
 FOR_PROGRAMS = {"deadline_reached"}
 
 

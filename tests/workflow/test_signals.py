@@ -14,7 +14,7 @@ from temporalio.api.enums.v1 import EventType
 
 from domain.commands import PUBLIC_COMMANDS
 from domain.events import question_id
-from domain.requests import Request, Role, Source, Status
+from domain.requests import HolderKind, Request, Role, Source, Status
 from tests.eventually import eventually
 from tests.journeys import accepted, assigned, closed, draft, ok, pooled, reported, returned, submitted, written
 from tests.system import System
@@ -67,6 +67,19 @@ async def test_transfer(system: System) -> None:
     to = {"id": system.provider2.id, "clinic_id": str(system.clinics["near"].id)}
     state = await _given(system, request_id, "transfer", said_by(system.provider, Role.PROVIDER, to=to))
     assert (state.status, str(state.holder.id)) == (Status.AWAITING_ACCEPTANCE, system.provider2.id)
+
+
+async def test_reassign(system: System) -> None:
+    request_id = await accepted(system)
+    command = said_by(system.administrator, Role.CLINIC_ADMINISTRATOR, to="dispatch", reason="En congé de maladie.")
+    state = await _given(system, request_id, "reassign", command)
+    assert (state.status, state.holder.kind) == (Status.AWAITING_DISPATCH, HolderKind.DISPATCH)
+
+
+async def test_add_information(system: System) -> None:
+    request_id = await accepted(system)
+    command = said_by(system.requester, Role.REQUESTER, text="La lésion saigne.", worse=True)
+    assert (await _given(system, request_id, "add_information", command)).worsened
 
 
 async def test_a_question_asked_answered_and_taken_back(system: System) -> None:
@@ -353,6 +366,7 @@ async def test_every_command_has_its_signal_here() -> None:
     """The tests of this file, by the commands that they give."""
     here = {"submit", "assign", "accept", "transfer", "request_information", "answer_information", "cancel"}
     here |= {"withdraw_information_request", "return_to_requester", "return_to_dispatch", "resubmit", "change_priority"}
+    here |= {"reassign", "add_information"}
     here |= {"sign_report", "add_addendum", "acknowledge", "deadline_reached"}
     assert here == set(PUBLIC_COMMANDS)
 

@@ -207,6 +207,7 @@ class Clock:
 def clocks_of(events: Iterable[Event], rules: int) -> dict[tuple[str, UUID | None], Clock]:
     """The clocks that a request has after `events`, by name and question. It began under that version of the rules."""
     own: Clock | None = None
+    promised: Clock | None = None
     questions: dict[UUID, Clock] = {}
     priority = ""
     for event in events:
@@ -223,26 +224,43 @@ def clocks_of(events: Iterable[Event], rules: int) -> dict[tuple[str, UUID | Non
             del questions[command.question_id]
         if event.status in ENDS_THE_QUESTIONS:
             questions.clear()
+        if isinstance(command, c.Reassign) and event.status_before == "accepted":
+            promised, own = own, None
+        if event.status in ENDS_THE_QUESTIONS:
+            promised = None
+        started: list[Clock] = []
         if event.status not in OWN_CLOCK:
             own = None
-        elif event.name in STARTS_THE_OWN_CLOCK:
+        elif event.name is E.ACCEPTED and promised:
+            own, promised = promised, None
+        elif event.name in STARTS_THE_OWN_CLOCK or own is None or own.name != OWN_CLOCK[event.status]:
             own = Clock.start(OWN_CLOCK[event.status], priority, event.at, rules, running=True)
-        if own and own.name in ("acceptance", "report"):
-            if not questions:
-                own.go_on(event.at)
-            elif event.name in STARTS_THE_OWN_CLOCK:
-                own.stretches.clear()
-            else:
-                own.stop(event.at)
+            started.append(own)
+            if event.name is E.PRIORITY_CHANGED and promised:
+                promised = Clock.start("report", priority, event.at, rules, running=True)
+                started.append(promised)
+        for clock in (own, promised):
+            if clock and clock.name in ("acceptance", "report"):
+                if not questions:
+                    clock.go_on(event.at)
+                elif clock in started:
+                    clock.stretches.clear()
+                else:
+                    clock.stop(event.at)
         if isinstance(command, c.DeadlineReached) and event.status == event.status_before:
-            _called(command, own, questions).called(event.at, at_limit=command.actor.role == "operator")
+            called = _called(command, own, promised, questions)
+            called.called(event.at, at_limit=command.actor.role == "operator")
     everything: dict[tuple[str, UUID | None], Clock] = {("information", asked): q for asked, q in questions.items()}
-    return everything | ({(own.name, None): own} if own else {})
+    return everything | {(clock.name, None): clock for clock in (own, promised) if clock}
 
 
-def _called(command: c.DeadlineReached, own: Clock | None, questions: dict[UUID, Clock]) -> Clock:
+def _called(
+    command: c.DeadlineReached, own: Clock | None, promised: Clock | None, questions: dict[UUID, Clock]
+) -> Clock:
     if command.name == "information":
         return questions[command.question_id] if command.question_id else next(iter(questions.values()))
+    if promised is not None and command.name == "report":
+        return promised
     assert own is not None
     return own
 
@@ -256,9 +274,9 @@ def holder_after(draft: Request, events: Iterable[Event]) -> Holder:
             case c.Submit():
                 automatic = draft.terms.dispatch == "automatic"
                 holder = Holder.pool(draft.dispatch_clinic_id) if automatic else dispatchers
-            case c.Assign(to=c.Pool(clinic_id=clinic_id)):
+            case c.Assign(to=c.Pool(clinic_id=clinic_id)) | c.Reassign(to=c.Pool(clinic_id=clinic_id)):
                 holder = Holder.pool(clinic_id)
-            case c.Assign(to=Person() as person) | c.Transfer(to=person):
+            case c.Assign(to=Person() as person) | c.Transfer(to=person) | c.Reassign(to=Person() as person):
                 holder = Holder.provider(person)
             case c.Accept(actor=Actor(id=UUID() as person_id, clinic_id=UUID() as clinic_id)):
                 holder = Holder.provider(Person(id=person_id, clinic_id=clinic_id))
@@ -270,7 +288,7 @@ def holder_after(draft: Request, events: Iterable[Event]) -> Holder:
                 holder, comes_back_to = requester, dispatchers
             case c.Resubmit():
                 holder = comes_back_to
-            case c.ReturnToDispatch():
+            case c.ReturnToDispatch() | c.Reassign(to="dispatch"):
                 holder = dispatchers
             case c.Cancel() | c.Acknowledge():
                 holder = Holder.nobody()

@@ -165,6 +165,10 @@ class Story:
     def assign(self, to: Person | c.Pool | None = None) -> Event:
         return self.take(c.Assign(id=command_id(), actor=DISPATCHER, to=to or who(PROVIDER)))
 
+    def reassign(self, to: Any = COLLEAGUE, actor: Actor = DISPATCHER) -> Event:
+        to = who(to) if isinstance(to, Actor) else to
+        return self.take(c.Reassign(id=command_id(), actor=actor, to=to, reason="On sick leave."))
+
     def accept(self, actor: Actor = PROVIDER) -> Event:
         return self.take(c.Accept(id=command_id(), actor=actor))
 
@@ -321,6 +325,11 @@ SCENES: dict[str, Callable[[], Story]] = {
     "awaiting_dispatch, asked": _and(assigned, Story.ask, Story.return_to_dispatch),
     "awaiting_acceptance, asked": _and(assigned, Story.ask),
     "accepted, asked": _and(accepted, Story.ask),
+    "awaiting_acceptance, handed on": _and(accepted, lambda s: s.reassign(c.Pool(clinic_id=DERMATOLOGY))),
+    "awaiting_dispatch, handed on, asked": _and(accepted, Story.ask, lambda s: s.reassign("dispatch")),
+    "accepted, handed on": _and(
+        accepted, Story.reassign, lambda s: s.accept(COLLEAGUE), lambda s: s.reassign(PROVIDER), Story.accept
+    ),
     "accepted, being signed": _and(accepted, lambda s: s.sign(DocumentKind.PRELIMINARY)),
     "accepted, asked, being signed": _and(accepted, Story.ask, Story.sign),
     "reported, being signed": _and(reported, Story.add_addendum),
@@ -343,10 +352,12 @@ def a_command(name: str, actor: Actor, request: Request) -> AnyCommand:
     bodies: dict[str, AnyCommand] = {
         "submit": c.Submit(**head, form=form(1), priority=Priority.ROUTINE),
         "assign": c.Assign(**head, to=who(COLLEAGUE)),
+        "reassign": c.Reassign(**head, to=who(COLLEAGUE), reason="On sick leave."),
         "accept": c.Accept(**head),
         "transfer": c.Transfer(**head, to=who(COLLEAGUE if actor == PROVIDER else PROVIDER)),
         "request_information": c.RequestInformation(**head, text="Since when?"),
         "answer_information": c.AnswerInformation(**head, text="Since May."),
+        "add_information": c.AddInformation(**head, text="It bleeds.", worse=bool(request.questions)),
         "withdraw_information_request": c.WithdrawInformationRequest(**head),
         "return_to_requester": c.ReturnToRequester(**head, reason=c.ReturnReason.NOT_ELIGIBLE, text="A matter for us?"),
         "return_to_dispatch": c.ReturnToDispatch(**head, comment="Not my field."),

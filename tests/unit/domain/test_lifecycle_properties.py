@@ -160,8 +160,8 @@ class Life(RuleBasedStateMachine):
 
     @rule(choice=choices)
     def providers_and_the_requester_talk(self, choice: Choice) -> None:
-        talk = {"request_information", "answer_information", "withdraw_information_request"}
-        self._one_of({*talk, "transfer", "accept"}, choice)
+        talk = {"request_information", "answer_information", "add_information", "withdraw_information_request"}
+        self._one_of({*talk, "transfer", "reassign", "accept"}, choice)
 
     @precondition(lambda self: self.request.signing is not None)
     @rule(report=st.sampled_from(["issued", "issued", "issued", "failed", "of another report"]))
@@ -272,6 +272,8 @@ class Life(RuleBasedStateMachine):
                 return c.Submit(**head, form=form(1), priority=priority)
             case "assign":
                 return c.Assign(**head, to=choice.of(places), comment=choice.of([None, "On leave."]))
+            case "reassign":
+                return c.Reassign(**head, to=choice.of([*places, "dispatch"]), reason="On sick leave.")
             case "accept":
                 return c.Accept(**head)
             case "transfer":
@@ -280,6 +282,8 @@ class Life(RuleBasedStateMachine):
                 return c.RequestInformation(**head, text="Since when?")
             case "answer_information":
                 return c.AnswerInformation(**head, text="Since May.", question_id=which)
+            case "add_information":
+                return c.AddInformation(**head, text="It bleeds.", worse=choice.of([False, True]))
             case "withdraw_information_request":
                 return c.WithdrawInformationRequest(**head, question_id=which)
             case "return_to_requester":
@@ -372,6 +376,8 @@ class Life(RuleBasedStateMachine):
         if gave_up or (not sideways and forward.index(event.status) < forward.index(event.status_before)):
             match event.command:
                 case c.ReturnToRequester(text=reason) | c.ReturnToDispatch(comment=reason) | c.Cancel(reason=reason):
+                    assert reason.strip()
+                case c.Reassign(reason=reason):
                     assert reason.strip()
                 case _:
                     assert isinstance(event.command, c.DeadlineReached)

@@ -20,6 +20,7 @@ from domain.requests import (
     SYSTEM,
     Actor,
     DocumentKind,
+    EventName,
     FormVersion,
     Holder,
     Person,
@@ -27,6 +28,7 @@ from domain.requests import (
     Status,
 )
 from tests.unit.domain.scenes import (
+    ADMINISTRATOR,
     COLLEAGUE,
     DERMATOLOGY,
     DISPATCHER,
@@ -48,6 +50,7 @@ from tests.unit.domain.scenes import (
     form,
     in_pool,
     named,
+    person,
     reported,
     returned,
     submitted,
@@ -76,10 +79,12 @@ def to(status: str, *allowed_in: str) -> dict[str, str]:
 LINES = {
     "submit": Line(("requester",), to("awaiting_dispatch", "draft")),
     "assign": Line(("dispatcher",), to("awaiting_acceptance", "awaiting_dispatch", "awaiting_acceptance")),
+    "reassign": Line(("dispatcher", "administrator"), to("awaiting_acceptance", "awaiting_acceptance", "accepted")),
     "accept": Line(("holder",), to("accepted", "awaiting_acceptance")),
     "transfer": Line(("holder",), to("awaiting_acceptance", "awaiting_acceptance", "accepted")),
     "request_information": Line(("holder",), same("awaiting_acceptance", "accepted")),
     "answer_information": Line(("requester",), same(*BEFORE_REPORT)),
+    "add_information": Line(("requester",), same(*BEFORE_REPORT)),
     "withdraw_information_request": Line(("asker",), same(*BEFORE_REPORT)),
     "return_to_requester": Line(("dispatcher", "holder"), to("returned", "awaiting_dispatch", "awaiting_acceptance")),
     "return_to_dispatch": Line(("holder",), to("awaiting_dispatch", "awaiting_acceptance", "accepted")),
@@ -102,10 +107,17 @@ LINES = {
 }
 """docs/requirements.md, « Lifecycle ». An operator may cancel as well: a cancel in the Temporal UI arrives as this command."""
 
-ROLE_OF_PARTY = {"holder": Role.PROVIDER, "asker": Role.PROVIDER, "signer": Role.PROVIDER, "relais": Role.SYSTEM}
+ROLE_OF_PARTY = {
+    "administrator": Role.CLINIC_ADMINISTRATOR,
+    "holder": Role.PROVIDER,
+    "asker": Role.PROVIDER,
+    "signer": Role.PROVIDER,
+    "relais": Role.SYSTEM,
+}
 SOMEBODY_ELSE = {
     "requester": RefusalCode.NOT_THE_REQUESTER,
     "dispatcher": RefusalCode.NOT_THE_DISPATCHER,
+    "administrator": RefusalCode.NOT_THE_ADMINISTRATOR,
     "holder": RefusalCode.NOT_THE_HOLDER,
     "asker": RefusalCode.NOT_THE_HOLDER,
     "signer": RefusalCode.NOT_THE_SIGNER,
@@ -116,7 +128,7 @@ def those_who_are(party: str, scene: str) -> set[str]:
     """The people of the scene whom the table means by `party`."""
     status = scene.partition(",")[0]
     holders = {"awaiting_acceptance", "accepted"} & {status} and {"provider"}
-    if "in a pool" in scene:
+    if "in a pool" in scene or scene == "awaiting_acceptance, handed on":
         holders = {"provider", "colleague"}
     match party:
         case "holder":
@@ -202,6 +214,61 @@ def test_allowed_commands_are_those_of_the_table(scene: str) -> None:
 def test_automatic_dispatch_goes_to_the_pool() -> None:
     request = in_pool().request
     assert (request.status, request.holder) == (Status.AWAITING_ACCEPTANCE, Holder.pool(DERMATOLOGY))
+
+
+@pytest.mark.parametrize("begin", [assigned, accepted, in_pool])
+@pytest.mark.parametrize("actor", [DISPATCHER, ADMINISTRATOR])
+def test_what_somebody_holds_who_is_away_is_handed_to_a_colleague_a_pool_or_dispatch(
+    begin: Callable[[], Story], actor: Actor
+) -> None:
+    pool = Holder.pool(DERMATOLOGY)
+    for to, holder, status in (
+        (COLLEAGUE, Holder.provider(who(COLLEAGUE)), Status.AWAITING_ACCEPTANCE),
+        (c.Pool(clinic_id=DERMATOLOGY), pool, Status.AWAITING_ACCEPTANCE),
+        ("dispatch", Holder.dispatch(DERMATOLOGY), Status.AWAITING_DISPATCH),
+    ):
+        story = begin()
+        if holder == story.request.holder:
+            again = c.Reassign(id=command_id(), actor=actor, to=c.Pool(clinic_id=DERMATOLOGY), reason="Away.")
+            assert refusal(story, again) is RefusalCode.ALREADY_ASSIGNED
+            continue
+        story.reassign(to, actor)
+        assert (story.request.holder, story.request.status) == (holder, status)
+
+
+def test_an_administrator_hands_on_what_their_clinic_has_and_only_inside_it() -> None:
+    story = accepted()
+    theirs = person("their administrator", Role.CLINIC_ADMINISTRATOR, OTHER_CLINIC)
+    for to in (who(STRANGER), c.Pool(clinic_id=OTHER_CLINIC)):
+        outside = c.Reassign(id=command_id(), actor=ADMINISTRATOR, to=to, reason="Away.")
+        assert refusal(story, outside) is RefusalCode.NOT_A_COLLEAGUE
+        foreign = c.Reassign(id=command_id(), actor=theirs, to=to, reason="Away.")
+        assert refusal(story, foreign) is RefusalCode.NOT_THE_ADMINISTRATOR
+    story.reassign(STRANGER, DISPATCHER)
+    mine = c.Reassign(id=command_id(), actor=ADMINISTRATOR, to=who(PROVIDER), reason="Back.")
+    assert refusal(story, mine) is RefusalCode.NOT_THE_ADMINISTRATOR
+    assert story.reassign(c.Pool(clinic_id=OTHER_CLINIC), theirs).holder == Holder.pool(OTHER_CLINIC)
+
+
+def test_worse_stands_until_somebody_changes_the_priority_or_answers() -> None:
+    def worse(story: Story, *, is_worse: bool = True) -> EventName:
+        return story.take(c.AddInformation(id=command_id(), actor=REQUESTER, text="It bleeds.", worse=is_worse)).name
+
+    story = accepted()
+    before = story.request.deadlines
+    assert (worse(story, is_worse=False), story.request.worsened) == (EventName.INFORMATION_ADDED, False)
+    assert (worse(story), story.request.worsened) == (EventName.WORSENING_REPORTED, True)
+    assert (worse(story, is_worse=False), story.request.worsened) == (EventName.INFORMATION_ADDED, True)
+    assert story.request.deadlines == before
+    story.transfer()
+    assert story.request.worsened
+    story.change_priority(Priority.ASAP)
+    assert not story.request.worsened
+    worse(story)
+    story.accept(COLLEAGUE)
+    story.sign(actor=COLLEAGUE)
+    story.issue()
+    assert not story.request.worsened
 
 
 def test_the_first_of_the_pool_who_accepts_gets_it() -> None:
