@@ -13,6 +13,7 @@ from domain.requests import EventName as E
 from domain.requests import Status
 from translations import gettext_noop as _
 
+REQUESTER_CLINIC = Recipient.REQUESTER_CLINIC
 REQUESTER, HOLDER, BEFORE = Recipient.REQUESTER, Recipient.HOLDER, Recipient.PREVIOUS_HOLDER
 DISPATCHERS, SIGNER, SIGNING_PROVIDER = Recipient.DISPATCHERS, Recipient.SIGNER, Recipient.SIGNING_PROVIDER
 
@@ -43,6 +44,9 @@ _CORRECT, _ACKNOWLEDGE = TO_DO[Status.RETURNED], TO_DO[Status.REPORTED]
 _ANSWER = _("Read the question in the request and answer it. The provider is waiting for your answer.")
 _NOTHING_TO_DO = _("The request has been cancelled. You have nothing more to do.")
 _TO_BE_READ = _("The requester has added something to the request that must be read without delay.")
+_UNREAD = _("A report that must be read without delay was not read in time.")
+_READ = _("Read the report now, act on it, and confirm in Relais that you have read it.")
+_REACH = _("Reach the requester now, or read the report yourself, act on it, and confirm in Relais that it was read.")
 _NEW_PRIORITY = _("The priority of the request has changed, and its time limit with it.")
 _RETURNED = NoticeText(_("returned to the requester"), _("The request has been returned to its requester."))
 
@@ -263,6 +267,22 @@ TEXTS: Mapping[E, Mapping[Recipient, NoticeText]] = {
             _("The final report on your request still waits to be acknowledged."),
         ),
     },
+    E.URGENT_REPORT_REMINDER: {
+        REQUESTER: NoticeText(
+            _("to be read without delay"), _("A report that must be read without delay still waits."), _READ
+        ),
+    },
+    E.URGENT_REPORT_UNREAD: {
+        REQUESTER: NoticeText(_("not read in time"), _UNREAD, _READ),
+        REQUESTER_CLINIC: NoticeText(_("not read in time"), _UNREAD, _REACH),
+        DISPATCHERS: NoticeText(_("not read in time"), _UNREAD, _REACH),
+    },
+    E.READING_CONFIRMED: {
+        recipient: NoticeText(
+            _("read"), _("Somebody has read the report that had to be read without delay, and has confirmed it.")
+        )
+        for recipient in (REQUESTER, DISPATCHERS, REQUESTER_CLINIC)
+    },
     E.CLOSED_UNACKNOWLEDGED: {
         REQUESTER: NoticeText(
             _("closed without acknowledgement"),
@@ -279,8 +299,29 @@ TEXTS: Mapping[E, Mapping[Recipient, NoticeText]] = {
 """What each recipient of each event is told."""
 
 
-NoticeEvent = E | Literal["notice_refused", "notice_expired", "command_refused", "submission_refused"]
-"""What a notice is about: an event of the request, what became of another notice, or a queued command that was refused."""
+NoticeEvent = E | Literal["urgent_report", "notice_refused", "notice_expired", "command_refused", "submission_refused"]
+"""What a notice is about: an event of the request, a report that must be read without delay, what became of another notice, or a
+queued command that was refused.
+"""
+
+ABOUT_URGENT_REPORTS: Mapping[Recipient, NoticeText] = {
+    REQUESTER: NoticeText(
+        _("to be read without delay"), _("A report on your request is available and must be read without delay."), _READ
+    ),
+    DISPATCHERS: NoticeText(
+        _("to be read without delay"),
+        _(
+            "A report that must be read without delay has been sent to the requester. You are told if it is not read in time."
+        ),
+    ),
+    REQUESTER_CLINIC: NoticeText(
+        _("to be read without delay"),
+        _(
+            "A report that must be read without delay was sent to someone of your clinic. You are told if it is not read in time."
+        ),
+    ),
+}
+"""What is told of a report that says: send the patient without delay; in words that say nothing of it."""
 
 _TELL = _("See in Relais, under “E-mails”, who was not told, and tell the person in another way.")
 
@@ -321,4 +362,8 @@ ABOUT_COMMANDS: Mapping[str, NoticeText] = {
 
 def text_of(event: NoticeEvent, recipient: Recipient) -> NoticeText:
     """The text for this recipient of this event. KeyError when the matrix tells this recipient nothing of it."""
-    return TEXTS[event][recipient] if isinstance(event, E) else {**ABOUT_NOTICES, **ABOUT_COMMANDS}[event]
+    if isinstance(event, E):
+        return TEXTS[event][recipient]
+    if event == "urgent_report":
+        return ABOUT_URGENT_REPORTS[recipient]
+    return {**ABOUT_NOTICES, **ABOUT_COMMANDS}[event]

@@ -23,9 +23,20 @@ from activities.contract import DELIVER, DUE_DIGESTS, SEND_DIGEST, SEND_NOTICE, 
 from activities.delivery import DeliveryError, NotTaken, Refused, Relay
 from activities.heartbeat import alive
 from activities.messages import OutgoingNotice, compose_digest, compose_notice
+from activities.notice_texts import NoticeEvent
 from domain.addresses import AddressError
 from domain.events import Event, question_id
-from domain.notices import ABOUT_A_QUESTION, Delivered, Importance, SendResult, due_after
+from domain.notices import (
+    ABOUT_A_QUESTION,
+    ABOUT_AN_URGENT_REPORT,
+    URGENT_REPORT,
+    Delivered,
+    Importance,
+    SendResult,
+    due_after,
+    told_as,
+)
+from domain.offerings import DeadlineName
 from domain.requests import EventName, Holder, Request
 from records import notices, requests
 from records.database import Database
@@ -563,7 +574,7 @@ def letter_of(planned: PlannedNotice, event: Event, request: Request) -> Outgoin
         message_id=planned.message_id,
         request_id=request.id,
         number=request.number,
-        event=event.name,
+        event=cast(NoticeEvent, told_as(event.name, request)),
         recipient=told.recipient,
         importance=told.importance,
         status=event.status,
@@ -578,7 +589,9 @@ def letter_of(planned: PlannedNotice, event: Event, request: Request) -> Outgoin
 async def _outgoing(session: AsyncSession, notice: Notice) -> OutgoingNotice:
     account = await session.get_one(Account, notice.account_id)
     event = (
-        await session.get(EventRecord, (notice.request_id, notice.version)) if notice.event in set(EventName) else None
+        await session.get(EventRecord, (notice.request_id, notice.version))
+        if notice.event in {*EventName, URGENT_REPORT}
+        else None
     )
     row = await session.get_one(RequestRecord, notice.request_id)
     return outgoing_notice(notice, account, event, requests.process_of(row))
@@ -589,7 +602,7 @@ def outgoing_notice(notice: Notice, account: Account, event: EventRecord | None,
 
     `event` is None where the notice is not about one of the request's: about another notice, or about a command that was refused.
     """
-    still_to_do = event is None or _is_still_to_do(event, request)
+    still_to_do = event is None or _is_still_to_do(notice.event, event, request)
     return OutgoingNotice.model_validate(
         {
             "notice_id": notice.id,
@@ -600,7 +613,7 @@ def outgoing_notice(notice: Notice, account: Account, event: EventRecord | None,
             "recipient": notice.recipient,
             "importance": notice.importance if still_to_do else Importance.INFORMATION,
             "status": event.status if event else request.status,
-            "due_at": due_after(event.name, request, _question_id(event)) if event and still_to_do else None,
+            "due_at": due_after(notice.event, request, _question_id(event)) if event and still_to_do else None,
             "created_at": notice.created_at,
             "address": notice.address,
             "display_name": f"{account.given_name} {account.family_name}",
@@ -609,8 +622,10 @@ def outgoing_notice(notice: Notice, account: Account, event: EventRecord | None,
     )
 
 
-def _is_still_to_do(event: EventRecord, request: Request) -> bool:
-    """Whether what the event asks for still waits: its question is open, or the request still is where the event put it."""
+def _is_still_to_do(about: str, event: EventRecord, request: Request) -> bool:
+    """Whether what a notice asks for still waits: a question is open, an urgent report unread, the request where it was put."""
+    if about in ABOUT_AN_URGENT_REPORT:
+        return request.deadline(DeadlineName.URGENT_ACKNOWLEDGEMENT) is not None
     if event.name is EventName.ADDENDUM_ISSUED:
         return True
     if event.name in ABOUT_A_QUESTION:

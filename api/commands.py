@@ -25,6 +25,7 @@ from use_cases.orders import (
     AnswerBody,
     AssignBody,
     CommentBody,
+    ConfirmReading,
     EndDeadline,
     PriorityBody,
     QuestionBody,
@@ -257,6 +258,16 @@ async def change_priority(body: PriorityBody, given: GivenBy) -> CommandReceipt:
 async def acknowledge(given: GivenBy, body: AcknowledgeBody | None = None) -> CommandReceipt:
     """The requester has read the final report: the request is closed. Outcome questions are optional."""
     return await given.carry_out(body or AcknowledgeBody())
+
+
+@router.post("/confirm-reading", summary="An urgent report was read", responses={202: {"model": CommandReceipt}})
+async def confirm_reading(given: GivenBy) -> CommandReceipt:
+    """A report that says “send the patient without delay” was read, and is acted on: its clock, which calls every hour, ends.
+
+    For the requester; for the dispatchers, and the administrators of the requester's clinic, who are told where it is not read in
+    time. `acknowledge` by the requester says so as well, and closes the request.
+    """
+    return await given.carry_out(ConfirmReading())
 
 
 @router.post("/deadlines/{name}", summary="Trigger a time-out", responses={202: {"model": CommandReceipt}})

@@ -204,6 +204,7 @@ class SignReport(BaseCommand):
     kind: Literal[DocumentKind.PRELIMINARY, DocumentKind.FINAL]
     report_id: UUID
     content_sha256: Sha256
+    urgent: StrictBool = Field(False, description="The report says that the patient must be sent without delay.")
 
 
 class AddAddendum(BaseCommand):
@@ -229,6 +230,12 @@ class Acknowledge(BaseCommand):
 
     type: Literal["acknowledge"] = "acknowledge"
     outcome: Outcome | None = None
+
+
+class ConfirmReading(BaseCommand):
+    """Say that a report which must be read without delay was read, and that what it asks for is being done."""
+
+    type: Literal["confirm_reading"] = "confirm_reading"
 
 
 class DeadlineReached(BaseCommand):
@@ -299,6 +306,7 @@ PublicCommand = (
     | SignReport
     | AddAddendum
     | Acknowledge
+    | ConfirmReading
     | DeadlineReached
 )
 AnyCommand = Annotated[PublicCommand | IssueDocument | FailSigning | RenewRules, Field(discriminator="type")]

@@ -19,7 +19,7 @@ from domain.deadlines import Deadline
 from domain.effects import Finalize, Record
 from domain.events import Event, question_id
 from domain.fhir_task import LEGAL_STEPS, FhirTask, TaskStatus
-from domain.offerings import DeadlineName
+from domain.offerings import DEFAULT_DEADLINES, DeadlineName
 from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import (
@@ -143,6 +143,9 @@ A_DISPATCHER = Party(Role.DISPATCHER, lambda r, a: a.clinic_id == r.dispatch_cli
 THE_HOLDING_PROVIDER = Party(Role.PROVIDER, lambda r, a: r.holder.includes(a), RefusalCode.NOT_THE_HOLDER)
 THE_HOLDERS_ADMINISTRATOR = Party(
     Role.CLINIC_ADMINISTRATOR, lambda r, a: r.holder.clinic_id == a.clinic_id, RefusalCode.NOT_THE_ADMINISTRATOR
+)
+THE_REQUESTERS_ADMINISTRATOR = Party(
+    Role.CLINIC_ADMINISTRATOR, lambda r, a: r.requester.clinic_id == a.clinic_id, RefusalCode.NOT_THE_ADMINISTRATOR
 )
 THE_ASKING_PROVIDER = Party(
     Role.PROVIDER,
@@ -297,8 +300,11 @@ def _issue_document(request: Request, command: c.IssueDocument, now: datetime) -
         signer=signing.signer,
         signed_at=signing.signed_at,
         pdf_sha256=command.pdf_sha256,
+        urgent=signing.urgent,
     )
     request = _with(request, signing=None, documents=(*request.documents, document))
+    if document.urgent:
+        request = _with_urgent_clock(request, now)
     if signing.kind is DocumentKind.PRELIMINARY:
         return EventName.PRELIMINARY_REPORT_ISSUED, request
     if signing.kind is DocumentKind.ADDENDUM:
@@ -315,6 +321,13 @@ def _fail_signing(request: Request, command: c.FailSigning, now: datetime) -> tu
 
 def _acknowledge(request: Request, command: c.Acknowledge, now: datetime) -> tuple[EventName, Request]:
     return EventName.ACKNOWLEDGED, _enter(request, Status.CLOSED, Holder.nobody(), now, request.task)
+
+
+def _confirm_reading(request: Request, command: c.ConfirmReading, now: datetime) -> tuple[EventName, Request]:
+    name = DeadlineName.URGENT_ACKNOWLEDGEMENT
+    deadlines = tuple(d for d in request.deadlines if d.name is not name)
+    overdue = tuple(late for late in request.overdue if late is not name)
+    return EventName.READING_CONFIRMED, _with(request, deadlines=deadlines, overdue=overdue)
 
 
 def _deadline_reached(request: Request, command: c.DeadlineReached, now: datetime) -> tuple[EventName, Request]:
@@ -336,10 +349,10 @@ def _deadline_reached(request: Request, command: c.DeadlineReached, now: datetim
         case DeadlineName.ACKNOWLEDGEMENT:
             ended = _enter(request, Status.CLOSED, Holder.nobody(), now, request.task)
             return EventName.CLOSED_UNACKNOWLEDGED, _with(ended, unacknowledged=True)
-        case DeadlineName.DISPATCH | DeadlineName.REPORT | DeadlineName.INFORMATION:
+        case name:
             late = _replace_deadline(request, deadline.called(at_limit=not by_clock))
-            overdue = tuple(dict.fromkeys((*request.overdue, deadline.name)))
-            return _OVERDUE[deadline.name], _with(late, overdue=overdue)
+            overdue = tuple(dict.fromkeys((*request.overdue, name)))
+            return _OVERDUE[name], _with(late, overdue=overdue)
 
 
 def _renew_rules(request: Request, command: c.RenewRules, now: datetime) -> tuple[EventName, Request]:
@@ -353,11 +366,13 @@ _REMINDERS = {
     DeadlineName.INFORMATION: EventName.INFORMATION_REMINDER,
     DeadlineName.RESUBMISSION: EventName.RESUBMISSION_REMINDER,
     DeadlineName.ACKNOWLEDGEMENT: EventName.ACKNOWLEDGEMENT_REMINDER,
+    DeadlineName.URGENT_ACKNOWLEDGEMENT: EventName.URGENT_REPORT_REMINDER,
 }
 _OVERDUE = {
     DeadlineName.DISPATCH: EventName.DISPATCH_OVERDUE,
     DeadlineName.REPORT: EventName.REPORT_OVERDUE,
     DeadlineName.INFORMATION: EventName.INFORMATION_EXPIRED,
+    DeadlineName.URGENT_ACKNOWLEDGEMENT: EventName.URGENT_REPORT_UNREAD,
 }
 
 
@@ -419,6 +434,7 @@ TABLE: tuple[Row, ...] = (
     _row(c.SignReport, {Status.ACCEPTED}, (THE_HOLDING_PROVIDER,), _sign_report),
     _row(c.AddAddendum, {Status.REPORTED, Status.CLOSED}, (THE_SIGNER,), _add_addendum),
     _row(c.Acknowledge, {Status.REPORTED}, (THE_REQUESTER,), _acknowledge),
+    _row(c.ConfirmReading, _OPEN, (THE_REQUESTER, A_DISPATCHER, THE_REQUESTERS_ADMINISTRATOR), _confirm_reading),
     _row(c.DeadlineReached, _OPEN, (RELAIS, AN_OPERATOR), _deadline_reached, while_signing=True),
     _row(c.IssueDocument, _OPEN | {Status.CLOSED}, (RELAIS,), _issue_document, while_signing=True),
     _row(c.FailSigning, _OPEN | {Status.CLOSED}, (RELAIS,), _fail_signing, while_signing=True),
@@ -465,6 +481,8 @@ def _check(row: Row, request: Request, actor: Actor) -> None:
         raise Refusal(RefusalCode.REPORT_BEING_SIGNED, "a document is being made; wait until it is there")
     if row.command in (c.AnswerInformation, c.WithdrawInformationRequest) and not request.questions:
         raise Refusal(RefusalCode.NO_OPEN_QUESTION, "no question is open")
+    if row.command is c.ConfirmReading and request.deadline(DeadlineName.URGENT_ACKNOWLEDGEMENT) is None:
+        raise Refusal(RefusalCode.NOTHING_TO_CONFIRM, "no report waits to be read without delay")
 
 
 # Steps that moves have in common
@@ -515,18 +533,25 @@ def _enter(
 def _with_own_deadline(request: Request, now: datetime, promised: Deadline | None = None) -> Request:
     """Start the clock of the request's status anew, standing still where a question is open; what was `promised` runs on."""
     of_questions = tuple(d for d in request.deadlines if d.question_id is not None)
-    late = {
-        name for name, is_kept in ((DeadlineName.INFORMATION, of_questions), (DeadlineName.REPORT, promised)) if is_kept
-    }
-    still_overdue = tuple(name for name in request.overdue if name in late)
+    urgent = tuple(d for d in request.deadlines if d.name is DeadlineName.URGENT_ACKNOWLEDGEMENT)
+    kept = (*((promised,) if promised else ()), *of_questions, *urgent)
+    still_overdue = tuple(name for name in request.overdue if name in {d.name for d in kept})
     name = _OWN_DEADLINE.get(request.status)
     if name is None:
         return _with(request, deadlines=(), overdue=())
     if promised and promised.name is name:
-        return _with(request, deadlines=(promised, *of_questions), overdue=still_overdue)
+        return _with(request, deadlines=kept, overdue=still_overdue)
     own = _start_clock(request, name, now, running=_runs(request, name))
-    others = (promised,) if promised else ()
-    return _with(request, deadlines=(own, *others, *of_questions), overdue=still_overdue)
+    return _with(request, deadlines=(own, *kept), overdue=still_overdue)
+
+
+def _with_urgent_clock(request: Request, now: datetime) -> Request:
+    """A report must be read within hours, whatever hours the clinic keeps: a clock beside the status's own calls until it was."""
+    name = DeadlineName.URGENT_ACKNOWLEDGEMENT
+    terms = request.terms.deadlines.get(name, DEFAULT_DEADLINES[name])  # older terms have none
+    others = tuple(d for d in request.deadlines if d.name is not name)
+    overdue = tuple(late for late in request.overdue if late is not name)
+    return _with(request, deadlines=(*others, Deadline.start(name, terms, request.priority, now)), overdue=overdue)
 
 
 def _promised(request: Request) -> Deadline | None:
@@ -551,7 +576,12 @@ def _renewed(request: Request, command: c.RenewRules, now: datetime) -> Request:
     if not command.move_clocks:
         return request
     calendar = rules_of(command.rules).calendar
-    moved = (d.moved_to(calendar(terms, d.limit), terms.deadlines[d.name], now) for d in request.deadlines)
+    moved = (
+        d
+        if d.name is DeadlineName.URGENT_ACKNOWLEDGEMENT
+        else d.moved_to(calendar(terms, d.limit), terms.deadlines[d.name], now)
+        for d in request.deadlines
+    )
     return _with(request, deadlines=tuple(moved))
 
 
@@ -629,6 +659,7 @@ def _signing(command: c.SignReport | c.AddAddendum, kind: DocumentKind, now: dat
         content_sha256=command.content_sha256,
         signer=_person(command.actor),
         signed_at=now,
+        urgent=isinstance(command, c.SignReport) and command.urgent,
     )
 
 

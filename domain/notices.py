@@ -42,10 +42,12 @@ class Recipient(StrEnum):
     PREVIOUS_HOLDER = "previous_holder"  # who had to act before it
     DISPATCHERS = "dispatchers"
     SIGNER = "signer"  # the provider who signed the final report
+    REQUESTER_CLINIC = "requester_clinic"  # the administrators of the clinic of its requester
     SIGNING_PROVIDER = "signing_provider"  # the provider whose signature just now came to nothing
 
 
 REQUESTER, HOLDER, BEFORE = Recipient.REQUESTER, Recipient.HOLDER, Recipient.PREVIOUS_HOLDER
+REQUESTER_CLINIC = Recipient.REQUESTER_CLINIC
 DISPATCHERS, SIGNER, SIGNING_PROVIDER = Recipient.DISPATCHERS, Recipient.SIGNER, Recipient.SIGNING_PROVIDER
 ACTION, INFO = Importance.ACTION, Importance.INFORMATION
 
@@ -83,22 +85,50 @@ MATRIX: Mapping[E, Mapping[Recipient, Importance]] = {
     E.RESUBMISSION_REMINDER: {HOLDER: ACTION},
     E.ABANDONED: {REQUESTER: INFO, DISPATCHERS: INFO},
     E.ACKNOWLEDGEMENT_REMINDER: {HOLDER: ACTION},
+    E.URGENT_REPORT_REMINDER: {REQUESTER: ACTION},
+    E.URGENT_REPORT_UNREAD: {REQUESTER: ACTION, REQUESTER_CLINIC: ACTION, DISPATCHERS: ACTION},
+    E.READING_CONFIRMED: {REQUESTER: INFO, DISPATCHERS: INFO, REQUESTER_CLINIC: INFO},
     E.CLOSED_UNACKNOWLEDGED: {REQUESTER: INFO, SIGNER: INFO},
     E.RULES_RENEWED: {},  # nothing to do, and no promise broken
 }
 
 
-NEVER_WAITS = frozenset({E.WORSENING_REPORTED})
+URGENT_REPORT = "urgent_report"
+"""What the notices of a report are about that says: send the patient without delay."""
+
+URGENT_ROW: Mapping[Recipient, Importance] = {REQUESTER: ACTION, DISPATCHERS: INFO, REQUESTER_CLINIC: INFO}
+
+NEVER_WAITS = frozenset({E.WORSENING_REPORTED, URGENT_REPORT, E.URGENT_REPORT_REMINDER, E.URGENT_REPORT_UNREAD})
 """What is told at once, whatever e-mails somebody wants grouped, and gathered with nothing."""
+
+
+def told_as(event: E, request: Request) -> str:
+    """What the notices of an event are about, by the state after it: the event, or that its report must be read without delay."""
+    is_report = event in (E.PRELIMINARY_REPORT_ISSUED, E.FINAL_REPORT_ISSUED)
+    return URGENT_REPORT if is_report and request.documents[-1].urgent else event
+
+
+def row_of(about: str) -> Mapping[Recipient, Importance]:
+    """Who is told of it, and what it means for them."""
+    return URGENT_ROW if about == URGENT_REPORT else MATRIX[E(about)]
+
+
+ABOUT_AN_URGENT_REPORT = frozenset({URGENT_REPORT, E.URGENT_REPORT_REMINDER, E.URGENT_REPORT_UNREAD})
 
 ABOUT_A_QUESTION = frozenset({E.INFORMATION_REQUESTED, E.INFORMATION_REMINDER, E.INFORMATION_EXPIRED})
 
 
-def due_after(event: E, request: Request, question_id: UUID | None) -> datetime | None:
-    """When whoever must act after `event` must have acted, by the state of `request`; `question_id` is the event's question."""
-    if event is E.ADDENDUM_ISSUED:
+def due_after(about: str, request: Request, question_id: UUID | None) -> datetime | None:
+    """When whoever is told `about` it (`told_as`) must have acted, by the state of `request`.
+
+    `question_id` is the question that the event is about.
+    """
+    if about == E.ADDENDUM_ISSUED:
         return None
-    if event in ABOUT_A_QUESTION:
+    if about in ABOUT_AN_URGENT_REPORT:
+        urgent = request.deadline(DeadlineName.URGENT_ACKNOWLEDGEMENT)
+        return urgent.due_at if urgent else None
+    if about in ABOUT_A_QUESTION:
         deadline = request.deadline(DeadlineName.INFORMATION, question_id)
         return deadline.due_at if deadline else None
     return request.due_at

@@ -39,7 +39,7 @@ class Localized(Frozen):
 
 
 class DeadlineName(StrEnum):
-    """The six deadlines of docs/requirements.md."""
+    """The seven deadlines of docs/requirements.md."""
 
     DISPATCH = "dispatch"
     ACCEPTANCE = "acceptance"
@@ -47,6 +47,7 @@ class DeadlineName(StrEnum):
     INFORMATION = "information"
     RESUBMISSION = "resubmission"
     ACKNOWLEDGEMENT = "acknowledgement"
+    URGENT_ACKNOWLEDGEMENT = "urgent_acknowledgement"
 
 
 class FieldKind(StrEnum):
@@ -104,6 +105,16 @@ FINDINGS = "findings"
 """How the names begin under which a report tells what was seen; that explains the answer, and follows it."""
 
 
+WITHOUT_DELAY = ("urgency_reassessment", "emergency")
+"""The field of a report, and its choice, that say: send the patient without delay."""
+
+
+def says_without_delay(answers: Answers) -> bool:
+    """Whether a report with these answers must be read within hours."""
+    name, choice = WITHOUT_DELAY
+    return bool(answers.get(name) == choice)
+
+
 def leads(field: FormField) -> bool:
     """Whether a field of a report stands on page one: what is named so, what must be written, what is chosen or counted."""
     if field.name in LEADING_FIELDS or field.kind not in WRITTEN:
@@ -159,6 +170,9 @@ DEFAULT_DEADLINES: Mapping[DeadlineName, DeadlineTerms] = {
     DeadlineName.RESUBMISSION: DeadlineTerms(limit=_every_priority("30d"), remind_at=(Span.of("7d"), Span.of("14d"))),
     DeadlineName.ACKNOWLEDGEMENT: DeadlineTerms(
         limit=_every_priority("30d"), remind_at=(Span.of("3d"), Span.of("7d"), Span.of("14d"))
+    ),
+    DeadlineName.URGENT_ACKNOWLEDGEMENT: DeadlineTerms(
+        limit=_every_priority("4h"), remind_at=(Span.of("1h"), Span.of("2h")), repeat=Span.of("1h")
     ),
 }
 """The defaults of docs/requirements.md, by asap / urgent / routine. An offering's file may set its own."""

@@ -19,6 +19,7 @@ class RefusalCode(StrEnum):
     ALREADY_ACCEPTED = "already_accepted"
     REPORT_BEING_SIGNED = "report_being_signed"
     NO_OPEN_QUESTION = "no_open_question"
+    NOTHING_TO_CONFIRM = "nothing_to_confirm"
     DEADLINE_NOT_ARMED = "deadline_not_armed"
     DEADLINE_STOPPED = "deadline_stopped"
     DEADLINE_NOT_DUE = "deadline_not_due"

@@ -170,6 +170,7 @@ class Signing(Frozen):
     content_sha256: Sha256
     signer: Person
     signed_at: AwareDatetime
+    urgent: bool = False
 
 
 class Document(Frozen):
@@ -180,6 +181,7 @@ class Document(Frozen):
     signer: Person
     signed_at: AwareDatetime
     pdf_sha256: Sha256
+    urgent: bool = Field(False, description="It says that the patient must be sent without delay.")
 
 
 class Failure(Frozen):
@@ -242,8 +244,15 @@ class Request(Frozen):
 
     @property
     def due_at(self) -> datetime | None:
-        """When the holder must have acted: the end of the status's own clock; None while it stands still."""
-        own = next((d for d in self.deadlines if d.name is not DeadlineName.INFORMATION), None)
+        """When the holder must have acted: the end of the status's own clock; None while it stands still.
+
+        A report that must be read without delay comes before that to the requester, who holds the request then.
+        """
+        unread = self.deadline(DeadlineName.URGENT_ACKNOWLEDGEMENT)
+        if unread is not None and self.holder.kind is HolderKind.REQUESTER:
+            return unread.due_at
+        beside = (DeadlineName.INFORMATION, DeadlineName.URGENT_ACKNOWLEDGEMENT)
+        own = next((d for d in self.deadlines if d.name not in beside), None)
         return own.due_at if own else None
 
     @property
@@ -297,5 +306,8 @@ class EventName(StrEnum):
     ABANDONED = "abandoned"
     ACKNOWLEDGEMENT_REMINDER = "acknowledgement_reminder"
     CLOSED_UNACKNOWLEDGED = "closed_unacknowledged"
+    URGENT_REPORT_REMINDER = "urgent_report_reminder"
+    URGENT_REPORT_UNREAD = "urgent_report_unread"
+    READING_CONFIRMED = "reading_confirmed"
     DISPATCH_REMINDER = "dispatch_reminder"
     RULES_RENEWED = "rules_renewed"

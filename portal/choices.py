@@ -131,6 +131,16 @@ _ALL = (
         look="primary",
     ),
     Choice(
+        "confirm_reading",
+        "confirm-reading",
+        _("I have read the report, and act on it"),
+        _("Nobody is called any more because of it. The request stays as it is."),
+        "",
+        orders.ConfirmReading,
+        look="primary",
+        at_once=True,
+    ),
+    Choice(
         "cancel",
         "cancel",
         _("Cancel the request"),

@@ -141,6 +141,7 @@ SENTENCES: Mapping[str, str] = {
     "change_priority": _("The priority is changed, and its deadline starts anew."),
     "cancel": _("The request is cancelled; whoever held it is told."),
     "acknowledge": _("The report is acknowledged and the request closed. Thank you."),
+    "confirm_reading": _("Noted that the report was read. Nobody is called any more because of it."),
     "sign_report": _("The report is signed and sent to the requester."),
     "add_addendum": _("The addendum is signed and sent to the requester."),
     "signing": _("The report is signed. Its document is being prepared and will be sent by itself."),

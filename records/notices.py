@@ -22,7 +22,6 @@ from domain.commands import (
 )
 from domain.events import Event, question_id
 from domain.notices import (
-    MATRIX,
     NEVER_WAITS,
     Importance,
     NoticeMode,
@@ -30,6 +29,8 @@ from domain.notices import (
     can_wait_for_the_digest,
     due_after,
     gathers_for,
+    row_of,
+    told_as,
 )
 from domain.requests import Holder, HolderKind, Request, Role
 from records.ids import new_id
@@ -89,15 +90,16 @@ async def plan_notices(
     """
     people = await _concerned(session, event, request)
     people.pop(event.command.actor.id or uuid.UUID(int=0), None)
-    due_at = due_after(event.name, request, question_of(event))
+    about = told_as(event.name, request)
+    due_at = due_after(about, request, question_of(event))
     acts = any(told.importance is Importance.ACTION for told in people.values())
-    hurries = event.name in NEVER_WAITS
+    hurries = about in NEVER_WAITS
     wait = timedelta() if hurries else gathers_for(gather, due_at if acts else None, event.at)
     planned = await _insert(
         session,
         event.request_id,
         event.version,
-        event.name,
+        about,
         people.values(),
         due_at=due_at,
         in_time_for_the_digest=not hurries and can_wait_for_the_digest(due_at, event.at),
@@ -111,7 +113,8 @@ async def plan_notices(
 
 async def _concerned(session: AsyncSession, event: Event, request: Request) -> dict[uuid.UUID, Told]:
     """Everybody whom the matrix names for the event. Of somebody who is several parties, what waits for them counts."""
-    by_weight = sorted(MATRIX[event.name].items(), key=lambda entry: entry[1] is Importance.ACTION)  # the last one wins
+    row = row_of(told_as(event.name, request))
+    by_weight = sorted(row.items(), key=lambda entry: entry[1] is Importance.ACTION)  # the last one wins
     parties = [_party(recipient, event, request) for recipient, _ in by_weight]
     if not parties:
         return {}
@@ -463,6 +466,9 @@ def _party(recipient: Recipient, event: Event, request: Request) -> ColumnElemen
             return _members(event.holder_before)
         case Recipient.DISPATCHERS:
             return _members(Holder.dispatch(request.dispatch_clinic_id))
+        case Recipient.REQUESTER_CLINIC:
+            administers = Account.roles.contains([Role.CLINIC_ADMINISTRATOR.value])
+            return and_(Account.clinic_id == request.requester.clinic_id, administers)
         case Recipient.SIGNER:
             report = request.final_report
             return Account.id == report.signer.id if report else false()

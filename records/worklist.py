@@ -77,12 +77,14 @@ class RowNotes:
 
     `is_new`: the viewer has not opened it since somebody else, or Relais, changed it. `holder_absent`: the person who holds it
     is away today. `overdue`: the deadlines that are over. `worsened`: its requester says so, and nobody has changed the priority.
+    `urgent_unread`: a report that must be read without delay was not, as far as anybody has confirmed.
     """
 
     is_new: bool
     holder_absent: bool
     overdue: tuple[DeadlineName, ...]
     worsened: bool
+    urgent_unread: bool
 
 
 @dataclass(frozen=True)
@@ -138,11 +140,15 @@ async def _rows(
 
 def _notes_for(viewer: Viewer) -> tuple[ColumnElement[Any], ...]:
     process = RequestRecord.process
-    return _is_new_for(viewer), is_absent_today(RequestRecord.holder_id), process["overdue"], process["worsened"]
+    unread = process["deadlines"].contains([{"name": DeadlineName.URGENT_ACKNOWLEDGEMENT}])
+    absent = is_absent_today(RequestRecord.holder_id)
+    return _is_new_for(viewer), absent, process["overdue"], process["worsened"], unread
 
 
-def _notes(is_new: bool, holder_absent: bool, overdue: list[str], worsened: bool | None) -> RowNotes:
-    return RowNotes(is_new, holder_absent, tuple(map(DeadlineName, overdue)), bool(worsened))
+def _notes(
+    is_new: bool, holder_absent: bool, overdue: list[str], worsened: bool | None, urgent_unread: bool
+) -> RowNotes:
+    return RowNotes(is_new, holder_absent, tuple(map(DeadlineName, overdue)), bool(worsened), urgent_unread)
 
 
 def _is_new_for(viewer: Viewer) -> ColumnElement[bool]:

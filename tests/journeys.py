@@ -118,10 +118,12 @@ async def returned(system: System) -> str:
     return request_id
 
 
-async def written(system: System, request_id: str) -> None:
-    """`provider` writes a complete report."""
+async def written(system: System, request_id: str, *, urgent: bool = False) -> None:
+    """`provider` writes a complete report, which says that the patient must be sent without delay if it is `urgent`."""
     offering = (await system.provider.view(request_id))["offering"]
     answers = filled(system.services.offerings[offering].report)
+    if urgent:
+        answers["urgency_reassessment"] = "emergency"
     ok(await system.provider.http.put(f"/api/v1/requests/{request_id}/report", json={"answers": answers}))
 
 
@@ -130,10 +132,10 @@ async def signed(system: System, request_id: str, kind: str = "final") -> dict[s
     return ok(await system.provider.post(f"/requests/{request_id}/report/sign", {"kind": kind, "password": PASSWORD}))
 
 
-async def reported(system: System) -> str:
+async def reported(system: System, *, urgent: bool = False) -> str:
     """A request whose final report `provider` has signed."""
     request_id = await accepted(system)
-    await written(system, request_id)
+    await written(system, request_id, urgent=urgent)
     await signed(system, request_id)
     return request_id
 

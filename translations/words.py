@@ -61,6 +61,7 @@ LATE: Mapping[DeadlineName, str] = {
     DeadlineName.INFORMATION: _("Question not answered in time"),
     DeadlineName.RESUBMISSION: _("Not submitted again in time"),
     DeadlineName.ACKNOWLEDGEMENT: _("Report not acknowledged in time"),
+    DeadlineName.URGENT_ACKNOWLEDGEMENT: _("Report to be read without delay not read in time"),
 }
 """What is late, by the deadline that is over."""
 
@@ -104,6 +105,9 @@ EVENTS: Mapping[EventName, str] = {
     EventName.RESUBMISSION_REMINDER: _("Reminder: request to be resubmitted"),
     EventName.ABANDONED: _("Not resubmitted in time, request abandoned"),
     EventName.ACKNOWLEDGEMENT_REMINDER: _("Reminder: report to be acknowledged"),
+    EventName.URGENT_REPORT_REMINDER: _("Reminder: report to be read without delay"),
+    EventName.URGENT_REPORT_UNREAD: _("Report to be read without delay not read in time"),
+    EventName.READING_CONFIRMED: _("Report read, confirmed"),
     EventName.CLOSED_UNACKNOWLEDGED: _("Closed without acknowledgement"),
 }
 
@@ -118,6 +122,7 @@ REFUSALS: Mapping[RefusalCode, str] = {
     RefusalCode.ALREADY_ACCEPTED: _("Somebody else has already accepted this request."),
     RefusalCode.REPORT_BEING_SIGNED: _("A signed document is being prepared; try again in a moment."),
     RefusalCode.NO_OPEN_QUESTION: _("No information request is open."),
+    RefusalCode.NOTHING_TO_CONFIRM: _("No report waits to be read without delay."),
     RefusalCode.DEADLINE_NOT_ARMED: _("This deadline is not running for this request."),
     RefusalCode.DEADLINE_STOPPED: _("This deadline stands still while an information request is open."),
     RefusalCode.DEADLINE_NOT_DUE: _("This deadline has not been reached."),

@@ -235,6 +235,12 @@ class AcknowledgeBody(Order):
     outcome: OutcomeBody | None = None
 
 
+class ConfirmReading(Order):
+    """A report that must be read without delay was read, and is acted on."""
+
+    command = c.ConfirmReading
+
+
 class EndDeadline(Order, c.WhichQuestion):
     """End a running deadline now; of the deadline `information`, that of the question, or of the oldest open one."""
 

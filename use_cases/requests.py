@@ -80,6 +80,9 @@ class RequestSummary(View):
     worsened: bool = Field(
         description="The requester has said that it gets worse, and nobody has changed the priority since."
     )
+    urgent_report_unread: bool = Field(
+        description="A report says that the patient must be sent without delay, and nobody has confirmed that it was read."
+    )
     holder_absent: bool = Field(description="Whether the person who holds it is away today.")
     is_new: bool = Field(description="The caller has not opened it since somebody else, or Relais, changed it.")
     submission_under_way: SubmissionUnderWay | None = Field(None, description="While a submission is on its way.")
@@ -239,6 +242,7 @@ def _summary(
         open_questions=row.open_questions,
         waiting_since=None if row.holder_kind is HolderKind.NOBODY else row.waiting_since,
         worsened=notes.worsened,
+        urgent_report_unread=notes.urgent_unread,
         holder_absent=notes.holder_absent,
         is_new=notes.is_new,
         submission_under_way=_submission_under_way(row),

@@ -122,6 +122,7 @@ ROWS = (
         holder="dispatch",
     ),
     Row("resubmit", "resubmit", ("requester",), {"returned": "awaiting_acceptance"}, holder="provider"),
+    Row("confirm_reading", "confirm-reading", ("requester", "dispatcher", "administrator"), {"reported": "reported"}),
     Row(
         "cancel",
         "cancel",
@@ -209,6 +210,8 @@ async def make_ready(system: System, row: Row, status: str) -> str:
             comment = {"comment": "Plutôt un chirurgien."}
             ok(await system.provider.post(f"/requests/{request_id}/return-to-dispatch", comment))
         return request_id
+    if row.name == "confirm_reading":
+        return await reported(system, urgent=True)
     makers = {
         **{"draft": draft, "awaiting_dispatch": submitted, "awaiting_acceptance": assigned, "accepted": accepted},
         **{"returned": returned, "reported": reported, "closed": closed},
@@ -303,6 +306,8 @@ async def test_refused_in_other_statuses(system: System, shelf: Shelf, row: Row,
         problem(answer, 404, "not_found")
     elif row.name == "accept" and status == "accepted":
         problem(answer, 409, "already_accepted")
+    elif row.name == "confirm_reading" and Status(status).is_open:
+        problem(answer, 409, "nothing_to_confirm")
     else:
         problem(answer, 409, "not_allowed_in_status")
     assert await picture(system.requester, request_id) == before

@@ -184,6 +184,7 @@ def _command(name: str, actor: Actor, story: Story, scene: Scene, chance: random
             "kind": chance.choice(["preliminary", "final"]),
             "report_id": new_id(),
             "content_sha256": SHA,
+            "urgent": chance.choice([False, True]),
         },
         "add_addendum": {"report_id": new_id(), "content_sha256": SHA},
         "deadline_reached": {"name": chance.choice(request.deadlines).name if request.deadlines else "report"},

@@ -110,6 +110,7 @@ TERMS = {
     "information": Terms(_limits(2 * DAY, 3 * DAY, 7 * DAY), parts=(0.5,), repeat=7 * DAY),
     "resubmission": Terms(_limits(30 * DAY, 30 * DAY, 30 * DAY), days=(7, 14)),
     "acknowledgement": Terms(_limits(30 * DAY, 30 * DAY, 30 * DAY), days=(3, 7, 14)),
+    "urgent_acknowledgement": Terms(_limits(4 * HOUR, 4 * HOUR, 4 * HOUR), parts=(0.25, 0.5), repeat=HOUR),
 }
 
 OWN_CLOCK = {
@@ -208,6 +209,8 @@ def clocks_of(events: Iterable[Event], rules: int) -> dict[tuple[str, UUID | Non
     """The clocks that a request has after `events`, by name and question. It began under that version of the rules."""
     own: Clock | None = None
     promised: Clock | None = None
+    unread: Clock | None = None
+    urgent: dict[UUID, bool] = {}
     questions: dict[UUID, Clock] = {}
     priority = ""
     for event in events:
@@ -228,6 +231,12 @@ def clocks_of(events: Iterable[Event], rules: int) -> dict[tuple[str, UUID | Non
             promised, own = own, None
         if event.status in ENDS_THE_QUESTIONS:
             promised = None
+        if isinstance(command, c.SignReport):
+            urgent[command.report_id] = command.urgent
+        if isinstance(command, c.IssueDocument) and urgent.get(command.report_id):
+            unread = _always(Clock.start("urgent_acknowledgement", priority, event.at, rules, running=True))
+        if isinstance(command, c.ConfirmReading) or event.status not in OWN_CLOCK:
+            unread = None
         started: list[Clock] = []
         if event.status not in OWN_CLOCK:
             own = None
@@ -248,17 +257,29 @@ def clocks_of(events: Iterable[Event], rules: int) -> dict[tuple[str, UUID | Non
                 else:
                     clock.stop(event.at)
         if isinstance(command, c.DeadlineReached) and event.status == event.status_before:
-            called = _called(command, own, promised, questions)
+            called = _called(command, own, promised, unread, questions)
             called.called(event.at, at_limit=command.actor.role == "operator")
     everything: dict[tuple[str, UUID | None], Clock] = {("information", asked): q for asked, q in questions.items()}
-    return everything | {(clock.name, None): clock for clock in (own, promised) if clock}
+    return everything | {(clock.name, None): clock for clock in (own, promised, unread) if clock}
+
+
+def _always(clock: Clock) -> Clock:
+    """A clock that no clinic's hours stop."""
+    clock.business = None
+    return clock
 
 
 def _called(
-    command: c.DeadlineReached, own: Clock | None, promised: Clock | None, questions: dict[UUID, Clock]
+    command: c.DeadlineReached,
+    own: Clock | None,
+    promised: Clock | None,
+    unread: Clock | None,
+    questions: dict[UUID, Clock],
 ) -> Clock:
     if command.name == "information":
         return questions[command.question_id] if command.question_id else next(iter(questions.values()))
+    if unread is not None and command.name == "urgent_acknowledgement":
+        return unread
     if promised is not None and command.name == "report":
         return promised
     assert own is not None

@@ -204,12 +204,19 @@ class Story:
     def change_priority(self, priority: Priority, actor: Actor = DISPATCHER) -> Event:
         return self.take(c.ChangePriority(id=command_id(), actor=actor, priority=priority, reason="It grew."))
 
-    def sign(self, kind: Any = DocumentKind.FINAL, actor: Actor = PROVIDER, report: str = "report") -> Event:
-        return self.take(
-            c.SignReport(
-                id=command_id(), actor=actor, kind=kind, report_id=named(report), content_sha256=digest(report)
-            )
-        )
+    def sign(
+        self,
+        kind: Any = DocumentKind.FINAL,
+        actor: Actor = PROVIDER,
+        report: str = "report",
+        *,
+        urgent: bool = False,
+    ) -> Event:
+        content = {"report_id": named(report), "content_sha256": digest(report)}
+        return self.take(c.SignReport(id=command_id(), actor=actor, kind=kind, urgent=urgent, **content))
+
+    def confirm_reading(self, actor: Actor = REQUESTER) -> Event:
+        return self.take(c.ConfirmReading(id=command_id(), actor=actor))
 
     def add_addendum(self, actor: Actor = PROVIDER, report: str = "addendum") -> Event:
         return self.take(
@@ -293,9 +300,9 @@ def returned(at: datetime = MONDAY) -> Story:
     return story
 
 
-def reported(at: datetime = MONDAY) -> Story:
+def reported(at: datetime = MONDAY, *, urgent: bool = False) -> Story:
     story = accepted(at=at)
-    story.sign()
+    story.sign(urgent=urgent)
     story.issue()
     return story
 
@@ -332,6 +339,8 @@ SCENES: dict[str, Callable[[], Story]] = {
     ),
     "accepted, being signed": _and(accepted, lambda s: s.sign(DocumentKind.PRELIMINARY)),
     "accepted, asked, being signed": _and(accepted, Story.ask, Story.sign),
+    "reported, urgent": lambda: reported(urgent=True),
+    "accepted, urgent": _and(accepted, lambda s: s.sign(DocumentKind.PRELIMINARY, urgent=True), Story.issue),
     "reported, being signed": _and(reported, Story.add_addendum),
     "closed, being signed": _and(reported, Story.acknowledge, Story.add_addendum),
 }
@@ -369,6 +378,7 @@ def a_command(name: str, actor: Actor, request: Request) -> AnyCommand:
         ),
         "add_addendum": c.AddAddendum(**head, report_id=named("new"), content_sha256=digest("new")),
         "acknowledge": c.Acknowledge(**head),
+        "confirm_reading": c.ConfirmReading(**head),
         "deadline_reached": c.DeadlineReached(**head, name=OWN_DEADLINE.get(request.status, DeadlineName.DISPATCH)),
     }
     return bodies[name]

@@ -298,12 +298,14 @@ class Life(RuleBasedStateMachine):
                 return c.ChangePriority(**head, priority=priority, reason="It grew.")
             case "sign_report":
                 kinds: Any = [DocumentKind.FINAL, DocumentKind.FINAL, DocumentKind.PRELIMINARY]
-                return c.SignReport(**head, kind=choice.of(kinds), **report)
+                return c.SignReport(**head, kind=choice.of(kinds), urgent=choice.of([False, True]), **report)
             case "add_addendum":
                 return c.AddAddendum(**head, **report)
             case "acknowledge":
                 outcome = choice.of([None, c.Outcome(advice_followed="yes", visit_avoided=True)])
                 return c.Acknowledge(**head, outcome=outcome)
+            case "confirm_reading":
+                return c.ConfirmReading(**head)
             case "deadline_reached":
                 return c.DeadlineReached(
                     **head, name=choice.of(list(DeadlineName)), question_id=choice.of([None, which])

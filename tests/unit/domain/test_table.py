@@ -14,6 +14,7 @@ from domain import commands as c
 from domain import lifecycle
 from domain.commands import AnyCommand
 from domain.lifecycle import allowed_commands, check_allowed, decide
+from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import (
@@ -32,6 +33,7 @@ from tests.unit.domain.scenes import (
     COLLEAGUE,
     DERMATOLOGY,
     DISPATCHER,
+    FAMILY_CLINIC,
     MONDAY,
     OPERATOR,
     OTHER_CLINIC,
@@ -54,6 +56,7 @@ from tests.unit.domain.scenes import (
     reported,
     returned,
     submitted,
+    toronto,
     who,
 )
 
@@ -94,6 +97,9 @@ LINES = {
     "sign_report": Line(("holder",), same("accepted")),
     "add_addendum": Line(("signer",), same("reported", "closed")),
     "acknowledge": Line(("requester",), to("closed", "reported")),
+    "confirm_reading": Line(
+        ("requester", "dispatcher", "their administrator"), same(*BEFORE_REPORT, "returned", "reported")
+    ),
     "deadline_reached": Line(
         ("operator", "relais"),
         {
@@ -108,7 +114,7 @@ LINES = {
 """docs/requirements.md, « Lifecycle ». An operator may cancel as well: a cancel in the Temporal UI arrives as this command."""
 
 ROLE_OF_PARTY = {
-    "administrator": Role.CLINIC_ADMINISTRATOR,
+    **dict.fromkeys(("administrator", "their administrator"), Role.CLINIC_ADMINISTRATOR),
     "holder": Role.PROVIDER,
     "asker": Role.PROVIDER,
     "signer": Role.PROVIDER,
@@ -117,7 +123,7 @@ ROLE_OF_PARTY = {
 SOMEBODY_ELSE = {
     "requester": RefusalCode.NOT_THE_REQUESTER,
     "dispatcher": RefusalCode.NOT_THE_DISPATCHER,
-    "administrator": RefusalCode.NOT_THE_ADMINISTRATOR,
+    **dict.fromkeys(("administrator", "their administrator"), RefusalCode.NOT_THE_ADMINISTRATOR),
     "holder": RefusalCode.NOT_THE_HOLDER,
     "asker": RefusalCode.NOT_THE_HOLDER,
     "signer": RefusalCode.NOT_THE_SIGNER,
@@ -157,6 +163,8 @@ def expected(command: str, scene: str, name: str) -> RefusalCode | str:
         return RefusalCode.REPORT_BEING_SIGNED
     if command in ("answer_information", "withdraw_information_request") and "asked" not in scene:
         return RefusalCode.NO_OPEN_QUESTION
+    if command == "confirm_reading" and "urgent" not in scene:
+        return RefusalCode.NOTHING_TO_CONFIRM
     if command == "deadline_reached" and "asked" in scene and status != "awaiting_dispatch":
         return RefusalCode.DEADLINE_STOPPED
     if command == "deadline_reached" and name == "relais":
@@ -248,6 +256,52 @@ def test_an_administrator_hands_on_what_their_clinic_has_and_only_inside_it() ->
     mine = c.Reassign(id=command_id(), actor=ADMINISTRATOR, to=who(PROVIDER), reason="Back.")
     assert refusal(story, mine) is RefusalCode.NOT_THE_ADMINISTRATOR
     assert story.reassign(c.Pool(clinic_id=OTHER_CLINIC), theirs).holder == Holder.pool(OTHER_CLINIC)
+
+
+@pytest.mark.parametrize("kind", [DocumentKind.PRELIMINARY, DocumentKind.FINAL])
+def test_a_report_that_says_without_delay_calls_until_somebody_has_read_it(kind: DocumentKind) -> None:
+    """Source: docs/requirements.md, « urgent acknowledgement »: 4 h, then every hour, whatever day it is."""
+    story = accepted(at=toronto("2026-02-06 17:00"))  # a Friday evening
+    own = story.request.deadlines
+    story.sign(kind, urgent=True)
+    assert DeadlineName.URGENT_ACKNOWLEDGEMENT not in {d.name for d in story.request.deadlines}
+    story.issue()
+    assert [d.urgent for d in story.request.documents] == [True]
+    assert story.calls(5) == [
+        (toronto("2026-02-06 18:00"), EventName.URGENT_REPORT_REMINDER),
+        (toronto("2026-02-06 19:00"), EventName.URGENT_REPORT_REMINDER),
+        (toronto("2026-02-06 21:00"), EventName.URGENT_REPORT_UNREAD),
+        (toronto("2026-02-06 22:00"), EventName.URGENT_REPORT_UNREAD),
+        (toronto("2026-02-06 23:00"), EventName.URGENT_REPORT_UNREAD),
+    ]
+    assert story.request.overdue == (DeadlineName.URGENT_ACKNOWLEDGEMENT,)
+    is_final = kind is DocumentKind.FINAL
+    due = toronto("2026-02-06 21:00") if is_final else own[0].due_at
+    assert story.request.due_at == due, "what its holder must do"
+    story.confirm_reading(person("administrator at home", Role.CLINIC_ADMINISTRATOR, FAMILY_CLINIC))
+    assert not story.request.overdue
+    assert [d.name for d in story.request.deadlines] == [
+        DeadlineName.ACKNOWLEDGEMENT if is_final else DeadlineName.REPORT
+    ]
+    again = c.ConfirmReading(id=command_id(), actor=REQUESTER)
+    assert refusal(story, again) is RefusalCode.NOTHING_TO_CONFIRM
+
+
+def test_an_unread_urgent_report_goes_along_and_ends_with_the_request() -> None:
+    story = SCENES["accepted, urgent"]()
+    steps: tuple[Callable[[], object], ...] = (
+        story.transfer,
+        lambda: story.reassign("dispatch"),
+        lambda: story.return_to_requester(DISPATCHER),
+    )
+    for step in steps:
+        step()
+        assert story.request.deadline(DeadlineName.URGENT_ACKNOWLEDGEMENT) is not None
+    story.cancel()
+    assert story.request.deadlines == ()
+    story = reported(urgent=True)
+    story.acknowledge()
+    assert story.request.deadlines == ()
 
 
 def test_worse_stands_until_somebody_changes_the_priority_or_answers() -> None:
