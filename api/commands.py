@@ -71,6 +71,7 @@ class Check(View):
     errors: list[FieldError]
     advice: list[PhotoAdvice]
     text_advice: list[TextAdvice]
+    unchanged: bool = Field(description="Of a returned request: it would be submitted just as it was the last time.")
 
 
 class DeadlineBody(WhichQuestion):
@@ -133,6 +134,7 @@ async def check(request_id: UUID, caller: CallerOf, services: ServicesOf, langua
     found = await completeness.check(services, caller, request_id)
     say = gettext_for(language)
     return Check(
+        unchanged=found.unchanged,
         errors=field_errors(found.errors, language),
         advice=[
             PhotoAdvice(

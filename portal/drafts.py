@@ -47,6 +47,8 @@ _ORDERS = {"submit": (Submit(), "submitted"), "resubmit": (Resubmit(), "resubmit
 """What the form's `do` can be besides saving, with the sentence that is said then."""
 
 
+_UNCHANGED = _("Nothing has changed since it was submitted the last time. Submit it again all the same?")
+
 _FORM_CHANGED = _("The form has changed since this page was opened. Load the page again to see it as it is now.")
 
 
@@ -106,6 +108,8 @@ async def save_or_submit(request_id: UUID, visit: VisitOf) -> Response:
         if saved.wrong or do is None:
             return await _after_saving(visit, request_id, form, saved)
         order, done = do
+        if done == "resubmitted" and form.get("unchanged") != "yes" and await _is_unchanged(visit, request_id, form):
+            return await _edit_page(visit, request_id, notice=Notice("information", visit.say(_UNCHANGED)), asks=True)
         seen = number_in(form, "offering_version")
         call = replace(visit.call(request_id, form), expected_version=saved.version, seen_offering=seen)
         receipt = await commands.carry_out(visit.services, call, order)
@@ -308,7 +312,9 @@ async def _edit_page(
     error: Problem | Refusal | None = None,
     notice: Notice | None = None,
     status: int = 200,
+    asks: bool = False,
 ) -> Response:
+    """The form. With `asks`, the button to submit it again says that nothing has changed, and does it all the same."""
     view = await visit.look_at(request_id)
     if not view.editable:
         if visit.request.method == "GET" and visit.is_requester_of(view):
@@ -338,11 +344,19 @@ async def _edit_page(
         patient_labels=forms.PATIENT,
         was_returned=view.status is Status.RETURNED,
         goes_to=await _goes_to(visit, view) if view.status is Status.RETURNED else "",
+        asks=asks,
         withdrawn=view.status is Status.DRAFT and view.offering not in visit.services.offerings,
         outdated=[await _outdated(visit, view, answer) for answer in view.outdated_answers or ()],
         gone=_gone(visit, legend, around["others"]),
         **around,
     )
+
+
+async def _is_unchanged(visit: Visit, request_id: UUID, form: FormData) -> bool:
+    """Whether it would be submitted as it was the last time; not of a form that was sent twice, which is answered as before."""
+    if await commands.came_before(visit.services, visit.call(request_id, form)):
+        return False
+    return (await completeness.check(visit.services, visit.caller, request_id)).unchanged
 
 
 async def _outdated(visit: Visit, view: RequestView, answer: OutdatedAnswer) -> forms.Outdated:
@@ -366,7 +380,9 @@ def _gone(visit: Visit, legend: ServiceOffering, others: list[AttachmentView]) -
 
 
 async def _goes_to(visit: Visit, view: RequestView) -> str:
-    """The name of the provider who returned the request and gets it again; empty when it was a dispatcher."""
+    """The name of the provider who returned the request and gets it again; empty when it goes to dispatch."""
+    if view.return_notice is None or view.return_notice.provider_away:
+        return ""
     timeline = await visit.timeline(view.id)
     last = next((e for e in reversed(timeline) if e.name is EventName.RETURNED_TO_REQUESTER), None)
     return last.by.name if last and last.by and last.role is Role.PROVIDER else ""
@@ -423,6 +439,8 @@ async def _page_of(visit: Visit, request_id: UUID, back: str, notice: Notice, st
     """The page from which a file was sent, with what went wrong."""
     if back.startswith(f"/requests/{request_id}/answer"):
         return await answers.answer_page_with(visit, request_id, notice=notice, status=status)
+    if back.startswith(f"/requests/{request_id}/add-information"):
+        return await answers.addition_page_with(visit, request_id, notice=notice, status=status)
     return await _edit_page(visit, request_id, notice=notice, status=status)
 
 

@@ -11,7 +11,7 @@ from domain.requests import EventName, FormVersion
 from records.attachments import list_attachments
 from records.canonical import content_sha256
 from records.errors import StaleVersionError
-from records.models import EventRecord, FrozenForm
+from records.models import EventRecord, FrozenForm, RequestRecord
 from records.requests import check_editable, lock_request, process_of
 
 
@@ -33,18 +33,7 @@ async def freeze_form(
     check_editable(row)
     if expected_version not in (None, row.version):
         raise StaleVersionError(row.version)
-    terms = process_of(row).terms
-    content: FormContent = {
-        "offering": terms.offering,
-        "offering_version": terms.offering_version,
-        "priority": row.form_priority.value,
-        "patient": row.form["patient"],
-        "answers": row.form["answers"],
-        "attachments": [
-            {"id": str(a.id), "slot": a.slot, "kind": a.kind, "sha256": a.sha256}
-            for a in await list_attachments(session, request_id)
-        ],
-    }
+    content = await _content(session, row)
     query = select(FrozenForm).where(FrozenForm.request_id == request_id).order_by(FrozenForm.number.desc()).limit(1)
     latest = await session.scalar(query)
     sha256 = content_sha256(content)
@@ -64,6 +53,28 @@ async def freeze_form(
     )
     await session.flush()
     return form
+
+
+async def _content(session: AsyncSession, row: RequestRecord) -> FormContent:
+    """What would be frozen of the form as it stands."""
+    terms = process_of(row).terms
+    return {
+        "offering": terms.offering,
+        "offering_version": terms.offering_version,
+        "priority": row.form_priority.value,
+        "patient": row.form["patient"],
+        "answers": row.form["answers"],
+        "attachments": [
+            {"id": str(a.id), "slot": a.slot, "kind": a.kind, "sha256": a.sha256}
+            for a in await list_attachments(session, row.id)
+        ],
+    }
+
+
+async def is_unchanged(session: AsyncSession, row: RequestRecord) -> bool:
+    """Whether the form says just what it said when it was submitted the last time."""
+    submitted = await submitted_forms(session, row.id)
+    return bool(submitted) and submitted[-1].sha256 == content_sha256(await _content(session, row))
 
 
 async def load_form(session: AsyncSession, request_id: uuid.UUID, number: int) -> FrozenForm | None:

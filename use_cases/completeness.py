@@ -9,7 +9,7 @@ from domain.drafts import check_carried_over
 from domain.offerings import FieldProblem, check_answers, check_attachments
 from domain.photos import PhotoWarning
 from domain.requests import Status
-from records import attachments
+from records import attachments, forms
 from records.drafts import is_withdrawn, open_form, outdated_answers
 from records.models import RequestRecord
 from records.offering_versions import OfferingVersions
@@ -38,6 +38,8 @@ class Check:
     errors: tuple[FieldFault, ...]
     advice: tuple[PhotoAdvice, ...] = ()
     text_advice: tuple[FieldFault, ...] = ()
+    unchanged: bool = False
+    """Of a request that was returned: it would be submitted as it was the last time."""
 
 
 async def check(services: Services, caller: Caller, request_id: UUID) -> Check:
@@ -50,7 +52,9 @@ async def check(services: Services, caller: Caller, request_id: UUID) -> Check:
         missing = await _missing(session, services.versions, row)
         unprintable = await _unprintable(session, services.versions, row)
         there = await attachments.list_attachments(session, row.id)
+        unchanged = row.status is Status.RETURNED and await forms.is_unchanged(session, row)
     return Check(
+        unchanged=unchanged,
         errors=field_faults(missing),
         advice=tuple(PhotoAdvice(photo, found) for photo in map(attachment_view, there) for found in photo.warnings),
         text_advice=tuple(

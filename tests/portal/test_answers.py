@@ -1,10 +1,11 @@
 """The requester's answer to a question, by its page."""
 
+import re
 from typing import Any
 
 from fastapi import FastAPI
 
-from tests.journeys import accepted, ok, upload
+from tests.journeys import accepted, ok, reported, upload
 from tests.portal.browsing import hidden, shown, visitor
 from tests.system import System, photo
 
@@ -100,3 +101,39 @@ async def test_only_the_requester_answers(portal_app: FastAPI, system: System) -
             assert (await http.get(f"/requests/{request_id}/answer")).status_code == status
             form = {"key": "k", "version": "", "question_id": question_id, "text": "Moi aussi."}
             assert (await http.post(f"/requests/{request_id}/answer", data=form)).status_code == status
+
+
+async def test_the_requester_adds_without_being_asked(portal_app: FastAPI, system: System) -> None:
+    request_id = await accepted(system)
+    address = f"/requests/{request_id}/add-information"
+    sent = ok(await upload(system.requester, request_id, photo((500, 300))), 201)["id"]
+    async with visitor(portal_app, system.requester) as http:
+        assert address in (await http.get(f"/requests/{request_id}")).text
+        page = await http.get(address)
+        assert f'value="{sent}" checked' in page.text
+        key = {"key": re.findall(r'name="key" value="([^"]*)"', page.text)[0]}
+        answer = await http.post(address, data={**key, "text": "  ", "worse": "yes"})
+        shown(answer, 422)
+        assert 'href="#field-text"' in answer.text
+        assert 'name="worse" value="yes" checked' in answer.text
+        said = {**key, "text": "La lésion saigne.", "worse": "yes", "attachment_ids": [sent]}
+        for _ in range(2):  # a double click
+            answer = await http.post(address, data=said)
+            assert answer.headers["location"] == f"/requests/{request_id}?done=add_information"
+    async with visitor(portal_app, system.provider) as http:
+        page = await http.get(f"/requests/{request_id}")
+        text = shown(page)
+        assert "Le demandeur signale une aggravation." in text
+        assert text.count("La lésion saigne.") == 2  # among what was added, and in the history
+        assert f"/requests/{request_id}/change-priority" in page.text
+        assert sent in page.text
+        assert (await http.get(address)).status_code == 403
+        assert "État aggravé" in shown(await http.get("/worklist"))
+
+
+async def test_nothing_written_is_lost_where_nothing_can_be_added_any_more(portal_app: FastAPI, system: System) -> None:
+    request_id = await reported(system)
+    async with visitor(portal_app, system.requester) as http:
+        answer = await http.post(f"/requests/{request_id}/add-information", data={"text": "Un mot de plus."})
+        assert "Rien ne peut être ajouté maintenant." in shown(answer, 409)
+        assert "Un mot de plus." in answer.text

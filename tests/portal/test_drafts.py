@@ -227,6 +227,38 @@ async def test_a_returned_request_is_changed_and_submitted_again(portal_app: Fas
         assert "Maintenant: Est-ce un mélanome?" in text
 
 
+async def test_a_returned_request_that_is_not_changed_is_submitted_again_after_a_question(
+    portal_app: FastAPI, system: System
+) -> None:
+    request_id = await returned(system)
+    path = f"/requests/{request_id}/check"
+    assert (await system.requester.get(path)).json()["unchanged"]
+    async with visitor(portal_app, system.requester) as http:
+        edit = f"/requests/{request_id}/edit"
+        page = await http.get(edit)
+        view = await system.requester.view(request_id)
+        same = {
+            "priority": view["priority"],
+            "offering": view["offering"],
+            "offering_version": view["offering_version"],
+        }
+        same |= {f"patient.{name}": value for name, value in view["patient"].items()}
+        same |= {f"answers.{name}": value for name, value in view["answers"].items()}
+        answer = await http.post(edit, data={**same, **hidden(page), "do": "resubmit"})
+        assert "Rien n’a changé depuis la dernière soumission." in shown(answer)
+        assert (await system.requester.view(request_id))["status"] == "returned"
+        answer = await http.post(edit, data={**same, **hidden(answer), "do": "resubmit", "unchanged": "yes"})
+        assert answer.headers["location"] == f"/requests/{request_id}?done=resubmitted"
+    assert (await system.requester.view(request_id))["status"] == "awaiting_acceptance"
+
+
+async def test_a_request_whose_photos_have_changed_has_changed(system: System) -> None:
+    request_id = await returned(system)
+    path = f"/requests/{request_id}/check"
+    ok(await upload(system.requester, request_id, photo((640, 480)), "photos"), 201)
+    assert not (await system.requester.get(path)).json()["unchanged"]
+
+
 @pytest.mark.parametrize("who", ["requester2", "provider", "far_requester"])
 async def test_a_draft_is_nobody_elses(portal_app: FastAPI, system: System, who: str) -> None:
     request_id = await draft(system)

@@ -407,3 +407,20 @@ async def test_the_preview_opens_with_what_was_just_typed(portal: Portal, system
         tab = await opened.value
         await tab.wait_for_url("**/report/preview.pdf")
         assert (await draft(system, request_id))["answers"] == {"findings": "Macule."}
+
+
+async def test_a_report_that_must_be_read_without_delay_stands_out_until_it_was_read(
+    portal_app: FastAPI, system: System
+) -> None:
+    request_id = await reported(system, urgent=True)
+    for who in (system.requester, system.dispatcher, system.administrator, system.provider):
+        async with visitor(portal_app, who) as http:
+            page = await http.get(f"/requests/{request_id}")
+            assert "Le rapport doit être lu sans délai." in shown(page)
+            assert (f"/requests/{request_id}/confirm-reading" in page.text) == (who is not system.provider)
+    async with visitor(portal_app, system.administrator) as http:
+        answer = await http.post(f"/requests/{request_id}/confirm-reading", data={"key": "once"})
+        assert answer.headers["location"] == f"/requests/{request_id}?done=confirm_reading"
+        text = shown(await http.get(f"/requests/{request_id}"))
+        assert "Le rapport doit être lu sans délai." not in text
+        assert "Rapport lu, confirmé" in text
