@@ -16,13 +16,13 @@ run: install ## Start Relais on this machine: engine, database, mail, API, worke
 	@$(bin)/relais up
 
 test: lint types floors browser ## Check everything: style, types, floors, and every test on the real engines.
-	@$(bin)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	@$(bin)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: lint types floors ## Check in a minute or two what needs no engine: style, types, floors, and the tests in tests/unit but the longest.
 	@$(bin)/pytest --numprocesses 2 --dist worksteal -m "not long" tests/unit
 
 races: install ## Play the races, and the random lives of requests, four times as long as the tests do.
-	@RELAIS_TEST_ROUNDS=4 $(bin)/pytest --numprocesses 2 --dist loadgroup \
+	@RELAIS_TEST_ROUNDS=4 $(bin)/pytest --numprocesses 2 --dist loadfile \
 		tests/api/test_on_their_way.py tests/workflow/test_races.py tests/workflow/test_repair.py tests/unit/domain/test_lifecycle_properties.py
 
 mutants: install ## Change the rules in small ways, one at a time, and count how many of the faults the unit tests find.

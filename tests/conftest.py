@@ -37,21 +37,14 @@ DEAREST_FIRST = (
 )
 """Where the tests are that take longest each: at the end of the run only cheap files are left, and no core stands idle."""
 
-TOGETHER = ("end_to_end/",)
-"""Folders whose tests share one thing that takes a minute of a processor to start."""
-
 SHARED: list[System] = []
 """The system of this test process, once a test has asked for it."""
 
 MakeDatabase = Callable[[str | None], Awaitable[str]]
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The dearest files come first; within a file, and among the others, the order stays.
-
-    One process takes a whole file, or the whole folder whose tests share what is dear to start.
-    """
+    """The dearest files come first; within a file, and among the others, the order stays."""
     here = Path(__file__).parent
 
     def rank(item: pytest.Item) -> int:
@@ -59,10 +52,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((n for n, dear in enumerate(DEAREST_FIRST) if name.startswith(dear)), len(DEAREST_FIRST))
 
     items.sort(key=rank)
-    for item in items:
-        name = item.path.relative_to(here).as_posix()
-        together = next((folder for folder in TOGETHER if name.startswith(folder)), name)
-        item.add_marker(pytest.mark.xdist_group(together))
 
 
 def pytest_collection_finish() -> None:
