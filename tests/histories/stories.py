@@ -202,6 +202,27 @@ async def play_mail_gathered_and_handed_on(stage: System) -> None:
         await keep(gathering, request_id, "mail_gathered")
 
 
+async def play_handed_on_and_read_without_delay(stage: System) -> None:
+    """Handed on while a question is open, the promised clock with it; it gets worse; an urgent report is read at last."""
+    request_id = await accepted(stage)
+    path, reason = f"/requests/{request_id}", {"reason": "En congé de maladie."}
+    ok(await stage.provider.post(f"{path}/request-information", {"text": "Depuis quand ?"}))
+    ok(await stage.administrator.post(f"{path}/reassign", {"dispatch": True, **reason}))
+    ok(await stage.dispatcher.post(f"{path}/assign", {"provider_id": stage.provider2.id}))
+    ok(await stage.dispatcher.post(f"{path}/reassign", {"clinic_id": str(stage.clinics["near"].id), **reason}))
+    ok(await stage.requester.post(f"{path}/answer-information", {"text": "Trois semaines."}))
+    ok(await stage.requester.post(f"{path}/add-information", {"text": "La lésion saigne.", "worse": True}))
+    ok(await stage.provider.post(f"{path}/accept"))
+    ok(await stage.provider.post(f"{path}/change-priority", {"priority": "asap", "reason": "Elle saigne."}))
+    await written(stage, request_id, urgent=True)
+    await signed(stage, request_id, "preliminary")
+    await _later(stage, request_id, timedelta(hours=6))
+    ok(await stage.administrator.post(f"{path}/confirm-reading"))
+    ok(await stage.requester.post(f"{path}/cancel", {"reason": "Hospitalisée."}))
+    await stage.workflow(request_id).result()
+    await keep(stage, request_id, "handed_on")
+
+
 async def play_rules_renewed(stage: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """Submitted under the first rules, moved to the second while a question is open, ended under them."""
     monkeypatch.setattr(requests, "CURRENT", 1)
