@@ -6,11 +6,13 @@ import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import make_url
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 import memory
 from embedded import postgres
@@ -37,6 +39,9 @@ DEAREST_FIRST = (
 )
 """Where the tests are that take longest each: at the end of the run only cheap files are left, and no core stands idle."""
 
+TOGETHER = ("tests/end_to_end/",)
+"""Folders whose tests share one thing that takes a minute of a processor to start."""
+
 SHARED: list[System] = []
 """The system of this test process, once a test has asked for it."""
 
@@ -52,6 +57,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((n for n, dear in enumerate(DEAREST_FIRST) if name.startswith(dear)), len(DEAREST_FIRST))
 
     items.sort(key=rank)
+
+
+class FilesAndFolders(LoadFileScheduling):  # type: ignore[misc]
+    """A process takes a whole file, or a whole folder of those in `TOGETHER`."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return next((folder for folder in TOGETHER if file.startswith(folder)), file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesAndFolders | None:
+    """How the tests are shared among processes, when that is by files."""
+    return FilesAndFolders(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_collection_finish() -> None:
