@@ -35,7 +35,7 @@ _GRACE_SECONDS = 15
 """How much later than the system the caller gives up by itself."""
 _ENDING_SECONDS = 1
 """How long a server has to end by itself, with what it runs."""
-_PRIORITY = 10
+_PRIORITY = 5
 """Server and tasks are nicer than the API and the worker, which must answer meanwhile."""
 _YOUNG_OBJECTS = 50_000
 """A task is short: so many objects are made before it looks for garbage (`memory.py`)."""
