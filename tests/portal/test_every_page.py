@@ -67,6 +67,17 @@ async def preliminary(system: System) -> str:
     return request_id
 
 
+async def worse(system: System) -> str:
+    request_id = await accepted(system)
+    said = {"text": "La lésion saigne.", "worse": True}
+    ok(await system.requester.post(f"/requests/{request_id}/add-information", said))
+    return request_id
+
+
+async def without_delay(system: System) -> str:
+    return await reported(system, urgent=True)
+
+
 PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("sign-in", None, None, "/signin"),
     ("help before signing in", None, None, "/help"),
@@ -111,6 +122,11 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("settings", "provider", None, "/account"),
     ("help", "requester", None, "/help"),
     ("providers", "dispatcher", None, "/providers"),
+    ("hand on", "administrator", accepted, "/requests/{id}/reassign"),
+    ("what somebody holds", "dispatcher", accepted, "/providers/{provider}"),
+    ("add information", "requester", accepted, "/requests/{id}/add-information"),
+    ("worse", "provider", worse, "/requests/{id}"),
+    ("to be read without delay", "requester", without_delay, "/requests/{id}"),
     ("undelivered e-mails", "dispatcher", None, "/undelivered"),
     ("providers for an administrator", "administrator", None, "/providers"),
 ]
@@ -136,6 +152,7 @@ async def test_a_page_has_no_barrier(
         view = await system.requester.view(request_id)
         address = address.format(
             id=request_id,
+            provider=system.provider.id,
             attachment=view["attachments"][0]["id"],
             report=view["documents"][0]["report_id"] if view["documents"] else "",
         )
