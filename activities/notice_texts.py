@@ -224,8 +224,8 @@ TEXTS: Mapping[E, Mapping[Recipient, NoticeText]] = {
         HOLDER: NoticeText(_("report overdue"), _("The report on the request was not sent in time.")),
         DISPATCHERS: NoticeText(
             _("report overdue"),
-            _("The report on the request was not sent in time. The provider has been told."),
-            _("Find out with the provider when the report can be expected."),
+            _("The report on the request was not sent in time."),
+            _("Find out when the report can be expected, or hand the request to somebody else."),
         ),
     },
     E.INFORMATION_REMINDER: {

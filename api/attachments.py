@@ -54,7 +54,7 @@ async def upload(
     key: IdempotencyKey,
     attended: AttendedBy,
 ) -> AttachmentView:
-    """While the request is a draft or returned, or while a question is open (then name the attachment in the answer).
+    """Until the request is reported: with the form, and after it with an answer or what is added, which must then name it.
 
     What the file is, is found from its bytes. They are kept as they came, for you; others get clean copies that are made anew.
     The `warnings` say when a photo is probably of no use.

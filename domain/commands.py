@@ -15,7 +15,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field, StrictBool, StrictInt, TypeAdapter
 
 from domain.calendar import Calendar
-from domain.model import Frozen, Sha256, ShortText
+from domain.model import Frozen, Sha256, ShortText, is_unset
 from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.requests import Actor, CommandId, DocumentKind, FormVersion, Person
@@ -169,7 +169,7 @@ class Resubmit(BaseCommand):
     type: Literal["resubmit"] = "resubmit"
     form: FormVersion
     priority: Priority | None = None
-    provider_away: StrictBool = False
+    provider_away: StrictBool = Field(False, exclude_if=is_unset)
 
 
 class Reason(Frozen, Generic[Text]):
@@ -204,7 +204,9 @@ class SignReport(BaseCommand):
     kind: Literal[DocumentKind.PRELIMINARY, DocumentKind.FINAL]
     report_id: UUID
     content_sha256: Sha256
-    urgent: StrictBool = Field(False, description="The report says that the patient must be sent without delay.")
+    urgent: StrictBool = Field(
+        False, exclude_if=is_unset, description="The report says that the patient must be sent without delay."
+    )
 
 
 class AddAddendum(BaseCommand):

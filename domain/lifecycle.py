@@ -401,8 +401,8 @@ class Row:
 
 _DISPATCH = {Status.AWAITING_DISPATCH}
 _ACCEPTANCE = {Status.AWAITING_ACCEPTANCE}
-_WITH_PROVIDER = {Status.AWAITING_ACCEPTANCE, Status.ACCEPTED}
-_BEFORE_REPORT = {Status.AWAITING_DISPATCH, Status.AWAITING_ACCEPTANCE, Status.ACCEPTED}
+_WITH_PROVIDER = {status for status in Status if status.is_with_provider}
+_BEFORE_REPORT = {status for status in Status if status.is_before_report}
 _OPEN = {status for status in Status if status.is_open}
 
 
@@ -424,7 +424,7 @@ TABLE: tuple[Row, ...] = (
     _row(c.Transfer, _WITH_PROVIDER, (THE_HOLDING_PROVIDER,), _transfer),
     _row(c.RequestInformation, _WITH_PROVIDER, (THE_HOLDING_PROVIDER,), _request_information),
     _row(c.AnswerInformation, _BEFORE_REPORT, (THE_REQUESTER,), _answer_information),
-    _row(c.AddInformation, _BEFORE_REPORT, (THE_REQUESTER,), _add_information),
+    _row(c.AddInformation, _BEFORE_REPORT, (THE_REQUESTER,), _add_information, while_signing=True),
     _row(c.WithdrawInformationRequest, _BEFORE_REPORT, (THE_ASKING_PROVIDER,), _withdraw_information_request),
     _row(c.ReturnToRequester, _DISPATCH | _ACCEPTANCE, (A_DISPATCHER, THE_HOLDING_PROVIDER), _return_to_requester),
     _row(c.ReturnToDispatch, _WITH_PROVIDER, (THE_HOLDING_PROVIDER,), _return_to_dispatch),
@@ -434,7 +434,13 @@ TABLE: tuple[Row, ...] = (
     _row(c.SignReport, {Status.ACCEPTED}, (THE_HOLDING_PROVIDER,), _sign_report),
     _row(c.AddAddendum, {Status.REPORTED, Status.CLOSED}, (THE_SIGNER,), _add_addendum),
     _row(c.Acknowledge, {Status.REPORTED}, (THE_REQUESTER,), _acknowledge),
-    _row(c.ConfirmReading, _OPEN, (THE_REQUESTER, A_DISPATCHER, THE_REQUESTERS_ADMINISTRATOR), _confirm_reading),
+    _row(
+        c.ConfirmReading,
+        _OPEN,
+        (THE_REQUESTER, A_DISPATCHER, THE_REQUESTERS_ADMINISTRATOR),
+        _confirm_reading,
+        while_signing=True,
+    ),
     _row(c.DeadlineReached, _OPEN, (RELAIS, AN_OPERATOR), _deadline_reached, while_signing=True),
     _row(c.IssueDocument, _OPEN | {Status.CLOSED}, (RELAIS,), _issue_document, while_signing=True),
     _row(c.FailSigning, _OPEN | {Status.CLOSED}, (RELAIS,), _fail_signing, while_signing=True),
@@ -535,7 +541,7 @@ def _with_own_deadline(request: Request, now: datetime, promised: Deadline | Non
     of_questions = tuple(d for d in request.deadlines if d.question_id is not None)
     urgent = tuple(d for d in request.deadlines if d.name is DeadlineName.URGENT_ACKNOWLEDGEMENT)
     kept = (*((promised,) if promised else ()), *of_questions, *urgent)
-    still_overdue = tuple(name for name in request.overdue if name in {d.name for d in kept})
+    still_overdue = tuple(name for name in request.overdue if any(d.name is name and d.is_over for d in kept))
     name = _OWN_DEADLINE.get(request.status)
     if name is None:
         return _with(request, deadlines=(), overdue=())

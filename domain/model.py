@@ -15,6 +15,11 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+def is_unset(value: object) -> bool:
+    """Of a field that older code does not know: while it says nothing, it is not written, so that both versions can read it."""
+    return not value
+
+
 def is_storable(text: str) -> bool:
     return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 

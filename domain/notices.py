@@ -99,7 +99,7 @@ URGENT_REPORT = "urgent_report"
 URGENT_ROW: Mapping[Recipient, Importance] = {REQUESTER: ACTION, DISPATCHERS: INFO, REQUESTER_CLINIC: INFO}
 
 NEVER_WAITS = frozenset({E.WORSENING_REPORTED, URGENT_REPORT, E.URGENT_REPORT_REMINDER, E.URGENT_REPORT_UNREAD})
-"""What is told at once, whatever e-mails somebody wants grouped, and gathered with nothing."""
+"""What is told at once to whoever must act, also who wants e-mails grouped, and gathered with nothing."""
 
 
 def told_as(event: E, request: Request) -> str:
@@ -108,12 +108,14 @@ def told_as(event: E, request: Request) -> str:
     return URGENT_REPORT if is_report and request.documents[-1].urgent else event
 
 
-def row_of(about: str) -> Mapping[Recipient, Importance]:
+def told_to(about: str) -> Mapping[Recipient, Importance]:
     """Who is told of it, and what it means for them."""
     return URGENT_ROW if about == URGENT_REPORT else MATRIX[E(about)]
 
 
 ABOUT_AN_URGENT_REPORT = frozenset({URGENT_REPORT, E.URGENT_REPORT_REMINDER, E.URGENT_REPORT_UNREAD})
+
+ABOUT_THE_REPORT = frozenset({E.REPORT_REMINDER, E.REPORT_OVERDUE})
 
 ABOUT_A_QUESTION = frozenset({E.INFORMATION_REQUESTED, E.INFORMATION_REMINDER, E.INFORMATION_EXPIRED})
 
@@ -131,7 +133,10 @@ def due_after(about: str, request: Request, question_id: UUID | None) -> datetim
     if about in ABOUT_A_QUESTION:
         deadline = request.deadline(DeadlineName.INFORMATION, question_id)
         return deadline.due_at if deadline else None
-    return request.due_at
+    if about in ABOUT_THE_REPORT:
+        report = request.deadline(DeadlineName.REPORT)
+        return report.due_at if report else None
+    return request.own_deadline.due_at if request.own_deadline else None
 
 
 # When it goes

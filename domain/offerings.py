@@ -172,11 +172,16 @@ DEFAULT_DEADLINES: Mapping[DeadlineName, DeadlineTerms] = {
         limit=_every_priority("30d"), remind_at=(Span.of("3d"), Span.of("7d"), Span.of("14d"))
     ),
     DeadlineName.URGENT_ACKNOWLEDGEMENT: DeadlineTerms(
-        limit=_every_priority("4h"), remind_at=(Span.of("1h"), Span.of("2h")), repeat=Span.of("1h")
+        limit=_every_priority("4h"), remind_at=(Span.of("1h"), Span.of("2h"), Span.of("3h")), repeat=Span.of("1h")
     ),
 }
 """The defaults of docs/requirements.md, by asap / urgent / routine. An offering's file may set its own."""
 
+
+_EVERY_REQUEST = {
+    name: terms for name, terms in DEFAULT_DEADLINES.items() if name is not DeadlineName.URGENT_ACKNOWLEDGEMENT
+}
+"""What stands in the terms of every request; the limit of what few meet is there where an offering sets its own."""
 
 ServiceHours = Literal["always", "clinic"]
 """Whether the clocks of an offering run around the clock on working days, or pass, end and remind only while the clinic works."""
@@ -245,7 +250,7 @@ class ServiceOffering(Frozen):
             offering=self.code,
             offering_version=self.version,
             dispatch=self.dispatch,
-            deadlines={**DEFAULT_DEADLINES, **self.deadlines},
+            deadlines={**_EVERY_REQUEST, **self.deadlines},
             service_hours=self.service_hours,
         )
 

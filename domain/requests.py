@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field, StrictInt, StringConstraints, model_v
 
 from domain.deadlines import Deadline
 from domain.fhir_task import FhirTask
-from domain.model import Frozen, Sha256
+from domain.model import Frozen, Sha256, is_unset
 from domain.offerings import DeadlineName, Terms
 from domain.priority import Priority
 
@@ -39,6 +39,16 @@ class Status(StrEnum):
     def is_open(self) -> bool:
         """Whether the request is under way: submitted, and somebody has to act."""
         return self is not Status.DRAFT and not self.is_final
+
+    @property
+    def is_with_provider(self) -> bool:
+        """Whether a provider, or a pool of them, has it."""
+        return self in (Status.AWAITING_ACCEPTANCE, Status.ACCEPTED)
+
+    @property
+    def is_before_report(self) -> bool:
+        """Whether it is under way to its report: with dispatch or with a provider."""
+        return self is Status.AWAITING_DISPATCH or self.is_with_provider
 
     @property
     def is_with_requester(self) -> bool:
@@ -170,7 +180,7 @@ class Signing(Frozen):
     content_sha256: Sha256
     signer: Person
     signed_at: AwareDatetime
-    urgent: bool = False
+    urgent: bool = Field(False, exclude_if=is_unset)
 
 
 class Document(Frozen):
@@ -181,7 +191,7 @@ class Document(Frozen):
     signer: Person
     signed_at: AwareDatetime
     pdf_sha256: Sha256
-    urgent: bool = Field(False, description="It says that the patient must be sent without delay.")
+    urgent: bool = Field(False, exclude_if=is_unset, description="It says that the patient must be sent without delay.")
 
 
 class Failure(Frozen):
@@ -225,7 +235,9 @@ class Request(Frozen):
     documents: tuple[Document, ...] = Field((), description="In the order of signing.")
     unacknowledged: bool = Field(False, description="Closed by the calendar and not by the requester.")
     worsened: bool = Field(
-        False, description="The requester has said that it gets worse, and nobody has changed the priority since."
+        False,
+        exclude_if=is_unset,
+        description="The requester has said that it gets worse, and nobody has changed the priority since.",
     )
     task: FhirTask = FhirTask()
     commands_taken: tuple[CommandId, ...] = Field(
@@ -251,9 +263,13 @@ class Request(Frozen):
         unread = self.deadline(DeadlineName.URGENT_ACKNOWLEDGEMENT)
         if unread is not None and self.holder.kind is HolderKind.REQUESTER:
             return unread.due_at
+        return self.own_deadline.due_at if self.own_deadline else None
+
+    @property
+    def own_deadline(self) -> Deadline | None:
+        """The status's own clock, which stands before those that run beside it."""
         beside = (DeadlineName.INFORMATION, DeadlineName.URGENT_ACKNOWLEDGEMENT)
-        own = next((d for d in self.deadlines if d.name not in beside), None)
-        return own.due_at if own else None
+        return next((d for d in self.deadlines if d.name not in beside), None)
 
     @property
     def final_report(self) -> Document | None:

@@ -173,7 +173,18 @@ async def choose(request_id: UUID, address: str, visit: VisitOf) -> Response:
         receipt = await carry_out(visit.services, visit.call(request_id, form), order)
     except NOT_TAKEN as error:
         return await _page(visit, request_id, choice, form, as_problem(error))
-    return visit.on_to(f"/requests/{request_id}", "queued" if receipt.state == "queued" else choice.command)
+    done = "queued" if receipt.state == "queued" else choice.command
+    return visit.on_to(await _next_page(visit, request_id, choice), done)
+
+
+async def _next_page(visit: Visit, request_id: UUID, choice: Choice) -> str:
+    """The request; the worklist for who has handed it to where they see nothing more of it."""
+    if choice.command == "reassign":
+        try:
+            await visit.look_at(request_id)
+        except Problem:
+            return "/worklist"
+    return f"/requests/{request_id}"
 
 
 def _choice(address: str) -> Choice:

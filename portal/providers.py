@@ -23,7 +23,7 @@ from records.absences import today
 from records.worklist import WorklistFilter
 from translations import gettext_noop as _
 from use_cases.absences import AbsenceView, list_absences
-from use_cases.catalogue import ClinicView, ProviderView, list_clinics, list_providers, newest_offerings
+from use_cases.catalogue import ClinicView, ProviderView, find_provider, list_clinics, list_providers, newest_offerings
 from use_cases.hand_over import MOST_AT_ONCE, HandedOver, HandOver, hand_over
 from use_cases.problems import FieldFault, Problem
 from use_cases.requests import RequestSummary, RequestView
@@ -37,9 +37,6 @@ _NOBODY = _("Choose a provider, or all the providers of a clinic.")
 
 FILTER_FROM = 9
 """From how many people on a page has a box to find one."""
-
-WITH_PROVIDER = frozenset({Status.AWAITING_ACCEPTANCE, Status.ACCEPTED})
-"""In which statuses a provider holds a request."""
 
 HANDED_ON = frozenset(
     {
@@ -115,7 +112,8 @@ async def hand_over_page(account_id: UUID, visit: VisitOf) -> Response:
         return await _provider(visit, account_id, form, as_problem(error))
     if refused := [each for each in came if each.state == "refused"]:
         return await _provider(visit, account_id, form, refused=refused)
-    return visit.on_to(f"/providers/{account_id}", "handed_over")
+    is_queued = any(each.state == "queued" for each in came)
+    return visit.on_to(f"/providers/{account_id}", "queued" if is_queued else "handed_over")
 
 
 async def _provider(
@@ -127,10 +125,8 @@ async def _provider(
 ) -> Response:
     if account_id != visit.caller.id and not visit.caller.roles & HAND_OVER:
         raise Problem("not_found")
+    person = await find_provider(visit.services, visit.caller, account_id)
     everybody = await teams(visit)
-    person = next((p for team in everybody for p in team.people if p.id == account_id), None)
-    if person is None:
-        raise Problem("not_found")
     found = await _absences(visit, account_id)
     held = await _held(visit, account_id)
     day = today(datetime.now(UTC))
@@ -144,9 +140,11 @@ async def _provider(
         may_change=_keeps_absences(visit) and person.clinic_id == visit.caller.clinic_id,
         held=held,
         late={row.id for row in held if _is_late(row, found or (), day)},
-        chosen=set(form.getlist("request")) if form else None,
+        chosen=set(form.getlist("request")) if form is not None and "reason" in form else None,
         refused={each.request_id: each for each in refused},
-        teams=everybody if Role.DISPATCHER in visit.caller.roles else [t for t in everybody if _is_own(visit, t)],
+        gone=[each for each in refused if each.request_id not in {row.id for row in held}],
+        most=MOST_AT_ONCE,
+        teams=_to_hand_over_to(visit, everybody, account_id),
         finds=False,
         offerings=await newest_offerings(visit.services),
         form=pages.written(form),
@@ -181,7 +179,11 @@ async def _absences(visit: Visit, account_id: UUID) -> list[AbsenceView] | None:
 
 async def _held(visit: Visit, account_id: UUID) -> list[RequestSummary]:
     """What that person holds as a provider, of what the visitor may see, the soonest due first."""
-    held = WorklistFilter(holder=account_id, statuses=WITH_PROVIDER, limit=MOST_AT_ONCE)
+    held = WorklistFilter(
+        holder=account_id,
+        statuses=frozenset(status for status in Status if status.is_with_provider),
+        limit=MOST_AT_ONCE,
+    )
     return (await read_worklist(visit.services, visit.caller, held, visit.language)).items
 
 
@@ -194,8 +196,11 @@ def _is_late(row: RequestSummary, found: Iterable[AbsenceView], day: date) -> bo
     return due is not None and any(a.starts_on <= due <= a.ends_on + timedelta(days=1) for a in coming)
 
 
-def _is_own(visit: Visit, team: Team) -> bool:
-    return team.clinic.id == visit.caller.clinic_id
+def _to_hand_over_to(visit: Visit, everybody: Sequence[Team], account_id: UUID) -> list[Team]:
+    """Others' requests a dispatcher hands to whom they may list; one's own go to colleagues, as by an administrator."""
+    if Role.DISPATCHER in visit.caller.roles and account_id != visit.caller.id:
+        return list(everybody)
+    return [team for team in everybody if team.clinic.id == visit.caller.clinic_id]
 
 
 def _keeps_absences(visit: Visit) -> bool:

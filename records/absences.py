@@ -122,6 +122,11 @@ def absence_of(row: AbsenceRecord) -> Absence:
     return Absence(starts_on=row.starts_on, ends_on=row.ends_on)
 
 
+def has_left_or_is_absent(account_id: ColumnExpressionArgument[uuid.UUID | None]) -> ColumnElement[bool]:
+    """The same, or whether that person has left: nothing comes from them either."""
+    return is_absent_today(account_id) | exists().where(Account.id == account_id, not_(Account.active))
+
+
 def is_absent_today(account_id: ColumnExpressionArgument[uuid.UUID | None]) -> ColumnElement[bool]:
     """Whether that person is away today, in SQL, by the database's clock."""
     now = cast(func.timezone(TIME_ZONE.key, func.now()), Date)

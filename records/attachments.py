@@ -8,13 +8,10 @@ from typing import Literal
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.requests import Status
 from records.commands import expected_state, on_their_way
 from records.errors import AnswerUnderWayError, NotEditableError, NotFoundError
 from records.models import Attachment, EventRecord, FrozenForm, MediaState, RequestRecord
 from records.requests import announce, check_editable, lock_request, process_of
-
-_MAY_BE_ADDED_TO = frozenset({Status.AWAITING_DISPATCH, Status.AWAITING_ACCEPTANCE, Status.ACCEPTED})
 
 
 async def add_attachment(
@@ -78,7 +75,7 @@ async def check_open(session: AsyncSession, row: RequestRecord, now: datetime) -
     """Raise what `add_attachment` raises unless something may be added to the request now."""
     if row.status.is_with_requester:
         check_editable(row)
-    elif row.status not in _MAY_BE_ADDED_TO:
+    elif not row.status.is_before_report:
         raise NotEditableError
     elif process_of(row).questions:
         expected = await expected_state(session, row, now)

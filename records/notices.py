@@ -29,8 +29,8 @@ from domain.notices import (
     can_wait_for_the_digest,
     due_after,
     gathers_for,
-    row_of,
     told_as,
+    told_to,
 )
 from domain.requests import Holder, HolderKind, Request, Role
 from records.ids import new_id
@@ -113,7 +113,7 @@ async def plan_notices(
 
 async def _concerned(session: AsyncSession, event: Event, request: Request) -> dict[uuid.UUID, Told]:
     """Everybody whom the matrix names for the event. Of somebody who is several parties, what waits for them counts."""
-    row = row_of(told_as(event.name, request))
+    row = told_to(told_as(event.name, request))
     by_weight = sorted(row.items(), key=lambda entry: entry[1] is Importance.ACTION)  # the last one wins
     parties = [_party(recipient, event, request) for recipient, _ in by_weight]
     if not parties:
@@ -262,7 +262,7 @@ async def plan_follow_up(session: AsyncSession, notice: Notice, event: str, now:
         notice.version,
         event,
         people,
-        in_time_for_the_digest=can_wait_for_the_digest(request.due_at, now),
+        in_time_for_the_digest=notice.event not in NEVER_WAITS and can_wait_for_the_digest(request.due_at, now),
         refused_notice_id=notice.id,
     )
     query = (

@@ -22,7 +22,7 @@ from sqlalchemy.orm import InstrumentedAttribute, defer
 from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.requests import EventName, HolderKind, Role, Status
-from records.absences import is_absent_today
+from records.absences import has_left_or_is_absent
 from records.errors import BadCursorError
 from records.models import AccessEntry, AccessKind, EventRecord, FrozenForm, Json, RequestRecord, StoredDocument
 from records.visibility import Access, Viewer, access_of, charts_of, listed_for
@@ -141,7 +141,7 @@ async def _rows(
 def _notes_for(viewer: Viewer) -> tuple[ColumnElement[Any], ...]:
     process = RequestRecord.process
     unread = process["deadlines"].contains([{"name": DeadlineName.URGENT_ACKNOWLEDGEMENT}])
-    absent = is_absent_today(RequestRecord.holder_id)
+    absent = has_left_or_is_absent(RequestRecord.holder_id)
     return _is_new_for(viewer), absent, process["overdue"], process["worsened"], unread
 
 
@@ -218,7 +218,7 @@ def _conditions(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bo
     if wanted.priority is not None:
         conditions.append(RequestRecord.priority == wanted.priority)
     if wanted.holder_absent is not None:
-        absent = is_absent_today(RequestRecord.holder_id)
+        absent = has_left_or_is_absent(RequestRecord.holder_id)
         conditions.append(absent if wanted.holder_absent else not_(absent))
     return conditions
 

@@ -116,7 +116,7 @@ REFUSALS: Mapping[RefusalCode, str] = {
     RefusalCode.NOT_THE_REQUESTER: _("Only the requester of this request may do this."),
     RefusalCode.NOT_THE_HOLDER: _("Only the provider who holds this request may do this."),
     RefusalCode.NOT_THE_DISPATCHER: _("Only the dispatchers of this request may do this."),
-    RefusalCode.NOT_THE_ADMINISTRATOR: _("Only an administrator of the clinic that has this request may do this."),
+    RefusalCode.NOT_THE_ADMINISTRATOR: _("Only an administrator of the clinic concerned may do this."),
     RefusalCode.NOT_THE_SIGNER: _("Only the provider who signed the final report may do this."),
     RefusalCode.NOT_ALLOWED_IN_STATUS: _("This can't be done in the request's present status."),
     RefusalCode.ALREADY_ACCEPTED: _("Somebody else has already accepted this request."),

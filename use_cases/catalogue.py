@@ -134,6 +134,22 @@ async def list_providers(services: Services, caller: Caller, clinic_id: UUID) ->
     ]
 
 
+async def find_provider(services: Services, caller: Caller, account_id: UUID) -> ProviderView:
+    """Somebody who is or was a provider, also who has left and still holds something.
+
+    Raises Problem `not_found` unless it is the caller, or somebody whose colleagues the caller may list.
+    """
+    async with services.database.session() as session:
+        account = await people.load_account(session, account_id)
+        clinic = await people.load_clinic(session, account.clinic_id) if account else None
+        own = await people.load_clinic(session, caller.clinic_id)
+        if account is None or clinic is None or own is None or not policy.may_list_providers(caller, clinic, own):
+            raise Problem("not_found")
+        held = (await load.loads_of(session, [account.id])).get(account.id, Load())
+        presences = await absences.presence_of(session, [account.id], on=absences.today(datetime.now(UTC)), soon=SOON)
+    return _provider_view(account, clinic, held, presences.get(account.id, Presence()))
+
+
 def _provider_view(account: Account, clinic: Clinic, held: Load, presence: Presence) -> ProviderView:
     return ProviderView(
         **dict(person_view(account, clinic)),

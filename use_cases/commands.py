@@ -119,13 +119,13 @@ async def carry_out(services: Services, call: Call, order: Order) -> CommandRece
     """
     try:
         async with services.database.session() as session:
-            row = await policy.request_to_command(session, call.caller, call.request_id)
+            row = await policy.request_to_command(session, call.caller, call.request_id, call.command_id)
             request = requests.process_of(row)
             standing = await ledger.look_up(session, row.id, call.command_id)
             before = standing.before
             if _is_taken(call, request, before):
                 await _must_be_the_same(session, call, before, order)
-                return _receipt(call, row, request)
+                return await _with_absence(services, order, _receipt(call, row, request), row)
             if before is not None and before.settled_at is None:
                 await _must_be_the_same(session, call, before, order)
                 give = _once_more(services, request, before)
@@ -140,8 +140,7 @@ async def carry_out(services: Services, call: Call, order: Order) -> CommandRece
         raise _problem_of(error) from error
     if shown is None:
         return _receipt(call, row, request, state="queued")
-    receipt = _receipt(call, shown, requests.process_of(shown))
-    return await _with_absence(services, receipt, shown) if order.hands_on else receipt
+    return await _with_absence(services, order, _receipt(call, shown, requests.process_of(shown)), shown)
 
 
 async def came_before(services: Services, call: Call) -> bool:
@@ -195,9 +194,11 @@ async def _write_down(
         raise policy.not_yet()
     if call.expected_version not in (None, row.version):
         raise Refusal(RefusalCode.VERSION_CONFLICT, f"the request has version {row.version}")
-    if call.held_by not in (None, state.holder.id):
-        raise Refusal(RefusalCode.VERSION_CONFLICT, "somebody else has it by now")
     now = datetime.now(UTC)
+    if call.held_by is not None:
+        expected_state = await ledger.expected_state(session, row, now) or state
+        if expected_state.holder.id != call.held_by:
+            raise Refusal(RefusalCode.VERSION_CONFLICT, "somebody else has it, or will have it by what is on its way")
     expected = state.version if call.expected_version is not None else None
     head = Head(id=call.command_id, actor=actor, sent_at=now, expected_version=expected)
     command = await order.made(Moment(services, session, call, row, request, head))
@@ -251,8 +252,10 @@ def _receipt(
     )
 
 
-async def _with_absence(services: Services, receipt: CommandReceipt, row: RequestRecord) -> CommandReceipt:
-    if row.holder_kind is not HolderKind.PROVIDER or row.holder_id is None:
+async def _with_absence(
+    services: Services, order: Order, receipt: CommandReceipt, row: RequestRecord
+) -> CommandReceipt:
+    if not order.hands_on or row.holder_kind is not HolderKind.PROVIDER or row.holder_id is None:
         return receipt
     async with services.database.statement() as session:
         presence = await absences.presence_of(session, [row.holder_id], on=absences.today(datetime.now(UTC)))

@@ -60,11 +60,15 @@ async def hand_over(
             try:
                 receipt = await carry_out(services, Call(caller, request_id, command_id, held_by=holder_id), order)
             except (Problem, Refusal) as error:
+                if error.code == "engine_unreachable":  # it is written down, and is given again
+                    return HandedOver(request_id=request_id, state="queued")
                 told = error.told(language) if isinstance(error, Problem) else problem_sentence(error.code, language)
                 return HandedOver(request_id=request_id, state="refused", code=error.code, detail=told)
         return HandedOver(request_id=request_id, state=receipt.state)
 
-    return list(await asyncio.gather(*(one(request_id) for request_id in dict.fromkeys(wanted.request_ids))))
+    each = [asyncio.ensure_future(one(request_id)) for request_id in dict.fromkeys(wanted.request_ids)]
+    await asyncio.wait(each)  # a fault with one leaves none of the others half done
+    return [came.result() for came in each]
 
 
 def _order(wanted: HandOver, *, is_own: bool) -> Order:

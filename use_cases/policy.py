@@ -39,19 +39,26 @@ async def request_to_see(session: AsyncSession, caller: Caller, request_id: UUID
     return row, access
 
 
-async def request_to_command(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
-    """The request, locked, for a caller who may see it now, or will by what is on its way. Raises Problem `not_found`."""
+async def request_to_command(session: AsyncSession, caller: Caller, request_id: UUID, command_id: str) -> RequestRecord:
+    """The request, locked, for a caller who may see it now, or will by what is on its way; or who has given this very command.
+
+    Who handed it to where they see nothing more gets the answer of the first time. Raises Problem `not_found`.
+    """
     row = await requests.load_request(session, request_id)
     if row is None:
         raise Problem("not_found")
-    if await visibility.access(session, caller.viewer, row) is None and not await _expected_access(
-        session, caller, row
-    ):
+    may = await visibility.access(session, caller.viewer, row) or await _expected_access(session, caller, row)
+    if not may and not await _gave(session, caller, request_id, command_id):
         raise Problem("not_found")  # before the lock: to wait for it would tell a stranger that the request exists
     try:
         return await requests.lock_request(session, request_id)
     except NotFoundError:  # a draft that was removed meanwhile
         raise Problem("not_found") from None
+
+
+async def _gave(session: AsyncSession, caller: Caller, request_id: UUID, command_id: str) -> bool:
+    given = await ledger.load_command(session, request_id, command_id)
+    return given is not None and given.account_id == caller.id
 
 
 async def chart_to_see(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:

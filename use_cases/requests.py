@@ -83,7 +83,7 @@ class RequestSummary(View):
     urgent_report_unread: bool = Field(
         description="A report says that the patient must be sent without delay, and nobody has confirmed that it was read."
     )
-    holder_absent: bool = Field(description="Whether the person who holds it is away today.")
+    holder_absent: bool = Field(description="Whether the person who holds it is away today, or has left.")
     is_new: bool = Field(description="The caller has not opened it since somebody else, or Relais, changed it.")
     submission_under_way: SubmissionUnderWay | None = Field(None, description="While a submission is on its way.")
     created_at: datetime
@@ -225,7 +225,7 @@ async def _refused_command(
 def _summary(
     row: RequestRecord, notes: RowNotes, caller: Caller, names: Names, language: Language, patient: Json | None
 ) -> RequestSummary:
-    over = sorted(notes.overdue, key=lambda name: name is DeadlineName.INFORMATION)  # beside the status's own
+    over = sorted(notes.overdue, key=lambda name: _BESIDE.get(name, 0))
     return RequestSummary(
         id=row.id,
         number=row.number,
@@ -251,6 +251,10 @@ def _summary(
         updated_at=row.updated_at,
         patient=patient,
     )
+
+
+_BESIDE = {DeadlineName.REPORT: 1, DeadlineName.INFORMATION: 2, DeadlineName.URGENT_ACKNOWLEDGEMENT: -1}
+"""Of several that are late, the first named is a report to be read without delay, then the status's own, then the others."""
 
 
 def _submission_under_way(row: RequestRecord) -> SubmissionUnderWay | None:

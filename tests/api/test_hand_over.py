@@ -184,6 +184,20 @@ async def test_one_hands_over_what_one_holds_oneself(system: System, gone: Clini
     assert await holder(system, second) == ("awaiting_dispatch", "dispatch", None)
 
 
+async def test_what_somebody_left_behind_who_has_left(system: System, gone: Clinician) -> None:
+    request_id = await held_by(system, gone)
+    async with system.services.database.session() as session:
+        account = await people.load_account(session, gone.account.id)
+        assert account is not None
+        account.active = False
+    [row] = (await system.dispatcher.get(f"/requests?holder={gone.id}&holder_absent=true")).json()["items"]
+    assert (row["id"], row["holder_absent"]) == (request_id, True)
+    body = {"request_ids": [request_id], "provider_id": system.provider2.id, **REASON}
+    [came] = (await system.administrator.post(f"/accounts/{gone.id}/hand-over", body)).json()
+    assert came["state"] == "done"
+    assert await holder(system, request_id) == ("awaiting_acceptance", "provider", system.provider2.id)
+
+
 async def test_others_hand_over_nothing(system: System, gone: Clinician) -> None:
     request_id = await held_by(system, gone)
     before = await picture(system.requester, request_id)
@@ -247,3 +261,32 @@ async def test_the_pool_of_somebody_else_is_no_way_round(system: System) -> None
     assert await holder(system, request_id) == ("awaiting_acceptance", "provider", system.provider2.id)
     waiting = await assigned(system)
     problem(await system.people["far_dispatcher"].post(f"/requests/{waiting}/reassign", body), 404, "not_found")
+
+
+async def test_an_administrator_who_hands_to_dispatch_elsewhere_is_answered_the_same_twice(system: System) -> None:
+    """Afterwards they see nothing more of it; the answer of the first time is theirs all the same."""
+    request_id = await routed_far(system)
+    person = await add_person(system, f"far_{uuid4().hex}", system.clinics["far"], Role.CLINIC_ADMINISTRATOR)
+    path, body, key = f"/requests/{request_id}/reassign", {"dispatch": True, **REASON}, str(uuid4())
+    receipt = ok(await person.post(path, body, key=key))
+    problem(await person.get(f"/requests/{request_id}"), 404, "not_found")
+    again = ok(await person.post(path, body, key=key))
+    assert (again["command_id"], again["status"]) == (receipt["command_id"], "awaiting_dispatch")
+    problem(await person.post(path, body), 404, "not_found")
+
+
+async def routed_far(system: System) -> str:
+    """A request that the near clinic dispatches and a provider of the far clinic has accepted."""
+    near, far = system.clinics["near"], system.clinics["far"]
+    async with system.services.database.session() as session:
+        dispatching = await people.load_clinic(session, near.id)
+        assert dispatching is not None
+        dispatching.routes_to = [*dispatching.routes_to, far.id]
+    request_id = await submitted(system)
+    ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": system.far_provider.id}))
+    ok(await system.far_provider.post(f"/requests/{request_id}/accept"))
+    async with system.services.database.session() as session:
+        dispatching = await people.load_clinic(session, near.id)
+        assert dispatching is not None
+        dispatching.routes_to = [id_ for id_ in dispatching.routes_to if id_ != far.id]
+    return request_id

@@ -196,6 +196,24 @@ async def test_what_somebody_holds_is_handed_over_from_their_page(
     assert (await system.dispatcher.view(ids[0]))["status"] == "awaiting_dispatch"
 
 
+async def test_the_page_of_somebody_who_has_left_shows_what_they_left(
+    portal_app: FastAPI, system: System, absent: Clinician
+) -> None:
+    request_id = await submitted(system)
+    ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": absent.id}))
+    async with system.services.database.session() as session:
+        account = await session.merge(absent.account)
+        account.active = False
+    number = (await system.dispatcher.view(request_id))["number"]
+    for who in (system.dispatcher, system.administrator):
+        async with visitor(portal_app, who) as http:
+            assert number in shown(await http.get(f"/providers/{absent.id}"))
+            assert f"/providers/{absent.id}" in (await http.get(f"/requests/{request_id}")).text
+    for who in (system.provider, system.far_dispatcher):
+        async with visitor(portal_app, who) as http:
+            assert (await http.get(f"/providers/{absent.id}")).status_code == 404
+
+
 async def test_whoever_enters_an_absence_of_their_own_sees_what_they_leave_behind(
     portal_app: FastAPI, system: System
 ) -> None:

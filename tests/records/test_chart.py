@@ -225,8 +225,6 @@ async def test_a_photo_of_an_answer_is_kept(database: Database) -> None:
     async with database.session() as session:
         form = await forms.freeze_form(session, draft.id, command_id="s", frozen_by=draft.requester.id, now=NOW)
         story = await submit(session, scene, draft, form)
-        with pytest.raises(NotEditableError):
-            await attach(session, scene, draft.id, "answer")
         for command in (
             c.Assign(id="2", actor=scene.actor("dispatcher"), to=scene.person("provider")),
             c.RequestInformation(id="3", actor=provider, text="Une autre photo?"),

@@ -14,6 +14,7 @@ from temporalio.api.enums.v1 import EventType
 
 from domain.commands import PUBLIC_COMMANDS
 from domain.events import question_id
+from domain.offerings import DeadlineName
 from domain.requests import HolderKind, Request, Role, Source, Status
 from tests.eventually import eventually
 from tests.journeys import accepted, assigned, closed, draft, ok, pooled, reported, returned, submitted, written
@@ -80,6 +81,13 @@ async def test_add_information(system: System) -> None:
     request_id = await accepted(system)
     command = said_by(system.requester, Role.REQUESTER, text="La lésion saigne.", worse=True)
     assert (await _given(system, request_id, "add_information", command)).worsened
+
+
+async def test_confirm_reading(system: System) -> None:
+    request_id = await reported(system, urgent=True)
+    assert (await system.state(request_id)).deadline(DeadlineName.URGENT_ACKNOWLEDGEMENT)
+    state = await _given(system, request_id, "confirm_reading", said_by(system.dispatcher, Role.DISPATCHER))
+    assert state.deadline(DeadlineName.URGENT_ACKNOWLEDGEMENT) is None
 
 
 async def test_a_question_asked_answered_and_taken_back(system: System) -> None:
@@ -366,7 +374,7 @@ async def test_every_command_has_its_signal_here() -> None:
     """The tests of this file, by the commands that they give."""
     here = {"submit", "assign", "accept", "transfer", "request_information", "answer_information", "cancel"}
     here |= {"withdraw_information_request", "return_to_requester", "return_to_dispatch", "resubmit", "change_priority"}
-    here |= {"reassign", "add_information"}
+    here |= {"reassign", "add_information", "confirm_reading"}
     here |= {"sign_report", "add_addendum", "acknowledge", "deadline_reached"}
     assert here == set(PUBLIC_COMMANDS)
 

@@ -110,7 +110,7 @@ TERMS = {
     "information": Terms(_limits(2 * DAY, 3 * DAY, 7 * DAY), parts=(0.5,), repeat=7 * DAY),
     "resubmission": Terms(_limits(30 * DAY, 30 * DAY, 30 * DAY), days=(7, 14)),
     "acknowledgement": Terms(_limits(30 * DAY, 30 * DAY, 30 * DAY), days=(3, 7, 14)),
-    "urgent_acknowledgement": Terms(_limits(4 * HOUR, 4 * HOUR, 4 * HOUR), parts=(0.25, 0.5), repeat=HOUR),
+    "urgent_acknowledgement": Terms(_limits(4 * HOUR, 4 * HOUR, 4 * HOUR), parts=(0.25, 0.5, 0.75), repeat=HOUR),
 }
 
 OWN_CLOCK = {

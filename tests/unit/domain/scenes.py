@@ -402,6 +402,7 @@ def every_event() -> list[Event]:
             events.append(story.renew())
         if request.next_deadline:
             story = begin()
-            story.calls(3)
-            events += story.events[-3:]
+            calls = 4 if request.deadline(DeadlineName.URGENT_ACKNOWLEDGEMENT) else 3
+            story.calls(calls)
+            events += story.events[-calls:]
     return events

@@ -418,7 +418,13 @@ class Life(RuleBasedStateMachine):
     def nothing_moves_while_a_document_is_being_made(self) -> None:
         """What is signed is sent by the one who signed it: only clocks go on in between."""
         if self.before.signing is not None and self.happened is not None and self.happened.event is not None:
-            assert isinstance(self.happened.event.command, c.IssueDocument | c.FailSigning | c.DeadlineReached)
+            assert isinstance(
+                self.happened.event.command,
+                c.IssueDocument | c.FailSigning | c.DeadlineReached | c.AddInformation | c.ConfirmReading,
+            )
+            assert self.request.holder == self.before.holder or isinstance(
+                self.happened.event.command, c.IssueDocument | c.DeadlineReached
+            )
         if self.request.signing is not None and self.request.signing.kind is not DocumentKind.ADDENDUM:
             assert self.request.holder == Holder.provider(self.request.signing.signer)
 

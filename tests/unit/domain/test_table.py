@@ -159,7 +159,7 @@ def expected(command: str, scene: str, name: str) -> RefusalCode | str:
         return RefusalCode.NOT_ALLOWED_IN_STATUS
     if name not in set().union(*(those_who_are(party, scene) for party in parties)):
         return SOMEBODY_ELSE[parties[0]]
-    if "being signed" in scene and command != "deadline_reached":
+    if "being signed" in scene and command not in ("deadline_reached", "add_information", "confirm_reading"):
         return RefusalCode.REPORT_BEING_SIGNED
     if command in ("answer_information", "withdraw_information_request") and "asked" not in scene:
         return RefusalCode.NO_OPEN_QUESTION
@@ -267,9 +267,10 @@ def test_a_report_that_says_without_delay_calls_until_somebody_has_read_it(kind:
     assert DeadlineName.URGENT_ACKNOWLEDGEMENT not in {d.name for d in story.request.deadlines}
     story.issue()
     assert [d.urgent for d in story.request.documents] == [True]
-    assert story.calls(5) == [
+    assert story.calls(6) == [
         (toronto("2026-02-06 18:00"), EventName.URGENT_REPORT_REMINDER),
         (toronto("2026-02-06 19:00"), EventName.URGENT_REPORT_REMINDER),
+        (toronto("2026-02-06 20:00"), EventName.URGENT_REPORT_REMINDER),
         (toronto("2026-02-06 21:00"), EventName.URGENT_REPORT_UNREAD),
         (toronto("2026-02-06 22:00"), EventName.URGENT_REPORT_UNREAD),
         (toronto("2026-02-06 23:00"), EventName.URGENT_REPORT_UNREAD),
@@ -304,7 +305,18 @@ def test_an_unread_urgent_report_goes_along_and_ends_with_the_request() -> None:
     assert story.request.deadlines == ()
 
 
-def test_worse_stands_until_somebody_changes_the_priority_or_answers() -> None:
+def test_a_promise_that_begins_anew_with_the_priority_is_late_no_more() -> None:
+    story = accepted()
+    story.calls(2)
+    assert story.request.overdue == (DeadlineName.REPORT,)
+    story.reassign()
+    assert story.request.overdue == (DeadlineName.REPORT,)
+    story.change_priority(Priority.URGENT)
+    assert not story.request.overdue
+    assert {d.name for d in story.request.deadlines} == {DeadlineName.ACCEPTANCE, DeadlineName.REPORT}
+
+
+def test_worse_stands_until_somebody_changes_the_priority_or_reports() -> None:
     def worse(story: Story, *, is_worse: bool = True) -> EventName:
         return story.take(c.AddInformation(id=command_id(), actor=REQUESTER, text="It bleeds.", worse=is_worse)).name
 
