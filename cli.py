@@ -148,13 +148,13 @@ def mail(
 @app.command()
 def migrate() -> None:
     """Bring the database to the schema of this version."""
-    from records.migrate import upgrade
+    from records.migrate import bring_up_to_date
     from settings import get_settings
 
-    database_url = get_settings().database_url
-    if database_url is None:
+    settings = get_settings()
+    if settings.database_url is None:
         raise StartError("There is no database: set RELAIS_DATABASE_URL, or start everything with `relais up`.")
-    _run(lambda: upgrade(database_url.get_secret_value()))
+    _run(lambda: bring_up_to_date(settings))
 
 
 @app.command()

@@ -42,7 +42,16 @@ async def get_worklist(
     ] = None,
     offering: Annotated[Storable | None, Query(max_length=64)] = None,
     priority: Annotated[Priority | None, Query()] = None,
-    q: Annotated[Storable | None, Query(max_length=100, description="Part of the request's number.")] = None,
+    q: Annotated[
+        Storable | None,
+        Query(
+            max_length=100,
+            description="What to find: a request's number in any writing or a part of it; the patient's names (in any order, "
+            "without accents, or their beginnings of three letters and more), birth date or health-insurance number, where "
+            "the caller may see the chart; the requester, the holder, or a clinic. Finding a patient is written down as an "
+            "access.",
+        ),
+    ] = None,
     sort: Annotated[Literal["due", "-due", "priority", "updated", "created"], Query()] = "due",
     cursor: Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,

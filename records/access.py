@@ -1,6 +1,8 @@
 """The access log: who looked at what of a request, when, and in which role."""
 
 import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -34,6 +36,42 @@ async def log_access(
             at=at,
             version=version,
         )
+    )
+    await session.flush()
+
+
+@dataclass(frozen=True)
+class Find:
+    """A request that somebody found by words of its patient, the role in which they may, and the version that was there."""
+
+    request_id: uuid.UUID
+    role: Role
+    version: int
+
+
+async def log_finds(
+    session: AsyncSession, account_id: uuid.UUID, finds: Collection[Find], at: datetime, since: datetime
+) -> None:
+    """Write down what a search has found, each request once since then: a search goes on while somebody types."""
+    query = select(AccessEntry.request_id).where(
+        AccessEntry.account_id == account_id,
+        AccessEntry.request_id.in_([find.request_id for find in finds]),
+        AccessEntry.kind == AccessKind.SEARCH,
+        AccessEntry.at >= since,
+    )
+    known = set(await session.scalars(query))
+    session.add_all(
+        AccessEntry(
+            id=new_id(),
+            request_id=find.request_id,
+            account_id=account_id,
+            role=find.role,
+            kind=AccessKind.SEARCH,
+            at=at,
+            version=find.version,
+        )
+        for find in finds
+        if find.request_id not in known
     )
     await session.flush()
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from records.errors import NotOpenError, OldSchemaError
+from records.patient_words import IN_SESSION, SearchKeys
 from records.schema import check_schema
 from records.trouble import DATABASE_ERRORS
 from settings import Settings, SettingsError
@@ -34,7 +35,14 @@ Prepare = Callable[[AsyncSession], Awaitable[None]]
 class Database:
     """The pool of connections of one process. Make one inside the running event loop, and close it at the end."""
 
-    def __init__(self, url: str, *, pool_size: int = 10, application_name: str = "relais") -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        application_name: str = "relais",
+        search_keys: SearchKeys = SearchKeys(),  # noqa: B008 - it never changes
+    ) -> None:
         self.url = url
         self.engine = create_async_engine(
             url,
@@ -45,9 +53,10 @@ class Database:
             connect_args=connect_arguments(application_name),
         )
         _give_out_what_lives(self.engine.sync_engine)
-        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        info = {IN_SESSION: search_keys}
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, info=info)
         self._statements = async_sessionmaker(
-            self.engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False
+            self.engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False, info=info
         )
         self._closed_because: str | None = None
 
@@ -61,6 +70,7 @@ class Database:
                 settings.database_url.get_secret_value(),
                 pool_size=settings.database_pool_size,
                 application_name=application_name,
+                search_keys=SearchKeys.of(settings),
             )
         except (ArgumentError, ModuleNotFoundError, ValueError):  # whose texts may hold the password
             raise SettingsError(

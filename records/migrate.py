@@ -1,5 +1,6 @@
 """Bring the database's schema to the version of this code. `records.schema` checks that it is there."""
 
+import uuid
 from pathlib import Path
 
 from alembic import command
@@ -7,9 +8,28 @@ from alembic.config import Config
 from sqlalchemy import Connection, NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from records.database import Database
+from records.patient_words import fill_words
 from records.trouble import away_named
+from settings import Settings
+
+NIL = uuid.UUID(int=0)
+FILLED_AT_ONCE = 500
 
 MIGRATION_LOCK = 0x52454C414953  # "RELAIS": the advisory lock that lets one migration run at a time
+
+
+async def bring_up_to_date(settings: Settings) -> None:
+    """Apply what is missing, and keep the words by which patients are found where the present key has not hashed them yet.
+
+    Raises DatabaseAwayError, and SettingsError when the settings name no database.
+    """
+    async with Database.opened(settings, application_name="relais migrations") as database:
+        await upgrade(database.url)
+        last: uuid.UUID | None = NIL
+        while last is not None:
+            async with database.session() as session:
+                last = await fill_words(session, last, FILLED_AT_ONCE)
 
 
 async def upgrade(url: str) -> None:

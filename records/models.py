@@ -284,6 +284,22 @@ class OfferedPool(Base):
     __table_args__ = (Index("ix_request_pools_clinic", "clinic_id", "request_id"),)
 
 
+class PatientWord(Base):
+    """A word by which the request's patient is found, as a keyed hash (see `records.patient_words`).
+
+    `written`: it stands in the form as its requester writes it; `submitted`: in the form that is in force.
+    """
+
+    __tablename__ = "patient_words"
+
+    hash: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"), primary_key=True)
+    written: Mapped[bool]
+    submitted: Mapped[bool]
+
+    __table_args__ = (Index("ix_patient_words_request", "request_id"),)
+
+
 class EventRecord(Base):
     """What happened, as the workflow decided it. Never changes. `command` is the whole command, with its free text."""
 
@@ -598,6 +614,7 @@ class AccessKind(StrEnum):
     DOCUMENT = "document"
     REPORT_DRAFT = "report_draft"
     TIMELINE = "timeline"
+    SEARCH = "search"  # it was found by words of its patient
 
 
 class AccessEntry(Base):

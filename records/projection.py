@@ -15,6 +15,7 @@ from records.commands import settle_by_event
 from records.errors import ContentConflictError
 from records.models import Account, Clinic, EventRecord, OfferedPool, Participant, RequestRecord, table_of
 from records.notices import PlannedNotice, plan_notices, queued_notices, send_moment
+from records.patient_words import keep_submitted
 from records.requests import announce, lock_request, project
 
 _EVENTS, _PARTICIPANTS, _POOLS = (table_of(kind) for kind in (EventRecord, Participant, OfferedPool))
@@ -56,6 +57,8 @@ async def record_event(
         if row.status is not request.status:  # the editor opens with what counts now; while returned, edits stay
             row.form_priority = request.priority
         project(row, request, max(row.updated_at, event.at))
+    if event.name in (EventName.SUBMITTED, EventName.RESUBMITTED):
+        await keep_submitted(session, row)
     await announce(session, row)
     if in_hand is not None:
         return Recorded(in_hand=in_hand)

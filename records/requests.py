@@ -17,6 +17,7 @@ from domain.rules import CURRENT, rules_of
 from records.errors import NotEditableError, NotFoundError, StaleVersionError, SubmissionUnderWayError
 from records.ids import new_id
 from records.models import Attachment, EventRecord, FrozenForm, Json, NumberCounter, RequestRecord, Upload
+from records.patient_words import forget_words, keep_written
 from records.people import calendar_of
 
 CHANNEL = "relais_request"
@@ -71,6 +72,7 @@ async def create_draft(
     project(row, draft, now)
     session.add(row)
     await session.flush()
+    await keep_written(session, row)
     return row
 
 
@@ -117,6 +119,8 @@ async def edit_draft(
     row.edits += 1
     row.updated_at = max(row.updated_at, now)
     await session.flush()
+    if patient is not None:
+        await keep_written(session, row)
     return row
 
 
@@ -138,6 +142,7 @@ async def remove_draft(session: AsyncSession, request_id: uuid.UUID, *, expected
     removed = await session.scalars(delete(Attachment).where(Attachment.request_id == request_id).returning(Attachment))
     begun = await session.scalars(delete(Upload).where(Upload.request_id == request_id).returning(Upload.parts))
     keys = [key for attachment in removed for key in attachment.keys] + [key for parts in begun for key in parts]
+    await forget_words(session, request_id)
     await session.delete(row)
     await session.flush()
     return keys

@@ -7,7 +7,6 @@ neither repeat nor hide others. A request whose own sort key changes moves to it
 import base64
 import binascii
 import json
-import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,16 +21,17 @@ from sqlalchemy.orm import InstrumentedAttribute, defer
 from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.requests import EventName, HolderKind, Role, Status
+from domain.search import read_search
 from records.absences import has_left_or_is_absent
 from records.errors import BadCursorError
 from records.models import AccessEntry, AccessKind, EventRecord, FrozenForm, Json, RequestRecord, StoredDocument
+from records.patient_words import SearchKeys, keys_of
+from records.search import found_by
 from records.visibility import Access, Viewer, access_of, charts_of, listed_for
 
 MAX_LIMIT = 200
 
 _ISSUED = (EventName.PRELIMINARY_REPORT_ISSUED, EventName.FINAL_REPORT_ISSUED, EventName.ADDENDUM_ISSUED)
-
-_WHOLE_NUMBER = re.compile(r"TC-[0-9]{4}-[0-9]{6,}")
 
 Sort = Literal["due", "-due", "priority", "updated", "created"]
 """Soonest deadline first, last deadline first, most urgent first, latest change first, newest first. A request without a running
@@ -50,7 +50,7 @@ class WorklistFilter:
     """Requests that this clinic asked for, dispatches or holds."""
     overdue: bool | None = None
     q: str = ""
-    """A part of the request's number, in any case."""
+    """What somebody typed to find requests; see `domain.search`."""
     offering: str | None = None
     priority: Priority | None = None
     holder_absent: bool | None = None
@@ -98,7 +98,7 @@ class WorklistPage:
 
 async def worklist(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter) -> WorklistPage:
     """A page of the viewer's worklist. Raises BadCursorError for a cursor that this sort never gave."""
-    matching = and_(listed_for(viewer), *_conditions(viewer, wanted))
+    matching = and_(listed_for(viewer), *_conditions(viewer, wanted, keys_of(session)))
     found = await _rows(session, viewer, wanted, matching)
     counted = await session.execute(
         select(RequestRecord.status, func.count()).where(matching).group_by(RequestRecord.status)
@@ -179,7 +179,7 @@ def _is_new_for(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def _patient_for(viewer: Viewer) -> ColumnElement[Json]:
-    """The patient as submitted; for the requester as edited. They differ while a request is returned."""
+    """The patient as submitted; for the requester as edited while it is returned. They differ from then on."""
     submitted = (
         select(FrozenForm.content["patient"])
         .where(
@@ -188,11 +188,14 @@ def _patient_for(viewer: Viewer) -> ColumnElement[Json]:
         )
         .scalar_subquery()
     )
-    as_edited = or_(RequestRecord.status != Status.RETURNED, RequestRecord.requester_id == viewer.account_id)
-    return case((as_edited, RequestRecord.form["patient"]), else_=submitted)
+    own = and_(RequestRecord.status == Status.RETURNED, RequestRecord.requester_id == viewer.account_id)
+    as_edited = or_(own, RequestRecord.status.not_in((Status.RETURNED, Status.CANCELLED, Status.ABANDONED)))
+    return case(
+        (as_edited, RequestRecord.form["patient"]), else_=func.coalesce(submitted, RequestRecord.form["patient"])
+    )
 
 
-def _conditions(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bool]]:
+def _conditions(viewer: Viewer, wanted: WorklistFilter, keys: SearchKeys) -> list[ColumnElement[bool]]:
     """All of the filter but the statuses, which the counts leave out."""
     conditions: list[ColumnElement[bool]] = []
     if wanted.holder_is_me:
@@ -209,10 +212,8 @@ def _conditions(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bo
         )
     if wanted.overdue is not None:
         conditions.append(RequestRecord.overdue.is_(wanted.overdue))
-    if number := wanted.q.strip().upper():
-        whole = _WHOLE_NUMBER.fullmatch(number)  # the usual case, and the only one that has an index
-        fits = RequestRecord.number == number if whole else RequestRecord.number.contains(number, autoescape=True)
-        conditions.append(fits)
+    if wanted.q.strip():
+        conditions.append(found_by(viewer, read_search(wanted.q), keys))
     if wanted.offering is not None:
         conditions.append(RequestRecord.offering == wanted.offering)
     if wanted.priority is not None:

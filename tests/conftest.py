@@ -20,6 +20,7 @@ from embedded.child import wrap
 from records import migrate
 from records.database import Database
 from records.ids import new_id
+from records.patient_words import SearchKeys
 from tests.mail.post_office import open_post_office
 from tests.system import System, part_with_newcomers, run_system
 
@@ -122,7 +123,7 @@ async def database_url(make_database: MakeDatabase, migrated_template: str) -> s
 @pytest.fixture(scope="session")
 async def database(database_url: str) -> AsyncIterator[Database]:
     """The connection to that database."""
-    database = Database(database_url, application_name="relais tests")
+    database = Database(database_url, application_name="relais tests", search_keys=SearchKeys((b"a key",)))
     yield database
     await database.close()
 

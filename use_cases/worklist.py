@@ -1,15 +1,26 @@
 """The worklist: what somebody may see, a page at a time, with its counts."""
 
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from domain.requests import Status
+from domain.search import read_search, words_of_patient
 from records import worklist
+from records.access import Find, log_finds
 from records.errors import BadCursorError
-from records.worklist import WorklistFilter
+from records.worklist import WorklistFilter, WorklistRow
 from translations import Language
+from use_cases import policy
 from use_cases.caller import Caller
 from use_cases.problems import FieldFault, Problem
 from use_cases.requests import RequestSummary, summaries
 from use_cases.services import Services
 from use_cases.views import View
+
+ONE_SEARCH = timedelta(minutes=10)
+"""A request that is found again by the same person within this time is not written down again."""
 
 
 class Worklist(View):
@@ -27,5 +38,22 @@ async def read_worklist(services: Services, caller: Caller, wanted: WorklistFilt
             page = await worklist.worklist(session, caller.viewer, wanted)
         except BadCursorError:
             raise Problem("invalid_input", [FieldFault("cursor", "bad_cursor")]) from None
+        await _log_finds(session, caller, wanted, page.rows)
         items = await summaries(session, caller, page.rows, language)
     return Worklist(items=items, counts=dict(page.counts), next_cursor=page.next_cursor)
+
+
+async def _log_finds(
+    session: AsyncSession, caller: Caller, wanted: WorklistFilter, rows: Iterable[WorklistRow]
+) -> None:
+    """Whose patient was found by a word of theirs, was looked for. One's own drafts are nobody else's business yet."""
+    if not (words := read_search(wanted.q).words):
+        return
+    now = datetime.now(UTC)
+    finds = [
+        Find(row.request.id, policy.role_before(caller, row.request), row.request.process_version)
+        for row in rows
+        if row.patient and row.request.status is not Status.DRAFT and words & words_of_patient(row.patient)
+    ]
+    if finds:
+        await log_finds(session, caller.id, finds, at=now, since=now - ONE_SEARCH)

@@ -6,14 +6,17 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from pydantic import SecretStr
+from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError
 
 from records import migrate, schema
 from records.database import Database
 from records.errors import SchemaError
-from records.models import FROZEN_TABLES, Base
+from records.models import FROZEN_TABLES, Base, PatientWord
+from settings import Settings
 from tests.conftest import MakeDatabase
+from tests.records.scenes import make_draft, set_scene
 
 
 async def test_migrated_schema_is_that_of_the_models(database: Database) -> None:
@@ -36,6 +39,22 @@ async def test_two_migrations_at_once(make_database: MakeDatabase) -> None:
     async with database.session() as session:
         await schema.check_schema(session)
     await database.close()
+
+
+async def test_a_migration_keeps_the_words_of_the_requests_that_are_there(
+    make_database: MakeDatabase, migrated_template: str
+) -> None:
+    url = await make_database(migrated_template)
+    without = Database(url)
+    async with without.session() as session:
+        rows = [await make_draft(session, await set_scene(session)) for _ in range(3)]
+    await without.close()
+    settings = Settings(database_url=SecretStr(url), encryption_keys=SecretStr("new:bmV3,old:b2xk"))
+    for _ in range(2):
+        await migrate.bring_up_to_date(settings)
+    async with Database.opened(settings) as database, database.session() as session:
+        kept = await session.scalars(select(PatientWord.request_id).where(PatientWord.written).distinct())
+        assert set(kept) == {row.id for row in rows}
 
 
 async def test_a_missing_or_unknown_schema_is_named(make_database: MakeDatabase, migrated_template: str) -> None:

@@ -1,0 +1,185 @@
+"""What somebody looks for in the worklist, and the words by which a patient is found.
+
+Names are compared without accents, in small letters, word by word and by their beginnings; birth dates and numbers as a whole.
+A word is a text such as ``name:trem``, ``born:1958-03-14`` or ``number:trej58531412``; the records keep only its keyed hash.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+SHORTEST_BEGINNING = 3
+"""Letters of the shortest beginning of a name that finds it; a name that is shorter is found whole."""
+
+LONGEST_BEGINNING = 24
+"""Letters of a name that count; what follows tells nobody apart."""
+
+MOST_TERMS = 8
+"""So many words of a search count."""
+
+_WORD = re.compile(r"[^\W_]+")
+_JOINED = re.compile(r"[^\W_]+(?:[-'’ʼ.][^\W_]+)+")
+_SPELLED_OUT = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
+
+_NUMBER = re.compile(r"(?P<tc>tc)?[\s-]*(?P<year>[0-9]{4})?(?:[\s-]+(?P<count>[0-9]{0,9}))?", re.ASCII)
+_PART_OF_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+_MONTHS = {
+    name: month
+    for month, names in enumerate(
+        (
+            "janvier january jan",
+            "fevrier february fevr fev feb",
+            "mars march mar",
+            "avril april avr apr",
+            "mai may",
+            "juin june jun",
+            "juillet july juil jul",
+            "aout august aug",
+            "septembre september sept sep",
+            "octobre october oct",
+            "novembre november nov",
+            "decembre december dec",
+        ),
+        start=1,
+    )
+    for name in names.split()
+}
+_MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
+_YEAR, _ONE_OR_TWO = r"(?P<year>(?:18|19|20)[0-9]{2})", r"[0-9]{1,2}"
+_DATES = tuple(
+    re.compile(rf"(?<![0-9a-z]){pattern}(?![0-9a-z])")
+    for pattern in (
+        rf"{_YEAR}(?P<sep>[-/. ])(?P<month>{_ONE_OR_TWO})(?P=sep)(?P<day>{_ONE_OR_TWO})",
+        rf"(?P<day>{_ONE_OR_TWO})(?P<sep>[-/. ])(?P<month>{_ONE_OR_TWO})(?P=sep){_YEAR}",
+        rf"{_YEAR}(?P<month>[0-9]{{2}})(?P<day>[0-9]{{2}})",
+        rf"(?P<day>{_ONE_OR_TWO})(?:er|st|nd|rd|th)? (?P<name>{_MONTH})\.?,? {_YEAR}",
+        rf"(?P<name>{_MONTH})\.? (?P<day>{_ONE_OR_TWO})(?:st|nd|rd|th)?,? {_YEAR}",
+    )
+)
+_RAMQ = re.compile(r"(?<![0-9a-z])[a-z]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9a-z])")
+
+
+@dataclass(frozen=True)
+class Term:
+    """One thing that must fit. `patient` are the words of which a patient must have one; `name`, where the term may also be a
+    person's or a clinic's name, that word: whole, or its beginning."""
+
+    patient: frozenset[str]
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is looked for: a request's number, or else whatever fits one of the other three. All empty: nothing can be found."""
+
+    number: str | None = None
+    """The whole number of a request, as ``TC-2026-000012``."""
+    part_of_number: str | None = None
+    health_number: str | None = None
+    """The word of the health-insurance number that the whole text may be."""
+    terms: tuple[Term, ...] = ()
+    """All of them must fit."""
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Every word of a patient that is asked for."""
+        of_terms = frozenset[str]().union(*(term.patient for term in self.terms))
+        return of_terms | {self.health_number} if self.health_number else of_terms
+
+
+def read_search(text: str) -> Search:
+    """What a person means who typed this."""
+    plain = _plain(text)
+    number, part = _request_number(plain)
+    if number is not None:
+        return Search(number=number)
+    return Search(part_of_number=part, health_number=_health_number_of(plain), terms=tuple(_terms(plain))[:MOST_TERMS])
+
+
+def words_of_patient(patient: Mapping[str, object]) -> frozenset[str]:
+    """The words by which this patient is found. `patient` is as recorded: what is missing in it finds nobody."""
+    names = f"{patient.get('given_name') or ''} {patient.get('family_name') or ''}"
+    words = {f"name:{part}" for name in _names_in(_plain(names)) for part in _beginnings(name)}
+    if born := patient.get("birth_date"):
+        words.add(f"born:{born}")
+    if number := _compact(_plain(str(patient.get("health_insurance_number") or ""))):
+        words.add(f"number:{number}")
+    return frozenset(words)
+
+
+def _plain(text: str) -> str:
+    """In small letters, without accents, with single spaces."""
+    apart = unicodedata.normalize("NFKD", text.casefold().translate(_SPELLED_OUT))
+    return " ".join("".join(sign for sign in apart if unicodedata.category(sign) != "Mn").split())
+
+
+def _names_in(plain: str) -> Iterator[str]:
+    """Each name, and what is joined by hyphens or apostrophes also as one (`O'Brien` is found as `obrien`)."""
+    yield from _WORD.findall(plain)
+    for joined in _JOINED.findall(plain):
+        yield _compact(joined)
+
+
+def _beginnings(name: str) -> Iterator[str]:
+    name = name[:LONGEST_BEGINNING]
+    yield name
+    for length in range(SHORTEST_BEGINNING, len(name)):
+        yield name[:length]
+
+
+def _compact(plain: str) -> str:
+    return "".join(_WORD.findall(plain))
+
+
+def _request_number(plain: str) -> tuple[str | None, str | None]:
+    """The whole number that is meant, or the part of a number that it may be."""
+    if _PART_OF_NUMBER.fullmatch(plain):
+        return None, plain
+    found = _NUMBER.fullmatch(plain)
+    if not plain or found is None or not (found["tc"] or found["year"]):
+        return None, None
+    count = found["count"]
+    if found["year"] and count and (count.lstrip("0") == count or len(count) >= 6):
+        return f"TC-{found['year']}-{int(count):06}", None
+    parts = ("TC" if found["tc"] else None, found["year"], count)
+    return None, "-".join(part for part in parts if part is not None)
+
+
+def _health_number_of(plain: str) -> str | None:
+    compact = _compact(plain)
+    return f"number:{compact}" if len(compact) >= 4 and any(sign.isdigit() for sign in compact) else None
+
+
+def _terms(plain: str) -> Iterator[Term]:
+    for pattern in _DATES:
+        for found in pattern.finditer(plain):
+            if born := frozenset(_births(found.groupdict())):
+                yield Term(born)
+                plain = plain.replace(found[0], " ")
+    for number in _RAMQ.findall(plain):
+        yield Term(frozenset({f"number:{_compact(number)}"}))
+        plain = plain.replace(number, " ")
+    for name in dict.fromkeys(_WORD.findall(plain)):
+        yield Term(frozenset({f"name:{name[:LONGEST_BEGINNING]}"}), name)
+
+
+def _births(found: Mapping[str, str | None]) -> Iterator[str]:
+    """The days that such a writing may mean: 03/04/1958 is in March for some, in April for others."""
+    year, day = int(found["year"] or 0), int(found["day"] or 0)
+    if name := found.get("name"):
+        yield from _day(year, _MONTHS[name], day)
+        return
+    month = int(found["month"] or 0)
+    yield from _day(year, month, day)
+    if found.get("sep") == "/":
+        yield from _day(year, day, month)
+
+
+def _day(year: int, month: int, day: int) -> Iterator[str]:
+    try:
+        yield f"born:{date(year, month, day)}"
+    except ValueError:
+        return

@@ -1,0 +1,129 @@
+"""The words by which a patient is found, kept as keyed hashes beside the form: whoever has the database alone can't read them.
+
+`domain.search` says which words; here they are hashed, kept with the form that they stand in, and looked for. The keys come from
+`RELAIS_ENCRYPTION_KEYS`: the first hashes what is written, every one finds.
+"""
+
+import hashlib
+import hmac
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+from sqlalchemy import and_, delete, exists, not_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.requests import Status
+from domain.search import words_of_patient
+from records.models import FrozenForm, Json, PatientWord, RequestRecord, table_of
+from settings import Settings
+
+_KEPT = "kept"
+"""The word that every request has: it shows that its words are there, under the key that hashed it."""
+
+_WORDS = table_of(PatientWord)
+
+IN_SESSION = "search_keys"
+"""Under this name a session's `info` has the keys of its database."""
+
+
+@dataclass(frozen=True)
+class SearchKeys:
+    """The keys of the hashes. Without any, no word is kept and nobody is found by one."""
+
+    keys: tuple[bytes, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The keys of these settings, in the order of the key ring."""
+        ring = settings.encryption_keys.get_secret_value() if settings.encryption_keys else ""
+        secrets = [entry.strip().partition(":")[2] for entry in ring.split(",")]
+        return cls(tuple(_keyed(secret.encode(), "relais words of patients") for secret in secrets if secret))
+
+    def written(self, word: str) -> int:
+        """The hash under which a word is kept."""
+        return _hash(self.keys[0], word)
+
+    def looked_for(self, words: Collection[str]) -> list[int]:
+        """Every hash under which one of these words may be kept."""
+        return [_hash(key, word) for key in self.keys for word in words]
+
+
+def keys_of(session: AsyncSession) -> SearchKeys:
+    """The keys of the database that the session is of."""
+    keys = session.info.get(IN_SESSION)
+    return keys if isinstance(keys, SearchKeys) else SearchKeys()
+
+
+async def keep_written(session: AsyncSession, row: RequestRecord) -> None:
+    """Keep the words of the form as it stands in the editor, instead of those it had: only its requester finds by them."""
+    await _keep(session, row.id, row.form["patient"], "written")
+
+
+async def keep_submitted(session: AsyncSession, row: RequestRecord) -> None:
+    """Keep the words of the form that is in force: all find by them who see the chart."""
+    await _keep(session, row.id, await _submitted_patient(session, row), "submitted")
+
+
+async def forget_words(session: AsyncSession, request_id: uuid.UUID) -> None:
+    """Of a draft that is removed."""
+    await session.execute(delete(_WORDS).where(_WORDS.c.request_id == request_id))
+
+
+async def fill_words(session: AsyncSession, after: uuid.UUID, limit: int) -> uuid.UUID | None:
+    """Keep the words of the next requests that have none under the present key: at most so many, in the order of their ids.
+
+    Returns the last one's id, or None when there were no more.
+    """
+    keys = keys_of(session)
+    if not keys.keys:
+        return None
+    has_them = exists().where(PatientWord.request_id == RequestRecord.id, PatientWord.hash == keys.written(_KEPT))
+    query = select(RequestRecord).where(RequestRecord.id > after, not_(has_them)).order_by(RequestRecord.id)
+    rows = (await session.scalars(query.limit(limit).with_for_update(key_share=True))).all()
+    for row in rows:
+        await forget_words(session, row.id)
+        await keep_written(session, row)
+        if row.status is not Status.DRAFT:
+            await keep_submitted(session, row)
+    return rows[-1].id if rows else None
+
+
+async def _submitted_patient(session: AsyncSession, row: RequestRecord) -> Json:
+    form = row.process.get("form")
+    frozen = await session.get(FrozenForm, (row.id, form["number"])) if form else None
+    return frozen.content["patient"] if frozen else row.form["patient"]
+
+
+async def _keep(
+    session: AsyncSession, request_id: uuid.UUID, patient: Json, of_form: Literal["written", "submitted"]
+) -> None:
+    """Make these the words of one of the two forms, and leave those of the other."""
+    keys = keys_of(session)
+    if not keys.keys:
+        return
+    wanted = {keys.written(word) for word in (*words_of_patient(patient), _KEPT)}
+    ours = _WORDS.c.request_id == request_id
+    column, other = _WORDS.c[of_form], _WORDS.c.submitted if of_form == "written" else _WORDS.c.written
+    there = set(await session.scalars(select(_WORDS.c.hash).where(ours, column)))
+    if lost := there - wanted:
+        gone = and_(ours, _WORDS.c.hash.in_(lost))
+        await session.execute(delete(_WORDS).where(gone, not_(other)))
+        await session.execute(update(_WORDS).where(gone).values({column: False}))
+    if new := wanted - there:
+        rows = [{"request_id": request_id, "hash": word, column.name: True, other.name: False} for word in sorted(new)]
+        added = insert(_WORDS).values(rows)
+        await session.execute(
+            added.on_conflict_do_update(index_elements=["hash", "request_id"], set_={column.name: True})
+        )
+
+
+def _keyed(key: bytes, text: str) -> bytes:
+    return hmac.digest(key, text.encode(), hashlib.sha256)
+
+
+def _hash(key: bytes, word: str) -> int:
+    """The first eight bytes, as PostgreSQL keeps a number of that size."""
+    return int.from_bytes(_keyed(key, word)[:8], "big", signed=True)

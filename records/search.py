@@ -1,0 +1,81 @@
+"""Finding requests: by their number, their patient, the people who ask or hold them, and their clinics.
+
+Every way looks among what the viewer may see, and the patient's only among what they may see the chart of.
+"""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, text
+from sqlalchemy.orm import InstrumentedAttribute
+
+from domain.search import SHORTEST_BEGINNING, Search, Term
+from records.models import Account, Clinic, PatientWord, RequestRecord
+from records.patient_words import SearchKeys
+from records.visibility import Viewer, charts_of, listed_for
+
+_LIGATURES = (("Œ", "oe"), ("œ", "oe"), ("æ", "ae"), ("ø", "o"), ("ł", "l"))
+
+
+def found_by(viewer: Viewer, search: Search, keys: SearchKeys) -> ColumnElement[bool]:
+    """The requests that somebody who types this means."""
+    if search.number is not None:
+        return RequestRecord.number == search.number
+    ways: list[ColumnElement[bool]] = []
+    if search.part_of_number is not None:
+        ways.append(RequestRecord.number.contains(search.part_of_number, autoescape=True))
+    if search.health_number is not None:
+        ways.append(RequestRecord.id.in_(_with_patient(viewer, frozenset({search.health_number}), keys)))
+    if search.terms:
+        ways.append(and_(*(_fits(viewer, term, keys) for term in search.terms)))
+    return or_(*ways) if ways else false()
+
+
+def _fits(viewer: Viewer, term: Term, keys: SearchKeys) -> ColumnElement[bool]:
+    """One statement for all ways, so that what is found leads to the rows and not the other way round."""
+    of_patient = _with_patient(viewer, term.patient, keys)
+    if term.name is None:
+        return RequestRecord.id.in_(of_patient)
+    return RequestRecord.id.in_(of_patient.union_all(_with_name(viewer, term.name)))
+
+
+def _with_patient(viewer: Viewer, words: frozenset[str], keys: SearchKeys) -> Select[Any]:
+    """The form in force counts; for its requester, also what they are writing."""
+    return (
+        select(PatientWord.request_id)
+        .join(RequestRecord, RequestRecord.id == PatientWord.request_id)
+        .where(
+            PatientWord.hash.in_(keys.looked_for(words)),
+            or_(PatientWord.submitted, RequestRecord.requester_id == viewer.account_id),
+            charts_of(viewer),
+        )
+        .correlate(None)
+    )
+
+
+def _with_name(viewer: Viewer, name: str) -> Select[Any]:
+    accounts = select(Account.id).where(_has_name(name, Account.given_name, Account.family_name))
+    clinics = select(Clinic.id).where(_has_name(name, Clinic.name))
+    return (
+        select(RequestRecord.id)
+        .where(
+            listed_for(viewer),
+            or_(
+                RequestRecord.requester_id.in_(accounts),
+                RequestRecord.holder_id.in_(accounts),
+                RequestRecord.requester_clinic_id.in_(clinics),
+                RequestRecord.holder_clinic_id.in_(clinics),
+                RequestRecord.dispatch_clinic_id.in_(clinics),
+            ),
+        )
+        .correlate(None)
+    )
+
+
+def _has_name(name: str, *columns: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """Whether one of the names' words is `name`, or begins with it; without accents, as `domain.search` compares."""
+    plain: ColumnElement[str] = func.lower(func.concat_ws(" ", *columns))
+    for ligature, letters in _LIGATURES:
+        plain = func.replace(plain, ligature, letters)
+    plain = func.regexp_replace(func.normalize(plain, text("NFKD")), "[\u0300-\u036f]", "", "g")
+    plain = func.regexp_replace(func.concat(" ", func.lower(plain), " "), "[-'’ʼ.,()/]", " ", "g")
+    return plain.contains(f" {name}" if len(name) >= SHORTEST_BEGINNING else f" {name} ", autoescape=True)
