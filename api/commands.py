@@ -10,11 +10,12 @@ from pydantic import Field
 from api.parameters import ExpectedVersion, IdempotencyKey, ReaderLanguage
 from api.problems import FieldError, field_errors
 from domain.commands import WhichQuestion
+from domain.health_insurance import HealthNumberWarning
 from domain.model import Storable
 from domain.offerings import DeadlineName
 from domain.photos import PhotoWarning
 from translations import gettext_for
-from translations.problems import PHOTO_WARNINGS
+from translations.problems import HEALTH_NUMBER_WARNINGS, PHOTO_WARNINGS
 from use_cases import completeness, operations
 from use_cases.commands import Call, CommandReceipt, Order, carry_out
 from use_cases.given_commands import CommandView, read_command
@@ -65,12 +66,21 @@ class TextAdvice(View):
     message: str
 
 
+class PatientAdvice(View):
+    """What of the health-insurance number does not fit the name, the birth date or the sex. It stops nothing."""
+
+    field: Literal["patient.health_insurance_number"] = "patient.health_insurance_number"
+    code: HealthNumberWarning
+    message: str
+
+
 class Check(View):
     """What stands in the way of submitting the form as it is now (`errors`), and what is only worth a look (`advice`)."""
 
     errors: list[FieldError]
     advice: list[PhotoAdvice]
     text_advice: list[TextAdvice]
+    patient_advice: list[PatientAdvice]
     unchanged: bool = Field(description="Of a returned request: it would be submitted just as it was the last time.")
 
 
@@ -135,6 +145,9 @@ async def check(request_id: UUID, caller: CallerOf, services: ServicesOf, langua
     say = gettext_for(language)
     return Check(
         unchanged=found.unchanged,
+        patient_advice=[
+            PatientAdvice(code=code, message=say(HEALTH_NUMBER_WARNINGS[code])) for code in found.patient_advice
+        ],
         errors=field_errors(found.errors, language),
         advice=[
             PhotoAdvice(

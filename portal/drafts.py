@@ -25,7 +25,7 @@ from portal.pages import Notice, Visit, VisitOf, local_address, number_in
 from portal.requests import chart
 from translations import gettext_noop as _
 from translations.dates import clock
-from translations.problems import PHOTO_WARNINGS
+from translations.problems import HEALTH_NUMBER_WARNINGS, PHOTO_WARNINGS
 from translations.words import SEXES
 from use_cases import attachments, commands, completeness, new_attachments
 from use_cases.attachments import AttachmentView
@@ -286,6 +286,7 @@ async def _todo(visit: Visit, view: RequestView, legend: ServiceOffering | None 
     offering = legend or await legend_of(visit.services, await visit.offering_of(view))
     found = await completeness.check(visit.services, visit.caller, view.id)
     titles = {slot.name: getattr(slot.label, visit.language) for slot in offering.attachments}
+    place = forms.place_of(FieldFault("patient.health_insurance_number", "not_printable"))
     return _Todo(
         tuple(_missing(visit, offering, found.errors)),
         (
@@ -294,6 +295,10 @@ async def _todo(visit: Visit, view: RequestView, legend: ServiceOffering | None 
                 for a in found.advice
             ),
             *_missing(visit, offering, found.text_advice),
+            *(
+                (visit.say(forms.PATIENT["health_insurance_number"]), visit.say(HEALTH_NUMBER_WARNINGS[code]), place)
+                for code in found.patient_advice
+            ),
         ),
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from domain.health_insurance import HealthNumberWarning
 from domain.photos import PhotoWarning
 from domain.refusals import RefusalCode
 from translations import Language, gettext_for
@@ -162,6 +163,16 @@ PHOTO_WARNINGS: Mapping[PhotoWarning, str] = {
     "blurred": _("This photo looks blurred."),
 }
 """Why a photo is probably of no use. It stops nothing."""
+
+HEALTH_NUMBER_WARNINGS: Mapping[HealthNumberWarning, str] = {
+    HealthNumberWarning.FORM: _(
+        "This begins like a number of the RAMQ and is none: four letters and eight digits are expected."
+    ),
+    HealthNumberWarning.NAME: _("The letters do not fit the name. They may fit the name at birth."),
+    HealthNumberWarning.BIRTH_DATE: _("The number says another birth date."),
+    HealthNumberWarning.SEX: _("The number says another sex."),
+}
+"""What of a health-insurance number does not fit. It stops nothing: people change names, and cards have faults."""
 
 PRINTED_AS_CODES = _(
     "The signed report can't print these signs: %(characters)s. Their codes will stand in their place; "

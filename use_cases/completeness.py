@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.drafts import check_carried_over
+from domain.health_insurance import HealthNumberWarning
 from domain.offerings import FieldProblem, check_answers, check_attachments
 from domain.photos import PhotoWarning
 from domain.requests import Status
@@ -38,6 +39,8 @@ class Check:
     errors: tuple[FieldFault, ...]
     advice: tuple[PhotoAdvice, ...] = ()
     text_advice: tuple[FieldFault, ...] = ()
+    patient_advice: tuple[HealthNumberWarning, ...] = ()
+    """What of the health-insurance number does not fit the rest."""
     unchanged: bool = False
     """Of a request that was returned: it would be submitted as it was the last time."""
 
@@ -55,6 +58,7 @@ async def check(services: Services, caller: Caller, request_id: UUID) -> Check:
         unchanged = row.status is Status.RETURNED and await forms.is_unchanged(session, row)
     return Check(
         unchanged=unchanged,
+        patient_advice=RecordedPatient.model_validate(row.form["patient"]).health_number_warnings,
         errors=field_faults(missing),
         advice=tuple(PhotoAdvice(photo, found) for photo in map(attachment_view, there) for found in photo.warnings),
         text_advice=tuple(

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from domain import texts
 from domain.calendar import TIME_ZONE
+from domain.health_insurance import HealthNumberWarning, check_health_number
 from domain.model import COMPOSED, ONE_LINE, Frozen
 from domain.offerings import FieldProblem
 from domain.sex import Sex
@@ -17,7 +18,7 @@ from translations.problems import FIELD_PROBLEMS
 Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), COMPOSED, ONE_LINE]
 
 
-EARLIEST_BIRTH = date(1850, 1, 1)
+EARLIEST_BIRTH = date(1900, 1, 1)
 
 
 def _written(value: object) -> object:
@@ -58,6 +59,17 @@ class RecordedPatient(Frozen):
             "family_name": self.family_name,
             "health_insurance_number": self.health_insurance_number,
         }
+
+    @property
+    def health_number_warnings(self) -> tuple[HealthNumberWarning, ...]:
+        """What of the number does not fit the rest."""
+        return check_health_number(
+            self.health_insurance_number,
+            given_name=self.given_name,
+            family_name=self.family_name,
+            birth_date=self.birth_date,
+            sex=self.sex,
+        )
 
     @property
     def full_name(self) -> str:

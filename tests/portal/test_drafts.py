@@ -259,6 +259,20 @@ async def test_a_request_whose_photos_have_changed_has_changed(system: System) -
     assert not (await system.requester.get(path)).json()["unchanged"]
 
 
+async def test_a_number_that_does_not_fit_is_advice_and_stops_nothing(portal_app: FastAPI, system: System) -> None:
+    request_id = await draft(system, patient={**PATIENT, "health_insurance_number": "ROYM 5803 1412"})
+    check = (await system.requester.get(f"/requests/{request_id}/check")).json()
+    assert [advice["code"] for advice in check["patient_advice"]] == ["health_number_name", "health_number_sex"]
+    async with visitor(portal_app, system.requester) as http:
+        page = await http.get(f"/requests/{request_id}/edit")
+        assert "Le numéro indique un autre sexe." in shown(page)
+        place = re.search(r'href="#(field-patient[^"]*number)"', page.text)
+        assert place
+        assert f'id="{place[1]}"' in page.text
+    ok(await system.requester.post(f"/requests/{request_id}/submit"))
+    assert (await system.requester.get(f"/requests/{await draft(system)}/check")).json()["patient_advice"] == []
+
+
 @pytest.mark.parametrize("who", ["requester2", "provider", "far_requester"])
 async def test_a_draft_is_nobody_elses(portal_app: FastAPI, system: System, who: str) -> None:
     request_id = await draft(system)
