@@ -102,7 +102,7 @@ def _own_limits(offerings: Mapping[str, ServiceOffering], language: Language) ->
     """The limits of the offerings that have their own, with the offering's title."""
     for offering in offerings.values():
         if offering.deadlines:
-            yield offering.title, _limits(offering.terms.deadlines, language)
+            yield offering.title, _limits({**DEFAULT_DEADLINES, **offering.deadlines}, language)
 
 
 def _limits(
