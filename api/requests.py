@@ -35,6 +35,9 @@ async def get_worklist(
             "what this person holds."
         ),
     ] = None,
+    todo: Annotated[
+        bool | None, Query(description="Only what the caller has to do something about (or has not), whoever holds it.")
+    ] = None,
     clinic: Annotated[UUID | None, Query(description="Only what this clinic asked for, dispatches or holds.")] = None,
     overdue: Annotated[bool | None, Query(description="Only what is late (or is not).")] = None,
     holder_absent: Annotated[
@@ -61,6 +64,7 @@ async def get_worklist(
         statuses=frozenset(status or ()),
         holder_is_me=holder == "me",
         holder=holder if isinstance(holder, UUID) else None,
+        to_do=todo,
         clinic=clinic,
         overdue=overdue,
         holder_absent=holder_absent,

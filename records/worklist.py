@@ -14,7 +14,22 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
-from sqlalchemy import ColumnElement, Select, Uuid, and_, case, cast, exists, func, not_, null, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Uuid,
+    and_,
+    case,
+    cast,
+    exists,
+    false,
+    func,
+    not_,
+    null,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, defer
 
@@ -44,6 +59,8 @@ class WorklistFilter:
 
     statuses: frozenset[Status] = frozenset()
     holder_is_me: bool = False
+    to_do: bool | None = None
+    """Whether the viewer has to do something about it, whoever holds it; see `use_cases.to_do`."""
     holder: uuid.UUID | None = None
     """Requests that this person holds."""
     clinic: uuid.UUID | None = None
@@ -63,11 +80,15 @@ class WorklistFilter:
 
 @dataclass(frozen=True)
 class WorklistRow:
-    """One request in the worklist. `request` comes without `process` and `form`; `patient`, only where the chart may be seen."""
+    """One request in the worklist. `request` comes without `process` and `form`; `patient`, only where the chart may be seen.
+
+    `process` is there where the viewer has something to do.
+    """
 
     request: RequestRecord
     access: Access
     patient: Json | None
+    process: Json | None
     notes: "RowNotes"
 
 
@@ -112,6 +133,12 @@ async def worklist(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter
     )
 
 
+async def count_to_do(session: AsyncSession, viewer: Viewer) -> int:
+    """About how many requests the viewer has something to do."""
+    query = select(func.count()).select_from(RequestRecord).where(listed_for(viewer), has_to_do(viewer))
+    return await session.scalar(query) or 0
+
+
 async def notes_on(session: AsyncSession, viewer: Viewer, request_id: uuid.UUID) -> RowNotes:
     """What the viewer should notice of one request; ask before writing down that they open it."""
     query = select(*_notes_for(viewer)).where(RequestRecord.id == request_id)
@@ -123,8 +150,9 @@ async def _rows(
 ) -> list[WorklistRow]:
     """The page's rows, and one more when there is a next page."""
     patient = case((charts_of(viewer), _patient_for(viewer)), else_=null())
+    process = case((has_to_do(viewer), RequestRecord.process), else_=null())
     query = (
-        select(RequestRecord, access_of(viewer), patient, *_notes_for(viewer))
+        select(RequestRecord, access_of(viewer), patient, process, *_notes_for(viewer))
         .options(defer(RequestRecord.process, raiseload=True), defer(RequestRecord.form, raiseload=True))
         .where(matching)
         .limit(_limit(wanted) + 1)
@@ -133,16 +161,19 @@ async def _rows(
         query = query.where(RequestRecord.status.in_(wanted.statuses))
     query = _sorted(query, wanted)
     return [
-        WorklistRow(request, access, patient, _notes(*notes))
-        for request, access, patient, *notes in await session.execute(query)
+        WorklistRow(request, access, patient, process, _notes(*notes))
+        for request, access, patient, process, *notes in await session.execute(query)
     ]
 
 
 def _notes_for(viewer: Viewer) -> tuple[ColumnElement[Any], ...]:
     process = RequestRecord.process
-    unread = process["deadlines"].contains([{"name": DeadlineName.URGENT_ACKNOWLEDGEMENT}])
     absent = has_left_or_is_absent(RequestRecord.holder_id)
-    return _is_new_for(viewer), absent, process["overdue"], process["worsened"], unread
+    return _is_new_for(viewer), absent, process["overdue"], process["worsened"], _is_unread()
+
+
+def _is_unread() -> ColumnElement[bool]:
+    return RequestRecord.process["deadlines"].contains([{"name": DeadlineName.URGENT_ACKNOWLEDGEMENT}])
 
 
 def _notes(
@@ -200,6 +231,8 @@ def _conditions(viewer: Viewer, wanted: WorklistFilter, keys: SearchKeys) -> lis
     conditions: list[ColumnElement[bool]] = []
     if wanted.holder_is_me:
         conditions.append(_waits_for(viewer))
+    if wanted.to_do is not None:
+        conditions.append(has_to_do(viewer) if wanted.to_do else not_(has_to_do(viewer)))
     if wanted.holder is not None:
         conditions.append(RequestRecord.holder_id == wanted.holder)
     if wanted.clinic is not None:
@@ -222,6 +255,37 @@ def _conditions(viewer: Viewer, wanted: WorklistFilter, keys: SearchKeys) -> lis
         absent = has_left_or_is_absent(RequestRecord.holder_id)
         conditions.append(absent if wanted.holder_absent else not_(absent))
     return conditions
+
+
+def has_to_do(viewer: Viewer) -> ColumnElement[bool]:
+    """The requests about which the viewer has something to do: `use_cases.to_do` in SQL. A draft waits for nobody."""
+    own = RequestRecord.requester_id == viewer.account_id if Role.REQUESTER in viewer.roles else false()
+    back = and_(
+        own,
+        RequestRecord.holder_kind == HolderKind.REQUESTER,
+        RequestRecord.status != Status.DRAFT,
+        RequestRecord.submission_id.is_(None),
+    )
+    asked = and_(own, RequestRecord.open_questions > 0)
+    unsigned = RequestRecord.process["signing"].astext.is_(None)
+    return or_(and_(unsigned, or_(back, asked, *_held_at_work(viewer))), and_(own, _is_unread()))
+
+
+def _held_at_work(viewer: Viewer) -> list[ColumnElement[bool]]:
+    """What a provider or dispatcher holds and can go on with: not while an answer is awaited, or a signature on its way."""
+    held = []
+    if Role.PROVIDER in viewer.roles:
+        by_name = and_(RequestRecord.holder_kind == HolderKind.PROVIDER, RequestRecord.holder_id == viewer.account_id)
+        unsigned = or_(RequestRecord.signature_id.is_(None), RequestRecord.status != Status.ACCEPTED)
+        goes_on = and_(RequestRecord.open_questions == 0, unsigned)
+        held.append(and_(goes_on, _ours(viewer), or_(by_name, RequestRecord.holder_kind == HolderKind.POOL)))
+    if Role.DISPATCHER in viewer.roles:
+        held.append(and_(_ours(viewer), RequestRecord.holder_kind == HolderKind.DISPATCH))
+    return held
+
+
+def _ours(viewer: Viewer) -> ColumnElement[bool]:
+    return RequestRecord.holder_clinic_id == viewer.clinic_id
 
 
 def _waits_for(viewer: Viewer) -> ColumnElement[bool]:

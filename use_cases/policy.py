@@ -171,6 +171,11 @@ def allowed_commands(caller: Caller, row: RequestRecord, request: Request) -> li
     return [name for name in commands.PUBLIC_COMMANDS if name in allowed - under_way]
 
 
+def is_holder(caller: Caller, request: Request) -> bool:
+    """Whether the request waits for the caller, by name or as one of a pool or of the dispatchers."""
+    return any(request.holder.includes(actor) for actor in _actors(caller))
+
+
 def must_have_role(caller: Caller, *roles: Role) -> None:
     """Raise Problem `forbidden` unless the caller has one of these roles."""
     if not caller.roles.intersection(roles):

@@ -38,6 +38,7 @@ from use_cases.timeline import (
     questions_of,
     return_notice,
 )
+from use_cases.to_do import ToDo, to_do_of
 from use_cases.views import View
 
 
@@ -84,6 +85,9 @@ class RequestSummary(View):
         description="A report says that the patient must be sent without delay, and nobody has confirmed that it was read."
     )
     holder_absent: bool = Field(description="Whether the person who holds it is away today, or has left.")
+    todo: ToDo | None = Field(
+        description="What the caller has to do about it, whoever holds it; empty when others have to, or nobody."
+    )
     is_new: bool = Field(description="The caller has not opened it since somebody else, or Relais, changed it.")
     submission_under_way: SubmissionUnderWay | None = Field(None, description="While a submission is on its way.")
     created_at: datetime
@@ -161,7 +165,7 @@ async def summaries(
         [id_ for request in records for id_ in (request.requester_id, request.holder_id)],
         [request.holder_clinic_id for request in records],
     )
-    return [_summary(row.request, row.notes, caller, names, language, row.patient) for row in rows]
+    return [_summary(row.request, row.notes, caller, names, language, row.patient, _to_do(caller, row)) for row in rows]
 
 
 async def request_view(
@@ -179,7 +183,7 @@ async def request_view(
         patient = _form_shown(row, frozen)["patient"]
         chart = await _chart(session, caller, row, process, frozen, timeline, documents, names)
     return RequestView(
-        **dict(_summary(row, notes, caller, names, language, patient)),
+        **dict(_summary(row, notes, caller, names, language, patient, to_do_of(caller, row, process))),
         access=access,
         offering_version=process.terms.offering_version,
         allowed_commands=policy.allowed_commands(caller, row, process),
@@ -222,8 +226,18 @@ async def _refused_command(
     return command_view(newest, language)
 
 
+def _to_do(caller: Caller, row: WorklistRow) -> ToDo | None:
+    return to_do_of(caller, row.request, Request.model_validate(row.process)) if row.process else None
+
+
 def _summary(
-    row: RequestRecord, notes: RowNotes, caller: Caller, names: Names, language: Language, patient: Json | None
+    row: RequestRecord,
+    notes: RowNotes,
+    caller: Caller,
+    names: Names,
+    language: Language,
+    patient: Json | None,
+    todo: ToDo | None,
 ) -> RequestSummary:
     over = sorted(notes.overdue, key=lambda name: _BESIDE.get(name, 0))
     return RequestSummary(
@@ -244,6 +258,7 @@ def _summary(
         worsened=notes.worsened,
         urgent_report_unread=notes.urgent_unread,
         holder_absent=notes.holder_absent,
+        todo=todo,
         is_new=notes.is_new,
         submission_under_way=_submission_under_way(row),
         created_at=row.created_at,

@@ -43,6 +43,12 @@ async def read_worklist(services: Services, caller: Caller, wanted: WorklistFilt
     return Worklist(items=items, counts=dict(page.counts), next_cursor=page.next_cursor)
 
 
+async def count_to_do(services: Services, caller: Caller) -> int:
+    """About how many requests the caller has something to do."""
+    async with services.database.session() as session:
+        return await worklist.count_to_do(session, caller.viewer)
+
+
 async def _log_finds(
     session: AsyncSession, caller: Caller, wanted: WorklistFilter, rows: Iterable[WorklistRow]
 ) -> None:

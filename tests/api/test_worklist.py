@@ -86,6 +86,21 @@ async def test_what_waits_for_me(desk: Desk) -> None:
     assert set(await names(desk, desk.dispatcher, holder="me")) == {"waiting", "late"}
 
 
+async def test_what_i_have_to_do(desk: Desk) -> None:
+    for who, expected in (
+        (desk.requester, {"asked": "answer", "returned": "resubmit"}),
+        (desk.provider, {"assigned": "accept", "pooled": "accept"}),  # asked: the requester has to answer
+        (desk.colleague, {"pooled": "accept"}),
+        (desk.dispatcher, {"waiting": "dispatch", "late": "dispatch"}),
+    ):
+        assert set(await names(desk, who, todo="true")) == set(expected)
+        by_id = {row["id"]: row["todo"] for row in ok(await who.get("/requests"))["items"]}
+        assert {name: by_id[desk.ids[name]] for name in desk.ids if by_id.get(desk.ids[name])} == expected
+        assert not set(await names(desk, who, todo="false")) & set(expected)
+    assert (await desk.requester.view(desk.ids["asked"]))["todo"] == "answer"
+    assert (await desk.provider.view(desk.ids["asked"]))["todo"] is None
+
+
 @pytest.mark.parametrize(
     ("params", "expected"),
     [
