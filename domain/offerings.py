@@ -281,6 +281,7 @@ class FieldProblem(Frozen):
         "slot_gone",
     ]
     limit: float | None = None
+    excess: int | None = Field(None, description="How many characters too many a text has.")
     characters: str = Field("", description="The characters that the code is about, as ``U+202E, U+000A``.")
 
 
@@ -337,7 +338,8 @@ def _check_text(field: FormField, answer: Any) -> FieldProblem | None:
     if not isinstance(answer, str):
         return FieldProblem(field=field.name, code="not_a_text")
     if len(answer) > field.max_length:
-        return FieldProblem(field=field.name, code="too_long", limit=field.max_length)
+        excess = len(answer) - field.max_length
+        return FieldProblem(field=field.name, code="too_long", limit=field.max_length, excess=excess)
     if not is_storable(answer):
         return FieldProblem(field=field.name, code="not_storable")
     misplaced = texts.misplaced_in_line(answer.strip()) if field.kind is FieldKind.TEXT else ()

@@ -5,7 +5,7 @@ field and is named there; the rest is saved.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from domain.offerings import ServiceOffering
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import EventName, Role, Status
 from portal import answers, forms, pages
-from portal.errors import NOT_TAKEN, as_problem, by_field, sentence_of
+from portal.errors import NOT_TAKEN, as_problem, sentence_of
 from portal.pages import Notice, Visit, VisitOf, local_address, number_in
 from portal.requests import chart
 from translations import gettext_noop as _
@@ -49,6 +49,8 @@ _ORDERS = {"submit": (Submit(), "submitted"), "resubmit": (Resubmit(), "resubmit
 
 _UNCHANGED = _("Nothing has changed since it was submitted the last time. Submit it again all the same?")
 
+_SAVED = _("Saved at %(time)s.")
+_SAVED_IN_PART = _("Not everything is saved. At %(time)s all was, but for:")
 _FORM_CHANGED = _("The form has changed since this page was opened. Load the page again to see it as it is now.")
 
 
@@ -196,10 +198,11 @@ async def delete(request_id: UUID, visit: VisitOf) -> Response:
 
 @dataclass(frozen=True)
 class _Saved:
-    """The version that is saved now, and what of the form could not be stored."""
+    """The version that is saved now, what of the form could not be stored, and what stays saved there (`before`)."""
 
     version: int | None
     wrong: tuple[FieldFault, ...] = ()
+    before: forms.Values = field(default_factory=dict)
 
 
 async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
@@ -208,29 +211,50 @@ async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
     typed = forms.read(form, offering, visit.language)
     expected = visit.call(request_id, form).expected_version
     wrong: tuple[FieldFault, ...] = ()
+    before: forms.Values = {}
     while True:
         try:
             given = DraftChanges.model_validate(asdict(typed))
-            view = await change_draft(visit.services, visit.caller, request_id, given, expected, visit.language)
-        except ValidationError as error:
-            faults = input_faults(error)
-        except Problem as problem:
-            if problem.code != "form_invalid":
-                raise
-            faults = tuple(forms.of_answers(problem.errors))
-        except Refusal as refusal:
-            if refusal.code is not RefusalCode.VERSION_CONFLICT:
-                raise
-            view = await visit.look_at(request_id)
-            if not view.editable or _form_of(view) != _form_given(given):
-                raise
-            return _Saved(view.version, wrong)  # this very form was saved already: sent twice, or its answer was lost
+            version = await _change(visit, request_id, given, expected)
+        except (ValidationError, Problem) as error:
+            faults = _faults_of(error)
         else:
-            return _Saved(view.version, wrong)
+            return _Saved(version, wrong, before)
         found = tuple(fault for fault in faults if typed.holds(fault.field))
         if not found:
             raise Problem("invalid_input", faults)
-        typed, wrong = typed.without(found), (*wrong, *found)
+        told = {fault.field for fault in wrong}
+        fresh = tuple(fault for fault in found if fault.field not in told)
+        typed = typed.without(found)  # also of what stayed saved, where that was taken by other rules
+        if fresh:
+            view = await visit.look_at(request_id)
+            typed, before = typed.keeping(fresh, view), forms.as_saved(view, offering, visit.language)
+        wrong = (*wrong, *fresh)
+
+
+async def _change(visit: Visit, request_id: UUID, given: DraftChanges, expected: int | None) -> int:
+    """Save that, and give the version that it became. Raises as `change_draft` does.
+
+    A form that was saved already just so is not saved again: it was sent twice, or its answer was lost.
+    """
+    try:
+        return (await change_draft(visit.services, visit.caller, request_id, given, expected, visit.language)).version
+    except Refusal as refusal:
+        if refusal.code is not RefusalCode.VERSION_CONFLICT:
+            raise
+        view = await visit.look_at(request_id)
+        if not view.editable or _form_of(view) != _form_given(given):
+            raise
+        return view.version
+
+
+def _faults_of(error: ValidationError | Problem) -> tuple[FieldFault, ...]:
+    """What is wrong with the fields of the page. Raises the problem again when that is not what it tells."""
+    if isinstance(error, ValidationError):
+        return input_faults(error)
+    if error.code != "form_invalid":
+        raise error
+    return tuple(forms.of_answers(error.errors))
 
 
 async def _save_to_send(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
@@ -247,7 +271,9 @@ async def _save_to_send(visit: Visit, request_id: UUID, form: FormData) -> _Save
 async def _after_saving(visit: Visit, request_id: UUID, form: FormData, saved: _Saved) -> Response:
     if not saved.wrong:
         return visit.on_to(f"/requests/{request_id}/edit", "saved")
-    return await _edit_page(visit, request_id, form=form, error=Problem("form_invalid", saved.wrong))
+    return await _edit_page(
+        visit, request_id, form=form, error=Problem("form_invalid", saved.wrong), before=saved.before
+    )
 
 
 async def _saved_by_script(visit: Visit, request_id: UUID, form: FormData) -> Response:
@@ -264,12 +290,17 @@ async def _saved_by_script(visit: Visit, request_id: UUID, form: FormData) -> Re
         return JSONResponse(found, status_of(error))
     view = await visit.look_at(request_id)
     time = clock(datetime.now(UTC), visit.language)
-    said = visit.say(_("Saved at %(time)s.") if not saved.wrong else _("Saved at %(time)s, but not all:"), time=time)
+    said = visit.say(_SAVED_IN_PART if saved.wrong else _SAVED, time=time)
     if str(view.offering_version) != form.get("offering_version"):
         said = f"{said} {visit.say(_FORM_CHANGED)}"
     check = _text(visit.page("edit_check", view=view, todo=await _todo(visit, view)))
     return JSONResponse(
-        {"version": saved.version, "said": said, "wrong": by_field(saved.wrong, visit.language), "check": check}
+        {
+            "version": saved.version,
+            "said": said,
+            "wrong": forms.faults_told(saved.wrong, saved.before, visit.language),
+            "check": check,
+        }
     )
 
 
@@ -318,8 +349,12 @@ async def _edit_page(
     notice: Notice | None = None,
     status: int = 200,
     asks: bool = False,
+    before: forms.Values | None = None,
 ) -> Response:
-    """The form. With `asks`, the button to submit it again says that nothing has changed, and does it all the same."""
+    """The form. With `asks`, the button to submit it again says that nothing has changed, and does it all the same.
+
+    `before` is what stays saved of the fields with which the `error` finds fault.
+    """
     view = await visit.look_at(request_id)
     if not view.editable:
         if visit.request.method == "GET" and visit.is_requester_of(view):
@@ -331,7 +366,7 @@ async def _edit_page(
     wrong: dict[str, str] = {}
     if error is not None:
         status = status_of(error)
-        notice, wrong = _told(visit, error, legend)
+        notice, wrong = _told(visit, error, legend, before or {})
         if form is not None and error.code == RefusalCode.VERSION_CONFLICT:
             conflicts = await _conflicts(visit, view, form)
     around = await chart(visit, view, offering)
@@ -393,12 +428,14 @@ async def _goes_to(visit: Visit, view: RequestView) -> str:
     return last.by.name if last and last.by and last.role is Role.PROVIDER else ""
 
 
-def _told(visit: Visit, error: Problem | Refusal, offering: ServiceOffering) -> tuple[Notice, dict[str, str]]:
+def _told(
+    visit: Visit, error: Problem | Refusal, offering: ServiceOffering, before: forms.Values
+) -> tuple[Notice, dict[str, str]]:
     """The summary of an error, and what is said at each field."""
     faults = error.errors if isinstance(error, Problem) else ()
-    items, named = [], by_field(faults, visit.language)
+    items, named = [], forms.faults_told(faults, before, visit.language)
     for fault in faults:
-        place, said = forms.place_of(fault), fault.told(visit.language)
+        place, said = forms.place_of(fault), forms.fault_told(fault, before, visit.language)
         label = forms.label_of(replace(fault, field=fault.field.removeprefix("answers.")), offering, visit.language)
         items.append((f"{label}: {said}", place))
         named[place.removeprefix("field-")] = said

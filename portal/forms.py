@@ -6,7 +6,7 @@ Nothing is judged here: what can't be read as an answer goes on as it was typed,
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -56,6 +56,18 @@ class TypedForm:
         held = {"patient": self.patient, "answers": self.answers}.get(part, {})
         return name in held or (field == "priority" and self.priority is not None)
 
+    def keeping(self, faults: Collection[FieldFault], saved: RequestView) -> "TypedForm":
+        """The same with what is saved in the fields that are at fault: what can't be stored erases nothing."""
+        parts = {"patient": saved.patient or {}, "answers": saved.answers or {}}
+        if saved.offering_version != self.offering_version:
+            parts["answers"] = {}  # they answer another form than the one that was typed into
+        fields = {fault.field for fault in faults}
+        stays = {
+            part: {name: value for name, value in held.items() if f"{part}.{name}" in fields and value is not None}
+            for part, held in parts.items()
+        }
+        return replace(self, patient={**self.patient, **stays["patient"]}, answers={**self.answers, **stays["answers"]})
+
     def without(self, faults: Iterable[FieldFault]) -> "TypedForm":
         """The same with nothing in the fields that are at fault."""
         fields = {fault.field for fault in faults}
@@ -88,6 +100,26 @@ def read_answers(form: FormData, fields: Iterable[FormField], language: Language
 def of_answers(faults: Iterable[FieldFault]) -> list[FieldFault]:
     """The faults of answers, named as the fields of a page are: ``answers.…``."""
     return [replace(fault, field=f"answers.{fault.field}") for fault in faults]
+
+
+_STAYS = _("What was saved before stays: %(text)s")
+
+_SHOWN = 80
+"""Characters of a text that stays saved which are shown to tell which it is."""
+
+
+def faults_told(faults: Iterable[FieldFault], saved: Values, language: Language) -> dict[str, str]:
+    """What is wrong with each field, and what stays saved in it when that could not be."""
+    return {fault.field: fault_told(fault, saved, language) for fault in faults}
+
+
+def fault_told(fault: FieldFault, saved: Values, language: Language) -> str:
+    """What is wrong with one field, and what stays saved in it."""
+    text = ", ".join(saved.get(fault.field, ()))
+    if not text:
+        return fault.told(language)
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return f"{fault.told(language)} {gettext_for(language)(_STAYS) % {'text': shown}}"
 
 
 def place_of(fault: FieldFault) -> str:

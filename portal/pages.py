@@ -219,6 +219,13 @@ def local_address(wanted: str | None) -> str:
     return "/"
 
 
+def _is_a_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
 @cache
 def _environment(language: Language) -> Environment:
     made = Environment(
@@ -242,6 +249,7 @@ def _environment(language: Language) -> Environment:
         "Role": Role,
     }
     made.tests["past"] = lambda at: at < datetime.now(UTC)
+    made.tests["a_day"] = _is_a_day
     made.filters |= {
         "moment": partial(dates.moment, language=language),
         "short_moment": partial(dates.short_moment, language=language),

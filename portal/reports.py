@@ -17,7 +17,7 @@ from starlette.datastructures import FormData
 from domain.offerings import FormField
 from domain.refusals import Refusal, RefusalCode
 from portal import forms, pages
-from portal.errors import NOT_TAKEN, as_problem, by_field, fields_of, links_to, sentence_of
+from portal.errors import NOT_TAKEN, as_problem, fields_of, links_to, sentence_of
 from portal.pages import Notice, Visit, VisitOf
 from portal.requests import chart
 from translations import gettext_noop as _
@@ -40,8 +40,8 @@ _OVERTAKEN = _(
 )
 _OVERTAKEN_BRIEFLY = _("The report was saved in another window at %(time)s.")
 _SAVED = _("Saved at %(time)s")
-_SAVED_IN_PART = _("Saved at %(time)s, except what is marked.")
-_SAVED_EXCEPT = _("Saved, except what is marked below.")
+_SAVED_IN_PART = _("Not everything is saved. At %(time)s all was, except what is marked.")
+_SAVED_EXCEPT = _("Not everything is saved: all is, except what is marked below.")
 _REVIEW_AGAIN = _("The report was changed in another window since you reviewed it. Read it again below, then sign.")
 _LOOK_AGAIN = _("Something happened in the request since you reviewed the report. Look at it again, then sign.")
 
@@ -145,7 +145,7 @@ async def document_page(request_id: UUID, report_id: UUID, visit: VisitOf, atten
 
 
 async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
-    """Save all that can be saved: what can't, an unreadable number say, is left out and told."""
+    """Save all that can be saved: of what can't, an unreadable number say, stays what was saved, and it is told."""
     fields = (await visit.offering_in(form)).report
     if {name for name in form if name.startswith("answers.")} - {f"answers.{field.name}" for field in fields}:
         fields = tuple((await _draft(visit, request_id)).fields)
@@ -163,8 +163,11 @@ async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
             raise
         wrong = [fault for fault in problem.errors if fault.field in answers]
         refused = {fault.field for fault in wrong}
-        saved = await put({name: answer for name, answer in answers.items() if name not in refused})
-        return _Saved(saved, by_field(forms.of_answers(wrong), visit.language))
+        before = await _draft(visit, request_id)
+        stays = {name: answer for name, answer in before.answers.items() if name in refused}
+        saved = await put({**{name: answer for name, answer in answers.items() if name not in refused}, **stays})
+        told = forms.faults_told(forms.of_answers(wrong), _as_saved(visit, before), visit.language)
+        return _Saved(saved, told)
 
 
 def _saved_by_script(visit: Visit, saved: _Saved) -> Response:

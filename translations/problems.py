@@ -99,7 +99,7 @@ FIELD_PROBLEMS: Mapping[str, str] = {
     "required": _("This field is required."),
     "unknown_field": _("There is no such field."),
     "not_a_text": _("A text is expected."),
-    "too_long": _("The text is too long: at most %(limit)d characters."),
+    "too_long": _("The text is too long: at most %(limit)d characters, %(excess)d too many."),
     "not_an_option": _("This is not one of the choices."),
     "not_a_list": _("A list is expected."),
     "not_a_number": _("A number is expected."),

@@ -27,18 +27,19 @@ _CODES = {"tuple_type": "list_type"}
 
 @dataclass(frozen=True)
 class FieldFault:
-    """What is wrong with one field. `sentence` is the English one of the code, which names `limit` and `characters`."""
+    """What is wrong with one field. `sentence` is the English one of the code, which names `limit`, `excess` and `characters`."""
 
     field: str
     code: str
     sentence: str = ""
     limit: float | None = None
+    excess: int | None = None
     characters: str | None = None
 
     def told(self, language: Language) -> str:
         """The sentence in `language`."""
         sentence = gettext_for(language)(self.sentence) if self.sentence else ""
-        facts = {"limit": self.limit, "characters": self.characters}
+        facts = {"limit": self.limit, "excess": self.excess, "characters": self.characters}
         known = {name: fact for name, fact in facts.items() if fact is not None}
         return sentence % known if known else sentence
 
@@ -68,6 +69,7 @@ def field_faults(problems: Iterable[FieldProblem]) -> tuple[FieldFault, ...]:
             code=problem.code,
             sentence=FIELD_PROBLEMS[problem.code],
             limit=problem.limit,
+            excess=problem.excess,
             characters=problem.characters or None,
         )
         for problem in problems
@@ -88,8 +90,16 @@ def input_fault(error: Mapping[str, Any], place: Iterable[str | int]) -> FieldFa
         code=code,
         sentence=INPUT_PROBLEMS.get(code, error["msg"]),
         limit=next((context[name] for name in _LIMITS if name in context), None),
+        excess=_excess(code, context, error.get("input")),
         characters=context.get("characters"),
     )
+
+
+def _excess(code: str, context: Mapping[str, Any], text: object) -> int | None:
+    """How many characters too many; texts are measured without the blanks around them."""
+    if code != "string_too_long":
+        return None
+    return len(str(text).strip()) - int(context["max_length"])
 
 
 _TROUBLES = {Trouble.AWAY: "records_unreachable", Trouble.BUSY: "records_busy", Trouble.FULL: "storage_full"}

@@ -23,13 +23,16 @@
   let timer;
 
   function written() {
-    const values = new FormData(form);
+    const values = body();
     values.delete("version");
-    return new URLSearchParams(values).toString();
+    return values.toString();
   }
 
+  /** All that stands in the form. Of a day that can't be read browsers tell nothing: that it is not an empty one, "?" says. */
   function body() {
-    return new URLSearchParams(new FormData(form));
+    const values = new URLSearchParams(new FormData(form));
+    for (const field of form.elements) if (field.validity.badInput) values.set(field.name, "?");
+    return values;
   }
 
   function say(text) {

@@ -13,7 +13,12 @@
   let timer = 0;
   let pause = 0;
 
-  const content = () => new URLSearchParams(new FormData(form));
+  // Of a day that can't be read browsers tell nothing: that it is not an empty one, "?" says.
+  const content = () => {
+    const values = new URLSearchParams(new FormData(form));
+    for (const field of form.elements) if (field.validity.badInput) values.set(field.name, "?");
+    return values;
+  };
   const say = (text) => { if (line.textContent !== text) line.textContent = text; }; // the same words are not read out twice
 
   const mark = (wrong) => {

@@ -94,8 +94,12 @@ async def test_the_script_hears_what_became_of_a_save(portal_app: FastAPI, syste
         assert 'value="1,5"' in (await http.get(page)).text
         bad = {"offering": "teleophthalmology", "revision": "1", **named, "answers.next_screening": "bientôt"}
         second = ok(await http.post(page, data=bad, headers=headers))
-        assert second["wrong"] == {"answers.next_screening": "Un nombre est attendu."}
-        assert (await draft(system, request_id))["answers"] == {"diagnostic_impression": "Cataracte."}
+        stays = "Un nombre est attendu. Ce qui était enregistré le reste: 1,5"
+        assert second["wrong"] == {"answers.next_screening": stays}
+        assert (await draft(system, request_id))["answers"] == {
+            "diagnostic_impression": "Cataracte.",
+            "next_screening": 1.5,
+        }
         overtaken = await http.post(page, data=bad, headers=headers)
         assert (overtaken.status_code, overtaken.json()["revision"]) == (412, 2)
         without_script = await http.post(page, data={**bad, "revision": "2"})

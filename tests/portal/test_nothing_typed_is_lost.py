@@ -1,0 +1,144 @@
+"""Whatever somebody has typed stays: in its field where it can't be taken, and in the records where it was saved before."""
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from playwright.async_api import expect
+
+from tests.journeys import accepted, draft, ok
+from tests.portal.browsing import Portal, hidden, shown, visitor
+from tests.system import System
+
+SCRIPT = {"X-Requested-With": "fetch"}
+
+
+async def typed(http: httpx.AsyncClient, system: System, request_id: str, **more: str) -> dict[str, Any]:
+    """What the form sends of a draft as it is saved, but for `more`."""
+    page = await http.get(f"/requests/{request_id}/edit")
+    view = await system.requester.view(request_id)
+    names = ("priority", "offering", "offering_version")
+    saved = {f"patient.{name}": value or "" for name, value in view["patient"].items()}
+    words = {True: "yes", False: "no"}
+    answers = view["answers"].items()
+    saved |= {f"answers.{name}": words[value] if isinstance(value, bool) else value for name, value in answers}
+    return {**{name: view[name] for name in names}, **saved, **hidden(page), **more}
+
+
+async def test_what_cannot_be_read_erases_nothing_that_was_saved(portal_app: FastAPI, system: System) -> None:
+    request_id = await draft(system, "wound_care")
+    before = await system.requester.view(request_id)
+    async with visitor(portal_app, system.requester) as http:
+        edit = f"/requests/{request_id}/edit"
+        answers = {**before["answers"], "last_surgery_on": "2026-02-03"}
+        ok(await system.requester.http.patch(f"/api/v1/requests/{request_id}", json={"answers": answers}))
+        for birth_date, surgery in (("31/02/1958", "?"), ("2999-01-01", "2026-13-45")):
+            wrong = {"patient.birth_date": birth_date, "answers.last_surgery_on": surgery, "patient.given_name": "Léa"}
+            page = await http.post(edit, data=await typed(http, system, request_id, **wrong, do="save"))
+            text = shown(page, 422)
+            assert f"Ce qui était enregistré le reste: {before['patient']['birth_date']}" in text
+            assert "Ce qui était enregistré le reste: 2026-02-03" in text
+            assert f'value="{birth_date}"' in page.text
+            view = await system.requester.view(request_id)
+            assert view["patient"] == {**before["patient"], "given_name": "Léa"}
+            assert view["answers"]["last_surgery_on"] == "2026-02-03"
+            sent = await typed(http, system, request_id, **wrong)
+            told = (await http.post(edit, data=sent, headers=SCRIPT)).json()
+            assert set(told["wrong"]) == {"patient.birth_date", "answers.last_surgery_on"}
+            assert "2026-02-03" in told["wrong"]["answers.last_surgery_on"]
+
+
+async def test_a_report_keeps_what_was_saved_where_more_can_not_be(portal_app: FastAPI, system: System) -> None:
+    request_id = await accepted(system)
+    address = f"/requests/{request_id}/report"
+    limit = {f["name"]: f for f in ok(await system.provider.get(address))["fields"]}["findings"]["max_length"]
+    form = {"offering": "teledermatology", "revision": "0", "answers.findings": "Papule."}
+    async with visitor(portal_app, system.provider) as http:
+        assert (await http.post(address, data=form)).status_code == 303
+        long = {**form, "revision": "1", "answers.findings": "x" * (limit + 998), "answers.recommendations": "Aucune."}
+        page = await http.post(address, data=long)
+        text = shown(page, 422)
+        assert f"au plus {limit} caractères, 998 de trop. Ce qui était enregistré le reste: Papule." in text
+        assert "Tout n’est pas enregistré" in text
+        assert "x" * (limit + 998) in page.text
+        saved = ok(await system.provider.get(address))
+        assert (saved["answers"]["findings"], saved["answers"]["recommendations"]) == ("Papule.", "Aucune.")
+        told = (await http.post(address, data={**long, "revision": "2"}, headers=SCRIPT)).json()
+        assert "998 de trop" in told["wrong"]["answers.findings"]
+        assert told["said"].startswith("Tout n’est pas enregistré.")
+
+
+@pytest.mark.parametrize(
+    ("who", "path", "field", "limit", "more"),
+    [
+        ("provider", "request-information", "text", 8_000, {}),
+        ("provider", "return-to-requester", "text", 8_000, {"reason": "photos_not_usable"}),
+        ("provider", "return-to-dispatch", "comment", 8_000, {}),
+        ("provider", "change-priority", "reason", 8_000, {"priority": "urgent"}),
+        ("requester", "cancel", "reason", 8_000, {}),
+        ("requester", "add-information", "text", 8_000, {}),
+    ],
+)
+async def test_a_text_that_is_too_long_is_kept_whole_and_told_by_how_much(
+    portal_app: FastAPI, system: System, who: str, path: str, field: str, limit: int, more: dict[str, str]
+) -> None:
+    request_id = await accepted(system)
+    address = f"/requests/{request_id}/{path}"
+    async with visitor(portal_app, system.people[who]) as http:
+        page = await http.get(address)
+        assert "maxlength" not in page.text
+        assert f"{limit} caractères au plus." in shown(page)
+        text = "é" * (limit + 17)
+        sent = {"key": "k", **({} if path == "add-information" else hidden(page)), field: text, **more}
+        answer = await http.post(address, data=sent)
+        assert f"au plus {limit} caractères, 17 de trop." in shown(answer, 422)
+        assert text in answer.text
+
+
+async def test_no_field_of_a_form_cuts_what_is_typed(portal_app: FastAPI, system: System) -> None:
+    request_id = await draft(system, "wound_care")
+    async with visitor(portal_app) as http:
+        assert "maxlength" not in (await http.get("/signin")).text
+    async with visitor(portal_app, system.requester) as http:
+        for address in (f"/requests/{request_id}/edit", "/account", "/new"):
+            assert "maxlength" not in (await http.get(address)).text, address
+
+
+async def test_a_paste_longer_than_its_field_is_kept_whole_and_counted(portal: Portal, system: System) -> None:
+    request_id = await draft(system)
+    question, status = "[name='answers.question']", "[data-save-status]"
+    async with portal.visit(system.requester) as page:
+        await page.goto(f"/requests/{request_id}/edit")
+        count = page.locator("[id='count-answers.question']")
+        await expect(count).to_be_hidden()
+        await page.fill(question, "Est-ce un mélanome? Oui ou non.")
+        await expect(page.locator(status)).to_have_text(re.compile(r"^Enregistré à .*\.$"))
+        await page.locator(question).fill("")
+        await page.locator(question).focus()
+        await page.keyboard.insert_text("a" * 4_998)
+        await expect(page.locator(question)).to_have_value("a" * 4_998)
+        await expect(count).to_have_text("Caractères de trop: 998")
+        await expect(page.locator(status)).to_contain_text("Tout n’est pas enregistré.")
+        await expect(page.locator("[id='error-answers.question']")).to_contain_text("998 de trop. Ce qui était")
+        view = await system.requester.view(request_id)
+        assert view["answers"]["question"] == "Est-ce un mélanome? Oui ou non."
+        await page.locator(question).fill("a" * 4_000)
+        await expect(page.locator(status)).to_have_text(re.compile(r"^Enregistré à .*\.$"))
+        await expect(count).to_have_text("Caractères restants: 0")
+        assert (await system.requester.view(request_id))["answers"]["question"] == "a" * 4_000
+
+
+async def test_a_day_that_is_half_typed_erases_nothing(portal: Portal, system: System) -> None:
+    request_id = await draft(system)
+    before = (await system.requester.view(request_id))["patient"]["birth_date"]
+    async with portal.visit(system.requester) as page:
+        await page.goto(f"/requests/{request_id}/edit")
+        field = page.locator("[name='patient.birth_date']")
+        await field.focus()
+        await page.keyboard.press("Backspace")  # the day, or the year, of the date that is there
+        assert await field.evaluate("field => field.validity.badInput")
+        await expect(page.locator("[id='error-patient.birth_date']")).to_contain_text(before)
+        await expect(page.locator("[data-save-status]")).to_contain_text("Tout n’est pas enregistré.")
+        assert (await system.requester.view(request_id))["patient"]["birth_date"] == before
