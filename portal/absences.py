@@ -24,8 +24,9 @@ async def add(visit: Visit, account_id: UUID, form: FormData) -> None:
 
     Raises ValidationError when a date is missing or none, and Problem as the use case does.
     """
+    key = visit.key(form)
     said = {name: form[name] for name in ("starts_on", "ends_on", "note") if form.get(name)}
-    await add_absence(visit.services, visit.caller, account_id, NewAbsence.model_validate(said), visit.key(form))
+    await add_absence(visit.services, visit.caller, account_id, NewAbsence.model_validate(said), key)
 
 
 async def remove(visit: Visit, account_id: UUID, absence_id: UUID) -> None:

@@ -53,7 +53,7 @@ async def account_page(visit: VisitOf) -> Response:
 @router.post("/account")
 async def save_preferences(visit: VisitOf) -> Response:
     """Keep language and notices; the page that follows speaks the new language."""
-    form = await visit.request.form()
+    form = await visit.form()
 
     async def save() -> None:
         given = {name: form[name] for name in ("language", "notice_mode") if form.get(name)}
@@ -65,7 +65,7 @@ async def save_preferences(visit: VisitOf) -> Response:
 @router.post("/account/absences")
 async def add_absence(visit: VisitOf) -> Response:
     """Enter an absence of one's own; a provider then looks at what they would leave behind."""
-    form = await visit.request.form()
+    form = await visit.form()
     is_provider = Role.PROVIDER in visit.caller.roles
     return await _done(
         visit,
@@ -86,7 +86,7 @@ async def remove_absence(absence_id: UUID, visit: VisitOf) -> Response:
 @router.post("/account/password")
 async def change_password(visit: VisitOf) -> Response:
     """Choose another password."""
-    form = await visit.request.form()
+    form = await visit.form()
 
     async def change() -> None:
         given = {name: form[name] for name in ("current", "new") if form.get(name)}

@@ -38,15 +38,15 @@ async def files_offered(request_id: UUID, visit: VisitOf) -> Response:
 @router.post("/requests/{request_id}/answer")
 async def answer(request_id: UUID, visit: VisitOf) -> Response:
     """Send the answer; or say why not, with everything that was written still there."""
-    form = await visit.request.form()
+    form = await visit.form()
     said = {
         "question_id": str(form.get("question_id", "")) or None,
         "text": str(form.get("text", "")).replace("\r\n", "\n"),
         "attachment_ids": [str(id_) for id_ in form.getlist("attachment_ids")],
     }
     try:
-        order = AnswerBody.model_validate(said)
-        receipt = await carry_out(visit.services, visit.call(request_id, form), order)
+        call = visit.call(request_id, form)
+        receipt = await carry_out(visit.services, call, AnswerBody.model_validate(said))
     except NOT_TAKEN as error:
         return await answer_page_with(visit, request_id, form=form, error=as_problem(error))
     return visit.on_to(f"/requests/{request_id}", "queued" if receipt.state == "queued" else "answer_information")
@@ -67,15 +67,15 @@ async def files_to_add(request_id: UUID, visit: VisitOf) -> Response:
 @router.post("/requests/{request_id}/add-information")
 async def add_information(request_id: UUID, visit: VisitOf) -> Response:
     """Send it; or say why not, with everything that was written still there."""
-    form = await visit.request.form()
+    form = await visit.form()
     said = {
         "text": str(form.get("text", "")).replace("\r\n", "\n"),
         "attachment_ids": [str(id_) for id_ in form.getlist("attachment_ids")],
         "worse": form.get("worse") == "yes",
     }
     try:
-        order = AdditionBody.model_validate(said)
-        receipt = await carry_out(visit.services, visit.call(request_id, form), order)
+        call = visit.call(request_id, form)
+        receipt = await carry_out(visit.services, call, AdditionBody.model_validate(said))
     except NOT_TAKEN as error:
         return await addition_page_with(visit, request_id, form=form, error=as_problem(error))
     return visit.on_to(f"/requests/{request_id}", "queued" if receipt.state == "queued" else "add_information")

@@ -167,10 +167,11 @@ async def choice_page(request_id: UUID, address: str, visit: VisitOf) -> Respons
 async def choose(request_id: UUID, address: str, visit: VisitOf) -> Response:
     """Does it, and goes back to the request; or says why not, with everything that was written still there."""
     choice = _choice(address)
-    form = await visit.request.form()
+    form = await visit.form()
     try:
+        call = visit.call(request_id, form)
         order = choice.order.model_validate(_said(choice, form))
-        receipt = await carry_out(visit.services, visit.call(request_id, form), order)
+        receipt = await carry_out(visit.services, call, order)
     except NOT_TAKEN as error:
         return await _page(visit, request_id, choice, form, as_problem(error))
     done = "queued" if receipt.state == "queued" else choice.command

@@ -63,12 +63,11 @@ async def new_page(visit: VisitOf) -> Response:
 @router.post("/new")
 async def begin(visit: VisitOf) -> Response:
     """Make the draft, and go on to its form."""
-    form = await visit.request.form()
+    form = await visit.form()
     said = {name: str(form[name]) for name in ("offering", "clinic") if form.get(name)}
     try:
-        view = await create_draft(
-            visit.services, visit.caller, NewDraft.model_validate(said), visit.key(form), visit.language
-        )
+        key = visit.key(form)
+        view = await create_draft(visit.services, visit.caller, NewDraft.model_validate(said), key, visit.language)
     except NOT_TAKEN as error:
         return await _new_page(visit, as_problem(error))
     return visit.on_to(f"/requests/{view.id}/edit")
@@ -100,7 +99,7 @@ async def files_of_slot(request_id: UUID, slot: str, visit: VisitOf) -> Response
 @router.post("/requests/{request_id}/edit")
 async def save_or_submit(request_id: UUID, visit: VisitOf) -> Response:
     """Save what is typed. `do` says whether that is all, or the request goes its way now."""
-    form = await visit.request.form()
+    form = await visit.form()
     if visit.request.headers.get("x-requested-with") == "fetch":
         return await _saved_by_script(visit, request_id, form)
     do = _ORDERS.get(str(form.get("do", "")))
@@ -149,7 +148,7 @@ async def add_files(request_id: UUID, visit: VisitOf, attended: AttendedBy) -> R
 @router.post("/requests/{request_id}/attachments/{attachment_id}/remove")
 async def remove_file(request_id: UUID, attachment_id: UUID, visit: VisitOf) -> Response:
     """Take a photo or a video out of the form; doing so twice is as good as once."""
-    form = await visit.request.form()
+    form = await visit.form()
     try:
         await attachments.remove(visit.services, visit.caller, request_id, attachment_id)
     except Problem as problem:
@@ -162,7 +161,7 @@ async def remove_file(request_id: UUID, attachment_id: UUID, visit: VisitOf) -> 
 @router.post("/requests/{request_id}/attachments/move")
 async def move_files(request_id: UUID, visit: VisitOf) -> Response:
     """What was sent for something that the form does not ask for any more goes with something else that fits."""
-    form = await visit.request.form()
+    form = await visit.form()
     view = await visit.look_at(request_id)
     try:
         for attachment in view.attachments or ():
@@ -367,7 +366,7 @@ async def _edit_page(
     if error is not None:
         status = status_of(error)
         notice, wrong = _told(visit, error, legend, before or {})
-        if form is not None and error.code == RefusalCode.VERSION_CONFLICT:
+        if form is not None and _is_overtaken(error, view, form):
             conflicts = await _conflicts(visit, view, form)
     around = await chart(visit, view, offering)
     return visit.page(
@@ -385,6 +384,7 @@ async def _edit_page(
         was_returned=view.status is Status.RETURNED,
         goes_to=await _goes_to(visit, view) if view.status is Status.RETURNED else "",
         asks=asks,
+        unsaved=error is not None and error.code == "sent_too_late" and not conflicts,
         withdrawn=view.status is Status.DRAFT and view.offering not in visit.services.offerings,
         outdated=[await _outdated(visit, view, answer) for answer in view.outdated_answers or ()],
         gone=_gone(visit, legend, around["others"]),
@@ -450,6 +450,13 @@ async def _conflicts(visit: Visit, view: RequestView, form: FormData) -> forms.D
     here = WholeForm(priority=priority, patient=dict(typed.patient), answers=dict(typed.answers), attachments=[])
     found = changes(_form_of(view), here)
     return forms.differences(found, offering, visit.language)
+
+
+def _is_overtaken(error: Problem | Refusal, view: RequestView, form: FormData) -> bool:
+    """Whether something else was saved since the page was made that is shown again."""
+    if error.code == "sent_too_late":
+        return number_in(form, "version") != view.version
+    return error.code == RefusalCode.VERSION_CONFLICT
 
 
 def _form_of(view: RequestView) -> WholeForm:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -13,15 +13,21 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from domain.refusals import Refusal
-from portal import pages
+from portal import pages, sent_too_late
 from portal.pages import Notice
-from translations import Language, language_named
+from portal.signin import sign_in_page_with
+from translations import Language, gettext_for, language_named
+from translations import gettext_noop as _
 from translations.problems import problem_sentence
 from use_cases.problems import FieldFault, Problem, input_faults, passing_problem
 from web.problems import headers_of, status_of
 from web.session import account_of_session
 
 Handler = Callable[[Request, Any], Awaitable[Response]]
+
+_NOTHING_WAS_SENT = _(
+    "Nothing was sent: you are not signed in any more. Sign in, and what you wrote is shown to you again."
+)
 
 _NOT_PAGES = ("/api/", "/static/", "/healthz", "/readyz", "/metrics")
 
@@ -79,7 +85,7 @@ def _for_pages(handler: Any) -> Handler:
             given: Response = await handler(request, error)
             return given
         if isinstance(error, Problem) and error.code == "not_authenticated":
-            return _to_sign_in(request)
+            return await _to_sign_in(request)
         if not isinstance(error, Problem | Refusal):
             as_api = await handler(request, error)  # which logs it
             error = _problem(error, as_api.status_code)
@@ -115,10 +121,24 @@ def _error_page(request: Request, error: Problem | Refusal, spoken: Language) ->
     return page
 
 
-def _to_sign_in(request: Request) -> Response:
-    """After signing in, the page that was wanted; a form that came too late is not sent again by itself."""
-    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    address = f"/signin?next={quote(wanted, safe='/')}" if request.method == "GET" else "/signin"
+async def _to_sign_in(request: Request) -> Response:
+    """After signing in, the page that was wanted; a form that came too late is shown again, and not sent by itself."""
     if "hx-request" in request.headers:
         return Response(status_code=204, headers={"HX-Redirect": "/signin"})
-    return RedirectResponse(address, 303)
+    if request.headers.get("x-requested-with") != "fetch":
+        services = request.app.state.services
+        if sealed := await sent_too_late.sealed_form(request, services):
+            language = pages.language_before_sign_in(request)
+            notice = Notice("information", gettext_for(language)(_NOTHING_WAS_SENT))
+            return sign_in_page_with(services, language, status=401, unsent=sealed, notice=notice)
+    wanted = _page_wanted(request)
+    return RedirectResponse(f"/signin?next={quote(wanted, safe='/')}" if wanted else "/signin", 303)
+
+
+def _page_wanted(request: Request) -> str:
+    """The page to go on to after signing in: of a form, the one on which it stood."""
+    if request.method == "GET":
+        return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    page = urlsplit(request.headers.get("referer", ""))
+    is_ours = page.netloc == request.headers.get("host") and request.url.path != "/signout"
+    return page.path if is_ours else ""

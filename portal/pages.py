@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache, partial
 from typing import Annotated, Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -19,7 +19,7 @@ from starlette.datastructures import FormData
 
 from domain.offerings import ServiceOffering
 from domain.requests import Role
-from portal import static
+from portal import sent_too_late, static
 from settings import Settings
 from translations import LANGUAGES, Language, dates, gettext_for, language_accepted, language_named, numbers
 from translations import gettext_noop as _
@@ -27,6 +27,7 @@ from translations.words import DOCUMENTS, LATE, PRIORITIES, RETURN_REASONS, ROLE
 from use_cases.caller import Caller
 from use_cases.catalogue import offering_meant, offering_of_request
 from use_cases.commands import Call
+from use_cases.problems import Problem
 from use_cases.requests import RequestView, read_request
 from use_cases.services import Services
 from use_cases.timeline import TimelineEntry, read_timeline
@@ -73,7 +74,35 @@ class Visit:
 
     def page(self, page: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
         """The page."""
-        return render(self.services.settings, page, self.language, status=status, me=self.caller, **values)
+        values = {"me": self.caller, "new_key": self._new_key, **values}
+        return render(self.services.settings, page, self.language, status=status, **values)
+
+    async def form(self) -> FormData:
+        """The form that was sent; or, of a visitor who has signed in again, the one that was sent too late.
+
+        Raises Problem `not_authenticated` for a form of somebody else's page.
+        """
+        form = await self.request.form()
+        if sealed := form.get(sent_too_late.FIELD):
+            form = sent_too_late.form_in(self.caller.account, str(sealed), self.request.url.path)
+            self.request.state.sent_too_late = str(form.get("key", ""))
+        if sent_too_late.written_by(form) not in (None, self.caller.id):
+            raise Problem("not_authenticated")
+        return form
+
+    def check_is_sent(self) -> None:
+        """Raise Problem `sent_too_late` for a form that is only to be shown again."""
+        if self._key_too_late is not None:
+            raise Problem("sent_too_late")
+
+    @property
+    def _key_too_late(self) -> str | None:
+        key: str | None = getattr(self.request.state, "sent_too_late", None)
+        return key
+
+    def _new_key(self) -> str:
+        """For a form to act once by. One that is shown again keeps its own: it may have been sent before, unheard."""
+        return self._key_too_late or sent_too_late.key_for(self.caller.id)
 
     async def look_at(self, request_id: UUID) -> RequestView:
         """The request as the person may see it; the look is written down. Raises Problem `not_found`."""
@@ -100,11 +129,18 @@ class Visit:
         return view.requester is not None and view.requester.id == self.caller.id
 
     def key(self, form: FormData) -> str:
-        """What the hidden field `key` of a form of ours makes act once, for this person alone."""
+        """What the hidden field `key` of a form of ours makes act once, for this person alone.
+
+        Raises Problem `sent_too_late` for a form that is only to be shown again.
+        """
+        self.check_is_sent()
         return self.caller.command_id(str(form.get("key", ""))[:120] or None)
 
     def call(self, request_id: UUID, form: FormData) -> Call:
-        """A command that a form of ours gives: its hidden fields `key` and `version` make it act once, and on what was seen."""
+        """A command that a form of ours gives: its hidden fields `key` and `version` make it act once, and on what was seen.
+
+        Raises as `key` does.
+        """
         return Call(self.caller, request_id, self.key(form), number_in(form, "version"))
 
     def on_to(self, address: str, say: str = "") -> Response:
@@ -184,7 +220,7 @@ def render(settings: Settings, page: str, language: Language, /, *, status: int 
     html = (
         _environment(language)
         .get_template(f"{page}.html.j2")
-        .render(support=support(settings, language), embedded=settings.embedded, new_key=lambda: uuid4().hex, **values)
+        .render(support=support(settings, language), embedded=settings.embedded, **values)
     )
     headers = {
         **HEADERS,

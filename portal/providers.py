@@ -83,7 +83,7 @@ async def provider_page(account_id: UUID, visit: VisitOf) -> Response:
 @router.post("/providers/{account_id}/absences")
 async def add_absence(account_id: UUID, visit: VisitOf) -> Response:
     """Enter an absence for a colleague."""
-    form = await visit.request.form()
+    form = await visit.form()
     try:
         await absences.add(visit, account_id, form)
     except NOT_TAKEN as error:
@@ -101,13 +101,14 @@ async def remove_absence(account_id: UUID, absence_id: UUID, visit: VisitOf) -> 
 @router.post("/providers/{account_id}/hand-over")
 async def hand_over_page(account_id: UUID, visit: VisitOf) -> Response:
     """Hand what was chosen of what that person holds to somebody else; what could not be done, the page says."""
-    form = await visit.request.form()
+    form = await visit.form()
     try:
+        key = visit.key(form)
         said = {"reason": text} if (text := str(form.get("reason", "")).replace("\r\n", "\n")) else {}
         wanted = HandOver.model_validate(
             {**said, **destination(str(form.get("to", ""))), "request_ids": form.getlist("request")}
         )
-        came = await hand_over(visit.services, visit.caller, account_id, wanted, visit.key(form), visit.language)
+        came = await hand_over(visit.services, visit.caller, account_id, wanted, key, visit.language)
     except NOT_TAKEN as error:
         return await _provider(visit, account_id, form, as_problem(error))
     if refused := [each for each in came if each.state == "refused"]:

@@ -63,7 +63,7 @@ async def report_page(request_id: UUID, visit: VisitOf) -> Response:
 @router.post("/requests/{request_id}/report")
 async def save(request_id: UUID, visit: VisitOf) -> Response:
     """Save what is typed, and go on where the button leads; a script is answered with what became of it."""
-    form = await visit.request.form()
+    form = await visit.form()
     by_script = visit.request.headers.get("x-requested-with") == "fetch"
     try:
         saved = await _save(visit, request_id, form)
@@ -100,11 +100,11 @@ async def sign_page(request_id: UUID, visit: VisitOf) -> Response:
 @router.post("/requests/{request_id}/report/sign")
 async def sign(request_id: UUID, visit: VisitOf) -> Response:
     """Sign exactly what was reviewed; or say why not."""
-    form = await visit.request.form()
-    call = visit.call(request_id, form)
+    form = await visit.form()
     # Without a revision that can be read, nobody knows what was reviewed: 0 is none that can be signed.
     said = {**_said(form, "kind", "password"), "revision": pages.number_in(form, "revision") or 0}
     try:
+        call = visit.call(request_id, form)
         receipt = await signing.sign(visit.services, call, SignBody.model_validate(said))
     except NOT_TAKEN as error:
         return await _sign_page(visit, request_id, form, as_problem(error))
@@ -120,10 +120,11 @@ async def addendum_page(request_id: UUID, visit: VisitOf) -> Response:
 @router.post("/requests/{request_id}/addendum")
 async def add_addendum(request_id: UUID, visit: VisitOf) -> Response:
     """Sign the addition; or say why not, with the text still there."""
-    form = await visit.request.form()
+    form = await visit.form()
     try:
+        call = visit.call(request_id, form)
         body = AddendumBody.model_validate(_said(form, "text", "password"))
-        receipt = await signing.add(visit.services, visit.call(request_id, form), body)
+        receipt = await signing.add(visit.services, call, body)
     except NOT_TAKEN as error:
         return await _addendum_page(visit, request_id, form, as_problem(error))
     return visit.on_to(f"/requests/{request_id}", _done(receipt, form, "add_addendum"))
@@ -146,6 +147,7 @@ async def document_page(request_id: UUID, report_id: UUID, visit: VisitOf, atten
 
 async def _save(visit: Visit, request_id: UUID, form: FormData) -> _Saved:
     """Save all that can be saved: of what can't, an unreadable number say, stays what was saved, and it is told."""
+    visit.check_is_sent()
     fields = (await visit.offering_in(form)).report
     if {name for name in form if name.startswith("answers.")} - {f"answers.{field.name}" for field in fields}:
         fields = tuple((await _draft(visit, request_id)).fields)
@@ -229,6 +231,7 @@ async def _report_page(
         overtaken=overtaken,
         values=forms.as_typed(form) if form else _as_saved(visit, draft),
         saved_at=draft.updated_at if draft else None,
+        unsaved=error is not None and error.code == "sent_too_late",
         preview_ready=visit.request.query_params.get("preview") == "ready",
         wrong=pages.written({**_unsignable(visit, draft), **(wrong or {})}),
         notice=notice,

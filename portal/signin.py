@@ -5,13 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from portal import pages
+from portal import pages, sent_too_late
 from portal.pages import LANGUAGE_COOKIE, Notice, VisitOf, local_address
 from settings import Settings
 from translations import Language
 from use_cases import sign_in as signing_in
 from use_cases.problems import Problem
 from use_cases.services import Services
+from use_cases.sign_in import account_of
 from web.problems import status_of
 from web.services import ServicesOf
 from web.session import check_same_site, session_cookie, session_of
@@ -29,7 +30,7 @@ async def start(request: Request, services: ServicesOf) -> Response:
 async def sign_in_page(request: Request, services: ServicesOf, next: str = "") -> Response:  # noqa: A002 - its name in the address
     """User name and password."""
     language = pages.language_before_sign_in(request)
-    return _page(services, language, next=next, notice=pages.done_notice(request, language))
+    return sign_in_page_with(services, language, next=next, notice=pages.done_notice(request, language))
 
 
 @router.post("/signin")
@@ -39,8 +40,12 @@ async def sign_in(
     username: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
     next: Annotated[str, Form()] = "",  # noqa: A002
+    unsent: Annotated[str, Form()] = "",
 ) -> Response:
-    """A session for the right password; the same page again for a wrong one."""
+    """A session for the right password; the same page again for a wrong one.
+
+    A form that was sent when nobody was signed in (`portal.sent_too_late`) goes on to its page, if that is who wrote it.
+    """
     check_same_site(request)
     language = pages.language_before_sign_in(request)
     before = session_of(request, services.settings)  # whoever's it is: nobody could sign it out any more
@@ -48,8 +53,11 @@ async def sign_in(
         token = await signing_in.sign_in(services, username, password, instead_of=before)
     except Problem as problem:
         notice = Notice("error", problem.told(language))
-        return _page(services, language, status=status_of(problem), next=next, username=username[:200], notice=notice)
-    response = RedirectResponse(local_address(next), 303)
+        kept = {"next": next, "unsent": unsent, "username": username[:200]}
+        return sign_in_page_with(services, language, status=status_of(problem), notice=notice, **kept)
+    account = await account_of(services, token.text) if unsent else None
+    address = sent_too_late.address_in(account, unsent) if account else None
+    response = RedirectResponse(address, 307) if address else RedirectResponse(local_address(next), 303)
     _keep(response, services.settings, token.text)
     return response
 
@@ -78,8 +86,9 @@ async def choose_language(
     return response
 
 
-def _page(services: Services, language: Language, *, status: int = 200, **values: object) -> HTMLResponse:
-    values = {"username": "", **values}
+def sign_in_page_with(services: Services, language: Language, *, status: int = 200, **values: object) -> HTMLResponse:
+    """The page; `unsent` is a sealed form that goes along."""
+    values = {"username": "", "next": "", "unsent": "", **values}
     return pages.render(services.settings, "signin", language, status=status, **values)
 
 

@@ -12,6 +12,7 @@ from translations.words import REFUSALS
 
 PROBLEMS: Mapping[str, str] = {
     "not_authenticated": _("Sign in first."),
+    "sent_too_late": _("You had been signed out, so nothing was sent. Here is what you wrote."),
     "wrong_credentials": _("The user name or the password is wrong."),
     "too_many_attempts": _("Too many wrong passwords; wait a few minutes and try again."),
     "wrong_password": _("The password is wrong; the report was not signed."),

@@ -30,6 +30,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "answer_under_way",
         "absence_overlaps",
         "signing_failed",
+        "sent_too_late",
     ),
     412: ("unsupported_tus_version",),
     413: ("too_large",),

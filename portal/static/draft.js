@@ -14,7 +14,7 @@
   const status = document.querySelector("[data-save-status]");
   const conflict = document.getElementById("conflict");
 
-  let saved = written(); // what the server has
+  let saved = "unsaved" in form.dataset ? null : written(); // what the server has
   let sending = null; // the save that is on its way
   let underWay = null; // what it takes along
   let wrong = {}; // fields whose value can't be stored
@@ -158,6 +158,7 @@
   form.addEventListener("input", () => { if (written() !== saved) later(PAUSE); });
   form.addEventListener("focusout", () => { if (timer && written() !== saved) save(); });
   window.addEventListener("online", save);
+  if (saved === null) later(PAUSE);
 
   // Submitting waits for what is on its way, so that its version is the right one. Enter in a field only saves.
   form.addEventListener("submit", (event) => {

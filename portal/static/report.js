@@ -104,6 +104,7 @@
     timer = setTimeout(save, 1_000);
   };
 
+  if ("unsaved" in form.dataset) soon();
   form.addEventListener("input", soon);
   form.addEventListener("change", soon);
   form.addEventListener("focusout", () => { if (changed && stuck !== "lost") save(); });

@@ -192,16 +192,18 @@ async def test_signed_out_in_one_tab_a_report_survives_in_the_other(portal: Port
 
 
 async def test_signed_out_before_a_question_is_sent(portal: Portal, system: System) -> None:
-    """A plain form leads to the sign-in page; going back, what was written is still there."""
+    """A plain form leads to signing in, also when that was done in the other tab; then what was written is still there."""
     request_id = await accepted(system)
     async with two_tabs(portal, system.provider, f"/requests/{request_id}/request-information") as (here, there):
         await here.get_by_label("Votre question").fill("Depuis quand saigne-t-elle?")
         await press(there, "Se déconnecter")
         await there.wait_for_url("**/signin*")
         await here.locator("form.card button.button").click()
-        await here.wait_for_url("**/signin*")
+        await expect(here.locator("#password")).to_be_visible()
         await sign_in(there, system.provider)
-        await here.go_back()
+        await here.fill("#username", system.provider.account.username)
+        await here.fill("#password", PASSWORD)
+        await here.press("#password", "Enter")
         await expect(here.get_by_label("Votre question")).to_have_value("Depuis quand saigne-t-elle?")
         await here.locator("form.card button.button").click()
         await done(here, "Votre question est envoyée")

@@ -1,0 +1,179 @@
+"""A session that ended while somebody wrote: nothing is sent, nothing lost, and nobody else sees it."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import httpx
+from fastapi import FastAPI
+from playwright.async_api import expect
+
+from tests.journeys import accepted, draft, ok, reported
+from tests.portal.browsing import Portal, sign_in, visitor
+from tests.portal.test_story import done
+from tests.system import PASSWORD, Clinician, System
+from use_cases.unsent import OPENS_FOR, UnsentForm, seal, unseal
+
+WRITTEN = "Depuis quand saigne-t-elle? <b>Récidive</b>"
+SHOWN = "Depuis quand saigne-t-elle? &lt;b&gt;Récidive&lt;/b&gt;"
+
+
+def fields_of(page: httpx.Response, action: str) -> dict[str, str]:
+    """The hidden fields of the form that goes there."""
+    form = re.search(rf'<form[^>]*action="{re.escape(action)}".*?</form>', page.text, re.DOTALL)
+    assert form, f"no form goes to {action}"
+    return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form[0]))
+
+
+def credentials(who: Clinician) -> dict[str, str]:
+    return {"username": who.account.username, "password": PASSWORD}
+
+
+async def sent_too_late(app: FastAPI, who: Clinician, page: str, address: str, form: dict[str, str]) -> dict[str, str]:
+    """Fill in the form of that page, sign out, and send it: the fields of the sign-in page that answers."""
+    async with visitor(app, who) as http:
+        filled = {**fields_of(await http.get(page), address), **form}
+        await http.post("/signout")
+        answer = await http.post(address, data=filled)
+        assert answer.status_code == 401, address
+        assert "Rien n’a été envoyé" in answer.text
+        assert SHOWN not in answer.text
+        assert WRITTEN not in answer.text
+        assert PASSWORD not in answer.text
+        return fields_of(answer, "/signin") | {"sent key": filled["key"]}
+
+
+async def test_every_form_is_shown_again_to_who_wrote_it(portal_app: FastAPI, system: System) -> None:
+    mine, answered, begun = await accepted(system), await reported(system), await draft(system)
+    ok(await system.provider.post(f"/requests/{mine}/request-information", {"text": "Une photo de plus?"}))
+    at, requester, provider = f"/requests/{mine}", system.requester, system.provider
+    colleague = f"/providers/{provider.id}"
+
+    async def versions() -> list[int]:
+        views = await provider.view(mine), await provider.view(answered), await requester.view(begun)
+        return [view["version"] for view in views]
+
+    before = await versions()
+    for who, page, address, form in (
+        (provider, f"{at}/request-information", "", {"text": WRITTEN}),
+        (provider, f"{at}/return-to-requester", "", {"text": WRITTEN, "reason": "other_reason"}),
+        (provider, f"{at}/return-to-dispatch", "", {"comment": WRITTEN}),
+        (provider, f"{at}/transfer", "", {"comment": WRITTEN, "provider_id": system.provider2.id}),
+        (provider, f"{at}/report", "", {"answers.findings": WRITTEN}),
+        (provider, f"/requests/{answered}/addendum", "", {"text": WRITTEN, "password": PASSWORD}),
+        (system.dispatcher, f"{at}/reassign", "", {"reason": WRITTEN, "to": "dispatch"}),
+        (system.dispatcher, f"{at}/change-priority", "", {"reason": WRITTEN, "priority": "urgent"}),
+        (
+            system.dispatcher,
+            colleague,
+            f"{colleague}/hand-over",
+            {"reason": WRITTEN, "to": "dispatch", "request": mine},
+        ),
+        (requester, f"{at}/answer", "", {"text": WRITTEN}),
+        (requester, f"{at}/add-information", "", {"text": WRITTEN, "worse": "yes"}),
+        (requester, f"{at}/cancel", "", {"reason": WRITTEN}),
+        (requester, f"/requests/{answered}/acknowledge", "", {"comment": WRITTEN, "advice_followed": "yes"}),
+        (requester, f"/requests/{begun}/edit", "", {"answers.question": WRITTEN, "do": "submit"}),
+        (
+            requester,
+            "/account",
+            "/account/absences",
+            {"note": WRITTEN, "starts_on": "2030-01-02", "ends_on": "2030-01-03"},
+        ),
+    ):
+        to = address or page
+        carried = await sent_too_late(portal_app, who, page, to, form)
+        async with visitor(portal_app) as http:
+            wrong = await http.post("/signin", data={**credentials(who), **carried, "password": "wrong"})
+            assert fields_of(wrong, "/signin")["unsent"] == carried["unsent"], to
+            signed_in = await http.post("/signin", data={**credentials(who), **carried})
+            assert (signed_in.status_code, signed_in.headers["location"]) == (307, to)
+            again = await http.post(to, data={**credentials(who), **carried})
+            assert "Vous aviez été déconnecté: rien n’a été envoyé." in again.text, to
+            assert SHOWN in again.text, to
+            assert fields_of(again, to)["key"] == carried["sent key"], to
+    assert await versions() == before
+    assert ok(await provider.get(f"/requests/{mine}/report"))["revision"] == 0
+    assert (await requester.get(f"/accounts/{requester.id}/absences")).json() == []
+
+
+async def test_nobody_else_is_shown_or_sends_what_was_written(portal_app: FastAPI, system: System) -> None:
+    request_id = await accepted(system)
+    address = f"/requests/{request_id}/add-information"
+    carried = await sent_too_late(portal_app, system.requester, address, address, {"text": WRITTEN})
+    async with visitor(portal_app) as http:
+        answer = await http.post("/signin", data={**credentials(system.requester2), **carried})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        answer = await http.post(address, data=carried)
+        assert answer.status_code == 404
+        assert SHOWN not in answer.text
+    async with visitor(portal_app, system.provider) as http:
+        page = f"/requests/{request_id}/request-information"
+        filled = {**fields_of(await http.get(page), page), "text": WRITTEN}
+    async with visitor(portal_app, system.dispatcher) as http:
+        answer = await http.post(page, data=filled)  # the page of somebody else, who was signed in here before
+        assert answer.status_code == 401
+        assert SHOWN not in answer.text
+    assert (await system.provider.view(request_id))["questions"] == []
+
+
+async def test_a_page_of_another_site_puts_nothing_into_a_form(portal_app: FastAPI, system: System) -> None:
+    form = {"key": f"{UUID(int=0).hex}{UUID(system.requester.id).hex}", "text": WRITTEN}
+    async with visitor(portal_app) as http:
+        address = f"/requests/{await accepted(system)}/add-information"
+        answer = await http.post(address, data=form, headers={"Sec-Fetch-Site": "cross-site"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/signin")
+
+
+async def test_a_sealed_form_opens_for_its_writer_and_not_for_long(system: System) -> None:
+    now, form = datetime.now(UTC), UnsentForm("/here", [("text", "é"), ("ids", "1"), ("ids", "2")])
+    sealed = await seal(system.services, system.requester.account.id, form, now)
+    assert sealed
+    mine, other = system.requester.account, system.requester2.account
+    assert unseal(mine, sealed, now + OPENS_FOR) == form
+    assert unseal(mine, sealed, now + OPENS_FOR + timedelta(seconds=1)) is None
+    assert unseal(other, sealed, now) is None
+    for broken in ("", "é", "AAAA", sealed[:-8], sealed[:40] + "AAAA" + sealed[44:]):
+        assert unseal(mine, broken, now) is None
+    assert await seal(system.services, UUID(int=1), form, now) is None
+
+
+async def test_signed_out_before_a_question_is_sent_it_is_shown_again(portal: Portal, system: System) -> None:
+    request_id = await accepted(system)
+    async with portal.visit(system.provider) as page:
+        await page.goto(f"/requests/{request_id}/request-information")
+        await page.get_by_label("Votre question").fill(WRITTEN)
+        await page.context.clear_cookies()
+        await page.locator("form.card button.button").click()
+        await page.fill("#username", system.provider.account.username)
+        await page.fill("#password", PASSWORD)
+        await page.press("#password", "Enter")
+        await expect(page.locator("#notice")).to_contain_text("Vous aviez été déconnecté")
+        await expect(page.get_by_label("Votre question")).to_have_value(WRITTEN)
+        assert (await system.provider.view(request_id))["questions"] == []
+        await page.locator("form.card button.button").click()
+        await done(page, "Votre question est envoyée")
+    assert [q["text"] for q in (await system.provider.view(request_id))["questions"]] == [WRITTEN]
+
+
+async def test_what_is_shown_again_of_a_draft_saves_itself(portal: Portal, system: System) -> None:
+    request_id = await draft(system)
+    async with portal.visit(system.requester) as page:
+        await page.goto(f"/requests/{request_id}/edit")
+        there = await page.context.new_page()
+        await page.context.set_offline(True)
+        await page.fill("[name='answers.question']", WRITTEN)
+        await page.context.clear_cookies()
+        await page.context.set_offline(False)
+        await expect(page.locator("[data-save-status]")).to_contain_text("vous êtes déconnecté")
+        await page.get_by_role("button", name="Soumettre la demande").click()
+        await expect(page.locator("#password")).to_be_visible()
+        await sign_in(there, system.requester2)
+        await sign_in(there, system.requester)
+        await page.fill("#username", system.requester.account.username)
+        await page.fill("#password", PASSWORD)
+        await page.press("#password", "Enter")
+        await expect(page.locator("[name='answers.question']")).to_have_value(WRITTEN)
+        await expect(page.locator("[data-save-status]")).to_contain_text("Enregistré à")
+    view = await system.requester.view(request_id)
+    assert (view["status"], view["answers"]["question"]) == ("draft", WRITTEN)

@@ -1,0 +1,69 @@
+"""What somebody sent when their session had ended: sealed for them alone, to go through the page on which they sign in again.
+
+Nothing of it is kept here. The seal (AES-GCM) is made with a key of the account, from what only the records hold of it: it opens
+for nobody else, in every process, and no longer after a new password.
+"""
+
+import json
+import zlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from os import urandom
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from records import people
+from records.models import Account
+from use_cases.services import Services
+
+OPENS_FOR = timedelta(hours=1)
+"""After that whoever wrote it has to begin anew: it is not meant to lie about."""
+
+LARGEST = 400_000
+"""Characters of a sealed form: it must fit, with a password, into a call."""
+
+_NONCE = 12
+
+
+@dataclass(frozen=True)
+class UnsentForm:
+    """The address to which a form was sent, and its fields in their order."""
+
+    address: str
+    fields: Sequence[tuple[str, str]]
+
+
+async def seal(services: Services, account_id: UUID, form: UnsentForm, now: datetime) -> str | None:
+    """Sealed for that account; None when nobody active has it, or the form is too large to go along."""
+    async with services.database.session() as session:
+        account = await people.load_account(session, account_id)
+    if account is None or not account.active:
+        return None
+    plain = zlib.compress(json.dumps({**asdict(form), "at": now.timestamp()}).encode())
+    nonce = urandom(_NONCE)
+    sealed = urlsafe_b64encode(nonce + AESGCM(_key(account)).encrypt(nonce, plain, None)).decode()
+    return sealed if len(sealed) <= LARGEST else None
+
+
+def unseal(account: Account, sealed: str, now: datetime) -> UnsentForm | None:
+    """What was sealed for that account; None when it was not, or longer ago than `OPENS_FOR`."""
+    try:
+        box = urlsafe_b64decode(sealed[:LARGEST].encode())
+        plain = AESGCM(_key(account)).decrypt(box[:_NONCE], box[_NONCE:], None)
+    except (ValueError, InvalidTag):
+        return None
+    held = json.loads(zlib.decompress(plain))
+    if now.timestamp() - held["at"] > OPENS_FOR.total_seconds():
+        return None
+    return UnsentForm(held["address"], [(name, value) for name, value in held["fields"]])
+
+
+def _key(account: Account) -> bytes:
+    made = HKDF(SHA256(), 32, salt=account.id.bytes, info=b"relais: a form that was not sent")
+    return made.derive(account.password_hash.encode())
