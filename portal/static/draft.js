@@ -2,8 +2,6 @@
 // be saved is tried again until it is. The server has the last word on versions: a change from elsewhere is never overwritten unasked.
 // Without this script the same form is saved by its button.
 (() => {
-  const unsent = document.querySelector("form[data-unsent]");
-  if (unsent) warnOfUnsentText(unsent);
   const form = document.querySelector("form[data-draft]");
   if (!form) return;
 
@@ -229,15 +227,4 @@
     slot.dispatchEvent(new CustomEvent("relais:removed", { bubbles: true })); // also after a failure: who knows what came of it
     await renewCheck();
   }, true);
-
-  /** An answer that was written and not sent is not left behind by a slip of the hand. */
-  function warnOfUnsentText(answer) {
-    const before = new URLSearchParams(new FormData(answer)).get("text");
-    let sent = false;
-    answer.addEventListener("submit", () => { sent = true; });
-    window.addEventListener("beforeunload", (event) => {
-      const now = new URLSearchParams(new FormData(answer)).get("text");
-      if (!sent && now && now !== before) event.preventDefault();
-    });
-  }
 })();

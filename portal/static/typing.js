@@ -1,4 +1,4 @@
-// What somebody types is never cut off: near the limit of a text the page counts, and says how many characters are too many.
+// What somebody types is not lost. It is never cut off: near the limit of a text the page counts, and says how many characters are too many.
 // The server has the last word; it measures as this does, in characters and not in the units that scripts count.
 (() => {
   const NEAR = 0.75; // of the limit
@@ -20,5 +20,18 @@
     };
     field.addEventListener("input", tell);
     window.addEventListener("pageshow", tell);
+  }
+
+  // What was written and not sent is not left behind by a slip of the hand: of every form that acts (it has a key) and does not save
+  // itself, as drafts and reports do.
+  for (const form of document.querySelectorAll("form[method=post]:not([data-draft], [data-upload], #report)")) {
+    if (!form.elements.key) continue;
+    const texts = [...form.elements].filter((field) => field.matches("textarea, input[type=text]"));
+    let sent = false;
+    form.addEventListener("submit", () => { sent = true; });
+    window.addEventListener("pageshow", () => { sent = false; });
+    window.addEventListener("beforeunload", (event) => {
+      if (!sent && texts.some((field) => field.value.trim())) event.preventDefault();
+    });
   }
 })();

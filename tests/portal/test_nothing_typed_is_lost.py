@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from playwright.async_api import expect
+from playwright.async_api import Dialog, expect
 
 from tests.journeys import accepted, draft, ok
 from tests.portal.browsing import Portal, hidden, shown, visitor
@@ -142,3 +142,24 @@ async def test_a_day_that_is_half_typed_erases_nothing(portal: Portal, system: S
         await expect(page.locator("[id='error-patient.birth_date']")).to_contain_text(before)
         await expect(page.locator("[data-save-status]")).to_contain_text("Tout n’est pas enregistré.")
         assert (await system.requester.view(request_id))["patient"]["birth_date"] == before
+
+
+async def test_a_page_with_words_that_were_not_sent_is_not_left_by_a_slip(portal: Portal, system: System) -> None:
+    request_id = await accepted(system)
+    asked: list[str] = []
+
+    async def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        await dialog.dismiss()
+
+    async with portal.visit(system.provider) as page:
+        page.on("dialog", stay)
+        await page.goto(f"/requests/{request_id}/return-to-dispatch")
+        comment = page.get_by_label("Commentaire pour les répartiteurs")
+        await comment.press_sequentially("Hors de mon domaine.")
+        await page.locator("a.back").click()
+        await expect(comment).to_have_value("Hors de mon domaine.")
+        assert asked == ["beforeunload"]
+        await page.locator("form.card button.button").click()
+        await expect(page.locator("#notice")).to_be_visible()
+        assert asked == ["beforeunload"]
