@@ -20,6 +20,7 @@ from translations import gettext_noop as _
 from use_cases import orders
 from use_cases.commands import Order, carry_out
 from use_cases.problems import Problem
+from use_cases.requests import RequestView
 from web.problems import status_of
 
 router = APIRouter()
@@ -208,8 +209,17 @@ async def _page(
         form=pages.written(form),
         wrong=pages.written(wrong),
         notice=summary(error, wrong, visit.language) if error else None,
-        **(dict(await to_choose(visit, view, choice.command)) if choice.fields in _ASK_FOR_SOMEBODY else {}),
+        **await _around(visit, view, choice),
     )
+
+
+async def _around(visit: Visit, view: RequestView, choice: Choice) -> dict[str, object]:
+    """What the fields of the choice need besides the request."""
+    if choice.fields in _ASK_FOR_SOMEBODY:
+        return dict(await to_choose(visit, view, choice.command))
+    if choice.fields == "priority":
+        return {"offerings": {view.offering: await visit.offering_of(view)}}
+    return {}
 
 
 def _said(choice: Choice, form: FormData) -> Mapping[str, object]:

@@ -23,7 +23,7 @@ from portal import sent_too_late, static
 from settings import Settings
 from translations import LANGUAGES, Language, dates, gettext_for, language_accepted, language_named, numbers
 from translations import gettext_noop as _
-from translations.words import DOCUMENTS, LATE, PRIORITIES, RETURN_REASONS, ROLES, STATUSES
+from translations.words import DOCUMENTS, LATE, PRIORITIES, RETURN_REASONS, ROLES, STATUSES, priority_words
 from use_cases.caller import Caller
 from use_cases.catalogue import offering_meant, offering_of_request
 from use_cases.commands import Call
@@ -280,6 +280,8 @@ def _environment(language: Language) -> Environment:
         "roles": ROLES,
         "return_reasons": RETURN_REASONS,
         "priorities": PRIORITIES,
+        "priority_words": partial(priority_words, language=language),
+        "priority_options": lambda offering: [(code, priority_words(code, offering, language)) for code in PRIORITIES],
         "late": LATE,
         "documents": DOCUMENTS,
         "Role": Role,

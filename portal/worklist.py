@@ -1,5 +1,7 @@
 """The start page of every role: what waits, what is late, what is new; filtered, sorted, searched, and always up to date."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 from urllib.parse import urlencode
@@ -13,12 +15,27 @@ from portal import pages
 from portal.pages import VisitOf
 from records.models import Account
 from records.worklist import Sort, WorklistFilter
+from translations import gettext_noop as _
 from use_cases.catalogue import newest_offerings
-from use_cases.worklist import Worklist, read_worklist
+from use_cases.requests import RequestSummary
+from use_cases.to_do import ToDo
+from use_cases.worklist import Worklist, count_to_do, read_worklist
 
 router = APIRouter()
 
 PAGE_ROWS = 25
+TO_DO_ROWS = 50
+"""So many of those that somebody has to do stand on the first page; the others are a click away."""
+
+TO_DO: Mapping[ToDo, str] = {
+    ToDo.READ_REPORT: _("Read the report"),
+    ToDo.ANSWER: _("Answer the question"),
+    ToDo.RESUBMIT: _("Correct and submit again"),
+    ToDo.ACCEPT: _("Accept"),
+    ToDo.REPORT: _("Write the report"),
+    ToDo.DISPATCH: _("Dispatch it"),
+}
+"""What there is to do, as a line of the list says it."""
 
 OPEN = (
     Status.RETURNED,
@@ -38,6 +55,8 @@ class Filter:
 
     status: str = "active"
     """A status, ``active`` (what is not over) or ``all``."""
+    todo: bool = False
+    """Only what the person has to do something about."""
     mine: bool = False
     overdue: bool = False
     absent: bool = False
@@ -54,6 +73,7 @@ class Filter:
         chosen = "mine" in query or "filter" in query
         return cls(
             status=status if status in {*Status, "active", "all"} else "active",
+            todo=query.get("todo") == "1",
             mine=query.get("mine") == "1" if chosen else _sees_others_work(account),
             overdue=query.get("overdue") == "1",
             absent=query.get("absent") == "1",
@@ -71,6 +91,27 @@ class Filter:
         return [Status.DRAFT, *OPEN] if self.status == "active" else [Status(self.status)]
 
     @property
+    def is_grouped(self) -> bool:
+        """Whether what the person has to do stands apart: in the usual view, in the usual order."""
+        return self.status == "active" and self.sort == "due" and not self.todo
+
+    def asked(self, **changes: Any) -> WorklistFilter:
+        """The same for the records, with what the page itself decides."""
+        asked: dict[str, Any] = {
+            "to_do": True if self.todo else None,
+            "holder_is_me": self.mine,
+            "overdue": True if self.overdue else None,
+            "holder_absent": True if self.absent else None,
+            "offering": self.offering or None,
+            "priority": Priority(self.priority) if self.priority else None,
+            "q": self.q,
+            "sort": self.sort,
+            "limit": PAGE_ROWS,
+            **changes,
+        }
+        return WorklistFilter(**{**asked, "statuses": frozenset(asked["statuses"])})
+
+    @property
     def is_refined(self) -> bool:
         """Whether one of the rarer filters is in use."""
         return bool(self.offering or self.priority or self.sort != "due")
@@ -82,42 +123,82 @@ class Filter:
         return "/worklist?" + urlencode({"filter": "1", **said})
 
 
+@dataclass(frozen=True)
+class Group:
+    """Rows that stand together. `title` is empty where they need none; `more` leads to the rest, where there is one."""
+
+    name: str
+    title: str
+    rows: Sequence[RequestSummary]
+    count: int
+    more: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the page shows: rows in groups, counts by status over everything that was found, the cursor of the next page."""
+
+    groups: list[Group]
+    counts: Counter[Status]
+    next_cursor: str | None
+
+
 @router.get("/worklist")
 async def worklist(visit: VisitOf) -> Response:
     """A page of the worklist. Scripts ask for the same page and take out of it what changed."""
     query = dict(visit.request.query_params)
-    wanted = Filter.of(query, visit.caller.account)
-    found = await _found(visit, wanted, query.get("cursor"))
+    wanted, cursor = Filter.of(query, visit.caller.account), query.get("cursor")
+    found = await _grouped(visit, wanted, cursor) if wanted.is_grouped else await _in_one(visit, wanted, cursor)
     return visit.page(
         "worklist",
         wanted=wanted,
-        found=found,
+        groups=found.groups,
+        counts=found.counts,
+        next_cursor=found.next_cursor,
         totals={
-            "active": sum(found.counts.get(status, 0) for status in (Status.DRAFT, *OPEN)),
-            "all": sum(found.counts.values()),
+            "active": sum(found.counts[status] for status in (Status.DRAFT, *OPEN)),
+            "all": found.counts.total(),
         },
-        shown=[status for status in (Status.DRAFT, *OPEN, *OVER) if found.counts.get(status)],
-        is_first_page=not query.get("cursor"),
+        shown=[status for status in (Status.DRAFT, *OPEN, *OVER) if found.counts[status]],
+        is_first_page=not cursor,
+        to_do_count=await count_to_do(visit.services, visit.caller),
+        to_do_words=TO_DO,
         offerings=await newest_offerings(visit.services),
         minds_absences=bool(visit.caller.roles & {Role.DISPATCHER, Role.CLINIC_ADMINISTRATOR}),
         notice=pages.done_notice(visit.request, visit.language),
     )
 
 
-async def _found(visit: VisitOf, wanted: Filter, cursor: str | None) -> Worklist:
-    asked = WorklistFilter(
-        statuses=frozenset(wanted.statuses or ()),
-        holder_is_me=wanted.mine,
-        overdue=True if wanted.overdue else None,
-        holder_absent=True if wanted.absent else None,
-        offering=wanted.offering or None,
-        priority=Priority(wanted.priority) if wanted.priority else None,
-        q=wanted.q,
-        sort=wanted.sort,
-        cursor=cursor,
-        limit=PAGE_ROWS,
-    )
-    return await read_worklist(visit.services, visit.caller, asked, visit.language)
+async def _in_one(visit: VisitOf, wanted: Filter, cursor: str | None) -> Found:
+    asked = wanted.asked(statuses=wanted.statuses or (), cursor=cursor)
+    page = await read_worklist(visit.services, visit.caller, asked, visit.language)
+    group = Group("all", "", page.items, sum(page.counts.values()))
+    return Found([group] if page.items else [], Counter(page.counts), page.next_cursor)
+
+
+async def _grouped(visit: VisitOf, wanted: Filter, cursor: str | None) -> Found:
+    """What the person has to do, whoever holds it; what others have to; drafts. Only the second has further pages."""
+
+    async def found(**asked: Any) -> Worklist:
+        return await read_worklist(visit.services, visit.caller, wanted.asked(**asked), visit.language)
+
+    to_do = await found(statuses=OPEN, to_do=True, holder_is_me=False, limit=TO_DO_ROWS)
+    others = await found(statuses=OPEN, to_do=False, cursor=cursor)
+    groups = [Group("others", _("With others"), others.items, _open_in(others))]
+    if not cursor:
+        pressing = sorted(to_do.items, key=lambda row: (not row.urgent_report_unread, not row.overdue))
+        rest = wanted.address(todo=True, mine=False) if to_do.next_cursor else None
+        groups.insert(0, Group("to-do", _("To be done by me"), pressing, _open_in(to_do), rest))
+        if drafts := others.counts.get(Status.DRAFT):
+            written = await found(statuses=(Status.DRAFT,), to_do=False)
+            rest = wanted.address(status=Status.DRAFT.value) if written.next_cursor else None
+            groups.append(Group("drafts", _("Drafts"), written.items, drafts, rest))
+    counts = Counter(others.counts) + Counter(to_do.counts)
+    return Found([group for group in groups if group.rows], counts, others.next_cursor)
+
+
+def _open_in(page: Worklist) -> int:
+    return sum(page.counts.get(status, 0) for status in OPEN)
 
 
 def _plain(text: str) -> str:

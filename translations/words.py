@@ -4,13 +4,15 @@ from collections.abc import Iterable, Mapping
 
 from babel.lists import format_list
 
+from domain.calendar import Span
 from domain.commands import ReturnReason
-from domain.offerings import DeadlineName
+from domain.offerings import DeadlineName, ServiceOffering
 from domain.priority import Priority
 from domain.refusals import RefusalCode
 from domain.requests import DocumentKind, EventName, Role, Status
-from translations import LOCALES, Language
+from translations import LOCALES, Language, gettext_for
 from translations import gettext_noop as _
+from translations.dates import span
 
 STATUSES: Mapping[Status, str] = {
     Status.DRAFT: _("Draft"),
@@ -35,10 +37,22 @@ ROLES: Mapping[Role, str] = {
 
 PRIORITIES: Mapping[Priority, str] = {
     Priority.ROUTINE: _("Routine"),
-    Priority.URGENT: _("Urgent"),
-    Priority.ASAP: _("As soon as possible"),
+    Priority.URGENT: _("Fast"),
+    Priority.ASAP: _("Very fast"),
 }
-"""The priorities that a request can have, the calmest first."""
+"""The priorities that a request can have, the calmest first, where no offering says how soon each is."""
+
+
+def priority_words(priority: Priority, offering: ServiceOffering | None, language: Language) -> str:
+    """How soon an answer is needed: with an offering, within how long somebody accepts the request."""
+    say = gettext_for(language)
+    if offering is None or priority is Priority.ROUTINE:
+        return say(PRIORITIES.get(priority, priority))
+    limit = offering.terms.deadlines[DeadlineName.ACCEPTANCE].limit[priority]
+    if (limit.amount, limit.unit, limit.business) == (1, "d", False):
+        limit = Span.of("24h")  # a day sounds like until this evening
+    return say(_("Within %(limit)s")) % {"limit": span(limit, language)}
+
 
 SEXES: Mapping[str, str] = {
     "female": _("Female"),

@@ -323,7 +323,7 @@ async def test_an_error_of_ours_tells_nothing_and_is_as_closed_as_any_page(
     async def broken(*_: object, **__: object) -> None:
         raise RuntimeError("Jeanne Tremblay")
 
-    monkeypatch.setattr("portal.worklist._found", broken)
+    monkeypatch.setattr("portal.worklist.read_worklist", broken)
     monkeypatch.setattr("records.worklist.worklist", broken)
     async with visitor(portal_app, system.provider) as http:
         transport = httpx.ASGITransport(portal_app, raise_app_exceptions=False)

@@ -89,7 +89,7 @@ async def test_the_worklist_renews_itself_and_the_place_is_kept(portal: Portal, 
     )
     for _ in range(12):
         await draft(mine, "wound_care")
-    async with portal.visit(mine.requester) as page:
+    async with portal.visit(mine.requester, size={"width": 1280, "height": 480}) as page:
         await page.goto("/worklist?filter=1&sort=-due&status=all")
         rows = page.locator(".row-link")
         await page.fill("#q", "TC-")

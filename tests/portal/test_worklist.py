@@ -1,10 +1,13 @@
 """The start page: what waits, counts, filters, search, the order, and what it says to each role."""
 
+from dataclasses import replace
+
 from fastapi import FastAPI
 
-from tests.journeys import accepted, assigned, draft, ok, submitted
-from tests.portal.browsing import shown, visitor
-from tests.system import System
+from domain.requests import Role
+from tests.journeys import accepted, assigned, draft, ok, returned, submitted
+from tests.portal.browsing import shown, text_of, visitor
+from tests.system import System, add_person
 
 
 async def number_of(system: System, request_id: str) -> str:
@@ -98,3 +101,29 @@ async def test_english_for_those_who_read_english(portal_app: FastAPI, system: S
             assert "Awaiting acceptance" in shown(answer)
     finally:
         ok(await system.provider.http.patch("/api/v1/me", json={"language": "fr"}))
+
+
+async def test_what_i_have_to_do_stands_first_whoever_holds_it(portal_app: FastAPI, system: System) -> None:
+    reader = await add_person(system, "lister", system.clinics["near"], Role.REQUESTER)
+    mine = replace(system, people={**system.people, "requester": reader})
+    numbers = {}
+    for name, journey in (("draft", draft), ("waiting", submitted), ("asked", accepted), ("returned", returned)):
+        request_id = await journey(mine)
+        numbers[name] = (await reader.view(request_id))["number"]
+        if name == "asked":
+            ok(await system.provider.post(f"/requests/{request_id}/request-information", {"text": "Depuis quand?"}))
+    async with visitor(portal_app, reader) as http:
+        page = await http.get("/worklist")
+        assert "<title>(2) Liste de travail" in page.text
+        groups = {part.split('"')[0]: text_of(part) for part in page.text.split('<tbody id="group-')[1:]}
+        assert list(groups) == ["to-do", "others", "drafts"]
+        stands_in = {name: [group for group, text in groups.items() if numbers[name] in text] for name in numbers}
+        assert stands_in == {"draft": ["drafts"], "waiting": ["others"], "asked": ["to-do"], "returned": ["to-do"]}
+        for words in ("À faire par moi 2", "Répondre à la question", "Corriger et soumettre à nouveau"):
+            assert words in groups["to-do"]
+        only = (await http.get("/worklist?filter=1&todo=1")).text
+        assert [name for name, number in numbers.items() if number in only] == ["asked", "returned"]
+        flat = (await http.get("/worklist?filter=1&sort=created")).text
+        assert '<tbody id="group-all">' in flat
+        found = (await http.get("/worklist", params={"filter": "1", "q": "tremb jeanne"})).text
+        assert all(number in found for number in numbers.values())

@@ -5,10 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.calendar import TIME_ZONE, Span
+from domain.priority import Priority
+from settings import PROJECT_ROOT
 from translations import LANGUAGES
 from translations.dates import age, distance, span
 from translations.numbers import rounded, size
-from translations.words import listed
+from translations.words import listed, priority_words
+from use_cases.offering_files import load_offerings
 
 NOW = datetime(2026, 11, 25, 15, tzinfo=UTC)
 
@@ -50,3 +53,24 @@ def test_sizes_numbers_and_lists() -> None:
     assert [spaced(size(100, language)) for language in LANGUAGES] == ["1 ko", "1 kB"]
     assert spaced(rounded(12_345.67, "fr")) == "12 345,7"
     assert listed(["9 h", "13 h"], "fr") == "9 h et 13 h"
+
+
+@pytest.mark.parametrize(
+    ("priority", "french", "english", "neutral"),
+    [
+        (Priority.ASAP, "Sous 4 heures", "Within 4 hours", "Très rapide"),
+        (Priority.URGENT, "Sous 24 heures", "Within 24 hours", "Rapide"),
+        (Priority.ROUTINE, "Courante", "Routine", "Courante"),
+    ],
+)
+def test_a_priority_says_how_soon(priority: Priority, french: str, english: str, neutral: str) -> None:
+    offerings = load_offerings(PROJECT_ROOT / "offerings")
+    said = {spaced(priority_words(priority, offerings["teledermatology"], language)) for language in LANGUAGES}
+    assert said == {french, english}
+    assert priority_words(priority, None, "fr") == neutral
+
+
+def test_each_offering_says_its_own_limits() -> None:
+    offering = load_offerings(PROJECT_ROOT / "offerings")["wound_care"]
+    assert spaced(priority_words(Priority.ASAP, offering, "fr")) == "Sous 2 heures"
+    assert spaced(priority_words(Priority.URGENT, offering, "en")) == "Within 8 hours"

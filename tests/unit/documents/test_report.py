@@ -110,7 +110,7 @@ def test_shows_everything(report: ReportContent) -> None:
         "Assurance maladie COTM 8455 0112",
         "Sexe Féminin",
         "Dre Nathalie Tremblay Médecin de famille Permis 12345 GMF des Deux-Rives",
-        "Priorité Urgente",
+        "Priorité Rapide",
         "Demandée le 1er novembre 2026 à 9 h 05",
         "Motif de consultation Lésion de l’avant-bras gauche",
         "Allergies Non précisé",
