@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
 from fastapi import FastAPI
+from playwright.async_api import expect
 
 from domain.requests import Role
 from tests.journeys import accepted, assigned, draft, ok, returned, submitted
-from tests.portal.browsing import shown, text_of, visitor
+from tests.portal.browsing import Portal, shown, text_of, visitor
 from tests.system import System, add_person
 
 
@@ -127,3 +129,16 @@ async def test_what_i_have_to_do_stands_first_whoever_holds_it(portal_app: FastA
         assert '<tbody id="group-all">' in flat
         found = (await http.get("/worklist", params={"filter": "1", "q": "tremb jeanne"})).text
         assert all(number in found for number in numbers.values())
+
+
+@pytest.mark.parametrize("priority", ["asap", "urgent"])
+async def test_how_soon_is_never_cut_off(portal: Portal, system: System, priority: str) -> None:
+    """On a wide screen each request is one line, in which long words end in dots; how soon an answer is needed is not one."""
+    request_id = await assigned(system, priority=priority)
+    async with portal.visit(system.provider, size={"width": 1366, "height": 768}) as page:
+        await page.goto("/worklist?filter=1&sort=created")
+        row = page.locator(f"#row-{request_id}")
+        badge, cell = row.locator(f".badge.priority-{priority}"), row.locator("th")
+        await expect(badge).to_be_visible()
+        right = "element => element.getBoundingClientRect().right"
+        assert await badge.evaluate(right) <= await cell.evaluate(right)
