@@ -125,7 +125,7 @@ async def carry_out(services: Services, call: Call, order: Order) -> CommandRece
             before = standing.before
             if _is_taken(call, request, before):
                 await _must_be_the_same(session, call, before, order)
-                return await _with_absence(services, order, _receipt(call, row, request), row)
+                return await _with_absence(session, order, _receipt(call, row, request), row)
             if before is not None and before.settled_at is None:
                 await _must_be_the_same(session, call, before, order)
                 give = _once_more(services, request, before)
@@ -140,7 +140,9 @@ async def carry_out(services: Services, call: Call, order: Order) -> CommandRece
         raise _problem_of(error) from error
     if shown is None:
         return _receipt(call, row, request, state="queued")
-    return await _with_absence(services, order, _receipt(call, shown, requests.process_of(shown)), shown)
+    receipt = _receipt(call, shown, requests.process_of(shown))
+    async with services.database.statement() as session:
+        return await _with_absence(session, order, receipt, shown)
 
 
 async def came_before(services: Services, call: Call) -> bool:
@@ -253,12 +255,11 @@ def _receipt(
 
 
 async def _with_absence(
-    services: Services, order: Order, receipt: CommandReceipt, row: RequestRecord
+    session: AsyncSession, order: Order, receipt: CommandReceipt, row: RequestRecord
 ) -> CommandReceipt:
     if not order.hands_on or row.holder_kind is not HolderKind.PROVIDER or row.holder_id is None:
         return receipt
-    async with services.database.statement() as session:
-        presence = await absences.presence_of(session, [row.holder_id], on=absences.today(datetime.now(UTC)))
+    presence = await absences.presence_of(session, [row.holder_id], on=absences.today(datetime.now(UTC)))
     found = presence.get(row.holder_id)
     return receipt.model_copy(update={"holder_absence": found.now}) if found else receipt
 

@@ -16,13 +16,16 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from domain.requests import Role
 from portal import errors
 from records import database as database_module
 from records.database import Database
 from records.requests import lock_request
 from server import create_app
-from tests.journeys import draft, ok
-from tests.system import System
+from tests.api.test_absences import days
+from tests.journeys import draft, filled, ok
+from tests.system import PASSWORD, Clinician, System, add_person
+from tests.workflow.branch import beside
 from use_cases.problems import passing_problem
 from web.problems import status_of
 from web.services import ServicesOf
@@ -129,6 +132,43 @@ async def test_no_connection_that_is_free(system: System, monkeypatch: pytest.Mo
                 for path in ("/api/v1/requests", f"/requests/{uuid4()}"):
                     answer = await http.get(path)
                     assert (answer.status_code, "retry-after" in answer.headers) == (503, True), path
+
+
+async def test_nobody_waits_for_a_second_connection(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever holds one connection while waiting for another waits for ever, once enough others do the same.
+
+    A whole life, each command given twice under its key, and all that is read of it, by an API that has one connection.
+    """
+    monkeypatch.setattr(database_module, "POOL_TIMEOUT_SECONDS", 0.5)
+    away = await add_person(system, f"away_{uuid4().hex}", system.clinics["near"], Role.PROVIDER)
+    ok(await away.post("/me/absences", days(0, 5)), 201)
+    request_id = await draft(system)
+    report = {"answers": filled(system.services.offerings["teledermatology"].report)}
+    async with beside(system, database_pool_size=1) as lean:
+        await _twice(lean.requester, request_id, "submit")
+        taken_by_absent = await _twice(lean.dispatcher, request_id, "assign", {"provider_id": away.id})
+        assert taken_by_absent["holder_absence"] == days(0, 5)
+        handed_on = {"provider_id": system.provider.id, "reason": "Elle est absente."}
+        await _twice(lean.dispatcher, request_id, "reassign", handed_on)
+        await _twice(lean.provider, request_id, "accept")
+        await _twice(lean.provider, request_id, "request-information", {"text": "Depuis quand?"})
+        await _twice(lean.requester, request_id, "answer-information", {"text": "Depuis mai."})
+        ok(await lean.provider.http.put(f"/api/v1/requests/{request_id}/report", json=report))
+        await _twice(lean.provider, request_id, "report/sign", {"kind": "final", "password": PASSWORD})
+        async with client(create_app(lean.settings, lean.services), system) as http:
+            request = f"/requests/{request_id}"
+            lists = ("/worklist", "/worklist?q=Tremblay", "/providers", "/api/v1/requests?q=Tremblay")
+            for path in (request, f"/api/v1{request}", f"/api/v1{request}/timeline", f"{request}/accesses", *lists):
+                assert (await http.get(path)).status_code == 200, path
+        await _twice(lean.requester, request_id, "acknowledge")
+
+
+async def _twice(who: Clinician, request_id: str, command: str, body: object = None) -> dict[str, object]:
+    """The receipt of a command that was given twice under one key."""
+    key = str(uuid4())
+    receipts = [ok(await who.post(f"/requests/{request_id}/{command}", body, key=key)) for _ in range(2)]
+    assert receipts[0]["status"] == receipts[1]["status"]
+    return receipts[1]
 
 
 @asynccontextmanager
