@@ -6,14 +6,13 @@ letters, and are taken as they are. Source: the RAMQ's description of its card.
 """
 
 import re
-import unicodedata
 from datetime import date
 from enum import StrEnum
 
+from domain import texts
 from domain.sex import Sex
 
 _NUMBER = re.compile(r"(?P<letters>[A-Z]{4})(?P<year>\d{2})(?P<month>\d{2})(?P<day>\d{2})\d{2}")
-_LIGATURES = str.maketrans({"Œ": "OE", "Æ": "AE", "ẞ": "SS"})
 _FEMALE = 50
 """What is added to the month of a woman."""
 
@@ -64,5 +63,4 @@ def _is_day(year: int, month: int, day: int) -> bool:
 
 def _letters(name: str, count: int) -> str:
     """The first letters of a name as the number has them: without accents and signs, X where there are too few."""
-    plain = unicodedata.normalize("NFKD", name.upper().translate(_LIGATURES))
-    return f"{re.sub(r'[^A-Z]', '', plain)}{'X' * count}"[:count]
+    return f"{re.sub(r'[^A-Z]', '', texts.plain(name).upper())}{'X' * count}"[:count]

@@ -5,10 +5,11 @@ A word is a text such as ``name:trem``, ``born:1958-03-14`` or ``number:trej5853
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+
+from domain.texts import plain
 
 SHORTEST_BEGINNING = 3
 """Letters of the shortest beginning of a name that finds it; a name that is shorter is found whole."""
@@ -21,7 +22,6 @@ MOST_TERMS = 8
 
 _WORD = re.compile(r"[^\W_]+")
 _JOINED = re.compile(r"[^\W_]+(?:[-'’ʼ.][^\W_]+)+")
-_SPELLED_OUT = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
 
 _NUMBER = re.compile(r"(?P<tc>tc)?[\s-]*(?P<year>[0-9]{4})?(?:[\s-]+(?P<count>[0-9]{0,9}))?", re.ASCII)
 _PART_OF_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -92,34 +92,28 @@ class Search:
 
 def read_search(text: str) -> Search:
     """What a person means who typed this."""
-    plain = _plain(text)
-    number, part = _request_number(plain)
+    typed = plain(text)
+    number, part = _request_number(typed)
     if number is not None:
         return Search(number=number)
-    return Search(part_of_number=part, health_number=_health_number_of(plain), terms=tuple(_terms(plain))[:MOST_TERMS])
+    return Search(part_of_number=part, health_number=_health_number_of(typed), terms=tuple(_terms(typed))[:MOST_TERMS])
 
 
 def words_of_patient(patient: Mapping[str, object]) -> frozenset[str]:
     """The words by which this patient is found. `patient` is as recorded: what is missing in it finds nobody."""
     names = f"{patient.get('given_name') or ''} {patient.get('family_name') or ''}"
-    words = {f"name:{part}" for name in _names_in(_plain(names)) for part in _beginnings(name)}
+    words = {f"name:{part}" for name in _names_in(plain(names)) for part in _beginnings(name)}
     if born := patient.get("birth_date"):
         words.add(f"born:{born}")
-    if number := _compact(_plain(str(patient.get("health_insurance_number") or ""))):
+    if number := _compact(plain(str(patient.get("health_insurance_number") or ""))):
         words.add(f"number:{number}")
     return frozenset(words)
 
 
-def _plain(text: str) -> str:
-    """In small letters, without accents, with single spaces."""
-    apart = unicodedata.normalize("NFKD", text.casefold().translate(_SPELLED_OUT))
-    return " ".join("".join(sign for sign in apart if unicodedata.category(sign) != "Mn").split())
-
-
-def _names_in(plain: str) -> Iterator[str]:
+def _names_in(typed: str) -> Iterator[str]:
     """Each name, and what is joined by hyphens or apostrophes also as one (`O'Brien` is found as `obrien`)."""
-    yield from _WORD.findall(plain)
-    for joined in _JOINED.findall(plain):
+    yield from _WORD.findall(typed)
+    for joined in _JOINED.findall(typed):
         yield _compact(joined)
 
 
@@ -130,16 +124,16 @@ def _beginnings(name: str) -> Iterator[str]:
         yield name[:length]
 
 
-def _compact(plain: str) -> str:
-    return "".join(_WORD.findall(plain))
+def _compact(typed: str) -> str:
+    return "".join(_WORD.findall(typed))
 
 
-def _request_number(plain: str) -> tuple[str | None, str | None]:
+def _request_number(typed: str) -> tuple[str | None, str | None]:
     """The whole number that is meant, or the part of a number that it may be."""
-    if _PART_OF_NUMBER.fullmatch(plain):
-        return None, plain
-    found = _NUMBER.fullmatch(plain)
-    if not plain or found is None or not (found["tc"] or found["year"]):
+    if _PART_OF_NUMBER.fullmatch(typed):
+        return None, typed
+    found = _NUMBER.fullmatch(typed)
+    if not typed or found is None or not (found["tc"] or found["year"]):
         return None, None
     count = found["count"]
     if found["year"] and count and (count.lstrip("0") == count or len(count) >= 6):
@@ -148,21 +142,21 @@ def _request_number(plain: str) -> tuple[str | None, str | None]:
     return None, "-".join(part for part in parts if part is not None)
 
 
-def _health_number_of(plain: str) -> str | None:
-    compact = _compact(plain)
+def _health_number_of(typed: str) -> str | None:
+    compact = _compact(typed)
     return f"number:{compact}" if len(compact) >= 4 and any(sign.isdigit() for sign in compact) else None
 
 
-def _terms(plain: str) -> Iterator[Term]:
+def _terms(typed: str) -> Iterator[Term]:
     for pattern in _DATES:
-        for found in pattern.finditer(plain):
+        for found in pattern.finditer(typed):
             if born := frozenset(_births(found.groupdict())):
                 yield Term(born)
-                plain = plain.replace(found[0], " ")
-    for number in _RAMQ.findall(plain):
+                typed = typed.replace(found[0], " ")
+    for number in _RAMQ.findall(typed):
         yield Term(frozenset({f"number:{_compact(number)}"}))
-        plain = plain.replace(number, " ")
-    for name in dict.fromkeys(_WORD.findall(plain)):
+        typed = typed.replace(number, " ")
+    for name in dict.fromkeys(_WORD.findall(typed)):
         yield Term(frozenset({f"name:{name[:LONGEST_BEGINNING]}"}), name)
 
 

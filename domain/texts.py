@@ -25,6 +25,17 @@ _SEEN = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\
 _SEEN_CLASSES = frozenset("LNPS")
 
 
+SPELLED_OUT = {"œ": "oe", "æ": "ae", "ß": "ss", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}
+"""Small letters that no accent makes of others, and what people write who don't have them."""
+_SPELLED_OUT = str.maketrans(SPELLED_OUT)
+
+
+def plain(text: str) -> str:
+    """In small letters, without accents, with single spaces: so names are compared."""
+    apart = unicodedata.normalize("NFKD", text.casefold().translate(_SPELLED_OUT))
+    return " ".join("".join(sign for sign in apart if unicodedata.category(sign) != "Mn").split())
+
+
 def composed(text: str) -> str:
     """The same text in Unicode's composed form (NFC), so that an accent is one character, however it was typed."""
     return unicodedata.normalize("NFC", text)

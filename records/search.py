@@ -8,12 +8,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, text
 from sqlalchemy.orm import InstrumentedAttribute
 
+from domain import texts
 from domain.search import SHORTEST_BEGINNING, Search, Term
 from records.models import Account, Clinic, PatientWord, RequestRecord
 from records.patient_words import SearchKeys
 from records.visibility import Viewer, charts_of, listed_for
-
-_LIGATURES = (("Œ", "oe"), ("œ", "oe"), ("æ", "ae"), ("ø", "o"), ("ł", "l"))
 
 
 def found_by(viewer: Viewer, search: Search, keys: SearchKeys) -> ColumnElement[bool]:
@@ -72,10 +71,10 @@ def _with_name(viewer: Viewer, name: str) -> Select[Any]:
 
 
 def _has_name(name: str, *columns: InstrumentedAttribute[str]) -> ColumnElement[bool]:
-    """Whether one of the names' words is `name`, or begins with it; without accents, as `domain.search` compares."""
+    """Whether one of the names' words is `name`, or begins with it; without accents, as `domain.texts.plain` compares."""
     plain: ColumnElement[str] = func.lower(func.concat_ws(" ", *columns))
-    for ligature, letters in _LIGATURES:
-        plain = func.replace(plain, ligature, letters)
+    for letter, letters in texts.SPELLED_OUT.items():  # also the capital: not every database makes it small
+        plain = func.replace(func.replace(plain, letter.upper(), letters), letter, letters)
     plain = func.regexp_replace(func.normalize(plain, text("NFKD")), "[\u0300-\u036f]", "", "g")
     plain = func.regexp_replace(func.concat(" ", func.lower(plain), " "), "[-'’ʼ.,()/]", " ", "g")
     return plain.contains(f" {name}" if len(name) >= SHORTEST_BEGINNING else f" {name} ", autoescape=True)

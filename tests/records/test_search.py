@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import commands as c
 from domain.requests import FormVersion, Role
+from domain.texts import SPELLED_OUT
 from records import forms, requests
 from records.database import Database
 from records.models import PatientWord, RequestRecord
@@ -126,6 +127,21 @@ async def test_people_and_clinics(database: Database) -> None:
         for q in ("lemond", "goetzz", "clinique du sud"):
             assert await found(session, scene, "dispatcher", q) == [], q
         assert await found(session, scene, "operator", "elemond") == [draft.id]
+
+
+async def test_people_are_found_however_their_names_are_spelled(database: Database) -> None:
+    """The database compares names as we do, whatever it takes for the small letter of a capital."""
+    async with database.session() as session:
+        scene = await set_scene(session)
+        draft = requests.process_of(await make_draft(session, scene))
+        for event, request in usual_story(scene, draft).steps[:3]:
+            await record_event(session, event, request)
+        for letter, letters in SPELLED_OUT.items():
+            for written in {letter, letter.upper(), letter.title()}:
+                scene.accounts["provider"].family_name = f"La{written}tek"
+                await session.flush()
+                for q in (f"La{written}tek", f"la{letter}te", f"LA{letters.upper()}TEK"):
+                    assert await found(session, scene, "dispatcher", q) == [draft.id], (q, written)
 
 
 async def test_a_removed_draft_leaves_no_word(database: Database) -> None:

@@ -48,6 +48,7 @@ def test_one_that_fits_in_any_writing(number: str) -> None:
         ("DAOA58531412", {"family_name": "D’Aoust", "given_name": "Anne"}, ()),
         ("STAA58531412", {"family_name": "St-Amand", "given_name": "Anne"}, ()),
         ("LOEA58531412", {"family_name": "Lœuil", "given_name": "Anne"}, ()),
+        ("LECL58531412", {"family_name": "Łęcki", "given_name": "Łucja"}, ()),
     ],
 )
 def test_what_does_not_fit_is_named(
