@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from domain.notices import Recipient
+from domain.notices import URGENT_REPORT, About, Recipient
 from domain.requests import EventName as E
 from domain.requests import Status
 from translations import gettext_noop as _
@@ -50,7 +50,7 @@ _REACH = _("Reach the requester now, or read the report yourself, act on it, and
 _NEW_PRIORITY = _("The priority of the request has changed, and its time limit with it.")
 _RETURNED = NoticeText(_("returned to the requester"), _("The request has been returned to its requester."))
 
-TEXTS: Mapping[E, Mapping[Recipient, NoticeText]] = {
+TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
     E.SUBMITTED: {
         HOLDER: NoticeText(_("new request"), _("A new request has been submitted.")),
         REQUESTER: NoticeText(
@@ -267,6 +267,26 @@ TEXTS: Mapping[E, Mapping[Recipient, NoticeText]] = {
             _("The final report on your request still waits to be acknowledged."),
         ),
     },
+    URGENT_REPORT: {  # in words that say nothing of it
+        REQUESTER: NoticeText(
+            _("to be read without delay"),
+            _("A report on your request is available and must be read without delay."),
+            _READ,
+        ),
+        DISPATCHERS: NoticeText(
+            _("to be read without delay"),
+            _(
+                "A report that must be read without delay has been sent to the requester. You are told if it is not read in time."
+            ),
+        ),
+        REQUESTER_CLINIC: NoticeText(
+            _("to be read without delay"),
+            _(
+                "A report that must be read without delay was sent to someone of your clinic. "
+                "You are told if it is not read in time."
+            ),
+        ),
+    },
     E.URGENT_REPORT_REMINDER: {
         REQUESTER: NoticeText(
             _("to be read without delay"), _("A report that must be read without delay still waits."), _READ
@@ -299,29 +319,8 @@ TEXTS: Mapping[E, Mapping[Recipient, NoticeText]] = {
 """What each recipient of each event is told."""
 
 
-NoticeEvent = E | Literal["urgent_report", "notice_refused", "notice_expired", "command_refused", "submission_refused"]
-"""What a notice is about: an event of the request, a report that must be read without delay, what became of another notice, or a
-queued command that was refused.
-"""
-
-ABOUT_URGENT_REPORTS: Mapping[Recipient, NoticeText] = {
-    REQUESTER: NoticeText(
-        _("to be read without delay"), _("A report on your request is available and must be read without delay."), _READ
-    ),
-    DISPATCHERS: NoticeText(
-        _("to be read without delay"),
-        _(
-            "A report that must be read without delay has been sent to the requester. You are told if it is not read in time."
-        ),
-    ),
-    REQUESTER_CLINIC: NoticeText(
-        _("to be read without delay"),
-        _(
-            "A report that must be read without delay was sent to someone of your clinic. You are told if it is not read in time."
-        ),
-    ),
-}
-"""What is told of a report that says: send the patient without delay; in words that say nothing of it."""
+NoticeEvent = About | Literal["notice_refused", "notice_expired", "command_refused", "submission_refused"]
+"""What a notice is about: what is told of an event, what became of another notice, or a queued command that was refused."""
 
 _TELL = _("See in Relais, under “E-mails”, who was not told, and tell the person in another way.")
 
@@ -362,8 +361,6 @@ ABOUT_COMMANDS: Mapping[str, NoticeText] = {
 
 def text_of(event: NoticeEvent, recipient: Recipient) -> NoticeText:
     """The text for this recipient of this event. KeyError when the matrix tells this recipient nothing of it."""
-    if isinstance(event, E):
+    if isinstance(event, E) or event == URGENT_REPORT:
         return TEXTS[event][recipient]
-    if event == "urgent_report":
-        return ABOUT_URGENT_REPORTS[recipient]
     return {**ABOUT_NOTICES, **ABOUT_COMMANDS}[event]

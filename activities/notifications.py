@@ -23,20 +23,18 @@ from activities.contract import DELIVER, DUE_DIGESTS, SEND_DIGEST, SEND_NOTICE, 
 from activities.delivery import DeliveryError, NotTaken, Refused, Relay
 from activities.heartbeat import alive
 from activities.messages import OutgoingNotice, compose_digest, compose_notice
-from activities.notice_texts import NoticeEvent
 from domain.addresses import AddressError
 from domain.events import Event, question_id
 from domain.notices import (
     ABOUT_A_QUESTION,
     ABOUT_AN_URGENT_REPORT,
-    URGENT_REPORT,
+    MATRIX,
     Delivered,
     Importance,
     SendResult,
     due_after,
     told_as,
 )
-from domain.offerings import DeadlineName
 from domain.requests import EventName, Holder, Request
 from records import notices, requests
 from records.database import Database
@@ -574,7 +572,7 @@ def letter_of(planned: PlannedNotice, event: Event, request: Request) -> Outgoin
         message_id=planned.message_id,
         request_id=request.id,
         number=request.number,
-        event=cast(NoticeEvent, told_as(event.name, request)),
+        event=told_as(event.name, request),
         recipient=told.recipient,
         importance=told.importance,
         status=event.status,
@@ -588,11 +586,7 @@ def letter_of(planned: PlannedNotice, event: Event, request: Request) -> Outgoin
 
 async def _outgoing(session: AsyncSession, notice: Notice) -> OutgoingNotice:
     account = await session.get_one(Account, notice.account_id)
-    event = (
-        await session.get(EventRecord, (notice.request_id, notice.version))
-        if notice.event in {*EventName, URGENT_REPORT}
-        else None
-    )
+    event = await session.get(EventRecord, (notice.request_id, notice.version)) if notice.event in MATRIX else None
     row = await session.get_one(RequestRecord, notice.request_id)
     return outgoing_notice(notice, account, event, requests.process_of(row))
 
@@ -625,7 +619,7 @@ def outgoing_notice(notice: Notice, account: Account, event: EventRecord | None,
 def _is_still_to_do(about: str, event: EventRecord, request: Request) -> bool:
     """Whether what a notice asks for still waits: a question is open, an urgent report unread, the request where it was put."""
     if about in ABOUT_AN_URGENT_REPORT:
-        return request.deadline(DeadlineName.URGENT_ACKNOWLEDGEMENT) is not None
+        return request.unread is not None
     if event.name is EventName.ADDENDUM_ISSUED:
         return True
     if event.name in ABOUT_A_QUESTION:

@@ -186,16 +186,13 @@ def _assign(request: Request, command: c.Assign, now: datetime) -> tuple[EventNa
 def _reassign(request: Request, command: c.Reassign, now: datetime) -> tuple[EventName, Request]:
     task = request.task.then(TaskStatus.CANCELLED).next_task(TaskStatus.REQUESTED)
     if command.to == "dispatch":
-        holder = Holder.dispatch(request.dispatch_clinic_id)
-        moved = _enter(request, Status.AWAITING_DISPATCH, holder, now, task, keeps_its_promise=True)
-        return EventName.REASSIGNED, moved
+        return EventName.REASSIGNED, _await_dispatch(request, now, task, keeps_its_promise=True)
     if command.actor.role is Role.CLINIC_ADMINISTRATOR and command.to.clinic_id != command.actor.clinic_id:
         raise Refusal(RefusalCode.NOT_A_COLLEAGUE, "an administrator hands on inside their clinic, or to dispatch")
     holder, task = _other_holder(request, command.to), task.then(TaskStatus.RECEIVED)
     if request.status is Status.AWAITING_ACCEPTANCE:  # its clock goes along
         return EventName.REASSIGNED, _with(request, holder=holder, task=task)
-    moved = _enter(request, Status.AWAITING_ACCEPTANCE, holder, now, task, keeps_its_promise=True)
-    return EventName.REASSIGNED, moved
+    return EventName.REASSIGNED, _await_acceptance(request, holder, now, task, keeps_its_promise=True)
 
 
 def _accept(request: Request, command: c.Accept, now: datetime) -> tuple[EventName, Request]:
@@ -324,10 +321,7 @@ def _acknowledge(request: Request, command: c.Acknowledge, now: datetime) -> tup
 
 
 def _confirm_reading(request: Request, command: c.ConfirmReading, now: datetime) -> tuple[EventName, Request]:
-    name = DeadlineName.URGENT_ACKNOWLEDGEMENT
-    deadlines = tuple(d for d in request.deadlines if d.name is not name)
-    overdue = tuple(late for late in request.overdue if late is not name)
-    return EventName.READING_CONFIRMED, _with(request, deadlines=deadlines, overdue=overdue)
+    return EventName.READING_CONFIRMED, _read(request)
 
 
 def _deadline_reached(request: Request, command: c.DeadlineReached, now: datetime) -> tuple[EventName, Request]:
@@ -349,10 +343,12 @@ def _deadline_reached(request: Request, command: c.DeadlineReached, now: datetim
         case DeadlineName.ACKNOWLEDGEMENT:
             ended = _enter(request, Status.CLOSED, Holder.nobody(), now, request.task)
             return EventName.CLOSED_UNACKNOWLEDGED, _with(ended, unacknowledged=True)
-        case name:
+        case (
+            DeadlineName.DISPATCH | DeadlineName.REPORT | DeadlineName.INFORMATION | DeadlineName.URGENT_ACKNOWLEDGEMENT
+        ):
             late = _replace_deadline(request, deadline.called(at_limit=not by_clock))
-            overdue = tuple(dict.fromkeys((*request.overdue, name)))
-            return _OVERDUE[name], _with(late, overdue=overdue)
+            overdue = tuple(dict.fromkeys((*request.overdue, deadline.name)))
+            return _OVERDUE[deadline.name], _with(late, overdue=overdue)
 
 
 def _renew_rules(request: Request, command: c.RenewRules, now: datetime) -> tuple[EventName, Request]:
@@ -487,7 +483,7 @@ def _check(row: Row, request: Request, actor: Actor) -> None:
         raise Refusal(RefusalCode.REPORT_BEING_SIGNED, "a document is being made; wait until it is there")
     if row.command in (c.AnswerInformation, c.WithdrawInformationRequest) and not request.questions:
         raise Refusal(RefusalCode.NO_OPEN_QUESTION, "no question is open")
-    if row.command is c.ConfirmReading and request.deadline(DeadlineName.URGENT_ACKNOWLEDGEMENT) is None:
+    if row.command is c.ConfirmReading and request.unread is None:
         raise Refusal(RefusalCode.NOTHING_TO_CONFIRM, "no report waits to be read without delay")
 
 
@@ -504,13 +500,13 @@ _OWN_DEADLINE = {
 }
 
 
-def _await_dispatch(request: Request, now: datetime, task: FhirTask) -> Request:
+def _await_dispatch(request: Request, now: datetime, task: FhirTask, **how: bool) -> Request:
     holder = Holder.dispatch(request.dispatch_clinic_id)
-    return _enter(request, Status.AWAITING_DISPATCH, holder, now, task)
+    return _enter(request, Status.AWAITING_DISPATCH, holder, now, task, **how)
 
 
-def _await_acceptance(request: Request, holder: Holder, now: datetime, task: FhirTask) -> Request:
-    return _enter(request, Status.AWAITING_ACCEPTANCE, holder, now, task)
+def _await_acceptance(request: Request, holder: Holder, now: datetime, task: FhirTask, **how: bool) -> Request:
+    return _enter(request, Status.AWAITING_ACCEPTANCE, holder, now, task, **how)
 
 
 def _other_holder(request: Request, to: Person | c.Pool) -> Holder:
@@ -539,8 +535,7 @@ def _enter(
 def _with_own_deadline(request: Request, now: datetime, promised: Deadline | None = None) -> Request:
     """Start the clock of the request's status anew, standing still where a question is open; what was `promised` runs on."""
     of_questions = tuple(d for d in request.deadlines if d.question_id is not None)
-    urgent = tuple(d for d in request.deadlines if d.name is DeadlineName.URGENT_ACKNOWLEDGEMENT)
-    kept = (*((promised,) if promised else ()), *of_questions, *urgent)
+    kept = tuple(d for d in (promised, *of_questions, request.unread) if d is not None)
     still_overdue = tuple(name for name in request.overdue if any(d.name is name and d.is_over for d in kept))
     name = _OWN_DEADLINE.get(request.status)
     if name is None:
@@ -555,9 +550,15 @@ def _with_urgent_clock(request: Request, now: datetime) -> Request:
     """A report must be read within hours, whatever hours the clinic keeps: a clock beside the status's own calls until it was."""
     name = DeadlineName.URGENT_ACKNOWLEDGEMENT
     terms = request.terms.deadlines.get(name, DEFAULT_DEADLINES[name])  # older terms have none
-    others = tuple(d for d in request.deadlines if d.name is not name)
-    overdue = tuple(late for late in request.overdue if late is not name)
-    return _with(request, deadlines=(*others, Deadline.start(name, terms, request.priority, now)), overdue=overdue)
+    request = _read(request)  # the clock of an earlier report begins anew
+    return _with(request, deadlines=(*request.deadlines, Deadline.start(name, terms, request.priority, now)))
+
+
+def _read(request: Request) -> Request:
+    """Nobody has to read a report without delay any more."""
+    name = DeadlineName.URGENT_ACKNOWLEDGEMENT
+    deadlines = tuple(d for d in request.deadlines if d.name is not name)
+    return _with(request, deadlines=deadlines, overdue=tuple(late for late in request.overdue if late is not name))
 
 
 def _promised(request: Request) -> Deadline | None:

@@ -51,7 +51,13 @@ REQUESTER_CLINIC = Recipient.REQUESTER_CLINIC
 DISPATCHERS, SIGNER, SIGNING_PROVIDER = Recipient.DISPATCHERS, Recipient.SIGNER, Recipient.SIGNING_PROVIDER
 ACTION, INFO = Importance.ACTION, Importance.INFORMATION
 
-MATRIX: Mapping[E, Mapping[Recipient, Importance]] = {
+URGENT_REPORT: Literal["urgent_report"] = "urgent_report"
+"""What the notices of a report are about that says: send the patient without delay."""
+
+About = E | Literal["urgent_report"]
+"""What is told: an event, or where its report says so, that this must be read without delay."""
+
+MATRIX: Mapping[About, Mapping[Recipient, Importance]] = {
     E.SUBMITTED: {HOLDER: ACTION, REQUESTER: INFO},
     E.ASSIGNED: {HOLDER: ACTION, BEFORE: INFO, REQUESTER: INFO},
     E.REASSIGNED: {HOLDER: ACTION, BEFORE: INFO, REQUESTER: INFO, DISPATCHERS: INFO},
@@ -85,6 +91,7 @@ MATRIX: Mapping[E, Mapping[Recipient, Importance]] = {
     E.RESUBMISSION_REMINDER: {HOLDER: ACTION},
     E.ABANDONED: {REQUESTER: INFO, DISPATCHERS: INFO},
     E.ACKNOWLEDGEMENT_REMINDER: {HOLDER: ACTION},
+    URGENT_REPORT: {REQUESTER: ACTION, DISPATCHERS: INFO, REQUESTER_CLINIC: INFO},
     E.URGENT_REPORT_REMINDER: {REQUESTER: ACTION},
     E.URGENT_REPORT_UNREAD: {REQUESTER: ACTION, REQUESTER_CLINIC: ACTION, DISPATCHERS: ACTION},
     E.READING_CONFIRMED: {REQUESTER: INFO, DISPATCHERS: INFO, REQUESTER_CLINIC: INFO},
@@ -93,24 +100,14 @@ MATRIX: Mapping[E, Mapping[Recipient, Importance]] = {
 }
 
 
-URGENT_REPORT = "urgent_report"
-"""What the notices of a report are about that says: send the patient without delay."""
-
-URGENT_ROW: Mapping[Recipient, Importance] = {REQUESTER: ACTION, DISPATCHERS: INFO, REQUESTER_CLINIC: INFO}
-
 NEVER_WAITS = frozenset({E.WORSENING_REPORTED, URGENT_REPORT, E.URGENT_REPORT_REMINDER, E.URGENT_REPORT_UNREAD})
 """What is told at once to whoever must act, also who wants e-mails grouped, and gathered with nothing."""
 
 
-def told_as(event: E, request: Request) -> str:
-    """What the notices of an event are about, by the state after it: the event, or that its report must be read without delay."""
+def told_as(event: E, request: Request) -> About:
+    """What the notices of an event are about, by the state after it."""
     is_report = event in (E.PRELIMINARY_REPORT_ISSUED, E.FINAL_REPORT_ISSUED)
     return URGENT_REPORT if is_report and request.documents[-1].urgent else event
-
-
-def told_to(about: str) -> Mapping[Recipient, Importance]:
-    """Who is told of it, and what it means for them."""
-    return URGENT_ROW if about == URGENT_REPORT else MATRIX[E(about)]
 
 
 ABOUT_AN_URGENT_REPORT = frozenset({URGENT_REPORT, E.URGENT_REPORT_REMINDER, E.URGENT_REPORT_UNREAD})
@@ -128,8 +125,7 @@ def due_after(about: str, request: Request, question_id: UUID | None) -> datetim
     if about == E.ADDENDUM_ISSUED:
         return None
     if about in ABOUT_AN_URGENT_REPORT:
-        urgent = request.deadline(DeadlineName.URGENT_ACKNOWLEDGEMENT)
-        return urgent.due_at if urgent else None
+        return request.unread.due_at if request.unread else None
     if about in ABOUT_A_QUESTION:
         deadline = request.deadline(DeadlineName.INFORMATION, question_id)
         return deadline.due_at if deadline else None

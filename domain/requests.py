@@ -260,10 +260,14 @@ class Request(Frozen):
 
         A report that must be read without delay comes before that to the requester, who holds the request then.
         """
-        unread = self.deadline(DeadlineName.URGENT_ACKNOWLEDGEMENT)
-        if unread is not None and self.holder.kind is HolderKind.REQUESTER:
-            return unread.due_at
+        if self.unread is not None and self.holder.kind is HolderKind.REQUESTER:
+            return self.unread.due_at
         return self.own_deadline.due_at if self.own_deadline else None
+
+    @property
+    def unread(self) -> Deadline | None:
+        """The clock of a report that must be read without delay, until somebody has confirmed the reading."""
+        return self.deadline(DeadlineName.URGENT_ACKNOWLEDGEMENT)
 
     @property
     def own_deadline(self) -> Deadline | None:

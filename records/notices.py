@@ -22,7 +22,9 @@ from domain.commands import (
 )
 from domain.events import Event, question_id
 from domain.notices import (
+    MATRIX,
     NEVER_WAITS,
+    About,
     Importance,
     NoticeMode,
     Recipient,
@@ -30,7 +32,6 @@ from domain.notices import (
     due_after,
     gathers_for,
     told_as,
-    told_to,
 )
 from domain.requests import Holder, HolderKind, Request, Role
 from records.ids import new_id
@@ -88,9 +89,9 @@ async def plan_notices(
     planned while another notice of the same request still waits for the same person goes with it. With `at_once`
     those to send are in the hands of whoever records the event, and these are what it gives.
     """
-    people = await _concerned(session, event, request)
-    people.pop(event.command.actor.id or uuid.UUID(int=0), None)
     about = told_as(event.name, request)
+    people = await _concerned(session, event, request, about)
+    people.pop(event.command.actor.id or uuid.UUID(int=0), None)
     due_at = due_after(about, request, question_of(event))
     acts = any(told.importance is Importance.ACTION for told in people.values())
     hurries = about in NEVER_WAITS
@@ -111,10 +112,9 @@ async def plan_notices(
     return [notice for notice in planned if notice.status is NoticeStatus.QUEUED] if at_once else []
 
 
-async def _concerned(session: AsyncSession, event: Event, request: Request) -> dict[uuid.UUID, Told]:
-    """Everybody whom the matrix names for the event. Of somebody who is several parties, what waits for them counts."""
-    row = told_to(told_as(event.name, request))
-    by_weight = sorted(row.items(), key=lambda entry: entry[1] is Importance.ACTION)  # the last one wins
+async def _concerned(session: AsyncSession, event: Event, request: Request, about: About) -> dict[uuid.UUID, Told]:
+    """Everybody whom the matrix names for what is told. Of somebody who is several parties, what waits for them counts."""
+    by_weight = sorted(MATRIX[about].items(), key=lambda entry: entry[1] is Importance.ACTION)  # the last one wins
     parties = [_party(recipient, event, request) for recipient, _ in by_weight]
     if not parties:
         return {}

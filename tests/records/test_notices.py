@@ -214,4 +214,4 @@ async def test_no_event_is_without_a_plan(database: Database) -> None:
             await record_event(session, event, step[1])
             planned |= {row.event for row in await of(session, Story(draft), version)}
     others = {Recipient.DISPATCHERS, Recipient.SIGNER}
-    assert planned == {name for name, row in MATRIX.items() if others & row.keys()}
+    assert planned == {name for name in EventName if others & MATRIX[name].keys()}
