@@ -1,5 +1,6 @@
 """Clinics, people and stories for the tests of the records: every story is played by the real rules."""
 
+import itertools
 import random
 import uuid
 from dataclasses import dataclass, field
@@ -49,6 +50,13 @@ class Scene:
     @property
     def actors(self) -> list[Actor]:
         return [self.actor(name, Role(role)) for name, a in self.accounts.items() for role in a.roles]
+
+
+def role_sets() -> list[frozenset[Role]]:
+    """Every set of up to two roles of people, and all roles together."""
+    roles = [role for role in Role if role is not Role.SYSTEM]
+    small = [frozenset(some) for size in (0, 1, 2) for some in itertools.combinations(roles, size)]
+    return [*small, frozenset(roles)]
 
 
 async def set_scene(session: AsyncSession, modes: dict[str, NoticeMode] | None = None) -> Scene:

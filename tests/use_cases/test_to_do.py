@@ -7,26 +7,24 @@ from collections import Counter
 from sqlalchemy import select
 
 from domain import commands as c
-from domain.requests import FormVersion, Role
+from domain.requests import FormVersion
 from records import requests
 from records.database import Database
 from records.models import Account, RequestRecord
 from records.projection import record_event
 from records.visibility import Viewer
 from records.worklist import WorklistFilter, count_to_do, has_to_do, worklist
-from tests.records.scenes import SHA, Scene, Story, make_draft, random_story, set_scene, usual_story
+from tests.records.scenes import SHA, Scene, Story, make_draft, random_story, role_sets, set_scene, usual_story
 from use_cases.caller import Caller
 from use_cases.to_do import ToDo, to_do_of
 
 
 def callers(scene: Scene) -> list[Caller]:
-    """Every person of the scene in every set of up to two roles, and with all roles."""
-    roles = [role for role in Role if role is not Role.SYSTEM]
-    sets = [some for size in (0, 1, 2) for some in itertools.combinations(roles, size)]
+    """Every person of the scene with every set of roles."""
     return [
-        Caller(Account(id=account.id, clinic_id=account.clinic_id, roles=[role.value for role in some]), "")
+        Caller(Account(id=account.id, clinic_id=account.clinic_id, roles=[role.value for role in roles]), "")
         for account in scene.accounts.values()
-        for some in (*sets, tuple(roles))
+        for roles in role_sets()
     ]
 
 
