@@ -24,7 +24,7 @@ from records.worklist import WorklistFilter
 from translations import gettext_noop as _
 from use_cases.absences import AbsenceView, list_absences
 from use_cases.catalogue import ClinicView, ProviderView, find_provider, list_clinics, list_providers, newest_offerings
-from use_cases.hand_over import MOST_AT_ONCE, HandedOver, HandOver, hand_over
+from use_cases.hand_over import MAY_HAND_OVER, MOST_AT_ONCE, HandedOver, HandOver, hand_over
 from use_cases.problems import FieldFault, Problem
 from use_cases.requests import RequestSummary, RequestView
 from use_cases.timeline import TimelineEntry
@@ -69,7 +69,7 @@ async def providers_page(visit: VisitOf) -> Response:
         "providers",
         teams=found,
         finds=finds(found),
-        hands_over=bool(visit.caller.roles & HAND_OVER),
+        hands_over=bool(visit.caller.roles & MAY_HAND_OVER),
         notice=pages.done_notice(visit.request, visit.language),
     )
 
@@ -124,7 +124,7 @@ async def _provider(
     error: Problem | Refusal | None = None,
     refused: Sequence[HandedOver] = (),
 ) -> Response:
-    if account_id != visit.caller.id and not visit.caller.roles & HAND_OVER:
+    if account_id != visit.caller.id and not visit.caller.roles & MAY_HAND_OVER:
         raise Problem("not_found")
     person = await find_provider(visit.services, visit.caller, account_id)
     everybody = await teams(visit)
@@ -146,16 +146,12 @@ async def _provider(
         gone=[each for each in refused if each.request_id not in {row.id for row in held}],
         most=MOST_AT_ONCE,
         teams=_to_hand_over_to(visit, everybody, account_id),
-        finds=False,
         offerings=await newest_offerings(visit.services),
         form=pages.written(form),
         wrong=pages.written(wrong),
         notice=_notice(visit, error, wrong, refused),
     )
 
-
-HAND_OVER = {Role.DISPATCHER, Role.CLINIC_ADMINISTRATOR}
-"""Who may hand over what others hold."""
 
 _PLACES = {"one_place": "to"}
 

@@ -1,10 +1,11 @@
 """What one can ask for, and of whom: service offerings, clinics, providers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.absences import Absence
 from domain.clinic_calendar import ClinicCalendar
@@ -120,34 +121,41 @@ async def list_clinics(services: Services, caller: Caller) -> list[ClinicView]:
 async def list_providers(services: Services, caller: Caller, clinic_id: UUID) -> list[ProviderView]:
     """The active providers of a clinic, with load and absences. Raises Problem `not_found` unless the caller may list them."""
     async with services.database.session() as session:
-        clinic = await people.load_clinic(session, clinic_id)
-        own = await people.load_clinic(session, caller.clinic_id)
-        if clinic is None or own is None or not policy.may_list_providers(caller, clinic, own):
-            raise Problem("not_found")
-        accounts = await people.list_providers(session, clinic.id)
-        ids = [account.id for account in accounts]
-        loads = await load.loads_of(session, ids)
-        presences = await absences.presence_of(session, ids, on=absences.today(datetime.now(UTC)), soon=SOON)
-    return [
-        _provider_view(account, clinic, loads.get(account.id, Load()), presences.get(account.id, Presence()))
-        for account in accounts
-    ]
+        clinic = await _clinic_to_list(session, caller, clinic_id)
+        return await _provider_views(session, await people.list_providers(session, clinic.id), clinic)
 
 
 async def find_provider(services: Services, caller: Caller, account_id: UUID) -> ProviderView:
     """Somebody who is or was a provider, also who has left and still holds something.
 
-    Raises Problem `not_found` unless it is the caller, or somebody whose colleagues the caller may list.
+    Raises Problem `not_found` unless the caller may list the providers of their clinic.
     """
     async with services.database.session() as session:
         account = await people.load_account(session, account_id)
-        clinic = await people.load_clinic(session, account.clinic_id) if account else None
-        own = await people.load_clinic(session, caller.clinic_id)
-        if account is None or clinic is None or own is None or not policy.may_list_providers(caller, clinic, own):
+        if account is None:
             raise Problem("not_found")
-        held = (await load.loads_of(session, [account.id])).get(account.id, Load())
-        presences = await absences.presence_of(session, [account.id], on=absences.today(datetime.now(UTC)), soon=SOON)
-    return _provider_view(account, clinic, held, presences.get(account.id, Presence()))
+        clinic = await _clinic_to_list(session, caller, account.clinic_id)
+        [view] = await _provider_views(session, [account], clinic)
+    return view
+
+
+async def _clinic_to_list(session: AsyncSession, caller: Caller, clinic_id: UUID) -> Clinic:
+    """The clinic, for who may list its providers. Raises Problem `not_found`."""
+    clinic = await people.load_clinic(session, clinic_id)
+    own = await people.load_clinic(session, caller.clinic_id)
+    if clinic is None or own is None or not policy.may_list_providers(caller, clinic, own):
+        raise Problem("not_found")
+    return clinic
+
+
+async def _provider_views(session: AsyncSession, accounts: Sequence[Account], clinic: Clinic) -> list[ProviderView]:
+    ids = [account.id for account in accounts]
+    loads = await load.loads_of(session, ids)
+    presences = await absences.presence_of(session, ids, on=absences.today(datetime.now(UTC)), soon=SOON)
+    return [
+        _provider_view(account, clinic, loads.get(account.id, Load()), presences.get(account.id, Presence()))
+        for account in accounts
+    ]
 
 
 def _provider_view(account: Account, clinic: Clinic, held: Load, presence: Presence) -> ProviderView:

@@ -21,6 +21,9 @@ from use_cases.views import View
 MOST_AT_ONCE = 200
 """Requests that are handed over with one order."""
 
+MAY_HAND_OVER = frozenset({Role.DISPATCHER, Role.CLINIC_ADMINISTRATOR})
+"""Who may hand over what others hold."""
+
 _SIDE_BY_SIDE = 4
 
 
@@ -50,7 +53,7 @@ async def hand_over(
     Raises Problem `forbidden` to who may do this with nothing.
     """
     if holder_id != caller.id:
-        policy.must_have_role(caller, Role.DISPATCHER, Role.CLINIC_ADMINISTRATOR)
+        policy.must_have_role(caller, *MAY_HAND_OVER)
     order = _order(wanted, is_own=holder_id == caller.id)
     turn = asyncio.Semaphore(_SIDE_BY_SIDE)
 

@@ -30,6 +30,7 @@ from use_cases.names import HolderView, Names, PersonView
 from use_cases.services import Services
 from use_cases.submitted_forms import form_in_force
 from use_cases.timeline import (
+    ADDED,
     AdditionView,
     QuestionView,
     ReturnNotice,
@@ -201,6 +202,14 @@ async def request_view(
     )
 
 
+async def _additions(
+    session: AsyncSession, row: RequestRecord, caller: Caller, events: Sequence[EventRecord], names: Names
+) -> list[AdditionView]:
+    if not any(event.name in ADDED for event in events):
+        return []
+    return additions_of(events, names, seen=await last_seen(session, row.id, caller.id))
+
+
 async def _return_notice(
     session: AsyncSession, process: Request, events: Sequence[EventRecord], names: Names
 ) -> ReturnNotice | None:
@@ -315,7 +324,7 @@ async def _chart(
         answers=_form_shown(row, frozen)["answers"],
         outdated_answers=outdated_answers(row) if _is_editing(row, caller) else None,
         questions=questions_of(row.id, events, names, [question.id for question in process.questions]),
-        additions=additions_of(events, names, seen=await last_seen(session, row.id, caller.id)),
+        additions=await _additions(session, row, caller, events, names),
         attachments=[attachment_view(a) for a in await attachments_shown(session, row, caller, frozen, events)],
         documents=[document_view(document, names) for document in documents],
         outcome=next((e.command.get("outcome") for e in events if e.name is EventName.ACKNOWLEDGED), None),

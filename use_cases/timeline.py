@@ -116,6 +116,10 @@ async def _timeline_view(
     ]
 
 
+ADDED = (EventName.INFORMATION_ADDED, EventName.WORSENING_REPORTED)
+"""With which events the requester tells more without being asked."""
+
+
 def additions_of(events: Iterable[EventRecord], names: Names, *, seen: int) -> list[AdditionView]:
     """What the requester added without being asked; `seen` is the newest version that the reader has opened before."""
     return [
@@ -128,7 +132,7 @@ def additions_of(events: Iterable[EventRecord], names: Names, *, seen: int) -> l
             is_new=event.version > seen,
         )
         for event in events
-        if event.name in (EventName.INFORMATION_ADDED, EventName.WORSENING_REPORTED)
+        if event.name in ADDED
     ]
 
 
