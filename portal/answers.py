@@ -1,6 +1,6 @@
 """What the requester tells after submission: the answer to a question, or more without being asked; text, photos and videos."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -14,7 +14,7 @@ from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Notice, Visit, VisitOf
 from portal.requests import chart
 from use_cases.attachments import AttachmentView
-from use_cases.commands import carry_out
+from use_cases.commands import Order, carry_out
 from use_cases.orders import AdditionBody, AnswerBody
 from use_cases.problems import Problem
 from use_cases.requests import RequestView
@@ -39,17 +39,8 @@ async def files_offered(request_id: UUID, visit: VisitOf) -> Response:
 async def answer(request_id: UUID, visit: VisitOf) -> Response:
     """Send the answer; or say why not, with everything that was written still there."""
     form = await visit.form()
-    said = {
-        "question_id": str(form.get("question_id", "")) or None,
-        "text": str(form.get("text", "")).replace("\r\n", "\n"),
-        "attachment_ids": [str(id_) for id_ in form.getlist("attachment_ids")],
-    }
-    try:
-        call = visit.call(request_id, form)
-        receipt = await carry_out(visit.services, call, AnswerBody.model_validate(said))
-    except NOT_TAKEN as error:
-        return await answer_page_with(visit, request_id, form=form, error=as_problem(error))
-    return visit.on_to(f"/requests/{request_id}", "queued" if receipt.state == "queued" else "answer_information")
+    said = {**_told(form), "question_id": str(form.get("question_id", "")) or None}
+    return await _send(visit, request_id, form, AnswerBody, said, answer_page_with)
 
 
 @router.get("/requests/{request_id}/add-information")
@@ -68,17 +59,31 @@ async def files_to_add(request_id: UUID, visit: VisitOf) -> Response:
 async def add_information(request_id: UUID, visit: VisitOf) -> Response:
     """Send it; or say why not, with everything that was written still there."""
     form = await visit.form()
-    said = {
+    said = {**_told(form), "worse": form.get("worse") == "yes"}
+    return await _send(visit, request_id, form, AdditionBody, said, addition_page_with)
+
+
+def _told(form: FormData) -> dict[str, object]:
+    """What both forms hold."""
+    return {
         "text": str(form.get("text", "")).replace("\r\n", "\n"),
         "attachment_ids": [str(id_) for id_ in form.getlist("attachment_ids")],
-        "worse": form.get("worse") == "yes",
     }
+
+
+async def _send(
+    visit: Visit,
+    request_id: UUID,
+    form: FormData,
+    order: type[Order],
+    said: Mapping[str, object],
+    page: Callable[..., Awaitable[Response]],
+) -> Response:
     try:
-        call = visit.call(request_id, form)
-        receipt = await carry_out(visit.services, call, AdditionBody.model_validate(said))
+        receipt = await carry_out(visit.services, visit.call(request_id, form), order.model_validate(said))
     except NOT_TAKEN as error:
-        return await addition_page_with(visit, request_id, form=form, error=as_problem(error))
-    return visit.on_to(f"/requests/{request_id}", "queued" if receipt.state == "queued" else "add_information")
+        return await page(visit, request_id, form=form, error=as_problem(error))
+    return visit.on_to(f"/requests/{request_id}", "queued" if receipt.state == "queued" else order.command_name())
 
 
 async def addition_page_with(
@@ -92,21 +97,15 @@ async def addition_page_with(
 ) -> Response:
     """The page, with what was written and what went wrong. Raises Problem `forbidden` for anybody but the requester."""
     view = await _own(visit, request_id)
-    wrong = fields_of(error, visit.language)
-    if error is not None:
-        notice, status = summary(error, wrong, visit.language), status_of(error)
-    offered = await _offered(visit, view)
-    return visit.page(
+    return await _page(
+        visit,
         "add_information",
-        status=status,
-        view=view,
+        view,
+        form,
+        error,
+        notice,
+        status,
         is_possible="add_information" in view.allowed_commands,
-        offered=offered,
-        ticked=_ticked(form, offered),
-        form=pages.written(form),
-        wrong=pages.written(wrong),
-        notice=notice,
-        **await chart(visit, view),
     )
 
 
@@ -121,25 +120,48 @@ async def answer_page_with(
 ) -> Response:
     """The page, with what was written and what went wrong. Raises Problem `forbidden` for anybody but the requester."""
     view = await _own(visit, request_id)
+    wanted = str(form.get("question_id", "")) if form is not None else visit.request.query_params.get("question", "")
+    still_open = [question for question in view.questions or [] if question.state == "open"]
+    return await _page(
+        visit,
+        "answer",
+        view,
+        form,
+        error,
+        notice,
+        status,
+        still_open=still_open,
+        question=next((q for q in still_open if str(q.id) == wanted), still_open[0] if len(still_open) == 1 else None),
+        limits={deadline.question_id: deadline.due_at for deadline in view.deadlines if deadline.question_id},
+    )
+
+
+async def _page(
+    visit: Visit,
+    page: str,
+    view: RequestView,
+    form: FormData | None,
+    error: Problem | Refusal | None,
+    notice: Notice | None,
+    status: int,
+    **own: object,
+) -> Response:
+    """One of the two pages, with what is its `own`."""
     wrong = fields_of(error, visit.language)
     if error is not None:
         notice, status = summary(error, wrong, visit.language), status_of(error)
     offered = await _offered(visit, view)
-    wanted = str(form.get("question_id", "")) if form is not None else visit.request.query_params.get("question", "")
-    still_open = [question for question in view.questions or [] if question.state == "open"]
     return visit.page(
-        "answer",
+        page,
         status=status,
         view=view,
-        still_open=still_open,
-        question=next((q for q in still_open if str(q.id) == wanted), still_open[0] if len(still_open) == 1 else None),
         offered=offered,
         ticked=_ticked(form, offered),
-        limits={deadline.question_id: deadline.due_at for deadline in view.deadlines if deadline.question_id},
         form=pages.written(form),
         wrong=pages.written(wrong),
         notice=notice,
         **await chart(visit, view),
+        **own,
     )
 
 

@@ -13,12 +13,7 @@
   let timer = 0;
   let pause = 0;
 
-  // Of a day that can't be read browsers tell nothing: that it is not an empty one, "?" says.
-  const content = () => {
-    const values = new URLSearchParams(new FormData(form));
-    for (const field of form.elements) if (field.validity.badInput) values.set(field.name, "?");
-    return values;
-  };
+  const content = () => new URLSearchParams(new FormData(form));
   const say = (text) => { if (line.textContent !== text) line.textContent = text; }; // the same words are not read out twice
 
   const mark = (wrong) => {

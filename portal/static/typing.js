@@ -22,6 +22,11 @@
     window.addEventListener("pageshow", tell);
   }
 
+  // Of a day that can't be read browsers tell nothing: that it is not an empty one, "?" says.
+  document.addEventListener("formdata", ({ target, formData }) => {
+    for (const field of target.elements) if (field.validity.badInput) formData.set(field.name, "?");
+  });
+
   // What was written and not sent is not left behind by a slip of the hand: of every form that acts (it has a key) and does not save
   // itself, as drafts and reports do.
   for (const form of document.querySelectorAll("form[method=post]:not([data-draft], [data-upload], #report)")) {

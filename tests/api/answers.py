@@ -2,11 +2,15 @@
 
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import httpx
+from sqlalchemy import select
 
 from api.problems import ProblemDetails
-from tests.system import Clinician, System
+from domain.requests import Role
+from records.models import Notice
+from tests.system import Clinician, System, add_person
 from translations import gettext_for
 from translations.problems import PROBLEMS
 from translations.words import REFUSALS
@@ -59,6 +63,21 @@ async def picture(who: Clinician, request_id: str) -> tuple[Any, ...]:
     view = await who.view(request_id)
     timeline = (await who.get(f"/requests/{request_id}/timeline")).json()
     return view["status"], view["version"], view["holder"], view["deadlines"], len(timeline)
+
+
+async def notices(system: System, request_id: str, about: str) -> dict[str, Notice]:
+    """Who is told of that, by the id of their account."""
+    async with system.services.database.session() as session:
+        query = select(Notice).where(Notice.request_id == UUID(request_id), Notice.event == about)
+        return {str(notice.account_id): notice for notice in await session.scalars(query)}
+
+
+async def who_wants_notices_grouped(system: System, role: Role) -> Clinician:
+    """Somebody new of the near clinic whose e-mails come three times a day."""
+    person = await add_person(system, f"grouped_{uuid4().hex}", system.clinics["near"], role)
+    answer = await person.http.patch("/api/v1/me", json={"notice_mode": "grouped"})
+    assert answer.status_code == 200, answer.text
+    return person
 
 
 def stored_files(system: System, request_id: str) -> set[Path]:

@@ -1,16 +1,15 @@
 """The requester speaks unasked: who may when, who is told and sees it, what stands out, and the photos that go with it."""
 
 from collections.abc import Awaitable, Callable
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import select
 
 from domain.requests import Role
-from records.models import Notice, NoticeStatus
-from tests.api.answers import picture, problem
+from records.models import NoticeStatus
+from tests.api.answers import notices, picture, problem, who_wants_notices_grouped
 from tests.journeys import accepted, assigned, ok, pooled, reported, returned, submitted, upload
-from tests.system import Clinician, System, add_person, photo
+from tests.system import Clinician, System, photo
 
 MORE = {"text": "La lésion s’est mise à saigner."}
 
@@ -18,16 +17,7 @@ MORE = {"text": "La lésion s’est mise à saigner."}
 @pytest.fixture
 async def grouped(system: System) -> Clinician:
     """A provider whose e-mails come three times a day."""
-    person = await add_person(system, f"grouped_{uuid4().hex}", system.clinics["near"], Role.PROVIDER)
-    answer = await person.http.patch("/api/v1/me", json={"notice_mode": "grouped"})
-    assert answer.status_code == 200, answer.text
-    return person
-
-
-async def notices(system: System, request_id: str, event: str) -> dict[str, Notice]:
-    async with system.services.database.session() as session:
-        query = select(Notice).where(Notice.request_id == UUID(request_id), Notice.event == event)
-        return {str(notice.account_id): notice for notice in await session.scalars(query)}
+    return await who_wants_notices_grouped(system, Role.PROVIDER)
 
 
 @pytest.mark.parametrize("begin", [submitted, pooled, assigned, accepted])

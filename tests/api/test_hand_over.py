@@ -1,15 +1,13 @@
 """A request that is with somebody who is away, ill or gone: who may take it from them, one or all, and where it goes."""
 
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import select
 
 from domain.requests import Role
 from records import people
-from records.models import Notice
-from tests.api.answers import picture, problem
+from tests.api.answers import notices, picture, problem
 from tests.api.test_absences import days
 from tests.journeys import accepted, assigned, filled, ok, pooled, returned, signed, submitted, written
 from tests.system import Clinician, System, add_person
@@ -106,9 +104,7 @@ async def test_everybody_concerned_is_told(system: System, gone: Clinician) -> N
             f"/requests/{request_id}/reassign", {"provider_id": system.provider2.id, **REASON}
         )
     )
-    async with system.services.database.session() as session:
-        query = select(Notice.account_id).where(Notice.request_id == UUID(request_id), Notice.event == "reassigned")
-        told = {str(account_id) for account_id in await session.scalars(query)}
+    told = (await notices(system, request_id, "reassigned")).keys()
     assert told == {gone.id, system.provider2.id, system.requester.id, system.dispatcher.id}
 
 

@@ -1,33 +1,25 @@
 """A report that says “send the patient without delay”: it is followed from the signature to the person who reads it."""
 
 from datetime import datetime, timedelta
-from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select
 
 from domain.notices import Importance, Recipient
 from domain.requests import Role
-from records.models import Notice, NoticeStatus
-from tests.api.answers import picture, problem
+from records.models import NoticeStatus
+from tests.api.answers import notices, picture, problem, who_wants_notices_grouped
 from tests.journeys import accepted, ok, reported, signed, written
-from tests.system import Clinician, System, add_person
-
-
-async def told(system: System, request_id: str, about: str) -> dict[str, Notice]:
-    async with system.services.database.session() as session:
-        query = select(Notice).where(Notice.request_id == UUID(request_id), Notice.event == about)
-        return {str(notice.account_id): notice for notice in await session.scalars(query)}
+from tests.system import Clinician, System
 
 
 async def test_it_is_told_at_once_and_in_other_words(system: System, grouped: Clinician) -> None:
     """Whoever wants e-mails grouped gets this one at once; the dispatchers and the clinic's administrators know of it."""
     request_id = await reported(system, urgent=True)
-    assert await told(system, request_id, "final_report_issued") == {}
-    notices = await told(system, request_id, "urgent_report")
-    assert notices.keys() == {system.requester.id, system.dispatcher.id, system.administrator.id, grouped.id}
-    assert notices[system.requester.id].importance is Importance.ACTION
-    assert notices[grouped.id].recipient is Recipient.REQUESTER_CLINIC
+    assert await notices(system, request_id, "final_report_issued") == {}
+    found = await notices(system, request_id, "urgent_report")
+    assert found.keys() == {system.requester.id, system.dispatcher.id, system.administrator.id, grouped.id}
+    assert found[system.requester.id].importance is Importance.ACTION
+    assert found[grouped.id].recipient is Recipient.REQUESTER_CLINIC
     view = await system.requester.view(request_id)
     assert view["urgent_report_unread"]
     issued = datetime.fromisoformat(view["updated_at"])
@@ -39,9 +31,7 @@ async def test_it_is_told_at_once_and_in_other_words(system: System, grouped: Cl
 @pytest.fixture
 async def grouped(system: System) -> Clinician:
     """An administrator whose e-mails come three times a day."""
-    person = await add_person(system, f"grouped_{uuid4().hex}", system.clinics["near"], Role.CLINIC_ADMINISTRATOR)
-    ok(await person.http.patch("/api/v1/me", json={"notice_mode": "grouped"}))
-    return person
+    return await who_wants_notices_grouped(system, Role.CLINIC_ADMINISTRATOR)
 
 
 async def test_unread_it_is_told_to_the_clinic_and_the_dispatchers_every_time(
@@ -49,10 +39,10 @@ async def test_unread_it_is_told_to_the_clinic_and_the_dispatchers_every_time(
 ) -> None:
     request_id = await reported(system, urgent=True)
     ok(await system.operator.post(f"/requests/{request_id}/deadlines/urgent_acknowledgement"))
-    notices = await told(system, request_id, "urgent_report_unread")
-    assert {system.requester.id, system.dispatcher.id, system.administrator.id, grouped.id} <= notices.keys()
-    assert all(notice.importance is Importance.ACTION for notice in notices.values())
-    assert notices[grouped.id].status is not NoticeStatus.GROUPED
+    found = await notices(system, request_id, "urgent_report_unread")
+    assert {system.requester.id, system.dispatcher.id, system.administrator.id, grouped.id} <= found.keys()
+    assert all(notice.importance is Importance.ACTION for notice in found.values())
+    assert found[grouped.id].status is not NoticeStatus.GROUPED
     for who in (system.requester, system.dispatcher, system.administrator, system.provider):
         view = await who.view(request_id)
         assert (view["overdue"], view["overdue_deadlines"]) == (True, ["urgent_acknowledgement"])
@@ -102,14 +92,14 @@ async def test_a_preliminary_report_calls_as_well_and_its_provider_keeps_their_t
     await signed(system, request_id, "preliminary")
     view = await system.provider.view(request_id)
     assert (view["status"], view["due_at"], view["urgent_report_unread"]) == ("accepted", due, True)
-    assert system.requester.id in await told(system, request_id, "urgent_report")
+    assert system.requester.id in await notices(system, request_id, "urgent_report")
     ok(await system.requester.post(f"/requests/{request_id}/confirm-reading"))
     assert {d["name"] for d in (await system.provider.view(request_id))["deadlines"]} == {"report"}
 
 
 async def test_another_report_calls_nobody(system: System) -> None:
     request_id = await reported(system)
-    assert await told(system, request_id, "urgent_report") == {}
+    assert await notices(system, request_id, "urgent_report") == {}
     view = await system.requester.view(request_id)
     assert not view["urgent_report_unread"]
     assert {deadline["name"] for deadline in view["deadlines"]} == {"acknowledgement"}
