@@ -429,6 +429,22 @@ def set_email(username: str, email: Annotated[str, typer.Argument(help="Where th
     typer.echo(f"E-mails to {username} go to {email}.")
 
 
+@app.command("set-offerings")
+def set_offerings(
+    username: Annotated[str, typer.Argument(help="The provider.")],
+    codes: Annotated[list[str] | None, typer.Argument(help="Codes of the service offerings that they serve.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="They serve every offering, also those to come.")] = False,
+) -> None:
+    """Say which service offerings a provider serves: they come first for these, and of the others one is warned."""
+    from settings import get_settings
+    from use_cases import administration
+
+    if bool(codes) == every:
+        raise StartError("Name the offerings that the provider serves, or say --all.")
+    _run(lambda: administration.set_offerings(get_settings(), username, codes or None))
+    typer.echo(f"{username} serves {', '.join(codes) if codes else 'every offering'}.")
+
+
 @app.command()
 def offerings(
     add: Annotated[

@@ -3,13 +3,14 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 
 from domain.offerings import MAX_VERSION, Code, ServiceOffering
 from records.models import Json
-from use_cases import catalogue
+from use_cases import catalogue, served_offerings
 from use_cases.catalogue import ClinicView, ProviderView
 from use_cases.problems import Problem
+from use_cases.served_offerings import ServedOfferings
 from web.services import ServicesOf
 from web.session import CallerOf
 
@@ -48,12 +49,37 @@ async def clinics(caller: CallerOf, services: ServicesOf) -> list[ClinicView]:
 
 
 @router.get("/providers", summary="Providers of a clinic")
-async def providers(caller: CallerOf, services: ServicesOf, clinic: UUID | None = None) -> list[ProviderView]:
+async def providers(
+    caller: CallerOf,
+    services: ServicesOf,
+    clinic: UUID | None = None,
+    offering: Annotated[
+        Code | None,
+        Query(description="A service offering: those who serve it come first.", examples=["teledermatology"]),
+    ] = None,
+) -> list[ProviderView]:
     """The active providers of a clinic (the caller's own when none is named): colleagues to transfer to, people to assign to.
 
-    With each, what they hold now and when they are away.
+    With each, what they hold now, when they are away, and which service offerings they serve.
     """
-    return await catalogue.list_providers(services, caller, clinic or caller.clinic_id)
+    return await catalogue.list_providers(services, caller, clinic or caller.clinic_id, offering)
+
+
+@router.get("/accounts/{account_id}/offerings", summary="What a provider serves")
+async def get_served_offerings(account_id: UUID, caller: CallerOf, services: ServicesOf) -> ServedOfferings:
+    """The service offerings that a provider serves, for who may list the providers of their clinic."""
+    return await served_offerings.read_served(services, caller, account_id)
+
+
+@router.put("/accounts/{account_id}/offerings", summary="Say what a provider serves")
+async def put_served_offerings(
+    account_id: UUID, wanted: ServedOfferings, caller: CallerOf, services: ServicesOf
+) -> ServedOfferings:
+    """For administrators of the provider's clinic. It forbids nothing: of who does not serve an offering, one is warned.
+
+    Of whom nothing is said (null), serves every offering.
+    """
+    return await served_offerings.set_served(services, caller, account_id, wanted)
 
 
 def _offering(offering: ServiceOffering) -> Json:

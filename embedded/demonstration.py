@@ -55,6 +55,7 @@ class DemoPerson(BaseModel):
     language: str = "fr"
     notices: NoticeMode = NoticeMode.AT_ONCE
     away: tuple[DemoAbsence, ...] = ()
+    offerings: tuple[str, ...] | None = None
 
     def email(self, clinic_code: str) -> str:
         """An address that can reach nobody (RFC 2606), e.g. ``amelie.gagnon@fleuve.invalid``."""
@@ -160,6 +161,7 @@ async def _add_account(session: AsyncSession, person: DemoPerson, clinic: Clinic
         licence_number=person.licence,
         language=person.language,
         notice_mode=person.notices,
+        offerings=person.offerings,
     )
     for absence in person.away:
         await absences.add_absence(

@@ -1,5 +1,5 @@
-"""Who can be given a request: the providers of one's clinic and of those to which it routes, what they have on their hands, and
-when they are away. The page for dispatchers and administrators, and what the pages to assign and to transfer show.
+"""Who can be given a request: the providers of one's clinic and of those to which it routes, what they serve, what they have on
+their hands, and when they are away. The page for dispatchers and administrators, and what the pages that choose somebody show.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -27,6 +27,7 @@ from use_cases.catalogue import ClinicView, ProviderView, find_provider, list_cl
 from use_cases.hand_over import MAY_HAND_OVER, MOST_AT_ONCE, HandedOver, HandOver, hand_over
 from use_cases.problems import FieldFault, Problem
 from use_cases.requests import RequestSummary, RequestView
+from use_cases.served_offerings import ServedOfferings, read_served, set_served
 from use_cases.timeline import TimelineEntry
 from use_cases.worklist import read_worklist
 from web.problems import status_of
@@ -55,10 +56,14 @@ HANDED_ON = frozenset(
 
 @dataclass(frozen=True)
 class Team:
-    """The providers of one clinic: those who are there first, and of them those with least on their hands."""
+    """The providers of one clinic: those who serve what is asked for first, then those who are there, then by load."""
 
     clinic: ClinicView
     people: Sequence[ProviderView]
+
+    def not_served(self, offerings: Iterable[str]) -> list[str]:
+        """Those of the service offerings, by code, that nobody of them serves."""
+        return [code for code in offerings if all(person.not_served([code]) for person in self.people)]
 
 
 @router.get("/providers")
@@ -69,6 +74,7 @@ async def providers_page(visit: VisitOf) -> Response:
         "providers",
         teams=found,
         finds=finds(found),
+        offerings=await newest_offerings(visit.services),
         hands_over=bool(visit.caller.roles & MAY_HAND_OVER),
         notice=pages.done_notice(visit.request, visit.language),
     )
@@ -96,6 +102,19 @@ async def remove_absence(account_id: UUID, absence_id: UUID, visit: VisitOf) -> 
     """Take a colleague's absence back."""
     await absences.remove(visit, account_id, absence_id)
     return visit.on_to(f"/providers/{account_id}", "absence_removed")
+
+
+@router.post("/providers/{account_id}/offerings")
+async def set_offerings(account_id: UUID, visit: VisitOf) -> Response:
+    """Say which offerings a provider serves."""
+    form = await visit.form()
+    try:
+        visit.check_is_sent()
+        codes = None if form.get("serves") == "all" else form.getlist("offerings")
+        await set_served(visit.services, visit.caller, account_id, ServedOfferings.model_validate({"offerings": codes}))
+    except NOT_TAKEN as error:
+        return await _provider(visit, account_id, form, as_problem(error))
+    return visit.on_to(f"/providers/{account_id}", "offerings")
 
 
 @router.post("/providers/{account_id}/hand-over")
@@ -127,9 +146,10 @@ async def _provider(
     if account_id != visit.caller.id and not visit.caller.roles & MAY_HAND_OVER:
         raise Problem("not_found")
     person = await find_provider(visit.services, visit.caller, account_id)
-    everybody = await teams(visit)
     found = await _absences(visit, account_id)
     held = await _held(visit, account_id)
+    asked = sorted({row.offering for row in held})
+    everybody = await teams(visit, asked)
     day = today(datetime.now(UTC))
     wrong = fields_of(error, visit.language, {**absences.PLACES, **_PLACES})
     return visit.page(
@@ -138,7 +158,10 @@ async def _provider(
         person=person,
         absences=found,
         today=day,
-        may_change=_keeps_absences(visit) and person.clinic_id == visit.caller.clinic_id,
+        may_change=_runs_clinic(visit) and person.clinic_id == visit.caller.clinic_id,
+        is_provider=await _is_provider(visit, account_id),
+        serves=_serves(form, person),
+        asked_offerings=asked,
         held=held,
         late={row.id for row in held if _is_late(row, found or (), day)},
         chosen=set(form.getlist("request")) if form is not None and "reason" in form else None,
@@ -200,13 +223,38 @@ def _to_hand_over_to(visit: Visit, everybody: Sequence[Team], account_id: UUID) 
     return [team for team in everybody if team.clinic.id == visit.caller.clinic_id]
 
 
-def _keeps_absences(visit: Visit) -> bool:
-    """Whether to offer the form: the policy lets administrators change the absences of others."""
+def _runs_clinic(visit: Visit) -> bool:
+    """Whether to offer the forms: the policy lets administrators change the absences of others, and say what they serve."""
     return Role.CLINIC_ADMINISTRATOR in visit.caller.roles
 
 
-async def teams(visit: Visit) -> list[Team]:
-    """The clinics whose providers the person may see, their own first."""
+async def _is_provider(visit: Visit, account_id: UUID) -> bool:
+    """Whether there is something that this person serves."""
+    try:
+        await read_served(visit.services, visit.caller, account_id)
+    except Problem:
+        return False
+    return True
+
+
+def _serves(form: FormData | None, person: ProviderView) -> Collection[str] | None:
+    """The offerings that are chosen in the form: as it was sent, else as they stand; None for all."""
+    if form is None or "serves" not in form:
+        return person.offerings
+    return None if form["serves"] == "all" else [str(code) for code in form.getlist("offerings")]
+
+
+async def teams(visit: Visit, offerings: Collection[str] = ()) -> list[Team]:
+    """The clinics whose providers the person may see, their own first; who serves all these offerings before who does not."""
+
+    def ease(person: ProviderView) -> tuple[int, bool, int, str]:
+        return (
+            len(person.not_served(offerings)),
+            person.absent is not None,
+            person.waiting + person.in_progress,
+            person.name,
+        )
+
     found = []
     for clinic in sorted(
         await list_clinics(visit.services, visit.caller), key=lambda c: c.id != visit.caller.clinic_id
@@ -215,7 +263,7 @@ async def teams(visit: Visit) -> list[Team]:
             people = await list_providers(visit.services, visit.caller, clinic.id)
         except Problem:  # this clinic's people are not theirs to see
             continue
-        found.append(Team(clinic, sorted(people, key=_ease)))
+        found.append(Team(clinic, sorted(people, key=ease)))
     return found
 
 
@@ -225,18 +273,22 @@ def finds(found: Collection[Team]) -> bool:
 
 
 class Candidates(TypedDict):
-    """What a page shows that hands a request to somebody: who can be chosen, and where the request has been."""
+    """What a page shows that hands a request to somebody: who can be chosen, and where the request has been.
+
+    `asked_offerings` are those that whoever is chosen should serve, by code.
+    """
 
     teams: list[Team]
     finds: bool
     holder_id: UUID | None
     before: list[TimelineEntry]
     offerings: Mapping[str, ServiceOffering]
+    asked_offerings: Collection[str]
 
 
 async def to_choose(visit: Visit, view: RequestView, command: str) -> Candidates:
     """Who can be chosen: by its dispatchers, all whom they may list; by others, and to transfer, who is at the clinic."""
-    found = await teams(visit)
+    found = await teams(visit, [view.offering])
     dispatches = command != "transfer" and (
         Role.DISPATCHER in visit.caller.roles and view.dispatch_clinic_id == visit.caller.clinic_id
     )
@@ -249,6 +301,7 @@ async def to_choose(visit: Visit, view: RequestView, command: str) -> Candidates
         holder_id=holds,
         before=await _before(visit, view) if command != "transfer" else [],
         offerings={view.offering: await visit.offering_of(view)},
+        asked_offerings=[view.offering],
     )
 
 
@@ -265,7 +318,3 @@ def destination(to: str) -> Mapping[str, object]:
 async def _before(visit: Visit, view: RequestView) -> list[TimelineEntry]:
     timeline = await visit.timeline(view.id)
     return [entry for entry in reversed(timeline) if entry.name in HANDED_ON]
-
-
-def _ease(person: ProviderView) -> tuple[bool, int, str]:
-    return person.absent is not None, person.waiting + person.in_progress, person.name

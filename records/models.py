@@ -91,7 +91,10 @@ class Clinic(Base):
 
 
 class Account(Base):
-    """A person who can log in. `username` is in lower case; `title` is the professional one, e.g. "Dre"."""
+    """A person who can log in. `username` is in lower case; `title` is the professional one, e.g. "Dre".
+
+    `offerings` are the codes of the service offerings that a provider serves; None where nobody has said: then all.
+    """
 
     __tablename__ = "accounts"
 
@@ -110,6 +113,7 @@ class Account(Base):
     notice_mode: Mapped[NoticeMode]
     active: Mapped[bool]
     created_at: Mapped[datetime]
+    offerings: Mapped[list[str] | None]
 
 
 class Token(Base):

@@ -92,6 +92,11 @@ async def keep_earlier(session: AsyncSession, offering: ServiceOffering, now: da
         await session.flush()
 
 
+async def known_codes(session: AsyncSession) -> set[str]:
+    """The codes of the offerings that were ever in force."""
+    return set(await session.scalars(select(OfferingVersion.code).distinct()))
+
+
 class OfferingVersions:
     """Every version of every offering, kept in memory once it was asked for."""
 

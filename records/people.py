@@ -87,6 +87,7 @@ async def add_account(
     language: str = "fr",
     notice_mode: NoticeMode = NoticeMode.AT_ONCE,
     active: bool = True,
+    offerings: Iterable[str] | None = None,
 ) -> Account:
     """A new account. Raises ValueError for the role of Relais itself, which nobody can have."""
     roles = sorted(set(roles))
@@ -108,6 +109,7 @@ async def add_account(
         notice_mode=notice_mode,
         active=active,
         created_at=now,
+        offerings=None if offerings is None else sorted(set(offerings)),
     )
     session.add(account)
     await session.flush()
@@ -151,6 +153,21 @@ async def list_accounts(
 async def list_providers(session: AsyncSession, clinic_id: uuid.UUID) -> list[Account]:
     """The active providers of a clinic: the members of its pool, and each other's colleagues."""
     return await list_accounts(session, clinic_id=clinic_id, role=Role.PROVIDER)
+
+
+def serves(provider: Account, offering: str) -> bool:
+    """Whether that provider serves the service offering of this code. Of whom nobody has said what they serve, serves all."""
+    return provider.offerings is None or offering in provider.offerings
+
+
+async def is_served(
+    session: AsyncSession, offering: str, *, provider_id: uuid.UUID | None, clinic_id: uuid.UUID
+) -> bool:
+    """Whether that provider serves the service offering; of a clinic's pool (no provider), whether one of its providers does."""
+    if provider_id is None:
+        return any(serves(provider, offering) for provider in await list_providers(session, clinic_id))
+    provider = await load_account(session, provider_id)
+    return provider is not None and serves(provider, offering)
 
 
 # Bearer tokens

@@ -16,8 +16,10 @@ from domain.requests import Role
 from records import people, renewals
 from records.database import Database
 from records.models import Clinic
+from records.offering_versions import known_codes
 from settings import Settings
 from use_cases.by_hand import engine_client
+from use_cases.offering_files import load_offerings
 from use_cases.renewal import Asked, renew_calendar, renew_rules
 from use_cases.sign_in import hash_password
 
@@ -176,6 +178,23 @@ async def set_email(settings: Settings, username: str, email: str) -> None:
         if account is None:
             raise AdministrationError(f"There is no account {username}.")
         account.email = email
+
+
+async def set_offerings(settings: Settings, username: str, offerings: Collection[str] | None) -> None:
+    """Say which service offerings a provider serves, by code; None for all.
+
+    Raises AdministrationError for a name that no provider has, or a code that no offering ever had.
+    """
+    async with Database.opened(settings) as database, database.session() as session:
+        account = await people.find_account(session, username)
+        if account is None or Role.PROVIDER not in account.roles:
+            raise AdministrationError(f"There is no provider {username}.")
+        known = await known_codes(session) | load_offerings(settings.offerings_dir).keys()
+        if unknown := sorted(set(offerings or ()) - known):
+            raise AdministrationError(
+                f"There is no service offering {unknown[0]}; there are {', '.join(sorted(known))}."
+            )
+        account.offerings = None if offerings is None else sorted(set(offerings))
 
 
 def _address(settings: Settings, email: str) -> str:

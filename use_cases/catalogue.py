@@ -1,6 +1,6 @@
 """What one can ask for, and of whom: service offerings, clinics, providers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -50,6 +50,13 @@ class ProviderView(PersonView):
     overdue: int = Field(description="How many of both are late.")
     absent: Absence | None = Field(description="The absence that covers today.")
     next_absence: Absence | None = Field(description="The next one that begins within 30 days.")
+    offerings: list[str] | None = Field(
+        description="The codes of the service offerings that this person serves; null where nobody has said: then all."
+    )
+
+    def not_served(self, offerings: Iterable[str]) -> list[str]:
+        """Those of the service offerings, by code, that this person does not serve."""
+        return [code for code in offerings if self.offerings is not None and code not in self.offerings]
 
 
 async def find_offering(services: Services, code: str, version: int) -> ServiceOffering:
@@ -118,11 +125,17 @@ async def list_clinics(services: Services, caller: Caller) -> list[ClinicView]:
     ]
 
 
-async def list_providers(services: Services, caller: Caller, clinic_id: UUID) -> list[ProviderView]:
-    """The active providers of a clinic, with load and absences. Raises Problem `not_found` unless the caller may list them."""
+async def list_providers(
+    services: Services, caller: Caller, clinic_id: UUID, offering: str | None = None
+) -> list[ProviderView]:
+    """The active providers of a clinic, with load and absences; those who serve `offering` (its code) first.
+
+    Raises Problem `not_found` unless the caller may list them.
+    """
     async with services.database.session() as session:
-        clinic = await _clinic_to_list(session, caller, clinic_id)
-        return await _provider_views(session, await people.list_providers(session, clinic.id), clinic)
+        clinic = await clinic_to_list(session, caller, clinic_id)
+        found = await _provider_views(session, await people.list_providers(session, clinic.id), clinic)
+    return sorted(found, key=lambda provider: bool(provider.not_served([offering] if offering else [])))
 
 
 async def find_provider(services: Services, caller: Caller, account_id: UUID) -> ProviderView:
@@ -134,12 +147,12 @@ async def find_provider(services: Services, caller: Caller, account_id: UUID) ->
         account = await people.load_account(session, account_id)
         if account is None:
             raise Problem("not_found")
-        clinic = await _clinic_to_list(session, caller, account.clinic_id)
+        clinic = await clinic_to_list(session, caller, account.clinic_id)
         [view] = await _provider_views(session, [account], clinic)
     return view
 
 
-async def _clinic_to_list(session: AsyncSession, caller: Caller, clinic_id: UUID) -> Clinic:
+async def clinic_to_list(session: AsyncSession, caller: Caller, clinic_id: UUID) -> Clinic:
     """The clinic, for who may list its providers. Raises Problem `not_found`."""
     clinic = await people.load_clinic(session, clinic_id)
     own = await people.load_clinic(session, caller.clinic_id)
@@ -166,4 +179,5 @@ def _provider_view(account: Account, clinic: Clinic, held: Load, presence: Prese
         overdue=held.overdue,
         absent=presence.now,
         next_absence=presence.next,
+        offerings=account.offerings,
     )

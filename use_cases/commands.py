@@ -20,7 +20,7 @@ from domain.absences import Absence
 from domain.model import Frozen
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Actor, HolderKind, Request, Source, Status
-from records import absences, refusals, requests
+from records import absences, people, refusals, requests
 from records import commands as ledger
 from records.models import GivenCommand, RequestRecord
 from use_cases import gate, giving, policy
@@ -57,6 +57,11 @@ class CommandReceipt(View):
     allowed_commands: list[str]
     holder_absence: Absence | None = Field(
         None, description="The absence of the person to whom the command gave the request, where they are away today."
+    )
+    offering_not_served: bool = Field(
+        False,
+        description="Whether the provider to whom the command gave the request, or every provider of the clinic, does not "
+        "serve its service offering, as far as the clinic has said. It stops nothing.",
     )
 
 
@@ -125,7 +130,7 @@ async def carry_out(services: Services, call: Call, order: Order) -> CommandRece
             before = standing.before
             if _is_taken(call, request, before):
                 await _must_be_the_same(session, call, before, order)
-                return await _with_absence(session, order, _receipt(call, row, request), row)
+                return await _with_warnings(session, order, _receipt(call, row, request), row)
             if before is not None and before.settled_at is None:
                 await _must_be_the_same(session, call, before, order)
                 give = _once_more(services, request, before)
@@ -142,7 +147,7 @@ async def carry_out(services: Services, call: Call, order: Order) -> CommandRece
         return _receipt(call, row, request, state="queued")
     receipt = _receipt(call, shown, requests.process_of(shown))
     async with services.database.statement() as session:
-        return await _with_absence(session, order, receipt, shown)
+        return await _with_warnings(session, order, receipt, shown)
 
 
 async def came_before(services: Services, call: Call) -> bool:
@@ -254,14 +259,23 @@ def _receipt(
     )
 
 
-async def _with_absence(
+async def _with_warnings(
     session: AsyncSession, order: Order, receipt: CommandReceipt, row: RequestRecord
 ) -> CommandReceipt:
-    if not order.hands_on or row.holder_kind is not HolderKind.PROVIDER or row.holder_id is None:
+    """The receipt with what is to be known of who has the request now; it may be that others should have it."""
+    if not order.hands_on or row.holder_kind not in _PROVIDERS or row.holder_clinic_id is None:
         return receipt
-    presence = await absences.presence_of(session, [row.holder_id], on=absences.today(datetime.now(UTC)))
-    found = presence.get(row.holder_id)
-    return receipt.model_copy(update={"holder_absence": found.now}) if found else receipt
+    is_served = await people.is_served(session, row.offering, provider_id=row.holder_id, clinic_id=row.holder_clinic_id)
+    found = None
+    if row.holder_id is not None:
+        presence = await absences.presence_of(session, [row.holder_id], on=absences.today(datetime.now(UTC)))
+        found = presence.get(row.holder_id)
+    return receipt.model_copy(
+        update={"holder_absence": found.now if found else None, "offering_not_served": not is_served}
+    )
+
+
+_PROVIDERS = frozenset({HolderKind.PROVIDER, HolderKind.POOL})
 
 
 def _problem_of(error: gate.GateError) -> Problem:

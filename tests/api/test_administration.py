@@ -1,4 +1,4 @@
-"""Accounts from the command line: an address that can't be one is refused, and nothing is made."""
+"""Accounts from the command line: what can't be is refused, and nothing is made."""
 
 import secrets
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from domain.requests import Role
 from records import people
 from tests.system import System
-from use_cases.administration import AdministrationError, add_account, set_email
+from use_cases.administration import AdministrationError, add_account, set_email, set_offerings
 
 
 def person(system: System, username: str, email: str) -> dict[str, Any]:
@@ -57,4 +57,25 @@ async def test_the_address_of_an_account_is_corrected(system: System) -> None:
         account = await people.find_account(session, username)
         assert account is not None
         assert account.email == "Zoe.Roy@clinique.example.com"
+        account.active = False
+
+
+async def test_what_a_provider_serves_is_said(system: System) -> None:
+    username = f"zoe-{secrets.token_hex(4)}"
+    await add_account(
+        system.settings, **{**person(system, username, "zoe@clinique.example.com"), "roles": [Role.PROVIDER]}
+    )
+    for said, kept in ((["wound_care", "wound_care"], ["wound_care"]), (None, None)):
+        await set_offerings(system.settings, username, said)
+        async with system.services.database.session() as session:
+            account = await people.find_account(session, username)
+            assert account is not None
+            assert account.offerings == kept
+    with pytest.raises(AdministrationError, match="no service offering telepathy; there are tele"):
+        await set_offerings(system.settings, username, ["wound_care", "telepathy"])
+    with pytest.raises(AdministrationError, match="no provider"):
+        await set_offerings(system.settings, system.requester.account.username, ["wound_care"])
+    async with system.services.database.session() as session:
+        account = await people.find_account(session, username)
+        assert account is not None
         account.active = False

@@ -232,3 +232,28 @@ async def test_whoever_enters_an_absence_of_their_own_sees_what_they_leave_behin
     assert (await system.requester.view(request_id))["holder"]["person"]["id"] == system.provider2.id
     for absence in (await system.provider.get("/me/absences")).json():
         await system.provider.http.delete(f"/api/v1/me/absences/{absence['id']}")
+
+
+async def test_administrators_say_what_a_colleague_serves(portal_app: FastAPI, system: System) -> None:
+    nurse = await add_person(system, "nurse", system.clinics["near"], Role.PROVIDER)
+    address = f"/providers/{nurse.id}"
+    async with visitor(portal_app, system.administrator) as http:
+        assert 'name="serves" value="all" checked' in (await http.get(address)).text
+        answer = await http.post(f"{address}/offerings", data={"serves": "some", "offerings": "wound_care"})
+        assert answer.headers["location"] == f"{address}?done=offerings"
+        saved = await http.get(answer.headers["location"])
+        assert 'name="offerings" value="wound_care" checked' in saved.text
+        assert "viennent en premier" in shown(saved)
+        nothing = await http.post(f"{address}/offerings", data={"serves": "some"})
+        shown(nothing, 422)
+        assert 'name="serves" value="some" checked' in nothing.text
+    request_id = await submitted(system)
+    async with visitor(portal_app, system.dispatcher) as http:
+        assert 'name="serves"' not in (await http.get(address)).text
+        assert (await http.post(f"{address}/offerings", data={"serves": "all"})).status_code == 403
+        page = (await http.get(f"/requests/{request_id}/assign")).text
+    assert page.index(str(system.provider2.id)) < page.index(nurse.id)
+    label = page[page.rindex("<label", 0, page.index(nurse.id)) : page.index("</label>", page.index(nurse.id))]
+    assert "not-served" in label
+    assert "Ne répond pas à: Télédermatologie" in " ".join(re.sub(r"<[^>]+>", " ", label).split())
+    assert "not-served-warning" in page
