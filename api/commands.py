@@ -14,8 +14,9 @@ from domain.health_insurance import HealthNumberWarning
 from domain.model import Storable
 from domain.offerings import DeadlineName
 from domain.photos import PhotoWarning
+from domain.sex import Sex
 from translations import gettext_for
-from translations.problems import HEALTH_NUMBER_WARNINGS, PHOTO_WARNINGS
+from translations.problems import PHOTO_WARNINGS, health_number_sentence
 from use_cases import completeness, operations
 from use_cases.commands import Call, CommandReceipt, Order, carry_out
 from use_cases.given_commands import CommandView, read_command
@@ -74,6 +75,17 @@ class PatientAdvice(View):
     message: str
 
 
+class PatientSuggestion(View):
+    """What the health-insurance number says of the patient and the form does not: to be sent with the patient, if it is right.
+
+    What is empty, the number does not say anew. Of a patient who may be newly born or a hundred years old, there are two.
+    """
+
+    source: Literal["patient.health_insurance_number"] = "patient.health_insurance_number"
+    birth_date: str | None = Field(examples=["1958-03-14"])
+    sex: Sex | None
+
+
 class Check(View):
     """What stands in the way of submitting the form as it is now (`errors`), and what is only worth a look (`advice`)."""
 
@@ -81,6 +93,7 @@ class Check(View):
     advice: list[PhotoAdvice]
     text_advice: list[TextAdvice]
     patient_advice: list[PatientAdvice]
+    patient_suggestions: list[PatientSuggestion]
     unchanged: bool = Field(description="Of a returned request: it would be submitted just as it was the last time.")
 
 
@@ -146,8 +159,10 @@ async def check(request_id: UUID, caller: CallerOf, services: ServicesOf, langua
     return Check(
         unchanged=found.unchanged,
         patient_advice=[
-            PatientAdvice(code=code, message=say(HEALTH_NUMBER_WARNINGS[code])) for code in found.patient_advice
+            PatientAdvice(code=code, message=health_number_sentence(code, found.issuer, language))
+            for code in found.patient_advice
         ],
+        patient_suggestions=[PatientSuggestion(birth_date=one.birth_date, sex=one.sex) for one in found.suggestions],
         errors=field_errors(found.errors, language),
         advice=[
             PhotoAdvice(

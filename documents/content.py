@@ -4,12 +4,13 @@ Content is frozen in the records before it is signed, and read again years later
 frozen before them still reads as it was.
 """
 
-from datetime import date
 from typing import Literal, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from domain.health_insurance import Issuer
+from domain.partial_dates import WrittenPartialDate
 from domain.sex import Sex
 from translations import Language
 
@@ -32,8 +33,10 @@ class Patient(Printed):
     """The patient; whatever is not known is left out of the page."""
 
     name: str = Field(min_length=1)
-    birth_date: date | None = None
+    mother_name: str | None = None
+    birth_date: WrittenPartialDate | None = None
     health_insurance_number: str | None = None
+    health_insurance_issuer: Issuer | None = None
     sex: Sex | None = None
 
 

@@ -7,15 +7,17 @@ is too long for it, `report.typ` takes the longest of `lead` that fits, and the 
 
 import unicodedata
 from collections.abc import Iterable
+from datetime import date
 from typing import Any
 
 from documents.content import Entry, Image, Message, Patient, Practitioner, ReportContent
 from documents.length import lines_of
+from domain.calendar import TIME_ZONE
 from domain.priority import Priority
 from domain.requests import DocumentKind
 from translations import Language, gettext_for, gettext_noop
-from translations.dates import day, moment
-from translations.words import DOCUMENTS, PRIORITIES, SEXES
+from translations.dates import age, birth, moment
+from translations.words import DOCUMENTS, ISSUERS, PRIORITIES, SEXES
 
 IMAGE_KINDS = {"photo": gettext_noop("Photo"), "video": gettext_noop("Video")}
 
@@ -51,7 +53,7 @@ def page(report: ReportContent, *, preview: bool) -> dict[str, Any]:
         "clinic": report.clinic.model_dump(),
         "notice": _notice(report),
         "facts": [
-            [_("Patient"), _patient(report.patient, report.language)],
+            [_("Patient"), _patient(report.patient, report.signed_at.astimezone(TIME_ZONE).date(), report.language)],
             [_("Requester"), _practitioner(report.requester, report.language)],
             [_("Request"), _request(report)],
         ],
@@ -172,7 +174,7 @@ def _running_head(report: ReportContent) -> list[str]:
     """Who the patient is, on every page that follows: the name, and what else tells them apart."""
     _ = gettext_for(report.language)
     patient = report.patient
-    born = _("born on {day}").format(day=day(patient.birth_date, report.language)) if patient.birth_date else None
+    born = _("birth: {day}").format(day=birth(patient.birth_date, report.language)) if patient.birth_date else None
     name = patient.name if len(patient.name) <= HEAD_NAME_LENGTH else f"{_cut(patient.name, HEAD_NAME_LENGTH)}…"
     number = patient.health_insurance_number
     return [name, " · ".join(filter(None, [born, number and shortened(number, HEAD_NAME_LENGTH)]))]
@@ -219,14 +221,21 @@ def _notice(report: ReportContent) -> list[str]:
     return lines
 
 
-def _patient(patient: Patient, language: Language) -> list[list[str]]:
+def _patient(patient: Patient, on: date, language: Language) -> list[list[str]]:
     _ = gettext_for(language)
     return _known(
         ("", patient.name),
-        (_("Born on"), day(patient.birth_date, language) if patient.birth_date else None),
+        (_("Mother"), patient.mother_name),
+        (_("Birth"), _birth(patient.birth_date, on, language) if patient.birth_date else None),
         (_("Health insurance number"), patient.health_insurance_number),
+        (_("Issuer"), _(ISSUERS[patient.health_insurance_issuer]) if patient.health_insurance_issuer else None),
         (_("Sex"), _(SEXES[patient.sex]) if patient.sex else None),
     )
+
+
+def _birth(born: str, on: date, language: Language) -> str:
+    """« 14 mars 1958 (68 ans) », with the age on that day."""
+    return f"{birth(born, language)} ({age(born, language, on)})"
 
 
 def _practitioner(practitioner: Practitioner, language: Language) -> list[list[str]]:

@@ -2,6 +2,8 @@
 
 Names are compared without accents, in small letters, word by word and by their beginnings; birth dates and numbers as a whole.
 A word is a text such as ``name:trem``, ``born:1958-03-14`` or ``number:trej58531412``; the records keep only its keyed hash.
+
+``born:`` says the birth date as far as it is known, ``in:`` each month and year that it is in.
 """
 
 import re
@@ -21,7 +23,9 @@ MOST_TERMS = 8
 """So many words of a search count."""
 
 _WORD = re.compile(r"[^\W_]+")
-_JOINED = re.compile(r"[^\W_]+(?:[-'’ʼ.][^\W_]+)+")
+_JOINED = re.compile(r"[^\W_]+(?:[-'.:·][^\W_]+)+")
+_WITHIN = re.compile(r"(?<=[^\W_])[':](?=[^\W_])")
+"""Apostrophes and colons within a name: who looks for it may write them, or not."""
 
 _NUMBER = re.compile(r"(?P<tc>tc)?[\s-]*(?P<year>[0-9]{4})?(?:[\s-]+(?P<count>[0-9]{0,9}))?", re.ASCII)
 _PART_OF_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -57,6 +61,10 @@ _DATES = tuple(
         rf"{_YEAR}(?P<month>[0-9]{{2}})(?P<day>[0-9]{{2}})",
         rf"(?P<day>{_ONE_OR_TWO})(?:er|st|nd|rd|th)? (?P<name>{_MONTH})\.?,? {_YEAR}",
         rf"(?P<name>{_MONTH})\.? (?P<day>{_ONE_OR_TWO})(?:st|nd|rd|th)?,? {_YEAR}",
+        rf"{_YEAR}(?P<sep>[-/. ])(?P<month>{_ONE_OR_TWO})",
+        rf"(?P<month>{_ONE_OR_TWO})(?P<sep>[-/. ]){_YEAR}",
+        rf"(?P<name>{_MONTH})\.?,? {_YEAR}",
+        rf"{_YEAR}",
     )
 )
 _RAMQ = re.compile(r"(?<![0-9a-z])[a-z]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9a-z])")
@@ -73,7 +81,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Search:
-    """What is looked for: a request's number, or else whatever fits one of the other three. All empty: nothing can be found."""
+    """What is looked for: whatever fits one of these. All empty: nothing can be found."""
 
     number: str | None = None
     """The whole number of a request, as ``TC-2026-000012``."""
@@ -94,20 +102,32 @@ def read_search(text: str) -> Search:
     """What a person means who typed this."""
     typed = plain(text)
     number, part = _request_number(typed)
-    if number is not None:
+    if number is not None and typed.startswith("tc"):
         return Search(number=number)
-    return Search(part_of_number=part, health_number=_health_number_of(typed), terms=tuple(_terms(typed))[:MOST_TERMS])
+    terms = tuple(_terms(typed))[:MOST_TERMS]  # 2026-12 may be the month in which somebody was born
+    return Search(number=number, part_of_number=part, health_number=_health_number_of(typed), terms=terms)
 
 
 def words_of_patient(patient: Mapping[str, object]) -> frozenset[str]:
     """The words by which this patient is found. `patient` is as recorded: what is missing in it finds nobody."""
-    names = f"{patient.get('given_name') or ''} {patient.get('family_name') or ''}"
+    names = f"{patient.get('given_name') or ''} {patient.get('family_name') or ''} {_newborn(patient)}"
     words = {f"name:{part}" for name in _names_in(plain(names)) for part in _beginnings(name)}
-    if born := patient.get("birth_date"):
-        words.add(f"born:{born}")
+    if born := str(patient.get("birth_date") or ""):
+        words |= {f"born:{born}", f"in:{born[:4]}"} | ({f"in:{born[:7]}"} if len(born) > len("1958") else set())
     if number := _compact(plain(str(patient.get("health_insurance_number") or ""))):
-        words.add(f"number:{number}")
+        words |= {f"number:{number}", f"number:{_without_version(number)}"}
     return frozenset(words)
+
+
+def _newborn(patient: Mapping[str, object]) -> str:
+    """By what a newborn is looked for: the mother, as both languages say whose baby it is."""
+    mother = patient.get("mother_name")
+    return f"bébé de d'{mother} baby of" if mother else ""
+
+
+def _without_version(number: str) -> str:
+    """A number of Ontario without the letters that tell which card it stands on."""
+    return re.sub(r"(?<=^[0-9]{10})[a-z]{1,2}$", "", number)
 
 
 def _names_in(typed: str) -> Iterator[str]:
@@ -151,29 +171,34 @@ def _terms(typed: str) -> Iterator[Term]:
     for pattern in _DATES:
         for found in pattern.finditer(typed):
             if born := frozenset(_births(found.groupdict())):
-                yield Term(born)
+                yield Term(born, found[0] if found[0].isdigit() and len(found[0]) == len("1958") else None)
                 typed = typed.replace(found[0], " ")
     for number in _RAMQ.findall(typed):
         yield Term(frozenset({f"number:{_compact(number)}"}))
         typed = typed.replace(number, " ")
-    for name in dict.fromkeys(_WORD.findall(typed)):
+    for name in dict.fromkeys(_WORD.findall(_WITHIN.sub("", typed))):
         yield Term(frozenset({f"name:{name[:LONGEST_BEGINNING]}"}), name)
 
 
 def _births(found: Mapping[str, str | None]) -> Iterator[str]:
-    """The days that such a writing may mean: 03/04/1958 is in March for some, in April for others."""
-    year, day = int(found["year"] or 0), int(found["day"] or 0)
-    if name := found.get("name"):
-        yield from _day(year, _MONTHS[name], day)
-        return
-    month = int(found["month"] or 0)
-    yield from _day(year, month, day)
-    if found.get("sep") == "/":
-        yield from _day(year, day, month)
+    """The words of whom may be born then: 03/04/1958 is in March for some, in April for others."""
+    year, day = found["year"] or "", int(found.get("day") or 0)
+    month = _MONTHS[name] if (name := found.get("name")) else int(found.get("month") or 0)
+    if not month:
+        yield f"in:{year}"
+    elif not day:
+        if month <= 12:
+            yield from (f"in:{year}-{month:02}", f"born:{year}")
+    else:
+        yield from _day(int(year), month, day)
+        if found.get("sep") == "/":
+            yield from _day(int(year), day, month)
 
 
 def _day(year: int, month: int, day: int) -> Iterator[str]:
+    """Who was born on that day; also of whom no more is known than that month, or that year."""
     try:
-        yield f"born:{date(year, month, day)}"
+        date(year, month, day)
     except ValueError:
         return
+    yield from (f"born:{year}-{month:02}-{day:02}", f"born:{year}-{month:02}", f"born:{year}")

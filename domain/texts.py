@@ -25,13 +25,29 @@ _SEEN = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\
 _SEEN_CLASSES = frozenset("LNPS")
 
 
-SPELLED_OUT = {"œ": "oe", "æ": "ae", "ß": "ss", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}
+SPELLED_OUT = {
+    **{"œ": "oe", "æ": "ae", "ß": "ss", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"},
+    **{"ȣ": "ou", "ŋ": "ng", "ħ": "h", "ŧ": "t", "ə": "e", "ɬ": "l"},
+}
 """Small letters that no accent makes of others, and what people write who don't have them."""
-_SPELLED_OUT = str.maketrans(SPELLED_OUT)
+
+APOSTROPHES = "’‘‛ʼʻʹˀʾʿ′`´ꞌʔ＇"
+"""What stands for an apostrophe in names, besides the straight one: of French, of Inuktitut, Mohawk, Atikamekw and Arabic."""
+
+COLONS = "꞉ːˑ："
+"""What stands for a colon in names: Mohawk marks long vowels with it."""
+
+HYPHENS = "‐‑‒–—−᐀－"
+"""What stands for a hyphen in names, in syllabics also."""
+
+ONE_SIGN = {sign: plain for signs, plain in ((APOSTROPHES, "'"), (COLONS, ":"), (HYPHENS, "-")) for sign in signs}
+"""Signs within names that look the same to people, and the one of a keyboard."""
+
+_SPELLED_OUT = str.maketrans({**SPELLED_OUT, **ONE_SIGN})
 
 
 def plain(text: str) -> str:
-    """In small letters, without accents, with single spaces: so names are compared."""
+    """In small letters, without accents, with single spaces and the signs of a keyboard: so names are compared."""
     apart = unicodedata.normalize("NFKD", text.casefold().translate(_SPELLED_OUT))
     return " ".join("".join(sign for sign in apart if unicodedata.category(sign) != "Mn").split())
 

@@ -16,6 +16,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from domain.drafts import OutdatedAnswer
 from domain.forms import WholeForm, changes
+from domain.health_insurance import PatientSuggestion
 from domain.offerings import ServiceOffering
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import EventName, Role, Status
@@ -25,7 +26,7 @@ from portal.pages import Notice, Visit, VisitOf, local_address, number_in
 from portal.requests import chart
 from translations import gettext_noop as _
 from translations.dates import clock
-from translations.problems import HEALTH_NUMBER_WARNINGS, PHOTO_WARNINGS
+from translations.problems import PHOTO_WARNINGS, health_number_sentence
 from translations.words import SEXES
 from use_cases import attachments, commands, completeness, new_attachments
 from use_cases.attachments import AttachmentView
@@ -292,23 +293,25 @@ async def _saved_by_script(visit: Visit, request_id: UUID, form: FormData) -> Re
     said = visit.say(_SAVED_IN_PART if saved.wrong else _SAVED, time=time)
     if str(view.offering_version) != form.get("offering_version"):
         said = f"{said} {visit.say(_FORM_CHANGED)}"
-    check = _text(visit.page("edit_check", view=view, todo=await _todo(visit, view)))
+    todo = await _todo(visit, view)
     return JSONResponse(
         {
             "version": saved.version,
             "said": said,
             "wrong": forms.faults_told(saved.wrong, saved.before, visit.language),
-            "check": check,
+            "check": _text(visit.page("edit_check", view=view, todo=todo)),
+            "suggestions": _text(visit.page("edit_suggestions", todo=todo)),
         }
     )
 
 
 @dataclass(frozen=True)
 class _Todo:
-    """The check list: (what is missing, why, where) and (the photo's slot, advice, where)."""
+    """The check list: (what is missing, why, where) and (the photo's slot, advice, where); what the number can fill in."""
 
     missing: tuple[tuple[str, str, str], ...]
     advice: tuple[tuple[str, str, str], ...]
+    suggestions: tuple[PatientSuggestion, ...]
 
 
 async def _todo(visit: Visit, view: RequestView, legend: ServiceOffering | None = None) -> _Todo:
@@ -326,10 +329,15 @@ async def _todo(visit: Visit, view: RequestView, legend: ServiceOffering | None 
             ),
             *_missing(visit, offering, found.text_advice),
             *(
-                (visit.say(forms.PATIENT["health_insurance_number"]), visit.say(HEALTH_NUMBER_WARNINGS[code]), place)
+                (
+                    visit.say(forms.PATIENT["health_insurance_number"]),
+                    health_number_sentence(code, found.issuer, visit.language),
+                    place,
+                )
                 for code in found.patient_advice
             ),
         ),
+        found.suggestions,
     )
 
 

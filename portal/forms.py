@@ -8,7 +8,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -21,9 +20,9 @@ from domain.offerings import DeadlineName, FieldKind, FormField, ServiceOffering
 from domain.priority import Priority
 from translations import Language, gettext_for
 from translations import gettext_noop as _
-from translations.dates import day, span
+from translations.dates import birth, span
 from translations.numbers import number
-from translations.words import PRIORITIES, SEXES
+from translations.words import ISSUERS, PRIORITIES, SEXES
 from use_cases.answers import entries
 from use_cases.problems import FieldFault
 from use_cases.requests import RequestView
@@ -34,8 +33,11 @@ Values = Mapping[str, list[str]]
 PATIENT: Mapping[str, str] = {
     "given_name": _("Given name"),
     "family_name": _("Family name"),
+    "mother_name": _("Mother’s name"),
     "birth_date": _("Birth date"),
+    "birth_date_unknown": _("Birth date unknown"),
     "health_insurance_number": _("Health insurance number"),
+    "health_insurance_issuer": _("Issuer of the number"),
     "sex": _("Sex"),
 }
 
@@ -45,7 +47,7 @@ class TypedForm:
     """What was typed: what `DraftChanges` holds, before anybody has looked at whether it can be read as that."""
 
     priority: str | None
-    patient: Mapping[str, str | None]
+    patient: Mapping[str, object]
     answers: Mapping[str, object]
     offering_version: int
     drop_outdated: list[str]
@@ -81,14 +83,40 @@ class TypedForm:
 
 def read(form: FormData, offering: ServiceOffering, language: Language) -> TypedForm:
     """What was typed into the form of a request."""
-    patient = {name: _text(form, f"patient.{name}") for name in PATIENT}
     return TypedForm(
         priority=_text(form, "priority") or None,
-        patient={name: text or None if name in ("birth_date", "sex") else text for name, text in patient.items()},
+        patient=_taking({name: _patient(form, name) for name in PATIENT}, _text(form, "take")),
         answers=read_answers(form, offering.form, language),
         offering_version=offering.version,
         drop_outdated=[name for name in form.getlist("drop") if isinstance(name, str)],
     )
+
+
+_CHOSEN = ("sex", "health_insurance_issuer")
+
+_YEAR_FIRST = re.compile(r"([0-9]{4})(?:[-/. ]([0-9]{1,2})(?:[-/. ]([0-9]{1,2}))?|([0-9]{2})([0-9]{2}))", re.ASCII)
+"""Which of two numbers is the month, nobody guesses; but after the year, everybody writes it first."""
+
+
+def _patient(form: FormData, name: str) -> object:
+    text = _text(form, f"patient.{name}")
+    if name == "birth_date_unknown":
+        return text == "yes"
+    if name == "birth_date":
+        found = _YEAR_FIRST.fullmatch(text.strip())
+        parts = [part for part in found.groups() if part] if found else []
+        return "-".join(part.zfill(2) for part in parts) or text.strip() or None
+    return text or None if name in _CHOSEN else text
+
+
+def _taking(patient: dict[str, object], suggestion: str) -> dict[str, object]:
+    """The patient with what the number says, where the button that offers it was pressed: ``1958-03-14 female``."""
+    for said in suggestion.split():
+        if said in SEXES:
+            patient["sex"] = said
+        else:
+            patient |= {"birth_date": said, "birth_date_unknown": False}
+    return patient
 
 
 def read_answers(form: FormData, fields: Iterable[FormField], language: Language) -> dict[str, object]:
@@ -164,7 +192,11 @@ def as_typed(form: FormData) -> Values:
 
 def as_saved(view: RequestView, offering: ServiceOffering, language: Language) -> Values:
     """What is saved, as it stands in the fields."""
-    patient = {f"patient.{name}": [str(value)] for name, value in (view.patient or {}).items() if value}
+    patient = {
+        f"patient.{name}": ["yes" if value is True else str(value)]
+        for name, value in (view.patient or {}).items()
+        if value
+    }
     return defaultdict(
         list, {"priority": [view.priority.value], **patient, **answers_as_saved(offering.form, view.answers, language)}
     )
@@ -296,10 +328,19 @@ def _answer_words(fields: Iterable[FormField], name: str, language: Language, va
     return "".join(entry.value for entry in entries(fields, {name: value}, language))
 
 
-def _patient_words(name: str, language: Language, value: str) -> str:
-    if name == "sex":
-        return gettext_for(language)(SEXES.get(value, value))
-    return day(date.fromisoformat(value), language) if name == "birth_date" else value
+def _patient_words(name: str, language: Language, value: Any) -> str:
+    say = gettext_for(language)
+    match name:
+        case "sex":
+            return say(SEXES.get(value, value))
+        case "health_insurance_issuer":
+            return say(ISSUERS.get(value, value))
+        case "birth_date":
+            return birth(value, language)
+        case "birth_date_unknown":
+            return say(_("Yes")) if value else ""
+        case _:
+            return str(value)
 
 
 def _slot_title(name: str, offering: ServiceOffering, language: Language) -> str:

@@ -23,10 +23,11 @@ from portal import sent_too_late, static
 from settings import Settings
 from translations import LANGUAGES, Language, dates, gettext_for, language_accepted, language_named, numbers
 from translations import gettext_noop as _
-from translations.words import DOCUMENTS, LATE, PRIORITIES, RETURN_REASONS, ROLES, STATUSES, priority_words
+from translations.words import DOCUMENTS, ISSUERS, LATE, PRIORITIES, RETURN_REASONS, ROLES, STATUSES, priority_words
 from use_cases.caller import Caller
 from use_cases.catalogue import offering_meant, offering_of_request
 from use_cases.commands import Call
+from use_cases.patients import RecordedPatient
 from use_cases.problems import Problem
 from use_cases.requests import RequestView, read_request
 from use_cases.services import Services
@@ -284,6 +285,7 @@ def _environment(language: Language) -> Environment:
         "priority_words": partial(priority_words, language=language),
         "priority_options": lambda offering: [(code, priority_words(code, offering, language)) for code in PRIORITIES],
         "late": LATE,
+        "issuers": ISSUERS,
         "documents": DOCUMENTS,
         "Role": Role,
     }
@@ -295,9 +297,10 @@ def _environment(language: Language) -> Environment:
         "day": partial(dates.day, language=language),
         "distance": partial(dates.distance, language=language),
         "age": partial(dates.age, language=language),
+        "birth": partial(dates.birth, language=language),
+        "patient_name": lambda patient: RecordedPatient.model_validate(patient).full_name(language),
         "size": partial(numbers.size, language=language),
         "duration": numbers.duration,
-        "iso_day": lambda written: dates.day(date.fromisoformat(written), language),
         "localized": lambda text: getattr(text, language),
         "translated": lambda pairs: [(code, translate(words)) for code, words in pairs],
         "options": lambda choices: [(choice.value, getattr(choice.label, language)) for choice in choices],

@@ -20,8 +20,9 @@ from domain.search import words_of_patient
 from records.models import FrozenForm, Json, PatientWord, RequestRecord, table_of
 from settings import Settings
 
-_KEPT = "kept"
-"""The word that every request has: it shows that its words are there, under the key that hashed it."""
+_KEPT = "kept 2"
+"""The word that every request has: it shows that its words are there, under the key that hashed it. Another one where
+`domain.search` makes other words of a patient than before, so that `fill_words` makes them anew."""
 
 _WORDS = table_of(PatientWord)
 

@@ -17,9 +17,9 @@ from records.visibility import Viewer, charts_of, listed_for
 
 def found_by(viewer: Viewer, search: Search, keys: SearchKeys) -> ColumnElement[bool]:
     """The requests that somebody who types this means."""
-    if search.number is not None:
-        return RequestRecord.number == search.number
     ways: list[ColumnElement[bool]] = []
+    if search.number is not None:
+        ways.append(RequestRecord.number == search.number)
     if search.part_of_number is not None:
         ways.append(RequestRecord.number.contains(search.part_of_number, autoescape=True))
     if search.health_number is not None:
@@ -73,8 +73,10 @@ def _with_name(viewer: Viewer, name: str) -> Select[Any]:
 def _has_name(name: str, *columns: InstrumentedAttribute[str]) -> ColumnElement[bool]:
     """Whether one of the names' words is `name`, or begins with it; without accents, as `domain.texts.plain` compares."""
     plain: ColumnElement[str] = func.lower(func.concat_ws(" ", *columns))
+    plain = func.translate(plain, "".join(texts.ONE_SIGN), "".join(texts.ONE_SIGN.values()))
     for letter, letters in texts.SPELLED_OUT.items():  # also the capital: not every database makes it small
         plain = func.replace(func.replace(plain, letter.upper(), letters), letter, letters)
     plain = func.regexp_replace(func.normalize(plain, text("NFKD")), "[\u0300-\u036f]", "", "g")
-    plain = func.regexp_replace(func.concat(" ", func.lower(plain), " "), "[-'’ʼ.,()/]", " ", "g")
+    joined = func.regexp_replace(func.lower(plain), "[':]", "", "g")
+    plain = func.regexp_replace(func.concat(" ", func.lower(plain), " ", joined, " "), "[-'.:,()/]", " ", "g")
     return plain.contains(f" {name}" if len(name) >= SHORTEST_BEGINNING else f" {name} ", autoescape=True)

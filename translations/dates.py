@@ -10,6 +10,7 @@ from babel.dates import format_date, format_datetime, format_timedelta
 from babel.units import format_unit
 
 from domain.calendar import TIME_ZONE, Span
+from domain.partial_dates import PartialDate
 from translations import LOCALES, NO_BREAK_SPACE, Language, gettext_for
 
 
@@ -63,15 +64,57 @@ def span(length: Span, language: Language) -> str:
     return format_unit(length.amount, unit, locale=LOCALES[language])
 
 
-def age(born: date | str, language: Language) -> str:
-    """Whole years; months for small children."""
+def birth(born: str, language: Language) -> str:
+    """A birth date as far as it is known (``1958-03-14``, ``1958-03``, ``1958``): « 14 mars 1958 », « mars 1958 », « 1958 »."""
+    known = PartialDate.read(born)
+    if known.day is not None:
+        return day(known.first, language)
+    return format_date(known.first, "y" if known.month is None else "MMMM y", locale=LOCALES[language])
+
+
+def age(born: str, language: Language, on: date | None = None) -> str:
+    """How old somebody is on a day, today if none is given: in days, weeks, months or years, as one says it at that age.
+
+    Of whom only the month or the year of birth is known, it is said as a round number where it may be one more or less.
+    """
     _ = gettext_for(language)
-    birth = date.fromisoformat(born) if isinstance(born, str) else born
-    today = datetime.now(TIME_ZONE).date()
-    months = (today.year - birth.year) * 12 + today.month - birth.month - (today.day < birth.day)
-    if months < 24:
-        return _("%(count)d months old") % {"count": months} if months != 1 else _("1 month old")
-    return _("%(count)d years old") % {"count": months // 12}
+    known, on = PartialDate.read(born), on or datetime.now(TIME_ZONE).date()
+    oldest, youngest = _age(known.first, on), _age(min(known.last, on), on)
+    if youngest == oldest:
+        return _old(*oldest, language)
+    if oldest[1] == youngest[1] == "year" and (oldest[0] - youngest[0]) <= 1:
+        return _("about %(age)s") % {"age": _old(*oldest, language)}
+    if known.month is None:
+        years = on.year - known.year
+        return _("about %(age)s") % {"age": _old(years, "year", language)} if years else _("less than a year old")
+    months = (on.year - known.year) * 12 + on.month - known.month
+    return _("about %(age)s") % {"age": _old(months, "month", language)} if months else _("less than a month old")
+
+
+_WEEKS_FROM, _MONTHS_FROM, _YEARS_FROM = 28, 3, 2
+"""Age is told in weeks from so many days, in months from so many months, in years from so many years."""
+
+
+def _age(born: date, on: date) -> tuple[int, str]:
+    """How much of which unit has passed since that day, in the unit in which an age is told."""
+    months = (on.year - born.year) * 12 + on.month - born.month - (on.day < born.day)
+    if months >= _YEARS_FROM * 12:
+        return months // 12, "year"
+    if months >= _MONTHS_FROM:
+        return months, "month"
+    days = (on - born).days
+    return (days // 7, "week") if days >= _WEEKS_FROM else (days, "day")
+
+
+def _old(count: int, unit: str, language: Language) -> str:
+    _ = gettext_for(language)
+    one, many = {
+        "year": (_("1 year old"), _("%(count)d years old")),
+        "month": (_("1 month old"), _("%(count)d months old")),
+        "week": (_("1 week old"), _("%(count)d weeks old")),
+        "day": (_("1 day old"), _("%(count)d days old")),
+    }[unit]
+    return one if count == 1 else many % {"count": count}
 
 
 def _short_day(of: date, today: date, language: Language) -> str:

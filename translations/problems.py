@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from domain.health_insurance import HealthNumberWarning
+from domain.health_insurance import HealthNumberWarning, Issuer
 from domain.photos import PhotoWarning
 from domain.refusals import RefusalCode
 from translations import Language, gettext_for
@@ -166,14 +166,37 @@ PHOTO_WARNINGS: Mapping[PhotoWarning, str] = {
 """Why a photo is probably of no use. It stops nothing."""
 
 HEALTH_NUMBER_WARNINGS: Mapping[HealthNumberWarning, str] = {
-    HealthNumberWarning.FORM: _(
-        "This begins like a number of the RAMQ and is none: four letters and eight digits are expected."
-    ),
+    HealthNumberWarning.FORM: _("This does not have the form of its issuer’s numbers."),
     HealthNumberWarning.NAME: _("The letters do not fit the name. They may fit the name at birth."),
     HealthNumberWarning.BIRTH_DATE: _("The number says another birth date."),
     HealthNumberWarning.SEX: _("The number says another sex."),
 }
 """What of a health-insurance number does not fit. It stops nothing: people change names, and cards have faults."""
+
+_NUMBER_FORMS: Mapping[Issuer, str] = {
+    "CA-QC": _(
+        "This is no number of the RAMQ: four letters and eight digits are expected, with a day of birth in them."
+    ),
+    "CA-BC": _("A number of British Columbia has 10 digits and begins with 9."),
+    "CA-NL": _("A number of Newfoundland and Labrador has 12 digits."),
+    "CA-NS": _("A number of Nova Scotia has 10 digits."),
+    "CA-NT": _("A number of the Northwest Territories has a letter and 7 digits."),
+    "CA-ON": _("A number of Ontario has 10 digits, and often one or two letters after them."),
+    "CA-PE": _("A number of Prince Edward Island has 8 digits."),
+    **dict.fromkeys(
+        ("CA-AB", "CA-MB", "CA-NB", "CA-NU", "CA-SK", "CA-YT"),
+        _("A number of this province or territory has 9 digits."),
+    ),
+}
+
+
+def health_number_sentence(warning: HealthNumberWarning, issuer: Issuer | None, language: Language) -> str:
+    """What a warning says to people; of the form, what is expected from that issuer."""
+    sentence = HEALTH_NUMBER_WARNINGS[warning]
+    if warning is HealthNumberWarning.FORM and issuer is not None:
+        sentence = _NUMBER_FORMS.get(issuer, sentence)
+    return gettext_for(language)(sentence)
+
 
 PRINTED_AS_CODES = _(
     "The signed report can't print these signs: %(characters)s. Their codes will stand in their place; "

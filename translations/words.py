@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping
 
 from babel.lists import format_list
 
+from domain import texts
 from domain.calendar import Span
 from domain.commands import ReturnReason
+from domain.health_insurance import Issuer
 from domain.offerings import DeadlineName, ServiceOffering
 from domain.priority import Priority
 from domain.refusals import RefusalCode
@@ -53,6 +55,36 @@ def priority_words(priority: Priority, offering: ServiceOffering | None, languag
         limit = Span.of("24h")  # a day sounds like until this evening
     return say(_("Within %(limit)s")) % {"limit": span(limit, language)}
 
+
+_VOWELS = frozenset("aeiou")
+
+
+def baby_of(mother: str, language: Language) -> str:
+    """A newborn who has no name yet: « Bébé de Marie Roy », « Bébé d’Anne Roy »."""
+    sentence = gettext_for(language)(_("Baby of %(mother)s"))
+    if language == "fr" and texts.plain(mother)[:1] in _VOWELS:
+        sentence = sentence.replace(" de %", " d’%")
+    return sentence % {"mother": mother}
+
+
+ISSUERS: Mapping[Issuer, str] = {
+    "CA-QC": _("Québec (RAMQ)"),
+    "CA-AB": _("Alberta"),
+    "CA-BC": _("British Columbia"),
+    "CA-PE": _("Prince Edward Island"),
+    "CA-MB": _("Manitoba"),
+    "CA-NB": _("New Brunswick"),
+    "CA-NS": _("Nova Scotia"),
+    "CA-NU": _("Nunavut"),
+    "CA-ON": _("Ontario"),
+    "CA-SK": _("Saskatchewan"),
+    "CA-NL": _("Newfoundland and Labrador"),
+    "CA-NT": _("Northwest Territories"),
+    "CA-YT": _("Yukon"),
+    "CA": _("Canada (federal program)"),
+    "other": _("Another insurer"),
+}
+"""Who gave out a health-insurance number."""
 
 SEXES: Mapping[str, str] = {
     "female": _("Female"),

@@ -1,12 +1,14 @@
 """What is missing to submit a form, and what is only worth a look."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.calendar import TIME_ZONE
 from domain.drafts import check_carried_over
-from domain.health_insurance import HealthNumberWarning
+from domain.health_insurance import HealthNumberWarning, Issuer, PatientSuggestion, issuer_of
 from domain.offerings import FieldProblem, check_answers, check_attachments
 from domain.photos import PhotoWarning
 from domain.requests import Status
@@ -41,6 +43,10 @@ class Check:
     text_advice: tuple[FieldFault, ...] = ()
     patient_advice: tuple[HealthNumberWarning, ...] = ()
     """What of the health-insurance number does not fit the rest."""
+    issuer: Issuer | None = None
+    """Who gave out that number, as is said or can be seen."""
+    suggestions: tuple[PatientSuggestion, ...] = ()
+    """What that number says of the patient and is not written down: for the writer to take, or not."""
     unchanged: bool = False
     """Of a request that was returned: it would be submitted as it was the last time."""
 
@@ -56,9 +62,12 @@ async def check(services: Services, caller: Caller, request_id: UUID) -> Check:
         unprintable = await _unprintable(session, services.versions, row)
         there = await attachments.list_attachments(session, row.id)
         unchanged = row.status is Status.RETURNED and await forms.is_unchanged(session, row)
+    patient = RecordedPatient.model_validate(row.form["patient"])
     return Check(
         unchanged=unchanged,
-        patient_advice=RecordedPatient.model_validate(row.form["patient"]).health_number_warnings,
+        patient_advice=patient.health_number_warnings,
+        issuer=issuer_of(patient.health_insurance_number, patient.health_insurance_issuer),
+        suggestions=patient.suggestions(datetime.now(TIME_ZONE).date()),
         errors=field_faults(missing),
         advice=tuple(PhotoAdvice(photo, found) for photo in map(attachment_view, there) for found in photo.warnings),
         text_advice=tuple(

@@ -60,9 +60,11 @@ async def paper(
         signed_at=at,
         clinic=_head(clinics[signer.clinic_id]),
         patient=printed.Patient(
-            name=patient.full_name,
+            name=patient.full_name(language),
+            mother_name=patient.mother_name or None,
             birth_date=patient.birth_date,
             health_insurance_number=patient.health_insurance_number or None,
+            health_insurance_issuer=patient.health_insurance_issuer,
             sex=patient.sex,
         ),
         requester=_practitioner(accounts[row.requester_id], clinics[row.requester_clinic_id]),

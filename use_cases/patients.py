@@ -3,22 +3,25 @@
 from datetime import date, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StringConstraints, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from domain import texts
+from domain import health_insurance, texts
 from domain.calendar import TIME_ZONE
-from domain.health_insurance import HealthNumberWarning, check_health_number
-from domain.model import COMPOSED, ONE_LINE, Frozen
+from domain.health_insurance import EARLIEST_BIRTH, HealthNumberWarning, Issuer, PatientSuggestion
+from domain.model import COMPOSED, ONE_LINE, Frozen, is_unset
 from domain.offerings import FieldProblem
+from domain.partial_dates import PartialDate, WrittenPartialDate
 from domain.sex import Sex
+from translations import Language
 from translations import gettext_noop as _
 from translations.problems import FIELD_PROBLEMS
+from translations.words import baby_of
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), COMPOSED, ONE_LINE]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1_000), COMPOSED, ONE_LINE]
+"""A name as it is written. The longest that somebody is known to have has 750 letters."""
 
-
-EARLIEST_BIRTH = date(1900, 1, 1)
+HealthNumber = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), COMPOSED, ONE_LINE]
 
 
 def _written(value: object) -> object:
@@ -28,18 +31,34 @@ def _written(value: object) -> object:
     return value
 
 
-def _somebodys(born: date) -> date:
-    if not EARLIEST_BIRTH <= born <= datetime.now(TIME_ZONE).date():
+def _somebodys(value: object) -> object:
+    """A birth date as far as it is known, at which somebody can have been born."""
+    if value is None:
+        return None
+    try:
+        born = PartialDate.read(value.strip() if isinstance(value, str) else "")
+    except ValueError:
+        raise PydanticCustomError(
+            "not_a_date",
+            _("A date such as 1958-03-14 is expected; 1958-03 or 1958 where no more is known."),
+        ) from None
+    if not (EARLIEST_BIRTH <= born.first <= datetime.now(TIME_ZONE).date()):
         raise PydanticCustomError(
             "not_a_birth_date", _("Nobody was born on this date: it is in the future or too long ago.")
         )
-    return born
+    return str(born)
+
+
+def _not_given_too(is_unknown: bool, info: ValidationInfo) -> bool:
+    if is_unknown and info.data.get("birth_date"):
+        raise PydanticCustomError(
+            "birth_date_is_given", _("A birth date is given. Take it out, or do not say that it is unknown.")
+        )
+    return is_unknown
 
 
 WrittenDate = Annotated[date, BeforeValidator(_written)]
 """A date such as 2026-11-22, and no number."""
-
-BirthDate = Annotated[WrittenDate, AfterValidator(_somebodys)]
 
 
 class RecordedPatient(Frozen):
@@ -47,8 +66,11 @@ class RecordedPatient(Frozen):
 
     given_name: str = ""
     family_name: str = ""
-    birth_date: date | None = None
+    mother_name: str = Field("", exclude_if=is_unset)
+    birth_date: WrittenPartialDate | None = None
+    birth_date_unknown: StrictBool = Field(False, exclude_if=is_unset)
     health_insurance_number: str = ""
+    health_insurance_issuer: Issuer | None = Field(None, exclude_if=is_unset)
     sex: Sex | None = None
 
     @property
@@ -57,39 +79,88 @@ class RecordedPatient(Frozen):
         return {
             "given_name": self.given_name,
             "family_name": self.family_name,
+            "mother_name": self.mother_name,
             "health_insurance_number": self.health_insurance_number,
         }
 
     @property
-    def health_number_warnings(self) -> tuple[HealthNumberWarning, ...]:
-        """What of the number does not fit the rest."""
-        return check_health_number(
-            self.health_insurance_number,
-            given_name=self.given_name,
-            family_name=self.family_name,
-            birth_date=self.birth_date,
-            sex=self.sex,
-        )
+    def born(self) -> PartialDate | None:
+        """The birth date, as far as it is known."""
+        return PartialDate.read(self.birth_date) if self.birth_date else None
 
     @property
-    def full_name(self) -> str:
-        """Given name, family name."""
-        return f"{self.given_name} {self.family_name}".strip()
+    def health_number_warnings(self) -> tuple[HealthNumberWarning, ...]:
+        """What of the number does not fit the rest. A newborn may have their mother's for now, which says nothing of them."""
+        own = None if self.mother_name else self
+        return health_insurance.check_health_number(
+            self.health_insurance_number,
+            issuer=self.health_insurance_issuer,
+            given_name=own.given_name if own else "",
+            family_name=own.family_name if own else "",
+            birth_date=own.born if own else None,
+            sex=own.sex if own else None,
+        )
+
+    def suggestions(self, today: date) -> tuple[PatientSuggestion, ...]:
+        """What the number says of the patient and is not written down; nothing where it may be the mother's."""
+        if self.mother_name:
+            return ()
+        return health_insurance.suggestions(
+            self.health_insurance_number,
+            issuer=self.health_insurance_issuer,
+            birth_date=self.born,
+            sex=self.sex,
+            today=today,
+        )
+
+    def full_name(self, language: Language) -> str:
+        """Given name, family name; of a child without a given name, whose baby it is. Empty where no name is known."""
+        name = " ".join(part for part in (self.given_name, self.family_name) if texts.says_something(part))
+        if texts.says_something(self.given_name) or not texts.says_something(self.mother_name):
+            return name
+        baby = baby_of(self.mother_name, language)
+        return f"{name} ({baby})" if name else baby
 
 
 class Patient(RecordedPatient):
-    """Who the advice is for. A draft may know little; to submit, the names and the birth date are needed."""
+    """Who the advice is for. A draft may know little.
 
-    given_name: Name = Field("", examples=["Jeanne"])
-    family_name: Name = Field("", examples=["Tremblay"])
-    birth_date: BirthDate | None = Field(None, examples=["1958-03-14"])
-    health_insurance_number: Name = Field("", description="RAMQ number or another.", examples=["TREJ 5853 1412"])
+    To submit, one name is needed (some people have no other), or the mother's of a newborn; and the birth date, as far as it is
+    known, or `birth_date_unknown`.
+    """
+
+    given_name: Name = Field("", description="Empty for somebody who has one name only.", examples=["Jeanne"])
+    family_name: Name = Field("", description="Empty for somebody who has one name only.", examples=["Tremblay"])
+    mother_name: Name = Field(
+        "",
+        exclude_if=is_unset,
+        description="Of a newborn without names or number of their own: the mother's name, by which it is shown and found.",
+    )
+    birth_date: Annotated[str | None, BeforeValidator(_somebodys)] = Field(
+        None,
+        description="A day, or only the month or the year where no more is known (a FHIR `date`): 1958-03-14, 1958-03, 1958.",
+        examples=["1958-03-14"],
+    )
+    birth_date_unknown: Annotated[StrictBool, AfterValidator(_not_given_too)] = Field(
+        False, exclude_if=is_unset, description="The birth date is not known at all."
+    )
+    health_insurance_number: HealthNumber = Field(
+        "", description="RAMQ number or another.", examples=["TREJ 5853 1412"]
+    )
+    health_insurance_issuer: Issuer | None = Field(
+        None,
+        exclude_if=is_unset,
+        description="Who gave out the number: a province or territory (ISO 3166-2), `CA` for a federal program, or `other`. "
+        "Where it is empty, what begins with four letters is taken for a number of Québec.",
+    )
 
 
 def check_patient(patient: RecordedPatient) -> tuple[FieldProblem, ...]:
     """What stands in the way of a submission; the fields are named ``patient.…``."""
-    missing = [name for name in ("given_name", "family_name") if not texts.says_something(patient.lines[name])]
-    if patient.birth_date is None:
+    names = ("given_name", "family_name")
+    is_named = any(texts.says_something(patient.lines[name]) for name in (*names, "mother_name"))
+    missing = [] if is_named else list(names)
+    if patient.birth_date is None and not patient.birth_date_unknown:
         missing.append("birth_date")
     unseen = {name: found for name, text in patient.lines.items() if (found := texts.misplaced_in_line(text))}
     return (

@@ -87,6 +87,7 @@
     const fields = Object.keys(wrong).map((name) => labelOf(name)).filter(Boolean);
     say(fields.length ? `${told.said} ${fields.join(", ")}` : told.said);
     renew(document.getElementById("check"), told.check);
+    renew(document.getElementById("suggestions"), told.suggestions);
     if (written() !== saved) later(PAUSE);
   }
 

@@ -273,6 +273,51 @@ async def test_a_number_that_does_not_fit_is_advice_and_stops_nothing(portal_app
     assert (await system.requester.get(f"/requests/{await draft(system)}/check")).json()["patient_advice"] == []
 
 
+def of_patient(patient: dict[str, Any]) -> dict[str, str]:
+    """The fields of the page in which the patient stands."""
+    return {f"patient.{name}": value or "" for name, value in patient.items()}
+
+
+async def test_a_button_fills_in_what_the_number_says(portal_app: FastAPI, system: System) -> None:
+    patient = {**PATIENT, "birth_date": "1958", "sex": None}
+    request_id = await draft(system, patient=patient)
+    edit = f"/requests/{request_id}/edit"
+    async with visitor(portal_app, system.requester) as http:
+        page = await http.get(edit)
+        assert "Remplir d’après le numéro: naissance le 14 mars 1958, sexe: féminin" in shown(page)
+        button = re.search(r'name="take" value="([^"]+)"', page.text)
+        assert button
+        sent = {**of_patient({**patient, "given_name": "Jeanne-Mance"}), "take": button[1]}
+        assert (await http.post(edit, data=await typed(http, request_id, **sent))).status_code == 303
+        assert 'name="take"' not in (await http.get(edit)).text
+    view = await system.requester.view(request_id)
+    assert view["patient"] == {**PATIENT, "given_name": "Jeanne-Mance"}
+
+
+async def test_a_birth_date_as_people_write_it(portal_app: FastAPI, system: System) -> None:
+    request_id = await draft(system)
+    edit = f"/requests/{request_id}/edit"
+    dates = {
+        "1958": "1958",
+        "1958-3": "1958-03",
+        "1958/03/14": "1958-03-14",
+        "19580314": "1958-03-14",
+        " 1958 3 4 ": "1958-03-04",
+    }
+    async with visitor(portal_app, system.requester) as http:
+        for written, kept in dates.items():
+            sent = {**of_patient({**PATIENT, "birth_date": written}), "do": "save"}
+            assert (await http.post(edit, data=await typed(http, request_id, **sent))).status_code == 303
+            assert (await system.requester.view(request_id))["patient"]["birth_date"] == kept
+        unknown = {**of_patient({**PATIENT, "birth_date": ""}), "patient.birth_date_unknown": "yes", "do": "save"}
+        assert (await http.post(edit, data=await typed(http, request_id, **unknown))).status_code == 303
+        assert re.search(r'name="patient.birth_date_unknown" value="yes" checked', (await http.get(edit)).text)
+        both = {**unknown, "patient.birth_date": "1958"}
+        assert "Une date de naissance est donnée." in shown(
+            await http.post(edit, data=await typed(http, request_id, **both)), 422
+        )
+
+
 @pytest.mark.parametrize("who", ["requester2", "provider", "far_requester"])
 async def test_a_draft_is_nobody_elses(portal_app: FastAPI, system: System, who: str) -> None:
     request_id = await draft(system)

@@ -131,17 +131,19 @@ async def test_a_paste_longer_than_its_field_is_kept_whole_and_counted(portal: P
 
 
 async def test_a_day_that_is_half_typed_erases_nothing(portal: Portal, system: System) -> None:
-    request_id = await draft(system)
-    before = (await system.requester.view(request_id))["patient"]["birth_date"]
+    request_id = await draft(system, "wound_care")
+    before = "2026-02-03"
+    answers = {**(await system.requester.view(request_id))["answers"], "last_surgery_on": before}
+    ok(await system.requester.http.patch(f"/api/v1/requests/{request_id}", json={"answers": answers}))
     async with portal.visit(system.requester) as page:
         await page.goto(f"/requests/{request_id}/edit")
-        field = page.locator("[name='patient.birth_date']")
+        field = page.locator("[name='answers.last_surgery_on']")
         await field.focus()
         await page.keyboard.press("Backspace")  # the day, or the year, of the date that is there
         assert await field.evaluate("field => field.validity.badInput")
-        await expect(page.locator("[id='error-patient.birth_date']")).to_contain_text(before)
+        await expect(page.locator("[id='error-answers.last_surgery_on']")).to_contain_text(before)
         await expect(page.locator("[data-save-status]")).to_contain_text("Tout n’est pas enregistré.")
-        assert (await system.requester.view(request_id))["patient"]["birth_date"] == before
+        assert (await system.requester.view(request_id))["answers"]["last_surgery_on"] == before
 
 
 async def test_a_page_with_words_that_were_not_sent_is_not_left_by_a_slip(portal: Portal, system: System) -> None:

@@ -1,6 +1,6 @@
 """Spans, ages, distances and sizes as they are read, in both languages."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -8,7 +8,7 @@ from domain.calendar import TIME_ZONE, Span
 from domain.priority import Priority
 from settings import PROJECT_ROOT
 from translations import LANGUAGES
-from translations.dates import age, distance, span
+from translations.dates import age, birth, distance, span
 from translations.numbers import rounded, size
 from translations.words import listed, priority_words
 from use_cases.offering_files import load_offerings
@@ -40,12 +40,48 @@ def test_a_distance_in_time() -> None:
     assert distance(NOW - timedelta(hours=3), "en", NOW) == "3 hours ago"
 
 
-def test_small_children_are_told_in_months() -> None:
+ON = date(2026, 11, 26)
+
+
+@pytest.mark.parametrize(
+    ("born", "french", "english"),
+    [
+        ("2026-11-26", "0 jours", "0 days old"),
+        ("2026-11-25", "1 jour", "1 day old"),
+        ("2026-10-30", "27 jours", "27 days old"),
+        ("2026-10-29", "4 semaines", "4 weeks old"),
+        ("2026-08-27", "13 semaines", "13 weeks old"),
+        ("2026-08-26", "3 mois", "3 months old"),
+        ("2024-11-27", "23 mois", "23 months old"),
+        ("2024-11-26", "2 ans", "2 years old"),
+        ("1958-03-14", "68 ans", "68 years old"),
+        ("1900-01-01", "126 ans", "126 years old"),
+        ("1980", "environ 46 ans", "about 46 years old"),
+        ("1980-11", "environ 46 ans", "about 46 years old"),
+        ("1980-10", "46 ans", "46 years old"),
+        ("1980-12", "45 ans", "45 years old"),
+        ("2026", "moins d’un an", "less than a year old"),
+        ("2026-11", "moins d’un mois", "less than a month old"),
+        ("2026-10", "environ 1 mois", "about 1 month old"),
+        ("2026-02", "environ 9 mois", "about 9 months old"),
+        ("2025", "environ 1 an", "about 1 year old"),
+        ("2024", "environ 2 ans", "about 2 years old"),
+    ],
+)
+def test_an_age_as_one_says_it(born: str, french: str, english: str) -> None:
+    assert [age(born, language, ON) for language in LANGUAGES] == [french, english]
+
+
+def test_an_age_of_today() -> None:
     today = datetime.now(TIME_ZONE).date()
-    first = today.replace(day=1)
-    assert age(first, "fr") == "0 mois"
-    assert age(first.replace(year=first.year - 1), "en") == "12 months old"
-    assert age(first.replace(year=first.year - 2).isoformat(), "fr") == "2 ans"
+    assert age(today.isoformat(), "fr") == "0 jours"
+    assert age(f"{today.year - 50}", "en") == "about 50 years old"
+
+
+def test_a_birth_date_as_far_as_it_is_known() -> None:
+    written = ["1958-03-14", "1958-03", "1958"]
+    assert [spaced(birth(born, "fr")) for born in written] == ["14 mars 1958", "mars 1958", "1958"]
+    assert [spaced(birth(born, "en")) for born in written] == ["March 14, 1958", "March 1958", "1958"]
 
 
 def test_sizes_numbers_and_lists() -> None:

@@ -1,6 +1,6 @@
 """One report, one authority and one signed file, made once for all tests of the folder."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -52,7 +52,7 @@ def report() -> ReportContent:
         ),
         patient=Patient(
             name="Marie-Ève Côté-Lafrenière",
-            birth_date=date(1984, 5, 1),
+            birth_date="1984-05-01",
             health_insurance_number="COTM 8455 0112",
             sex="female",
         ),

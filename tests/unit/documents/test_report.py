@@ -130,7 +130,7 @@ def test_speaks_english_too(report: ReportContent) -> None:
     for expected in (
         "Addendum Télédermatologie",
         "This addendum completes the final report of November 2, 2026 at 7:30 a.m., which remains valid.",
-        "Born on May 1, 1984",
+        "Birth May 1, 1984 (42 years old)",
         "Signed electronically by",
         "November 3, 2026 at 2:05 p.m. (EST)",
         "Page 1 of 2",

@@ -51,6 +51,7 @@ def finds(text: str, patient: dict[str, str | None] = PATIENT) -> bool:
             "March 12, 1979",
         ),
         *("LOEZ79531217", "loez 7953 1217", "LOEZ-7953-1217", "Loewen 1979-03-12", "né 12 mars 1979"[3:] + " zoé"),
+        *("1979", "1979-03", "03/1979", "3.1979", "mars 1979", "March 1979", "zoé 1979", "1979-3 lœwen"),
         *("Zoé LOEZ 7953 1217", unicodedata.normalize("NFD", "Zoé Ève")),
     ],
 )
@@ -66,11 +67,65 @@ def test_a_patient_is_not_found(text: str) -> None:
     assert not finds(text)
 
 
+@pytest.mark.parametrize(
+    ("born", "found", "not_found"),
+    [
+        ("1958", ["1958", "1958-03", "1958-03-14", "mars 1958"], ["1959", "1959-03-14", "1958-13"]),
+        ("1958-03", ["1958", "1958-03", "1958-03-14", "14/03/1958"], ["1958-04", "1958-04-14", "1957"]),
+        ("1958-12", ["1958-12", "1958", "décembre 1958"], ["1958-03"]),
+    ],
+)
+def test_who_is_known_by_year_or_month_only(born: str, found: list[str], not_found: list[str]) -> None:
+    assert [text for text in (*found, *not_found) if finds(text, {"birth_date": born})] == found
+
+
+ONE_NAME_IN_MANY_WRITINGS = [
+    ["Kanien’kehá:ka", "kanien'keha:ka", "Kanienʼkehá꞉ka", "kanienkehaka", "kanienkeha"],
+    ["Ts’its’i", "tsitsi", "Tsʼitsʼi"],
+    ["Tekarihwaké:ron", "tekarihwakeron", "TEKARIHWAKÉRON"],
+    ["D’Aoust", "daoust", "d'aoust", "aoust"],
+    ["Ḵwakwa̱ka̱ʼwakw", "kwakwakawakw"],
+    ["ᐊᓂ ᓄᓇᕗᑦ", "ᓄᓇᕗ", "ᐊᓂ"],
+    ["Kanikuenᵘ", "kanikuenu"],
+    ["Wendȣt", "wendout"],
+    ["Ałtsé", "altse"],
+    ["Atikamekw-Nehirowisiw", "nehirowisiw", "atikamekwnehirowisiw", "atikamekw‑nehiro"],
+]
+
+
+@pytest.mark.parametrize("writings", ONE_NAME_IN_MANY_WRITINGS, ids=lambda writings: writings[0])
+def test_a_name_is_found_however_its_signs_are_written(writings: list[str]) -> None:
+    for text in writings:
+        for field in ("given_name", "family_name"):
+            assert finds(text, {field: writings[0]}), text
+
+
+def test_a_newborn_is_found_by_the_mother() -> None:
+    patient: dict[str, str | None] = {"given_name": "", "mother_name": "Élise Roy", "birth_date": "2026-11-26"}
+    for text in ("bébé de Élise Roy", "Bébé d’Élise Roy", "baby of elise", "Roy", "bebe 2026-11-26"):
+        assert finds(text, patient), text
+    assert not finds("bébé de Marie", patient)
+
+
+def test_a_number_of_ontario_is_found_without_its_version() -> None:
+    patient: dict[str, str | None] = {"health_insurance_number": "1234-567-890-AB"}
+    for text in ("1234567890", "1234 567 890", "1234-567-890-ab"):
+        assert finds(text, patient), text
+
+
+def test_a_month_may_be_a_number_of_a_request() -> None:
+    search = read_search("1958-12")
+    assert search.number == "TC-1958-000012"
+    assert finds("1958-12", {"birth_date": "1958-12-01"})
+    assert read_search("tc 1958-12").terms == ()
+
+
 def test_a_day_that_can_be_read_two_ways_finds_both() -> None:
     (term,) = read_search("03/04/1958").terms
-    assert term.patient == {"born:1958-04-03", "born:1958-03-04"}
+    partly = {"born:1958-04", "born:1958-03", "born:1958"}
+    assert term.patient == {"born:1958-04-03", "born:1958-03-04", *partly}
     (term,) = read_search("31/01/1958").terms
-    assert term.patient == {"born:1958-01-31"}
+    assert term.patient == {"born:1958-01-31", "born:1958-01", "born:1958"}
 
 
 @pytest.mark.parametrize(
