@@ -23,7 +23,8 @@ from rich.console import Console
 from rich.table import Table
 from temporalio.client import Client
 
-from benchmarks.worklist import fill, running_database
+from benchmarks.full_records import fill
+from benchmarks.worklist import running_database
 from domain.requests import Role
 from records import people
 from records.database import Database

@@ -1,10 +1,11 @@
-"""What lists cost when the records are full: pages of the worklist, the load of a clinic's providers, its absences.
+"""What lists, counts, searches and looks cost when the records are full.
 
-    .venv/bin/python -m benchmarks.worklist [--requests 100000] [--plans]
+    .venv/bin/python -m benchmarks.worklist [--requests 10000 100000 1000000] [--only dispatcher] [--plans]
 
-Starts a PostgreSQL of its own in a temporary folder, fills it (about six events and six looks per request, a third of them open),
-and prints the median time of each query in milliseconds, with ``--plans`` also how PostgreSQL goes about it. Nothing here is a
-test.
+Starts a PostgreSQL of its own in a temporary folder for each number of requests (up to 10,000,000: about 6 kB each on the
+disk), fills it (`benchmarks.full_records`), and prints of each query the median and the 99th percentile, at the last number also
+as a multiple of the first; with ``--plans`` also how PostgreSQL goes about it. Nothing here is a test;
+`tests/records/test_flat.py` holds the plans.
 """
 
 import argparse
@@ -24,133 +25,170 @@ from uuid import UUID
 import asyncpg
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import event, text
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.absences import Absence
-from domain.offerings import DEFAULT_DEADLINES, Terms
+from benchmarks.full_records import KEYS, fill
 from domain.priority import Priority
-from domain.requests import Person, Role, Status
+from domain.requests import Role, Status
 from embedded import postgres
 from embedded.child import wrap
-from records import absences, load, migrate, people, requests
+from records import absences, load, migrate, people
 from records.database import Database
 from records.visibility import Viewer
-from records.worklist import WorklistFilter, notes_on, worklist
-from use_cases.patients import Patient
+from records.worklist import WorklistFilter, count_to_do, notes_on, worklist
 
-CLINICS, PROVIDERS, REQUESTERS = 20, 6, 20
-ROUNDS = 15
+ROUNDS = 100
+TOO_SLOW_SECONDS = 2
 
-FILL = """
-CREATE TEMPORARY TABLE cast_ AS
-SELECT n,
-       gen_random_uuid() AS id,
-       (1 + n % :clinics) AS place,
-       CASE n % 9 WHEN 0 THEN 'awaiting_dispatch' WHEN 1 THEN 'awaiting_acceptance' WHEN 2 THEN 'accepted'
-                  WHEN 3 THEN 'cancelled' ELSE 'closed' END AS status,
-       n % 18 = 1 AS pooled
-FROM generate_series(1, :requests) AS n;
+Query = Callable[[AsyncSession], Awaitable[object]]
+Measured = dict[str, tuple[list[float], int]]
+"""The milliseconds of each round, and the statements of one."""
 
-INSERT INTO requests (id, number, created_at, created_by, form, form_priority, edits, process, process_version, status, priority,
-    priority_rank, offering, requester_id, requester_clinic_id, dispatch_clinic_id, holder_kind, holder_id, holder_clinic_id,
-    waiting_since, due_at, overdue, open_questions, submitted_at, updated_at)
-SELECT c.id, 'TC-2025-' || lpad(n::text, 6, '0'), made, r.id, t.form, 'routine', 0, t.process, 6, c.status, 'routine', 3,
-       t.offering, r.id, r.clinic_id, r.clinic_id,
-       CASE c.status WHEN 'awaiting_dispatch' THEN 'dispatch' WHEN 'awaiting_acceptance' THEN
-            CASE WHEN pooled THEN 'pool' ELSE 'provider' END WHEN 'accepted' THEN 'provider' ELSE 'nobody' END,
-       CASE WHEN c.status = 'accepted' OR (c.status = 'awaiting_acceptance' AND NOT pooled) THEN p.id END,
-       CASE WHEN c.status IN ('awaiting_dispatch', 'awaiting_acceptance', 'accepted') THEN r.clinic_id END,
-       made, made + interval '3 days', n % 11 = 0, 0, made, made + interval '1 hour'
-FROM cast_ AS c
-JOIN requests AS t ON t.number LIKE '%-000001' AND t.status = 'draft'
-JOIN people_ AS r ON r.place = c.place AND r.role = 'requester' AND r.nth = n % :requesters
-JOIN people_ AS p ON p.place = c.place AND p.role = 'provider' AND p.nth = (n / 9) % :providers
-CROSS JOIN LATERAL (SELECT now() - n * interval '3 minutes' AS made) AS at_;
+OPEN = frozenset(status for status in Status if status.is_open)
 
-INSERT INTO events (request_id, version, name, at, source, command_id, actor_id, actor_role, actor_clinic_id, status_before,
-    status, holder_before, holder, command, recorded_at)
-SELECT c.id, v, 'assigned', now(), 'update', c.id || '-' || v, CASE v % 3 WHEN 0 THEN NULL WHEN 1 THEN r.id ELSE p.id END,
-       'provider', r.clinic_id, c.status, c.status, '{"kind": "nobody", "id": null, "clinic_id": null}',
-       jsonb_build_object('kind', 'provider', 'id', p.id, 'clinic_id', r.clinic_id), '{"type": "assign", "comment": "…"}', now()
-FROM cast_ AS c CROSS JOIN generate_series(1, 6) AS v
-JOIN people_ AS r ON r.place = c.place AND r.role = 'requester' AND r.nth = n % :requesters
-JOIN people_ AS p ON p.place = c.place AND p.role = 'provider' AND p.nth = (n / 9) % :providers;
-
-INSERT INTO access_log (id, request_id, account_id, role, kind, at, version)
-SELECT gen_random_uuid(), c.id, p.id, p.role, CASE v % 3 WHEN 0 THEN 'timeline' ELSE 'request' END, now(), v
-FROM cast_ AS c CROSS JOIN generate_series(1, 6) AS v
-JOIN people_ AS p ON p.place = c.place AND (p.role, p.nth) IN (('provider', (n / 9) % :providers), ('dispatcher', 0))
-WHERE p.role = 'dispatcher' OR v % 2 = 0;
-
-INSERT INTO request_participants SELECT DISTINCT request_id, actor_id FROM events WHERE actor_id IS NOT NULL
-ON CONFLICT DO NOTHING;
-
-ANALYZE;
-"""
+LISTS: dict[str, WorklistFilter] = {
+    "everything": WorklistFilter(),
+    "what is open": WorklistFilter(statuses=OPEN, limit=25),
+    "closed": WorklistFilter(statuses=frozenset({Status.CLOSED})),
+    "last due first": WorklistFilter(sort="-due"),
+    "by priority": WorklistFilter(sort="priority"),
+    "newest change first": WorklistFilter(sort="updated"),
+    "newest first": WorklistFilter(sort="created"),
+    "mine": WorklistFilter(statuses=OPEN, holder_is_me=True, limit=25),
+    "to do": WorklistFilter(statuses=OPEN, to_do=True),
+    "not to do": WorklistFilter(statuses=OPEN, to_do=False, limit=25),
+    "mine, not to do": WorklistFilter(statuses=OPEN, holder_is_me=True, to_do=False, limit=25),
+    "overdue": WorklistFilter(overdue=True),
+    "most urgent only": WorklistFilter(priority=Priority.STAT, sort="updated"),
+    "one offering": WorklistFilter(offering="teleophthalmology"),
+    "an offering without requests": WorklistFilter(offering="wound_care"),
+    "with somebody away": WorklistFilter(holder_absent=True),
+    "number": WorklistFilter(q="TC-2025-004321"),
+    "part of a number": WorklistFilter(q="4321"),
+    "patient's family name": WorklistFilter(q="family17"),
+    "patient's whole name": WorklistFilter(q="Given17 Family17"),
+    "beginning of everybody's name": WorklistFilter(q="fam"),
+    "birth date": WorklistFilter(q="1950-02-03"),
+    "health-insurance number": WorklistFilter(q="HEAL 1000 4321"),
+    "a word that nobody has": WorklistFilter(q="zebra"),
+    "provider's name": WorklistFilter(q="Person1x1"),
+    "clinic's name": WorklistFilter(q="Clinique 2"),
+    "one request": WorklistFilter(limit=1),
+}
 
 
-async def main(count: int, plans: bool) -> None:
+async def main(numbers: list[int], only: str, plans: bool) -> None:
     """Fill, measure, print."""
-    console = Console()
-    with tempfile.TemporaryDirectory() as folder:
-        async with running_database(Path(folder)) as database:
-            began = perf_counter()
-            clinic_id, viewers = await fill(database, count)
-            console.print(f"{count:,} requests in {perf_counter() - began:.0f} s")
-            table = Table("median, ms", "queries", title="Lists")
-            for name, query in queries(clinic_id, viewers).items():
-                times, statements = await measure(database, query)
-                table.add_row(name, f"{statistics.median(times):.1f}", str(len(statements)))
-                if plans:
-                    await explain(console, database, name, statements)
-            console.print(table)
+    console = Console(width=160)
+    measured: dict[int, Measured] = {}
+    for count in numbers:
+        with tempfile.TemporaryDirectory() as folder:
+            async with running_database(Path(folder)) as database:
+                began = perf_counter()
+                clinic_id, viewers = await fill(database, count)
+                console.print(f"{count:,} requests in {perf_counter() - began:.0f} s")
+                chosen = {name: query for name, query in queries(clinic_id, viewers).items() if only in name}
+                measured[count] = await _measure_all(console if plans else None, database, chosen)
+    console.print(table_of(measured))
 
 
-def queries(clinic_id: UUID, viewers: dict[Role, Viewer]) -> dict[str, Callable[[AsyncSession], Awaitable[object]]]:
-    """What is measured."""
-    provider, dispatcher = viewers[Role.PROVIDER], viewers[Role.DISPATCHER]
-    held = frozenset({Status.AWAITING_ACCEPTANCE, Status.ACCEPTED})
+def table_of(measured: dict[int, Measured]) -> Table:
+    """Of each query what it cost at each number of requests."""
+    table = Table("milliseconds", "statements", title="Lists, counts, searches, looks")
+    for count in measured:
+        table.add_column(f"{count:,}: p50", justify="right")
+        table.add_column("p99", justify="right")
+    table.add_column("last ÷ first", justify="right")
+    first, last = (measured[count] for count in (next(iter(measured)), [*measured][-1]))
+    for name, (_, statements) in first.items():
+        cells = [f"{value:.1f}" for some in measured.values() for value in _percentiles(some[name][0])]
+        ratio = _percentiles(last[name][0])[0] / _percentiles(first[name][0])[0]
+        table.add_row(name, str(statements), *cells, f"{ratio:.2f}")
+    return table
+
+
+def _percentiles(times: list[float]) -> tuple[float, float]:
+    return statistics.median(times), sorted(times)[int(0.99 * (len(times) - 1))]
+
+
+def queries(clinic_id: UUID, viewers: dict[Role, Viewer]) -> dict[str, Query]:
+    """What is measured: every list in every role, and what stands beside them."""
 
     async def providers(session: AsyncSession) -> None:
         found = [account.id for account in await people.list_providers(session, clinic_id)]
         await load.loads_of(session, found)
         await absences.presence_of(session, found, on=datetime.now(UTC).date(), soon=timedelta(days=30))
 
-    async def one(session: AsyncSession) -> None:
-        page = await worklist(session, provider, WorklistFilter(limit=1))
-        await notes_on(session, provider, page.rows[0].request.id)
-
-    return {
-        "dispatcher: what is held": lambda s: worklist(s, dispatcher, WorklistFilter(statuses=held)),
-        "dispatcher: everything": lambda s: worklist(s, dispatcher, WorklistFilter()),
-        "dispatcher: with somebody away": lambda s: worklist(s, dispatcher, WorklistFilter(holder_absent=True)),
-        "provider: mine": lambda s: worklist(s, provider, WorklistFilter(holder_is_me=True)),
-        "provider: everything, newest change first": lambda s: worklist(s, provider, WorklistFilter(sort="updated")),
-        "requester: everything": lambda s: worklist(s, viewers[Role.REQUESTER], WorklistFilter()),
-        "operator: everything": lambda s: worklist(s, viewers[Role.OPERATOR], WorklistFilter()),
-        "one line, and what to notice of one request": one,
+    found: dict[str, Query] = {
         "providers of a clinic, with load and absences": providers,
-        "the pool of a clinic": lambda s: load.pools_waiting(s, [clinic_id]),
+        "the pool of a clinic": lambda session: load.pools_waiting(session, [clinic_id]),
     }
+    for role, viewer in viewers.items():
+        found[f"{role}: count to do"] = _counting(viewer)
+        found[f"{role}: second page"] = _second_page(viewer)
+        found[f"{role}: look at one"] = _looking(viewer)
+        for name, wanted in LISTS.items():
+            found[f"{role}: {name}"] = _listing(viewer, wanted)
+    return found
 
 
-async def measure(
-    database: Database, query: Callable[[AsyncSession], Awaitable[object]]
-) -> tuple[list[float], list[tuple[str, Any]]]:
-    """Milliseconds of each round, and the statements of one."""
+def _listing(viewer: Viewer, wanted: WorklistFilter) -> Query:
+    return lambda session: worklist(session, viewer, wanted)
+
+
+def _counting(viewer: Viewer) -> Query:
+    return lambda session: count_to_do(session, viewer)
+
+
+def _second_page(viewer: Viewer) -> Query:
+    cursors: list[str | None] = []
+
+    async def query(session: AsyncSession) -> None:
+        if not cursors:
+            cursors.append((await worklist(session, viewer, WorklistFilter())).next_cursor)
+        await worklist(session, viewer, WorklistFilter(cursor=cursors[0]))
+
+    return query
+
+
+def _looking(viewer: Viewer) -> Query:
+    ids: list[UUID] = []
+
+    async def query(session: AsyncSession) -> None:
+        if not ids:
+            ids.extend(row.request.id for row in (await worklist(session, viewer, WorklistFilter(limit=1))).rows)
+        if ids:
+            await notes_on(session, viewer, ids[0])
+
+    return query
+
+
+async def _measure_all(console: Console | None, database: Database, chosen: dict[str, Query]) -> Measured:
+    found: Measured = {}
+    for name, query in chosen.items():
+        times, statements = await measure(database, query)
+        found[name] = times, len(statements)
+        print(f"{name:60}", *(f"{value:8.1f}" for value in _percentiles(times)), flush=True)
+        if console is not None:
+            await explain(console, database, name, statements)
+    return found
+
+
+async def measure(database: Database, query: Query) -> tuple[list[float], list[tuple[str, Any]]]:
+    """Milliseconds of each round (fewer, where they take long), and the statements of one."""
     statements: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
         statements.append((statement, parameters))
 
-    times = []
+    times: list[float] = []
     async with database.session() as session:
         await query(session)
         event.listen(database.engine.sync_engine, "before_cursor_execute", note)
         await query(session)
         event.remove(database.engine.sync_engine, "before_cursor_execute", note)
-        for _ in range(ROUNDS):
+        while len(times) < ROUNDS and sum(times) < 1000 * TOO_SLOW_SECONDS:
             session.expunge_all()
             began = perf_counter()
             await query(session)
@@ -164,75 +202,9 @@ async def explain(console: Console, database: Database, name: str, statements: l
         raw = (await connection.get_raw_connection()).driver_connection
         assert raw is not None
         for statement, parameters in statements:
-            rows = await raw.fetch(f"EXPLAIN (ANALYZE, COSTS OFF, BUFFERS OFF) {statement}", *parameters)
+            rows = await raw.fetch(f"EXPLAIN (ANALYZE, COSTS OFF) {statement}", *parameters)
             console.rule(name)
             console.print("\n".join(row[0][:200] for row in rows), markup=False, highlight=False)
-
-
-async def fill(database: Database, count: int) -> tuple[UUID, dict[Role, Viewer]]:
-    """People and requests; the clinic that is looked at, and one viewer of it for each role."""
-    now = datetime.now(UTC)
-    async with database.session() as session:
-        await session.execute(
-            text("CREATE TEMPORARY TABLE people_ (id uuid, clinic_id uuid, place int, role text, nth int)")
-        )
-        viewers: dict[Role, Viewer] = {}
-        for place in range(1, CLINICS + 1):
-            clinic = await people.add_clinic(session, code=f"clinic-{place}", name=f"Clinique {place}")
-            staff = {Role.PROVIDER: PROVIDERS, Role.REQUESTER: REQUESTERS, Role.DISPATCHER: 2, Role.OPERATOR: 1}
-            for role, number in staff.items():
-                for nth in range(number):
-                    account = await people.add_account(
-                        session,
-                        clinic_id=clinic.id,
-                        username=f"{role}-{place}-{nth}",
-                        password_hash="",
-                        roles=[role],
-                        given_name="A",
-                        family_name="B",
-                        email="nobody@example.invalid",
-                        now=now,
-                    )
-                    viewers.setdefault(role, Viewer(account.id, clinic.id, frozenset({role})))
-                    person = {"id": account.id, "clinic": clinic.id, "place": place, "role": role.value, "nth": nth}
-                    await session.execute(
-                        text("INSERT INTO people_ VALUES (:id, :clinic, :place, :role, :nth)"), person
-                    )
-                    if role is Role.PROVIDER and nth == 0:
-                        today = absences.today(now)
-                        await absences.add_absence(
-                            session,
-                            account.id,
-                            Absence(starts_on=today, ends_on=today),
-                            note=None,
-                            created_by=account.id,
-                            now=now,
-                        )
-        requester = viewers[Role.REQUESTER]
-        await requests.create_draft(
-            session,
-            requester=Person(id=requester.account_id, clinic_id=requester.clinic_id),
-            dispatch_clinic_id=requester.clinic_id,
-            terms=Terms.model_validate(
-                {
-                    "offering": "teledermatology",
-                    "offering_version": 1,
-                    "dispatch": "manual",
-                    "deadlines": DEFAULT_DEADLINES,
-                }
-            ),
-            priority=Priority.ROUTINE,
-            patient=Patient(given_name="Jeanne", family_name="Tremblay").model_dump(mode="json"),
-            answers={"question": "Mélanome?" * 20},
-            now=now,
-        )
-        numbers = {"clinics": CLINICS, "providers": PROVIDERS, "requesters": REQUESTERS, "requests": count}
-        await session.execute(text("SET LOCAL statement_timeout = 0"))
-        for statement in FILL.split(";\n"):
-            if statement.strip():
-                used = {name: value for name, value in numbers.items() if f":{name}" in statement}
-                await session.execute(text(statement), used)
-    return viewers[Role.PROVIDER].clinic_id, viewers
 
 
 @asynccontextmanager
@@ -249,7 +221,7 @@ async def running_database(folder: Path) -> AsyncIterator[Database]:
             except (OSError, asyncpg.PostgresError):
                 await asyncio.sleep(0.05)
         await migrate.upgrade(cluster.url)
-        database = Database(cluster.url)
+        database = Database(cluster.url, search_keys=KEYS)
         yield database
         await database.close()
     finally:
@@ -259,7 +231,8 @@ async def running_database(folder: Path) -> AsyncIterator[Database]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=100_000)
+    parser.add_argument("--requests", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--only", default="", help="only queries with this in their names")
     parser.add_argument("--plans", action="store_true")
     arguments = parser.parse_args()
-    asyncio.run(main(arguments.requests, arguments.plans))
+    asyncio.run(main(arguments.requests, arguments.only, arguments.plans))

@@ -299,6 +299,7 @@ def _environment(language: Language) -> Environment:
         "age": partial(dates.age, language=language),
         "birth": partial(dates.birth, language=language),
         "patient_name": lambda patient: RecordedPatient.model_validate(patient).full_name(language),
+        "counted": lambda count: numbers.count(count.number, language, at_least=count.at_least),
         "size": partial(numbers.size, language=language),
         "duration": numbers.duration,
         "localized": lambda text: getattr(text, language),

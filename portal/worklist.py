@@ -1,6 +1,5 @@
 """The start page of every role: what waits, what is late, what is new; filtered, sorted, searched, and always up to date."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -14,7 +13,7 @@ from domain.requests import Role, Status
 from portal import pages
 from portal.pages import VisitOf
 from records.models import Account
-from records.worklist import Sort, WorklistFilter
+from records.worklist import Count, Sort, WorklistFilter
 from translations import gettext_noop as _
 from use_cases.catalogue import newest_offerings
 from use_cases.requests import RequestSummary
@@ -130,7 +129,7 @@ class Group:
     name: str
     title: str
     rows: Sequence[RequestSummary]
-    count: int
+    count: Count
     more: str | None = None
 
 
@@ -139,7 +138,7 @@ class Found:
     """What the page shows: rows in groups, counts by status over everything that was found, the cursor of the next page."""
 
     groups: list[Group]
-    counts: Counter[Status]
+    counts: Mapping[Status, Count]
     next_cursor: str | None
 
 
@@ -156,10 +155,10 @@ async def worklist(visit: VisitOf) -> Response:
         counts=found.counts,
         next_cursor=found.next_cursor,
         totals={
-            "active": sum(found.counts[status] for status in (Status.DRAFT, *OPEN)),
-            "all": found.counts.total(),
+            "active": _total(found.counts, Status.DRAFT, *OPEN),
+            "all": _total(found.counts, *Status),
         },
-        shown=[status for status in (Status.DRAFT, *OPEN, *OVER) if found.counts[status]],
+        shown=[status for status in (Status.DRAFT, *OPEN, *OVER) if found.counts.get(status)],
         is_first_page=not cursor,
         to_do_count=await count_to_do(visit.services, visit.caller),
         to_do_words=TO_DO,
@@ -172,8 +171,8 @@ async def worklist(visit: VisitOf) -> Response:
 async def _in_one(visit: VisitOf, wanted: Filter, cursor: str | None) -> Found:
     asked = wanted.asked(statuses=wanted.statuses or (), cursor=cursor)
     page = await read_worklist(visit.services, visit.caller, asked, visit.language)
-    group = Group("all", "", page.items, sum(page.counts.values()))
-    return Found([group] if page.items else [], Counter(page.counts), page.next_cursor)
+    group = Group("all", "", page.items, _total(page.counted, *Status))
+    return Found([group] if page.items else [], page.counted, page.next_cursor)
 
 
 async def _grouped(visit: VisitOf, wanted: Filter, cursor: str | None) -> Found:
@@ -189,16 +188,20 @@ async def _grouped(visit: VisitOf, wanted: Filter, cursor: str | None) -> Found:
         pressing = sorted(to_do.items, key=lambda row: (not row.urgent_report_unread, not row.overdue))
         rest = wanted.address(todo=True, mine=False) if to_do.next_cursor else None
         groups.insert(0, Group("to-do", _("To be done by me"), pressing, _open_in(to_do), rest))
-        if drafts := others.counts.get(Status.DRAFT):
+        if drafts := others.counted.get(Status.DRAFT):
             written = await found(statuses=(Status.DRAFT,), to_do=False)
             rest = wanted.address(status=Status.DRAFT.value) if written.next_cursor else None
             groups.append(Group("drafts", _("Drafts"), written.items, drafts, rest))
-    counts = Counter(others.counts) + Counter(to_do.counts)
+    counts = {status: _total(others.counted, status) + _total(to_do.counted, status) for status in Status}
     return Found([group for group in groups if group.rows], counts, others.next_cursor)
 
 
-def _open_in(page: Worklist) -> int:
-    return sum(page.counts.get(status, 0) for status in OPEN)
+def _open_in(page: Worklist) -> Count:
+    return _total(page.counted, *OPEN)
+
+
+def _total(counts: Mapping[Status, Count], *statuses: Status) -> Count:
+    return sum((counts.get(status, Count()) for status in statuses), Count())
 
 
 def _plain(text: str) -> str:

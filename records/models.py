@@ -7,6 +7,7 @@ is the row, `domain.requests.Request` the state.
 """
 
 import uuid
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum, StrEnum
 from typing import Any, cast
@@ -16,6 +17,7 @@ from sqlalchemy import (
     CheckConstraint,
     Computed,
     DateTime,
+    FetchedValue,
     ForeignKey,
     Identity,
     Index,
@@ -181,6 +183,73 @@ class OfferingVersion(Base):
 # Requests: the draft, and the projection of the process
 
 
+@dataclass(frozen=True)
+class Way:
+    """A way in which requests come before people, along which indexes lead: those that have the same value in `key`.
+
+    `columns` are those that follow it, as every list names their values; `where` says which requests are on this way at all, in
+    SQL; `found_in` is what one asks of them without looking at the rows.
+    """
+
+    name: str
+    key: str | None
+    columns: tuple[str, ...]
+    where: str | None = None
+    found_in: tuple[str, ...] = ()
+
+
+SORT_KEYS = {"due": "due_sort", "update": "updated_at", "creation": "created_at"}
+"""The orders in which a way can be gone along, and the column of each."""
+
+_SORTED_OUT = ("offering", "status", "overdue", "priority_rank")
+_HELD = ("holder_id", "holder_kind", "holder_clinic_id", "awaits_holder")
+
+OTHER_DISPATCH = "dispatch_clinic_id <> requester_clinic_id"
+OTHER_HOLDER = "holder_clinic_id <> requester_clinic_id AND holder_clinic_id <> dispatch_clinic_id"
+IN_POOL = "holder_kind = 'pool'"
+
+WAYS = (
+    Way("requester", "requester_id", ("awaits_requester", *_SORTED_OUT), found_in=_HELD),
+    Way("requester_clinic", "requester_clinic_id", _SORTED_OUT, found_in=_HELD),
+    Way("dispatch_clinic", "dispatch_clinic_id", _SORTED_OUT, found_in=_HELD),
+    Way("other_dispatch", "dispatch_clinic_id", _SORTED_OUT, OTHER_DISPATCH, _HELD),
+    Way("holder", "holder_id", ("awaits_holder", *_SORTED_OUT), "holder_id IS NOT NULL", _HELD[1:3]),
+    Way("other_holder", "holder_clinic_id", _SORTED_OUT, OTHER_HOLDER, ("holder_id", "holder_kind", "awaits_holder")),
+    Way("pool", "holder_clinic_id", ("awaits_holder", *_SORTED_OUT), IN_POOL, ("holder_id", "holder_kind")),
+    Way("all", None, _SORTED_OUT, found_in=_HELD),
+)
+ACTED = Way("acted", "account_id", _SORTED_OUT, "NOT holding")
+
+
+def _worklist_indexes(table: str, way: Way, id_: str = "id") -> list[Index]:
+    """One for each order; that of due times also holds what is asked of the requests while they are counted."""
+    start = (way.key, *way.columns) if way.key else way.columns
+    return [
+        Index(
+            f"ix_{table}_{way.name}_by_{order}",
+            *(*start, column, id_),
+            postgresql_where=text(way.where) if way.where else None,
+            postgresql_include=way.found_in if order == "due" else (),
+        )
+        for order, column in SORT_KEYS.items()
+    ]
+
+
+AWAITS_HOLDER = """
+    process ->> 'signing' IS NULL AND CASE holder_kind
+        WHEN 'requester' THEN status <> 'draft' AND submission_id IS NULL
+        WHEN 'dispatch' THEN true
+        WHEN 'nobody' THEN false
+        ELSE open_questions = 0 AND (signature_id IS NULL OR status <> 'accepted')
+    END
+"""
+AWAITS_REQUESTER = """
+    coalesce(process -> 'deadlines' @> '[{"name": "urgent_acknowledgement"}]', false) OR process ->> 'signing' IS NULL AND (
+        open_questions > 0 OR holder_kind = 'requester' AND status <> 'draft' AND submission_id IS NULL
+    )
+"""
+
+
 class NumberCounter(Base):
     """The last request number given in a year."""
 
@@ -199,6 +268,9 @@ class RequestRecord(Base):
 
     `submission_id` is the command that submits the form, while it is on its way (since `submission_since`), and `signature_id`
     the one that signs the report's draft: from the moment at which it froze them until its end is known, neither changes.
+
+    `awaits_holder`: the holder can go on now; a draft waits for nobody. `awaits_requester`: its requester has something to do,
+    whoever holds it. `records.worklist.has_to_do` reads both.
     """
 
     __tablename__ = "requests"
@@ -235,23 +307,15 @@ class RequestRecord(Base):
     )
     overdue: Mapped[bool]
     open_questions: Mapped[int]
+    awaits_holder: Mapped[bool] = mapped_column(Computed(AWAITS_HOLDER, persisted=True))
+    awaits_requester: Mapped[bool] = mapped_column(Computed(AWAITS_REQUESTER, persisted=True))
     submitted_at: Mapped[datetime | None]
     updated_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
 
     __table_args__ = (
         UniqueConstraint("created_by", "creation_key"),
-        # whose worklist a request is in
-        Index("ix_requests_requester", "requester_id"),
-        Index("ix_requests_requester_clinic", "requester_clinic_id", "status"),
-        Index("ix_requests_dispatch_clinic", "dispatch_clinic_id", "status", "due_sort", "id"),
-        Index("ix_requests_holder", "holder_id"),
-        Index("ix_requests_holder_clinic", "holder_clinic_id", "status"),
-        # the orders of a worklist
-        Index("ix_requests_by_due", "due_sort", "id"),
-        Index("ix_requests_by_priority", "priority_rank", "due_sort", "id"),
-        Index("ix_requests_by_update", "updated_at", "id"),
-        Index("ix_requests_by_creation", "created_at", "id"),
+        *(index for way in WAYS for index in _worklist_indexes("requests", way)),
         Index("ix_requests_status", "status"),
     )
 
@@ -267,14 +331,26 @@ class RequestRecord(Base):
 
 
 class Participant(Base):
-    """Somebody who ever gave a command on the request."""
+    """Somebody who ever gave a command on the request.
+
+    What follows the two ids is the request's, so that indexes lead to what somebody had to do with: triggers keep it.
+    `holding`: they hold it now, as a provider.
+    """
 
     __tablename__ = "request_participants"
 
     request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"), primary_key=True)
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    holding: Mapped[bool] = mapped_column(server_default=FetchedValue())
+    offering: Mapped[str] = mapped_column(server_default=FetchedValue())
+    status: Mapped[Status] = mapped_column(server_default=FetchedValue())
+    overdue: Mapped[bool] = mapped_column(server_default=FetchedValue())
+    priority_rank: Mapped[int] = mapped_column(server_default=FetchedValue())
+    due_sort: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+    updated_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+    created_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
 
-    __table_args__ = (Index("ix_request_participants_account", "account_id", "request_id"),)
+    __table_args__ = tuple(_worklist_indexes("request_participants", ACTED, "request_id"))
 
 
 class OfferedPool(Base):

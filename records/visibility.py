@@ -1,7 +1,8 @@
 """Who may see which request, and how much of it. All is denied unless a line below allows it.
 
-The rule stands here twice, for a worklist must be one database query: `charts_of` and `processes_of` are the conditions in
-SQL, `may_see` the same in plain Python. A test keeps the two the same.
+The rule stands here three times, for a worklist must be one database query: `charts_of` and `processes_of` are the conditions
+in SQL, `parts_for` says where the indexes lead to what is listed, `may_see` is the same in plain Python. A test keeps them
+the same.
 
 | role | sees the chart | sees the process only |
 | --- | --- | --- |
@@ -24,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import HolderKind, Role, Status
 from records.models import EventRecord, OfferedPool, Participant, RequestRecord
+from records.ways import ALL, Part
 
 Access = Literal["chart", "process"]
 """How much of a request somebody may see."""
@@ -104,7 +106,7 @@ def charts_of(viewer: Viewer) -> ColumnElement[bool]:
             process,
             and_(RequestRecord.holder_kind == HolderKind.PROVIDER, RequestRecord.holder_id == viewer.account_id),
             and_(RequestRecord.holder_kind == HolderKind.POOL, RequestRecord.holder_clinic_id == viewer.clinic_id),
-            RequestRecord.id == any_(_acted_on_by(viewer)),
+            literal(viewer.account_id) == any_(_actors_of_request()),
         )
     if Role.CLINIC_ADMINISTRATOR in viewer.roles:
         process = or_(
@@ -120,13 +122,37 @@ def processes_of(viewer: Viewer) -> ColumnElement[bool]:
     """The rule in SQL: the requests of which the viewer may see the process, if not the chart."""
     process = _operates(viewer)
     if Role.PROVIDER in viewer.roles:
-        process = or_(process, RequestRecord.id == any_(_offered_to_clinic_of(viewer)), _was_held_by(viewer))
+        process = or_(process, literal(viewer.clinic_id) == any_(_pools_of_request()), _was_held_by(viewer))
     return and_(RequestRecord.status != Status.DRAFT, process)
 
 
 def listed_for(viewer: Viewer) -> ColumnElement[bool]:
     """The requests in the viewer's worklist: those whose chart they may see; for operators, all."""
     return or_(charts_of(viewer), and_(RequestRecord.status != Status.DRAFT, _operates(viewer)))
+
+
+def parts_for(viewer: Viewer) -> list[Part]:
+    """The same requests, as the parts of the records in which they are found."""
+    parts = []
+    if Role.REQUESTER in viewer.roles:
+        own = frozenset({Status.DRAFT}) if Role.OPERATOR in viewer.roles else ALL
+        parts.append(Part("requester", viewer.account_id, own))
+    if Role.OPERATOR in viewer.roles:
+        return [*parts, Part("all")]
+    if Role.CLINIC_ADMINISTRATOR in viewer.roles:
+        parts += parts_of_clinic(viewer.clinic_id)
+    elif Role.DISPATCHER in viewer.roles:
+        parts.append(Part("dispatch_clinic", viewer.clinic_id))
+    if Role.PROVIDER in viewer.roles:
+        by_name = RequestRecord.holder_kind == HolderKind.PROVIDER
+        parts.append(Part("holder", viewer.account_id, condition=by_name))
+        parts += [Part("pool", viewer.clinic_id), Part("acted", viewer.account_id)]
+    return parts
+
+
+def parts_of_clinic(clinic_id: uuid.UUID) -> list[Part]:
+    """What a clinic asked for, dispatches or holds."""
+    return [Part(way, clinic_id) for way in ("requester_clinic", "other_dispatch", "other_holder")]
 
 
 def access_of(viewer: Viewer) -> ColumnElement[Access | None]:
@@ -147,14 +173,14 @@ def _was_held_by(viewer: Viewer) -> ColumnElement[bool]:
     )
 
 
-# Arrays that PostgreSQL makes once per query, so that the index on the id serves beside those on holders and clinics.
+# Arrays of the request at hand: never those of all that somebody ever had to do with.
 
 
-def _acted_on_by(viewer: Viewer) -> ColumnElement[list[uuid.UUID]]:
+def _actors_of_request() -> ColumnElement[list[uuid.UUID]]:
     return func.array(
-        select(Participant.request_id).where(Participant.account_id == viewer.account_id).scalar_subquery()
+        select(Participant.account_id).where(Participant.request_id == RequestRecord.id).scalar_subquery()
     )
 
 
-def _offered_to_clinic_of(viewer: Viewer) -> ColumnElement[list[uuid.UUID]]:
-    return func.array(select(OfferedPool.request_id).where(OfferedPool.clinic_id == viewer.clinic_id).scalar_subquery())
+def _pools_of_request() -> ColumnElement[list[uuid.UUID]]:
+    return func.array(select(OfferedPool.clinic_id).where(OfferedPool.request_id == RequestRecord.id).scalar_subquery())

@@ -8,15 +8,15 @@ import base64
 import binascii
 import json
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 from sqlalchemy import (
     ColumnElement,
-    Select,
+    Subquery,
     Uuid,
     and_,
     case,
@@ -28,10 +28,9 @@ from sqlalchemy import (
     null,
     or_,
     select,
-    tuple_,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute, defer
+from sqlalchemy.orm import defer
 
 from domain.offerings import DeadlineName
 from domain.priority import Priority
@@ -39,10 +38,20 @@ from domain.requests import EventName, HolderKind, Role, Status
 from domain.search import read_search
 from records.absences import has_left_or_is_absent
 from records.errors import BadCursorError
-from records.models import AccessEntry, AccessKind, EventRecord, FrozenForm, Json, RequestRecord, StoredDocument
+from records.models import (
+    SORT_KEYS,
+    AccessEntry,
+    AccessKind,
+    EventRecord,
+    FrozenForm,
+    Json,
+    RequestRecord,
+    StoredDocument,
+)
 from records.patient_words import SearchKeys, keys_of
 from records.search import found_by
-from records.visibility import Access, Viewer, access_of, charts_of, listed_for
+from records.visibility import Access, Viewer, access_of, charts_of, listed_for, parts_for
+from records.ways import ALL, COUNTED_UP_TO, Order, Part, Sieve, counts_of, first_of, in_order
 
 MAX_LIMIT = 200
 
@@ -109,34 +118,60 @@ class RowNotes:
 
 
 @dataclass(frozen=True)
+class Count:
+    """A number of requests; with `at_least`, there are more, which were not counted."""
+
+    number: int = 0
+    at_least: bool = False
+
+    @classmethod
+    def of(cls, number: int) -> Self:
+        """What it is when so many were found by somebody who stops at one more than `COUNTED_UP_TO`."""
+        return cls(min(number, COUNTED_UP_TO), number > COUNTED_UP_TO)
+
+    def __add__(self, other: "Count") -> "Count":
+        return Count(self.number + other.number, self.at_least or other.at_least)
+
+    def __bool__(self) -> bool:
+        return self.number > 0
+
+
+@dataclass(frozen=True)
 class WorklistPage:
     """One page. `next_cursor` is None on the last one. `counts` are of the same filter without its statuses, zeros left out."""
 
     rows: tuple[WorklistRow, ...]
     next_cursor: str | None
-    counts: Mapping[Status, int]
+    counts: Mapping[Status, Count]
 
 
 async def worklist(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter) -> WorklistPage:
     """A page of the viewer's worklist. Raises BadCursorError for a cursor that this sort never gave."""
-    matching = and_(listed_for(viewer), *_conditions(viewer, wanted, keys_of(session)))
-    found = await _rows(session, viewer, wanted, matching)
-    counted = await session.execute(
-        select(RequestRecord.status, func.count()).where(matching).group_by(RequestRecord.status)
-    )
     limit = _limit(wanted)
+    after = None if wanted.cursor is None else _key_in(wanted.cursor, wanted.sort)
+    parts, sieve = _searched(viewer, wanted, keys_of(session))
+    if not parts:
+        return WorklistPage((), None, {})
+    found = await _rows(session, viewer, first_of(parts, sieve, _ORDERS[wanted.sort], after, limit + 1), wanted.sort)
     rows = found[:limit]
     return WorklistPage(
         rows=tuple(rows),
         next_cursor=_cursor_at(rows[-1].request, wanted.sort) if len(found) > limit else None,
-        counts=dict(counted.all()),
+        counts=await _counts(session, parts, replace(sieve, statuses=ALL)),
     )
 
 
-async def count_to_do(session: AsyncSession, viewer: Viewer) -> int:
+async def count_to_do(session: AsyncSession, viewer: Viewer) -> Count:
     """About how many requests the viewer has something to do."""
-    query = select(func.count()).select_from(RequestRecord).where(listed_for(viewer), has_to_do(viewer))
-    return await session.scalar(query) or 0
+    counts = await _counts(session, _parts_to_do(viewer), Sieve())
+    return sum(counts.values(), Count())
+
+
+async def _counts(session: AsyncSession, parts: Sequence[Part], sieve: Sieve) -> dict[Status, Count]:
+    if not parts:
+        return {}
+    counted = await session.execute(counts_of(parts, sieve))
+    return {Status(status): Count.of(number) for status, number in counted if number}
 
 
 async def notes_on(session: AsyncSession, viewer: Viewer, request_id: uuid.UUID) -> RowNotes:
@@ -145,21 +180,16 @@ async def notes_on(session: AsyncSession, viewer: Viewer, request_id: uuid.UUID)
     return _notes(*(await session.execute(query)).one())
 
 
-async def _rows(
-    session: AsyncSession, viewer: Viewer, wanted: WorklistFilter, matching: ColumnElement[bool]
-) -> list[WorklistRow]:
-    """The page's rows, and one more when there is a next page."""
+async def _rows(session: AsyncSession, viewer: Viewer, page: Subquery, sort: Sort) -> list[WorklistRow]:
+    """What stands in the lines of a page."""
     patient = case((charts_of(viewer), _patient_for(viewer)), else_=null())
     process = case((has_to_do(viewer), RequestRecord.process), else_=null())
     query = (
         select(RequestRecord, access_of(viewer), patient, process, *_notes_for(viewer))
         .options(defer(RequestRecord.process, raiseload=True), defer(RequestRecord.form, raiseload=True))
-        .where(matching)
-        .limit(_limit(wanted) + 1)
+        .join(page, page.c.id == RequestRecord.id)
+        .order_by(*in_order(page, _ORDERS[sort]))
     )
-    if wanted.statuses:
-        query = query.where(RequestRecord.status.in_(wanted.statuses))
-    query = _sorted(query, wanted)
     return [
         WorklistRow(request, access, patient, process, _notes(*notes))
         for request, access, patient, process, *notes in await session.execute(query)
@@ -226,15 +256,31 @@ def _patient_for(viewer: Viewer) -> ColumnElement[Json]:
     )
 
 
+def _searched(viewer: Viewer, wanted: WorklistFilter, keys: SearchKeys) -> tuple[list[Part], Sieve]:
+    """Where to look for what is wanted, and what to ask of what lies there."""
+    conditions = _conditions(viewer, wanted, keys)
+    sieve = Sieve(wanted.statuses or ALL, wanted.offering, wanted.overdue, wanted.priority)
+    if wanted.to_do:
+        parts = _parts_to_do(viewer)
+        if wanted.holder is not None:
+            conditions.append(RequestRecord.holder_id == wanted.holder)
+        if wanted.holder_is_me:
+            conditions.append(_waits_for(viewer))
+    elif wanted.holder is not None:
+        parts = [Part("holder", wanted.holder, ALL)]
+        conditions.append(listed_for(viewer))
+        if wanted.holder_is_me:
+            conditions.append(_waits_for(viewer))
+    else:
+        parts = _parts_held(viewer) if wanted.holder_is_me else parts_for(viewer)
+    if wanted.to_do is False and (to_do := _to_do_by_role(viewer)):
+        conditions.append(not_(or_(*to_do)))
+    return parts, replace(sieve, condition=and_(*conditions) if conditions else None)
+
+
 def _conditions(viewer: Viewer, wanted: WorklistFilter, keys: SearchKeys) -> list[ColumnElement[bool]]:
-    """All of the filter but the statuses, which the counts leave out."""
+    """What no index leads to."""
     conditions: list[ColumnElement[bool]] = []
-    if wanted.holder_is_me:
-        conditions.append(_waits_for(viewer))
-    if wanted.to_do is not None:
-        conditions.append(has_to_do(viewer) if wanted.to_do else not_(has_to_do(viewer)))
-    if wanted.holder is not None:
-        conditions.append(RequestRecord.holder_id == wanted.holder)
     if wanted.clinic is not None:
         conditions.append(
             or_(
@@ -243,14 +289,8 @@ def _conditions(viewer: Viewer, wanted: WorklistFilter, keys: SearchKeys) -> lis
                 RequestRecord.holder_clinic_id == wanted.clinic,
             )
         )
-    if wanted.overdue is not None:
-        conditions.append(RequestRecord.overdue.is_(wanted.overdue))
     if wanted.q.strip():
         conditions.append(found_by(viewer, read_search(wanted.q), keys))
-    if wanted.offering is not None:
-        conditions.append(RequestRecord.offering == wanted.offering)
-    if wanted.priority is not None:
-        conditions.append(RequestRecord.priority == wanted.priority)
     if wanted.holder_absent is not None:
         absent = has_left_or_is_absent(RequestRecord.holder_id)
         conditions.append(absent if wanted.holder_absent else not_(absent))
@@ -259,29 +299,60 @@ def _conditions(viewer: Viewer, wanted: WorklistFilter, keys: SearchKeys) -> lis
 
 def has_to_do(viewer: Viewer) -> ColumnElement[bool]:
     """The requests about which the viewer has something to do: `use_cases.to_do` in SQL. A draft waits for nobody."""
-    own = RequestRecord.requester_id == viewer.account_id if Role.REQUESTER in viewer.roles else false()
-    back = and_(
-        own,
-        RequestRecord.holder_kind == HolderKind.REQUESTER,
-        RequestRecord.status != Status.DRAFT,
-        RequestRecord.submission_id.is_(None),
-    )
-    asked = and_(own, RequestRecord.open_questions > 0)
-    unsigned = RequestRecord.process["signing"].astext.is_(None)
-    return or_(and_(unsigned, or_(back, asked, *_held_at_work(viewer))), and_(own, _is_unread()))
+    return or_(false(), *_to_do_by_role(viewer))
 
 
-def _held_at_work(viewer: Viewer) -> list[ColumnElement[bool]]:
-    """What a provider or dispatcher holds and can go on with: not while an answer is awaited, or a signature on its way."""
-    held = []
+def _to_do_by_role(viewer: Viewer) -> list[ColumnElement[bool]]:
+    to_do = []
+    if Role.REQUESTER in viewer.roles:
+        to_do.append(and_(RequestRecord.awaits_requester, RequestRecord.requester_id == viewer.account_id))
     if Role.PROVIDER in viewer.roles:
         by_name = and_(RequestRecord.holder_kind == HolderKind.PROVIDER, RequestRecord.holder_id == viewer.account_id)
-        unsigned = or_(RequestRecord.signature_id.is_(None), RequestRecord.status != Status.ACCEPTED)
-        goes_on = and_(RequestRecord.open_questions == 0, unsigned)
-        held.append(and_(goes_on, _ours(viewer), or_(by_name, RequestRecord.holder_kind == HolderKind.POOL)))
+        held = or_(by_name, RequestRecord.holder_kind == HolderKind.POOL)
+        to_do.append(and_(RequestRecord.awaits_holder, _ours(viewer), held))
     if Role.DISPATCHER in viewer.roles:
-        held.append(and_(_ours(viewer), RequestRecord.holder_kind == HolderKind.DISPATCH))
-    return held
+        held = RequestRecord.holder_kind == HolderKind.DISPATCH
+        to_do.append(and_(RequestRecord.awaits_holder, _ours(viewer), held))
+    return to_do
+
+
+def _parts_to_do(viewer: Viewer) -> list[Part]:
+    """Where that is. Dispatchers hold nothing but what awaits dispatch, and always for the clinic that dispatches it."""
+    parts = []
+    if Role.REQUESTER in viewer.roles:
+        parts.append(Part("requester", viewer.account_id, awaits=True))
+    if Role.PROVIDER in viewer.roles:
+        by_name = and_(RequestRecord.holder_kind == HolderKind.PROVIDER, _ours(viewer))
+        parts.append(Part("holder", viewer.account_id, awaits=True, condition=by_name))
+        parts.append(Part("pool", viewer.clinic_id, awaits=True))
+    if Role.DISPATCHER in viewer.roles:
+        held = and_(RequestRecord.holder_kind == HolderKind.DISPATCH, RequestRecord.awaits_holder, _ours(viewer))
+        parts.append(Part("dispatch_clinic", viewer.clinic_id, _AT_DISPATCH, condition=held))
+    return parts
+
+
+def _parts_held(viewer: Viewer) -> list[Part]:
+    """Where that is of which `_waits_for` speaks, as far as it is listed for the viewer."""
+    of_roles = {Role.PROVIDER: HolderKind.PROVIDER, Role.REQUESTER: HolderKind.REQUESTER}
+    seen = [kind for role, kind in of_roles.items() if role in viewer.roles]
+    by_name = RequestRecord.holder_kind.in_(seen)
+    parts = [Part("holder", viewer.account_id, ALL, condition=by_name)] if seen else []
+    if other := frozenset().union(*(statuses for kind, statuses in _HELD_BY_NAME.items() if kind not in seen)):
+        parts.append(Part("holder", viewer.account_id, other, condition=and_(not_(by_name), listed_for(viewer))))
+    if Role.PROVIDER in viewer.roles:
+        parts.append(Part("pool", viewer.clinic_id))
+    if Role.DISPATCHER in viewer.roles:
+        held = and_(RequestRecord.holder_kind == HolderKind.DISPATCH, _ours(viewer))
+        parts.append(Part("dispatch_clinic", viewer.clinic_id, _AT_DISPATCH, condition=held))
+    return parts
+
+
+_AT_DISPATCH = frozenset({Status.AWAITING_DISPATCH})
+_HELD_BY_NAME = {
+    HolderKind.PROVIDER: frozenset({Status.AWAITING_ACCEPTANCE, Status.ACCEPTED}),
+    HolderKind.REQUESTER: frozenset({Status.DRAFT, Status.RETURNED, Status.REPORTED}),
+}
+"""In which statuses people hold a request by name."""
 
 
 def _ours(viewer: Viewer) -> ColumnElement[bool]:
@@ -305,20 +376,12 @@ def _limit(wanted: WorklistFilter) -> int:
 # Order and cursors
 
 
-@dataclass(frozen=True)
-class _Order:
-    """The columns of a sort, before the id that makes it total, all in one direction."""
-
-    columns: tuple[InstrumentedAttribute[Any], ...]
-    descending: bool = False
-
-
-_ORDERS: Mapping[Sort, _Order] = {
-    "due": _Order((RequestRecord.due_sort,)),
-    "-due": _Order((RequestRecord.due_sort,), descending=True),
-    "priority": _Order((RequestRecord.priority_rank, RequestRecord.due_sort)),
-    "updated": _Order((RequestRecord.updated_at,), descending=True),
-    "created": _Order((RequestRecord.created_at,), descending=True),
+_ORDERS: Mapping[Sort, Order] = {
+    "due": Order("due"),
+    "-due": Order("due", descending=True),
+    "priority": Order("due", by_rank=True),
+    "updated": Order("update", descending=True),
+    "created": Order("creation", descending=True),
 }
 
 _KEYS: Mapping[Sort, TypeAdapter[tuple[Any, ...]]] = {
@@ -330,18 +393,9 @@ _KEYS: Mapping[Sort, TypeAdapter[tuple[Any, ...]]] = {
 }
 
 
-def _sorted(query: Select[Any], wanted: WorklistFilter) -> Select[Any]:
-    order = _ORDERS[wanted.sort]
-    columns = (*order.columns, RequestRecord.id)
-    query = query.order_by(*(column.desc() if order.descending else column.asc() for column in columns))
-    if wanted.cursor is None:
-        return query
-    key, last = tuple_(*columns), tuple_(*_key_in(wanted.cursor, wanted.sort))
-    return query.where(key < last if order.descending else key > last)
-
-
 def _cursor_at(row: RequestRecord, sort: Sort) -> str:
-    values = [getattr(row, column.key) for column in _ORDERS[sort].columns]
+    order = _ORDERS[sort]
+    values = [*([row.priority_rank] if order.by_rank else []), getattr(row, SORT_KEYS[order.by])]
     texts = [value.isoformat() if isinstance(value, datetime) else value for value in values]
     return base64.urlsafe_b64encode(json.dumps([sort, *texts, str(row.id)]).encode()).decode().rstrip("=")
 

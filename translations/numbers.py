@@ -22,6 +22,11 @@ def rounded(value: float, language: Language) -> str:
     return format_decimal(value, "#,##0.#", locale=LOCALES[language])
 
 
+def count(of: int, language: Language, *, at_least: bool = False) -> str:
+    """« 12 345 », “12,345”; where there may be more, « 12 345+ »."""
+    return format_decimal(of, "#,##0", locale=LOCALES[language]) + ("+" if at_least else "")
+
+
 def size(count: int, language: Language) -> str:
     """Of so many bytes: « 3,4 Mo », “3.4 MB”."""
     _ = gettext_for(language)

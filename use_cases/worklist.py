@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
+from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Status
@@ -10,7 +11,8 @@ from domain.search import read_search, words_of_patient
 from records import worklist
 from records.access import Find, log_finds
 from records.errors import BadCursorError
-from records.worklist import WorklistFilter, WorklistRow
+from records.ways import COUNTED_UP_TO
+from records.worklist import Count, WorklistFilter, WorklistRow
 from translations import Language
 from use_cases import policy
 from use_cases.caller import Caller
@@ -27,8 +29,18 @@ class Worklist(View):
     """A page of the worklist. `counts` are over all pages, by status, whatever status is asked for."""
 
     items: list[RequestSummary]
-    counts: dict[Status, int]
+    counts: dict[Status, int] = Field(
+        description=f"Exact up to {COUNTED_UP_TO:,}; those of which there are more say so many, and stand in `more_than_counted`."
+    )
+    more_than_counted: list[Status] = Field(
+        description="The statuses of which there are more requests than `counts` says: counting ends there."
+    )
     next_cursor: str | None
+
+    @property
+    def counted(self) -> dict[Status, Count]:
+        """The same counts, each with whether there are more."""
+        return {status: Count(number, status in self.more_than_counted) for status, number in self.counts.items()}
 
 
 async def read_worklist(services: Services, caller: Caller, wanted: WorklistFilter, language: Language) -> Worklist:
@@ -40,10 +52,15 @@ async def read_worklist(services: Services, caller: Caller, wanted: WorklistFilt
             raise Problem("invalid_input", [FieldFault("cursor", "bad_cursor")]) from None
         await _log_finds(session, caller, wanted, page.rows)
         items = await summaries(session, caller, page.rows, language)
-    return Worklist(items=items, counts=dict(page.counts), next_cursor=page.next_cursor)
+    return Worklist(
+        items=items,
+        counts={status: count.number for status, count in page.counts.items()},
+        more_than_counted=[status for status, count in page.counts.items() if count.at_least],
+        next_cursor=page.next_cursor,
+    )
 
 
-async def count_to_do(services: Services, caller: Caller) -> int:
+async def count_to_do(services: Services, caller: Caller) -> Count:
     """About how many requests the caller has something to do."""
     async with services.database.session() as session:
         return await worklist.count_to_do(session, caller.viewer)

@@ -15,7 +15,7 @@ from records.models import PatientWord, RequestRecord
 from records.patient_words import SearchKeys, fill_words
 from records.projection import record_event
 from records.visibility import Viewer
-from records.worklist import WorklistFilter, worklist
+from records.worklist import Count, WorklistFilter, worklist
 from tests.records.scenes import NOW, Scene, Story, make_draft, set_scene, usual_story
 
 JEANNE = {"given_name": "Jéanne", "family_name": "Côté-Ouellet", "birth_date": "1958-03-14"}
@@ -29,7 +29,7 @@ def viewer(scene: Scene, name: str) -> Viewer:
 
 async def found(session: AsyncSession, scene: Scene, name: str, q: str) -> list[uuid.UUID]:
     page = await worklist(session, viewer(scene, name), WorklistFilter(q=q))
-    assert sum(page.counts.values()) == len(page.rows)
+    assert sum(page.counts.values(), Count()) == Count(len(page.rows))
     return [row.request.id for row in page.rows]
 
 

@@ -13,7 +13,7 @@ from records.database import Database
 from records.models import Account, RequestRecord
 from records.projection import record_event
 from records.visibility import Viewer
-from records.worklist import WorklistFilter, count_to_do, has_to_do, worklist
+from records.worklist import Count, WorklistFilter, count_to_do, has_to_do, worklist
 from tests.records.scenes import SHA, Scene, Story, make_draft, random_story, role_sets, set_scene, usual_story
 from use_cases.caller import Caller
 from use_cases.to_do import ToDo, to_do_of
@@ -80,7 +80,7 @@ async def test_a_question_waits_for_the_requester_whoever_holds_the_request(data
             for name in names:
                 caller = Caller(scene.accounts[name], "")
                 assert to_do_of(caller, row, story.request) == to_do.get(name), (command.type, name)
-                assert await count_to_do(session, caller.viewer) == (1 if name in to_do else 0)
+                assert await count_to_do(session, caller.viewer) == Count(1 if name in to_do else 0)
                 viewer: Viewer = caller.viewer
                 page = await worklist(session, viewer, WorklistFilter(to_do=True))
                 assert [bool(found.process) for found in page.rows] == [True] * (1 if name in to_do else 0)

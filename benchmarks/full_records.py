@@ -1,0 +1,218 @@
+"""Records that are full: clinics, their people and as many requests as one wants, written by PostgreSQL itself.
+
+Of the requests three in ten are open; each clinic sees about a twentieth of all. What is by chance is always the same.
+"""
+
+import io
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.absences import Absence
+from domain.offerings import DEFAULT_DEADLINES, Terms
+from domain.priority import Priority
+from domain.requests import Person, Role
+from domain.search import words_of_patient
+from records import absences, people, requests
+from records.database import Database
+from records.patient_words import SearchKeys
+from records.visibility import Viewer
+
+CLINICS = 20
+STAFF = {Role.PROVIDER: 6, Role.REQUESTER: 20, Role.DISPATCHER: 2, Role.CLINIC_ADMINISTRATOR: 1, Role.OPERATOR: 1}
+GIVEN_NAMES, FAMILY_NAMES, BIRTH_DATES = 80, 400, 20_000
+KEYS = SearchKeys((b"a key",))
+NO_TIMEOUT = 1_000_000.0
+SETTINGS = ("SET statement_timeout = 0", "SET work_mem = '64MB'", "SET maintenance_work_mem = '256MB'")
+
+FILL = """
+CREATE TEMPORARY TABLE cast_ AS
+SELECT n, gen_random_uuid() AS id, place, other, of_status, of_person,
+       CASE WHEN of_status < 10 THEN 'awaiting_dispatch' WHEN of_status < 18 THEN 'awaiting_acceptance'
+            WHEN of_status < 25 THEN 'accepted' WHEN of_status < 27 THEN 'returned' WHEN of_status < 30 THEN 'reported'
+            WHEN of_status < 31 THEN 'draft' WHEN of_status < 35 THEN 'cancelled' ELSE 'closed' END AS status,
+       of_status >= 16 AND of_status < 18 AS pooled,
+       now() - n * interval '3 minutes' AS made
+FROM generate_series(1, :requests) AS n
+CROSS JOIN LATERAL (SELECT mod(abs(hashint8extended(n, 1)), :clinics) + 1, mod(abs(hashint8extended(n, 2)), 100),
+                           mod(abs(hashint8extended(n, 3)), 1000)) AS a (place, of_status, of_person)
+CROSS JOIN LATERAL (SELECT CASE WHEN of_person < 900 THEN place ELSE of_person % :clinics + 1 END) AS b (other);
+
+ANALYZE cast_, people_, words_;
+
+ALTER TABLE requests DISABLE TRIGGER USER;
+ALTER TABLE request_participants DISABLE TRIGGER USER;
+
+INSERT INTO requests (id, number, created_at, created_by, form, form_priority, edits, process, process_version, status, priority,
+    priority_rank, offering, requester_id, requester_clinic_id, dispatch_clinic_id, holder_kind, holder_id, holder_clinic_id,
+    waiting_since, due_at, overdue, open_questions, submitted_at, updated_at, ended_at)
+SELECT c.id, 'TC-2025-' || lpad(n::text, greatest(6, length(n::text)), '0'), made, r.id,
+       jsonb_set(t.form, '{patient}', jsonb_build_object(
+           'given_name', 'Given' || n % :given, 'family_name', 'Family' || n % :family,
+           'birth_date', date '1940-01-01' + (n % :births)::int, 'health_insurance_number', 'HEAL' || 10000000 + n)),
+       'routine', 0, t.process, 6, c.status, level, array_position(ARRAY['stat', 'asap', 'urgent', 'routine'], level) - 1,
+       CASE n % 3 WHEN 0 THEN 'teleophthalmology' ELSE t.offering END, r.id, r.clinic_id, d.clinic_id,
+       CASE WHEN c.status IN ('returned', 'reported', 'draft') THEN 'requester'
+            WHEN c.status = 'awaiting_dispatch' THEN 'dispatch'
+            WHEN pooled THEN 'pool' WHEN c.status IN ('awaiting_acceptance', 'accepted') THEN 'provider' ELSE 'nobody' END,
+       CASE WHEN c.status IN ('returned', 'reported', 'draft') THEN r.id
+            WHEN c.status = 'accepted' OR (c.status = 'awaiting_acceptance' AND NOT pooled) THEN p.id END,
+       CASE WHEN c.status IN ('returned', 'reported', 'draft') THEN r.clinic_id
+            WHEN c.status = 'awaiting_dispatch' THEN d.clinic_id
+            WHEN c.status IN ('awaiting_acceptance', 'accepted') THEN p.clinic_id END,
+       made, CASE WHEN of_status < 30 THEN made + interval '3 days' END, of_status < 30 AND of_person % 11 = 0,
+       CASE WHEN c.status = 'accepted' AND of_person % 7 = 0 THEN 1 ELSE 0 END, made,
+       made + of_person * interval '1 minute', CASE WHEN of_status >= 31 THEN made END
+FROM cast_ AS c
+JOIN requests AS t ON t.status = 'draft' AND t.created_by = :first
+JOIN people_ AS r ON r.place = c.place AND r.role = 'requester' AND r.nth = of_person % 20
+JOIN people_ AS d ON d.place = c.other AND d.role = 'dispatcher' AND d.nth = 0
+JOIN people_ AS p ON p.place = c.other AND p.role = 'provider' AND p.nth = of_person % 6
+CROSS JOIN LATERAL (SELECT CASE WHEN of_person < 5 THEN 'stat' WHEN of_person < 50 THEN 'asap' WHEN of_person < 250 THEN 'urgent'
+                                ELSE 'routine' END AS level) AS l;
+
+INSERT INTO events (request_id, version, name, at, source, command_id, actor_id, actor_role, actor_clinic_id, status_before,
+    status, holder_before, holder, command, recorded_at)
+SELECT c.id, v, 'assigned', made, 'update', c.id || '-' || v, CASE v WHEN 1 THEN q.requester_id WHEN 2 THEN p.id END,
+       'provider', q.requester_clinic_id, c.status, c.status, '{"kind": "nobody", "id": null, "clinic_id": null}',
+       jsonb_build_object('kind', 'provider', 'id', p.id, 'clinic_id', p.clinic_id), '{"type": "assign", "comment": "…"}', made
+FROM cast_ AS c CROSS JOIN generate_series(1, 3) AS v
+JOIN requests AS q ON q.id = c.id
+JOIN people_ AS p ON p.place = c.other AND p.role = 'provider' AND p.nth = of_person % 6
+WHERE c.status <> 'draft';
+
+INSERT INTO access_log (id, request_id, account_id, role, kind, at, version)
+SELECT gen_random_uuid(), c.id, p.id, p.role, CASE v WHEN 1 THEN 'timeline' ELSE 'request' END, made, v
+FROM cast_ AS c CROSS JOIN generate_series(1, 2) AS v
+JOIN people_ AS p ON p.place = c.other AND (p.role, p.nth) IN (('provider', of_person % 6), ('dispatcher', 0))
+WHERE c.status <> 'draft' AND c.n % 3 > 0;
+
+INSERT INTO request_participants (request_id, account_id, holding, offering, status, overdue, priority_rank, due_sort, updated_at,
+    created_at)
+SELECT q.id, a.id, q.holder_kind = 'provider' AND q.holder_id IS NOT DISTINCT FROM a.id, q.offering, q.status, q.overdue,
+       q.priority_rank, q.due_sort, q.updated_at, q.created_at
+FROM requests AS q
+JOIN (SELECT DISTINCT request_id, actor_id FROM events WHERE actor_id IS NOT NULL) AS e (request_id, id) ON e.request_id = q.id
+JOIN accounts AS a ON a.id = e.id;
+
+INSERT INTO patient_words (hash, request_id, written, submitted)
+SELECT w.hash, c.id, true, c.status <> 'draft'
+FROM cast_ AS c
+CROSS JOIN LATERAL (VALUES ('given', n % :given), ('family', n % :family), ('born', n % :births), ('number', n), ('kept', 0))
+    AS v (kind, nth)
+JOIN words_ AS w ON w.kind = v.kind AND w.nth = v.nth;
+
+ALTER TABLE requests ENABLE TRIGGER USER;
+ALTER TABLE request_participants ENABLE TRIGGER USER;
+
+DROP TABLE cast_, words_, people_
+"""
+
+
+async def fill(database: Database, count: int) -> tuple[UUID, dict[Role, Viewer]]:
+    """People and requests; the clinic that is looked at, and one viewer of it for each role."""
+    async with database.session() as session:
+        viewers, first = await _people(session)
+        raw = (await (await session.connection()).get_raw_connection()).driver_connection
+        assert raw is not None
+        await _words(raw, count)
+        numbers = {
+            "clinics": CLINICS,
+            "requests": count,
+            "given": GIVEN_NAMES,
+            "family": FAMILY_NAMES,
+            "births": BIRTH_DATES,
+            "first": f"'{first}'",
+        }
+        filling = re.sub(r"(?<!:):(\w+)", lambda name: str(numbers[name[1]]), FILL)
+        indexes = await _drop_indexes(raw)
+        for statement in (*SETTINGS, *filling.split(";\n"), *indexes, "RESET ALL"):
+            if statement.strip():
+                await raw.execute(statement, timeout=NO_TIMEOUT)
+    async with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        raw = (await connection.get_raw_connection()).driver_connection
+        assert raw is not None
+        for statement in ("SET statement_timeout = 0", "VACUUM ANALYZE", "RESET ALL"):  # as the autovacuum leaves it
+            await raw.execute(statement, timeout=NO_TIMEOUT)
+    return viewers[Role.PROVIDER].clinic_id, viewers
+
+
+async def _drop_indexes(raw: asyncpg.Connection) -> list[str]:
+    """The statements that make again those which no constraint needs: made at once, they cost a tenth."""
+    found = await raw.fetch(
+        "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename IN "
+        "('requests', 'request_participants', 'patient_words', 'access_log') AND indexname LIKE 'ix_%'"
+    )
+    for name, _ in found:
+        await raw.execute(f"DROP INDEX {name}")
+    return [made for _, made in found]
+
+
+async def _words(raw: asyncpg.Connection, count: int) -> None:
+    """The hashed words of names, birth dates and numbers."""
+    await raw.execute("CREATE TEMPORARY TABLE words_ (kind text, nth bigint, hash bigint)")
+    born = datetime(1940, 1, 1, tzinfo=UTC).date()
+    patients: Iterable[tuple[str, int, dict[str, str]]] = (
+        *(("given", n, {"given_name": f"Given{n}"}) for n in range(GIVEN_NAMES)),
+        *(("family", n, {"family_name": f"Family{n}"}) for n in range(FAMILY_NAMES)),
+        *(("born", n, {"birth_date": (born + timedelta(days=n)).isoformat()}) for n in range(BIRTH_DATES)),
+    )
+    lines = [f"kept\t0\t{KEYS.written('kept')}\n"]
+    lines += [f"{kind}\t{n}\t{KEYS.written(word)}\n" for kind, n, some in patients for word in words_of_patient(some)]
+    lines += [f"number\t{n}\t{KEYS.written(f'number:heal{10_000_000 + n}')}\n" for n in range(1, count + 1)]
+    await raw.copy_to_table("words_", source=io.BytesIO("".join(lines).encode()), timeout=NO_TIMEOUT)
+    await raw.execute("ANALYZE words_")
+
+
+async def _people(session: AsyncSession) -> tuple[dict[Role, Viewer], UUID]:
+    """Clinics and accounts; a viewer of the first clinic for each role; whose draft the requests are copies of."""
+    now = datetime.now(UTC)
+    await session.execute(
+        text("CREATE TEMPORARY TABLE people_ (id uuid, clinic_id uuid, place int, role text, nth int)")
+    )
+    viewers: dict[Role, Viewer] = {}
+    for place in range(1, CLINICS + 1):
+        clinic = await people.add_clinic(session, code=f"clinic-{place}", name=f"Clinique {place}")
+        for role, nth in ((role, nth) for role, number in STAFF.items() for nth in range(number)):
+            account = await people.add_account(
+                session,
+                clinic_id=clinic.id,
+                username=f"{role}-{place}-{nth}",
+                password_hash="",
+                roles=[role],
+                given_name=f"{role}",
+                family_name=f"Person{place}x{nth}",
+                email="nobody@example.invalid",
+                now=now,
+            )
+            viewers.setdefault(role, Viewer(account.id, clinic.id, frozenset({role})))
+            person = {"id": account.id, "clinic": clinic.id, "place": place, "role": role.value, "nth": nth}
+            await session.execute(text("INSERT INTO people_ VALUES (:id, :clinic, :place, :role, :nth)"), person)
+            if role is Role.PROVIDER and nth == 0:
+                day = absences.today(now)
+                absence = Absence(starts_on=day, ends_on=day)
+                await absences.add_absence(session, account.id, absence, note=None, created_by=account.id, now=now)
+    requester = viewers[Role.REQUESTER]
+    await requests.create_draft(
+        session,
+        requester=Person(id=requester.account_id, clinic_id=requester.clinic_id),
+        dispatch_clinic_id=requester.clinic_id,
+        terms=Terms.model_validate(
+            {
+                "offering": "teledermatology",
+                "offering_version": 1,
+                "dispatch": "manual",
+                "deadlines": DEFAULT_DEADLINES,
+            }
+        ),
+        priority=Priority.ROUTINE,
+        patient={"given_name": "Jeanne", "family_name": "Tremblay"},
+        answers={"question": "Mélanome?" * 20},
+        now=now,
+    )
+    return viewers, requester.account_id
