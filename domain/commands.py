@@ -210,11 +210,15 @@ class SignReport(BaseCommand):
 
 
 class AddAddendum(BaseCommand):
-    """Sign an addition to the final report. The same proof as for `sign_report`."""
+    """Sign an addition to the final report. The same proof as for `sign_report`.
+
+    With `follow_up_id` it is the answer to that question of the requester, from when its document is there.
+    """
 
     type: Literal["add_addendum"] = "add_addendum"
     report_id: UUID
     content_sha256: Sha256
+    follow_up_id: UUID | None = Field(None, exclude_if=is_unset)
 
 
 class AnyOutcome(Frozen, Generic[Text]):
@@ -238,6 +242,27 @@ class ConfirmReading(BaseCommand):
     """Say that a report which must be read without delay was read, and that what it asks for is being done."""
 
     type: Literal["confirm_reading"] = "confirm_reading"
+
+
+class AskFollowUp(Question[ShortText], BaseCommand):
+    """Ask something about the final report, which stays as it is. The question's id follows from the command's."""
+
+    type: Literal["ask_follow_up"] = "ask_follow_up"
+
+
+class FollowUpAnswer(Frozen, Generic[Text]):
+    text: Text = Field(examples=["Deux fois par jour, pendant dix jours."])
+
+
+class AnswerFollowUp(FollowUpAnswer[ShortText], BaseCommand):
+    """Answer what the requester asked about the report: by who signed it, or a colleague while they are away.
+
+    `signer_away` says so; it is looked up when the command is written down.
+    """
+
+    type: Literal["answer_follow_up"] = "answer_follow_up"
+    signer_away: StrictBool = Field(False, exclude_if=is_unset)
+    follow_up_id: UUID | None = Field(None, exclude_if=is_unset)
 
 
 class DeadlineReached(BaseCommand):
@@ -309,6 +334,8 @@ PublicCommand = (
     | AddAddendum
     | Acknowledge
     | ConfirmReading
+    | AskFollowUp
+    | AnswerFollowUp
     | DeadlineReached
 )
 AnyCommand = Annotated[PublicCommand | IssueDocument | FailSigning | RenewRules, Field(discriminator="type")]

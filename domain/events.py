@@ -30,5 +30,5 @@ TOLD_LATER = frozenset({EventName.INFORMATION_ANSWERED, EventName.INFORMATION_AD
 
 
 def question_id(request_id: UUID, command_id: str) -> UUID:
-    """The id of the question that a `request_information` with this id asks."""
+    """The id of the question that a `request_information` or `ask_follow_up` with this id asks."""
     return uuid5(request_id, command_id)

@@ -8,9 +8,9 @@ Every request lives under one version of the rules (`Request.rules`). What diffe
 table that count in each, and `domain.rules`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from domain.deadlines import Deadline
 from domain.effects import Finalize, Record
 from domain.events import Event, question_id
 from domain.fhir_task import LEGAL_STEPS, FhirTask, TaskStatus
-from domain.offerings import DEFAULT_DEADLINES, DeadlineName
+from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import (
@@ -27,6 +27,7 @@ from domain.requests import (
     Document,
     DocumentKind,
     EventName,
+    FollowUp,
     Holder,
     Person,
     Question,
@@ -37,6 +38,9 @@ from domain.requests import (
     Status,
 )
 from domain.rules import RULES, rules_of
+
+FOLLOW_UPS, ASKED_WITHIN = 2, timedelta(days=30)
+"""So many questions about a report does a requester have, one after the other, and until so long after its signature."""
 
 REMEMBERED, OWN_REMEMBERED = 1_000, 20
 """So many ids of commands that have acted does the state of a request hold: of people's commands, and of Relais's own."""
@@ -155,6 +159,11 @@ THE_ASKING_PROVIDER = Party(
 THE_SIGNER = Party(
     Role.PROVIDER,
     lambda r, a: r.final_report is not None and r.final_report.signer.id == a.id,
+    RefusalCode.NOT_THE_SIGNER,
+)
+THE_SIGNERS_COLLEAGUE = Party(
+    Role.PROVIDER,
+    lambda r, a: r.final_report is not None and r.final_report.signer.clinic_id == a.clinic_id,
     RefusalCode.NOT_THE_SIGNER,
 )
 AN_OPERATOR = Party(Role.OPERATOR, lambda r, a: True)
@@ -286,6 +295,8 @@ def _sign_report(request: Request, command: c.SignReport, now: datetime) -> tupl
 
 
 def _add_addendum(request: Request, command: c.AddAddendum, now: datetime) -> tuple[EventName, Request]:
+    if command.follow_up_id is not None:
+        _check_follow_up(request, command.follow_up_id)
     return EventName.ADDENDUM_SIGNED, _with(request, signing=_signing(command, DocumentKind.ADDENDUM, now))
 
 
@@ -300,6 +311,8 @@ def _issue_document(request: Request, command: c.IssueDocument, now: datetime) -
         urgent=signing.urgent,
     )
     request = _with(request, signing=None, documents=(*request.documents, document))
+    if signing.follow_up_id is not None:
+        request = _answered(request, signing.follow_up_id, now)
     if document.urgent:
         request = _with_urgent_clock(request, now)
     if signing.kind is DocumentKind.PRELIMINARY:
@@ -324,6 +337,23 @@ def _confirm_reading(request: Request, command: c.ConfirmReading, now: datetime)
     return EventName.READING_CONFIRMED, _read(request)
 
 
+def _ask_follow_up(request: Request, command: c.AskFollowUp, now: datetime) -> tuple[EventName, Request]:
+    if not may_still_ask(request, now):
+        raise Refusal(RefusalCode.TOO_LATE_TO_ASK, f"more than {ASKED_WITHIN.days} days after the report")
+    asked = FollowUp(id=question_id(request.id, command.id), asked_at=now)
+    clock = _start_clock(request, DeadlineName.FOLLOW_UP, now)
+    return EventName.FOLLOW_UP_ASKED, _with(
+        request, follow_ups=(*request.follow_ups, asked), deadlines=(*request.deadlines, clock)
+    )
+
+
+def _answer_follow_up(request: Request, command: c.AnswerFollowUp, now: datetime) -> tuple[EventName, Request]:
+    if not is_signer(request, command.actor) and not command.signer_away:
+        raise Refusal(RefusalCode.SIGNER_IS_THERE, "a colleague answers only while who signed the report is away")
+    asked = _check_follow_up(request, command.follow_up_id)
+    return EventName.FOLLOW_UP_ANSWERED, _answered(request, asked.id, now)
+
+
 def _deadline_reached(request: Request, command: c.DeadlineReached, now: datetime) -> tuple[EventName, Request]:
     deadline = _armed_deadline(request, command)
     by_clock = command.actor.role is Role.SYSTEM
@@ -344,7 +374,11 @@ def _deadline_reached(request: Request, command: c.DeadlineReached, now: datetim
             ended = _enter(request, Status.CLOSED, Holder.nobody(), now, request.task)
             return EventName.CLOSED_UNACKNOWLEDGED, _with(ended, unacknowledged=True)
         case (
-            DeadlineName.DISPATCH | DeadlineName.REPORT | DeadlineName.INFORMATION | DeadlineName.URGENT_ACKNOWLEDGEMENT
+            DeadlineName.DISPATCH
+            | DeadlineName.REPORT
+            | DeadlineName.INFORMATION
+            | DeadlineName.URGENT_ACKNOWLEDGEMENT
+            | DeadlineName.FOLLOW_UP
         ):
             late = _replace_deadline(request, deadline.called(at_limit=not by_clock))
             overdue = tuple(dict.fromkeys((*request.overdue, deadline.name)))
@@ -363,12 +397,14 @@ _REMINDERS = {
     DeadlineName.RESUBMISSION: EventName.RESUBMISSION_REMINDER,
     DeadlineName.ACKNOWLEDGEMENT: EventName.ACKNOWLEDGEMENT_REMINDER,
     DeadlineName.URGENT_ACKNOWLEDGEMENT: EventName.URGENT_REPORT_REMINDER,
+    DeadlineName.FOLLOW_UP: EventName.FOLLOW_UP_REMINDER,
 }
 _OVERDUE = {
     DeadlineName.DISPATCH: EventName.DISPATCH_OVERDUE,
     DeadlineName.REPORT: EventName.REPORT_OVERDUE,
     DeadlineName.INFORMATION: EventName.INFORMATION_EXPIRED,
     DeadlineName.URGENT_ACKNOWLEDGEMENT: EventName.URGENT_REPORT_UNREAD,
+    DeadlineName.FOLLOW_UP: EventName.FOLLOW_UP_OVERDUE,
 }
 
 
@@ -400,6 +436,7 @@ _ACCEPTANCE = {Status.AWAITING_ACCEPTANCE}
 _WITH_PROVIDER = {status for status in Status if status.is_with_provider}
 _BEFORE_REPORT = {status for status in Status if status.is_before_report}
 _OPEN = {status for status in Status if status.is_open}
+_AFTER_REPORT = {Status.REPORTED, Status.CLOSED}
 
 
 def _row(
@@ -428,7 +465,7 @@ TABLE: tuple[Row, ...] = (
     _row(c.Cancel, _BEFORE_REPORT | {Status.RETURNED}, (THE_REQUESTER, AN_OPERATOR), _cancel),
     _row(c.ChangePriority, _BEFORE_REPORT, (A_DISPATCHER, THE_HOLDING_PROVIDER), _change_priority),
     _row(c.SignReport, {Status.ACCEPTED}, (THE_HOLDING_PROVIDER,), _sign_report),
-    _row(c.AddAddendum, {Status.REPORTED, Status.CLOSED}, (THE_SIGNER,), _add_addendum),
+    _row(c.AddAddendum, _AFTER_REPORT, (THE_SIGNER,), _add_addendum),
     _row(c.Acknowledge, {Status.REPORTED}, (THE_REQUESTER,), _acknowledge),
     _row(
         c.ConfirmReading,
@@ -437,10 +474,12 @@ TABLE: tuple[Row, ...] = (
         _confirm_reading,
         while_signing=True,
     ),
-    _row(c.DeadlineReached, _OPEN, (RELAIS, AN_OPERATOR), _deadline_reached, while_signing=True),
-    _row(c.IssueDocument, _OPEN | {Status.CLOSED}, (RELAIS,), _issue_document, while_signing=True),
-    _row(c.FailSigning, _OPEN | {Status.CLOSED}, (RELAIS,), _fail_signing, while_signing=True),
-    _row(c.RenewRules, _OPEN, (RELAIS,), _renew_rules),
+    _row(c.AskFollowUp, _AFTER_REPORT, (THE_REQUESTER,), _ask_follow_up, while_signing=True),
+    _row(c.AnswerFollowUp, _AFTER_REPORT, (THE_SIGNER, THE_SIGNERS_COLLEAGUE), _answer_follow_up),
+    _row(c.DeadlineReached, _OPEN | _AFTER_REPORT, (RELAIS, AN_OPERATOR), _deadline_reached, while_signing=True),
+    _row(c.IssueDocument, _OPEN | _AFTER_REPORT, (RELAIS,), _issue_document, while_signing=True),
+    _row(c.FailSigning, _OPEN | _AFTER_REPORT, (RELAIS,), _fail_signing, while_signing=True),
+    _row(c.RenewRules, _OPEN | _AFTER_REPORT, (RELAIS,), _renew_rules),
 )
 
 _ROWS = {(version, row.command): row for version in RULES for row in TABLE if row.counts_in(version)}
@@ -473,7 +512,7 @@ def _check(row: Row, request: Request, actor: Actor) -> None:
     parties = [party for party in row.by if party.role is actor.role]
     if not parties:
         raise Refusal(RefusalCode.ROLE_NOT_ALLOWED, f"the role {actor.role} does not give this command")
-    if request.status not in row.allowed_in:
+    if request.status not in row.allowed_in or (row.command in _OF_CLOCKS and _nothing_runs(request)):
         if row.command is c.Accept and request.status is Status.ACCEPTED:
             raise Refusal(RefusalCode.ALREADY_ACCEPTED, "a provider has accepted the request already")
         raise Refusal(RefusalCode.NOT_ALLOWED_IN_STATUS, f"not in the status {request.status}")
@@ -481,10 +520,45 @@ def _check(row: Row, request: Request, actor: Actor) -> None:
         raise Refusal(parties[0].otherwise, f"the {actor.role} is not the one who may")
     if request.signing is not None and not row.while_signing:
         raise Refusal(RefusalCode.REPORT_BEING_SIGNED, "a document is being made; wait until it is there")
-    if row.command in (c.AnswerInformation, c.WithdrawInformationRequest) and not request.questions:
-        raise Refusal(RefusalCode.NO_OPEN_QUESTION, "no question is open")
-    if row.command is c.ConfirmReading and request.unread is None:
-        raise Refusal(RefusalCode.NOTHING_TO_CONFIRM, "no report waits to be read without delay")
+    if row.command in _ANSWERS:
+        code, is_there = _ANSWERS[row.command]
+        if not is_there(request):
+            raise Refusal(code, "nothing waits for that")
+    if row.command is c.AskFollowUp:
+        _check_may_ask(request)
+
+
+_ANSWERS: Mapping[type[c.BaseCommand], tuple[RefusalCode, Callable[[Request], bool]]] = {
+    c.AnswerInformation: (RefusalCode.NO_OPEN_QUESTION, lambda r: bool(r.questions)),
+    c.WithdrawInformationRequest: (RefusalCode.NO_OPEN_QUESTION, lambda r: bool(r.questions)),
+    c.ConfirmReading: (RefusalCode.NOTHING_TO_CONFIRM, lambda r: r.unread is not None),
+    c.AnswerFollowUp: (RefusalCode.NO_OPEN_FOLLOW_UP, lambda r: r.open_follow_up is not None),
+}
+"""What answers to something: the refusal where that is not there, and whether it is."""
+
+_OF_CLOCKS = (c.DeadlineReached, c.RenewRules)
+
+
+def _nothing_runs(request: Request) -> bool:
+    """Whether no clock runs any more: a closed request has one for as long as a question about its report is open."""
+    return request.status is Status.CLOSED and request.open_follow_up is None
+
+
+def _check_may_ask(request: Request) -> None:
+    if request.open_follow_up is not None:
+        raise Refusal(RefusalCode.FOLLOW_UP_OPEN, "a question about the report is open already")
+    if len(request.follow_ups) >= FOLLOW_UPS:
+        raise Refusal(RefusalCode.TOO_MANY_FOLLOW_UPS, f"{FOLLOW_UPS} questions about the report were asked already")
+
+
+def may_still_ask(request: Request, now: datetime) -> bool:
+    """Whether its report is young enough for a question about it."""
+    return request.final_report is not None and now - request.final_report.signed_at <= ASKED_WITHIN
+
+
+def is_signer(request: Request, actor: Actor) -> bool:
+    """Whether `actor` has signed the final report."""
+    return THE_SIGNER.test(request, actor)
 
 
 # Steps that moves have in common
@@ -535,11 +609,12 @@ def _enter(
 def _with_own_deadline(request: Request, now: datetime, promised: Deadline | None = None) -> Request:
     """Start the clock of the request's status anew, standing still where a question is open; what was `promised` runs on."""
     of_questions = tuple(d for d in request.deadlines if d.question_id is not None)
-    kept = tuple(d for d in (promised, *of_questions, request.unread) if d is not None)
+    name, asked = _OWN_DEADLINE.get(request.status), request.deadline(DeadlineName.FOLLOW_UP)
+    beside = (promised, *of_questions, request.unread, asked) if name else (asked,)
+    kept = tuple(d for d in beside if d is not None)
     still_overdue = tuple(name for name in request.overdue if any(d.name is name and d.is_over for d in kept))
-    name = _OWN_DEADLINE.get(request.status)
     if name is None:
-        return _with(request, deadlines=(), overdue=())
+        return _with(request, deadlines=kept, overdue=still_overdue)
     if promised and promised.name is name:
         return _with(request, deadlines=kept, overdue=still_overdue)
     own = _start_clock(request, name, now, running=_runs(request, name))
@@ -549,14 +624,35 @@ def _with_own_deadline(request: Request, now: datetime, promised: Deadline | Non
 def _with_urgent_clock(request: Request, now: datetime) -> Request:
     """A report must be read within hours, whatever hours the clinic keeps: a clock beside the status's own calls until it was."""
     name = DeadlineName.URGENT_ACKNOWLEDGEMENT
-    terms = request.terms.deadlines.get(name, DEFAULT_DEADLINES[name])  # older terms have none
+    terms = request.terms.of_deadline(name)
     request = _read(request)  # the clock of an earlier report begins anew
     return _with(request, deadlines=(*request.deadlines, Deadline.start(name, terms, request.priority, now)))
 
 
 def _read(request: Request) -> Request:
     """Nobody has to read a report without delay any more."""
-    name = DeadlineName.URGENT_ACKNOWLEDGEMENT
+    return _without(request, DeadlineName.URGENT_ACKNOWLEDGEMENT)
+
+
+def _answered(request: Request, follow_up_id: UUID, now: datetime) -> Request:
+    """That question about the report is answered."""
+    follow_ups = tuple(
+        asked.model_copy(update={"answered_at": now}) if asked.id == follow_up_id else asked
+        for asked in request.follow_ups
+    )
+    return _without(_with(request, follow_ups=follow_ups), DeadlineName.FOLLOW_UP)
+
+
+def _check_follow_up(request: Request, follow_up_id: UUID | None) -> FollowUp:
+    """The open question about the report; where one is named, it must be that one."""
+    asked = request.open_follow_up
+    if asked is None or follow_up_id not in (None, asked.id):
+        raise Refusal(RefusalCode.NO_OPEN_FOLLOW_UP, "this question about the report is not open")
+    return asked
+
+
+def _without(request: Request, name: DeadlineName) -> Request:
+    """No clock of that name runs any more."""
     deadlines = tuple(d for d in request.deadlines if d.name is not name)
     return _with(request, deadlines=deadlines, overdue=tuple(late for late in request.overdue if late is not name))
 
@@ -571,7 +667,7 @@ def _runs(request: Request, name: DeadlineName) -> bool:
 
 
 def _start_clock(request: Request, name: DeadlineName, now: datetime, **how: Any) -> Deadline:
-    terms = request.terms.deadlines[name]
+    terms = request.terms.of_deadline(name)
     calendar = rules_of(request.rules).calendar(request.terms, terms.limit[request.priority])
     return Deadline.start(name, terms, request.priority, now, calendar=calendar, **how)
 
@@ -586,7 +682,7 @@ def _renewed(request: Request, command: c.RenewRules, now: datetime) -> Request:
     moved = (
         d
         if d.name is DeadlineName.URGENT_ACKNOWLEDGEMENT
-        else d.moved_to(calendar(terms, d.limit), terms.deadlines[d.name], now)
+        else d.moved_to(calendar(terms, d.limit), terms.of_deadline(d.name), now)
         for d in request.deadlines
     )
     return _with(request, deadlines=tuple(moved))
@@ -604,6 +700,8 @@ def _filled_in(request: Request, command: c.AnyCommand, now: datetime) -> c.AnyC
             if len(request.questions) != 1:
                 raise Refusal(RefusalCode.WHICH_QUESTION, "several questions are open; name one")
             return command.model_copy(update={"question_id": request.questions[0].id})
+        case c.AnswerFollowUp(follow_up_id=None) if request.open_follow_up is not None:
+            return command.model_copy(update={"follow_up_id": request.open_follow_up.id})
         case c.DeadlineReached(name=DeadlineName.INFORMATION, question_id=None) if request.questions:
             return command.model_copy(update={"question_id": request.questions[0].id})
         case _:
@@ -667,6 +765,7 @@ def _signing(command: c.SignReport | c.AddAddendum, kind: DocumentKind, now: dat
         signer=_person(command.actor),
         signed_at=now,
         urgent=isinstance(command, c.SignReport) and command.urgent,
+        follow_up_id=command.follow_up_id if isinstance(command, c.AddAddendum) else None,
     )
 
 

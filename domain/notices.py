@@ -11,6 +11,7 @@ from typing import Literal
 from uuid import UUID
 
 from domain.calendar import DAY, TIME_ZONE
+from domain.deadlines import Deadline
 from domain.model import Frozen
 from domain.offerings import DeadlineName
 from domain.requests import EventName as E
@@ -42,6 +43,7 @@ class Recipient(StrEnum):
     PREVIOUS_HOLDER = "previous_holder"  # who had to act before it
     DISPATCHERS = "dispatchers"
     SIGNER = "signer"  # the provider who signed the final report
+    SIGNER_COVER = "signer_cover"  # the other providers of the signer's clinic, while the signer is away
     REQUESTER_CLINIC = "requester_clinic"  # the administrators of the clinic of its requester
     SIGNING_PROVIDER = "signing_provider"  # the provider whose signature just now came to nothing
 
@@ -49,6 +51,7 @@ class Recipient(StrEnum):
 REQUESTER, HOLDER, BEFORE = Recipient.REQUESTER, Recipient.HOLDER, Recipient.PREVIOUS_HOLDER
 REQUESTER_CLINIC = Recipient.REQUESTER_CLINIC
 DISPATCHERS, SIGNER, SIGNING_PROVIDER = Recipient.DISPATCHERS, Recipient.SIGNER, Recipient.SIGNING_PROVIDER
+SIGNER_COVER = Recipient.SIGNER_COVER
 ACTION, INFO = Importance.ACTION, Importance.INFORMATION
 
 URGENT_REPORT: Literal["urgent_report"] = "urgent_report"
@@ -95,6 +98,10 @@ MATRIX: Mapping[About, Mapping[Recipient, Importance]] = {
     E.URGENT_REPORT_REMINDER: {REQUESTER: ACTION},
     E.URGENT_REPORT_UNREAD: {REQUESTER: ACTION, REQUESTER_CLINIC: ACTION, DISPATCHERS: ACTION},
     E.READING_CONFIRMED: {REQUESTER: INFO, DISPATCHERS: INFO, REQUESTER_CLINIC: INFO},
+    E.FOLLOW_UP_ASKED: {SIGNER: ACTION, SIGNER_COVER: ACTION, DISPATCHERS: INFO},
+    E.FOLLOW_UP_ANSWERED: {REQUESTER: ACTION, SIGNER: INFO},
+    E.FOLLOW_UP_REMINDER: {SIGNER: ACTION, SIGNER_COVER: ACTION},
+    E.FOLLOW_UP_OVERDUE: {SIGNER: ACTION, SIGNER_COVER: ACTION, DISPATCHERS: ACTION},
     E.CLOSED_UNACKNOWLEDGED: {REQUESTER: INFO, SIGNER: INFO},
     E.RULES_RENEWED: {},  # nothing to do, and no promise broken
 }
@@ -114,6 +121,11 @@ ABOUT_AN_URGENT_REPORT = frozenset({URGENT_REPORT, E.URGENT_REPORT_REMINDER, E.U
 
 ABOUT_THE_REPORT = frozenset({E.REPORT_REMINDER, E.REPORT_OVERDUE})
 
+ABOUT_A_FOLLOW_UP = frozenset({E.FOLLOW_UP_ASKED, E.FOLLOW_UP_REMINDER, E.FOLLOW_UP_OVERDUE})
+
+WITHOUT_A_DEADLINE = frozenset({E.ADDENDUM_ISSUED, E.FOLLOW_UP_ANSWERED})
+"""What there is to read, whenever one comes to it."""
+
 ABOUT_A_QUESTION = frozenset({E.INFORMATION_REQUESTED, E.INFORMATION_REMINDER, E.INFORMATION_EXPIRED})
 
 
@@ -122,17 +134,22 @@ def due_after(about: str, request: Request, question_id: UUID | None) -> datetim
 
     `question_id` is the question that the event is about.
     """
-    if about == E.ADDENDUM_ISSUED:
+    deadline = _deadline_of(about, request, question_id)
+    return deadline.due_at if deadline else None
+
+
+def _deadline_of(about: str, request: Request, question_id: UUID | None) -> Deadline | None:
+    if about in WITHOUT_A_DEADLINE:
         return None
     if about in ABOUT_AN_URGENT_REPORT:
-        return request.unread.due_at if request.unread else None
+        return request.unread
     if about in ABOUT_A_QUESTION:
-        deadline = request.deadline(DeadlineName.INFORMATION, question_id)
-        return deadline.due_at if deadline else None
+        return request.deadline(DeadlineName.INFORMATION, question_id)
     if about in ABOUT_THE_REPORT:
-        report = request.deadline(DeadlineName.REPORT)
-        return report.due_at if report else None
-    return request.own_deadline.due_at if request.own_deadline else None
+        return request.deadline(DeadlineName.REPORT)
+    if about in ABOUT_A_FOLLOW_UP:
+        return request.deadline(DeadlineName.FOLLOW_UP)
+    return request.own_deadline
 
 
 # When it goes

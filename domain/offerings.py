@@ -39,7 +39,7 @@ class Localized(Frozen):
 
 
 class DeadlineName(StrEnum):
-    """The seven deadlines of docs/requirements.md."""
+    """The eight deadlines of docs/requirements.md."""
 
     DISPATCH = "dispatch"
     ACCEPTANCE = "acceptance"
@@ -48,6 +48,7 @@ class DeadlineName(StrEnum):
     RESUBMISSION = "resubmission"
     ACKNOWLEDGEMENT = "acknowledgement"
     URGENT_ACKNOWLEDGEMENT = "urgent_acknowledgement"
+    FOLLOW_UP = "follow_up"
 
 
 class FieldKind(StrEnum):
@@ -174,13 +175,14 @@ DEFAULT_DEADLINES: Mapping[DeadlineName, DeadlineTerms] = {
     DeadlineName.URGENT_ACKNOWLEDGEMENT: DeadlineTerms(
         limit=_every_priority("4h"), remind_at=(Span.of("1h"), Span.of("2h"), Span.of("3h")), repeat=Span.of("1h")
     ),
+    DeadlineName.FOLLOW_UP: DeadlineTerms(limit=_every_priority("3bd"), remind_at=(0.5,), repeat=Span.of("1d")),
 }
 """The defaults of docs/requirements.md, by asap / urgent / routine. An offering's file may set its own."""
 
 
-_EVERY_REQUEST = {
-    name: terms for name, terms in DEFAULT_DEADLINES.items() if name is not DeadlineName.URGENT_ACKNOWLEDGEMENT
-}
+_AFTER_THE_REPORT = (DeadlineName.URGENT_ACKNOWLEDGEMENT, DeadlineName.FOLLOW_UP)
+
+_EVERY_REQUEST = {name: terms for name, terms in DEFAULT_DEADLINES.items() if name not in _AFTER_THE_REPORT}
 """What stands in the terms of every request; the limit of what few meet is there where an offering sets its own."""
 
 ServiceHours = Literal["always", "clinic"]
@@ -196,6 +198,10 @@ class Terms(Frozen):
     deadlines: dict[DeadlineName, DeadlineTerms]
     service_hours: ServiceHours = "always"
     calendar: Calendar | None = Field(None, description="None under version 1 of the rules, which has one for all.")
+
+    def of_deadline(self, name: DeadlineName) -> DeadlineTerms:
+        """The terms of that deadline: the default of what older offerings do not name."""
+        return self.deadlines.get(name, DEFAULT_DEADLINES[name])
 
     def on(self, calendar: Calendar) -> Self:
         """The same terms with a clinic's calendar, of which they take the hours only where the offering says so."""

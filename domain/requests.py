@@ -164,6 +164,14 @@ class Question(Frozen):
     asked_at: AwareDatetime
 
 
+class FollowUp(Frozen):
+    """A question of the requester about the report, and when it was answered. Its text is in the records."""
+
+    id: UUID
+    asked_at: AwareDatetime
+    answered_at: AwareDatetime | None = None
+
+
 class DocumentKind(StrEnum):
     """The kinds of signed document."""
 
@@ -181,6 +189,7 @@ class Signing(Frozen):
     signer: Person
     signed_at: AwareDatetime
     urgent: bool = Field(False, exclude_if=is_unset)
+    follow_up_id: UUID | None = Field(None, exclude_if=is_unset, description="The follow-up that an addendum answers.")
 
 
 class Document(Frozen):
@@ -239,6 +248,9 @@ class Request(Frozen):
         exclude_if=is_unset,
         description="The requester has said that it gets worse, and nobody has changed the priority since.",
     )
+    follow_ups: tuple[FollowUp, ...] = Field(
+        (), exclude_if=is_unset, description="What the requester asked about the report, oldest first."
+    )
     task: FhirTask = FhirTask()
     commands_taken: tuple[CommandId, ...] = Field(
         (), description="Ids of commands that acted, oldest first; see `lifecycle.REMEMBERED`."
@@ -258,11 +270,13 @@ class Request(Frozen):
     def due_at(self) -> datetime | None:
         """When the holder must have acted: the end of the status's own clock; None while it stands still.
 
-        A report that must be read without delay comes before that to the requester, who holds the request then.
+        A report that must be read without delay comes before that to the requester, who holds the request then; and so does a
+        question about the report to who has to answer it, where that is due earlier.
         """
         if self.unread is not None and self.holder.kind is HolderKind.REQUESTER:
             return self.unread.due_at
-        return self.own_deadline.due_at if self.own_deadline else None
+        clocks = (self.own_deadline, self.deadline(DeadlineName.FOLLOW_UP))
+        return min((clock.due_at for clock in clocks if clock and clock.due_at), default=None)
 
     @property
     def unread(self) -> Deadline | None:
@@ -272,13 +286,28 @@ class Request(Frozen):
     @property
     def own_deadline(self) -> Deadline | None:
         """The status's own clock, which stands before those that run beside it."""
-        beside = (DeadlineName.INFORMATION, DeadlineName.URGENT_ACKNOWLEDGEMENT)
+        beside = (DeadlineName.INFORMATION, DeadlineName.URGENT_ACKNOWLEDGEMENT, DeadlineName.FOLLOW_UP)
         return next((d for d in self.deadlines if d.name not in beside), None)
 
     @property
     def final_report(self) -> Document | None:
         """The signed final report, if there is one."""
         return next((d for d in self.documents if d.kind is DocumentKind.FINAL), None)
+
+    @property
+    def open_follow_up(self) -> FollowUp | None:
+        """What the requester asked about the report and nobody has answered yet."""
+        return next((asked for asked in self.follow_ups if asked.answered_at is None), None)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody has to act any more, and nothing is being made or waits for an answer beside its status."""
+        return self.status.is_final and self.signing is None and self.open_follow_up is None
+
+    @property
+    def needs_workflow(self) -> bool:
+        """Whether a workflow must look after it: it was submitted, and is not over."""
+        return self.status is not Status.DRAFT and not self.is_over
 
 
 class Source(StrEnum):
@@ -329,5 +358,9 @@ class EventName(StrEnum):
     URGENT_REPORT_REMINDER = "urgent_report_reminder"
     URGENT_REPORT_UNREAD = "urgent_report_unread"
     READING_CONFIRMED = "reading_confirmed"
+    FOLLOW_UP_ASKED = "follow_up_asked"
+    FOLLOW_UP_ANSWERED = "follow_up_answered"
+    FOLLOW_UP_REMINDER = "follow_up_reminder"
+    FOLLOW_UP_OVERDUE = "follow_up_overdue"
     DISPATCH_REMINDER = "dispatch_reminder"
     RULES_RENEWED = "rules_renewed"

@@ -111,6 +111,12 @@ TERMS = {
     "resubmission": Terms(_limits(30 * DAY, 30 * DAY, 30 * DAY), days=(7, 14)),
     "acknowledgement": Terms(_limits(30 * DAY, 30 * DAY, 30 * DAY), days=(3, 7, 14)),
     "urgent_acknowledgement": Terms(_limits(4 * HOUR, 4 * HOUR, 4 * HOUR), parts=(0.25, 0.5, 0.75), repeat=HOUR),
+    "follow_up": Terms(
+        _limits(3 * DAY, 3 * DAY, 3 * DAY),
+        business=frozenset({"asap", "urgent", "routine"}),
+        parts=(0.5,),
+        repeat=DAY,
+    ),
 }
 
 OWN_CLOCK = {
@@ -210,6 +216,8 @@ def clocks_of(events: Iterable[Event], rules: int) -> dict[tuple[str, UUID | Non
     own: Clock | None = None
     promised: Clock | None = None
     unread: Clock | None = None
+    asked_about: Clock | None = None
+    answering: dict[UUID, bool] = {}
     urgent: dict[UUID, bool] = {}
     questions: dict[UUID, Clock] = {}
     priority = ""
@@ -235,6 +243,14 @@ def clocks_of(events: Iterable[Event], rules: int) -> dict[tuple[str, UUID | Non
             urgent[command.report_id] = command.urgent
         if isinstance(command, c.IssueDocument) and urgent.get(command.report_id):
             unread = _always(Clock.start("urgent_acknowledgement", priority, event.at, rules, running=True))
+        if isinstance(command, c.AskFollowUp):
+            asked_about = Clock.start("follow_up", priority, event.at, rules, running=True)
+        if isinstance(command, c.AddAddendum):
+            answering[command.report_id] = command.follow_up_id is not None
+        if isinstance(command, c.AnswerFollowUp) or (
+            isinstance(command, c.IssueDocument) and answering.get(command.report_id)
+        ):
+            asked_about = None
         if isinstance(command, c.ConfirmReading) or event.status not in OWN_CLOCK:
             unread = None
         started: list[Clock] = []
@@ -257,10 +273,10 @@ def clocks_of(events: Iterable[Event], rules: int) -> dict[tuple[str, UUID | Non
                 else:
                     clock.stop(event.at)
         if isinstance(command, c.DeadlineReached) and event.status == event.status_before:
-            called = _called(command, own, promised, unread, questions)
+            called = _called(command, own, promised, unread, questions, asked_about)
             called.called(event.at, at_limit=command.actor.role == "operator")
     everything: dict[tuple[str, UUID | None], Clock] = {("information", asked): q for asked, q in questions.items()}
-    return everything | {(clock.name, None): clock for clock in (own, promised, unread) if clock}
+    return everything | {(clock.name, None): clock for clock in (own, promised, unread, asked_about) if clock}
 
 
 def _always(clock: Clock) -> Clock:
@@ -275,7 +291,10 @@ def _called(
     promised: Clock | None,
     unread: Clock | None,
     questions: dict[UUID, Clock],
+    asked_about: Clock | None,
 ) -> Clock:
+    if asked_about is not None and command.name == "follow_up":
+        return asked_about
     if command.name == "information":
         return questions[command.question_id] if command.question_id else next(iter(questions.values()))
     if unread is not None and command.name == "urgent_acknowledgement":

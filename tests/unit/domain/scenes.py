@@ -218,10 +218,19 @@ class Story:
     def confirm_reading(self, actor: Actor = REQUESTER) -> Event:
         return self.take(c.ConfirmReading(id=command_id(), actor=actor))
 
-    def add_addendum(self, actor: Actor = PROVIDER, report: str = "addendum") -> Event:
-        return self.take(
-            c.AddAddendum(id=command_id(), actor=actor, report_id=named(report), content_sha256=digest(report))
-        )
+    def add_addendum(
+        self, actor: Actor = PROVIDER, report: str = "addendum", *, follow_up_id: UUID | None = None
+    ) -> Event:
+        content = {"report_id": named(report), "content_sha256": digest(report), "follow_up_id": follow_up_id}
+        return self.take(c.AddAddendum(id=command_id(), actor=actor, **content))
+
+    def ask_about_the_report(self) -> UUID:
+        """Ask a follow-up question; gives its id."""
+        self.take(c.AskFollowUp(id=command_id(), actor=REQUESTER, text="How often?"))
+        return self.request.follow_ups[-1].id
+
+    def answer_follow_up(self, actor: Actor = PROVIDER, *, signer_away: bool = False) -> Event:
+        return self.take(c.AnswerFollowUp(id=command_id(), actor=actor, text="Twice a day.", signer_away=signer_away))
 
     def issue(self) -> Event:
         pdf = digest(f"{self.being_signed()}.pdf")
@@ -343,6 +352,13 @@ SCENES: dict[str, Callable[[], Story]] = {
     "accepted, urgent": _and(accepted, lambda s: s.sign(DocumentKind.PRELIMINARY, urgent=True), Story.issue),
     "reported, being signed": _and(reported, Story.add_addendum),
     "closed, being signed": _and(reported, Story.acknowledge, Story.add_addendum),
+    "reported, follow-up": _and(reported, Story.ask_about_the_report),
+    "closed, follow-up": _and(reported, Story.ask_about_the_report, Story.acknowledge),
+    "closed, follow-up answered": _and(reported, Story.acknowledge, Story.ask_about_the_report, Story.answer_follow_up),
+    "closed, follow-up, being signed": _and(
+        reported, Story.acknowledge, lambda s: s.add_addendum(follow_up_id=s.ask_about_the_report())
+    ),
+    "reported, follow-ups spent": _and(reported, *(Story.ask_about_the_report, Story.answer_follow_up) * 2),
 }
 """A request in each of the nine statuses, and with the facts that may stand beside a status."""
 
@@ -352,6 +368,7 @@ OWN_DEADLINE = {
     "accepted": DeadlineName.REPORT,
     "returned": DeadlineName.RESUBMISSION,
     "reported": DeadlineName.ACKNOWLEDGEMENT,
+    "closed": DeadlineName.FOLLOW_UP,
 }
 
 
@@ -379,6 +396,8 @@ def a_command(name: str, actor: Actor, request: Request) -> AnyCommand:
         "add_addendum": c.AddAddendum(**head, report_id=named("new"), content_sha256=digest("new")),
         "acknowledge": c.Acknowledge(**head),
         "confirm_reading": c.ConfirmReading(**head),
+        "ask_follow_up": c.AskFollowUp(**head, text="How often?"),
+        "answer_follow_up": c.AnswerFollowUp(**head, text="Twice a day.", signer_away=actor != PROVIDER),
         "deadline_reached": c.DeadlineReached(**head, name=OWN_DEADLINE.get(request.status, DeadlineName.DISPATCH)),
     }
     return bodies[name]

@@ -300,7 +300,12 @@ class Life(RuleBasedStateMachine):
                 kinds: Any = [DocumentKind.FINAL, DocumentKind.FINAL, DocumentKind.PRELIMINARY]
                 return c.SignReport(**head, kind=choice.of(kinds), urgent=choice.of([False, True]), **report)
             case "add_addendum":
-                return c.AddAddendum(**head, **report)
+                asked = [None, *(one.id for one in self.request.follow_ups), named("no such question")]
+                return c.AddAddendum(**head, **report, follow_up_id=choice.of(asked))
+            case "ask_follow_up":
+                return c.AskFollowUp(**head, text="How often?")
+            case "answer_follow_up":
+                return c.AnswerFollowUp(**head, text="Twice a day.", signer_away=choice.of([False, True]))
             case "acknowledge":
                 outcome = choice.of([None, c.Outcome(advice_followed="yes", visit_avoided=True)])
                 return c.Acknowledge(**head, outcome=outcome)
@@ -335,10 +340,12 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def an_open_request_has_an_armed_deadline(self) -> None:
-        """« … and at least one armed deadline »; a request that is over has none."""
+        """« … and at least one armed deadline »; a request that is over has none, unless something is asked about its report."""
         moments = [deadline.next_moment for deadline in self.request.deadlines]
-        assert any(moments) == self.request.status.is_open
-        assert bool(self.request.deadlines) == self.request.status.is_open
+        asks = [one for one in self.request.follow_ups if one.answered_at is None]
+        assert any(moments) == (self.request.status.is_open or bool(asks))
+        assert bool(self.request.deadlines) == (self.request.status.is_open or bool(asks))
+        assert (DeadlineName.FOLLOW_UP in {d.name for d in self.request.deadlines}) == bool(asks)
         assert len({(d.name, d.question_id) for d in self.request.deadlines}) == len(self.request.deadlines)
         assert {d.question_id for d in self.request.deadlines} - {None} == {q.id for q in self.request.questions}
 
@@ -420,13 +427,35 @@ class Life(RuleBasedStateMachine):
         if self.before.signing is not None and self.happened is not None and self.happened.event is not None:
             assert isinstance(
                 self.happened.event.command,
-                c.IssueDocument | c.FailSigning | c.DeadlineReached | c.AddInformation | c.ConfirmReading,
+                c.IssueDocument
+                | c.FailSigning
+                | c.DeadlineReached
+                | c.AddInformation
+                | c.ConfirmReading
+                | c.AskFollowUp,
             )
             assert self.request.holder == self.before.holder or isinstance(
                 self.happened.event.command, c.IssueDocument | c.DeadlineReached
             )
         if self.request.signing is not None and self.request.signing.kind is not DocumentKind.ADDENDUM:
             assert self.request.holder == Holder.provider(self.request.signing.signer)
+
+    @invariant()
+    def questions_about_a_report_are_few_and_answered_by_who_may(self) -> None:
+        """Two at most, one after the other, within 30 days; answered by who signed, or a colleague while they are away."""
+        asked = self.request.follow_ups
+        assert len(asked) <= 2
+        assert all(one.answered_at is not None for one in asked[:-1])
+        final = next((d for d in self.request.documents if d.kind is DocumentKind.FINAL), None)
+        assert not asked or final is not None
+        assert all(final is not None and one.asked_at - final.signed_at <= timedelta(days=30) for one in asked)
+        if self.happened is None or self.happened.event is None or final is None:
+            return
+        command = self.happened.event.command
+        if isinstance(command, c.AnswerFollowUp):
+            assert command.actor.clinic_id == final.signer.clinic_id
+            assert command.actor.id == final.signer.id or command.signer_away
+            assert command.follow_up_id == asked[-1].id
 
     @invariant()
     def a_transfer_stays_inside_the_clinic(self) -> None:

@@ -100,9 +100,12 @@ LINES = {
     "confirm_reading": Line(
         ("requester", "dispatcher", "their administrator"), same(*BEFORE_REPORT, "returned", "reported")
     ),
+    "ask_follow_up": Line(("requester",), same("reported", "closed")),
+    "answer_follow_up": Line(("signer", "their colleague"), same("reported", "closed")),
     "deadline_reached": Line(
         ("operator", "relais"),
         {
+            "closed": "closed",
             "awaiting_dispatch": "awaiting_dispatch",
             "awaiting_acceptance": "awaiting_dispatch",
             "accepted": "accepted",
@@ -118,6 +121,7 @@ ROLE_OF_PARTY = {
     "holder": Role.PROVIDER,
     "asker": Role.PROVIDER,
     "signer": Role.PROVIDER,
+    "their colleague": Role.PROVIDER,
     "relais": Role.SYSTEM,
 }
 SOMEBODY_ELSE = {
@@ -127,6 +131,7 @@ SOMEBODY_ELSE = {
     "holder": RefusalCode.NOT_THE_HOLDER,
     "asker": RefusalCode.NOT_THE_HOLDER,
     "signer": RefusalCode.NOT_THE_SIGNER,
+    "their colleague": RefusalCode.NOT_THE_SIGNER,
 }
 
 
@@ -143,7 +148,17 @@ def those_who_are(party: str, scene: str) -> set[str]:
             return set(holders) | ({"provider"} if "asked" in scene else set())
         case "signer":
             return {"provider"} if status in ("reported", "closed") else set()
+        case "their colleague":
+            return {"colleague"}
     return {party}
+
+
+WHILE_SIGNING = ("deadline_reached", "add_information", "confirm_reading", "ask_follow_up")
+
+
+def is_open(scene: str) -> bool:
+    """Whether a question about the report is open in the scene."""
+    return "follow-up" in scene and "answered" not in scene and "spent" not in scene
 
 
 def expected(command: str, scene: str, name: str) -> RefusalCode | str:
@@ -153,18 +168,24 @@ def expected(command: str, scene: str, name: str) -> RefusalCode | str:
     parties = [party for party in line.by if ROLE_OF_PARTY.get(party, party) == role]
     if not parties:
         return RefusalCode.ROLE_NOT_ALLOWED
-    if status not in line.leads_to:
+    if status not in line.leads_to or (command == "deadline_reached" and status == "closed" and not is_open(scene)):
         if (command, status) == ("accept", "accepted"):
             return RefusalCode.ALREADY_ACCEPTED
         return RefusalCode.NOT_ALLOWED_IN_STATUS
     if name not in set().union(*(those_who_are(party, scene) for party in parties)):
         return SOMEBODY_ELSE[parties[0]]
-    if "being signed" in scene and command not in ("deadline_reached", "add_information", "confirm_reading"):
+    if "being signed" in scene and command not in WHILE_SIGNING:
         return RefusalCode.REPORT_BEING_SIGNED
     if command in ("answer_information", "withdraw_information_request") and "asked" not in scene:
         return RefusalCode.NO_OPEN_QUESTION
     if command == "confirm_reading" and "urgent" not in scene:
         return RefusalCode.NOTHING_TO_CONFIRM
+    if command == "answer_follow_up" and not is_open(scene):
+        return RefusalCode.NO_OPEN_FOLLOW_UP
+    if command == "ask_follow_up" and is_open(scene):
+        return RefusalCode.FOLLOW_UP_OPEN
+    if command == "ask_follow_up" and "spent" in scene:
+        return RefusalCode.TOO_MANY_FOLLOW_UPS
     if command == "deadline_reached" and "asked" in scene and status != "awaiting_dispatch":
         return RefusalCode.DEADLINE_STOPPED
     if command == "deadline_reached" and name == "relais":
@@ -572,6 +593,8 @@ TEXTS = {
     "return_to_dispatch": "comment",
     "cancel": "reason",
     "change_priority": "reason",
+    "ask_follow_up": "text",
+    "answer_follow_up": "text",
 }
 
 
