@@ -16,6 +16,7 @@ from translations import gettext_noop as _
 REQUESTER_CLINIC = Recipient.REQUESTER_CLINIC
 REQUESTER, HOLDER, BEFORE = Recipient.REQUESTER, Recipient.HOLDER, Recipient.PREVIOUS_HOLDER
 DISPATCHERS, SIGNER, SIGNING_PROVIDER = Recipient.DISPATCHERS, Recipient.SIGNER, Recipient.SIGNING_PROVIDER
+SIGNER_COVER = Recipient.SIGNER_COVER
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ TO_DO: Mapping[Status, str] = {
 
 _CORRECT, _ACKNOWLEDGE = TO_DO[Status.RETURNED], TO_DO[Status.REPORTED]
 _ANSWER = _("Read the question in the request and answer it. The provider is waiting for your answer.")
+_EXPLAIN = _("Read the question in the request and answer it, by a text or by an addendum.")
+_COVER = _("Read the question in the request and answer it for your colleague.")
 _NOTHING_TO_DO = _("The request has been cancelled. You have nothing more to do.")
 _TO_BE_READ = _("The requester has added something to the request that must be read without delay.")
 _UNREAD = _("A report that must be read without delay was not read in time.")
@@ -302,6 +305,62 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
             _("read"), _("Somebody has read the report that had to be read without delay, and has confirmed it.")
         )
         for recipient in (REQUESTER, DISPATCHERS, REQUESTER_CLINIC)
+    },
+    E.FOLLOW_UP_ASKED: {
+        SIGNER: NoticeText(
+            _("question about your report"),
+            _("The requester has a question about the report that you signed."),
+            _EXPLAIN,
+        ),
+        SIGNER_COVER: NoticeText(
+            _("question about a colleague’s report"),
+            _("The requester has a question about a report. The colleague who signed it is away."),
+            _COVER,
+        ),
+        DISPATCHERS: NoticeText(
+            _("question about the report"),
+            _("The requester has a question about the report. Whoever signed it was told."),
+        ),
+    },
+    E.FOLLOW_UP_ANSWERED: {
+        REQUESTER: NoticeText(
+            _("your question is answered"),
+            _("Your question about the report is answered."),
+            _("Read the answer in Relais."),
+        ),
+        SIGNER: NoticeText(
+            _("question about your report answered"),
+            _("A colleague has answered a question about the report that you signed, while you are away."),
+        ),
+    },
+    E.FOLLOW_UP_REMINDER: {
+        SIGNER: NoticeText(
+            _("reminder, question about your report"),
+            _("A question about the report that you signed still waits for an answer."),
+            _EXPLAIN,
+        ),
+        SIGNER_COVER: NoticeText(
+            _("reminder, question about a colleague’s report"),
+            _("A question about a report still waits for an answer. The colleague who signed it is away."),
+            _COVER,
+        ),
+    },
+    E.FOLLOW_UP_OVERDUE: {
+        SIGNER: NoticeText(
+            _("question about your report overdue"),
+            _("A question about the report that you signed was not answered in time."),
+            _EXPLAIN,
+        ),
+        SIGNER_COVER: NoticeText(
+            _("question about a colleague’s report overdue"),
+            _("A question about a report was not answered in time. The colleague who signed it is away."),
+            _COVER,
+        ),
+        DISPATCHERS: NoticeText(
+            _("question about the report overdue"),
+            _("A question about the report was not answered in time. It stays open."),
+            _("Reach whoever signed the report. While they are entered as away, their colleagues can answer."),
+        ),
     },
     E.CLOSED_UNACKNOWLEDGED: {
         REQUESTER: NoticeText(

@@ -26,9 +26,11 @@ from activities.messages import OutgoingNotice, compose_digest, compose_notice
 from domain.addresses import AddressError
 from domain.events import Event, question_id
 from domain.notices import (
+    ABOUT_A_FOLLOW_UP,
     ABOUT_A_QUESTION,
     ABOUT_AN_URGENT_REPORT,
     MATRIX,
+    WITHOUT_A_DEADLINE,
     Delivered,
     Importance,
     SendResult,
@@ -620,8 +622,10 @@ def _is_still_to_do(about: str, event: EventRecord, request: Request) -> bool:
     """Whether what a notice asks for still waits: a question is open, an urgent report unread, the request where it was put."""
     if about in ABOUT_AN_URGENT_REPORT:
         return request.unread is not None
-    if event.name is EventName.ADDENDUM_ISSUED:
+    if event.name in WITHOUT_A_DEADLINE:
         return True
+    if event.name in ABOUT_A_FOLLOW_UP:
+        return request.open_follow_up is not None
     if event.name in ABOUT_A_QUESTION:
         asked = _question_id(event)
         return any(asked in (None, question.id) for question in request.questions)

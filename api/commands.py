@@ -29,6 +29,8 @@ from use_cases.orders import (
     CommentBody,
     ConfirmReading,
     EndDeadline,
+    FollowUpAnswerBody,
+    FollowUpBody,
     PriorityBody,
     QuestionBody,
     ReasonBody,
@@ -298,6 +300,24 @@ async def confirm_reading(given: GivenBy) -> CommandReceipt:
     time. `acknowledge` by the requester says so as well, and closes the request.
     """
     return await given.carry_out(ConfirmReading())
+
+
+@router.post("/ask-follow-up", summary="Ask about the report", responses={202: {"model": CommandReceipt}})
+async def ask_follow_up(body: FollowUpBody, given: GivenBy) -> CommandReceipt:
+    """A question of the requester about the final report, which stays as it is: two at most, one after the other, within 30 days.
+
+    Also when the request is closed. Whoever signed the report has 3 business days to answer, by a text or by an addendum.
+    """
+    return await given.carry_out(body)
+
+
+@router.post("/answer-follow-up", summary="Answer about the report", responses={202: {"model": CommandReceipt}})
+async def answer_follow_up(body: FollowUpAnswerBody, given: GivenBy) -> CommandReceipt:
+    """Answer the open question about the report. For who signed it; for a provider of their clinic while they are away.
+
+    To answer by an addendum, sign one with the question's id as `follow_up_id`.
+    """
+    return await given.carry_out(body)
 
 
 @router.post("/deadlines/{name}", summary="Trigger a time-out", responses={202: {"model": CommandReceipt}})

@@ -132,6 +132,25 @@ _ALL = (
         look="primary",
     ),
     Choice(
+        "ask_follow_up",
+        "ask-follow-up",
+        _("Ask about the report"),
+        _(
+            "Whoever signed the report gets your question by e-mail and has 3 business days to answer. The report stays as it is."
+        ),
+        "follow_up",
+        orders.FollowUpBody,
+    ),
+    Choice(
+        "answer_follow_up",
+        "answer-follow-up",
+        _("Answer about the report"),
+        _("The requester reads your answer in Relais. The report stays as it is."),
+        "follow_up_answer",
+        orders.FollowUpAnswerBody,
+        look="primary",
+    ),
+    Choice(
         "confirm_reading",
         "confirm-reading",
         _("I have read the report, and act on it"),

@@ -60,6 +60,7 @@ DEADLINES: Mapping[DeadlineName, str] = {
     DeadlineName.INFORMATION: _("Answer a question"),
     DeadlineName.RESUBMISSION: _("Submit a returned request again"),
     DeadlineName.ACKNOWLEDGEMENT: _("Acknowledge the report"),
+    DeadlineName.FOLLOW_UP: _("Answer a question about a report"),
     DeadlineName.URGENT_ACKNOWLEDGEMENT: _("Read a report that says “without delay”"),
 }
 """What must be done before each deadline, in the order in which a request meets them."""

@@ -179,6 +179,8 @@ SENTENCES: Mapping[str, str] = {
     "cancel": _("The request is cancelled; whoever held it is told."),
     "acknowledge": _("The report is acknowledged and the request closed. Thank you."),
     "confirm_reading": _("Noted that the report was read. Nobody is called any more because of it."),
+    "ask_follow_up": _("Your question is sent to whoever signed the report."),
+    "answer_follow_up": _("Your answer is sent to the requester."),
     "sign_report": _("The report is signed and sent to the requester."),
     "add_addendum": _("The addendum is signed and sent to the requester."),
     "signing": _("The report is signed. Its document is being prepared and will be sent by itself."),

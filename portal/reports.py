@@ -123,7 +123,7 @@ async def add_addendum(request_id: UUID, visit: VisitOf) -> Response:
     form = await visit.form()
     try:
         call = visit.call(request_id, form)
-        body = AddendumBody.model_validate(_said(form, "text", "password"))
+        body = AddendumBody.model_validate(_said(form, "text", "password", "follow_up_id"))
         receipt = await signing.add(visit.services, call, body)
     except NOT_TAKEN as error:
         return await _addendum_page(visit, request_id, form, as_problem(error))
@@ -256,7 +256,7 @@ async def _sign_page(
         draft=draft,
         said=entries(draft.fields, draft.answers, visit.language) if draft else (),
         missing=[(fault, labels[fault.field], fault.told(visit.language)) for fault in draft.missing] if draft else [],
-        form=pages.written(_kept(form, "kind", error)),
+        form=pages.written(_kept(form, error, "kind")),
         key=_key(form, error),
         wrong=pages.written(wrong),
         notice=notice,
@@ -276,7 +276,7 @@ async def _addendum_page(
         view=view,
         is_possible=is_possible,
         final=next((document for document in view.documents or () if document.kind == "final"), None),
-        form=pages.written(_kept(form, "text", error)),
+        form=pages.written(_kept(form, error, "text", "follow_up_id")),
         key=_key(form, error),
         wrong=pages.written(wrong),
         notice=notice,
@@ -326,9 +326,9 @@ def _said(form: FormData, *names: str) -> dict[str, str]:
     return {name: text.replace("\r\n", "\n") for name, text in texts.items() if isinstance(text, str) and text}
 
 
-def _kept(form: FormData | None, name: str, error: Problem | Refusal | None) -> dict[str, object]:
+def _kept(form: FormData | None, error: Problem | Refusal | None, *names: str) -> dict[str, object]:
     """What stays in a form that is shown again. A password never does."""
-    return {name: form.get(name)} if form is not None and error is not None else {}
+    return {name: form.get(name) for name in names} if form is not None and error is not None else {}
 
 
 def _key(form: FormData | None, error: Problem | Refusal | None) -> str | None:

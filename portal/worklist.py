@@ -29,6 +29,7 @@ TO_DO_ROWS = 50
 TO_DO: Mapping[ToDo, str] = {
     ToDo.READ_REPORT: _("Read the report"),
     ToDo.ANSWER: _("Answer the question"),
+    ToDo.ANSWER_FOLLOW_UP: _("Answer about the report"),
     ToDo.RESUBMIT: _("Correct and submit again"),
     ToDo.ACCEPT: _("Accept"),
     ToDo.REPORT: _("Write the report"),
@@ -181,7 +182,7 @@ async def _grouped(visit: VisitOf, wanted: Filter, cursor: str | None) -> Found:
     async def found(**asked: Any) -> Worklist:
         return await read_worklist(visit.services, visit.caller, wanted.asked(**asked), visit.language)
 
-    to_do = await found(statuses=OPEN, to_do=True, holder_is_me=False, limit=TO_DO_ROWS)
+    to_do = await found(statuses=(*OPEN, Status.CLOSED), to_do=True, holder_is_me=False, limit=TO_DO_ROWS)
     others = await found(statuses=OPEN, to_do=False, cursor=cursor)
     groups = [Group("others", _("With others"), others.items, _open_in(others))]
     if not cursor:

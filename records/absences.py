@@ -113,8 +113,13 @@ async def presence_of(
 
 async def is_away(session: AsyncSession, provider_id: uuid.UUID) -> bool:
     """Whether nothing should be sent to that provider now: absent today, or no provider any more."""
-    serves = Account.active & Account.roles.contains([Role.PROVIDER])
-    return not await session.scalar(select(serves & not_(is_absent_today(Account.id))).where(Account.id == provider_id))
+    return await session.scalar(select(is_away_provider(provider_id))) or False
+
+
+def is_away_provider(account_id: ColumnExpressionArgument[uuid.UUID | None] | uuid.UUID) -> ColumnElement[bool]:
+    """The same in SQL."""
+    serves = exists().where(Account.id == account_id, Account.active, Account.roles.contains([Role.PROVIDER]))
+    return is_absent_today(account_id) | not_(serves)
 
 
 def absence_of(row: AbsenceRecord) -> Absence:
@@ -127,7 +132,7 @@ def has_left_or_is_absent(account_id: ColumnExpressionArgument[uuid.UUID | None]
     return is_absent_today(account_id) | exists().where(Account.id == account_id, not_(Account.active))
 
 
-def is_absent_today(account_id: ColumnExpressionArgument[uuid.UUID | None]) -> ColumnElement[bool]:
+def is_absent_today(account_id: ColumnExpressionArgument[uuid.UUID | None] | uuid.UUID) -> ColumnElement[bool]:
     """Whether that person is away today, in SQL, by the database's clock."""
     now = cast(func.timezone(TIME_ZONE.key, func.now()), Date)
     return exists().where(

@@ -216,6 +216,8 @@ WAYS = (
     Way("holder", "holder_id", ("awaits_holder", *_SORTED_OUT), "holder_id IS NOT NULL", _HELD[1:3]),
     Way("other_holder", "holder_clinic_id", _SORTED_OUT, OTHER_HOLDER, ("holder_id", "holder_kind", "awaits_holder")),
     Way("pool", "holder_clinic_id", ("awaits_holder", *_SORTED_OUT), IN_POOL, ("holder_id", "holder_kind")),
+    Way("asked_signer", "follow_up_signer_id", _SORTED_OUT, "follow_up_signer_id IS NOT NULL"),
+    Way("asked_clinic", "follow_up_clinic_id", _SORTED_OUT, "follow_up_signer_id IS NOT NULL"),
     Way("all", None, _SORTED_OUT, found_in=_HELD),
 )
 ACTED = Way("acted", "account_id", _SORTED_OUT, "NOT holding")
@@ -263,7 +265,8 @@ class RequestRecord(Base):
     """One teleconsultation request.
 
     `process` is the `domain.requests.Request` as JSON, also of a draft; the columns from `process_version` on are taken out of it
-    for queries, and `waiting_since` is when the holder got it. `form` is ``{"patient": {…}, "answers": {…}}`` as it stands in the
+    for queries, and `waiting_since` is when the holder got it. While a question about its report is open, `follow_up_signer_id`
+    and `follow_up_clinic_id` say who signed that. `form` is ``{"patient": {…}, "answers": {…}}`` as it stands in the
     editor, and `form_priority` the priority asked for there: both are frozen by `records.forms.freeze_form`.
 
     `submission_id` is the command that submits the form, while it is on its way (since `submission_since`), and `signature_id`
@@ -309,6 +312,8 @@ class RequestRecord(Base):
     open_questions: Mapped[int]
     awaits_holder: Mapped[bool] = mapped_column(Computed(AWAITS_HOLDER, persisted=True))
     awaits_requester: Mapped[bool] = mapped_column(Computed(AWAITS_REQUESTER, persisted=True))
+    follow_up_signer_id: Mapped[uuid.UUID | None]
+    follow_up_clinic_id: Mapped[uuid.UUID | None]
     submitted_at: Mapped[datetime | None]
     updated_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]

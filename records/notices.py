@@ -34,6 +34,7 @@ from domain.notices import (
     told_as,
 )
 from domain.requests import Holder, HolderKind, Request, Role
+from records.absences import is_away_provider
 from records.ids import new_id
 from records.models import Account, GivenCommand, Notice, NoticeStatus, RequestRecord, table_of
 
@@ -472,6 +473,13 @@ def _party(recipient: Recipient, event: Event, request: Request) -> ColumnElemen
         case Recipient.SIGNER:
             report = request.final_report
             return Account.id == report.signer.id if report else false()
+        case Recipient.SIGNER_COVER:
+            report = request.final_report
+            return (
+                and_(_members(Holder.pool(report.signer.clinic_id)), is_away_provider(report.signer.id))
+                if report
+                else false()
+            )
         case Recipient.SIGNING_PROVIDER:
             command = event.command
             return Account.id == command.signer.id if isinstance(command, FailSigning) else false()

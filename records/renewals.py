@@ -8,9 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Request, Status
 from records.models import RequestRecord
-from records.requests import process_of
-
-_OPEN = [status for status in Status if status.is_open]
+from records.requests import needs_workflow, process_of
 
 
 def _rules() -> ColumnElement[int]:
@@ -20,7 +18,7 @@ def _rules() -> ColumnElement[int]:
 async def count_by_rules(session: AsyncSession) -> Mapping[int, tuple[int, int]]:
     """Version of the rules to how many requests live under it: open ones, and ended ones. A draft lives under none yet."""
     rules = _rules().label("rules")
-    is_open = RequestRecord.status.in_(_OPEN)
+    is_open = needs_workflow()
     query = select(rules, func.count().filter(is_open), func.count().filter(~is_open)).group_by(rules)
     counted = await session.execute(query.where(RequestRecord.status != Status.DRAFT))
     return {version: (open_, ended) for version, open_, ended in counted}
@@ -35,7 +33,7 @@ async def open_requests(
     limit: int = 500,
 ) -> list[Request]:
     """A page of open requests in the order of their ids: under rules older than `below_rules`, dispatched by `clinic_id`."""
-    query = select(RequestRecord).where(RequestRecord.status.in_(_OPEN)).order_by(RequestRecord.id).limit(limit)
+    query = select(RequestRecord).where(needs_workflow()).order_by(RequestRecord.id).limit(limit)
     if after is not None:
         query = query.where(RequestRecord.id > after)
     if below_rules is not None:

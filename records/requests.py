@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Collection
 from datetime import UTC, datetime
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,6 +25,8 @@ CHANNEL = "relais_request"
 
 RANKS = {Priority.STAT: 0, Priority.ASAP: 1, Priority.URGENT: 2, Priority.ROUTINE: 3}
 """The order of priorities in a worklist."""
+
+_OPEN = [status for status in Status if status.is_open]
 
 
 async def create_draft(
@@ -233,6 +235,11 @@ def process_of(row: RequestRecord) -> Request:
     return Request.model_validate({**row.process, "rules": rules})
 
 
+def needs_workflow() -> ColumnElement[bool]:
+    """The requests that a workflow must look after, but for those that only wait for their document: `Request.needs_workflow`."""
+    return or_(RequestRecord.status.in_(_OPEN), RequestRecord.follow_up_signer_id.is_not(None))
+
+
 def project(row: RequestRecord, request: Request, at: datetime) -> None:
     """Write `request`, which something made so at that time, into the row's columns."""
     row.process = request.model_dump(mode="json")
@@ -247,6 +254,9 @@ def project(row: RequestRecord, request: Request, at: datetime) -> None:
     row.due_at = request.due_at
     row.overdue = bool(request.overdue)
     row.open_questions = len(request.questions)
+    answers = request.final_report.signer if request.final_report and request.open_follow_up else None
+    row.follow_up_signer_id = answers.id if answers else None
+    row.follow_up_clinic_id = answers.clinic_id if answers else None
     row.updated_at = at
 
 

@@ -9,14 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Status
 from records.models import Attachment, FrozenReport, Notice, NoticeStatus, RequestRecord, StoredDocument, Upload
+from records.requests import needs_workflow
 
 _FINAL = [status for status in Status if status.is_final]
-_OPEN = [status for status in Status if status.is_open]
 
 
 async def open_requests(session: AsyncSession, *, after: uuid.UUID | None, limit: int) -> Sequence[uuid.UUID]:
-    """A page of the requests in which somebody has to act, by their ids."""
-    query = select(RequestRecord.id).where(RequestRecord.status.in_(_OPEN)).order_by(RequestRecord.id).limit(limit)
+    """A page of the requests in which somebody has to act, or has to answer a question about the report, by their ids."""
+    query = select(RequestRecord.id).where(needs_workflow()).order_by(RequestRecord.id).limit(limit)
     if after is not None:
         query = query.where(RequestRecord.id > after)
     return (await session.scalars(query)).all()

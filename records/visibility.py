@@ -8,9 +8,11 @@ the same.
 | --- | --- | --- |
 | requester | own requests, drafts too | |
 | dispatcher | what their clinic dispatches | |
-| provider | what they or their clinic's pool hold, what they ever acted on | what was ever offered to them or the pool |
+| provider | what they or their clinic's pool hold, what they ever acted on (*) | what was ever offered to them or the pool |
 | clinic administrator | what their clinic asked for, dispatches or holds | |
 | operator | | everything |
+
+(*) And what a colleague of their clinic has signed who is away, while something is asked about its report.
 
 Nobody but its requester sees a draft. The process is the status and the names of those who act, without anything of the patient.
 """
@@ -24,6 +26,7 @@ from sqlalchemy import ColumnElement, and_, any_, case, exists, false, func, lit
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import HolderKind, Role, Status
+from records.absences import is_away, is_away_provider
 from records.models import EventRecord, OfferedPool, Participant, RequestRecord
 from records.ways import ALL, Part
 
@@ -44,6 +47,8 @@ async def access(session: AsyncSession, viewer: Viewer, row: RequestRecord) -> A
     """How much of this request the viewer may see; None for nothing, not even that it exists."""
     if may_see(viewer, row, participants=(), pools=(), holders=()) == "chart":
         return "chart"  # the request itself says so; the rest need not be asked
+    if await covers(session, viewer, row):
+        return "chart"
     participants = await session.scalars(select(Participant.account_id).where(Participant.request_id == row.id))
     pools = await session.scalars(select(OfferedPool.clinic_id).where(OfferedPool.request_id == row.id))
     holders = await session.scalars(
@@ -54,6 +59,14 @@ async def access(session: AsyncSession, viewer: Viewer, row: RequestRecord) -> A
     return may_see(
         viewer, row, participants=participants.all(), pools=pools.all(), holders={uuid.UUID(id_) for id_ in holders}
     )
+
+
+async def covers(session: AsyncSession, viewer: Viewer, row: RequestRecord) -> bool:
+    """Whether the viewer answers what is asked about the report, for a colleague who has signed it and is away today."""
+    signer_id = row.follow_up_signer_id
+    if signer_id is None or signer_id == viewer.account_id or row.follow_up_clinic_id != viewer.clinic_id:
+        return False
+    return Role.PROVIDER in viewer.roles and await is_away(session, signer_id)
 
 
 def may_see(
@@ -107,6 +120,7 @@ def charts_of(viewer: Viewer) -> ColumnElement[bool]:
             and_(RequestRecord.holder_kind == HolderKind.PROVIDER, RequestRecord.holder_id == viewer.account_id),
             and_(RequestRecord.holder_kind == HolderKind.POOL, RequestRecord.holder_clinic_id == viewer.clinic_id),
             literal(viewer.account_id) == any_(_actors_of_request()),
+            covered_by(viewer),
         )
     if Role.CLINIC_ADMINISTRATOR in viewer.roles:
         process = or_(
@@ -147,6 +161,7 @@ def parts_for(viewer: Viewer) -> list[Part]:
         by_name = RequestRecord.holder_kind == HolderKind.PROVIDER
         parts.append(Part("holder", viewer.account_id, condition=by_name))
         parts += [Part("pool", viewer.clinic_id), Part("acted", viewer.account_id)]
+        parts.append(Part("asked_clinic", viewer.clinic_id, condition=covered_by(viewer)))
     return parts
 
 
@@ -158,6 +173,17 @@ def parts_of_clinic(clinic_id: uuid.UUID) -> list[Part]:
 def access_of(viewer: Viewer) -> ColumnElement[Access | None]:
     """The rule in SQL as a column: ``chart``, ``process`` or NULL."""
     return case((charts_of(viewer), literal("chart")), (processes_of(viewer), literal("process")), else_=null())
+
+
+def covered_by(viewer: Viewer) -> ColumnElement[bool]:
+    """`covers` in SQL."""
+    if Role.PROVIDER not in viewer.roles:
+        return false()
+    return and_(
+        RequestRecord.follow_up_clinic_id == viewer.clinic_id,
+        RequestRecord.follow_up_signer_id != viewer.account_id,
+        is_away_provider(RequestRecord.follow_up_signer_id),
+    )
 
 
 def _operates(viewer: Viewer) -> ColumnElement[bool]:

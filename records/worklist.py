@@ -50,7 +50,7 @@ from records.models import (
 )
 from records.patient_words import SearchKeys, keys_of
 from records.search import found_by
-from records.visibility import Access, Viewer, access_of, charts_of, listed_for, parts_for
+from records.visibility import Access, Viewer, access_of, charts_of, covered_by, listed_for, parts_for
 from records.ways import ALL, COUNTED_UP_TO, Order, Part, Sieve, counts_of, first_of, in_order
 
 MAX_LIMIT = 200
@@ -107,7 +107,8 @@ class RowNotes:
 
     `is_new`: the viewer has not opened it since somebody else, or Relais, changed it. `holder_absent`: the person who holds it
     is away today. `overdue`: the deadlines that are over. `worsened`: its requester says so, and nobody has changed the priority.
-    `urgent_unread`: a report that must be read without delay was not, as far as anybody has confirmed.
+    `urgent_unread`: a report that must be read without delay was not, as far as anybody has confirmed. `covers`: the viewer
+    answers what is asked about the report, for a colleague who is away.
     """
 
     is_new: bool
@@ -115,6 +116,7 @@ class RowNotes:
     overdue: tuple[DeadlineName, ...]
     worsened: bool
     urgent_unread: bool
+    covers: bool
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ async def _rows(session: AsyncSession, viewer: Viewer, page: Subquery, sort: Sor
 def _notes_for(viewer: Viewer) -> tuple[ColumnElement[Any], ...]:
     process = RequestRecord.process
     absent = has_left_or_is_absent(RequestRecord.holder_id)
-    return _is_new_for(viewer), absent, process["overdue"], process["worsened"], _is_unread()
+    return _is_new_for(viewer), absent, process["overdue"], process["worsened"], _is_unread(), covered_by(viewer)
 
 
 def _is_unread() -> ColumnElement[bool]:
@@ -207,9 +209,15 @@ def _is_unread() -> ColumnElement[bool]:
 
 
 def _notes(
-    is_new: bool, holder_absent: bool, overdue: list[str], worsened: bool | None, urgent_unread: bool
+    is_new: bool,
+    holder_absent: bool,
+    overdue: list[str],
+    worsened: bool | None,
+    urgent_unread: bool,
+    covers: bool | None,
 ) -> RowNotes:
-    return RowNotes(is_new, holder_absent, tuple(map(DeadlineName, overdue)), bool(worsened), urgent_unread)
+    late = tuple(map(DeadlineName, overdue))
+    return RowNotes(is_new, holder_absent, late, bool(worsened), urgent_unread, bool(covers))
 
 
 def _is_new_for(viewer: Viewer) -> ColumnElement[bool]:
@@ -310,6 +318,7 @@ def _to_do_by_role(viewer: Viewer) -> list[ColumnElement[bool]]:
         by_name = and_(RequestRecord.holder_kind == HolderKind.PROVIDER, RequestRecord.holder_id == viewer.account_id)
         held = or_(by_name, RequestRecord.holder_kind == HolderKind.POOL)
         to_do.append(and_(RequestRecord.awaits_holder, _ours(viewer), held))
+        to_do.append(_asked_of(viewer))
     if Role.DISPATCHER in viewer.roles:
         held = RequestRecord.holder_kind == HolderKind.DISPATCH
         to_do.append(and_(RequestRecord.awaits_holder, _ours(viewer), held))
@@ -325,10 +334,21 @@ def _parts_to_do(viewer: Viewer) -> list[Part]:
         by_name = and_(RequestRecord.holder_kind == HolderKind.PROVIDER, _ours(viewer))
         parts.append(Part("holder", viewer.account_id, awaits=True, condition=by_name))
         parts.append(Part("pool", viewer.clinic_id, awaits=True))
+        parts += [Part(way, value, condition=_asked_of(viewer)) for way, value in _asked_in(viewer)]
     if Role.DISPATCHER in viewer.roles:
         held = and_(RequestRecord.holder_kind == HolderKind.DISPATCH, RequestRecord.awaits_holder, _ours(viewer))
         parts.append(Part("dispatch_clinic", viewer.clinic_id, _AT_DISPATCH, condition=held))
     return parts
+
+
+def _asked_of(viewer: Viewer) -> ColumnElement[bool]:
+    """What is asked about a report that the viewer, or a colleague who is away, has signed; not while an addendum is made."""
+    asked = or_(RequestRecord.follow_up_signer_id == viewer.account_id, covered_by(viewer))
+    return and_(asked, RequestRecord.process["signing"].astext.is_(None))
+
+
+def _asked_in(viewer: Viewer) -> list[tuple[str, uuid.UUID]]:
+    return [("asked_signer", viewer.account_id), ("asked_clinic", viewer.clinic_id)]
 
 
 def _parts_held(viewer: Viewer) -> list[Part]:

@@ -107,6 +107,7 @@ LATE: Mapping[DeadlineName, str] = {
     DeadlineName.INFORMATION: _("Question not answered in time"),
     DeadlineName.RESUBMISSION: _("Not submitted again in time"),
     DeadlineName.ACKNOWLEDGEMENT: _("Report not acknowledged in time"),
+    DeadlineName.FOLLOW_UP: _("Question about the report not answered in time"),
     DeadlineName.URGENT_ACKNOWLEDGEMENT: _("Report to be read without delay not read in time"),
 }
 """What is late, by the deadline that is over."""
@@ -154,6 +155,10 @@ EVENTS: Mapping[EventName, str] = {
     EventName.URGENT_REPORT_REMINDER: _("Reminder: report to be read without delay"),
     EventName.URGENT_REPORT_UNREAD: _("Report to be read without delay not read in time"),
     EventName.READING_CONFIRMED: _("Report read, confirmed"),
+    EventName.FOLLOW_UP_ASKED: _("Question about the report"),
+    EventName.FOLLOW_UP_ANSWERED: _("Question about the report answered"),
+    EventName.FOLLOW_UP_REMINDER: _("Reminder: question about the report"),
+    EventName.FOLLOW_UP_OVERDUE: _("Question about the report not answered in time"),
     EventName.CLOSED_UNACKNOWLEDGED: _("Closed without acknowledgement"),
 }
 
@@ -164,6 +169,11 @@ REFUSALS: Mapping[RefusalCode, str] = {
     RefusalCode.NOT_THE_DISPATCHER: _("Only the dispatchers of this request may do this."),
     RefusalCode.NOT_THE_ADMINISTRATOR: _("Only an administrator of the clinic concerned may do this."),
     RefusalCode.NOT_THE_SIGNER: _("Only the provider who signed the final report may do this."),
+    RefusalCode.FOLLOW_UP_OPEN: _("Your question about the report still waits for an answer; then you can ask again."),
+    RefusalCode.NO_OPEN_FOLLOW_UP: _("This question about the report is not open any more."),
+    RefusalCode.TOO_MANY_FOLLOW_UPS: _("Two questions about the report were asked already. Begin a new request."),
+    RefusalCode.TOO_LATE_TO_ASK: _("The report is more than 30 days old. Begin a new request."),
+    RefusalCode.SIGNER_IS_THERE: _("Whoever signed the report answers; a colleague can only while they are away."),
     RefusalCode.NOT_ALLOWED_IN_STATUS: _("This can't be done in the request's present status."),
     RefusalCode.ALREADY_ACCEPTED: _("Somebody else has already accepted this request."),
     RefusalCode.REPORT_BEING_SIGNED: _("A signed document is being prepared; try again in a moment."),

@@ -25,7 +25,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain import lifecycle
-from domain.commands import AddAddendum, PublicCommand, Submit
+from domain.commands import AddAddendum, AskFollowUp, PublicCommand, Submit
 from domain.effects import AnyEffect, Deliver, Finalize
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import EventName, Request
@@ -120,7 +120,7 @@ async def hand_over(
         raise NotGivenError
     if is_behind:
         return await _give_behind(services, request, command, is_queued)
-    if request.status.is_open:
+    if request.needs_workflow:
         return await _give_to_running(services, request, command, is_queued)
     return await _give_with_start(services, request, command, is_queued)
 
@@ -204,7 +204,7 @@ def _nobody_can_take_it(error: Exception) -> bool:
 async def _give_with_start(
     services: Starting, request: Request, command: PublicCommand, is_queued: bool
 ) -> Receipt | None:
-    """Begin the workflow of a draft, take one up again that was over (an addendum), or replace one that the engine has lost.
+    """Begin the workflow of a draft, take one up again that was over (an addendum, a question), or replace one that is lost.
 
     One at a time for each request, and by the newest state: a workflow that began with an old one would live a second life.
     """
@@ -238,8 +238,10 @@ async def take_up(services: Starting, request_id: UUID, *, dry_run: bool = False
         if row is None:
             return False
         request = requests.process_of(row)
-        needed = request.status.is_open or (request.status.is_final and request.signing is not None)
-        if not needed or await last_status(services.engine, workflow_id(request.id)) is WorkflowExecutionStatus.RUNNING:
+        if (
+            not request.needs_workflow
+            or await last_status(services.engine, workflow_id(request.id)) is WorkflowExecutionStatus.RUNNING
+        ):
             return False
         if not dry_run:
             start = _start(services, request, None, await _unfinished(session, request))
@@ -303,7 +305,7 @@ def _start(
     return _Beginning(
         arg=Start(
             request=request,
-            command=command if isinstance(command, Submit | AddAddendum) else None,
+            command=command if isinstance(command, Submit | AddAddendum | AskFollowUp) else None,
             mail_task_queue=services.settings.mail_task_queue,
             manner=MANNER,
             outbox=outbox,

@@ -241,6 +241,27 @@ class ConfirmReading(Order):
     command = c.ConfirmReading
 
 
+class FollowUpBody(Order, c.Question[Said]):
+    """What is to be asked about the final report."""
+
+    command = c.AskFollowUp
+
+
+class FollowUpAnswerBody(Order, c.FollowUpAnswer[Said]):
+    """The answer to what was asked about the report."""
+
+    command = c.AnswerFollowUp
+
+    async def made(self, at: Moment) -> c.AnswerFollowUp:
+        """Raises Refusal `signer_is_there` for a colleague of who signed the report and is not away."""
+        signer = at.request.final_report.signer if at.request.final_report else None
+        is_other = signer is not None and signer.id != at.call.caller.id
+        is_away = signer is not None and is_other and await absences.is_away(at.session, signer.id)
+        if is_other and not is_away:
+            raise Refusal(RefusalCode.SIGNER_IS_THERE, "who signed the report answers themselves")
+        return c.AnswerFollowUp(**at.head, text=self.text, signer_away=is_away)
+
+
 class EndDeadline(Order, c.WhichQuestion):
     """End a running deadline now; of the deadline `information`, that of the question, or of the oldest open one."""
 

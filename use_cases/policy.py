@@ -156,19 +156,24 @@ def may_give(caller: Caller, command: type[BaseCommand], request: Request) -> bo
     return True
 
 
-def allowed_commands(caller: Caller, row: RequestRecord, request: Request) -> list[str]:
+def allowed_commands(caller: Caller, row: RequestRecord, request: Request, *, covers: bool = False) -> list[str]:
     """The commands that the caller may give now to `request` (its state in `row`), in the order of the table.
 
-    What is on its way is not offered a second time where it is closed until its end is known.
+    What is on its way is not offered a second time where it is closed until its end is known. `covers`: they answer for a
+    colleague who is away, see `records.visibility.covers`.
     """
-    under_way = {"submit", "resubmit"} if row.submission_id else {"sign_report"} if row.signature_id else set()
+    hidden = {"submit", "resubmit"} if row.submission_id else {"sign_report"} if row.signature_id else set()
+    if not lifecycle.may_still_ask(request, datetime.now(UTC)):
+        hidden.add("ask_follow_up")
+    if not covers and not any(lifecycle.is_signer(request, actor) for actor in _actors(caller)):
+        hidden.add("answer_follow_up")
     allowed = {
         name
         for actor in _actors(caller)
         for name in lifecycle.allowed_commands(request, actor)
         if (commands.PUBLIC_COMMANDS[name], actor.role) not in _ENGINE_ONLY
     }
-    return [name for name in commands.PUBLIC_COMMANDS if name in allowed - under_way]
+    return [name for name in commands.PUBLIC_COMMANDS if name in allowed - hidden]
 
 
 def is_holder(caller: Caller, request: Request) -> bool:

@@ -32,9 +32,11 @@ from use_cases.submitted_forms import form_in_force
 from use_cases.timeline import (
     ADDED,
     AdditionView,
+    FollowUpView,
     QuestionView,
     ReturnNotice,
     additions_of,
+    follow_ups_of,
     names_of,
     questions_of,
     return_notice,
@@ -110,6 +112,9 @@ class ChartView(View):
     additions: list[AdditionView] | None = Field(
         None, description="What the requester told without being asked, oldest first."
     )
+    follow_ups: list[FollowUpView] | None = Field(
+        None, description="What the requester asked about the final report, oldest first."
+    )
     attachments: list[AttachmentView] | None = None
     documents: list[DocumentView] | None = None
     outcome: Json | None = Field(None, description="What the requester told when acknowledging.")
@@ -184,10 +189,12 @@ async def request_view(
         patient = _form_shown(row, frozen)["patient"]
         chart = await _chart(session, caller, row, process, frozen, timeline, documents, names)
     return RequestView(
-        **dict(_summary(row, notes, caller, names, language, patient, to_do_of(caller, row, process))),
+        **dict(
+            _summary(row, notes, caller, names, language, patient, to_do_of(caller, row, process, covers=notes.covers))
+        ),
         access=access,
         offering_version=process.terms.offering_version,
-        allowed_commands=policy.allowed_commands(caller, row, process),
+        allowed_commands=policy.allowed_commands(caller, row, process, covers=notes.covers),
         dispatch_clinic_id=row.dispatch_clinic_id,
         deadlines=_deadlines(process),
         overdue_deadlines=list(process.overdue),
@@ -230,13 +237,17 @@ async def _refused_command(
 ) -> CommandView | None:
     newest = await commands.newest_of(session, row.id, caller.id)
     is_told = newest is not None and newest.queued_at is not None and newest.refusal is not None
-    if newest is None or not is_told or newest.edits != row.edits or row.status.is_final:
+    if newest is None or not is_told or newest.edits != row.edits:
+        return None
+    if row.ended_at is not None and newest.given_at < row.ended_at:  # it does not matter any more
         return None
     return command_view(newest, language)
 
 
 def _to_do(caller: Caller, row: WorklistRow) -> ToDo | None:
-    return to_do_of(caller, row.request, Request.model_validate(row.process)) if row.process else None
+    if row.process is None:
+        return None
+    return to_do_of(caller, row.request, Request.model_validate(row.process), covers=row.notes.covers)
 
 
 def _summary(
@@ -277,7 +288,12 @@ def _summary(
     )
 
 
-_BESIDE = {DeadlineName.REPORT: 1, DeadlineName.INFORMATION: 2, DeadlineName.URGENT_ACKNOWLEDGEMENT: -1}
+_BESIDE = {
+    DeadlineName.REPORT: 1,
+    DeadlineName.INFORMATION: 2,
+    DeadlineName.FOLLOW_UP: 3,
+    DeadlineName.URGENT_ACKNOWLEDGEMENT: -1,
+}
 """Of several that are late, the first named is a report to be read without delay, then the status's own, then the others."""
 
 
@@ -325,6 +341,7 @@ async def _chart(
         outdated_answers=outdated_answers(row) if _is_editing(row, caller) else None,
         questions=questions_of(row.id, events, names, [question.id for question in process.questions]),
         additions=await _additions(session, row, caller, events, names),
+        follow_ups=follow_ups_of(row.id, events, names),
         attachments=[attachment_view(a) for a in await attachments_shown(session, row, caller, frozen, events)],
         documents=[document_view(document, names) for document in documents],
         outcome=next((e.command.get("outcome") for e in events if e.name is EventName.ACKNOWLEDGED), None),

@@ -51,7 +51,11 @@ class SignBody(Proof):
 
 
 class AddendumBody(Proof):
-    """What is to be added to the final report."""
+    """What is to be added to the final report; also as the answer to what was asked about it."""
+
+    follow_up_id: UUID | None = Field(
+        None, description="The open question about the report that it answers.", examples=[None]
+    )
 
     text: Annotated[
         str,
@@ -129,10 +133,15 @@ class _Addition(Order):
 
     async def made(self, at: Moment) -> c.AddAddendum:
         frozen = await _freeze(at, self.body, DocumentKind.ADDENDUM, None, {"text": self.body.text})
-        return c.AddAddendum(**at.head, report_id=frozen.id, content_sha256=frozen.content_sha256)
+        return c.AddAddendum(
+            **at.head,
+            report_id=frozen.id,
+            content_sha256=frozen.content_sha256,
+            follow_up_id=self.body.follow_up_id,
+        )
 
     def repeats(self, before: c.AnyCommand) -> bool:
-        return isinstance(before, c.AddAddendum)
+        return isinstance(before, c.AddAddendum) and before.follow_up_id == self.body.follow_up_id
 
 
 async def _sign(services: Services, call: Call, order: Order) -> SigningReceipt:

@@ -54,6 +54,20 @@ class QuestionView(View):
     attachment_ids: list[UUID] = Field([])
 
 
+class FollowUpView(View):
+    """What the requester asked about the final report, and its answer: a text, or an addendum, named by its `report_id`."""
+
+    id: UUID
+    text: str
+    asked_by: PersonView | None
+    asked_at: datetime
+    state: Literal["open", "answered"] = "open"
+    answer: str | None = None
+    report_id: UUID | None = None
+    answered_by: PersonView | None = None
+    answered_at: datetime | None = None
+
+
 class AdditionView(View):
     """What the requester told without being asked. `is_new` to who has not opened the request since."""
 
@@ -162,6 +176,35 @@ def questions_of(
             }
             found[id_] = found[id_].model_copy(update=answer)
     return list(found.values())
+
+
+def follow_ups_of(request_id: UUID, events: Iterable[EventRecord], names: Names) -> list[FollowUpView]:
+    """What was asked about the report of a timeline, each with its answer."""
+    found: dict[UUID, FollowUpView] = {}
+    addenda: dict[str, EventRecord] = {}
+    for event in events:
+        match event.name:
+            case EventName.FOLLOW_UP_ASKED:
+                id_ = question_id(request_id, event.command_id)
+                asked_by = names.person(event.actor_id)
+                found[id_] = FollowUpView(id=id_, text=event.command["text"], asked_by=asked_by, asked_at=event.at)
+            case EventName.FOLLOW_UP_ANSWERED:
+                id_ = UUID(event.command["follow_up_id"])
+                found[id_] = _answered(found[id_], event, event, names, answer=event.command["text"])
+            case EventName.ADDENDUM_SIGNED if event.command.get("follow_up_id"):
+                addenda[event.command["report_id"]] = event
+            case EventName.ADDENDUM_ISSUED if signed := addenda.get(event.command["report_id"]):
+                id_ = UUID(signed.command["follow_up_id"])
+                found[id_] = _answered(found[id_], signed, event, names, report_id=UUID(event.command["report_id"]))
+    return list(found.values())
+
+
+def _answered(
+    asked: FollowUpView, given: EventRecord, ended: EventRecord, names: Names, **answer: str | UUID
+) -> FollowUpView:
+    """The same with its answer: who gave it, and when it could be read."""
+    answered = {"state": "answered", "answered_by": names.person(given.actor_id), "answered_at": ended.at}
+    return asked.model_copy(update={**answered, **answer})
 
 
 _REPORTS = (EventName.PRELIMINARY_REPORT_ISSUED, EventName.FINAL_REPORT_ISSUED)

@@ -19,6 +19,7 @@ class ToDo(StrEnum):
 
     READ_REPORT = "read_report"
     ANSWER = "answer"
+    ANSWER_FOLLOW_UP = "answer_follow_up"
     RESUBMIT = "resubmit"
     ACCEPT = "accept"
     REPORT = "report"
@@ -35,10 +36,13 @@ _AS_HOLDER: dict[type[c.BaseCommand], ToDo] = {
 """The command that whoever holds a request has to give, and what it is called."""
 
 
-def to_do_of(caller: Caller, row: RequestRecord, request: Request) -> ToDo | None:
-    """What the caller has to do about `request` (its state in `row`); None when others have to, or nobody."""
+def to_do_of(caller: Caller, row: RequestRecord, request: Request, *, covers: bool = False) -> ToDo | None:
+    """What the caller has to do about `request` (its state in `row`); None when others have to, or nobody.
+
+    `covers` as for `policy.allowed_commands`.
+    """
     try:
-        allowed = {c.PUBLIC_COMMANDS[name] for name in policy.allowed_commands(caller, row, request)}
+        allowed = {c.PUBLIC_COMMANDS[name] for name in policy.allowed_commands(caller, row, request, covers=covers)}
     except UnknownRulesError:  # a newer Relais decides about it
         return None
     return next(_waiting(caller, request, allowed), None)
@@ -49,6 +53,8 @@ def _waiting(caller: Caller, request: Request, allowed: set[type[c.BaseCommand]]
         yield ToDo.READ_REPORT
     if c.AnswerInformation in allowed:
         yield ToDo.ANSWER
+    if c.AnswerFollowUp in allowed:
+        yield ToDo.ANSWER_FOLLOW_UP
     if policy.is_holder(caller, request) and not _waits_for_an_answer(request):
         yield from (to_do for command, to_do in _AS_HOLDER.items() if command in allowed)
 

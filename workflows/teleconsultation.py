@@ -50,7 +50,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.model import MAX_SHORT_TEXT
     from domain.notices import Delivered, SendResult
     from domain.refusals import Refusal, RefusalCode
-    from domain.requests import SYSTEM, Actor, Failure, Request, Role, Source, Status
+    from domain.requests import SYSTEM, Actor, Failure, Request, Role, Source
     from domain.rules import rules_of
     from workflows.contract import (
         FIRST_MANNER,
@@ -447,8 +447,7 @@ class TeleconsultationWorkflow:
 
     def _is_over(self) -> bool:
         """Nobody has to act any more; or the submission that began it was refused, and it is still a draft."""
-        over = self._request.status.is_final or self._request.status is Status.DRAFT
-        return over and self._request.signing is None and not self._outbox
+        return not self._request.needs_workflow and not self._outbox
 
     def _should_continue_as_new(self) -> bool:
         """At a quiet moment, when the history grows long or the request is to live under other rules.

@@ -76,6 +76,8 @@ def current_details(
     lines += [f"- **goes on at the next quiet moment under rules** {renewal.rules}" for renewal in renewals]
     if request.questions:
         lines.append(f"- **open questions to the requester**: {len(request.questions)}")
+    if request.open_follow_up:
+        lines.append("- **a question about the report** waits for the provider who signed it")
     if request.overdue:
         lines.append(f"- **overdue**: {', '.join(request.overdue)}")
     if request.signing:

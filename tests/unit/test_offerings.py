@@ -200,9 +200,8 @@ def test_teledermatology_asks_for_three_photos_and_what_the_guide_asks_for() -> 
 
 
 def test_deadlines_are_the_defaults_unless_the_file_says_otherwise() -> None:
-    met_by_all = {
-        name: terms for name, terms in DEFAULT_DEADLINES.items() if name is not DeadlineName.URGENT_ACKNOWLEDGEMENT
-    }
+    after_the_report = (DeadlineName.URGENT_ACKNOWLEDGEMENT, DeadlineName.FOLLOW_UP)
+    met_by_all = {name: terms for name, terms in DEFAULT_DEADLINES.items() if name not in after_the_report}
     assert OFFERINGS["teledermatology"].terms.deadlines == met_by_all
     own = OFFERINGS["wound_care"].terms.deadlines
     assert own[DeadlineName.ACKNOWLEDGEMENT] == DEFAULT_DEADLINES[DeadlineName.ACKNOWLEDGEMENT]

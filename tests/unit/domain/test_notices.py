@@ -59,10 +59,12 @@ def test_the_requester_learns_every_new_status(name: EventName) -> None:
 
 @pytest.mark.parametrize("name", EventName)
 def test_nobody_is_told_to_act_who_can_not(name: EventName) -> None:
-    """The previous holder and the signer can't do anything, and nobody can when the request is over."""
+    """The previous holder can't do anything, the signer only about a question, and nobody can when the request is over."""
     row = MATRIX[name]
     assert row.get(Recipient.PREVIOUS_HOLDER) is not Importance.ACTION
-    assert row.get(Recipient.SIGNER) is not Importance.ACTION
+    asks_the_signer = name in (EventName.FOLLOW_UP_ASKED, EventName.FOLLOW_UP_REMINDER, EventName.FOLLOW_UP_OVERDUE)
+    assert (row.get(Recipient.SIGNER) is Importance.ACTION) == asks_the_signer
+    assert row.get(Recipient.SIGNER_COVER) == (Importance.ACTION if asks_the_signer else None)
     for event in happened(name):
         if event.status in (Status.CANCELLED, Status.ABANDONED) or event.status_before is not Status.CLOSED:
             is_over = event.holder.kind is HolderKind.NOBODY
@@ -87,6 +89,9 @@ IN_PRODUCT_MD = {
     EventName.PRELIMINARY_REPORT_ISSUED: {Recipient.REQUESTER},
     EventName.FINAL_REPORT_ISSUED: {Recipient.REQUESTER},
     EventName.ACKNOWLEDGED: {Recipient.SIGNER},
+    EventName.FOLLOW_UP_ASKED: {Recipient.SIGNER},
+    EventName.FOLLOW_UP_OVERDUE: {Recipient.SIGNER, Recipient.DISPATCHERS},
+    EventName.FOLLOW_UP_ANSWERED: {Recipient.REQUESTER},
 }
 
 

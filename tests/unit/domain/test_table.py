@@ -176,6 +176,11 @@ def expected(command: str, scene: str, name: str) -> RefusalCode | str:
         return SOMEBODY_ELSE[parties[0]]
     if "being signed" in scene and command not in WHILE_SIGNING:
         return RefusalCode.REPORT_BEING_SIGNED
+    return nothing_to(command, scene, name) or line.leads_to[status]
+
+
+def nothing_to(command: str, scene: str, name: str) -> RefusalCode | None:
+    """Why the command comes to nothing although the status allows it: there is nothing that it could be about."""
     if command in ("answer_information", "withdraw_information_request") and "asked" not in scene:
         return RefusalCode.NO_OPEN_QUESTION
     if command == "confirm_reading" and "urgent" not in scene:
@@ -186,11 +191,11 @@ def expected(command: str, scene: str, name: str) -> RefusalCode | str:
         return RefusalCode.FOLLOW_UP_OPEN
     if command == "ask_follow_up" and "spent" in scene:
         return RefusalCode.TOO_MANY_FOLLOW_UPS
-    if command == "deadline_reached" and "asked" in scene and status != "awaiting_dispatch":
+    if command == "deadline_reached" and "asked" in scene and not scene.startswith("awaiting_dispatch"):
         return RefusalCode.DEADLINE_STOPPED
     if command == "deadline_reached" and name == "relais":
         return RefusalCode.DEADLINE_NOT_DUE
-    return line.leads_to[status]
+    return None
 
 
 def test_every_public_command_has_its_line() -> None:
