@@ -140,6 +140,13 @@ async def reported(system: System, *, urgent: bool = False) -> str:
     return request_id
 
 
+async def asked_about(system: System) -> str:
+    """A closed request about whose report the requester has asked something."""
+    request_id = await closed(system)
+    ok(await system.requester.post(f"/requests/{request_id}/ask-follow-up", {"text": "Combien de fois par jour?"}))
+    return request_id
+
+
 async def closed(system: System) -> str:
     """A request whose requester has acknowledged the report."""
     request_id = await reported(system)

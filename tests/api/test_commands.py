@@ -158,6 +158,22 @@ ROWS = (
         lambda system: {"text": "La culture est positive.", "password": PASSWORD},
     ),
     Row(
+        "ask_follow_up",
+        "ask-follow-up",
+        ("requester",),
+        {status: status for status in ("reported", "closed")},
+        lambda system: {"text": "Combien de fois par jour?"},
+        lambda system: {"text": "Combien de jours?"},
+    ),
+    Row(
+        "answer_follow_up",
+        "answer-follow-up",
+        ("provider",),
+        {status: status for status in ("reported", "closed")},
+        lambda system: {"text": "Deux fois par jour."},
+        lambda system: {"text": "Trois fois par jour."},
+    ),
+    Row(
         "acknowledge",
         "acknowledge",
         ("requester",),
@@ -219,6 +235,8 @@ async def make_ready(system: System, row: Row, status: str) -> str:
     request_id = str(await makers[status](system))
     if row.name == "sign_report":
         await written(system, request_id)
+    if row.name == "answer_follow_up":
+        ok(await system.requester.post(f"/requests/{request_id}/ask-follow-up", {"text": "Combien de fois?"}))
     return request_id
 
 

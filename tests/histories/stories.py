@@ -276,3 +276,21 @@ async def play_signed_apart(stage: System) -> None:
     ok(await stage.requester.post(f"/requests/{request_id}/acknowledge"))
     await stage.workflow(request_id).result()
     await keep(stage, request_id, "signed_apart")
+
+
+async def play_asked_about(stage: System) -> None:
+    """Asked about the report, acknowledged meanwhile, answered late; asked again when it is over, answered by an addendum."""
+    request_id = await reported(stage)
+    path = f"/requests/{request_id}"
+    ok(await stage.requester.post(f"{path}/ask-follow-up", {"text": "Combien de fois par jour?"}))
+    ok(await stage.requester.post(f"{path}/acknowledge"))
+    await _later(stage, request_id, timedelta(days=9))
+    ok(await stage.provider.post(f"{path}/answer-follow-up", {"text": "Deux fois."}))
+    await stage.workflow(request_id).result()
+    await keep(stage, request_id, "asked_about")
+    ok(await stage.requester.post(f"{path}/ask-follow-up", {"text": "Et pendant combien de jours?"}))
+    (_, question) = (await stage.provider.view(request_id))["follow_ups"]
+    body = {"text": "Dix jours.", "password": PASSWORD, "follow_up_id": question["id"]}
+    ok(await stage.provider.post(f"{path}/report/addenda", body))
+    await stage.workflow(request_id).result()
+    await keep(stage, request_id, "asked_about")

@@ -30,9 +30,9 @@ def test_the_stories_are_here() -> None:
     assert kinds == {
         *("many_ways", "every_clock", "signals_refused", "cancelled_in_ui", "cancelled_in_vain", "addendum"),
         *("signing_failed", "lost", "continued", "mail_gathered", "renewed", "office_hours", "signed_apart"),
-        "handed_on",
+        *("handed_on", "asked_about"),
     }
-    for twice in ("addendum", "lost", "continued", "renewed"):
+    for twice in ("asked_about", "addendum", "lost", "continued", "renewed"):
         assert FOLDER / f"{twice}-2.json" in STORED
 
 

@@ -3,9 +3,9 @@
 import pytest
 from fastapi import FastAPI
 
-from tests.journeys import accepted, assigned, ok, pooled, reported, returned, submitted
+from tests.journeys import accepted, asked_about, assigned, ok, pooled, reported, returned, submitted
 from tests.portal.browsing import hidden, shown, visitor
-from tests.system import System
+from tests.system import PASSWORD, System
 
 CASES = [
     ("submitted", "dispatcher", "assign", {"to": "provider:{provider}"}, "awaiting_acceptance"),
@@ -37,6 +37,9 @@ CASES = [
         "closed",
     ),
     ("reported", "requester", "acknowledge", {}, "closed"),
+    ("reported", "requester", "ask-follow-up", {"text": "Combien de fois par jour?"}, "reported"),
+    ("asked about", "provider", "answer-follow-up", {"text": "Deux fois par jour."}, "closed"),
+    ("asked about", "provider", "addendum", {"text": "Deux fois par jour.", "password": PASSWORD}, "closed"),
 ]
 JOURNEYS = {
     "submitted": submitted,
@@ -44,6 +47,7 @@ JOURNEYS = {
     "accepted": accepted,
     "reported": reported,
     "returned": returned,
+    "asked about": asked_about,
 }
 
 

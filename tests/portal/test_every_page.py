@@ -6,6 +6,7 @@ import pytest
 
 from tests.journeys import (
     accepted,
+    asked_about,
     assigned,
     closed,
     draft,
@@ -127,6 +128,9 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("add information", "requester", accepted, "/requests/{id}/add-information"),
     ("worse", "provider", worse, "/requests/{id}"),
     ("to be read without delay", "requester", without_delay, "/requests/{id}"),
+    ("question about the report", "provider", asked_about, "/requests/{id}"),
+    ("answer about the report", "provider", asked_about, "/requests/{id}/answer-follow-up"),
+    ("addendum that answers", "provider", asked_about, "/requests/{id}/addendum"),
     ("undelivered e-mails", "dispatcher", None, "/undelivered"),
     ("providers for an administrator", "administrator", None, "/providers"),
 ]

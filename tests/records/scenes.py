@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import commands as c
+from domain.absences import Absence
 from domain.events import Event
 from domain.lifecycle import allowed_commands, decide
 from domain.notices import NoticeMode
@@ -16,7 +17,7 @@ from domain.offerings import DEFAULT_DEADLINES, Terms
 from domain.priority import Priority
 from domain.refusals import Refusal
 from domain.requests import SYSTEM, Actor, DocumentKind, FormVersion, Person, Request, Role
-from records import people, requests
+from records import absences, people, requests
 from records.database import Database
 from records.ids import new_id
 from records.models import Account, Clinic, RequestRecord
@@ -88,6 +89,14 @@ async def set_scene(session: AsyncSession, modes: dict[str, NoticeMode] | None =
             notice_mode=(modes or {}).get(name, NoticeMode.AT_ONCE),
         )
     return scene
+
+
+async def goes_away(session: AsyncSession, scene: Scene, name: str) -> None:
+    """That person is away from today on."""
+    day = absences.today(datetime.now(UTC))
+    absence = Absence(starts_on=day, ends_on=day + timedelta(days=30))
+    by = scene.accounts[name].id
+    await absences.add_absence(session, by, absence, note=None, created_by=by, now=datetime.now(UTC))
 
 
 async def make_draft(session: AsyncSession, scene: Scene, dispatch: str = "manual") -> RequestRecord:
@@ -194,7 +203,13 @@ def _command(name: str, actor: Actor, story: Story, scene: Scene, chance: random
             "content_sha256": SHA,
             "urgent": chance.choice([False, True]),
         },
-        "add_addendum": {"report_id": new_id(), "content_sha256": SHA},
+        "add_addendum": {
+            "report_id": new_id(),
+            "content_sha256": SHA,
+            "follow_up_id": request.open_follow_up.id if request.open_follow_up and chance.random() < 0.5 else None,
+        },
+        "ask_follow_up": {"text": "?"},
+        "answer_follow_up": {"text": "!", "signer_away": chance.choice([False, True])},
         "deadline_reached": {"name": chance.choice(request.deadlines).name if request.deadlines else "report"},
     }
     command: object = specifics.get(name, {})

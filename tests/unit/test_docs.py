@@ -65,7 +65,7 @@ def test_the_requirements_tell_every_command_as_the_rules_have_it() -> None:
     open_statuses = {str(status) for status in Status if status.is_open}
     told = {
         cells[0].strip("`"): (
-            open_statuses if cells[1] == "every open status" else set(cells[1].split(", ")),
+            set().union(*(open_statuses if one == "every open status" else {one} for one in cells[1].split(", "))),
             {"system" if role == "Relais" else role for role in cells[2].split(", ")},
         )
         for cells in rows(REQUIREMENTS, "command")

@@ -78,6 +78,25 @@ async def test_a_terminated_workflow_is_taken_up_by_the_schedule_and_its_deadlin
     await eventually(lambda: has_event(system, request_id, "report_overdue"))
 
 
+async def test_a_question_about_a_closed_request_is_not_lost_with_its_workflow(system: System) -> None:
+    request_id = await closed(system)
+    ok(await system.requester.post(f"/requests/{request_id}/ask-follow-up", {"text": "Combien de fois par jour?"}))
+    await quiet(system, request_id)
+    before = await system.state(request_id)
+    await lose(system, request_id)
+    assert UUID(request_id) in (await one_round(system)).taken_up
+    await eventually(lambda: runs(system, request_id))
+    assert await system.state(request_id) == before
+    assert before.due_at is not None
+    await skip_to(system, request_id, before.due_at + timedelta(seconds=1))
+    await eventually(lambda: has_event(system, request_id, "follow_up_overdue"))
+    await lose(system, request_id)
+    ok(await system.provider.post(f"/requests/{request_id}/answer-follow-up", {"text": "Deux fois."}))
+    await system.workflow(request_id).result()
+    await one_round(system)
+    assert not await runs(system, request_id)
+
+
 async def test_a_command_that_nobody_gave_is_given_again_and_opens_what_it_closed(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:

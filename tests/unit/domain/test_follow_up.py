@@ -54,7 +54,9 @@ def test_its_clock_has_three_business_days_and_calls_daily() -> None:
     ]
     assert story.request.overdue == (DeadlineName.FOLLOW_UP,)
     story.answer_follow_up()
-    assert (story.request.overdue, story.request.deadlines, story.request.due_at) == ((), (), None)
+    assert not story.request.overdue
+    assert not story.request.deadlines
+    assert story.request.due_at is None
 
 
 def test_a_question_outlives_the_acknowledgement_and_the_end_of_its_time() -> None:
@@ -72,7 +74,8 @@ def test_a_question_outlives_the_acknowledgement_and_the_end_of_its_time() -> No
     assert (story.request.status, story.request.unacknowledged) == (Status.CLOSED, True)
     assert story.request.overdue == (DeadlineName.FOLLOW_UP,)
     story.answer_follow_up()
-    assert (story.request.overdue, story.request.is_over) == ((), True)
+    assert not story.request.overdue
+    assert story.request.is_over
 
 
 def test_two_questions_one_after_the_other() -> None:
