@@ -35,7 +35,7 @@ def carry_over(
     outdated = [
         OutdatedAnswer(field=name, answer=answer, offering_version=before.version)
         for name, answer in answers.items()
-        if name not in standing and answer not in (None, "", [])
+        if name not in standing and answer not in (None, "", [], {})
     ]
     return standing, outdated
 

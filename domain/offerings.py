@@ -4,7 +4,7 @@ The files are in ``offerings/``; ``use_cases/offering_files.py`` reads them. Her
 of a report against them.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from domain import texts
+from domain import consents, texts
 from domain.calendar import Calendar, Span
 from domain.model import Frozen, is_storable, storable
 from domain.photos import MIN_EDGE
@@ -28,7 +28,8 @@ Version = Annotated[StrictInt, Field(ge=1, le=MAX_VERSION)]
 """The version of an offering. A version never changes: whoever changes an offering gives it a higher number."""
 
 Answers = Mapping[str, Any]
-"""Field name to answer: a string, a list of strings, a number, a boolean, or a date as ``2026-11-22``."""
+"""Field name to answer: a string, a list of strings, a number, a boolean, a date as ``2026-11-22``, or the parts of a consent
+(`domain.consents`)."""
 
 
 class Localized(Frozen):
@@ -61,6 +62,7 @@ class FieldKind(StrEnum):
     NUMBER = "number"
     DATE = "date"
     YES_NO = "yes_no"
+    CONSENT = "consent"
 
 
 WRITTEN = frozenset({FieldKind.TEXT, FieldKind.LONG_TEXT})
@@ -240,6 +242,9 @@ class ServiceOffering(Frozen):
                 raise _inconsistent(
                     "this deadline must repeat, or an overdue request would fall silent", "deadlines", name
                 )
+        for position, field in enumerate(self.report):
+            if field.kind is FieldKind.CONSENT:
+                raise _inconsistent("consent is noted in the form, not in the report", "report", position, "kind")
         if not any(field.required for field in self.report):
             raise _inconsistent("at least one field must be required", "report")
         return self
@@ -277,6 +282,8 @@ class FieldProblem(Frozen):
         "too_large",
         "not_a_date",
         "not_a_yes_or_no",
+        "not_a_consent",
+        "not_a_day_of_consent",
         "not_storable",
         "not_one_line",
         "not_printable",
@@ -302,11 +309,18 @@ def _composed(answer: Any) -> Any:
             return texts.composed(answer)
         case list():
             return [_composed(part) for part in answer]
+        case dict():
+            return {name: _composed(part) for name, part in answer.items()}
     return answer
 
 
-def check_answers(fields: Iterable[FormField], answers: Answers, *, complete: bool) -> tuple[FieldProblem, ...]:
-    """What is wrong with `answers`. A draft (`complete` false) may lack required fields, but may hold nothing that is wrong."""
+def check_answers(
+    fields: Iterable[FormField], answers: Answers, *, complete: bool, today: date | None = None
+) -> tuple[FieldProblem, ...]:
+    """What is wrong with `answers`. A draft (`complete` false) may lack required fields, but may hold nothing that is wrong.
+
+    A day of consent is not after `today`, where that is said.
+    """
     known = {field.name: field for field in fields}
     problems = [FieldProblem(field=name[:100], code="unknown_field") for name in answers if name not in known]
     for name, field in known.items():
@@ -314,6 +328,8 @@ def check_answers(fields: Iterable[FormField], answers: Answers, *, complete: bo
         if _is_empty(answer):
             if complete and field.required:
                 problems.append(FieldProblem(field=name, code="required"))
+        elif field.kind is FieldKind.CONSENT:
+            problems += _check_consent(field, answer, complete, today)
         elif problem := _CHECKS[field.kind](field, answer):
             problems.append(problem)
     return tuple(problems)
@@ -332,6 +348,8 @@ def check_attachments(offering: ServiceOffering, counts: Mapping[str, int]) -> t
 
 
 def _is_empty(answer: Any) -> bool:
+    if isinstance(answer, dict):
+        return not consents.given(answer)
     return answer is None or answer == [] or (isinstance(answer, str) and _says_nothing(answer))
 
 
@@ -389,6 +407,21 @@ def _check_date(field: FormField, answer: Any) -> FieldProblem | None:
 
 def _check_yes_no(field: FormField, answer: Any) -> FieldProblem | None:
     return None if isinstance(answer, bool) else FieldProblem(field=field.name, code="not_a_yes_or_no")
+
+
+def _check_consent(field: FormField, answer: Any, complete: bool, today: date | None) -> Iterator[FieldProblem]:
+    """Each part is named as ``consent.date``, after the name of the field."""
+    for part, code in consents.faults(answer, complete=complete, today=today):
+        excess = len(answer["name"]) - consents.MAX_NAME if code == "too_long" else None
+        yield FieldProblem(
+            field=f"{field.name}.{part}" if part else field.name,
+            code=code,
+            limit=consents.MAX_NAME if code == "too_long" else None,
+            excess=excess,
+            characters=texts.code_points(texts.misplaced_in_line(answer["name"].strip()))
+            if code == "not_one_line"
+            else "",
+        )
 
 
 _CHECKS: Mapping[FieldKind, Callable[[FormField, Any], FieldProblem | None]] = {

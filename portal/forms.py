@@ -22,7 +22,7 @@ from translations import Language, gettext_for
 from translations import gettext_noop as _
 from translations.dates import birth, span
 from translations.numbers import number
-from translations.words import ISSUERS, PRIORITIES, SEXES
+from translations.words import CONSENT_PARTS, ISSUERS, PRIORITIES, SEXES
 from use_cases.answers import entries
 from use_cases.problems import FieldFault
 from use_cases.requests import RequestView
@@ -54,7 +54,7 @@ class TypedForm:
 
     def holds(self, field: str) -> bool:
         """Whether something was typed into that field: ``patient.…``, ``answers.…``, or ``priority``."""
-        part, _, name = field.partition(".")
+        part, name = _field(field)
         held = {"patient": self.patient, "answers": self.answers}.get(part, {})
         return name in held or (field == "priority" and self.priority is not None)
 
@@ -63,22 +63,28 @@ class TypedForm:
         parts = {"patient": saved.patient or {}, "answers": saved.answers or {}}
         if saved.offering_version != self.offering_version:
             parts["answers"] = {}  # they answer another form than the one that was typed into
-        fields = {fault.field for fault in faults}
+        fields = {_field(fault.field) for fault in faults}
         stays = {
-            part: {name: value for name, value in held.items() if f"{part}.{name}" in fields and value is not None}
+            part: {name: value for name, value in held.items() if (part, name) in fields and value is not None}
             for part, held in parts.items()
         }
         return replace(self, patient={**self.patient, **stays["patient"]}, answers={**self.answers, **stays["answers"]})
 
     def without(self, faults: Iterable[FieldFault]) -> "TypedForm":
         """The same with nothing in the fields that are at fault."""
-        fields = {fault.field for fault in faults}
+        fields = {_field(fault.field) for fault in faults}
         return replace(
             self,
-            priority=None if "priority" in fields else self.priority,
-            patient={name: text for name, text in self.patient.items() if f"patient.{name}" not in fields},
-            answers={name: answer for name, answer in self.answers.items() if f"answers.{name}" not in fields},
+            priority=None if ("priority", "") in fields else self.priority,
+            patient={name: text for name, text in self.patient.items() if ("patient", name) not in fields},
+            answers={name: answer for name, answer in self.answers.items() if ("answers", name) not in fields},
         )
+
+
+def _field(place: str) -> tuple[str, str]:
+    """The part of the form and the name of the field; what is within an answer, such as the day of a consent, is of its field."""
+    part, name = (*place.split("."), "")[:2]
+    return part, name
 
 
 def read(form: FormData, offering: ServiceOffering, language: Language) -> TypedForm:
@@ -122,7 +128,7 @@ def _taking(patient: dict[str, object], suggestion: str) -> dict[str, object]:
 def read_answers(form: FormData, fields: Iterable[FormField], language: Language) -> dict[str, object]:
     """The answers that were typed into fields named ``answers.…``; what was left empty is left out."""
     found = {field.name: _answer(form, field, language) for field in fields}
-    return {name: answer for name, answer in found.items() if answer not in (None, "", [])}
+    return {name: answer for name, answer in found.items() if answer not in (None, "", [], {})}
 
 
 def of_answers(faults: Iterable[FieldFault]) -> list[FieldFault]:
@@ -144,7 +150,7 @@ def faults_told(faults: Iterable[FieldFault], saved: Values, language: Language)
 def fault_told(fault: FieldFault, saved: Values, language: Language) -> str:
     """What is wrong with one field, and what stays saved in it."""
     text = ", ".join(saved.get(fault.field, ()))
-    if not text:
+    if not text or fault.code == "birth_date_is_given":  # a tick that stood there is gone: the date counts
         return fault.told(language)
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     return f"{fault.told(language)} {gettext_for(language)(_STAYS) % {'text': shown}}"
@@ -156,7 +162,8 @@ def place_of(fault: FieldFault) -> str:
         return f"slot-{fault.field}"
     if fault.code == "outdated_answer":
         return f"outdated-{fault.field}"
-    return f"field-{fault.field}" if "." in fault.field else f"field-answers.{fault.field}"
+    is_whole = fault.field.startswith(("patient.", "answers."))
+    return f"field-{fault.field}" if is_whole else f"field-answers.{fault.field}"
 
 
 @dataclass(frozen=True)
@@ -181,6 +188,8 @@ def label_of(fault: FieldFault, offering: ServiceOffering, language: Language) -
     part, _, name = fault.field.partition(".")
     if part == "patient":
         return gettext_for(language)(PATIENT.get(name, name))
+    if name in CONSENT_PARTS:
+        return gettext_for(language)(CONSENT_PARTS[name])
     group = offering.attachments if place_of(fault).startswith("slot-") else offering.form
     return next((str(getattr(item.label, language)) for item in group if item.name == fault.field), fault.field)
 
@@ -205,7 +214,14 @@ def as_saved(view: RequestView, offering: ServiceOffering, language: Language) -
 def answers_as_saved(fields: Iterable[FormField], answers: Mapping[str, Any] | None, language: Language) -> Values:
     """Answers, as they stand in fields named ``answers.…``."""
     held = answers or {}
-    return {f"answers.{f.name}": _typed(f, held[f.name], language) for f in fields if held.get(f.name) is not None}
+    there = {f: held[f.name] for f in fields if held.get(f.name) is not None}
+    consents = {
+        f"answers.{f.name}.{part}": [str(said)]
+        for f, answer in there.items()
+        if f.kind is FieldKind.CONSENT and isinstance(answer, dict)
+        for part, said in answer.items()
+    }
+    return {f"answers.{f.name}": _typed(f, answer, language) for f, answer in there.items()} | consents
 
 
 @dataclass(frozen=True)
@@ -269,6 +285,9 @@ def _answer(form: FormData, field: FormField, language: Language) -> Any:
             return {"yes": True, "no": False, "": None}.get(_text(form, name), _text(form, name))
         case FieldKind.NUMBER:
             return _number(_text(form, name), language)
+        case FieldKind.CONSENT:
+            parts = {part: _text(form, f"{name}.{part}").strip() for part in CONSENT_PARTS}
+            return {part: said for part, said in parts.items() if said}
         case _:
             text = _text(form, name)
             return text if text.strip() else ""

@@ -23,7 +23,18 @@ from portal import sent_too_late, static
 from settings import Settings
 from translations import LANGUAGES, Language, dates, gettext_for, language_accepted, language_named, numbers
 from translations import gettext_noop as _
-from translations.words import DOCUMENTS, ISSUERS, LATE, PRIORITIES, RETURN_REASONS, ROLES, STATUSES, priority_words
+from translations.words import (
+    CONSENT_GIVERS,
+    CONSENT_PARTS,
+    DOCUMENTS,
+    ISSUERS,
+    LATE,
+    PRIORITIES,
+    RETURN_REASONS,
+    ROLES,
+    STATUSES,
+    priority_words,
+)
 from use_cases.caller import Caller
 from use_cases.catalogue import offering_meant, offering_of_request
 from use_cases.commands import Call
@@ -288,6 +299,8 @@ def _environment(language: Language) -> Environment:
         "priority_options": lambda offering: [(code, priority_words(code, offering, language)) for code in PRIORITIES],
         "late": LATE,
         "issuers": ISSUERS,
+        "consent_givers": CONSENT_GIVERS,
+        "consent_parts": CONSENT_PARTS,
         "documents": DOCUMENTS,
         "Role": Role,
     }

@@ -78,7 +78,12 @@ async def chart(visit: Visit, view: RequestView, offering: ServiceOffering | Non
     return Chart(
         offering=offering,
         offerings={view.offering: offering},
-        entries=entries(offering.form, view.answers or {}, visit.language),
+        entries=entries(
+            offering.form,
+            view.answers or {},
+            visit.language,
+            recorded_by=view.requester.name if view.requester else "",
+        ),
         changed=differences(view.form_changes or (), offering, visit.language),
         slots=_slots(offering, view),
         others=[attachment for attachment in view.attachments or [] if attachment.slot not in asked],

@@ -38,6 +38,8 @@ def _answer(field: FormField) -> Any:
             return "2026-11-01"
         case FieldKind.YES_NO:
             return True
+        case FieldKind.CONSENT:
+            return {"given_by": "patient", "date": "2026-11-01"}
         case _:
             return f"Réponse: {field.name}"
 

@@ -107,6 +107,8 @@ FIELD_PROBLEMS: Mapping[str, str] = {
     "too_small": _("The smallest number possible is %(limit)g."),
     "too_large": _("The largest number possible is %(limit)g."),
     "not_a_date": _("A date such as 2026-11-22 is expected."),
+    "not_a_consent": _("Who consented and when is expected."),
+    "not_a_day_of_consent": _("Nobody consented on this day: it is in the future or too long ago."),
     "not_a_yes_or_no": _("Yes or no (true or false) is expected."),
     "password_too_short": _("A password has at least %(limit)d characters."),
     "password_is_the_username": _("The password must not be the user name."),

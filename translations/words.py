@@ -7,6 +7,7 @@ from babel.lists import format_list
 from domain import texts
 from domain.calendar import Span
 from domain.commands import ReturnReason
+from domain.consents import ConsentGiver
 from domain.health_insurance import Issuer
 from domain.offerings import DeadlineName, ServiceOffering
 from domain.priority import Priority
@@ -85,6 +86,21 @@ ISSUERS: Mapping[Issuer, str] = {
     "other": _("Another insurer"),
 }
 """Who gave out a health-insurance number."""
+
+CONSENT_GIVERS: Mapping[ConsentGiver, str] = {
+    ConsentGiver.PATIENT: _("The patient"),
+    ConsentGiver.PARENT: _("A parent"),
+    ConsentGiver.LEGAL_REPRESENTATIVE: _("A legal representative"),
+    ConsentGiver.OTHER: _("Another person"),
+}
+"""Who consents."""
+
+CONSENT_PARTS: Mapping[str, str] = {
+    "given_by": _("Consent given by"),
+    "name": _("Name of who consented"),
+    "date": _("Date of the consent"),
+}
+"""What a form notes of it."""
 
 SEXES: Mapping[str, str] = {
     "female": _("Female"),

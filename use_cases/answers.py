@@ -6,11 +6,13 @@ from datetime import date
 from typing import Any
 
 from documents.content import Entry
-from domain import texts
+from domain import consents, texts
+from domain.consents import ConsentGiver
 from domain.offerings import WRITTEN, FieldKind, FormField
 from translations import NO_BREAK_SPACE, Language, gettext_for
 from translations.dates import day
 from translations.numbers import number
+from translations.words import CONSENT_GIVERS
 
 
 def entries(
@@ -20,19 +22,20 @@ def entries(
     *,
     leading: Callable[[FormField], bool] = lambda _: False,
     with_missing: bool = False,
+    recorded_by: str = "",
 ) -> tuple[Entry, ...]:
     """The answers that were given, in the order of the form, as text in `language`;
     with `with_missing`, a required field without an answer stands there, too, with an empty one.
 
-    `leading` tells which are read first. An answer to something that the form does not ask comes last, under its name: none is
-    ever left out.
+    `leading` tells which are read first, `recorded_by` is the name of who noted a consent. An answer to something that the form
+    does not ask comes last, under its name: none is ever left out.
     """
     fields = tuple(fields)
     asked = {field.name for field in fields}
     return tuple(
         Entry(label=getattr(field.label, language), value=text, leads=leading(field), brief=field.kind not in WRITTEN)
         for field in fields
-        if (text := _text(field, answers.get(field.name), language)) or (with_missing and field.required)
+        if (text := _text(field, answers.get(field.name), language, recorded_by)) or (with_missing and field.required)
     ) + tuple(
         Entry(label=name, value=text)
         for name, answer in answers.items()
@@ -40,12 +43,27 @@ def entries(
     )
 
 
-def _text(field: FormField, answer: Any, language: Language) -> str:
+def _text(field: FormField, answer: Any, language: Language, recorded_by: str) -> str:
     """The answer in words; as it stands where it is none to this question."""
     try:
+        if field.kind is FieldKind.CONSENT and isinstance(answer, dict):
+            return _consent(consents.given(answer), language, recorded_by)
         return _in_words(field, answer, language)
     except (TypeError, ValueError, ArithmeticError):
         return _as_it_stands(answer, language)
+
+
+def _consent(consent: Mapping[str, Any], language: Language, recorded_by: str) -> str:
+    """« Parent: Marie Roy, le 20 novembre 2026, consigné par Dre Amélie Gagnon »; what is not said is left out."""
+    if not consent:
+        return ""
+    _ = gettext_for(language)
+    giver = _(CONSENT_GIVERS[ConsentGiver(consent["given_by"])]) if "given_by" in consent else ""
+    name = str(consent.get("name", "")).strip()
+    who = _("%(giver)s: %(name)s") % {"giver": giver, "name": name} if giver and name else giver or name
+    on = _("on %(day)s") % {"day": day(date.fromisoformat(consent["date"]), language)} if "date" in consent else ""
+    by = _("recorded by %(name)s") % {"name": recorded_by} if recorded_by else ""
+    return ", ".join(part for part in (who, on, by) if part)
 
 
 def _as_it_stands(answer: Any, language: Language) -> str:

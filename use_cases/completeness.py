@@ -1,12 +1,10 @@
 """What is missing to submit a form, and what is only worth a look."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.calendar import TIME_ZONE
 from domain.drafts import check_carried_over
 from domain.health_insurance import HealthNumberWarning, Issuer, PatientSuggestion, issuer_of
 from domain.offerings import FieldProblem, check_answers, check_attachments
@@ -20,7 +18,7 @@ from translations.problems import PRINTED_AS_CODES, PROBLEMS
 from use_cases import policy
 from use_cases.attachments import AttachmentView, attachment_view
 from use_cases.caller import Caller
-from use_cases.patients import RecordedPatient, check_patient
+from use_cases.patients import RecordedPatient, check_patient, today
 from use_cases.printable import check_printable, check_texts
 from use_cases.problems import FieldFault, Problem, field_faults
 from use_cases.services import Services
@@ -67,7 +65,7 @@ async def check(services: Services, caller: Caller, request_id: UUID) -> Check:
         unchanged=unchanged,
         patient_advice=patient.health_number_warnings,
         issuer=issuer_of(patient.health_insurance_number, patient.health_insurance_issuer),
-        suggestions=patient.suggestions(datetime.now(TIME_ZONE).date()),
+        suggestions=patient.suggestions(today()),
         errors=field_faults(missing),
         advice=tuple(PhotoAdvice(photo, found) for photo in map(attachment_view, there) for found in photo.warnings),
         text_advice=tuple(
@@ -88,7 +86,7 @@ async def _missing(session: AsyncSession, versions: OfferingVersions, row: Reque
     counts = await attachments.count_by_slot(session, row.id)
     return (
         *check_patient(RecordedPatient.model_validate(row.form["patient"])),
-        *check_answers(offering.form, row.form["answers"], complete=True),
+        *check_answers(offering.form, row.form["answers"], complete=True, today=today()),
         *check_attachments(offering, counts),
         *check_carried_over(outdated_answers(row), offering, counts if row.status is Status.DRAFT else {}),
     )

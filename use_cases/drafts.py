@@ -24,7 +24,7 @@ from translations import Language
 from translations.problems import FIELD_PROBLEMS
 from use_cases import policy
 from use_cases.caller import Caller
-from use_cases.patients import Patient
+from use_cases.patients import Patient, today
 from use_cases.problems import Problem, field_faults
 from use_cases.requests import RequestView, request_view
 from use_cases.services import Services
@@ -228,5 +228,5 @@ def _no_emergency(priority: Priority | None) -> None:
 
 def _check_answers(offering: ServiceOffering, answers: Json) -> None:
     """A draft may lack answers, but holds none that is wrong."""
-    if problems := check_answers(offering.form, answers, complete=False):
+    if problems := check_answers(offering.form, answers, complete=False, today=today()):
         raise Problem("form_invalid", field_faults(problems))

@@ -69,7 +69,13 @@ async def paper(
         ),
         requester=_practitioner(accounts[row.requester_id], clinics[row.requester_clinic_id]),
         signer=_practitioner(signer, clinics[signer.clinic_id]),
-        question=entries(offering.form, frozen.content["answers"], language, leading=offering.question),
+        question=entries(
+            offering.form,
+            frozen.content["answers"],
+            language,
+            leading=offering.question,
+            recorded_by=full_name(accounts[row.requester_id]),
+        ),
         exchange=await _exchange(session, events),
         answer=_addendum(answers, language)
         if template is None

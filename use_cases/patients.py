@@ -24,6 +24,11 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1_000)
 HealthNumber = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), COMPOSED, ONE_LINE]
 
 
+def today() -> date:
+    """The day that it is for the clinics."""
+    return datetime.now(TIME_ZONE).date()
+
+
 def _written(value: object) -> object:
     """A number of seconds is a date for pydantic, and for nobody else."""
     if value is not None and not isinstance(value, str | date):
@@ -42,7 +47,7 @@ def _somebodys(value: object) -> object:
             "not_a_date",
             _("A date such as 1958-03-14 is expected; 1958-03 or 1958 where no more is known."),
         ) from None
-    if not (EARLIEST_BIRTH <= born.first <= datetime.now(TIME_ZONE).date()):
+    if not (EARLIEST_BIRTH <= born.first <= today()):
         raise PydanticCustomError(
             "not_a_birth_date", _("Nobody was born on this date: it is in the future or too long ago.")
         )

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from tests.api.test_bad_input import fields
 from tests.api.test_texts import printed
-from tests.journeys import PATIENT, accepted, draft, ok, signed, written
+from tests.journeys import PATIENT, accepted, draft, filled, ok, signed, written
 from tests.system import System
 
 PEOPLE: dict[str, dict[str, Any]] = {
@@ -76,3 +77,32 @@ async def test_a_newborn_may_have_the_mothers_number_for_now(system: System) -> 
     request_id = await draft(system, patient={**patient, "birth_date": "2026-11-20", "sex": "male"})
     check = ok(await system.requester.get(f"/requests/{request_id}/check"))
     assert (check["patient_suggestions"], check["patient_advice"], check["errors"]) == ([], [], [])
+
+
+async def test_consent_is_needed_where_the_offering_says_so(system: System) -> None:
+    asked = {field.name: field for field in system.services.offerings["teleophthalmology"].form}
+    assert (asked["consent"].kind, asked["consent"].required) == ("consent", True)
+    answers = filled(system.services.offerings["teleophthalmology"].form)
+    request_id = await draft(system, "teleophthalmology", answers={**answers, "consent": {"given_by": "parent"}})
+    path = f"/api/v1/requests/{request_id}"
+    refused = await system.requester.post(f"/requests/{request_id}/submit")
+    assert fields(refused, "form_incomplete") == {"consent.name": "required", "consent.date": "required"}
+    for consent, wrong in (
+        ({"given_by": "parent", "name": "Marie", "date": "2999-01-01"}, {"consent.date": "not_a_day_of_consent"}),
+        ({"given_by": "nobody"}, {"consent.given_by": "not_an_option"}),
+        (True, {"consent": "not_a_consent"}),
+    ):
+        body = {"answers": {**answers, "consent": consent}}
+        assert fields(await system.requester.http.patch(path, json=body), "form_invalid") == wrong
+    consent = {"given_by": "parent", "name": "Zoe\u0308 Kahén:ta’", "date": "2026-11-20"}
+    ok(await system.requester.http.patch(path, json={"answers": {**answers, "consent": consent}}))
+    ok(await system.requester.post(f"/requests/{request_id}/submit"))
+    view = await system.requester.view(request_id)
+    assert view["answers"]["consent"] == {**consent, "name": "Zoë Kahén:ta’"}
+    ok(await system.provider.post(f"/requests/{request_id}/accept"))
+    await written(system, request_id)
+    report_id = (await signed(system, request_id))["document"]["report_id"]
+    said = f"Un parent: Zoë Kahén:ta’, le 20 novembre 2026, consigné par {view['requester']['name']}"
+    content = ok(await system.requester.get(f"/requests/{request_id}/reports/{report_id}/content"))
+    assert said in [entry["value"].replace("\xa0", " ") for entry in content["question"]]
+    assert "Zoë Kahén:ta’" in " ".join(await printed(system.requester, request_id, report_id))

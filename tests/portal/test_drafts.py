@@ -11,7 +11,7 @@ from playwright.async_api import Page, Route, expect
 
 from tests.eventually import eventually
 from tests.journeys import PATIENT, draft, ok, returned, submitted, upload
-from tests.portal.browsing import Portal, hidden, shown, visitor
+from tests.portal.browsing import Portal, hidden, shown, text_of, visitor
 from tests.system import System, photo
 
 SCRIPT = {"X-Requested-With": "fetch"}
@@ -287,6 +287,9 @@ async def test_a_button_fills_in_what_the_number_says(portal_app: FastAPI, syste
         assert "Remplir d’après le numéro: naissance le 14 mars 1958, sexe: féminin" in shown(page)
         button = re.search(r'name="take" value="([^"]+)"', page.text)
         assert button
+        by_script = await typed(http, request_id, **of_patient(patient))
+        told = (await http.post(edit, data=by_script, headers={"X-Requested-With": "fetch"})).json()
+        assert button[0] in told["suggestions"]
         sent = {**of_patient({**patient, "given_name": "Jeanne-Mance"}), "take": button[1]}
         assert (await http.post(edit, data=await typed(http, request_id, **sent))).status_code == 303
         assert 'name="take"' not in (await http.get(edit)).text
@@ -313,9 +316,37 @@ async def test_a_birth_date_as_people_write_it(portal_app: FastAPI, system: Syst
         assert (await http.post(edit, data=await typed(http, request_id, **unknown))).status_code == 303
         assert re.search(r'name="patient.birth_date_unknown" value="yes" checked', (await http.get(edit)).text)
         both = {**unknown, "patient.birth_date": "1958"}
-        assert "Une date de naissance est donnée." in shown(
-            await http.post(edit, data=await typed(http, request_id, **both)), 422
-        )
+        text = shown(await http.post(edit, data=await typed(http, request_id, **both)), 422)
+        assert "Une date de naissance est donnée." in text
+        assert "reste: yes" not in text
+
+
+async def test_consent_is_noted_with_who_and_when(portal_app: FastAPI, system: System) -> None:
+    request_id = await draft(system, "teleophthalmology", answers={})
+    edit = f"/requests/{request_id}/edit"
+    parent = {
+        "answers.consent.given_by": "parent",
+        "answers.consent.name": "Marie Roy",
+        "answers.consent.date": "2026-11-20",
+    }
+    more = {"offering": "teleophthalmology", "offering_version": "2", **of_patient(PATIENT), "do": "save"}
+    async with visitor(portal_app, system.requester) as http:
+        assert (await http.post(edit, data={**hidden(await http.get(edit)), **more, **parent})).status_code == 303
+        page = await http.get(edit)
+        for value in ('value="parent" checked', 'value="Marie Roy"', 'value="2026-11-20"'):
+            assert value in page.text
+        wrong = {**more, **parent, "answers.consent.date": "2999-01-01"}
+        page = await http.post(edit, data={**hidden(page), **wrong})
+        assert "Ce qui était enregistré le reste: 2026-11-20" in shown(page, 422)
+        assert 'href="#field-answers.consent.date"' in page.text
+        assert 'id="error-answers.consent.date"' in page.text
+        nameless = {**more, **parent, "answers.consent.name": ""}
+        assert (await http.post(edit, data={**hidden(page), **nameless})).status_code == 303
+        page = await http.get(edit)
+        missing = text_of(page.text[page.text.index('id="check"') :])
+        assert "Nom de la personne qui a consenti" in missing
+        assert "Date du consentement" not in missing
+    ok(await system.requester.get(f"/requests/{request_id}"))
 
 
 @pytest.mark.parametrize("who", ["requester2", "provider", "far_requester"])

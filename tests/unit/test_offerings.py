@@ -96,6 +96,13 @@ BROKEN = {
     ),
     "a minimum above the maximum": ("minimum: 1", "minimum: 6", 22, "attachments.photos.minimum", "more than it takes"),
     "a report that needs nothing": ("required: true\ndead", "required: false\ndead", 24, "report", "at least one"),
+    "a report that asks for consent": (
+        "kind: long_text\n    required: true\ndead",
+        "kind: consent\n    required: true\ndead",
+        27,
+        "report.findings.kind",
+        "not in the report",
+    ),
     "a span that is none": ("asap: 1h", "asap: 1 hour", 31, "deadlines.dispatch.limit.asap", "is written 2h"),
     "a reminder that is none": ("[0.5, 1h]", "[0.5, 1.5]", 32, "deadlines.dispatch.remind_at.2", "is written 2h"),
     "a reminder that is a word": (

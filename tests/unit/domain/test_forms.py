@@ -1,5 +1,6 @@
 """What a form or a report is checked for: every kind of field, required fields, and the number of attachments."""
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -56,6 +57,14 @@ ANSWERS: dict[FieldKind, tuple[list[Any], list[tuple[Any, str]]]] = {
             (20261122, "not_a_date"),
         ],
     ),
+    FieldKind.CONSENT: (
+        [
+            {"given_by": "patient", "date": "2026-11-22"},
+            {"given_by": "patient", "date": "2026-11-22", "name": ""},
+            {"given_by": "parent", "name": "Marie Roy", "date": "2026-11-22"},
+        ],
+        [(True, "not_a_consent"), ("yes", "not_a_consent"), (["patient"], "not_a_consent")],
+    ),
     FieldKind.YES_NO: ([True, False], [("yes", "not_a_yes_or_no"), (1, "not_a_yes_or_no")]),
 }
 LIMITS = {
@@ -87,6 +96,46 @@ def test_a_required_field_is_asked_for_when_the_form_is_to_be_complete(
     assert [problem.code for problem in check_answers(required, answers, complete=True)] == ["required"]
     assert check_answers(required, answers, complete=False) == ()
     assert check_answers(optional, answers, complete=True) == ()
+
+
+TODAY = date(2026, 11, 26)
+PATIENT: dict[str, Any] = {"given_by": "patient", "date": "2026-11-22"}
+
+
+@pytest.mark.parametrize(
+    ("consent", "wrong"),
+    [
+        ({**PATIENT, "date": "2026-11-26"}, {}),
+        ({**PATIENT, "date": "2026-11-27"}, {"date": "not_a_day_of_consent"}),
+        ({**PATIENT, "date": "1899-12-31"}, {"date": "not_a_day_of_consent"}),
+        ({**PATIENT, "date": "2026-11"}, {"date": "not_a_date"}),
+        ({**PATIENT, "date": 20261122}, {"date": "not_a_date"}),
+        ({**PATIENT, "given_by": "mother"}, {"given_by": "not_an_option", "name": "required"}),
+        ({**PATIENT, "given_by": ["patient"]}, {"given_by": "not_an_option", "name": "required"}),
+        ({**PATIENT, "name": 7}, {"name": "not_a_text"}),
+        ({**PATIENT, "name": "x" * 201}, {"name": "too_long"}),
+        ({**PATIENT, "name": "two\nlines"}, {"name": "not_one_line"}),
+        ({**PATIENT, "name": "\x00"}, {"name": "not_storable"}),
+        ({**PATIENT, "witness": "Léa"}, {"witness": "unknown_field"}),
+        ({"given_by": "parent"}, {"name": "required", "date": "required"}),
+        ({"given_by": "legal_representative", "name": "\u200b", "date": "2026-11-22"}, {"name": "required"}),
+        ({"name": "Léa"}, {"given_by": "required", "date": "required"}),
+        ({"date": "2026-11-22"}, {"given_by": "required"}),
+    ],
+)
+def test_a_consent_says_who_and_when(consent: dict[str, Any], wrong: dict[str, str]) -> None:
+    asked = [field(FieldKind.CONSENT)]
+    found = check_answers(asked, {"field": consent}, complete=True, today=TODAY)
+    assert {problem.field: problem.code for problem in found} == {f"field.{part}": code for part, code in wrong.items()}
+    in_draft = check_answers(asked, {"field": consent}, complete=False, today=TODAY)
+    assert {problem.code for problem in in_draft} == set(wrong.values()) - {"required"}
+
+
+def test_a_consent_of_which_nothing_is_said_is_none() -> None:
+    nothing: dict[str, Any] = {"given_by": "", "name": " ", "date": None}
+    assert check_answers([field(FieldKind.CONSENT)], {"field": nothing}, complete=True) == ()
+    (problem,) = check_answers([field(FieldKind.CONSENT, required=True)], {"field": nothing}, complete=True)
+    assert (problem.field, problem.code) == ("field", "required")
 
 
 def test_a_limit_is_told_with_the_problem() -> None:
