@@ -7,7 +7,8 @@ from fastapi import APIRouter
 from api.parameters import IdempotencyKey, ReaderLanguage
 from use_cases import absences, hand_over
 from use_cases.absences import AbsenceView, NewAbsence
-from use_cases.hand_over import HandedOver, HandOver
+from use_cases.hand_over import HandOver
+from use_cases.several import PartReceipt
 from web.services import ServicesOf
 from web.session import CallerOf
 
@@ -42,7 +43,7 @@ async def post_hand_over(
     services: ServicesOf,
     language: ReaderLanguage,
     key: IdempotencyKey,
-) -> list[HandedOver]:
+) -> list[PartReceipt]:
     """Each of these requests, which that person holds, goes to a provider, to a clinic's providers, or to dispatch.
 
     For dispatchers, and for administrators of their clinic inside that clinic, as with `reassign`; one's own go to a colleague

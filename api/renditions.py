@@ -79,7 +79,7 @@ async def preview(look: LookOf) -> Response:
     "/{attachment_id}/thumbnail", summary="What stands for it", response_class=StreamingResponse, responses=_A_JPEG
 )
 async def thumbnail(look: LookOf) -> Response:
-    """The same with at most 320 pixels. It belongs to the look at the request and is not in the log of accesses by itself."""
+    """The same with at most 320 pixels. It belongs to the look at the request; without one, it is in the log of accesses."""
     return await _send(await renditions.thumbnail(look), _KEPT)
 
 

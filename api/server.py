@@ -5,6 +5,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from api import (
     absences,
+    assignments,
     attachments,
     catalogue,
     commands,
@@ -44,7 +45,19 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     docs.install(app)
     app.include_router(operations.router)
     v1 = APIRouter(prefix="/api/v1", responses=problems.RESPONSES)
-    for module in (tokens, absences, catalogue, drafts, requests, commands, attachments, uploads, reports, mail):
+    for module in (
+        tokens,
+        absences,
+        catalogue,
+        drafts,
+        requests,
+        commands,
+        assignments,
+        attachments,
+        uploads,
+        reports,
+        mail,
+    ):
         v1.include_router(module.router)
     v1.include_router(operations.api_router)
     app.include_router(v1)

@@ -185,6 +185,7 @@ SENTENCES: Mapping[str, str] = {
     "return_to_requester": _("The request is returned to its requester, with your reason."),
     "return_to_dispatch": _("The request is back in dispatch, with your comment."),
     "assign": _("The request is assigned."),
+    "assigned_several": _("What was chosen is assigned; everybody concerned is told."),
     "reassign": _("The request is handed on; whoever had it is told."),
     "change_priority": _("The priority is changed, and its deadline starts anew."),
     "cancel": _("The request is cancelled; whoever held it is told."),

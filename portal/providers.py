@@ -24,10 +24,11 @@ from records.worklist import WorklistFilter
 from translations import gettext_noop as _
 from use_cases.absences import AbsenceView, list_absences
 from use_cases.catalogue import ClinicView, ProviderView, find_provider, list_clinics, list_providers, newest_offerings
-from use_cases.hand_over import MAY_HAND_OVER, MOST_AT_ONCE, HandedOver, HandOver, hand_over
+from use_cases.hand_over import MAY_HAND_OVER, HandOver, hand_over
 from use_cases.problems import FieldFault, Problem
 from use_cases.requests import RequestSummary, RequestView
 from use_cases.served_offerings import ServedOfferings, read_served, set_served
+from use_cases.several import MOST_AT_ONCE, PartReceipt
 from use_cases.timeline import TimelineEntry
 from use_cases.worklist import read_worklist
 from web.problems import status_of
@@ -141,7 +142,7 @@ async def _provider(
     account_id: UUID,
     form: FormData | None = None,
     error: Problem | Refusal | None = None,
-    refused: Sequence[HandedOver] = (),
+    refused: Sequence[PartReceipt] = (),
 ) -> Response:
     if account_id != visit.caller.id and not visit.caller.roles & MAY_HAND_OVER:
         raise Problem("not_found")
@@ -180,7 +181,7 @@ _PLACES = {"one_place": "to"}
 
 
 def _notice(
-    visit: Visit, error: Problem | Refusal | None, wrong: Mapping[str, str], refused: Sequence[HandedOver]
+    visit: Visit, error: Problem | Refusal | None, wrong: Mapping[str, str], refused: Sequence[PartReceipt]
 ) -> pages.Notice | None:
     if error:
         return summary(error, wrong, visit.language)
@@ -197,7 +198,7 @@ async def _absences(visit: Visit, account_id: UUID) -> list[AbsenceView] | None:
         return None
 
 
-async def _held(visit: Visit, account_id: UUID) -> list[RequestSummary]:
+async def _held(visit: Visit, account_id: UUID) -> Sequence[RequestSummary]:
     """What that person holds as a provider, of what the visitor may see, the soonest due first."""
     held = WorklistFilter(
         holder=account_id,

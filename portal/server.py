@@ -6,6 +6,7 @@ from portal import (
     accesses,
     account,
     answers,
+    assignments,
     choices,
     drafts,
     errors,
@@ -24,6 +25,7 @@ from portal import (
 PAGES = (
     signin,
     worklist,
+    assignments,
     drafts,
     live,
     media,

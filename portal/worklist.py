@@ -12,13 +12,13 @@ from domain.priority import Priority
 from domain.requests import Role, Status
 from portal import pages
 from portal.pages import VisitOf
+from portal.providers import teams
 from records.models import Account
 from records.worklist import Count, Sort, WorklistFilter
 from translations import gettext_noop as _
 from use_cases.catalogue import newest_offerings
-from use_cases.requests import RequestSummary
 from use_cases.to_do import ToDo
-from use_cases.worklist import Worklist, count_to_do, read_worklist
+from use_cases.worklist import RequestLine, Worklist, count_to_do, read_worklist
 
 router = APIRouter()
 
@@ -129,7 +129,7 @@ class Group:
 
     name: str
     title: str
-    rows: Sequence[RequestSummary]
+    rows: Sequence[RequestLine]
     count: Count
     more: str | None = None
 
@@ -165,6 +165,7 @@ async def worklist(visit: VisitOf) -> Response:
         to_do_words=TO_DO,
         offerings=await newest_offerings(visit.services),
         minds_absences=bool(visit.caller.roles & {Role.DISPATCHER, Role.CLINIC_ADMINISTRATOR}),
+        teams=await teams(visit) if Role.DISPATCHER in visit.caller.roles else [],
         notice=pages.done_notice(visit.request, visit.language),
     )
 

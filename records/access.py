@@ -101,7 +101,7 @@ async def was_logged(
     request_id: uuid.UUID,
     account_id: uuid.UUID,
     kind: AccessKind,
-    object_id: uuid.UUID,
+    object_id: uuid.UUID | None,
     *,
     since: datetime,
 ) -> bool:

@@ -75,11 +75,8 @@ class Resubmit(Order):
         return c.Resubmit(**at.head, form=await _frozen(at), priority=at.row.form_priority, provider_away=is_away)
 
 
-class AssignBody(Order):
-    """Either a provider, or a clinic: then its whole pool."""
-
-    command = c.Assign
-    hands_on = True
+class SomeProvider(Frozen):
+    """Either a provider, or a clinic: then its whole pool; and what they should know."""
 
     provider_id: UUID | None = Field(None, examples=["01a20528-2326-771d-b244-f33a25c63e64"])
     clinic_id: UUID | None = Field(None, description="Assign to the pool of this clinic.")
@@ -90,6 +87,13 @@ class AssignBody(Order):
         if (self.provider_id is None) == (self.clinic_id is None):
             raise PydanticCustomError("provider_or_clinic", _("Name either provider_id or clinic_id."))
         return self
+
+
+class AssignBody(Order, SomeProvider):
+    """Who gets the request."""
+
+    command = c.Assign
+    hands_on = True
 
     async def made(self, at: Moment) -> c.Assign:
         """Raises Problem `unknown_provider`, `unknown_clinic`, or `clinic_not_routed`."""

@@ -65,8 +65,9 @@ async def preview(look: Look) -> StoredFile:
 
 
 async def thumbnail(look: Look) -> StoredFile:
-    """A JPEG of at most 320 pixels. It belongs to the look at the request and is not in the log of accesses by itself."""
-    _, attachment = await _to_see(look)
+    """A JPEG of at most 320 pixels. It belongs to the look at the request; alone, as in a list, it is a look of its own."""
+    row, attachment = await _to_see(look)
+    await _log_unless_opened(look, row)
     key = _first_of(attachment.thumbnail_key, attachment.preview_key)
     return await _given_out(look, attachment, _Kept(key, JPEG))
 
@@ -109,6 +110,16 @@ async def _log(look: Look, row: RequestRecord, kind: AccessKind) -> None:
             if await access.was_logged(session, row.id, look.caller.id, kind, look.attachment_id, since=since):
                 return
         await log_access(session, look.caller, row, kind, look.attachment_id)
+
+
+async def _log_unless_opened(look: Look, row: RequestRecord) -> None:
+    """Write the look down, unless the request was opened, or this was looked at, a moment ago."""
+    since = datetime.now(UTC) - _ONE_LOOK
+    async with look.services.database.session() as session:
+        for kind, what in ((AccessKind.REQUEST, None), (AccessKind.PREVIEW, look.attachment_id)):
+            if await access.was_logged(session, row.id, look.caller.id, kind, what, since=since):
+                return
+        await log_access(session, look.caller, row, AccessKind.PREVIEW, look.attachment_id)
 
 
 async def _playable_key(services: Services, attachment: Attachment) -> str:

@@ -1,6 +1,7 @@
 """Requests: what somebody sees of one, whole or as a line of a list."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
@@ -27,6 +28,7 @@ from use_cases.caller import Caller
 from use_cases.documents import DocumentView, document_view
 from use_cases.given_commands import CommandView, command_view
 from use_cases.names import HolderView, Names, PersonView
+from use_cases.problems import Problem
 from use_cases.services import Services
 from use_cases.submitted_forms import form_in_force
 from use_cases.timeline import (
@@ -74,6 +76,7 @@ class RequestSummary(View):
     status_label: str
     priority: Priority
     offering: str
+    dispatch_clinic_id: UUID
     requester: PersonView | None
     holder: HolderView
     due_at: datetime | None
@@ -132,7 +135,6 @@ class RequestView(ChartView, RequestSummary):
     access: Access
     offering_version: int = Field(description="The version of the offering whose form and report template it has.")
     allowed_commands: list[str] = Field(examples=[["accept", "transfer", "request_information"]])
-    dispatch_clinic_id: UUID
     deadlines: list[DeadlineView]
     overdue_deadlines: list[DeadlineName]
     being_signed: DocumentKind | None = Field(description="A document of this kind is being made right now.")
@@ -174,6 +176,33 @@ async def summaries(
     return [_summary(row.request, row.notes, caller, names, language, row.patient, _to_do(caller, row)) for row in rows]
 
 
+async def find_summaries(
+    services: Services, caller: Caller, request_ids: Iterable[UUID], language: Language
+) -> list[RequestSummary]:
+    """The lines of these requests, in their order, without those that the caller may not see. No look is written down."""
+    found = []
+    async with services.database.session() as session:
+        for request_id in request_ids:
+            with suppress(Problem):
+                row, access = await policy.request_to_see(session, caller, request_id)
+                found.append(await _summary_of(session, caller, row, access, language))
+    return found
+
+
+async def _summary_of(
+    session: AsyncSession, caller: Caller, row: RequestRecord, access: Access, language: Language
+) -> RequestSummary:
+    process = requests.process_of(row)
+    names = await Names.load(session, [row.requester_id, row.holder_id], [row.holder_clinic_id])
+    notes = await worklist.notes_on(session, caller.viewer, row.id)
+    patient = None
+    if access == "chart":
+        frozen = None if _is_editing(row, caller) else await form_in_force(session, row, process)
+        patient = _form_shown(row, frozen)["patient"]
+    todo = to_do_of(caller, row, process, covers=notes.covers)
+    return _summary(row, notes, caller, names, language, patient, todo)
+
+
 async def request_view(
     session: AsyncSession, caller: Caller, row: RequestRecord, access: Access, language: Language
 ) -> RequestView:
@@ -195,7 +224,6 @@ async def request_view(
         access=access,
         offering_version=process.terms.offering_version,
         allowed_commands=policy.allowed_commands(caller, row, process, covers=notes.covers),
-        dispatch_clinic_id=row.dispatch_clinic_id,
         deadlines=_deadlines(process),
         overdue_deadlines=list(process.overdue),
         being_signed=process.signing.kind if process.signing else None,
@@ -268,6 +296,7 @@ def _summary(
         status_label=gettext_for(language)(STATUSES[row.status]),
         priority=row.form_priority if _is_editing(row, caller) else row.priority,
         offering=row.offering,
+        dispatch_clinic_id=row.dispatch_clinic_id,
         requester=names.person(row.requester_id),
         holder=names.holder(row.holder_kind, row.holder_id, row.holder_clinic_id),
         due_at=row.due_at,

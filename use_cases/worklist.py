@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,6 +12,7 @@ from domain.search import read_search, words_of_patient
 from records import worklist
 from records.access import Find, log_finds
 from records.errors import BadCursorError
+from records.glimpses import Glimpse, glimpses_of
 from records.ways import COUNTED_UP_TO
 from records.worklist import Count, WorklistFilter, WorklistRow
 from translations import Language
@@ -25,10 +27,25 @@ ONE_SEARCH = timedelta(minutes=10)
 """A request that is found again by the same person within this time is not written down again."""
 
 
+LINE_LENGTH = 200
+"""Characters of a question that a line shows at most."""
+
+
+class RequestLine(RequestSummary):
+    """A request as a line of the worklist, with what lets somebody recognize it without opening it."""
+
+    question: str | None = Field(
+        None, description="The first line of the question, where the caller may see the chart."
+    )
+    first_photo_id: UUID | None = Field(
+        None, description="The attachment with which the form's photos begin, where the caller may see the chart."
+    )
+
+
 class Worklist(View):
     """A page of the worklist. `counts` are over all pages, by status, whatever status is asked for."""
 
-    items: list[RequestSummary]
+    items: list[RequestLine]
     counts: dict[Status, int] = Field(
         description=f"Exact up to {COUNTED_UP_TO:,}; those of which there are more say so many, and stand in `more_than_counted`."
     )
@@ -51,13 +68,34 @@ async def read_worklist(services: Services, caller: Caller, wanted: WorklistFilt
         except BadCursorError:
             raise Problem("invalid_input", [FieldFault("cursor", "bad_cursor")]) from None
         await _log_finds(session, caller, wanted, page.rows)
-        items = await summaries(session, caller, page.rows, language)
+        shown = await summaries(session, caller, page.rows, language)
+        glimpses = await glimpses_of(session, caller.id, [row.request.id for row in page.rows if row.access == "chart"])
+        items = [await _line(services, session, summary, glimpses.get(summary.id)) for summary in shown]
     return Worklist(
         items=items,
         counts={status: count.number for status, count in page.counts.items()},
         more_than_counted=[status for status, count in page.counts.items() if count.at_least],
         next_cursor=page.next_cursor,
     )
+
+
+async def _line(
+    services: Services, session: AsyncSession, summary: RequestSummary, glimpse: Glimpse | None
+) -> RequestLine:
+    if glimpse is None:
+        return RequestLine(**dict(summary))
+    offering = await services.versions.version(session, summary.offering, glimpse.offering_version)
+    question = next((field.name for field in offering.form if offering.question(field)), "")
+    return RequestLine(
+        **dict(summary),
+        question=_first_line(glimpse.answers.get(question)),
+        first_photo_id=glimpse.first_photo_id,
+    )
+
+
+def _first_line(answer: object) -> str | None:
+    lines = answer.splitlines() if isinstance(answer, str) else []
+    return next((line.strip()[:LINE_LENGTH] for line in lines if line.strip()), None)
 
 
 async def count_to_do(services: Services, caller: Caller) -> Count:

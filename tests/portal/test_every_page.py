@@ -125,6 +125,7 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("providers", "dispatcher", None, "/providers"),
     ("hand on", "administrator", accepted, "/requests/{id}/reassign"),
     ("what somebody holds", "dispatcher", accepted, "/providers/{provider}"),
+    ("what somebody serves", "administrator", accepted, "/providers/{provider}"),
     ("add information", "requester", accepted, "/requests/{id}/add-information"),
     ("worse", "provider", worse, "/requests/{id}"),
     ("to be read without delay", "requester", without_delay, "/requests/{id}"),

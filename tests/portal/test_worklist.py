@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from playwright.async_api import expect
 
 from domain.requests import Role
-from tests.journeys import accepted, assigned, draft, ok, returned, submitted
+from tests.journeys import PATIENT, accepted, assigned, draft, ok, returned, submitted
 from tests.portal.browsing import Portal, shown, text_of, visitor
 from tests.system import System, add_person
 
@@ -142,3 +142,52 @@ async def test_how_soon_is_never_cut_off(portal: Portal, system: System, priorit
         await expect(badge).to_be_visible()
         right = "element => element.getBoundingClientRect().right"
         assert await badge.evaluate(right) <= await cell.evaluate(right)
+
+
+async def test_a_line_says_who_asks_what(portal_app: FastAPI, system: System) -> None:
+    request_id = await submitted(system)
+    view = await system.requester.view(request_id)
+    photo = f"/api/v1/requests/{request_id}/attachments/{view['attachments'][0]['id']}/thumbnail"
+    async with visitor(portal_app, system.dispatcher) as http:
+        page = (await http.get("/worklist", params={"filter": "1", "q": view["number"]})).text
+        line = page.split(f'id="row-{request_id}"')[1].split("</tr>")[0]
+        assert photo in line
+        assert (await http.get(photo)).status_code == 200
+    said = text_of(line)
+    for words in ("Jeanne Tremblay", view["answers"]["question"], "Télédermatologie", "depuis: ", "Répartition"):
+        assert words in said
+
+
+async def test_fifteen_lines_stand_on_one_screen(portal: Portal, system: System) -> None:
+    writer = await add_person(system, "writer", system.clinics["near"], Role.REQUESTER)
+    for _ in range(16):
+        ok(await writer.post("/requests", {"offering": "teledermatology", "patient": PATIENT}), 201)
+    async with portal.visit(writer, size={"width": 1366, "height": 768}) as page:
+        await page.goto("/worklist")
+        rows = page.locator("tr[data-version]")
+        await expect(rows).to_have_count(16)
+        assert await rows.nth(14).evaluate("row => row.getBoundingClientRect().bottom") <= 768
+
+
+async def test_what_changes_is_said_and_marked_and_what_is_chosen_stays_chosen(portal: Portal, system: System) -> None:
+    first, second = await submitted(system), await submitted(system)
+    async with portal.visit(system.dispatcher) as page:
+        async with page.expect_response("**/events"):
+            await page.goto("/worklist?filter=1&sort=created")
+        box = page.locator(f"#row-{first} .pick input")
+        await expect(page.locator("#assign")).to_be_hidden()
+        await box.check()
+        await expect(page.locator("#assign")).to_be_visible()
+        body = {"text": "Elle saigne.", "worse": True}
+        ok(await system.requester.post(f"/requests/{second}/add-information", body))
+        await expect(page.locator("#news")).to_have_text("1 demande modifiée.")
+        await expect(page.locator(f"#row-{second} .fresh")).to_have_text("Modifiée")
+        await expect(box).to_be_checked()
+        third = await submitted(system)
+        await expect(page.locator("#news")).to_contain_text("1 nouvelle dans la liste")
+        await expect(page.locator(f"#row-{third} .fresh")).to_have_text("Nouveau")
+        await expect(page.locator(f"#row-{second} .fresh")).to_have_text("Modifiée")
+        await expect(page.locator("[data-chosen]")).to_have_text("(1)")
+        await page.locator("#assign").get_by_role("button", name="Provider2").click()
+        await page.wait_for_url("**/worklist?*done=assigned_several*")
+    assert (await system.requester.view(first))["holder"]["person"]["id"] == system.provider2.id

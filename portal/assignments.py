@@ -1,0 +1,140 @@
+"""Requests that a dispatcher chose in the worklist, assigned with one press.
+
+Where whom they chose is away or does not serve what is asked for, and where something was refused, a page says so and shows what
+was chosen, to be sent all the same or once more.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from fastapi import APIRouter
+from fastapi.responses import RedirectResponse, Response
+from starlette.datastructures import FormData
+
+from domain.refusals import Refusal
+from domain.requests import Role
+from portal import pages
+from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
+from portal.pages import Notice, Visit, VisitOf
+from portal.providers import Team, destination, teams
+from translations import gettext_noop as _
+from use_cases.assignments import Assignments, assign_several
+from use_cases.catalogue import newest_offerings
+from use_cases.problems import Problem
+from use_cases.requests import RequestSummary, find_summaries
+from use_cases.several import MOST_AT_ONCE, PartReceipt
+from web.problems import status_of
+
+router = APIRouter()
+
+_PLACES = {"provider_or_clinic": "to", "unknown_provider": "to", "unknown_clinic": "to"}
+
+
+@router.get("/assignments")
+async def nothing_chosen() -> Response:
+    """Who comes here by an address has chosen nothing yet: that is done in the worklist."""
+    return RedirectResponse("/worklist", 303)
+
+
+@router.post("/assignments")
+async def assign_chosen(visit: VisitOf) -> Response:
+    """Assign what was chosen."""
+    form = await visit.form()
+    if Role.DISPATCHER not in visit.caller.roles:
+        raise Problem("forbidden")
+    try:
+        key = visit.key(form)
+        wanted = Assignments.model_validate(_said(form))
+        if "despite" not in form and (warning := await _warning(visit, form)):
+            return await _page(visit, form, notice=Notice("warning", visit.say(warning)), is_warned=True)
+        came = await assign_several(visit.services, visit.caller, wanted, key, visit.language)
+    except NOT_TAKEN as error:
+        return await _page(visit, form, as_problem(error))
+    if any(each.state == "refused" for each in came):
+        notice = Notice("error", visit.say(_("Not everything could be assigned. What is left says why.")))
+        return await _page(visit, form, notice=notice, came=came)
+    is_queued = any(each.state == "queued" for each in came)
+    return visit.on_to(_back(form), "queued" if is_queued else "assigned_several")
+
+
+def _said(form: FormData) -> dict[str, object]:
+    """What was chosen, under the names of the order's fields. Raises Problem `invalid_input` for nobody."""
+    chosen = [str(one).partition("/") for one in form.getlist("request")]
+    comment = str(form.get("comment", "")).replace("\r\n", "\n")
+    return {
+        "requests": [{"id": id_, "version": version or None} for id_, _slash, version in chosen],
+        **destination(str(form.get("to", ""))),
+        **({"comment": comment} if comment.strip() else {}),
+    }
+
+
+def _chosen_ids(form: FormData) -> list[UUID]:
+    found = []
+    for one in form.getlist("request")[:MOST_AT_ONCE]:
+        try:
+            found.append(UUID(str(one).partition("/")[0]))
+        except ValueError:
+            continue
+    return list(dict.fromkeys(found))
+
+
+async def _warning(visit: Visit, form: FormData) -> str | None:
+    """What to say before it is sent: that whom they chose is away, or does not serve all that is asked for."""
+    rows = await find_summaries(visit.services, visit.caller, _chosen_ids(form), visit.language)
+    asked, to = _asked(rows), str(form.get("to", ""))
+    for team in await teams(visit, asked):
+        if to == f"clinic:{team.clinic.id}" and team.not_served(asked):
+            return _NOT_SERVED
+        for person in team.people:
+            if to == f"provider:{person.id}":
+                return _NOT_SERVED if person.not_served(asked) else _AWAY if person.absent else None
+    return None
+
+
+_NOT_SERVED = _(
+    "By what the clinic has said, whom you chose does not serve all of these service offerings. Nothing is sent yet."
+)
+_AWAY = _("The person you chose is absent: the requests may wait until they are back. Nothing is sent yet.")
+
+
+def _asked(rows: Sequence[RequestSummary]) -> list[str]:
+    return sorted({row.offering for row in rows})
+
+
+async def _page(
+    visit: Visit,
+    form: FormData,
+    error: Problem | Refusal | None = None,
+    *,
+    notice: Notice | None = None,
+    came: Sequence[PartReceipt] = (),
+    is_warned: bool = False,
+) -> Response:
+    """What was chosen and is not assigned, to whom it can go, and what was assigned."""
+    rows = await find_summaries(visit.services, visit.caller, _chosen_ids(form), visit.language)
+    done = {each.request_id for each in came if each.state != "refused"}
+    left = [row for row in rows if row.id not in done]
+    wrong = fields_of(error, visit.language, _PLACES)
+    known: list[Team] = await teams(visit, _asked(left))
+    return visit.page(
+        "assignments",
+        status=status_of(error) if error else 200,
+        left=left,
+        done=[row for row in rows if row.id in done],
+        refused={each.request_id: each for each in came if each.state == "refused"},
+        gone=[each for each in came if each.state == "refused" and each.request_id not in {row.id for row in rows}],
+        teams=known,
+        offerings=await newest_offerings(visit.services),
+        asked_offerings=_asked(left),
+        is_warned=is_warned,
+        back=_back(form),
+        form=pages.written(form),
+        wrong=pages.written(wrong),
+        notice=summary(error, wrong, visit.language) if error else notice,
+    )
+
+
+def _back(form: FormData) -> str:
+    """The worklist as it was filtered."""
+    wanted = pages.local_address(str(form.get("back", "")))
+    return wanted if wanted.partition("?")[0] == "/worklist" else "/worklist"

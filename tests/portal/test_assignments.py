@@ -1,0 +1,128 @@
+"""Requests chosen in the worklist and assigned with one press, without scripts."""
+
+import re
+from html import unescape
+
+import httpx
+from fastapi import FastAPI
+
+from domain.requests import Role
+from tests.api.test_absences import days
+from tests.journeys import ok, submitted
+from tests.portal.browsing import PHONE, WIDE, Portal, barriers, overflow, shown, visitor
+from tests.system import System, add_person
+
+LIST = "/worklist?filter=1&status=active&sort=created"
+
+
+def box_of(page: str, request_id: str) -> str:
+    """What the box of that line sends."""
+    found = re.search(rf'name="request" value="({request_id}/\d+)"', page)
+    assert found, "no box"
+    return found[1]
+
+
+def hidden_of(page: str) -> dict[str, str]:
+    form = page.split('action="/assignments"')[1].split("</form>")[0]
+    found = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form)
+    return {name: unescape(value) for name, value in found}
+
+
+async def test_several_go_with_one_press(portal_app: FastAPI, system: System) -> None:
+    ids = [await submitted(system) for _ in range(2)]
+    async with visitor(portal_app, system.dispatcher) as http:
+        page = (await http.get(LIST)).text
+        form = {
+            **hidden_of(page),
+            "request": [box_of(page, id_) for id_ in ids],
+            "to": f"provider:{system.provider.id}",
+        }
+        answer = await http.post("/assignments", data=form)
+        assert answer.headers["location"] == f"{LIST}&done=assigned_several"
+        assert "attribué" in shown(await http.get(answer.headers["location"]))
+        assert (await http.post("/assignments", data=form)).headers["location"] == f"{LIST}&done=assigned_several"
+    for request_id in ids:
+        assert (await system.requester.view(request_id))["holder"]["person"]["id"] == system.provider.id
+
+
+async def test_what_was_refused_is_said_and_stays_chosen(portal_app: FastAPI, system: System) -> None:
+    good, stale = await submitted(system), await submitted(system)
+    async with visitor(portal_app, system.dispatcher) as http:
+        page = (await http.get(LIST)).text
+        form = {**hidden_of(page), "request": [box_of(page, id_) for id_ in (good, stale)]}
+        ok(await system.requester.post(f"/requests/{stale}/add-information", {"text": "Elle saigne."}))
+        answer = await http.post("/assignments", data={**form, "to": f"provider:{system.provider.id}"})
+        text = shown(answer)
+        assert "Tout n’a pas pu être attribué" in text
+        done = answer.text.split('id="done"')[1].split("</section>")[0]
+        assert good in done
+        assert stale not in done
+        assert "changé" in answer.text.split(stale)[2]
+        assert f'value="provider:{system.provider.id}" checked' in answer.text
+        again = {
+            **hidden_of(answer.text),
+            "request": box_of(answer.text, stale),
+            "to": f"provider:{system.provider.id}",
+        }
+        assert (await http.post("/assignments", data=again)).status_code == 303
+    assert (await system.requester.view(stale))["holder"]["person"]["id"] == system.provider.id
+
+
+async def test_who_is_away_or_does_not_serve_it_is_said_before(portal_app: FastAPI, system: System) -> None:
+    request_id = await submitted(system)
+    nurse = await add_person(system, "ward_nurse", system.clinics["near"], Role.PROVIDER)
+    path = f"/api/v1/accounts/{nurse.id}/offerings"
+
+    async def press(http: httpx.AsyncClient, page: str) -> httpx.Response:
+        form = {**hidden_of(page), "request": box_of(page, request_id), "to": f"provider:{nurse.id}"}
+        return await http.post("/assignments", data=form)
+
+    async with visitor(portal_app, system.dispatcher) as http:
+        page = (await http.get(LIST)).text
+        ok(await system.administrator.http.put(path, json={"offerings": ["wound_care"]}))
+        assert "ne répond pas à toutes" in shown(await press(http, page))
+        ok(await system.administrator.http.put(path, json={"offerings": None}))
+        ok(await nurse.post("/me/absences", days(-1, 5)), 201)
+        warned = await press(http, page)
+        assert "La personne choisie est absente" in shown(warned)
+        assert (await system.requester.view(request_id))["holder"]["kind"] == "dispatch"
+        assert (await press(http, warned.text)).status_code == 303
+    assert (await system.requester.view(request_id))["holder"]["person"]["id"] == nurse.id
+
+
+async def test_what_makes_no_sense(portal_app: FastAPI, system: System) -> None:
+    request_id = await submitted(system)
+    async with visitor(portal_app, system.dispatcher) as http:
+        one = {"request": f"{request_id}/1"}
+        assert "Choisissez un fournisseur" in shown(await http.post("/assignments", data=one), 422)
+        for form in (
+            {"to": f"provider:{system.provider.id}"},
+            {"request": "x/y", "to": "clinic:z"},
+            {"to": "dispatch"},
+        ):
+            shown(await http.post("/assignments", data=form), 422)
+        elsewhere = {**one, "to": f"provider:{system.provider.id}", "back": "//evil.example/worklist"}
+        answer = await http.post("/assignments", data=elsewhere)
+        assert answer.headers["location"].startswith("/worklist?")
+        assert (await http.get("/assignments")).headers["location"] == "/worklist"
+    for name in ("provider", "requester", "administrator"):
+        async with visitor(portal_app, system.people[name]) as http:
+            assert 'class="pick"' not in (await http.get(LIST)).text
+            assert (await http.post("/assignments", data=one)).status_code == 403
+
+
+async def test_what_is_seen_while_one_chooses_has_no_barrier(portal: Portal, system: System) -> None:
+    request_id = await submitted(system)
+    away = await add_person(system, "traveller", system.clinics["near"], Role.PROVIDER)
+    ok(await away.post("/me/absences", days(-1, 5)), 201)
+    page = await portal.look(system.dispatcher)
+    for size in (WIDE, PHONE):
+        await page.set_viewport_size(size)
+        await page.goto(LIST)
+        await page.locator(f"#row-{request_id} .pick input").press("Space")
+        assert await barriers(page) == []
+        assert await overflow(page) == 0
+        await page.locator("#assign").get_by_role("button", name="Traveller").press("Enter")
+        await page.wait_for_url("**/assignments")
+        assert await barriers(page) == []
+        assert await overflow(page) == 0
