@@ -175,9 +175,15 @@ def _running_head(report: ReportContent) -> list[str]:
     _ = gettext_for(report.language)
     patient = report.patient
     born = _("birth: {day}").format(day=birth(patient.birth_date, report.language)) if patient.birth_date else None
-    name = patient.name if len(patient.name) <= HEAD_NAME_LENGTH else f"{_cut(patient.name, HEAD_NAME_LENGTH)}…"
+    length = HEAD_NAME_LENGTH * len(patient.name) // _width(patient.name)
+    name = patient.name if len(patient.name) <= length else f"{_cut(patient.name, length)}…"
     number = patient.health_insurance_number
     return [name, " · ".join(filter(None, [born, number and shortened(number, HEAD_NAME_LENGTH)]))]
+
+
+def _width(name: str) -> int:
+    """How wide it is, in letters of ours; those of syllabics and ideographs are twice as wide."""
+    return sum(2 if unicodedata.category(letter) == "Lo" else 1 for letter in name)
 
 
 def _signature(report: ReportContent, *, preview: bool) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import commands as c
 from domain.requests import FormVersion, Role
-from domain.texts import SPELLED_OUT
+from domain.texts import ONE_SIGN, SPELLED_OUT
 from records import forms, requests
 from records.database import Database
 from records.models import PatientWord, RequestRecord
@@ -142,6 +142,11 @@ async def test_people_are_found_however_their_names_are_spelled(database: Databa
                 await session.flush()
                 for q in (f"La{written}tek", f"la{letter}te", f"LA{letters.upper()}TEK"):
                     assert await found(session, scene, "dispatcher", q) == [draft.id], (q, written)
+        for sign, plain in ONE_SIGN.items():
+            scene.accounts["provider"].family_name = f"La{sign}Ntek"
+            await session.flush()
+            for q in (f"la{sign}nte", f"LA{plain}NTEK", "ntek", *([] if plain == "-" else ["lantek"])):
+                assert await found(session, scene, "dispatcher", q) == [draft.id], (q, sign)
 
 
 async def test_a_removed_draft_leaves_no_word(database: Database) -> None:

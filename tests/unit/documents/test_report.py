@@ -125,6 +125,17 @@ def test_shows_everything(report: ReportContent) -> None:
         assert expected in words
 
 
+@pytest.mark.parametrize("name", ["Wolfeschlegelsteinhausen" * 30, "ᐊᓂᓄᓇᕗᑦ" * 100])
+def test_a_name_of_any_length_is_whole_on_page_one_and_cut_above_the_others(report: ReportContent, name: str) -> None:
+    patient = report.patient.model_copy(update={"name": name})
+    drawn = [
+        page.extract_text()
+        for page in PdfReader(BytesIO(render_report(report.model_copy(update={"patient": patient})))).pages
+    ]
+    assert name in "".join(drawn[0].split())
+    assert all(f"{name[:20]}" in text and "…" in text.splitlines()[0] for text in drawn[2:])
+
+
 def test_speaks_english_too(report: ReportContent) -> None:
     words = text(report.model_copy(update={"language": "en", "kind": "addendum"}))
     for expected in (

@@ -45,6 +45,9 @@ NAMES = {
     "Urdu": "ٹیپو",
     "Hebrew": "יעל כהן",
     "Syriac": "ܫܠܡܐ",
+    "Innu": "Tshikuanᵘ Mishtikushiu’",
+    "Inuktitut in Latin letters": "Kiviuq Łapaŋi ʼꞌˀ",
+    "Abenaki": "W8banaki Wôbanaki",
     "Mohawk": "Kanien’kehá꞉ka",
     "Wendat": "Ȣendat",
 }
