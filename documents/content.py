@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from domain.health_insurance import Issuer
+from domain.model import is_unset
 from domain.partial_dates import WrittenPartialDate
 from domain.sex import Sex
 from translations import Language
@@ -33,10 +34,10 @@ class Patient(Printed):
     """The patient; whatever is not known is left out of the page."""
 
     name: str = Field(min_length=1)
-    mother_name: str | None = None
+    mother_name: str | None = Field(None, exclude_if=is_unset)
     birth_date: WrittenPartialDate | None = None
     health_insurance_number: str | None = None
-    health_insurance_issuer: Issuer | None = None
+    health_insurance_issuer: Issuer | None = Field(None, exclude_if=is_unset)
     sex: Sex | None = None
 
 

@@ -48,6 +48,12 @@ Answers = Annotated[
 """Answers of a form or a report, by the names of its fields; `domain.offerings.check_answers` holds them against it."""
 
 
+_OF_ANSWERS = (
+    "The form's answers by field name. One of kind `consent` is an object: `given_by` (patient, parent, legal_representative or "
+    "other), `name` unless it is the patient, and `date`, which is not in the future."
+)
+
+
 class NewDraft(BaseModel):
     """A new draft. Everything but the offering can be filled in later."""
 
@@ -59,7 +65,7 @@ class NewDraft(BaseModel):
     )
     priority: Priority = Field(Priority.ROUTINE, description="How soon an answer is needed (FHIR request-priority).")
     patient: Patient = Patient()
-    answers: Answers = Field({}, description="The form's answers by field name.", examples=[{"question": "Mélanome ?"}])
+    answers: Answers = Field({}, description=_OF_ANSWERS, examples=[{"question": "Mélanome ?"}])
 
 
 class DraftChanges(BaseModel):
