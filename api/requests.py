@@ -1,5 +1,6 @@
 """Reading requests: the worklist, one request, its timeline, and who has looked at it."""
 
+from datetime import date
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -45,6 +46,10 @@ async def get_worklist(
     ] = None,
     offering: Annotated[Storable | None, Query(max_length=64)] = None,
     priority: Annotated[Priority | None, Query()] = None,
+    submitted_from: Annotated[
+        date | None, Query(description="Only what was submitted on this day or later (America/Toronto).")
+    ] = None,
+    submitted_until: Annotated[date | None, Query(description="Only what was submitted on this day or before.")] = None,
     q: Annotated[
         Storable | None,
         Query(
@@ -68,6 +73,8 @@ async def get_worklist(
         clinic=clinic,
         overdue=overdue,
         holder_absent=holder_absent,
+        submitted_from=submitted_from,
+        submitted_until=submitted_until,
         q=q or "",
         offering=offering,
         priority=priority,

@@ -16,6 +16,7 @@ from api import (
     problems,
     reports,
     requests,
+    saved_filters,
     tokens,
     uploads,
 )
@@ -51,6 +52,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         catalogue,
         drafts,
         requests,
+        saved_filters,
         commands,
         assignments,
         attachments,

@@ -202,6 +202,8 @@ SENTENCES: Mapping[str, str] = {
     "settings": _("Your settings are saved."),
     "handed_over": _("Handed over; everybody concerned is told."),
     "absence": _("The absence is noted. Colleagues and dispatchers see it when they choose a provider."),
+    "filter_kept": _("The filter is saved. You find it beside the title of the worklist."),
+    "filter_removed": _("The filter is removed."),
     "offerings": _("Noted. Who serves an offering comes first where a provider is chosen for it."),
     "absence_removed": _("The absence is removed."),
     "sent_again": _("The e-mail is sent again. Should it reach nobody once more, it comes back here."),

@@ -16,6 +16,7 @@ from portal import (
     providers,
     reports,
     requests,
+    saved_filters,
     signin,
     static,
     undelivered,
@@ -25,6 +26,7 @@ from portal import (
 PAGES = (
     signin,
     worklist,
+    saved_filters,
     assignments,
     drafts,
     live,

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, get_args
 from urllib.parse import urlencode
+from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -11,12 +13,13 @@ from fastapi.responses import Response
 from domain.priority import Priority
 from domain.requests import Role, Status
 from portal import pages
-from portal.pages import VisitOf
+from portal.pages import Visit, VisitOf
 from portal.providers import teams
 from records.models import Account
 from records.worklist import Count, Sort, WorklistFilter
 from translations import gettext_noop as _
-from use_cases.catalogue import newest_offerings
+from use_cases.catalogue import list_clinics, newest_offerings
+from use_cases.saved_filters import Criteria, list_filters
 from use_cases.to_do import ToDo
 from use_cases.worklist import RequestLine, Worklist, count_to_do, read_worklist
 
@@ -48,13 +51,16 @@ OVER = (Status.CLOSED, Status.CANCELLED, Status.ABANDONED)
 
 SORTS: tuple[Sort, ...] = get_args(Sort)
 
+SORT_COOKIE = "relais-sort"
+"""How the worklist was sorted the last time, on this device."""
+
 
 @dataclass(frozen=True)
 class Filter:
     """What the person wants to see, as the address of the page says it."""
 
     status: str = "active"
-    """A status, ``active`` (what is not over) or ``all``."""
+    """Statuses with commas between, ``active`` (what is not over) or ``all``."""
     todo: bool = False
     """Only what the person has to do something about."""
     mine: bool = False
@@ -63,22 +69,35 @@ class Filter:
     """Only what is with somebody who is away today."""
     offering: str = ""
     priority: str = ""
+    holder: str = ""
+    """The id of the person who holds it."""
+    clinic: str = ""
+    """The id of a clinic that has to do with it."""
+    submitted_from: str = ""
+    submitted_until: str = ""
     q: str = ""
     sort: Sort = "due"
 
     @classmethod
-    def of(cls, query: dict[str, str], account: Account) -> "Filter":
-        """The filter of an address; what is left out or unknown is as on the start page of that person's role."""
-        status, sort, priority = query.get("status", "active"), query.get("sort", "due"), query.get("priority", "")
+    def of(cls, query: Mapping[str, str], account: Account, sorts_by: str = "due") -> "Filter":
+        """The filter of an address; what is left out or unknown is as on the start page of that person's role.
+
+        `sorts_by` is how the person had it sorted the last time.
+        """
+        status, sort, priority = query.get("status", "active"), query.get("sort", sorts_by), query.get("priority", "")
         chosen = "mine" in query or "filter" in query
         return cls(
-            status=status if status in {*Status, "active", "all"} else "active",
+            status=status if status in ("active", "all") or _are_statuses(status) else "active",
             todo=query.get("todo") == "1",
             mine=query.get("mine") == "1" if chosen else _sees_others_work(account),
             overdue=query.get("overdue") == "1",
             absent=query.get("absent") == "1",
             offering=_plain(query.get("offering", ""))[:64],
             priority=priority if priority in set(Priority) else "",
+            holder=_id_in(query.get("holder", "")),
+            clinic=_id_in(query.get("clinic", "")),
+            submitted_from=_day_in(query.get("submitted_from", "")),
+            submitted_until=_day_in(query.get("submitted_until", "")),
             q=_plain(query.get("q", ""))[:100],
             sort=next((known for known in SORTS if known == sort), "due"),
         )
@@ -88,7 +107,7 @@ class Filter:
         """The statuses asked for; None for every one."""
         if self.status == "all":
             return None
-        return [Status.DRAFT, *OPEN] if self.status == "active" else [Status(self.status)]
+        return [Status.DRAFT, *OPEN] if self.status == "active" else list(map(Status, self.status.split(",")))
 
     @property
     def is_grouped(self) -> bool:
@@ -99,11 +118,15 @@ class Filter:
         """The same for the records, with what the page itself decides."""
         asked: dict[str, Any] = {
             "to_do": True if self.todo else None,
-            "holder_is_me": self.mine,
+            "holder_is_me": self.mine and not self.holder,
             "overdue": True if self.overdue else None,
             "holder_absent": True if self.absent else None,
             "offering": self.offering or None,
             "priority": Priority(self.priority) if self.priority else None,
+            "holder": UUID(self.holder) if self.holder else None,
+            "clinic": UUID(self.clinic) if self.clinic else None,
+            "submitted_from": date.fromisoformat(self.submitted_from) if self.submitted_from else None,
+            "submitted_until": date.fromisoformat(self.submitted_until) if self.submitted_until else None,
             "q": self.q,
             "sort": self.sort,
             "limit": PAGE_ROWS,
@@ -114,7 +137,48 @@ class Filter:
     @property
     def is_refined(self) -> bool:
         """Whether one of the rarer filters is in use."""
-        return bool(self.offering or self.priority or self.sort != "due")
+        rarer = (self.offering, self.priority, self.holder, self.clinic, self.submitted_from, self.submitted_until)
+        return any(rarer) or self.sort != "due"
+
+    @property
+    def criteria(self) -> Criteria:
+        """The same to be kept."""
+        asked = self.asked(statuses=())
+        return Criteria(
+            status=self.statuses or [],
+            holder=asked.holder or ("me" if self.mine else None),
+            todo=asked.to_do,
+            clinic=asked.clinic,
+            overdue=asked.overdue,
+            holder_absent=asked.holder_absent,
+            offering=asked.offering,
+            priority=asked.priority,
+            submitted_from=asked.submitted_from,
+            submitted_until=asked.submitted_until,
+            q=asked.q or None,
+            sort=asked.sort,
+        )
+
+    @classmethod
+    def kept(cls, criteria: Criteria) -> "Filter":
+        """What was kept, as the page shows it: what is late or absent, not what is not."""
+        is_active = set(criteria.status) == {Status.DRAFT, *OPEN}
+        mine = criteria.holder == "me"
+        return cls(
+            status="active" if is_active else ",".join(criteria.status) or "all",
+            todo=bool(criteria.todo),
+            mine=mine,
+            overdue=bool(criteria.overdue),
+            absent=bool(criteria.holder_absent),
+            offering=criteria.offering or "",
+            priority=criteria.priority or "",
+            holder="" if mine else str(criteria.holder or ""),
+            clinic=str(criteria.clinic or ""),
+            submitted_from=str(criteria.submitted_from or ""),
+            submitted_until=str(criteria.submitted_until or ""),
+            q=criteria.q or "",
+            sort=criteria.sort,
+        )
 
     def address(self, **changes: Any) -> str:
         """The page with this filter, changed a little."""
@@ -147,9 +211,11 @@ class Found:
 async def worklist(visit: VisitOf) -> Response:
     """A page of the worklist. Scripts ask for the same page and take out of it what changed."""
     query = dict(visit.request.query_params)
-    wanted, cursor = Filter.of(query, visit.caller.account), query.get("cursor")
+    wanted, cursor = filter_of(visit), query.get("cursor")
     found = await _grouped(visit, wanted, cursor) if wanted.is_grouped else await _in_one(visit, wanted, cursor)
-    return visit.page(
+    runs_others = bool(visit.caller.roles & {Role.DISPATCHER, Role.CLINIC_ADMINISTRATOR})
+    known = await teams(visit) if runs_others else []
+    page = visit.page(
         "worklist",
         wanted=wanted,
         groups=found.groups,
@@ -164,10 +230,25 @@ async def worklist(visit: VisitOf) -> Response:
         to_do_count=await count_to_do(visit.services, visit.caller),
         to_do_words=TO_DO,
         offerings=await newest_offerings(visit.services),
-        minds_absences=bool(visit.caller.roles & {Role.DISPATCHER, Role.CLINIC_ADMINISTRATOR}),
-        teams=await teams(visit) if Role.DISPATCHER in visit.caller.roles else [],
+        minds_absences=runs_others,
+        holders=known,
+        clinics=await list_clinics(visit.services, visit.caller),
+        saved=[
+            (kept.name, Filter.kept(kept.criteria).address())
+            for kept in await list_filters(visit.services, visit.caller)
+        ],
+        teams=known if Role.DISPATCHER in visit.caller.roles else [],
         notice=pages.done_notice(visit.request, visit.language),
     )
+    if query.get("sort") == wanted.sort:
+        page.set_cookie(SORT_COOKIE, wanted.sort, max_age=365 * 86_400, samesite="lax", httponly=True)
+    return page
+
+
+def filter_of(visit: Visit) -> Filter:
+    """The filter that the address of this visit says."""
+    sorts_by = visit.request.cookies.get(SORT_COOKIE, "due")
+    return Filter.of(dict(visit.request.query_params), visit.caller.account, sorts_by)
 
 
 async def _in_one(visit: VisitOf, wanted: Filter, cursor: str | None) -> Found:
@@ -204,6 +285,26 @@ def _open_in(page: Worklist) -> Count:
 
 def _total(counts: Mapping[Status, Count], *statuses: Status) -> Count:
     return sum((counts.get(status, Count()) for status in statuses), Count())
+
+
+def _are_statuses(text: str) -> bool:
+    return set(text.split(",")) <= set(Status)
+
+
+def _id_in(text: str) -> str:
+    """The id that stands there; nothing where none does."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return ""
+
+
+def _day_in(text: str) -> str:
+    """The day that stands there; nothing where none does."""
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        return ""
 
 
 def _plain(text: str) -> str:

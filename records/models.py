@@ -161,6 +161,20 @@ class AbsenceRecord(Base):
     )
 
 
+class SavedFilter(Base):
+    """A filter of the worklist that somebody keeps under a name; `criteria` are those of `use_cases.saved_filters`."""
+
+    __tablename__ = "saved_filters"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    name: Mapped[str]
+    criteria: Mapped[Json]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("account_id", "name"),)
+
+
 # Service offerings
 
 

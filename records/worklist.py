@@ -10,12 +10,13 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 from sqlalchemy import (
     ColumnElement,
+    Date,
     Subquery,
     Uuid,
     and_,
@@ -32,6 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
+from domain.calendar import TIME_ZONE
 from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.requests import EventName, HolderKind, Role, Status
@@ -81,6 +83,10 @@ class WorklistFilter:
     priority: Priority | None = None
     holder_absent: bool | None = None
     """Whether the person who holds it is away today."""
+    submitted_from: date | None = None
+    """Submitted on this day or later, by the calendar of America/Toronto."""
+    submitted_until: date | None = None
+    """Submitted on this day or before."""
     sort: Sort = "due"
     cursor: str | None = None
     limit: int = 50
@@ -302,7 +308,13 @@ def _conditions(viewer: Viewer, wanted: WorklistFilter, keys: SearchKeys) -> lis
     if wanted.holder_absent is not None:
         absent = has_left_or_is_absent(RequestRecord.holder_id)
         conditions.append(absent if wanted.holder_absent else not_(absent))
-    return conditions
+    return conditions + _submitted_within(wanted)
+
+
+def _submitted_within(wanted: WorklistFilter) -> list[ColumnElement[bool]]:
+    day = cast(func.timezone(TIME_ZONE.key, RequestRecord.submitted_at), Date)
+    first, last = wanted.submitted_from, wanted.submitted_until
+    return [*([day >= first] if first else []), *([day <= last] if last else [])]
 
 
 def has_to_do(viewer: Viewer) -> ColumnElement[bool]:

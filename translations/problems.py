@@ -77,6 +77,7 @@ PROBLEMS: Mapping[str, str] = {
     "idempotency_key_reused": _("This Idempotency-Key was used for something else."),
     "invalid_idempotency_key": _("An Idempotency-Key has 1 to 120 printable ASCII characters."),
     "invalid_if_match": _("If-Match must hold the version of the request."),
+    "too_many_filters": _("You have kept %(limit)s filters already; remove one first."),
     "absence_ends_before_start": _("The absence ends before it starts."),
     "absence_too_long": _("An absence is at most a year long."),
     "absence_in_the_past": _("The absence is over already."),

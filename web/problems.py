@@ -29,6 +29,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "submission_under_way",
         "answer_under_way",
         "absence_overlaps",
+        "too_many_filters",
         "signing_failed",
         "sent_too_late",
     ),

@@ -58,5 +58,7 @@
     shown = now;
     mark();
   });
+  // the way to where filters are kept goes along with the filter, which changes without a new page
+  document.querySelector("[data-with-query]").addEventListener("click", (event) => { if (location.search) event.target.search = location.search; });
   window.addEventListener("pageshow", remember); // "Back" may bring the boxes back as they were
 })();

@@ -88,6 +88,7 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("worklist of a dispatcher", "dispatcher", submitted, "/worklist"),
     ("worklist of an administrator", "administrator", None, "/worklist"),
     ("an empty worklist", "far_provider", None, "/worklist"),
+    ("saved filters", "dispatcher", None, "/worklist/filters?filter=1&overdue=1"),
     ("new request", "requester", None, "/new"),
     ("draft", "requester", draft, "/requests/{id}/edit"),
     ("a draft's request page", "requester", draft, "/requests/{id}"),

@@ -1,5 +1,6 @@
 """The start page: what waits, counts, filters, search, the order, and what it says to each role."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -191,3 +192,39 @@ async def test_what_changes_is_said_and_marked_and_what_is_chosen_stays_chosen(p
         await page.locator("#assign").get_by_role("button", name="Provider2").click()
         await page.wait_for_url("**/worklist?*done=assigned_several*")
     assert (await system.requester.view(first))["holder"]["person"]["id"] == system.provider2.id
+
+
+async def test_a_filter_is_kept_under_a_name_and_the_order_from_visit_to_visit(
+    portal_app: FastAPI, system: System
+) -> None:
+    reader = await add_person(system, "keeper", system.clinics["near"], Role.DISPATCHER)
+    wanted = f"filter=1&status=accepted&overdue=1&holder={system.provider.id}&submitted_from=2026-01-02&sort=updated"
+    async with visitor(portal_app, reader) as http:
+        await http.get(f"/worklist?{wanted}")
+        again = (await http.get("/worklist")).text
+        assert '<option value="updated" selected>' in again
+        page = (await http.get(f"/worklist/filters?{wanted}")).text
+        address = re.findall(r'name="address" value="([^"]*)"', page)[0].replace("&amp;", "&")
+        shown(await http.post("/worklist/filters", data={"address": address, "name": " "}), 422)
+        answer = await http.post("/worklist/filters", data={"address": address, "name": "Chez Provider"})
+        assert answer.headers["location"] == f"{address}&done=filter_kept"
+        page = (await http.get("/worklist?filter=1&sort=due")).text
+        link = re.findall(r'<a href="([^"]*)">Chez Provider</a>', page)[0].replace("&amp;", "&")
+        assert link == address
+        there = (await http.get(link)).text
+        assert f'<option value="{system.provider.id}" selected>' in there
+        for field in ('name="submitted_from" type="date" value="2026-01-02"', 'name="overdue" value="1" checked'):
+            assert field in there
+        [kept] = (await reader.get("/me/filters")).json()
+        assert kept["criteria"]["holder"] == system.provider.id
+        answer = await http.post(f"/worklist/filters/{kept['id']}/remove")
+        assert answer.headers["location"] == "/worklist/filters?done=filter_removed"
+        ok(
+            await reader.http.put(
+                "/api/v1/me/filters", json={"name": "Deux", "criteria": {"status": ["closed", "reported"]}}
+            )
+        )
+        page = (await http.get("/worklist")).text
+        two = re.findall(r'<a href="([^"]*)">Deux</a>', page)[0].replace("&amp;", "&")
+        shown(await http.get(two))
+        assert "status=closed%2Creported" in two
