@@ -3,8 +3,11 @@
 import unicodedata
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from domain.search import LONGEST_BEGINNING, MOST_TERMS, read_search, words_of_patient
+from domain.texts import ONE_SIGN
 
 PATIENT = {
     "given_name": "Zoé-Ève",
@@ -98,6 +101,25 @@ def test_a_name_is_found_however_its_signs_are_written(writings: list[str]) -> N
     for text in writings:
         for field in ("given_name", "family_name"):
             assert finds(text, {field: writings[0]}), text
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzàâäéèêëîïôöùûüÿçœæłřčñḵā" + "ᐃᓄᒃᑎᐅᐊᓂᐧᐤᒥᔅᑭ"
+NAME = st.lists(
+    st.lists(st.text(LETTERS, min_size=1, max_size=30), min_size=1, max_size=3).flatmap(
+        lambda parts: st.sampled_from("'’ʼꞌ:꞉-‑").map(lambda sign: sign.join(parts))
+    ),
+    min_size=1,
+    max_size=2,
+).map(" ".join)
+
+
+@given(NAME)
+def test_every_name_finds_itself(name: str) -> None:
+    patient: dict[str, str | None] = {"family_name": name}
+    keyboard = "".join(ONE_SIGN.get(sign, sign) for sign in name)
+    without = "".join(sign for sign in keyboard if sign not in "':")
+    for text in (name, name.upper(), name.title(), unicodedata.normalize("NFD", name), keyboard, without):
+        assert finds(text, patient), text
 
 
 def test_a_newborn_is_found_by_the_mother() -> None:
