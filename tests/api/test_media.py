@@ -188,6 +188,17 @@ async def test_seeking_in_a_video_is_one_look(system: System, tmp_path: Path) ->
     assert await looks(system, path) == [(system.requester.id, "attachment"), (system.provider.id, "attachment")]
 
 
+async def test_a_thumbnail_in_a_list_is_a_look_of_its_own(system: System) -> None:
+    """Who has the request open has looked at it; who sees the photo in their worklist alone is written down for that, once."""
+    path, _ = await sent_with(system, encoded(arrow()), "photos", "Genou.jpg")
+    for _ in range(2):
+        assert (await system.dispatcher.get(f"{path}/thumbnail")).status_code == 200
+    assert await looks(system, path) == [(system.dispatcher.id, "preview")]
+    await system.provider.view(path.split("/")[2])
+    assert (await system.provider.get(f"{path}/thumbnail")).status_code == 200
+    assert await looks(system, path) == [(system.dispatcher.id, "preview")]
+
+
 async def test_a_video_that_lies_on_its_side(system: System, tmp_path: Path) -> None:
     path, view = await sent_with(system, await turned_clip(tmp_path), "videos", "film.mp4")
     assert (view["width"], view["height"]) == (180, 320)

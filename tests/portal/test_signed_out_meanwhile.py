@@ -8,7 +8,7 @@ import httpx
 from fastapi import FastAPI
 from playwright.async_api import expect
 
-from tests.journeys import accepted, draft, ok, reported
+from tests.journeys import accepted, draft, ok, reported, submitted
 from tests.portal.browsing import Portal, sign_in, visitor
 from tests.portal.test_story import done
 from tests.system import PASSWORD, Clinician, System
@@ -47,7 +47,7 @@ async def test_every_form_is_shown_again_to_who_wrote_it(portal_app: FastAPI, sy
     mine, answered, begun = await accepted(system), await reported(system), await draft(system)
     ok(await system.provider.post(f"/requests/{mine}/request-information", {"text": "Une photo de plus?"}))
     at, requester, provider = f"/requests/{mine}", system.requester, system.provider
-    colleague = f"/providers/{provider.id}"
+    colleague, waiting = f"/providers/{provider.id}", await submitted(system)
 
     async def versions() -> list[int]:
         views = await provider.view(mine), await provider.view(answered), await requester.view(begun)
@@ -69,6 +69,13 @@ async def test_every_form_is_shown_again_to_who_wrote_it(portal_app: FastAPI, sy
             f"{colleague}/hand-over",
             {"reason": WRITTEN, "to": "dispatch", "request": mine},
         ),
+        (
+            system.dispatcher,
+            "/worklist?filter=1&sort=created",
+            "/assignments",
+            {"comment": WRITTEN, "to": f"provider:{provider.id}", "request": f"{waiting}/1"},
+        ),
+        (system.dispatcher, "/worklist/filters", "", {"name": WRITTEN}),
         (requester, f"{at}/answer", "", {"text": WRITTEN}),
         (requester, f"{at}/add-information", "", {"text": WRITTEN, "worse": "yes"}),
         (requester, f"{at}/cancel", "", {"reason": WRITTEN}),
@@ -93,6 +100,7 @@ async def test_every_form_is_shown_again_to_who_wrote_it(portal_app: FastAPI, sy
             assert SHOWN in again.text, to
             assert fields_of(again, to)["key"] == carried["sent key"], to
     assert await versions() == before
+    assert (await requester.view(waiting))["holder"]["kind"] == "dispatch"
     assert ok(await provider.get(f"/requests/{mine}/report"))["revision"] == 0
     assert (await requester.get(f"/accounts/{requester.id}/absences")).json() == []
 
