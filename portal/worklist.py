@@ -138,7 +138,7 @@ class Filter:
     def is_refined(self) -> bool:
         """Whether one of the rarer filters is in use."""
         rarer = (self.offering, self.priority, self.holder, self.clinic, self.submitted_from, self.submitted_until)
-        return any(rarer) or self.sort != "due"
+        return any(rarer)
 
     @property
     def criteria(self) -> Criteria:
