@@ -88,6 +88,13 @@ class PatientSuggestion(View):
     sex: Sex | None
 
 
+class OpenRequest(View):
+    """A request that is open already about the same patient and offering."""
+
+    id: UUID
+    number: str = Field(examples=["TC-2026-000123"])
+
+
 class Check(View):
     """What stands in the way of submitting the form as it is now (`errors`), and what is only worth a look (`advice`)."""
 
@@ -96,6 +103,9 @@ class Check(View):
     text_advice: list[TextAdvice]
     patient_advice: list[PatientAdvice]
     patient_suggestions: list[PatientSuggestion]
+    open_requests: list[OpenRequest] = Field(
+        description="What is open already about probably the same patient, for the same offering, where the caller may see it."
+    )
     unchanged: bool = Field(description="Of a returned request: it would be submitted just as it was the last time.")
 
 
@@ -160,6 +170,7 @@ async def check(request_id: UUID, caller: CallerOf, services: ServicesOf, langua
     say = gettext_for(language)
     return Check(
         unchanged=found.unchanged,
+        open_requests=[OpenRequest(id=id_, number=number) for id_, number in found.open_requests],
         patient_advice=[
             PatientAdvice(code=code, message=health_number_sentence(code, found.issuer, language))
             for code in found.patient_advice

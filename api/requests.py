@@ -11,9 +11,9 @@ from domain.model import Storable
 from domain.priority import Priority
 from domain.requests import Status
 from records.worklist import WorklistFilter
-from use_cases import accesses, requests, submitted_forms, timeline, worklist
+from use_cases import accesses, requests, same_patient, submitted_forms, timeline, worklist
 from use_cases.accesses import AccessView
-from use_cases.requests import RequestView
+from use_cases.requests import RequestSummary, RequestView
 from use_cases.submitted_forms import FormVersionView, FormView
 from use_cases.timeline import TimelineEntry
 from use_cases.worklist import Worklist
@@ -101,6 +101,17 @@ async def get_timeline(
 ) -> list[TimelineEntry]:
     """Everything that happened to the request, oldest first. What was said with it shows only with the chart."""
     return await timeline.read_timeline(services, caller, request_id, language)
+
+
+@router.get("/requests/{request_id}/same-patient", summary="Other requests about the patient")
+async def get_same_patient(
+    request_id: UUID, caller: CallerOf, services: ServicesOf, language: ReaderLanguage
+) -> list[RequestSummary]:
+    """Requests about probably the same patient (the same number, or the same names and birth date), the newest first.
+
+    At most 100, of those whose chart the caller may see. Finding them is written down as an access, as a search is.
+    """
+    return await same_patient.read_same_patient(services, caller, request_id, language)
 
 
 @router.get("/requests/{request_id}/forms", summary="The form, version by version")

@@ -111,10 +111,10 @@ def read_search(text: str) -> Search:
 def words_of_patient(patient: Mapping[str, object]) -> frozenset[str]:
     """The words by which this patient is found. `patient` is as recorded: what is missing in it finds nobody."""
     names = f"{patient.get('given_name') or ''} {patient.get('family_name') or ''} {_newborn(patient)}"
-    words = {f"name:{part}" for name in _names_in(plain(names)) for part in _beginnings(name)}
+    words = {f"name:{part}" for name in names_in(plain(names)) for part in _beginnings(name)}
     if born := str(patient.get("birth_date") or ""):
         words |= {f"born:{born}", f"in:{born[:4]}"} | ({f"in:{born[:7]}"} if len(born) > len("1958") else set())
-    if number := _compact(plain(str(patient.get("health_insurance_number") or ""))):
+    if number := compact(plain(str(patient.get("health_insurance_number") or ""))):
         words |= {f"number:{number}", f"number:{_without_version(number)}"}
     return frozenset(words)
 
@@ -130,11 +130,11 @@ def _without_version(number: str) -> str:
     return re.sub(r"(?<=^[0-9]{10})[a-z]{1,2}$", "", number)
 
 
-def _names_in(typed: str) -> Iterator[str]:
+def names_in(typed: str) -> Iterator[str]:
     """Each name, and what is joined by hyphens or apostrophes also as one (`O'Brien` is found as `obrien`)."""
     yield from _WORD.findall(typed)
     for joined in _JOINED.findall(typed):
-        yield _compact(joined)
+        yield compact(joined)
 
 
 def _beginnings(name: str) -> Iterator[str]:
@@ -144,7 +144,8 @@ def _beginnings(name: str) -> Iterator[str]:
         yield name[:length]
 
 
-def _compact(typed: str) -> str:
+def compact(typed: str) -> str:
+    """Its letters and digits, without what stands between them."""
     return "".join(_WORD.findall(typed))
 
 
@@ -163,8 +164,8 @@ def _request_number(typed: str) -> tuple[str | None, str | None]:
 
 
 def _health_number_of(typed: str) -> str | None:
-    compact = _compact(typed)
-    return f"number:{compact}" if len(compact) >= 4 and any(sign.isdigit() for sign in compact) else None
+    number = compact(typed)
+    return f"number:{number}" if len(number) >= 4 and any(sign.isdigit() for sign in number) else None
 
 
 def _terms(typed: str) -> Iterator[Term]:
@@ -174,7 +175,7 @@ def _terms(typed: str) -> Iterator[Term]:
                 yield Term(born, found[0] if found[0].isdigit() and len(found[0]) == len("1958") else None)
                 typed = typed.replace(found[0], " ")
     for number in _RAMQ.findall(typed):
-        yield Term(frozenset({f"number:{_compact(number)}"}))
+        yield Term(frozenset({f"number:{compact(number)}"}))
         typed = typed.replace(number, " ")
     for name in dict.fromkeys(_WORD.findall(_WITHIN.sub("", typed))):
         yield Term(frozenset({f"name:{name[:LONGEST_BEGINNING]}"}), name)

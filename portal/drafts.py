@@ -48,6 +48,9 @@ _ORDERS = {"submit": (Submit(), "submitted"), "resubmit": (Resubmit(), "resubmit
 """What the form's `do` can be besides saving, with the sentence that is said then."""
 
 
+_PATIENT = _("Patient")
+_OPEN = _("a request is open already, %(number)s")
+_SECOND = _("A request about this patient is open already: %(numbers)s. Submit another one all the same?")
 _UNCHANGED = _("Nothing has changed since it was submitted the last time. Submit it again all the same?")
 
 _SAVED = _("Saved at %(time)s.")
@@ -65,7 +68,7 @@ async def new_page(visit: VisitOf) -> Response:
 async def begin(visit: VisitOf) -> Response:
     """Make the draft, and go on to its form."""
     form = await visit.form()
-    said = {name: str(form[name]) for name in ("offering", "clinic") if form.get(name)}
+    said = {name: str(form[name]) for name in ("offering", "clinic", "earlier_id", "copy_form") if form.get(name)}
     try:
         key = visit.key(form)
         view = await create_draft(visit.services, visit.caller, NewDraft.model_validate(said), key, visit.language)
@@ -110,8 +113,8 @@ async def save_or_submit(request_id: UUID, visit: VisitOf) -> Response:
         if saved.wrong or do is None:
             return await _after_saving(visit, request_id, form, saved)
         order, done = do
-        if done == "resubmitted" and form.get("unchanged") != "yes" and await _is_unchanged(visit, request_id, form):
-            return await _edit_page(visit, request_id, notice=Notice("information", visit.say(_UNCHANGED)), asks=True)
+        if asked := await _asked_first(visit, request_id, form):
+            return await _edit_page(visit, request_id, notice=Notice("information", asked), asks=True)
         seen = number_in(form, "offering_version")
         call = replace(visit.call(request_id, form), expected_version=saved.version, seen_offering=seen)
         receipt = await commands.carry_out(visit.services, call, order)
@@ -336,6 +339,10 @@ async def _todo(visit: Visit, view: RequestView, legend: ServiceOffering | None 
                 )
                 for code in found.patient_advice
             ),
+            *(
+                (visit.say(_PATIENT), visit.say(_OPEN, number=number), f"/requests/{id_}")
+                for id_, number in found.open_requests
+            ),
         ),
         found.suggestions,
     )
@@ -358,7 +365,7 @@ async def _edit_page(
     asks: bool = False,
     before: forms.Values | None = None,
 ) -> Response:
-    """The form. With `asks`, the button to submit it again says that nothing has changed, and does it all the same.
+    """The form. With `asks`, the button to submit it does so all the same, whatever was asked.
 
     `before` is what stays saved of the fields with which the `error` finds fault.
     """
@@ -400,11 +407,19 @@ async def _edit_page(
     )
 
 
-async def _is_unchanged(visit: Visit, request_id: UUID, form: FormData) -> bool:
-    """Whether it would be submitted as it was the last time; not of a form that was sent twice, which is answered as before."""
-    if await commands.came_before(visit.services, visit.call(request_id, form)):
-        return False
-    return (await completeness.check(visit.services, visit.caller, request_id)).unchanged
+async def _asked_first(visit: Visit, request_id: UUID, form: FormData) -> str:
+    """What is asked before the form goes its way, once: is it submitted just as it was, or a second time about the same patient?
+
+    Not of a form that was sent twice, which is answered as before.
+    """
+    if form.get("all_the_same") == "yes" or await commands.came_before(visit.services, visit.call(request_id, form)):
+        return ""
+    found = await completeness.check(visit.services, visit.caller, request_id)
+    if found.unchanged:
+        return visit.say(_UNCHANGED)
+    if found.open_requests and form.get("do") == "submit":
+        return visit.say(_SECOND, numbers=", ".join(number for _, number in found.open_requests))
+    return ""
 
 
 async def _outdated(visit: Visit, view: RequestView, answer: OutdatedAnswer) -> forms.Outdated:

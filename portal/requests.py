@@ -35,6 +35,7 @@ async def request_page(request_id: UUID, visit: VisitOf) -> Response:
         shows_accesses=accesses.may_be_shown(visit, view),
         sent=await _sent(visit, view),
         deadline_labels=DEADLINES,
+        begins_again=view.offering in visit.services.offerings,
         choices=[choice for name, choice in CHOICES.items() if name in view.allowed_commands],
         notice=pages.done_notice(visit.request, visit.language),
         **await chart(visit, view),

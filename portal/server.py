@@ -13,6 +13,7 @@ from portal import (
     guide,
     live,
     media,
+    patients,
     providers,
     reports,
     requests,
@@ -38,6 +39,7 @@ PAGES = (
     providers,
     undelivered,
     accesses,
+    patients,
     requests,
     choices,
 )

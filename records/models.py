@@ -283,6 +283,8 @@ class RequestRecord(Base):
     and `follow_up_clinic_id` say who signed that. `form` is ``{"patient": {…}, "answers": {…}}`` as it stands in the
     editor, and `form_priority` the priority asked for there: both are frozen by `records.forms.freeze_form`.
 
+    `earlier_id` is the request that this one follows, as its requester has said.
+
     `submission_id` is the command that submits the form, while it is on its way (since `submission_since`), and `signature_id`
     the one that signs the report's draft: from the moment at which it froze them until its end is known, neither changes.
 
@@ -297,6 +299,7 @@ class RequestRecord(Base):
     created_at: Mapped[datetime]
     created_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
     creation_key: Mapped[str | None]
+    earlier_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("requests.id"))
 
     form: Mapped[Json]
     form_priority: Mapped[Priority]
@@ -336,6 +339,7 @@ class RequestRecord(Base):
         UniqueConstraint("created_by", "creation_key"),
         *(index for way in WAYS for index in _worklist_indexes("requests", way)),
         Index("ix_requests_status", "status"),
+        Index("ix_requests_earlier", "earlier_id", postgresql_where=text("earlier_id IS NOT NULL")),
     )
 
     @property

@@ -1,7 +1,7 @@
 """Requests as rows: numbers, drafts and the edits of their form. What a workflow decides is written by `records.projection`."""
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, delete, exists, func, or_, select
@@ -40,6 +40,7 @@ async def create_draft(
     answers: Json,
     now: datetime,
     creation_key: str | None = None,
+    earlier_id: uuid.UUID | None = None,
 ) -> RequestRecord:
     """A new draft with its number. The same `creation_key` of the same requester gives the same draft again."""
     if creation_key is not None:
@@ -63,6 +64,7 @@ async def create_draft(
         created_at=now,
         created_by=requester.id,
         creation_key=creation_key,
+        earlier_id=earlier_id,
         form={"patient": patient, "answers": answers},
         form_priority=priority,
         edits=0,
@@ -173,6 +175,12 @@ async def numbers_of(session: AsyncSession, request_ids: Collection[uuid.UUID]) 
     """The numbers of these requests, as people read them."""
     query = select(RequestRecord.id, RequestRecord.number).where(RequestRecord.id.in_(request_ids))
     return {request_id: number for request_id, number in await session.execute(query)}  # noqa: C416
+
+
+async def later_requests(session: AsyncSession, request_id: uuid.UUID) -> Sequence[RequestRecord]:
+    """The requests that follow this one, oldest first, drafts too."""
+    query = select(RequestRecord).where(RequestRecord.earlier_id == request_id).order_by(RequestRecord.id)
+    return (await session.scalars(query)).all()
 
 
 async def load_request(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord | None:

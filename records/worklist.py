@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, Self
@@ -186,6 +186,13 @@ async def notes_on(session: AsyncSession, viewer: Viewer, request_id: uuid.UUID)
     """What the viewer should notice of one request; ask before writing down that they open it."""
     query = select(*_notes_for(viewer)).where(RequestRecord.id == request_id)
     return _notes(*(await session.execute(query)).one())
+
+
+async def lines_of(session: AsyncSession, viewer: Viewer, request_ids: Collection[uuid.UUID]) -> list[WorklistRow]:
+    """The lines of these requests, the newest first, as far as they are listed for the viewer."""
+    key = RequestRecord.created_at.label("key")
+    page = select(key, RequestRecord.id).where(RequestRecord.id.in_(request_ids), listed_for(viewer)).subquery("page")
+    return await _rows(session, viewer, page, "created")
 
 
 async def _rows(session: AsyncSession, viewer: Viewer, page: Subquery, sort: Sort) -> list[WorklistRow]:

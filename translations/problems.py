@@ -67,6 +67,7 @@ PROBLEMS: Mapping[str, str] = {
     "unsupported_tus_version": _("Uploads in parts follow version 1.0.0 of tus (header Tus-Resumable)."),
     "not_a_part_of_a_file": _("A part of a file is sent as application/offset+octet-stream."),
     "offset_mismatch": _("The upload goes on from another place; ask where (HEAD)."),
+    "earlier_is_draft": _("A draft can't be followed: only what was submitted."),
     "not_a_draft": _("Only a draft that was never submitted can be removed."),
     "not_editable": _("The form can't be changed in the request's present status."),
     "submission_under_way": _(

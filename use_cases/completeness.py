@@ -21,6 +21,7 @@ from use_cases.caller import Caller
 from use_cases.patients import RecordedPatient, check_patient, today
 from use_cases.printable import check_printable, check_texts
 from use_cases.problems import FieldFault, Problem, field_faults
+from use_cases.same_patient import open_for_same_patient
 from use_cases.services import Services
 
 
@@ -45,6 +46,8 @@ class Check:
     """Who gave out that number, as is said or can be seen."""
     suggestions: tuple[PatientSuggestion, ...] = ()
     """What that number says of the patient and is not written down: for the writer to take, or not."""
+    open_requests: tuple[tuple[UUID, str], ...] = ()
+    """Id and number of what is open already about the same patient and offering, as far as its writer may see it."""
     unchanged: bool = False
     """Of a request that was returned: it would be submitted as it was the last time."""
 
@@ -59,10 +62,12 @@ async def check(services: Services, caller: Caller, request_id: UUID) -> Check:
         missing = await _missing(session, services.versions, row)
         unprintable = await _unprintable(session, services.versions, row)
         there = await attachments.list_attachments(session, row.id)
+        others = await open_for_same_patient(session, caller, row)
         unchanged = row.status is Status.RETURNED and await forms.is_unchanged(session, row)
     patient = RecordedPatient.model_validate(row.form["patient"])
     return Check(
         unchanged=unchanged,
+        open_requests=tuple((line.request.id, line.request.number) for line in others),
         patient_advice=patient.health_number_warnings,
         issuer=issuer_of(patient.health_insurance_number, patient.health_insurance_issuer),
         suggestions=patient.suggestions(today()),

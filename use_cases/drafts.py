@@ -19,14 +19,15 @@ from domain.requests import Person, Role, Status
 from records import people, requests
 from records.drafts import decide, given_answers, open_form
 from records.errors import NotEditableError, NotFoundError, StaleVersionError, SubmissionUnderWayError
-from records.models import Json, RequestRecord
+from records.models import AccessKind, Json, RequestRecord
 from translations import Language
 from translations.problems import FIELD_PROBLEMS
 from use_cases import policy
+from use_cases.accesses import log_access
 from use_cases.caller import Caller
 from use_cases.patients import Patient, today
 from use_cases.problems import Problem, field_faults
-from use_cases.requests import RequestView, request_view
+from use_cases.requests import RequestView, form_of, request_view
 from use_cases.services import Services
 
 
@@ -66,6 +67,14 @@ class NewDraft(BaseModel):
     priority: Priority = Field(Priority.ROUTINE, description="How soon an answer is needed (FHIR request-priority).")
     patient: Patient = Patient()
     answers: Answers = Field({}, description=_OF_ANSWERS, examples=[{"question": "Mélanome ?"}])
+    earlier_id: UUID | None = Field(
+        None, description="A request that was submitted before, and that this one follows.", examples=[None]
+    )
+    copy_form: bool = Field(
+        False,
+        description="Begin with the patient of the earlier request, and with its answers as far as they stand in the form of "
+        "today; what is given here comes first. Photos and videos stay where they are.",
+    )
 
 
 class DraftChanges(BaseModel):
@@ -92,7 +101,7 @@ async def create_draft(
     """Begin a request; under the same `key` of the caller it is the same one.
 
     Raises Problem `forbidden`, `unknown_offering`, `form_invalid`, `unknown_clinic`, `clinic_not_routed`, and
-    `idempotency_key_reused`; Refusal `stat_refused`.
+    `idempotency_key_reused`; Refusal `stat_refused`; of the earlier request `not_found`, `forbidden` or `earlier_is_draft`.
     """
     policy.must_have_role(caller, Role.REQUESTER)
     async with services.database.session() as session:
@@ -174,23 +183,52 @@ async def _create(
         raise Problem("unknown_clinic")
     if own is None or not policy.may_route_to(own, wanted.id):
         raise Problem("clinic_not_routed")
+    patient, answers = draft.patient.model_dump(mode="json"), draft.answers
+    if draft.earlier_id is not None:
+        earlier = await _earlier(session, caller, draft.earlier_id)
+        if draft.copy_form:
+            before = await form_of(session, earlier)
+            patient = patient if draft.patient != Patient() else before["patient"]
+            answers = {**await _answers_of(session, services, earlier, before["answers"], offering), **answers}
     return await requests.create_draft(
         session,
         requester=Person(id=caller.id, clinic_id=caller.clinic_id),
         dispatch_clinic_id=wanted.id,
         terms=offering.terms,
         priority=draft.priority,
-        patient=draft.patient.model_dump(mode="json"),
-        answers=draft.answers,
+        patient=patient,
+        answers=answers,
         now=datetime.now(UTC),
         creation_key=key,
+        earlier_id=draft.earlier_id,
     )
+
+
+async def _earlier(session: AsyncSession, caller: Caller, earlier_id: UUID) -> RequestRecord:
+    """The request that another is to follow; the look is written down."""
+    row = await policy.chart_to_see(session, caller, earlier_id)
+    if row.status is Status.DRAFT:
+        raise Problem("earlier_is_draft")
+    await log_access(session, caller, row, AccessKind.REQUEST)
+    return row
+
+
+async def _answers_of(
+    session: AsyncSession, services: Services, earlier: RequestRecord, answers: Json, offering: ServiceOffering
+) -> Json:
+    """Those that still mean the same, where the offering is the same."""
+    if earlier.offering != offering.code:
+        return {}
+    standing, _ = carry_over(answers, await services.versions.of(session, earlier), offering)
+    return standing
 
 
 def _is_the_one_asked_for(row: RequestRecord, draft: NewDraft, clinic_id: UUID) -> bool:
     """Whether a draft, made now or before under the same key, is what is asked for, as far as one can still see."""
-    if (row.offering, row.dispatch_clinic_id) != (draft.offering, clinic_id):
+    if (row.offering, row.dispatch_clinic_id, row.earlier_id) != (draft.offering, clinic_id, draft.earlier_id):
         return False
+    if draft.copy_form:
+        return True
     asked = (draft.patient.model_dump(mode="json"), draft.answers, draft.priority)
     untouched = row.status is Status.DRAFT and row.edits == 0
     return not untouched or (row.form["patient"], given_answers(row), row.form_priority) == asked

@@ -13,7 +13,7 @@ from domain.forms import FormChange, WrittenForm, changes
 from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Request, Status
-from records import absences, commands, forms, reports, requests, worklist
+from records import absences, commands, forms, reports, requests, visibility, worklist
 from records.access import last_seen
 from records.drafts import open_form, outdated_answers
 from records.models import AccessKind, EventRecord, FrozenForm, Json, RequestRecord, StoredDocument
@@ -102,6 +102,15 @@ class RequestSummary(View):
     patient: Json | None = Field(None, description="Only where the caller may see the chart.")
 
 
+class RelatedRequest(View):
+    """Another request that this one follows, or that follows it. What the caller may not see of it is left out."""
+
+    number: str
+    id: UUID | None = None
+    status: Status | None = None
+    created_at: datetime | None = None
+
+
 class ChartView(View):
     """What only those see of a request who may see its chart."""
 
@@ -143,6 +152,12 @@ class RequestView(ChartView, RequestSummary):
     refused_command: CommandView | None = Field(
         None,
         description="What the caller gave last, when it was queued and refused in the end; until the form is changed.",
+    )
+    earlier: RelatedRequest | None = Field(
+        None, description="The request that this one follows, as its requester has said."
+    )
+    later: list[RelatedRequest] = Field(
+        [], description="The requests that follow this one and that the caller may see."
     )
     editable: bool
     report_editable: bool
@@ -230,11 +245,42 @@ async def request_view(
         unacknowledged=process.unacknowledged,
         signature_under_way=row.signature_id is not None,
         refused_command=await _refused_command(session, caller, row, language),
+        earlier=await _earlier(session, caller, row) if access == "chart" else None,
+        later=await _later(session, caller, row),
         editable=_is_editing(row, caller) and row.is_editable,
         report_editable=policy.may_change_report(caller, row, process),
         form_version=process.form.number if process.form else None,
         **dict(chart),
     )
+
+
+async def patient_shown(session: AsyncSession, row: RequestRecord, caller: Caller) -> Json:
+    """The patient as the request's page shows them to the caller, who may see the chart."""
+    frozen = None if _is_editing(row, caller) else await form_in_force(session, row, requests.process_of(row))
+    return _form_shown(row, frozen)["patient"]
+
+
+async def form_of(session: AsyncSession, row: RequestRecord) -> WrittenForm:
+    """The form of a request that was submitted, as it is in force."""
+    return _form_shown(row, await form_in_force(session, row, requests.process_of(row)))
+
+
+async def _earlier(session: AsyncSession, caller: Caller, row: RequestRecord) -> RelatedRequest | None:
+    other = await requests.load_request(session, row.earlier_id) if row.earlier_id else None
+    if other is None:
+        return None
+    return await _related(session, caller, other) or RelatedRequest(number=other.number)
+
+
+async def _later(session: AsyncSession, caller: Caller, row: RequestRecord) -> list[RelatedRequest]:
+    found = [await _related(session, caller, other) for other in await requests.later_requests(session, row.id)]
+    return [related for related in found if related is not None]
+
+
+async def _related(session: AsyncSession, caller: Caller, other: RequestRecord) -> RelatedRequest | None:
+    if await visibility.access(session, caller.viewer, other) is None:
+        return None
+    return RelatedRequest(number=other.number, id=other.id, status=other.status, created_at=other.created_at)
 
 
 async def _additions(

@@ -25,6 +25,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "video_not_playable",
         "offset_mismatch",
         "not_a_draft",
+        "earlier_is_draft",
         "not_editable",
         "submission_under_way",
         "answer_under_way",

@@ -247,7 +247,7 @@ async def test_a_returned_request_that_is_not_changed_is_submitted_again_after_a
         answer = await http.post(edit, data={**same, **hidden(page), "do": "resubmit"})
         assert "Rien n’a changé depuis la dernière soumission." in shown(answer)
         assert (await system.requester.view(request_id))["status"] == "returned"
-        answer = await http.post(edit, data={**same, **hidden(answer), "do": "resubmit", "unchanged": "yes"})
+        answer = await http.post(edit, data={**same, **hidden(answer), "do": "resubmit", "all_the_same": "yes"})
         assert answer.headers["location"] == f"/requests/{request_id}?done=resubmitted"
     assert (await system.requester.view(request_id))["status"] == "awaiting_acceptance"
 

@@ -133,6 +133,7 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("question about the report", "provider", asked_about, "/requests/{id}"),
     ("answer about the report", "provider", asked_about, "/requests/{id}/answer-follow-up"),
     ("addendum that answers", "provider", asked_about, "/requests/{id}/addendum"),
+    ("requests of a patient", "provider", accepted, "/requests/{id}/patient"),
     ("undelivered e-mails", "dispatcher", None, "/undelivered"),
     ("providers for an administrator", "administrator", None, "/providers"),
 ]

@@ -1,0 +1,46 @@
+"""Other requests about the same patient, among those whose chart somebody may see."""
+
+import uuid
+from collections.abc import Mapping
+
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.same_patient import is_same_patient, words_in_common
+from records.models import PatientWord, RequestRecord
+from records.patient_words import SearchKeys, keys_of
+from records.visibility import Viewer, charts_of
+from records.worklist import WorklistRow, lines_of
+
+MOST = 100
+"""So many requests of one patient are shown."""
+
+
+async def same_patient(
+    session: AsyncSession, viewer: Viewer, patient: Mapping[str, object], *, but: uuid.UUID
+) -> list[WorklistRow]:
+    """The newest requests that are probably about this patient, without `but`, the newest first."""
+    keys = keys_of(session)
+    ways = [_has_all(words, viewer, keys) for words in words_in_common(patient)]
+    if not ways or not keys.keys:
+        return []
+    query = (
+        select(RequestRecord.id)
+        .where(or_(*ways), RequestRecord.id != but, charts_of(viewer))
+        .order_by(RequestRecord.created_at.desc(), RequestRecord.id.desc())
+        .limit(MOST)
+    )
+    lines = await lines_of(session, viewer, (await session.scalars(query)).all())
+    return [line for line in lines if line.patient is not None and is_same_patient(patient, line.patient)]
+
+
+def _has_all(words: frozenset[str], viewer: Viewer, keys: SearchKeys) -> ColumnElement[bool]:
+    """By the form in force; for its requester, also by what they are writing."""
+    counts = or_(PatientWord.submitted, RequestRecord.requester_id == viewer.account_id)
+    having = [
+        RequestRecord.id.in_(
+            select(PatientWord.request_id).where(PatientWord.hash.in_(keys.looked_for({word})), counts)
+        )
+        for word in sorted(words)
+    ]
+    return and_(*having)
