@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.drafts import OutdatedAnswer, carry_over
-from domain.offerings import Code, ServiceOffering, Version, check_answers, composed
+from domain.offerings import Code, FieldKind, ServiceOffering, Version, check_answers, composed
 from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Person, Role, Status
@@ -73,7 +73,7 @@ class NewDraft(BaseModel):
     copy_form: bool = Field(
         False,
         description="Begin with the patient of the earlier request, and with its answers as far as they stand in the form of "
-        "today; what is given here comes first. Photos and videos stay where they are.",
+        "today; what is given here comes first. Photos, videos and a consent stay where they are.",
     )
 
 
@@ -216,11 +216,12 @@ async def _earlier(session: AsyncSession, caller: Caller, earlier_id: UUID) -> R
 async def _answers_of(
     session: AsyncSession, services: Services, earlier: RequestRecord, answers: Json, offering: ServiceOffering
 ) -> Json:
-    """Those that still mean the same, where the offering is the same."""
+    """Those that still mean the same, where the offering is the same. A consent was given to that request, and not to another."""
     if earlier.offering != offering.code:
         return {}
     standing, _ = carry_over(answers, await services.versions.of(session, earlier), offering)
-    return standing
+    consents = {field.name for field in offering.form if field.kind is FieldKind.CONSENT}
+    return {name: answer for name, answer in standing.items() if name not in consents}
 
 
 def _is_the_one_asked_for(row: RequestRecord, draft: NewDraft, clinic_id: UUID) -> bool:

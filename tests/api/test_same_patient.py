@@ -53,8 +53,11 @@ async def test_before_a_second_one_for_the_same_offering_is_submitted_it_is_said
 
 
 async def test_begun_from_another_the_form_is_copied_and_both_name_each_other(system: System) -> None:
-    first = await closed(system)
+    rules = system.services.offerings["teledermatology"]
+    consent = {"given_by": "patient", "date": "2026-11-20"}
+    first = await submitted(system, answers={**filled(rules.form), "consent": consent})
     before = await system.requester.view(first)
+    assert before["answers"].pop("consent")
     body = {"offering": "teledermatology", "earlier_id": first, "copy_form": True}
     made = ok(await system.requester.post("/requests", body, key="from-this-one"), 201)
     assert (made["patient"], made["answers"], made["attachments"]) == (before["patient"], before["answers"], [])
@@ -62,7 +65,7 @@ async def test_begun_from_another_the_form_is_copied_and_both_name_each_other(sy
     again = ok(await system.requester.post("/requests", body, key="from-this-one"), 201)
     assert again["id"] == made["id"]
     assert [one["id"] for one in (await system.requester.view(first))["later"]] == [made["id"]]
-    assert (await system.provider.view(first))["later"] == []  # a draft is its requester's alone
+    assert (await system.dispatcher.view(first))["later"] == []  # a draft is its requester's alone
 
     other = ok(await system.requester.post("/requests", {**body, "offering": "wound_care"}), 201)
     assert (other["patient"], other["answers"]) == (before["patient"], {})
