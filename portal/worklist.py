@@ -32,7 +32,7 @@ TO_DO_ROWS = 50
 TO_DO: Mapping[ToDo, str] = {
     ToDo.READ_REPORT: _("Read the report"),
     ToDo.ANSWER: _("Answer the question"),
-    ToDo.ANSWER_FOLLOW_UP: _("Answer about the report"),
+    ToDo.ANSWER_FOLLOW_UP: _("Answer: report"),
     ToDo.RESUBMIT: _("Correct and submit again"),
     ToDo.ACCEPT: _("Accept"),
     ToDo.REPORT: _("Write the report"),
@@ -266,21 +266,19 @@ async def _grouped(visit: VisitOf, wanted: Filter, cursor: str | None) -> Found:
 
     to_do = await found(statuses=(*OPEN, Status.CLOSED), to_do=True, holder_is_me=False, limit=TO_DO_ROWS)
     others = await found(statuses=OPEN, to_do=False, cursor=cursor)
-    groups = [Group("others", _("With others"), others.items, _open_in(others))]
+    groups = [Group("others", _("With others"), others.items, _total(others.counted, *OPEN))]
     if not cursor:
         pressing = sorted(to_do.items, key=lambda row: (not row.urgent_report_unread, not row.overdue))
         rest = wanted.address(todo=True, mine=False) if to_do.next_cursor else None
-        groups.insert(0, Group("to-do", _("To be done by me"), pressing, _open_in(to_do), rest))
+        groups.insert(
+            0, Group("to-do", _("To be done by me"), pressing, _total(to_do.counted, *OPEN, Status.CLOSED), rest)
+        )
         if drafts := others.counted.get(Status.DRAFT):
             written = await found(statuses=(Status.DRAFT,), to_do=False)
             rest = wanted.address(status=Status.DRAFT.value) if written.next_cursor else None
             groups.append(Group("drafts", _("Drafts"), written.items, drafts, rest))
     counts = {status: _total(others.counted, status) + _total(to_do.counted, status) for status in Status}
     return Found([group for group in groups if group.rows], counts, others.next_cursor)
-
-
-def _open_in(page: Worklist) -> Count:
-    return _total(page.counted, *OPEN)
 
 
 def _total(counts: Mapping[Status, Count], *statuses: Status) -> Count:

@@ -6,9 +6,12 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import pillow_heif
 from PIL import ExifTags, Image, ImageCms, ImageDraw
 
 from media.videos import ffmpeg
+
+pillow_heif.register_heif_opener()
 
 POSITION = "+46.8139-071.2080/"
 MAKER = "Telephone of Jeanne Tremblay"

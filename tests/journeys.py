@@ -1,6 +1,8 @@
 """How tests bring a request into each status: by the API, as people do."""
 
 import io
+from datetime import date, timedelta
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +21,15 @@ PATIENT = {
     "health_insurance_number": "TREJ 5853 1412",
     "sex": "female",
 }
+
+
+_PATIENTS = count()
+
+
+def somebody_new() -> dict[str, str]:
+    """A patient about whom nothing is open yet: of somebody about whom there is, a page asks before another is submitted."""
+    born = date(1930, 1, 1) + timedelta(days=next(_PATIENTS))
+    return {**PATIENT, "birth_date": str(born), "health_insurance_number": ""}
 
 
 def filled(fields: tuple[FormField, ...]) -> dict[str, Any]:

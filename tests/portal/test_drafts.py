@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from playwright.async_api import Page, Route, expect
 
 from tests.eventually import eventually
-from tests.journeys import PATIENT, draft, ok, returned, submitted, upload
+from tests.journeys import PATIENT, draft, ok, returned, somebody_new, submitted, upload
 from tests.portal.browsing import Portal, hidden, shown, text_of, visitor
 from tests.system import System, photo
 
@@ -518,3 +518,39 @@ async def test_a_file_that_is_too_large_is_refused_by_a_page(portal_app: FastAPI
         headers = {"Content-Length": str(limit + 1), "Content-Type": "multipart/form-data; boundary=x"}
         answer = await http.post(f"/requests/{request_id}/attachments", content=b"--x", headers=headers)
         assert "L’envoi est trop volumineux : le maximum est de" in shown(answer, 413)
+
+
+async def test_before_a_second_request_about_a_patient_is_submitted_the_page_asks(
+    portal_app: FastAPI, system: System
+) -> None:
+    patient = somebody_new()
+    first = (await system.requester.view(await submitted(system, patient=patient)))["number"]
+    request_id = await draft(system, patient=patient)
+    edit = f"/requests/{request_id}/edit"
+    async with visitor(portal_app, system.requester) as http:
+        page = await http.get(edit)
+        assert f"une demande est déjà ouverte, {first}" in shown(page)
+        form = {**COMPLETE, **{f"patient.{name}": value for name, value in patient.items()}, **hidden(page)}
+        answer = await http.post(edit, data={**form, "do": "submit"})
+        assert f"Une demande est déjà ouverte pour ce patient: {first}" in shown(answer)
+        assert (await system.requester.view(request_id))["status"] == "draft"
+        answer = await http.post(edit, data={**form, **hidden(answer), "do": "submit", "all_the_same": "yes"})
+        assert answer.headers["location"] == f"/requests/{request_id}?done=submitted"
+    assert (await system.requester.view(request_id))["status"] == "awaiting_dispatch"
+
+
+async def test_a_request_is_begun_from_another_one(portal_app: FastAPI, system: System) -> None:
+    request_id = await submitted(system)
+    view = await system.requester.view(request_id)
+    async with visitor(portal_app, system.requester) as http:
+        page = (await http.get(f"/requests/{request_id}")).text
+        form = page.split('<form method="post" action="/new">')[1].split("</form>")[0]
+        sent = dict(re.findall(r'name="([^"]*)" value="([^"]*)"', form))
+        answer = await http.post("/new", data=sent)
+        begun_id = re.fullmatch(r"/requests/([0-9a-f-]{36})/edit", answer.headers["location"])[1]  # type: ignore[index]
+        begun_view = await system.requester.view(begun_id)
+        assert (begun_view["patient"], begun_view["answers"]) == (view["patient"], view["answers"])
+        assert f"Fait suite à {view['number']}" in shown(await http.get(f"/requests/{begun_id}"))
+        assert f"Suivie de {begun_view['number']}" in shown(await http.get(f"/requests/{request_id}"))
+        others = shown(await http.get(f"/requests/{request_id}/patient"))
+        assert begun_view["number"] in others

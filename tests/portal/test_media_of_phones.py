@@ -10,7 +10,7 @@ import pytest
 from PIL import ExifTags, Image
 from playwright.async_api import Page, expect
 
-from tests.journeys import PATIENT, filled, ok
+from tests.journeys import filled, ok, somebody_new
 from tests.media import MEDIA
 from tests.portal.browsing import Portal
 from tests.system import System
@@ -41,7 +41,7 @@ class Sent:
 async def sent(portal: Portal, system: System) -> Sent:
     body = {
         "offering": "teledermatology",
-        "patient": PATIENT,
+        "patient": somebody_new(),
         "answers": filled(system.services.offerings["teledermatology"].form),
     }
     request_id = str(ok(await system.requester.post("/requests", body), 201)["id"])

@@ -8,7 +8,7 @@ import httpx
 from fastapi import FastAPI
 from playwright.async_api import expect
 
-from tests.journeys import accepted, draft, ok, reported, submitted
+from tests.journeys import accepted, draft, ok, reported, somebody_new, submitted
 from tests.portal.browsing import Portal, sign_in, visitor
 from tests.portal.test_story import done
 from tests.system import PASSWORD, Clinician, System
@@ -165,7 +165,7 @@ async def test_signed_out_before_a_question_is_sent_it_is_shown_again(portal: Po
 
 
 async def test_what_is_shown_again_of_a_draft_saves_itself(portal: Portal, system: System) -> None:
-    request_id = await draft(system)
+    request_id = await draft(system, patient=somebody_new())
     async with portal.visit(system.requester) as page:
         await page.goto(f"/requests/{request_id}/edit")
         there = await page.context.new_page()

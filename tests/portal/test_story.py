@@ -4,7 +4,7 @@ import re
 
 from playwright.async_api import FilePayload, Page, expect
 
-from tests.journeys import PATIENT, assigned
+from tests.journeys import assigned, somebody_new
 from tests.portal.browsing import PHONE, Portal, sign_in
 from tests.system import PASSWORD, System, photo
 
@@ -31,8 +31,9 @@ async def write_request(page: Page, question: str) -> str:
     await page.get_by_role("link", name="Nouvelle demande").first.click()
     await page.get_by_role("region", name="Télédermatologie").get_by_role("button").click()
     await page.wait_for_url("**/edit*")
+    patient = somebody_new()
     for name in ("given_name", "family_name", "birth_date"):
-        await page.locator(f"[name='patient.{name}']").fill(PATIENT[name])
+        await page.locator(f"[name='patient.{name}']").fill(patient[name])
     await page.locator("[name='answers.question']").fill(question)
     for group in await page.locator("fieldset:has(legend .required)").all():
         choice = group.locator("input[type=radio], input[type=checkbox]").first

@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.async_api import Page, expect
 
-from tests.journeys import accepted, assigned, draft, ok, pooled, written
+from tests.journeys import accepted, assigned, draft, ok, pooled, somebody_new, written
 from tests.portal.browsing import Portal, sign_in
 from tests.portal.test_story import done, press
 from tests.system import PASSWORD, Clinician, System
@@ -61,7 +61,7 @@ async def test_a_draft_in_two_tabs(portal: Portal, system: System) -> None:
 
 
 async def test_a_draft_is_submitted_in_one_tab_and_written_on_in_the_other(portal: Portal, system: System) -> None:
-    request_id = await draft(system)
+    request_id = await draft(system, patient=somebody_new())
     async with two_tabs(portal, system.requester, f"/requests/{request_id}/edit") as (here, there):
         await press(there, "Soumettre la demande")
         await done(there, "La demande est soumise")
@@ -146,7 +146,7 @@ async def test_two_tabs_of_one_person_accept_at_once(portal: Portal, system: Sys
 
 
 async def test_a_double_click_submits_once(portal: Portal, system: System) -> None:
-    request_id = await draft(system)
+    request_id = await draft(system, patient=somebody_new())
     async with portal.visit(system.requester) as page:
         await page.goto(f"/requests/{request_id}/edit")
         await page.get_by_role("button", name="Soumettre la demande").dblclick()

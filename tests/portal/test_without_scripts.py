@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from playwright.async_api import FilePayload, Page, expect
 
-from tests.journeys import PATIENT, assigned, ok, reported, submitted
+from tests.journeys import assigned, ok, reported, somebody_new, submitted
 from tests.portal.browsing import Portal, sign_in
 from tests.portal.test_story import done, picture, press
 from tests.system import PASSWORD, Clinician, System
@@ -33,8 +33,9 @@ async def test_the_requester_asks(portal: Portal, system: System) -> None:
         await expect(page.locator("#notice")).to_contain_text("Photos: Il en faut au moins 3")
         await expect(page.locator("[name='answers.question']")).to_have_value("Cette lésion est-elle suspecte?")
 
+        patient = somebody_new()
         for name in ("given_name", "family_name", "birth_date"):
-            await page.locator(f"[name='patient.{name}']").fill(PATIENT[name])
+            await page.locator(f"[name='patient.{name}']").fill(patient[name])
         await page.locator("[name='answers.body_sites'][value=back]").check()
         await page.locator("[name='answers.duration'][value=over-1-year]").check()
         await page.locator("#draft").get_by_role("button", name="Enregistrer").last.click()
@@ -45,7 +46,7 @@ async def test_the_requester_asks(portal: Portal, system: System) -> None:
         await done(page, "Le fichier est ajouté")
         await expect(page.locator("#slot-photos img")).to_have_count(3)
         await expect(page.locator("#check")).to_contain_text("Il ne manque rien")
-        await expect(page.locator("[name='patient.given_name']")).to_have_value(PATIENT["given_name"])
+        await expect(page.locator("[name='patient.given_name']")).to_have_value(patient["given_name"])
         await press(page, "Soumettre la demande")
         await done(page, "La demande est soumise")
         await expect(page.locator(".status").first).to_have_text("En attente de répartition")

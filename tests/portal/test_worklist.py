@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from playwright.async_api import expect
 
 from domain.requests import Role
-from tests.journeys import PATIENT, accepted, assigned, draft, ok, returned, submitted
+from tests.journeys import PATIENT, accepted, asked_about, assigned, draft, ok, returned, submitted
 from tests.portal.browsing import Portal, shown, text_of, visitor
 from tests.system import System, add_person
 
@@ -130,6 +130,22 @@ async def test_what_i_have_to_do_stands_first_whoever_holds_it(portal_app: FastA
         assert '<tbody id="group-all">' in flat
         found = (await http.get("/worklist", params={"filter": "1", "q": "tremb jeanne"})).text
         assert all(number in found for number in numbers.values())
+
+
+async def test_a_question_about_a_report_stands_first_though_its_request_is_closed(
+    portal_app: FastAPI, system: System
+) -> None:
+    number = (await system.provider.view(await asked_about(system)))["number"]
+    async with visitor(portal_app, system.provider) as http:
+        page = (await http.get("/worklist")).text
+        to_do = page.split('<tbody id="group-to-do">')[1].split("</tbody>")[0]
+        assert number in to_do
+        assert "Répondre: rapport" in to_do
+        counted = re.search(r"À faire par moi <b>(\d+)", to_do)
+        title = re.search(r"<title>\((\d+)\)", page)
+        assert counted
+        assert title
+        assert counted[1] == title[1]
 
 
 @pytest.mark.parametrize("priority", ["asap", "urgent"])
