@@ -5,7 +5,7 @@ Of the requests three in ten are open; each clinic sees about a twentieth of all
 
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -27,8 +27,14 @@ CLINICS = 20
 STAFF = {Role.PROVIDER: 6, Role.REQUESTER: 20, Role.DISPATCHER: 2, Role.CLINIC_ADMINISTRATOR: 1, Role.OPERATOR: 1}
 GIVEN_NAMES, FAMILY_NAMES, BIRTH_DATES = 80, 400, 20_000
 KEYS = SearchKeys((b"a key",))
+TABLES = ("requests", "request_participants", "patient_words", "access_log")
 NO_TIMEOUT = 1_000_000.0
-SETTINGS = ("SET statement_timeout = 0", "SET work_mem = '64MB'", "SET maintenance_work_mem = '256MB'")
+SETTINGS = (
+    "SET statement_timeout = 0",
+    "SET work_mem = '64MB'",
+    "SET maintenance_work_mem = '256MB'",
+    "SET session_replication_role = 'replica'",  # no triggers: what they would write is written here
+)
 
 FILL = """
 CREATE TEMPORARY TABLE cast_ AS
@@ -44,9 +50,6 @@ CROSS JOIN LATERAL (SELECT mod(abs(hashint8extended(n, 1)), :clinics) + 1, mod(a
 CROSS JOIN LATERAL (SELECT CASE WHEN of_person < 900 THEN place ELSE of_person % :clinics + 1 END) AS b (other);
 
 ANALYZE cast_, people_, words_;
-
-ALTER TABLE requests DISABLE TRIGGER USER;
-ALTER TABLE request_participants DISABLE TRIGGER USER;
 
 INSERT INTO requests (id, number, created_at, created_by, form, form_priority, edits, process, process_version, status, priority,
     priority_rank, offering, requester_id, requester_clinic_id, dispatch_clinic_id, holder_kind, holder_id, holder_clinic_id,
@@ -70,9 +73,9 @@ SELECT c.id, 'TC-2025-' || lpad(n::text, greatest(6, length(n::text)), '0'), mad
        made + of_person * interval '1 minute', CASE WHEN of_status >= 31 THEN made END
 FROM cast_ AS c
 JOIN requests AS t ON t.status = 'draft' AND t.created_by = :first
-JOIN people_ AS r ON r.place = c.place AND r.role = 'requester' AND r.nth = of_person % 20
+JOIN people_ AS r ON r.place = c.place AND r.role = 'requester' AND r.nth = of_person % :requesters
 JOIN people_ AS d ON d.place = c.other AND d.role = 'dispatcher' AND d.nth = 0
-JOIN people_ AS p ON p.place = c.other AND p.role = 'provider' AND p.nth = of_person % 6
+JOIN people_ AS p ON p.place = c.other AND p.role = 'provider' AND p.nth = of_person % :providers
 CROSS JOIN LATERAL (SELECT CASE WHEN of_person < 5 THEN 'stat' WHEN of_person < 50 THEN 'asap' WHEN of_person < 250 THEN 'urgent'
                                 ELSE 'routine' END AS level) AS l;
 
@@ -83,46 +86,51 @@ SELECT c.id, v, 'assigned', made, 'update', c.id || '-' || v, CASE v WHEN 1 THEN
        jsonb_build_object('kind', 'provider', 'id', p.id, 'clinic_id', p.clinic_id), '{"type": "assign", "comment": "…"}', made
 FROM cast_ AS c CROSS JOIN generate_series(1, 3) AS v
 JOIN requests AS q ON q.id = c.id
-JOIN people_ AS p ON p.place = c.other AND p.role = 'provider' AND p.nth = of_person % 6
+JOIN people_ AS p ON p.place = c.other AND p.role = 'provider' AND p.nth = of_person % :providers
 WHERE c.status <> 'draft';
 
 INSERT INTO access_log (id, request_id, account_id, role, kind, at, version)
 SELECT gen_random_uuid(), c.id, p.id, p.role, CASE v WHEN 1 THEN 'timeline' ELSE 'request' END, made, v
 FROM cast_ AS c CROSS JOIN generate_series(1, 2) AS v
-JOIN people_ AS p ON p.place = c.other AND (p.role, p.nth) IN (('provider', of_person % 6), ('dispatcher', 0))
+JOIN people_ AS p ON p.place = c.other AND p.role = CASE v WHEN 1 THEN 'dispatcher' ELSE 'provider' END
+    AND p.nth = CASE v WHEN 1 THEN 0 ELSE of_person % :providers END
 WHERE c.status <> 'draft' AND c.n % 3 > 0;
 
 INSERT INTO request_participants (request_id, account_id, holding, offering, status, overdue, priority_rank, due_sort, updated_at,
     created_at)
 SELECT q.id, a.id, q.holder_kind = 'provider' AND q.holder_id IS NOT DISTINCT FROM a.id, q.offering, q.status, q.overdue,
        q.priority_rank, q.due_sort, q.updated_at, q.created_at
-FROM requests AS q
-JOIN (SELECT DISTINCT request_id, actor_id FROM events WHERE actor_id IS NOT NULL) AS e (request_id, id) ON e.request_id = q.id
-JOIN accounts AS a ON a.id = e.id;
+FROM cast_ AS c
+JOIN requests AS q ON q.id = c.id
+JOIN people_ AS p ON p.place = c.other AND p.role = 'provider' AND p.nth = of_person % :providers
+CROSS JOIN LATERAL (VALUES (q.requester_id), (p.id)) AS a (id)
+WHERE c.status <> 'draft';
 
 INSERT INTO patient_words (hash, request_id, written, submitted)
 SELECT w.hash, c.id, true, c.status <> 'draft'
 FROM cast_ AS c
 CROSS JOIN LATERAL (VALUES ('given', n % :given), ('family', n % :family), ('born', n % :births), ('number', n), ('kept', 0))
     AS v (kind, nth)
-JOIN words_ AS w ON w.kind = v.kind AND w.nth = v.nth;
-
-ALTER TABLE requests ENABLE TRIGGER USER;
-ALTER TABLE request_participants ENABLE TRIGGER USER;
+JOIN words_ AS w ON w.kind = v.kind AND w.nth = v.nth
+ORDER BY w.hash;
 
 DROP TABLE cast_, words_, people_
 """
 
 
-async def fill(database: Database, count: int) -> tuple[UUID, dict[Role, Viewer]]:
+async def fill(
+    database: Database, count: int, clinics: int = CLINICS, staff: Mapping[Role, int] = STAFF
+) -> tuple[UUID, dict[Role, Viewer]]:
     """People and requests; the clinic that is looked at, and one viewer of it for each role."""
     async with database.session() as session:
-        viewers, first = await _people(session)
+        viewers, first = await _people(session, clinics, staff)
         raw = (await (await session.connection()).get_raw_connection()).driver_connection
         assert raw is not None
         await _words(raw, count)
         numbers = {
-            "clinics": CLINICS,
+            "clinics": clinics,
+            "requesters": staff[Role.REQUESTER],
+            "providers": staff[Role.PROVIDER],
             "requests": count,
             "given": GIVEN_NAMES,
             "family": FAMILY_NAMES,
@@ -130,7 +138,7 @@ async def fill(database: Database, count: int) -> tuple[UUID, dict[Role, Viewer]
             "first": f"'{first}'",
         }
         filling = re.sub(r"(?<!:):(\w+)", lambda name: str(numbers[name[1]]), FILL)
-        indexes = await _drop_indexes(raw)
+        indexes = await _drop_indexes(raw, TABLES)
         for statement in (*SETTINGS, *filling.split(";\n"), *indexes, "RESET ALL"):
             if statement.strip():
                 await raw.execute(statement, timeout=NO_TIMEOUT)
@@ -142,12 +150,10 @@ async def fill(database: Database, count: int) -> tuple[UUID, dict[Role, Viewer]
     return viewers[Role.PROVIDER].clinic_id, viewers
 
 
-async def _drop_indexes(raw: asyncpg.Connection) -> list[str]:
+async def _drop_indexes(raw: asyncpg.Connection, tables: Sequence[str]) -> list[str]:
     """The statements that make again those which no constraint needs: made at once, they cost a tenth."""
-    found = await raw.fetch(
-        "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename IN "
-        "('requests', 'request_participants', 'patient_words', 'access_log') AND indexname LIKE 'ix_%'"
-    )
+    of_tables = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = ANY ($1) AND indexname LIKE 'ix_%'"
+    found = await raw.fetch(of_tables, tables)
     for name, _ in found:
         await raw.execute(f"DROP INDEX {name}")
     return [made for _, made in found]
@@ -169,16 +175,16 @@ async def _words(raw: asyncpg.Connection, count: int) -> None:
     await raw.execute("ANALYZE words_")
 
 
-async def _people(session: AsyncSession) -> tuple[dict[Role, Viewer], UUID]:
+async def _people(session: AsyncSession, clinics: int, staff: Mapping[Role, int]) -> tuple[dict[Role, Viewer], UUID]:
     """Clinics and accounts; a viewer of the first clinic for each role; whose draft the requests are copies of."""
     now = datetime.now(UTC)
     await session.execute(
         text("CREATE TEMPORARY TABLE people_ (id uuid, clinic_id uuid, place int, role text, nth int)")
     )
     viewers: dict[Role, Viewer] = {}
-    for place in range(1, CLINICS + 1):
+    for place in range(1, clinics + 1):
         clinic = await people.add_clinic(session, code=f"clinic-{place}", name=f"Clinique {place}")
-        for role, nth in ((role, nth) for role, number in STAFF.items() for nth in range(number)):
+        for role, nth in ((role, nth) for role, number in staff.items() for nth in range(number)):
             account = await people.add_account(
                 session,
                 clinic_id=clinic.id,

@@ -13,6 +13,7 @@ from domain.search import SHORTEST_BEGINNING, Search, Term
 from records.models import Account, Clinic, PatientWord, RequestRecord
 from records.patient_words import SearchKeys
 from records.visibility import Viewer, charts_of, listed_for
+from records.ways import only_asked
 
 
 def found_by(viewer: Viewer, search: Search, keys: SearchKeys) -> ColumnElement[bool]:
@@ -34,7 +35,7 @@ def _fits(viewer: Viewer, term: Term, keys: SearchKeys) -> ColumnElement[bool]:
     of_patient = _with_patient(viewer, term.patient, keys)
     if term.name is None:
         return RequestRecord.id.in_(of_patient)
-    return RequestRecord.id.in_(of_patient.union_all(_with_name(viewer, term.name)))
+    return RequestRecord.id.in_(of_patient.union_all(*_with_name(viewer, term.name)))
 
 
 def _with_patient(viewer: Viewer, words: frozenset[str], keys: SearchKeys) -> Select[Any]:
@@ -45,29 +46,27 @@ def _with_patient(viewer: Viewer, words: frozenset[str], keys: SearchKeys) -> Se
         .where(
             PatientWord.hash.in_(keys.looked_for(words)),
             or_(PatientWord.submitted, RequestRecord.requester_id == viewer.account_id),
-            charts_of(viewer),
+            only_asked(charts_of(viewer)),
         )
         .correlate(None)
     )
 
 
-def _with_name(viewer: Viewer, name: str) -> Select[Any]:
+def _with_name(viewer: Viewer, name: str) -> list[Select[Any]]:
+    """One for each column, so that each goes along an index: nobody of that name is found at once."""
     accounts = select(Account.id).where(_has_name(name, Account.given_name, Account.family_name))
     clinics = select(Clinic.id).where(_has_name(name, Clinic.name))
-    return (
-        select(RequestRecord.id)
-        .where(
-            listed_for(viewer),
-            or_(
-                RequestRecord.requester_id.in_(accounts),
-                RequestRecord.holder_id.in_(accounts),
-                RequestRecord.requester_clinic_id.in_(clinics),
-                RequestRecord.holder_clinic_id.in_(clinics),
-                RequestRecord.dispatch_clinic_id.in_(clinics),
-            ),
-        )
-        .correlate(None)
+    columns = (
+        (RequestRecord.requester_id, accounts),
+        (RequestRecord.holder_id, accounts),
+        (RequestRecord.requester_clinic_id, clinics),
+        (RequestRecord.holder_clinic_id, clinics),
+        (RequestRecord.dispatch_clinic_id, clinics),
     )
+    return [
+        select(RequestRecord.id).where(column.in_(named), only_asked(listed_for(viewer))).correlate(None)
+        for column, named in columns
+    ]
 
 
 def _has_name(name: str, *columns: InstrumentedAttribute[str]) -> ColumnElement[bool]:

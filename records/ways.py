@@ -8,7 +8,7 @@ does not matter. Counting ends at `COUNTED_UP_TO`.
 import itertools
 import uuid
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import (
@@ -21,8 +21,9 @@ from sqlalchemy import (
     Subquery,
     TableValuedAlias,
     Text,
+    and_,
     column,
-    exists,
+    false,
     func,
     literal,
     literal_column,
@@ -74,6 +75,16 @@ class Sieve:
     priority: Priority | None = None
     condition: ColumnElement[bool] | None = None
 
+    def and_(self, *conditions: ColumnElement[bool]) -> "Sieve":
+        """The same, and all of these must hold too."""
+        all_ = (*([self.condition] if self.condition is not None else []), *conditions)
+        return replace(self, condition=and_(*all_) if all_ else None)
+
+    @property
+    def of_all_statuses(self) -> "Sieve":
+        """The same without its statuses."""
+        return replace(self, statuses=ALL)
+
 
 @dataclass(frozen=True)
 class Order:
@@ -100,7 +111,7 @@ def in_order(page: Subquery, order: Order) -> list[ColumnElement[Any]]:
     return [_turned(key, order) for key in keys]
 
 
-def counts_of(parts: Sequence[Part], sieve: Sieve) -> Select[str, int]:
+def counts_of(parts: Sequence[Part], sieve: Sieve) -> Select[Any, int]:
     """How many there are of each status, each counted until there is one more than `COUNTED_UP_TO`."""
     statuses = _unnested("counted", {"status": (Text(), sorted(sieve.statuses))})
     offerings = _offerings(sieve)
@@ -109,6 +120,36 @@ def counts_of(parts: Sequence[Part], sieve: Sieve) -> Select[str, int]:
     some = ids.limit(_plainly(COUNTED_UP_TO + 1)).correlate(statuses).subquery("some")
     counted = select(func.count().label("number")).select_from(some).correlate(statuses).lateral("numbers")
     return select(statuses.c.status, counted.c.number).select_from(statuses.join(counted, true()))
+
+
+def first_among(sieve: Sieve, order: Order, after: tuple[Any, ...] | None, limit: int) -> Subquery:
+    """The same, of what a search finds: `sieve.condition` leads to the requests, and no way."""
+    key = _column(RequestRecord, SORT_KEYS[order.by])
+    keys = (*((RequestRecord.priority_rank,) if order.by_rank else ()), key, RequestRecord.id)
+    query = select(RequestRecord.priority_rank.label("rank"), key.label("key"), RequestRecord.id)
+    query = query.where(*_sifted(sieve))
+    if sieve.statuses != ALL:
+        query = query.where(RequestRecord.status.in_(sieve.statuses))
+    if after is not None:
+        here, last = tuple_(*keys), tuple_(*after)
+        query = query.where(here < last if order.descending else here > last)
+    return query.order_by(*(_turned(column_, order) for column_ in keys)).limit(_plainly(limit)).subquery("page")
+
+
+def counts_among(sieve: Sieve) -> Select[Any, int]:
+    """How many of these there are of each status."""
+    return select(RequestRecord.status, func.count()).where(*_sifted(sieve)).group_by(RequestRecord.status)
+
+
+def _sifted(sieve: Sieve) -> Iterable[ColumnElement[bool]]:
+    if sieve.offering is not None:
+        yield RequestRecord.offering == sieve.offering
+    if sieve.overdue is not None:
+        yield RequestRecord.overdue.is_(sieve.overdue)
+    if sieve.priority is not None:
+        yield RequestRecord.priority == sieve.priority
+    if sieve.condition is not None:
+        yield sieve.condition
 
 
 def _first_of_part(
@@ -135,16 +176,10 @@ def _ids_of_part(part: Part, sieve: Sieve, offerings: CTE, statuses: TableValued
     stretches = _stretches(part, sieve, to_count=True)
     table, id_ = _table_of(part)
     query = select(id_.label("id")).where(*_on_the_way(part, sieve), table.offering == offerings.c.offering)
-    query = query.where(*_in_stretch(table, stretches))
-    query = query.where(table.status == statuses.c.status).limit(_plainly(COUNTED_UP_TO + 1))
+    query = query.where(*_in_stretch(table, stretches), stretches.c.status == statuses.c.status)
+    query = query.limit(_plainly(COUNTED_UP_TO + 1))
     found = query.correlate(offerings, stretches, statuses).lateral("stretch")
-    is_on_it = statuses.c.status.in_(sorted(part.statuses))
-    return (
-        select(found.c.id)
-        .select_from(offerings.join(stretches, true()).join(found, true()))
-        .where(is_on_it)
-        .correlate(statuses)
-    )
+    return select(found.c.id).select_from(offerings.join(stretches, true()).join(found, true())).correlate(statuses)
 
 
 def _table_of(part: Part) -> tuple[Any, InstrumentedAttribute[uuid.UUID]]:
@@ -166,11 +201,12 @@ def _on_the_way(part: Part, sieve: Sieve) -> Iterable[ColumnElement[bool]]:
         yield _column(table, way.key) == part.value
     if way.where is not None:
         yield literal_column(f"({way.where})", Boolean())  # word for word as the index has it
-    yield part.condition
+    yield only_asked(part.condition)
     if sieve.condition is not None and table is RequestRecord:
-        yield sieve.condition
+        yield only_asked(sieve.condition)
     elif sieve.condition is not None:
-        yield exists().where(RequestRecord.id == id_, sieve.condition)
+        row = select(sieve.condition).where(RequestRecord.id == id_)  # a look at one row; a join would go through all
+        yield func.coalesce(row.scalar_subquery(), false())
 
 
 def _stretches(part: Part, sieve: Sieve, *, to_count: bool = False) -> TableValuedAlias:
@@ -180,7 +216,7 @@ def _stretches(part: Part, sieve: Sieve, *, to_count: bool = False) -> TableValu
     for name in WAY[part.way].columns:
         if name.startswith("awaits_"):
             values[name] = (Boolean(), (False, True) if part.awaits is None else (part.awaits,))
-        elif name == "status" and not to_count:
+        elif name == "status":
             values[name] = (Text(), sorted(part.statuses & sieve.statuses))
         elif name == "overdue" and (overdue or priority or not to_count):
             values[name] = (Boolean(), (sieve.overdue,) if overdue else (False, True))
@@ -205,6 +241,11 @@ def _offerings(sieve: Sieve) -> CTE:
     first = select(found.subquery().c.offering).cte("offerings", recursive=True)
     following = found.where(RequestRecord.offering > first.c.offering).correlate(first).scalar_subquery()
     return first.union_all(select(following).where(first.c.offering.is_not(None)))
+
+
+def only_asked(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The same, written so that PostgreSQL asks it of rows that it has, and leaves the way for no index that might serve it."""
+    return condition.is_(true())
 
 
 def _turned(key: ColumnElement[Any] | InstrumentedAttribute[Any], order: Order) -> ColumnElement[Any]:

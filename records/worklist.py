@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, Self
@@ -17,6 +17,7 @@ from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 from sqlalchemy import (
     ColumnElement,
     Date,
+    Select,
     Subquery,
     Uuid,
     and_,
@@ -50,10 +51,22 @@ from records.models import (
     RequestRecord,
     StoredDocument,
 )
-from records.patient_words import SearchKeys, keys_of
+from records.patient_words import keys_of
 from records.search import found_by
 from records.visibility import Access, Viewer, access_of, charts_of, covered_by, listed_for, parts_for
-from records.ways import ALL, COUNTED_UP_TO, Order, Part, Sieve, counts_of, first_of, in_order
+from records.ways import (
+    ALL,
+    COUNTED_UP_TO,
+    Order,
+    Part,
+    Sieve,
+    counts_among,
+    counts_of,
+    first_among,
+    first_of,
+    in_order,
+    only_asked,
+)
 
 MAX_LIMIT = 200
 
@@ -157,29 +170,33 @@ async def worklist(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter
     """A page of the viewer's worklist. Raises BadCursorError for a cursor that this sort never gave."""
     limit = _limit(wanted)
     after = None if wanted.cursor is None else _key_in(wanted.cursor, wanted.sort)
-    parts, sieve = _searched(viewer, wanted, keys_of(session))
-    if not parts:
+    order = _ORDERS[wanted.sort]
+    parts, sieve = _searched(viewer, wanted)
+    if wanted.q.strip():
+        sieve = sieve.and_(*_found(session, viewer, wanted))
+        page, counts = first_among(sieve, order, after, limit + 1), counts_among(sieve.of_all_statuses)
+    elif parts:
+        page, counts = first_of(parts, sieve, order, after, limit + 1), counts_of(parts, sieve.of_all_statuses)
+    else:
         return WorklistPage((), None, {})
-    found = await _rows(session, viewer, first_of(parts, sieve, _ORDERS[wanted.sort], after, limit + 1), wanted.sort)
+    found = await _rows(session, viewer, page, wanted.sort)
     rows = found[:limit]
     return WorklistPage(
         rows=tuple(rows),
         next_cursor=_cursor_at(rows[-1].request, wanted.sort) if len(found) > limit else None,
-        counts=await _counts(session, parts, replace(sieve, statuses=ALL)),
+        counts=await _counts(session, counts),
     )
 
 
 async def count_to_do(session: AsyncSession, viewer: Viewer) -> Count:
     """About how many requests the viewer has something to do."""
-    counts = await _counts(session, _parts_to_do(viewer), Sieve())
+    parts = _parts_to_do(viewer)
+    counts = await _counts(session, counts_of(parts, Sieve())) if parts else {}
     return sum(counts.values(), Count())
 
 
-async def _counts(session: AsyncSession, parts: Sequence[Part], sieve: Sieve) -> dict[Status, Count]:
-    if not parts:
-        return {}
-    counted = await session.execute(counts_of(parts, sieve))
-    return {Status(status): Count.of(number) for status, number in counted if number}
+async def _counts(session: AsyncSession, query: Select[Any, int]) -> dict[Status, Count]:
+    return {Status(status): Count.of(number) for status, number in await session.execute(query) if number}
 
 
 async def notes_on(session: AsyncSession, viewer: Viewer, request_id: uuid.UUID) -> RowNotes:
@@ -277,10 +294,9 @@ def _patient_for(viewer: Viewer) -> ColumnElement[Json]:
     )
 
 
-def _searched(viewer: Viewer, wanted: WorklistFilter, keys: SearchKeys) -> tuple[list[Part], Sieve]:
+def _searched(viewer: Viewer, wanted: WorklistFilter) -> tuple[list[Part], Sieve]:
     """Where to look for what is wanted, and what to ask of what lies there."""
-    conditions = _conditions(viewer, wanted, keys)
-    sieve = Sieve(wanted.statuses or ALL, wanted.offering, wanted.overdue, wanted.priority)
+    conditions = _conditions(viewer, wanted)
     if wanted.to_do:
         parts = _parts_to_do(viewer)
         if wanted.holder is not None:
@@ -294,14 +310,29 @@ def _searched(viewer: Viewer, wanted: WorklistFilter, keys: SearchKeys) -> tuple
             conditions.append(_waits_for(viewer))
     else:
         parts = _parts_held(viewer) if wanted.holder_is_me else parts_for(viewer)
-    if wanted.to_do is False and (to_do := _to_do_by_role(viewer)):
-        conditions.append(not_(or_(*to_do)))
-    return parts, replace(sieve, condition=and_(*conditions) if conditions else None)
+    if wanted.holder_absent:  # nobody holds what is over
+        parts = [replace(part, statuses=frozenset(s for s in part.statuses if not s.is_final)) for part in parts]
+    sieve = Sieve(wanted.statuses or ALL, wanted.offering, wanted.overdue, wanted.priority)
+    return parts, sieve.and_(*conditions)
 
 
-def _conditions(viewer: Viewer, wanted: WorklistFilter, keys: SearchKeys) -> list[ColumnElement[bool]]:
+def _found(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bool]]:
+    """What somebody looks for, and what the parts say, as conditions: what is found leads to the requests."""
+    conditions = [found_by(viewer, read_search(wanted.q), keys_of(session)), only_asked(listed_for(viewer))]
+    if wanted.to_do:
+        conditions.append(has_to_do(viewer))
+    if wanted.holder is not None:
+        conditions.append(RequestRecord.holder_id == wanted.holder)
+    if wanted.holder_is_me:
+        conditions.append(_waits_for(viewer))
+    return conditions
+
+
+def _conditions(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bool]]:
     """What no index leads to."""
     conditions: list[ColumnElement[bool]] = []
+    if wanted.to_do is False and (to_do := _to_do_by_role(viewer)):
+        conditions.append(not_(or_(*to_do)))
     if wanted.clinic is not None:
         conditions.append(
             or_(
@@ -310,8 +341,6 @@ def _conditions(viewer: Viewer, wanted: WorklistFilter, keys: SearchKeys) -> lis
                 RequestRecord.holder_clinic_id == wanted.clinic,
             )
         )
-    if wanted.q.strip():
-        conditions.append(found_by(viewer, read_search(wanted.q), keys))
     if wanted.holder_absent is not None:
         absent = has_left_or_is_absent(RequestRecord.holder_id)
         conditions.append(absent if wanted.holder_absent else not_(absent))
