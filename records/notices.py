@@ -33,7 +33,7 @@ from domain.notices import (
     gathers_for,
     told_as,
 )
-from domain.requests import Holder, HolderKind, Request, Role
+from domain.requests import Holder, HolderKind, Person, Request, Role
 from records.absences import is_away_provider
 from records.ids import new_id
 from records.models import Account, GivenCommand, Notice, NoticeStatus, RequestRecord, table_of
@@ -474,15 +474,16 @@ def _party(recipient: Recipient, event: Event, request: Request) -> ColumnElemen
             report = request.final_report
             return Account.id == report.signer.id if report else false()
         case Recipient.SIGNER_COVER:
-            report = request.final_report
-            return (
-                and_(_members(Holder.pool(report.signer.clinic_id)), is_away_provider(report.signer.id))
-                if report
-                else false()
-            )
+            return _cover_of(request.final_report.signer) if request.final_report else false()
         case Recipient.SIGNING_PROVIDER:
             command = event.command
             return Account.id == command.signer.id if isinstance(command, FailSigning) else false()
+
+
+def _cover_of(signer: Person) -> ColumnElement[bool]:
+    """The other providers of their clinic, while they are away."""
+    others = and_(_members(Holder.pool(signer.clinic_id)), Account.id != signer.id)
+    return and_(others, is_away_provider(signer.id))
 
 
 def _members(holder: Holder) -> ColumnElement[bool]:

@@ -124,6 +124,8 @@ async def test_colleagues_are_told_when_it_is_asked_while_the_signer_is_away(sys
         ok(await system.requester.post(f"/requests/{request_id}/ask-follow-up", QUESTION))
     told = await notices(system, request_id, "follow_up_asked")
     assert {system.provider.id, system.people["provider2"].id, system.dispatcher.id} <= told.keys()
+    assert told[system.provider.id].recipient is Recipient.SIGNER
+    assert told[system.people["provider2"].id].recipient is Recipient.SIGNER_COVER
 
 
 @pytest.mark.parametrize("begin", [reported, closed])
