@@ -10,6 +10,7 @@ from domain.same_patient import is_same_patient, words_in_common
 from records.models import PatientWord, RequestRecord
 from records.patient_words import SearchKeys, keys_of
 from records.visibility import Viewer, charts_of
+from records.ways import only_asked
 from records.worklist import WorklistRow, lines_of
 
 MOST = 100
@@ -26,7 +27,7 @@ async def same_patient(
         return []
     query = (
         select(RequestRecord.id)
-        .where(or_(*ways), RequestRecord.id != but, charts_of(viewer))
+        .where(or_(*ways), RequestRecord.id != but, only_asked(charts_of(viewer)))
         .order_by(RequestRecord.created_at.desc(), RequestRecord.id.desc())
         .limit(MOST)
     )

@@ -65,7 +65,6 @@ from records.ways import (
     first_among,
     first_of,
     in_order,
-    only_asked,
 )
 
 MAX_LIMIT = 200
@@ -318,7 +317,7 @@ def _searched(viewer: Viewer, wanted: WorklistFilter) -> tuple[list[Part], Sieve
 
 def _found(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bool]]:
     """What somebody looks for, and what the parts say, as conditions: what is found leads to the requests."""
-    conditions = [found_by(viewer, read_search(wanted.q), keys_of(session)), only_asked(listed_for(viewer))]
+    conditions = [found_by(viewer, read_search(wanted.q), keys_of(session))]
     if wanted.to_do:
         conditions.append(has_to_do(viewer))
     if wanted.holder is not None:
