@@ -160,7 +160,7 @@ async def test_the_check_of_the_api_is_what_submit_refuses(system: System) -> No
 async def test_submitting_twice_submits_once(portal_app: FastAPI, system: System) -> None:
     request_id = await draft(system)
     async with visitor(portal_app, system.requester) as http:
-        form = await typed(http, request_id, do="submit")
+        form = {**await typed(http, request_id, do="submit"), **of_patient(somebody_new())}
         first, second = [await http.post(f"/requests/{request_id}/edit", data=form) for _ in range(2)]
         assert first.headers["location"] == second.headers["location"] == f"/requests/{request_id}?done=submitted"
         view = await system.requester.view(request_id)
