@@ -115,6 +115,9 @@ async def test_what_is_seen_while_one_chooses_has_no_barrier(portal: Portal, sys
     request_id = await submitted(system)
     away = await add_person(system, "traveller", system.clinics["near"], Role.PROVIDER)
     ok(await away.post("/me/absences", days(-1, 5)), 201)
+    in_one_word = await add_person(system, "a" * 40, system.clinics["near"], Role.PROVIDER)
+    held = await submitted(system)
+    ok(await system.dispatcher.post(f"/requests/{held}/assign", {"provider_id": in_one_word.id}))
     page = await portal.look(system.dispatcher)
     for size in (WIDE, PHONE):
         await page.set_viewport_size(size)

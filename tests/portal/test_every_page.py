@@ -4,7 +4,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from domain.requests import Role
 from tests.journeys import (
+    PATIENT,
     accepted,
     asked_about,
     assigned,
@@ -20,7 +22,7 @@ from tests.journeys import (
     written,
 )
 from tests.portal.browsing import PHONE, WIDE, Portal, barriers, overflow
-from tests.system import System, photo
+from tests.system import System, add_person, photo
 
 Journey = Callable[[System], Awaitable[str]]
 
@@ -183,4 +185,32 @@ async def test_a_page_has_no_barrier(
     finally:
         if person:
             ok(await person.http.patch("/api/v1/me", json={"language": "fr"}))
+    assert found == []
+
+
+async def test_names_that_are_one_long_word_fit_every_window(portal: Portal, system: System) -> None:
+    """Of a patient and of a provider, wherever they stand."""
+    name = "Wolfeschlegelsteinhausenbergerdorff"
+    patient = {**PATIENT, "given_name": f"{name}a", "family_name": f"{name}b", "health_insurance_number": ""}
+    provider = await add_person(system, name, system.clinics["near"], Role.PROVIDER)
+    request_id = await submitted(system, patient=patient)
+    other = await submitted(system, patient=patient)
+    ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": provider.id}))
+    page = await portal.look(system.dispatcher)
+    found = []
+    for address in (
+        "/worklist?filter=1&sort=created",
+        f"/requests/{request_id}",
+        f"/requests/{request_id}/patient",
+        f"/requests/{other}/assign",
+        f"/requests/{request_id}/reassign",
+        "/providers",
+        f"/providers/{provider.id}",
+    ):
+        for size in (WIDE, PHONE):
+            await page.set_viewport_size(size)
+            await page.goto(address)
+            assert (await page.inner_text("body")).lower().count(name.lower())
+            if wider := await overflow(page):
+                found.append(f"{address} {size['width']}: {wider} px too wide")
     assert found == []
