@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from domain import texts
 from domain.model import is_storable
+from domain.partial_dates import read_day
 
 EARLIEST = date(1900, 1, 1)
 
@@ -82,11 +83,8 @@ def _of_name(name: object) -> Fault | None:
 
 
 def _of_day(day: object, today: date | None) -> Fault | None:
-    try:
-        read = date.fromisoformat(day) if isinstance(day, str) else None
-    except ValueError:
-        read = None
-    if read is None or read.isoformat() != day:
+    read = read_day(day)
+    if read is None:
         return "not_a_date"
     is_possible = read >= EARLIEST and (today is None or read <= today)
     return None if is_possible else "not_a_day_of_consent"

@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from domain import consents, texts
 from domain.calendar import Calendar, Span
 from domain.model import Frozen, is_storable, storable
+from domain.partial_dates import read_day
 from domain.photos import MIN_EDGE
 from domain.priority import Priority
 
@@ -397,12 +398,7 @@ def _check_number(field: FormField, answer: Any) -> FieldProblem | None:
 
 
 def _check_date(field: FormField, answer: Any) -> FieldProblem | None:
-    try:
-        written = date.fromisoformat(answer).isoformat()
-    except (TypeError, ValueError):
-        written = None
-    # 20261122 and 2026-W47-7 are dates, too, and would be shown as they stand
-    return None if answer == written else FieldProblem(field=field.name, code="not_a_date")
+    return None if read_day(answer) else FieldProblem(field=field.name, code="not_a_date")
 
 
 def _check_yes_no(field: FormField, answer: Any) -> FieldProblem | None:

@@ -10,6 +10,15 @@ from pydantic import AfterValidator
 _WRITTEN = re.compile(r"(?P<year>[0-9]{4})(?:-(?P<month>[0-9]{2})(?:-(?P<day>[0-9]{2}))?)?", re.ASCII)
 
 
+def read_day(written: object) -> date | None:
+    """The day that is written as ``2026-11-22``; None for anything else: 20261122 and 2026-W47-7 would be shown as they stand."""
+    try:
+        day = date.fromisoformat(written) if isinstance(written, str) else None
+    except ValueError:
+        return None
+    return day if day is not None and day.isoformat() == written else None
+
+
 @dataclass(frozen=True)
 class PartialDate:
     """A day; without `day` some day of a month; without `month` some day of a year."""

@@ -109,7 +109,7 @@ async def add_account(
         notice_mode=notice_mode,
         active=active,
         created_at=now,
-        offerings=None if offerings is None else sorted(set(offerings)),
+        offerings=said_to_serve(offerings),
     )
     session.add(account)
     await session.flush()
@@ -155,9 +155,14 @@ async def list_providers(session: AsyncSession, clinic_id: uuid.UUID) -> list[Ac
     return await list_accounts(session, clinic_id=clinic_id, role=Role.PROVIDER)
 
 
-def serves(provider: Account, offering: str) -> bool:
-    """Whether that provider serves the service offering of this code. Of whom nobody has said what they serve, serves all."""
-    return provider.offerings is None or offering in provider.offerings
+def serves(offerings: Collection[str] | None, offering: str) -> bool:
+    """Whether a provider of whom these `offerings` are said serves that one; of whom nothing is said (None), serves all."""
+    return offerings is None or offering in offerings
+
+
+def said_to_serve(offerings: Iterable[str] | None) -> list[str] | None:
+    """The codes as they are kept: each once, in order."""
+    return None if offerings is None else sorted(set(offerings))
 
 
 async def is_served(
@@ -165,9 +170,9 @@ async def is_served(
 ) -> bool:
     """Whether that provider serves the service offering; of a clinic's pool (no provider), whether one of its providers does."""
     if provider_id is None:
-        return any(serves(provider, offering) for provider in await list_providers(session, clinic_id))
+        return any(serves(provider.offerings, offering) for provider in await list_providers(session, clinic_id))
     provider = await load_account(session, provider_id)
-    return provider is not None and serves(provider, offering)
+    return provider is not None and serves(provider.offerings, offering)
 
 
 # Bearer tokens

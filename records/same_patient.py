@@ -7,8 +7,9 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.same_patient import is_same_patient, words_in_common
-from records.models import PatientWord, RequestRecord
+from records.models import RequestRecord
 from records.patient_words import SearchKeys, keys_of
+from records.search import with_patient
 from records.visibility import Viewer, charts_of
 from records.ways import only_asked
 from records.worklist import WorklistRow, lines_of
@@ -36,12 +37,4 @@ async def same_patient(
 
 
 def _has_all(words: frozenset[str], viewer: Viewer, keys: SearchKeys) -> ColumnElement[bool]:
-    """By the form in force; for its requester, also by what they are writing."""
-    counts = or_(PatientWord.submitted, RequestRecord.requester_id == viewer.account_id)
-    having = [
-        RequestRecord.id.in_(
-            select(PatientWord.request_id).where(PatientWord.hash.in_(keys.looked_for({word})), counts)
-        )
-        for word in sorted(words)
-    ]
-    return and_(*having)
+    return and_(*(RequestRecord.id.in_(with_patient(viewer, frozenset({word}), keys)) for word in sorted(words)))

@@ -29,7 +29,7 @@ def found_by(viewer: Viewer, search: Search, keys: SearchKeys) -> ColumnElement[
     if search.part_of_number is not None:
         ways.append(RequestRecord.number.contains(search.part_of_number, autoescape=True))
     if search.health_number is not None:
-        ways.append(RequestRecord.id.in_(_with_patient(viewer, frozenset({search.health_number}), keys)))
+        ways.append(RequestRecord.id.in_(with_patient(viewer, frozenset({search.health_number}), keys)))
     if search.terms:
         ways.append(and_(*(_fits(viewer, term, keys) for term in search.terms)))
     return and_(or_(*ways), only_asked(listed_for(viewer))) if ways else false()
@@ -37,14 +37,17 @@ def found_by(viewer: Viewer, search: Search, keys: SearchKeys) -> ColumnElement[
 
 def _fits(viewer: Viewer, term: Term, keys: SearchKeys) -> ColumnElement[bool]:
     """One statement for all ways, so that what is found leads to the rows and not the other way round."""
-    of_patient = _with_patient(viewer, term.patient, keys)
+    of_patient = with_patient(viewer, term.patient, keys)
     if term.name is None:
         return RequestRecord.id.in_(of_patient)
     return RequestRecord.id.in_(of_patient.union_all(*_with_name(term.name)))
 
 
-def _with_patient(viewer: Viewer, words: frozenset[str], keys: SearchKeys) -> Select[Any]:
-    """The form in force counts; for its requester, also what they are writing."""
+def with_patient(viewer: Viewer, words: frozenset[str], keys: SearchKeys) -> Select[Any]:
+    """The ids of requests whose patient has one of these words: in the form in force; for its requester, also in what they write.
+
+    Whether the viewer may see them is asked elsewhere; but who sees requests without their charts finds none by its patient.
+    """
     own = select(RequestRecord.requester_id == viewer.account_id).where(RequestRecord.id == PatientWord.request_id)
     query = select(PatientWord.request_id).where(
         PatientWord.hash.in_(keys.looked_for(words)),

@@ -154,7 +154,7 @@ def parts_for(viewer: Viewer) -> list[Part]:
     if Role.OPERATOR in viewer.roles:
         return [*parts, Part("all")]
     if Role.CLINIC_ADMINISTRATOR in viewer.roles:
-        parts += parts_of_clinic(viewer.clinic_id)
+        parts += [Part(way, viewer.clinic_id) for way in ("requester_clinic", "other_dispatch", "other_holder")]
     elif Role.DISPATCHER in viewer.roles:
         parts.append(Part("dispatch_clinic", viewer.clinic_id))
     if Role.PROVIDER in viewer.roles:
@@ -163,11 +163,6 @@ def parts_for(viewer: Viewer) -> list[Part]:
         parts += [Part("pool", viewer.clinic_id), Part("acted", viewer.account_id)]
         parts.append(Part("asked_clinic", viewer.clinic_id, condition=covered_by(viewer)))
     return parts
-
-
-def parts_of_clinic(clinic_id: uuid.UUID) -> list[Part]:
-    """What a clinic asked for, dispatches or holds."""
-    return [Part(way, clinic_id) for way in ("requester_clinic", "other_dispatch", "other_holder")]
 
 
 def access_of(viewer: Viewer) -> ColumnElement[Access | None]:

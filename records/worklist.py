@@ -205,9 +205,11 @@ async def notes_on(session: AsyncSession, viewer: Viewer, request_id: uuid.UUID)
 
 
 async def lines_of(session: AsyncSession, viewer: Viewer, request_ids: Collection[uuid.UUID]) -> list[WorklistRow]:
-    """The lines of these requests, the newest first, as far as they are listed for the viewer."""
-    key = RequestRecord.created_at.label("key")
-    page = select(key, RequestRecord.id).where(RequestRecord.id.in_(request_ids), listed_for(viewer)).subquery("page")
+    """The lines of these requests, the newest first, as far as the viewer may see them."""
+    if not request_ids:
+        return []
+    key, may_see = RequestRecord.created_at.label("key"), access_of(viewer).is_not(None)
+    page = select(key, RequestRecord.id).where(RequestRecord.id.in_(request_ids), may_see).subquery("page")
     return await _rows(session, viewer, page, "created")
 
 
@@ -298,15 +300,10 @@ def _searched(viewer: Viewer, wanted: WorklistFilter) -> tuple[list[Part], Sieve
     conditions = _conditions(viewer, wanted)
     if wanted.to_do:
         parts = _parts_to_do(viewer)
-        if wanted.holder is not None:
-            conditions.append(RequestRecord.holder_id == wanted.holder)
-        if wanted.holder_is_me:
-            conditions.append(_waits_for(viewer))
+        conditions += _with_whom(viewer, wanted)
     elif wanted.holder is not None:
         parts = [Part("holder", wanted.holder, ALL)]
-        conditions.append(listed_for(viewer))
-        if wanted.holder_is_me:
-            conditions.append(_waits_for(viewer))
+        conditions += [listed_for(viewer), *_with_whom(viewer, wanted)]
     else:
         parts = _parts_held(viewer) if wanted.holder_is_me else parts_for(viewer)
     if wanted.holder_absent:  # nobody holds what is over
@@ -320,6 +317,12 @@ def _found(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter) -> lis
     conditions = [found_by(viewer, read_search(wanted.q), keys_of(session))]
     if wanted.to_do:
         conditions.append(has_to_do(viewer))
+    return conditions + _with_whom(viewer, wanted)
+
+
+def _with_whom(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bool]]:
+    """That those have it who are asked for."""
+    conditions: list[ColumnElement[bool]] = []
     if wanted.holder is not None:
         conditions.append(RequestRecord.holder_id == wanted.holder)
     if wanted.holder_is_me:

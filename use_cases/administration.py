@@ -194,7 +194,7 @@ async def set_offerings(settings: Settings, username: str, offerings: Collection
             raise AdministrationError(
                 f"There is no service offering {unknown[0]}; there are {', '.join(sorted(known))}."
             )
-        account.offerings = None if offerings is None else sorted(set(offerings))
+        account.offerings = people.said_to_serve(offerings)
 
 
 def _address(settings: Settings, email: str) -> str:

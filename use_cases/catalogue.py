@@ -56,7 +56,7 @@ class ProviderView(PersonView):
 
     def not_served(self, offerings: Iterable[str]) -> list[str]:
         """Those of the service offerings, by code, that this person does not serve."""
-        return [code for code in offerings if self.offerings is not None and code not in self.offerings]
+        return [code for code in offerings if not people.serves(self.offerings, code)]
 
 
 async def find_offering(services: Services, code: str, version: int) -> ServiceOffering:

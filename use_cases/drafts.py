@@ -27,7 +27,7 @@ from use_cases.accesses import log_access
 from use_cases.caller import Caller
 from use_cases.patients import Patient, today
 from use_cases.problems import Problem, field_faults
-from use_cases.requests import RequestView, form_of, request_view
+from use_cases.requests import RequestView, request_view, submitted_form
 from use_cases.services import Services
 
 
@@ -187,7 +187,7 @@ async def _create(
     if draft.earlier_id is not None:
         earlier = await _earlier(session, caller, draft.earlier_id)
         if draft.copy_form:
-            before = await form_of(session, earlier)
+            before = await submitted_form(session, earlier)
             patient = patient if draft.patient != Patient() else before["patient"]
             answers = {**await _answers_of(session, services, earlier, before["answers"], offering), **answers}
     return await requests.create_draft(

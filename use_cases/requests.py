@@ -1,7 +1,6 @@
 """Requests: what somebody sees of one, whole or as a line of a list."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
@@ -28,7 +27,6 @@ from use_cases.caller import Caller
 from use_cases.documents import DocumentView, document_view
 from use_cases.given_commands import CommandView, command_view
 from use_cases.names import HolderView, Names, PersonView
-from use_cases.problems import Problem
 from use_cases.services import Services
 from use_cases.submitted_forms import form_in_force
 from use_cases.timeline import (
@@ -192,30 +190,13 @@ async def summaries(
 
 
 async def find_summaries(
-    services: Services, caller: Caller, request_ids: Iterable[UUID], language: Language
+    services: Services, caller: Caller, request_ids: Sequence[UUID], language: Language
 ) -> list[RequestSummary]:
     """The lines of these requests, in their order, without those that the caller may not see. No look is written down."""
-    found = []
     async with services.database.session() as session:
-        for request_id in request_ids:
-            with suppress(Problem):
-                row, access = await policy.request_to_see(session, caller, request_id)
-                found.append(await _summary_of(session, caller, row, access, language))
-    return found
-
-
-async def _summary_of(
-    session: AsyncSession, caller: Caller, row: RequestRecord, access: Access, language: Language
-) -> RequestSummary:
-    process = requests.process_of(row)
-    names = await Names.load(session, [row.requester_id, row.holder_id], [row.holder_clinic_id])
-    notes = await worklist.notes_on(session, caller.viewer, row.id)
-    patient = None
-    if access == "chart":
-        frozen = None if _is_editing(row, caller) else await form_in_force(session, row, process)
-        patient = _form_shown(row, frozen)["patient"]
-    todo = to_do_of(caller, row, process, covers=notes.covers)
-    return _summary(row, notes, caller, names, language, patient, todo)
+        found = {line.request.id: line for line in await worklist.lines_of(session, caller.viewer, request_ids)}
+        lines = [found[request_id] for request_id in request_ids if request_id in found]
+        return await summaries(session, caller, lines, language)
 
 
 async def request_view(
@@ -229,7 +210,7 @@ async def request_view(
     names = await names_of(session, row, timeline, documents)
     patient, chart = None, ChartView()
     if access == "chart":
-        frozen = None if _is_editing(row, caller) else await form_in_force(session, row, process)
+        frozen = await _frozen_shown(session, row, process, caller)
         patient = _form_shown(row, frozen)["patient"]
         chart = await _chart(session, caller, row, process, frozen, timeline, documents, names)
     return RequestView(
@@ -256,13 +237,19 @@ async def request_view(
 
 async def patient_shown(session: AsyncSession, row: RequestRecord, caller: Caller) -> Json:
     """The patient as the request's page shows them to the caller, who may see the chart."""
-    frozen = None if _is_editing(row, caller) else await form_in_force(session, row, requests.process_of(row))
-    return _form_shown(row, frozen)["patient"]
+    return _form_shown(row, await _frozen_shown(session, row, requests.process_of(row), caller))["patient"]
 
 
-async def form_of(session: AsyncSession, row: RequestRecord) -> WrittenForm:
+async def submitted_form(session: AsyncSession, row: RequestRecord) -> WrittenForm:
     """The form of a request that was submitted, as it is in force."""
     return _form_shown(row, await form_in_force(session, row, requests.process_of(row)))
+
+
+async def _frozen_shown(
+    session: AsyncSession, row: RequestRecord, process: Request, caller: Caller
+) -> FrozenForm | None:
+    """The form in force; None for who is writing it, and sees it as it stands."""
+    return None if _is_editing(row, caller) else await form_in_force(session, row, process)
 
 
 async def _earlier(session: AsyncSession, caller: Caller, row: RequestRecord) -> RelatedRequest | None:

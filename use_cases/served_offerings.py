@@ -48,7 +48,7 @@ async def set_served(services: Services, caller: Caller, account_id: UUID, wante
         policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
         if not known.keys() >= set(wanted.offerings or ()):
             raise Problem("unknown_offering", offerings=sorted(known))
-        account.offerings = None if wanted.offerings is None else sorted(set(wanted.offerings))
+        account.offerings = people.said_to_serve(wanted.offerings)
         return _served(account)
 
 

@@ -21,6 +21,7 @@ from records import absences, people, requests
 from records.database import Database
 from records.ids import new_id
 from records.models import Account, Clinic, RequestRecord
+from records.visibility import Viewer
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 SHA = "0" * 64
@@ -58,6 +59,13 @@ def role_sets() -> list[frozenset[Role]]:
     roles = [role for role in Role if role is not Role.SYSTEM]
     small = [frozenset(some) for size in (0, 1, 2) for some in itertools.combinations(roles, size)]
     return [*small, frozenset(roles)]
+
+
+def viewers(scene: Scene) -> list[Viewer]:
+    """Every person of the scene with every set of roles."""
+    return [
+        Viewer(account.id, account.clinic_id, roles) for account in scene.accounts.values() for roles in role_sets()
+    ]
 
 
 async def set_scene(session: AsyncSession, modes: dict[str, NoticeMode] | None = None) -> Scene:

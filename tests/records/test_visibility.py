@@ -16,24 +16,14 @@ from records.ways import Order, Sieve, first_of
 from records.worklist import WorklistFilter, worklist
 from tests.records.scenes import (
     SHA,
-    Scene,
     Story,
     goes_away,
     make_draft,
     random_story,
-    role_sets,
     set_scene,
     usual_story,
+    viewers,
 )
-
-
-def viewers(scene: Scene) -> list[Viewer]:
-    """Every person of the scene with every set of roles."""
-    return [
-        Viewer(account_id=account.id, clinic_id=account.clinic_id, roles=roles)
-        for account in scene.accounts.values()
-        for roles in role_sets()
-    ]
 
 
 async def test_sql_and_python_agree(database: Database) -> None:

@@ -21,9 +21,9 @@ from tests.records.scenes import (
     goes_away,
     make_draft,
     random_story,
-    role_sets,
     set_scene,
     usual_story,
+    viewers,
 )
 from use_cases.caller import Caller
 from use_cases.to_do import ToDo, to_do_of
@@ -32,9 +32,8 @@ from use_cases.to_do import ToDo, to_do_of
 def callers(scene: Scene) -> list[Caller]:
     """Every person of the scene with every set of roles."""
     return [
-        Caller(Account(id=account.id, clinic_id=account.clinic_id, roles=[role.value for role in roles]), "")
-        for account in scene.accounts.values()
-        for roles in role_sets()
+        Caller(Account(id=one.account_id, clinic_id=one.clinic_id, roles=[role.value for role in one.roles]), "")
+        for one in viewers(scene)
     ]
 
 
