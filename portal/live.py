@@ -1,7 +1,7 @@
 """What is new, told to open pages as it happens (server-sent events).
 
 An event says only that something the person may see has changed; the page then asks for itself anew. So an event holds no data,
-and a page that missed some is right again after the next one.
+and a page says with its question how far the feed had told when it was read: what came between is told at once.
 """
 
 from collections.abc import AsyncIterator
@@ -22,19 +22,21 @@ SILENCE_SECONDS = 20.0
 
 
 @router.get("/events")
-async def events(visit: VisitOf, request: Annotated[UUID | None, Query()] = None) -> StreamingResponse:
-    """A stream of `changed` events: about one request, or about any that the person may see.
+async def events(
+    visit: VisitOf, request: Annotated[UUID | None, Query()] = None, since: Annotated[str | None, Query()] = None
+) -> StreamingResponse:
+    """A stream of `changed` events: about one request, or about any that the person may see; first about what is past `since`.
 
     It ends with the session. Raises Problem `not_found` for a request that the person may not see.
     """
     if request is not None:
         await check_may_follow(visit.services, visit.caller, request)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_stream(visit, request), 200, headers, "text/event-stream")
+    return StreamingResponse(_stream(visit, request, since), 200, headers, "text/event-stream")
 
 
-async def _stream(visit: Visit, only: UUID | None) -> AsyncIterator[str]:
+async def _stream(visit: Visit, only: UUID | None, since: str | None) -> AsyncIterator[str]:
     yield "retry: 2000\n\n"
-    async with aclosing(news(visit.services, visit.caller, only, SILENCE_SECONDS)) as heard:
+    async with aclosing(news(visit.services, visit.caller, only, since, SILENCE_SECONDS)) as heard:
         async for is_news in heard:
             yield "event: changed\ndata: \n\n" if is_news else ": still here\n\n"

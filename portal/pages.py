@@ -68,11 +68,12 @@ class Notice:
 
 @dataclass(frozen=True)
 class Visit:
-    """Somebody who is signed in looks at a page or sends a form."""
+    """Somebody who is signed in looks at a page or sends a form. `heard` is where the feed of changes stood when they came."""
 
     request: Request
     services: Services
     caller: Caller
+    heard: str
 
     @property
     def language(self) -> Language:
@@ -86,7 +87,7 @@ class Visit:
 
     def page(self, page: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
         """The page."""
-        values = {"me": self.caller, "new_key": self._new_key, **values}
+        values = {"me": self.caller, "heard": self.heard, "new_key": self._new_key, **values}
         return render(self.services.settings, page, self.language, status=status, **values)
 
     async def form(self) -> FormData:
@@ -164,7 +165,7 @@ class Visit:
 
 
 async def _visit(request: Request, services: ServicesOf, caller: CallerOf) -> Visit:
-    return Visit(request, services, caller)
+    return Visit(request, services, caller, services.feed.position)
 
 
 VisitOf = Annotated[Visit, Depends(_visit)]
@@ -234,6 +235,7 @@ def done_notice(request: Request, language: Language) -> Notice | None:
 def render(settings: Settings, page: str, language: Language, /, *, status: int = 200, **values: Any) -> HTMLResponse:
     """A page in that language, for somebody (`me`) or for nobody yet."""
     values.setdefault("me", None)
+    values.setdefault("heard", "")
     values.setdefault("notice", None)
     html = (
         _environment(language)

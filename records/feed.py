@@ -2,13 +2,14 @@
 
 `records.projection` notifies in the transaction that writes; one dedicated connection per process listens, and any number of
 watches share it. The database is asked as well where nothing was heard, so a notification that nobody heard (while the
-connection was being made anew) costs time and never truth.
+connection was being made anew) costs time and never truth. A page is read before it can listen: it takes the feed's `position`
+along, and what came since is told first.
 """
 
 import asyncio
 import contextlib
 import uuid
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Self
@@ -33,7 +34,8 @@ HEARTBEAT_SECONDS = 20.0
 SOON_SECONDS = 1.0
 """A change that was not heard of by then is looked up in the database."""
 
-SUBSCRIBER_BACKLOG = 1_000
+BACKLOG = 1_000
+"""As many changes are kept: for a subscriber who is slow, and for one who comes later and knows the position to begin at."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,10 @@ class ProjectionFeed:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._watches: dict[uuid.UUID, set[Watch]] = defaultdict(set)
-        self._subscribers: set[asyncio.Queue[Change | None]] = set()
+        self._subscribers: set[_Subscriber] = set()
+        self._name = uuid.uuid4().hex
+        self._told = 0
+        self._latest: deque[Change | None] = deque(maxlen=BACKLOG)
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -83,18 +88,33 @@ class ProjectionFeed:
             watch.look()
             return await watch.reaches(version, timeout)
 
-    @contextlib.contextmanager
-    def subscribe(self) -> Iterator[AsyncIterator[Change | None]]:
-        """All changes from now on: ``with feed.subscribe() as changes: async for change in changes``.
+    @property
+    def position(self) -> str:
+        """How far this feed has told; opaque, and of this process alone."""
+        return f"{self._name}.{self._told}"
 
-        None means that some may have been missed (a new connection, or a subscriber too slow): look at everything afresh.
+    @contextlib.contextmanager
+    def subscribe(self, since: str | None = None) -> Iterator[AsyncIterator[list[Change | None]]]:
+        """All changes from now on, or since a `position`: ``with feed.subscribe() as news: async for changes in news``.
+
+        Each step gives everything that has come since the last one, oldest first. None among it means that some may have been
+        missed (a new connection, a subscriber too slow, a position that this feed does not know): look at everything afresh.
         """
-        queue: asyncio.Queue[Change | None] = asyncio.Queue(SUBSCRIBER_BACKLOG)
-        self._subscribers.add(queue)
+        subscriber = _Subscriber(self._since(since) if since else [])
+        self._subscribers.add(subscriber)
         try:
-            yield _items(queue)
+            yield subscriber
         finally:
-            self._subscribers.discard(queue)
+            self._subscribers.discard(subscriber)
+
+    def _since(self, position: str) -> list[Change | None]:
+        name, _, told = position.partition(".")
+        if name != self._name or not told.isdecimal():
+            return [None]
+        missed = self._told - int(told)
+        if missed == 0:
+            return []
+        return list(self._latest)[-missed:] if 0 < missed <= len(self._latest) else [None]
 
     async def has_reached(self, request_id: uuid.UUID, version: int) -> bool:
         """Whether the database shows that version now; False also while it is away."""
@@ -145,16 +165,20 @@ class ProjectionFeed:
         for watches in self._watches.values():
             for watch in watches:
                 watch.look()
-        for queue in self._subscribers:
-            _put(queue, None)
+        self._tell(None)
 
     def _on_notification(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         request_id, _, version = str(payload).rpartition(":")
         change = Change(uuid.UUID(request_id), int(version))
         for watch in self._watches.get(change.request_id, ()):
             watch.hear(change.version)
-        for queue in self._subscribers:
-            _put(queue, change)
+        self._tell(change)
+
+    def _tell(self, change: Change | None) -> None:
+        self._told += 1
+        self._latest.append(change)
+        for subscriber in self._subscribers:
+            subscriber.put(change)
 
 
 class Watch:
@@ -206,14 +230,27 @@ async def _connect(database: Database) -> asyncpg.Connection:
     return await asyncpg.connect(**arguments, timeout=10, server_settings={"application_name": "relais feed"})
 
 
-def _put(queue: asyncio.Queue[Change | None], change: Change | None) -> None:
-    if queue.full():
-        while not queue.empty():
-            queue.get_nowait()
-        change = None
-    queue.put_nowait(change)
+class _Subscriber:
+    """What is there for one subscriber: an endless iterator of what has come since its last step."""
 
+    def __init__(self, missed: list[Change | None]) -> None:
+        self._waiting = deque(missed)
+        self._woken = asyncio.Event()
 
-async def _items(queue: asyncio.Queue[Change | None]) -> AsyncIterator[Change | None]:
-    while True:
-        yield await queue.get()
+    def put(self, change: Change | None) -> None:
+        if len(self._waiting) >= BACKLOG:
+            self._waiting.clear()
+            change = None
+        self._waiting.append(change)
+        self._woken.set()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> list[Change | None]:
+        while not self._waiting:
+            self._woken.clear()
+            await self._woken.wait()
+        changes = list(self._waiting)
+        self._waiting.clear()
+        return changes

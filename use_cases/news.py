@@ -24,28 +24,29 @@ async def check_may_follow(services: Services, caller: Caller, request_id: UUID)
 
 
 async def news(
-    services: Services, caller: Caller, only: UUID | None, silence_seconds: float
+    services: Services, caller: Caller, only: UUID | None, since: str | None, silence_seconds: float
 ) -> AsyncGenerator[bool, None]:
     """True when something changed that the caller may see (of the request `only`, if one is named), False after a silence.
 
-    It ends when the caller's token does, and when the process is asked to end.
+    What happened between `since`, the feed's position when they read what they look at, and now is told at once. The news end
+    when the caller's token does, and when the process is asked to end.
     """
     clock = asyncio.get_running_loop().time
     silent_until = clock() + silence_seconds
-    heard: asyncio.Task[Change | None] | None = None
+    heard: asyncio.Task[list[Change | None]] | None = None
     stopping = asyncio.create_task(services.stopping.wait())
     try:
-        with services.feed.subscribe() as changes:
+        with services.feed.subscribe(since) as told:
             while True:
-                heard = heard or asyncio.ensure_future(anext(changes))
+                heard = heard or asyncio.ensure_future(anext(told))
                 pause = max(0.0, silent_until - clock())
                 await asyncio.wait({heard, stopping}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
                 if stopping.done():
                     return
                 is_news = False
                 if heard.done():
-                    change, heard = heard.result(), None
-                    is_news = await _concerns(services, caller, change, only)
+                    changes, heard = heard.result(), None
+                    is_news = await _concern(services, caller, changes, only)
                 if not is_news and clock() < silent_until:
                     continue
                 if not await _is_signed_in(services, caller):
@@ -66,6 +67,14 @@ async def _is_signed_in(services: Services, caller: Caller) -> bool:
         return await holds(services, caller)
     except (SQLAlchemyError, OSError):
         return True
+
+
+async def _concern(services: Services, caller: Caller, changes: list[Change | None], only: UUID | None) -> bool:
+    """Whether any of these changes is news for the caller."""
+    for change in dict.fromkeys(changes):
+        if await _concerns(services, caller, change, only):
+            return True
+    return False
 
 
 async def _concerns(services: Services, caller: Caller, change: Change | None, only: UUID | None) -> bool:

@@ -18,7 +18,9 @@
   };
 
   let lost = 0;
-  const source = new EventSource(address);
+  const listening = new URL(address, location.href);
+  listening.searchParams.set("since", document.body.dataset.heard); // the page may be older than this stream
+  const source = new EventSource(listening);
   source.addEventListener("changed", tell);
   source.addEventListener("open", () => {
     if (lost) tell(); // something may have happened meanwhile

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from domain.requests import Role
 from portal import live
@@ -106,6 +106,39 @@ async def test_the_worklist_renews_itself_and_the_place_is_kept(portal: Portal, 
         assert await page.evaluate("document.activeElement.innerText") == number
         assert abs(await page.evaluate("window.scrollY") - before) < 200
         assert await page.input_value("#q") == "TC-"
+
+
+async def test_what_came_before_the_page_could_listen_is_shown(portal: Portal, system: System) -> None:
+    """A page is read first and listens then. What happens between the two (here a long time) reaches it all the same."""
+    request_id = await assigned(system)
+    may_listen = asyncio.Event()
+
+    async def hold_back(route: Route) -> None:
+        await may_listen.wait()
+        await route.continue_()
+
+    async with portal.visit(system.requester) as page, portal.visit(system.provider) as other:
+        for one, address in ((page, f"/requests/{request_id}"), (other, "/worklist?filter=1&status=all")):
+            await one.route("**/events*", hold_back)
+            await one.goto(address)
+        row = other.locator("tr, li").filter(has=other.locator(f"a[href='/requests/{request_id}']"))
+        await expect(page.locator(".status.of-awaiting_acceptance").first).to_be_visible()
+        await expect(row.locator(".status.of-awaiting_acceptance").first).to_be_visible()
+        ok(await system.provider.post(f"/requests/{request_id}/accept"))
+        may_listen.set()
+        await expect(page.locator(".status.of-accepted").first).to_be_visible()
+        await expect(row.locator(".status.of-accepted").first).to_be_visible()
+
+
+async def test_a_page_that_missed_nothing_is_told_nothing(portal: Portal, system: System) -> None:
+    mine = await assigned(system)
+    async with listening(portal, system.provider) as first:
+        ok(await system.provider.post(f"/requests/{mine}/accept"))
+        await eventually(lambda: "event: changed" in first)
+    async with listening(portal, system.provider, f"/events?since={system.services.feed.position}") as heard:
+        async with listening(portal, system.provider, "/events?since=elsewhere.3") as unsure:
+            await eventually(lambda: "event: changed" in unsure)
+        assert "event: changed" not in heard
 
 
 async def test_who_is_slower_sees_it_before_they_press(portal: Portal, system: System) -> None:

@@ -51,7 +51,7 @@ async def sent(portal: Portal, system: System) -> Sent:
             await page.set_input_files(f"#slot-{slot} input[type=file]", [MEDIA / name for name in names])
             await expect(page.locator(f"#files-{slot} .gallery > li")).to_have_count(len(names))
         await page.get_by_role("button", name="Soumettre la demande").click()
-        await page.wait_for_url(f"**/requests/{request_id}?*")
+        await expect(page.locator("#notice.success")).to_be_visible()
     ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": system.provider.id}))
     there = (await system.requester.view(request_id))["attachments"]
     return Sent(request_id, {attachment["filename"]: attachment for attachment in there})

@@ -6,7 +6,7 @@ import random
 from sqlalchemy import text
 
 from records.database import Database
-from records.feed import Change, ProjectionFeed
+from records.feed import BACKLOG, Change, ProjectionFeed
 from records.ids import new_id
 from records.projection import record_event
 from tests.eventually import PATIENCE_SECONDS
@@ -64,15 +64,15 @@ async def test_waiting_ends_with_the_time(database: Database) -> None:
 async def test_a_lost_connection_loses_no_change(database: Database) -> None:
     story = usual_story(*await scene_with_draft(database))
     async with ProjectionFeed(database) as feed:
-        with feed.subscribe() as changes:
-            assert await anext(changes) is None  # listening
+        with feed.subscribe() as told:
+            assert await anext(told) == [None]  # listening
             waiting = [
                 asyncio.create_task(feed.wait_for(story.request.id, version, PATIENCE_SECONDS)) for version in (1, 4, 8)
             ]
             for until in (2, 5, 8):
                 assert await end_the_feeds_connections(database) == 1
                 await record_all(database, story, until=until)  # perhaps while nobody listens
-                while await anext(changes) is not None:
+                while None not in await anext(told):
                     pass  # listening again
             assert await asyncio.gather(*waiting) == [True, True, True]
 
@@ -80,14 +80,40 @@ async def test_a_lost_connection_loses_no_change(database: Database) -> None:
 async def test_subscribers_see_every_change(database: Database) -> None:
     story = usual_story(*await scene_with_draft(database))
     async with ProjectionFeed(database) as feed:
-        with feed.subscribe() as changes:
-            assert await anext(changes) is None
+        with feed.subscribe() as told:
+            assert await anext(told) == [None]
             await record_all(database, story)
             seen: list[Change | None] = []
             while Change(story.request.id, 8) not in seen:
-                seen.append(await anext(changes))
+                seen += await anext(told)
     mine = [change for change in seen if change is not None and change.request_id == story.request.id]
     assert mine == [Change(story.request.id, version) for version in range(1, 9)]
+
+
+async def test_who_comes_later_hears_what_came_since_they_read(database: Database) -> None:
+    """In this process exactly that; of a position it does not know (another process, too long ago) nobody can say."""
+    story = usual_story(*await scene_with_draft(database))
+    async with ProjectionFeed(database) as feed, ProjectionFeed(database) as other:
+        with feed.subscribe() as told, other.subscribe() as told_elsewhere:
+            assert await anext(told) == await anext(told_elsewhere) == [None]
+            await record_all(database, story, until=3)
+            while Change(story.request.id, 3) not in await anext(told):
+                pass
+        read_at = feed.position
+        with feed.subscribe(read_at) as at_once:
+            await record_all(database, story, until=5)
+            while Change(story.request.id, 5) not in await anext(at_once):
+                pass
+        with feed.subscribe(read_at) as late:
+            mine = [change.version for change in await anext(late) if change and change.request_id == story.request.id]
+            assert mine == [3, 3, 3, 4, 5], "the first three are recorded again, which changes nothing and is told all the same"
+        for unknown in (other.position, f"{feed.position}0", read_at.replace(".", ".x"), "é.²", f"{read_at[:-1]}²"):
+            with feed.subscribe(unknown) as unsure:
+                assert await anext(unsure) == [None], unknown
+        for _ in range(BACKLOG):
+            feed._on_notification(None, 0, "", f"{story.request.id}:5")
+        with feed.subscribe(read_at) as too_late:
+            assert await anext(too_late) == [None]
 
 
 async def test_without_a_database_the_answer_is_no(database: Database) -> None:

@@ -103,7 +103,7 @@ async def _no_disk(*_: object) -> None:
 async def test_who_follows_a_request_hears_of_it_until_they_sign_out(system: System) -> None:
     services, request_id, who = system.services, UUID(await assigned(system)), system.provider.account
     follower = Caller(who, (await sign_in(services, who.username, PASSWORD)).text)
-    async with aclosing(news(services, follower, request_id, silence_seconds=60)) as heard:
+    async with aclosing(news(services, follower, request_id, None, silence_seconds=60)) as heard:
         first = asyncio.ensure_future(anext(heard))
         await asyncio.sleep(0)  # it listens from now on
         await carry_out(services, call(system.provider, request_id), Accept())
