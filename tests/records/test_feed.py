@@ -106,7 +106,9 @@ async def test_who_comes_later_hears_what_came_since_they_read(database: Databas
                 pass
         with feed.subscribe(read_at) as late:
             mine = [change.version for change in await anext(late) if change and change.request_id == story.request.id]
-            assert mine == [3, 3, 3, 4, 5], "the first three are recorded again, which changes nothing and is told all the same"
+            assert mine == [3, 3, 3, 4, 5], (
+                "the first three are recorded again, which changes nothing and is told all the same"
+            )
         for unknown in (other.position, f"{feed.position}0", read_at.replace(".", ".x"), "é.²", f"{read_at[:-1]}²"):
             with feed.subscribe(unknown) as unsure:
                 assert await anext(unsure) == [None], unknown
