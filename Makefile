@@ -5,6 +5,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 uv := .uv/bin/uv
 bin := .venv/bin
+sources := $(wildcard *.py) $(dir $(wildcard */__init__.py))
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test check races mutants lint types floors browser lock clean
@@ -42,7 +43,9 @@ floors: install
 browser: install # The tests of the portal look at it with a real Chromium: the system's, else playwright's own.
 	@$(bin)/python -m tests.portal.chromium
 
+# Python may be told not to write bytecode: then each start, and the sandbox of each new request, would compile our files anew.
 install: .venv/.installed ## Set up the environment in .venv (done by the others as needed).
+	@$(bin)/python -m compileall -q -j 0 $(sources)
 
 $(uv):
 	@echo "Preparing the installer ..."
