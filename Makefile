@@ -40,8 +40,8 @@ types: install
 floors: install
 	@$(bin)/lint-imports
 
-browser: install # The tests of the portal look at it with a real Chromium: the system's, else playwright's own.
-	@$(bin)/python -m tests.portal.chromium
+browser: install # The tests of the portal look at it with a real Chromium and a real Firefox: the system's, else playwright's own.
+	@$(bin)/python -m tests.portal.browsers
 
 # Python may be told not to write bytecode: then each start, and the sandbox of each new request, would compile our files anew.
 install: .venv/.installed ## Set up the environment in .venv (done by the others as needed).

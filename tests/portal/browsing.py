@@ -1,4 +1,4 @@
-"""How tests look at the portal: by plain HTTP as a browser without scripts does, and with a real Chromium."""
+"""How tests look at the portal: by plain HTTP as a browser without scripts does, and with a real Chromium or Firefox."""
 
 import re
 from collections.abc import AsyncIterator

@@ -1,6 +1,7 @@
-"""The portal on a real port, and a real Chromium."""
+"""The portal on a real port, and real browsers."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,7 +11,7 @@ from playwright.async_api import async_playwright, expect
 
 from server import create_app
 from tests.eventually import PATIENCE_SECONDS, eventually
-from tests.portal import chromium
+from tests.portal import browsers
 from tests.portal.browsing import Portal
 from tests.system import System
 
@@ -22,8 +23,8 @@ def portal_app(system: System) -> FastAPI:
 
 
 @pytest.fixture(scope="session")
-async def portal(portal_app: FastAPI) -> AsyncIterator[Portal]:
-    """The portal, served on a free port of this machine, and a Chromium to look at it."""
+async def portal_address(portal_app: FastAPI) -> AsyncIterator[str]:
+    """Where the portal is served: a free port of this machine."""
     config = uvicorn.Config(portal_app, host="127.0.0.1", port=0, lifespan="off", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
@@ -32,14 +33,32 @@ async def portal(portal_app: FastAPI) -> AsyncIterator[Portal]:
         assert server.started
         port = server.servers[0].sockets[0].getsockname()[1]
         expect.set_options(timeout=PATIENCE_SECONDS * 1000)  # a machine that is busy is no fault of a page
-        async with async_playwright() as play:
-            browser = await play.chromium.launch(executable_path=chromium.of_the_system(), args=chromium.ARGUMENTS)
-            try:
-                yield Portal(f"http://127.0.0.1:{port}", browser)
-            finally:
-                await browser.close()
+        yield f"http://127.0.0.1:{port}"
     finally:
         portal_app.state.services.stopping.set()
         server.should_exit = True
         await serving
         portal_app.state.services.stopping.clear()
+
+
+@pytest.fixture(scope="session")
+async def portal(portal_address: str) -> AsyncIterator[Portal]:
+    """The portal, and a Chromium to look at it; a Firefox where RELAIS_TEST_BROWSER says so."""
+    launch = browsers.launch_firefox if os.environ.get("RELAIS_TEST_BROWSER") == "firefox" else browsers.launch_chromium
+    async with async_playwright() as play:
+        browser = await launch(play)
+        try:
+            yield Portal(portal_address, browser)
+        finally:
+            await browser.close()
+
+
+@pytest.fixture(scope="session")
+async def portal_in_firefox(portal_address: str) -> AsyncIterator[Portal]:
+    """The portal, and a Firefox to look at it."""
+    async with async_playwright() as play:
+        browser = await browsers.launch_firefox(play)
+        try:
+            yield Portal(portal_address, browser)
+        finally:
+            await browser.close()
