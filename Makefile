@@ -8,7 +8,7 @@ bin := .venv/bin
 sources := $(wildcard *.py) $(dir $(wildcard */__init__.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check races mutants lint types floors browser lock clean
+.PHONY: help install run test check races mutants lint types floors browser firefox lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -25,6 +25,9 @@ check: lint types floors ## Check in a minute or two what needs no engine: style
 races: install ## Play the races, and the random lives of requests, four times as long as the tests do.
 	@RELAIS_TEST_ROUNDS=4 $(bin)/pytest --numprocesses 2 --dist loadfile \
 		tests/api/test_on_their_way.py tests/workflow/test_races.py tests/workflow/test_repair.py tests/unit/domain/test_lifecycle_properties.py
+
+firefox: install browser ## Look at every page of the portal in Firefox, where the tests look with Chromium.
+	@RELAIS_TEST_BROWSER=firefox $(bin)/pytest --numprocesses 2 --dist loadfile tests/portal
 
 mutants: install ## Change the rules in small ways, one at a time, and count how many of the faults the unit tests find.
 	@rm -rf mutants
