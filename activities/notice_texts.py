@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from domain.notices import URGENT_REPORT, About, Recipient
+from domain.notices import NEW_PHOTOS, URGENT_REPORT, About, Recipient
 from domain.requests import EventName as E
 from domain.requests import Status
 from translations import gettext_noop as _
@@ -290,6 +290,17 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
             ),
         ),
     },
+    NEW_PHOTOS: {
+        REQUESTER: NoticeText(
+            _("report available, new photos needed"),
+            _("A report on your request is available. It says that the photos were not sufficient."),
+            _("Read the report. Then take new photos: the page of the request says how, and where to send them."),
+        ),
+        DISPATCHERS: NoticeText(
+            _("report sent, new photos needed"),
+            _("A report has been sent to the requester. It says that the photos were not sufficient."),
+        ),
+    },
     E.URGENT_REPORT_REMINDER: {
         REQUESTER: NoticeText(
             _("to be read without delay"), _("A report that must be read without delay still waits."), _READ
@@ -420,6 +431,6 @@ ABOUT_COMMANDS: Mapping[str, NoticeText] = {
 
 def text_of(event: NoticeEvent, recipient: Recipient) -> NoticeText:
     """The text for this recipient of this event. KeyError when the matrix tells this recipient nothing of it."""
-    if isinstance(event, E) or event == URGENT_REPORT:
+    if isinstance(event, E) or event in (URGENT_REPORT, NEW_PHOTOS):
         return TEXTS[event][recipient]
     return {**ABOUT_NOTICES, **ABOUT_COMMANDS}[event]

@@ -14,7 +14,7 @@ from api.parameters import ExpectedVersion, ReaderLanguage
 from api.problems import field_errors
 from documents.content import ReportContent
 from documents.length import MAX_PAGES
-from domain.offerings import FormField
+from domain.offerings import CalledFor, FormField
 from domain.requests import DocumentKind
 from records.models import Json
 from translations import Language
@@ -38,6 +38,10 @@ class ReportDraftView(View):
     answers: Json
     fields: list[FormField]
     missing: list[Json]
+    calls_for: list[CalledFor] = Field(
+        description="What the report as it stands would ask for: to be read without delay, or new photos. Of the latter, "
+        "whoever writes may ask before signing (`request_information`)."
+    )
     pages: int = Field(description="How many pages the answers take when they are printed, roughly.")
     max_pages: int = Field(MAX_PAGES, description="With more pages it can't be signed.")
     updated_at: datetime | None
@@ -152,6 +156,7 @@ def _view(draft: ReportDraft, language: Language) -> ReportDraftView:
         answers=draft.answers,
         fields=list(draft.fields),
         missing=[error.model_dump() for error in field_errors(draft.missing, language)],
+        calls_for=sorted(draft.calls_for),
         pages=draft.pages,
         updated_at=draft.updated_at,
     )

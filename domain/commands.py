@@ -207,6 +207,9 @@ class SignReport(BaseCommand):
     urgent: StrictBool = Field(
         False, exclude_if=is_unset, description="The report says that the patient must be sent without delay."
     )
+    new_photos: StrictBool = Field(
+        False, exclude_if=is_unset, description="The report says that the photos were not sufficient."
+    )
 
 
 class AddAddendum(BaseCommand):

@@ -309,6 +309,7 @@ def _issue_document(request: Request, command: c.IssueDocument, now: datetime) -
         signed_at=signing.signed_at,
         pdf_sha256=command.pdf_sha256,
         urgent=signing.urgent,
+        new_photos=signing.new_photos,
     )
     request = _with(request, signing=None, documents=(*request.documents, document))
     if signing.follow_up_id is not None:
@@ -765,6 +766,7 @@ def _signing(command: c.SignReport | c.AddAddendum, kind: DocumentKind, now: dat
         signer=_person(command.actor),
         signed_at=now,
         urgent=isinstance(command, c.SignReport) and command.urgent,
+        new_photos=isinstance(command, c.SignReport) and command.new_photos,
         follow_up_id=command.follow_up_id if isinstance(command, c.AddAddendum) else None,
     )
 

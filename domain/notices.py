@@ -57,8 +57,11 @@ ACTION, INFO = Importance.ACTION, Importance.INFORMATION
 URGENT_REPORT: Literal["urgent_report"] = "urgent_report"
 """What the notices of a report are about that says: send the patient without delay."""
 
-About = E | Literal["urgent_report"]
-"""What is told: an event, or where its report says so, that this must be read without delay."""
+NEW_PHOTOS: Literal["new_photos"] = "new_photos"
+"""What the notices of a final report are about that says: the photos were not sufficient."""
+
+About = E | Literal["urgent_report", "new_photos"]
+"""What is told: an event, or what its report calls for: to be read without delay, or new photos."""
 
 MATRIX: Mapping[About, Mapping[Recipient, Importance]] = {
     E.SUBMITTED: {HOLDER: ACTION, REQUESTER: INFO},
@@ -95,6 +98,7 @@ MATRIX: Mapping[About, Mapping[Recipient, Importance]] = {
     E.ABANDONED: {REQUESTER: INFO, DISPATCHERS: INFO},
     E.ACKNOWLEDGEMENT_REMINDER: {HOLDER: ACTION},
     URGENT_REPORT: {REQUESTER: ACTION, DISPATCHERS: INFO, REQUESTER_CLINIC: INFO},
+    NEW_PHOTOS: {REQUESTER: ACTION, DISPATCHERS: INFO},
     E.URGENT_REPORT_REMINDER: {REQUESTER: ACTION},
     E.URGENT_REPORT_UNREAD: {REQUESTER: ACTION, REQUESTER_CLINIC: ACTION, DISPATCHERS: ACTION},
     E.READING_CONFIRMED: {REQUESTER: INFO, DISPATCHERS: INFO, REQUESTER_CLINIC: INFO},
@@ -113,8 +117,12 @@ NEVER_WAITS = frozenset({E.WORSENING_REPORTED, URGENT_REPORT, E.URGENT_REPORT_RE
 
 def told_as(event: E, request: Request) -> About:
     """What the notices of an event are about, by the state after it."""
-    is_report = event in (E.PRELIMINARY_REPORT_ISSUED, E.FINAL_REPORT_ISSUED)
-    return URGENT_REPORT if is_report and request.documents[-1].urgent else event
+    if event not in (E.PRELIMINARY_REPORT_ISSUED, E.FINAL_REPORT_ISSUED):
+        return event
+    report = request.documents[-1]
+    if report.urgent:
+        return URGENT_REPORT
+    return NEW_PHOTOS if report.new_photos else event
 
 
 ABOUT_AN_URGENT_REPORT = frozenset({URGENT_REPORT, E.URGENT_REPORT_REMINDER, E.URGENT_REPORT_UNREAD})
@@ -143,6 +151,8 @@ def _deadline_of(about: str, request: Request, question_id: UUID | None) -> Dead
         return None
     if about in ABOUT_AN_URGENT_REPORT:
         return request.unread
+    if about == NEW_PHOTOS:  # of a preliminary report, there is none
+        return request.deadline(DeadlineName.ACKNOWLEDGEMENT)
     if about in ABOUT_A_QUESTION:
         return request.deadline(DeadlineName.INFORMATION, question_id)
     if about in ABOUT_THE_REPORT:

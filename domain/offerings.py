@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from domain import consents, texts
 from domain.calendar import Calendar, Span
-from domain.model import Frozen, is_storable, storable
+from domain.model import Frozen, is_storable, is_unset, storable
 from domain.partial_dates import read_day
 from domain.photos import MIN_EDGE
 from domain.priority import Priority
@@ -70,11 +70,19 @@ WRITTEN = frozenset({FieldKind.TEXT, FieldKind.LONG_TEXT})
 """The kinds that are written in one's own words; the others are chosen or counted."""
 
 
+class CalledFor(StrEnum):
+    """What a report asks of whoever gets it, by what was chosen in one of its fields."""
+
+    READING_WITHOUT_DELAY = "reading_without_delay"
+    NEW_PHOTOS = "new_photos"
+
+
 class Option(Frozen):
-    """One answer among those that a choice offers."""
+    """One answer among those that a choice offers. In a report, it may call for something: that then follows."""
 
     value: Code
     label: Localized
+    calls_for: CalledFor | None = Field(None, exclude_if=is_unset)
 
 
 class FormField(Frozen):
@@ -109,14 +117,31 @@ FINDINGS = "findings"
 """How the names begin under which a report tells what was seen; that explains the answer, and follows it."""
 
 
-WITHOUT_DELAY = ("urgency_reassessment", "emergency")
-"""The field of a report, and its choice, that say: send the patient without delay."""
+_BEFORE_IT_WAS_SAID = {
+    ("urgency_reassessment", "emergency"): CalledFor.READING_WITHOUT_DELAY,
+    ("photo_quality", "insufficient"): CalledFor.NEW_PHOTOS,
+    ("image_quality", "insufficient"): CalledFor.NEW_PHOTOS,
+}
+"""What choices of these names call for in a template that says of none what it calls for: it is older than that."""
 
 
-def says_without_delay(answers: Answers) -> bool:
-    """Whether a report with these answers must be read within hours."""
-    name, choice = WITHOUT_DELAY
-    return bool(answers.get(name) == choice)
+def calls_of(report: Iterable[FormField], answers: Answers) -> frozenset[CalledFor]:
+    """What a report with these answers to the fields of its template calls for."""
+    calling = calling_choices(report)
+    chosen = ((name, choice) for name, answer in answers.items() for choice in _chosen(answer))
+    return frozenset(calling[choice] for choice in chosen if choice in calling)
+
+
+def calling_choices(report: Iterable[FormField]) -> Mapping[tuple[str, str], CalledFor]:
+    """Which choices of a report's template call for something: by the name of the field, and the value."""
+    choices = {(field.name, option.value): option.calls_for for field in report for option in field.options}
+    said = {choice: call for choice, call in choices.items() if call}
+    return said or {choice: call for choice, call in _BEFORE_IT_WAS_SAID.items() if choice in choices}
+
+
+def _chosen(answer: Any) -> list[Any]:
+    choices = answer if isinstance(answer, list) else [answer]
+    return [choice for choice in choices if isinstance(choice, str)]
 
 
 def leads(field: FormField) -> bool:
@@ -248,6 +273,13 @@ class ServiceOffering(Frozen):
                 raise _inconsistent("consent is noted in the form, not in the report", "report", position, "kind")
         if not any(field.required for field in self.report):
             raise _inconsistent("at least one field must be required", "report")
+        return self
+
+    @model_validator(mode="after")
+    def _only_reports_call_for_something(self) -> Self:
+        for position, field in enumerate(self.form):
+            if any(option.calls_for for option in field.options):
+                raise _inconsistent("a choice calls for something in the report only", "form", position, "options")
         return self
 
     def question(self, field: FormField) -> bool:

@@ -189,6 +189,7 @@ class Signing(Frozen):
     signer: Person
     signed_at: AwareDatetime
     urgent: bool = Field(False, exclude_if=is_unset)
+    new_photos: bool = Field(False, exclude_if=is_unset)
     follow_up_id: UUID | None = Field(None, exclude_if=is_unset, description="The follow-up that an addendum answers.")
 
 
@@ -201,6 +202,7 @@ class Document(Frozen):
     signed_at: AwareDatetime
     pdf_sha256: Sha256
     urgent: bool = Field(False, exclude_if=is_unset, description="It says that the patient must be sent without delay.")
+    new_photos: bool = Field(False, exclude_if=is_unset, description="It says that the photos were not sufficient.")
 
 
 class Failure(Frozen):
@@ -293,6 +295,11 @@ class Request(Frozen):
     def final_report(self) -> Document | None:
         """The signed final report, if there is one."""
         return next((d for d in self.documents if d.kind is DocumentKind.FINAL), None)
+
+    @property
+    def newest_report(self) -> Document | None:
+        """The report that was signed last, without what was added to it; None before the first."""
+        return next((d for d in reversed(self.documents) if d.kind is not DocumentKind.ADDENDUM), None)
 
     @property
     def open_follow_up(self) -> FollowUp | None:

@@ -180,7 +180,19 @@ _BY_ADDRESS = {choice.address: choice for choice in _ALL}
 @router.get("/requests/{request_id}/{address}")
 async def choice_page(request_id: UUID, address: str, visit: VisitOf) -> Response:
     """Says what will happen, and asks for what must be said."""
-    return await _page(visit, request_id, _choice(address))
+    choice = _choice(address)
+    about = visit.request.query_params.get("about", "")
+    if choice.command == "request_information" and about in _SUGGESTED:
+        return await _page(visit, request_id, choice, FormData({"text": visit.say(_SUGGESTED[about])}))
+    return await _page(visit, request_id, choice)
+
+
+_SUGGESTED = {
+    "new-photos": _(
+        "The photos are not sufficient to answer your question. Could you send new ones, as sharp as you can?"
+    )
+}
+"""Questions that are written already, for whoever asks them to change, by what they are about."""
 
 
 @router.post("/requests/{request_id}/{address}")

@@ -14,7 +14,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import FormData
 
-from domain.offerings import FormField
+from domain.offerings import CalledFor, FormField, calling_choices
 from domain.refusals import Refusal, RefusalCode
 from portal import forms, pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, links_to, sentence_of
@@ -76,6 +76,8 @@ async def save(request_id: UUID, visit: VisitOf) -> Response:
         return await _report_page(visit, request_id, form, notice, wrong=saved.wrong, status=422)
     page = f"/requests/{request_id}/report"
     match form.get("do"):
+        case "ask_photos":
+            return visit.on_to(f"/requests/{request_id}/request-information?about=new-photos")
         case "sign":
             return visit.on_to(f"{page}/sign")
         case "preview":
@@ -220,12 +222,16 @@ async def _report_page(
             notice = Notice("error", visit.say(_OVERTAKEN, time=_clock(visit, draft.updated_at)))
     elif refused is not None:
         status = status_of(refused)
+    questions = draft.fields if draft else await _fields(visit, view)
+    calling = calling_choices(questions)
     return visit.page(
         "report",
         status=status,
         view=view,
         draft=draft,
-        questions=draft.fields if draft else await _fields(visit, view),
+        questions=questions,
+        calling=calling,
+        says_of_photos={field for (field, _choice), call in calling.items() if call is CalledFor.NEW_PHOTOS},
         shows_form=draft is not None or form is not None,
         revision=revision,
         overtaken=overtaken,

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from domain.notices import URGENT_REPORT
+from domain.notices import NEW_PHOTOS, URGENT_REPORT
 from domain.requests import EventName
 from portal import pages
 from portal.pages import Visit, VisitOf
@@ -47,5 +47,7 @@ def _told(entry: UndeliverableView, visit: Visit) -> str:
     """What the e-mail was to tell."""
     if entry.event == URGENT_REPORT:
         return visit.say(_("Report to be read without delay"))
+    if entry.event == NEW_PHOTOS:
+        return visit.say(_("Report that asks for new photos"))
     known = entry.event in set(EventName)
     return visit.say(EVENTS[EventName(entry.event)] if known else _("Another e-mail that was not delivered"))

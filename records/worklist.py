@@ -32,12 +32,12 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import defer
+from sqlalchemy.orm import aliased, defer
 
 from domain.calendar import TIME_ZONE
 from domain.offerings import DeadlineName
 from domain.priority import Priority
-from domain.requests import EventName, HolderKind, Role, Status
+from domain.requests import DocumentKind, EventName, HolderKind, Role, Status
 from domain.search import read_search
 from records.absences import has_left_or_is_absent
 from records.errors import BadCursorError
@@ -125,8 +125,9 @@ class RowNotes:
 
     `is_new`: the viewer has not opened it since somebody else, or Relais, changed it. `holder_absent`: the person who holds it
     is away today. `overdue`: the deadlines that are over. `worsened`: its requester says so, and nobody has changed the priority.
-    `urgent_unread`: a report that must be read without delay was not, as far as anybody has confirmed. `covers`: the viewer
-    answers what is asked about the report, for a colleague who is away.
+    `urgent_unread`: a report that must be read without delay was not, as far as anybody has confirmed. `awaits_photos`: the final
+    report says that the photos were not sufficient, and its requester has neither acknowledged it nor submitted a request that
+    follows. `covers`: the viewer answers what is asked about the report, for a colleague who is away.
     """
 
     is_new: bool
@@ -134,6 +135,7 @@ class RowNotes:
     overdue: tuple[DeadlineName, ...]
     worsened: bool
     urgent_unread: bool
+    awaits_photos: bool
     covers: bool
 
 
@@ -232,11 +234,22 @@ async def _rows(session: AsyncSession, viewer: Viewer, page: Subquery, sort: Sor
 def _notes_for(viewer: Viewer) -> tuple[ColumnElement[Any], ...]:
     process = RequestRecord.process
     absent = has_left_or_is_absent(RequestRecord.holder_id)
-    return _is_new_for(viewer), absent, process["overdue"], process["worsened"], _is_unread(), covered_by(viewer)
+    called_for = (_is_unread(), _awaits_photos())
+    return _is_new_for(viewer), absent, process["overdue"], process["worsened"], *called_for, covered_by(viewer)
 
 
 def _is_unread() -> ColumnElement[bool]:
     return RequestRecord.process["deadlines"].contains([{"name": DeadlineName.URGENT_ACKNOWLEDGEMENT}])
+
+
+def _awaits_photos() -> ColumnElement[bool]:
+    later = aliased(RequestRecord)
+    insufficient = [{"kind": DocumentKind.FINAL, "new_photos": True}]
+    return and_(
+        RequestRecord.status == Status.REPORTED,
+        RequestRecord.process["documents"].contains(insufficient),
+        not_(exists().where(later.earlier_id == RequestRecord.id, later.status != Status.DRAFT)),
+    )
 
 
 def _notes(
@@ -245,10 +258,11 @@ def _notes(
     overdue: list[str],
     worsened: bool | None,
     urgent_unread: bool,
+    awaits_photos: bool,
     covers: bool | None,
 ) -> RowNotes:
     late = tuple(map(DeadlineName, overdue))
-    return RowNotes(is_new, holder_absent, late, bool(worsened), urgent_unread, bool(covers))
+    return RowNotes(is_new, holder_absent, late, bool(worsened), urgent_unread, awaits_photos, bool(covers))
 
 
 def _is_new_for(viewer: Viewer) -> ColumnElement[bool]:

@@ -131,10 +131,13 @@ async def returned(system: System) -> str:
     return request_id
 
 
-async def written(system: System, request_id: str, *, urgent: bool = False) -> None:
-    """`provider` writes a complete report, which says that the patient must be sent without delay if it is `urgent`."""
+async def written(system: System, request_id: str, *, urgent: bool = False, **more: Any) -> None:
+    """`provider` writes a complete report, which says that the patient must be sent without delay if it is `urgent`.
+
+    `more` are answers to further fields.
+    """
     offering = (await system.provider.view(request_id))["offering"]
-    answers = filled(system.services.offerings[offering].report)
+    answers = {**filled(system.services.offerings[offering].report), **more}
     if urgent:
         answers["urgency_reassessment"] = "emergency"
     ok(await system.provider.http.put(f"/api/v1/requests/{request_id}/report", json={"answers": answers}))
@@ -145,10 +148,10 @@ async def signed(system: System, request_id: str, kind: str = "final") -> dict[s
     return ok(await system.provider.post(f"/requests/{request_id}/report/sign", {"kind": kind, "password": PASSWORD}))
 
 
-async def reported(system: System, *, urgent: bool = False) -> str:
+async def reported(system: System, *, urgent: bool = False, **more: Any) -> str:
     """A request whose final report `provider` has signed."""
     request_id = await accepted(system)
-    await written(system, request_id, urgent=urgent)
+    await written(system, request_id, urgent=urgent, **more)
     await signed(system, request_id)
     return request_id
 

@@ -14,7 +14,7 @@ from documents.bounded import draw_report
 from documents.content import ReportContent
 from documents.length import pages_of
 from domain.drafts import unasked
-from domain.offerings import FieldProblem, FormField, check_answers
+from domain.offerings import CalledFor, FieldProblem, FormField, calls_of, check_answers
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import DocumentKind, Status
 from records import commands, reports, requests
@@ -45,12 +45,16 @@ class ReportDraftBody(BaseModel):
 
 @dataclass(frozen=True)
 class ReportDraft:
-    """The report as it is being written, of about `pages` printed pages. `missing` says what signing would still ask for."""
+    """The report as it is being written, of about `pages` printed pages.
+
+    `missing` says what signing would still ask for, `calls_for` what the report would ask of whoever gets it.
+    """
 
     revision: int
     answers: Json
     fields: Sequence[FormField]
     missing: Sequence[FieldFault]
+    calls_for: frozenset[CalledFor]
     pages: int
     updated_at: datetime | None
 
@@ -183,6 +187,7 @@ async def _draft(session: AsyncSession, services: Services, row: RequestRecord) 
         answers=answers,
         fields=template,
         missing=field_faults(obstacles(template, answers)),
+        calls_for=calls_of(template, answers),
         pages=pages_of(written(template, answers).values()),
         updated_at=draft.updated_at if draft else None,
     )

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.drafts import OutdatedAnswer
 from domain.forms import FormChange, WrittenForm, changes
-from domain.offerings import DeadlineName
+from domain.offerings import CalledFor, DeadlineName
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Request, Status
 from records import absences, commands, forms, reports, requests, visibility, worklist
@@ -88,6 +88,10 @@ class RequestSummary(View):
     urgent_report_unread: bool = Field(
         description="A report says that the patient must be sent without delay, and nobody has confirmed that it was read."
     )
+    awaits_new_photos: bool = Field(
+        description="The final report says that the photos were not sufficient, and its requester has neither acknowledged it "
+        "nor submitted a request that follows."
+    )
     holder_absent: bool = Field(description="Whether the person who holds it is away today, or has left.")
     todo: ToDo | None = Field(
         description="What the caller has to do about it, whoever holds it; empty when others have to, or nobody."
@@ -144,6 +148,9 @@ class RequestView(ChartView, RequestSummary):
     allowed_commands: list[str] = Field(examples=[["accept", "transfer", "request_information"]])
     deadlines: list[DeadlineView]
     overdue_deadlines: list[DeadlineName]
+    report_calls_for: list[CalledFor] = Field(
+        description="What the newest report asks for, by what was chosen in its fields."
+    )
     being_signed: DocumentKind | None = Field(description="A document of this kind is being made right now.")
     unacknowledged: bool
     signature_under_way: bool = Field(description="A signature of the report's draft is on its way: it is closed.")
@@ -222,6 +229,7 @@ async def request_view(
         allowed_commands=policy.allowed_commands(caller, row, process, covers=notes.covers),
         deadlines=_deadlines(process),
         overdue_deadlines=list(process.overdue),
+        report_calls_for=_called_for(process),
         being_signed=process.signing.kind if process.signing else None,
         unacknowledged=process.unacknowledged,
         signature_under_way=row.signature_id is not None,
@@ -339,6 +347,7 @@ def _summary(
         waiting_since=None if row.holder_kind is HolderKind.NOBODY else row.waiting_since,
         worsened=notes.worsened,
         urgent_report_unread=notes.urgent_unread,
+        awaits_new_photos=notes.awaits_photos,
         holder_absent=notes.holder_absent,
         todo=todo,
         is_new=notes.is_new,
@@ -357,6 +366,12 @@ _BESIDE = {
     DeadlineName.URGENT_ACKNOWLEDGEMENT: -1,
 }
 """Of several that are late, the first named is a report to be read without delay, then the status's own, then the others."""
+
+
+def _called_for(process: Request) -> list[CalledFor]:
+    report = process.newest_report
+    said = {CalledFor.READING_WITHOUT_DELAY: report.urgent, CalledFor.NEW_PHOTOS: report.new_photos} if report else {}
+    return [call for call, is_said in said.items() if is_said]
 
 
 def _submission_under_way(row: RequestRecord) -> SubmissionUnderWay | None:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from domain import commands as c
 from domain.model import COMPOSED, SAYS_SOMETHING, storable
-from domain.offerings import FormField, says_without_delay
+from domain.offerings import CalledFor, FormField, calls_of
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import DocumentKind
 from records import reports, requests
@@ -111,12 +111,14 @@ class _Signature(Order):
             is_incomplete = any(problem.code == "required" for problem in problems)
             raise Problem("report_incomplete" if is_incomplete else "report_invalid", field_faults(problems))
         frozen = await _freeze(at, self.body, self.body.kind, template, answers)
+        called_for = calls_of(template, answers)
         return c.SignReport(
             **at.head,
             kind=self.body.kind,
             report_id=frozen.id,
             content_sha256=frozen.content_sha256,
-            urgent=says_without_delay(answers),
+            urgent=CalledFor.READING_WITHOUT_DELAY in called_for,
+            new_photos=CalledFor.NEW_PHOTOS in called_for,
         )
 
     def repeats(self, before: c.AnyCommand) -> bool:

@@ -329,7 +329,7 @@ async def test_consent_is_noted_with_who_and_when(portal_app: FastAPI, system: S
         "answers.consent.name": "Marie Roy",
         "answers.consent.date": "2026-11-20",
     }
-    more = {"offering": "teleophthalmology", "offering_version": "2", **of_patient(PATIENT), "do": "save"}
+    more = {"offering": "teleophthalmology", "offering_version": "3", **of_patient(PATIENT), "do": "save"}
     async with visitor(portal_app, system.requester) as http:
         assert (await http.post(edit, data={**hidden(await http.get(edit)), **more, **parent})).status_code == 303
         page = await http.get(edit)

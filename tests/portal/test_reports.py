@@ -11,7 +11,7 @@ from playwright.async_api import expect
 from pypdf import PdfReader
 
 from domain.requests import Role
-from tests.journeys import accepted, ok, reported, written
+from tests.journeys import accepted, ok, reported, signed, written
 from tests.journeys import draft as unsubmitted
 from tests.portal.browsing import Portal, hidden, shown, visitor
 from tests.system import PASSWORD, System, add_person, hasty
@@ -428,3 +428,76 @@ async def test_a_report_that_must_be_read_without_delay_stands_out_until_it_was_
         text = shown(await http.get(f"/requests/{request_id}"))
         assert "Le rapport doit être lu sans délai." not in text
         assert "Rapport lu, confirmé" in text
+
+
+async def test_who_finds_the_photos_insufficient_is_asked_to_ask_before_signing(
+    portal_app: FastAPI, system: System
+) -> None:
+    request_id = await accepted(system)
+    page, asking = f"/requests/{request_id}/report", f"/requests/{request_id}/request-information?about=new-photos"
+    async with visitor(portal_app, system.provider) as http:
+        assert 'data-calls-for="new_photos"' in (await http.get(page)).text
+        said = {**typed(do="ask_photos"), "answers.photo_quality": "insufficient"}
+        answer = await http.post(page, data=said)
+        assert answer.headers["location"] == asking
+        assert (await draft(system, request_id))["calls_for"] == ["new_photos"]
+        assert f'href="{asking}"' in (await http.get(f"{page}/sign")).text, "and so it is before signing"
+        question = await http.get(asking)
+        assert "Pourriez-vous en envoyer de nouvelles" in shown(question)
+        answer = await http.post(asking.partition("?")[0], data={**hidden(question), "text": "De nouvelles photos?"})
+        assert answer.status_code == 303
+        assert f'href="{asking}"' in (await http.get(f"{page}/sign")).text
+        await http.post(page, data={**said, "revision": "1", "answers.photo_quality": "limited", "do": "save"})
+        assert asking not in (await http.get(f"{page}/sign")).text
+
+
+async def test_the_advice_shows_with_the_choice(portal: Portal, system: System) -> None:
+    request_id = await accepted(system)
+    async with portal.visit(system.provider) as page:
+        await page.goto(f"/requests/{request_id}/report")
+        button = page.get_by_role("button", name="Demander de nouvelles photos")
+        await expect(button).to_be_hidden()
+        await page.get_by_label("Qualité des photos").select_option("insufficient")
+        await expect(button).to_be_visible()
+        await page.get_by_label("Qualité des photos").select_option("limited")
+        await expect(button).to_be_hidden()
+
+
+async def test_the_requester_is_led_to_new_photos_and_each_request_names_the_other(
+    portal_app: FastAPI, system: System
+) -> None:
+    request_id = await reported(system, photo_quality="insufficient")
+    number = (await system.requester.view(request_id))["number"]
+    async with visitor(portal_app, system.requester) as http:
+        assert "Nouvelles photos requises" in shown(await http.get("/worklist"))
+        page = await http.get(f"/requests/{request_id}")
+        text = shown(page)
+        assert text.index("Les photos n’ont pas suffi") < text.index("Rapport final")
+        assert "Comment prendre de bonnes photos" in text
+        assert "une vue rapprochée avec une règle" in text
+        assert text.count("Recommencer avec de nouvelles photos") == 1
+        assert "Commencer une demande à partir de celle-ci" not in text, "one first choice, not two"
+        again = {"key": "again", "offering": "teledermatology", "earlier_id": request_id, "copy_form": "true"}
+        begun = await http.post("/new", data=again)
+        later = begun.headers["location"].split("/")[2]
+        text = shown(await http.get(f"/requests/{request_id}"))
+        assert f"Vous avez commencé une demande qui fait suite à celle-ci: {await _number(system, later)}" in text
+        assert number in shown(await http.get(f"/requests/{later}"))
+    async with visitor(portal_app, system.provider) as http:
+        text = shown(await http.get(f"/requests/{request_id}"))
+        assert "Le rapport le dit, et le demandeur sait quoi faire ensuite." in text
+        assert "Recommencer avec de nouvelles photos" not in text
+
+
+async def _number(system: System, request_id: str) -> str:
+    return str((await system.requester.view(request_id))["number"])
+
+
+async def test_new_photos_are_added_while_the_report_is_preliminary(portal_app: FastAPI, system: System) -> None:
+    request_id = await accepted(system)
+    await written(system, request_id, photo_quality="insufficient")
+    await signed(system, request_id, "preliminary")
+    async with visitor(portal_app, system.requester) as http:
+        text = shown(await http.get(f"/requests/{request_id}"))
+        assert "Ajouter de nouvelles photos" in text
+        assert "Recommencer avec de nouvelles photos" not in text

@@ -7,10 +7,15 @@ import pytest
 
 from domain.offerings import (
     DEFAULT_DEADLINES,
+    CalledFor,
     DeadlineName,
     FieldKind,
+    FormField,
     Localized,
+    Option,
     ServiceOffering,
+    calling_choices,
+    calls_of,
     check_answers,
     check_attachments,
 )
@@ -102,6 +107,13 @@ BROKEN = {
         27,
         "report.findings.kind",
         "not in the report",
+    ),
+    "a form that calls for something": (
+        "value: no,",
+        "value: no, calls_for: new_photos,",
+        16,
+        "form.first_aid.options",
+        "in the report only",
     ),
     "a span that is none": ("asap: 1h", "asap: 1 hour", 31, "deadlines.dispatch.limit.asap", "is written 2h"),
     "a reminder that is none": ("[0.5, 1h]", "[0.5, 1.5]", 32, "deadlines.dispatch.remind_at.2", "is written 2h"),
@@ -295,3 +307,46 @@ def test_a_folder_without_files(tmp_path: Path) -> None:
         load_offerings(tmp_path)
     with pytest.raises(OfferingError, match="there is no service offering here"):
         load_offerings(tmp_path / "absent")
+
+
+REPORT = OFFERINGS["teledermatology"].report
+
+
+@pytest.mark.parametrize(
+    ("answers", "calls"),
+    [
+        ({"photo_quality": "insufficient"}, {CalledFor.NEW_PHOTOS}),
+        ({"urgency_reassessment": "emergency"}, {CalledFor.READING_WITHOUT_DELAY}),
+        ({"photo_quality": "insufficient", "urgency_reassessment": "emergency"}, set(CalledFor)),
+        ({"photo_quality": "limited", "urgency_reassessment": "visit-2-weeks", "findings": "insufficient"}, set()),
+        ({"photo_quality": ["insufficient"], "biopsy": None, "unasked": {"a": 1}}, {CalledFor.NEW_PHOTOS}),
+        ({}, set()),
+    ],
+)
+def test_what_is_chosen_in_a_report_calls_for_what_follows(answers: dict[str, object], calls: set[CalledFor]) -> None:
+    assert calls_of(REPORT, answers) == calls
+    assert calls_of(_without_calls(REPORT), answers) == calls, "a template of before says the same by its names"
+
+
+def test_a_template_that_says_what_calls_for_what_is_taken_at_its_word() -> None:
+    """Another name may call for it, and the usual one for nothing."""
+    yes = Option(value="yes", label=Localized(fr="Oui", en="Yes"), calls_for=CalledFor.NEW_PHOTOS)
+    blurred = FormField(name="blurred", label=yes.label, kind=FieldKind.CHOICES, options=(yes,))
+    template = (*_without_calls(REPORT), blurred)
+    assert calls_of(template, {"blurred": ["yes"]}) == {CalledFor.NEW_PHOTOS}
+    assert calls_of(template, {"photo_quality": "insufficient", "urgency_reassessment": "emergency"}) == set()
+
+
+def _without_calls(report: tuple[FormField, ...]) -> tuple[FormField, ...]:
+    return tuple(
+        field.model_copy(
+            update={"options": tuple(option.model_copy(update={"calls_for": None}) for option in field.options)}
+        )
+        for field in report
+    )
+
+
+@pytest.mark.parametrize("offering", OFFERINGS.values(), ids=lambda offering: offering.code)
+def test_what_a_shipped_report_calls_for_stands_in_its_file(offering: ServiceOffering) -> None:
+    """The names alone would mean the same; a file that says one must say all, and say no more."""
+    assert calling_choices(offering.report) == calling_choices(_without_calls(offering.report))

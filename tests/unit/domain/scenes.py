@@ -211,8 +211,9 @@ class Story:
         report: str = "report",
         *,
         urgent: bool = False,
+        new_photos: bool = False,
     ) -> Event:
-        content = {"report_id": named(report), "content_sha256": digest(report)}
+        content = {"report_id": named(report), "content_sha256": digest(report), "new_photos": new_photos}
         return self.take(c.SignReport(id=command_id(), actor=actor, kind=kind, urgent=urgent, **content))
 
     def confirm_reading(self, actor: Actor = REQUESTER) -> Event:

@@ -15,9 +15,10 @@ from domain.notices import (
     gathers_for,
     needs_an_operator,
     next_digest,
+    told_as,
 )
 from domain.offerings import DeadlineName
-from domain.requests import EventName
+from domain.requests import DocumentKind, EventName
 from tests.unit.domain.scenes import accepted, reported
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -105,3 +106,24 @@ def test_by_when_who_is_told_must_act() -> None:
 def test_what_counts_while_a_document_is_being_made() -> None:
     counts = {row.command for row in TABLE if counts_while_signing(row.command)}
     assert counts == {DeadlineReached, IssueDocument, FailSigning, AddInformation, AskFollowUp, ConfirmReading}
+
+
+@pytest.mark.parametrize(
+    ("kind", "urgent", "about", "has_an_end"),
+    [
+        (DocumentKind.FINAL, False, "new_photos", True),
+        (DocumentKind.FINAL, True, "urgent_report", True),
+        (DocumentKind.PRELIMINARY, False, "new_photos", False),
+    ],
+)
+def test_a_report_that_asks_for_new_photos_is_told_as_that(
+    kind: DocumentKind, urgent: bool, about: str, has_an_end: bool
+) -> None:
+    """Of a preliminary one its requester has no deadline: the clock that runs is its provider's."""
+    story = accepted()
+    story.sign(kind, urgent=urgent, new_photos=True)
+    issued = story.issue()
+    assert told_as(issued.name, story.request) == about
+    assert (due_after(about, story.request, None) is not None) is has_an_end
+    assert story.request.newest_report == story.request.documents[0]
+    assert story.request.documents[0].new_photos
