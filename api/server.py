@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from api import (
     absences,
@@ -22,10 +23,20 @@ from api import (
 )
 from settings import Settings
 from use_cases.services import Services
+from web.heads import Heads
 from web.limits import BodyLimit
 from web.observe import Observe
 
 API_VERSION = "1.0.0"
+
+COMPRESSED_ALREADY = (
+    *DEFAULT_EXCLUDED_CONTENT_TYPES,
+    "application/pdf",
+    "application/octet-stream",
+    "image/heic",
+    "image/heif",
+)
+"""Content types whose answers are sent as they are: documents, photos, videos, the sender's own files; and streams of news."""
 
 
 def create_app(settings: Settings, services: Services) -> FastAPI:
@@ -64,6 +75,8 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     v1.include_router(operations.api_router)
     app.include_router(v1)
     app.add_middleware(BodyLimit, upload_limit=max(settings.max_photo_bytes, settings.max_video_bytes))
+    app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=COMPRESSED_ALREADY)
+    app.add_middleware(Heads)
     app.add_middleware(Observe)
     if settings.embedded:  # the local Temporal UI asks the codec from its own port
         app.add_middleware(
