@@ -12,7 +12,8 @@ from itertools import groupby
 
 from documents import typefaces
 from domain.texts import BLANKS, JOINERS, LINE_BREAK, NO_BREAK_SPACES, is_invisible
-from translations import NO_BREAK_SPACE, Language
+from translations import Language
+from translations.typography import NO_BREAK_SPACE
 
 _TAB = 4
 _SPELLING = JOINERS + "\N{ZERO WIDTH SPACE}"

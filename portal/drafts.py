@@ -27,6 +27,7 @@ from portal.requests import chart
 from translations import gettext_noop as _
 from translations.dates import clock
 from translations.problems import PHOTO_WARNINGS, health_number_sentence
+from translations.typography import COLON
 from translations.words import SEXES
 from use_cases import attachments, commands, completeness, new_attachments
 from use_cases.attachments import AttachmentView
@@ -460,7 +461,7 @@ def _told(
     for fault in faults:
         place, said = forms.place_of(fault), forms.fault_told(fault, before, visit.language)
         label = forms.label_of(replace(fault, field=fault.field.removeprefix("answers.")), offering, visit.language)
-        items.append((f"{label}: {said}", place))
+        items.append((f"{label}{COLON[visit.language]} {said}", place))
         named[place.removeprefix("field-")] = said
     return Notice("error", sentence_of(error, visit.language), tuple(items)), named
 
@@ -519,7 +520,7 @@ async def _page_of(visit: Visit, request_id: UUID, back: str, notice: Notice, st
 def _refusal_line(visit: Visit, name: str, problem: Problem) -> str:
     if not name:
         return visit.say(_("Choose a file first."))
-    return f"{name}: {sentence_of(problem, visit.language)}"
+    return f"{name}{COLON[visit.language]} {sentence_of(problem, visit.language)}"
 
 
 def _back(request_id: UUID, wanted: str) -> str:

@@ -23,6 +23,7 @@ from portal import sent_too_late, static
 from settings import Settings
 from translations import LANGUAGES, Language, dates, gettext_for, language_accepted, language_named, numbers
 from translations import gettext_noop as _
+from translations.typography import COLON, set_in_french
 from translations.words import (
     CONSENT_GIVERS,
     CONSENT_PARTS,
@@ -295,6 +296,7 @@ def _environment(language: Language) -> Environment:
     made.globals |= {
         "_": translate,
         "language": language,
+        "colon": COLON[language],
         "static": static.address,
         "statuses": STATUSES,
         "roles": ROLES,
@@ -322,6 +324,7 @@ def _environment(language: Language) -> Environment:
         "counted": lambda count: numbers.count(count.number, language, at_least=count.at_least),
         "size": partial(numbers.size, language=language),
         "duration": numbers.duration,
+        "typeset": lambda text: type(text)(set_in_french(text)) if language == "fr" else text,
         "localized": lambda text: getattr(text, language),
         "translated": lambda pairs: [(code, translate(words)) for code, words in pairs],
         "options": lambda choices: [(choice.value, getattr(choice.label, language)) for choice in choices],

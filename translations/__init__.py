@@ -5,8 +5,8 @@
     _ = gettext_for("fr")
     _("Final report")  # « Rapport final »
 
-The catalogue is read and compiled in memory, so there is no build step and no binary file to keep in step. A text that has no
-French entry shows in English; a test fails first.
+The catalogue is read, typeset and compiled in memory, so there is no build step and no binary file to keep in step: whoever
+translates need not think of no-break spaces. A text that has no French entry shows in English; a test fails first.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,12 +20,12 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
+from translations.typography import set_in_french
+
 Language = Literal["fr", "en"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 LOCALES: Mapping[Language, str] = {"fr": "fr_CA", "en": "en_CA"}
 """How each language writes dates, numbers and lists: as here."""
-
-NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 
 CATALOGUES = Path(__file__).resolve().parent
 
@@ -70,7 +70,8 @@ def _catalogue(language: Language) -> GNUTranslations:
     for file in sorted((CATALOGUES / language / "LC_MESSAGES").glob("*.po")):
         with file.open("rb") as source:
             for entry in read_po(source, locale=language):
-                if entry.id:
+                if entry.id and isinstance(entry.string, str):
+                    entry.string = set_in_french(entry.string)
                     entries[entry.id] = entry
     compiled = BytesIO()
     write_mo(compiled, entries)

@@ -11,7 +11,8 @@ from babel.units import format_unit
 
 from domain.calendar import TIME_ZONE, Span
 from domain.partial_dates import PartialDate
-from translations import LOCALES, NO_BREAK_SPACE, Language, gettext_for
+from translations import LOCALES, Language, gettext_for
+from translations.typography import NO_BREAK_SPACE
 
 
 def day(of: date, language: Language, *, weekday: bool = False) -> str:

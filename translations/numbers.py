@@ -4,7 +4,8 @@ from decimal import Decimal
 
 from babel.numbers import format_decimal
 
-from translations import LOCALES, NO_BREAK_SPACE, Language, gettext_for
+from translations import LOCALES, Language, gettext_for
+from translations.typography import NO_BREAK_SPACE
 
 
 def number(value: float, language: Language, *, grouped: bool = True) -> str:

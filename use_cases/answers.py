@@ -9,9 +9,10 @@ from documents.content import Entry
 from domain import consents, texts
 from domain.consents import ConsentGiver
 from domain.offerings import WRITTEN, FieldKind, FormField
-from translations import NO_BREAK_SPACE, Language, gettext_for
+from translations import Language, gettext_for
 from translations.dates import day
 from translations.numbers import number
+from translations.typography import NO_BREAK_SPACE
 from translations.words import CONSENT_GIVERS
 
 

@@ -25,8 +25,8 @@ from tests.api.conftest import Shelf
 from tests.eventually import eventually
 from tests.journeys import accepted, filled, ok, signed, written
 from tests.system import PASSWORD, Clinician, System, add_person, hasty
-from translations import NO_BREAK_SPACE
 from translations.dates import moment
+from translations.typography import NO_BREAK_SPACE
 
 
 async def put(

@@ -224,7 +224,7 @@ async def test_a_returned_request_is_changed_and_submitted_again(portal_app: Fas
     async with visitor(portal_app, system.provider) as http:
         text = shown(await http.get(f"/requests/{request_id}"))
         assert "Modifié depuis le retour de la demande" in text
-        assert "Maintenant: Est-ce un mélanome?" in text
+        assert "Maintenant : Est-ce un mélanome?" in text
 
 
 async def test_a_returned_request_that_is_not_changed_is_submitted_again_after_a_question(
@@ -284,7 +284,7 @@ async def test_a_button_fills_in_what_the_number_says(portal_app: FastAPI, syste
     edit = f"/requests/{request_id}/edit"
     async with visitor(portal_app, system.requester) as http:
         page = await http.get(edit)
-        assert "Remplir d’après le numéro: naissance le 14 mars 1958, sexe: féminin" in shown(page)
+        assert "Remplir d’après le numéro : naissance le 14 mars 1958, sexe : féminin" in shown(page)
         button = re.search(r'name="take" value="([^"]+)"', page.text)
         assert button
         by_script = await typed(http, request_id, **of_patient(patient))
@@ -337,7 +337,7 @@ async def test_consent_is_noted_with_who_and_when(portal_app: FastAPI, system: S
             assert value in page.text
         wrong = {**more, **parent, "answers.consent.date": "2999-01-01"}
         page = await http.post(edit, data={**hidden(page), **wrong})
-        assert "Ce qui était enregistré le reste: 2026-11-20" in shown(page, 422)
+        assert "Ce qui était enregistré le reste : 2026-11-20" in shown(page, 422)
         assert 'href="#field-answers.consent.date"' in page.text
         assert 'id="error-answers.consent.date"' in page.text
         nameless = {**more, **parent, "answers.consent.name": ""}
@@ -532,7 +532,7 @@ async def test_before_a_second_request_about_a_patient_is_submitted_the_page_ask
         assert f"une demande est déjà ouverte, {first}" in shown(page)
         form = {**COMPLETE, **{f"patient.{name}": value for name, value in patient.items()}, **hidden(page)}
         answer = await http.post(edit, data={**form, "do": "submit"})
-        assert f"Une demande est déjà ouverte pour ce patient: {first}" in shown(answer)
+        assert f"Une demande est déjà ouverte pour ce patient : {first}" in shown(answer)
         assert (await system.requester.view(request_id))["status"] == "draft"
         answer = await http.post(edit, data={**form, **hidden(answer), "do": "submit", "all_the_same": "yes"})
         assert answer.headers["location"] == f"/requests/{request_id}?done=submitted"

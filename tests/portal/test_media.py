@@ -56,7 +56,7 @@ async def test_a_tile_says_what_it_is(portal_app: FastAPI, system: System, reque
         source = f"/api/v1/requests/{request_id}/attachments/{id_}"
         assert f'<img src="{source}/thumbnail" alt="Photos, photo {number} de 3" loading="lazy"' in answer.text
         assert page_of(request_id, id_) in links(answer.text)
-    assert re.search(r"Floue\s+Petite\s+Prise: 20 nov", text)
+    assert re.search(r"Floue\s+Petite\s+Prise : 20 nov", text)
     assert "style=" not in answer.text
 
 
@@ -68,7 +68,7 @@ async def test_the_page_of_a_photo(portal_app: FastAPI, system: System, request_
     text = shown(answer)
     assert "<h1>Photos, photo 2 de 3</h1>" in answer.text
     assert f'src="{source}/preview"' in answer.text
-    for fact in ("20 novembre 2026 à 13 h 05", "photo.jpg", "321 × 240", "Floue: les détails", "2 de 3"):
+    for fact in ("20 novembre 2026 à 13 h 05", "photo.jpg", "321 × 240", "Floue : les détails", "2 de 3"):
         assert fact in text
     assert {f"{source}/full", source, f"/requests/{request_id}"} <= set(links(answer.text))
     assert f'rel="prev" href="{page_of(request_id, ids[0])}"' in answer.text

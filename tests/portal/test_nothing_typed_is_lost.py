@@ -38,8 +38,8 @@ async def test_what_cannot_be_read_erases_nothing_that_was_saved(portal_app: Fas
             wrong = {"patient.birth_date": birth_date, "answers.last_surgery_on": surgery, "patient.given_name": "Léa"}
             page = await http.post(edit, data=await typed(http, system, request_id, **wrong, do="save"))
             text = shown(page, 422)
-            assert f"Ce qui était enregistré le reste: {before['patient']['birth_date']}" in text
-            assert "Ce qui était enregistré le reste: 2026-02-03" in text
+            assert f"Ce qui était enregistré le reste : {before['patient']['birth_date']}" in text
+            assert "Ce qui était enregistré le reste : 2026-02-03" in text
             assert f'value="{birth_date}"' in page.text
             view = await system.requester.view(request_id)
             assert view["patient"] == {**before["patient"], "given_name": "Léa"}
@@ -60,7 +60,7 @@ async def test_a_report_keeps_what_was_saved_where_more_can_not_be(portal_app: F
         long = {**form, "revision": "1", "answers.findings": "x" * (limit + 998), "answers.recommendations": "Aucune."}
         page = await http.post(address, data=long)
         text = shown(page, 422)
-        assert f"au plus {limit} caractères, 998 de trop. Ce qui était enregistré le reste: Papule." in text
+        assert f"au plus {limit} caractères, 998 de trop. Ce qui était enregistré le reste : Papule." in text
         assert "Tout n’est pas enregistré" in text
         assert "x" * (limit + 998) in page.text
         saved = ok(await system.provider.get(address))
@@ -119,14 +119,14 @@ async def test_a_paste_longer_than_its_field_is_kept_whole_and_counted(portal: P
         await page.locator(question).focus()
         await page.keyboard.insert_text("a" * 4_998)
         await expect(page.locator(question)).to_have_value("a" * 4_998)
-        await expect(count).to_have_text("Caractères de trop: 998")
+        await expect(count).to_have_text("Caractères de trop : 998")
         await expect(page.locator(status)).to_contain_text("Tout n’est pas enregistré.")
         await expect(page.locator("[id='error-answers.question']")).to_contain_text("998 de trop. Ce qui était")
         view = await system.requester.view(request_id)
         assert view["answers"]["question"] == "Est-ce un mélanome? Oui ou non."
         await page.locator(question).fill("a" * 4_000)
         await expect(page.locator(status)).to_have_text(re.compile(r"^Enregistré à .*\.$"))
-        await expect(count).to_have_text("Caractères restants: 0")
+        await expect(count).to_have_text("Caractères restants : 0")
         assert (await system.requester.view(request_id))["answers"]["question"] == "a" * 4_000
 
 

@@ -255,5 +255,5 @@ async def test_administrators_say_what_a_colleague_serves(portal_app: FastAPI, s
     assert page.index(str(system.provider2.id)) < page.index(nurse.id)
     label = page[page.rindex("<label", 0, page.index(nurse.id)) : page.index("</label>", page.index(nurse.id))]
     assert "not-served" in label
-    assert "Ne répond pas à: Télédermatologie" in " ".join(re.sub(r"<[^>]+>", " ", label).split())
+    assert "Ne répond pas à : Télédermatologie" in " ".join(re.sub(r"<[^>]+>", " ", label).split())
     assert "not-served-warning" in page

@@ -94,7 +94,7 @@ async def test_the_script_hears_what_became_of_a_save(portal_app: FastAPI, syste
         assert 'value="1,5"' in (await http.get(page)).text
         bad = {"offering": "teleophthalmology", "revision": "1", **named, "answers.next_screening": "bientôt"}
         second = ok(await http.post(page, data=bad, headers=headers))
-        stays = "Un nombre est attendu. Ce qui était enregistré le reste: 1,5"
+        stays = "Un nombre est attendu. Ce qui était enregistré le reste : 1,5"
         assert second["wrong"] == {"answers.next_screening": stays}
         assert (await draft(system, request_id))["answers"] == {
             "diagnostic_impression": "Cataracte.",
@@ -171,11 +171,11 @@ async def test_what_can_not_be_printed_is_said_at_the_field(portal_app: FastAPI,
     unsent = await unsubmitted(system, patient=patient)
     async with visitor(portal_app, system.requester) as http:
         text = shown(await http.get(f"/requests/{unsent}/edit"))
-        assert "À vérifier (vous pouvez soumettre quand même):" in text
-        assert f"Le rapport signé ne peut pas imprimer ces signes: {rare} (U+2A6B2)" in text
+        assert "À vérifier (vous pouvez soumettre quand même) :" in text
+        assert f"Le rapport signé ne peut pas imprimer ces signes : {rare} (U+2A6B2)" in text
     request_id = await accepted(system)
     page = f"/requests/{request_id}/report"
-    said = f"Ces signes ne peuvent pas être imprimés sur le document signé: {rare} (U+2A6B2)"
+    said = f"Ces signes ne peuvent pas être imprimés sur le document signé : {rare} (U+2A6B2)"
     async with visitor(portal_app, system.provider) as http:
         await http.post(page, data={**typed(), "answers.findings": f"Signe {rare}"})
         assert said in shown(await http.get(page))
@@ -481,7 +481,7 @@ async def test_the_requester_is_led_to_new_photos_and_each_request_names_the_oth
         begun = await http.post("/new", data=again)
         later = begun.headers["location"].split("/")[2]
         text = shown(await http.get(f"/requests/{request_id}"))
-        assert f"Vous avez commencé une demande qui fait suite à celle-ci: {await _number(system, later)}" in text
+        assert f"Vous avez commencé une demande qui fait suite à celle-ci : {await _number(system, later)}" in text
         assert number in shown(await http.get(f"/requests/{later}"))
     async with visitor(portal_app, system.provider) as http:
         text = shown(await http.get(f"/requests/{request_id}"))

@@ -9,6 +9,7 @@ from babel.messages.pofile import read_po
 
 from settings import PROJECT_ROOT
 from translations import CATALOGUES, LANGUAGES, Language, gettext_for, language_accepted
+from translations.typography import set_in_french
 
 PACKAGES = [
     "domain",
@@ -107,3 +108,22 @@ def test_french_is_read_from_the_catalogue() -> None:
     text, french = next(iter(french_entries().items()))
     assert gettext_for("fr")(text) == french
     assert gettext_for("en")(text) == text
+
+
+def test_french_is_set_as_in_quebec() -> None:
+    """Spaces that no line breaks at, whether or not whoever translated has thought of them; addresses and times stay."""
+    assert set_in_french("Erreur: « a » et «b», 5 %.") == "Erreur\xa0: «\xa0a\xa0» et «\xa0b\xa0», 5\xa0%."
+    assert set_in_french("Erreur\xa0: déjà") == "Erreur\xa0: déjà"
+    assert set_in_french("<b>Échelle</b>: une règle") == "<b>Échelle</b>\xa0: une règle"
+    for left in ("https://relais.example/a:b", "à 7:42", '<a href="tel:911">911</a>', "Quoi? Oui; non!"):
+        assert set_in_french(left) == left
+
+
+@pytest.mark.parametrize(
+    "fault", [r"[^\s\xa0]:(\s|<|$)", r" :", r"«[^\xa0]", r"[^\xa0]»", r"\((s|e|es|ne|se)\)", r"\w'\w"]
+)
+def test_no_french_text_breaks_the_rules(fault: str) -> None:
+    """No-break spaces, one plural, typographic apostrophes (Office québécois de la langue française)."""
+    translate = gettext_for("fr")
+    texts = {translate(text) for text in texts_of(PROJECT_ROOT)}
+    assert {text for text in texts if re.search(fault, text)} == set()

@@ -12,7 +12,7 @@ from pypdf import PdfReader
 from documents.content import Entry, Patient, Practitioner, ReportContent
 from documents.report import render_report
 from documents.typesetting import french_spaces
-from translations import NO_BREAK_SPACE
+from translations.typography import NO_BREAK_SPACE
 
 SMALL_REPORT: dict[str, Any] = {
     "language": "fr",

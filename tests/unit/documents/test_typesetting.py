@@ -14,7 +14,7 @@ from documents import typefaces
 from documents.report import fonts, render_report
 from documents.typesetting import typeset, unprintable
 from tests.unit.documents.test_report import pages, small
-from translations import NO_BREAK_SPACE
+from translations.typography import NO_BREAK_SPACE
 
 EVERY_CHARACTER = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]
 WHITE_SPACE = [c for c in EVERY_CHARACTER if c.isspace() or unicodedata.category(c) in ("Zs", "Zl", "Zp")]
