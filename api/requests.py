@@ -11,12 +11,15 @@ from domain.model import Storable
 from domain.priority import Priority
 from domain.requests import Status
 from records.worklist import WorklistFilter
-from use_cases import accesses, requests, same_patient, submitted_forms, timeline, worklist
+from translations import Language
+from use_cases import accesses, requests, same_patient, submitted_forms, timeline, whole_case, worklist
 from use_cases.accesses import AccessView
 from use_cases.requests import RequestSummary, RequestView
 from use_cases.submitted_forms import FormVersionView, FormView
 from use_cases.timeline import TimelineEntry
 from use_cases.worklist import Worklist
+from web.connected import AttendedBy
+from web.files import pdf_response
 from web.services import ServicesOf
 from web.session import CallerOf
 
@@ -101,6 +104,31 @@ async def get_timeline(
 ) -> list[TimelineEntry]:
     """Everything that happened to the request, oldest first. What was said with it shows only with the chart."""
     return await timeline.read_timeline(services, caller, request_id, language)
+
+
+@router.get(
+    "/requests/{request_id}/case.pdf",
+    summary="The whole case as one PDF",
+    response_class=Response,
+    responses={200: {"content": {"application/pdf": {}}}},
+)
+async def get_whole_case(
+    request_id: UUID,
+    caller: CallerOf,
+    services: ServicesOf,
+    attended: AttendedBy,
+    language: Annotated[
+        Language | None, Query(description="Language of the document; the caller's own if empty.")
+    ] = None,
+) -> Response:
+    """Everything of the request that the caller may see: form, photos, exchange, reports, history. Written down as an export.
+
+    It is a copy for the patient's record elsewhere, and not signed; the signed documents are at `/reports`.
+    """
+    case = await whole_case.whole_case(services, caller, request_id, language, attended)
+    response = pdf_response(case.pdf, case.filename)
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
 
 
 @router.get("/requests/{request_id}/same-patient", summary="Other requests about the patient")

@@ -7,7 +7,7 @@ are nicer than theirs (`confined`).
 import asyncio
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from uuid import UUID
 
 from confined import ConfinedError, ForkServer, Limits, NoVerdictError
 from documents.authority import Authority
+from documents.case_content import CaseContent
 from documents.content import Practitioner, ReportContent
 from documents.verification import Verification
 
@@ -38,6 +39,17 @@ async def draw_report(report: ReportContent, *, preview: bool = False) -> bytes:
         folder = Path(name)
         await _ask(folder, {"report": report.model_dump(mode="json"), "preview": preview})
         await _server.run("draw", folder)
+        return await asyncio.to_thread((folder / DRAWN).read_bytes)
+
+
+async def draw_case(case: CaseContent, pictures: Mapping[str, bytes]) -> bytes:
+    """`render_case` within limits, with the pictures by the names that the case gives them. Raises ConfinedError."""
+    with await asyncio.to_thread(_new_folder) as name:
+        folder = Path(name)
+        await _ask(folder, {"case": case.model_dump(mode="json")})
+        for file, picture in pictures.items():
+            await asyncio.to_thread((folder / file).write_bytes, picture)
+        await _server.run("draw_whole", folder)
         return await asyncio.to_thread((folder / DRAWN).read_bytes)
 
 

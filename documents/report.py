@@ -41,16 +41,12 @@ def render_report(report: ReportContent, *, preview: bool = False) -> bytes:
     try:
         return _compiled(report, typefaces.families_with, preview=preview)
     except typst.TypstError:  # signs that each have a font, but not together
-        return _compiled(report, _main_family_only, preview=preview)
-
-
-def _main_family_only(character: str) -> frozenset[str]:
-    return typefaces.families_with(character) & {typefaces.MAIN_FAMILY}
+        return _compiled(report, typefaces.main_family_only, preview=preview)
 
 
 def inputs(report: ReportContent, families_with: FamiliesWith, *, preview: bool) -> dict[str, str]:
     """What the template is given: the texts of the page, made fit for it, and the content that it attaches; both as JSON."""
-    texts = _drawable(page(report, preview=preview), lambda text: typeset(text, report.language, families_with))
+    texts = drawable(page(report, preview=preview), lambda text: typeset(text, report.language, families_with))
     fallback = {"fonts": typefaces.families(), "has_stand_ins": _has_stand_ins(report, families_with)}
     return {
         "page": json.dumps({**texts, **fallback}, ensure_ascii=False),
@@ -91,13 +87,13 @@ def _texts(value: Any) -> Iterator[str]:
                 yield from _texts(item)
 
 
-def _drawable(value: Any, drawable: Callable[[str], str]) -> Any:
+def drawable(value: Any, fit: Callable[[str], str]) -> Any:
     """The same tree with every text made fit for the page."""
     match value:
         case str():
-            return drawable(value)
+            return fit(value)
         case list() | tuple():
-            return [_drawable(item, drawable) for item in value]
+            return [drawable(item, fit) for item in value]
         case dict():
-            return {key: _drawable(item, drawable) for key, item in value.items()}
+            return {key: drawable(item, fit) for key, item in value.items()}
     return value

@@ -17,6 +17,8 @@ from pyhanko.pdf_utils.writer import PageObject, PdfFileWriter
 from documents import typefaces
 from documents.authority import Authority
 from documents.bounded import ASKED, DRAWN, SIGNED, VERDICT
+from documents.case import render_case
+from documents.case_content import CaseContent
 from documents.content import ReportContent
 from documents.credentials import credentials
 from documents.report import fonts, render_report
@@ -39,6 +41,13 @@ def draw(folder: Path) -> None:
     asked = json.loads((folder / ASKED).read_text())
     report = ReportContent.model_validate_json(json.dumps(asked["report"]))
     (folder / DRAWN).write_bytes(render_report(report, preview=asked["preview"]))
+
+
+def draw_whole(folder: Path) -> None:
+    """From `ASKED` (the whole case) and its pictures to `DRAWN`."""
+    asked = json.loads((folder / ASKED).read_text())
+    case = CaseContent.model_validate_json(json.dumps(asked["case"]))
+    (folder / DRAWN).write_bytes(render_case(case, folder))
 
 
 def sign(folder: Path, authority: str, secret: str) -> None:

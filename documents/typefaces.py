@@ -23,6 +23,11 @@ def families_with(character: str) -> frozenset[str]:
     return _families_by_character().get(character, frozenset())
 
 
+def main_family_only(character: str) -> frozenset[str]:
+    """The same, as if there were the main family alone."""
+    return families_with(character) & {MAIN_FAMILY}
+
+
 @cache
 def _coverage() -> dict[str, list[tuple[int, int]]]:
     """Family to the ranges of code points that it has, first and last of each."""

@@ -27,6 +27,7 @@ KINDS: Mapping[AccessKind, str] = {
     AccessKind.PREVIEW: _("the preview of a photo or video"),
     AccessKind.REPORT_DRAFT: _("the draft of the report"),
     AccessKind.DOCUMENT: _("a signed document"),
+    AccessKind.EXPORT: _("the whole case, taken along as a PDF"),
     AccessKind.SEARCH: _("the line of the worklist, found by the patient"),
 }
 """What one can look at."""

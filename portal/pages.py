@@ -36,6 +36,7 @@ from translations.words import (
     STATUSES,
     priority_words,
 )
+from use_cases.answers import outcome_entries
 from use_cases.caller import Caller
 from use_cases.catalogue import offering_meant, offering_of_request
 from use_cases.commands import Call
@@ -325,6 +326,7 @@ def _environment(language: Language) -> Environment:
         "size": partial(numbers.size, language=language),
         "duration": numbers.duration,
         "typeset": lambda text: type(text)(set_in_french(text)) if language == "fr" else text,
+        "outcome_entries": lambda outcome: outcome_entries(outcome, language),
         "localized": lambda text: getattr(text, language),
         "translated": lambda pairs: [(code, translate(words)) for code, words in pairs],
         "options": lambda choices: [(choice.value, getattr(choice.label, language)) for choice in choices],

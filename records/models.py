@@ -718,6 +718,7 @@ class AccessKind(StrEnum):
     REPORT_DRAFT = "report_draft"
     TIMELINE = "timeline"
     SEARCH = "search"  # it was found by words of its patient
+    EXPORT = "export"  # the whole case, as one document
 
 
 class AccessEntry(Base):

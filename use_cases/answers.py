@@ -44,6 +44,20 @@ def entries(
     )
 
 
+def outcome_entries(outcome: Mapping[str, Any] | None, language: Language) -> tuple[Entry, ...]:
+    """What the requester said of the answer when acknowledging it; what they did not say is left out."""
+    _ = gettext_for(language)
+    said = outcome or {}
+    yes_or_no = {True: _("Yes"), False: _("No"), None: ""}
+    followed = {"yes": _("Yes"), "partly": _("In part"), "no": _("No")}
+    found = (
+        (_("Was the advice followed?"), followed.get(said.get("advice_followed", ""), "")),
+        (_("Was a visit to the specialist avoided?"), yes_or_no[said.get("visit_avoided")]),
+        (_("What became of the patient"), said.get("comment") or ""),
+    )
+    return tuple(Entry(label=label, value=value) for label, value in found if value)
+
+
 def _text(field: FormField, answer: Any, language: Language, recorded_by: str) -> str:
     """The answer in words; as it stands where it is none to this question."""
     try:

@@ -17,7 +17,7 @@ from documents.verification import Problem as SignatureProblem
 from domain.requests import DocumentKind
 from records import reports
 from records.errors import NotFoundError
-from records.models import AccessKind, RequestRecord, StoredDocument
+from records.models import AccessKind, FrozenReport, RequestRecord, StoredDocument
 from use_cases import policy
 from use_cases.accesses import log_access
 from use_cases.attended import Attended
@@ -102,7 +102,12 @@ async def read_content(services: Services, caller: Caller, request_id: UUID, rep
         frozen = await reports.load_frozen_report(session, report_id)
     if frozen is None:
         raise Problem("not_found")
-    return ReportContent.model_validate({**frozen.content, "signed_at": document.signed_at})
+    return content_of(frozen, document.signed_at)
+
+
+def content_of(frozen: FrozenReport, signed_at: datetime) -> ReportContent:
+    """What was signed at that moment, as text in the language of the document."""
+    return ReportContent.model_validate({**frozen.content, "signed_at": signed_at})
 
 
 async def verify(

@@ -101,10 +101,10 @@ async def read_timeline(
     async with services.database.session() as session:
         row, access = await policy.request_to_see(session, caller, request_id)
         await log_access(session, caller, row, AccessKind.TIMELINE)
-        return await _timeline_view(session, row, access, language)
+        return await timeline_view(session, row, access, language)
 
 
-async def _timeline_view(
+async def timeline_view(
     session: AsyncSession, row: RequestRecord, access: Access, language: Language
 ) -> list[TimelineEntry]:
     """Who did what, when; what was said with it only for those who may see the chart."""

@@ -1,0 +1,261 @@
+"""The whole case as one PDF, in the reader's language: the form, the photos, what was said, what was signed, what happened.
+
+For the patient's record at the clinic that asked. It holds what the reader's own page of the request shows, and no more; that it
+was taken along is written in the access log.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from confined import ConfinedError, NoVerdictError
+from documents.bounded import draw_case
+from documents.case_content import CaseContent, Picture, Said, Section
+from documents.content import ReportContent
+from documents.page import IMAGE_KINDS
+from domain.calendar import TIME_ZONE
+from domain.offerings import ServiceOffering
+from records import reports
+from records.errors import ContentDiffersError, NotFoundError
+from records.models import AccessKind, Attachment, RequestRecord
+from records.store import digest_in
+from translations import Language, gettext_for
+from translations.dates import age, birth, moment
+from translations.words import DOCUMENTS, ISSUERS, PRIORITIES, RETURN_REASONS, ROLES, SEXES
+from use_cases import policy
+from use_cases.accesses import log_access
+from use_cases.answers import entries, outcome_entries
+from use_cases.attachments import visible_attachments
+from use_cases.attended import Attended
+from use_cases.caller import Caller
+from use_cases.documents import DocumentView, content_of
+from use_cases.names import PersonView, full_name
+from use_cases.patients import RecordedPatient
+from use_cases.problems import Problem
+from use_cases.requests import RequestView, request_view
+from use_cases.services import Services
+from use_cases.stored_files import fault
+from use_cases.timeline import TimelineEntry, timeline_view
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class WholeCase:
+    """The PDF, and a name for its file."""
+
+    pdf: bytes
+    filename: str
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What the records say of the request, as the reader may see it."""
+
+    view: RequestView
+    timeline: Sequence[TimelineEntry]
+    offering: ServiceOffering
+    reports: Sequence[tuple[DocumentView, ReportContent]]
+    pictures: Sequence[Attachment]
+
+
+async def whole_case(
+    services: Services, caller: Caller, request_id: UUID, language: Language | None, attended: Attended
+) -> WholeCase:
+    """Everything of the request that the caller may see, in `language` or their own.
+
+    Raises Problem `not_found`, `forbidden` or `not_yet`; `stored_file_missing` or `stored_file_differs` of a picture;
+    `report_not_drawn`, or what `services.places` does.
+    """
+    language = language or caller.language
+    async with services.database.session() as session:
+        row = await policy.chart_to_see(session, caller, request_id)
+        read = await _read(session, services, caller, row, language)
+        await log_access(session, caller, row, AccessKind.EXPORT)
+    pictures = {f"{number}.jpg": await _picture(services, each) for number, each in enumerate(read.pictures, 1)}
+    case = _content(read, caller, language, datetime.now(UTC))
+    return WholeCase(await attended(_drawn(services, caller, case, pictures)), f"{row.number}.pdf")
+
+
+async def _read(
+    session: AsyncSession, services: Services, caller: Caller, row: RequestRecord, language: Language
+) -> _Read:
+    view = await request_view(session, caller, row, "chart", language)
+    contents = []
+    for document in view.documents or ():
+        frozen = await reports.load_frozen_report(session, document.report_id)
+        if frozen is not None:
+            contents.append((document, content_of(frozen, document.signed_at)))
+    there = await visible_attachments(session, row, caller)
+    return _Read(
+        view=view,
+        timeline=await timeline_view(session, row, "chart", language),
+        offering=await services.versions.of(session, row),
+        reports=contents,
+        pictures=[attachment for attachment in there if attachment.preview_key is not None],
+    )
+
+
+async def _picture(services: Services, attachment: Attachment) -> bytes:
+    """The copy that was made to be looked at, compared with its digest."""
+    key = attachment.preview_key or ""
+    try:
+        await services.store.compare(key, digest_in(key))
+        return await services.store.get(key)
+    except NotFoundError:
+        raise await fault(services, attachment.request_id, key, "missing") from None
+    except ContentDiffersError:
+        raise await fault(services, attachment.request_id, key, "differs") from None
+
+
+async def _drawn(services: Services, caller: Caller, case: CaseContent, pictures: dict[str, bytes]) -> bytes:
+    async with services.places.place_for(caller.id):
+        try:
+            return await draw_case(case, pictures)
+        except NoVerdictError:
+            raise
+        except ConfinedError as error:
+            log.error("a whole case could not be drawn", fault=str(error))
+            raise Problem("report_not_drawn") from None
+
+
+def _content(read: _Read, caller: Caller, language: Language, at: datetime) -> CaseContent:
+    _ = gettext_for(language)
+    view = read.view
+    patient = RecordedPatient.model_validate(view.patient or {})
+    born = birth(patient.birth_date, language) if patient.birth_date else ""
+    notice = _("Copy made by {name} on {moment}. The signed documents alone are proof.")
+    return CaseContent(
+        language=language,
+        title=_("Case"),
+        number=view.number,
+        offering=getattr(read.offering.title, language),
+        notice=notice.format(name=full_name(caller.account), moment=moment(at, language)),
+        made_at=at,
+        patient=" · ".join(filter(None, [patient.full_name(language), born])) or view.number,
+        facts=(
+            (_("Patient"), _patient(patient, at, language)),
+            (
+                _("Requester"),
+                _known((("", view.requester.name), ("", view.requester.clinic)) if view.requester else ()),
+            ),
+            (_("Request"), _request(view, language)),
+        ),
+        sections=tuple(section for section in _sections(read, language) if not section.is_empty),
+        page_of=_("Page {page} of {pages}"),
+    )
+
+
+def _patient(patient: RecordedPatient, at: datetime, language: Language) -> tuple[tuple[str, str], ...]:
+    _ = gettext_for(language)
+    born = patient.birth_date
+    today = at.astimezone(TIME_ZONE).date()
+    issuer = patient.health_insurance_issuer
+    return _known(
+        (
+            ("", patient.full_name(language) or "–"),
+            (_("Mother"), patient.mother_name),
+            (_("Birth"), f"{birth(born, language)} ({age(born, language, today)})" if born else ""),
+            (_("Health insurance number"), patient.health_insurance_number),
+            (_("Issuer"), _(ISSUERS[issuer]) if issuer else ""),
+            (_("Sex"), _(SEXES[patient.sex]) if patient.sex else ""),
+        )
+    )
+
+
+def _request(view: RequestView, language: Language) -> tuple[tuple[str, str], ...]:
+    _ = gettext_for(language)
+    return _known(
+        (
+            ("", view.status_label),
+            (_("Priority"), _(PRIORITIES[view.priority])),
+            (_("Asked on"), moment(view.submitted_at, language) if view.submitted_at else ""),
+        )
+    )
+
+
+def _known(lines: Iterable[tuple[str, str | None]]) -> tuple[tuple[str, str], ...]:
+    return tuple((label, value) for label, value in lines if value)
+
+
+def _sections(read: _Read, language: Language) -> Iterator[Section]:
+    _ = gettext_for(language)
+    view = read.view
+    recorded_by = view.requester.name if view.requester else ""
+    form = entries(read.offering.form, view.answers or {}, language, recorded_by=recorded_by)
+    for document, report in read.reports:
+        yield Section(
+            title=_(DOCUMENTS[document.kind]),
+            said=(Said(head=_line(document.signer, document.signed_at, language, f"SHA-256 {document.sha256}")),),
+            entries=tuple(entry for entry in report.answer if entry.value),
+        )
+    yield Section(title=_("Form of the request"), entries=form)
+    yield Section(title=_("Photos and videos"), pictures=tuple(_pictures(read, language)))
+    yield Section(title=_("Questions and answers"), said=tuple(_exchange(view, language)))
+    yield Section(title=_("Added by the requester"), said=tuple(_additions(view, language)))
+    yield Section(title=_("Questions about the report"), said=tuple(_follow_ups(view, language)))
+    yield Section(title=_("What the requester says of the answer"), entries=outcome_entries(view.outcome, language))
+    yield Section(title=_("History"), said=tuple(_happened(entry, language) for entry in read.timeline))
+
+
+def _line(by: PersonView | None, at: datetime, language: Language, *more: str) -> str:
+    """« Dre Anne Roy, Clinique du Fleuve · 20 novembre 2026 à 13 h 05 »."""
+    who = f"{by.name}, {by.clinic}" if by else ""
+    return " · ".join(filter(None, (who, moment(at, language), *more)))
+
+
+def _pictures(read: _Read, language: Language) -> Iterator[Picture]:
+    _ = gettext_for(language)
+    slots = {slot.name: getattr(slot.label, language) for slot in read.offering.attachments}
+    for number, found in enumerate(read.pictures, 1):
+        kind = "video" if found.kind == "video" else "photo"
+        taken = found.captured_at
+        note = _("taken on {moment}").format(moment=moment(taken, language)) if taken else _("time of capture unknown")
+        name = f"{_(IMAGE_KINDS[kind])} {number}"
+        slot = slots.get(found.slot, found.slot)
+        if kind == "video":
+            slot = _("{slot}, its first picture").format(slot=slot)
+        yield Picture(file=f"{number}.jpg", name=name, note=f"{slot}, {note}")
+
+
+def _exchange(view: RequestView, language: Language) -> Iterator[Said]:
+    _ = gettext_for(language)
+    for question in view.questions or ():
+        state = _("withdrawn") if question.state == "withdrawn" else ""
+        yield Said(head=_line(question.asked_by, question.asked_at, language, state), text=question.text)
+        if question.answered_at:
+            yield Said(head=_line(view.requester, question.answered_at, language), text=question.answer or "")
+
+
+def _additions(view: RequestView, language: Language) -> Iterator[Said]:
+    _ = gettext_for(language)
+    for added in view.additions or ():
+        worse = _("It gets worse") if added.worse else ""
+        yield Said(head=_line(added.by, added.at, language, worse), text=added.text)
+
+
+def _follow_ups(view: RequestView, language: Language) -> Iterator[Said]:
+    _ = gettext_for(language)
+    for asked in view.follow_ups or ():
+        yield Said(head=_line(asked.asked_by, asked.asked_at, language), text=asked.text)
+        if asked.answered_at:
+            answer = asked.answer or _("Answered by an addendum to the report")
+            yield Said(head=_line(asked.answered_by, asked.answered_at, language), text=answer)
+
+
+def _happened(entry: TimelineEntry, language: Language) -> Said:
+    """What happened, who did it and in which role, and to whom the request went; what was said stands in its own section."""
+    _ = gettext_for(language)
+    who = f"{entry.by.name}, {_(ROLES[entry.role])}" if entry.by else ""
+    held = entry.holder.person.name if entry.holder.person else entry.holder.clinic
+    to = f"→ {held}" if entry.status != entry.status_before and held else ""
+    reason = entry.details.get("reason")
+    said = [_(RETURN_REASONS.get(reason, reason)) if reason else "", entry.details.get("comment")]
+    return Said(
+        head=" · ".join(filter(None, (moment(entry.at, language), entry.label, who, to))),
+        text="\n".join(text for text in said if text),
+    )
