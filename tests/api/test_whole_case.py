@@ -48,8 +48,7 @@ async def request_id(system: System) -> str:
     answer = {"question_id": question, "text": "Depuis le printemps."}
     ok(await system.requester.post(f"/requests/{request_id}/answer-information", answer))
     ok(await system.requester.post(f"/requests/{request_id}/add-information", {"text": "Elle saigne.", "worse": True}))
-    field = next(f for f in system.services.offerings["teledermatology"].report if f.kind == "long_text")
-    await written(system, request_id, **{str(field.name): DIAGNOSIS})
+    await written(system, request_id, findings=DIAGNOSIS)
     await signed(system, request_id)
     outcome = {"advice_followed": "partly", "visit_avoided": True, "comment": "Guérie en mars."}
     ok(await system.requester.post(f"/requests/{request_id}/acknowledge", {"outcome": outcome}))

@@ -113,7 +113,7 @@ async def test_what_cannot_be_stored_stays_in_its_field_and_the_rest_is_saved(
         form = await typed(http, request_id, **wrong, do="submit")
         page = await http.post(f"/requests/{request_id}/edit", data=form)
         text = shown(page, 422)
-        assert "Poids (enfant): Un nombre est attendu." in text
+        assert "Poids (enfant) : Un nombre est attendu." in text
         assert 'href="#field-answers.weight"' in page.text
         assert 'id="error-patient.birth_date"' in page.text
         assert 'value="12a"' in page.text
@@ -134,7 +134,7 @@ async def test_what_is_missing_is_listed_with_its_place(portal_app: FastAPI, sys
             assert f'href="#{place}"' in page.text
             assert f'id="{place}"' in page.text
         form = {**hidden(page), "offering": "teledermatology", "do": "submit"}
-        assert "Photos: Il en faut au moins 3." in shown(
+        assert "Photos : Il en faut au moins 3." in shown(
             await http.post(f"/requests/{request_id}/edit", data=form), 422
         )
         form = await typed(http, request_id)
@@ -198,7 +198,7 @@ async def test_plain_uploads_keep_what_can_be_kept_and_name_the_rest(portal_app:
             answer = await http.post(address, data=form, files=files)
             assert answer.headers["location"] == f"/requests/{request_id}/edit?done=uploaded#slot-photos"
         page = await http.post(address, data=form, files=[("file", ("notes.txt", b"hello", "text/plain"))])
-        assert "notes.txt: Ce type de fichier" in shown(page, 415)
+        assert "notes.txt : Ce type de fichier" in shown(page, 415)
         assert "Choisissez d’abord un fichier" in shown(await http.post(address, data=form), 422)
         there = (await system.requester.view(request_id))["attachments"]
         assert len(there) == 3
@@ -402,7 +402,7 @@ async def test_the_page_saves_itself_and_says_what_it_could_not_save(portal: Por
         await edited(page, request_id)
         await page.fill('[name="patient.given_name"]', "Jeanne")
         await page.fill('[name="answers.weight"]', "12a")
-        await expect(page.locator("[data-save-status]")).to_contain_text("sauf: Poids (enfant)")
+        await expect(page.locator("[data-save-status]")).to_contain_text("sauf : Poids (enfant)")
         await expect(page.locator('[id="error-answers.weight"]')).to_have_text("Un nombre est attendu.")
         await expect(page.locator("#check")).not_to_contain_text("Prénom")
         await page.fill('[name="answers.weight"]', "12,5")

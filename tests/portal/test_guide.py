@@ -43,7 +43,7 @@ async def test_the_reader_gets_their_language_and_their_part_first(portal_app: F
         answer = await http.get("/help", headers={"Accept-Language": "en"})
         text = shown(answer)
         assert "Pour vous : Traiter une demande" in text
-        assert gettext_for("fr")(CHOICES["request_information"].label) in text
+        assert gettext_for("fr")(CHOICES["request_information"].label).replace("\N{NO-BREAK SPACE}", " ") in text
         assert "Answer a request" in shown(await http.get("/help?language=en"))
 
 

@@ -94,7 +94,7 @@ async def test_the_script_hears_what_became_of_a_save(portal_app: FastAPI, syste
         assert 'value="1,5"' in (await http.get(page)).text
         bad = {"offering": "teleophthalmology", "revision": "1", **named, "answers.next_screening": "bientôt"}
         second = ok(await http.post(page, data=bad, headers=headers))
-        stays = "Un nombre est attendu. Ce qui était enregistré le reste : 1,5"
+        stays = "Un nombre est attendu. Ce qui était enregistré le reste\N{NO-BREAK SPACE}: 1,5"
         assert second["wrong"] == {"answers.next_screening": stays}
         assert (await draft(system, request_id))["answers"] == {
             "diagnostic_impression": "Cataracte.",

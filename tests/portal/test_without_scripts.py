@@ -30,7 +30,7 @@ async def test_the_requester_asks(portal: Portal, system: System) -> None:
         # Too early: what is missing is said, and what was written stays.
         await page.locator("[name='answers.question']").fill("Cette lésion est-elle suspecte?")
         await press(page, "Soumettre la demande")
-        await expect(page.locator("#notice")).to_contain_text("Photos: Il en faut au moins 3")
+        await expect(page.locator("#notice")).to_contain_text("Photos : Il en faut au moins 3")
         await expect(page.locator("[name='answers.question']")).to_have_value("Cette lésion est-elle suspecte?")
 
         patient = somebody_new()
@@ -61,7 +61,7 @@ async def test_a_photo_is_removed_and_another_refused(portal: Portal, system: Sy
         wrong: FilePayload = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"Ceci n'est pas une photo."}
         await page.locator("#slot-photos input[type=file]").set_input_files([picture(1), wrong, picture(2)])
         await page.locator("#slot-photos").get_by_role("button", name="Envoyer les fichiers").click()
-        await expect(page.locator("#notice")).to_contain_text("notes.jpg: Ce type de fichier")
+        await expect(page.locator("#notice")).to_contain_text("notes.jpg : Ce type de fichier")
         await expect(page.locator("#slot-photos img")).to_have_count(2)
         await page.locator("#slot-photos").get_by_role("button", name="Supprimer").first.click()
         await done(page, "Le fichier est supprimé")
