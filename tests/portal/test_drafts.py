@@ -143,7 +143,7 @@ async def test_what_is_missing_is_listed_with_its_place(portal_app: FastAPI, sys
         assert "field-answers.question" not in told["check"]
         ok(await upload(system.requester, request_id, photo(), "photos"), 201)
         check = await http.get(f"/requests/{request_id}/edit/check")
-        assert re.search(r'href="#tile-[0-9a-f-]{36}">Photos</a>: Cette photo est petite', check.text)
+        assert re.search(r'href="#tile-[0-9a-f-]{36}">Photos</a>\xa0: Cette photo est petite', check.text)
 
 
 async def test_the_check_of_the_api_is_what_submit_refuses(system: System) -> None:
