@@ -6,7 +6,7 @@ Of the requests three in ten are open; each clinic sees about a twentieth of all
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -20,14 +20,16 @@ from domain.requests import Person, Role
 from domain.search import words_of_patient
 from records import absences, people, requests
 from records.database import Database
+from records.models import EVERY_CLINIC
 from records.patient_words import SearchKeys
 from records.visibility import Viewer
 
 CLINICS = 20
 STAFF = {Role.PROVIDER: 6, Role.REQUESTER: 20, Role.DISPATCHER: 2, Role.CLINIC_ADMINISTRATOR: 1, Role.OPERATOR: 1}
 GIVEN_NAMES, FAMILY_NAMES, BIRTH_DATES = 80, 400, 20_000
+FIRST_BIRTH = date(1940, 1, 1)
 KEYS = SearchKeys((b"a key",))
-TABLES = ("requests", "request_participants", "patient_words", "access_log")
+TABLES = ("requests", "request_participants", "patient_words", "request_parties", "access_log")
 NO_TIMEOUT = 1_000_000.0
 SETTINGS = (
     "SET statement_timeout = 0",
@@ -38,13 +40,14 @@ SETTINGS = (
 
 FILL = """
 CREATE TEMPORARY TABLE cast_ AS
-SELECT n, gen_random_uuid() AS id, place, other, of_status, of_person,
+SELECT n, (lpad(to_hex((extract(epoch FROM made) * 1000)::bigint), 12, '0') || '7' || left(md5(n::text), 3) || '8'
+           || right(md5(n::text), 15))::uuid AS id, place, other, of_status, of_person,
        CASE WHEN of_status < 10 THEN 'awaiting_dispatch' WHEN of_status < 18 THEN 'awaiting_acceptance'
             WHEN of_status < 25 THEN 'accepted' WHEN of_status < 27 THEN 'returned' WHEN of_status < 30 THEN 'reported'
             WHEN of_status < 31 THEN 'draft' WHEN of_status < 35 THEN 'cancelled' ELSE 'closed' END AS status,
-       of_status >= 16 AND of_status < 18 AS pooled,
-       now() - n * interval '3 minutes' AS made
+       of_status >= 16 AND of_status < 18 AS pooled, made
 FROM generate_series(1, :requests) AS n
+CROSS JOIN LATERAL (SELECT now() - n * interval '3 minutes') AS m (made)
 CROSS JOIN LATERAL (SELECT mod(abs(hashint8extended(n, 1)), :clinics) + 1, mod(abs(hashint8extended(n, 2)), 100),
                            mod(abs(hashint8extended(n, 3)), 1000)) AS a (place, of_status, of_person)
 CROSS JOIN LATERAL (SELECT CASE WHEN of_person < 900 THEN place ELSE of_person % :clinics + 1 END) AS b (other);
@@ -54,7 +57,7 @@ ANALYZE cast_, people_, words_;
 INSERT INTO requests (id, number, created_at, created_by, form, form_priority, edits, process, process_version, status, priority,
     priority_rank, offering, requester_id, requester_clinic_id, dispatch_clinic_id, holder_kind, holder_id, holder_clinic_id,
     waiting_since, due_at, overdue, open_questions, submitted_at, updated_at, ended_at)
-SELECT c.id, 'TC-2025-' || lpad(n::text, greatest(6, length(n::text)), '0'), made, r.id,
+SELECT c.id, 'TC-2025-' || lpad(count::text, greatest(6, length(count::text)), '0'), made, r.id,
        jsonb_set(t.form, '{patient}', jsonb_build_object(
            'given_name', 'Given' || n % :given, 'family_name', 'Family' || n % :family,
            'birth_date', date '1940-01-01' + (n % :births)::int, 'health_insurance_number', 'HEAL' || 10000000 + n)),
@@ -77,7 +80,10 @@ JOIN people_ AS r ON r.place = c.place AND r.role = 'requester' AND r.nth = of_p
 JOIN people_ AS d ON d.place = c.other AND d.role = 'dispatcher' AND d.nth = 0
 JOIN people_ AS p ON p.place = c.other AND p.role = 'provider' AND p.nth = of_person % :providers
 CROSS JOIN LATERAL (SELECT CASE WHEN of_person < 5 THEN 'stat' WHEN of_person < 50 THEN 'asap' WHEN of_person < 250 THEN 'urgent'
-                                ELSE 'routine' END AS level) AS l;
+                                ELSE 'routine' END AS level) AS l
+CROSS JOIN LATERAL (SELECT :requests + 1 - n) AS o (count);
+
+INSERT INTO number_counters (year, last) VALUES (2025, :requests);
 
 INSERT INTO events (request_id, version, name, at, source, command_id, actor_id, actor_role, actor_clinic_id, status_before,
     status, holder_before, holder, command, recorded_at)
@@ -106,13 +112,25 @@ JOIN people_ AS p ON p.place = c.other AND p.role = 'provider' AND p.nth = of_pe
 CROSS JOIN LATERAL (VALUES (q.requester_id), (p.id)) AS a (id)
 WHERE c.status <> 'draft';
 
-INSERT INTO patient_words (hash, request_id, written, submitted)
-SELECT w.hash, c.id, true, c.status <> 'draft'
+INSERT INTO patient_words (clinic_id, hash, request_id, written, submitted)
+SELECT k.clinic_id, w.hash, c.id, is_own, c.status <> 'draft'
 FROM cast_ AS c
+JOIN requests AS q ON q.id = c.id
+CROSS JOIN LATERAL (VALUES (q.requester_clinic_id, true), (q.dispatch_clinic_id, false)) AS k (clinic_id, is_own)
 CROSS JOIN LATERAL (VALUES ('given', n % :given), ('family', n % :family), ('born', n % :births), ('number', n), ('kept', 0))
     AS v (kind, nth)
 JOIN words_ AS w ON w.kind = v.kind AND w.nth = v.nth
-ORDER BY w.hash;
+WHERE is_own OR (k.clinic_id <> q.requester_clinic_id AND c.status <> 'draft')
+ORDER BY 1, 2, 3;
+
+INSERT INTO request_parties (clinic_id, party_id, request_id)
+SELECT DISTINCT k.id, p.id, c.id
+FROM cast_ AS c
+JOIN requests AS q ON q.id = c.id
+CROSS JOIN LATERAL (VALUES (:every_clinic), (q.requester_clinic_id), (q.dispatch_clinic_id)) AS k (id)
+CROSS JOIN LATERAL (VALUES (q.requester_id), (q.holder_id), (q.requester_clinic_id), (q.dispatch_clinic_id)) AS p (id)
+WHERE p.id IS NOT NULL
+ORDER BY 1, 2, 3;
 
 DROP TABLE cast_, words_, people_
 """
@@ -136,6 +154,7 @@ async def fill(
             "family": FAMILY_NAMES,
             "births": BIRTH_DATES,
             "first": f"'{first}'",
+            "every_clinic": f"uuid '{EVERY_CLINIC}'",
         }
         filling = re.sub(r"(?<!:):(\w+)", lambda name: str(numbers[name[1]]), FILL)
         indexes = await _drop_indexes(raw, TABLES)
@@ -162,11 +181,10 @@ async def _drop_indexes(raw: asyncpg.Connection, tables: Sequence[str]) -> list[
 async def _words(raw: asyncpg.Connection, count: int) -> None:
     """The hashed words of names, birth dates and numbers."""
     await raw.execute("CREATE TEMPORARY TABLE words_ (kind text, nth bigint, hash bigint)")
-    born = datetime(1940, 1, 1, tzinfo=UTC).date()
     patients: Iterable[tuple[str, int, dict[str, str]]] = (
         *(("given", n, {"given_name": f"Given{n}"}) for n in range(GIVEN_NAMES)),
         *(("family", n, {"family_name": f"Family{n}"}) for n in range(FAMILY_NAMES)),
-        *(("born", n, {"birth_date": (born + timedelta(days=n)).isoformat()}) for n in range(BIRTH_DATES)),
+        *(("born", n, {"birth_date": (FIRST_BIRTH + timedelta(days=n)).isoformat()}) for n in range(BIRTH_DATES)),
     )
     lines = [f"kept\t0\t{KEYS.written('kept')}\n"]
     lines += [f"{kind}\t{n}\t{KEYS.written(word)}\n" for kind, n, some in patients for word in words_of_patient(some)]

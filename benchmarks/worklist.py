@@ -28,17 +28,19 @@ from rich.table import Table
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from benchmarks.full_records import KEYS, fill
+from benchmarks.full_records import FAMILY_NAMES, FIRST_BIRTH, GIVEN_NAMES, KEYS, fill
 from domain.priority import Priority
 from domain.requests import Role, Status
 from embedded import postgres
 from embedded.child import wrap
 from records import absences, load, migrate, people
 from records.database import Database
+from records.same_patient import same_patient
 from records.visibility import Viewer
 from records.worklist import WorklistFilter, count_to_do, notes_on, worklist
 
 ROUNDS = 100
+PATIENT = 4321
 TOO_SLOW_SECONDS = 2
 
 Query = Callable[[AsyncSession], Awaitable[object]]
@@ -128,7 +130,8 @@ def queries(clinic_id: UUID, viewers: dict[Role, Viewer]) -> dict[str, Query]:
         found[f"{role}: count to do"] = _counting(viewer)
         found[f"{role}: second page"] = _second_page(viewer)
         found[f"{role}: look at one"] = _looking(viewer)
-        for name, wanted in LISTS.items():
+        found[f"{role}: others about the same patient"] = look_for_the_same_patient(viewer)
+        for name, wanted in {**LISTS, "one clinic": WorklistFilter(clinic=clinic_id)}.items():
             found[f"{role}: {name}"] = _listing(viewer, wanted)
     return found
 
@@ -139,6 +142,14 @@ def _listing(viewer: Viewer, wanted: WorklistFilter) -> Query:
 
 def _counting(viewer: Viewer) -> Query:
     return lambda session: count_to_do(session, viewer)
+
+
+def look_for_the_same_patient(viewer: Viewer) -> Query:
+    """Others about one of the patients."""
+    born = (FIRST_BIRTH + timedelta(days=PATIENT)).isoformat()
+    names = {"given_name": f"Given{PATIENT % GIVEN_NAMES}", "family_name": f"Family{PATIENT % FAMILY_NAMES}"}
+    patient = {**names, "birth_date": born, "health_insurance_number": f"HEAL{10_000_000 + PATIENT}"}
+    return lambda session: same_patient(session, viewer, patient, but=viewer.account_id)
 
 
 def _second_page(viewer: Viewer) -> Query:

@@ -6,8 +6,10 @@ A word is a text such as ``name:trem``, ``born:1958-03-14`` or ``number:trej5853
 ``born:`` says the birth date as far as it is known, ``in:`` each month and year that it is in.
 """
 
+import heapq
+import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -28,6 +30,9 @@ _WITHIN = re.compile(r"(?<=[^\W_])[':](?=[^\W_])")
 """Apostrophes and colons within a name: who looks for it may write them, or not."""
 
 _NUMBER = re.compile(r"(?P<tc>tc)?[\s-]*(?P<year>[0-9]{4})?(?:[\s-]+(?P<count>[0-9]{0,9}))?", re.ASCII)
+_COUNT_DIGITS = 6
+"""Of the count in a request's number, at least."""
+
 _PART_OF_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 _MONTHS = {
@@ -128,6 +133,34 @@ def _newborn(patient: Mapping[str, object]) -> str:
 def _without_version(number: str) -> str:
     """A number of Ontario without the letters that tell which card it stands on."""
     return re.sub(r"(?<=^[0-9]{10})[a-z]{1,2}$", "", number)
+
+
+def numbers_with(part: str, year: int, last: int) -> Iterator[str]:
+    """The numbers of that year's requests in which this part of a number stands, the newest first; `last` is the last count."""
+    for width in range(max(_COUNT_DIGITS, len(str(last))), _COUNT_DIGITS - 1, -1):
+        lowest = 0 if width == _COUNT_DIGITS else 10 ** (width - 1)
+        for count in _counts_with(part, f"TC-{year}-", width, range(min(last, 10**width - 1), max(lowest, 1) - 1, -1)):
+            yield f"TC-{year}-{count:06}"
+
+
+def _counts_with(part: str, before: str, width: int, among: range) -> Iterable[int]:
+    """Those counts, falling, of so many digits, that show the part with what stands `before` them."""
+    if part in before:
+        return among
+    head, dash, digits = part.rpartition("-")
+    if dash and not before.endswith(f"{head}-"):
+        return ()
+    places = range(width - len(digits) + 1) if not dash else [width - len(digits)]
+    found = heapq.merge(*(_with_digits(digits, place, among) for place in places if place >= 0), reverse=True)
+    return (count for count, _ in itertools.groupby(found))
+
+
+def _with_digits(digits: str, place: int, among: range) -> Iterator[int]:
+    """Those, falling, in which these digits stand `place` digits before the end."""
+    below, step = 10**place, 10 ** (place + len(digits))
+    for high in range(among.start // step, among.stop // step - 1, -1):
+        first = high * step + int(digits) * below
+        yield from range(min(first + below - 1, among.start), max(first, among.stop + 1) - 1, -1)
 
 
 def names_in(typed: str) -> Iterator[str]:

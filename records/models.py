@@ -78,7 +78,8 @@ def table_of(kind: type[Base]) -> Table:
 class Clinic(Base):
     """A clinic: the tenant. `routes_to` are the other clinics that its dispatchers may assign requests to.
 
-    `calendar` is what it has set of `domain.clinic_calendar.ClinicCalendar`.
+    `calendar` is what it has set of `domain.clinic_calendar.ClinicCalendar`; `plain_name` the words of its name, as
+    `domain.texts.plain` compares them, each between spaces.
     """
 
     __tablename__ = "clinics"
@@ -90,6 +91,7 @@ class Clinic(Base):
     phone: Mapped[str]
     routes_to: Mapped[list[uuid.UUID]]
     calendar: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    plain_name: Mapped[str] = mapped_column(Computed("plain_words(name)", persisted=True), deferred=True)
 
 
 class Account(Base):
@@ -116,6 +118,9 @@ class Account(Base):
     active: Mapped[bool]
     created_at: Mapped[datetime]
     offerings: Mapped[list[str] | None]
+    plain_name: Mapped[str] = mapped_column(
+        Computed("plain_words(given_name || ' ' || family_name)", persisted=True), deferred=True
+    )
 
 
 class Token(Base):
@@ -390,17 +395,40 @@ class OfferedPool(Base):
 class PatientWord(Base):
     """A word by which the request's patient is found, as a keyed hash (see `records.patient_words`).
 
-    `written`: it stands in the form as its requester writes it; `submitted`: in the form that is in force.
+    `written`: it stands in the form as its requester writes it; `submitted`: in the form that is in force. The words are kept for
+    each clinic that has to do with the request, so that nobody looks among those of others; what is only written, for the
+    requester's own. Where a clinic comes to a request, the trigger of its parties copies them.
     """
 
     __tablename__ = "patient_words"
 
+    clinic_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     hash: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"), primary_key=True)
     written: Mapped[bool]
     submitted: Mapped[bool]
 
     __table_args__ = (Index("ix_patient_words_request", "request_id"),)
+
+
+class RequestParty(Base):
+    """Somebody whose name finds the request: who asks for it or holds it, and the clinics; triggers keep it.
+
+    Kept for each clinic that ever had to do with the request, and for `EVERY_CLINIC`: whoever looks for a name looks among what
+    their clinic may see, and operators among all.
+    """
+
+    __tablename__ = "request_parties"
+
+    clinic_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    party_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id", ondelete="CASCADE"), primary_key=True)
+
+    __table_args__ = (Index("ix_request_parties_request", "request_id"),)
+
+
+EVERY_CLINIC = uuid.UUID(int=0)
+"""The clinic under which parties are kept for those who see the requests of all."""
 
 
 class EventRecord(Base):

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-from sqlalchemy import and_, delete, exists, not_, select, update
+from sqlalchemy import and_, delete, exists, func, not_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -60,12 +60,14 @@ def keys_of(session: AsyncSession) -> SearchKeys:
 
 async def keep_written(session: AsyncSession, row: RequestRecord) -> None:
     """Keep the words of the form as it stands in the editor, instead of those it had: only its requester finds by them."""
-    await _keep(session, row.id, row.form["patient"], "written")
+    await _keep(session, row, row.form["patient"], "written")
 
 
 async def keep_submitted(session: AsyncSession, row: RequestRecord) -> None:
-    """Keep the words of the form that is in force: all find by them who see the chart."""
-    await _keep(session, row.id, await _submitted_patient(session, row), "submitted")
+    """Keep the words of the form that is in force: all find by them who see the chart, each in their clinic."""
+    await _keep(session, row, await _submitted_patient(session, row), "submitted")
+    if keys_of(session).keys:
+        await session.execute(select(func.share_patient_words(row.id)))
 
 
 async def forget_words(session: AsyncSession, request_id: uuid.UUID) -> None:
@@ -81,7 +83,11 @@ async def fill_words(session: AsyncSession, after: uuid.UUID, limit: int) -> uui
     keys = keys_of(session)
     if not keys.keys:
         return None
-    has_them = exists().where(PatientWord.request_id == RequestRecord.id, PatientWord.hash == keys.written(_KEPT))
+    has_them = exists().where(
+        PatientWord.clinic_id == RequestRecord.requester_clinic_id,
+        PatientWord.request_id == RequestRecord.id,
+        PatientWord.hash == keys.written(_KEPT),
+    )
     query = select(RequestRecord).where(RequestRecord.id > after, not_(has_them)).order_by(RequestRecord.id)
     rows = (await session.scalars(query.limit(limit).with_for_update(key_share=True))).all()
     for row in rows:
@@ -99,14 +105,15 @@ async def _submitted_patient(session: AsyncSession, row: RequestRecord) -> Json:
 
 
 async def _keep(
-    session: AsyncSession, request_id: uuid.UUID, patient: Json, of_form: Literal["written", "submitted"]
+    session: AsyncSession, row: RequestRecord, patient: Json, of_form: Literal["written", "submitted"]
 ) -> None:
-    """Make these the words of one of the two forms, and leave those of the other."""
+    """Make these the words of one of the two forms in the requester's clinic, and leave those of the other."""
     keys = keys_of(session)
     if not keys.keys:
         return
     wanted = {keys.written(word) for word in (*words_of_patient(patient), _KEPT)}
-    ours = _WORDS.c.request_id == request_id
+    clinic_id, request_id = row.requester_clinic_id, row.id
+    ours = and_(_WORDS.c.clinic_id == clinic_id, _WORDS.c.request_id == request_id)
     column, other = _WORDS.c[of_form], _WORDS.c.submitted if of_form == "written" else _WORDS.c.written
     there = set(await session.scalars(select(_WORDS.c.hash).where(ours, column)))
     if lost := there - wanted:
@@ -114,11 +121,11 @@ async def _keep(
         await session.execute(delete(_WORDS).where(gone, not_(other)))
         await session.execute(update(_WORDS).where(gone).values({column: False}))
     if new := wanted - there:
-        rows = [{"request_id": request_id, "hash": word, column.name: True, other.name: False} for word in sorted(new)]
-        added = insert(_WORDS).values(rows)
-        await session.execute(
-            added.on_conflict_do_update(index_elements=["hash", "request_id"], set_={column.name: True})
+        whose = {"clinic_id": clinic_id, "request_id": request_id}
+        added = insert(_WORDS).values(
+            [{**whose, "hash": word, column.name: True, other.name: False} for word in sorted(new)]
         )
+        await session.execute(added.on_conflict_do_update(constraint=_WORDS.primary_key, set_={column.name: True}))
 
 
 def _keyed(key: bytes, text: str) -> bytes:

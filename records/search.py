@@ -1,85 +1,281 @@
 """Finding requests: by their number, their patient, the people who ask or hold them, and their clinics.
 
-Every way looks among what the viewer may see, and the patient's only among what they may see the chart of.
+What is looked for leads to the newest requests that it fits, among those that the clinic of whoever searches has to do with, at
+most so many (`MOST_FOUND`): how many others there are does not matter. Of these, every condition is asked then: what the viewer
+may see, and by a patient only among what they may see the chart of.
 """
 
+import itertools
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, text
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Integer,
+    Select,
+    Subquery,
+    and_,
+    any_,
+    column,
+    false,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    true,
+    union,
+    union_all,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from domain import texts
-from domain.requests import Role
-from domain.search import SHORTEST_BEGINNING, Search, Term
-from records.models import Account, Clinic, PatientWord, RequestRecord
-from records.patient_words import SearchKeys
-from records.visibility import Viewer, charts_of, listed_for
-from records.ways import only_asked
+from domain.requests import Role, Status
+from domain.search import SHORTEST_BEGINNING, Search, numbers_with
+from records.models import EVERY_CLINIC, Account, Clinic, NumberCounter, PatientWord, RequestParty, RequestRecord
+from records.patient_words import keys_of
+from records.visibility import Viewer, charts_of
+from records.ways import Order, Sieve, first_among, only_asked, plainly
+
+MOST_FOUND = 1000
+"""So many requests that fit are looked at, the newest; who wants others says more of them."""
+
+LOOKED_THROUGH = 10_000
+"""Of those that fit one of several words, so many are asked whether they fit the others."""
 
 
-def found_by(viewer: Viewer, search: Search, keys: SearchKeys) -> ColumnElement[bool]:
-    """The requests that somebody who types this means, of those that are listed for them.
+@dataclass(frozen=True)
+class Finds:
+    """What may be meant, by id, and what is asked of it."""
 
-    What is listed is asked last, of the few that everything else has left. Whose requests are listed though their chart is closed
-    to them, an operator, finds by no patient.
-    """
-    ways: list[ColumnElement[bool]] = []
-    if search.number is not None:
-        ways.append(RequestRecord.number == search.number)
-    if search.part_of_number is not None:
-        ways.append(RequestRecord.number.contains(search.part_of_number, autoescape=True))
+    candidates: Select[uuid.UUID] | None
+    condition: ColumnElement[bool]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The first requests of what was found, and how many there are of each status. With `more`, others that are older may fit."""
+
+    first: Sequence[uuid.UUID] = ()
+    counts: Mapping[Status, int] = field(default_factory=dict)
+    more: bool = False
+
+
+@dataclass(frozen=True)
+class _Sought:
+    """What must fit: one of the words of the patient, as hashes, or one of the people and clinics."""
+
+    words: Sequence[int]
+    parties: Sequence[uuid.UUID] = ()
+
+    @property
+    def size(self) -> int:
+        """How many words, people and clinics these are."""
+        return max(1, len(self.words) + len(self.parties))
+
+
+async def find(session: AsyncSession, viewer: Viewer, search: Search) -> Finds:
+    """The requests that somebody who types this means. Whether they may see them is asked elsewhere."""
+    keys, sees_patients = keys_of(session), viewer.roles - {Role.OPERATOR}
+    ways: list[list[_Sought]] = []
     if search.health_number is not None:
-        ways.append(RequestRecord.id.in_(with_patient(viewer, frozenset({search.health_number}), keys)))
+        ways.append([_Sought(keys.looked_for([search.health_number]))])
     if search.terms:
-        ways.append(and_(*(_fits(viewer, term, keys) for term in search.terms)))
-    return and_(or_(*ways), only_asked(listed_for(viewer))) if ways else false()
+        named = await _named(session, [term.name for term in search.terms])
+        words = [keys.looked_for(term.patient) if sees_patients else [] for term in search.terms]
+        ways.append([_Sought(*both) for both in zip(words, named, strict=True)])
+    numbers = await _numbers(session, search)
+    conditions = [_fits_all(viewer, way) for way in ways]
+    if search.number is not None:
+        conditions.append(RequestRecord.number == search.number)
+    if search.part_of_number is not None:
+        conditions.append(RequestRecord.number.contains(search.part_of_number, autoescape=True))
+    return await _finds(session, viewer, ways, numbers, or_(false(), *conditions))
 
 
-def _fits(viewer: Viewer, term: Term, keys: SearchKeys) -> ColumnElement[bool]:
-    """One statement for all ways, so that what is found leads to the rows and not the other way round."""
-    of_patient = with_patient(viewer, term.patient, keys)
-    if term.name is None:
-        return RequestRecord.id.in_(of_patient)
-    return RequestRecord.id.in_(of_patient.union_all(*_with_name(term.name)))
+async def find_patient(session: AsyncSession, viewer: Viewer, ways: Iterable[Collection[str]]) -> Finds:
+    """The requests whose patient has all the words of one of these `ways`."""
+    keys = keys_of(session)
+    sought = [[_Sought(keys.looked_for([word])) for word in sorted(words)] for words in ways if keys.keys]
+    condition = or_(false(), *(_fits_all(viewer, way) for way in sought))
+    return await _finds(session, viewer, sought, (), condition)
 
 
-def with_patient(viewer: Viewer, words: frozenset[str], keys: SearchKeys) -> Select[Any]:
-    """The ids of requests whose patient has one of these words: in the form in force; for its requester, also in what they write.
+async def _finds(
+    session: AsyncSession,
+    viewer: Viewer,
+    ways: Sequence[Sequence[_Sought]],
+    numbers: Sequence[str],
+    condition: ColumnElement[bool],
+) -> Finds:
+    led_to = [_led_to(viewer, await _rarest_first(session, viewer, way)) for way in ways]
+    if numbers:
+        of_numbers = RequestRecord.number == any_(literal(list(numbers), ARRAY(RequestRecord.number.type)))
+        led_to.append(select(RequestRecord.id.label("request_id")).where(of_numbers))
+    if len(led_to) < 2:
+        return Finds(led_to[0] if led_to else None, condition)
+    found = union(*(select(query.subquery().c.request_id) for query in led_to)).subquery()
+    return Finds(select(found.c.request_id), condition)
+
+
+async def sift(
+    session: AsyncSession, finds: Finds, sieve: Sieve, order: Order, after: tuple[Any, ...] | None, limit: int
+) -> Found:
+    """What remains of what was found, the first after the key `after`."""
+    if finds.candidates is None:
+        return Found()
+    query = first_among(finds.candidates, sieve.and_(finds.condition), order, after, limit)
+    (_, looked_at, _), *rows = await session.execute(query)
+    counts = {Status(status): number for status, number, _ in rows if number}
+    return Found([id_ for _, _, id_ in rows if id_], counts, looked_at > MOST_FOUND)
+
+
+async def _numbers(session: AsyncSession, search: Search) -> Sequence[str]:
+    """The newest numbers that may be meant."""
+    if search.number is not None:
+        return [search.number]
+    if (part := search.part_of_number) is None:
+        return ()
+    counters = await session.execute(select(NumberCounter.year, NumberCounter.last).order_by(NumberCounter.year.desc()))
+    meant = (number for year, last in counters for number in numbers_with(part, year, last))
+    return list(itertools.islice(meant, MOST_FOUND + 1))
+
+
+# Along the indexes: what may fit
+
+
+async def _rarest_first(session: AsyncSession, viewer: Viewer, way: Sequence[_Sought]) -> Sequence[_Sought]:
+    """What few fit before what many fit, as far as `MOST_FOUND` tells."""
+    if len(way) < 2:
+        return way
+    most = plainly(MOST_FOUND + 1)
+    some = [select(_along(viewer, sought, MOST_FOUND + 1)).limit(most).subquery() for sought in way]
+    counts = [select(func.count()).select_from(fitting).scalar_subquery() for fitting in some]
+    numbers = (await session.execute(select(*counts))).one()
+    order = sorted(range(len(way)), key=lambda at: (numbers[at], way[at].size))
+    return [way[at] for at in order]
+
+
+def _led_to(viewer: Viewer, way: Sequence[_Sought]) -> Select[Any]:
+    """The newest that may fit all of these."""
+    first, *others = way
+    most = MOST_FOUND + 1
+    along = _along(viewer, first, max(most, LOOKED_THROUGH // first.size) if others else most)
+    query = select(along.c.request_id).where(*(_is_there(viewer, other, along.c.request_id) for other in others))
+    return query.distinct().order_by(along.c.request_id.desc()).limit(plainly(most))
+
+
+def _along(viewer: Viewer, sought: _Sought, most: int) -> Subquery:
+    """Those that may fit it: of each word, person and clinic the newest, at most so many. Some may come twice."""
+    found = [_newest(viewer, table, key, values, most) for table, key, values in _keys(sought)]
+    return union_all(*found).subquery() if len(found) > 1 else found[0].subquery()
+
+
+def _newest(
+    viewer: Viewer, table: Any, key: InstrumentedAttribute[Any], values: Sequence[Any], most: int
+) -> Select[Any]:
+    query = select(table.request_id).where(table.clinic_id == _place(viewer, table))
+    query = query.order_by(table.request_id.desc()).limit(plainly(most))
+    if len(values) == 1:
+        return query.where(key == values[0])
+    each = func.unnest(_array(key, values)).table_valued(column("value", key.type), name="sought").render_derived()
+    newest = query.where(key == each.c.value).correlate(each).lateral("newest")
+    return select(newest.c.request_id).select_from(each.join(newest, true()))
+
+
+def _is_there(viewer: Viewer, sought: _Sought, request_id: ColumnElement[uuid.UUID]) -> ColumnElement[bool]:
+    """Whether this request may fit it: a look into the index for each."""
+    looks = [
+        select(true())
+        .where(
+            table.clinic_id == _place(viewer, table), key == any_(_array(key, values)), table.request_id == request_id
+        )
+        .limit(plainly(1))
+        .scalar_subquery()
+        for table, key, values in _keys(sought)
+    ]
+    return func.coalesce(*looks, false())
+
+
+def _keys(sought: _Sought) -> Iterable[tuple[Any, InstrumentedAttribute[Any], Sequence[Any]]]:
+    if sought.words or not sought.parties:
+        yield PatientWord, PatientWord.hash, sought.words
+    if sought.parties:
+        yield RequestParty, RequestParty.party_id, sought.parties
+
+
+def _array(key: InstrumentedAttribute[Any], values: Sequence[Any]) -> ColumnElement[Any]:
+    return literal(sorted(values), ARRAY(key.type))
+
+
+def _place(viewer: Viewer, table: type[PatientWord | RequestParty]) -> uuid.UUID:
+    sees_all = table is RequestParty and Role.OPERATOR in viewer.roles
+    return EVERY_CLINIC if sees_all else viewer.clinic_id
+
+
+# On the row of a request: what fits
+
+
+def _fits_all(viewer: Viewer, way: Iterable[_Sought]) -> ColumnElement[bool]:
+    return and_(*(_fits(viewer, sought) for sought in way))
+
+
+def _fits(viewer: Viewer, sought: _Sought) -> ColumnElement[bool]:
+    parties = _array(RequestParty.party_id, sought.parties)
+    columns = (
+        RequestRecord.requester_id,
+        RequestRecord.holder_id,
+        RequestRecord.requester_clinic_id,
+        RequestRecord.holder_clinic_id,
+        RequestRecord.dispatch_clinic_id,
+    )
+    named = [part == any_(parties) for part in columns] if sought.parties else []
+    return or_(*named, _has_patient(viewer, sought.words))
+
+
+def _has_patient(viewer: Viewer, words: Sequence[int]) -> ColumnElement[bool]:
+    """Whether its patient has one of these words: in the form in force; for its requester, also in what they write.
 
     Whether the viewer may see them is asked elsewhere; but who sees requests without their charts finds none by its patient.
     """
-    own = select(RequestRecord.requester_id == viewer.account_id).where(RequestRecord.id == PatientWord.request_id)
-    query = select(PatientWord.request_id).where(
-        PatientWord.hash.in_(keys.looked_for(words)),
-        or_(PatientWord.submitted, own.correlate(PatientWord).scalar_subquery()),
+    if not words:
+        return false()
+    look = (
+        select(true())
+        .where(
+            PatientWord.clinic_id == viewer.clinic_id,
+            PatientWord.hash == any_(_array(PatientWord.hash, words)),
+            PatientWord.request_id == RequestRecord.id,
+            or_(PatientWord.submitted, RequestRecord.requester_id == viewer.account_id),
+        )
+        .limit(plainly(1))
+        .correlate(RequestRecord)
+        .scalar_subquery()
     )
-    if Role.OPERATOR in viewer.roles:
-        chart = select(charts_of(viewer)).where(RequestRecord.id == PatientWord.request_id)
-        query = query.where(chart.correlate(PatientWord).scalar_subquery())
-    return query.correlate(None)
+    has_one: ColumnElement[bool] = func.coalesce(look, false())
+    return and_(has_one, only_asked(charts_of(viewer))) if Role.OPERATOR in viewer.roles else has_one
 
 
-def _with_name(name: str) -> list[Select[Any]]:
-    """One for each column, so that each goes along an index: nobody of that name is found at once."""
-    accounts = select(Account.id).where(_has_name(name, Account.given_name, Account.family_name))
-    clinics = select(Clinic.id).where(_has_name(name, Clinic.name))
-    columns = (
-        (RequestRecord.requester_id, accounts),
-        (RequestRecord.holder_id, accounts),
-        (RequestRecord.requester_clinic_id, clinics),
-        (RequestRecord.holder_clinic_id, clinics),
-        (RequestRecord.dispatch_clinic_id, clinics),
-    )
-    return [select(RequestRecord.id).where(column.in_(named)).correlate(None) for column, named in columns]
+# The names of people and clinics
 
 
-def _has_name(name: str, *columns: InstrumentedAttribute[str]) -> ColumnElement[bool]:
-    """Whether one of the names' words is `name`, or begins with it; without accents, as `domain.texts.plain` compares."""
-    plain: ColumnElement[str] = func.lower(func.concat_ws(" ", *columns))
-    plain = func.translate(plain, "".join(texts.ONE_SIGN), "".join(texts.ONE_SIGN.values()))
-    for letter, letters in texts.SPELLED_OUT.items():  # also the capital: not every database makes it small
-        plain = func.replace(func.replace(plain, letter.upper(), letters), letter, letters)
-    plain = func.regexp_replace(func.normalize(plain, text("NFKD")), "[\u0300-\u036f]", "", "g")
-    joined = func.regexp_replace(func.lower(plain), "[':]", "", "g")
-    plain = func.regexp_replace(func.concat(" ", func.lower(plain), " ", joined, " "), "[-'.:,()/]", " ", "g")
-    return plain.contains(f" {name}" if len(name) >= SHORTEST_BEGINNING else f" {name} ", autoescape=True)
+async def _named(session: AsyncSession, names: Sequence[str | None]) -> list[list[uuid.UUID]]:
+    """For each name the people and clinics that have it; None is nobody's."""
+    found: list[list[uuid.UUID]] = [[] for _ in names]
+    queries: list[Select[int, uuid.UUID]] = [
+        select(literal_column(str(at), Integer()), of.id).where(_is_called(of, name))
+        for at, name in enumerate(names)
+        if name is not None
+        for of in (Account, Clinic)
+    ]
+    for at, id_ in await session.execute(union_all(*queries)) if queries else ():
+        found[at].append(id_)
+    return found
+
+
+def _is_called(of: type[Account | Clinic], name: str) -> ColumnElement[bool]:
+    """Whether one of the names' words is `name`, or begins with it."""
+    return of.plain_name.contains(f" {name}" if len(name) >= SHORTEST_BEGINNING else f" {name} ", autoescape=True)

@@ -16,21 +16,27 @@ from sqlalchemy import (
     CTE,
     Boolean,
     ColumnElement,
+    CompoundSelect,
     Integer,
     Select,
     Subquery,
     TableValuedAlias,
     Text,
+    Uuid,
     and_,
+    any_,
+    cast,
     column,
     false,
     func,
     literal,
     literal_column,
+    null,
     select,
     true,
     tuple_,
     union,
+    union_all,
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -102,7 +108,7 @@ def first_of(parts: Sequence[Part], sieve: Sieve, order: Order, after: tuple[Any
     found = [_first_of_part(part, sieve, offerings, order, after, limit) for part in parts]
     query = select(found[0].subquery("found")) if len(found) == 1 else select(union(*found).subquery("found"))
     columns = [query.selected_columns[key] for key in keys]
-    return query.order_by(*(_turned(column_, order) for column_ in columns)).limit(_plainly(limit)).subquery("page")
+    return query.order_by(*(_turned(column_, order) for column_ in columns)).limit(plainly(limit)).subquery("page")
 
 
 def in_order(page: Subquery, order: Order) -> list[ColumnElement[Any]]:
@@ -117,28 +123,39 @@ def counts_of(parts: Sequence[Part], sieve: Sieve) -> Select[Any, int]:
     offerings = _offerings(sieve)
     found = [_ids_of_part(part, sieve, offerings, statuses) for part in parts]
     ids = found[0] if len(found) == 1 else select(union(*found).subquery("found").c.id)
-    some = ids.limit(_plainly(COUNTED_UP_TO + 1)).correlate(statuses).subquery("some")
+    some = ids.limit(plainly(COUNTED_UP_TO + 1)).correlate(statuses).subquery("some")
     counted = select(func.count().label("number")).select_from(some).correlate(statuses).lateral("numbers")
     return select(statuses.c.status, counted.c.number).select_from(statuses.join(counted, true()))
 
 
-def first_among(sieve: Sieve, order: Order, after: tuple[Any, ...] | None, limit: int) -> Subquery:
-    """The same, of what a search finds: `sieve.condition` leads to the requests, and no way."""
+def first_among(
+    candidates: Select[uuid.UUID], sieve: Sieve, order: Order, after: tuple[Any, ...] | None, limit: int
+) -> CompoundSelect[Any]:
+    """Of these candidates, for which all of this is asked, in one statement: a row with the `number` of candidates, one with that
+    of each `status` that remain, and then those with an `id`, which are the first after the key `after`.
+    """
+    ids = select(func.array(candidates.scalar_subquery(), type_=ARRAY(Uuid())).label("ids")).cte("candidates")
     key = _column(RequestRecord, SORT_KEYS[order.by])
-    keys = (*((RequestRecord.priority_rank,) if order.by_rank else ()), key, RequestRecord.id)
-    query = select(RequestRecord.priority_rank.label("rank"), key.label("key"), RequestRecord.id)
-    query = query.where(*_sifted(sieve))
-    if sieve.statuses != ALL:
-        query = query.where(RequestRecord.status.in_(sieve.statuses))
+    rank = RequestRecord.priority_rank if order.by_rank else literal_column("0", Integer())
+    remain = select(RequestRecord.status, rank.label("rank"), key.label("key"), RequestRecord.id)
+    remain = remain.where(
+        RequestRecord.id == any_(cast(select(ids.c.ids).scalar_subquery(), ARRAY(Uuid()))), *_sifted(sieve)
+    )
+    them = remain.cte("remain")  # read twice, so PostgreSQL makes it once
+    first = select(them.c.status, cast(null(), Integer()).label("number"), them.c.id)
+    first = first.where(them.c.status.in_(sieve.statuses))
+    keys = (*((them.c.rank,) if order.by_rank else ()), them.c.key, them.c.id)
     if after is not None:
         here, last = tuple_(*keys), tuple_(*after)
-        query = query.where(here < last if order.descending else here > last)
-    return query.order_by(*(_turned(column_, order) for column_ in keys)).limit(_plainly(limit)).subquery("page")
-
-
-def counts_among(sieve: Sieve) -> Select[Any, int]:
-    """How many of these there are of each status."""
-    return select(RequestRecord.status, func.count()).where(*_sifted(sieve)).group_by(RequestRecord.status)
+        first = first.where(here < last if order.descending else here > last)
+    first = first.order_by(*(_turned(key, order) for key in keys)).limit(plainly(limit))
+    of_all = select(
+        cast(null(), Text()).label("status"),
+        func.cardinality(ids.c.ids).label("number"),
+        cast(null(), Uuid()).label("id"),
+    )
+    counts = select(them.c.status, func.count(), cast(null(), Uuid())).group_by(them.c.status)
+    return union_all(of_all, counts, select(first.subquery()))
 
 
 def _sifted(sieve: Sieve) -> Iterable[ColumnElement[bool]]:
@@ -149,7 +166,7 @@ def _sifted(sieve: Sieve) -> Iterable[ColumnElement[bool]]:
     if sieve.priority is not None:
         yield RequestRecord.priority == sieve.priority
     if sieve.condition is not None:
-        yield sieve.condition
+        yield only_asked(sieve.condition)
 
 
 def _first_of_part(
@@ -165,7 +182,7 @@ def _first_of_part(
         columns = (key, id_) if not order.by_rank else (table.priority_rank, key, id_)
         here, last = tuple_(*columns), tuple_(*after)
         query = query.where(here < last if order.descending else here > last)
-    query = query.order_by(_turned(key, order), _turned(id_, order)).limit(_plainly(limit))
+    query = query.order_by(_turned(key, order), _turned(id_, order)).limit(plainly(limit))
     found = query.correlate(offerings, stretches).lateral("stretch")
     rank = stretches.c.priority_rank.label("rank")
     return select(rank, found.c.key, found.c.id).select_from(offerings.join(stretches, true()).join(found, true()))
@@ -177,7 +194,7 @@ def _ids_of_part(part: Part, sieve: Sieve, offerings: CTE, statuses: TableValued
     table, id_ = _table_of(part)
     query = select(id_.label("id")).where(*_on_the_way(part, sieve), table.offering == offerings.c.offering)
     query = query.where(*_in_stretch(table, stretches), stretches.c.status == statuses.c.status)
-    query = query.limit(_plainly(COUNTED_UP_TO + 1))
+    query = query.limit(plainly(COUNTED_UP_TO + 1))
     found = query.correlate(offerings, stretches, statuses).lateral("stretch")
     return select(found.c.id).select_from(offerings.join(stretches, true()).join(found, true())).correlate(statuses)
 
@@ -237,7 +254,7 @@ def _offerings(sieve: Sieve) -> CTE:
     """Those of which there are requests, or the one that is asked for: each is found by one look into an index."""
     if sieve.offering is not None:
         return select(literal(sieve.offering).label("offering")).cte("offerings")
-    found = select(RequestRecord.offering).order_by(RequestRecord.offering).limit(_plainly(1))
+    found = select(RequestRecord.offering).order_by(RequestRecord.offering).limit(plainly(1))
     first = select(found.subquery().c.offering).cte("offerings", recursive=True)
     following = found.where(RequestRecord.offering > first.c.offering).correlate(first).scalar_subquery()
     return first.union_all(select(following).where(first.c.offering.is_not(None)))
@@ -248,10 +265,10 @@ def only_asked(condition: ColumnElement[bool]) -> ColumnElement[bool]:
     return condition.is_(true())
 
 
-def _turned(key: ColumnElement[Any] | InstrumentedAttribute[Any], order: Order) -> ColumnElement[Any]:
-    return key.desc() if order.descending else key.asc()
-
-
-def _plainly(number: int) -> ColumnElement[int]:
+def plainly(number: int) -> ColumnElement[int]:
     """Written into the statement, so that its plan knows it."""
     return literal_column(str(number), Integer())
+
+
+def _turned(key: ColumnElement[Any] | InstrumentedAttribute[Any], order: Order) -> ColumnElement[Any]:
+    return key.desc() if order.descending else key.asc()

@@ -51,8 +51,7 @@ from records.models import (
     RequestRecord,
     StoredDocument,
 )
-from records.patient_words import keys_of
-from records.search import found_by
+from records.search import find, sift
 from records.visibility import Access, Viewer, access_of, charts_of, covered_by, listed_for, parts_for
 from records.ways import (
     ALL,
@@ -60,11 +59,10 @@ from records.ways import (
     Order,
     Part,
     Sieve,
-    counts_among,
     counts_of,
-    first_among,
     first_of,
     in_order,
+    only_asked,
 )
 
 MAX_LIMIT = 200
@@ -174,19 +172,38 @@ async def worklist(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter
     order = _ORDERS[wanted.sort]
     parts, sieve = _searched(viewer, wanted)
     if wanted.q.strip():
-        sieve = sieve.and_(*_found(session, viewer, wanted))
-        page, counts = first_among(sieve, order, after, limit + 1), counts_among(sieve.of_all_statuses)
-    elif parts:
-        page, counts = first_of(parts, sieve, order, after, limit + 1), counts_of(parts, sieve.of_all_statuses)
+        page, counts = await _found(session, viewer, wanted, sieve, after)
     else:
-        return WorklistPage((), None, {})
-    found = await _rows(session, viewer, page, wanted.sort)
+        page = first_of(parts, sieve, order, after, limit + 1) if parts else None
+        counts = await _counts(session, counts_of(parts, sieve.of_all_statuses)) if parts else {}
+    found = await _rows(session, viewer, page, wanted.sort) if page is not None else []
     rows = found[:limit]
     return WorklistPage(
         rows=tuple(rows),
         next_cursor=_cursor_at(rows[-1].request, wanted.sort) if len(found) > limit else None,
-        counts=await _counts(session, counts),
+        counts=counts,
     )
+
+
+async def _found(
+    session: AsyncSession, viewer: Viewer, wanted: WorklistFilter, sieve: Sieve, after: tuple[Any, ...] | None
+) -> tuple[Subquery | None, dict[Status, Count]]:
+    """The page of what somebody looks for, and its counts: what is found leads to the requests, and the parts are conditions."""
+    finds = await find(session, viewer, read_search(wanted.q))
+    sieve = sieve.and_(*_with_whom(viewer, wanted), only_asked(listed_for(viewer)))
+    if wanted.to_do:
+        sieve = sieve.and_(has_to_do(viewer))
+    order = _ORDERS[wanted.sort]
+    found = await sift(session, finds, sieve, order, after, _limit(wanted) + 1)
+    counts = {status: Count(number, found.more) for status, number in found.counts.items()}
+    return (_page_of(found.first, order) if found.first else None), counts
+
+
+def _page_of(ids: Collection[uuid.UUID], order: Order) -> Subquery:
+    """These requests, as a page."""
+    key = getattr(RequestRecord, SORT_KEYS[order.by]).label("key")
+    rank = RequestRecord.priority_rank.label("rank")
+    return select(rank, key, RequestRecord.id).where(RequestRecord.id.in_(ids)).subquery("page")
 
 
 async def count_to_do(session: AsyncSession, viewer: Viewer) -> Count:
@@ -210,9 +227,8 @@ async def lines_of(session: AsyncSession, viewer: Viewer, request_ids: Collectio
     """The lines of these requests, the newest first, as far as the viewer may see them."""
     if not request_ids:
         return []
-    key, may_see = RequestRecord.created_at.label("key"), access_of(viewer).is_not(None)
-    page = select(key, RequestRecord.id).where(RequestRecord.id.in_(request_ids), may_see).subquery("page")
-    return await _rows(session, viewer, page, "created")
+    found = await _rows(session, viewer, _page_of(request_ids, _ORDERS["created"]), "created")
+    return [row for row in found if row.access is not None]
 
 
 async def _rows(session: AsyncSession, viewer: Viewer, page: Subquery, sort: Sort) -> list[WorklistRow]:
@@ -324,14 +340,6 @@ def _searched(viewer: Viewer, wanted: WorklistFilter) -> tuple[list[Part], Sieve
         parts = [replace(part, statuses=frozenset(s for s in part.statuses if not s.is_final)) for part in parts]
     sieve = Sieve(wanted.statuses or ALL, wanted.offering, wanted.overdue, wanted.priority)
     return parts, sieve.and_(*conditions)
-
-
-def _found(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bool]]:
-    """What somebody looks for, and what the parts say, as conditions: what is found leads to the requests."""
-    conditions = [found_by(viewer, read_search(wanted.q), keys_of(session))]
-    if wanted.to_do:
-        conditions.append(has_to_do(viewer))
-    return conditions + _with_whom(viewer, wanted)
 
 
 def _with_whom(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bool]]:

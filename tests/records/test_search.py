@@ -7,9 +7,9 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import commands as c
-from domain.requests import FormVersion, Role
+from domain.requests import FormVersion, Role, Status
 from domain.texts import ONE_SIGN, SPELLED_OUT
-from records import forms, requests
+from records import forms, requests, search
 from records.database import Database
 from records.models import PatientWord, RequestRecord
 from records.patient_words import SearchKeys, fill_words
@@ -111,6 +111,41 @@ async def test_what_was_written_and_never_submitted_shows_to_nobody_else(databas
         (row,) = (await worklist(session, viewer(scene, "dispatcher"), WorklistFilter())).rows
         assert row.patient == JEANNE
         assert await found(session, scene, "dispatcher", "zwick") == []
+
+
+async def test_what_is_submitted_again_is_found_in_every_clinic_that_had_it(database: Database) -> None:
+    async with database.session() as session:
+        scene = await set_scene(session)
+        draft = requests.process_of(await make_draft(session, scene))
+        await write(session, draft.id, JEANNE)
+        story, requester, provider = Story(draft), scene.actor("requester"), scene.actor("provider")
+        form = await freeze(session, scene, draft.id, "1")
+        story.give(c.Submit(id="1", actor=requester, form=form, priority=draft.priority))
+        story.give(c.Assign(id="2", actor=scene.actor("dispatcher"), to=scene.person("provider")))
+        story.give(c.ReturnToRequester(id="3", actor=provider, reason="incomplete_submission", text="Qui?"))
+        for step in story.steps:
+            await record_event(session, *step)
+        for name in ("provider", "dispatcher"):
+            assert await found(session, scene, name, "jeanne") == [draft.id]
+        await write(session, draft.id, OTHER)
+        for name in ("provider", "dispatcher"):
+            assert await found(session, scene, name, "zwick") == []
+        story.give(c.Resubmit(id="4", actor=requester, form=await freeze(session, scene, draft.id, "4")))
+        await record_event(session, *story.steps[-1])
+        for name in ("provider", "dispatcher"):
+            assert await found(session, scene, name, "zwick") == [draft.id]
+            assert await found(session, scene, name, "jeanne") == []
+
+
+async def test_of_very_many_the_newest_are_looked_at(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "MOST_FOUND", 3)
+    async with database.session() as session:
+        scene = await set_scene(session)
+        made = [(await make_draft(session, scene)).id for _ in range(6)]
+        for q in ("tremblay", "tremblay requester", "clinique tre"):
+            page = await worklist(session, viewer(scene, "requester"), WorklistFilter(q=q, sort="created"))
+            assert [row.request.id for row in page.rows] == made[:1:-1]
+            assert page.counts == {Status.DRAFT: Count(4, at_least=True)}
 
 
 async def test_people_and_clinics(database: Database) -> None:

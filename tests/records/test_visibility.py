@@ -57,6 +57,11 @@ async def test_sql_and_python_agree(database: Database) -> None:
             )
             assert set(led_to) == listed
             assert listed == {i for i, a in by_python.items() if a == "chart" or (a == "process" and operates)}
+            if len(viewer.roles) != 2:  # each role, and all together
+                charts = {i for i, a in by_python.items() if a == "chart"}
+                for q, expected in (("tremblay", charts), (scene.accounts["requester"].family_name, listed)):
+                    found = await worklist(session, viewer, WorklistFilter(q=q, limit=200))
+                    assert {row.request.id for row in found.rows} == expected, (q, viewer)
             seen |= {(role, a) for role in viewer.roles if len(viewer.roles) == 1 for a in by_python.values()}
     assert {(role, "chart") for role in Role} - seen == {(Role.OPERATOR, "chart"), (Role.SYSTEM, "chart")}
     assert {role for role, a in seen if a == "process"} == {Role.PROVIDER, Role.OPERATOR}

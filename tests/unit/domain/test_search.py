@@ -1,12 +1,13 @@
 """What somebody means who types something into the search, and the words by which a patient is found."""
 
+import itertools
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.search import LONGEST_BEGINNING, MOST_TERMS, read_search, words_of_patient
+from domain.search import LONGEST_BEGINNING, MOST_TERMS, numbers_with, read_search, words_of_patient
 from domain.texts import ONE_SIGN
 
 PATIENT = {
@@ -182,3 +183,15 @@ def test_names_of_other_scripts_and_endless_ones() -> None:
     assert finds(long, {"family_name": long})
     assert max(map(len, words_of_patient({"family_name": long}))) == len("name:") + LONGEST_BEGINNING
     assert len(read_search(" ".join(chr(97 + n) * 3 for n in range(20))).terms) == MOST_TERMS
+
+
+@pytest.mark.parametrize("last", [0, 1, 999, 12_345, 1_000_100])
+@pytest.mark.parametrize(
+    "part", ["1", "00", "0043", "4321", "999999", "1000000", "202", "TC", "2026-12", "TC-2026-0012", "TC-12"]
+)
+def test_the_newest_numbers_with_a_part(part: str, last: int) -> None:
+    counts = range(last, max(0, last - 20_000), -1)
+    expected = [number for count in counts if part in (number := f"TC-2026-{count:06}")]
+    assert [*itertools.islice(numbers_with(part, 2026, last), len(expected))] == expected
+    if last <= len(counts):
+        assert [*numbers_with(part, 2026, last)] == expected

@@ -1,0 +1,116 @@
+"""Lists, counts, searches and looks read what they show, however much lies in the records: nothing goes through a table, and
+nothing reads more rows than a page and a count need."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from benchmarks.full_records import KEYS, fill
+from benchmarks.worklist import LISTS, Query, look_for_the_same_patient
+from domain.requests import Role
+from records import search, ways
+from records.database import Database
+from records.visibility import Viewer
+from records.worklist import WorklistFilter, count_to_do, notes_on, worklist
+from tests.conftest import MakeDatabase
+
+REQUESTS, CLINICS = 5_000, 2
+STAFF = {Role.PROVIDER: 2, Role.REQUESTER: 2, Role.DISPATCHER: 1, Role.CLINIC_ADMINISTRATOR: 1, Role.OPERATOR: 1}
+COUNTED, FOUND, LOOKED_THROUGH = 50, 100, 300
+MOST_ROWS = 700
+"""That one step of a query reads for a page of `ROWS`: a clinic here sees 2,500 requests."""
+
+ROWS = 10
+
+Viewers = dict[Role, Viewer]
+
+LARGE = {"requests", "request_participants", "request_parties", "patient_words", "events", "access_log"}
+
+GROWING = {"not to do", "with somebody away"}
+"""What no index leads to among all that is open, or awaits dispatch (docs/limits.md)."""
+
+
+@pytest.fixture(scope="module")
+async def full(make_database: MakeDatabase, migrated_template: str) -> AsyncIterator[tuple[Database, Viewers]]:
+    """Full records, and somebody of each role who looks at them."""
+    database = Database(await make_database(migrated_template), search_keys=KEYS)
+    _, viewers = await fill(database, REQUESTS, CLINICS, STAFF)
+    yield database, viewers
+    await database.close()
+
+
+@pytest.mark.parametrize("role", STAFF)
+async def test_nothing_reads_more_than_it_shows(
+    full: tuple[Database, Viewers], role: Role, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ways, "COUNTED_UP_TO", COUNTED)
+    monkeypatch.setattr(search, "MOST_FOUND", FOUND)
+    monkeypatch.setattr(search, "LOOKED_THROUGH", LOOKED_THROUGH)
+    database, viewers = full
+    viewer = viewers[role]
+
+    async def look(session: AsyncSession) -> None:
+        page = await worklist(session, viewer, WorklistFilter(limit=1))
+        await notes_on(session, viewer, page.rows[0].request.id)
+        await worklist(session, viewer, WorklistFilter(limit=ROWS, cursor=page.next_cursor))
+
+    asked: dict[str, Query] = {
+        "look": look,
+        "count to do": lambda session: count_to_do(session, viewer),
+        "others about the same patient": look_for_the_same_patient(viewer),
+    }
+    for name in LISTS.keys() - GROWING:
+        asked[name] = _listing(viewer, replace(LISTS[name], limit=min(ROWS, LISTS[name].limit)))
+    too_much = {name: found for name, query in asked.items() if (found := await _too_much(database, query))}
+    assert too_much == {}
+
+
+def _listing(viewer: Viewer, wanted: WorklistFilter) -> Query:
+    return lambda session: worklist(session, viewer, wanted)
+
+
+async def _too_much(database: Database, query: Query) -> list[str]:
+    """The steps of the query's statements that read too many rows, or a whole table."""
+    statements: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        statements.append((statement, parameters))
+
+    async with database.session() as session:
+        event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+        await query(session)
+        event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+    async with database.engine.connect() as connection:
+        return [
+            f"{step['Node Type']} of {step.get('Index Name', step.get('Relation Name'))}: {_rows_read(step)} rows"
+            for statement, parameters in statements
+            for step in _steps(await _plan(connection, statement, parameters))
+            if (step["Node Type"] == "Seq Scan" and step["Relation Name"] in LARGE) or _rows_read(step) > MOST_ROWS
+        ]
+
+
+async def _plan(connection: AsyncConnection, statement: str, parameters: Any) -> dict[str, Any]:
+    raw = (await connection.get_raw_connection()).driver_connection
+    assert raw is not None
+    explained = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}"
+    plan: dict[str, Any] = (await raw.fetchval(explained, *parameters))[0]["Plan"]
+    return plan
+
+
+def _steps(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from _steps(below)
+
+
+def _rows_read(step: dict[str, Any]) -> int:
+    """By a step that reads a table or an index, in all its loops; those too that it passed over."""
+    if "Scan" not in step["Node Type"] or not ("Relation Name" in step or "Index Name" in step):
+        return 0
+    passed_over = step.get("Rows Removed by Filter", 0) + step.get("Rows Removed by Index Recheck", 0)
+    rows: float = (step["Actual Rows"] + passed_over) * step["Actual Loops"]
+    return round(rows)
