@@ -344,6 +344,13 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
             _("A colleague has answered a question about the report that you signed, while you are away."),
         ),
     },
+    E.FOLLOW_UP_WITHDRAWN: {
+        recipient: NoticeText(
+            _("question about the report withdrawn"),
+            _("The requester has withdrawn a question about the report. Nobody has to answer it."),
+        )
+        for recipient in (SIGNER, SIGNER_COVER, DISPATCHERS)
+    },
     E.FOLLOW_UP_REMINDER: {
         SIGNER: NoticeText(
             _("reminder, question about your report"),

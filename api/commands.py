@@ -40,6 +40,7 @@ from use_cases.orders import (
     Submit,
     TransferBody,
     WithdrawBody,
+    WithdrawFollowUpBody,
 )
 from use_cases.services import Services
 from use_cases.views import View
@@ -339,3 +340,11 @@ async def deadline(name: DeadlineName, given: GivenBy, body: DeadlineBody | None
     """
     order = EndDeadline(name=name, question_id=body.question_id if body else None)
     return given.answer(await operations.end_deadline(given.services, given.call, order))
+
+
+@router.post(
+    "/withdraw-follow-up", summary="Take back a question about the report", responses={202: {"model": CommandReceipt}}
+)
+async def withdraw_follow_up(given: GivenBy, body: WithdrawFollowUpBody | None = None) -> CommandReceipt:
+    """While nobody has answered it. Whoever was asked is told; what was taken back does not count as asked."""
+    return await given.carry_out(body or WithdrawFollowUpBody())

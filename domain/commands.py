@@ -268,6 +268,16 @@ class AnswerFollowUp(FollowUpAnswer[ShortText], BaseCommand):
     follow_up_id: UUID | None = Field(None, exclude_if=is_unset)
 
 
+class WhichFollowUp(Frozen):
+    follow_up_id: UUID | None = Field(None, exclude_if=is_unset, examples=["01a20528-2326-771d-b244-f33a25c63e64"])
+
+
+class WithdrawFollowUp(WhichFollowUp, BaseCommand):
+    """Take back what was asked about the report, while nobody has answered it: it does not count as asked."""
+
+    type: Literal["withdraw_follow_up"] = "withdraw_follow_up"
+
+
 class DeadlineReached(BaseCommand):
     """A clock calls. Relais's own timer gives it when the moment has come; an outside scheduler ends the deadline at once."""
 
@@ -339,6 +349,7 @@ PublicCommand = (
     | ConfirmReading
     | AskFollowUp
     | AnswerFollowUp
+    | WithdrawFollowUp
     | DeadlineReached
 )
 AnyCommand = Annotated[PublicCommand | IssueDocument | FailSigning | RenewRules, Field(discriminator="type")]

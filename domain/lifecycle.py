@@ -335,7 +335,9 @@ def _acknowledge(request: Request, command: c.Acknowledge, now: datetime) -> tup
 
 
 def _confirm_reading(request: Request, command: c.ConfirmReading, now: datetime) -> tuple[EventName, Request]:
-    return EventName.READING_CONFIRMED, _read(request)
+    request = _read(request)
+    going = tuple(d.resumed(now) if d.name in _ENDS_THE_REQUEST else d for d in request.deadlines)
+    return EventName.READING_CONFIRMED, _with(request, deadlines=going)
 
 
 def _ask_follow_up(request: Request, command: c.AskFollowUp, now: datetime) -> tuple[EventName, Request]:
@@ -353,6 +355,12 @@ def _answer_follow_up(request: Request, command: c.AnswerFollowUp, now: datetime
         raise Refusal(RefusalCode.SIGNER_IS_THERE, "a colleague answers only while who signed the report is away")
     asked = _check_follow_up(request, command.follow_up_id)
     return EventName.FOLLOW_UP_ANSWERED, _answered(request, asked.id, now)
+
+
+def _withdraw_follow_up(request: Request, command: c.WithdrawFollowUp, now: datetime) -> tuple[EventName, Request]:
+    asked = _check_follow_up(request, command.follow_up_id)
+    request = _with(request, follow_ups=tuple(one for one in request.follow_ups if one.id != asked.id))
+    return EventName.FOLLOW_UP_WITHDRAWN, _without(request, DeadlineName.FOLLOW_UP)
 
 
 def _deadline_reached(request: Request, command: c.DeadlineReached, now: datetime) -> tuple[EventName, Request]:
@@ -477,6 +485,7 @@ TABLE: tuple[Row, ...] = (
     ),
     _row(c.AskFollowUp, _AFTER_REPORT, (THE_REQUESTER,), _ask_follow_up, while_signing=True),
     _row(c.AnswerFollowUp, _AFTER_REPORT, (THE_SIGNER, THE_SIGNERS_COLLEAGUE), _answer_follow_up),
+    _row(c.WithdrawFollowUp, _AFTER_REPORT, (THE_REQUESTER,), _withdraw_follow_up),
     _row(c.DeadlineReached, _OPEN | _AFTER_REPORT, (RELAIS, AN_OPERATOR), _deadline_reached, while_signing=True),
     _row(c.IssueDocument, _OPEN | _AFTER_REPORT, (RELAIS,), _issue_document, while_signing=True),
     _row(c.FailSigning, _OPEN | _AFTER_REPORT, (RELAIS,), _fail_signing, while_signing=True),
@@ -533,6 +542,7 @@ _ANSWERS: Mapping[type[c.BaseCommand], tuple[RefusalCode, Callable[[Request], bo
     c.AnswerInformation: (RefusalCode.NO_OPEN_QUESTION, lambda r: bool(r.questions)),
     c.WithdrawInformationRequest: (RefusalCode.NO_OPEN_QUESTION, lambda r: bool(r.questions)),
     c.ConfirmReading: (RefusalCode.NOTHING_TO_CONFIRM, lambda r: r.unread is not None),
+    c.WithdrawFollowUp: (RefusalCode.NO_OPEN_FOLLOW_UP, lambda r: r.open_follow_up is not None),
     c.AnswerFollowUp: (RefusalCode.NO_OPEN_FOLLOW_UP, lambda r: r.open_follow_up is not None),
 }
 """What answers to something: the refusal where that is not there, and whether it is."""
@@ -565,6 +575,8 @@ def is_signer(request: Request, actor: Actor) -> bool:
 # Steps that moves have in common
 
 _STOPPED_BY_A_QUESTION = {DeadlineName.ACCEPTANCE, DeadlineName.REPORT}
+
+_ENDS_THE_REQUEST = {DeadlineName.RESUBMISSION, DeadlineName.ACKNOWLEDGEMENT}
 
 _OWN_DEADLINE = {
     Status.AWAITING_DISPATCH: DeadlineName.DISPATCH,
@@ -664,6 +676,8 @@ def _promised(request: Request) -> Deadline | None:
 
 
 def _runs(request: Request, name: DeadlineName) -> bool:
+    if name in _ENDS_THE_REQUEST:
+        return request.unread is None or not rules_of(request.rules).waits_for_reading
     return not (request.questions and name in _STOPPED_BY_A_QUESTION)
 
 
@@ -674,9 +688,14 @@ def _start_clock(request: Request, name: DeadlineName, now: datetime, **how: Any
 
 
 def _renewed(request: Request, command: c.RenewRules, now: datetime) -> Request:
-    """The request under other rules and terms: running clocks keep what they promised, unless they are to move as well."""
+    """The request under other rules and terms: running clocks keep what they promised, unless they are to move as well.
+
+    One that would end the request before a report is read, as these rules do not let it, stands still from now on.
+    """
     terms = request.terms.on(command.calendar) if command.calendar else request.terms
     request = _with(request, rules=command.rules, terms=terms)
+    still = tuple(d if _runs(request, d.name) else d.stopped(now) for d in request.deadlines)
+    request = _with(request, deadlines=still)
     if not command.move_clocks:
         return request
     calendar = rules_of(command.rules).calendar
@@ -701,7 +720,9 @@ def _filled_in(request: Request, command: c.AnyCommand, now: datetime) -> c.AnyC
             if len(request.questions) != 1:
                 raise Refusal(RefusalCode.WHICH_QUESTION, "several questions are open; name one")
             return command.model_copy(update={"question_id": request.questions[0].id})
-        case c.AnswerFollowUp(follow_up_id=None) if request.open_follow_up is not None:
+        case c.AnswerFollowUp(follow_up_id=None) | c.WithdrawFollowUp(follow_up_id=None) if (
+            request.open_follow_up is not None
+        ):
             return command.model_copy(update={"follow_up_id": request.open_follow_up.id})
         case c.DeadlineReached(name=DeadlineName.INFORMATION, question_id=None) if request.questions:
             return command.model_copy(update={"question_id": request.questions[0].id})
@@ -744,7 +765,7 @@ def _armed_deadline(request: Request, command: c.DeadlineReached) -> Deadline:
     if not named:
         raise Refusal(RefusalCode.DEADLINE_NOT_ARMED, f"no deadline '{command.name}' is armed")
     if named[0].running_since is None:
-        raise Refusal(RefusalCode.DEADLINE_STOPPED, f"the clock of '{command.name}' stands still: a question is open")
+        raise Refusal(RefusalCode.DEADLINE_STOPPED, f"the clock of '{command.name}' stands still")
     return named[0]
 
 

@@ -251,7 +251,9 @@ class Request(Frozen):
         description="The requester has said that it gets worse, and nobody has changed the priority since.",
     )
     follow_ups: tuple[FollowUp, ...] = Field(
-        (), exclude_if=is_unset, description="What the requester asked about the report, oldest first."
+        (),
+        exclude_if=is_unset,
+        description="What the requester asked about the report and did not take back, oldest first.",
     )
     task: FhirTask = FhirTask()
     commands_taken: tuple[CommandId, ...] = Field(
@@ -367,6 +369,7 @@ class EventName(StrEnum):
     READING_CONFIRMED = "reading_confirmed"
     FOLLOW_UP_ASKED = "follow_up_asked"
     FOLLOW_UP_ANSWERED = "follow_up_answered"
+    FOLLOW_UP_WITHDRAWN = "follow_up_withdrawn"
     FOLLOW_UP_REMINDER = "follow_up_reminder"
     FOLLOW_UP_OVERDUE = "follow_up_overdue"
     DISPATCH_REMINDER = "dispatch_reminder"

@@ -14,10 +14,15 @@ from domain.offerings import Terms
 
 @dataclass(frozen=True)
 class Rules:
-    """One version. `calendar` says on which calendar a clock with this limit passes; None: in plain time, or on version 1's."""
+    """One version. `calendar` says on which calendar a clock with this limit passes; None: in plain time, or on version 1's.
+
+    `waits_for_reading`: while a report that must be read without delay is not known to be read, the calendar does not end the
+    request, which would end its calls as well.
+    """
 
     version: int
     calendar: Callable[[Terms, Span], Calendar | None]
+    waits_for_reading: bool
 
 
 def _one_for_all(_terms: Terms, _limit: Span) -> None:
@@ -29,8 +34,9 @@ def _of_the_terms(terms: Terms, limit: Span) -> Calendar | None:
 
 
 RULES: Mapping[int, Rules] = {
-    1: Rules(1, calendar=_one_for_all),
-    2: Rules(2, calendar=_of_the_terms),
+    1: Rules(1, calendar=_one_for_all, waits_for_reading=False),
+    2: Rules(2, calendar=_of_the_terms, waits_for_reading=False),
+    3: Rules(3, calendar=_of_the_terms, waits_for_reading=True),
 }
 """Every version under which a request may still live."""
 

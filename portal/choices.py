@@ -151,6 +151,14 @@ _ALL = (
         look="primary",
     ),
     Choice(
+        "withdraw_follow_up",
+        "withdraw-follow-up",
+        _("Withdraw the question about the report"),
+        _("Whoever was asked is told that no answer is needed. The question does not count: you can ask another."),
+        "withdraw_follow_up",
+        orders.WithdrawFollowUpBody,
+    ),
+    Choice(
         "confirm_reading",
         "confirm-reading",
         _("I have read the report, and act on it"),

@@ -195,6 +195,7 @@ SENTENCES: Mapping[str, str] = {
     "acknowledge": _("The report is acknowledged and the request closed. Thank you."),
     "confirm_reading": _("Noted that the report was read. Nobody is called any more because of it."),
     "ask_follow_up": _("Your question is sent to whoever signed the report."),
+    "withdraw_follow_up": _("The question about the report is withdrawn; whoever was asked is told."),
     "answer_follow_up": _("Your answer is sent to the requester."),
     "sign_report": _("The report is signed and sent to the requester."),
     "add_addendum": _("The addendum is signed and sent to the requester."),

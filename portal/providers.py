@@ -268,6 +268,11 @@ async def teams(visit: Visit, offerings: Collection[str] = ()) -> list[Team]:
     return found
 
 
+def served_first(found: Iterable[Team], offering: str) -> list[Team]:
+    """The same, with those who serve this offering before those who do not."""
+    return [Team(team.clinic, sorted(team.people, key=lambda p: bool(p.not_served([offering])))) for team in found]
+
+
 def finds(found: Collection[Team]) -> bool:
     """Whether there are so many people that a page has a box to find one."""
     return sum(len(team.people) for team in found) >= FILTER_FROM

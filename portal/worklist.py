@@ -14,7 +14,7 @@ from domain.priority import Priority
 from domain.requests import Role, Status
 from portal import pages
 from portal.pages import Visit, VisitOf
-from portal.providers import teams
+from portal.providers import Team, served_first, teams
 from records.models import Account
 from records.worklist import Count, Sort, WorklistFilter
 from translations import gettext_noop as _
@@ -28,6 +28,9 @@ router = APIRouter()
 PAGE_ROWS = 25
 TO_DO_ROWS = 50
 """So many of those that somebody has to do stand on the first page; the others are a click away."""
+
+ROW_CHOICES = 12
+"""So many people of each clinic stand in the menu of a row; the others are a click away."""
 
 TO_DO: Mapping[ToDo, str] = {
     ToDo.READ_REPORT: _("Read the report"),
@@ -215,6 +218,7 @@ async def worklist(visit: VisitOf) -> Response:
     found = await _grouped(visit, wanted, cursor) if wanted.is_grouped else await _in_one(visit, wanted, cursor)
     runs_others = bool(visit.caller.roles & {Role.DISPATCHER, Role.CLINIC_ADMINISTRATOR})
     known = await teams(visit) if runs_others else []
+    assigns = known if Role.DISPATCHER in visit.caller.roles else []
     page = visit.page(
         "worklist",
         wanted=wanted,
@@ -237,12 +241,21 @@ async def worklist(visit: VisitOf) -> Response:
             (kept.name, Filter.kept(kept.criteria).address())
             for kept in await list_filters(visit.services, visit.caller)
         ],
-        teams=known if Role.DISPATCHER in visit.caller.roles else [],
+        teams=assigns,
+        row_choices=ROW_CHOICES,
+        menus=_menus(assigns, found.groups),
         notice=pages.done_notice(visit.request, visit.language),
     )
     if query.get("sort") == wanted.sort:
         page.set_cookie(SORT_COOKIE, wanted.sort, max_age=365 * 86_400, samesite="lax", httponly=True)
     return page
+
+
+def _menus(found: Sequence[Team], groups: Sequence[Group]) -> Mapping[str, list[Team]]:
+    """To whom a row's request can be assigned, by its offering: who serves it first."""
+    return {
+        offering: served_first(found, offering) for offering in {row.offering for group in groups for row in group.rows}
+    }
 
 
 def filter_of(visit: Visit) -> Filter:

@@ -173,6 +173,7 @@ EVENTS: Mapping[EventName, str] = {
     EventName.READING_CONFIRMED: _("Report read, confirmed"),
     EventName.FOLLOW_UP_ASKED: _("Question about the report"),
     EventName.FOLLOW_UP_ANSWERED: _("Question about the report answered"),
+    EventName.FOLLOW_UP_WITHDRAWN: _("Question about the report withdrawn"),
     EventName.FOLLOW_UP_REMINDER: _("Reminder: question about the report"),
     EventName.FOLLOW_UP_OVERDUE: _("Question about the report not answered in time"),
     EventName.CLOSED_UNACKNOWLEDGED: _("Closed without acknowledgement"),
@@ -196,7 +197,9 @@ REFUSALS: Mapping[RefusalCode, str] = {
     RefusalCode.NO_OPEN_QUESTION: _("No information request is open."),
     RefusalCode.NOTHING_TO_CONFIRM: _("No report waits to be read without delay."),
     RefusalCode.DEADLINE_NOT_ARMED: _("This deadline is not running for this request."),
-    RefusalCode.DEADLINE_STOPPED: _("This deadline stands still while an information request is open."),
+    RefusalCode.DEADLINE_STOPPED: _(
+        "This deadline stands still: a question must be answered first, or a report be read."
+    ),
     RefusalCode.DEADLINE_NOT_DUE: _("This deadline has not been reached."),
     RefusalCode.VERSION_CONFLICT: _("The request has changed in the meantime; look at it again."),
     RefusalCode.NOTHING_BEING_SIGNED: _("This report is not being signed."),

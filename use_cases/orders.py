@@ -266,6 +266,12 @@ class FollowUpAnswerBody(Order, c.FollowUpAnswer[Said]):
         return c.AnswerFollowUp(**at.head, text=self.text, signer_away=is_away)
 
 
+class WithdrawFollowUpBody(Order, c.WhichFollowUp):
+    """The question about the report to take back; may be left out, for only one is open at a time."""
+
+    command = c.WithdrawFollowUp
+
+
 class EndDeadline(Order, c.WhichQuestion):
     """End a running deadline now; of the deadline `information`, that of the question, or of the oldest open one."""
 

@@ -46,7 +46,10 @@ from use_cases.views import View
 
 
 class DeadlineView(View):
-    """A running deadline. `due_at` is empty while the clock stands still because a question is open."""
+    """A running deadline. `due_at` is empty while the clock stands still.
+
+    A question does that; and, for the deadlines that end the request, a report that must be read without delay and was not.
+    """
 
     name: DeadlineName
     question_id: UUID | None

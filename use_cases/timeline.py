@@ -61,7 +61,7 @@ class FollowUpView(View):
     text: str
     asked_by: PersonView | None
     asked_at: datetime
-    state: Literal["open", "answered"] = "open"
+    state: Literal["open", "answered", "withdrawn"] = "open"
     answer: str | None = None
     report_id: UUID | None = None
     answered_by: PersonView | None = None
@@ -191,6 +191,9 @@ def follow_ups_of(request_id: UUID, events: Iterable[EventRecord], names: Names)
             case EventName.FOLLOW_UP_ANSWERED:
                 id_ = UUID(event.command["follow_up_id"])
                 found[id_] = _answered(found[id_], event, event, names, answer=event.command["text"])
+            case EventName.FOLLOW_UP_WITHDRAWN:
+                id_ = UUID(event.command["follow_up_id"])
+                found[id_] = found[id_].model_copy(update={"state": "withdrawn"})
             case EventName.ADDENDUM_SIGNED if event.command.get("follow_up_id"):
                 addenda[event.command["report_id"]] = event
             case EventName.ADDENDUM_ISSUED if signed := addenda.get(event.command["report_id"]):

@@ -18,6 +18,18 @@
   };
   document.addEventListener("change", (event) => { if (event.target.closest(".pick")) remember(); });
 
+  // The menu of a row: open through a renewal; closed by Escape and by a press elsewhere
+  let open = "";
+  const menus = () => document.querySelectorAll("details.assign-one[open]");
+  document.addEventListener("toggle", (event) => { if (event.target.matches("details.assign-one")) open = menus()[0]?.id || ""; }, true);
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const menu of menus()) { menu.open = false; menu.querySelector("summary").focus(); }
+  });
+  document.addEventListener("click", (event) => {
+    for (const menu of menus()) if (!menu.contains(event.target)) menu.open = false;
+  });
+
   // What is new
   const marked = new Map(); // row to "changed" or "new"
   const look = () => new Map([...document.querySelectorAll("#results tr[data-version]")].map((row) => [row.id, row.dataset.version]));
@@ -52,6 +64,8 @@
   document.body.addEventListener("htmx:after:swap", () => {
     for (const box of boxes()) box.checked = chosen.has(idOf(box));
     remember();
+    const menu = open && document.getElementById(open);
+    if (menu) menu.open = true;
     const now = look();
     if (renews) tell(shown, now); else { marked.clear(); news.textContent = ""; }
     renews = false;

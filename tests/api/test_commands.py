@@ -166,6 +166,12 @@ ROWS = (
         lambda system: {"text": "Combien de jours?"},
     ),
     Row(
+        "withdraw_follow_up",
+        "withdraw-follow-up",
+        ("requester",),
+        {status: status for status in ("reported", "closed")},
+    ),
+    Row(
         "answer_follow_up",
         "answer-follow-up",
         ("provider",),
@@ -235,7 +241,7 @@ async def make_ready(system: System, row: Row, status: str) -> str:
     request_id = str(await makers[status](system))
     if row.name == "sign_report":
         await written(system, request_id)
-    if row.name == "answer_follow_up":
+    if row.name in ("answer_follow_up", "withdraw_follow_up"):
         ok(await system.requester.post(f"/requests/{request_id}/ask-follow-up", {"text": "Combien de fois?"}))
     return request_id
 

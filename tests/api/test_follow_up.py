@@ -156,3 +156,47 @@ async def test_two_questions_and_no_more(system: System) -> None:
         ok(await system.provider.post(f"{path}/answer-follow-up", ANSWER))
     assert "ask_follow_up" not in (await system.requester.view(request_id))["allowed_commands"]
     problem(await system.requester.post(f"{path}/ask-follow-up", QUESTION), 409, "too_many_follow_ups")
+
+
+@pytest.mark.parametrize("begin", [reported, closed])
+async def test_who_asked_takes_it_back_and_it_does_not_count(
+    system: System, begin: Callable[[System], Awaitable[str]]
+) -> None:
+    request_id = await begin(system)
+    path = f"/requests/{request_id}"
+    before = await system.requester.view(request_id)
+    for _ in range(3):
+        ok(await system.requester.post(f"{path}/ask-follow-up", QUESTION))
+        for name, status in (("provider", 403), ("dispatcher", 403), ("requester2", 404)):
+            answer = await system.people[name].post(f"{path}/withdraw-follow-up")
+            problem(answer, status, "not_found" if status == 404 else "role_not_allowed")
+        receipt = ok(await system.requester.post(f"{path}/withdraw-follow-up"))
+        assert "ask_follow_up" in receipt["allowed_commands"]
+    after = await system.requester.view(request_id)
+    assert [asked["state"] for asked in after["follow_ups"]] == ["withdrawn"] * 3
+    assert (after["status"], after["deadlines"], after["due_at"]) == tuple(
+        before[name] for name in ("status", "deadlines", "due_at")
+    )
+    told = await notices(system, request_id, "follow_up_withdrawn")
+    assert told.keys() == {system.provider.id, system.dispatcher.id}
+    assert {notice.importance for notice in told.values()} == {Importance.INFORMATION}
+    problem(await system.provider.post(f"{path}/answer-follow-up", ANSWER), 409, "no_open_follow_up")
+    problem(await system.requester.post(f"{path}/withdraw-follow-up"), 409, "no_open_follow_up")
+    assert (await system.provider.view(request_id))["todo"] is None
+    if before["status"] == "closed":
+        assert (await system.workflow(request_id).result())["status"] == "closed"
+
+
+async def test_what_is_answered_stays_and_another_question_is_not_taken_for_it(system: System) -> None:
+    request_id = await reported(system)
+    path = f"/requests/{request_id}"
+    ok(await system.requester.post(f"{path}/ask-follow-up", QUESTION))
+    ok(await system.provider.post(f"{path}/answer-follow-up", ANSWER))
+    ok(await system.requester.post(f"{path}/ask-follow-up", QUESTION))
+    first, second = (await system.requester.view(request_id))["follow_ups"]
+    answer = await system.requester.post(f"{path}/withdraw-follow-up", {"follow_up_id": first["id"]})
+    problem(answer, 409, "no_open_follow_up")
+    ok(await system.requester.post(f"{path}/withdraw-follow-up", {"follow_up_id": second["id"]}))
+    view = await system.requester.view(request_id)
+    assert [asked["state"] for asked in view["follow_ups"]] == ["answered", "withdrawn"]
+    assert "ask_follow_up" in view["allowed_commands"]

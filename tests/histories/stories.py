@@ -223,6 +223,22 @@ async def play_handed_on_and_read_without_delay(stage: System) -> None:
     await keep(stage, request_id, "handed_on")
 
 
+async def play_taken_back_and_waited_for(stage: System) -> None:
+    """An urgent report that nobody reads at first: what would end the request waits; then a question that is taken back."""
+    request_id = await accepted(stage)
+    path = f"/requests/{request_id}"
+    await written(stage, request_id, urgent=True)
+    await signed(stage, request_id)
+    await _later(stage, request_id, timedelta(hours=6))
+    ok(await stage.dispatcher.post(f"{path}/confirm-reading"))
+    ok(await stage.requester.post(f"{path}/acknowledge"))
+    await stage.workflow(request_id).result()
+    ok(await stage.requester.post(f"{path}/ask-follow-up", {"text": "Combien de fois par jour?"}))
+    ok(await stage.requester.post(f"{path}/withdraw-follow-up"))
+    await stage.workflow(request_id).result()
+    await keep(stage, request_id, "waited_for")
+
+
 async def play_rules_renewed(stage: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """Submitted under the first rules, moved to the second while a question is open, ended under them."""
     monkeypatch.setattr(requests, "CURRENT", 1)

@@ -2,9 +2,12 @@
 
 import re
 from html import unescape
+from typing import Any
 
 import httpx
+import pytest
 from fastapi import FastAPI
+from playwright.async_api import expect
 
 from domain.requests import Role
 from tests.api.test_absences import days
@@ -127,5 +130,70 @@ async def test_what_is_seen_while_one_chooses_has_no_barrier(portal: Portal, sys
         assert await overflow(page) == 0
         await page.locator("#assign").get_by_role("button", name="Traveller").press("Enter")
         await page.wait_for_url("**/assignments")
+        assert await barriers(page) == []
+        assert await overflow(page) == 0
+
+
+def menu_of(page: str, request_id: str) -> str:
+    """The menu of that request's row."""
+    return page.split(f'id="assign-{request_id}"')[1].split("</details>")[0]
+
+
+async def test_one_goes_from_its_row_with_one_press(portal_app: FastAPI, system: System) -> None:
+    """Who serves it comes first, with load; who does not, or is away, is said to be so, and asked about before it is sent."""
+    request_id, untouched = await submitted(system), await submitted(system)
+    nurse = await add_person(system, "row_nurse", system.clinics["near"], Role.PROVIDER)
+    path = f"/api/v1/accounts/{nurse.id}/offerings"
+    ok(await system.administrator.http.put(path, json={"offerings": ["wound_care"]}))
+    async with visitor(portal_app, system.dispatcher) as http:
+        menu = menu_of((await http.get(LIST)).text, request_id)
+        near = menu.split("</fieldset>")[0]
+        assert near.index(system.provider.id) < near.index(nurse.id)
+        assert near.split(nurse.id)[1].count("N’y répond pas") == 1
+        assert "à accepter" in near
+        form = {**hidden_of(f'action="/assignments"{menu}'), "to": f"provider:{nurse.id}"}
+        assert form["request"] == f"{request_id}/1"
+        assert "ne répond pas à toutes" in shown(await http.post("/assignments", data=form))
+        form["to"] = f"provider:{system.provider.id}"
+        assert (await http.post("/assignments", data=form)).headers["location"] == f"{LIST}&done=assigned_several"
+        menu = menu_of((await http.get(LIST)).text, request_id)
+        assert f'value="{request_id}/2"' in menu, "what nobody has accepted yet can still go to somebody else"
+        form = {**hidden_of(f'action="/assignments"{menu}'), "to": f"clinic:{system.clinics['near'].id}"}
+        assert (await http.post("/assignments", data=form)).status_code == 303
+    assert (await system.requester.view(request_id))["holder"]["kind"] == "pool"
+    assert (await system.requester.view(untouched))["status"] == "awaiting_dispatch"
+    async with visitor(portal_app, system.administrator) as http:
+        assert "assign-one" not in (await http.get("/worklist?filter=1&status=active")).text
+
+
+async def test_the_menu_of_a_row_by_keyboard_stays_open_when_the_list_renews_itself(
+    portal: Portal, system: System
+) -> None:
+    request_id = await submitted(system)
+    async with portal.visit(system.dispatcher) as page:
+        await page.goto(LIST)
+        menu = page.locator(f"#assign-{request_id}")
+        pool = menu.get_by_role("button", name=re.compile("Tous les fournisseurs")).first
+        await menu.locator("summary").press("Enter")
+        await expect(pool).to_be_visible()
+        ok(await system.requester.post(f"/requests/{request_id}/add-information", {"text": "Elle saigne."}))
+        await expect(menu.locator(f'[value="{request_id}/2"]')).to_have_count(1)
+        await expect(pool).to_be_visible()
+        await page.keyboard.press("Escape")
+        await expect(pool).to_be_hidden()
+        await expect(menu.locator("summary")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await pool.press("Enter")
+        await page.wait_for_url("**done=assigned_several")
+    assert (await system.requester.view(request_id))["holder"]["kind"] == "pool"
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE])
+async def test_an_open_menu_has_no_barrier_and_fits(portal: Portal, system: System, size: Any) -> None:
+    request_id = await submitted(system)
+    async with portal.visit(system.dispatcher) as page:
+        await page.set_viewport_size(size)
+        await page.goto(LIST)
+        await page.locator(f"#assign-{request_id} summary").click()
         assert await barriers(page) == []
         assert await overflow(page) == 0

@@ -39,6 +39,7 @@ CASES = [
     ("reported", "requester", "acknowledge", {}, "closed"),
     ("reported", "requester", "ask-follow-up", {"text": "Combien de fois par jour?"}, "reported"),
     ("asked about", "provider", "answer-follow-up", {"text": "Deux fois par jour."}, "closed"),
+    ("asked about", "requester", "withdraw-follow-up", {}, "closed"),
     ("asked about", "provider", "addendum", {"text": "Deux fois par jour.", "password": PASSWORD}, "closed"),
 ]
 JOURNEYS = {

@@ -60,8 +60,12 @@ async def resubmitted(system: System) -> str:
 
 async def ready_to_sign(system: System) -> str:
     request_id = await accepted(system)
-    await written(system, request_id)
+    await written(system, request_id, photo_quality="insufficient")
     return request_id
+
+
+async def new_photos(system: System) -> str:
+    return await reported(system, photo_quality="insufficient")
 
 
 async def preliminary(system: System) -> str:
@@ -134,6 +138,8 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("to be read without delay", "requester", without_delay, "/requests/{id}"),
     ("question about the report", "provider", asked_about, "/requests/{id}"),
     ("answer about the report", "provider", asked_about, "/requests/{id}/answer-follow-up"),
+    ("a question that is taken back", "requester", asked_about, "/requests/{id}/withdraw-follow-up"),
+    ("photos that were not sufficient", "requester", new_photos, "/requests/{id}"),
     ("addendum that answers", "provider", asked_about, "/requests/{id}/addendum"),
     ("requests of a patient", "provider", accepted, "/requests/{id}/patient"),
     ("undelivered e-mails", "dispatcher", None, "/undelivered"),

@@ -6,11 +6,16 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import pytest
 from fastapi import FastAPI
 from playwright.async_api import expect
 from pypdf import PdfReader
 
-from domain.requests import Role
+from domain.commands import RenewRules
+from domain.requests import SYSTEM, Role
+from records import requests
+from tests.api.answers import problem
+from tests.eventually import eventually
 from tests.journeys import accepted, ok, reported, signed, written
 from tests.journeys import draft as unsubmitted
 from tests.portal.browsing import Portal, hidden, shown, visitor
@@ -501,3 +506,29 @@ async def test_new_photos_are_added_while_the_report_is_preliminary(portal_app: 
         text = shown(await http.get(f"/requests/{request_id}"))
         assert "Ajouter de nouvelles photos" in text
         assert "Recommencer avec de nouvelles photos" not in text
+
+
+async def test_a_request_that_moves_to_newer_rules_waits_for_its_urgent_report_to_be_read(
+    portal_app: FastAPI, system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page tells that the deadline that would have closed it stands still, and goes on with the reading."""
+    monkeypatch.setattr(requests, "CURRENT", 2)
+    request_id = await reported(system, urgent=True)
+    monkeypatch.undo()
+    renewal = RenewRules(id="newer", actor=SYSTEM, rules=3, reason="Nouvelle version.")
+    await system.workflow(request_id).signal(renewal.type, renewal)
+
+    path = f"/requests/{request_id}"
+
+    async def is_renewed() -> bool:
+        timeline = (await system.requester.get(f"{path}/timeline")).json()
+        return bool(timeline[-1]["name"] == "rules_renewed")
+
+    await eventually(is_renewed)
+    problem(await system.operator.post(f"{path}/deadlines/acknowledgement"), 409, "deadline_stopped")
+    async with visitor(portal_app, system.requester) as http:
+        assert "→ suspendue" in shown(await http.get(path))
+    ok(await system.dispatcher.post(f"{path}/confirm-reading"))
+    ok(await system.operator.post(f"{path}/deadlines/acknowledgement"))
+    view = await system.requester.view(request_id)
+    assert (view["status"], view["unacknowledged"]) == ("closed", True)

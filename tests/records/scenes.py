@@ -217,6 +217,7 @@ def _command(name: str, actor: Actor, story: Story, scene: Scene, chance: random
             "follow_up_id": request.open_follow_up.id if request.open_follow_up and chance.random() < 0.5 else None,
         },
         "ask_follow_up": {"text": "?"},
+        "withdraw_follow_up": {},
         "answer_follow_up": {"text": "!", "signer_away": chance.choice([False, True])},
         "deadline_reached": {"name": chance.choice(request.deadlines).name if request.deadlines else "report"},
     }

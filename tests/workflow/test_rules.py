@@ -1,6 +1,7 @@
 """Requests under way and a change of the rules: each keeps its version until it is asked to move, at a quiet moment, visibly."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -200,7 +201,7 @@ async def test_a_worker_that_is_older_than_the_rules_decides_nothing(
 ) -> None:
     """Its tasks fail until a worker comes that knows them; the API says that it can't, and nothing is lost."""
     new = CURRENT + 1
-    monkeypatch.setitem(rules.RULES, new, rules.Rules(new, rules.RULES[CURRENT].calendar))
+    monkeypatch.setitem(rules.RULES, new, replace(rules.RULES[CURRENT], version=new))
     monkeypatch.setattr(requests, "CURRENT", new)
     request_id = await draft(system)
     async with system.services.database.session() as session:

@@ -95,6 +95,10 @@ async def test_ask_and_answer_about_the_report(system: System) -> None:
     ask = said_by(system.requester, Role.REQUESTER, text="Combien de fois par jour ?")
     state = await _given(system, request_id, "ask_follow_up", ask)
     assert [asked.id for asked in state.follow_ups] == [question_id(UUID(request_id), ask["id"])]
+    back = said_by(system.requester, Role.REQUESTER)
+    assert not (await _given(system, request_id, "withdraw_follow_up", back)).follow_ups
+    ask = said_by(system.requester, Role.REQUESTER, text="Et combien de jours ?")
+    await _given(system, request_id, "ask_follow_up", ask)
     by_colleague = said_by(system.provider2, Role.PROVIDER, text="Deux fois.", signer_away=True)
     state = await _given(system, request_id, "answer_follow_up", by_colleague)
     assert state.open_follow_up is None
@@ -385,6 +389,7 @@ async def test_every_command_has_its_signal_here() -> None:
     here = {"submit", "assign", "accept", "transfer", "request_information", "answer_information", "cancel"}
     here |= {"withdraw_information_request", "return_to_requester", "return_to_dispatch", "resubmit", "change_priority"}
     here |= {"reassign", "add_information", "confirm_reading", "ask_follow_up", "answer_follow_up"}
+    here |= {"withdraw_follow_up"}
     here |= {"sign_report", "add_addendum", "acknowledge", "deadline_reached"}
     assert here == set(PUBLIC_COMMANDS)
 

@@ -81,7 +81,10 @@ class Business:
         return _MIDNIGHTS[number] + (business - self._before[number])
 
 
-BY_RULES = {1: Business(HOLIDAYS, until_close=True), 2: Business(NETWORK, until_close=False)}
+BY_RULES = {
+    1: Business(HOLIDAYS, until_close=True),
+    **dict.fromkeys((2, 3), Business(NETWORK, until_close=False)),
+}
 """The business time of requests that live under a version of the rules and whose clinic has set nothing."""
 
 business_time, moment_of = BY_RULES[1].time, BY_RULES[1].moment
@@ -247,7 +250,7 @@ def clocks_of(events: Iterable[Event], rules: int) -> dict[tuple[str, UUID | Non
             asked_about = Clock.start("follow_up", priority, event.at, rules, running=True)
         if isinstance(command, c.AddAddendum):
             answering[command.report_id] = command.follow_up_id is not None
-        if isinstance(command, c.AnswerFollowUp) or (
+        if isinstance(command, c.AnswerFollowUp | c.WithdrawFollowUp) or (
             isinstance(command, c.IssueDocument) and answering.get(command.report_id)
         ):
             asked_about = None
@@ -272,6 +275,13 @@ def clocks_of(events: Iterable[Event], rules: int) -> dict[tuple[str, UUID | Non
                     clock.stretches.clear()
                 else:
                     clock.stop(event.at)
+        if own and own.name in ("resubmission", "acknowledgement"):
+            if unread is None or rules < 3:
+                own.go_on(event.at)
+            elif own in started:
+                own.stretches.clear()
+            else:
+                own.stop(event.at)
         if isinstance(command, c.DeadlineReached) and event.status == event.status_before:
             called = _called(command, own, promised, unread, questions, asked_about)
             called.called(event.at, at_limit=command.actor.role == "operator")

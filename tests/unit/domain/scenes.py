@@ -230,6 +230,9 @@ class Story:
         self.take(c.AskFollowUp(id=command_id(), actor=REQUESTER, text="How often?"))
         return self.request.follow_ups[-1].id
 
+    def withdraw_follow_up(self) -> Event:
+        return self.take(c.WithdrawFollowUp(id=command_id(), actor=REQUESTER))
+
     def answer_follow_up(self, actor: Actor = PROVIDER, *, signer_away: bool = False) -> Event:
         return self.take(c.AnswerFollowUp(id=command_id(), actor=actor, text="Twice a day.", signer_away=signer_away))
 
@@ -350,12 +353,18 @@ SCENES: dict[str, Callable[[], Story]] = {
     "accepted, being signed": _and(accepted, lambda s: s.sign(DocumentKind.PRELIMINARY)),
     "accepted, asked, being signed": _and(accepted, Story.ask, Story.sign),
     "reported, urgent": lambda: reported(urgent=True),
+    "reported, urgent, by newer rules": _and(
+        accepted, Story.renew, lambda s: s.sign(urgent=True), Story.issue, lambda s: s.at(MONDAY)
+    ),
     "accepted, urgent": _and(accepted, lambda s: s.sign(DocumentKind.PRELIMINARY, urgent=True), Story.issue),
     "reported, being signed": _and(reported, Story.add_addendum),
     "closed, being signed": _and(reported, Story.acknowledge, Story.add_addendum),
     "reported, follow-up": _and(reported, Story.ask_about_the_report),
     "closed, follow-up": _and(reported, Story.ask_about_the_report, Story.acknowledge),
     "closed, follow-up answered": _and(reported, Story.acknowledge, Story.ask_about_the_report, Story.answer_follow_up),
+    "closed, follow-up answered, withdrawn": _and(
+        reported, *(Story.ask_about_the_report, Story.withdraw_follow_up) * 2, Story.acknowledge
+    ),
     "closed, follow-up, being signed": _and(
         reported, Story.acknowledge, lambda s: s.add_addendum(follow_up_id=s.ask_about_the_report())
     ),
@@ -398,6 +407,7 @@ def a_command(name: str, actor: Actor, request: Request) -> AnyCommand:
         "acknowledge": c.Acknowledge(**head),
         "confirm_reading": c.ConfirmReading(**head),
         "ask_follow_up": c.AskFollowUp(**head, text="How often?"),
+        "withdraw_follow_up": c.WithdrawFollowUp(**head),
         "answer_follow_up": c.AnswerFollowUp(**head, text="Twice a day.", signer_away=actor != PROVIDER),
         "deadline_reached": c.DeadlineReached(**head, name=OWN_DEADLINE.get(request.status, DeadlineName.DISPATCH)),
     }
@@ -417,7 +427,7 @@ def every_event() -> list[Event]:
                 story = begin()
                 end(story)
                 events.append(story.events[-1])
-        if request.status.is_open and not request.signing:
+        if request.status.is_open and not request.signing and request.rules < CURRENT:
             story = begin()
             events.append(story.renew())
         if request.next_deadline:

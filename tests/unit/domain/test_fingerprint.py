@@ -11,7 +11,7 @@ from domain.calendar import Calendar
 from domain.commands import BaseCommand, RequestInformation
 from domain.lifecycle import Row
 from domain.requests import Status
-from domain.rules import CURRENT, RULES, Rules
+from domain.rules import CURRENT, RULES
 from tests.unit.domain.fingerprint import STORIES, fingerprint, stored, told
 
 ADVICE = """
@@ -59,7 +59,7 @@ def test_a_rule_that_is_tightened_without_a_version_is_noticed(monkeypatch: pyte
 @pytest.mark.long
 def test_the_same_rule_as_a_version_of_its_own_changes_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     new = CURRENT + 1
-    monkeypatch.setitem(rules.RULES, new, Rules(new, RULES[CURRENT].calendar))
+    monkeypatch.setitem(rules.RULES, new, replace(RULES[CURRENT], version=new))
     for (version, command), row in list(lifecycle._ROWS.items()):
         if version == CURRENT:
             changed = tightened(row) if command is RequestInformation else row

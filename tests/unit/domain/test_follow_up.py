@@ -172,3 +172,28 @@ def refused(story: Story, command: c.AnyCommand) -> RefusalCode:
     answered = answer(story.request, command, story.now)
     assert isinstance(answered, RefusalCode)
     return answered
+
+
+def test_what_is_taken_back_is_gone_unless_its_answer_is_being_signed() -> None:
+    story = closed()
+    for _ in range(3):
+        story.ask_about_the_report()
+        story.withdraw_follow_up()
+        assert (story.request.follow_ups, story.request.deadlines) == ((), ())
+        assert story.request.is_over
+    asked = story.ask_about_the_report()
+    story.add_addendum(follow_up_id=asked)
+    withdraw = c.WithdrawFollowUp(id=command_id(), actor=REQUESTER)
+    assert refused(story, withdraw) is RefusalCode.REPORT_BEING_SIGNED
+    story.issue()
+    assert refused(story, withdraw) is RefusalCode.NO_OPEN_FOLLOW_UP
+
+
+def test_an_overdue_question_that_is_taken_back_is_late_no_more() -> None:
+    story = closed().at(toronto("2026-02-05 09:00"))
+    story.ask_about_the_report()
+    story.calls(2)
+    assert story.request.overdue == (DeadlineName.FOLLOW_UP,)
+    story.withdraw_follow_up()
+    assert not story.request.overdue
+    assert story.request.due_at is None

@@ -158,6 +158,11 @@ class Life(RuleBasedStateMachine):
     def somebody_brings_it_nearer_to_its_report(self, choice: Choice) -> None:
         self._one_of({"submit", "assign", "accept", "resubmit", "sign_report", "acknowledge", "add_addendum"}, choice)
 
+    @precondition(lambda self: self.request.final_report is not None)
+    @rule(choice=choices)
+    def the_report_is_asked_about(self, choice: Choice) -> None:
+        self._one_of({"ask_follow_up", "answer_follow_up", "withdraw_follow_up"}, choice)
+
     @rule(choice=choices)
     def providers_and_the_requester_talk(self, choice: Choice) -> None:
         talk = {"request_information", "answer_information", "add_information", "withdraw_information_request"}
@@ -304,6 +309,9 @@ class Life(RuleBasedStateMachine):
                 return c.AddAddendum(**head, **report, follow_up_id=choice.of(asked))
             case "ask_follow_up":
                 return c.AskFollowUp(**head, text="How often?")
+            case "withdraw_follow_up":
+                asked = [None, None, *(one.id for one in self.request.follow_ups), named("no such question")]
+                return c.WithdrawFollowUp(**head, follow_up_id=choice.of(asked))
             case "answer_follow_up":
                 return c.AnswerFollowUp(**head, text="Twice a day.", signer_away=choice.of([False, True]))
             case "acknowledge":
@@ -442,9 +450,16 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def questions_about_a_report_are_few_and_answered_by_who_may(self) -> None:
-        """Two at most, one after the other, within 30 days; answered by who signed, or a colleague while they are away."""
+        """Two at most, one after the other, within 30 days; answered by who signed, or a colleague while they are away.
+
+        What was taken back unanswered does not count, and nobody but its requester takes it back.
+        """
         asked = self.request.follow_ups
-        assert len(asked) <= 2
+        given = [event.command for event in self.events]
+        taken_back = [command for command in given if isinstance(command, c.WithdrawFollowUp)]
+        assert sum(isinstance(command, c.AskFollowUp) for command in given) - len(taken_back) == len(asked) <= 2
+        assert all(command.actor.id == self.request.requester.id for command in taken_back)
+        assert not {command.follow_up_id for command in taken_back} & {one.id for one in asked}
         assert all(one.answered_at is not None for one in asked[:-1])
         final = next((d for d in self.request.documents if d.kind is DocumentKind.FINAL), None)
         assert not asked or final is not None

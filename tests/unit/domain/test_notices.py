@@ -64,7 +64,8 @@ def test_nobody_is_told_to_act_who_can_not(name: EventName) -> None:
     assert row.get(Recipient.PREVIOUS_HOLDER) is not Importance.ACTION
     asks_the_signer = name in (EventName.FOLLOW_UP_ASKED, EventName.FOLLOW_UP_REMINDER, EventName.FOLLOW_UP_OVERDUE)
     assert (row.get(Recipient.SIGNER) is Importance.ACTION) == asks_the_signer
-    assert row.get(Recipient.SIGNER_COVER) == (Importance.ACTION if asks_the_signer else None)
+    cover = Importance.INFORMATION if name is EventName.FOLLOW_UP_WITHDRAWN else None
+    assert row.get(Recipient.SIGNER_COVER) == (Importance.ACTION if asks_the_signer else cover)
     for event in happened(name):
         if event.status in (Status.CANCELLED, Status.ABANDONED) or event.status_before is not Status.CLOSED:
             is_over = event.holder.kind is HolderKind.NOBODY

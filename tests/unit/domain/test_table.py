@@ -101,6 +101,7 @@ LINES = {
         ("requester", "dispatcher", "their administrator"), same(*BEFORE_REPORT, "returned", "reported")
     ),
     "ask_follow_up": Line(("requester",), same("reported", "closed")),
+    "withdraw_follow_up": Line(("requester",), same("reported", "closed")),
     "answer_follow_up": Line(("signer", "their colleague"), same("reported", "closed")),
     "deadline_reached": Line(
         ("operator", "relais"),
@@ -185,13 +186,15 @@ def nothing_to(command: str, scene: str, name: str) -> RefusalCode | None:
         return RefusalCode.NO_OPEN_QUESTION
     if command == "confirm_reading" and "urgent" not in scene:
         return RefusalCode.NOTHING_TO_CONFIRM
-    if command == "answer_follow_up" and not is_open(scene):
+    if command in ("answer_follow_up", "withdraw_follow_up") and not is_open(scene):
         return RefusalCode.NO_OPEN_FOLLOW_UP
     if command == "ask_follow_up" and is_open(scene):
         return RefusalCode.FOLLOW_UP_OPEN
     if command == "ask_follow_up" and "spent" in scene:
         return RefusalCode.TOO_MANY_FOLLOW_UPS
     if command == "deadline_reached" and "asked" in scene and not scene.startswith("awaiting_dispatch"):
+        return RefusalCode.DEADLINE_STOPPED
+    if command == "deadline_reached" and "by newer rules" in scene:
         return RefusalCode.DEADLINE_STOPPED
     if command == "deadline_reached" and name == "relais":
         return RefusalCode.DEADLINE_NOT_DUE
@@ -329,6 +332,37 @@ def test_an_unread_urgent_report_goes_along_and_ends_with_the_request() -> None:
     story = reported(urgent=True)
     story.acknowledge()
     assert story.request.deadlines == ()
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+def test_the_calendar_ends_no_request_whose_urgent_report_nobody_has_read(renewed: bool) -> None:
+    """It calls every hour for as long as that takes; the 30 days pass from when somebody has read it."""
+    story = accepted(at=toronto("2026-02-06 17:00"))
+    if not renewed:
+        story.renew()
+    story.sign(urgent=True)
+    story.issue()
+    if renewed:
+        story.at(toronto("2026-02-16 17:00")).renew()
+    story.at(toronto("2026-03-20 17:30"))
+    assert [name for _moment, name in story.calls(3)] == [EventName.URGENT_REPORT_UNREAD] * 3
+    assert story.request.status is Status.REPORTED
+    story.at(toronto("2026-03-21 12:00")).confirm_reading(DISPATCHER)
+    passed = timedelta(days=10 if renewed else 0)
+    assert story.request.due_at == toronto("2026-04-20 12:00") - passed
+    moment, name = story.calls(3 if renewed else 4)[-1]
+    assert (moment, name) == (toronto("2026-04-20 12:00") - passed, EventName.CLOSED_UNACKNOWLEDGED)
+
+
+def test_nor_one_that_was_returned_with_a_preliminary_one() -> None:
+    story = SCENES["accepted, urgent"]()
+    story.renew()
+    story.reassign("dispatch")
+    story.return_to_requester(DISPATCHER)
+    end = c.DeadlineReached(id=command_id(), actor=OPERATOR, name=DeadlineName.RESUBMISSION)
+    assert refusal(story, end) is RefusalCode.DEADLINE_STOPPED
+    story.confirm_reading()
+    assert [name for _moment, name in story.calls(3)][-1] is EventName.ABANDONED
 
 
 def test_a_promise_that_begins_anew_with_the_priority_is_late_no_more() -> None:
