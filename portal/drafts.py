@@ -1,12 +1,14 @@
 """The requester's form: a new request, its form page by page of the offering, its photos, and its submission.
 
-The form is saved as it is typed (static/draft.js), and by a button where there are no scripts. What can't be stored stays in its
-field and is named there; the rest is saved.
+A new request has its address (`_beginning`) before it is there: the draft is made when something is first written into the form,
+or added to it, so that nothing is left of one that was only looked at. The form is saved as it is typed (static/draft.js), and by
+a button where there are no scripts. What can't be stored stays in its field and is named there; the rest is saved.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -24,6 +26,7 @@ from portal import answers, forms, pages
 from portal.errors import NOT_TAKEN, as_problem, sentence_of
 from portal.pages import Notice, Visit, VisitOf, local_address, number_in
 from portal.requests import chart
+from records.ids import new_id
 from translations import gettext_noop as _
 from translations.dates import clock
 from translations.problems import PHOTO_WARNINGS, health_number_sentence
@@ -32,7 +35,7 @@ from translations.words import SEXES
 from use_cases import attachments, commands, completeness, new_attachments
 from use_cases.attachments import AttachmentView
 from use_cases.catalogue import legend_of, list_clinics, offering_of_request
-from use_cases.drafts import DraftChanges, NewDraft, change_draft, create_draft, remove_draft
+from use_cases.drafts import DraftChanges, NewDraft, begin_draft, change_draft, draft_to_begin, remove_draft
 from use_cases.new_attachments import SentFile
 from use_cases.orders import Resubmit, Submit
 from use_cases.problems import FieldFault, Problem, input_faults
@@ -67,21 +70,45 @@ async def new_page(visit: VisitOf) -> Response:
 
 @router.post("/new")
 async def begin(visit: VisitOf) -> Response:
-    """Make the draft, and go on to its form."""
+    """Go on to the form of a new request."""
     form = await visit.form()
-    said = {name: str(form[name]) for name in ("offering", "clinic", "earlier_id", "copy_form") if form.get(name)}
+    said, request_id = _said_of_new(form), new_id()
     try:
-        key = visit.key(form)
-        view = await create_draft(visit.services, visit.caller, NewDraft.model_validate(said), key, visit.language)
+        visit.check_is_sent()
+        await draft_to_begin(visit.services, visit.caller, request_id, NewDraft.model_validate(said), visit.language)
     except NOT_TAKEN as error:
         return await _new_page(visit, as_problem(error))
-    return visit.on_to(f"/requests/{view.id}/edit")
+    return visit.on_to(f"/requests/{request_id}/edit?{urlencode(said)}")
+
+
+def _said_of_new(said: Mapping[str, object]) -> dict[str, str]:
+    """What a form, or an address, says of the request that is to be begun."""
+    return {name: str(said[name]) for name in ("offering", "clinic", "earlier_id", "copy_form") if said.get(name)}
+
+
+def _beginning(visit: Visit) -> NewDraft | None:
+    """What the address says of a draft that is perhaps not there yet. Raises Problem `not_found` for what nobody could begin."""
+    said = _said_of_new(visit.request.query_params)
+    try:
+        return NewDraft.model_validate(said) if said else None
+    except ValidationError:
+        raise Problem("not_found") from None
+
+
+async def _begin(visit: Visit, request_id: UUID) -> None:
+    """Make the draft now if it is not there: something is written into it."""
+    if (draft := _beginning(visit)) is not None:
+        await begin_draft(visit.services, visit.caller, request_id, draft)
 
 
 @router.get("/requests/{request_id}/edit")
 async def edit_page(request_id: UUID, visit: VisitOf) -> Response:
-    """The form as it is saved."""
-    return await _edit_page(visit, request_id, notice=pages.done_notice(visit.request, visit.language))
+    """The form as it is saved; or as it begins."""
+    begins = None
+    if (draft := _beginning(visit)) is not None:
+        begins = await draft_to_begin(visit.services, visit.caller, request_id, draft, visit.language)
+    notice = pages.done_notice(visit.request, visit.language)
+    return await _edit_page(visit, request_id, notice=notice, begins=begins)
 
 
 @router.get("/requests/{request_id}/edit/check")
@@ -107,6 +134,7 @@ async def save_or_submit(request_id: UUID, visit: VisitOf) -> Response:
     form = await visit.form()
     if visit.request.headers.get("x-requested-with") == "fetch":
         return await _saved_by_script(visit, request_id, form)
+    await _begin(visit, request_id)
     do = _ORDERS.get(str(form.get("do", "")))
     saved = None
     try:
@@ -127,6 +155,7 @@ async def save_or_submit(request_id: UUID, visit: VisitOf) -> Response:
 @router.post("/requests/{request_id}/attachments")
 async def add_files(request_id: UUID, visit: VisitOf, attended: AttendedBy) -> Response:
     """Files sent by a plain form, for browsers without scripts; others send them in parts (static/uploads.js)."""
+    await _begin(visit, request_id)
     await new_attachments.check_may_add(visit.services, visit.caller, request_id)
     refused = []
     async with visit.request.form(max_files=MAX_FILES, max_fields=8) as form:
@@ -283,6 +312,7 @@ async def _after_saving(visit: Visit, request_id: UUID, form: FormData, saved: _
 async def _saved_by_script(visit: Visit, request_id: UUID, form: FormData) -> Response:
     """The answer for static/draft.js: the new version and what the page shows of it."""
     try:
+        await _begin(visit, request_id)
         saved = await _save(visit, request_id, form)
     except (Problem, Refusal) as error:
         if error.code != RefusalCode.VERSION_CONFLICT:
@@ -365,12 +395,13 @@ async def _edit_page(
     status: int = 200,
     asks: bool = False,
     before: forms.Values | None = None,
+    begins: RequestView | None = None,
 ) -> Response:
     """The form. With `asks`, the button to submit it does so all the same, whatever was asked.
 
-    `before` is what stays saved of the fields with which the `error` finds fault.
+    `before` is what stays saved of the fields with which the `error` finds fault; `begins`, a draft that is not there yet.
     """
-    view = await visit.look_at(request_id)
+    view = begins or await visit.look_at(request_id)
     if not view.editable:
         if visit.request.method == "GET" and visit.is_requester_of(view):
             return visit.on_to(f"/requests/{request_id}")
@@ -393,7 +424,8 @@ async def _edit_page(
         wrong=pages.written(wrong),
         notice=notice,
         conflicts=conflicts,
-        todo=await _todo(visit, view, legend if form is None else None),
+        todo=None if begins else await _todo(visit, view, legend if form is None else None),
+        begins=f"?{visit.request.url.query}" if begins else "",
         waits=forms.waits(offering, visit.language),
         sexes=SEXES,
         patient_labels=forms.PATIENT,

@@ -138,7 +138,7 @@ async def _to_sign_in(request: Request) -> Response:
 def _page_wanted(request: Request) -> str:
     """The page to go on to after signing in: of a form, the one on which it stood."""
     if request.method == "GET":
-        return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return sent_too_late.address_of(request)
     page = urlsplit(request.headers.get("referer", ""))
     is_ours = page.netloc == request.headers.get("host") and request.url.path != "/signout"
     return page.path if is_ours else ""

@@ -45,6 +45,7 @@ from use_cases.problems import Problem
 from use_cases.requests import RequestView, read_request
 from use_cases.services import Services
 from use_cases.timeline import TimelineEntry, read_timeline
+from use_cases.unsent import key_for_typing
 from web.observe import HEADERS
 from web.services import ServicesOf
 from web.session import CallerOf
@@ -89,7 +90,8 @@ class Visit:
 
     def page(self, page: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
         """The page."""
-        values = {"me": self.caller, "heard": self.heard, "new_key": self._new_key, **values}
+        own = {"me": self.caller, "heard": self.heard, "new_key": self._new_key}
+        values = {**own, "typing_key": key_for_typing(self.caller.account), **values}
         return render(self.services.settings, page, self.language, status=status, **values)
 
     async def form(self) -> FormData:
@@ -99,7 +101,7 @@ class Visit:
         """
         form = await self.request.form()
         if sealed := form.get(sent_too_late.FIELD):
-            form = sent_too_late.form_in(self.caller.account, str(sealed), self.request.url.path)
+            form = sent_too_late.form_in(self.caller.account, str(sealed), sent_too_late.address_of(self.request))
             self.request.state.sent_too_late = str(form.get("key", ""))
         if sent_too_late.written_by(form) not in (None, self.caller.id):
             raise Problem("not_authenticated")
@@ -239,6 +241,7 @@ def render(settings: Settings, page: str, language: Language, /, *, status: int 
     """A page in that language, for somebody (`me`) or for nobody yet."""
     values.setdefault("me", None)
     values.setdefault("heard", "")
+    values.setdefault("typing_key", "")
     values.setdefault("notice", None)
     html = (
         _environment(language)

@@ -53,7 +53,12 @@ async def sealed_form(request: Request, services: Services) -> str | None:
     if writer is None:
         return None
     fields = [(name, text) for name, text in form.multi_items() if name not in _NEVER_KEPT and isinstance(text, str)]
-    return await seal(services, writer, UnsentForm(request.url.path, fields), datetime.now(UTC))
+    return await seal(services, writer, UnsentForm(address_of(request), fields), datetime.now(UTC))
+
+
+def address_of(request: Request) -> str:
+    """Where a form goes, with what its address says besides: a request that is not begun stands there."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def address_in(account: Account, sealed: str) -> str | None:

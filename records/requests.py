@@ -39,16 +39,20 @@ async def create_draft(
     patient: Json,
     answers: Json,
     now: datetime,
+    request_id: uuid.UUID | None = None,
     creation_key: str | None = None,
     earlier_id: uuid.UUID | None = None,
 ) -> RequestRecord:
-    """A new draft with its number. The same `creation_key` of the same requester gives the same draft again."""
+    """A new draft with its number, under `request_id` if one was given out for it.
+
+    The same `creation_key` of the same requester gives the same draft again.
+    """
     if creation_key is not None:
         await _lock_creation(session, requester.id, creation_key)
         if made_before := await find_created(session, requester.id, creation_key):
             return made_before
     draft = Request(
-        id=new_id(),
+        id=request_id or new_id(),
         number=await _next_number(session, now),
         holder=Holder.requester(requester),
         priority=priority,

@@ -108,10 +108,42 @@ async def create_draft(
         # What was made under this key is answered as it was, whatever became of its offering since.
         row = await requests.find_created(session, caller.id, key)
         if row is None:
-            row = await _create(session, services, caller, draft, key)
+            row = await _create(session, services, caller, draft, key=key)
         if not _is_the_one_asked_for(row, draft, draft.clinic or caller.clinic_id):
             raise Problem("idempotency_key_reused")
         return await request_view(session, caller, row, "chart", language)
+
+
+async def draft_to_begin(
+    services: Services, caller: Caller, request_id: UUID, draft: NewDraft, language: Language
+) -> RequestView | None:
+    """How a draft would look that is not begun before something is written into it; None when it is begun.
+
+    Nothing is made: a form that was only looked at leaves nothing behind. Raises as `create_draft` does.
+    """
+    policy.must_have_role(caller, Role.REQUESTER)
+    async with services.database.session() as session:
+        if await requests.load_request(session, request_id) is not None:
+            return None
+        async with session.begin_nested() as trial:
+            row = await _create(session, services, caller, draft, request_id=request_id)
+            view = await request_view(session, caller, row, "chart", language)
+            await trial.rollback()
+        if draft.earlier_id is not None:
+            await _earlier(session, caller, draft.earlier_id)  # what was shown of it stays written down
+        return view
+
+
+async def begin_draft(services: Services, caller: Caller, request_id: UUID, draft: NewDraft) -> None:
+    """Make the draft of `draft_to_begin`, unless it is there. Raises as `create_draft` does, and Problem `not_found`."""
+    policy.must_have_role(caller, Role.REQUESTER)
+    async with services.database.session() as session:
+        row = await requests.load_request(session, request_id)
+        if row is None:
+            key = caller.command_id(str(request_id))
+            row = await _create(session, services, caller, draft, key=key, request_id=request_id)
+        if row.created_by != caller.id:
+            raise Problem("not_found")
 
 
 async def change_draft(
@@ -172,7 +204,13 @@ async def remove_draft(services: Services, caller: Caller, request_id: UUID, exp
 
 
 async def _create(
-    session: AsyncSession, services: Services, caller: Caller, draft: NewDraft, key: str | None
+    session: AsyncSession,
+    services: Services,
+    caller: Caller,
+    draft: NewDraft,
+    *,
+    key: str | None = None,
+    request_id: UUID | None = None,
 ) -> RequestRecord:
     offering = services.offering(draft.offering)
     _no_emergency(draft.priority)
@@ -199,6 +237,7 @@ async def _create(
         patient=patient,
         answers=answers,
         now=datetime.now(UTC),
+        request_id=request_id,
         creation_key=key,
         earlier_id=draft.earlier_id,
     )

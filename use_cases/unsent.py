@@ -6,7 +6,7 @@ for nobody else, in every process, and no longer after a new password.
 
 import json
 import zlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -29,6 +29,8 @@ LARGEST = 400_000
 """Characters of a sealed form: it must fit, with a password, into a call."""
 
 _NONCE = 12
+
+_KEY = 32
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,19 @@ def unseal(account: Account, sealed: str, now: datetime) -> UnsentForm | None:
     return UnsentForm(held["address"], [(name, value) for name, value in held["fields"]])
 
 
+def key_for_typing(account: Account) -> str:
+    """With what the pages of this person encrypt, in their browser, what they have written and not sent.
+
+    In Base64, 32 bytes by chance, then the key with these (XOR): no two pages have the same, so that the length of a compressed
+    page tells nothing of it.
+    """
+    chance, key = urandom(_KEY), _derived(account, b"relais: what was typed")
+    return b64encode(chance + bytes(a ^ b for a, b in zip(chance, key, strict=True))).decode()
+
+
 def _key(account: Account) -> bytes:
-    made = HKDF(SHA256(), 32, salt=account.id.bytes, info=b"relais: a form that was not sent")
-    return made.derive(account.password_hash.encode())
+    return _derived(account, b"relais: a form that was not sent")
+
+
+def _derived(account: Account, purpose: bytes) -> bytes:
+    return HKDF(SHA256(), _KEY, salt=account.id.bytes, info=purpose).derive(account.password_hash.encode())

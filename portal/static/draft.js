@@ -1,6 +1,6 @@
 // The requester's form saves itself: a second after the last stroke, when a field is left, and when the page is left. What could not
 // be saved is tried again until it is. The server has the last word on versions: a change from elsewhere is never overwritten unasked.
-// Without this script the same form is saved by its button.
+// Without this script the same form is saved by its button. `relais:saved` and `relais:leaving` tell static/kept.js how that stands.
 (() => {
   const form = document.querySelector("form[data-draft]");
   if (!form) return;
@@ -17,6 +17,7 @@
   let underWay = null; // what it takes along
   let wrong = {}; // fields whose value can't be stored
   let held = false; // the server or the person must be asked first
+  let begun = !("begins" in form.dataset); // else the first save makes the draft
   let lost = 0; // saves in a row that did not arrive
   let timer;
 
@@ -40,10 +41,10 @@
   }
 
   /** Send what is written unless it is saved; one call at a time. Resolves when nothing is on its way. */
-  async function save() {
+  async function save({ asItIs = false } = {}) {
     clearTimeout(timer);
-    if (sending) { await sending; return save(); }
-    if (held || written() === saved) return;
+    if (sending) { await sending; return save({ asItIs }); }
+    if (held || (written() === saved && !asItIs)) return;
     sending = send();
     await sending;
     sending = underWay = null;
@@ -79,8 +80,18 @@
     later(RETRIES[Math.min(lost++, RETRIES.length - 1)]);
   }
 
+  /** Make the draft, for something is to be added to it. Of a form that is only looked at there is none. */
+  async function begin() {
+    while (!begun && !held) {
+      await save({ asItIs: true });
+      if (!begun) await new Promise((resolve) => setTimeout(resolve, RETRIES[0]));
+    }
+  }
+
   function done(what, told) {
     lost = 0;
+    begun = true;
+    document.querySelectorAll("[data-once-begun]").forEach((link) => { link.hidden = false; });
     saved = what;
     version.value = told.version;
     showWrong(told.wrong);
@@ -89,6 +100,7 @@
     renew(document.getElementById("check"), told.check);
     renew(document.getElementById("suggestions"), told.suggestions);
     if (written() !== saved) later(PAUSE);
+    else if (!fields.length) form.dispatchEvent(new Event("relais:saved"));
   }
 
   /** Somebody saved something else meanwhile: what is to stay is for the person to say. */
@@ -111,7 +123,10 @@
       form.querySelector("input:not([type=hidden])").focus();
       save();
     });
-    conflict.querySelector("[data-discard]").addEventListener("click", () => { saved = written(); });
+    conflict.querySelector("[data-discard]").addEventListener("click", () => {
+      saved = written();
+      form.dispatchEvent(new Event("relais:saved"));
+    });
   }
 
   function renew(element, html) {
@@ -153,7 +168,7 @@
   if (conflict.childElementCount) offerChoice(version.value); // submitting found it first
   form.addEventListener("input", () => { if (written() !== saved) later(PAUSE); });
   form.addEventListener("focusout", () => { if (timer && written() !== saved) save(); });
-  window.addEventListener("online", save);
+  window.addEventListener("online", () => save());
   if (saved === null) later(PAUSE);
 
   // Submitting waits for what is on its way, so that its version is the right one. Enter in a field only saves.
@@ -184,6 +199,7 @@
   function flush() {
     if (leaving || held || written() === saved) return;
     sessionStorage.setItem(LEFT, Date.now());
+    if (!lost && navigator.onLine) form.dispatchEvent(new Event("relais:leaving"));
     if (written() === underWay) return;
     const last = body();
     if (sending) last.set("version", Number(version.value) + 1);
@@ -205,7 +221,8 @@
     if (!answer.ok || answer.redirected) throw new Error(answer.status);
     return answer.text();
   }
-  const renewCheck = () => fetched(`${form.action}/check`).then((html) => renew(document.getElementById("check"), html)).catch(() => {});
+  const renewCheck = () => fetched(new URL("edit/check", form.action)).then((html) => renew(document.getElementById("check"), html)).catch(() => {});
+  document.addEventListener("relais:uploading", ({ detail }) => { detail.ready = begin(); });
   document.addEventListener("relais:uploaded", renewCheck);
 
   document.addEventListener("submit", async (event) => {

@@ -16,6 +16,8 @@
   const content = () => new URLSearchParams(new FormData(form));
   const say = (text) => { if (line.textContent !== text) line.textContent = text; }; // the same words are not read out twice
 
+  const nothingUnsaved = () => form.dispatchEvent(new Event("relais:saved")); // for static/kept.js
+
   const mark = (wrong) => {
     form.querySelectorAll("[data-marked]").forEach((text) => text.remove());
     form.querySelectorAll(".field.wrong").forEach((field) => field.classList.remove("wrong"));
@@ -69,6 +71,7 @@
       form.elements.revision.value = told.revision;
       mark(told.wrong);
       say(told.said);
+      if (!stuck && !changed) nothingUnsaved();
       return !stuck;
     }
     if (told.again) return lost(told.said);
@@ -127,6 +130,7 @@
     if (what === "load") {
       changed = false;
       stuck = "";
+      nothingUnsaved();
       location.reload();
     } else if (what === "keep") {
       form.elements.revision.value = overtaken.dataset.revision;
@@ -145,7 +149,10 @@
     if (goesAlong && !(saving && changed)) return;
     event.preventDefault();
   });
-  window.addEventListener("pagehide", () => { if (changed && !saving) save(); });
+  window.addEventListener("pagehide", () => {
+    if ((changed || saving) && stuck !== "lost" && navigator.onLine) form.dispatchEvent(new Event("relais:leaving"));
+    if (changed && !saving) save();
+  });
   window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
   // Somebody who comes to fill in what is missing can write at once.

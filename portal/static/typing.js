@@ -19,6 +19,7 @@
       timer = setTimeout(() => { spoken.textContent = near ? count.textContent : ""; }, QUIET);
     };
     field.addEventListener("input", tell);
+    field.addEventListener("relais:filled", tell); // by static/kept.js
     window.addEventListener("pageshow", tell);
   }
 

@@ -12,7 +12,8 @@
  * - `data-text-…`        the words: pause, resume, cancel, progress; and of the states: waiting, sending, checking, paused,
  *                        offline, done, failed. In `progress` and on buttons the file's name follows, for screen readers.
  *
- * Buttons marked `data-nojs` are hidden. The form dispatches `relais:uploaded` (bubbling; `detail` is the attachment as the API
+ * Buttons marked `data-nojs` are hidden. Before a file is sent the form dispatches `relais:uploading` (bubbling): who has to make something
+ * ready first puts a promise into `detail.ready`. Then it dispatches `relais:uploaded` (bubbling; `detail` is the attachment as the API
  * gives it). A line has its state in `data-state`; besides those above: refused, with the server's sentence.
  */
 (() => {
@@ -142,6 +143,10 @@
 
     async start() {
       this.become("sending");
+      const page = { ready: null };
+      this.form.dispatchEvent(new CustomEvent("relais:uploading", { bubbles: true, detail: page }));
+      await page.ready;
+      if (this.state !== "sending") return;
       if (!this.tus.url) {
         const inUse = new Set([...lines].map((line) => line.tus.url));
         const before = (await this.tus.findPreviousUploads()).filter((upload) => !inUse.has(upload.uploadUrl));

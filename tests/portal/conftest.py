@@ -53,6 +53,13 @@ async def portal(portal_address: str) -> AsyncIterator[Portal]:
             await browser.close()
 
 
+@pytest.fixture
+def only_in_chromium(portal: Portal) -> None:
+    """For what playwright can do with no stock Firefox: fingers, a dialog on leaving, a call with a body that it holds up."""
+    if portal.browser.browser_type.name != "chromium":
+        pytest.skip("playwright can't do this with a stock Firefox")
+
+
 @pytest.fixture(scope="session")
 async def portal_in_firefox(portal_address: str) -> AsyncIterator[Portal]:
     """The portal, and a Firefox to look at it."""

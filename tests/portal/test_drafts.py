@@ -3,6 +3,7 @@
 import asyncio
 import re
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -12,7 +13,8 @@ from playwright.async_api import Page, Route, expect
 from tests.eventually import eventually
 from tests.journeys import PATIENT, draft, ok, returned, somebody_new, submitted, upload
 from tests.portal.browsing import Portal, hidden, shown, text_of, visitor
-from tests.system import System, photo
+from tests.portal.page_forms import form_to, forms_of
+from tests.system import PASSWORD, System, photo
 
 SCRIPT = {"X-Requested-With": "fetch"}
 
@@ -26,11 +28,22 @@ COMPLETE = {
 }
 
 
-async def begun(http: httpx.AsyncClient, offering: str = "teledermatology") -> str:
-    """The id of a draft that was begun on the page."""
-    answer = await http.post("/new", data={**hidden_key(await http.get("/new")), "offering": offering})
+async def new_form(http: httpx.AsyncClient, offering: str = "teledermatology", **more: str) -> str:
+    """The address of the form of a new request, as the page of the offerings leads there."""
+    sent = {**hidden_key(await http.get("/new")), "offering": offering, **more}
+    answer = await http.post("/new", data=sent)
     assert answer.status_code == 303, answer.text
-    return re.fullmatch(r"/requests/([0-9a-f-]{36})/edit", answer.headers["location"])[1]  # type: ignore[index]
+    return answer.headers["location"]
+
+
+async def begun(http: httpx.AsyncClient, offering: str = "teledermatology", **more: str) -> str:
+    """The id of a draft that was begun on the page."""
+    address = await new_form(http, offering, **more)
+    answer = await http.post(address, data=form_to((await http.get(address)).text, address).as_shown)
+    edit = re.fullmatch(r"(/requests/([0-9a-f-]{36})/edit)\?done=saved", answer.headers["location"])
+    assert edit
+    assert address.startswith(f"{edit[1]}?")
+    return edit[2]
 
 
 def hidden_key(page: httpx.Response) -> dict[str, str]:
@@ -56,11 +69,61 @@ async def test_every_offering_can_be_begun_and_says_what_it_asks(portal_app: Fas
             assert "stat" not in re.findall(r'name="priority" value="(\w+)"', page.text)
 
 
-async def test_beginning_twice_with_one_form_makes_one_draft(portal_app: FastAPI, system: System) -> None:
+async def test_a_new_form_that_is_only_looked_at_leaves_no_draft(portal_app: FastAPI, system: System) -> None:
+    async def drafts() -> set[str]:
+        page = ok(await system.requester.get("/requests", params={"status": "draft", "limit": 200}))
+        return {line["id"] for line in page["items"]}
+
+    before, earlier = await drafts(), await submitted(system)
     async with visitor(portal_app, system.requester) as http:
-        form = {**hidden_key(await http.get("/new")), "offering": "wound_care"}
-        first, second = [await http.post("/new", data=form) for _ in range(2)]
-        assert first.headers["location"] == second.headers["location"]
+        for more in ({}, {"earlier_id": earlier, "copy_form": "true"}):
+            address = await new_form(http, **more)
+            for _ in range(2):
+                page = await http.get(address)
+                assert "Soumettre la demande" in shown(page)
+                assert "TC-" not in shown(page)
+            assert await drafts() == before
+        form = form_to(page.text, address).as_shown
+        assert form["answers.question"]
+        written = {**form, "answers.question": "Et maintenant?"}
+        answers = await asyncio.gather(*(http.post(address, data=written, headers=SCRIPT) for _ in range(3)))
+        assert {answer.status_code for answer in answers} == {200}
+        (request_id,) = await drafts() - before
+        assert address.startswith(f"/requests/{request_id}/edit?")
+        view = await system.requester.view(request_id)
+        assert (view["answers"]["question"], view["earlier"]["id"]) == ("Et maintenant?", earlier)
+        assert view["number"] in shown(await http.get(address))
+    async with visitor(portal_app, system.requester2) as http:
+        assert (await http.get(address)).status_code == 404
+        assert (await http.post(address, data=written)).status_code in (401, 404)
+    async with visitor(portal_app, system.provider) as http:
+        assert (await http.get(address.replace(request_id, str(uuid4())))).status_code == 403
+
+
+async def test_a_photo_alone_makes_the_draft(portal_app: FastAPI, system: System) -> None:
+    async with visitor(portal_app, system.requester) as http:
+        address = await new_form(http)
+        form = next(
+            f for f in forms_of((await http.get(address)).text) if f.action.split("?")[0].endswith("/attachments")
+        )
+        answer = await http.post(form.action, data=form.as_shown, files={"file": ("a.jpg", photo(), "image/jpeg")})
+        assert answer.status_code == 303, answer.text
+        view = await system.requester.view(address.split("/")[2])
+        assert len(view["attachments"]) == 1
+
+
+async def test_what_is_written_into_a_new_form_too_late_is_shown_again(portal_app: FastAPI, system: System) -> None:
+    async with visitor(portal_app, system.requester) as http:
+        address = await new_form(http)
+        form = form_to((await http.get(address)).text, address).as_shown
+        await http.post("/signout")
+        late = await http.post(address, data={**form, "answers.question": "Trop tard?", "do": "save"})
+        assert late.status_code == 401
+        who = {"username": system.requester.account.username, "password": PASSWORD}
+        carried = {**form_to(late.text, "/signin").as_shown, **who}
+        answer = await http.post("/signin", data=carried)
+        assert (answer.status_code, answer.headers["location"]) == (307, address)
+        assert "Trop tard?" in (await http.post(address, data=carried)).text
 
 
 async def test_only_requesters_begin_and_what_is_wrong_is_said(portal_app: FastAPI, system: System) -> None:
@@ -475,6 +538,7 @@ async def test_a_list_that_comes_late_brings_no_removed_photo_back(portal: Porta
         await expect(tiles).to_have_count(1)
 
 
+@pytest.mark.usefixtures("only_in_chromium")
 async def test_the_list_says_what_is_there_whatever_got_lost_on_the_way(portal: Portal, system: System) -> None:
     """The answer to a removal does not arrive, and the list that is asked for then fails once."""
     request_id = ok(await system.requester.post("/requests", {"offering": "teledermatology"}), 201)["id"]
@@ -546,8 +610,7 @@ async def test_a_request_is_begun_from_another_one(portal_app: FastAPI, system: 
         page = (await http.get(f"/requests/{request_id}")).text
         form = page.split('<form method="post" action="/new">')[1].split("</form>")[0]
         sent = dict(re.findall(r'name="([^"]*)" value="([^"]*)"', form))
-        answer = await http.post("/new", data=sent)
-        begun_id = re.fullmatch(r"/requests/([0-9a-f-]{36})/edit", answer.headers["location"])[1]  # type: ignore[index]
+        begun_id = await begun(http, **sent)
         begun_view = await system.requester.view(begun_id)
         assert (begun_view["patient"], begun_view["answers"]) == (view["patient"], view["answers"])
         assert f"Fait suite à {view['number']}" in shown(await http.get(f"/requests/{begun_id}"))

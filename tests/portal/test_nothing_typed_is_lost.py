@@ -10,6 +10,7 @@ from playwright.async_api import Dialog, expect
 
 from tests.journeys import accepted, draft, ok
 from tests.portal.browsing import Portal, hidden, shown, visitor
+from tests.portal.test_story import picture
 from tests.system import System
 
 SCRIPT = {"X-Requested-With": "fetch"}
@@ -130,6 +131,33 @@ async def test_a_paste_longer_than_its_field_is_kept_whole_and_counted(portal: P
         assert (await system.requester.view(request_id))["answers"]["question"] == "a" * 4_000
 
 
+async def test_a_new_form_left_by_back_leaves_no_draft_and_a_photo_begins_one(portal: Portal, system: System) -> None:
+    async def drafts() -> set[str]:
+        page = ok(await system.requester2.get("/requests", params={"status": "draft", "limit": 200}))
+        return {line["id"] for line in page["items"]}
+
+    before = await drafts()
+    async with portal.visit(system.requester2) as page:
+        await page.goto("/new")
+        await page.get_by_role("region", name="Télédermatologie").get_by_role("button").click()
+        await page.wait_for_url("**/edit?*")
+        await expect(page.get_by_role("link", name="Supprimer ce brouillon")).to_be_hidden()
+        await page.reload()
+        await page.go_back()
+        await page.wait_for_url("**/new")
+        assert await drafts() == before
+        await page.go_forward()
+        await page.wait_for_url("**/edit?*")
+        file = page.locator("#slot-photos input[type=file]")
+        await file.set_input_files([picture(1)])
+        await expect(page.locator("#slot-photos img")).to_have_count(1)
+        await expect(page.get_by_role("link", name="Supprimer ce brouillon")).to_be_visible()
+        await page.reload()
+        await expect(page.locator("#slot-photos img")).to_have_count(1)
+        (request_id,) = await drafts() - before
+        assert request_id in page.url
+
+
 async def test_a_day_that_is_half_typed_erases_nothing(portal: Portal, system: System) -> None:
     request_id = await draft(system, "wound_care")
     before = "2026-02-03"
@@ -146,6 +174,7 @@ async def test_a_day_that_is_half_typed_erases_nothing(portal: Portal, system: S
         assert (await system.requester.view(request_id))["answers"]["last_surgery_on"] == before
 
 
+@pytest.mark.usefixtures("only_in_chromium")
 async def test_a_page_with_words_that_were_not_sent_is_not_left_by_a_slip(portal: Portal, system: System) -> None:
     request_id = await accepted(system)
     asked: list[str] = []

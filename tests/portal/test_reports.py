@@ -19,6 +19,7 @@ from tests.eventually import eventually
 from tests.journeys import accepted, ok, reported, signed, written
 from tests.journeys import draft as unsubmitted
 from tests.portal.browsing import Portal, hidden, shown, visitor
+from tests.portal.test_drafts import begun
 from tests.system import PASSWORD, System, add_person, hasty
 
 WRITTEN = {
@@ -482,9 +483,7 @@ async def test_the_requester_is_led_to_new_photos_and_each_request_names_the_oth
         assert "une vue rapprochée avec une règle" in text
         assert text.count("Recommencer avec de nouvelles photos") == 1
         assert "Commencer une demande à partir de celle-ci" not in text, "one first choice, not two"
-        again = {"key": "again", "offering": "teledermatology", "earlier_id": request_id, "copy_form": "true"}
-        begun = await http.post("/new", data=again)
-        later = begun.headers["location"].split("/")[2]
+        later = await begun(http, earlier_id=request_id, copy_form="true")
         text = shown(await http.get(f"/requests/{request_id}"))
         assert f"Vous avez commencé une demande qui fait suite à celle-ci : {await _number(system, later)}" in text
         assert number in shown(await http.get(f"/requests/{later}"))

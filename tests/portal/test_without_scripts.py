@@ -24,7 +24,7 @@ async def test_the_requester_asks(portal: Portal, system: System) -> None:
         await sign_in(page, system.requester)
         await page.get_by_role("link", name="Nouvelle demande").first.click()
         await page.get_by_role("region", name="Télédermatologie").get_by_role("button").click()
-        await page.wait_for_url("**/edit")
+        await page.wait_for_url("**/edit?offering=*")
         request_id = page.url.split("/")[-2]
 
         # Too early: what is missing is said, and what was written stays.

@@ -23,6 +23,8 @@ class Wire:
     """Set when those bytes have gone through."""
     _room: int | None = None
     _is_cut_then: bool = False
+    is_deaf: bool = False
+    """Whether it carries what the browser sends, and breaks where an answer should come."""
     _is_down: bool = False
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
@@ -36,9 +38,15 @@ class Wire:
         self.stopped.clear()
         self._room, self._is_cut_then, self._is_down = size, False, False
 
+    def cut(self) -> None:
+        """Break every connection; none can be made until `mend`."""
+        self._is_down = True
+        for end in list(self._open):
+            end.close()
+
     def mend(self) -> None:
         """Carry everything again that comes from now on."""
-        self._room, self._is_down = None, False
+        self._room, self._is_down, self.is_deaf = None, False, False
 
     def offsets(self) -> list[int]:
         """From which byte each part began."""
@@ -84,7 +92,7 @@ class Wire:
             server.write_eof()
 
     async def _down(self, server: asyncio.StreamReader, browser: asyncio.StreamWriter) -> None:
-        while data := await server.read(65_536):
+        while (data := await server.read(65_536)) and not self.is_deaf:
             browser.write(data)
             await browser.drain()
         browser.close()
@@ -92,9 +100,7 @@ class Wire:
     async def _stop(self) -> None:
         """Never returns: the connection is broken off, or falls silent."""
         if self._is_cut_then:
-            self._is_down = True
-            for end in list(self._open):
-                end.close()  # what was carried still arrives
+            self.cut()  # what was carried still arrives
         self.stopped.set()
         if self._is_cut_then:
             raise ConnectionAbortedError

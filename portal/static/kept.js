@@ -1,0 +1,226 @@
+// What somebody has written into a form and not sent is there again when they return to it: after "Back", a link, a reload, a closed
+// tab or a crash. It lies in this browser, encrypted with a key that comes only with the pages of the one who wrote it, until it is
+// sent, they sign out, or half a day has passed. So does what a form that saves itself (a draft, a report) could not save yet.
+(() => {
+  const KEPT = "relais-typed ";
+  const SENDING = "relais-sending"; // of this tab: what the next page tells the end of
+  const LONGEST = 12 * 3600 * 1000; // ms
+  const { account, typingKey, textKept, textForget, textLeft } = document.body.dataset;
+
+  const all = () => Object.keys(localStorage).filter((name) => name.startsWith(KEPT));
+  const entry = (name) => JSON.parse(localStorage.getItem(name) || "null");
+  for (const name of all()) if (!(Date.now() - entry(name)?.at < LONGEST)) localStorage.removeItem(name);
+
+  // What was sent from the page before this one is done with when this one says that it was taken.
+  const before = sessionStorage.getItem(SENDING);
+  sessionStorage.removeItem(SENDING);
+  if (before && document.querySelector("#notice.success")) localStorage.removeItem(before);
+
+  document.addEventListener("submit", ({ target }) => {
+    if (target.getAttribute("action") === "/signout") all().forEach((name) => localStorage.removeItem(name));
+    sessionStorage.removeItem(SENDING);
+  }, true);
+  if (!account || !window.crypto || !crypto.subtle) return; // nothing can be encrypted without TLS
+
+  const toText = (bytes) => btoa(Array.from(new Uint8Array(bytes), (byte) => String.fromCharCode(byte)).join(""));
+  const toBytes = (text) => Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+  const [chance, mixed] = [toBytes(typingKey).subarray(0, 32), toBytes(typingKey).subarray(32)];
+  const key = crypto.subtle.importKey("raw", mixed.map((byte, place) => byte ^ chance[place]), "AES-GCM", false, ["encrypt", "decrypt"]);
+
+  async function seal(state) {
+    const iv = crypto.getRandomValues(new Uint8Array(12));
+    const sealed = await crypto.subtle.encrypt({ name: "AES-GCM", iv }, await key, new TextEncoder().encode(JSON.stringify(state)));
+    return { iv: toText(iv), sealed: toText(sealed) };
+  }
+
+  /** What was sealed; null for what is another's, or from before a new password. */
+  async function open({ iv, sealed }) {
+    try {
+      const plain = await crypto.subtle.decrypt({ name: "AES-GCM", iv: toBytes(iv) }, await key, toBytes(sealed));
+      return JSON.parse(new TextDecoder().decode(plain));
+    } catch {
+      return null;
+    }
+  }
+
+  const loaded = new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve)); // with all other scripts
+
+  function element(name, properties, attributes = {}) {
+    const made = Object.assign(document.createElement(name), properties);
+    for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
+    return made;
+  }
+
+  const isProse = (field) => field.matches("textarea, input[type=text], input:not([type])");
+  const isBox = (field) => field.matches("[type=checkbox], [type=radio]");
+  const isKept = (field) => field.name && field.matches("textarea, select, input:not([type=hidden], [type=password], [type=file])");
+  const pathOf = (form) => form.getAttribute("action").split("?")[0];
+
+  /** The form that goes there; of several questions, about the same one. */
+  function nameOf(form) {
+    const changing = ["key", "version", "revision", "offering_version", "back"];
+    const about = [...form.querySelectorAll("input[type=hidden]")].filter((field) => !changing.includes(field.name));
+    return KEPT + [account, pathOf(form), ...about.map((field) => field.value)].join(" ");
+  }
+
+  /** A form, and what is kept of it. */
+  class Kept {
+    constructor(form) {
+      this.form = form;
+      this.name = nameOf(form);
+      this.fields = [...form.elements].filter(isKept);
+      this.prose = this.fields.filter(isProse);
+      this.shownAgain = document.querySelector("#notice.error") || "unsaved" in form.dataset; // the server has filled it in
+      this.latest = 0;
+      form.addEventListener("input", () => this.changed());
+      form.addEventListener("change", () => this.changed());
+    }
+
+    async write() {
+      const mine = ++this.latest;
+      const state = this.fields.map((field) => [field.name, field.value, isBox(field) && field.checked]);
+      const box = await seal(state);
+      if (mine !== this.latest) return;
+      try {
+        localStorage.setItem(this.name, JSON.stringify({ at: Date.now(), ...this.besides(), ...box }));
+      } catch {
+        // There is no room: it is only in the page, which asks before it is left.
+      }
+    }
+
+    add(more) {
+      const kept = entry(this.name);
+      if (kept) localStorage.setItem(this.name, JSON.stringify({ ...kept, ...more }));
+    }
+
+    remove() {
+      this.latest += 1;
+      localStorage.removeItem(this.name);
+    }
+
+    /** Fill in what is kept; gives whether anything came of it. */
+    async bringBack(kept) {
+      const state = await open(kept);
+      if (!state || this.latest) return false; // somebody writes already
+      let differs = false;
+      for (const field of this.fields) {
+        const found = state.find(([name, value]) => name === field.name && (!isBox(field) || value === field.value));
+        if (!found) continue; // it was not there
+        differs ||= isBox(field) ? field.checked !== found[2] : field.value !== found[1];
+        if (isBox(field)) field.checked = found[2];
+        else field.value = found[1];
+      }
+      if (!differs) return false;
+      this.prose.forEach((field) => field.dispatchEvent(new Event("relais:filled")));
+      return true;
+    }
+
+    tell(...more) {
+      const notice = element("div", { className: "notice" }, { role: "status" });
+      notice.append(element("p", { textContent: textKept }), ...more);
+      this.form.prepend(notice);
+    }
+  }
+
+  /** A form that is sent once: what may have arrived unheard keeps its key, so that it acts no second time. */
+  class Sent extends Kept {
+    constructor(form) {
+      super(form);
+      this.key = form.elements.key;
+      this.own = this.key.value;
+      form.addEventListener("submit", () => {
+        this.sent = this.key.value;
+        sessionStorage.setItem(SENDING, this.name);
+        this.add({ sent: this.sent });
+      });
+      if (this.shownAgain) this.keep();
+      else if (entry(this.name)) this.begin(entry(this.name));
+    }
+
+    besides() {
+      return { sent: this.sent };
+    }
+
+    changed() {
+      this.becomeNew();
+      this.keep();
+    }
+
+    becomeNew() { // what is changed is something else than what was sent
+      this.sent = undefined;
+      this.key.value = this.own;
+    }
+
+    keep() {
+      const written = this.prose.filter((field) => field.value.trim());
+      const isOwn = this.shownAgain || entry(this.name) || written.some((field) => field.value !== field.defaultValue);
+      if (written.length && isOwn) this.write();
+      else this.remove();
+    }
+
+    async begin(kept) {
+      if (!(await this.bringBack(kept))) return;
+      if (kept.sent) this.key.value = this.sent = kept.sent;
+      const forget = element("button", { type: "button", className: "button secondary small", textContent: textForget });
+      forget.addEventListener("click", () => {
+        this.remove();
+        this.form.reset();
+        this.becomeNew();
+        forget.parentElement.remove();
+        this.prose[0].focus();
+      });
+      this.tell(forget);
+    }
+  }
+
+  /** A form that saves itself: what it could not save. With its version, so that what was saved elsewhere meanwhile is not overwritten. */
+  class Saving extends Kept {
+    constructor(form) {
+      super(form);
+      this.version = form.elements.version || form.elements.revision;
+      form.addEventListener("relais:saved", () => this.remove());
+      form.addEventListener("relais:leaving", () => this.leaves());
+      form.addEventListener("submit", () => { if (navigator.onLine) this.leaves(); });
+      if (!this.shownAgain && entry(this.name)) this.begin(entry(this.name));
+    }
+
+    besides() {
+      return { version: this.version.value, isLeft: this.isLeft };
+    }
+
+    changed() {
+      this.isLeft = false;
+      this.write();
+    }
+
+    leaves() { // and all that is written goes along
+      this.isLeft = true;
+      this.add({ isLeft: true });
+    }
+
+    async begin(kept) {
+      await loaded;
+      const hasArrived = kept.isLeft && kept.version !== this.version.value;
+      if (hasArrived || !(await this.bringBack(kept))) return this.remove();
+      this.version.value = kept.version;
+      this.tell();
+      this.form.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+  }
+
+  /** Where nothing can be sent any more, the words are there to be copied. */
+  async function show(name) {
+    const state = (await open(entry(name))) || [];
+    const prose = state.filter(([, value, isChosen]) => !isChosen && /\s/.test(value.trim()));
+    if (!prose.length) return;
+    const notice = element("div", { className: "notice" }, { role: "status" });
+    notice.append(element("p", { textContent: textLeft }));
+    for (const [, value] of prose) notice.append(element("p", { className: "said", textContent: value }));
+    document.getElementById("content").append(notice);
+  }
+
+  const forms = [...document.querySelectorAll("form[method=post]:not([data-upload])")]
+    .filter((form) => form.elements.key && [...form.elements].some((field) => isKept(field) && isProse(field)));
+  for (const form of forms) new (form.matches("[data-draft], #report") ? Saving : Sent)(form);
+  if (!forms.length) all().filter((name) => `${name} `.startsWith(`${KEPT}${account} ${location.pathname} `)).forEach(show);
+})();

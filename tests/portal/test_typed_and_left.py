@@ -1,0 +1,183 @@
+"""What was written and not sent is there again when its writer returns, whatever the page was left by; and for nobody else."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from playwright.async_api import Page, expect
+
+from tests.eventually import eventually
+from tests.journeys import accepted, draft, ok
+from tests.portal.browsing import Portal, sign_in
+from tests.portal.test_story import done
+from tests.portal.wire import wire_to
+from tests.system import Clinician, System
+
+WRITTEN = "Depuis quand saigne-t-elle?\n« Récidive »"
+KEPT = "() => Object.keys(localStorage).filter((name) => name.startsWith('relais-typed'))"
+SEND = "form.card button.button:not([type=button])"
+BACK = "Ce que vous aviez écrit ici sans l’envoyer est de retour."
+
+
+@asynccontextmanager
+async def writing(portal: Portal, who: Clinician, address: str, field: str) -> AsyncIterator[Page]:
+    """A page on which that was just written."""
+    async with portal.visit(who) as page:
+        accept_leaving(page)
+        await page.goto(address)
+        await write(page, field)
+        yield page
+
+
+def accept_leaving(page: Page) -> None:
+    """Leave, though the page asks."""
+    page.on("dialog", lambda dialog: dialog.accept())
+
+
+async def write(page: Page, field: str) -> None:
+    await page.locator(f"[name={field}]").fill(WRITTEN)
+    await expect_kept(page)
+
+
+async def expect_kept(page: Page) -> None:
+    async def is_there() -> bool:
+        return len(await page.evaluate(KEPT)) == 1
+
+    await eventually(is_there)
+
+
+async def expect_back(page: Page, field: str) -> None:
+    await expect(page.locator(f"[name={field}]")).to_have_value(WRITTEN)
+    await expect(page.get_by_text(BACK)).to_be_visible()
+
+
+async def come_back_after_everything(portal: Portal, system: System) -> None:
+    """One text through all that can happen to its page; in the end it is sent, once."""
+    request_id = await accepted(system)
+    request, address = f"/requests/{request_id}", f"/requests/{request_id}/request-information"
+    async with wire_to(portal.address) as wire, Portal(wire.address, portal.browser).visit(system.provider) as page:
+        accept_leaving(page)
+        await page.goto(request)
+        await page.goto(address)
+        await write(page, "text")
+        assert WRITTEN[:10] not in await page.evaluate("JSON.stringify(localStorage)")
+        await page.reload()
+        await expect_back(page, "text")
+        await page.go_back()
+        await page.wait_for_url(f"**{request}")
+        await page.go_forward()
+        await expect_back(page, "text")
+        await page.locator("a.back").click()
+        await page.wait_for_url(f"**{request}")
+        again = await page.context.new_page()
+        await page.close()
+        accept_leaving(again)
+        await again.goto(address)
+        await expect_back(again, "text")
+
+        # The line is lost when it is sent, and when it has arrived: it is there again, and acts once.
+        wire.cut()
+        await send_in_vain(again)
+        wire.mend()
+        await eventually(partial(goes_to, again, address))
+        await expect_back(again, "text")
+        assert (await system.provider.view(request_id))["questions"] == []
+        wire.is_deaf = True
+        await send_in_vain(again)
+        await eventually(lambda: is_asked(system, request_id))
+        wire.mend()
+        await eventually(partial(goes_to, again, address))
+        await expect_back(again, "text")
+        await again.locator(SEND).click()
+        await done(again, "Votre question est envoyée")
+        assert [q["text"] for q in (await system.provider.view(request_id))["questions"]] == [WRITTEN]
+        await again.goto(address)
+        await expect(again.locator("[name=text]")).to_have_value("")
+        assert await again.evaluate(KEPT) == []
+    await someone_else_sees_nothing(portal, system, request_id)
+
+
+async def someone_else_sees_nothing(portal: Portal, system: System, request_id: str) -> None:
+    """On a shared computer: nobody else, and nothing after signing out."""
+    address = f"/requests/{request_id}/change-priority"
+    async with writing(portal, system.provider, address, "reason") as page:
+        await page.context.clear_cookies()
+        await sign_in(page, system.dispatcher)
+        await page.goto(address)
+        await expect(page.locator("[name=reason]")).to_have_value("")
+        await page.context.clear_cookies()
+        await sign_in(page, system.provider)
+        await page.goto(address)
+        await expect_back(page, "reason")
+        await page.get_by_role("button", name="L’effacer").click()
+        await expect(page.locator("[name=reason]")).to_have_value("")
+        assert await page.evaluate(KEPT) == []
+        await write(page, "reason")
+        await page.locator("form[action='/signout'] button").click()
+        await page.wait_for_url("**/signin*")
+        assert await page.evaluate(KEPT) == []
+
+
+async def send_in_vain(page: Page) -> None:
+    async with page.expect_event("requestfailed", lambda request: request.method == "POST"):
+        await page.locator(SEND).click(no_wait_after=True)
+
+
+async def goes_to(page: Page, address: str) -> bool:
+    """Raises while the browser still brings its own page, which says that nothing came."""
+    await page.goto(address)
+    return True
+
+
+async def is_asked(system: System, request_id: str) -> bool:
+    return len((await system.provider.view(request_id))["questions"]) == 1
+
+
+async def test_a_text_comes_back(portal: Portal, system: System) -> None:
+    await come_back_after_everything(portal, system)
+
+
+async def test_what_a_draft_and_a_report_could_not_save_is_there_again(portal: Portal, system: System) -> None:
+    begun, mine = await draft(system), await accepted(system)
+    for who, address, name in (
+        (system.requester, f"/requests/{begun}/edit", "answers.question"),
+        (system.provider, f"/requests/{mine}/report", "answers.findings"),
+    ):
+        async with portal.visit(who) as page:
+            await page.goto(address)
+            await page.context.set_offline(True)
+            await page.locator(f"[name='{name}']").fill(WRITTEN)
+            await expect_kept(page)
+            await page.context.new_page()
+            await page.close()
+            (again,) = page.context.pages
+            await again.context.set_offline(False)
+            await again.goto(address)
+            await expect(again.get_by_text(BACK)).to_be_visible()
+            await expect(again.locator(f"[name='{name}']")).to_have_value(WRITTEN)
+            await eventually(partial(has_nothing_kept, again))
+    assert (await system.requester.view(begun))["answers"]["question"] == WRITTEN
+    assert ok(await system.provider.get(f"/requests/{mine}/report"))["answers"]["findings"] == WRITTEN
+
+
+async def test_what_a_draft_could_not_save_overwrites_nothing(portal: Portal, system: System) -> None:
+    request_id = await draft(system)
+    async with portal.visit(system.requester) as page:
+        await page.goto(f"/requests/{request_id}/edit")
+        await page.context.set_offline(True)
+        await page.locator("[name='answers.question']").fill(WRITTEN)
+        await expect_kept(page)
+        await page.context.new_page()
+        await page.close()
+        (again,) = page.context.pages
+        answers = {**(await system.requester.view(request_id))["answers"], "question": "Écrit ailleurs."}
+        ok(await system.requester.http.patch(f"/api/v1/requests/{request_id}", json={"answers": answers}))
+        await again.context.set_offline(False)
+        await again.goto(f"/requests/{request_id}/edit")
+        await expect(again.locator("#conflict")).to_contain_text("Écrit ailleurs.")
+        await expect(again.locator("[name='answers.question']")).to_have_value(WRITTEN)
+        assert (await system.requester.view(request_id))["answers"]["question"] == "Écrit ailleurs."
+
+
+async def has_nothing_kept(page: Page) -> bool:
+    return bool(await page.evaluate(KEPT) == [])
