@@ -18,6 +18,7 @@ from api import (
     reports,
     requests,
     saved_filters,
+    snippets,
     tokens,
     uploads,
 )
@@ -64,6 +65,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         drafts,
         requests,
         saved_filters,
+        snippets,
         commands,
         assignments,
         attachments,

@@ -321,6 +321,7 @@ class FieldProblem(Frozen):
         "not_one_line",
         "not_printable",
         "too_many_pages",
+        "gap_left",
         "too_few_attachments",
         "too_many_attachments",
         "outdated_answer",

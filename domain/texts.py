@@ -20,6 +20,9 @@ JOINERS = "\u200c\u200d"
 BLANKS = "\u115f\u1160\u3164\uffa0\u2800\U0001d159"
 """Letters and symbols by their class that leave no ink: the fillers of Hangul, Braille without a dot, an empty note head."""
 
+GAP = re.compile(r"\[(?:…|\.{3})[^\]\n]*\]")
+"""What a text that is used again leaves open: ``[…]``, or with a word of what is wanted, ``[… days]``."""
+
 # Signs of Arabic, Syriac and Kaithi that Unicode counts among the format characters and that are seen all the same.
 _SEEN = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")
 _SEEN_CLASSES = frozenset("LNPS")
@@ -44,6 +47,11 @@ ONE_SIGN = {sign: plain for signs, plain in ((APOSTROPHES, "'"), (COLONS, ":"), 
 """Signs within names that look the same to people, and the one of a keyboard."""
 
 _SPELLED_OUT = str.maketrans({**SPELLED_OUT, **ONE_SIGN})
+
+
+def has_gap(text: str) -> bool:
+    """Whether something is left open in it that was to be filled in."""
+    return GAP.search(text) is not None
 
 
 def plain(text: str) -> str:

@@ -3,8 +3,8 @@
 Which of them a person has, and whether a choice is legal, the use cases decide; the table here holds only words and fields.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -21,20 +21,27 @@ from use_cases import orders
 from use_cases.commands import Order, carry_out
 from use_cases.problems import Problem
 from use_cases.requests import RequestView
+from use_cases.snippets import UsedFor, offered
 from web.problems import status_of
 
 router = APIRouter()
 
 _ASK_FOR_SOMEBODY = ("transfer", "assign", "reassign")
 
+_WITH_SNIPPETS = {"question": UsedFor.QUESTION, "return": UsedFor.RETURN}
+"""Where texts that are used again are offered, by what is asked for."""
+
 
 @dataclass(frozen=True)
 class Choice:
-    """One choice. `effect` says what will happen; `fields` names the part of the template that asks for the rest."""
+    """One choice. `effect` says what will happen, `brief` the same in a few words; `fields` names the part of the template
+    that asks for the rest.
+    """
 
     command: str
     address: str
     label: str
+    brief: str
     effect: str
     fields: str
     order: type[Order]
@@ -49,6 +56,7 @@ _ALL = (
         "accept",
         "accept",
         _("Accept"),
+        _("It becomes yours: you write the report."),
         _("The request becomes yours: you write the report. You can still ask, transfer or give it back."),
         "",
         orders.Accept,
@@ -59,6 +67,7 @@ _ALL = (
         "request_information",
         "request-information",
         _("Add: ask for information"),
+        _("By e-mail; the deadline stands still meanwhile."),
         _("The requester gets your question by e-mail. The deadline stands still until they answer."),
         "question",
         orders.QuestionBody,
@@ -67,6 +76,7 @@ _ALL = (
         "transfer",
         "transfer",
         _("Transfer to a colleague"),
+        _("With everything in it, and your draft."),
         _("The colleague gets the request with everything in it, and your draft of the report if there is one."),
         "transfer",
         orders.TransferBody,
@@ -75,6 +85,7 @@ _ALL = (
         "return_to_requester",
         "return-to-requester",
         _("Return to the requester"),
+        _("To be completed and submitted to you again."),
         _("The requester is told your reason. They can complete the request and submit it to you again, or cancel it."),
         "return",
         orders.ReturnToRequesterBody,
@@ -83,6 +94,7 @@ _ALL = (
         "return_to_dispatch",
         "return-to-dispatch",
         _("Return to dispatch"),
+        _("The dispatchers find somebody else."),
         _("The dispatchers read your comment and find somebody else. The request leaves your worklist."),
         "comment",
         orders.CommentBody,
@@ -91,6 +103,7 @@ _ALL = (
         "assign",
         "assign",
         _("Assign"),
+        _("To a provider, or to all of a clinic."),
         _("The provider, or every provider of the clinic, is told and can accept the request."),
         "assign",
         orders.AssignBody,
@@ -100,6 +113,7 @@ _ALL = (
         "reassign",
         "reassign",
         _("Hand to somebody else"),
+        _("For when whoever has it is away."),
         _(
             "For when whoever has the request is away; they are told. The report's draft, open questions and deadlines go along."
         ),
@@ -110,6 +124,7 @@ _ALL = (
         "withdraw_information_request",
         "withdraw-information-request",
         _("Withdraw the question"),
+        _("No answer is needed any more."),
         _("The requester is told that no answer is needed any more. The deadline goes on."),
         "withdraw",
         orders.WithdrawBody,
@@ -118,6 +133,7 @@ _ALL = (
         "change_priority",
         "change-priority",
         _("Change the priority"),
+        _("The deadline starts anew."),
         _("The deadline starts anew with the limit of the new priority; the reason is written in the history."),
         "priority",
         orders.PriorityBody,
@@ -126,6 +142,7 @@ _ALL = (
         "acknowledge",
         "acknowledge",
         _("Acknowledge the report"),
+        _("The request is closed."),
         _("The request is closed. The specialist sees what you answer below; every answer is optional."),
         "outcome",
         orders.AcknowledgeBody,
@@ -135,6 +152,7 @@ _ALL = (
         "ask_follow_up",
         "ask-follow-up",
         _("Ask about the report"),
+        _("To whoever signed it; the report stays as it is."),
         _(
             "Whoever signed the report gets your question by e-mail and has 3 business days to answer. The report stays as it is."
         ),
@@ -145,6 +163,7 @@ _ALL = (
         "answer_follow_up",
         "answer-follow-up",
         _("Answer about the report"),
+        _("The report stays as it is."),
         _("The requester reads your answer in Relais. The report stays as it is."),
         "follow_up_answer",
         orders.FollowUpAnswerBody,
@@ -154,6 +173,7 @@ _ALL = (
         "withdraw_follow_up",
         "withdraw-follow-up",
         _("Withdraw the question about the report"),
+        _("No answer is needed; you can ask another."),
         _("Whoever was asked is told that no answer is needed. The question does not count: you can ask another."),
         "withdraw_follow_up",
         orders.WithdrawFollowUpBody,
@@ -162,6 +182,7 @@ _ALL = (
         "confirm_reading",
         "confirm-reading",
         _("I have read the report, and act on it"),
+        _("Nobody is called any more because of it."),
         _("Nobody is called any more because of it. The request stays as it is."),
         "",
         orders.ConfirmReading,
@@ -172,6 +193,7 @@ _ALL = (
         "cancel",
         "cancel",
         _("Cancel the request"),
+        _("Ends without a report; can’t be taken back."),
         _("The request ends without a report, and whoever holds it is told. This can't be taken back."),
         "reason",
         orders.ReasonBody,
@@ -183,6 +205,81 @@ CHOICES = {choice.command: choice for choice in _ALL}
 """By command, in the order in which a page offers them."""
 
 _BY_ADDRESS = {choice.address: choice for choice in _ALL}
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A choice as the page of a request offers it: a button that does it (`at_once`), or a link to where the rest is asked.
+
+    What has a `form` opens in the page where scripts run.
+    """
+
+    address: str
+    label: str
+    brief: str
+    look: str = "secondary"
+    at_once: bool = False
+    form: bool = False
+    key: str = ""
+    """With which it is pressed, where there is a keyboard."""
+
+
+_KEYS = {"accept": "a"}
+
+_FIRST = ("accept", "answer_follow_up", "assign", "acknowledge")
+"""What is waited for, before what can be done besides."""
+
+
+def offers(view: RequestView, *, is_requester: bool) -> list[Offer]:
+    """What the page of a request offers: first what it waits for, last what can't be taken back."""
+    allowed = [
+        choice for name, choice in CHOICES.items() if name in view.allowed_commands and name != "confirm_reading"
+    ]
+    first = sorted((c for c in allowed if c.command in _FIRST), key=lambda c: _FIRST.index(c.command))
+    besides = [choice for choice in allowed if choice.command not in _FIRST]
+    found = [
+        *_pages_first(view, is_requester=is_requester),
+        *(_offer(choice) for choice in first),
+        *_pages_besides(view),
+        *(_offer(choice) for choice in besides),
+    ]
+    return [
+        replace(offer, look="primary" if n == 0 and offer.look != "danger" else offer.look)
+        for n, offer in enumerate(found)
+    ]
+
+
+def _offer(choice: Choice) -> Offer:
+    look = choice.look if choice.look == "danger" else "secondary"
+    return Offer(
+        choice.address,
+        choice.label,
+        choice.brief,
+        look,
+        choice.at_once,
+        not choice.at_once,
+        _KEYS.get(choice.command, ""),
+    )
+
+
+def _pages_first(view: RequestView, *, is_requester: bool) -> Iterator[Offer]:
+    """The pages where somebody goes on with what waits for them."""
+    if view.editable:
+        label = _("Continue the draft") if view.status == "draft" else _("Change and submit again")
+        yield Offer("edit", label, _("It is saved as you write; sent once you submit it."))
+    is_open = [question for question in view.questions or () if question.state == "open"]
+    if is_requester and is_open and "answer_information" in view.allowed_commands:
+        question = f"?question={is_open[0].id}" if len(is_open) > 1 else ""
+        yield Offer(f"answer{question}", _("Answer the question"), _("With photos, if they help."))
+    if view.report_editable:
+        yield Offer("report", _("Write the report"), _("It is saved as you write; sent once you sign."), key="r")
+
+
+def _pages_besides(view: RequestView) -> Iterator[Offer]:
+    if "add_addendum" in view.allowed_commands:
+        yield Offer("addendum", _("Add an addendum"), _("A signed document beside the final report."))
+    if "add_information" in view.allowed_commands:
+        yield Offer("add-information", _("Add information"), _("Unasked, or because it gets worse; with photos."))
 
 
 @router.get("/requests/{request_id}/{address}")
@@ -256,6 +353,11 @@ async def _around(visit: Visit, view: RequestView, choice: Choice) -> dict[str, 
     """What the fields of the choice need besides the request."""
     if choice.fields in _ASK_FOR_SOMEBODY:
         return dict(await to_choose(visit, view, choice.command))
+    if choice.fields in _WITH_SNIPPETS:
+        found = await offered(
+            visit.services, visit.caller, _WITH_SNIPPETS[choice.fields], view.offering, visit.language
+        )
+        return {"snippets": found}
     if choice.fields == "priority":
         return {"offerings": {view.offering: await visit.offering_of(view)}}
     return {}

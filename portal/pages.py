@@ -209,6 +209,8 @@ SENTENCES: Mapping[str, str] = {
     "handed_over": _("Handed over; everybody concerned is told."),
     "absence": _("The absence is noted. Colleagues and dispatchers see it when they choose a provider."),
     "filter_kept": _("The filter is saved. You find it beside the title of the worklist."),
+    "snippet_kept": _("The text is saved."),
+    "snippet_removed": _("The text is removed."),
     "filter_removed": _("The filter is removed."),
     "offerings": _("Noted. Who serves an offering comes first where a provider is chosen for it."),
     "absence_removed": _("The absence is removed."),

@@ -28,6 +28,8 @@ from use_cases.problems import Problem
 from use_cases.report_drafts import ReportDraft, ReportDraftBody
 from use_cases.requests import RequestView
 from use_cases.signing import AddendumBody, SignBody, SigningReceipt
+from use_cases.snippets import UsedFor, offered
+from use_cases.worklist import RequestLine, next_to_do
 from web.connected import AttendedBy
 from web.files import pdf_response
 from web.problems import status_of
@@ -110,7 +112,12 @@ async def sign(request_id: UUID, visit: VisitOf) -> Response:
         receipt = await signing.sign(visit.services, call, SignBody.model_validate(said))
     except NOT_TAKEN as error:
         return await _sign_page(visit, request_id, form, as_problem(error))
-    return visit.on_to(f"/requests/{request_id}", _done(receipt, form, "sign_report"))
+    following = await _next(visit, request_id) if form.get("then") == "next" else None
+    return visit.on_to(f"/requests/{following.id if following else request_id}", _done(receipt, form, "sign_report"))
+
+
+async def _next(visit: Visit, request_id: UUID) -> RequestLine | None:
+    return await next_to_do(visit.services, visit.caller, visit.language, besides=request_id)
 
 
 @router.get("/requests/{request_id}/addendum")
@@ -231,6 +238,7 @@ async def _report_page(
         draft=draft,
         questions=questions,
         calling=calling,
+        snippets=await offered(visit.services, visit.caller, UsedFor.REPORT, view.offering, visit.language),
         says_of_photos={field for (field, _choice), call in calling.items() if call is CalledFor.NEW_PHOTOS},
         shows_form=draft is not None or form is not None,
         revision=revision,
@@ -264,6 +272,7 @@ async def _sign_page(
         missing=[(fault, labels[fault.field], fault.told(visit.language)) for fault in draft.missing] if draft else [],
         form=pages.written(_kept(form, error, "kind")),
         key=_key(form, error),
+        following=await _next(visit, request_id),
         wrong=pages.written(wrong),
         notice=notice,
         **await chart(visit, view),

@@ -10,8 +10,8 @@ from fastapi.responses import Response
 from documents.content import Entry, ReportContent
 from domain.offerings import AttachmentSlot, ServiceOffering
 from domain.requests import DocumentKind
-from portal import accesses, pages
-from portal.choices import CHOICES
+from portal import accesses, history, pages
+from portal.choices import offers
 from portal.forms import Differences, differences
 from portal.guide import DEADLINES
 from portal.pages import Visit, VisitOf
@@ -31,12 +31,13 @@ async def request_page(request_id: UUID, visit: VisitOf) -> Response:
     return visit.page(
         "request",
         view=view,
-        timeline=list(reversed(timeline)),
+        history=history.folded(timeline),
+        told_elsewhere=history.TOLD_ELSEWHERE,
         shows_accesses=accesses.may_be_shown(visit, view),
         sent=await _sent(visit, view),
         deadline_labels=DEADLINES,
         begins_again=view.offering in visit.services.offerings,
-        choices=[choice for name, choice in CHOICES.items() if name in view.allowed_commands],
+        offers=offers(view, is_requester=visit.is_requester_of(view)),
         notice=pages.done_notice(visit.request, visit.language),
         **await chart(visit, view),
     )

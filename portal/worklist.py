@@ -21,7 +21,7 @@ from translations import gettext_noop as _
 from use_cases.catalogue import list_clinics, newest_offerings
 from use_cases.saved_filters import Criteria, list_filters
 from use_cases.to_do import ToDo
-from use_cases.worklist import RequestLine, Worklist, count_to_do, read_worklist
+from use_cases.worklist import TO_DO_STATUSES, RequestLine, Worklist, count_to_do, most_pressing_first, read_worklist
 
 router = APIRouter()
 
@@ -277,11 +277,11 @@ async def _grouped(visit: VisitOf, wanted: Filter, cursor: str | None) -> Found:
     async def found(**asked: Any) -> Worklist:
         return await read_worklist(visit.services, visit.caller, wanted.asked(**asked), visit.language)
 
-    to_do = await found(statuses=(*OPEN, Status.CLOSED), to_do=True, holder_is_me=False, limit=TO_DO_ROWS)
+    to_do = await found(statuses=TO_DO_STATUSES, to_do=True, holder_is_me=False, limit=TO_DO_ROWS)
     others = await found(statuses=OPEN, to_do=False, cursor=cursor)
     groups = [Group("others", _("With others"), others.items, _total(others.counted, *OPEN))]
     if not cursor:
-        pressing = sorted(to_do.items, key=lambda row: (not row.urgent_report_unread, not row.overdue))
+        pressing = most_pressing_first(to_do.items)
         rest = wanted.address(todo=True, mine=False) if to_do.next_cursor else None
         groups.insert(
             0, Group("to-do", _("To be done by me"), pressing, _total(to_do.counted, *OPEN, Status.CLOSED), rest)

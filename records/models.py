@@ -180,6 +180,28 @@ class SavedFilter(Base):
     __table_args__ = (UniqueConstraint("account_id", "name"),)
 
 
+class Snippet(Base):
+    """A text that somebody, or everybody of a clinic, uses again: `account_id` or `clinic_id` says whose it is."""
+
+    __tablename__ = "snippets"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))
+    clinic_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("clinics.id"))
+    used_for: Mapped[str]
+    language: Mapped[str]
+    offering: Mapped[str | None]
+    name: Mapped[str]
+    text: Mapped[str]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint("(account_id IS NULL) <> (clinic_id IS NULL)", name="ck_snippets_somebodys"),
+        UniqueConstraint("account_id", "used_for", "language", "name"),
+        UniqueConstraint("clinic_id", "used_for", "language", "name"),
+    )
+
+
 # Service offerings
 
 

@@ -79,6 +79,7 @@ PROBLEMS: Mapping[str, str] = {
     "invalid_idempotency_key": _("An Idempotency-Key has 1 to 120 printable ASCII characters."),
     "invalid_if_match": _("If-Match must hold the version of the request."),
     "too_many_filters": _("You have kept %(limit)s filters already; remove one first."),
+    "too_many_snippets": _("%(limit)s texts are kept already; remove one first."),
     "absence_ends_before_start": _("The absence ends before it starts."),
     "absence_too_long": _("An absence is at most a year long."),
     "absence_in_the_past": _("The absence is over already."),
@@ -97,6 +98,8 @@ PROBLEMS: Mapping[str, str] = {
 
 _WITH_LIMIT = {"too_large": _("What was sent is too large: at most %(limit_megabytes)s MB can be taken.")}
 """Sentences of problems that can name a limit, when they do."""
+
+LEFT_GAP = _("A blank, […], is left in the text: fill it in, or take it out.")
 
 FIELD_PROBLEMS: Mapping[str, str] = {
     "required": _("This field is required."),
@@ -121,6 +124,7 @@ FIELD_PROBLEMS: Mapping[str, str] = {
     "not_printable": _(
         "These signs can't be printed on the signed document: %(characters)s. Write them in another way."
     ),
+    "gap_left": LEFT_GAP,
     "too_many_pages": _(
         "All the texts together are too long for the document: at most %(limit)d pages can be printed. "
         "Shorten this one, the longest."

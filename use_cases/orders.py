@@ -6,10 +6,10 @@ Some are named `…Body`: so they are called where the API describes what is sen
 """
 
 from collections.abc import Collection
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,12 +19,14 @@ from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import FormVersion, Person, Role
+from domain.texts import has_gap
 from records import absences, attachments, forms, people, requests
 from records import commands as ledger
 from records.drafts import is_withdrawn, open_form
 from records.errors import NotEditableError
 from records.models import RequestRecord
 from translations import gettext_noop as _
+from translations.problems import LEFT_GAP
 from use_cases import policy
 from use_cases.commands import Moment, Order
 from use_cases.completeness import check_complete
@@ -166,7 +168,17 @@ class TransferBody(Order):
         return isinstance(before, c.Transfer) and before.to.id == self.provider_id and before.comment == self.comment
 
 
-class QuestionBody(Order, c.Question[Said]):
+def _without_gap(text: str) -> str:
+    if has_gap(text):
+        raise PydanticCustomError("gap_left", LEFT_GAP)
+    return text
+
+
+Filled = Annotated[Said, AfterValidator(_without_gap)]
+"""A text that may have been made of one that is used again: nothing is left open in it."""
+
+
+class QuestionBody(Order, c.Question[Filled]):
     """A question to the requester."""
 
     command = c.RequestInformation
@@ -203,7 +215,7 @@ class WithdrawBody(Order, c.WhichQuestion):
     command = c.WithdrawInformationRequest
 
 
-class ReturnToRequesterBody(Order, c.WhyReturned[Said]):
+class ReturnToRequesterBody(Order, c.WhyReturned[Filled]):
     """One of the two reasons, and a text."""
 
     command = c.ReturnToRequester

@@ -6,6 +6,7 @@ from typing import Any
 from documents.length import MAX_PAGES, lines_of, pages_of
 from documents.typesetting import unprintable
 from domain.offerings import WRITTEN, FieldProblem, FormField
+from domain.texts import has_gap
 
 MOST_NAMED = 10
 """So many characters are named in one sentence."""
@@ -32,6 +33,11 @@ def check_length(texts: Mapping[str, str]) -> tuple[FieldProblem, ...]:
         return ()
     longest = max(texts, key=lambda name: lines_of(texts[name]))
     return (FieldProblem(field=longest, code="too_many_pages", limit=MAX_PAGES),)
+
+
+def check_gaps(texts: Mapping[str, str]) -> tuple[FieldProblem, ...]:
+    """The texts in which something is left open that was to be filled in."""
+    return tuple(FieldProblem(field=name, code="gap_left") for name, text in texts.items() if has_gap(text))
 
 
 def written(fields: Iterable[FormField], answers: Mapping[str, Any]) -> dict[str, str]:

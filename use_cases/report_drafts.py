@@ -28,7 +28,7 @@ from use_cases.attended import Attended
 from use_cases.caller import Caller
 from use_cases.drafts import Answers
 from use_cases.paper import paper
-from use_cases.printable import check_length, check_printable, written
+from use_cases.printable import check_gaps, check_length, check_printable, written
 from use_cases.problems import FieldFault, Problem, field_faults
 from use_cases.services import Services
 
@@ -200,6 +200,7 @@ def obstacles(template: Iterable[FormField], answers: Mapping[str, object]) -> t
         *check_answers(template, answers, complete=True),
         *check_printable(template, answers),
         *check_length(written(template, answers)),
+        *check_gaps(written(template, answers)),
     )
 
 

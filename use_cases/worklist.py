@@ -104,6 +104,31 @@ async def count_to_do(services: Services, caller: Caller) -> Count:
         return await worklist.count_to_do(session, caller.viewer)
 
 
+TO_DO_STATUSES = frozenset(
+    {
+        Status.RETURNED,
+        Status.AWAITING_DISPATCH,
+        Status.AWAITING_ACCEPTANCE,
+        Status.ACCEPTED,
+        Status.REPORTED,
+        Status.CLOSED,
+    }
+)
+"""In which somebody can have something to do; a closed request can still be asked about."""
+
+
+def most_pressing_first(lines: Iterable[RequestLine]) -> list[RequestLine]:
+    """What there is to do, in the order in which the worklist shows it: to be read without delay, late, then as it came."""
+    return sorted(lines, key=lambda line: (not line.urgent_report_unread, not line.overdue))
+
+
+async def next_to_do(services: Services, caller: Caller, language: Language, *, besides: UUID) -> RequestLine | None:
+    """The request that waits most for the caller, but for one that they are done with; None when none does."""
+    wanted = WorklistFilter(statuses=TO_DO_STATUSES, to_do=True)
+    found = await read_worklist(services, caller, wanted, language)
+    return next((line for line in most_pressing_first(found.items) if line.id != besides), None)
+
+
 async def _log_finds(
     session: AsyncSession, caller: Caller, wanted: WorklistFilter, rows: Iterable[WorklistRow]
 ) -> None:

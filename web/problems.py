@@ -31,6 +31,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "answer_under_way",
         "absence_overlaps",
         "too_many_filters",
+        "too_many_snippets",
         "signing_failed",
         "sent_too_late",
     ),

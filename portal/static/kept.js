@@ -128,6 +128,10 @@
       super(form);
       this.key = form.elements.key;
       this.own = this.key.value;
+      form.addEventListener("relais:done", () => { // in the page, without another one that tells
+        sessionStorage.removeItem(SENDING);
+        this.remove();
+      });
       form.addEventListener("submit", () => {
         this.sent = this.key.value;
         sessionStorage.setItem(SENDING, this.name);
@@ -219,8 +223,10 @@
     document.getElementById("content").append(notice);
   }
 
-  const forms = [...document.querySelectorAll("form[method=post]:not([data-upload])")]
+  const formsIn = (root) => [...root.querySelectorAll("form[method=post]:not([data-upload])")]
     .filter((form) => form.elements.key && [...form.elements].some((field) => isKept(field) && isProse(field)));
+  const forms = formsIn(document);
   for (const form of forms) new (form.matches("[data-draft], #report") ? Saving : Sent)(form);
+  document.addEventListener("relais:opened", ({ target }) => formsIn(target).forEach((form) => new Sent(form))); // static/choices.js
   if (!forms.length) all().filter((name) => `${name} `.startsWith(`${KEPT}${account} ${location.pathname} `)).forEach(show);
 })();

@@ -128,6 +128,7 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("media", "provider", accepted, "/requests/{id}/media/{attachment}"),
     ("document", "requester", reported, "/requests/{id}/documents/{report}"),
     ("settings", "provider", None, "/account"),
+    ("texts", "administrator", None, "/account/texts"),
     ("help", "requester", None, "/help"),
     ("providers", "dispatcher", None, "/providers"),
     ("hand on", "administrator", accepted, "/requests/{id}/reassign"),

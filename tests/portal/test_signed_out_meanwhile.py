@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from playwright.async_api import expect
 
 from tests.journeys import accepted, draft, ok, reported, somebody_new, submitted
-from tests.portal.browsing import Portal, sign_in, visitor
+from tests.portal.browsing import Portal, sign_in, text_of, visitor
 from tests.portal.test_story import done
 from tests.system import PASSWORD, Clinician, System
 from use_cases.unsent import OPENS_FOR, UnsentForm, seal, unseal
@@ -96,7 +96,7 @@ async def test_every_form_is_shown_again_to_who_wrote_it(portal_app: FastAPI, sy
             signed_in = await http.post("/signin", data={**credentials(who), **carried})
             assert (signed_in.status_code, signed_in.headers["location"]) == (307, to)
             again = await http.post(to, data={**credentials(who), **carried})
-            assert "Vous aviez été déconnecté : rien n’a été envoyé." in again.text, to
+            assert "Vous aviez été déconnecté : rien n’a été envoyé." in text_of(again.text), to
             assert SHOWN in again.text, to
             assert fields_of(again, to)["key"] == carried["sent key"], to
     assert await versions() == before

@@ -51,10 +51,6 @@ async def write_request(page: Page, question: str) -> str:
     return str(await page.locator("h1").inner_text())
 
 
-async def test_the_guides_story_with_three_people_at_once(portal: Portal, system: System) -> None:
-    await tell_the_guides_story(portal, system)
-
-
 async def tell_the_guides_story(portal: Portal, system: System) -> None:
     """From the question to the report that its requester has read, all of it by the pages."""
     async with (
@@ -110,7 +106,7 @@ async def tell_the_guides_story(portal: Portal, system: System) -> None:
         await expect(requester.get_by_text("Nævus banal, aucun suivi requis.").first).to_be_visible()
         await requester.get_by_role("link", name="Accuser réception").first.click()
         await requester.locator("input[name=advice_followed][value=yes]").check()
-        await press(requester, "Accuser réception")
+        await requester.locator("form:has([name=advice_followed]) button.button").click()
         await done(requester, "la demande est fermée")
         await expect(provider.locator(".status").first).to_have_text("Fermée")
 
