@@ -151,14 +151,14 @@ async def test_one_goes_from_its_row_with_one_press(portal_app: FastAPI, system:
         assert near.index(system.provider.id) < near.index(nurse.id)
         assert near.split(nurse.id)[1].count("N’y répond pas") == 1
         assert "à accepter" in near
-        form = {**hidden_of(f'action="/assignments"{menu}'), "to": f"provider:{nurse.id}"}
+        form = {**hidden_of(menu), "to": f"provider:{nurse.id}"}
         assert form["request"] == f"{request_id}/1"
         assert "ne répond pas à toutes" in shown(await http.post("/assignments", data=form))
         form["to"] = f"provider:{system.provider.id}"
         assert (await http.post("/assignments", data=form)).headers["location"] == f"{LIST}&done=assigned_several"
         menu = menu_of((await http.get(LIST)).text, request_id)
         assert f'value="{request_id}/2"' in menu, "what nobody has accepted yet can still go to somebody else"
-        form = {**hidden_of(f'action="/assignments"{menu}'), "to": f"clinic:{system.clinics['near'].id}"}
+        form = {**hidden_of(menu), "to": f"clinic:{system.clinics['near'].id}"}
         assert (await http.post("/assignments", data=form)).status_code == 303
     assert (await system.requester.view(request_id))["holder"]["kind"] == "pool"
     assert (await system.requester.view(untouched))["status"] == "awaiting_dispatch"
