@@ -16,16 +16,21 @@ ones blurred over 1 % of their longest edge, where lines run together, have less
 counts as blurred: nothing can be seen on it.
 """
 
-PhotoWarning = Literal["too_small", "blurred"]
+PhotoWarning = Literal["too_small", "blurred", "incomplete"]
 
 
 def photo_warnings(
-    width: int, height: int, sharpness: float | None, min_edge: int = MIN_EDGE
+    width: int, height: int, sharpness: float | None, min_edge: int = MIN_EDGE, *, is_incomplete: bool = False
 ) -> tuple[PhotoWarning, ...]:
-    """What speaks against a photo of that size (upright, in pixels) and sharpness (None: not measured)."""
+    """What speaks against a photo of that size (upright, in pixels) and sharpness (None: not measured).
+
+    `is_incomplete`: a part of it was lost with the end of its file.
+    """
     warnings: list[PhotoWarning] = []
     if min(width, height) < min_edge:
         warnings.append("too_small")
     if sharpness is not None and sharpness < MIN_SHARPNESS:
         warnings.append("blurred")
+    if is_incomplete:
+        warnings.append("incomplete")
     return tuple(warnings)

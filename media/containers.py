@@ -1,13 +1,11 @@
 """What a file says of itself, read without decoding it: whether its end is missing, and how large a WebP is."""
 
 import os
-import re
+import struct
+from collections.abc import Iterator
 from typing import BinaryIO
 
-_JPEG_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
-_JPEG_END = 0xD9
-_JPEG_BARE = (0x01, 0xD8)
-"""Markers with no segment behind them."""
+from media.jpegs import lacks_end
 
 _BOXES = {
     *(b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"wide", b"uuid", b"idat", b"pdin", b"pnot", b"udta"),
@@ -16,6 +14,9 @@ _BOXES = {
 """The outermost boxes of ISO base media files and of QuickTime."""
 _MOST_BOXES = 10_000
 """How many of them are stepped over. A video in fragments has two for every few seconds."""
+_TIFF_NUMBERS = {3: "H", 4: "I"}
+_TIFF_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
+"""How long a value is, by its kind; of all others, one byte."""
 
 
 def is_cut_off(file: BinaryIO, media_type: str) -> bool:
@@ -24,12 +25,14 @@ def is_cut_off(file: BinaryIO, media_type: str) -> bool:
     file.seek(0)
     match media_type:
         case "image/jpeg":
-            return _jpeg_is_cut_off(file.read())
+            return lacks_end(file.read())
         case "image/png":
             return _png_is_cut_off(file, size)
         case "image/webp":
             head = file.read(8)
             return head[:4] == b"RIFF" and int.from_bytes(head[4:], "little") + 8 > size
+        case "image/tiff":
+            return _tiff_is_cut_off(file, size)
         case "video/webm":
             return False  # its lengths may be left open
         case _:
@@ -52,20 +55,6 @@ def webp_size(file: BinaryIO) -> tuple[int, int] | None:
             return None
 
 
-def _jpeg_is_cut_off(content: bytes) -> bool:
-    """Whether the end marker is missing. Segments are stepped over: a picture in them has an end of its own."""
-    at = 0
-    if not content.startswith(b"\xff\xd8"):
-        return False
-    while found := _JPEG_MARKER.search(content, at):
-        marker, at = content[found.start() + 1], found.end()
-        if marker == _JPEG_END:
-            return False
-        if marker not in _JPEG_BARE:
-            at += max(2, int.from_bytes(content[at : at + 2], "big"))
-    return True
-
-
 def _png_is_cut_off(file: BinaryIO, size: int) -> bool:
     if file.read(8) != b"\x89PNG\r\n\x1a\n":
         return False
@@ -77,6 +66,41 @@ def _png_is_cut_off(file: BinaryIO, size: int) -> bool:
             return False
         at += 12 + int.from_bytes(head[:4], "big")
     return True
+
+
+def _tiff_is_cut_off(file: BinaryIO, size: int) -> bool:
+    """Of a classic TIFF: whether its first directory, or the strips or tiles that it names, lie beyond the end."""
+    head = file.read(8)
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(head[:4])
+    if order is None:
+        return False
+    at = struct.unpack(order + "I", head[4:])[0]
+    if len(head) < 8 or at + 2 > size:
+        return True
+    file.seek(at)
+    count = struct.unpack(order + "H", file.read(2))[0]
+    directory = file.read(12 * count)
+    if len(directory) < 12 * count:
+        return True
+    try:
+        told = dict(_directory(file, order, directory))
+    except EOFError:
+        return True
+    pieces = zip(told.get(273, told.get(324, ())), told.get(279, told.get(325, ())), strict=False)
+    return any(begin + length > size for begin, length in pieces)
+
+
+def _directory(file: BinaryIO, order: str, directory: bytes) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """The entries of a TIFF's directory that hold whole numbers. Raises EOFError when they lie beyond the end."""
+    for tag, kind, count, value in struct.iter_unpack(order + "HHI4s", directory):
+        length = count * _TIFF_BYTES.get(kind, 1)
+        if length > len(value):
+            file.seek(struct.unpack(order + "I", value)[0])
+            value = file.read(length)
+            if len(value) < length:
+                raise EOFError
+        if kind in _TIFF_NUMBERS:
+            yield tag, struct.unpack(f"{order}{count}{_TIFF_NUMBERS[kind]}", value[:length])
 
 
 def _boxes_are_cut_off(file: BinaryIO, size: int) -> bool:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from media import photos
 from media.containers import is_cut_off
 from media.examine import SOURCE, TOLD
-from media.kinds import DamagedMediaError, TooManyPixelsError, TruncatedMediaError
+from media.kinds import DamagedMediaError, TooManyPixelsError, TruncatedMediaError, UnsupportedMediaError
 
 
 def photo(folder: Path) -> None:
@@ -21,6 +21,8 @@ def photo(folder: Path) -> None:
         _tell(folder, refused="too_many_pixels", width=error.width, height=error.height, limit=error.limit)
     except TruncatedMediaError:
         _tell(folder, refused="truncated")
+    except UnsupportedMediaError:
+        _tell(folder, refused="unsupported")
     except DamagedMediaError:
         _tell(folder, refused="damaged")
     else:
@@ -31,6 +33,7 @@ def photo(folder: Path) -> None:
             height=found.height,
             captured_at=found.captured_at.isoformat() if found.captured_at else None,
             sharpness=found.sharpness,
+            is_incomplete=found.is_incomplete,
         )
 
 

@@ -17,6 +17,7 @@ import filetype
 from confined import ConfinedError, ForkServer, Limits, NoVerdictError, OutOfMemoryError, OutOfTimeError
 from domain.calendar import TIME_ZONE
 from media import videos
+from media.heif import heif_type
 from media.kinds import (
     PHOTO_TYPES,
     VIDEO_TYPES,
@@ -34,9 +35,9 @@ LIMITS = Limits(cpu_seconds=15, seconds=60, memory_bytes=1_500 * 1024**2, file_b
 """What one photo may cost. The largest that is taken, 52 megapixels of WebP, takes 2.3 s and 1,080 MB on a slow core."""
 
 _SNIFFED_BYTES = 8_192
-_MORE_HEIF = {b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
-"""Brands of HEIF (grey, more than 8 bits, layers, sequences) that `filetype` does not know."""
-
+_BIG_TIFF = (b"II+\0", b"MM\0+")
+_SAME = {"image/apng": "image/png"}
+"""A picture that moves is taken as the one that it begins with."""
 SOURCE, TOLD = "source", "told.json"
 """The files of one task: the stranger's, and what is asked of it and was found in it."""
 
@@ -75,10 +76,12 @@ def _sniff(file: BinaryIO) -> str:
     file.seek(0)
     head = file.read(_SNIFFED_BYTES)
     file.seek(0)
-    if head[4:8] == b"ftyp" and head[8:12] in _MORE_HEIF:
-        return "image/heic"
+    if found := heif_type(head):
+        return found
+    if head.startswith(_BIG_TIFF):
+        return "image/tiff"
     guess = filetype.guess(head)
-    return str(guess.mime) if guess else ""
+    return _SAME.get(str(guess.mime), str(guess.mime)) if guess else ""
 
 
 def _new_folder() -> tempfile.TemporaryDirectory[str]:
@@ -147,6 +150,7 @@ def _made(folder: Path, kind: Literal["photo", "video"], media_type: str, captur
         full=(folder / "full").read_bytes() if kind == "photo" else None,
         captured_at=captured_at,
         sharpness=told.get("sharpness"),
+        is_incomplete=told.get("is_incomplete", False),
     )
 
 
@@ -156,5 +160,7 @@ def _refusal(code: str, told: dict[str, Any]) -> MediaError:
             return TooManyPixelsError(told["width"], told["height"], told["limit"])
         case "truncated":
             return TruncatedMediaError()
+        case "unsupported":
+            return UnsupportedMediaError()
         case _:
             return DamagedMediaError()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 HEIF_TYPES = {"image/heic", "image/heif"}
-PHOTO_TYPES = {"image/jpeg", "image/png", "image/webp"} | HEIF_TYPES
+PHOTO_TYPES = {"image/jpeg", "image/png", "image/webp", "image/avif", "image/tiff"} | HEIF_TYPES
 VIDEO_TYPES = {"video/mp4", "video/quicktime", "video/x-m4v", "video/webm"}
 
 MAX_EDGE = 65_500
@@ -60,7 +60,8 @@ class Media:
     """What a file is, and its clean copies: JPEGs, upright, in sRGB, made anew from the pixels.
 
     `width` and `height` are those of the upright picture, in pixels. `full` is None for a video, whose `preview` and `thumbnail`
-    show its first frame; `sharpness` is None as well (see `media.photos.sharpness_of`).
+    show its first frame; `sharpness` is None as well (see `media.photos.sharpness_of`). `is_incomplete`: the lowest part of
+    a photo was missing in the file, and is grey.
     """
 
     kind: Literal["photo", "video"]
@@ -72,6 +73,7 @@ class Media:
     full: bytes | None
     captured_at: datetime | None
     sharpness: float | None
+    is_incomplete: bool = False
 
 
 def plausible(moment: datetime) -> datetime | None:

@@ -12,16 +12,21 @@ from zoneinfo import ZoneInfo
 import pillow_heif
 from PIL import ExifTags, Image, ImageCms, ImageFilter, ImageStat
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
+from media import jpegs
 from media.containers import is_cut_off, webp_size
+from media.heif import under_known_brands
 from media.kinds import (
     HEIF_TYPES,
+    JPEG,
     MAX_EDGE,
     DamagedMediaError,
     Media,
     MediaError,
     TooManyPixelsError,
     TruncatedMediaError,
+    UnsupportedMediaError,
     plausible,
 )
 
@@ -44,7 +49,11 @@ _LEAST_CONTRAST = 96
 """Between dark and light, of 255. What has less is not stretched to the full range: that would only show noise."""
 
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+_LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
 _LAPLACIAN = ImageFilter.Kernel((3, 3), (0, 1, 0, 1, -4, 1, 0, 1, 0), scale=1, offset=128)
+
+_SUBFILE_TYPE, _DNG_VERSION = 254, 50_706
+"""Tags of a TIFF: whether this is a small copy; and that it holds what a sensor saw."""
 
 _DECODERS = {
     "image/jpeg": ("JPEG",),
@@ -52,8 +61,12 @@ _DECODERS = {
     "image/webp": ("WEBP",),
     "image/heic": ("HEIF",),
     "image/heif": ("HEIF",),
+    "image/avif": ("AVIF",),
+    "image/tiff": ("TIFF",),
 }
 """By what a file was found to be, who may read it: Pillow knows dozens of other formats, and would try them all."""
+
+_IN_BOXES = HEIF_TYPES | {"image/avif"}
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -80,7 +93,22 @@ def render(file: BinaryIO, media_type: str, zone: ZoneInfo) -> Media:
     except Exception as error:  # decoders meet damaged files with errors of every kind
         if "memory" in str(error).lower():
             raise MemoryError from error
-        raise (TruncatedMediaError if is_cut_off(file, media_type) else DamagedMediaError) from error
+        if not is_cut_off(file, media_type):
+            raise DamagedMediaError from error
+        if media_type == JPEG and (ended := _ended(file)):
+            return render(ended, media_type, zone)
+        raise TruncatedMediaError from error
+
+
+def _ended(file: BinaryIO) -> BinaryIO | None:
+    """A JPEG without its end, with one; None when too little of it came."""
+    file.seek(0)
+    ended = jpegs.ended(file.read())
+    return _Ended(ended) if ended else None
+
+
+class _Ended(io.BytesIO):
+    """A JPEG that had no end, and got one: its lowest rows may be missing."""
 
 
 def poster(file: BinaryIO) -> tuple[int, int, bytes, bytes]:
@@ -95,8 +123,10 @@ def poster(file: BinaryIO) -> tuple[int, int, bytes, bytes]:
 def _render(file: BinaryIO, media_type: str, zone: ZoneInfo) -> Media:
     if media_type == "image/webp" and (told := webp_size(file)):
         _bound(*told, MAX_PIXELS)  # the decoder takes memory for all of it as soon as it is opened
-    if media_type in HEIF_TYPES and is_cut_off(file, media_type):
-        raise TruncatedMediaError  # the decoder would show what is missing as grey
+    if media_type in _IN_BOXES:
+        if is_cut_off(file, media_type):
+            raise TruncatedMediaError  # the decoder would show what is missing as grey
+        file = io.BytesIO(under_known_brands(file, media_type))
     file.seek(0)
     with Image.open(file, formats=_DECODERS[media_type]) as image:
         size = image.size
@@ -108,6 +138,13 @@ def _render(file: BinaryIO, media_type: str, zone: ZoneInfo) -> Media:
             _bound(*size, MAX_PIXELS)
         exif = _exif_of(image)
         turn = _TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
+        if isinstance(image, TiffImageFile):
+            _check_only(image)
+            turn = None  # Pillow turns a TIFF by itself
+        image.load()
+        missing = jpegs.missing_part(image) if isinstance(file, _Ended) else 0
+        if missing > jpegs.MOST_MISSING:
+            raise TruncatedMediaError
         picture = _clean(image, turn)
     if turn in (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8]):
         size = (size[1], size[0])
@@ -123,6 +160,7 @@ def _render(file: BinaryIO, media_type: str, zone: ZoneInfo) -> Media:
         full=_full_jpeg(picture, captured_at, zone),
         captured_at=captured_at,
         sharpness=sharpness_of(preview),
+        is_incomplete=missing > 0,
     )
 
 
@@ -192,6 +230,14 @@ def _bound_progressive(image: JpegImageFile) -> None:
         raise MemoryError
 
 
+def _check_only(image: TiffImageFile) -> None:
+    """Refuse a TIFF that begins with a small copy of what it holds, as those of camera sensors do, or has several pages."""
+    is_reduced = bool(int(image.tag_v2.get(_SUBFILE_TYPE, 0)) & 1)
+    if is_reduced or _DNG_VERSION in image.tag_v2 or image.n_frames > 1:
+        raise UnsupportedMediaError
+    image.seek(0)
+
+
 def _draft(image: Image.Image) -> None:
     """Have a large JPEG decoded at a fraction of its size, which costs less time and memory."""
     fraction = 1
@@ -231,10 +277,13 @@ def _text(value: str | bytes) -> str:
 
 def _clean(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
     """The pixels of the image alone: RGB, in sRGB, without transparency, upright."""
-    image.load()
     profile = image.info.get("icc_profile")
     if image.mode.startswith("I;16"):  # 16 bits of grey: Pillow would cut off what is over 255 instead of dividing
         picture = image.point(lambda level: level / 256).convert("L").convert("RGB")
+    elif image.mode in ("I", "F"):  # levels of any range
+        picture = _stretched(image).convert("RGB")
+    elif image.mode == "LAB":
+        picture = ImageCms.profileToProfile(image, _LAB, _SRGB, outputMode="RGB") or image.convert("RGB")
     elif image.mode == "CMYK":
         picture = _in_srgb(image, profile)
     elif image.has_transparency_data:
@@ -250,6 +299,13 @@ def _clean(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
         picture = picture.transpose(turn)
     picture.info.clear()  # Pillow would write comments and XMP from here into what it saves
     return picture
+
+
+def _stretched(image: Image.Image) -> Image.Image:
+    """Grey levels of any range, from the darkest to the lightest, as those that are shown."""
+    dark, light = (float(str(level)) for level in image.getextrema())
+    gain = 255 / ((light - dark) or 1)
+    return image.convert("F").point(lambda level: level * gain - dark * gain).convert("L")
 
 
 def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:

@@ -41,7 +41,8 @@ PROBLEMS: Mapping[str, str] = {
     "unknown_slot": _("The service offering asks for no such attachment."),
     "unknown_attachment": _("There is no such attachment."),
     "unsupported_media": _(
-        "This kind of file can't be taken. Send a photo (JPEG, PNG, WebP or HEIC) or a video (MP4, MOV, M4V or WebM)."
+        "This kind of file can't be taken. Send a photo (JPEG, PNG, HEIC, WebP, AVIF or TIFF) or a video (MP4, MOV, M4V "
+        "or WebM)."
     ),
     "unsupported_charset": _("Texts are sent as UTF-8."),
     "damaged_media": _("This file is damaged and can't be read."),
@@ -170,6 +171,7 @@ INPUT_PROBLEMS: Mapping[str, str] = {
 PHOTO_WARNINGS: Mapping[PhotoWarning, str] = {
     "too_small": _("This photo is small: details can hardly be seen."),
     "blurred": _("This photo looks blurred."),
+    "incomplete": _("The end of this photo’s file is missing, so a part of the picture is grey."),
 }
 """Why a photo is probably of no use. It stops nothing."""
 

@@ -242,7 +242,7 @@ def _not_taken(error: MediaError) -> Problem:
 def _warnings(found: Media, slot: AttachmentSlot) -> Sequence[str]:
     if found.kind == "video":
         return ()
-    return photo_warnings(found.width, found.height, found.sharpness, slot.min_edge)
+    return photo_warnings(found.width, found.height, found.sharpness, slot.min_edge, is_incomplete=found.is_incomplete)
 
 
 async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:

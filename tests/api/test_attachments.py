@@ -60,7 +60,7 @@ NOT_TAKEN = {
     "script.jpg": b"#!/bin/sh\nrm -rf /\n",
     "moving.gif": encoded("GIF"),
     "bitmap.bmp": encoded("BMP"),
-    "scan.tiff": encoded("TIFF"),
+    "pages.tiff": encoded("TIFF", save_all=True, append_images=[Image.new("L", (8, 8))]),
     "text.jpg": b"Bonjour",
     "empty.jpg": b"",
     "zeros.jpg": bytes(10_000),
