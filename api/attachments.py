@@ -4,18 +4,26 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 from starlette.datastructures import UploadFile
 
 from api import problems, renditions
 from api.parameters import IdempotencyKey
 from use_cases import attachments, new_attachments
-from use_cases.attachments import AttachmentView
+from use_cases.attachments import MAX_CAPTION, AttachmentChanges, AttachmentView
 from use_cases.new_attachments import SentFile
-from use_cases.problems import FieldFault, Problem
+from use_cases.problems import FieldFault, Problem, input_faults
 from web.connected import AttendedBy
 from web.services import ServicesOf
 from web.session import CallerOf
+
+
+def _each_once(ids: list[UUID]) -> list[UUID]:
+    if len(set(ids)) < len(ids):
+        raise PydanticCustomError("not_each_once", "each id is named once")
+    return ids
+
 
 router = APIRouter(prefix="/requests/{request_id}/attachments", tags=["attachments"])
 router.include_router(renditions.router)
@@ -34,6 +42,11 @@ _UPLOAD = {
                             "type": "string",
                             "maxLength": 64,
                             "description": "For what the offering asks; the first that fits if empty.",
+                        },
+                        "caption": {
+                            "type": "string",
+                            "maxLength": MAX_CAPTION,
+                            "description": "What is seen, or where on the body, in one line.",
                         },
                     },
                 }
@@ -65,8 +78,16 @@ async def upload(
         file, slot = form.get("file"), form.get("slot", "")
         if not isinstance(file, UploadFile) or not isinstance(slot, str):
             raise Problem("invalid_input", [FieldFault("file", "missing")])
-        sent = SentFile(file.file, file.filename or "", slot)
+        sent = SentFile(file.file, file.filename or "", slot, _caption(form.get("caption", "")))
         return await new_attachments.add(services, caller, place, sent, attended)
+
+
+def _caption(given: object) -> str:
+    """Raises Problem `invalid_input`."""
+    try:
+        return AttachmentChanges.model_validate({"caption": given}).caption or ""
+    except ValidationError as error:
+        raise Problem("invalid_input", input_faults(error)) from None
 
 
 @router.get("", summary="The photos and videos")
@@ -81,17 +102,23 @@ async def remove(request_id: UUID, attachment_id: UUID, caller: CallerOf, servic
     await attachments.remove(services, caller, request_id, attachment_id)
 
 
-class Move(BaseModel):
-    """What a photo or video is sent for."""
+@router.patch("/{attachment_id}", summary="Change what a photo or a video is for, or its caption")
+async def change(
+    request_id: UUID, attachment_id: UUID, body: AttachmentChanges, caller: CallerOf, services: ServicesOf
+) -> AttachmentView:
+    """While the request is a draft or returned. What was submitted before stays in the records as it was."""
+    return await attachments.change(services, caller, request_id, attachment_id, body)
+
+
+class Order(BaseModel):
+    """The order in which photos and videos stand."""
 
     model_config = ConfigDict(extra="forbid")
 
-    slot: Annotated[str, StringConstraints(max_length=100)] = Field(examples=["photos"])
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=1_000), AfterValidator(_each_once)]
 
 
-@router.patch("/{attachment_id}", summary="Send a photo or a video for something else")
-async def move(
-    request_id: UUID, attachment_id: UUID, body: Move, caller: CallerOf, services: ServicesOf
-) -> AttachmentView:
-    """While the request is a draft or returned; for instance because its form does not ask for such files any more."""
-    return await attachments.move(services, caller, request_id, attachment_id, body.slot)
+@router.put("/order", summary="Put photos and videos in order")
+async def reorder(request_id: UUID, body: Order, caller: CallerOf, services: ServicesOf) -> list[AttachmentView]:
+    """While the request is a draft or returned. Those that are named take, in this order, the places that they have among all."""
+    return await attachments.reorder(services, caller, request_id, body.ids)

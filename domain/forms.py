@@ -1,7 +1,7 @@
 """A form as it was submitted, and what changed from one to the next."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from pydantic import Field
 
@@ -9,12 +9,16 @@ from domain.model import Frozen
 
 
 class FrozenAttachment(TypedDict):
-    """A photo or a video as a form was submitted with it. `sha256` is that of the file as it was uploaded, in hexadecimal."""
+    """A photo or a video as a form was submitted with it. `sha256` is that of the file as it was uploaded, in hexadecimal.
+
+    The caption is left out where there is none.
+    """
 
     id: str
     slot: str
     kind: str
     sha256: str
+    caption: NotRequired[str]
 
 
 class WrittenForm(TypedDict):
@@ -29,6 +33,8 @@ class WholeForm(WrittenForm):
 
     priority: str
     attachments: list[FrozenAttachment]
+    ordered: NotRequired[bool]
+    """Whether the attachments stand in their writer's order; in forms from before there was one, they stand in any."""
 
 
 class FormContent(WholeForm):
@@ -38,35 +44,45 @@ class FormContent(WholeForm):
     offering_version: int
 
 
+Part = Literal["priority", "patient", "answers", "attachments", "captions", "order"]
+"""Of a form: where something differs."""
+
+
 class FormChange(Frozen):
     """One difference. What is not there, or empty, is None."""
 
-    part: Literal["priority", "patient", "answers", "attachments"]
+    part: Part
     field: str = Field(
-        description="The name of the field, of the patient's or of the form's; of an attachment, its id.",
+        description="The name of the field, of the patient's or of the form's; of an attachment or a caption, the attachment's "
+        "id; of the order, `attachments`.",
         examples=["medication"],
     )
-    before: Any = Field(None, description="What it was; of an attachment that was removed, its slot.")
-    after: Any = Field(None, description="What it is now; of an attachment that was added, its slot.")
+    before: Any = Field(
+        None,
+        description="What it was; of an attachment that was removed, its slot; of the order, the ids that are in both.",
+    )
+    after: Any = Field(
+        None, description="What it is now; of an attachment that was added, its slot; of the order, the ids."
+    )
 
 
 def changes(before: WholeForm, after: WholeForm) -> list[FormChange]:
     """Field by field what differs between two forms.
 
-    The order is the priority, the patient, the answers, the attachments; within a part, as the newer form has them and then
-    what it has no more. An empty answer and none are the same.
+    The order is the priority, the patient, the answers, the attachments, their captions and their order; within a part, as the
+    newer form has them and then what it has no more. An empty answer and none are the same.
     """
     return [
         *_differences("priority", {"priority": before["priority"]}, {"priority": after["priority"]}),
         *_differences("patient", before["patient"], after["patient"]),
         *_differences("answers", before["answers"], after["answers"]),
         *_differences("attachments", _slots(before), _slots(after)),
+        *_differences("captions", *_captions_of_both(before, after)),
+        *_differences("order", *_orders_of_both(before, after)),
     ]
 
 
-def _differences(
-    part: Literal["priority", "patient", "answers", "attachments"], before: Mapping[str, Any], after: Mapping[str, Any]
-) -> Iterator[FormChange]:
+def _differences(part: Part, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[FormChange]:
     for field in dict.fromkeys((*after, *before)):
         old, new = _or_none(before.get(field)), _or_none(after.get(field))
         if (type(old) is bool) is not (type(new) is bool) or old != new:  # True is not 1
@@ -79,3 +95,22 @@ def _or_none(value: Any) -> Any:
 
 def _slots(form: WholeForm) -> dict[str, str]:
     return {attachment["id"]: attachment["slot"] for attachment in form["attachments"]}
+
+
+def captions(form: WholeForm) -> dict[str, str]:
+    """The captions of a form's attachments, by their ids; empty for none."""
+    return {attachment["id"]: attachment.get("caption", "") for attachment in form["attachments"]}
+
+
+def _captions_of_both(before: WholeForm, after: WholeForm) -> tuple[dict[str, str], dict[str, str]]:
+    """The captions of what is in both: one that was removed or added is a change by itself."""
+    old, new = captions(before), captions(after)
+    return {id_: old[id_] for id_ in new if id_ in old}, {id_: new[id_] for id_ in new if id_ in old}
+
+
+def _orders_of_both(before: WholeForm, after: WholeForm) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """The ids of what is in both, as each of the forms has them; nothing where one of them has no order."""
+    if not (before.get("ordered") and after.get("ordered")):
+        return {}, {}
+    old, new = _slots(before), _slots(after)
+    return {"attachments": [id_ for id_ in old if id_ in new]}, {"attachments": [id_ for id_ in new if id_ in old]}

@@ -3,7 +3,10 @@
 Most requests that specialists refuse are refused for their photos. So the requester hears of it while the patient is still there.
 """
 
-from typing import Literal
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Literal, TypeVar
+
+Named = TypeVar("Named", bound=Hashable)
 
 MIN_EDGE = 600
 """The shortest edge, in pixels, from which details can be told apart, unless the offering's slot says otherwise."""
@@ -34,3 +37,19 @@ def photo_warnings(
     if is_incomplete:
         warnings.append("incomplete")
     return tuple(warnings)
+
+
+def repeated(photos: Iterable[tuple[Named, Sequence[str]]]) -> dict[Named, Named]:
+    """Which of these photos show what an earlier one shows, and which one that is.
+
+    Each comes with its marks: digests of its bytes and of its pixels. Two that have one in common show the same.
+    """
+    first: dict[str, Named] = {}
+    same: dict[Named, Named] = {}
+    for photo, marks in photos:
+        earlier = next((first[mark] for mark in marks if mark in first), None)
+        if earlier is not None:
+            same[photo] = earlier
+        for mark in marks:
+            first.setdefault(mark, photo if earlier is None else earlier)
+    return same

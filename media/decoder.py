@@ -34,6 +34,7 @@ def photo(folder: Path) -> None:
             captured_at=found.captured_at.isoformat() if found.captured_at else None,
             sharpness=found.sharpness,
             is_incomplete=found.is_incomplete,
+            pixels_sha256=found.pixels_sha256,
         )
 
 

@@ -151,6 +151,7 @@ def _made(folder: Path, kind: Literal["photo", "video"], media_type: str, captur
         captured_at=captured_at,
         sharpness=told.get("sharpness"),
         is_incomplete=told.get("is_incomplete", False),
+        pixels_sha256=told.get("pixels_sha256"),
     )
 
 

@@ -61,7 +61,7 @@ class Media:
 
     `width` and `height` are those of the upright picture, in pixels. `full` is None for a video, whose `preview` and `thumbnail`
     show its first frame; `sharpness` is None as well (see `media.photos.sharpness_of`). `is_incomplete`: the lowest part of
-    a photo was missing in the file, and is grey.
+    a photo was missing in the file, and is grey. `pixels_sha256` is that of a photo's size and pixels, in hexadecimal.
     """
 
     kind: Literal["photo", "video"]
@@ -74,6 +74,7 @@ class Media:
     captured_at: datetime | None
     sharpness: float | None
     is_incomplete: bool = False
+    pixels_sha256: str | None = None
 
 
 def plausible(moment: datetime) -> datetime | None:

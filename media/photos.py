@@ -4,6 +4,7 @@ Position, device, embedded thumbnails, comments and whatever is appended to the 
 the picture was taken.
 """
 
+import hashlib
 import io
 from datetime import datetime, tzinfo
 from typing import BinaryIO
@@ -42,6 +43,8 @@ MAX_JPEG_PIXELS = 250_000_000
 PREVIEW_EDGE = 1_200
 THUMBNAIL_EDGE = 320
 """Longest edges, in pixels. What is smaller is not enlarged."""
+
+_ROWS_AT_ONCE = 256
 
 SHARPNESS_EDGE = 512
 """The size at which pictures are compared: what is blurred there can't be read on a screen either."""
@@ -161,7 +164,16 @@ def _render(file: BinaryIO, media_type: str, zone: ZoneInfo) -> Media:
         captured_at=captured_at,
         sharpness=sharpness_of(preview),
         is_incomplete=missing > 0,
+        pixels_sha256=_digest(picture),
     )
+
+
+def _digest(picture: Image.Image) -> str:
+    """SHA-256 of the picture's size and pixels, in hexadecimal: what is seen, whatever file it came in."""
+    digest = hashlib.sha256(f"{picture.width} {picture.height} ".encode())
+    for top in range(0, picture.height, _ROWS_AT_ONCE):
+        digest.update(picture.crop((0, top, picture.width, min(top + _ROWS_AT_ONCE, picture.height))).tobytes())
+    return digest.hexdigest()
 
 
 def reduced(picture: Image.Image, edge: int) -> Image.Image:

@@ -8,6 +8,7 @@ a button where there are no scripts. What can't be stored stays in its field and
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -44,6 +45,8 @@ from web.connected import AttendedBy
 from web.problems import status_of
 
 router = APIRouter()
+
+_STEPS: Mapping[str, Literal[-1, 1]] = {"before": -1, "after": 1}
 
 MAX_FILES = 20
 """Files of one upload without scripts; their sum is limited as the upload of one is (`web.limits`)."""
@@ -192,6 +195,28 @@ async def remove_file(request_id: UUID, attachment_id: UUID, visit: VisitOf) -> 
     return visit.on_to(_back(request_id, str(form.get("next", ""))), "removed")
 
 
+@router.post("/requests/{request_id}/attachments/{attachment_id}/change")
+async def change_file(request_id: UUID, attachment_id: UUID, visit: VisitOf) -> Response:
+    """Give a photo or a video its caption, and let it change places with the one before or after it (`step`)."""
+    form = await visit.form()
+    back = str(form.get("next", ""))
+    try:
+        if "caption" in form:
+            changes = attachments.AttachmentChanges.model_validate({"caption": form.get("caption")})
+            await attachments.change(visit.services, visit.caller, request_id, attachment_id, changes)
+        if by := _STEPS.get(str(form.get("step", ""))):
+            await attachments.step(visit.services, visit.caller, request_id, attachment_id, by)
+    except NOT_TAKEN as error:
+        problem = as_problem(error)
+        return await _page_of(visit, request_id, back, _why_not(visit, problem), status_of(problem))
+    return visit.on_to(_back(request_id, back), "saved")
+
+
+def _why_not(visit: Visit, problem: Problem | Refusal) -> Notice:
+    faults = problem.errors if isinstance(problem, Problem) else ()
+    return Notice("error", " ".join((sentence_of(problem, visit.language), *(f.told(visit.language) for f in faults))))
+
+
 @router.post("/requests/{request_id}/attachments/move")
 async def move_files(request_id: UUID, visit: VisitOf) -> Response:
     """What was sent for something that the form does not ask for any more goes with something else that fits."""
@@ -201,7 +226,8 @@ async def move_files(request_id: UUID, visit: VisitOf) -> Response:
         for attachment in view.attachments or ():
             if attachment.slot == form.get("from"):
                 slot = str(form.get("slot", ""))[:100]
-                await attachments.move(visit.services, visit.caller, request_id, attachment.id, slot)
+                changes = attachments.AttachmentChanges(slot=slot)
+                await attachments.change(visit.services, visit.caller, request_id, attachment.id, changes)
     except Problem as problem:
         notice = Notice("error", sentence_of(problem, visit.language))
         return await _edit_page(visit, request_id, notice=notice, status=status_of(problem))

@@ -235,28 +235,32 @@ class Difference:
 
 @dataclass(frozen=True)
 class Differences:
-    """What differs between two forms. `removed` are titles of slots, each with how many are gone from it."""
+    """What differs between two forms. `removed` are titles of slots, each with how many are gone from it; `reordered`: the photos
+    that are in both stand in another order."""
 
     fields: tuple[Difference, ...]
     added: tuple[UUID, ...]
     removed: tuple[tuple[str, int], ...]
+    reordered: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.fields or self.added or self.removed)
+        return bool(self.fields or self.added or self.removed or self.reordered)
 
 
 def differences(changes: Iterable[FormChange], offering: ServiceOffering, language: Language) -> Differences:
     """The changes of a form, in the words of its fields."""
-    fields, added, removed = [], [], dict[str, int]()
+    fields, added, removed, reordered = [], [], dict[str, int](), False
     for change in changes:
-        if change.part != "attachments":
+        if change.part == "order":
+            reordered = True
+        elif change.part != "attachments":
             fields.append(_difference(change, offering, language))
         elif change.after:
             added.append(UUID(change.field))
         else:
             title = _slot_title(change.before, offering, language)
             removed[title] = removed.get(title, 0) + 1
-    return Differences(tuple(fields), tuple(added), tuple(removed.items()))
+    return Differences(tuple(fields), tuple(added), tuple(removed.items()), reordered)
 
 
 def waits(offering: ServiceOffering, language: Language) -> dict[Priority, tuple[str, str]]:
@@ -325,6 +329,8 @@ def _difference(change: FormChange, offering: ServiceOffering, language: Languag
         label, words = say("Priority"), lambda value: say(PRIORITIES.get(value, value))
     elif change.part == "patient":
         label, words = say(PATIENT.get(change.field, change.field)), partial(_patient_words, change.field, language)
+    elif change.part == "captions":
+        label, words = say(_("Caption")), str
     else:
         field = next((field for field in offering.form if field.name == change.field), None)
         label = getattr(field.label, language) if field else change.field

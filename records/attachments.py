@@ -2,10 +2,10 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from records.commands import expected_state, on_their_way
@@ -36,8 +36,13 @@ async def add_attachment(
     captured_at: datetime | None = None,
     sharpness: float | None = None,
     warnings: Sequence[str] = (),
+    begun: datetime | None = None,
+    caption: str = "",
+    pixels_sha256: str | None = None,
 ) -> Attachment:
     """Write down an attachment whose bytes are stored. A video is still to be prepared.
+
+    It stands behind those whose uploads had `begun` before its own.
 
     It may come while the form can be edited, and until the report with what the requester answers or adds. Raises NotFoundError,
     SubmissionUnderWayError, AnswerUnderWayError, or NotEditableError when the request waits for nothing from its requester.
@@ -60,6 +65,9 @@ async def add_attachment(
         captured_at=captured_at,
         sharpness=sharpness,
         warnings=list(warnings),
+        position=_microseconds(begun or now),
+        caption=caption,
+        pixels_sha256=pixels_sha256,
         state=MediaState.PREPARING if kind == "video" else MediaState.READY,
         object_key=object_key,
         preview_key=preview_key,
@@ -69,6 +77,10 @@ async def add_attachment(
     session.add(attachment)
     await session.flush()
     return attachment
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
 
 
 async def check_open(session: AsyncSession, row: RequestRecord, now: datetime) -> None:
@@ -92,21 +104,11 @@ async def load_attachment(session: AsyncSession, request_id: uuid.UUID, attachme
 async def list_attachments(
     session: AsyncSession, request_id: uuid.UUID, *, with_removed: bool = False
 ) -> list[Attachment]:
-    """The attachments of the request, oldest first; also those removed since, which older frozen forms name, if wanted."""
-    query = select(Attachment).where(Attachment.request_id == request_id).order_by(Attachment.id)
+    """The attachments of the request in their order; also those removed since, which older frozen forms name, if wanted."""
+    query = select(Attachment).where(Attachment.request_id == request_id).order_by(Attachment.position, Attachment.id)
     if not with_removed:
         query = query.where(Attachment.removed_at.is_(None))
     return list(await session.scalars(query))
-
-
-async def count_by_slot(session: AsyncSession, request_id: uuid.UUID) -> dict[str, int]:
-    """How many attachments each slot has now; slots without any are left out."""
-    query = (
-        select(Attachment.slot, func.count())
-        .where(Attachment.request_id == request_id, Attachment.removed_at.is_(None))
-        .group_by(Attachment.slot)
-    )
-    return dict((await session.execute(query)).all())
 
 
 async def remove_attachment(
@@ -132,10 +134,15 @@ async def remove_attachment(
     return attachment.keys
 
 
-async def move_attachment(
-    session: AsyncSession, request_id: uuid.UUID, attachment_id: uuid.UUID, slot: str
+async def change_attachment(
+    session: AsyncSession,
+    request_id: uuid.UUID,
+    attachment_id: uuid.UUID,
+    *,
+    slot: str | None = None,
+    caption: str | None = None,
 ) -> Attachment:
-    """Let an attachment count for another slot. What was submitted names the slot that it had then.
+    """Let an attachment count for another slot, or give it a caption. What was submitted names what it had then.
 
     Raises NotFoundError, SubmissionUnderWayError, AnswerUnderWayError when an answer that names it is on its way, or
     NotEditableError unless the request is a draft or returned.
@@ -145,9 +152,30 @@ async def move_attachment(
     if attachment is None or attachment.removed_at is not None:
         raise NotFoundError
     await _check_changeable(session, row, attachment_id)
-    attachment.slot = slot
+    attachment.slot = attachment.slot if slot is None else slot
+    attachment.caption = attachment.caption if caption is None else caption
     await session.flush()
     return attachment
+
+
+async def reorder(session: AsyncSession, request_id: uuid.UUID, ids: Sequence[uuid.UUID]) -> list[Attachment]:
+    """Let these attachments stand in this order, on the places that they have among all; all of them, in their order then.
+
+    Raises NotFoundError when one of them is not there, SubmissionUnderWayError, or NotEditableError unless the request is a draft
+    or returned.
+    """
+    check_editable(await lock_request(session, request_id))
+    there = await list_attachments(session, request_id)
+    by_id = {attachment.id: attachment for attachment in there}
+    if not by_id.keys() >= set(ids):
+        raise NotFoundError
+    wanted = iter(ids)
+    after = [by_id[next(wanted)] if attachment.id in ids else attachment for attachment in there]
+    least = 0
+    for attachment, position in zip(after, [attachment.position for attachment in there], strict=True):
+        attachment.position = least = max(position, least + 1)
+    await session.flush()
+    return after
 
 
 async def _check_changeable(session: AsyncSession, row: RequestRecord, attachment_id: uuid.UUID) -> None:

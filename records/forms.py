@@ -2,16 +2,17 @@
 
 import uuid
 from datetime import datetime
+from typing import cast
 
 from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.forms import FormContent
+from domain.forms import FormContent, FrozenAttachment, WholeForm, changes
 from domain.requests import EventName, FormVersion
 from records.attachments import list_attachments
 from records.canonical import content_sha256
 from records.errors import StaleVersionError
-from records.models import EventRecord, FrozenForm, RequestRecord
+from records.models import Attachment, EventRecord, FrozenForm, RequestRecord
 from records.requests import check_editable, lock_request, process_of
 
 
@@ -64,17 +65,25 @@ async def _content(session: AsyncSession, row: RequestRecord) -> FormContent:
         "priority": row.form_priority.value,
         "patient": row.form["patient"],
         "answers": row.form["answers"],
-        "attachments": [
-            {"id": str(a.id), "slot": a.slot, "kind": a.kind, "sha256": a.sha256}
-            for a in await list_attachments(session, row.id)
-        ],
+        "attachments": [_frozen(attachment) for attachment in await list_attachments(session, row.id)],
+        "ordered": True,
     }
+
+
+def _frozen(attachment: Attachment) -> FrozenAttachment:
+    frozen: FrozenAttachment = {
+        "id": str(attachment.id),
+        "slot": attachment.slot,
+        "kind": attachment.kind,
+        "sha256": attachment.sha256,
+    }
+    return {**frozen, "caption": attachment.caption} if attachment.caption else frozen
 
 
 async def is_unchanged(session: AsyncSession, row: RequestRecord) -> bool:
     """Whether the form says just what it said when it was submitted the last time."""
     submitted = await submitted_forms(session, row.id)
-    return bool(submitted) and submitted[-1].sha256 == content_sha256(await _content(session, row))
+    return bool(submitted) and not changes(cast(WholeForm, submitted[-1].content), await _content(session, row))
 
 
 async def load_form(session: AsyncSession, request_id: uuid.UUID, number: int) -> FrozenForm | None:

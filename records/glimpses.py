@@ -56,7 +56,7 @@ def _first_photo_now() -> ScalarSelect[uuid.UUID]:
     return (
         select(Attachment.id)
         .where(Attachment.request_id == RequestRecord.id, Attachment.kind == _PHOTO, Attachment.removed_at.is_(None))
-        .order_by(Attachment.id)
+        .order_by(Attachment.position, Attachment.id)
         .limit(1)
         .scalar_subquery()
     )

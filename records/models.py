@@ -650,7 +650,10 @@ class Attachment(Base):
     What is shown of it was made anew and lies beside: `preview_key` and `thumbnail_key` (JPEGs; of a video, its first frame),
     `full_key` (a photo as a JPEG of its full size), `playable_key` (a video as MP4). A photo from before these were made has its
     preview only. `sharpness` is that of `media.photos.sharpness_of`, `warnings` are the codes of `domain.photos`, both as at
-    the upload.
+    the upload. `pixels_sha256` tells photos that show the same, whatever else their files hold; older ones have none.
+
+    Attachments stand in the order of their `position`: at first the moment at which their upload began, in microseconds since
+    1970. `caption` says in one line what is seen, or where on the body.
     """
 
     __tablename__ = "attachments"
@@ -678,6 +681,9 @@ class Attachment(Base):
     full_key: Mapped[str | None]
     playable_key: Mapped[str | None]
     removed_at: Mapped[datetime | None]
+    position: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    caption: Mapped[str] = mapped_column(server_default="")
+    pixels_sha256: Mapped[str | None]
 
     @property
     def keys(self) -> list[str]:

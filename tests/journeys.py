@@ -89,7 +89,7 @@ async def _with_photo(system: System, request_id: str, content: bytes, slot: str
         _EXAMINED[content] = await examined(file.content, await kind_of(system.services, file.content))
     caller = Caller(system.requester.account, "token")
     place = await place_for(system.services, caller, UUID(request_id), None)
-    await keep_examined(system.services, caller, place.row, place.attachment_id, file, _EXAMINED[content])
+    await keep_examined(system.services, caller, place, file, _EXAMINED[content])
 
 
 _EXAMINED: dict[bytes, Media] = {}

@@ -3,17 +3,20 @@
 `new_attachments` adds them, `renditions` gives them out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal, cast
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.events import TOLD_LATER
+from domain.forms import WholeForm, captions
+from domain.model import COMPOSED, ONE_LINE
 from domain.offerings import AttachmentSlot
-from domain.photos import PhotoWarning
+from domain.photos import PhotoWarning, repeated
 from records import attachments, requests
 from records.errors import NotEditableError, NotFoundError
 from records.models import AccessKind, Attachment, EventRecord, FrozenForm, MediaState, RequestRecord
@@ -24,6 +27,12 @@ from use_cases.problems import Problem
 from use_cases.services import Services
 from use_cases.submitted_forms import form_in_force
 from use_cases.views import View
+
+MAX_CAPTION = 200
+"""Characters of a caption."""
+
+Caption = Annotated[str, COMPOSED, StringConstraints(max_length=MAX_CAPTION, strip_whitespace=True), ONE_LINE]
+"""What is seen on a photo or video, or where on the body, in one line; empty for nothing."""
 
 
 class AttachmentView(View):
@@ -44,10 +53,25 @@ class AttachmentView(View):
     duration_seconds: float | None = Field(description="The length of a video that is ready.")
     state: MediaState = Field(description="Whether the copy that others get is there; a video needs a moment.")
     warnings: list[PhotoWarning] = Field(description="Why the photo is probably of no use. Advice: nothing is refused.")
+    caption: str = Field(description="What is seen, or where on the body, in one line; empty for nothing.")
+    same_as: UUID | None = Field(
+        description="An earlier photo of the slot that shows the same: this one does not count among what is needed."
+    )
 
 
-def attachment_view(attachment: Attachment) -> AttachmentView:
-    """What is known of a photo or video."""
+def attachment_views(there: Sequence[Attachment], captions: Mapping[str, str] | None = None) -> list[AttachmentView]:
+    """What is known of all attachments that somebody sees; `captions`, by id, instead of those that they have now."""
+    same, given = repeats(there), captions or {}
+    return [attachment_view(a, given.get(str(a.id), a.caption), same.get(a.id)) for a in there]
+
+
+def repeats(there: Sequence[Attachment]) -> dict[UUID, UUID]:
+    """Which of these photos show what an earlier one of their slot shows, and which one that is."""
+    return repeated((a.id, [f"{a.slot} {mark}" for mark in (a.sha256, a.pixels_sha256) if mark]) for a in there)
+
+
+def attachment_view(attachment: Attachment, caption: str | None = None, same_as: UUID | None = None) -> AttachmentView:
+    """What is known of a photo or video: by itself, or among others, one of which may show the same."""
     return AttachmentView(
         id=attachment.id,
         slot=attachment.slot,
@@ -64,6 +88,8 @@ def attachment_view(attachment: Attachment) -> AttachmentView:
         duration_seconds=attachment.duration_seconds,
         state=attachment.state,
         warnings=attachment.warnings,
+        caption=attachment.caption if caption is None else caption,
+        same_as=same_as,
     )
 
 
@@ -75,29 +101,61 @@ async def list_attachments(services: Services, caller: Caller, request_id: UUID)
     async with services.database.session() as session:
         row = await policy.chart_to_see(session, caller, request_id)
         await log_access(session, caller, row, AccessKind.REQUEST)
-        return [attachment_view(attachment) for attachment in await visible_attachments(session, row, caller)]
+        seen = await _read(session, row, caller)
+        shown = await attachments_shown(session, row, caller, seen.frozen, seen.events)
+        return views_shown(row, caller, seen.frozen, shown)
 
 
 async def visible_attachments(session: AsyncSession, row: RequestRecord, caller: Caller) -> list[Attachment]:
     """What `attachments_shown` gives, for who has not read the request's form and timeline."""
+    seen = await _read(session, row, caller)
+    return await attachments_shown(session, row, caller, seen.frozen, seen.events)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What of a request says which attachments somebody else than its requester sees."""
+
+    frozen: FrozenForm | None = None
+    events: Sequence[EventRecord] = ()
+
+
+async def _read(session: AsyncSession, row: RequestRecord, caller: Caller) -> _Seen:
     if row.requester_id == caller.id:
-        return await attachments_shown(session, row, caller, None, ())
+        return _Seen()
     frozen = await form_in_force(session, row, requests.process_of(row))
-    return await attachments_shown(session, row, caller, frozen, await requests.timeline(session, row.id))
+    return _Seen(frozen, await requests.timeline(session, row.id))
+
+
+def views_shown(
+    row: RequestRecord, caller: Caller, frozen: FrozenForm | None, shown: Sequence[Attachment]
+) -> list[AttachmentView]:
+    """What is known of the attachments shown: for others than the requester under the captions that were submitted."""
+    if frozen is None or row.requester_id == caller.id:
+        return attachment_views(shown)
+    return attachment_views(shown, captions(cast(WholeForm, frozen.content)))
 
 
 async def attachments_shown(
     session: AsyncSession, row: RequestRecord, caller: Caller, frozen: FrozenForm | None, events: Sequence[EventRecord]
 ) -> list[Attachment]:
-    """For the requester all that are there now; for others those of the form in force (`frozen`), or given later."""
+    """For the requester all that are there now; for others those of the form in force (`frozen`), or given later.
+
+    They stand in the order that they have now; those of the form, for others, in the one that it was submitted with.
+    """
     if row.requester_id == caller.id:
         return await attachments.list_attachments(session, row.id)
     there = await attachments.list_attachments(session, row.id, with_removed=True)
-    given = {a["id"] for a in frozen.content["attachments"]} if frozen else set()
+    submitted = [a["id"] for a in frozen.content["attachments"]] if frozen else []
+    given = set(submitted)
     for event in events:
         if event.name in TOLD_LATER:
             given.update(event.command["attachment_ids"])
-    return [a for a in there if str(a.id) in given]
+    shown = [a for a in there if str(a.id) in given]
+    if frozen and frozen.content.get("ordered"):
+        places = {id_: place for place, id_ in enumerate(submitted)}
+        shown.sort(key=lambda a: places.get(str(a.id), len(places)))
+    return shown
 
 
 async def remove(services: Services, caller: Caller, request_id: UUID, attachment_id: UUID) -> None:
@@ -116,22 +174,71 @@ async def remove(services: Services, caller: Caller, request_id: UUID, attachmen
     await services.store.delete(unused)
 
 
-async def move(services: Services, caller: Caller, request_id: UUID, attachment_id: UUID, slot: str) -> AttachmentView:
-    """Send it for something else. Raises as `remove` does, and Problem `unknown_slot`."""
+class AttachmentChanges(BaseModel):
+    """What changes of a photo or video; what is not given stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    slot: Annotated[str, StringConstraints(max_length=100)] | None = Field(
+        None, description="What it is sent for.", examples=["photos"]
+    )
+    caption: Caption | None = Field(None, examples=["Avant-bras gauche"])
+
+
+async def change(
+    services: Services, caller: Caller, request_id: UUID, attachment_id: UUID, changes: AttachmentChanges
+) -> AttachmentView:
+    """Send it for something else, or give it a caption. Raises as `remove` does, and Problem `unknown_slot`."""
     async with services.database.session() as session:
         row = await policy.own_form_to_edit(session, caller, request_id)
         there = await attachments.load_attachment(session, request_id, attachment_id)
     if there is None:
         raise Problem("not_found")
-    chosen = await slot_for(services, row, slot, there.kind)
+    chosen = None if changes.slot is None else (await slot_for(services, row, changes.slot, there.kind)).name
     async with services.database.session() as session:
         try:
-            moved = await attachments.move_attachment(session, request_id, attachment_id, chosen.name)
+            await attachments.change_attachment(
+                session, request_id, attachment_id, slot=chosen, caption=changes.caption
+            )
         except NotFoundError:
             raise Problem("not_found") from None
         except NotEditableError as error:
             raise policy.closed(error) from None
-    return attachment_view(moved)
+        found = await attachments.list_attachments(session, request_id)
+    return next(view for view in attachment_views(found) if view.id == attachment_id)
+
+
+async def reorder(services: Services, caller: Caller, request_id: UUID, ids: Sequence[UUID]) -> list[AttachmentView]:
+    """Let photos and videos stand in this order, on the places that they have among all; all of them, as they stand then.
+
+    Raises what `policy.own_form_to_edit` does, and Problem `unknown_attachment`.
+    """
+    async with services.database.session() as session:
+        await policy.own_form_to_edit(session, caller, request_id)
+        try:
+            return attachment_views(await attachments.reorder(session, request_id, ids))
+        except NotFoundError:
+            raise Problem("unknown_attachment") from None
+        except NotEditableError as error:
+            raise policy.closed(error) from None
+
+
+async def step(services: Services, caller: Caller, request_id: UUID, attachment_id: UUID, by: Literal[-1, 1]) -> None:
+    """Let it change places with the one before (-1) or after (1) it in its slot; at the end there is nothing to do.
+
+    Raises as `reorder` does.
+    """
+    async with services.database.session() as session:
+        await policy.own_form_to_edit(session, caller, request_id)
+        there = await attachments.list_attachments(session, request_id)
+    slot = next((a.slot for a in there if a.id == attachment_id), None)
+    if slot is None:
+        raise Problem("unknown_attachment")
+    ids = [a.id for a in there if a.slot == slot]
+    place = ids.index(attachment_id)
+    if 0 <= place + by < len(ids):
+        ids[place], ids[place + by] = ids[place + by], ids[place]
+        await reorder(services, caller, request_id, ids)
 
 
 async def slot_for(services: Services, row: RequestRecord, wanted: str, kind: str) -> AttachmentSlot:

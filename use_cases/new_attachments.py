@@ -53,11 +53,15 @@ _CAUSES: Mapping[type[MediaError], str] = {
 
 @dataclass(frozen=True)
 class NewPlace:
-    """Where a file goes: a request to which the caller may add, and the attachment's id, with what was kept under it before."""
+    """Where a file goes: a request to which the caller may add, and the attachment's id, with what was kept under it before.
+
+    `begun` is when its upload began, which says where it stands among others.
+    """
 
     row: RequestRecord
     attachment_id: UUID
     there: Attachment | None
+    begun: datetime
 
 
 async def check_may_add(services: Services, caller: Caller, request_id: UUID) -> None:
@@ -71,11 +75,12 @@ async def place_for(services: Services, caller: Caller, request_id: UUID, key: s
 
     Raises Problem `not_found`, `forbidden`, `submission_under_way`, `answer_under_way`, `not_editable` or `not_yet`.
     """
+    begun = datetime.now(UTC)
     async with services.database.session() as session:
         row = await policy.request_to_add_to(session, caller, request_id)
         attachment_id = uuid5(request_id, f"{caller.id}:{key}") if key else new_id()
         there = await attachments.load_attachment(session, request_id, attachment_id) if key else None
-    return NewPlace(row, attachment_id, there)
+    return NewPlace(row, attachment_id, there, begun)
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ class SentFile:
     content: BinaryIO
     filename: str
     slot: str
+    caption: str = ""
 
 
 async def add(
@@ -98,7 +104,7 @@ async def add(
     if place.there is not None:
         return await _again(place.there, file)
     found = await attended(_examined_in_turn(services, caller, file.content))
-    return await keep_examined(services, caller, place.row, place.attachment_id, file, found)
+    return await keep_examined(services, caller, place, file, found)
 
 
 async def _again(there: Attachment, file: SentFile) -> AttachmentView:
@@ -112,14 +118,15 @@ async def _again(there: Attachment, file: SentFile) -> AttachmentView:
 
 
 async def keep_examined(
-    services: Services, caller: Caller, row: RequestRecord, attachment_id: UUID, file: SentFile, found: Media
+    services: Services, caller: Caller, place: NewPlace, file: SentFile, found: Media
 ) -> AttachmentView:
-    """Store a file, which was `examined`, as an attachment of the request, to which the caller has been allowed to add.
+    """Store a file, which was `examined`, at its place.
 
-    An `attachment_id` that was kept before is answered as the first time. Raises Problem `unknown_slot`,
+    An attachment's id that was kept before is answered as the first time. Raises Problem `unknown_slot`,
     `idempotency_key_reused` (another file has this id), or `submission_under_way`, `answer_under_way` or `not_editable` (it was
     closed meanwhile).
     """
+    row, attachment_id = place.row, place.attachment_id
     chosen = await slot_for(services, row, file.slot, found.kind)
     stored = await _store(services, row, attachment_id, file, found)
     async with services.database.session() as session:
@@ -148,6 +155,9 @@ async def keep_examined(
                 captured_at=found.captured_at and found.captured_at.astimezone(UTC),
                 sharpness=found.sharpness,
                 warnings=_warnings(found, chosen),
+                begun=place.begun,
+                caption=file.caption,
+                pixels_sha256=found.pixels_sha256,
             )
         except NotEditableError as error:
             await services.store.delete([stored.key, *stored.copies.values()])

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from documents import content as printed
 from domain.events import TOLD_LATER
+from domain.forms import WholeForm, captions
 from domain.offerings import FormField, ServiceOffering, leads
 from domain.requests import DocumentKind, EventName, Request
 from records import attachments, forms, people, requests
@@ -134,6 +135,7 @@ async def _images(
     """The photos and videos of the form that was submitted, then those that came later, each once."""
     answered = [event for event in events if event.name in TOLD_LATER]
     named = [part["id"] for part in form.content["attachments"]]
+    said = captions(cast(WholeForm, form.content))
     named += [id_ for event in answered for id_ in event.command.get("attachment_ids") or ()]
     there = {
         str(found.id): found
@@ -145,7 +147,7 @@ async def _images(
             number=number,
             id=found.id,
             kind="video" if found.kind == "video" else "photo",
-            slot=slots.get(found.slot, found.slot),
+            slot=" – ".join(filter(None, (slots.get(found.slot, found.slot), said.get(str(found.id), found.caption)))),
             captured_at=found.captured_at,
             sha256=found.sha256,
         )

@@ -22,7 +22,7 @@ from translations import Language, gettext_for
 from translations.words import STATUSES
 from use_cases import policy
 from use_cases.accesses import log_access
-from use_cases.attachments import AttachmentView, attachment_view, attachments_shown
+from use_cases.attachments import AttachmentView, attachments_shown, views_shown
 from use_cases.caller import Caller
 from use_cases.documents import DocumentView, document_view
 from use_cases.given_commands import CommandView, command_view
@@ -422,7 +422,7 @@ async def _chart(
         questions=questions_of(row.id, events, names, [question.id for question in process.questions]),
         additions=await _additions(session, row, caller, events, names),
         follow_ups=follow_ups_of(row.id, events, names),
-        attachments=[attachment_view(a) for a in await attachments_shown(session, row, caller, frozen, events)],
+        attachments=views_shown(row, caller, frozen, await attachments_shown(session, row, caller, frozen, events)),
         documents=[document_view(document, names) for document in documents],
         outcome=next((e.command.get("outcome") for e in events if e.name is EventName.ACKNOWLEDGED), None),
         form_changes=changes(*(form.content for form in last_forms)) if len(last_forms) > 1 else [],

@@ -36,6 +36,7 @@ class SubmittedAttachment(View):
     slot: str
     kind: Literal["photo", "video"]
     sha256: str
+    caption: str = ""
 
 
 class FormView(FormVersionView):

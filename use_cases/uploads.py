@@ -22,7 +22,7 @@ from use_cases import policy, sweep
 from use_cases.attachments import AttachmentView, attachment_view
 from use_cases.attended import Attended
 from use_cases.caller import Caller
-from use_cases.new_attachments import SentFile, examined, keep_examined, kind_of
+from use_cases.new_attachments import NewPlace, SentFile, examined, keep_examined, kind_of
 from use_cases.problems import Problem
 from use_cases.services import Services
 
@@ -181,7 +181,7 @@ async def _keep(
         try:
             found = await attended(_examined(services, caller, upload, file))
             sent = SentFile(file, upload.filename, upload.slot)
-            view = await keep_examined(services, caller, row, upload.id, sent, found)
+            view = await keep_examined(services, caller, NewPlace(row, upload.id, None, upload.created_at), sent, found)
         except NotFoundError:  # it was kept meanwhile, or given up; or removed since, alone or with the draft
             if there := await _kept_before(services, upload):
                 return there

@@ -242,4 +242,30 @@
     slot.dispatchEvent(new CustomEvent("relais:removed", { bubbles: true })); // also after a failure: who knows what came of it
     await renewCheck();
   }, true);
+
+  // Captions save themselves when they are left; a photo changes places without a new page, and its button keeps the focus.
+  async function change(it, more = {}) {
+    const slot = it.closest(".slot").querySelector("form[data-upload]");
+    const body = new URLSearchParams({ ...Object.fromEntries(new FormData(it)), ...more });
+    try {
+      const answer = await fetch(it.action, { method: "POST", body, redirect: "manual", headers: { "X-Requested-With": "fetch" } });
+      if (answer.type !== "opaqueredirect" && !answer.ok) throw new Error(answer.status);
+    } catch {
+      say(form.dataset.textFailed);
+      return;
+    }
+    slot.dispatchEvent(new CustomEvent("relais:removed", { bubbles: true }));
+  }
+
+  document.addEventListener("submit", async (event) => {
+    const it = event.target.closest("form[data-change]");
+    if (!it) return;
+    event.preventDefault();
+    event.stopPropagation();
+    await change(it, event.submitter?.name ? { [event.submitter.name]: event.submitter.value } : {});
+  }, true);
+  document.addEventListener("change", (event) => {
+    const it = event.target.closest("form[data-change]");
+    if (it) change(it);
+  });
 })();

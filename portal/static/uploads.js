@@ -77,7 +77,10 @@
         urlStorage,
         fingerprint: () => digest(this.endpoint, slot, file.name, file.type, file.size, file.lastModified),
         removeFingerprintOnSuccess: true,
-        onUploadUrlAvailable: () => { this.tus.options.endpoint = null; }, // a server that is away is no reason to begin anew
+        onUploadUrlAvailable: () => {
+          this.tus.options.endpoint = null; // a server that is away is no reason to begin anew
+          next();
+        },
         onProgress: (sent, total) => this.moved(sent, total),
         onChunkComplete: (_, taken) => { this.taken = taken; this.tries = 0; },
         onSuccess: ({ lastResponse }) => this.done(lastResponse),
@@ -240,12 +243,13 @@
     }
   }
 
-  /** Start what waits while there is room. */
+  /** Start what waits while there is room. The server keeps files in the order in which they are announced: one after the other. */
   function next() {
     if (!navigator.onLine) return;
     const all = [...lines];
-    const room = AT_ONCE - all.filter((line) => line.state === "sending" || line.state === "checking").length;
-    all.filter((line) => line.state === "waiting").slice(0, Math.max(0, room)).forEach((line) => line.start());
+    const underWay = all.filter((line) => line.state === "sending" || line.state === "checking");
+    if (underWay.length >= AT_ONCE || underWay.some((line) => !line.tus.url)) return;
+    all.find((line) => line.state === "waiting")?.start();
   }
 
   function take(form, files) {
@@ -272,8 +276,17 @@
     const target = document.getElementById(replace);
     if (!target) return;
     const parts = [...fragment.children];
+    const focused = target.contains(document.activeElement) && document.activeElement.id;
     target.replaceWith(fragment);
+    if (focused) focusOn(focused);
     if (window.htmx) parts.forEach((part) => htmx.process(part));
+  }
+
+  /** Focus the control again that had it. At an end, where it can't be pressed any more, the one for the other direction. */
+  function focusOn(id) {
+    const wanted = document.getElementById(id);
+    const other = document.getElementById(id.replace(/^(before|after)-/, (_, way) => (way === "before" ? "after-" : "before-")));
+    (wanted?.disabled ? other : wanted)?.focus();
   }
 
   // Forms may come and go (htmx), so the document listens.

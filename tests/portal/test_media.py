@@ -180,3 +180,29 @@ async def test_the_look_is_written_down(portal_app: FastAPI, system: System) -> 
     after = (await system.requester.get(f"/requests/{request_id}/accesses")).json()
     assert len(after) > before
     assert after[0]["by"]["id"] == system.provider.id
+
+
+async def test_captions_and_places_without_scripts(portal_app: FastAPI, system: System) -> None:
+    request_id = await draft(system)
+    one, two, three = [str(a["id"]) for a in (await system.requester.view(request_id))["attachments"]]
+    back = f"/requests/{request_id}/edit#slot-photos"
+    path = f"/requests/{request_id}/attachments"
+    async with visitor(portal_app, system.requester) as http:
+        page = await http.get(f"/requests/{request_id}/edit")
+        assert page.text.count(f'action="{path}/') == 6
+        assert re.search(f'id="before-{one}" disabled', page.text)
+        assert re.search(f'id="after-{three}" disabled', page.text)
+        answer = await http.post(f"{path}/{three}/change", data={"step": "before", "caption": "Dos", "next": back})
+        assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (
+            303,
+            f"/requests/{request_id}/edit",
+        )
+        await http.post(f"{path}/{one}/change", data={"step": "before", "next": back})
+        view = await system.requester.view(request_id)
+        assert [(a["id"], a["caption"]) for a in view["attachments"]] == [(one, ""), (three, "Dos"), (two, "")]
+        refused = await http.post(f"{path}/{one}/change", data={"caption": "x" * 201, "next": back})
+        assert refused.status_code == 422
+        assert "200" in shown(refused)
+        assert (await http.post(f"{path}/{uuid4()}/change", data={"step": "after", "next": back})).status_code == 422
+        page = await http.get(f"/requests/{request_id}/edit")
+    assert 'alt="Photos, photo 2 de 3: Dos"' in page.text

@@ -193,3 +193,27 @@ async def test_pause_go_on_and_cancel(portal: Portal, system: System, large: Pat
         await line(page, other.name).get_by_role("button", name="Annuler").click()
         await expect(line(page, other.name)).to_have_count(0)
         assert len(await there(system, request_id)) == 1
+
+
+async def test_many_at_once_stand_as_they_were_chosen_and_are_put_in_order_by_keys(
+    portal: Portal, system: System, tmp_path: Path
+) -> None:
+    """The largest comes first, and is whole last; then a photo changes places, keeps the focus, and gets its caption."""
+    files = [tmp_path / f"{n}.jpg" for n in range(4)]
+    for n, file in enumerate(files):
+        file.write_bytes(photo((300 + n, 200)) + bytes(0 if n else PART))
+    async with draft_over_a_wire(portal, system) as (page, _, request_id):
+        await choose(page, *files)
+        await expect(tiles(page)).to_have_count(4)
+        ids = [a["id"] for a in await there(system, request_id)]
+        assert [a["filename"] for a in await there(system, request_id)] == [file.name for file in files]
+        await page.locator(f"#after-{ids[0]}").focus()
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#files-photos li").nth(1)).to_have_id(f"tile-{ids[0]}")
+        await expect(page.locator(f"#after-{ids[0]}")).to_be_focused()
+        await page.fill(f"#caption-{ids[0]}", "Avant-bras gauche")
+        await page.keyboard.press("Tab")
+        await expect(page.locator(f"#tile-{ids[0]} img")).to_have_attribute("alt", re.compile("Avant-bras gauche"))
+        shown = await there(system, request_id)
+        assert [a["id"] for a in shown] == [ids[1], ids[0], *ids[2:]]
+        assert shown[1]["caption"] == "Avant-bras gauche"

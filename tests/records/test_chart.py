@@ -190,17 +190,18 @@ async def test_a_form_is_frozen_once_as_long_as_it_stays_the_same(database: Data
             "patient": {"family_name": "Tremblay"},
             "answers": {"reason": "lésion"},
             "attachments": [{"id": str(photo.id), "slot": "lesion", "kind": "photo", "sha256": SHA}],
+            "ordered": True,
         }
         assert frozen.sha256 == first.sha256 == content_sha256(frozen.content)
         numbers = select(FrozenForm.number).where(FrozenForm.request_id == draft.id).order_by(FrozenForm.number)
         assert list(await session.scalars(numbers)) == [1, 2]
 
 
-async def test_attachments_are_counted_and_removed(database: Database) -> None:
+async def test_attachments_are_listed_and_removed(database: Database) -> None:
     scene, draft = await scene_with_draft(database)
     async with database.session() as session:
         kept, frozen, loose = [await attach(session, scene, draft.id, slot) for slot in ("a", "a", "b")]
-        assert await attachments.count_by_slot(session, draft.id) == {"a": 2, "b": 1}
+        assert [a.slot for a in await attachments.list_attachments(session, draft.id)] == ["a", "a", "b"]
         assert await attachments.remove_attachment(session, draft.id, loose.id, now=NOW) == [
             loose.object_key,
             loose.preview_key,

@@ -10,7 +10,7 @@ from PIL import ExifTags, Image, ImageFilter
 
 from domain.calendar import TIME_ZONE
 from domain.offerings import AttachmentSlot
-from domain.photos import MIN_SHARPNESS, photo_warnings
+from domain.photos import MIN_SHARPNESS, photo_warnings, repeated
 from media import photos
 from media.examine import examine
 from media.kinds import PHOTO_TYPES, DamagedMediaError, Media, TooManyPixelsError
@@ -215,6 +215,16 @@ def test_warnings() -> None:
     assert photo_warnings(600, 600, MIN_SHARPNESS - 0.1) == ("blurred",)
     assert photo_warnings(10, 10, 0) == ("too_small", "blurred")
     assert photo_warnings(400, 500, None, min_edge=400) == ()
+    assert photo_warnings(600, 800, None, is_incomplete=True) == ("incomplete",)
+
+
+def test_the_same_twice_is_found_by_any_of_its_marks() -> None:
+    assert repeated([("a", ["1", "x"]), ("b", ["2", "y"]), ("c", ["3", "x"]), ("d", ["3"]), ("e", ["2"])]) == {
+        "c": "a",
+        "d": "a",
+        "e": "b",
+    }
+    assert repeated([("a", []), ("b", [])]) == {}
 
 
 def test_a_slot_has_its_own_smallest_size() -> None:

@@ -57,6 +57,26 @@ def test_attachments_come_and_go_by_their_id() -> None:
     ]
 
 
+def test_captions_and_the_order_of_what_is_in_both() -> None:
+    one, two = FORM["attachments"]
+    new: FrozenAttachment = {"id": "c", "slot": "photos", "kind": "photo", "sha256": "3", "caption": "Dos"}
+    before = cast(FormContent, {**FORM, "ordered": True, "attachments": [one, {**two, "caption": "Bras"}]})
+    after = cast(FormContent, {**FORM, "ordered": True, "attachments": [two, new, {**one, "caption": "Main"}]})
+    found = [(c.part, c.field, c.before, c.after) for c in changes(before, after)]
+    assert found == [
+        ("attachments", "c", None, "photos"),
+        ("captions", two["id"], "Bras", None),
+        ("captions", one["id"], None, "Main"),
+        ("order", "attachments", [one["id"], two["id"]], [two["id"], one["id"]]),
+    ]
+    assert changes(after, after) == []
+
+
+def test_a_form_from_before_there_was_an_order_has_none() -> None:
+    turned = cast(FormContent, {**FORM, "ordered": True, "attachments": FORM["attachments"][::-1]})
+    assert changes(FORM, turned) == []
+
+
 def test_the_order_and_the_way_back() -> None:
     after: FormContent = {
         **FORM,
