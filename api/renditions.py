@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Header, Path, Response
 from fastapi.responses import StreamingResponse
 
 from api import problems
-from media.kinds import JPEG, MP4, PHOTO_TYPES, VIDEO_TYPES
+from media.kinds import JPEG, MP4, TAKEN_TYPES
 from use_cases import renditions
 from use_cases.renditions import Look
 from use_cases.stored_files import StoredFile
@@ -36,7 +36,7 @@ def _kinds(*kinds: str) -> dict[str, Any]:
     return {"content": {kind: {} for kind in kinds}}
 
 
-_ANY = _kinds(*sorted(PHOTO_TYPES | VIDEO_TYPES))
+_ANY = _kinds(*sorted(TAKEN_TYPES))
 _A_JPEG: dict[int | str, Any] = {200: _kinds(JPEG)}
 
 Range = Annotated[str | None, Header(alias="Range", description="One range of bytes, for seeking in a video.")]
@@ -58,7 +58,7 @@ LookOf = Annotated[Look, Depends(_look)]
     responses={200: _ANY, 206: {"description": "The part asked for", **_ANY}, **problems.responses(416)},
 )
 async def original(look: LookOf, range_: Range = None) -> Response:
-    """For who uploaded it, the very bytes; for others the clean copy, a JPEG or an MP4. A part of it by Range.
+    """For who uploaded it, the very bytes; for others the clean copy, a JPEG, an MP4 or a PDF. A part of it by Range.
 
     While the copy of a video is not there yet, the code is `video_preparing`.
     """
@@ -87,6 +87,17 @@ async def thumbnail(look: LookOf) -> Response:
 async def full(look: LookOf) -> Response:
     """A JPEG of the photo's full size to zoom into, upright, in sRGB; of its metadata, only when it was taken."""
     return await _send(await renditions.full(look), _KEPT)
+
+
+@router.get(
+    "/{attachment_id}/pages/{number}",
+    summary="A page of a document",
+    response_class=StreamingResponse,
+    responses=_A_JPEG,
+)
+async def page(look: LookOf, number: Annotated[int, Path(ge=1, description="Counted from 1.")]) -> Response:
+    """A JPEG of at most 2,000 pixels, drawn anew: nothing in it is active, and nothing else of the document goes with it."""
+    return await _send(await renditions.page(look, number), _KEPT)
 
 
 @router.get(

@@ -72,11 +72,11 @@ class Message(Printed):
 
 
 class Image(Printed):
-    """A photo or a video that the answer rests on. `sha256` is that of the file as it was uploaded, in hexadecimal."""
+    """A photo, a video or a document that the answer rests on. `sha256` is that of the uploaded file, in hexadecimal."""
 
     number: int
     id: UUID
-    kind: Literal["photo", "video"]
+    kind: Literal["photo", "video", "document"]
     slot: str = Field(description="What it was asked for as, in the language of the report.")
     captured_at: AwareDatetime | None = Field(description="When it was taken, by the clock of the camera.")
     sha256: str = Field(pattern="^[0-9a-f]{64}$")

@@ -19,7 +19,7 @@ from translations import Language, gettext_for, gettext_noop
 from translations.dates import age, birth, moment
 from translations.words import DOCUMENTS, ISSUERS, PRIORITIES, SEXES
 
-IMAGE_KINDS = {"photo": gettext_noop("Photo"), "video": gettext_noop("Video")}
+IMAGE_KINDS = {"photo": gettext_noop("Photo"), "video": gettext_noop("Video"), "document": gettext_noop("Document")}
 
 LEAD_LENGTHS = tuple(round(3_600 * 0.85**step) for step in range(25))
 """How long, in characters, each text that leads may be on page one: from a page full down to a line or so."""

@@ -160,7 +160,7 @@ class AttachmentSlot(Frozen):
     name: Code
     label: Localized
     help: Localized | None = None
-    accepts: tuple[Literal["photo", "video"], ...] = ("photo",)
+    accepts: tuple[Literal["photo", "video", "document"], ...] = ("photo",)
     minimum: Annotated[StrictInt, Field(ge=0, le=50)] = 0
     maximum: Annotated[StrictInt, Field(ge=1, le=50)] = 20
     min_edge: Annotated[StrictInt, Field(ge=1, le=10_000)] = MIN_EDGE

@@ -14,6 +14,8 @@ _BOXES = {
 """The outermost boxes of ISO base media files and of QuickTime."""
 _MOST_BOXES = 10_000
 """How many of them are stepped over. A video in fragments has two for every few seconds."""
+_PDF_END_WITHIN = 2_048
+"""Bytes within which readers look for the end of a PDF."""
 _TIFF_NUMBERS = {3: "H", 4: "I"}
 _TIFF_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 """How long a value is, by its kind; of all others, one byte."""
@@ -31,6 +33,9 @@ def is_cut_off(file: BinaryIO, media_type: str) -> bool:
         case "image/webp":
             head = file.read(8)
             return head[:4] == b"RIFF" and int.from_bytes(head[4:], "little") + 8 > size
+        case "application/pdf":
+            file.seek(max(0, size - _PDF_END_WITHIN))
+            return b"%%EOF" not in file.read()
         case "image/tiff":
             return _tiff_is_cut_off(file, size)
         case "video/webm":

@@ -8,9 +8,10 @@ import asyncio
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import filetype
 
@@ -19,13 +20,17 @@ from domain.calendar import TIME_ZONE
 from media import videos
 from media.heif import heif_type
 from media.kinds import (
+    DOCUMENT_TYPES,
+    PDF,
     PHOTO_TYPES,
-    VIDEO_TYPES,
+    TAKEN_TYPES,
     DamagedMediaError,
     LargeMediaError,
     Media,
     MediaError,
+    ProtectedMediaError,
     SlowMediaError,
+    TooManyPagesError,
     TooManyPixelsError,
     TruncatedMediaError,
     UnsupportedMediaError,
@@ -36,10 +41,20 @@ LIMITS = Limits(cpu_seconds=15, seconds=60, memory_bytes=1_500 * 1024**2, file_b
 
 _SNIFFED_BYTES = 8_192
 _BIG_TIFF = (b"II+\0", b"MM\0+")
+_PDF_WITHIN = 1_024
+"""Bytes within which readers look for the beginning of a PDF."""
 _SAME = {"image/apng": "image/png"}
 """A picture that moves is taken as the one that it begins with."""
 SOURCE, TOLD = "source", "told.json"
 """The files of one task: the stranger's, and what is asked of it and was found in it."""
+
+REFUSED: Mapping[type[MediaError], str] = {
+    TruncatedMediaError: "truncated",
+    UnsupportedMediaError: "unsupported",
+    ProtectedMediaError: "protected",
+    DamagedMediaError: "damaged",
+}
+"""How a task tells why a file is not taken, where there is nothing more to say of it."""
 
 _decoders = ForkServer("media.decoder", LIMITS)  # so that only its processes load Pillow
 
@@ -59,7 +74,7 @@ async def examine(file: BinaryIO, media_type: str | None = None) -> Media:
     with await asyncio.to_thread(_new_folder) as name:
         folder = Path(name)
         await asyncio.to_thread(_copy, file, folder / SOURCE)
-        if media_type in PHOTO_TYPES:
+        if media_type in PHOTO_TYPES | DOCUMENT_TYPES:
             return await _photo(folder, media_type)
         return await _video(folder, media_type)
 
@@ -67,7 +82,7 @@ async def examine(file: BinaryIO, media_type: str | None = None) -> Media:
 async def sniff(file: BinaryIO) -> str:
     """The media type of `file`, one of those that are taken. Leaves it at its start. Raises UnsupportedMediaError."""
     media_type = await asyncio.to_thread(_sniff, file)
-    if media_type not in PHOTO_TYPES | VIDEO_TYPES:
+    if media_type not in TAKEN_TYPES:
         raise UnsupportedMediaError
     return media_type
 
@@ -80,8 +95,15 @@ def _sniff(file: BinaryIO) -> str:
         return found
     if head.startswith(_BIG_TIFF):
         return "image/tiff"
+    if b"%PDF-" in head[:_PDF_WITHIN]:
+        return PDF
     guess = filetype.guess(head)
     return _SAME.get(str(guess.mime), str(guess.mime)) if guess else ""
+
+
+def page_file(number: int) -> str:
+    """The file with a page of a document, counted from 1."""
+    return f"page-{number}"
 
 
 def _new_folder() -> tempfile.TemporaryDirectory[str]:
@@ -97,7 +119,7 @@ def _copy(file: BinaryIO, target: Path) -> None:
 
 async def _photo(folder: Path, media_type: str) -> Media:
     await _decode("photo", folder, media_type=media_type, zone=TIME_ZONE.key)
-    return await asyncio.to_thread(_made, folder, "photo", media_type)
+    return await asyncio.to_thread(_made, folder, media_type)
 
 
 async def _video(folder: Path, media_type: str) -> Media:
@@ -109,7 +131,7 @@ async def _video(folder: Path, media_type: str) -> Media:
     except DamagedMediaError as error:
         raise await _why_damaged(folder, media_type) from error
     await _decode("poster", frame)
-    return await asyncio.to_thread(_made, frame, "video", media_type, captured_at)
+    return await asyncio.to_thread(_made, frame, media_type, captured_at)
 
 
 async def _why_damaged(folder: Path, media_type: str) -> MediaError:
@@ -133,11 +155,12 @@ async def _decode(task: str, folder: Path, **asked: str) -> None:
         raise DamagedMediaError from error
 
 
-def _made(folder: Path, kind: Literal["photo", "video"], media_type: str, captured_at: datetime | None = None) -> Media:
+def _made(folder: Path, media_type: str, captured_at: datetime | None = None) -> Media:
     """What the decoder found and made. Raises what it found to be wrong."""
     told = json.loads((folder / TOLD).read_text())
     if refused := told.get("refused"):
         raise _refusal(refused, told)
+    kind = told["kind"]
     if told.get("captured_at"):
         captured_at = datetime.fromisoformat(told["captured_at"])
     return Media(
@@ -147,11 +170,12 @@ def _made(folder: Path, kind: Literal["photo", "video"], media_type: str, captur
         height=told["height"],
         preview=(folder / "preview").read_bytes(),
         thumbnail=(folder / "thumbnail").read_bytes(),
-        full=(folder / "full").read_bytes() if kind == "photo" else None,
+        full=(folder / "full").read_bytes() if kind != "video" else None,
         captured_at=captured_at,
         sharpness=told.get("sharpness"),
         is_incomplete=told.get("is_incomplete", False),
         pixels_sha256=told.get("pixels_sha256"),
+        pages=tuple((folder / page_file(number)).read_bytes() for number in range(1, told.get("pages", 0) + 1)),
     )
 
 
@@ -159,9 +183,7 @@ def _refusal(code: str, told: dict[str, Any]) -> MediaError:
     match code:
         case "too_many_pixels":
             return TooManyPixelsError(told["width"], told["height"], told["limit"])
-        case "truncated":
-            return TruncatedMediaError()
-        case "unsupported":
-            return UnsupportedMediaError()
+        case "too_many_pages":
+            return TooManyPagesError(told["pages"], told["limit"])
         case _:
-            return DamagedMediaError()
+            return next((refusal() for refusal, name in REFUSED.items() if name == code), DamagedMediaError())

@@ -6,7 +6,14 @@ from typing import Literal
 
 HEIF_TYPES = {"image/heic", "image/heif"}
 PHOTO_TYPES = {"image/jpeg", "image/png", "image/webp", "image/avif", "image/tiff"} | HEIF_TYPES
+PDF = "application/pdf"
+DOCUMENT_TYPES = {PDF}
+"""What is always a document; a TIFF is one when it has several pages."""
 VIDEO_TYPES = {"video/mp4", "video/quicktime", "video/x-m4v", "video/webm"}
+TAKEN_TYPES = PHOTO_TYPES | VIDEO_TYPES | DOCUMENT_TYPES
+
+MAX_PAGES = 30
+"""Of a document."""
 
 MAX_EDGE = 65_500
 """The longest edge of a picture, in pixels: more a JPEG, and so a clean copy, can't have."""
@@ -22,7 +29,7 @@ class MediaError(Exception):
 
 
 class UnsupportedMediaError(MediaError):
-    """Neither a photo nor a video that Relais takes."""
+    """Neither a photo nor a video nor a document that Relais takes."""
 
 
 class DamagedMediaError(MediaError):
@@ -41,6 +48,19 @@ class TooManyPixelsError(MediaError):
         self.width = width
         self.height = height
         self.limit = limit
+
+
+class TooManyPagesError(MediaError):
+    """The document has more `pages` than the `limit`."""
+
+    def __init__(self, pages: int, limit: int) -> None:
+        super().__init__(f"{pages} pages, of at most {limit}")
+        self.pages = pages
+        self.limit = limit
+
+
+class ProtectedMediaError(MediaError):
+    """The document opens with a password only."""
 
 
 class SlowMediaError(MediaError):
@@ -62,9 +82,11 @@ class Media:
     `width` and `height` are those of the upright picture, in pixels. `full` is None for a video, whose `preview` and `thumbnail`
     show its first frame; `sharpness` is None as well (see `media.photos.sharpness_of`). `is_incomplete`: the lowest part of
     a photo was missing in the file, and is grey. `pixels_sha256` is that of a photo's size and pixels, in hexadecimal.
+
+    Of a document, `pages` are its pages as JPEGs, `preview` and `thumbnail` show the first, and `full` is a PDF made of them.
     """
 
-    kind: Literal["photo", "video"]
+    kind: Literal["photo", "video", "document"]
     media_type: str
     width: int
     height: int
@@ -75,6 +97,7 @@ class Media:
     sharpness: float | None
     is_incomplete: bool = False
     pixels_sha256: str | None = None
+    pages: tuple[bytes, ...] = ()
 
 
 def plausible(moment: datetime) -> datetime | None:

@@ -6,6 +6,7 @@ the picture was taken.
 
 import hashlib
 import io
+from collections.abc import Iterator
 from datetime import datetime, tzinfo
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
@@ -22,9 +23,11 @@ from media.kinds import (
     HEIF_TYPES,
     JPEG,
     MAX_EDGE,
+    MAX_PAGES,
     DamagedMediaError,
     Media,
     MediaError,
+    TooManyPagesError,
     TooManyPixelsError,
     TruncatedMediaError,
     UnsupportedMediaError,
@@ -243,11 +246,54 @@ def _bound_progressive(image: JpegImageFile) -> None:
 
 
 def _check_only(image: TiffImageFile) -> None:
-    """Refuse a TIFF that begins with a small copy of what it holds, as those of camera sensors do, or has several pages."""
-    is_reduced = bool(int(image.tag_v2.get(_SUBFILE_TYPE, 0)) & 1)
-    if is_reduced or _DNG_VERSION in image.tag_v2 or image.n_frames > 1:
+    """Refuse a TIFF that begins with a small copy of what it holds, as those of camera sensors do."""
+    if _is_reduced(image) or _DNG_VERSION in image.tag_v2:
         raise UnsupportedMediaError
-    image.seek(0)
+
+
+def _is_reduced(image: TiffImageFile) -> bool:
+    """Whether it is a small copy of another picture in the same file."""
+    return bool(int(image.tag_v2.get(_SUBFILE_TYPE, 0)) & 1)
+
+
+def has_pages(file: BinaryIO) -> bool:
+    """Whether a TIFF has more than one page; small copies of a page are none. Leaves the file at its start."""
+    file.seek(0)
+    try:
+        with Image.open(file, formats=("TIFF",)) as image:
+            return isinstance(image, TiffImageFile) and _DNG_VERSION not in image.tag_v2 and len(_pages(image)) > 1
+    except Exception:  # what is wrong with it, is said by who decodes it
+        return False
+    finally:
+        file.seek(0)
+
+
+def _pages(image: TiffImageFile) -> list[int]:
+    """The numbers of the pages. Raises TooManyPagesError."""
+    if image.n_frames > 2 * MAX_PAGES:
+        raise TooManyPagesError(image.n_frames, MAX_PAGES)
+    found = []
+    for number in range(image.n_frames):
+        image.seek(number)
+        if not _is_reduced(image):
+            found.append(number)
+    return found
+
+
+def clean_tiff_pages(file: BinaryIO) -> Iterator[Image.Image]:
+    """Every page of a TIFF, upright, in sRGB. Raises TooManyPagesError or TooManyPixelsError."""
+    file.seek(0)
+    with Image.open(file, formats=("TIFF",)) as image:
+        if not isinstance(image, TiffImageFile):
+            raise DamagedMediaError
+        pages = _pages(image)
+        if len(pages) > MAX_PAGES:
+            raise TooManyPagesError(len(pages), MAX_PAGES)
+        for number in pages:
+            image.seek(number)
+            _bound(*image.size, MAX_PIXELS)
+            image.load()
+            yield _clean(image, None)
 
 
 def _draft(image: Image.Image) -> None:

@@ -19,6 +19,7 @@ from starlette.datastructures import FormData
 
 from domain.offerings import ServiceOffering
 from domain.requests import Role
+from media.kinds import MAX_PAGES
 from portal import sent_too_late, static
 from settings import Settings
 from translations import LANGUAGES, Language, dates, gettext_for, language_accepted, language_named, numbers
@@ -248,7 +249,7 @@ def render(settings: Settings, page: str, language: Language, /, *, status: int 
     html = (
         _environment(language)
         .get_template(f"{page}.html.j2")
-        .render(support=support(settings, language), embedded=settings.embedded, **values)
+        .render(support=support(settings, language), limits=_limits(settings), embedded=settings.embedded, **values)
     )
     headers = {
         **HEADERS,
@@ -257,6 +258,16 @@ def render(settings: Settings, page: str, language: Language, /, *, status: int 
         "Content-Language": language,
     }
     return HTMLResponse(html, status, headers)
+
+
+def _limits(settings: Settings) -> dict[str, int]:
+    """The most bytes of a file of each kind, and the most pages of a document."""
+    return {
+        "photo": settings.max_photo_bytes,
+        "video": settings.max_video_bytes,
+        "document": settings.max_document_bytes,
+        "pages": MAX_PAGES,
+    }
 
 
 def support(settings: Settings, language: Language) -> dict[str, str]:

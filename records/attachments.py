@@ -20,7 +20,7 @@ async def add_attachment(
     attachment_id: uuid.UUID,
     request_id: uuid.UUID,
     slot: str,
-    kind: Literal["photo", "video"],
+    kind: Literal["photo", "video", "document"],
     media_type: str,
     size_bytes: int,
     sha256: str,
@@ -39,6 +39,7 @@ async def add_attachment(
     begun: datetime | None = None,
     caption: str = "",
     pixels_sha256: str | None = None,
+    page_keys: Sequence[str] = (),
 ) -> Attachment:
     """Write down an attachment whose bytes are stored. A video is still to be prepared.
 
@@ -68,6 +69,7 @@ async def add_attachment(
         position=_microseconds(begun or now),
         caption=caption,
         pixels_sha256=pixels_sha256,
+        page_keys=list(page_keys),
         state=MediaState.PREPARING if kind == "video" else MediaState.READY,
         object_key=object_key,
         preview_key=preview_key,

@@ -645,10 +645,11 @@ class MediaState(StrEnum):
 
 
 class Attachment(Base):
-    """A photo or a video. The bytes as they came are in the document store under `object_key`.
+    """A photo, a video or a document. The bytes as they came are in the document store under `object_key`.
 
     What is shown of it was made anew and lies beside: `preview_key` and `thumbnail_key` (JPEGs; of a video, its first frame),
-    `full_key` (a photo as a JPEG of its full size), `playable_key` (a video as MP4). A photo from before these were made has its
+    `full_key` (a photo as a JPEG of its full size), `playable_key` (a video as MP4); of a document `page_keys` (JPEGs) and
+    `full_key` (a PDF made of them). A photo from before these were made has its
     preview only. `sharpness` is that of `media.photos.sharpness_of`, `warnings` are the codes of `domain.photos`, both as at
     the upload. `pixels_sha256` tells photos that show the same, whatever else their files hold; older ones have none.
 
@@ -680,6 +681,7 @@ class Attachment(Base):
     thumbnail_key: Mapped[str | None]
     full_key: Mapped[str | None]
     playable_key: Mapped[str | None]
+    page_keys: Mapped[list[str]] = mapped_column(server_default="{}")
     removed_at: Mapped[datetime | None]
     position: Mapped[int] = mapped_column(BigInteger, server_default="0")
     caption: Mapped[str] = mapped_column(server_default="")
@@ -689,7 +691,7 @@ class Attachment(Base):
     def keys(self) -> list[str]:
         """The keys of all its objects in the document store."""
         keys = (self.object_key, self.preview_key, self.thumbnail_key, self.full_key, self.playable_key)
-        return [key for key in keys if key]
+        return [key for key in (*keys, *self.page_keys) if key]
 
 
 class Upload(Base):

@@ -64,14 +64,17 @@ _RETRY: "RetryConfig" = {
 }
 
 
-Copy = Literal["preview", "thumbnail", "full", "playable"]
+Copy = Literal["preview", "thumbnail", "full", "playable", "page"]
 """The clean copies of an attachment."""
 
 
 def attachment_key(
     request_id: uuid.UUID, attachment_id: uuid.UUID, copy: Copy | None = None, sha256: str | None = None
 ) -> str:
-    """Where an attachment lies, or a copy of it. The digest keeps two tries of a copy apart whose bytes need not be the same."""
+    """Where an attachment lies, or a copy of it (of a page, one of several).
+
+    The digest keeps two tries of a copy apart whose bytes need not be the same.
+    """
     return "-".join(filter(None, (f"attachments/{request_id}/{attachment_id}", copy, sha256)))
 
 

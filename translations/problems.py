@@ -41,8 +41,8 @@ PROBLEMS: Mapping[str, str] = {
     "unknown_slot": _("The service offering asks for no such attachment."),
     "unknown_attachment": _("There is no such attachment."),
     "unsupported_media": _(
-        "This kind of file can't be taken. Send a photo (JPEG, PNG, HEIC, WebP, AVIF or TIFF) or a video (MP4, MOV, M4V "
-        "or WebM)."
+        "This kind of file can't be taken. Send a photo (JPEG, PNG, HEIC, WebP, AVIF or TIFF), a video (MP4, MOV, M4V "
+        "or WebM) or a document (PDF)."
     ),
     "unsupported_charset": _("Texts are sent as UTF-8."),
     "damaged_media": _("This file is damaged and can't be read."),
@@ -51,6 +51,10 @@ PROBLEMS: Mapping[str, str] = {
         "This picture is too large: it has %(width)s × %(height)s pixels. At most %(limit_megapixels)s megapixels can "
         "be taken, and %(limit_edge)s pixels along an edge."
     ),
+    "document_too_long": _(
+        "This document has %(pages)d pages. At most %(limit_pages)d can be taken: send it in parts."
+    ),
+    "media_protected": _("This document opens with a password only. Save it without one and send that."),
     "media_too_slow": _("Reading this file took too long, so it can't be taken. Save it anew and send that."),
     "media_too_demanding": _(
         "Reading this file takes too much memory, so it can't be taken. Save it anew, smaller, and send that."

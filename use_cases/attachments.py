@@ -40,7 +40,7 @@ class AttachmentView(View):
 
     id: UUID
     slot: str
-    kind: Literal["photo", "video"]
+    kind: Literal["photo", "video", "document"]
     media_type: str
     size_bytes: int
     width: int | None
@@ -54,6 +54,7 @@ class AttachmentView(View):
     state: MediaState = Field(description="Whether the copy that others get is there; a video needs a moment.")
     warnings: list[PhotoWarning] = Field(description="Why the photo is probably of no use. Advice: nothing is refused.")
     caption: str = Field(description="What is seen, or where on the body, in one line; empty for nothing.")
+    pages: int | None = Field(description="How many pages a document has, each of which can be looked at.")
     same_as: UUID | None = Field(
         description="An earlier photo of the slot that shows the same: this one does not count among what is needed."
     )
@@ -75,7 +76,7 @@ def attachment_view(attachment: Attachment, caption: str | None = None, same_as:
     return AttachmentView(
         id=attachment.id,
         slot=attachment.slot,
-        kind="video" if attachment.kind == "video" else "photo",
+        kind=cast(Literal["photo", "video", "document"], attachment.kind),
         media_type=attachment.media_type,
         size_bytes=attachment.size_bytes,
         width=attachment.width,
@@ -89,6 +90,7 @@ def attachment_view(attachment: Attachment, caption: str | None = None, same_as:
         state=attachment.state,
         warnings=attachment.warnings,
         caption=attachment.caption if caption is None else caption,
+        pages=len(attachment.page_keys) or None,
         same_as=same_as,
     )
 

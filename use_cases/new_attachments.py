@@ -17,14 +17,17 @@ from domain.offerings import AttachmentSlot
 from domain.photos import photo_warnings
 from media.examine import examine, sniff
 from media.kinds import (
+    DOCUMENT_TYPES,
     MAX_EDGE,
     PHOTO_TYPES,
-    VIDEO_TYPES,
+    TAKEN_TYPES,
     LargeMediaError,
     Media,
     MediaError,
     NoFfmpegError,
+    ProtectedMediaError,
     SlowMediaError,
+    TooManyPagesError,
     TooManyPixelsError,
     TruncatedMediaError,
     UnsupportedMediaError,
@@ -48,6 +51,7 @@ _CAUSES: Mapping[type[MediaError], str] = {
     TruncatedMediaError: "truncated_media",
     SlowMediaError: "media_too_slow",
     LargeMediaError: "media_too_demanding",
+    ProtectedMediaError: "media_protected",
 }
 
 
@@ -158,9 +162,10 @@ async def keep_examined(
                 begun=place.begun,
                 caption=file.caption,
                 pixels_sha256=found.pixels_sha256,
+                page_keys=stored.pages,
             )
         except NotEditableError as error:
-            await services.store.delete([stored.key, *stored.copies.values()])
+            await services.store.delete(stored.keys)
             raise policy.closed(error) from None
     if attachment.state is MediaState.PREPARING:
         await prepare_video(services, attachment)
@@ -174,6 +179,12 @@ class _Stored:
     key: str
     original: StoredObject
     copies: Mapping[Copy, str]
+    pages: Sequence[str]
+
+    @property
+    def keys(self) -> list[str]:
+        """Of all that was stored."""
+        return [self.key, *self.copies.values(), *self.pages]
 
 
 async def _store(services: Services, row: RequestRecord, attachment_id: UUID, file: SentFile, found: Media) -> _Stored:
@@ -193,7 +204,10 @@ async def _store(services: Services, row: RequestRecord, attachment_id: UUID, fi
     }
     for copy, content in copies.items():
         await services.store.put_new(keys[copy], content)
-    return _Stored(key, original, keys)
+    pages = [attachment_key(row.id, attachment_id, "page", hashlib.sha256(page).hexdigest()) for page in found.pages]
+    for page_key, page in dict(zip(pages, found.pages, strict=True)).items():  # two empty pages are one object
+        await services.store.put_new(page_key, page)
+    return _Stored(key, original, keys, pages)
 
 
 async def _examined_in_turn(services: Services, caller: Caller, file: BinaryIO) -> Media:
@@ -206,7 +220,7 @@ async def kind_of(services: Services, file: BinaryIO) -> str:
     """The media type of a file that is not too large for its kind. Raises Problem `unsupported_media` or `too_large`."""
     try:
         media_type = await sniff(file)
-        limit = services.settings.max_photo_bytes if media_type in PHOTO_TYPES else services.settings.max_video_bytes
+        limit = _largest(services, media_type)
         if await asyncio.to_thread(file.seek, 0, os.SEEK_END) > limit:
             raise Problem("too_large", limit_bytes=limit)
     except MediaError as error:
@@ -216,11 +230,17 @@ async def kind_of(services: Services, file: BinaryIO) -> str:
     return media_type
 
 
+def _largest(services: Services, media_type: str) -> int:
+    if media_type in DOCUMENT_TYPES:
+        return services.settings.max_document_bytes
+    return services.settings.max_photo_bytes if media_type in PHOTO_TYPES else services.settings.max_video_bytes
+
+
 async def examined(file: BinaryIO, media_type: str) -> Media:
     """What a file of that type is, with its copies. The caller has a place (`services.places`).
 
-    Raises Problem `too_many_pixels`, `truncated_media`, `damaged_media`, `media_too_slow`, `media_too_demanding` or
-    `videos_not_possible`, or NoVerdictError (`confined`).
+    Raises Problem `too_many_pixels`, `truncated_media`, `damaged_media`, `media_too_slow`, `media_too_demanding`,
+    `document_too_long`, `media_protected` or `videos_not_possible`, or NoVerdictError (`confined`).
     """
     try:
         return await examine(file, media_type)
@@ -233,7 +253,7 @@ async def examined(file: BinaryIO, media_type: str) -> Media:
 def _not_taken(error: MediaError) -> Problem:
     match error:
         case UnsupportedMediaError():
-            return Problem("unsupported_media", accepted=sorted(PHOTO_TYPES | VIDEO_TYPES))
+            return Problem("unsupported_media", accepted=sorted(TAKEN_TYPES))
         case TooManyPixelsError():
             return Problem(
                 "too_many_pixels",
@@ -242,6 +262,8 @@ def _not_taken(error: MediaError) -> Problem:
                 limit_megapixels=error.limit / 1e6,
                 limit_edge=MAX_EDGE,
             )
+        case TooManyPagesError():
+            return Problem("document_too_long", pages=error.pages, limit_pages=error.limit)
         case NoFfmpegError():
             log.error("no ffmpeg: a video was refused; install ffmpeg, or the extra `embedded`")
             return Problem("videos_not_possible")
@@ -250,7 +272,7 @@ def _not_taken(error: MediaError) -> Problem:
 
 
 def _warnings(found: Media, slot: AttachmentSlot) -> Sequence[str]:
-    if found.kind == "video":
+    if found.kind != "photo":
         return ()
     return photo_warnings(found.width, found.height, found.sharpness, slot.min_edge, is_incomplete=found.is_incomplete)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Literal, cast
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -146,7 +146,7 @@ async def _images(
         printed.Image(
             number=number,
             id=found.id,
-            kind="video" if found.kind == "video" else "photo",
+            kind=cast(Literal["photo", "video", "document"], found.kind),
             slot=" – ".join(filter(None, (slots.get(found.slot, found.slot), said.get(str(found.id), found.caption)))),
             captured_at=found.captured_at,
             sha256=found.sha256,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from uuid import UUID
 
-from media.kinds import JPEG, MP4
+from media.kinds import JPEG, MP4, PDF
 from records import access, attachments
 from records.errors import ContentDiffersError, NotFoundError
 from records.models import AccessKind, Attachment, MediaState, RequestRecord
@@ -40,7 +40,7 @@ class Look:
 
 
 async def original(look: Look) -> StoredFile:
-    """For who uploaded it, the very bytes; for others the clean copy, a JPEG or an MP4.
+    """For who uploaded it, the very bytes; for others the clean copy, a JPEG, an MP4 or a PDF.
 
     Raises Problem `not_found`, `forbidden` or `not_yet`; `stored_file_missing` or `stored_file_differs`; of a video
     `video_preparing` while its copy is not there yet, `video_not_playable` when it could not be made.
@@ -48,6 +48,8 @@ async def original(look: Look) -> StoredFile:
     row, attachment = await _to_see(look)
     if attachment.uploaded_by == look.caller.id:
         found = _Kept(attachment.object_key, attachment.media_type, attachment.filename, attachment.sha256)
+    elif attachment.kind == "document":
+        found = _Kept(_first_of(attachment.full_key), PDF, _named(attachment, ".pdf"))
     elif attachment.kind == "photo":
         found = _Kept(_first_of(attachment.full_key, attachment.preview_key), JPEG, _named(attachment, ".jpg"))
     else:
@@ -80,6 +82,15 @@ async def full(look: Look) -> StoredFile:
     key = _first_of(attachment.full_key, attachment.preview_key)
     await _log(look, row, AccessKind.ATTACHMENT)
     return await _given_out(look, attachment, _Kept(key, JPEG))
+
+
+async def page(look: Look, number: int) -> StoredFile:
+    """A page of a document, counted from 1, as a JPEG. Raises as `original` does, and Problem `not_found` when there is none."""
+    row, attachment = await _to_see(look)
+    if not 1 <= number <= len(attachment.page_keys):
+        raise Problem("not_found")
+    await _log(look, row, AccessKind.ATTACHMENT)
+    return await _given_out(look, attachment, _Kept(attachment.page_keys[number - 1], JPEG))
 
 
 async def video(look: Look) -> StoredFile:

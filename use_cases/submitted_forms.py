@@ -34,7 +34,7 @@ class SubmittedAttachment(View):
 
     id: UUID
     slot: str
-    kind: Literal["photo", "video"]
+    kind: Literal["photo", "video", "document"]
     sha256: str
     caption: str = ""
 

@@ -59,6 +59,8 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "unknown_attachment",
         "damaged_media",
         "truncated_media",
+        "document_too_long",
+        "media_protected",
         "too_many_pixels",
         "media_too_slow",
         "media_too_demanding",

@@ -13,6 +13,7 @@
   let viewer, frame, stage; // once it was opened
   let group; // the element that holds the tiles among which somebody looks
   let id = null; // of the attachment that is shown
+  let page = 1; // of a document
   let element = null; // its img or video
   let size = null; // of the photo, upright, in its own pixels
   let fit = null; // how large the whole photo is on the stage, before it is turned
@@ -45,24 +46,30 @@
     }, { once: true });
   };
 
+  // The pages of a document come one after the other, then the next tile; backwards, from the last page on.
   const step = (by) => {
     const all = tiles();
-    const next = all[all.findIndex((tile) => tile.dataset.tile === id) + by];
-    if (next) show(next);
+    const at = all.findIndex((tile) => tile.dataset.tile === id);
+    if (all[at] && page + by >= 1 && page + by <= pagesOf(all[at])) show(all[at], page + by);
+    else if (all[at + by]) show(all[at + by], by < 0 ? pagesOf(all[at + by]) : 1);
   };
 
-  const show = (tile) => {
+  const pagesOf = (tile) => Number(tile.dataset.pages || 1);
+
+  const show = (tile, wanted = 1) => {
     clear();
     id = tile.dataset.tile;
+    page = wanted;
     const { kind, state, source, name, width, height } = tile.dataset;
     part("page").href = tile.href;
     viewer.querySelector("h2").textContent = name;
     tellPosition();
     stage.dataset.kind = kind;
-    size = width ? { width: Number(width), height: Number(height) } : null;
+    size = width && kind !== "document" ? { width: Number(width), height: Number(height) } : null; // pages differ
     fit = null;
     [zoom, turns, x, y] = [1, 0, 0, 0];
     if (kind === "video" && state === "ready") showVideo(tile);
+    else if (kind === "document") showPage(tile);
     else showPhoto(tile, kind === "photo");
     say(kind === "video" && state !== "ready" ? viewer.dataset[state === "failed" ? "textFailed" : "textPreparing"] : "");
     stage.dataset.state = state;
@@ -102,6 +109,17 @@
     swap(mine, `${tile.dataset.source}/preview`);
   };
 
+  const showPage = (tile) => {
+    element = new Image();
+    element.alt = `${tile.dataset.name}, ${pageText(tile)}`;
+    element.draggable = false;
+    element.dataset.full = "";
+    stage.append(element);
+    swap(element, `${tile.dataset.source}/pages/${page}`);
+  };
+
+  const pageText = (tile) => viewer.dataset.textPage.replace("{number}", page).replace("{count}", pagesOf(tile));
+
   // Another source for the picture that is shown, once it has come whole, so that nothing flickers.
   const swap = async (mine, source) => {
     mine.dataset.wanted = source;
@@ -135,9 +153,11 @@
   const tellPosition = () => {
     const all = tiles();
     const at = all.findIndex((tile) => tile.dataset.tile === id);
-    part("position").textContent = viewer.dataset.textPosition.replace("{number}", at + 1).replace("{count}", all.length);
-    off(button("previous"), at <= 0);
-    off(button("next"), at === all.length - 1);
+    const position = viewer.dataset.textPosition.replace("{number}", at + 1).replace("{count}", all.length);
+    const isDocument = all[at]?.dataset.kind === "document";
+    part("position").textContent = isDocument ? `${position} · ${pageText(all[at])}` : position;
+    off(button("previous"), at <= 0 && page === 1);
+    off(button("next"), at === all.length - 1 && (!isDocument || page === pagesOf(all[at])));
   };
 
   // A button that is off keeps the focus, so that whoever presses it again and again is not thrown out.
@@ -145,7 +165,7 @@
 
   // How it is seen.
 
-  const isPhoto = () => element instanceof HTMLImageElement && stage.dataset.kind === "photo";
+  const isPhoto = () => element instanceof HTMLImageElement && stage.dataset.kind !== "video";
 
   // Fit the photo to the stage and keep it there: an edge never comes further in than the stage's own.
   const place = () => {

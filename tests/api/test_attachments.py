@@ -23,6 +23,7 @@ from media.photos import PREVIEW_EDGE
 from tests.api.answers import any_problem, problem, stored_files
 from tests.journeys import ok, upload
 from tests.media import of_each_set
+from tests.papers import paper
 from tests.system import System, photo
 
 
@@ -55,17 +56,18 @@ NOT_TAKEN = {
     "photo.png": b"<!DOCTYPE html><html><script>alert(1)</script></html>",
     "drawing.png": SVG,
     "xml.png": b'<?xml version="1.0"?>' + SVG,
-    "letter.jpg": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
     "archive.heic": b"PK\x03\x04" + bytes(60),
     "script.jpg": b"#!/bin/sh\nrm -rf /\n",
     "moving.gif": encoded("GIF"),
     "bitmap.bmp": encoded("BMP"),
-    "pages.tiff": encoded("TIFF", save_all=True, append_images=[Image.new("L", (8, 8))]),
+    "letter.pdf": b"{\\rtf1 Bonjour}",
     "text.jpg": b"Bonjour",
     "empty.jpg": b"",
     "zeros.jpg": bytes(10_000),
 }
 REFUSED = {
+    "head of a PDF": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "truncated_media"),
+    "too many pages": (paper(31), "document_too_long"),
     "truncated": (photo()[:-400], "truncated_media"),
     "head only": (photo()[:40], "truncated_media"),
     "magic only": (b"\xff\xd8\xff\xe0\x00\x10JFIF\x00", "truncated_media"),

@@ -99,8 +99,7 @@ async def test_what_was_submitted_keeps_its_order_and_captions(system: System) -
     first = stands(await system.requester.view(request_id))
     ok(await change(system, request_id, first[0], caption="Bras"))
     ok(await system.requester.post(f"/requests/{request_id}/submit"))
-    body = {"clinic_id": str(system.clinics["near"].id), "provider_id": system.provider.id}
-    ok(await system.dispatcher.post(f"/requests/{request_id}/assign", body))
+    ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": system.provider.id}))
     told = {"reason": "incomplete_submission", "text": "Plus près."}
     ok(await system.provider.post(f"/requests/{request_id}/return-to-requester", told))
 

@@ -12,8 +12,8 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("attachments", sa.Column("position", sa.BigInteger(), server_default="0", nullable=False))
     op.execute("UPDATE attachments SET position = floor(extract(epoch FROM uploaded_at) * 1000000)")
-    op.add_column("attachments", sa.Column("caption", sa.String(), server_default="", nullable=False))
-    op.add_column("attachments", sa.Column("pixels_sha256", sa.String(), nullable=True))
+    op.add_column("attachments", sa.Column("caption", sa.Text(), server_default="", nullable=False))
+    op.add_column("attachments", sa.Column("pixels_sha256", sa.Text(), nullable=True))
 
 
 def downgrade() -> None:
