@@ -53,6 +53,16 @@ class WholeCase:
 
 
 @dataclass(frozen=True)
+class _Drawn:
+    """What is drawn of an attachment, the `number`th: a photo, the first frame of a video, or a `page` of a document."""
+
+    attachment: Attachment
+    key: str
+    number: int
+    page: int | None = None
+
+
+@dataclass(frozen=True)
 class _Read:
     """What the records say of the request, as the reader may see it."""
 
@@ -60,7 +70,7 @@ class _Read:
     timeline: Sequence[TimelineEntry]
     offering: ServiceOffering
     reports: Sequence[tuple[DocumentView, ReportContent]]
-    pictures: Sequence[Attachment]
+    pictures: Sequence[_Drawn]
 
 
 async def whole_case(
@@ -96,13 +106,20 @@ async def _read(
         timeline=await timeline_view(session, row, "chart", language),
         offering=await services.versions.of(session, row),
         reports=contents,
-        pictures=[attachment for attachment in there if attachment.preview_key is not None],
+        pictures=[one for number, attachment in enumerate(there, 1) for one in _drawn_of(attachment, number)],
     )
 
 
-async def _picture(services: Services, attachment: Attachment) -> bytes:
+def _drawn_of(attachment: Attachment, number: int) -> Iterator[_Drawn]:
+    for page, key in enumerate(attachment.page_keys, 1):
+        yield _Drawn(attachment, key, number, page)
+    if not attachment.page_keys and attachment.preview_key is not None:
+        yield _Drawn(attachment, attachment.preview_key, number)
+
+
+async def _picture(services: Services, drawn: _Drawn) -> bytes:
     """The copy that was made to be looked at, compared with its digest."""
-    key = attachment.preview_key or ""
+    attachment, key = drawn.attachment, drawn.key
     try:
         await services.store.compare(key, digest_in(key))
         return await services.store.get(key)
@@ -194,7 +211,7 @@ def _sections(read: _Read, language: Language) -> Iterator[Section]:
             entries=tuple(entry for entry in report.answer if entry.value),
         )
     yield Section(title=_("Form of the request"), entries=form)
-    yield Section(title=_("Photos and videos"), pictures=tuple(_pictures(read, language)))
+    yield Section(title=_("Photos, videos and documents"), pictures=tuple(_pictures(read, language)))
     yield Section(title=_("Questions and answers"), said=tuple(_exchange(view, language)))
     yield Section(title=_("Added by the requester"), said=tuple(_additions(view, language)))
     yield Section(title=_("Questions about the report"), said=tuple(_follow_ups(view, language)))
@@ -211,15 +228,23 @@ def _line(by: PersonView | None, at: datetime, language: Language, *more: str) -
 def _pictures(read: _Read, language: Language) -> Iterator[Picture]:
     _ = gettext_for(language)
     slots = {slot.name: getattr(slot.label, language) for slot in read.offering.attachments}
-    for number, found in enumerate(read.pictures, 1):
-        kind = "video" if found.kind == "video" else "photo"
-        taken = found.captured_at
-        note = _("taken on {moment}").format(moment=moment(taken, language)) if taken else _("time of capture unknown")
-        name = f"{_(IMAGE_KINDS[kind])} {number}"
-        slot = slots.get(found.slot, found.slot)
-        if kind == "video":
+    captions = {attachment.id: attachment.caption for attachment in read.view.attachments or ()}
+    for file, drawn in enumerate(read.pictures, 1):
+        found = drawn.attachment
+        slot = " – ".join(filter(None, (slots.get(found.slot, found.slot), captions.get(found.id, ""))))
+        if found.kind == "video":
             slot = _("{slot}, its first picture").format(slot=slot)
-        yield Picture(file=f"{number}.jpg", name=name, note=f"{slot}, {note}")
+        name = f"{_(IMAGE_KINDS[found.kind])} {drawn.number}"
+        yield Picture(file=f"{file}.jpg", name=name, note=f"{slot}, {_what_is_known(drawn, language)}")
+
+
+def _what_is_known(drawn: _Drawn, language: Language) -> str:
+    """Which page it is of a document; of anything else when it was taken."""
+    _ = gettext_for(language)
+    if drawn.page is not None:
+        return _("page {number} of {count}").format(number=drawn.page, count=len(drawn.attachment.page_keys))
+    taken = drawn.attachment.captured_at
+    return _("taken on {moment}").format(moment=moment(taken, language)) if taken else _("time of capture unknown")
 
 
 def _exchange(view: RequestView, language: Language) -> Iterator[Said]:

@@ -205,4 +205,4 @@ async def test_captions_and_places_without_scripts(portal_app: FastAPI, system: 
         assert "200" in shown(refused, 422)
         assert (await http.post(f"{path}/{uuid4()}/change", data={"step": "after", "next": back})).status_code == 422
         page = await http.get(f"/requests/{request_id}/edit")
-    assert 'alt="Photos, photo 2 de 3: Dos"' in page.text
+    assert 'alt="Photos, photo 2 de 3 – Dos"' in page.text

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from typing import Any
 
 import pypdfium2 as pdfium
 import pytest
@@ -94,7 +95,7 @@ async def test_a_pdf_with_something_before_it() -> None:
 
 
 def protected() -> bytes:
-    writer = copy_into_new_writer(PdfFileReader(io.BytesIO(paper())))
+    writer: Any = copy_into_new_writer(PdfFileReader(io.BytesIO(paper())))
     writer.encrypt(owner_pass="owner", user_pass="reader")
     made = io.BytesIO()
     writer.write(made)
