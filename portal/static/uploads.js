@@ -276,16 +276,17 @@
     const target = document.getElementById(replace);
     if (!target) return;
     const parts = [...fragment.children];
-    const focused = target.contains(document.activeElement) && document.activeElement.id;
+    const { id, value } = target.contains(document.activeElement) ? document.activeElement : {};
     target.replaceWith(fragment);
-    if (focused) focusOn(focused);
+    if (id) focusOn(id, value);
     if (window.htmx) parts.forEach((part) => htmx.process(part));
   }
 
-  /** Focus the control again that had it. At an end, where it can't be pressed any more, the one for the other direction. */
-  function focusOn(id) {
+  /** Focus the control again that had it, with what was typed into it. At an end, where a button is off, the one for the other way. */
+  function focusOn(id, value) {
     const wanted = document.getElementById(id);
     const other = document.getElementById(id.replace(/^(before|after)-/, (_, way) => (way === "before" ? "after-" : "before-")));
+    if (wanted?.matches("input")) wanted.value = value;
     (wanted?.disabled ? other : wanted)?.focus();
   }
 
