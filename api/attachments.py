@@ -10,6 +10,7 @@ from starlette.datastructures import UploadFile
 
 from api import problems, renditions
 from api.parameters import IdempotencyKey
+from translations import gettext_noop as _
 from use_cases import attachments, new_attachments
 from use_cases.attachments import MAX_CAPTION, AttachmentChanges, AttachmentView
 from use_cases.new_attachments import SentFile
@@ -21,7 +22,7 @@ from web.session import CallerOf
 
 def _each_once(ids: list[UUID]) -> list[UUID]:
     if len(set(ids)) < len(ids):
-        raise PydanticCustomError("not_each_once", "each id is named once")
+        raise PydanticCustomError("not_each_once", _("Each id is named once."))
     return ids
 
 
@@ -115,7 +116,7 @@ class Order(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    ids: Annotated[list[UUID], Field(min_length=1, max_length=1_000), AfterValidator(_each_once)]
+    ids: Annotated[list[UUID], Field(max_length=1_000), AfterValidator(_each_once)]
 
 
 @router.put("/order", summary="Put photos and videos in order")
