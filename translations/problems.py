@@ -52,7 +52,7 @@ PROBLEMS: Mapping[str, str] = {
         "be taken, and %(limit_edge)s pixels along an edge."
     ),
     "document_too_long": _(
-        "This document has %(pages)d pages. At most %(limit_pages)d can be taken: send it in parts."
+        "This document has %(pages)s pages. At most %(limit_pages)s can be taken: send it in parts."
     ),
     "media_protected": _("This document opens with a password only. Save it without one and send that."),
     "media_too_slow": _("Reading this file took too long, so it can't be taken. Save it anew and send that."),
