@@ -369,17 +369,12 @@ def check_answers(
     return tuple(problems)
 
 
-def check_attachments(
-    offering: ServiceOffering, counts: Mapping[str, int], repeated: Mapping[str, int] | None = None
-) -> tuple[FieldProblem, ...]:
-    """What is wrong with the number of attachments, given as slot name to count.
-
-    Of those, `repeated` show what another one shows, and do not count among what is needed.
-    """
+def check_attachments(offering: ServiceOffering, counts: Mapping[str, int]) -> tuple[FieldProblem, ...]:
+    """What is wrong with the number of attachments, given as slot name to count."""
     problems = []
     for slot in offering.attachments:
         count = counts.get(slot.name, 0)
-        if count - (repeated or {}).get(slot.name, 0) < slot.minimum:
+        if count < slot.minimum:
             problems.append(FieldProblem(field=slot.name, code="too_few_attachments", limit=slot.minimum))
         elif count > slot.maximum:
             problems.append(FieldProblem(field=slot.name, code="too_many_attachments", limit=slot.maximum))

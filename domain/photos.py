@@ -19,7 +19,7 @@ ones blurred over 1 % of their longest edge, where lines run together, have less
 counts as blurred: nothing can be seen on it.
 """
 
-PhotoWarning = Literal["too_small", "blurred", "incomplete"]
+PhotoWarning = Literal["too_small", "blurred", "incomplete", "repeated"]
 
 
 def photo_warnings(

@@ -175,6 +175,7 @@ INPUT_PROBLEMS: Mapping[str, str] = {
 PHOTO_WARNINGS: Mapping[PhotoWarning, str] = {
     "too_small": _("This photo is small: details can hardly be seen."),
     "blurred": _("This photo looks blurred."),
+    "repeated": _("This photo is there twice, and shows nothing more the second time."),
     "incomplete": _("The end of this photo’s file is missing, so a part of the picture is grey."),
 }
 """Why a photo is probably of no use. It stops nothing."""

@@ -56,7 +56,7 @@ class AttachmentView(View):
     caption: str = Field(description="What is seen, or where on the body, in one line; empty for nothing.")
     pages: int | None = Field(description="How many pages a document has, each of which can be looked at.")
     same_as: UUID | None = Field(
-        description="An earlier photo of the slot that shows the same: this one does not count among what is needed."
+        description="An earlier photo of the slot that shows the same: pages count the two as one. Advice: nothing is refused."
     )
 
 

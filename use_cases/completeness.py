@@ -1,6 +1,7 @@
 """What is missing to submit a form, and what is only worth a look."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from records.models import RequestRecord
 from records.offering_versions import OfferingVersions
 from translations.problems import PRINTED_AS_CODES, PROBLEMS
 from use_cases import policy
-from use_cases.attachments import AttachmentView, attachment_views, repeats
+from use_cases.attachments import AttachmentView, attachment_views
 from use_cases.caller import Caller
 from use_cases.patients import RecordedPatient, check_patient, today
 from use_cases.printable import check_printable, check_texts
@@ -73,12 +74,18 @@ async def check(services: Services, caller: Caller, request_id: UUID) -> Check:
         issuer=issuer_of(patient.health_insurance_number, patient.health_insurance_issuer),
         suggestions=patient.suggestions(today()),
         errors=field_faults(missing),
-        advice=tuple(PhotoAdvice(photo, found) for photo in attachment_views(there) for found in photo.warnings),
+        advice=tuple(PhotoAdvice(photo, found) for photo in attachment_views(there) for found in _warnings(photo)),
         text_advice=tuple(
             FieldFault(found.field, "not_printable", PRINTED_AS_CODES, characters=found.characters)
             for found in unprintable
         ),
     )
+
+
+def _warnings(photo: AttachmentView) -> Iterator[PhotoWarning]:
+    yield from photo.warnings
+    if photo.same_as:
+        yield "repeated"
 
 
 async def check_complete(session: AsyncSession, versions: OfferingVersions, row: RequestRecord) -> None:
@@ -91,11 +98,10 @@ async def _missing(session: AsyncSession, versions: OfferingVersions, row: Reque
     offering = await open_form(session, versions, row)
     there = await attachments.list_attachments(session, row.id)
     counts = Counter(attachment.slot for attachment in there)
-    same = repeats(there)
     return (
         *check_patient(RecordedPatient.model_validate(row.form["patient"])),
         *check_answers(offering.form, row.form["answers"], complete=True, today=today()),
-        *check_attachments(offering, counts, Counter(a.slot for a in there if a.id in same)),
+        *check_attachments(offering, counts),
         *check_carried_over(outdated_answers(row), offering, counts if row.status is Status.DRAFT else {}),
     )
 

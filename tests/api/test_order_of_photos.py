@@ -6,10 +6,12 @@ from uuid import uuid4
 
 import pytest
 
+from server import create_app
 from tests.api.answers import problem
 from tests.api.test_uploads import announce, send
 from tests.clips import encoded, opened
 from tests.journeys import PATIENT, draft, filled, ok, returned, signed, upload, written
+from tests.portal.browsing import shown, visitor
 from tests.system import System, photo
 
 
@@ -139,7 +141,7 @@ async def test_a_resubmission_with_nothing_but_another_order_is_a_change(system:
 
 
 @pytest.mark.parametrize("again", ["the same file", "the same pixels"])
-async def test_the_same_photo_twice_counts_once(system: System, again: str) -> None:
+async def test_the_same_photo_twice_counts_once_and_is_advised_against(system: System, again: str) -> None:
     request_id = await empty_draft(system)
     content = photo((320, 240))
     first = ok(await upload(system.requester, request_id, content), 201)
@@ -148,9 +150,12 @@ async def test_the_same_photo_twice_counts_once(system: System, again: str) -> N
     ok(await upload(system.requester, request_id, photo((321, 240))), 201)
     view = await system.requester.view(request_id)
     assert [a["same_as"] for a in view["attachments"]] == [None, first["id"], None]
-    refused = problem(await system.requester.post(f"/requests/{request_id}/submit"), 422, "form_incomplete")
-    assert [(e["field"], e["code"]) for e in refused["errors"]] == [("photos", "too_few_attachments")]
-    path = f"/api/v1/requests/{request_id}/attachments/{same['id']}"
-    assert (await system.requester.http.delete(path)).status_code == 204
-    ok(await upload(system.requester, request_id, photo((322, 240))), 201)
+    check = ok(await system.requester.get(f"/requests/{request_id}/check"))
+    told = [(advice["attachment_id"], advice["code"]) for advice in check["advice"]]
+    assert (same["id"], "repeated") in told
+    assert [who for who, code in told if code == "repeated"] == [same["id"]]
+    async with visitor(create_app(system.settings, system.services), system.requester) as http:
+        text = shown(await http.get(f"/requests/{request_id}/edit"))
+    assert "2 sur 3 requises" in text
+    assert "Cette photo est là deux fois" in text
     ok(await system.requester.post(f"/requests/{request_id}/submit"))
