@@ -132,7 +132,7 @@ async def answer_page_with(
         status,
         still_open=still_open,
         question=next((q for q in still_open if str(q.id) == wanted), still_open[0] if len(still_open) == 1 else None),
-        limits={deadline.question_id: deadline.due_at for deadline in view.deadlines if deadline.question_id},
+        answer_by={deadline.question_id: deadline.due_at for deadline in view.deadlines if deadline.question_id},
     )
 
 
