@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from domain.requests import Role
+from records.models import Clinic
 from tests.api.answers import problem
 from tests.journeys import accepted, ok, submitted
 from tests.system import Clinician, System, add_person
@@ -80,7 +81,7 @@ async def test_a_pool_in_which_nobody_serves_it(system: System) -> None:
     for person in providers:
         ok(await say(alone, person, WOUNDS))
     async with system.services.database.session() as session:
-        (await session.merge(near)).routes_to = [far.id]
+        (await session.get_one(Clinic, near.id)).routes_to = [far.id]
     try:
         request_id = await submitted(system)
         path, to = f"/requests/{request_id}/assign", {"clinic_id": str(far.id)}
@@ -88,7 +89,7 @@ async def test_a_pool_in_which_nobody_serves_it(system: System) -> None:
         problem(await say(system.administrator, alone, DERMATOLOGY), 404, "not_found")
     finally:
         async with system.services.database.session() as session:
-            (await session.merge(near)).routes_to = []
+            (await session.get_one(Clinic, near.id)).routes_to = []
         for person in providers:
             ok(await say(alone, person, None))
 

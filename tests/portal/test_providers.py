@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from domain.requests import Role
 from records.absences import today
+from records.models import Account
 from tests.journeys import accepted, assigned, draft, ok, submitted
 from tests.portal.browsing import hidden, shown, visitor
 from tests.system import Clinician, System, add_person
@@ -24,7 +25,7 @@ async def absent(system: System) -> AsyncIterator[Clinician]:
     ok(await person.post("/me/absences", body), 201)
     yield person
     async with system.services.database.session() as session:
-        account = await session.merge(person.account)
+        account = await session.get_one(Account, person.account.id)
         account.active = False
     await system.people.pop("absent").http.aclose()
 
@@ -202,7 +203,7 @@ async def test_the_page_of_somebody_who_has_left_shows_what_they_left(
     request_id = await submitted(system)
     ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": absent.id}))
     async with system.services.database.session() as session:
-        account = await session.merge(absent.account)
+        account = await session.get_one(Account, absent.account.id)
         account.active = False
     number = (await system.dispatcher.view(request_id))["number"]
     for who in (system.dispatcher, system.administrator):
