@@ -117,8 +117,9 @@ async def test_what_came_before_the_page_could_listen_is_shown(portal: Portal, s
         await may_listen.wait()
         await route.continue_()
 
+    number = (await system.provider.view(request_id))["number"]
     async with portal.visit(system.requester) as page, portal.visit(system.provider) as other:
-        for one, address in ((page, f"/requests/{request_id}"), (other, "/worklist?filter=1&status=all")):
+        for one, address in ((page, f"/requests/{request_id}"), (other, f"/worklist?filter=1&status=all&q={number}")):
             await one.route("**/events*", hold_back)
             await one.goto(address)
         row = other.locator("tr, li").filter(has=other.locator(f"a[href='/requests/{request_id}']"))
