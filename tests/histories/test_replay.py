@@ -29,7 +29,16 @@ def test_the_stories_are_here() -> None:
     kinds = {path.stem.rpartition("-")[0] for path in STORED}
     assert kinds == {
         *("many_ways", "every_clock", "signals_refused", "cancelled_in_ui", "cancelled_in_vain", "addendum"),
-        *("signing_failed", "lost", "continued", "mail_gathered", "renewed", "office_hours", "signed_apart"),
+        *(
+            "signing_failed",
+            "lost",
+            "continued",
+            "mail_gathered",
+            "renewed",
+            "office_hours",
+            "signed_apart",
+            "waited_for",
+        ),
         *("handed_on", "asked_about"),
     }
     for twice in ("asked_about", "addendum", "lost", "continued", "renewed"):

@@ -140,7 +140,7 @@ async def test_a_question_about_a_report_stands_first_though_its_request_is_clos
         page = (await http.get("/worklist")).text
         to_do = page.split('<tbody id="group-to-do">')[1].split("</tbody>")[0]
         assert number in to_do
-        assert "Répondre : rapport" in to_do
+        assert "Répondre\N{NO-BREAK SPACE}: rapport" in to_do
         counted = re.search(r"À faire par moi <b>(\d+)", to_do)
         title = re.search(r"<title>\((\d+)\)", page)
         assert counted

@@ -5,8 +5,8 @@ from pathlib import Path
 
 TEMPLATES = Path(__file__).parents[2] / "portal" / "templates"
 
-NOTHING_TO_KEEP = {"/signin", "/account/password"}
-"""Forms for names and passwords: these are kept nowhere."""
+NOTHING_TO_KEEP = {"/requests/{{ request_id }}/attachments/{{ attachment.id }}/change", "/signin", "/account/password"}
+"""Forms for names, passwords and captions: there is nothing in them to keep, and a caption acts the same twice."""
 
 PROSE = re.compile(
     r"<textarea|fields\.area\(|fields\.line\((?![^\n]*type=\"password\")|<input(?![^>]*\stype=)|type=\"text\""
