@@ -111,12 +111,15 @@ async def change(
     return await attachments.change(services, caller, request_id, attachment_id, body)
 
 
+_IDS = ["01a20528-2326-771d-b244-f33a25c63e64", "01a20528-4d1c-7f02-a0b1-2c6f0d1f6a3e"]
+
+
 class Order(BaseModel):
     """The order in which photos and videos stand."""
 
     model_config = ConfigDict(extra="forbid")
 
-    ids: Annotated[list[UUID], Field(max_length=1_000), AfterValidator(_each_once)]
+    ids: Annotated[list[UUID], Field(max_length=1_000, examples=[_IDS]), AfterValidator(_each_once)]
 
 
 @router.put("/order", summary="Put photos and videos in order")

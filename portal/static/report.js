@@ -121,7 +121,7 @@
       if (place) place.focus();
       return;
     }
-    if (what === "sign") location.assign(`${form.action}/sign`);
+    if (event.submitter?.dataset.leadsTo) location.assign(event.submitter.dataset.leadsTo);
     if (tab) tab.location = `${form.action}/preview.pdf`;
   });
 

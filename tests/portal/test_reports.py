@@ -467,6 +467,12 @@ async def test_the_advice_shows_with_the_choice(portal: Portal, system: System) 
         await expect(button).to_be_visible()
         await page.get_by_label("Qualité des photos").select_option("limited")
         await expect(button).to_be_hidden()
+        await page.get_by_label("Qualité des photos").select_option("insufficient")
+        await button.click()
+        await expect(page.get_by_label("Votre question")).to_have_value(
+            re.compile("Pourriez-vous en envoyer de nouvelles")
+        )
+    assert (await draft(system, request_id))["calls_for"] == ["new_photos"], "and what was written is saved"
 
 
 async def test_the_requester_is_led_to_new_photos_and_each_request_names_the_other(
