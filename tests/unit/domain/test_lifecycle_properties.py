@@ -136,13 +136,17 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.request.rules < CURRENT)
     @rule(pause=st.sampled_from(PAUSES))
     def relais_is_upgraded(self, pause: timedelta) -> None:
+        """Clocks keep what they promised; but none ends a request any more whose report must be read and was not."""
         self.now += pause
-        promised = [(d.due_at, d.next_moment) for d in self.request.deadlines]
+        before = self.request
         renewal = c.RenewRules(
             id=self._new_id(), actor=SYSTEM, rules=CURRENT, calendar=CALENDAR, reason="A new version."
         )
         taken = self._give(renewal, Source.ENGINE)
-        assert taken == (self.request.status.is_open and self.request.signing is None)
+        lives = before.status.is_open or before.open_follow_up is not None
+        assert taken == (lives and before.signing is None)
+        still = {DeadlineName.RESUBMISSION, DeadlineName.ACKNOWLEDGEMENT} if taken and before.unread else set()
+        promised = [(None, None) if d.name in still else (d.due_at, d.next_moment) for d in before.deadlines]
         assert [(d.due_at, d.next_moment) for d in self.request.deadlines] == promised
 
     @rule(name=st.sampled_from(list(c.PUBLIC_COMMANDS)), choice=choices)
