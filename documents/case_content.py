@@ -47,7 +47,9 @@ class CaseContent(Printed):
     offering: str
     notice: str
     made_at: AwareDatetime
-    patient: str = Field(description="Who it is about, on every page.")
-    facts: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+    running_head: list[str] = Field(
+        description="Who it is about, on every page but the first: the name, and what else is known."
+    )
+    facts: list[tuple[str, list[list[str]]]]
     sections: tuple[Section, ...]
     page_of: str

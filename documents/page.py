@@ -7,7 +7,7 @@ is too long for it, `report.typ` takes the longest of `lead` that fits, and the 
 
 import unicodedata
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from documents.content import Entry, Image, Message, Patient, Practitioner, ReportContent
@@ -49,12 +49,12 @@ def page(report: ReportContent, *, preview: bool) -> dict[str, Any]:
         "offering": report.offering_title,
         "author": report.signer.name,
         "document_title": f"{title} – {report.request_number}",
-        "running_head": _running_head(report),
+        "running_head": running_head(report.patient, report.language),
         "clinic": report.clinic.model_dump(),
         "notice": _notice(report),
         "facts": [
-            [_("Patient"), _patient(report.patient, report.signed_at.astimezone(TIME_ZONE).date(), report.language)],
-            [_("Requester"), _practitioner(report.requester, report.language)],
+            [_("Patient"), patient_lines(report.patient, report.signed_at, report.language)],
+            [_("Requester"), practitioner_lines(report.requester, report.language)],
             [_("Request"), _request(report)],
         ],
         **_signature(report, preview=preview),
@@ -161,20 +161,27 @@ def _message(message: Message, language: Language) -> dict[str, Any]:
 
 def _image(image: Image, language: Language) -> list[str]:
     """What it is called, and what is known of it."""
+    return [
+        image_name(image.kind, image.number, language),
+        f"{image.slot}, {time_of_capture(image.captured_at, language)}",
+    ]
+
+
+def image_name(kind: str, number: int, language: Language) -> str:
+    """« Photo 2 »."""
+    return f"{gettext_for(language)(IMAGE_KINDS[kind])} {number}"
+
+
+def time_of_capture(at: datetime | None, language: Language) -> str:
+    """« prise le 20 novembre 2026 à 13 h 05 », or that nobody knows."""
     _ = gettext_for(language)
-    taken = (
-        _("taken on {moment}").format(moment=moment(image.captured_at, language))
-        if image.captured_at
-        else _("time of capture unknown")
-    )
-    return [f"{_(IMAGE_KINDS[image.kind])} {image.number}", f"{image.slot}, {taken}"]
+    return _("taken on {moment}").format(moment=moment(at, language)) if at else _("time of capture unknown")
 
 
-def _running_head(report: ReportContent) -> list[str]:
+def running_head(patient: Patient, language: Language) -> list[str]:
     """Who the patient is, on every page that follows: the name, and what else tells them apart."""
-    _ = gettext_for(report.language)
-    patient = report.patient
-    born = _("birth: {day}").format(day=birth(patient.birth_date, report.language)) if patient.birth_date else None
+    _ = gettext_for(language)
+    born = _("birth: {day}").format(day=birth(patient.birth_date, language)) if patient.birth_date else None
     length = HEAD_NAME_LENGTH * len(patient.name) // _width(patient.name)
     name = patient.name if len(patient.name) <= length else f"{_cut(patient.name, length)}…"
     number = patient.health_insurance_number
@@ -190,7 +197,7 @@ def _signature(report: ReportContent, *, preview: bool) -> dict[str, Any]:
     _ = gettext_for(report.language)
     return {
         "signature_title": _("To be signed by") if preview else _("Signed electronically by"),
-        "signer": _practitioner(report.signer, report.language),
+        "signer": practitioner_lines(report.signer, report.language),
         "signature_time": None if preview else moment(report.signed_at, report.language, zone=True),
         "signature_statement": None
         if preview
@@ -227,9 +234,11 @@ def _notice(report: ReportContent) -> list[str]:
     return lines
 
 
-def _patient(patient: Patient, on: date, language: Language) -> list[list[str]]:
+def patient_lines(patient: Patient, at: datetime, language: Language) -> list[list[str]]:
+    """What is known of the patient, each with its label, with the age at that moment; the name first."""
     _ = gettext_for(language)
-    return _known(
+    on = at.astimezone(TIME_ZONE).date()
+    return known(
         ("", patient.name),
         (_("Mother"), patient.mother_name),
         (_("Birth"), _birth(patient.birth_date, on, language) if patient.birth_date else None),
@@ -244,9 +253,10 @@ def _birth(born: str, on: date, language: Language) -> str:
     return f"{birth(born, language)} ({age(born, language, on)})"
 
 
-def _practitioner(practitioner: Practitioner, language: Language) -> list[list[str]]:
+def practitioner_lines(practitioner: Practitioner, language: Language) -> list[list[str]]:
+    """What is known of somebody who acts, each with its label; the name first."""
     _ = gettext_for(language)
-    return _known(
+    return known(
         ("", practitioner.name),
         ("", practitioner.title),
         (_("Licence"), practitioner.licence_number),
@@ -256,12 +266,13 @@ def _practitioner(practitioner: Practitioner, language: Language) -> list[list[s
 
 def _request(report: ReportContent) -> list[list[str]]:
     _ = gettext_for(report.language)
-    return _known(
+    return known(
         ("", report.request_number),
         (_("Priority"), _(PRIORITIES[Priority(report.priority)])),
         (_("Asked on"), moment(report.asked_at, report.language)),
     )
 
 
-def _known(*lines: tuple[str, str | None]) -> list[list[str]]:
+def known(*lines: tuple[str, str | None]) -> list[list[str]]:
+    """The lines that say something."""
     return [[label, value] for label, value in lines if value]

@@ -8,8 +8,8 @@ Drawing is deterministic: the same content gives the same bytes.
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC
-from functools import cache
+from datetime import UTC, datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,10 +38,23 @@ def render_report(report: ReportContent, *, preview: bool = False) -> bytes:
     Takes some tens of milliseconds of processor time: call it in a thread. Signs that the fonts cannot draw (an emoji, a rare
     ideograph) are printed as their code, e.g. ``[U+1F642]``; the attached JSON has them as they were written.
     """
+    given = partial(inputs, report, preview=preview)
+    pdf = drawn(FOLDER / "report.typ", given, report.signed_at, is_kept=not preview)
+    # PDF/A wants an end-of-line after the last mark of the file before anything is appended, as the signature will be.
+    return pdf + b"\n"
+
+
+def drawn(
+    template: Path, inputs_with: Callable[[FamiliesWith], dict[str, str]], at: datetime, *, is_kept: bool
+) -> bytes:
+    """The PDF that a template makes of its inputs, with the fonts that it has, dated `at`. It reads from its own folder alone.
+
+    It is PDF/UA-1, and PDF/A-3a where it is to be kept.
+    """
     try:
-        return _compiled(report, typefaces.families_with, preview=preview)
+        return _compiled(template, inputs_with(typefaces.families_with), at, is_kept=is_kept)
     except typst.TypstError:  # signs that each have a font, but not together
-        return _compiled(report, typefaces.main_family_only, preview=preview)
+        return _compiled(template, inputs_with(typefaces.main_family_only), at, is_kept=is_kept)
 
 
 def inputs(report: ReportContent, families_with: FamiliesWith, *, preview: bool) -> dict[str, str]:
@@ -54,21 +67,20 @@ def inputs(report: ReportContent, families_with: FamiliesWith, *, preview: bool)
     }
 
 
-def _compiled(report: ReportContent, families_with: FamiliesWith, *, preview: bool) -> bytes:
+def _compiled(template: Path, given: dict[str, str], at: datetime, *, is_kept: bool) -> bytes:
     compiler = typst.Compiler(
-        input=FOLDER / "report.typ",
-        root=FOLDER,
+        input=template,
+        root=template.parent,
         font_paths=fonts(),
         ignore_system_fonts=True,
-        sys_inputs=inputs(report, families_with, preview=preview),
+        sys_inputs=given,
     )
     pdf = compiler.compile(
         format="pdf",
-        pdf_standards=["ua-1"] if preview else ["a-3a", "ua-1"],
-        timestamp=report.signed_at.astimezone(UTC).replace(microsecond=0),
+        pdf_standards=["a-3a", "ua-1"] if is_kept else ["ua-1"],
+        timestamp=at.astimezone(UTC).replace(microsecond=0),
     )
-    # PDF/A wants an end-of-line after the last mark of the file before anything is appended, as the signature will be.
-    return cast(bytes, pdf) + b"\n"
+    return cast(bytes, pdf)
 
 
 def _has_stand_ins(report: ReportContent, families_with: FamiliesWith) -> bool:

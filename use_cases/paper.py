@@ -48,7 +48,6 @@ async def paper(
     accounts = await people.accounts_by_id(session, {row.requester_id, signer.id})
     clinics = await people.clinics_by_id(session, {row.requester_clinic_id, signer.clinic_id})
     events = await requests.timeline(session, row.id)
-    patient = RecordedPatient.model_validate(frozen.content["patient"])
     return printed.ReportContent(
         language=language,
         kind=kind.value,
@@ -60,14 +59,7 @@ async def paper(
         asked_at=row.submitted_at,
         signed_at=at,
         clinic=_head(clinics[signer.clinic_id]),
-        patient=printed.Patient(
-            name=patient.full_name(language),
-            mother_name=patient.mother_name or None,
-            birth_date=patient.birth_date,
-            health_insurance_number=patient.health_insurance_number or None,
-            health_insurance_issuer=patient.health_insurance_issuer,
-            sex=patient.sex,
-        ),
+        patient=patient_printed(RecordedPatient.model_validate(frozen.content["patient"]), language),
         requester=_practitioner(accounts[row.requester_id], clinics[row.requester_clinic_id]),
         signer=_practitioner(signer, clinics[signer.clinic_id]),
         question=entries(
@@ -83,6 +75,28 @@ async def paper(
         else entries(template, answers, language, leading=leads, with_missing=with_missing),
         images=await _images(session, frozen, events, offering, language),
     )
+
+
+def patient_printed(patient: RecordedPatient, language: Language) -> printed.Patient:
+    """The patient as papers name them; only in a draft there may be no name yet."""
+    return printed.Patient(
+        name=patient.full_name(language) or "–",
+        mother_name=patient.mother_name or None,
+        birth_date=patient.birth_date,
+        health_insurance_number=patient.health_insurance_number or None,
+        health_insurance_issuer=patient.health_insurance_issuer,
+        sex=patient.sex,
+    )
+
+
+def slot_printed(slots: Mapping[str, str], slot: str, caption: str) -> str:
+    """What a photo was sent for, and its caption, if it has one."""
+    return " – ".join(filter(None, (slots.get(slot, slot), caption)))
+
+
+def slots_of(offering: ServiceOffering, language: Language) -> Mapping[str, str]:
+    """What the offering asks photos and other files for, in words."""
+    return {slot.name: getattr(slot.label, language) for slot in offering.attachments}
 
 
 def _addendum(answers: Mapping[str, Any], language: Language) -> tuple[printed.Entry, ...]:
@@ -141,13 +155,13 @@ async def _images(
         str(found.id): found
         for found in await attachments.list_attachments(session, form.request_id, with_removed=True)
     }
-    slots: dict[str, str] = {slot.name: getattr(slot.label, language) for slot in offering.attachments}
+    slots = slots_of(offering, language)
     return tuple(
         printed.Image(
             number=number,
             id=found.id,
             kind=cast(Literal["photo", "video", "document"], found.kind),
-            slot=" – ".join(filter(None, (slots.get(found.slot, found.slot), said.get(str(found.id), found.caption)))),
+            slot=slot_printed(slots, found.slot, said.get(str(found.id), found.caption)),
             captured_at=found.captured_at,
             sha256=found.sha256,
         )

@@ -3,15 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from confined import ConfinedError, NoVerdictError
 from documents.bounded import draw_report
-from documents.content import ReportContent
 from documents.length import pages_of
 from domain.drafts import unasked
 from domain.offerings import CalledFor, FieldProblem, FormField, calls_of, check_answers
@@ -27,6 +26,7 @@ from use_cases.accesses import log_access
 from use_cases.attended import Attended
 from use_cases.caller import Caller
 from use_cases.drafts import Answers
+from use_cases.drawing import drawn
 from use_cases.paper import paper
 from use_cases.printable import check_gaps, check_length, check_printable, written
 from use_cases.problems import FieldFault, Problem, field_faults
@@ -138,18 +138,8 @@ async def preview(
             at=datetime.now(UTC),
             with_missing=True,
         )
-    return Preview(await attended(_drawn(services, caller, page)), f"{row.number}-preview.pdf")
-
-
-async def _drawn(services: Services, caller: Caller, page: ReportContent) -> bytes:
-    async with services.places.place_for(caller.id):
-        try:
-            return await draw_report(page, preview=True)
-        except NoVerdictError:
-            raise
-        except ConfinedError as error:
-            log.error("a preview could not be drawn", fault=str(error))
-            raise Problem("report_not_drawn") from None
+    draw = partial(draw_report, page, preview=True)
+    return Preview(await attended(drawn(services, caller, "a preview", draw)), f"{row.number}-preview.pdf")
 
 
 async def _report_to_write(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:

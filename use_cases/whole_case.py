@@ -4,44 +4,41 @@ For the patient's record at the clinic that asked. It holds what the reader's ow
 was taken along is written in the access log.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from hashlib import sha256
 from uuid import UUID
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from confined import ConfinedError, NoVerdictError
 from documents.bounded import draw_case
 from documents.case_content import CaseContent, Picture, Said, Section
-from documents.content import ReportContent
-from documents.page import IMAGE_KINDS
-from domain.calendar import TIME_ZONE
+from documents.content import Practitioner, ReportContent
+from documents.page import image_name, known, patient_lines, practitioner_lines, running_head, time_of_capture
 from domain.offerings import ServiceOffering
-from records import reports
-from records.errors import ContentDiffersError, NotFoundError
+from records import attachments, reports
+from records.errors import NotFoundError
 from records.models import AccessKind, Attachment, RequestRecord
 from records.store import digest_in
 from translations import Language, gettext_for
-from translations.dates import age, birth, moment
-from translations.words import DOCUMENTS, ISSUERS, PRIORITIES, RETURN_REASONS, ROLES, SEXES
+from translations.dates import moment
+from translations.words import DOCUMENTS, PRIORITIES, RETURN_REASONS, ROLES
 from use_cases import policy
 from use_cases.accesses import log_access
 from use_cases.answers import entries, outcome_entries
-from use_cases.attachments import visible_attachments
 from use_cases.attended import Attended
 from use_cases.caller import Caller
 from use_cases.documents import DocumentView, content_of
+from use_cases.drawing import drawn
 from use_cases.names import PersonView, full_name
+from use_cases.paper import patient_printed, slot_printed, slots_of
 from use_cases.patients import RecordedPatient
-from use_cases.problems import Problem
 from use_cases.requests import RequestView, request_view
 from use_cases.services import Services
 from use_cases.stored_files import fault
 from use_cases.timeline import TimelineEntry, timeline_view
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ class WholeCase:
 
 
 @dataclass(frozen=True)
-class _Drawn:
+class _Drawing:
     """What is drawn of an attachment, the `number`th: a photo, the first frame of a video, or a `page` of a document."""
 
     attachment: Attachment
@@ -70,7 +67,7 @@ class _Read:
     timeline: Sequence[TimelineEntry]
     offering: ServiceOffering
     reports: Sequence[tuple[DocumentView, ReportContent]]
-    pictures: Sequence[_Drawn]
+    pictures: Sequence[_Drawing]
 
 
 async def whole_case(
@@ -88,7 +85,8 @@ async def whole_case(
         await log_access(session, caller, row, AccessKind.EXPORT)
     pictures = {f"{number}.jpg": await _picture(services, each) for number, each in enumerate(read.pictures, 1)}
     case = _content(read, caller, language, datetime.now(UTC))
-    return WholeCase(await attended(_drawn(services, caller, case, pictures)), f"{row.number}.pdf")
+    draw = partial(draw_case, case, pictures)
+    return WholeCase(await attended(drawn(services, caller, "a whole case", draw)), f"{row.number}.pdf")
 
 
 async def _read(
@@ -100,51 +98,41 @@ async def _read(
         frozen = await reports.load_frozen_report(session, document.report_id)
         if frozen is not None:
             contents.append((document, content_of(frozen, document.signed_at)))
-    there = await visible_attachments(session, row, caller)
+    kept = {found.id: found for found in await attachments.list_attachments(session, row.id, with_removed=True)}
+    there = [kept[shown.id] for shown in view.attachments or ()]
     return _Read(
         view=view,
         timeline=await timeline_view(session, row, "chart", language),
         offering=await services.versions.of(session, row),
         reports=contents,
-        pictures=[one for number, attachment in enumerate(there, 1) for one in _drawn_of(attachment, number)],
+        pictures=[one for number, attachment in enumerate(there, 1) for one in _drawings_of(attachment, number)],
     )
 
 
-def _drawn_of(attachment: Attachment, number: int) -> Iterator[_Drawn]:
+def _drawings_of(attachment: Attachment, number: int) -> Iterator[_Drawing]:
     for page, key in enumerate(attachment.page_keys, 1):
-        yield _Drawn(attachment, key, number, page)
+        yield _Drawing(attachment, key, number, page)
     if not attachment.page_keys and attachment.preview_key is not None:
-        yield _Drawn(attachment, attachment.preview_key, number)
+        yield _Drawing(attachment, attachment.preview_key, number)
 
 
-async def _picture(services: Services, drawn: _Drawn) -> bytes:
+async def _picture(services: Services, drawing: _Drawing) -> bytes:
     """The copy that was made to be looked at, compared with its digest."""
-    attachment, key = drawn.attachment, drawn.key
+    attachment, key = drawing.attachment, drawing.key
     try:
-        await services.store.compare(key, digest_in(key))
-        return await services.store.get(key)
+        picture = await services.store.get(key)
     except NotFoundError:
         raise await fault(services, attachment.request_id, key, "missing") from None
-    except ContentDiffersError:
-        raise await fault(services, attachment.request_id, key, "differs") from None
-
-
-async def _drawn(services: Services, caller: Caller, case: CaseContent, pictures: dict[str, bytes]) -> bytes:
-    async with services.places.place_for(caller.id):
-        try:
-            return await draw_case(case, pictures)
-        except NoVerdictError:
-            raise
-        except ConfinedError as error:
-            log.error("a whole case could not be drawn", fault=str(error))
-            raise Problem("report_not_drawn") from None
+    if digest_in(key) not in (None, sha256(picture).hexdigest()):
+        raise await fault(services, attachment.request_id, key, "differs")
+    return picture
 
 
 def _content(read: _Read, caller: Caller, language: Language, at: datetime) -> CaseContent:
     _ = gettext_for(language)
     view = read.view
-    patient = RecordedPatient.model_validate(view.patient or {})
-    born = birth(patient.birth_date, language) if patient.birth_date else ""
+    patient = patient_printed(RecordedPatient.model_validate(view.patient or {}), language)
+    asked_by = Practitioner(name=view.requester.name, clinic=view.requester.clinic) if view.requester else None
     notice = _("Copy made by {name} on {moment}. The signed documents alone are proof.")
     return CaseContent(
         language=language,
@@ -153,50 +141,24 @@ def _content(read: _Read, caller: Caller, language: Language, at: datetime) -> C
         offering=getattr(read.offering.title, language),
         notice=notice.format(name=full_name(caller.account), moment=moment(at, language)),
         made_at=at,
-        patient=" · ".join(filter(None, [patient.full_name(language), born])) or view.number,
-        facts=(
-            (_("Patient"), _patient(patient, at, language)),
-            (
-                _("Requester"),
-                _known((("", view.requester.name), ("", view.requester.clinic)) if view.requester else ()),
-            ),
+        running_head=running_head(patient, language),
+        facts=[
+            (_("Patient"), patient_lines(patient, at, language)),
+            (_("Requester"), practitioner_lines(asked_by, language) if asked_by else []),
             (_("Request"), _request(view, language)),
-        ),
+        ],
         sections=tuple(section for section in _sections(read, language) if not section.is_empty),
         page_of=_("Page {page} of {pages}"),
     )
 
 
-def _patient(patient: RecordedPatient, at: datetime, language: Language) -> tuple[tuple[str, str], ...]:
+def _request(view: RequestView, language: Language) -> list[list[str]]:
     _ = gettext_for(language)
-    born = patient.birth_date
-    today = at.astimezone(TIME_ZONE).date()
-    issuer = patient.health_insurance_issuer
-    return _known(
-        (
-            ("", patient.full_name(language) or "–"),
-            (_("Mother"), patient.mother_name),
-            (_("Birth"), f"{birth(born, language)} ({age(born, language, today)})" if born else ""),
-            (_("Health insurance number"), patient.health_insurance_number),
-            (_("Issuer"), _(ISSUERS[issuer]) if issuer else ""),
-            (_("Sex"), _(SEXES[patient.sex]) if patient.sex else ""),
-        )
+    return known(
+        ("", view.status_label),
+        (_("Priority"), _(PRIORITIES[view.priority])),
+        (_("Asked on"), moment(view.submitted_at, language) if view.submitted_at else None),
     )
-
-
-def _request(view: RequestView, language: Language) -> tuple[tuple[str, str], ...]:
-    _ = gettext_for(language)
-    return _known(
-        (
-            ("", view.status_label),
-            (_("Priority"), _(PRIORITIES[view.priority])),
-            (_("Asked on"), moment(view.submitted_at, language) if view.submitted_at else ""),
-        )
-    )
-
-
-def _known(lines: Iterable[tuple[str, str | None]]) -> tuple[tuple[str, str], ...]:
-    return tuple((label, value) for label, value in lines if value)
 
 
 def _sections(read: _Read, language: Language) -> Iterator[Section]:
@@ -227,24 +189,23 @@ def _line(by: PersonView | None, at: datetime, language: Language, *more: str) -
 
 def _pictures(read: _Read, language: Language) -> Iterator[Picture]:
     _ = gettext_for(language)
-    slots = {slot.name: getattr(slot.label, language) for slot in read.offering.attachments}
+    slots = slots_of(read.offering, language)
     captions = {attachment.id: attachment.caption for attachment in read.view.attachments or ()}
-    for file, drawn in enumerate(read.pictures, 1):
-        found = drawn.attachment
-        slot = " – ".join(filter(None, (slots.get(found.slot, found.slot), captions.get(found.id, ""))))
+    for file, drawing in enumerate(read.pictures, 1):
+        found = drawing.attachment
+        slot = slot_printed(slots, found.slot, captions.get(found.id, ""))
         if found.kind == "video":
             slot = _("{slot}, its first picture").format(slot=slot)
-        name = f"{_(IMAGE_KINDS[found.kind])} {drawn.number}"
-        yield Picture(file=f"{file}.jpg", name=name, note=f"{slot}, {_what_is_known(drawn, language)}")
+        name = image_name(found.kind, drawing.number, language)
+        yield Picture(file=f"{file}.jpg", name=name, note=f"{slot}, {_what_is_known(drawing, language)}")
 
 
-def _what_is_known(drawn: _Drawn, language: Language) -> str:
+def _what_is_known(drawing: _Drawing, language: Language) -> str:
     """Which page it is of a document; of anything else when it was taken."""
+    if drawing.page is None:
+        return time_of_capture(drawing.attachment.captured_at, language)
     _ = gettext_for(language)
-    if drawn.page is not None:
-        return _("page {number} of {count}").format(number=drawn.page, count=len(drawn.attachment.page_keys))
-    taken = drawn.attachment.captured_at
-    return _("taken on {moment}").format(moment=moment(taken, language)) if taken else _("time of capture unknown")
+    return _("page {number} of {count}").format(number=drawing.page, count=len(drawing.attachment.page_keys))
 
 
 def _exchange(view: RequestView, language: Language) -> Iterator[Said]:

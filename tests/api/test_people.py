@@ -102,7 +102,7 @@ async def test_consent_is_needed_where_the_offering_says_so(system: System) -> N
     ok(await system.provider.post(f"/requests/{request_id}/accept"))
     await written(system, request_id)
     report_id = (await signed(system, request_id))["document"]["report_id"]
-    said = f"Un parent: Zoë Kahén:ta’, le 20 novembre 2026, consigné par {view['requester']['name']}"
+    said = f"Un parent : Zoë Kahén:ta’, le 20 novembre 2026, consigné par {view['requester']['name']}"
     content = ok(await system.requester.get(f"/requests/{request_id}/reports/{report_id}/content"))
     assert said in [entry["value"].replace("\xa0", " ") for entry in content["question"]]
     assert "Zoë Kahén:ta’" in " ".join(await printed(system.requester, request_id, report_id))
