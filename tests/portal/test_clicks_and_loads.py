@@ -130,6 +130,7 @@ async def returned_and_corrected(provider: Page, requester: Page, question: str)
     await requester.locator("[name='answers.question']").fill(question)
     await press(requester, "Soumettre à nouveau")
     await done(requester, "soumise à nouveau")
+    await expect(provider.get_by_text(question).first).to_be_visible()
 
 
 async def report(provider: Page, kind: str) -> None:
