@@ -30,6 +30,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    true,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased, defer
@@ -336,6 +337,8 @@ def _searched(viewer: Viewer, wanted: WorklistFilter) -> tuple[list[Part], Sieve
         conditions += [listed_for(viewer), *_with_whom(viewer, wanted)]
     else:
         parts = _parts_held(viewer) if wanted.holder_is_me else parts_for(viewer)
+    if wanted.to_do is False:
+        parts = [_nothing_to_do(part, viewer) for part in parts]
     if wanted.holder_absent:  # nobody holds what is over
         parts = [replace(part, statuses=frozenset(s for s in part.statuses if not s.is_final)) for part in parts]
     sieve = Sieve(wanted.statuses or ALL, wanted.offering, wanted.overdue, wanted.priority)
@@ -356,7 +359,7 @@ def _conditions(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bo
     """What no index leads to."""
     conditions: list[ColumnElement[bool]] = []
     if wanted.to_do is False and (to_do := _to_do_by_role(viewer)):
-        conditions.append(not_(or_(*to_do)))
+        conditions.append(or_(*to_do).is_not(true()))  # NULL is nothing to do
     if wanted.clinic is not None:
         conditions.append(
             or_(
@@ -411,6 +414,16 @@ def _parts_to_do(viewer: Viewer) -> list[Part]:
         held = and_(RequestRecord.holder_kind == HolderKind.DISPATCH, RequestRecord.awaits_holder, _ours(viewer))
         parts.append(Part("dispatch_clinic", viewer.clinic_id, _AT_DISPATCH, condition=held))
     return parts
+
+
+def _nothing_to_do(part: Part, viewer: Viewer) -> Part:
+    """The same without the stretches in which there is something to do about every request: `_conditions` asks of the others."""
+    role = {"requester": Role.REQUESTER, "pool": Role.PROVIDER}.get(part.way)
+    if role in viewer.roles:
+        return replace(part, awaits=False)
+    if part.way in ("dispatch_clinic", "other_dispatch") and Role.DISPATCHER in viewer.roles:
+        return replace(part, statuses=part.statuses - _AT_DISPATCH)
+    return part
 
 
 def _asked_of(viewer: Viewer) -> ColumnElement[bool]:
