@@ -4,7 +4,7 @@ It is likely, never certain: who is told so decides. Source of the two ways: wha
 card, or name and birth date.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from domain.search import LONGEST_BEGINNING, compact, names_in
 from domain.texts import plain
@@ -27,13 +27,17 @@ def is_same_patient(one: Mapping[str, object], other: Mapping[str, object]) -> b
     return are_known and bool(_names(one)) and _names(one) == _names(other)
 
 
-def words_in_common(patient: Mapping[str, object]) -> Iterator[frozenset[str]]:
-    """Sets of words (`domain.search`): who is the same patient has all the words of one of these sets, and may not be it."""
+def words_in_common(patient: Mapping[str, object]) -> Iterator[Sequence[str]]:
+    """Words (`domain.search`), in one or two sets: who is the same patient has all the words of one of these, and may not be it.
+
+    First comes what fewest have: fewer are born on one day than have one name, and the longest name is seldom the commonest.
+    """
     if number := _number(patient):
-        yield frozenset({f"number:{number}"})
+        yield (f"number:{number}",)
     born, names = _text(patient, "birth_date"), _names(patient)
     if names and len(born) == _WHOLE_DATE:
-        yield frozenset({f"born:{born}", *(f"name:{name[:LONGEST_BEGINNING]}" for name in names)})
+        longest_first = sorted({name[:LONGEST_BEGINNING] for name in names}, key=lambda name: (-len(name), name))
+        yield (f"born:{born}", *(f"name:{name}" for name in longest_first))
 
 
 def _is_newborn(patient: Mapping[str, object]) -> bool:

@@ -21,7 +21,7 @@ async def same_patient(
     session: AsyncSession, viewer: Viewer, patient: Mapping[str, object], *, but: uuid.UUID
 ) -> list[WorklistRow]:
     """The newest requests that are probably about this patient, without `but`, the newest first."""
-    finds = await find_patient(session, viewer, words_in_common(patient))
+    finds = find_patient(session, viewer, words_in_common(patient))
     sieve = Sieve(condition=and_(RequestRecord.id != but, only_asked(charts_of(viewer))))
     found = await sift(session, finds, sieve, Order("creation", descending=True), None, MOST)
     lines = await lines_of(session, viewer, found.first)

@@ -7,7 +7,7 @@ may see, and by a patient only among what they may see the chart of.
 
 import itertools
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,25 +93,22 @@ async def find(session: AsyncSession, viewer: Viewer, search: Search) -> Finds:
         conditions.append(RequestRecord.number == search.number)
     if search.part_of_number is not None:
         conditions.append(RequestRecord.number.contains(search.part_of_number, autoescape=True))
-    return await _finds(session, viewer, ways, numbers, or_(false(), *conditions))
+    rarest_first = [await _rarest_first(session, viewer, way) for way in ways]
+    return _finds(viewer, rarest_first, numbers, or_(false(), *conditions))
 
 
-async def find_patient(session: AsyncSession, viewer: Viewer, ways: Iterable[Collection[str]]) -> Finds:
-    """The requests whose patient has all the words of one of these `ways`."""
+def find_patient(session: AsyncSession, viewer: Viewer, ways: Iterable[Sequence[str]]) -> Finds:
+    """The requests whose patient has all the words of one of these `ways`, in each of which stands first what fewest have."""
     keys = keys_of(session)
-    sought = [[_Sought(keys.looked_for([word])) for word in sorted(words)] for words in ways if keys.keys]
+    sought = [[_Sought(keys.looked_for([word])) for word in words] for words in ways if keys.keys]
     condition = or_(false(), *(_fits_all(viewer, way) for way in sought))
-    return await _finds(session, viewer, sought, (), condition)
+    return _finds(viewer, sought, (), condition)
 
 
-async def _finds(
-    session: AsyncSession,
-    viewer: Viewer,
-    ways: Sequence[Sequence[_Sought]],
-    numbers: Sequence[str],
-    condition: ColumnElement[bool],
+def _finds(
+    viewer: Viewer, ways: Iterable[Sequence[_Sought]], numbers: Sequence[str], condition: ColumnElement[bool]
 ) -> Finds:
-    led_to = [_led_to(viewer, await _rarest_first(session, viewer, way)) for way in ways]
+    led_to = [_led_to(viewer, way) for way in ways]
     if numbers:
         of_numbers = RequestRecord.number == any_(literal(list(numbers), ARRAY(RequestRecord.number.type)))
         led_to.append(select(RequestRecord.id.label("request_id")).where(of_numbers))

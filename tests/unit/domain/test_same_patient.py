@@ -29,7 +29,7 @@ BABY = {"mother_name": "Jeanne Tremblay", "birth_date": "2026-11-20", "health_in
 def test_the_same(other: dict[str, str]) -> None:
     assert is_same_patient(JEANNE, other)
     assert is_same_patient(other, JEANNE)
-    assert any(words <= words_of_patient(other) for words in words_in_common(JEANNE))
+    assert any(set(words) <= words_of_patient(other) for words in words_in_common(JEANNE))
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,10 @@ def test_who_is_known_by_nothing_is_nobody() -> None:
 def test_a_newborn_is_found_by_the_mothers_name_and_their_own_birth() -> None:
     assert is_same_patient(BABY, {**BABY, "health_insurance_number": ""})
     assert not is_same_patient(BABY, {**BABY, "birth_date": "2026-11-21"})
+
+
+def test_what_fewest_have_comes_first() -> None:
+    """So that it is found at one place of an index, however many others have the same name."""
+    _, by_name = words_in_common({**JEANNE, "given_name": "Jo", "family_name": "Tremblay"})
+    assert by_name[0].startswith("born:")
+    assert [len(word) for word in by_name[1:]] == sorted((len(word) for word in by_name[1:]), reverse=True)
