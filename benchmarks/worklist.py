@@ -3,9 +3,10 @@
     .venv/bin/python -m benchmarks.worklist [--requests 10000 100000 1000000] [--only dispatcher] [--plans]
 
 Starts a PostgreSQL of its own in a temporary folder for each number of requests (up to 10,000,000: about 6 kB each on the
-disk), fills it (`benchmarks.full_records`), and prints of each query the median and the 99th percentile, at the last number also
-as a multiple of the first; with ``--plans`` also how PostgreSQL goes about it. Nothing here is a test;
-`tests/records/test_flat.py` holds the plans.
+disk), fills it (`benchmarks.full_records`), and asks all of them in turn, round by round, so that whatever else the machine does
+meanwhile meets each alike. Prints of each query the median and the 99th percentile, at the last number also as a multiple of the
+first; with ``--plans`` also how PostgreSQL goes about it there. Nothing here is a test; `tests/records/test_flat.py` holds the
+plans.
 """
 
 import argparse
@@ -14,8 +15,8 @@ import signal
 import statistics
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -41,11 +42,12 @@ from records.worklist import WorklistFilter, count_to_do, notes_on, worklist
 
 ROUNDS = 100
 PATIENT = 4321
-TOO_SLOW_SECONDS = 2
+TOO_SLOW_SECONDS = 10
 
 Query = Callable[[AsyncSession], Awaitable[object]]
-Measured = dict[str, tuple[list[float], int]]
-"""The milliseconds of each round, and the statements of one."""
+Times = tuple[list[float], list[tuple[str, Any]]]
+"""The milliseconds of each round, and the statements of one with what they are given."""
+Measured = dict[str, Times]
 
 OPEN = frozenset(status for status in Status if status.is_open)
 
@@ -83,15 +85,23 @@ LISTS: dict[str, WorklistFilter] = {
 async def main(numbers: list[int], only: str, plans: bool) -> None:
     """Fill, measure, print."""
     console = Console(width=160)
-    measured: dict[int, Measured] = {}
-    for count in numbers:
-        with tempfile.TemporaryDirectory() as folder:
-            async with running_database(Path(folder)) as database:
-                began = perf_counter()
-                clinic_id, viewers = await fill(database, count)
-                console.print(f"{count:,} requests in {perf_counter() - began:.0f} s")
-                chosen = {name: query for name, query in queries(clinic_id, viewers).items() if only in name}
-                measured[count] = await _measure_all(console if plans else None, database, chosen)
+    full: dict[int, Database] = {}
+    asked: dict[int, dict[str, Query]] = {}
+    async with AsyncExitStack() as stack:
+        for count in numbers:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            full[count] = await stack.enter_async_context(running_database(Path(folder)))
+            began = perf_counter()
+            asked[count] = queries(*await fill(full[count], count))
+            console.print(f"{count:,} requests in {perf_counter() - began:.0f} s")
+        measured: dict[int, Measured] = {count: {} for count in numbers}
+        for name in [name for name in asked[numbers[0]] if only in name]:
+            found = await measure([(full[count], asked[count][name]) for count in numbers])
+            for count, one in zip(numbers, found, strict=True):
+                measured[count][name] = one
+            print(f"{name:60}", *(f"{value:8.1f}" for times, _ in found for value in _percentiles(times)), flush=True)
+            if plans:
+                await explain(console, full[numbers[-1]], name, found[-1][1])
     console.print(table_of(measured))
 
 
@@ -106,7 +116,7 @@ def table_of(measured: dict[int, Measured]) -> Table:
     for name, (_, statements) in first.items():
         cells = [f"{value:.1f}" for some in measured.values() for value in _percentiles(some[name][0])]
         ratio = _percentiles(last[name][0])[0] / _percentiles(first[name][0])[0]
-        table.add_row(name, str(statements), *cells, f"{ratio:.2f}")
+        table.add_row(name, str(len(statements)), *cells, f"{ratio:.2f}")
     return table
 
 
@@ -175,36 +185,35 @@ def _looking(viewer: Viewer) -> Query:
     return query
 
 
-async def _measure_all(console: Console | None, database: Database, chosen: dict[str, Query]) -> Measured:
-    found: Measured = {}
-    for name, query in chosen.items():
-        times, statements = await measure(database, query)
-        found[name] = times, len(statements)
-        print(f"{name:60}", *(f"{value:8.1f}" for value in _percentiles(times)), flush=True)
-        if console is not None:
-            await explain(console, database, name, statements)
+async def measure(databases: Sequence[tuple[Database, Query]]) -> list[Times]:
+    """Each database with its query, all of them in each round (fewer rounds, where they take long)."""
+    async with AsyncExitStack() as stack:
+        sessions = [(await stack.enter_async_context(database.session()), query) for database, query in databases]
+        found: list[Times] = []
+        for (database, _), (session, query) in zip(databases, sessions, strict=True):
+            await query(session)
+            found.append(([], await _statements_of(database, session, query)))
+        for _ in range(ROUNDS):
+            for (session, query), (times, _statements) in zip(sessions, found, strict=True):
+                session.expunge_all()
+                began = perf_counter()
+                await query(session)
+                times.append(1000 * (perf_counter() - began))
+            if max(sum(times) for times, _statements in found) > 1000 * TOO_SLOW_SECONDS:
+                break
     return found
 
 
-async def measure(database: Database, query: Query) -> tuple[list[float], list[tuple[str, Any]]]:
-    """Milliseconds of each round (fewer, where they take long), and the statements of one."""
+async def _statements_of(database: Database, session: AsyncSession, query: Query) -> list[tuple[str, Any]]:
     statements: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
         statements.append((statement, parameters))
 
-    times: list[float] = []
-    async with database.session() as session:
-        await query(session)
-        event.listen(database.engine.sync_engine, "before_cursor_execute", note)
-        await query(session)
-        event.remove(database.engine.sync_engine, "before_cursor_execute", note)
-        while len(times) < ROUNDS and sum(times) < 1000 * TOO_SLOW_SECONDS:
-            session.expunge_all()
-            began = perf_counter()
-            await query(session)
-            times.append(1000 * (perf_counter() - began))
-    return times, statements
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    await query(session)
+    event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+    return statements
 
 
 async def explain(console: Console, database: Database, name: str, statements: list[tuple[str, Any]]) -> None:
