@@ -1,7 +1,8 @@
 """Where the tests' Chromium and Firefox are, and how they come onto a new machine: ``python -m tests.portal.browsers``.
 
-The system's own are taken when they are there. Else they are installed: by the system's packages where this user may do so (root
-on Debian or Ubuntu, as in continuous integration), else as playwright's own builds, in the user's folder.
+The system's own are taken when they are there; of Chromium rather the build without windows, which asks less of the machine.
+What is not there is installed: by the system's packages where this user may do so (root on Debian, as in continuous
+integration), else as playwright's own builds, in the user's folder.
 """
 
 import os
@@ -19,7 +20,7 @@ FIREFOX_FOR_PLAYWRIGHT = Path(__file__).with_name("firefox_for_playwright.py")
 
 @dataclass(frozen=True)
 class BrowserProgram:
-    """A browser as playwright calls it, the names that its program has on a system, and the packages of Debian that bring it."""
+    """A browser as playwright calls it, its program's names on a system, the best first, and Debian's packages with the best."""
 
     name: str
     programs: tuple[str, ...]
@@ -36,9 +37,13 @@ class BrowserProgram:
         with sync_playwright() as play:
             return Path(getattr(play, self.name).executable_path).exists()
 
+    def could_be_better(self) -> bool:
+        """Whether this user may install packages, and its best program is not there."""
+        return may_install_packages() and shutil.which(self.programs[0]) is None
+
     def install(self) -> None:
         """Raises CalledProcessError when it can't be had."""
-        if os.geteuid() == 0 and shutil.which("apt-get"):
+        if may_install_packages():
             environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
             subprocess.run(["apt-get", "update", "-qq"], check=True, env=environment)
             subprocess.run(
@@ -51,8 +56,15 @@ class BrowserProgram:
             subprocess.run([sys.executable, "-m", "playwright", "install", self.name], check=True)
 
 
+def may_install_packages() -> bool:
+    """Whether this is root on a Debian, or the like."""
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
 CHROMIUM = BrowserProgram(
-    "chromium", ("chromium", "chromium-browser", "google-chrome"), ("chromium", "fonts-dejavu-core")
+    "chromium",
+    ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"),
+    ("chromium-headless-shell", "fonts-dejavu-core"),
 )
 
 FIREFOX = BrowserProgram("firefox", ("firefox-esr", "firefox"), ("firefox-esr", "fonts-dejavu-core"))
@@ -107,10 +119,11 @@ async def launch_firefox(play: Playwright) -> Browser:
 
 if __name__ == "__main__":
     for browser in (CHROMIUM, FIREFOX):
-        if browser.is_there():
+        if browser.is_there() and not browser.could_be_better():
             continue
         print(f"Installing {browser.name} for the tests of the portal ...", flush=True)  # noqa: T201
         try:
             browser.install()
         except subprocess.CalledProcessError:
-            sys.exit(f"There is no {browser.name} for the tests of the portal: install it, then try again.")
+            if not browser.is_there():
+                sys.exit(f"There is no {browser.name} for the tests of the portal: install it, then try again.")
