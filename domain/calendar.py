@@ -29,6 +29,11 @@ MINUTE = timedelta(minutes=1)
 _UNITS = {"h": timedelta(hours=1), "d": DAY, "bd": DAY}
 
 
+def today(now: datetime) -> date:
+    """The day that it is at this moment for those who use Relais, wherever it runs."""
+    return now.astimezone(TIME_ZONE).date()
+
+
 class Span(Frozen):
     """A length of time as people agree on it: ``2h``, ``3d`` or ``7bd`` (business days). Written as that text in JSON."""
 

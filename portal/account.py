@@ -8,14 +8,13 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from starlette.datastructures import FormData
 
-from domain.calendar import TIME_ZONE
+from domain.calendar import TIME_ZONE, today
 from domain.notices import DIGEST_HOURS, NoticeMode
 from domain.refusals import Refusal
 from domain.requests import Role
 from portal import absences, pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Visit, VisitOf
-from records.absences import today
 from translations import gettext_noop as _
 from translations.dates import clock
 from translations.words import listed

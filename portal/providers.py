@@ -12,14 +12,13 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from starlette.datastructures import FormData
 
-from domain.calendar import TIME_ZONE
+from domain.calendar import TIME_ZONE, today
 from domain.offerings import ServiceOffering
 from domain.refusals import Refusal
 from domain.requests import EventName, HolderKind, Role, Status
 from portal import absences, pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Visit, VisitOf
-from records.absences import today
 from records.worklist import WorklistFilter
 from translations import gettext_noop as _
 from use_cases.absences import AbsenceView, list_absences

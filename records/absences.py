@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, ColumnExpressionArgument, Date, cast, exis
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.absences import Absence, AbsenceFault, check_absence
-from domain.calendar import TIME_ZONE
+from domain.calendar import TIME_ZONE, today
 from domain.requests import Role
 from records.errors import RecordsError
 from records.ids import new_id
@@ -30,11 +30,6 @@ class Presence:
 
     now: Absence | None = None
     next: Absence | None = None
-
-
-def today(now: datetime) -> date:
-    """The day that absences are held against."""
-    return now.astimezone(TIME_ZONE).date()
 
 
 async def add_absence(

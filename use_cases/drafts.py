@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.calendar import today
 from domain.drafts import OutdatedAnswer, carry_over
 from domain.offerings import Code, FieldKind, ServiceOffering, Version, check_answers, composed
 from domain.priority import Priority
@@ -25,7 +26,7 @@ from translations.problems import FIELD_PROBLEMS
 from use_cases import policy
 from use_cases.accesses import log_access
 from use_cases.caller import Caller
-from use_cases.patients import Patient, today
+from use_cases.patients import Patient
 from use_cases.problems import Problem, field_faults
 from use_cases.requests import RequestView, request_view, submitted_form
 from use_cases.services import Services
@@ -312,5 +313,5 @@ def _no_emergency(priority: Priority | None) -> None:
 
 def _check_answers(offering: ServiceOffering, answers: Json) -> None:
     """A draft may lack answers, but holds none that is wrong."""
-    if problems := check_answers(offering.form, answers, complete=False, today=today()):
+    if problems := check_answers(offering.form, answers, complete=False, today=today(datetime.now(UTC))):
         raise Problem("form_invalid", field_faults(problems))

@@ -1,13 +1,13 @@
 """The patient of a request."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StringConstraints, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from domain import health_insurance, texts
-from domain.calendar import TIME_ZONE
+from domain.calendar import today
 from domain.health_insurance import EARLIEST_BIRTH, HealthNumberWarning, Issuer, PatientSuggestion
 from domain.model import COMPOSED, ONE_LINE, Frozen, is_unset
 from domain.offerings import FieldProblem
@@ -22,11 +22,6 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1_000)
 """A name as it is written. The longest that somebody is known to have has 750 letters."""
 
 HealthNumber = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), COMPOSED, ONE_LINE]
-
-
-def today() -> date:
-    """The day that it is for the clinics."""
-    return datetime.now(TIME_ZONE).date()
 
 
 def _written(value: object) -> object:
@@ -47,7 +42,7 @@ def _somebodys(value: object) -> object:
             "not_a_date",
             _("A date such as 1958-03-14 is expected; 1958-03 or 1958 where no more is known."),
         ) from None
-    if not (EARLIEST_BIRTH <= born.first <= today()):
+    if not (EARLIEST_BIRTH <= born.first <= today(datetime.now(UTC))):
         raise PydanticCustomError(
             "not_a_birth_date", _("Nobody was born on this date: it is in the future or too long ago.")
         )

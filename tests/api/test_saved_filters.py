@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
+from domain.calendar import today
 from domain.requests import Role
-from records.absences import today
 from tests.api.answers import problem
 from tests.journeys import draft, ok, submitted
 from tests.system import Clinician, System, add_person

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fastapi import FastAPI
 
+from domain.calendar import today
 from domain.requests import Role
-from records.absences import today
 from tests.portal.browsing import shown, visitor
 from tests.system import PASSWORD, Clinician, System, add_person
 

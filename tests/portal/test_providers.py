@@ -8,8 +8,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from domain.calendar import today
 from domain.requests import Role
-from records.absences import today
 from records.models import Account
 from tests.journeys import accepted, assigned, draft, ok, submitted
 from tests.portal.browsing import hidden, shown, visitor

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import commands as c
 from domain.absences import Absence
+from domain.calendar import today
 from domain.events import Event
 from domain.lifecycle import allowed_commands, decide
 from domain.notices import NoticeMode
@@ -101,7 +102,7 @@ async def set_scene(session: AsyncSession, modes: dict[str, NoticeMode] | None =
 
 async def goes_away(session: AsyncSession, scene: Scene, name: str) -> None:
     """That person is away from today on."""
-    day = absences.today(datetime.now(UTC))
+    day = today(datetime.now(UTC))
     absence = Absence(starts_on=day, ends_on=day + timedelta(days=30))
     by = scene.accounts[name].id
     await absences.add_absence(session, by, absence, note=None, created_by=by, now=datetime.now(UTC))

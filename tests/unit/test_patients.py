@@ -1,7 +1,7 @@
 """Who the advice is for: names as they are given, birth dates as far as they are known, newborns."""
 
 import unicodedata
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from domain.calendar import today
 from domain.health_insurance import EARLIEST_BIRTH
-from use_cases.patients import Patient, RecordedPatient, check_patient, today
+from use_cases.patients import Patient, RecordedPatient, check_patient
+
+TODAY = today(datetime.now(UTC))
 
 LETTERS = st.characters(categories=("Lu", "Ll", "Lo"))
 """The letters of every language."""
@@ -42,18 +45,18 @@ def test_names_of_quebec(name: str) -> None:
     assert Patient(given_name=f" {name} ").given_name == name
 
 
-@given(st.dates(EARLIEST_BIRTH, today()), st.sampled_from([4, 7, 10]))
+@given(st.dates(EARLIEST_BIRTH, TODAY), st.sampled_from([4, 7, 10]))
 def test_every_birth_is_taken_as_far_as_it_is_known(born: date, length: int) -> None:
     known = born.isoformat()[:length]
     patient = Patient(birth_date=known, given_name="Li")
     assert (patient.birth_date, check_patient(patient)) == (known, ())
 
 
-@given(st.dates(today() + timedelta(days=1)) | st.dates(max_value=EARLIEST_BIRTH - timedelta(days=1)))
+@given(st.dates(TODAY + timedelta(days=1)) | st.dates(max_value=EARLIEST_BIRTH - timedelta(days=1)))
 def test_nobody_is_born_tomorrow_or_was_born_long_ago(day: date) -> None:
     for length in (4, 7, 10):
         known = day.isoformat()[:length]
-        if known in (today().isoformat()[:length], EARLIEST_BIRTH.isoformat()[:length]):
+        if known in (TODAY.isoformat()[:length], EARLIEST_BIRTH.isoformat()[:length]):
             continue  # this month has begun
         with pytest.raises(ValidationError, match="Nobody was born"):
             Patient(birth_date=known)

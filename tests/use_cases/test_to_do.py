@@ -62,7 +62,9 @@ async def test_sql_and_python_agree(database: Database) -> None:
             by_sql = set(await session.scalars(select(RequestRecord.id).where(mine, has_to_do(caller.viewer))))
             assert by_sql == {id_ for id_, to_do in by_python.items() if to_do}, caller.roles
             seen.update(by_python.values())
-            listed = set(await session.scalars(select(RequestRecord.id).where(mine, visibility.listed_for(caller.viewer))))
+            listed = set(
+                await session.scalars(select(RequestRecord.id).where(mine, visibility.listed_for(caller.viewer)))
+            )
             for to_do in (True, False):
                 page = await worklist(session, caller.viewer, WorklistFilter(to_do=to_do, limit=200))
                 expected = {id_ for id_ in listed if bool(by_python[id_]) is to_do}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from domain.calendar import FIRST_RULES_CALENDAR, Span
+from domain.calendar import FIRST_RULES_CALENDAR, Span, today
 from domain.calendar import later as plain_later
 from domain.calendar import passed as plain_passed
 from tests.unit.domain.oracle import HOLIDAYS, business_time, moment_of
@@ -175,3 +175,18 @@ def test_anything_else_is_no_span(text: str) -> None:
 def test_a_span_is_no_number(value: Any) -> None:
     with pytest.raises(ValidationError):
         SPAN.validate_python(value)
+
+
+@pytest.mark.parametrize(
+    ("now", "day"),
+    [
+        ("2026-11-26T04:59:59Z", date(2026, 11, 25)),
+        ("2026-11-26T05:00:00Z", date(2026, 11, 26)),
+        ("2026-07-01T03:59:59Z", date(2026, 6, 30)),
+        ("2026-07-01T04:00:00+00:00", date(2026, 7, 1)),
+        ("2026-11-26T12:00:00+14:00", date(2026, 11, 25)),
+    ],
+)
+def test_the_day_is_that_of_quebec_wherever_relais_runs(now: str, day: date) -> None:
+    """By which births and consents in the future, and absences, are told."""
+    assert today(datetime.fromisoformat(now)) == day
