@@ -18,11 +18,16 @@ class Said(Printed):
 
 
 class Picture(Printed):
-    """A photo, or the first frame of a video: the name of its file beside the drawing, what it is called, what is known of it."""
+    """A photo, or the first frame of a video: the name of its file beside the drawing, what it is called, what is known of it.
+
+    `marks` are what was drawn on it, in words, each by its number in the `overlay`, a drawing (SVG) of the picture's own shape.
+    """
 
     file: str = Field(pattern=r"^[0-9]+\.jpg$")
     name: str
     note: str
+    marks: tuple[str, ...] = ()
+    overlay: str = ""
 
 
 class Section(Printed):

@@ -17,6 +17,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.datastructures import FormData
 
+from domain.calendar import TIME_ZONE
 from domain.offerings import ServiceOffering
 from domain.requests import Role
 from media.kinds import MAX_PAGES
@@ -41,6 +42,7 @@ from use_cases.answers import outcome_entries
 from use_cases.caller import Caller
 from use_cases.catalogue import offering_meant, offering_of_request
 from use_cases.commands import Call
+from use_cases.marks import mark_words
 from use_cases.patients import RecordedPatient
 from use_cases.problems import Problem
 from use_cases.requests import RequestView, read_request
@@ -316,6 +318,7 @@ def _environment(language: Language) -> Environment:
         "language": language,
         "colon": COLON[language],
         "static": static.address,
+        "time_zone": TIME_ZONE.key,
         "statuses": STATUSES,
         "roles": ROLES,
         "return_reasons": RETURN_REASONS,
@@ -343,6 +346,7 @@ def _environment(language: Language) -> Environment:
         "size": partial(numbers.size, language=language),
         "duration": numbers.duration,
         "typeset": lambda text: type(text)(set_in_french(text)) if language == "fr" else text,
+        "mark_words": lambda mark: mark_words(mark, language),
         "outcome_entries": lambda outcome: outcome_entries(outcome, language),
         "localized": lambda text: getattr(text, language),
         "translated": lambda pairs: [(code, translate(words)) for code, words in pairs],

@@ -694,6 +694,26 @@ class Attachment(Base):
         return [key for key in (*keys, *self.page_keys) if key]
 
 
+class Mark(Base):
+    """What somebody drew on a photo (`kind`: `domain.marks.MarkKind`), in a layer over it.
+
+    `drawn` are its `start` and `end` in fractions of the upright picture, and the `calibration` of a measure, whose length is
+    `length_mm`. One that was removed stays, unseen.
+    """
+
+    __tablename__ = "marks"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    attachment_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("attachments.id", ondelete="CASCADE"), index=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    kind: Mapped[str]
+    drawn: Mapped[Json]
+    label: Mapped[str]
+    length_mm: Mapped[float | None]
+    created_at: Mapped[datetime]
+    removed_at: Mapped[datetime | None]
+
+
 class Upload(Base):
     """A file that comes in parts, until `offset` reaches `length`, both in bytes; then it becomes the attachment with its id.
 

@@ -74,6 +74,9 @@ PROBLEMS: Mapping[str, str] = {
     "offset_mismatch": _("The upload goes on from another place; ask where (HEAD)."),
     "earlier_is_draft": _("A draft can't be followed: only what was submitted."),
     "not_a_draft": _("Only a draft that was never submitted can be removed."),
+    "not_a_photo": _("Marks are drawn on photos only."),
+    "marks_closed": _("The request is over: nothing can be drawn on its photos any more, and no mark be removed."),
+    "too_many_marks": _("This photo has %(limit)s marks already; remove one first."),
     "not_editable": _("The form can't be changed in the request's present status."),
     "submission_under_way": _(
         "The request is on its way to be submitted: until that is done, nothing in its form can be changed."
@@ -154,6 +157,8 @@ INPUT_PROBLEMS: Mapping[str, str] = {
     "literal_error": FIELD_PROBLEMS["not_an_option"],
     "list_type": FIELD_PROBLEMS["not_a_list"],
     "too_long": FIELD_PROBLEMS["too_many_attachments"],
+    "float_type": FIELD_PROBLEMS["not_a_number"],
+    "finite_number": FIELD_PROBLEMS["not_a_number"],
     "int_type": FIELD_PROBLEMS["not_a_number"],
     "int_parsing": FIELD_PROBLEMS["not_a_number"],
     "greater_than_equal": FIELD_PROBLEMS["too_small"],

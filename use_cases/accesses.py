@@ -1,6 +1,6 @@
 """Who looked at a request, what they looked at, and when."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,6 +13,9 @@ from use_cases.caller import Caller
 from use_cases.names import Names, PersonView
 from use_cases.services import Services
 from use_cases.views import View
+
+ONE_LOOK = timedelta(minutes=15)
+"""Looks at the same thing within this time are one."""
 
 
 class AccessView(View):
@@ -64,3 +67,12 @@ async def log_access(
         version=row.process_version,
         object_id=object_id,
     )
+
+
+async def log_unless_opened(session: AsyncSession, caller: Caller, row: RequestRecord, attachment_id: UUID) -> None:
+    """Write a look at what belongs to an attachment down, unless it or the request was opened a moment ago."""
+    since = datetime.now(UTC) - ONE_LOOK
+    for kind, what in ((AccessKind.REQUEST, None), (AccessKind.PREVIEW, attachment_id)):
+        if await access.was_logged(session, row.id, caller.id, kind, what, since=since):
+            return
+    await log_access(session, caller, row, AccessKind.PREVIEW, attachment_id)

@@ -204,6 +204,27 @@ def may_write_report(caller: Caller, request: Request) -> bool:
     )
 
 
+def may_mark(caller: Caller, row: RequestRecord, request: Request) -> bool:
+    """Whether the caller may draw on photos that they see: the requester and who gives the answer, until the request is over.
+
+    Who gives the answer is the provider, or each of the pool, whom it is with; after the report, who signed it.
+    """
+    if row.status.is_final:
+        return False
+    return row.requester_id == caller.id or any(
+        actor.role is Role.PROVIDER and (request.holder.includes(actor) or lifecycle.is_signer(request, actor))
+        for actor in _actors(caller)
+    )
+
+
+def must_be_marking(caller: Caller, row: RequestRecord, request: Request) -> None:
+    """Raise Problem `marks_closed` when the request is over, `forbidden` unless the caller `may_mark`."""
+    if row.status.is_final:
+        raise Problem("marks_closed")
+    if not may_mark(caller, row, request):
+        raise Problem("forbidden")
+
+
 def may_list_providers(caller: Caller, clinic: Clinic, own_clinic: Clinic) -> bool:
     """Whether the caller may see who the providers of `clinic` are: colleagues, and those to whom a dispatcher may route."""
     if clinic.id == caller.clinic_id or Role.OPERATOR in caller.roles:

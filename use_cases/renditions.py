@@ -5,7 +5,7 @@ device of a telephone, and whatever hides in a file, end with the one who sent i
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import PurePath
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from records.errors import ContentDiffersError, NotFoundError
 from records.models import AccessKind, Attachment, MediaState, RequestRecord
 from records.store import digest_in
 from use_cases import policy
-from use_cases.accesses import log_access
+from use_cases.accesses import ONE_LOOK, log_access, log_unless_opened
 from use_cases.attachments import visible_attachments
 from use_cases.attended import Attended
 from use_cases.caller import Caller
@@ -23,8 +23,6 @@ from use_cases.problems import Problem
 from use_cases.services import Services
 from use_cases.stored_files import StoredFile, fault
 from use_cases.videos import prepare_video
-
-_ONE_LOOK = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,8 @@ async def preview(look: Look) -> StoredFile:
 async def thumbnail(look: Look) -> StoredFile:
     """A JPEG of at most 320 pixels. It belongs to the look at the request; alone, as in a list, it is a look of its own."""
     row, attachment = await _to_see(look)
-    await _log_unless_opened(look, row)
+    async with look.services.database.session() as session:
+        await log_unless_opened(session, look.caller, row, look.attachment_id)
     key = _first_of(attachment.thumbnail_key, attachment.preview_key)
     return await _given_out(look, attachment, _Kept(key, JPEG))
 
@@ -117,20 +116,10 @@ async def _log(look: Look, row: RequestRecord, kind: AccessKind) -> None:
     """Write the look down. A player asks for a video in dozens of parts, which together are one look."""
     async with look.services.database.session() as session:
         if look.in_parts:
-            since = datetime.now(UTC) - _ONE_LOOK
+            since = datetime.now(UTC) - ONE_LOOK
             if await access.was_logged(session, row.id, look.caller.id, kind, look.attachment_id, since=since):
                 return
         await log_access(session, look.caller, row, kind, look.attachment_id)
-
-
-async def _log_unless_opened(look: Look, row: RequestRecord) -> None:
-    """Write the look down, unless the request was opened, or this was looked at, a moment ago."""
-    since = datetime.now(UTC) - _ONE_LOOK
-    async with look.services.database.session() as session:
-        for kind, what in ((AccessKind.REQUEST, None), (AccessKind.PREVIEW, look.attachment_id)):
-            if await access.was_logged(session, row.id, look.caller.id, kind, what, since=since):
-                return
-        await log_access(session, look.caller, row, AccessKind.PREVIEW, look.attachment_id)
 
 
 async def _playable_key(services: Services, attachment: Attachment) -> str:

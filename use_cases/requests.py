@@ -26,6 +26,7 @@ from use_cases.attachments import AttachmentView, attachments_shown, views_shown
 from use_cases.caller import Caller
 from use_cases.documents import DocumentView, document_view
 from use_cases.given_commands import CommandView, command_view
+from use_cases.marks import MarkView, marks_on
 from use_cases.names import HolderView, Names, PersonView
 from use_cases.services import Services
 from use_cases.submitted_forms import form_in_force
@@ -133,6 +134,7 @@ class ChartView(View):
         None, description="What the requester asked about the final report, oldest first."
     )
     attachments: list[AttachmentView] | None = None
+    marks: list[MarkView] | None = Field(None, description="What was drawn on the photos, oldest first.")
     documents: list[DocumentView] | None = None
     outcome: Json | None = Field(None, description="What the requester told when acknowledging.")
     form_changes: list[FormChange] | None = Field(
@@ -168,6 +170,7 @@ class RequestView(ChartView, RequestSummary):
         [], description="The requests that follow this one and that the caller may see."
     )
     editable: bool
+    may_mark: bool = Field(description="The caller may draw on the photos now.")
     report_editable: bool
     form_version: int | None
 
@@ -240,6 +243,7 @@ async def request_view(
         earlier=await _earlier(session, caller, row) if access == "chart" else None,
         later=await _later(session, caller, row),
         editable=_is_editing(row, caller) and row.is_editable,
+        may_mark=access == "chart" and policy.may_mark(caller, row, process),
         report_editable=policy.may_change_report(caller, row, process),
         form_version=process.form.number if process.form else None,
         **dict(chart),
@@ -416,13 +420,15 @@ async def _chart(
     names: Names,
 ) -> ChartView:
     last_forms = (await forms.submitted_forms(session, row.id))[-2:]
+    shown = await attachments_shown(session, row, caller, frozen, events)
     return ChartView(
         answers=_form_shown(row, frozen)["answers"],
         outdated_answers=outdated_answers(row) if _is_editing(row, caller) else None,
         questions=questions_of(row.id, events, names, [question.id for question in process.questions]),
         additions=await _additions(session, row, caller, events, names),
         follow_ups=follow_ups_of(row.id, events, names),
-        attachments=views_shown(row, caller, frozen, await attachments_shown(session, row, caller, frozen, events)),
+        attachments=views_shown(row, caller, frozen, shown),
+        marks=await marks_on(session, caller, row, [attachment.id for attachment in shown]),
         documents=[document_view(document, names) for document in documents],
         outcome=next((e.command.get("outcome") for e in events if e.name is EventName.ACKNOWLEDGED), None),
         form_changes=changes(*(form.content for form in last_forms)) if len(last_forms) > 1 else [],

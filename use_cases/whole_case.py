@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from documents.bounded import draw_case
 from documents.case_content import CaseContent, Picture, Said, Section
 from documents.content import Practitioner, ReportContent
+from documents.overlay import overlay
 from documents.page import image_name, known, patient_lines, practitioner_lines, running_head, time_of_capture
 from domain.offerings import ServiceOffering
 from records import attachments, reports
@@ -32,6 +33,7 @@ from use_cases.attended import Attended
 from use_cases.caller import Caller
 from use_cases.documents import DocumentView, content_of
 from use_cases.drawing import drawn
+from use_cases.marks import MarkView, mark_words
 from use_cases.names import PersonView, full_name
 from use_cases.paper import patient_printed, slot_printed, slots_of
 from use_cases.patients import RecordedPatient
@@ -196,8 +198,20 @@ def _pictures(read: _Read, language: Language) -> Iterator[Picture]:
         slot = slot_printed(slots, found.slot, captions.get(found.id, ""))
         if found.kind == "video":
             slot = _("{slot}, its first picture").format(slot=slot)
-        name = image_name(found.kind, drawing.number, language)
-        yield Picture(file=f"{file}.jpg", name=name, note=f"{slot}, {_what_is_known(drawing, language)}")
+        marks = [mark for mark in read.view.marks or () if mark.attachment_id == found.id]
+        yield Picture(
+            file=f"{file}.jpg",
+            name=image_name(found.kind, drawing.number, language),
+            note=f"{slot}, {_what_is_known(drawing, language)}",
+            marks=tuple(_line(mark.by, mark.at, language, mark_words(mark, language)) for mark in marks),
+            overlay=_overlay(found, marks),
+        )
+
+
+def _overlay(photo: Attachment, marks: Sequence[MarkView]) -> str:
+    if not marks or not photo.width or not photo.height:
+        return ""
+    return overlay([(mark.kind, mark.start, mark.end) for mark in marks], photo.width, photo.height)
 
 
 def _what_is_known(drawing: _Drawing, language: Language) -> str:

@@ -1,23 +1,19 @@
-// A viewer for photos and videos: a tile of a gallery opens it over the page. It turns and enlarges what is seen, nothing else.
+// The viewer: a tile of a gallery opens it over the page. It shows photos, documents and videos (pane.js), two side by side where
+// somebody compares, makes them brighter, and shows and takes marks (marks.js); it never changes a file.
 // The tiles are in the page (attachment_parts.html.j2), and so is the viewer's markup with every text. It is put at the end of the
 // body, so that a page that renews itself does not touch it. Without this script a tile leads to the page of its photo.
 (() => {
-  const LARGEST = 8; // times the whole picture; more where a photo has more pixels than that
-  const STEP = 1.5;
-  const CLOSER = 2.5; // by a double tap
   const MOVE = 80; // pixels, by an arrow key
-  const SWIPE = 50;
-  const TAP_MILLISECONDS = 300;
-  const TAP_DISTANCE = 24;
+  const LIGHTER = 1.1; // times, by a key
 
-  let viewer, frame, stage; // once it was opened
+  let viewer, frame; // once it was opened
+  let panes = []; // the one, and the one beside it
+  let layers; // the marks of each pane
+  let active; // the pane that buttons and keys speak to
+  let panel; // the list of marks
   let group; // the element that holds the tiles among which somebody looks
-  let id = null; // of the attachment that is shown
-  let page = 1; // of a document
-  let element = null; // its img or video
-  let size = null; // of the photo, upright, in its own pixels
-  let fit = null; // how large the whole photo is on the stage, before it is turned
-  let zoom, turns, x, y; // what the transform says: times, quarters to the right, pixels off the middle
+  let id = null; // of the attachment that the first pane shows
+  let others = new Map(); // what can be compared, by source
   const part = (name) => viewer.querySelector(`[data-${name}]`);
   const button = (act) => viewer.querySelector(`[data-act=${act}]`);
 
@@ -31,6 +27,13 @@
 
   const groupOf = (tile) => tile?.closest("[data-galleries]") ?? tile?.closest("[data-gallery]");
 
+  const shotOf = (tile) => {
+    const { tile: id, kind, state, source, name, width, height, pages } = tile.dataset;
+    const small = tile.querySelector("img");
+    const mayMark = viewer.dataset.mayMark === "yes";
+    return { id, kind, state, source, name, mayMark, width: Number(width), height: Number(height), pages: Number(pages || 1), small: small?.currentSrc || small?.src };
+  };
+
   const open = (tile) => {
     if (!viewer || !viewer.isConnected) build();
     if (viewer.open) return;
@@ -39,7 +42,9 @@
     show(tile);
     viewer.addEventListener("close", () => {
       if (document.fullscreenElement) document.exitFullscreen();
-      clear();
+      panel.stop();
+      if (isComparing()) compare();
+      for (const pane of panes) pane.clear();
       id = null;
       const back = tile.isConnected ? tile : document.querySelector(`[data-tile="${tile.dataset.tile}"]`);
       if (back) back.focus();
@@ -50,94 +55,28 @@
   const step = (by) => {
     const all = tiles();
     const at = all.findIndex((tile) => tile.dataset.tile === id);
+    const { page } = panes[0];
     if (all[at] && page + by >= 1 && page + by <= pagesOf(all[at])) show(all[at], page + by);
     else if (all[at + by]) show(all[at + by], by < 0 ? pagesOf(all[at + by]) : 1);
   };
 
   const pagesOf = (tile) => Number(tile.dataset.pages || 1);
 
-  const show = (tile, wanted = 1) => {
-    clear();
+  const show = (tile, page = 1) => {
+    panel.stop();
     id = tile.dataset.tile;
-    page = wanted;
-    const { kind, state, source, name, width, height } = tile.dataset;
     part("page").href = tile.href;
-    viewer.querySelector("h2").textContent = name;
+    viewer.querySelector("h2").textContent = tile.dataset.name;
+    panes[0].show(shotOf(tile), page);
+    attend(panes[0]);
+    renewMarks(0);
     tellPosition();
-    stage.dataset.kind = kind;
-    size = width && kind !== "document" ? { width: Number(width), height: Number(height) } : null; // pages differ
-    fit = null;
-    [zoom, turns, x, y] = [1, 0, 0, 0];
-    if (kind === "video" && state === "ready") showVideo(tile);
-    else if (kind === "document") showPage(tile);
-    else showPhoto(tile, kind === "photo");
-    say(kind === "video" && state !== "ready" ? viewer.dataset[state === "failed" ? "textFailed" : "textPreparing"] : "");
-    stage.dataset.state = state;
-    for (const act of ["smaller", "larger", "turn-left", "turn-right"]) off(button(act), kind === "video");
-    part("zoom").hidden = kind === "video";
     preload(tile);
   };
 
-  const clear = () => {
-    if (element instanceof HTMLVideoElement) { // stop what still comes over the line
-      element.pause();
-      element.removeAttribute("src");
-      element.load();
-    }
-    stage.replaceChildren();
-    element = null;
-  };
-
-  const showVideo = (tile) => {
-    element = document.createElement("video");
-    Object.assign(element, { controls: true, preload: "metadata", playsInline: true, src: `${tile.dataset.source}/video` });
-    element.poster = `${tile.dataset.source}/preview`;
-    element.setAttribute("aria-label", tile.dataset.name);
-    stage.append(element);
-  };
-
-  // The picture of the tile is there at once, then comes the preview, and the full photo when somebody looks closer.
-  const showPhoto = (tile, hasFull) => {
-    const mine = (element = new Image());
-    mine.alt = tile.dataset.name;
-    mine.draggable = false;
-    mine.dataset.full = hasFull ? `${tile.dataset.source}/full` : "";
-    const small = tile.querySelector("img");
-    if (small && size) mine.src = small.currentSrc || small.src;
-    stage.append(mine);
-    place();
-    swap(mine, `${tile.dataset.source}/preview`);
-  };
-
-  const showPage = (tile) => {
-    element = new Image();
-    element.alt = `${tile.dataset.name}, ${pageText(tile)}`;
-    element.draggable = false;
-    element.dataset.full = "";
-    stage.append(element);
-    swap(element, `${tile.dataset.source}/pages/${page}`);
-  };
-
-  const pageText = (tile) => viewer.dataset.textPage.replace("{number}", page).replace("{count}", pagesOf(tile));
-
-  // Another source for the picture that is shown, once it has come whole, so that nothing flickers.
-  const swap = async (mine, source) => {
-    mine.dataset.wanted = source;
-    const coming = new Image();
-    coming.src = source;
-    try {
-      await coming.decode();
-    } catch {
-      if (mine !== element) return;
-      delete mine.dataset.wanted; // the next closer look asks again
-      say(viewer.dataset.textLost);
-      return;
-    }
-    if (part("message").textContent === viewer.dataset.textLost) say("");
-    if (mine !== element || mine.dataset.wanted !== source) return;
-    mine.src = source;
-    size ??= { width: coming.naturalWidth, height: coming.naturalHeight };
-    place();
+  const renewMarks = async (at) => {
+    await layers[at].load();
+    panel.list();
   };
 
   const preload = (tile) => {
@@ -148,66 +87,137 @@
     }
   };
 
-  const say = (text) => { part("message").textContent = text; };
-
   const tellPosition = () => {
     const all = tiles();
     const at = all.findIndex((tile) => tile.dataset.tile === id);
     const position = viewer.dataset.textPosition.replace("{number}", at + 1).replace("{count}", all.length);
+    const { page } = panes[0];
     const isDocument = all[at]?.dataset.kind === "document";
-    part("position").textContent = isDocument ? `${position} · ${pageText(all[at])}` : position;
+    part("position").textContent = isDocument ? `${position} · ${panes[0].pageText}` : position;
     off(button("previous"), at <= 0 && page === 1);
     off(button("next"), at === all.length - 1 && (!isDocument || page === pagesOf(all[at])));
+    off(button("compare"), !isComparing() && !mayCompare());
   };
 
   // A button that is off keeps the focus, so that whoever presses it again and again is not thrown out.
   const off = (it, is) => it.setAttribute("aria-disabled", String(is));
 
-  // How it is seen.
+  // Which pane the buttons and keys speak to.
+  const attend = (pane) => {
+    active = pane;
+    for (const each of panes) each.stage.toggleAttribute("data-active", isComparing() && each === pane);
+    panel.attend(pane, layers[panes.indexOf(pane)]);
+    tellPane();
+  };
 
-  const isPhoto = () => element instanceof HTMLImageElement && stage.dataset.kind !== "video";
-
-  // Fit the photo to the stage and keep it there: an edge never comes further in than the stage's own.
-  const place = () => {
-    if (!(element instanceof HTMLImageElement) || !size) return;
-    const sideways = turns % 2 !== 0;
-    const [wide, high] = sideways ? [size.height, size.width] : [size.width, size.height];
-    const times = Math.min(stage.clientWidth / wide, stage.clientHeight / high, 2);
-    fit = { width: size.width * times, height: size.height * times, times };
-    const spareX = Math.max(0, (wide * times * zoom - stage.clientWidth) / 2);
-    const spareY = Math.max(0, (high * times * zoom - stage.clientHeight) / 2);
-    x = Math.max(-spareX, Math.min(spareX, x));
-    y = Math.max(-spareY, Math.min(spareY, y));
-    element.style.width = `${fit.width}px`;
-    element.style.height = `${fit.height}px`;
-    element.style.transform = `translate(-50%, -50%) translate(${x}px, ${y}px) rotate(${turns * 90}deg) scale(${zoom})`;
-    stage.toggleAttribute("data-zoomed", zoom > 1);
+  // What the buttons say of the pane that they speak to.
+  const tellPane = () => {
+    const { isPicture, zoom, light } = active;
+    part("zoom").hidden = !isPicture;
     part("zoom").textContent = viewer.dataset.textZoom.replace("{percent}", Math.round(zoom * 100));
-    if (isPhoto()) {
-      off(button("smaller"), zoom <= 1);
-      off(button("larger"), zoom >= largest());
+    off(button("smaller"), !isPicture || zoom <= 1);
+    off(button("larger"), !isPicture || zoom >= active.largest);
+    for (const act of ["turn-left", "turn-right", "light-reset"]) off(button(act), !isPicture);
+    for (const [name, percent] of Object.entries(light)) {
+      const slider = part(`light=${name}`);
+      slider.value = percent;
+      slider.disabled = !isPicture;
+      slider.setAttribute("aria-valuetext", viewer.dataset.textZoom.replace("{percent}", percent));
+      part(`light-of=${name}`).textContent = viewer.dataset.textZoom.replace("{percent}", percent);
     }
-    if (zoom > 1 && element.dataset.full && element.dataset.wanted !== element.dataset.full) swap(element, element.dataset.full);
   };
 
-  const largest = () => Math.max(LARGEST, 2 / fit.times);
-
-  // `at` is the point of the stage, seen from its middle, that stays where it is.
-  const zoomTo = (wanted, at = { x: 0, y: 0 }) => {
-    if (!isPhoto() || !fit) return;
-    const now = Math.max(1, Math.min(largest(), wanted));
-    x = at.x - ((at.x - x) * now) / zoom;
-    y = at.y - ((at.y - y) * now) / zoom;
-    zoom = now;
-    place();
+  const onPlaced = (pane) => {
+    layers[panes.indexOf(pane)].draw();
+    if (pane !== active) return;
+    tellPane();
+    if (isComparing() && part("together").checked) panes.find((other) => other !== pane).follow(pane);
   };
 
-  const turn = (by) => {
-    if (!isPhoto()) return;
-    turns += by;
-    [x, y] = by > 0 ? [-y, x] : [y, -x]; // what was in the middle stays there
-    place();
+  // Side by side.
+
+  const isComparing = () => !part("beside").hidden;
+
+  const ownPhotos = () => {
+    const found = new Map();
+    for (const tile of document.querySelectorAll("[data-gallery] [data-tile][data-kind=photo]")) {
+      if (!found.has(tile.dataset.source)) found.set(tile.dataset.source, tile); // one that was added stands on the page twice
+    }
+    return found;
   };
+
+  const related = () => viewer.dataset.related.split(",").filter(Boolean).map((one) => one.split(" ")).map(([id, number]) => ({ id, number }));
+  const mayCompare = () => ownPhotos().size > 1 || related().length > 0;
+
+  const compare = async () => {
+    if (isComparing()) {
+      part("beside").hidden = true;
+      viewer.toggleAttribute("data-comparing", false);
+      panes[1].clear();
+      layers[1].load();
+      attend(panes[0]);
+    } else {
+      togglePanel(null); // both photos need the room
+      part("beside").hidden = false;
+      viewer.toggleAttribute("data-comparing", true);
+      await offerOthers();
+      attend(panes[0]);
+      part("other").focus();
+    }
+    button("compare").setAttribute("aria-pressed", String(isComparing()));
+  };
+
+  // Those of this request, then those of the requests before and after it, as far as one may see them.
+  const offerOthers = async () => {
+    const own = [...ownPhotos().values()];
+    others = new Map(own.map((tile) => [tile.dataset.source, { ...shotOf(tile), taken: tile.dataset.taken }]));
+    const choices = [groupOfChoices(viewer.dataset.textThisOne, [...others.values()])];
+    const place = own.findIndex((tile) => tile.dataset.tile === id);
+    part("other").replaceChildren(...choices);
+    showBeside((own[place + 1] ?? own[place - 1] ?? own[0])?.dataset.source);
+    for (const request of related()) {
+      const shots = await shotsOf(request);
+      if (!shots.length) continue;
+      for (const shot of shots) others.set(shot.source, shot);
+      part("other").append(groupOfChoices(request.number, shots));
+    }
+    if (!panes[1].shot) showBeside(others.keys().next().value);
+  };
+
+  const groupOfChoices = (label, shots) => {
+    const choices = document.createElement("optgroup");
+    choices.label = label;
+    choices.append(...shots.map((shot) => new Option(shot.taken ? `${shot.name} (${shot.taken})` : shot.name, shot.source)));
+    return choices;
+  };
+
+  const shotsOf = async ({ id: request, number }) => {
+    const answer = await fetch(`/api/v1/requests/${request}/attachments`).catch(() => null);
+    if (!answer?.ok) return [];
+    const photos = (await answer.json()).filter((each) => each.kind === "photo" && each.has_preview);
+    const day = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeZone: viewer.dataset.timeZone });
+    return photos.map((photo, at) => ({
+      ...photo,
+      name: [viewer.dataset.textPhoto.replace("{request}", number).replace("{number}", at + 1), photo.caption].filter(Boolean).join(" – "),
+      taken: photo.captured_at ? day.format(new Date(photo.captured_at)) : "",
+      source: `/api/v1/requests/${request}/attachments/${photo.id}`,
+      mayMark: false,
+    }));
+  };
+
+  const showBeside = (source) => {
+    if (!others.has(source)) return;
+    part("other").value = source;
+    panes[1].show(others.get(source));
+    renewMarks(1);
+  };
+
+  const stepBeside = (by) => {
+    const all = [...others.keys()];
+    showBeside(all[all.indexOf(part("other").value) + by]);
+  };
+
+  // Panels, keys, buttons.
 
   const fullScreen = () => {
     if (document.fullscreenElement) document.exitFullscreen();
@@ -220,45 +230,81 @@
     button("help").setAttribute("aria-expanded", String(!line.hidden));
   };
 
-  // Buttons and keys.
+  // One panel at a time, so that the photo keeps its room.
+  const togglePanel = (name) => {
+    for (const each of ["light", "marks"]) {
+      const here = part(`panel=${each}`);
+      here.hidden = each !== name || !here.hidden;
+      button(each).setAttribute("aria-expanded", String(!here.hidden));
+    }
+    panel.stop();
+  };
+
+  const light = (name, times) => active.lit({ [name]: Math.round(active.light[name] * times) });
+
+  const take = (tool) => {
+    if (part("panel=marks").hidden) togglePanel("marks");
+    panel.take(tool);
+  };
 
   const ACTS = {
     close: () => viewer.close(),
     previous: () => step(-1),
     next: () => step(1),
-    larger: () => zoomTo(zoom * STEP),
-    smaller: () => zoomTo(zoom / STEP),
-    "turn-left": () => turn(-1),
-    "turn-right": () => turn(1),
+    larger: () => active.zoomTo(active.zoom * Pane.STEP),
+    smaller: () => active.zoomTo(active.zoom / Pane.STEP),
+    "turn-left": () => active.turn(-1),
+    "turn-right": () => active.turn(1),
     "full-screen": fullScreen,
+    "light-reset": () => active.lit({ brightness: 100, contrast: 100 }),
+    light: () => togglePanel("light"),
+    marks: () => togglePanel("marks"),
+    compare,
     help,
+    arrow: () => take("arrow"),
+    circle: () => take("circle"),
+    measure: () => take("measure"),
+    ruler: () => take("ruler"),
+    drop: () => panel.stop(),
   };
 
   const KEYS = {
-    ArrowLeft: () => (zoom > 1 ? move(MOVE, 0) : step(-1)),
-    ArrowRight: () => (zoom > 1 ? move(-MOVE, 0) : step(1)),
-    ArrowUp: () => move(0, MOVE),
-    ArrowDown: () => move(0, -MOVE),
+    ArrowLeft: () => (active.zoom > 1 ? active.move(MOVE, 0) : stepActive(-1)),
+    ArrowRight: () => (active.zoom > 1 ? active.move(-MOVE, 0) : stepActive(1)),
+    ArrowUp: () => active.move(0, MOVE),
+    ArrowDown: () => active.move(0, -MOVE),
     "+": ACTS.larger,
     "=": ACTS.larger,
     "-": ACTS.smaller,
-    0: () => zoomTo(1),
+    0: () => active.zoomTo(1),
     r: ACTS["turn-right"],
     R: ACTS["turn-left"],
     f: fullScreen,
     F: fullScreen,
+    b: () => light("brightness", LIGHTER),
+    B: () => light("brightness", 1 / LIGHTER),
+    c: () => light("contrast", LIGHTER),
+    C: () => light("contrast", 1 / LIGHTER),
+    n: ACTS["light-reset"],
+    N: ACTS["light-reset"],
+    d: () => press("compare"),
+    D: () => press("compare"),
+    m: ACTS.marks,
+    M: ACTS.marks,
+    h: () => panel.toggleShown(),
+    H: () => panel.toggleShown(),
     "?": help,
   };
   const OF_PLAYERS = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"]); // a player with the focus has its own use for them
 
-  const move = (right, down) => {
-    x += right;
-    y += down;
-    place();
-  };
+  const stepActive = (by) => (active === panes[1] ? stepBeside(by) : step(by));
+
+  const press = (act) => { if (button(act).getAttribute("aria-disabled") !== "true") ACTS[act](); };
 
   const onKey = (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
+    if (panel.onKey(event)) { event.preventDefault(); return; }
+    if (event.target.closest("input, select, textarea")) return; // what is typed there, and how sliders move
     if (event.target instanceof HTMLVideoElement && OF_PLAYERS.has(event.key)) return;
     const act = KEYS[event.key];
     if (!act) return;
@@ -268,70 +314,7 @@
 
   const onClick = (event) => {
     const pressed = event.target.closest("[data-act]");
-    if (pressed && pressed.getAttribute("aria-disabled") !== "true") ACTS[pressed.dataset.act]();
-  };
-
-  // Fingers, pens, mice.
-
-  const held = new Map(); // where the pointers are that are down, by their id
-  let start = null; // of a gesture: { at, moved }
-  let lastTap = null;
-
-  const onStage = (event) => {
-    const box = stage.getBoundingClientRect();
-    return { x: event.clientX - box.left - box.width / 2, y: event.clientY - box.top - box.height / 2 };
-  };
-  const between = (a, b) => ({ x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 });
-  const distance = (a, b) => Math.hypot(a.x - b.x, a.y - b.y);
-
-  const onDown = (event) => {
-    if (stage.dataset.kind === "video" && stage.dataset.state === "ready") return;
-    if (event.pointerType === "mouse" && event.button !== 0) return;
-    stage.setPointerCapture(event.pointerId);
-    held.set(event.pointerId, onStage(event));
-    stage.toggleAttribute("data-held", true);
-    if (held.size === 1) start = { at: onStage(event), fingers: 1 };
-    else start.fingers = held.size;
-  };
-
-  const onMove = (event) => {
-    const before = held.get(event.pointerId);
-    if (!before) return;
-    const now = onStage(event);
-    if (held.size === 1 && zoom > 1) move(now.x - before.x, now.y - before.y);
-    if (held.size === 2) {
-      const other = [...held].find(([pointer]) => pointer !== event.pointerId)[1];
-      const [middle, middleBefore] = [between(now, other), between(before, other)];
-      x += middle.x - middleBefore.x;
-      y += middle.y - middleBefore.y;
-      zoomTo((zoom * distance(now, other)) / Math.max(1, distance(before, other)), middle);
-    }
-    held.set(event.pointerId, now);
-  };
-
-  const onUp = (event) => {
-    if (!held.delete(event.pointerId) || held.size) return;
-    stage.toggleAttribute("data-held", false);
-    if (event.type === "pointercancel" || start.fingers > 1) { lastTap = null; return; }
-    const now = onStage(event);
-    const [right, down] = [now.x - start.at.x, now.y - start.at.y];
-    if (Math.hypot(right, down) < TAP_DISTANCE / 2) onTap(event, now);
-    else if (event.pointerType !== "mouse" && zoom === 1 && Math.abs(right) > SWIPE && Math.abs(right) > 1.5 * Math.abs(down)) {
-      step(right < 0 ? 1 : -1);
-    }
-  };
-
-  const onTap = (event, at) => {
-    const isSecond = lastTap && event.timeStamp - lastTap.when < TAP_MILLISECONDS && distance(lastTap.at, at) < TAP_DISTANCE;
-    lastTap = isSecond ? null : { when: event.timeStamp, at };
-    if (isSecond) zoomTo(zoom > 1 ? 1 : CLOSER, at);
-  };
-
-  const onWheel = (event) => {
-    if (!isPhoto()) return;
-    event.preventDefault();
-    const pixels = event.deltaY * (event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1);
-    zoomTo(zoom * Math.exp(-Math.max(-200, Math.min(200, pixels)) / 300), onStage(event));
+    if (pressed) press(pressed.dataset.act);
   };
 
   // The page around it.
@@ -340,19 +323,36 @@
     document.body.append(document.getElementById("viewer-template").content.cloneNode(true));
     viewer = document.getElementById("viewer");
     frame = viewer.querySelector(".viewer-frame");
-    stage = part("stage");
+    panel = new MarkPanel(viewer);
+    panes = [...viewer.querySelectorAll("[data-stage]")].map((stage) => {
+      const message = stage.parentElement.querySelector("[data-message]");
+      const pane = new Pane(stage, viewer.dataset, {
+        placed: (it) => { if (layers && it.shot) onPlaced(it); },
+        touched: (it) => { if (it !== active) attend(it); },
+        swiped: (it, by) => (it === panes[1] ? stepBeside(by) : step(by)),
+        said: (text) => { message.textContent = text; },
+      });
+      stage.addEventListener("focus", () => { if (pane !== active) attend(pane); });
+      return pane;
+    });
+    active = panes[0];
+    layers = panes.map((pane) => new MarkLayer(pane, panel.nameOf));
     button("full-screen").hidden = !document.fullscreenEnabled;
     viewer.addEventListener("keydown", onKey);
     viewer.addEventListener("click", onClick);
-    stage.addEventListener("pointerdown", onDown);
-    stage.addEventListener("pointermove", onMove);
-    stage.addEventListener("pointerup", onUp);
-    stage.addEventListener("pointercancel", onUp);
-    stage.addEventListener("wheel", onWheel, { passive: false });
+    viewer.addEventListener("cancel", (event) => {
+      if (!panel.isDrawing) return;
+      event.preventDefault();
+      panel.stop();
+    });
+    for (const name of Object.keys(Pane.LIGHT)) {
+      part(`light=${name}`).addEventListener("input", (event) => active.lit({ [name]: Number(event.target.value) }));
+    }
+    part("other").addEventListener("change", (event) => showBeside(event.target.value));
+    part("together").addEventListener("change", () => onPlaced(active));
     frame.addEventListener("fullscreenchange", () => {
       button("full-screen").setAttribute("aria-pressed", String(Boolean(document.fullscreenElement)));
     });
-    new ResizeObserver(place).observe(stage);
   };
 
   document.addEventListener("click", (event) => {
@@ -363,11 +363,15 @@
     open(tile);
   });
 
-  // The page behind the viewer was renewed: how many there are may have changed, and a video may be ready now.
+  // The page behind the viewer was renewed: how many there are may have changed, a video may be ready, somebody may have drawn.
   document.addEventListener("htmx:after:swap", () => {
     if (!viewer?.open || !id) return;
     const tile = tiles().find((one) => one.dataset.tile === id);
-    if (tile && tile.dataset.state !== stage.dataset.state) show(tile);
-    else tellPosition();
+    if (tile && tile.dataset.state !== panes[0].stage.dataset.state) { show(tile); return; }
+    viewer.dataset.mayMark = document.getElementById("viewer-template")?.content.firstElementChild.dataset.mayMark ?? "";
+    if (panes[0].shot) panes[0].shot.mayMark = viewer.dataset.mayMark === "yes";
+    tellPosition();
+    renewMarks(0);
+    if (isComparing()) renewMarks(1);
   });
 })();

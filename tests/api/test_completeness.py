@@ -44,6 +44,7 @@ def test_every_address_is_of_a_command(system: System) -> None:
     of_requests = {path for path in posted if path.startswith("/api/v1/requests/{request_id}/")}
     assert of_requests - {address_of(name) for name in PUBLIC_COMMANDS} == {
         "/api/v1/requests/{request_id}/attachments",
+        "/api/v1/requests/{request_id}/attachments/{attachment_id}/marks",
         "/api/v1/requests/{request_id}/uploads",
     }
 

@@ -48,6 +48,9 @@ async def request_id(system: System) -> str:
     answer = {"question_id": question, "text": "Depuis le printemps."}
     ok(await system.requester.post(f"/requests/{request_id}/answer-information", answer))
     ok(await system.requester.post(f"/requests/{request_id}/add-information", {"text": "Elle saigne.", "worse": True}))
+    photo_id = (await system.requester.view(request_id))["attachments"][0]["id"]
+    mark = {"kind": "circle", "start": {"x": 0.5, "y": 0.5}, "end": {"x": 0.6, "y": 0.5}, "label": "Bord net"}
+    ok(await system.provider.post(f"/requests/{request_id}/attachments/{photo_id}/marks", mark), 201)
     await written(system, request_id, findings=DIAGNOSIS)
     await signed(system, request_id)
     outcome = {"advice_followed": "partly", "visit_avoided": True, "comment": "Guérie en mars."}
@@ -64,6 +67,7 @@ async def test_it_holds_everything(system: System, request_id: str) -> None:
         *("Depuis quand?", "Depuis le printemps.", "Elle saigne.", "État aggravé"),
         *("Rapport final", "Kératose séborrhéique"),
         *("En partie", "Guérie en mars.", "Demande soumise", "Dre Anne Provider", "Photo 1", "Photo 3"),
+        "Cercle : Bord net",
     ):
         assert said in text, said
     assert view["documents"][0]["sha256"] in text.replace(" ", "")

@@ -1,0 +1,236 @@
+"""Marks on photos: arrows, circles and measured lines in a layer of their own, each with who drew it and when.
+
+A photo is never changed. Whoever sees it sees its marks; the requester and the provider add theirs until the request is over.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Self
+from uuid import UUID, uuid5
+
+from pydantic import Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.marks import (
+    LEAST_LINE,
+    LEAST_RULER,
+    Calibration,
+    MarkKind,
+    Point,
+    length_in_pixels,
+    measured_mm,
+)
+from domain.model import COMPOSED, ONE_LINE, Frozen
+from records import marks, requests
+from records.errors import NotFoundError
+from records.ids import new_id
+from records.models import Attachment, Mark, RequestRecord
+from translations import Language, gettext_for
+from translations import gettext_noop as _
+from translations.numbers import number
+from translations.typography import COLON, NO_BREAK_SPACE
+from use_cases import policy
+from use_cases.accesses import log_unless_opened
+from use_cases.attachments import visible_attachments
+from use_cases.caller import Caller
+from use_cases.names import Names, PersonView
+from use_cases.problems import FieldFault, Problem
+from use_cases.services import Services
+from use_cases.views import View
+
+MOST_MARKS = 100
+"""So many a photo can have."""
+
+MAX_LABEL = 80
+"""Characters of what is written at a mark."""
+
+Label = Annotated[str, COMPOSED, StringConstraints(max_length=MAX_LABEL, strip_whitespace=True), ONE_LINE]
+
+NO_CALIBRATION = _("A measure needs the line along a ruler by which it is measured.")
+ONLY_MEASURES = _("Only a measure has a line along a ruler.")
+TOO_SHORT = _("Both ends are at the same place: nothing would be seen.")
+RULER_TOO_SHORT = _("The line along the ruler is too short to measure by.")
+
+
+class NewMark(Frozen):
+    """What somebody draws on a photo."""
+
+    kind: MarkKind
+    start: Point
+    end: Point
+    label: Label = Field("", description="A few words that stand at it, in one line.", examples=["Bord irrégulier"])
+    calibration: Calibration | None = Field(
+        None,
+        description="Of a measure, and only of one: a line along a ruler in the picture. The length follows from it.",
+    )
+
+    @model_validator(mode="after")
+    def _measured_by_a_ruler(self) -> Self:
+        if self.kind is MarkKind.MEASURE and self.calibration is None:
+            raise PydanticCustomError("no_calibration", NO_CALIBRATION)
+        if self.kind is not MarkKind.MEASURE and self.calibration is not None:
+            raise PydanticCustomError("not_measured", ONLY_MEASURES)
+        return self
+
+
+class MarkView(View):
+    """What somebody drew on a photo."""
+
+    id: UUID
+    attachment_id: UUID
+    kind: MarkKind
+    start: Point
+    end: Point
+    label: str
+    length_mm: float | None = Field(
+        description="Of a measure, in millimetres to a tenth, if all of the line lies as far away as the ruler.",
+        examples=[12.0],
+    )
+    calibration: Calibration | None = Field(description="Of a measure: by which line along a ruler it was measured.")
+    by: PersonView | None
+    at: datetime
+    removable: bool = Field(description="The caller drew it and may remove it now.")
+
+
+_KINDS: Mapping[MarkKind, str] = {
+    MarkKind.ARROW: _("Arrow"),
+    MarkKind.CIRCLE: _("Circle"),
+    MarkKind.MEASURE: _("Measured line"),
+}
+
+
+def mark_words(mark: MarkView, language: Language) -> str:
+    """« Flèche : bord irrégulier », “12 mm”."""
+    if mark.length_mm is None:
+        what = gettext_for(language)(_KINDS[mark.kind])
+    else:
+        what = f"{number(mark.length_mm, language)}{NO_BREAK_SPACE}mm"
+    return f"{what}{COLON[language]} {mark.label}" if mark.label else what
+
+
+async def list_marks(services: Services, caller: Caller, request_id: UUID, attachment_id: UUID) -> list[MarkView]:
+    """The marks on a photo that the caller may see, oldest first. Raises Problem `not_found`, `forbidden` or `not_yet`."""
+    async with services.database.session() as session:
+        row, _there = await _seen(session, caller, request_id, attachment_id)
+        await log_unless_opened(session, caller, row, attachment_id)
+        return await marks_on(session, caller, row, [attachment_id])
+
+
+async def marks_on(
+    session: AsyncSession, caller: Caller, row: RequestRecord, attachment_ids: Collection[UUID]
+) -> list[MarkView]:
+    """The marks on these photos of the request, which the caller may see, oldest first."""
+    found = await marks.list_marks(session, attachment_ids)
+    names = await Names.load(session, [mark.account_id for mark in found], []) if found else Names({}, {})
+    may_mark = bool(found) and policy.may_mark(caller, row, requests.process_of(row))
+    return [_view(mark, caller, names, may_mark=may_mark) for mark in found]
+
+
+async def add_mark(
+    services: Services, caller: Caller, request_id: UUID, attachment_id: UUID, wanted: NewMark, key: str | None
+) -> MarkView:
+    """Draw on a photo. The same `key` draws once.
+
+    Raises Problem `not_found`, `forbidden` or `not_yet`; `marks_closed` when the request is over, `not_a_photo`,
+    `invalid_input`, `too_many_marks` or `idempotency_key_reused`.
+    """
+    async with services.database.session() as session:
+        row, there = await _to_mark(session, caller, request_id, attachment_id)
+        length = _length(wanted, there)
+        mark_id = uuid5(attachment_id, f"{caller.id}:{key}") if key else new_id()
+        mark = await marks.load_mark(session, attachment_id, mark_id)
+        if mark is None:
+            if await marks.count_marks(session, attachment_id) >= MOST_MARKS:
+                raise Problem("too_many_marks", limit=MOST_MARKS)
+            mark = await marks.add_mark(
+                session,
+                mark_id=mark_id,
+                attachment_id=attachment_id,
+                account_id=caller.id,
+                kind=wanted.kind,
+                drawn=_drawn(wanted),
+                label=wanted.label,
+                length_mm=length,
+                now=datetime.now(UTC),
+            )
+            await requests.announce(session, row)
+        elif (mark.kind, mark.drawn, mark.label) != (wanted.kind, _drawn(wanted), wanted.label):
+            raise Problem("idempotency_key_reused")
+        return _view(mark, caller, await Names.load(session, [caller.id], []), may_mark=True)
+
+
+async def remove_mark(services: Services, caller: Caller, request_id: UUID, attachment_id: UUID, mark_id: UUID) -> None:
+    """Take away what one has drawn oneself.
+
+    Raises as `add_mark` does, and Problem `not_found` when it is not there any more, `forbidden` when somebody else drew it.
+    """
+    async with services.database.session() as session:
+        row, _there = await _to_mark(session, caller, request_id, attachment_id)
+        mark = await marks.load_mark(session, attachment_id, mark_id)
+        if mark is None or mark.removed_at is not None:
+            raise Problem("not_found")
+        if mark.account_id != caller.id:
+            raise Problem("forbidden")
+        await marks.remove_mark(session, mark, now=datetime.now(UTC))
+        await requests.announce(session, row)
+
+
+async def _seen(
+    session: AsyncSession, caller: Caller, request_id: UUID, attachment_id: UUID
+) -> tuple[RequestRecord, Attachment]:
+    row = await policy.chart_to_see(session, caller, request_id)
+    return row, _one_of(await visible_attachments(session, row, caller), attachment_id)
+
+
+def _one_of(visible: Iterable[Attachment], attachment_id: UUID) -> Attachment:
+    there = next((a for a in visible if a.id == attachment_id), None)
+    if there is None:
+        raise Problem("not_found")
+    return there
+
+
+async def _to_mark(
+    session: AsyncSession, caller: Caller, request_id: UUID, attachment_id: UUID
+) -> tuple[RequestRecord, Attachment]:
+    """The photo on which the caller may draw now; its request is locked."""
+    _row, there = await _seen(session, caller, request_id, attachment_id)
+    try:
+        row = await requests.lock_request(session, request_id)
+    except NotFoundError:  # a draft that was removed meanwhile
+        raise Problem("not_found") from None
+    policy.must_be_marking(caller, row, requests.process_of(row))
+    if there.kind != "photo":
+        raise Problem("not_a_photo")
+    return row, there
+
+
+def _length(wanted: NewMark, photo: Attachment) -> float | None:
+    """How long a measure is. Raises Problem `invalid_input` for a line or a ruler that is too short."""
+    size = (photo.width or 1, photo.height or 1)
+    if length_in_pixels(wanted.start, wanted.end, *size) < LEAST_LINE:
+        raise Problem("invalid_input", [FieldFault("end", "too_short", TOO_SHORT)])
+    ruler = wanted.calibration
+    if ruler is None:
+        return None
+    if length_in_pixels(ruler.start, ruler.end, *size) < LEAST_RULER:
+        raise Problem("invalid_input", [FieldFault("calibration", "too_short", RULER_TOO_SHORT)])
+    return measured_mm(wanted.start, wanted.end, ruler, *size)
+
+
+def _drawn(wanted: NewMark) -> dict[str, object]:
+    return wanted.model_dump(mode="json", include={"start", "end", "calibration"})
+
+
+def _view(mark: Mark, caller: Caller, names: Names, *, may_mark: bool) -> MarkView:
+    return MarkView(
+        id=mark.id,
+        attachment_id=mark.attachment_id,
+        kind=MarkKind(mark.kind),
+        label=mark.label,
+        length_mm=mark.length_mm,
+        by=names.person(mark.account_id),
+        at=mark.created_at,
+        removable=may_mark and mark.account_id == caller.id,
+        **mark.drawn,
+    )
