@@ -5,7 +5,18 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import ColumnElement, ColumnExpressionArgument, Date, cast, exists, func, not_, select
+from sqlalchemy import (
+    ColumnElement,
+    ColumnExpressionArgument,
+    CompoundSelect,
+    Date,
+    cast,
+    exists,
+    func,
+    not_,
+    select,
+    union,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.absences import Absence, AbsenceFault, check_absence
@@ -127,9 +138,17 @@ def has_left_or_is_absent(account_id: ColumnExpressionArgument[uuid.UUID | None]
     return is_absent_today(account_id) | exists().where(Account.id == account_id, not_(Account.active))
 
 
+def away_today() -> CompoundSelect[uuid.UUID]:
+    """Those of whom that is true."""
+    absent = select(AbsenceRecord.account_id).where(*_covers_today())
+    return union(absent, select(Account.id).where(not_(Account.active)))
+
+
 def is_absent_today(account_id: ColumnExpressionArgument[uuid.UUID | None] | uuid.UUID) -> ColumnElement[bool]:
     """Whether that person is away today, in SQL, by the database's clock."""
+    return exists().where(AbsenceRecord.account_id == account_id, *_covers_today())
+
+
+def _covers_today() -> tuple[ColumnElement[bool], ...]:
     now = cast(func.timezone(TIME_ZONE.key, func.now()), Date)
-    return exists().where(
-        AbsenceRecord.account_id == account_id, AbsenceRecord.ends_on >= now, AbsenceRecord.starts_on <= now
-    )
+    return AbsenceRecord.ends_on >= now, AbsenceRecord.starts_on <= now

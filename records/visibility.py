@@ -34,6 +34,10 @@ Access = Literal["chart", "process"]
 """How much of a request somebody may see."""
 
 
+CLINIC_WAYS = ("requester_clinic", "other_dispatch", "other_holder")
+"""The ways on which lies what a clinic asked for, dispatches or holds, each request once."""
+
+
 @dataclass(frozen=True)
 class Viewer:
     """Who looks: an account, its clinic and all its roles."""
@@ -154,7 +158,7 @@ def parts_for(viewer: Viewer) -> list[Part]:
     if Role.OPERATOR in viewer.roles:
         return [*parts, Part("all")]
     if Role.CLINIC_ADMINISTRATOR in viewer.roles:
-        parts += [Part(way, viewer.clinic_id) for way in ("requester_clinic", "other_dispatch", "other_holder")]
+        parts += [Part(way, viewer.clinic_id) for way in CLINIC_WAYS]
     elif Role.DISPATCHER in viewer.roles:
         parts.append(Part("dispatch_clinic", viewer.clinic_id))
     if Role.PROVIDER in viewer.roles:

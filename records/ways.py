@@ -59,13 +59,13 @@ WAY = {way.name: way for way in (*WAYS, ACTED)}
 
 @dataclass(frozen=True)
 class Part:
-    """Requests that lie on a way: those with `value` in its key, in one of the statuses, for which `condition` holds.
+    """Requests that lie on a way: with `value`, or one of these, in its key, and one of the statuses, if `condition` holds.
 
     `awaits` is asked of ways that have one of the columns `awaits_holder` and `awaits_requester`.
     """
 
     way: str
-    value: uuid.UUID | None = None
+    value: uuid.UUID | CompoundSelect[uuid.UUID] | None = None
     statuses: frozenset[Status] = BEYOND_DRAFT
     awaits: bool | None = None
     condition: ColumnElement[bool] = field(default_factory=true)
@@ -215,7 +215,8 @@ def _column(table: Any, name: str) -> InstrumentedAttribute[Any]:
 def _on_the_way(part: Part, sieve: Sieve) -> Iterable[ColumnElement[bool]]:
     way, (table, id_) = WAY[part.way], _table_of(part)
     if way.key is not None:
-        yield _column(table, way.key) == part.value
+        key = _column(table, way.key)
+        yield key.in_(part.value) if isinstance(part.value, CompoundSelect) else key == part.value
     if way.where is not None:
         yield literal_column(f"({way.where})", Boolean())  # word for word as the index has it
     yield only_asked(part.condition)

@@ -40,7 +40,7 @@ from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Role, Status
 from domain.search import read_search
-from records.absences import has_left_or_is_absent
+from records.absences import away_today, has_left_or_is_absent
 from records.errors import BadCursorError
 from records.models import (
     SORT_KEYS,
@@ -53,9 +53,10 @@ from records.models import (
     StoredDocument,
 )
 from records.search import find, sift
-from records.visibility import Access, Viewer, access_of, charts_of, covered_by, listed_for, parts_for
+from records.visibility import CLINIC_WAYS, Access, Viewer, access_of, charts_of, covered_by, listed_for, parts_for
 from records.ways import (
     ALL,
+    BEYOND_DRAFT,
     COUNTED_UP_TO,
     Order,
     Part,
@@ -335,14 +336,28 @@ def _searched(viewer: Viewer, wanted: WorklistFilter) -> tuple[list[Part], Sieve
     elif wanted.holder is not None:
         parts = [Part("holder", wanted.holder, ALL)]
         conditions += [listed_for(viewer), *_with_whom(viewer, wanted)]
+    elif wanted.holder_is_me:
+        parts = _parts_held(viewer)
+    elif Role.OPERATOR in viewer.roles:
+        parts = _parts_of_all(viewer, wanted)
     else:
-        parts = _parts_held(viewer) if wanted.holder_is_me else parts_for(viewer)
+        parts = parts_for(viewer)
     if wanted.to_do is False:
         parts = [_nothing_to_do(part, viewer) for part in parts]
-    if wanted.holder_absent:  # nobody holds what is over
-        parts = [replace(part, statuses=frozenset(s for s in part.statuses if not s.is_final)) for part in parts]
+    if wanted.holder_absent:
+        parts = [replace(part, statuses=part.statuses & _BY_NAME) for part in parts]
     sieve = Sieve(wanted.statuses or ALL, wanted.offering, wanted.overdue, wanted.priority)
     return parts, sieve.and_(*conditions)
+
+
+def _parts_of_all(viewer: Viewer, wanted: WorklistFilter) -> list[Part]:
+    """Where operators find what they ask for: of a clinic, or of who is away, not among everything that there is."""
+    *own, everything = parts_for(viewer)
+    if wanted.holder_absent:
+        return [*own, Part("holder", away_today(), BEYOND_DRAFT)]
+    if wanted.clinic is not None:
+        return [*own, *(Part(way, wanted.clinic) for way in CLINIC_WAYS)]
+    return [*own, everything]
 
 
 def _with_whom(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bool]]:
@@ -458,6 +473,7 @@ _HELD_BY_NAME = {
     HolderKind.REQUESTER: frozenset({Status.DRAFT, Status.RETURNED, Status.REPORTED}),
 }
 """In which statuses people hold a request by name."""
+_BY_NAME = frozenset().union(*_HELD_BY_NAME.values())
 
 
 def _ours(viewer: Viewer) -> ColumnElement[bool]:

@@ -3,6 +3,7 @@
 import itertools
 import random
 from collections import Counter
+from dataclasses import replace
 
 from sqlalchemy import select
 
@@ -51,7 +52,7 @@ async def test_sql_and_python_agree(database: Database) -> None:
             row.submission_id = chance.choice([None, None, "s"]) if row.status.is_with_requester else None
             row.signature_id = chance.choice([None, None, "s"])
     seen: Counter[ToDo | None] = Counter()
-    mine = RequestRecord.requester_clinic_id == scene.home.id
+    mine, away = RequestRecord.requester_clinic_id == scene.home.id, scene.accounts["provider"].id
     async with database.session() as session:
         rows = list(await session.scalars(select(RequestRecord).where(mine)))
         for caller in callers(scene):
@@ -65,10 +66,15 @@ async def test_sql_and_python_agree(database: Database) -> None:
             listed = set(
                 await session.scalars(select(RequestRecord.id).where(mine, visibility.listed_for(caller.viewer)))
             )
-            for to_do in (True, False):
-                page = await worklist(session, caller.viewer, WorklistFilter(to_do=to_do, limit=200))
-                expected = {id_ for id_ in listed if bool(by_python[id_]) is to_do}
-                assert {found.request.id for found in page.rows} == expected, (to_do, caller.roles)
+            for wanted, is_wanted in (
+                (WorklistFilter(to_do=True), lambda row, to_do: to_do),
+                (WorklistFilter(to_do=False), lambda row, to_do: not to_do),
+                (WorklistFilter(holder_absent=True), lambda row, to_do: row.holder_id == away),
+                (WorklistFilter(holder_absent=False), lambda row, to_do: row.holder_id != away),
+            ):
+                page = await worklist(session, caller.viewer, replace(wanted, clinic=scene.home.id, limit=200))
+                expected = {row.id for row in rows if row.id in listed and is_wanted(row, bool(by_python[row.id]))}
+                assert {found.request.id for found in page.rows} == expected, (wanted, caller.roles)
     assert set(seen) == {None, *ToDo}
 
 
