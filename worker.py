@@ -33,13 +33,14 @@ from settings import Settings, SettingsError, get_settings
 from sign_of_life import SignOfLife
 from use_cases.repair import repair
 from use_cases.sweep import sweep
+from use_cases.unread_reports import tell_clinics
 from waiting import until_there
 from workflows.contract import signing_task_queue
 from workflows.digest import NoticeDigestWorkflow, SingleNoticeWorkflow
 from workflows.media import PrepareVideoWorkflow
 from workflows.schedules import schedules
 from workflows.teleconsultation import TeleconsultationWorkflow
-from workflows.upkeep import RepairWorkflow, SweepWorkflow
+from workflows.upkeep import RepairWorkflow, SweepWorkflow, UnreadReportsWorkflow
 from workflows.visibility import SEARCH_ATTRIBUTES
 
 GRACE = timedelta(seconds=30)
@@ -94,14 +95,14 @@ def build_workers(
     reports = ReportActivities(database, store, authority, at_once)
     videos = MediaActivities(database, store)
     parts = Parts(settings, database, store, client)
-    upkeep = UpkeepActivities(lambda: repair(parts), lambda: sweep(parts))
+    upkeep = UpkeepActivities(lambda: repair(parts), lambda: sweep(parts), lambda: tell_clinics(parts))
     requests = Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[TeleconsultationWorkflow, RepairWorkflow, SweepWorkflow],
+        workflows=[TeleconsultationWorkflow, RepairWorkflow, SweepWorkflow, UnreadReportsWorkflow],
         activities=[
             *(records.record_event, records.note_refusal, records.note_failure),
-            *(upkeep.repair, upkeep.sweep),
+            *(upkeep.repair, upkeep.sweep, upkeep.tell_unread_reports),
             reports.finalize_report,  # of runs that began before documents had a task queue of their own
         ],
         graceful_shutdown_timeout=GRACE,

@@ -19,6 +19,7 @@ MAKE_PLAYABLE = "make_playable"
 NOTE_UNPLAYABLE = "note_unplayable"
 REPAIR = "repair"
 SWEEP = "sweep"
+TELL_UNREAD_REPORTS = "tell_unread_reports"
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=15)
 """After this silence an activity that gives signs of life is taken for dead, and tried again."""
@@ -56,6 +57,12 @@ class RepairReport(Frozen):
     commands: int = 0
     letters: int = 0
     stuck: int = 0
+
+
+class UnreadReport(Frozen):
+    """The answer of `tell_unread_reports`: of how many requests a clinic was told that a report lies unread."""
+
+    requests: int = 0
 
 
 class SweepReport(Frozen):

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from domain.notices import NEW_PHOTOS, URGENT_REPORT, About, Recipient
+from domain.notices import NEW_PHOTOS, UNREAD_REPORT, URGENT_REPORT, About, Recipient
 from domain.requests import EventName as E
 from domain.requests import Status
 from translations import gettext_noop as _
 
-REQUESTER_CLINIC = Recipient.REQUESTER_CLINIC
+REQUESTER_CLINIC, REQUESTER_COLLEAGUES = Recipient.REQUESTER_CLINIC, Recipient.REQUESTER_COLLEAGUES
 REQUESTER, HOLDER, BEFORE = Recipient.REQUESTER, Recipient.HOLDER, Recipient.PREVIOUS_HOLDER
 DISPATCHERS, SIGNER, SIGNING_PROVIDER = Recipient.DISPATCHERS, Recipient.SIGNER, Recipient.SIGNING_PROVIDER
 SIGNER_COVER = Recipient.SIGNER_COVER
@@ -50,6 +50,13 @@ _TO_BE_READ = _("The requester has added something to the request that must be r
 _UNREAD = _("A report that must be read without delay was not read in time.")
 _READ = _("Read the report now, act on it, and confirm in Relais that you have read it.")
 _REACH = _("Reach the requester now, or read the report yourself, act on it, and confirm in Relais that it was read.")
+_LIES_UNREAD = _("A colleague has not read the report of a request of your clinic, or is away.")
+_READ_FOR_THEM = _(
+    "Read the report for your colleague, see to what it asks for, and say in Relais that you have read it."
+)
+_HAVE_IT_READ = _(
+    "Have the report read: colleagues of its requester see the request now as well, and can say that they have."
+)
 _NEW_PRIORITY = _("The priority of the request has changed, and its time limit with it.")
 _RETURNED = NoticeText(_("returned to the requester"), _("The request has been returned to its requester."))
 
@@ -317,6 +324,22 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
         )
         for recipient in (REQUESTER, DISPATCHERS, REQUESTER_CLINIC)
     },
+    UNREAD_REPORT: {
+        REQUESTER_COLLEAGUES: NoticeText(_("a colleague’s report is unread"), _LIES_UNREAD, _READ_FOR_THEM),
+        REQUESTER_CLINIC: NoticeText(_("a report is unread"), _LIES_UNREAD, _HAVE_IT_READ),
+    },
+    E.READ_FOR_REQUESTER: {
+        REQUESTER: NoticeText(
+            _("report read for you"),
+            _(
+                "Somebody of your clinic has read the report in your place, and sees to it. You can still read it yourself."
+            ),
+        ),
+        **dict.fromkeys(
+            (REQUESTER_COLLEAGUES, REQUESTER_CLINIC),
+            NoticeText(_("read"), _("Somebody of your clinic has read the report for a colleague, and sees to it.")),
+        ),
+    },
     E.FOLLOW_UP_ASKED: {
         SIGNER: NoticeText(
             _("question about your report"),
@@ -438,6 +461,6 @@ ABOUT_COMMANDS: Mapping[str, NoticeText] = {
 
 def text_of(event: NoticeEvent, recipient: Recipient) -> NoticeText:
     """The text for this recipient of this event. KeyError when the matrix tells this recipient nothing of it."""
-    if isinstance(event, E) or event in (URGENT_REPORT, NEW_PHOTOS):
+    if isinstance(event, E) or event in (URGENT_REPORT, NEW_PHOTOS, UNREAD_REPORT):
         return TEXTS[event][recipient]
     return {**ABOUT_NOTICES, **ABOUT_COMMANDS}[event]

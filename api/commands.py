@@ -33,6 +33,7 @@ from use_cases.orders import (
     FollowUpBody,
     PriorityBody,
     QuestionBody,
+    ReadForRequester,
     ReasonBody,
     ReassignBody,
     Resubmit,
@@ -312,6 +313,18 @@ async def confirm_reading(given: GivenBy) -> CommandReceipt:
     time. `acknowledge` by the requester says so as well, and closes the request.
     """
     return await given.carry_out(ConfirmReading())
+
+
+@router.post(
+    "/read-for-requester", summary="A report was read for its requester", responses={202: {"model": CommandReceipt}}
+)
+async def read_for_requester(given: GivenBy) -> CommandReceipt:
+    """A report that its requester has not read was read in their place, and is seen to. The request stays as it is.
+
+    For the other requesters and the administrators of their clinic, once `report_unread` is true: after 3 days, or after a
+    business day while the requester is away. Its requester is told. Otherwise refused with `nothing_unread`.
+    """
+    return await given.carry_out(ReadForRequester())
 
 
 @router.post("/ask-follow-up", summary="Ask about the report", responses={202: {"model": CommandReceipt}})

@@ -247,6 +247,12 @@ class ConfirmReading(BaseCommand):
     type: Literal["confirm_reading"] = "confirm_reading"
 
 
+class ReadForRequester(BaseCommand):
+    """Say that somebody of the requester's clinic has read, in their place, a report that they have not read, and sees to it."""
+
+    type: Literal["read_for_requester"] = "read_for_requester"
+
+
 class AskFollowUp(Question[ShortText], BaseCommand):
     """Ask something about the final report, which stays as it is. The question's id follows from the command's."""
 
@@ -347,6 +353,7 @@ PublicCommand = (
     | AddAddendum
     | Acknowledge
     | ConfirmReading
+    | ReadForRequester
     | AskFollowUp
     | AnswerFollowUp
     | WithdrawFollowUp

@@ -151,6 +151,11 @@ THE_HOLDERS_ADMINISTRATOR = Party(
 THE_REQUESTERS_ADMINISTRATOR = Party(
     Role.CLINIC_ADMINISTRATOR, lambda r, a: r.requester.clinic_id == a.clinic_id, RefusalCode.NOT_THE_ADMINISTRATOR
 )
+A_COLLEAGUE_OF_THE_REQUESTER = Party(
+    Role.REQUESTER,
+    lambda r, a: a.clinic_id == r.requester.clinic_id and a.id != r.requester.id,
+    RefusalCode.NOT_THE_REQUESTERS_COLLEAGUE,
+)
 THE_ASKING_PROVIDER = Party(
     Role.PROVIDER,
     lambda r, a: r.holder.includes(a) or any(q.asked_by.id == a.id for q in r.questions),
@@ -335,9 +340,11 @@ def _acknowledge(request: Request, command: c.Acknowledge, now: datetime) -> tup
 
 
 def _confirm_reading(request: Request, command: c.ConfirmReading, now: datetime) -> tuple[EventName, Request]:
-    request = _read(request)
-    going = tuple(d.resumed(now) if d.name in _ENDS_THE_REQUEST else d for d in request.deadlines)
-    return EventName.READING_CONFIRMED, _with(request, deadlines=going)
+    return EventName.READING_CONFIRMED, _known_to_be_read(request, now)
+
+
+def _read_for_requester(request: Request, command: c.ReadForRequester, now: datetime) -> tuple[EventName, Request]:
+    return EventName.READ_FOR_REQUESTER, _known_to_be_read(request, now)
 
 
 def _ask_follow_up(request: Request, command: c.AskFollowUp, now: datetime) -> tuple[EventName, Request]:
@@ -483,6 +490,13 @@ TABLE: tuple[Row, ...] = (
         _confirm_reading,
         while_signing=True,
     ),
+    _row(
+        c.ReadForRequester,
+        _OPEN | _AFTER_REPORT,
+        (A_COLLEAGUE_OF_THE_REQUESTER, THE_REQUESTERS_ADMINISTRATOR),
+        _read_for_requester,
+        while_signing=True,
+    ),
     _row(c.AskFollowUp, _AFTER_REPORT, (THE_REQUESTER,), _ask_follow_up, while_signing=True),
     _row(c.AnswerFollowUp, _AFTER_REPORT, (THE_SIGNER, THE_SIGNERS_COLLEAGUE), _answer_follow_up),
     _row(c.WithdrawFollowUp, _AFTER_REPORT, (THE_REQUESTER,), _withdraw_follow_up),
@@ -542,6 +556,7 @@ _ANSWERS: Mapping[type[c.BaseCommand], tuple[RefusalCode, Callable[[Request], bo
     c.AnswerInformation: (RefusalCode.NO_OPEN_QUESTION, lambda r: bool(r.questions)),
     c.WithdrawInformationRequest: (RefusalCode.NO_OPEN_QUESTION, lambda r: bool(r.questions)),
     c.ConfirmReading: (RefusalCode.NOTHING_TO_CONFIRM, lambda r: r.unread is not None),
+    c.ReadForRequester: (RefusalCode.NOTHING_UNREAD, lambda r: bool(r.documents)),
     c.WithdrawFollowUp: (RefusalCode.NO_OPEN_FOLLOW_UP, lambda r: r.open_follow_up is not None),
     c.AnswerFollowUp: (RefusalCode.NO_OPEN_FOLLOW_UP, lambda r: r.open_follow_up is not None),
 }
@@ -645,6 +660,13 @@ def _with_urgent_clock(request: Request, now: datetime) -> Request:
 def _read(request: Request) -> Request:
     """Nobody has to read a report without delay any more."""
     return _without(request, DeadlineName.URGENT_ACKNOWLEDGEMENT)
+
+
+def _known_to_be_read(request: Request, now: datetime) -> Request:
+    """The same, and the clocks that waited for the reading go on."""
+    request = _read(request)
+    going = tuple(d.resumed(now) if d.name in _ENDS_THE_REQUEST else d for d in request.deadlines)
+    return _with(request, deadlines=going)
 
 
 def _answered(request: Request, follow_up_id: UUID, now: datetime) -> Request:

@@ -45,11 +45,12 @@ class Recipient(StrEnum):
     SIGNER = "signer"  # the provider who signed the final report
     SIGNER_COVER = "signer_cover"  # the other providers of the signer's clinic, while the signer is away
     REQUESTER_CLINIC = "requester_clinic"  # the administrators of the clinic of its requester
+    REQUESTER_COLLEAGUES = "requester_colleagues"  # the other requesters of that clinic
     SIGNING_PROVIDER = "signing_provider"  # the provider whose signature just now came to nothing
 
 
 REQUESTER, HOLDER, BEFORE = Recipient.REQUESTER, Recipient.HOLDER, Recipient.PREVIOUS_HOLDER
-REQUESTER_CLINIC = Recipient.REQUESTER_CLINIC
+REQUESTER_CLINIC, REQUESTER_COLLEAGUES = Recipient.REQUESTER_CLINIC, Recipient.REQUESTER_COLLEAGUES
 DISPATCHERS, SIGNER, SIGNING_PROVIDER = Recipient.DISPATCHERS, Recipient.SIGNER, Recipient.SIGNING_PROVIDER
 SIGNER_COVER = Recipient.SIGNER_COVER
 ACTION, INFO = Importance.ACTION, Importance.INFORMATION
@@ -60,8 +61,11 @@ URGENT_REPORT: Literal["urgent_report"] = "urgent_report"
 NEW_PHOTOS: Literal["new_photos"] = "new_photos"
 """What the notices of a final report are about that says: the photos were not sufficient."""
 
-About = E | Literal["urgent_report", "new_photos"]
-"""What is told: an event, or what its report calls for: to be read without delay, or new photos."""
+UNREAD_REPORT: Literal["unread_report"] = "unread_report"
+"""What the notices are about that no event makes, but that nothing happened: a report's requester has not read it."""
+
+About = E | Literal["urgent_report", "new_photos", "unread_report"]
+"""What is told: an event, or what its report calls for (to be read without delay, or new photos), or that it was not read."""
 
 MATRIX: Mapping[About, Mapping[Recipient, Importance]] = {
     E.SUBMITTED: {HOLDER: ACTION, REQUESTER: INFO},
@@ -102,6 +106,8 @@ MATRIX: Mapping[About, Mapping[Recipient, Importance]] = {
     E.URGENT_REPORT_REMINDER: {REQUESTER: ACTION},
     E.URGENT_REPORT_UNREAD: {REQUESTER: ACTION, REQUESTER_CLINIC: ACTION, DISPATCHERS: ACTION},
     E.READING_CONFIRMED: {REQUESTER: INFO, DISPATCHERS: INFO, REQUESTER_CLINIC: INFO},
+    UNREAD_REPORT: {REQUESTER_COLLEAGUES: ACTION, REQUESTER_CLINIC: ACTION},
+    E.READ_FOR_REQUESTER: {REQUESTER: INFO, REQUESTER_COLLEAGUES: INFO, REQUESTER_CLINIC: INFO},
     E.FOLLOW_UP_ASKED: {SIGNER: ACTION, SIGNER_COVER: ACTION, DISPATCHERS: INFO},
     E.FOLLOW_UP_ANSWERED: {REQUESTER: ACTION, SIGNER: INFO},
     E.FOLLOW_UP_WITHDRAWN: {SIGNER: INFO, SIGNER_COVER: INFO, DISPATCHERS: INFO},
@@ -132,7 +138,7 @@ ABOUT_THE_REPORT = frozenset({E.REPORT_REMINDER, E.REPORT_OVERDUE})
 
 ABOUT_A_FOLLOW_UP = frozenset({E.FOLLOW_UP_ASKED, E.FOLLOW_UP_REMINDER, E.FOLLOW_UP_OVERDUE})
 
-WITHOUT_A_DEADLINE = frozenset({E.ADDENDUM_ISSUED, E.FOLLOW_UP_ANSWERED, E.FOLLOW_UP_WITHDRAWN})
+WITHOUT_A_DEADLINE = frozenset({UNREAD_REPORT, E.ADDENDUM_ISSUED, E.FOLLOW_UP_ANSWERED, E.FOLLOW_UP_WITHDRAWN})
 """What there is to read, whenever one comes to it."""
 
 ABOUT_A_QUESTION = frozenset({E.INFORMATION_REQUESTED, E.INFORMATION_REMINDER, E.INFORMATION_EXPIRED})

@@ -14,12 +14,14 @@ class RefusalCode(StrEnum):
     NOT_THE_DISPATCHER = "not_the_dispatcher"
     NOT_THE_ADMINISTRATOR = "not_the_administrator"
     NOT_THE_SIGNER = "not_the_signer"
+    NOT_THE_REQUESTERS_COLLEAGUE = "not_the_requesters_colleague"
     # when
     NOT_ALLOWED_IN_STATUS = "not_allowed_in_status"
     ALREADY_ACCEPTED = "already_accepted"
     REPORT_BEING_SIGNED = "report_being_signed"
     NO_OPEN_QUESTION = "no_open_question"
     NOTHING_TO_CONFIRM = "nothing_to_confirm"
+    NOTHING_UNREAD = "nothing_unread"
     FOLLOW_UP_OPEN = "follow_up_open"
     NO_OPEN_FOLLOW_UP = "no_open_follow_up"
     TOO_MANY_FOLLOW_UPS = "too_many_follow_ups"
@@ -55,6 +57,7 @@ _FORBIDDEN = {
     RefusalCode.NOT_THE_DISPATCHER,
     RefusalCode.NOT_THE_ADMINISTRATOR,
     RefusalCode.NOT_THE_SIGNER,
+    RefusalCode.NOT_THE_REQUESTERS_COLLEAGUE,
 }
 _INVALID = {
     RefusalCode.STAT_REFUSED,

@@ -367,6 +367,7 @@ class EventName(StrEnum):
     URGENT_REPORT_REMINDER = "urgent_report_reminder"
     URGENT_REPORT_UNREAD = "urgent_report_unread"
     READING_CONFIRMED = "reading_confirmed"
+    READ_FOR_REQUESTER = "read_for_requester"
     FOLLOW_UP_ASKED = "follow_up_asked"
     FOLLOW_UP_ANSWERED = "follow_up_answered"
     FOLLOW_UP_WITHDRAWN = "follow_up_withdrawn"

@@ -190,6 +190,17 @@ _ALL = (
         at_once=True,
     ),
     Choice(
+        "read_for_requester",
+        "read-for-requester",
+        _("I have read the report for my colleague"),
+        _("They are told that you see to it."),
+        _("Whoever asked is told that you have read the report and see to it. The request stays as it is."),
+        "",
+        orders.ReadForRequester,
+        look="primary",
+        at_once=True,
+    ),
+    Choice(
         "cancel",
         "cancel",
         _("Cancel the request"),
@@ -226,15 +237,16 @@ class Offer:
 
 _KEYS = {"accept": "a"}
 
+_IN_A_NOTICE = frozenset({"confirm_reading", "read_for_requester"})
+"""What stands beside what it is about, on top of the page."""
+
 _FIRST = ("accept", "answer_follow_up", "assign", "acknowledge")
 """What is waited for, before what can be done besides."""
 
 
 def offers(view: RequestView, *, is_requester: bool) -> list[Offer]:
     """What the page of a request offers: first what it waits for, last what can't be taken back."""
-    allowed = [
-        choice for name, choice in CHOICES.items() if name in view.allowed_commands and name != "confirm_reading"
-    ]
+    allowed = [choice for name, choice in CHOICES.items() if name in view.allowed_commands and name not in _IN_A_NOTICE]
     first = sorted((c for c in allowed if c.command in _FIRST), key=lambda c: _FIRST.index(c.command))
     besides = [choice for choice in allowed if choice.command not in _FIRST]
     found = [

@@ -199,6 +199,7 @@ SENTENCES: Mapping[str, str] = {
     "cancel": _("The request is cancelled; whoever held it is told."),
     "acknowledge": _("The report is acknowledged and the request closed. Thank you."),
     "confirm_reading": _("Noted that the report was read. Nobody is called any more because of it."),
+    "read_for_requester": _("Noted that you have read the report for your colleague, who is told."),
     "ask_follow_up": _("Your question is sent to whoever signed the report."),
     "withdraw_follow_up": _("The question about the report is withdrawn; whoever was asked is told."),
     "answer_follow_up": _("Your answer is sent to the requester."),

@@ -45,11 +45,16 @@ async def request_page(request_id: UUID, visit: VisitOf) -> Response:
 
 async def _sent(visit: Visit, view: RequestView) -> list[tuple[DocumentView, ReportContent]]:
     """What the requester waited for, to be read on the page: the newest report, and what was added to it."""
-    if not visit.is_requester_of(view) or not view.documents:
+    reads = visit.is_requester_of(view) or "read_for_requester" in view.allowed_commands
+    if not reads or not view.documents:
         return []
+    renews_itself = visit.request.headers.get("hx-request") == "true"
     newest = max(number for number, document in enumerate(view.documents) if document.kind != DocumentKind.ADDENDUM)
     return [
-        (document, await read_content(visit.services, visit.caller, view.id, document.report_id))
+        (
+            document,
+            await read_content(visit.services, visit.caller, view.id, document.report_id, by_itself=renews_itself),
+        )
         for document in view.documents[newest:]
     ]
 

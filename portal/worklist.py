@@ -34,6 +34,7 @@ ROW_CHOICES = 12
 
 TO_DO: Mapping[ToDo, str] = {
     ToDo.READ_REPORT: _("Read the report"),
+    ToDo.READ_FOR_REQUESTER: _("Read the report for a colleague"),
     ToDo.ANSWER: _("Answer the question"),
     ToDo.ANSWER_FOLLOW_UP: _("Answer: report"),
     ToDo.RESUBMIT: _("Correct and submit again"),

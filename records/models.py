@@ -259,6 +259,7 @@ WAYS = (
     Way("pool", "holder_clinic_id", ("awaits_holder", *_SORTED_OUT), IN_POOL, ("holder_id", "holder_kind")),
     Way("asked_signer", "follow_up_signer_id", _SORTED_OUT, "follow_up_signer_id IS NOT NULL"),
     Way("asked_clinic", "follow_up_clinic_id", _SORTED_OUT, "follow_up_signer_id IS NOT NULL"),
+    Way("unread_clinic", "requester_clinic_id", _SORTED_OUT, "unread_colleagues_from IS NOT NULL"),
     Way("all", None, _SORTED_OUT, found_in=_HELD),
 )
 ACTED = Way("acted", "account_id", _SORTED_OUT, "NOT holding")
@@ -310,6 +311,9 @@ class RequestRecord(Base):
     and `follow_up_clinic_id` say who signed that. `form` is ``{"patient": {…}, "answers": {…}}`` as it stands in the
     editor, and `form_priority` the priority asked for there: both are frozen by `records.forms.freeze_form`.
 
+    While its requester has not read the newest report, `unread_colleagues_from` and `unread_clinic_from` say from when on others
+    of their clinic see it (`domain.unread_reports`), and `unread_told_at` when these were told.
+
     `earlier_id` is the request that this one follows, as its requester has said.
 
     `submission_id` is the command that submits the form, while it is on its way (since `submission_since`), and `signature_id`
@@ -358,6 +362,9 @@ class RequestRecord(Base):
     awaits_requester: Mapped[bool] = mapped_column(Computed(AWAITS_REQUESTER, persisted=True))
     follow_up_signer_id: Mapped[uuid.UUID | None]
     follow_up_clinic_id: Mapped[uuid.UUID | None]
+    unread_colleagues_from: Mapped[datetime | None]
+    unread_clinic_from: Mapped[datetime | None]
+    unread_told_at: Mapped[datetime | None]
     submitted_at: Mapped[datetime | None]
     updated_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
@@ -366,6 +373,11 @@ class RequestRecord(Base):
         UniqueConstraint("created_by", "creation_key"),
         *(index for way in WAYS for index in _worklist_indexes("requests", way)),
         Index("ix_requests_status", "status"),
+        Index(
+            "ix_requests_unread_untold",
+            "unread_colleagues_from",
+            postgresql_where=text("unread_colleagues_from IS NOT NULL AND unread_told_at IS NULL"),
+        ),
         Index("ix_requests_earlier", "earlier_id", postgresql_where=text("earlier_id IS NOT NULL")),
     )
 
@@ -561,7 +573,7 @@ class Notice(Base):
     where they are several, the one that must act. It goes from `send_at` on, and is given up some days later; `told_with` is the
     notice whose e-mail tells this one too. `taken_up_by` names the activity that has it in hand, since `taken_up_at`.
     A notice of ``command_refused`` or ``submission_refused`` tells somebody that what they gave (`command_id`), and were told to
-    be queued, was refused in the end.
+    be queued, was refused in the end; one of ``unread_report`` that nothing happened: its `command_id` says with which report.
     """
 
     __tablename__ = "notices"

@@ -24,6 +24,7 @@ from domain.events import Event, question_id
 from domain.notices import (
     MATRIX,
     NEVER_WAITS,
+    UNREAD_REPORT,
     About,
     Importance,
     NoticeMode,
@@ -300,6 +301,34 @@ async def plan_refused_command_notices(session: AsyncSession, given: GivenComman
     return list(await session.scalars(query))
 
 
+async def plan_unread_report_notices(session: AsyncSession, row: RequestRecord) -> list[uuid.UUID]:
+    """Tell others of the requester's clinic that a report of theirs lies unread; the ids of the notices to send now.
+
+    Nobody is told twice of one report: the key says which, as no event does.
+    """
+    requester = Person(id=row.requester_id, clinic_id=row.requester_clinic_id)
+    roles = {Recipient.REQUESTER_CLINIC: Role.CLINIC_ADMINISTRATOR, Recipient.REQUESTER_COLLEAGUES: Role.REQUESTER}
+    told = {
+        account.id: Told(account, recipient, importance)
+        for recipient, importance in MATRIX[UNREAD_REPORT].items()
+        for account in await _active(session, _others_of(requester, roles[recipient]))
+    }
+    key = f"unread:{row.process_version}"
+    await _insert(
+        session,
+        row.id,
+        row.process_version,
+        UNREAD_REPORT,
+        told.values(),
+        in_time_for_the_digest=True,
+        command_id=key,
+    )
+    query = select(Notice.id).where(
+        Notice.request_id == row.id, Notice.command_id == key, Notice.status == NoticeStatus.QUEUED
+    )
+    return list(await session.scalars(query))
+
+
 # What reached nobody
 
 
@@ -468,8 +497,9 @@ def _party(recipient: Recipient, event: Event, request: Request) -> ColumnElemen
         case Recipient.DISPATCHERS:
             return _members(Holder.dispatch(request.dispatch_clinic_id))
         case Recipient.REQUESTER_CLINIC:
-            administers = Account.roles.contains([Role.CLINIC_ADMINISTRATOR.value])
-            return and_(Account.clinic_id == request.requester.clinic_id, administers)
+            return _others_of(request.requester, Role.CLINIC_ADMINISTRATOR)
+        case Recipient.REQUESTER_COLLEAGUES:
+            return _others_of(request.requester, Role.REQUESTER)
         case Recipient.SIGNER:
             report = request.final_report
             return Account.id == report.signer.id if report else false()
@@ -484,6 +514,13 @@ def _cover_of(signer: Person) -> ColumnElement[bool]:
     """The other providers of their clinic, while they are away."""
     others = and_(_members(Holder.pool(signer.clinic_id)), Account.id != signer.id)
     return and_(others, is_away_provider(signer.id))
+
+
+def _others_of(requester: Person, role: Role) -> ColumnElement[bool]:
+    """Everybody else of their clinic who has that role."""
+    return and_(
+        Account.clinic_id == requester.clinic_id, Account.roles.contains([role.value]), Account.id != requester.id
+    )
 
 
 def _members(holder: Holder) -> ColumnElement[bool]:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.events import Event
 from domain.requests import EventName, HolderKind, Request, Role
+from records import unread_reports
 from records.commands import settle_by_event
 from records.errors import ContentConflictError
 from records.models import Account, Clinic, EventRecord, OfferedPool, Participant, RequestRecord, table_of
@@ -54,6 +55,7 @@ async def record_event(
         planned = await plan_notices(session, event, request, mails_gather_for, at_once=at_once)
         in_hand = planned if at_once else None
     if row.process_version < request.version:
+        unread_reports.follow(row, event, request)
         if row.status is not request.status:  # the editor opens with what counts now; while returned, edits stay
             row.form_priority = request.priority
         project(row, request, max(row.updated_at, event.at))

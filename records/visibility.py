@@ -6,13 +6,15 @@ the same.
 
 | role | sees the chart | sees the process only |
 | --- | --- | --- |
-| requester | own requests, drafts too | |
+| requester | own requests, drafts too; (**) | |
 | dispatcher | what their clinic dispatches | |
 | provider | what they or their clinic's pool hold, what they ever acted on (*) | what was ever offered to them or the pool |
 | clinic administrator | what their clinic asked for, dispatches or holds | |
 | operator | | everything |
 
 (*) And what a colleague of their clinic has signed who is away, while something is asked about its report.
+
+(**) And of a colleague of their clinic, what they ever acted on, and what has a report that the colleague has not read in time.
 
 Nobody but its requester sees a draft. The process is the status and the names of those who act, without anything of the patient.
 """
@@ -24,8 +26,10 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, and_, any_, case, exists, false, func, literal, null, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from domain.requests import HolderKind, Role, Status
+from records import unread_reports
 from records.absences import is_away, is_away_provider
 from records.models import EventRecord, OfferedPool, Participant, RequestRecord
 from records.ways import ALL, Part
@@ -51,7 +55,7 @@ async def access(session: AsyncSession, viewer: Viewer, row: RequestRecord) -> A
     """How much of this request the viewer may see; None for nothing, not even that it exists."""
     if may_see(viewer, row, participants=(), pools=(), holders=()) == "chart":
         return "chart"  # the request itself says so; the rest need not be asked
-    if await covers(session, viewer, row):
+    if await covers(session, viewer, row) or await reads_for_requester(session, viewer, row):
         return "chart"
     participants = await session.scalars(select(Participant.account_id).where(Participant.request_id == row.id))
     pools = await session.scalars(select(OfferedPool.clinic_id).where(OfferedPool.request_id == row.id))
@@ -71,6 +75,14 @@ async def covers(session: AsyncSession, viewer: Viewer, row: RequestRecord) -> b
     if signer_id is None or signer_id == viewer.account_id or row.follow_up_clinic_id != viewer.clinic_id:
         return False
     return Role.PROVIDER in viewer.roles and await is_away(session, signer_id)
+
+
+async def reads_for_requester(session: AsyncSession, viewer: Viewer, row: RequestRecord) -> bool:
+    """Whether the viewer may read the report of a requester of their clinic, who has not in time."""
+    if row.unread_colleagues_from is None or row.requester_clinic_id != viewer.clinic_id:
+        return False
+    query = select(RequestRecord.id).where(RequestRecord.id == row.id, read_for_others_by(viewer))
+    return await session.scalar(query) is not None
 
 
 def may_see(
@@ -103,6 +115,9 @@ def _chart_by_role(viewer: Viewer, row: RequestRecord, participants: Collection[
         or viewer.account_id in participants
     ):
         return True
+    asked_for_by_ours = viewer.clinic_id == row.requester_clinic_id
+    if Role.REQUESTER in viewer.roles and asked_for_by_ours and viewer.account_id in participants:
+        return True
     return Role.CLINIC_ADMINISTRATOR in viewer.roles and viewer.clinic_id in (
         row.requester_clinic_id,
         row.dispatch_clinic_id,
@@ -116,6 +131,9 @@ def charts_of(viewer: Viewer) -> ColumnElement[bool]:
     process: ColumnElement[bool] = false()
     if Role.REQUESTER in viewer.roles:
         own = RequestRecord.requester_id == viewer.account_id
+        acted = literal(viewer.account_id) == any_(_actors_of_request())
+        ours = RequestRecord.requester_clinic_id == viewer.clinic_id
+        process = or_(process, and_(ours, acted), read_for_others_by(viewer))
     if Role.DISPATCHER in viewer.roles:
         process = or_(process, RequestRecord.dispatch_clinic_id == viewer.clinic_id)
     if Role.PROVIDER in viewer.roles:
@@ -166,6 +184,10 @@ def parts_for(viewer: Viewer) -> list[Part]:
         parts.append(Part("holder", viewer.account_id, condition=by_name))
         parts += [Part("pool", viewer.clinic_id), Part("acted", viewer.account_id)]
         parts.append(Part("asked_clinic", viewer.clinic_id, condition=covered_by(viewer)))
+    if Role.REQUESTER in viewer.roles:
+        parts.append(Part("unread_clinic", viewer.clinic_id, condition=read_for_others_by(viewer)))
+        if Role.PROVIDER not in viewer.roles:
+            parts.append(Part("acted", viewer.account_id, condition=_was_asked_for_in(viewer.clinic_id)))
     return parts
 
 
@@ -183,6 +205,17 @@ def covered_by(viewer: Viewer) -> ColumnElement[bool]:
         RequestRecord.follow_up_signer_id != viewer.account_id,
         is_away_provider(RequestRecord.follow_up_signer_id),
     )
+
+
+def read_for_others_by(viewer: Viewer) -> ColumnElement[bool]:
+    """`reads_for_requester` in SQL."""
+    return unread_reports.reads_for(viewer.account_id, viewer.clinic_id, viewer.roles)
+
+
+def _was_asked_for_in(clinic_id: uuid.UUID) -> ColumnElement[bool]:
+    """Of what somebody has acted on: whether that clinic asked for it."""
+    asked = aliased(RequestRecord)
+    return exists().where(asked.id == Participant.request_id, asked.requester_clinic_id == clinic_id)
 
 
 def _operates(viewer: Viewer) -> ColumnElement[bool]:

@@ -53,7 +53,18 @@ from records.models import (
     StoredDocument,
 )
 from records.search import find, sift
-from records.visibility import CLINIC_WAYS, Access, Viewer, access_of, charts_of, covered_by, listed_for, parts_for
+from records.unread_reports import READS_FOR_OTHERS, is_shown
+from records.visibility import (
+    CLINIC_WAYS,
+    Access,
+    Viewer,
+    access_of,
+    charts_of,
+    covered_by,
+    listed_for,
+    parts_for,
+    read_for_others_by,
+)
 from records.ways import (
     ALL,
     BEYOND_DRAFT,
@@ -127,7 +138,9 @@ class RowNotes:
     is away today. `overdue`: the deadlines that are over. `worsened`: its requester says so, and nobody has changed the priority.
     `urgent_unread`: a report that must be read without delay was not, as far as anybody has confirmed. `awaits_photos`: the final
     report says that the photos were not sufficient, and its requester has neither acknowledged it nor submitted a request that
-    follows. `covers`: the viewer answers what is asked about the report, for a colleague who is away.
+    follows. `report_unread`: its requester has not read a report in time, so that others of their clinic see it. `covers`:
+    the viewer answers what is asked about the report, for a colleague who is away; `reads_for_requester`: or reads it for one who
+    has not.
     """
 
     is_new: bool
@@ -136,7 +149,9 @@ class RowNotes:
     worsened: bool
     urgent_unread: bool
     awaits_photos: bool
+    report_unread: bool
     covers: bool
+    reads_for_requester: bool
 
 
 @dataclass(frozen=True)
@@ -252,8 +267,9 @@ async def _rows(session: AsyncSession, viewer: Viewer, page: Subquery, sort: Sor
 def _notes_for(viewer: Viewer) -> tuple[ColumnElement[Any], ...]:
     process = RequestRecord.process
     absent = has_left_or_is_absent(RequestRecord.holder_id)
-    called_for = (_is_unread(), _awaits_photos())
-    return _is_new_for(viewer), absent, process["overdue"], process["worsened"], *called_for, covered_by(viewer)
+    called_for = (_is_unread(), _awaits_photos(), is_shown())
+    for_others = (covered_by(viewer), read_for_others_by(viewer))
+    return _is_new_for(viewer), absent, process["overdue"], process["worsened"], *called_for, *for_others
 
 
 def _is_unread() -> ColumnElement[bool]:
@@ -277,10 +293,13 @@ def _notes(
     worsened: bool | None,
     urgent_unread: bool,
     awaits_photos: bool,
+    report_unread: bool,
     covers: bool | None,
+    reads_for_requester: bool,
 ) -> RowNotes:
     late = tuple(map(DeadlineName, overdue))
-    return RowNotes(is_new, holder_absent, late, bool(worsened), urgent_unread, awaits_photos, bool(covers))
+    called_for = (bool(worsened), urgent_unread, awaits_photos, report_unread)
+    return RowNotes(is_new, holder_absent, late, *called_for, bool(covers), reads_for_requester)
 
 
 def _is_new_for(viewer: Viewer) -> ColumnElement[bool]:
@@ -412,6 +431,8 @@ def _to_do_by_role(viewer: Viewer) -> list[ColumnElement[bool]]:
     if Role.DISPATCHER in viewer.roles:
         held = RequestRecord.holder_kind == HolderKind.DISPATCH
         to_do.append(and_(RequestRecord.awaits_holder, _ours(viewer), held))
+    if viewer.roles & READS_FOR_OTHERS:
+        to_do.append(read_for_others_by(viewer))
     return to_do
 
 
@@ -428,6 +449,8 @@ def _parts_to_do(viewer: Viewer) -> list[Part]:
     if Role.DISPATCHER in viewer.roles:
         held = and_(RequestRecord.holder_kind == HolderKind.DISPATCH, RequestRecord.awaits_holder, _ours(viewer))
         parts.append(Part("dispatch_clinic", viewer.clinic_id, _AT_DISPATCH, condition=held))
+    if viewer.roles & READS_FOR_OTHERS:
+        parts.append(Part("unread_clinic", viewer.clinic_id, condition=read_for_others_by(viewer)))
     return parts
 
 

@@ -170,6 +170,7 @@ EVENTS: Mapping[EventName, str] = {
     EventName.ACKNOWLEDGEMENT_REMINDER: _("Reminder: report to be acknowledged"),
     EventName.URGENT_REPORT_REMINDER: _("Reminder: report to be read without delay"),
     EventName.URGENT_REPORT_UNREAD: _("Report to be read without delay not read in time"),
+    EventName.READ_FOR_REQUESTER: _("Report read for the requester"),
     EventName.READING_CONFIRMED: _("Report read, confirmed"),
     EventName.FOLLOW_UP_ASKED: _("Question about the report"),
     EventName.FOLLOW_UP_ANSWERED: _("Question about the report answered"),
@@ -185,11 +186,15 @@ REFUSALS: Mapping[RefusalCode, str] = {
     RefusalCode.NOT_THE_HOLDER: _("Only the provider who holds this request may do this."),
     RefusalCode.NOT_THE_DISPATCHER: _("Only the dispatchers of this request may do this."),
     RefusalCode.NOT_THE_ADMINISTRATOR: _("Only an administrator of the clinic concerned may do this."),
+    RefusalCode.NOT_THE_REQUESTERS_COLLEAGUE: _("Only somebody else of the requester’s clinic can say so."),
     RefusalCode.NOT_THE_SIGNER: _("Only the provider who signed the final report may do this."),
     RefusalCode.FOLLOW_UP_OPEN: _("Your question about the report still waits for an answer; then you can ask again."),
     RefusalCode.NO_OPEN_FOLLOW_UP: _("This question about the report is not open any more."),
     RefusalCode.TOO_MANY_FOLLOW_UPS: _("Two questions about the report were asked already. Begin a new request."),
     RefusalCode.TOO_LATE_TO_ASK: _("The report is more than 30 days old. Begin a new request."),
+    RefusalCode.NOTHING_UNREAD: _(
+        "No report of this request lies unread: its requester has read it, or still has time."
+    ),
     RefusalCode.SIGNER_IS_THERE: _("Whoever signed the report answers; a colleague can only while they are away."),
     RefusalCode.NOT_ALLOWED_IN_STATUS: _("This can't be done in the request's present status."),
     RefusalCode.ALREADY_ACCEPTED: _("Somebody else has already accepted this request."),

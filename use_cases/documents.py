@@ -15,7 +15,7 @@ from documents.content import ReportContent
 from documents.verification import Certificate, Verification, document_hash
 from documents.verification import Problem as SignatureProblem
 from domain.requests import DocumentKind
-from records import reports
+from records import reports, unread_reports
 from records.errors import NotFoundError
 from records.models import AccessKind, FrozenReport, RequestRecord, StoredDocument
 from use_cases import policy
@@ -89,16 +89,25 @@ async def read_document(services: Services, caller: Caller, request_id: UUID, re
     """
     async with services.database.session() as session:
         row, document = await _document_to_see(session, caller, request_id, report_id)
+        await unread_reports.note_reading(session, row, caller.id, report_id)
     pdf = await _stored(services, document)
     if document_hash(pdf) != document.pdf_sha256:
         raise await fault(services, row.id, document.object_key, "differs")
     return SignedDocument(pdf, document.pdf_sha256, f"{row.number}-{document.number}-{document.kind}.pdf")
 
 
-async def read_content(services: Services, caller: Caller, request_id: UUID, report_id: UUID) -> ReportContent:
-    """What was signed, as text in the language of the document. Raises Problem `not_found`, `forbidden` or `not_yet`."""
+async def read_content(
+    services: Services, caller: Caller, request_id: UUID, report_id: UUID, *, by_itself: bool = False
+) -> ReportContent:
+    """What was signed, as text in the language of the document; its requester has read it then.
+
+    Not where a page asks for it `by_itself`, to show what is new to whoever may sit before it. Raises Problem `not_found`,
+    `forbidden` or `not_yet`.
+    """
     async with services.database.session() as session:
-        _, document = await _document_to_see(session, caller, request_id, report_id)
+        row, document = await _document_to_see(session, caller, request_id, report_id)
+        if not by_itself:
+            await unread_reports.note_reading(session, row, caller.id, report_id)
         frozen = await reports.load_frozen_report(session, report_id)
     if frozen is None:
         raise Problem("not_found")

@@ -25,7 +25,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain import lifecycle
-from domain.commands import AddAddendum, AskFollowUp, PublicCommand, Submit
+from domain.commands import AddAddendum, AskFollowUp, PublicCommand, ReadForRequester, Submit
 from domain.effects import AnyEffect, Deliver, Finalize
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import EventName, Request
@@ -305,7 +305,7 @@ def _start(
     return _Beginning(
         arg=Start(
             request=request,
-            command=command if isinstance(command, Submit | AddAddendum | AskFollowUp) else None,
+            command=command if isinstance(command, Submit | AddAddendum | AskFollowUp | ReadForRequester) else None,
             mail_task_queue=services.settings.mail_task_queue,
             manner=MANNER,
             outbox=outbox,

@@ -20,7 +20,7 @@ from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import FormVersion, Person, Role
 from domain.texts import has_gap
-from records import absences, attachments, forms, people, requests
+from records import absences, attachments, forms, people, requests, visibility
 from records import commands as ledger
 from records.drafts import is_withdrawn, open_form
 from records.errors import NotEditableError
@@ -255,6 +255,18 @@ class ConfirmReading(Order):
     """A report that must be read without delay was read, and is acted on."""
 
     command = c.ConfirmReading
+
+
+class ReadForRequester(Order):
+    """A report that its requester has not read in time was read by somebody else of their clinic, who sees to it."""
+
+    command = c.ReadForRequester
+
+    async def made(self, at: Moment) -> c.PublicCommand:
+        """Raises Refusal `nothing_unread` when there is none."""
+        if not await visibility.reads_for_requester(at.session, at.call.caller.viewer, at.row):
+            raise Refusal(RefusalCode.NOTHING_UNREAD, "its requester has read the report, or still has the time to")
+        return await super().made(at)
 
 
 class FollowUpBody(Order, c.Question[Said]):

@@ -156,17 +156,21 @@ def may_give(caller: Caller, command: type[BaseCommand], request: Request) -> bo
     return True
 
 
-def allowed_commands(caller: Caller, row: RequestRecord, request: Request, *, covers: bool = False) -> list[str]:
+def allowed_commands(
+    caller: Caller, row: RequestRecord, request: Request, *, covers: bool = False, reads_for_requester: bool = False
+) -> list[str]:
     """The commands that the caller may give now to `request` (its state in `row`), in the order of the table.
 
     What is on its way is not offered a second time where it is closed until its end is known. `covers`: they answer for a
-    colleague who is away, see `records.visibility.covers`.
+    colleague who is away, see `records.visibility.covers`; `reads_for_requester`: they read for one who has not, see there.
     """
     hidden = {"submit", "resubmit"} if row.submission_id else {"sign_report"} if row.signature_id else set()
     if not lifecycle.may_still_ask(request, datetime.now(UTC)):
         hidden.add("ask_follow_up")
     if not covers and not any(lifecycle.is_signer(request, actor) for actor in _actors(caller)):
         hidden.add("answer_follow_up")
+    if not reads_for_requester:
+        hidden.add("read_for_requester")
     allowed = {
         name
         for actor in _actors(caller)

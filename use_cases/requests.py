@@ -96,6 +96,10 @@ class RequestSummary(View):
         description="The final report says that the photos were not sufficient, and its requester has neither acknowledged it "
         "nor submitted a request that follows."
     )
+    report_unread: bool = Field(
+        description="Its requester has not read the newest report: for 3 days, or for a business day while they are away. Others "
+        "of their clinic see it then, and can say that they have read it."
+    )
     holder_absent: bool = Field(description="Whether the person who holds it is away today, or has left.")
     todo: ToDo | None = Field(
         description="What the caller has to do about it, whoever holds it; empty when others have to, or nobody."
@@ -228,11 +232,11 @@ async def request_view(
         chart = await _chart(session, caller, row, process, frozen, timeline, documents, names)
     return RequestView(
         **dict(
-            _summary(row, notes, caller, names, language, patient, to_do_of(caller, row, process, covers=notes.covers))
+            _summary(row, notes, caller, names, language, patient, to_do_of(caller, row, process, **_for_others(notes)))
         ),
         access=access,
         offering_version=process.terms.offering_version,
-        allowed_commands=policy.allowed_commands(caller, row, process, covers=notes.covers),
+        allowed_commands=policy.allowed_commands(caller, row, process, **_for_others(notes)),
         deadlines=_deadlines(process),
         overdue_deadlines=list(process.overdue),
         report_calls_for=_called_for(process),
@@ -323,7 +327,12 @@ async def _refused_command(
 def _to_do(caller: Caller, row: WorklistRow) -> ToDo | None:
     if row.process is None:
         return None
-    return to_do_of(caller, row.request, Request.model_validate(row.process), covers=row.notes.covers)
+    return to_do_of(caller, row.request, Request.model_validate(row.process), **_for_others(row.notes))
+
+
+def _for_others(notes: RowNotes) -> dict[str, bool]:
+    """In whose place the viewer may act."""
+    return {"covers": notes.covers, "reads_for_requester": notes.reads_for_requester}
 
 
 def _summary(
@@ -355,6 +364,7 @@ def _summary(
         worsened=notes.worsened,
         urgent_report_unread=notes.urgent_unread,
         awaits_new_photos=notes.awaits_photos,
+        report_unread=notes.report_unread,
         holder_absent=notes.holder_absent,
         todo=todo,
         is_new=notes.is_new,

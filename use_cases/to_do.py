@@ -18,6 +18,7 @@ class ToDo(StrEnum):
     """What to do, the most pressing first."""
 
     READ_REPORT = "read_report"
+    READ_FOR_REQUESTER = "read_for_requester"
     ANSWER = "answer"
     ANSWER_FOLLOW_UP = "answer_follow_up"
     RESUBMIT = "resubmit"
@@ -36,13 +37,13 @@ _AS_HOLDER: dict[type[c.BaseCommand], ToDo] = {
 """The command that whoever holds a request has to give, and what it is called."""
 
 
-def to_do_of(caller: Caller, row: RequestRecord, request: Request, *, covers: bool = False) -> ToDo | None:
+def to_do_of(caller: Caller, row: RequestRecord, request: Request, **for_others: bool) -> ToDo | None:
     """What the caller has to do about `request` (its state in `row`); None when others have to, or nobody.
 
-    `covers` as for `policy.allowed_commands`.
+    `for_others` are `covers` and `reads_for_requester`, as for `policy.allowed_commands`.
     """
     try:
-        allowed = {c.PUBLIC_COMMANDS[name] for name in policy.allowed_commands(caller, row, request, covers=covers)}
+        allowed = {c.PUBLIC_COMMANDS[name] for name in policy.allowed_commands(caller, row, request, **for_others)}
     except UnknownRulesError:  # a newer Relais decides about it
         return None
     return next(_waiting(caller, request, allowed), None)
@@ -51,6 +52,8 @@ def to_do_of(caller: Caller, row: RequestRecord, request: Request, *, covers: bo
 def _waiting(caller: Caller, request: Request, allowed: set[type[c.BaseCommand]]) -> Iterator[ToDo]:
     if request.requester.id == caller.id and c.ConfirmReading in allowed:
         yield ToDo.READ_REPORT
+    if c.ReadForRequester in allowed:
+        yield ToDo.READ_FOR_REQUESTER
     if c.AnswerInformation in allowed:
         yield ToDo.ANSWER
     if c.AnswerFollowUp in allowed:

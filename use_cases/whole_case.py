@@ -19,7 +19,7 @@ from documents.content import Practitioner, ReportContent
 from documents.overlay import overlay
 from documents.page import image_name, known, patient_lines, practitioner_lines, running_head, time_of_capture
 from domain.offerings import ServiceOffering
-from records import attachments, reports
+from records import attachments, reports, unread_reports
 from records.errors import NotFoundError
 from records.models import AccessKind, Attachment, RequestRecord
 from records.store import digest_in
@@ -85,6 +85,7 @@ async def whole_case(
         row = await policy.chart_to_see(session, caller, request_id)
         read = await _read(session, services, caller, row, language)
         await log_access(session, caller, row, AccessKind.EXPORT)
+        await unread_reports.note_reading(session, row, caller.id)
     pictures = {f"{number}.jpg": await _picture(services, each) for number, each in enumerate(read.pictures, 1)}
     case = _content(read, caller, language, datetime.now(UTC))
     draw = partial(draw_case, case, pictures)

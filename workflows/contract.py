@@ -4,7 +4,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from domain.commands import AddAddendum, AskFollowUp, RenewRules, Submit
+from domain.commands import AddAddendum, AskFollowUp, ReadForRequester, RenewRules, Submit
 from domain.effects import AnyEffect
 from domain.model import Frozen
 from domain.requests import Failure, RefusedSignal, Request, Status
@@ -22,6 +22,7 @@ PREPARE_VIDEO = "PrepareVideo"
 
 REPAIR_WORKFLOW = "Repair"
 SWEEP_WORKFLOW = "Sweep"
+UNREAD_REPORTS_WORKFLOW = "UnreadReports"
 """The types of the workflows of the upkeep, see `workflows.upkeep`."""
 
 
@@ -62,12 +63,13 @@ rings early enough, and has one effect for the e-mails of an event; 3 has its do
 class Start(Frozen):
     """How a workflow begins: with a draft and the command that submits it, or with the state that it had before.
 
-    `command` is also an addendum, or a question about the report, when a request that was over is taken up once more for it. With
-    `renewals` a run continues as new under other rules: so each run keeps its own from its first task to its last.
+    `command` is also an addendum, a question about the report, or its reading by a colleague, when a request that was over is
+    taken up once more for it. With `renewals` a run continues as new under other rules: so each run keeps its own from its first
+    task to its last.
     """
 
     request: Request
-    command: Submit | AddAddendum | AskFollowUp | None = Field(None, discriminator="type")
+    command: Submit | AddAddendum | AskFollowUp | ReadForRequester | None = Field(None, discriminator="type")
     mail_task_queue: str
     manner: int = FIRST_MANNER
     outbox: tuple[AnyEffect, ...] = ()

@@ -17,10 +17,13 @@ from temporalio.client import (
 from domain.calendar import TIME_ZONE
 from domain.notices import DIGEST_HOURS
 from settings import Settings
-from workflows.contract import NOTICE_DIGEST, REPAIR_WORKFLOW, SWEEP_WORKFLOW
+from workflows.contract import NOTICE_DIGEST, REPAIR_WORKFLOW, SWEEP_WORKFLOW, UNREAD_REPORTS_WORKFLOW
 
 REPAIR_EVERY = timedelta(minutes=5)
 """How often it is looked for requests without a workflow: their deadlines are called later by that much."""
+
+UNREAD_REPORTS_EVERY = timedelta(minutes=15)
+"""How often it is looked for reports that lie unread: clinics are told of them later by that much, and see them at once."""
 
 SWEEP_HOUR = 3
 """When the document store is swept, every night, in the time of the clinics."""
@@ -44,6 +47,13 @@ def schedules(settings: Settings) -> Mapping[str, Schedule]:
                 calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(SWEEP_HOUR)])], time_zone_name=TIME_ZONE.key
             ),
             policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(hours=12)),
+        ),
+        "unread-reports": Schedule(
+            action=ScheduleActionStartWorkflow(
+                UNREAD_REPORTS_WORKFLOW, id="unread-reports", task_queue=settings.task_queue
+            ),
+            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=UNREAD_REPORTS_EVERY)]),
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=UNREAD_REPORTS_EVERY),
         ),
         "notice-digest": Schedule(
             action=ScheduleActionStartWorkflow(NOTICE_DIGEST, id="notice-digest", task_queue=settings.mail_task_queue),

@@ -7,8 +7,16 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.contract import HEARTBEAT_TIMEOUT, REPAIR, SWEEP, RepairReport, SweepReport
-    from workflows.contract import REPAIR_WORKFLOW, SWEEP_WORKFLOW
+    from activities.contract import (
+        HEARTBEAT_TIMEOUT,
+        REPAIR,
+        SWEEP,
+        TELL_UNREAD_REPORTS,
+        RepairReport,
+        SweepReport,
+        UnreadReport,
+    )
+    from workflows.contract import REPAIR_WORKFLOW, SWEEP_WORKFLOW, UNREAD_REPORTS_WORKFLOW
 
 _RETRY = RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=1))
 _LONGEST_TRY = timedelta(hours=1)
@@ -33,6 +41,17 @@ class SweepWorkflow:
     async def run(self) -> SweepReport:
         """Try until one round is through."""
         report: SweepReport = await _round(SWEEP, SweepReport, "objects that no record names are removed")
+        return report
+
+
+@workflow.defn(name=UNREAD_REPORTS_WORKFLOW)
+class UnreadReportsWorkflow:
+    """One round over the reports that nobody reads."""
+
+    @workflow.run
+    async def run(self) -> UnreadReport:
+        """Try until one round is through."""
+        report: UnreadReport = await _round(TELL_UNREAD_REPORTS, UnreadReport, "clinics are told of unread reports")
         return report
 
 

@@ -1,5 +1,6 @@
 """What the tests of the API ask of its answers, and of what they leave."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -8,8 +9,9 @@ import httpx
 from sqlalchemy import select
 
 from api.problems import ProblemDetails
-from domain.requests import Role
-from records.models import Notice
+from domain.requests import Request, Role
+from domain.unread_reports import unread_from
+from records.models import Notice, RequestRecord
 from tests.system import Clinician, System, add_person
 from translations import gettext_for
 from translations.problems import PROBLEMS
@@ -70,6 +72,15 @@ async def notices(system: System, request_id: str, about: str) -> dict[str, Noti
     async with system.services.database.session() as session:
         query = select(Notice).where(Notice.request_id == UUID(request_id), Notice.event == about)
         return {str(notice.account_id): notice for notice in await session.scalars(query)}
+
+
+async def let_lie(system: System, request_id: str, time: timedelta) -> None:
+    """Nobody has read the newest report for so long, and nobody was told of it."""
+    async with system.services.database.session() as session:
+        row = await session.get_one(RequestRecord, UUID(request_id))
+        unread = unread_from(Request.model_validate(row.process), datetime.now(UTC) - time)
+        row.unread_colleagues_from, row.unread_clinic_from = unread.colleagues_from, unread.clinic_from
+        row.unread_told_at = None
 
 
 async def who_wants_notices_grouped(system: System, role: Role) -> Clinician:

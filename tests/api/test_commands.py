@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -11,7 +12,7 @@ import pytest
 
 from domain.commands import PUBLIC_COMMANDS
 from domain.requests import Status
-from tests.api.answers import picture, problem
+from tests.api.answers import let_lie, picture, problem
 from tests.api.conftest import Shelf
 from tests.journeys import accepted, assigned, closed, draft, ok, pooled, reported, returned, submitted, written
 from tests.system import PASSWORD, Clinician, System
@@ -123,6 +124,12 @@ ROWS = (
     ),
     Row("resubmit", "resubmit", ("requester",), {"returned": "awaiting_acceptance"}, holder="provider"),
     Row("confirm_reading", "confirm-reading", ("requester", "dispatcher", "administrator"), {"reported": "reported"}),
+    Row(
+        "read_for_requester",
+        "read-for-requester",
+        ("requester2", "administrator"),
+        {"reported": "reported"},
+    ),
     Row(
         "cancel",
         "cancel",
@@ -241,6 +248,8 @@ async def make_ready(system: System, row: Row, status: str) -> str:
     request_id = str(await makers[status](system))
     if row.name == "sign_report":
         await written(system, request_id)
+    if row.name == "read_for_requester":
+        await let_lie(system, request_id, timedelta(days=3))
     if row.name in ("answer_follow_up", "withdraw_follow_up"):
         ok(await system.requester.post(f"/requests/{request_id}/ask-follow-up", {"text": "Combien de fois?"}))
     return request_id
@@ -326,10 +335,12 @@ async def test_refused_in_other_statuses(system: System, shelf: Shelf, row: Row,
     path = f"/requests/{request_id}/{row.path}"
     before = await as_it_was(system, request_id)
     answer = await speaker.post(path, row.body(system))
-    if status == "draft" and who != "requester":
+    if (status == "draft" and who != "requester") or who == "requester2":
         problem(answer, 404, "not_found")
     elif row.name == "accept" and status == "accepted":
         problem(answer, 409, "already_accepted")
+    elif row.name == "read_for_requester" and (Status(status).is_open or status == "closed"):
+        problem(answer, 409, "nothing_unread")
     elif row.name == "confirm_reading" and Status(status).is_open:
         problem(answer, 409, "nothing_to_confirm")
     else:
@@ -366,7 +377,7 @@ async def test_refused_to_others(system: System, shelf: Shelf, row: Row) -> None
             assert (name, answer.status_code) == (name, 403)
             assert answer.json()["code"] in (
                 *("role_not_allowed", "not_the_requester", "not_the_holder", "not_the_dispatcher", "not_the_signer"),
-                *("not_the_administrator", "forbidden"),
+                *("not_the_administrator", "not_the_requesters_colleague", "forbidden"),
             )
         else:
             problem(answer, 404, "not_found")

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import commands as c
 from domain.requests import FormVersion
@@ -56,10 +57,7 @@ async def test_sql_and_python_agree(database: Database) -> None:
     async with database.session() as session:
         rows = list(await session.scalars(select(RequestRecord).where(mine)))
         for caller in callers(scene):
-            covered = {row.id: await visibility.covers(session, caller.viewer, row) for row in rows}
-            by_python = {
-                row.id: to_do_of(caller, row, requests.process_of(row), covers=covered[row.id]) for row in rows
-            }
+            by_python = {row.id: await to_do_in(session, caller, row) for row in rows}
             by_sql = set(await session.scalars(select(RequestRecord.id).where(mine, has_to_do(caller.viewer))))
             assert by_sql == {id_ for id_, to_do in by_python.items() if to_do}, caller.roles
             seen.update(by_python.values())
@@ -76,6 +74,12 @@ async def test_sql_and_python_agree(database: Database) -> None:
                 expected = {row.id for row in rows if row.id in listed and is_wanted(row, bool(by_python[row.id]))}
                 assert {found.request.id for found in page.rows} == expected, (wanted, caller.roles)
     assert set(seen) == {None, *ToDo}
+
+
+async def to_do_in(session: AsyncSession, caller: Caller, row: RequestRecord) -> ToDo | None:
+    covers = await visibility.covers(session, caller.viewer, row)
+    reads = await visibility.reads_for_requester(session, caller.viewer, row)
+    return to_do_of(caller, row, requests.process_of(row), covers=covers, reads_for_requester=reads)
 
 
 async def test_a_question_waits_for_the_requester_whoever_holds_the_request(database: Database) -> None:

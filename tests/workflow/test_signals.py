@@ -90,6 +90,14 @@ async def test_confirm_reading(system: System) -> None:
     assert state.deadline(DeadlineName.URGENT_ACKNOWLEDGEMENT) is None
 
 
+async def test_read_for_the_requester(system: System) -> None:
+    """The request goes on to wait for its requester; only nobody is called any more."""
+    request_id = await reported(system, urgent=True)
+    said = said_by(system.people["requester2"], Role.REQUESTER)
+    state = await _given(system, request_id, "read_for_requester", said)
+    assert (state.status, state.unread) == (Status.REPORTED, None)
+
+
 async def test_ask_and_answer_about_the_report(system: System) -> None:
     request_id = await reported(system)
     ask = said_by(system.requester, Role.REQUESTER, text="Combien de fois par jour ?")
@@ -389,7 +397,7 @@ async def test_every_command_has_its_signal_here() -> None:
     here = {"submit", "assign", "accept", "transfer", "request_information", "answer_information", "cancel"}
     here |= {"withdraw_information_request", "return_to_requester", "return_to_dispatch", "resubmit", "change_priority"}
     here |= {"reassign", "add_information", "confirm_reading", "ask_follow_up", "answer_follow_up"}
-    here |= {"withdraw_follow_up"}
+    here |= {"withdraw_follow_up", "read_for_requester"}
     here |= {"sign_report", "add_addendum", "acknowledge", "deadline_reached"}
     assert here == set(PUBLIC_COMMANDS)
 

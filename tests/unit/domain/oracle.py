@@ -254,7 +254,7 @@ def clocks_of(events: Iterable[Event], rules: int) -> dict[tuple[str, UUID | Non
             isinstance(command, c.IssueDocument) and answering.get(command.report_id)
         ):
             asked_about = None
-        if isinstance(command, c.ConfirmReading) or event.status not in OWN_CLOCK:
+        if isinstance(command, c.ConfirmReading | c.ReadForRequester) or event.status not in OWN_CLOCK:
             unread = None
         started: list[Clock] = []
         if event.status not in OWN_CLOCK:

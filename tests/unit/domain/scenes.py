@@ -219,6 +219,9 @@ class Story:
     def confirm_reading(self, actor: Actor = REQUESTER) -> Event:
         return self.take(c.ConfirmReading(id=command_id(), actor=actor))
 
+    def read_for_requester(self, actor: Actor = OTHER_REQUESTER) -> Event:
+        return self.take(c.ReadForRequester(id=command_id(), actor=actor))
+
     def add_addendum(
         self, actor: Actor = PROVIDER, report: str = "addendum", *, follow_up_id: UUID | None = None
     ) -> Event:
@@ -406,6 +409,7 @@ def a_command(name: str, actor: Actor, request: Request) -> AnyCommand:
         "add_addendum": c.AddAddendum(**head, report_id=named("new"), content_sha256=digest("new")),
         "acknowledge": c.Acknowledge(**head),
         "confirm_reading": c.ConfirmReading(**head),
+        "read_for_requester": c.ReadForRequester(**head),
         "ask_follow_up": c.AskFollowUp(**head, text="How often?"),
         "withdraw_follow_up": c.WithdrawFollowUp(**head),
         "answer_follow_up": c.AnswerFollowUp(**head, text="Twice a day.", signer_away=actor != PROVIDER),

@@ -323,6 +323,8 @@ class Life(RuleBasedStateMachine):
                 return c.Acknowledge(**head, outcome=outcome)
             case "confirm_reading":
                 return c.ConfirmReading(**head)
+            case "read_for_requester":
+                return c.ReadForRequester(**head)
             case "deadline_reached":
                 return c.DeadlineReached(
                     **head, name=choice.of(list(DeadlineName)), question_id=choice.of([None, which])
@@ -444,6 +446,7 @@ class Life(RuleBasedStateMachine):
                 | c.DeadlineReached
                 | c.AddInformation
                 | c.ConfirmReading
+                | c.ReadForRequester
                 | c.AskFollowUp,
             )
             assert self.request.holder == self.before.holder or isinstance(

@@ -6,7 +6,15 @@ from time import tzset
 import pytest
 
 from domain.calendar import TIME_ZONE
-from domain.commands import AddInformation, AskFollowUp, ConfirmReading, DeadlineReached, FailSigning, IssueDocument
+from domain.commands import (
+    AddInformation,
+    AskFollowUp,
+    ConfirmReading,
+    DeadlineReached,
+    FailSigning,
+    IssueDocument,
+    ReadForRequester,
+)
 from domain.lifecycle import TABLE, counts_while_signing
 from domain.notices import (
     ABOUT_A_QUESTION,
@@ -105,7 +113,8 @@ def test_by_when_who_is_told_must_act() -> None:
 
 def test_what_counts_while_a_document_is_being_made() -> None:
     counts = {row.command for row in TABLE if counts_while_signing(row.command)}
-    assert counts == {DeadlineReached, IssueDocument, FailSigning, AddInformation, AskFollowUp, ConfirmReading}
+    said = {AddInformation, AskFollowUp, ConfirmReading, ReadForRequester}
+    assert counts == {DeadlineReached, IssueDocument, FailSigning, *said}
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,9 @@ LINES = {
     "confirm_reading": Line(
         ("requester", "dispatcher", "their administrator"), same(*BEFORE_REPORT, "returned", "reported")
     ),
+    "read_for_requester": Line(
+        ("other requester", "their administrator"), same(*BEFORE_REPORT, "returned", "reported", "closed")
+    ),
     "ask_follow_up": Line(("requester",), same("reported", "closed")),
     "withdraw_follow_up": Line(("requester",), same("reported", "closed")),
     "answer_follow_up": Line(("signer", "their colleague"), same("reported", "closed")),
@@ -124,9 +127,11 @@ ROLE_OF_PARTY = {
     "signer": Role.PROVIDER,
     "their colleague": Role.PROVIDER,
     "relais": Role.SYSTEM,
+    "other requester": Role.REQUESTER,
 }
 SOMEBODY_ELSE = {
     "requester": RefusalCode.NOT_THE_REQUESTER,
+    "other requester": RefusalCode.NOT_THE_REQUESTERS_COLLEAGUE,
     "dispatcher": RefusalCode.NOT_THE_DISPATCHER,
     **dict.fromkeys(("administrator", "their administrator"), RefusalCode.NOT_THE_ADMINISTRATOR),
     "holder": RefusalCode.NOT_THE_HOLDER,
@@ -154,7 +159,7 @@ def those_who_are(party: str, scene: str) -> set[str]:
     return {party}
 
 
-WHILE_SIGNING = ("deadline_reached", "add_information", "confirm_reading", "ask_follow_up")
+WHILE_SIGNING = ("deadline_reached", "add_information", "confirm_reading", "read_for_requester", "ask_follow_up")
 
 
 def is_open(scene: str) -> bool:
@@ -186,6 +191,8 @@ def nothing_to(command: str, scene: str, name: str) -> RefusalCode | None:
         return RefusalCode.NO_OPEN_QUESTION
     if command == "confirm_reading" and "urgent" not in scene:
         return RefusalCode.NOTHING_TO_CONFIRM
+    if command == "read_for_requester" and not scene.startswith(("reported", "closed", "accepted, urgent")):
+        return RefusalCode.NOTHING_UNREAD
     if command in ("answer_follow_up", "withdraw_follow_up") and not is_open(scene):
         return RefusalCode.NO_OPEN_FOLLOW_UP
     if command == "ask_follow_up" and is_open(scene):
