@@ -215,7 +215,8 @@ def read_for_others_by(viewer: Viewer) -> ColumnElement[bool]:
 def _was_asked_for_in(clinic_id: uuid.UUID) -> ColumnElement[bool]:
     """Of what somebody has acted on: whether that clinic asked for it."""
     asked = aliased(RequestRecord)
-    return exists().where(asked.id == Participant.request_id, asked.requester_clinic_id == clinic_id)
+    by = select(asked.requester_clinic_id).where(asked.id == Participant.request_id)  # a look at one row
+    return by.scalar_subquery() == clinic_id
 
 
 def _operates(viewer: Viewer) -> ColumnElement[bool]:
