@@ -15,6 +15,7 @@ from domain.requests import Role
 from portal import absences, pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Visit, VisitOf
+from portal.themes import THEMES
 from translations import gettext_noop as _
 from translations.dates import clock
 from translations.words import listed
@@ -113,6 +114,7 @@ async def _page(visit: Visit, form: FormData | None = None, error: Problem | Ref
         account=await accounts.own_account(visit.services, visit.caller),
         absences=await list_absences(visit.services, visit.caller, visit.caller.id),
         today=today(datetime.now(UTC)),
+        themes=THEMES.values(),
         notice_modes=[
             (mode, visit.say(title), visit.say(meaning, **_times(visit) if mode is NoticeMode.GROUPED else {}))
             for mode, (title, meaning) in NOTICE_MODES.items()

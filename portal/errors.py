@@ -114,9 +114,8 @@ async def _language(request: Request) -> Language:
 
 
 def _error_page(request: Request, error: Problem | Refusal, spoken: Language) -> Response:
-    settings = request.app.state.services.settings
     status = status_of(error)
-    page = pages.render(settings, "error", spoken, status=status, sentence=sentence_of(error, spoken), code=error.code)
+    page = pages.render(request, "error", spoken, status=status, sentence=sentence_of(error, spoken), code=error.code)
     page.headers.update(headers_of(error))
     return page
 
@@ -130,7 +129,7 @@ async def _to_sign_in(request: Request) -> Response:
         if sealed := await sent_too_late.sealed_form(request, services):
             language = pages.language_before_sign_in(request)
             notice = Notice("information", gettext_for(language)(_NOTHING_WAS_SENT))
-            return sign_in_page_with(services, language, status=401, unsent=sealed, notice=notice)
+            return sign_in_page_with(request, language, status=401, unsent=sealed, notice=notice)
     wanted = _page_wanted(request)
     return RedirectResponse(f"/signin?next={quote(wanted, safe='/')}" if wanted else "/signin", 303)
 

@@ -72,7 +72,7 @@ async def guide(request: Request, services: ServicesOf) -> Response:
     caller = await _reader(request, services)
     language = _language(request, caller)
     return pages.render(
-        services.settings,
+        request,
         "guide",
         language,
         me=caller,

@@ -21,7 +21,7 @@ from domain.calendar import TIME_ZONE
 from domain.offerings import ServiceOffering
 from domain.requests import Role
 from media.kinds import MAX_PAGES
-from portal import sent_too_late, static
+from portal import sent_too_late, static, themes
 from settings import Settings
 from translations import LANGUAGES, Language, dates, gettext_for, language_accepted, language_named, numbers
 from translations import gettext_noop as _
@@ -95,7 +95,7 @@ class Visit:
         """The page."""
         own = {"me": self.caller, "heard": self.heard, "new_key": self._new_key}
         values = {**own, "typing_key": key_for_typing(self.caller.account), **values}
-        return render(self.services.settings, page, self.language, status=status, **values)
+        return render(self.request, page, self.language, status=status, **values)
 
     async def form(self) -> FormData:
         """The form that was sent; or, of a visitor who has signed in again, the one that was sent too late.
@@ -216,6 +216,7 @@ SENTENCES: Mapping[str, str] = {
     "snippet_kept": _("The text is saved."),
     "snippet_removed": _("The text is removed."),
     "filter_removed": _("The filter is removed."),
+    "theme": _("Your choice is kept on this device."),
     "offerings": _("Noted. Who serves an offering comes first where a provider is chosen for it."),
     "absence_removed": _("The absence is removed."),
     "sent_again": _("The e-mail is sent again. Should it reach nobody once more, it comes back here."),
@@ -243,12 +244,14 @@ def done_notice(request: Request, language: Language) -> Notice | None:
     return Notice("success", gettext_for(language)(sentence)) if sentence else None
 
 
-def render(settings: Settings, page: str, language: Language, /, *, status: int = 200, **values: Any) -> HTMLResponse:
+def render(request: Request, page: str, language: Language, /, *, status: int = 200, **values: Any) -> HTMLResponse:
     """A page in that language, for somebody (`me`) or for nobody yet."""
+    settings: Settings = request.app.state.services.settings
     values.setdefault("me", None)
     values.setdefault("heard", "")
     values.setdefault("typing_key", "")
     values.setdefault("notice", None)
+    values.setdefault("theme", themes.theme_of(request))
     html = (
         _environment(language)
         .get_template(f"{page}.html.j2")
@@ -316,6 +319,7 @@ def _environment(language: Language) -> Environment:
     translate = gettext_for(language)
     made.globals |= {
         "_": translate,
+        "now": partial(datetime.now, UTC),
         "language": language,
         "colon": COLON[language],
         "static": static.address,

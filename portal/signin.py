@@ -11,7 +11,6 @@ from settings import Settings
 from translations import Language
 from use_cases import sign_in as signing_in
 from use_cases.problems import Problem
-from use_cases.services import Services
 from use_cases.sign_in import account_of
 from web.problems import status_of
 from web.services import ServicesOf
@@ -27,10 +26,10 @@ async def start(request: Request, services: ServicesOf) -> Response:
 
 
 @router.get("/signin")
-async def sign_in_page(request: Request, services: ServicesOf, next: str = "") -> Response:  # noqa: A002 - its name in the address
+async def sign_in_page(request: Request, next: str = "") -> Response:  # noqa: A002 - its name in the address
     """User name and password."""
     language = pages.language_before_sign_in(request)
-    return sign_in_page_with(services, language, next=next, notice=pages.done_notice(request, language))
+    return sign_in_page_with(request, language, next=next, notice=pages.done_notice(request, language))
 
 
 @router.post("/signin")
@@ -54,7 +53,7 @@ async def sign_in(
     except Problem as problem:
         notice = Notice("error", problem.told(language))
         kept = {"next": next, "unsent": unsent, "username": username[:200]}
-        return sign_in_page_with(services, language, status=status_of(problem), notice=notice, **kept)
+        return sign_in_page_with(request, language, status=status_of(problem), notice=notice, **kept)
     account = await account_of(services, token.text) if unsent else None
     address = sent_too_late.address_in(account, unsent) if account else None
     response = RedirectResponse(address, 307) if address else RedirectResponse(local_address(next), 303)
@@ -86,10 +85,10 @@ async def choose_language(
     return response
 
 
-def sign_in_page_with(services: Services, language: Language, *, status: int = 200, **values: object) -> HTMLResponse:
+def sign_in_page_with(request: Request, language: Language, *, status: int = 200, **values: object) -> HTMLResponse:
     """The page; `unsent` is a sealed form that goes along."""
     values = {"username": "", "next": "", "unsent": "", **values}
-    return pages.render(services.settings, "signin", language, status=status, **values)
+    return pages.render(request, "signin", language, status=status, **values)
 
 
 def _keep(response: Response, settings: Settings, token: str) -> None:

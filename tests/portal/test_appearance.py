@@ -1,0 +1,112 @@
+"""How the pages look: light or dark as somebody wants it, on paper, in the system's colours; and the portal as an application."""
+
+import re
+from itertools import product
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from PIL import Image, ImageChops
+
+from portal import icons, static
+from portal.installable import ICONS
+from portal.themes import THEMES
+from tests.portal.browsing import shown, visitor
+from tests.system import System
+from translations import LANGUAGES, Language
+
+GROUNDS = ("ground", "paper")
+PAIRS = (
+    *product(("ink", "soft", "brand", "danger", "news"), GROUNDS),
+    *product(("ink", "soft"), ("tint", "brand-tint", "danger-tint", "warn-tint", "good-tint", "news-tint")),
+    *((name, f"{name}-tint") for name in ("brand", "danger", "warn", "good", "news")),
+    *(
+        ("warn", "paper"),
+        ("good", "paper"),
+        ("good", "news-tint"),
+        ("danger", "news-tint"),
+        ("brand-dark", "brand-tint"),
+    ),
+    *(("on-brand", "brand"), ("on-brand", "brand-dark"), ("on-danger", "danger"), ("on-danger", "danger-dark")),
+    *(("on-news", "news"),),
+)
+"""Which text stands on which ground, by the names of the colours."""
+
+
+def colours_of(name: str) -> dict[str, str]:
+    """The named colours of a style sheet."""
+    root = re.search(r":root \{(.*?)\n\}", (static.FOLDER / name).read_text(), re.DOTALL)
+    assert root
+    return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", root[1]))
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("sheet", ["portal.css", "dark.css"])
+def test_every_text_stands_out_from_its_ground(sheet: str) -> None:
+    colours = colours_of(sheet)
+    assert colours.keys() == colours_of("portal.css").keys()
+
+    def contrast(text: str, ground: str) -> float:
+        dark, light = sorted((luminance(colours[text]), luminance(colours[ground])))
+        return (light + 0.05) / (dark + 0.05)
+
+    assert {pair: contrast(*pair) for pair in PAIRS if contrast(*pair) < 4.5} == {}
+
+
+async def test_a_look_is_chosen_for_the_device(portal_app: FastAPI, system: System) -> None:
+    async with visitor(portal_app, system.provider) as http:
+        page = await http.get("/account")
+        assert '<meta name="color-scheme" content="light dark">' in page.text
+        assert 'media="screen and (prefers-color-scheme: dark)"' in page.text
+        for theme in THEMES:
+            answer = await http.post("/theme", data={"theme": theme})
+            page = await http.get(answer.headers["location"])
+            assert "sur cet appareil" in shown(page)
+            assert f'name="theme" value="{theme}" checked' in page.text
+            assert f'content="{THEMES[theme].color_scheme}"' in page.text
+            assert ("dark.css" in page.text) == (theme != "light")
+        await http.post("/theme", data={"theme": "light"})
+        await http.post("/signout")
+        assert "dark.css" not in (await http.get("/signin")).text
+        assert (await http.post("/theme", data={"theme": "pink"})).status_code == 422
+        away = await http.post("/theme", data={"theme": "dark"}, headers={"Sec-Fetch-Site": "cross-site"})
+        assert away.status_code == 403
+
+
+def test_dark_colours_are_for_screens() -> None:
+    assert all((theme.dark_on or "screen").startswith("screen") for theme in THEMES.values())
+    for sheet in ("portal.css", "dark.css"):
+        assert "filter:" not in (static.FOLDER / sheet).read_text(), "a photo is shown as it was taken"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_a_browser_can_install_the_portal(portal_app: FastAPI, language: Language) -> None:
+    async with visitor(portal_app) as http:
+        page = (await http.get("/signin", headers={"Accept-Language": language})).text
+        link = re.search(r'rel="manifest" href="([^"]+)"', page)
+        assert link
+        answer = await http.get(link[1])
+        assert answer.headers["content-type"] == "application/manifest+json"
+        told = answer.json()
+        assert told["lang"] == f"{language}-CA"
+        assert told["description"].startswith({"fr": "Demander l’avis", "en": "Ask a specialist"}[language])
+        assert (told["name"], told["start_url"], told["display"]) == ("Relais", "/", "standalone")
+        purposes = {(icon["sizes"], icon["purpose"]) for icon in told["icons"]}
+        assert purposes >= {("192x192", "any"), ("512x512", "any"), ("512x512", "maskable"), ("any", "any")}
+        for icon in told["icons"]:
+            found: httpx.Response = await http.get(icon["src"])
+            assert found.headers["content-type"] == icon["type"]
+        assert (await http.get("/manifest-de.webmanifest")).status_code == 404
+
+
+@pytest.mark.parametrize("name", ICONS)
+def test_an_icon_is_as_it_is_drawn(name: str) -> None:
+    with Image.open(static.FOLDER / name) as kept:
+        drawn = icons.drawn(name)
+        assert kept.size == drawn.size
+        assert ImageChops.difference(kept.convert("RGBA"), drawn).getbbox() is None
