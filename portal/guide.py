@@ -1,10 +1,11 @@
 """The guide: how each person does their part, step by step, in French and English. Read signed in or not, on paper too.
 
-The chapters' texts are `templates/guide/fr.html.j2` and `en.html.j2`, a macro for each chapter. What can be known is not written
-there by hand: deadlines, minimum photos and the names of buttons and statuses come from where they are decided.
+Each chapter is a page; `/help/all` has them all, to be printed or searched. The texts are `templates/guide/fr.html.j2` and
+`en.html.j2`, a macro for each chapter. What can be known is not written there by hand: deadlines, minimum photos and the names of
+buttons and statuses come from where they are decided. Which page leads where: `portal.help_places`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from translations import gettext_noop as _
 from translations.dates import span
 from translations.words import PRIORITIES
 from use_cases.caller import Caller
+from use_cases.problems import Problem
 from use_cases.services import Services
 from web.services import ServicesOf
 from web.session import account_of_session, session_of
@@ -30,12 +32,15 @@ router = APIRouter()
 
 @dataclass(frozen=True)
 class Chapter:
-    """One chapter. `name` is its place in the page, and the macro that holds its text; `role` whose part it tells."""
+    """One chapter. `name` is its address, and the macro that holds its text; `role` whose part it tells."""
 
     name: str
     title: str
     role: Role | None = None
 
+
+ALL = "all"
+"""In the place of a chapter's name, for all of them."""
 
 CHAPTERS = (
     Chapter("short", _("Relais in short")),
@@ -67,8 +72,21 @@ DEADLINES: Mapping[DeadlineName, str] = {
 
 
 @router.get("/help")
-async def guide(request: Request, services: ServicesOf) -> Response:
-    """The guide in the reader's language, or in the one that the address asks for (``?language=en``)."""
+async def contents(request: Request, services: ServicesOf) -> Response:
+    """What the guide has, in the reader's language or in the one that the address asks for (``?language=en``)."""
+    return await _page(request, services, CHAPTERS[:1])
+
+
+@router.get("/help/{name}")
+async def chapter(name: str, request: Request, services: ServicesOf) -> Response:
+    """One chapter, or all of them. Raises Problem `not_found`."""
+    shown = CHAPTERS if name == ALL else tuple(chapter for chapter in CHAPTERS if chapter.name == name)
+    if not shown:
+        raise Problem("not_found")
+    return await _page(request, services, shown)
+
+
+async def _page(request: Request, services: Services, shown: Sequence[Chapter]) -> Response:
     caller = await _reader(request, services)
     language = _language(request, caller)
     return pages.render(
@@ -76,6 +94,9 @@ async def guide(request: Request, services: ServicesOf) -> Response:
         "guide",
         language,
         me=caller,
+        here=request.url.path,
+        at="#" if len(shown) > 1 else "/help/",
+        shown=shown,
         chapters=CHAPTERS,
         own_chapters=[chapter for chapter in CHAPTERS if caller and chapter.role in caller.roles],
         choices=CHOICES,

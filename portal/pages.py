@@ -22,6 +22,7 @@ from domain.offerings import ServiceOffering
 from domain.requests import Role
 from media.kinds import MAX_PAGES
 from portal import sent_too_late, static, themes
+from portal.help_places import help_address
 from settings import Settings
 from translations import LANGUAGES, Language, dates, gettext_for, language_accepted, language_named, numbers
 from translations import gettext_noop as _
@@ -94,6 +95,8 @@ class Visit:
     def page(self, page: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
         """The page."""
         own = {"me": self.caller, "heard": self.heard, "new_key": self._new_key}
+        offered = [offer.address for offer in values.get("offers", ())]
+        own["help_address"] = help_address(self.request.url.path, self.caller.roles, offered)
         values = {**own, "typing_key": key_for_typing(self.caller.account), **values}
         return render(self.request, page, self.language, status=status, **values)
 
@@ -249,6 +252,7 @@ def render(request: Request, page: str, language: Language, /, *, status: int = 
     settings: Settings = request.app.state.services.settings
     values.setdefault("me", None)
     values.setdefault("heard", "")
+    values.setdefault("help_address", "/help")
     values.setdefault("typing_key", "")
     values.setdefault("notice", None)
     values.setdefault("theme", themes.theme_of(request))

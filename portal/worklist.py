@@ -224,6 +224,7 @@ async def worklist(visit: VisitOf) -> Response:
         "worklist",
         wanted=wanted,
         groups=found.groups,
+        begins=not found.groups and await _has_nothing_yet(visit),
         counts=found.counts,
         next_cursor=found.next_cursor,
         totals={
@@ -250,6 +251,12 @@ async def worklist(visit: VisitOf) -> Response:
     if query.get("sort") == wanted.sort:
         page.set_cookie(SORT_COOKIE, wanted.sort, max_age=365 * 86_400, samesite="lax", httponly=True)
     return page
+
+
+async def _has_nothing_yet(visit: Visit) -> bool:
+    """Whether there is no request at all that the person may see: where to begin is said then."""
+    every = WorklistFilter(statuses=frozenset(Status), limit=1)
+    return not (await read_worklist(visit.services, visit.caller, every, visit.language)).items
 
 
 def _menus(found: Sequence[Team], groups: Sequence[Group]) -> Mapping[str, list[Team]]:

@@ -137,3 +137,12 @@ async def overflow(page: Page) -> int:
     """How many pixels the page is wider than its window: 0 when nobody has to scroll sideways."""
     wider: int = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     return wider
+
+
+async def too_wide(page: Page) -> list[str]:
+    """By how much the page is wider than its window, as it is and with text twice as large: nothing when all is well."""
+    found = [f"{wider} px too wide"] if (wider := await overflow(page)) else []
+    await page.evaluate("document.documentElement.style.fontSize = '200%'")
+    found += [f"{wider} px too wide with large text"] if (wider := await overflow(page)) else []
+    await page.evaluate("document.documentElement.style.fontSize = ''")
+    return found

@@ -1,4 +1,6 @@
-"""Every page, in both languages, on a phone and on a large screen: no barrier, nobody scrolls sideways, no script fails."""
+"""Every page, in both languages, on a phone (in the dark look) and on a large screen (in the light one), also with text twice as
+large: no barrier, nobody scrolls sideways, no script fails.
+"""
 
 from collections.abc import Awaitable, Callable
 
@@ -21,7 +23,7 @@ from tests.journeys import (
     upload,
     written,
 )
-from tests.portal.browsing import PHONE, WIDE, Portal, barriers, overflow
+from tests.portal.browsing import PHONE, WIDE, Portal, barriers, overflow, too_wide
 from tests.system import System, add_person, photo
 
 Journey = Callable[[System], Awaitable[str]]
@@ -130,6 +132,8 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("settings", "provider", None, "/account"),
     ("texts", "administrator", None, "/account/texts"),
     ("help", "requester", None, "/help"),
+    ("the whole guide", "requester", None, "/help/all"),
+    ("a chapter of the guide", "provider", None, "/help/provider"),
     ("providers", "dispatcher", None, "/providers"),
     ("hand on", "administrator", accepted, "/requests/{id}/reassign"),
     ("what somebody holds", "dispatcher", accepted, "/providers/{provider}"),
@@ -183,12 +187,12 @@ async def test_a_page_has_no_barrier(
                 await page.context.add_cookies([{"name": "relais-language", "value": language, "url": portal.address}])
             for size in (WIDE, PHONE):
                 await page.set_viewport_size(size)
+                await page.emulate_media(color_scheme="light" if size == WIDE else "dark")
                 await page.goto(address)
                 assert await page.get_attribute("html", "lang") == language
                 there = await barriers(page, colours=language == "fr")  # they are the same in every language
                 found += [f"{language} {size['width']}: {barrier}" for barrier in there]
-                if wider := await overflow(page):
-                    found.append(f"{language} {size['width']}: {wider} px too wide")
+                found += [f"{language} {size['width']}: {fault}" for fault in await too_wide(page)]
     finally:
         if person:
             ok(await person.http.patch("/api/v1/me", json={"language": "fr"}))

@@ -6,11 +6,13 @@ import pytest
 from fastapi import FastAPI
 
 from domain.calendar import Span
-from domain.requests import Status
+from domain.requests import Role, Status
 from portal.choices import CHOICES
-from portal.guide import CHAPTERS
+from portal.guide import ALL, CHAPTERS
+from portal.help_places import PAGES, STEPS, help_address
+from tests.journeys import assigned
 from tests.portal.browsing import shown, visitor
-from tests.system import System
+from tests.system import System, add_person
 from translations import LANGUAGES, Language, gettext_for
 from translations.dates import span
 from translations.words import RETURN_REASONS, STATUSES
@@ -20,7 +22,15 @@ from translations.words import RETURN_REASONS, STATUSES
 async def test_anybody_can_read_every_chapter(portal_app: FastAPI, language: Language) -> None:
     _ = gettext_for(language)
     async with visitor(portal_app) as http:
-        answer = await http.get("/help", headers={"Accept-Language": language})
+        http.headers["Accept-Language"] = language
+        contents = await http.get("/help")
+        answer = await http.get("/help/all")
+        for chapter in CHAPTERS:
+            page = await http.get(f"/help/{chapter.name}")
+            assert f'href="/help/{chapter.name}"' in contents.text
+            assert page.text.count('<section class="card"') == 1
+            assert _(chapter.title) in shown(page)
+        assert (await http.get("/help/nothing")).status_code == 404
     text = shown(answer)
     assert f'<html lang="{language}">' in answer.text
     for chapter in CHAPTERS:
@@ -34,8 +44,58 @@ async def test_anybody_can_read_every_chapter(portal_app: FastAPI, language: Lan
 
 async def test_every_link_within_the_guide_leads_somewhere(portal_app: FastAPI) -> None:
     async with visitor(portal_app) as http:
-        page = (await http.get("/help")).text
-    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(re.findall(r'id="([^"]+)"', page))
+        whole = (await http.get("/help/all")).text
+        there = set(re.findall(r'id="([^"]+)"', whole))
+        assert set(re.findall(r'href="#([^"]+)"', whole)) <= there
+        for chapter in CHAPTERS:
+            page = (await http.get(f"/help/{chapter.name}")).text
+            for name, place in re.findall(r'href="/help/(\w+)(?:#([^"]+))?"', page):
+                assert name in (ALL, *(known.name for known in CHAPTERS))
+                assert not place or place in there
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_every_page_leads_to_its_part_of_the_guide(portal_app: FastAPI, language: Language) -> None:
+    places = {place for known in (*PAGES.values(), *STEPS.values()) for place in known.values()}
+    async with visitor(portal_app) as http:
+        for place in places:
+            page = (await http.get(f"/help/{place.partition('-')[0]}", headers={"Accept-Language": language})).text
+            assert f'id="{place}"' in page
+
+
+@pytest.mark.parametrize(
+    ("path", "roles", "offered", "address"),
+    [
+        ("/worklist", [Role.PROVIDER], [], "/help/provider#provider-open"),
+        ("/worklist", [Role.REQUESTER, Role.DISPATCHER], [], "/help/dispatcher#dispatcher-late"),
+        ("/requests/1", [Role.PROVIDER], ["accept", "transfer"], "/help/provider#provider-accept"),
+        ("/requests/1", [Role.REQUESTER], ["answer?question=2"], "/help/requester#requester-answer"),
+        ("/requests/1", [Role.CLINIC_ADMINISTRATOR], [], "/help/administrator"),
+        ("/requests/1/report/sign", [Role.PROVIDER], [], "/help/provider#provider-sign"),
+        ("/requests/1/return-to-requester", [Role.DISPATCHER], [], "/help/dispatcher#dispatcher-priority"),
+        ("/requests/1/media/2", [Role.REQUESTER], [], "/help/keys"),
+        ("/account/texts", [Role.OPERATOR], [], "/help/settings"),
+        ("/undelivered", [Role.OPERATOR], [], "/help"),
+    ],
+)
+def test_where_a_page_finds_help(path: str, roles: list[Role], offered: list[str], address: str) -> None:
+    assert help_address(path, roles, offered) == address
+
+
+def test_every_choice_has_help() -> None:
+    assert {choice.address for choice in CHOICES.values()} <= STEPS.keys()
+
+
+async def test_a_first_visit_shows_where_to_begin(portal_app: FastAPI, system: System) -> None:
+    for role, words in ((Role.REQUESTER, "Besoin de l’avis d’un spécialiste"), (Role.PROVIDER, "Rien ne vous attend")):
+        newcomer = await add_person(system, f"newcomer_{role}", system.clinics["far"], role)
+        async with visitor(portal_app, newcomer) as http:
+            page = await http.get("/worklist")
+        assert "Par où commencer" in shown(page)
+        assert words in shown(page)
+        assert 'href="/help/' in page.text
+    async with visitor(portal_app, system.requester) as http:
+        assert "Par où commencer" not in shown(await http.get("/worklist?filter=1&q=nobody-has-this-name"))
 
 
 async def test_the_reader_gets_their_language_and_their_part_first(portal_app: FastAPI, system: System) -> None:
@@ -43,13 +103,16 @@ async def test_the_reader_gets_their_language_and_their_part_first(portal_app: F
         answer = await http.get("/help", headers={"Accept-Language": "en"})
         text = shown(answer)
         assert "Pour vous : Traiter une demande" in text
-        assert gettext_for("fr")(CHOICES["request_information"].label).replace("\N{NO-BREAK SPACE}", " ") in text
+        part = shown(await http.get("/help/provider"))
+        assert gettext_for("fr")(CHOICES["request_information"].label).replace("\N{NO-BREAK SPACE}", " ") in part
         assert "Answer a request" in shown(await http.get("/help?language=en"))
+        asked = (await http.get(f"/requests/{await assigned(system)}")).text
+        assert asked.count('href="/help/provider#provider-accept"') == 2
 
 
 async def test_deadlines_are_those_of_the_offerings(portal_app: FastAPI, system: System) -> None:
     async with visitor(portal_app) as http:
-        text = shown(await http.get("/help", headers={"Accept-Language": "fr"}))
+        text = shown(await http.get("/help/deadlines", headers={"Accept-Language": "fr"}))
     assert "Accepter une demande 3 jours ouvrables 1 jour 4 heures" in text
     own = [offering for offering in system.services.offerings.values() if offering.deadlines]
     assert own
