@@ -10,9 +10,11 @@ floor is what the API takes for the same data as JSON. Nothing here is a test.
 import argparse
 import asyncio
 import base64
+import re
 import secrets
 import statistics
 import tempfile
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -21,6 +23,7 @@ import httpx
 from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy import text
 from temporalio.client import Client
 
 from benchmarks.full_records import fill
@@ -59,6 +62,10 @@ PAGES: list[tuple[str, Role, str, str | None]] = [
         "/worklist?filter=1&status=all&q=TC-2025-000500",
         "/requests?q=TC-2025-000500",
     ),
+    ("a long request, its requester", Role.REQUESTER, "/requests/{long}", "/requests/{long}"),
+    ("a long request, its dispatcher", Role.DISPATCHER, "/requests/{long}", "/requests/{long}"),
+    ("a long request, its provider", Role.PROVIDER, "/requests/{long}", "/requests/{long}"),
+    ("a long request's report", Role.PROVIDER, "/requests/{long}/report", "/requests/{long}"),
     ("a draft", Role.REQUESTER, "/requests/{draft}/edit", "/requests/{draft}"),
     ("a draft's request page", Role.REQUESTER, "/requests/{draft}", "/requests/{draft}"),
     ("providers", Role.DISPATCHER, "/providers", "/providers"),
@@ -68,8 +75,40 @@ PAGES: list[tuple[str, Role, str, str | None]] = [
 ]
 """Name, who looks, the page, and the API's address of the same content."""
 
+LONG_EVENTS, LONG_PHOTOS = 200, 20
+"""What the request has that the long pages are about."""
 
-async def main(count: int) -> None:
+MAKE_LONG = (
+    """
+    UPDATE requests SET status = 'accepted', holder_kind = 'provider', holder_id = :provider, holder_clinic_id = :clinic,
+        requester_id = :requester, requester_clinic_id = :clinic, dispatch_clinic_id = :clinic,
+        process = process || jsonb_build_object('status', 'accepted', 'version', :events,
+            'holder', jsonb_build_object('kind', 'provider', 'id', :provider, 'clinic_id', :clinic)),
+        process_version = :events, form = jsonb_set(form, '{patient}', form -> 'patient' || '{"sex": "female"}')
+    WHERE id = :request
+    """,
+    """
+    INSERT INTO events (request_id, version, name, at, source, command_id, actor_id, actor_role, actor_clinic_id, status_before,
+        status, holder_before, holder, command, recorded_at)
+    SELECT :request, v, (ARRAY['information_added', 'returned_to_dispatch', 'assigned', 'transferred'])[v % 4 + 1],
+           now() - (:events - v) * interval '7 hours', 'update', 'long-' || v,
+           CASE v % 4 WHEN 0 THEN :requester ELSE :provider END,
+           'provider', :clinic, 'accepted', 'accepted', '{"kind": "nobody", "id": null, "clinic_id": null}',
+           jsonb_build_object('kind', 'provider', 'id', :provider, 'clinic_id', :clinic),
+           '{"type": "assign", "comment": "Un commentaire.", "text": "Elle saigne.", "worse": false, "attachment_ids": []}', now()
+    FROM generate_series(4, :events) AS v
+    """,
+    """
+    INSERT INTO attachments (id, request_id, slot, kind, media_type, size_bytes, sha256, filename, width, height, warnings,
+        uploaded_by, uploaded_at, state, object_key, preview_key, thumbnail_key, position)
+    SELECT gen_random_uuid(), :request, 'photos', 'photo', 'image/jpeg', 1000000, md5(n::text), n || '.jpg', 4000, 3000, '{}',
+           :requester, now(), 'ready', 'o' || n, 'p' || n, 't' || n, n
+    FROM generate_series(1, :photos) AS n
+    """,
+)
+
+
+async def main(count: int, only: str) -> None:
     """Fill, measure, print."""
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
@@ -83,11 +122,12 @@ async def main(count: int) -> None:
                 cookies = {role: await session_for(database, services, viewer) for role, viewer in viewers.items()}
                 http.cookies.set(*cookies[Role.REQUESTER])
                 found = (await http.get("/api/v1/requests?status=draft")).json()["items"]
-                for name, role, page, address in PAGES:
+                long = await make_long(database, viewers)
+                for name, role, page, address in (known for known in PAGES if only in known[0]):
                     http.cookies.set(*cookies[role])
-                    draft = found[0]["id"]
+                    about = {"draft": found[0]["id"], "long": long}
                     times, floor = await measure(
-                        http, page.format(draft=draft), address.format(draft=draft) if address else None
+                        http, page.format(**about), address.format(**about) if address else None
                     )
                     median, ground = statistics.median(times), statistics.median(floor) if floor else None
                     table.add_row(
@@ -98,6 +138,29 @@ async def main(count: int) -> None:
                         f"{median / ground:.1f}" if ground else "",
                     )
             console.print(table)
+
+
+async def make_long(database: Database, viewers: Mapping[Role, Viewer]) -> str:
+    """The id of a request of these people that has come a long way."""
+    async with database.session() as session:
+        request_id = await session.scalar(text("SELECT id FROM requests WHERE status = 'closed' LIMIT 1"))
+        values = {
+            "request": request_id,
+            "provider": viewers[Role.PROVIDER].account_id,
+            "requester": viewers[Role.REQUESTER].account_id,
+            "clinic": viewers[Role.PROVIDER].clinic_id,
+            "events": LONG_EVENTS,
+            "photos": LONG_PHOTOS,
+        }
+        for statement in MAKE_LONG:
+            await session.execute(text(_literal(statement, values)))
+    return str(request_id)
+
+
+def _literal(statement: str, values: Mapping[str, object]) -> str:
+    """The statement with its values in it: ours alone, and PostgreSQL then sees their types."""
+    written = {name: str(value) if isinstance(value, int) else f"uuid '{value}'" for name, value in values.items()}
+    return re.sub(r"(?<!:):([a-z]+)", lambda name: written[name[1]], statement)
 
 
 async def open_services(folder: Path, database: Database, feed: ProjectionFeed) -> Services:
@@ -149,4 +212,6 @@ async def measure(http: httpx.AsyncClient, page: str, address: str | None) -> tu
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=100_000)
-    asyncio.run(main(parser.parse_args().requests))
+    parser.add_argument("--only", default="", help="only pages with this in their names")
+    given = parser.parse_args()
+    asyncio.run(main(given.requests, given.only))

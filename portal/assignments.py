@@ -16,7 +16,7 @@ from domain.requests import Role
 from portal import pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Notice, Visit, VisitOf
-from portal.providers import Team, destination, teams
+from portal.providers import Team, destination, served_first, teams
 from translations import gettext_noop as _
 from use_cases.assignments import Assignments, assign_several
 from use_cases.catalogue import newest_offerings
@@ -34,6 +34,22 @@ _PLACES = {"provider_or_clinic": "to", "unknown_provider": "to", "unknown_clinic
 async def nothing_chosen() -> Response:
     """Who comes here by an address has chosen nothing yet: that is done in the worklist."""
     return RedirectResponse("/worklist", 303)
+
+
+ROW_CHOICES = 12
+"""So many people of each clinic stand in the menu of a row; the others are a click away."""
+
+
+@router.get("/assignments/menu/{request_id}")
+async def menu_of_row(request_id: UUID, visit: VisitOf, back: str = "") -> Response:
+    """What opens in a row of the worklist: who serves its offering comes first. Raises Problem `not_found` or `forbidden`."""
+    rows = await find_summaries(visit.services, visit.caller, [request_id], visit.language)
+    if not rows:
+        raise Problem("not_found")
+    if Role.DISPATCHER not in visit.caller.roles:
+        raise Problem("forbidden")
+    found = served_first(await teams(visit), rows[0].offering)
+    return visit.page("assign_menu", row=rows[0], teams=found, row_choices=ROW_CHOICES, back=_worklist(back))
 
 
 @router.post("/assignments")
@@ -135,6 +151,10 @@ async def _page(
 
 
 def _back(form: FormData) -> str:
+    return _worklist(str(form.get("back", "")))
+
+
+def _worklist(address: str) -> str:
     """The worklist as it was filtered."""
-    wanted = pages.local_address(str(form.get("back", "")))
+    wanted = pages.local_address(address)
     return wanted if wanted.partition("?")[0] == "/worklist" else "/worklist"

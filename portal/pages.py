@@ -46,7 +46,7 @@ from use_cases.commands import Call
 from use_cases.marks import mark_words
 from use_cases.patients import RecordedPatient
 from use_cases.problems import Problem
-from use_cases.requests import RequestView, read_request
+from use_cases.requests import RequestView, read_request, read_request_and_timeline
 from use_cases.services import Services
 from use_cases.timeline import TimelineEntry, read_timeline
 from use_cases.unsent import key_for_typing
@@ -130,6 +130,10 @@ class Visit:
     async def look_at(self, request_id: UUID) -> RequestView:
         """The request as the person may see it; the look is written down. Raises Problem `not_found`."""
         return await read_request(self.services, self.caller, request_id, self.language)
+
+    async def look_at_all(self, request_id: UUID) -> tuple[RequestView, list[TimelineEntry]]:
+        """The request with its timeline, read at once; both looks are written down. Raises Problem `not_found`."""
+        return await read_request_and_timeline(self.services, self.caller, request_id, self.language)
 
     async def offering_of(self, view: RequestView) -> ServiceOffering:
         """The service offering in the version that the request has."""

@@ -26,8 +26,7 @@ router = APIRouter()
 @router.get("/requests/{request_id}")
 async def request_page(request_id: UUID, visit: VisitOf) -> Response:
     """Everything of the request that the person may see, and their choices."""
-    view = await visit.look_at(request_id)
-    timeline = await visit.timeline(request_id)
+    view, timeline = await visit.look_at_all(request_id)
     return visit.page(
         "request",
         view=view,

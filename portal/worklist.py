@@ -14,7 +14,7 @@ from domain.priority import Priority
 from domain.requests import Role, Status
 from portal import pages
 from portal.pages import Visit, VisitOf
-from portal.providers import Team, served_first, teams
+from portal.providers import teams
 from records.models import Account
 from records.worklist import Count, Sort, WorklistFilter
 from translations import gettext_noop as _
@@ -28,9 +28,6 @@ router = APIRouter()
 PAGE_ROWS = 25
 TO_DO_ROWS = 50
 """So many of those that somebody has to do stand on the first page; the others are a click away."""
-
-ROW_CHOICES = 12
-"""So many people of each clinic stand in the menu of a row; the others are a click away."""
 
 TO_DO: Mapping[ToDo, str] = {
     ToDo.READ_REPORT: _("Read the report"),
@@ -244,8 +241,6 @@ async def worklist(visit: VisitOf) -> Response:
             for kept in await list_filters(visit.services, visit.caller)
         ],
         teams=assigns,
-        row_choices=ROW_CHOICES,
-        menus=_menus(assigns, found.groups),
         notice=pages.done_notice(visit.request, visit.language),
     )
     if query.get("sort") == wanted.sort:
@@ -257,13 +252,6 @@ async def _has_nothing_yet(visit: Visit) -> bool:
     """Whether there is no request at all that the person may see: where to begin is said then."""
     every = WorklistFilter(statuses=frozenset(Status), limit=1)
     return not (await read_worklist(visit.services, visit.caller, every, visit.language)).items
-
-
-def _menus(found: Sequence[Team], groups: Sequence[Group]) -> Mapping[str, list[Team]]:
-    """To whom a row's request can be assigned, by its offering: who serves it first."""
-    return {
-        offering: served_first(found, offering) for offering in {row.offering for group in groups for row in group.rows}
-    }
 
 
 def filter_of(visit: Visit) -> Filter:

@@ -4,9 +4,12 @@ French writes « 1er décembre 2026 à 9 h 05 », English “December 1, 2026 at
 no-break spaces, so that neither is torn apart at the end of a line.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from typing import Literal
 
-from babel.dates import format_date, format_datetime, format_timedelta
+from babel.dates import format_date, format_datetime, format_timedelta, get_month_names, get_period_names
 from babel.units import format_unit
 
 from domain.calendar import TIME_ZONE, Span
@@ -17,17 +20,26 @@ from translations.typography import NO_BREAK_SPACE
 
 def day(of: date, language: Language, *, weekday: bool = False) -> str:
     """« 1er décembre 2026 », “December 1, 2026”; with its weekday, « mardi 1er décembre 2026 »."""
-    number = f"{_french_number(of)}{NO_BREAK_SPACE}MMMM y" if language == "fr" else f"MMMM{NO_BREAK_SPACE}d, y"
-    name = "" if not weekday else "EEEE " if language == "fr" else "EEEE, "
-    return format_date(of, name + number, locale=LOCALES[language])
+    month = _months("wide", language)[of.month]
+    if language == "fr":
+        written, name = f"{_french_number(of)}{NO_BREAK_SPACE}{month} {of.year}", "EEEE "
+    else:
+        written, name = f"{month}{NO_BREAK_SPACE}{of.day}, {of.year}", "EEEE, "
+    return f"{format_date(of, name, locale=LOCALES[language])}{written}" if weekday else written
 
 
 def clock(at: datetime, language: Language, *, zone: bool = False) -> str:
     """« 9 h 05 », “9:05 a.m.”; with the zone, « 9 h 05 (HNE) »."""
-    pattern = f"H{NO_BREAK_SPACE}'h'{NO_BREAK_SPACE}mm" if language == "fr" else f"h:mm{NO_BREAK_SPACE}a"
+    local = at.astimezone(TIME_ZONE)
+    if language == "fr":
+        written = f"{local.hour}{NO_BREAK_SPACE}h{NO_BREAK_SPACE}{local.minute:02}"
+    else:
+        half = _halves_of_a_day(language)["am" if local.hour < 12 else "pm"]
+        written = f"{local.hour % 12 or 12}:{local.minute:02}{NO_BREAK_SPACE}{half}"
     if zone:
-        pattern += f"{NO_BREAK_SPACE}(z)"
-    return format_datetime(at.astimezone(TIME_ZONE), pattern, tzinfo=TIME_ZONE, locale=LOCALES[language])
+        name = format_datetime(local, "z", tzinfo=TIME_ZONE, locale=LOCALES[language])
+        written += f"{NO_BREAK_SPACE}({name})"
+    return written
 
 
 def moment(at: datetime, language: Language, *, weekday: bool = False, zone: bool = False) -> str:
@@ -119,11 +131,23 @@ def _old(count: int, unit: str, language: Language) -> str:
 
 
 def _short_day(of: date, today: date, language: Language) -> str:
-    pattern = f"{_french_number(of)}{NO_BREAK_SPACE}MMM" if language == "fr" else f"MMM{NO_BREAK_SPACE}d"
+    month = _months("abbreviated", language)[of.month]
+    written = f"{_french_number(of)}{NO_BREAK_SPACE}{month}" if language == "fr" else f"{month}{NO_BREAK_SPACE}{of.day}"
     if of.year != today.year:
-        pattern += " y" if language == "fr" else ", y"
-    return format_date(of, pattern, locale=LOCALES[language])
+        written += f" {of.year}" if language == "fr" else f", {of.year}"
+    return written
 
 
 def _french_number(of: date) -> str:
-    return "d'er'" if of.day == 1 else "d"
+    return "1er" if of.day == 1 else str(of.day)
+
+
+@cache
+def _months(width: Literal["wide", "abbreviated"], language: Language) -> Mapping[int, str]:
+    """The names of the months. A long page has hundreds of dates: its words are looked up once, not for each."""
+    return dict(get_month_names(width, locale=LOCALES[language]))
+
+
+@cache
+def _halves_of_a_day(language: Language) -> Mapping[str, str]:
+    return dict(get_period_names("abbreviated", locale=LOCALES[language]))

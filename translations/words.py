@@ -49,9 +49,10 @@ PRIORITIES: Mapping[Priority, str] = {
 def priority_words(priority: Priority, offering: ServiceOffering | None, language: Language) -> str:
     """How soon an answer is needed: with an offering, within how long somebody accepts the request."""
     say = gettext_for(language)
-    if offering is None or priority is Priority.ROUTINE:
+    limits = offering.terms.deadlines[DeadlineName.ACCEPTANCE].limit if offering else {}
+    limit = limits.get(priority)
+    if limit is None or priority is Priority.ROUTINE:
         return say(PRIORITIES.get(priority, priority))
-    limit = offering.terms.deadlines[DeadlineName.ACCEPTANCE].limit[priority]
     if (limit.amount, limit.unit, limit.business) == (1, "d", False):
         limit = Span.of("24h")  # a day sounds like until this evening
     return say(_("Within %(limit)s")) % {"limit": span(limit, language)}

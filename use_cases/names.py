@@ -37,6 +37,7 @@ class Names:
     def __init__(self, accounts: dict[UUID, Account], clinics: dict[UUID, Clinic]) -> None:
         self._accounts = accounts
         self._clinics = clinics
+        self._people: dict[UUID, PersonView] = {}  # each is named often: in every entry of a long history
 
     @classmethod
     async def load(
@@ -50,7 +51,11 @@ class Names:
     def person(self, account_id: UUID | None) -> PersonView | None:
         """Somebody; None for Relais itself and for whom the records don't know."""
         account = self._accounts.get(account_id) if account_id else None
-        return person_view(account, self._clinics[account.clinic_id]) if account else None
+        if account is None:
+            return None
+        if account.id not in self._people:
+            self._people[account.id] = person_view(account, self._clinics[account.clinic_id])
+        return self._people[account.id]
 
     def clinic(self, clinic_id: UUID | None) -> str | None:
         """The name of a clinic."""

@@ -36,11 +36,13 @@ from use_cases.timeline import (
     FollowUpView,
     QuestionView,
     ReturnNotice,
+    TimelineEntry,
     additions_of,
     follow_ups_of,
     names_of,
     questions_of,
     return_notice,
+    timeline_view,
 )
 from use_cases.to_do import ToDo, to_do_of
 from use_cases.views import View
@@ -192,6 +194,24 @@ async def read_request(services: Services, caller: Caller, request_id: UUID, lan
     return view
 
 
+async def read_request_and_timeline(
+    services: Services, caller: Caller, request_id: UUID, language: Language
+) -> tuple[RequestView, list[TimelineEntry]]:
+    """What `read_request` and `read_timeline` give, read at once and of the same moment; both looks are written down.
+
+    Raises Problem `not_found` or `not_yet`.
+    """
+    async with services.database.session() as session:
+        row, access = await policy.request_to_see(session, caller, request_id)
+        await open_form(session, services.versions, row)
+        events = await requests.timeline(session, row.id)
+        view = await request_view(session, caller, row, access, language, events)
+        told = await timeline_view(session, row, access, language, events)
+        await log_access(session, caller, row, AccessKind.REQUEST)
+        await log_access(session, caller, row, AccessKind.TIMELINE)
+    return view, told
+
+
 async def summaries(
     session: AsyncSession, caller: Caller, rows: Iterable[WorklistRow], language: Language
 ) -> list[RequestSummary]:
@@ -217,12 +237,20 @@ async def find_summaries(
 
 
 async def request_view(
-    session: AsyncSession, caller: Caller, row: RequestRecord, access: Access, language: Language
+    session: AsyncSession,
+    caller: Caller,
+    row: RequestRecord,
+    access: Access,
+    language: Language,
+    events: Sequence[EventRecord] | None = None,
 ) -> RequestView:
-    """The whole request, as far as the caller may see it; `is_new` as it is before this look is written down."""
+    """The whole request, as far as the caller may see it; `is_new` as it is before this look is written down.
+
+    `events` is its timeline, where that has been read already.
+    """
     process = requests.process_of(row)
     notes = await worklist.notes_on(session, caller.viewer, row.id)
-    timeline = await requests.timeline(session, row.id)
+    timeline = await requests.timeline(session, row.id) if events is None else events
     documents = await reports.documents_of(session, row.id)
     names = await names_of(session, row, timeline, documents)
     patient, chart = None, ChartView()

@@ -105,10 +105,14 @@ async def read_timeline(
 
 
 async def timeline_view(
-    session: AsyncSession, row: RequestRecord, access: Access, language: Language
+    session: AsyncSession,
+    row: RequestRecord,
+    access: Access,
+    language: Language,
+    events: Sequence[EventRecord] | None = None,
 ) -> list[TimelineEntry]:
-    """Who did what, when; what was said with it only for those who may see the chart."""
-    events = await requests.timeline(session, row.id)
+    """Who did what, when; what was said with it only for those who may see the chart. `events`, where they are read already."""
+    events = await requests.timeline(session, row.id) if events is None else events
     names = await names_of(session, row, events)
     _ = gettext_for(language)
     return [

@@ -18,10 +18,23 @@
   };
   document.addEventListener("change", (event) => { if (event.target.closest(".pick")) remember(); });
 
-  // The menu of a row: open through a renewal; closed by Escape and by a press elsewhere
+  // The menu of a row: it comes when it is opened, stays open through a renewal, and is closed by Escape and by a press elsewhere
   let open = "";
+  const fill = async (menu) => {
+    const back = document.querySelector("#assign [name=back]").value;
+    const answer = await fetch(`${menu.dataset.menu}?back=${encodeURIComponent(back)}`, { headers: { "X-Requested-With": "fetch" } }).catch(() => null);
+    if (!answer?.ok || answer.redirected || !menu.open) return;
+    const place = menu.querySelector(".menu");
+    const focused = place.contains(document.activeElement) && document.activeElement.value;
+    place.innerHTML = await answer.text();
+    if (focused) place.querySelector(`[value="${focused}"]`)?.focus();
+  };
   const menus = () => document.querySelectorAll("details.assign-one[open]");
-  document.addEventListener("toggle", (event) => { if (event.target.matches("details.assign-one")) open = menus()[0]?.id || ""; }, true);
+  document.addEventListener("toggle", (event) => {
+    if (!event.target.matches("details.assign-one")) return;
+    open = menus()[0]?.id || "";
+    if (event.target.open) fill(event.target);
+  }, true);
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     for (const menu of menus()) { menu.open = false; menu.querySelector("summary").focus(); }
@@ -65,7 +78,8 @@
     for (const box of boxes()) box.checked = chosen.has(idOf(box));
     remember();
     const menu = open && document.getElementById(open);
-    if (menu) menu.open = true;
+    if (menu?.open) fill(menu);
+    else if (menu) menu.open = true;
     const now = look();
     if (renews) tell(shown, now); else { marked.clear(); news.textContent = ""; }
     renews = false;

@@ -134,9 +134,13 @@ async def test_what_is_seen_while_one_chooses_has_no_barrier(portal: Portal, sys
         assert await overflow(page) == 0
 
 
-def menu_of(page: str, request_id: str) -> str:
-    """The menu of that request's row."""
-    return page.split(f'id="assign-{request_id}"')[1].split("</details>")[0]
+async def menu_of(http: httpx.AsyncClient, request_id: str) -> str:
+    """The menu of that request's row, as it comes when it is opened."""
+    row = (await http.get(LIST)).text.split(f'id="assign-{request_id}"')[1].split("</details>")[0]
+    assert f'href="/requests/{request_id}/assign"' in row
+    address = re.search(r'data-menu="([^"]+)"', row)
+    assert address
+    return (await http.get(address[1], params={"back": LIST})).text
 
 
 async def test_one_goes_from_its_row_with_one_press(portal_app: FastAPI, system: System) -> None:
@@ -146,7 +150,7 @@ async def test_one_goes_from_its_row_with_one_press(portal_app: FastAPI, system:
     path = f"/api/v1/accounts/{nurse.id}/offerings"
     ok(await system.administrator.http.put(path, json={"offerings": ["wound_care"]}))
     async with visitor(portal_app, system.dispatcher) as http:
-        menu = menu_of((await http.get(LIST)).text, request_id)
+        menu = await menu_of(http, request_id)
         near = menu.split("</fieldset>")[0]
         assert near.index(system.provider.id) < near.index(nurse.id)
         assert near.split(nurse.id)[1].count("N’y répond pas") == 1
@@ -156,7 +160,7 @@ async def test_one_goes_from_its_row_with_one_press(portal_app: FastAPI, system:
         assert "ne répond pas à toutes" in shown(await http.post("/assignments", data=form))
         form["to"] = f"provider:{system.provider.id}"
         assert (await http.post("/assignments", data=form)).headers["location"] == f"{LIST}&done=assigned_several"
-        menu = menu_of((await http.get(LIST)).text, request_id)
+        menu = await menu_of(http, request_id)
         assert f'value="{request_id}/2"' in menu, "what nobody has accepted yet can still go to somebody else"
         form = {**hidden_of(menu), "to": f"clinic:{system.clinics['near'].id}"}
         assert (await http.post("/assignments", data=form)).status_code == 303
@@ -164,6 +168,9 @@ async def test_one_goes_from_its_row_with_one_press(portal_app: FastAPI, system:
     assert (await system.requester.view(untouched))["status"] == "awaiting_dispatch"
     async with visitor(portal_app, system.administrator) as http:
         assert "assign-one" not in (await http.get("/worklist?filter=1&status=active")).text
+        assert (await http.get(f"/assignments/menu/{request_id}")).status_code == 403
+    async with visitor(portal_app, system.people["far_dispatcher"]) as http:
+        assert (await http.get(f"/assignments/menu/{request_id}")).status_code == 404
 
 
 async def test_the_menu_of_a_row_by_keyboard_stays_open_when_the_list_renews_itself(
@@ -195,5 +202,6 @@ async def test_an_open_menu_has_no_barrier_and_fits(portal: Portal, system: Syst
         await page.set_viewport_size(size)
         await page.goto(LIST)
         await page.locator(f"#assign-{request_id} summary").click()
+        await expect(page.locator(f"#assign-{request_id}").get_by_role("button").first).to_be_visible()
         assert await barriers(page) == []
         assert await overflow(page) == 0

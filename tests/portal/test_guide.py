@@ -94,6 +94,7 @@ async def test_a_first_visit_shows_where_to_begin(portal_app: FastAPI, system: S
         assert "Par où commencer" in shown(page)
         assert words in shown(page)
         assert 'href="/help/' in page.text
+    await assigned(system)
     async with visitor(portal_app, system.requester) as http:
         assert "Par où commencer" not in shown(await http.get("/worklist?filter=1&q=nobody-has-this-name"))
 
