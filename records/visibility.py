@@ -24,7 +24,22 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, and_, any_, case, exists, false, func, literal, null, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Uuid,
+    and_,
+    any_,
+    case,
+    cast,
+    exists,
+    false,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -141,7 +156,7 @@ def charts_of(viewer: Viewer) -> ColumnElement[bool]:
             process,
             and_(RequestRecord.holder_kind == HolderKind.PROVIDER, RequestRecord.holder_id == viewer.account_id),
             and_(RequestRecord.holder_kind == HolderKind.POOL, RequestRecord.holder_clinic_id == viewer.clinic_id),
-            literal(viewer.account_id) == any_(_actors_of_request()),
+            any_(_actors_of_request()) == viewer.account_id,
             covered_by(viewer),
         )
     if Role.CLINIC_ADMINISTRATOR in viewer.roles:
@@ -158,7 +173,7 @@ def processes_of(viewer: Viewer) -> ColumnElement[bool]:
     """The rule in SQL: the requests of which the viewer may see the process, if not the chart."""
     process = _operates(viewer)
     if Role.PROVIDER in viewer.roles:
-        process = or_(process, literal(viewer.clinic_id) == any_(_pools_of_request()), _was_held_by(viewer))
+        process = or_(process, any_(_pools_of_request()) == viewer.clinic_id, _was_held_by(viewer))
     return and_(RequestRecord.status != Status.DRAFT, process)
 
 
@@ -228,7 +243,7 @@ def _was_held_by(viewer: Viewer) -> ColumnElement[bool]:
     return exists().where(
         EventRecord.request_id == RequestRecord.id,
         EventRecord.holder["kind"].astext == HolderKind.PROVIDER,
-        EventRecord.holder["id"].astext == str(viewer.account_id),
+        cast(EventRecord.holder["id"].astext, Uuid) == viewer.account_id,
     )
 
 

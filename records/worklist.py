@@ -7,20 +7,27 @@ neither repeat nor hide others. A request whose own sort key changes moves to it
 import base64
 import binascii
 import json
+import typing
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Date,
+    DateTime,
+    Integer,
     Select,
     Subquery,
     Uuid,
     and_,
+    any_,
+    bindparam,
     case,
     cast,
     exists,
@@ -186,14 +193,10 @@ async def worklist(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter
     """A page of the viewer's worklist. Raises BadCursorError for a cursor that this sort never gave."""
     limit = _limit(wanted)
     after = None if wanted.cursor is None else _key_in(wanted.cursor, wanted.sort)
-    order = _ORDERS[wanted.sort]
-    parts, sieve = _searched(viewer, wanted)
     if wanted.q.strip():
-        page, counts = await _found(session, viewer, wanted, sieve, after)
+        found, counts = await _found(session, viewer, wanted, after)
     else:
-        page = first_of(parts, sieve, order, after, limit + 1) if parts else None
-        counts = await _counts(session, counts_of(parts, sieve.of_all_statuses)) if parts else {}
-    found = await _rows(session, viewer, page, wanted.sort) if page is not None else []
+        found, counts = await _listed(session, viewer, wanted, after)
     rows = found[:limit]
     return WorklistPage(
         rows=tuple(rows),
@@ -202,66 +205,137 @@ async def worklist(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter
     )
 
 
-async def _found(
-    session: AsyncSession, viewer: Viewer, wanted: WorklistFilter, sieve: Sieve, after: tuple[Any, ...] | None
-) -> tuple[Subquery | None, dict[Status, Count]]:
-    """The page of what somebody looks for, and its counts: what is found leads to the requests, and the parts are conditions."""
-    finds = await find(session, viewer, read_search(wanted.q))
-    sieve = sieve.and_(*_with_whom(viewer, wanted), only_asked(listed_for(viewer)))
-    if wanted.to_do:
-        sieve = sieve.and_(has_to_do(viewer))
-    order = _ORDERS[wanted.sort]
-    found = await sift(session, finds, sieve, order, after, _limit(wanted) + 1)
-    counts = {status: Count(number, found.more) for status, number in found.counts.items()}
-    return (_page_of(found.first, order) if found.first else None), counts
-
-
-def _page_of(ids: Collection[uuid.UUID], order: Order) -> Subquery:
-    """These requests, as a page."""
-    key = getattr(RequestRecord, SORT_KEYS[order.by]).label("key")
-    rank = RequestRecord.priority_rank.label("rank")
-    return select(rank, key, RequestRecord.id).where(RequestRecord.id.in_(ids)).subquery("page")
-
-
 async def count_to_do(session: AsyncSession, viewer: Viewer) -> Count:
     """About how many requests the viewer has something to do."""
-    parts = _parts_to_do(viewer)
-    counts = await _counts(session, counts_of(parts, Sieve())) if parts else {}
+    query = count_statement(viewer.roles)
+    counts = await _counts(session, query, _given_by(viewer)) if query is not None else {}
     return sum(counts.values(), Count())
-
-
-async def _counts(session: AsyncSession, query: Select[Any, int]) -> dict[Status, Count]:
-    return {Status(status): Count.of(number) for status, number in await session.execute(query) if number}
 
 
 async def notes_on(session: AsyncSession, viewer: Viewer, request_id: uuid.UUID) -> RowNotes:
     """What the viewer should notice of one request; ask before writing down that they open it."""
-    query = select(*_notes_for(viewer)).where(RequestRecord.id == request_id)
-    return _notes(*(await session.execute(query)).one())
+    found = await session.execute(_statement_of_notes(viewer.roles), {**_given_by(viewer), "request_id": request_id})
+    return _notes(*found.one())
 
 
 async def lines_of(session: AsyncSession, viewer: Viewer, request_ids: Collection[uuid.UUID]) -> list[WorklistRow]:
     """The lines of these requests, the newest first, as far as the viewer may see them."""
     if not request_ids:
         return []
-    found = await _rows(session, viewer, _page_of(request_ids, _ORDERS["created"]), "created")
+    found = await _lines(session, viewer, request_ids, "created")
     return [row for row in found if row.access is not None]
 
 
-async def _rows(session: AsyncSession, viewer: Viewer, page: Subquery, sort: Sort) -> list[WorklistRow]:
+async def _listed(
+    session: AsyncSession, viewer: Viewer, wanted: WorklistFilter, after: tuple[Any, ...] | None
+) -> tuple[list[WorklistRow], dict[Status, Count]]:
+    """The page, and its counts."""
+    statements = list_statements(viewer.roles, replace(wanted, cursor=None), after is not None)
+    if statements is None:
+        return [], {}
+    page, counts = statements
+    values = _given_by(viewer)
+    rows = await _rows(session, page, {**values, **{f"after_{at}": value for at, value in enumerate(after or ())}})
+    return rows, await _counts(session, counts, values)
+
+
+async def _found(
+    session: AsyncSession, viewer: Viewer, wanted: WorklistFilter, after: tuple[Any, ...] | None
+) -> tuple[list[WorklistRow], dict[Status, Count]]:
+    """The same of what somebody looks for: what is found leads to the requests, and the parts are conditions."""
+    finds = await find(session, viewer, read_search(wanted.q))
+    _parts, sieve = _searched(viewer, wanted)
+    sieve = sieve.and_(*_with_whom(viewer, wanted), only_asked(listed_for(viewer)))
+    if wanted.to_do:
+        sieve = sieve.and_(has_to_do(viewer))
+    found = await sift(session, finds, sieve, _ORDERS[wanted.sort], after, _limit(wanted) + 1)
+    counts = {status: Count(number, found.more) for status, number in found.counts.items()}
+    return (await _lines(session, viewer, found.first, wanted.sort) if found.first else []), counts
+
+
+async def _lines(
+    session: AsyncSession, viewer: Viewer, request_ids: Collection[uuid.UUID], sort: Sort
+) -> list[WorklistRow]:
+    statement = _statement_of_lines(viewer.roles, sort)
+    return await _rows(session, statement, {**_given_by(viewer), "request_ids": list(request_ids)})
+
+
+async def _rows(session: AsyncSession, statement: Select[Any], values: Mapping[str, object]) -> list[WorklistRow]:
+    return [
+        WorklistRow(request, access, patient, process, _notes(*notes))
+        for request, access, patient, process, *notes in await session.execute(statement, values)
+    ]
+
+
+async def _counts(
+    session: AsyncSession, statement: Select[Any, int], values: Mapping[str, object]
+) -> dict[Status, Count]:
+    return {Status(status): Count.of(number) for status, number in await session.execute(statement, values) if number}
+
+
+# The statements: made once for all who have the same roles, for making one takes longer than running it
+
+
+STATEMENTS_KEPT = 100
+
+
+def _somebody(roles: frozenset[Role]) -> Viewer:
+    """Whoever has these roles: which account and which clinic is given when a statement runs (`_given_by`)."""
+    account, clinic = bindparam("viewer_id", type_=Uuid()), bindparam("viewer_clinic_id", type_=Uuid())
+    return Viewer(typing.cast(uuid.UUID, account), typing.cast(uuid.UUID, clinic), roles)
+
+
+def _given_by(viewer: Viewer) -> dict[str, object]:
+    return {"viewer_id": viewer.account_id, "viewer_clinic_id": viewer.clinic_id}
+
+
+@lru_cache(maxsize=STATEMENTS_KEPT)
+def list_statements(
+    roles: frozenset[Role], wanted: WorklistFilter, is_continued: bool
+) -> tuple[Select[Any], Select[Any, int]] | None:
+    """Of the page and of its counts; None for who has no list. A page that is continued is given the key it comes after."""
+    viewer = _somebody(roles)
+    parts, sieve = _searched(viewer, wanted)
+    if not parts:
+        return None
+    order = _ORDERS[wanted.sort]
+    types = (*((Integer(),) if order.by_rank else ()), DateTime(timezone=True), Uuid())
+    after = tuple(bindparam(f"after_{at}", type_=type_) for at, type_ in enumerate(types)) if is_continued else None
+    page = first_of(parts, sieve, order, after, _limit(wanted) + 1)
+    return _lines_on(page, viewer, wanted.sort), counts_of(parts, sieve.of_all_statuses)
+
+
+@lru_cache(maxsize=STATEMENTS_KEPT)
+def count_statement(roles: frozenset[Role]) -> Select[Any, int] | None:
+    parts = _parts_to_do(_somebody(roles))
+    return counts_of(parts, Sieve()) if parts else None
+
+
+@lru_cache(maxsize=STATEMENTS_KEPT)
+def _statement_of_notes(roles: frozenset[Role]) -> Select[Any]:
+    of_request = RequestRecord.id == bindparam("request_id", type_=Uuid())
+    return select(*_notes_for(_somebody(roles))).where(of_request)
+
+
+@lru_cache(maxsize=STATEMENTS_KEPT)
+def _statement_of_lines(roles: frozenset[Role], sort: Sort) -> Select[Any]:
+    order = _ORDERS[sort]
+    key = getattr(RequestRecord, SORT_KEYS[order.by]).label("key")
+    these = RequestRecord.id == any_(bindparam("request_ids", type_=ARRAY(Uuid())))
+    page = select(RequestRecord.priority_rank.label("rank"), key, RequestRecord.id).where(these).subquery("page")
+    return _lines_on(page, _somebody(roles), sort)
+
+
+def _lines_on(page: Subquery, viewer: Viewer, sort: Sort) -> Select[Any]:
     """What stands in the lines of a page."""
     patient = case((charts_of(viewer), _patient_for(viewer)), else_=null())
     process = case((has_to_do(viewer), RequestRecord.process), else_=null())
-    query = (
+    return (
         select(RequestRecord, access_of(viewer), patient, process, *_notes_for(viewer))
         .options(defer(RequestRecord.process, raiseload=True), defer(RequestRecord.form, raiseload=True))
         .join(page, page.c.id == RequestRecord.id)
         .order_by(*in_order(page, _ORDERS[sort]))
     )
-    return [
-        WorklistRow(request, access, patient, process, _notes(*notes))
-        for request, access, patient, process, *notes in await session.execute(query)
-    ]
 
 
 def _notes_for(viewer: Viewer) -> tuple[ColumnElement[Any], ...]:
