@@ -57,6 +57,7 @@ _READ_FOR_THEM = _(
 _HAVE_IT_READ = _(
     "Have the report read: colleagues of its requester see the request now as well, and can say that they have."
 )
+_TAKEN_BACK = _("What we have just told you of the request has been taken back: it stands as it did before.")
 _NEW_PRIORITY = _("The priority of the request has changed, and its time limit with it.")
 _RETURNED = NoticeText(_("returned to the requester"), _("The request has been returned to its requester."))
 
@@ -93,6 +94,15 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
     E.ACCEPTED: {
         REQUESTER: NoticeText(_("accepted"), _("A provider has accepted your request and is working on it.")),
         DISPATCHERS: NoticeText(_("accepted"), _("A provider has accepted the request.")),
+    },
+    E.TAKEN_BACK: {
+        HOLDER: NoticeText(
+            _("taken back, it waits for you"),
+            _(
+                "What was done with the request a moment ago has been taken back: it waits for you or your clinic again."
+            ),
+        ),
+        **dict.fromkeys((BEFORE, REQUESTER, DISPATCHERS), NoticeText(_("taken back"), _TAKEN_BACK)),
     },
     E.TRANSFERRED: {
         HOLDER: NoticeText(_("transferred to you"), _("A colleague has transferred the request to you.")),

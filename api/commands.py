@@ -39,6 +39,7 @@ from use_cases.orders import (
     Resubmit,
     ReturnToRequesterBody,
     Submit,
+    TakeBack,
     TransferBody,
     WithdrawBody,
     WithdrawFollowUpBody,
@@ -232,6 +233,16 @@ async def reassign(body: ReassignBody, given: GivenBy) -> CommandReceipt:
 async def accept(given: GivenBy) -> CommandReceipt:
     """Take the request over. Of a pool, the first gets it; the others get a 409 `already_accepted`."""
     return await given.carry_out(Accept())
+
+
+@router.post("/take-back", summary="Take back what one has just done", responses={202: {"model": CommandReceipt}})
+async def take_back(given: GivenBy) -> CommandReceipt:
+    """Within ten seconds, whoever has accepted or assigned the request takes it back: all is as it was before, also its clock.
+
+    Only while nothing else has happened to it. Whose e-mail had gone is told; the others hear of neither. A question is taken
+    back with `withdraw-information-request`, at any time.
+    """
+    return await given.carry_out(TakeBack())
 
 
 @router.post("/transfer", summary="Transfer to a colleague", responses={202: {"model": CommandReceipt}})

@@ -78,6 +78,12 @@ class Accept(BaseCommand):
     type: Literal["accept"] = "accept"
 
 
+class TakeBack(BaseCommand):
+    """Take back one's own `accept` or `assign` of a moment ago, while nothing else has happened: all is as it was before."""
+
+    type: Literal["take_back"] = "take_back"
+
+
 class Transfer(BaseCommand):
     """Hand the request to a colleague of the same clinic."""
 
@@ -339,6 +345,7 @@ PublicCommand = (
     | Assign
     | Reassign
     | Accept
+    | TakeBack
     | Transfer
     | RequestInformation
     | AnswerInformation

@@ -36,11 +36,15 @@ from domain.requests import (
     Signing,
     Source,
     Status,
+    Undo,
 )
 from domain.rules import RULES, rules_of
 
 FOLLOW_UPS, ASKED_WITHIN = 2, timedelta(days=30)
 """So many questions about a report does a requester have, one after the other, and until so long after its signature."""
+
+TAKEN_BACK_WITHIN = timedelta(seconds=15)
+"""So long after it a command can be taken back: ten seconds to see it and press, and some for the way here."""
 
 REMEMBERED, OWN_REMEMBERED = 1_000, 20
 """So many ids of commands that have acted does the state of a request hold: of people's commands, and of Relais's own."""
@@ -70,7 +74,12 @@ def decide(request: Request, command: c.AnyCommand, now: datetime, source: Sourc
         raise Refusal(RefusalCode.VERSION_CONFLICT, f"the request has version {request.version}")
     command = _filled_in(request, command, now)
     name, moved = row.move(request, command, now)
-    moved = _with(moved, version=request.version + 1, commands_taken=_remembered((*request.commands_taken, command.id)))
+    moved = _with(
+        moved,
+        version=request.version + 1,
+        commands_taken=_remembered((*request.commands_taken, command.id)),
+        undo=_undo(request, command, moved, now),
+    )
     event = Event(
         request_id=request.id,
         version=moved.version,
@@ -96,6 +105,25 @@ def _remembered(commands_taken: tuple[str, ...]) -> tuple[str, ...]:
     own = [command_id for command_id in commands_taken if command_id.startswith(c.OWN)][-OWN_REMEMBERED:]
     kept = {*theirs, *own}
     return tuple(command_id for command_id in commands_taken if command_id in kept)
+
+
+def _undo(request: Request, command: c.AnyCommand, moved: Request, now: datetime) -> Undo | None:
+    """What stood before, where `command` can be taken back."""
+    own = _OWN_DEADLINE.get(request.status)
+    clock = request.deadline(own) if own else None
+    can_be = isinstance(command, c.Accept | c.Assign) and rules_of(request.rules).takes_back
+    if not can_be or clock is None or command.actor.id is None:
+        return None
+    began = next((d.name for d in moved.deadlines if d not in request.deadlines), None)
+    return Undo(
+        by=command.actor.id,
+        at=now,
+        status=request.status,
+        holder=request.holder,
+        clock=clock,
+        began=began,
+        overdue=request.overdue,
+    )
 
 
 def check_allowed(request: Request, command: type[c.BaseCommand], actor: Actor) -> None:
@@ -166,6 +194,10 @@ THE_SIGNER = Party(
     lambda r, a: r.final_report is not None and r.final_report.signer.id == a.id,
     RefusalCode.NOT_THE_SIGNER,
 )
+THE_ONE_WHO_ASSIGNED, THE_ONE_WHO_ACCEPTED = (
+    Party(role, lambda r, a: r.undo is not None and r.undo.by == a.id, RefusalCode.NOTHING_TO_TAKE_BACK)
+    for role in (Role.DISPATCHER, Role.PROVIDER)
+)
 THE_SIGNERS_COLLEAGUE = Party(
     Role.PROVIDER,
     lambda r, a: r.final_report is not None and r.final_report.signer.clinic_id == a.clinic_id,
@@ -213,6 +245,20 @@ def _accept(request: Request, command: c.Accept, now: datetime) -> tuple[EventNa
     holder = Holder.provider(_person(command.actor))
     task = request.task.then(TaskStatus.ACCEPTED)
     return EventName.ACCEPTED, _enter(request, Status.ACCEPTED, holder, now, task)
+
+
+def _take_back(request: Request, command: c.TakeBack, now: datetime) -> tuple[EventName, Request]:
+    undo = request.undo
+    if undo is None:
+        raise Refusal(RefusalCode.NOTHING_TO_TAKE_BACK, "something else has happened since")
+    if not may_still_take_back(request, now):
+        raise Refusal(RefusalCode.TOO_LATE_TO_TAKE_BACK, f"more than {TAKEN_BACK_WITHIN.seconds} seconds ago")
+    task = request.task.then(TaskStatus.CANCELLED).next_task(TaskStatus.REQUESTED)
+    if undo.status is Status.AWAITING_ACCEPTANCE:
+        task = task.then(TaskStatus.RECEIVED)
+    stayed = tuple(d for d in request.deadlines if d.name is not undo.began)
+    before = {"status": undo.status, "holder": undo.holder, "overdue": undo.overdue}
+    return EventName.TAKEN_BACK, _with(request, **before, task=task, deadlines=(undo.clock, *stayed))
 
 
 def _transfer(request: Request, command: c.Transfer, now: datetime) -> tuple[EventName, Request]:
@@ -470,6 +516,7 @@ TABLE: tuple[Row, ...] = (
     _row(c.Assign, _DISPATCH | _ACCEPTANCE, (A_DISPATCHER,), _assign),
     _row(c.Reassign, _WITH_PROVIDER, (A_DISPATCHER, THE_HOLDERS_ADMINISTRATOR), _reassign),
     _row(c.Accept, _ACCEPTANCE, (THE_HOLDING_PROVIDER,), _accept),
+    _row(c.TakeBack, _WITH_PROVIDER, (THE_ONE_WHO_ASSIGNED, THE_ONE_WHO_ACCEPTED), _take_back),
     _row(c.Transfer, _WITH_PROVIDER, (THE_HOLDING_PROVIDER,), _transfer),
     _row(c.RequestInformation, _WITH_PROVIDER, (THE_HOLDING_PROVIDER,), _request_information),
     _row(c.AnswerInformation, _BEFORE_REPORT, (THE_REQUESTER,), _answer_information),
@@ -580,6 +627,11 @@ def _check_may_ask(request: Request) -> None:
 def may_still_ask(request: Request, now: datetime) -> bool:
     """Whether its report is young enough for a question about it."""
     return request.final_report is not None and now - request.final_report.signed_at <= ASKED_WITHIN
+
+
+def may_still_take_back(request: Request, now: datetime) -> bool:
+    """Whether the last command can be taken back, by whoever gave it."""
+    return request.undo is not None and now - request.undo.at <= TAKEN_BACK_WITHIN
 
 
 def is_signer(request: Request, actor: Actor) -> bool:

@@ -19,6 +19,8 @@ class RefusalCode(StrEnum):
     NOT_ALLOWED_IN_STATUS = "not_allowed_in_status"
     ALREADY_ACCEPTED = "already_accepted"
     REPORT_BEING_SIGNED = "report_being_signed"
+    NOTHING_TO_TAKE_BACK = "nothing_to_take_back"
+    TOO_LATE_TO_TAKE_BACK = "too_late_to_take_back"
     NO_OPEN_QUESTION = "no_open_question"
     NOTHING_TO_CONFIRM = "nothing_to_confirm"
     NOTHING_UNREAD = "nothing_unread"

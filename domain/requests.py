@@ -205,6 +205,21 @@ class Document(Frozen):
     new_photos: bool = Field(False, exclude_if=is_unset, description="It says that the photos were not sufficient.")
 
 
+class Undo(Frozen):
+    """What stood before the last command, an `accept` or an `assign`: for whoever gave it, to take it back at once.
+
+    `clock` is the one that ended, `began` the name of the one that started in its place; None where what was promised runs on.
+    """
+
+    by: UUID
+    at: AwareDatetime
+    status: Status
+    holder: Holder
+    clock: Deadline
+    began: DeadlineName | None
+    overdue: tuple[DeadlineName, ...]
+
+
 class Failure(Frozen):
     """An effect that failed for good, for the operators' eyes. `code` is stable and says nothing of the patient."""
 
@@ -255,6 +270,7 @@ class Request(Frozen):
         exclude_if=is_unset,
         description="What the requester asked about the report and did not take back, oldest first.",
     )
+    undo: Undo | None = Field(None, exclude_if=is_unset, description="While nothing has happened since.")
     task: FhirTask = FhirTask()
     commands_taken: tuple[CommandId, ...] = Field(
         (), description="Ids of commands that acted, oldest first; see `lifecycle.REMEMBERED`."
@@ -335,6 +351,7 @@ class EventName(StrEnum):
     ASSIGNED = "assigned"
     REASSIGNED = "reassigned"
     ACCEPTED = "accepted"
+    TAKEN_BACK = "taken_back"
     TRANSFERRED = "transferred"
     INFORMATION_REQUESTED = "information_requested"
     INFORMATION_ANSWERED = "information_answered"

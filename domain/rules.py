@@ -17,12 +17,13 @@ class Rules:
     """One version. `calendar` says on which calendar a clock with this limit passes; None: in plain time, or on version 1's.
 
     `waits_for_reading`: while a report that must be read without delay is not known to be read, the calendar does not end the
-    request, which would end its calls as well.
+    request, which would end its calls as well. `takes_back`: whoever accepts or assigns can take it back at once.
     """
 
     version: int
     calendar: Callable[[Terms, Span], Calendar | None]
     waits_for_reading: bool
+    takes_back: bool = False
 
 
 def _one_for_all(_terms: Terms, _limit: Span) -> None:
@@ -37,6 +38,7 @@ RULES: Mapping[int, Rules] = {
     1: Rules(1, calendar=_one_for_all, waits_for_reading=False),
     2: Rules(2, calendar=_of_the_terms, waits_for_reading=False),
     3: Rules(3, calendar=_of_the_terms, waits_for_reading=True),
+    4: Rules(4, calendar=_of_the_terms, waits_for_reading=True, takes_back=True),
 }
 """Every version under which a request may still live."""
 

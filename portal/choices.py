@@ -5,12 +5,14 @@ Which of them a person has, and whether a choice is legal, the use cases decide;
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 from starlette.datastructures import FormData
 
+from domain.lifecycle import TAKEN_BACK_WITHIN
 from domain.refusals import Refusal
 from portal import pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
@@ -71,6 +73,16 @@ _ALL = (
         _("The requester gets your question by e-mail. The deadline stands still until they answer."),
         "question",
         orders.QuestionBody,
+    ),
+    Choice(
+        "take_back",
+        "take-back",
+        _("Take back"),
+        _("Everything is as it was before."),
+        _("Everything is as it was before. Possible for some seconds only, and while nothing else has happened."),
+        "",
+        orders.TakeBack,
+        at_once=True,
     ),
     Choice(
         "transfer",
@@ -235,9 +247,32 @@ class Offer:
     """With which it is pressed, where there is a keyboard."""
 
 
+@dataclass(frozen=True)
+class TakingBack:
+    """What was just done, and can be taken back with one press: where that is sent to, and of which question it is said."""
+
+    address: str
+    question_id: UUID | None = None
+
+
+def taking_back(view: RequestView, caller_id: UUID, now: datetime) -> TakingBack | None:
+    """For whoever has just accepted, assigned or asked."""
+    if "take_back" in view.allowed_commands:
+        return TakingBack("take-back")
+    just_asked = [
+        question.id
+        for question in view.questions or ()
+        if question.state == "open" and question.asked_by and question.asked_by.id == caller_id
+        if now - question.asked_at <= TAKEN_BACK_WITHIN
+    ]
+    if just_asked and "withdraw_information_request" in view.allowed_commands:
+        return TakingBack("withdraw-information-request", just_asked[-1])
+    return None
+
+
 _KEYS = {"accept": "a"}
 
-_IN_A_NOTICE = frozenset({"confirm_reading", "read_for_requester"})
+_IN_A_NOTICE = frozenset({"confirm_reading", "read_for_requester", "take_back"})
 """What stands beside what it is about, on top of the page."""
 
 _FIRST = ("accept", "answer_follow_up", "assign", "acknowledge")

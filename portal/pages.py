@@ -196,6 +196,7 @@ SENTENCES: Mapping[str, str] = {
     "withdraw_information_request": _("The question is withdrawn; its requester is told."),
     "answer_information": _("Your answer is sent."),
     "add_information": _("Sent. Whoever has the request is told."),
+    "take_back": _("Taken back: everything is as it was before."),
     "transfer": _("The request is transferred to your colleague."),
     "return_to_requester": _("The request is returned to its requester, with your reason."),
     "return_to_dispatch": _("The request is back in dispatch, with your comment."),

@@ -1,6 +1,7 @@
 """The page of one request: what is asked, what was said, what can be done now."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TypedDict
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from documents.content import Entry, ReportContent
 from domain.offerings import AttachmentSlot, ServiceOffering
 from domain.requests import DocumentKind
 from portal import accesses, history, pages
-from portal.choices import offers
+from portal.choices import offers, taking_back
 from portal.forms import Differences, differences
 from portal.guide import DEADLINES
 from portal.pages import Visit, VisitOf
@@ -38,6 +39,7 @@ async def request_page(request_id: UUID, visit: VisitOf) -> Response:
         begins_again=view.offering in visit.services.offerings,
         offers=offers(view, is_requester=visit.is_requester_of(view)),
         notice=pages.done_notice(visit.request, visit.language),
+        taking_back=taking_back(view, visit.caller.id, datetime.now(UTC)),
         **await chart(visit, view),
     )
 

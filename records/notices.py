@@ -34,10 +34,10 @@ from domain.notices import (
     gathers_for,
     told_as,
 )
-from domain.requests import Holder, HolderKind, Person, Request, Role
+from domain.requests import EventName, Holder, HolderKind, Person, Request, Role
 from records.absences import is_away_provider
 from records.ids import new_id
-from records.models import Account, GivenCommand, Notice, NoticeStatus, RequestRecord, table_of
+from records.models import Account, EventRecord, GivenCommand, Notice, NoticeStatus, RequestRecord, table_of
 
 _NOTICES = table_of(Notice)
 
@@ -94,6 +94,9 @@ async def plan_notices(
     about = told_as(event.name, request)
     people = await _concerned(session, event, request, about)
     people.pop(event.command.actor.id or uuid.UUID(int=0), None)
+    if event.name in TAKES_BACK:
+        told = await _recall(session, event)
+        people = {account_id: person for account_id, person in people.items() if account_id in told}
     due_at = due_after(about, request, question_of(event))
     acts = any(told.importance is Importance.ACTION for told in people.values())
     hurries = about in NEVER_WAITS
@@ -112,6 +115,45 @@ async def plan_notices(
     if gather and not hurries:
         await _tell_together(session, event.request_id, [notice.id for notice in planned])
     return [notice for notice in planned if notice.status is NoticeStatus.QUEUED] if at_once else []
+
+
+TAKES_BACK = frozenset({EventName.TAKEN_BACK, EventName.INFORMATION_REQUEST_WITHDRAWN})
+
+
+async def _recall(session: AsyncSession, event: Event) -> set[uuid.UUID]:
+    """Stop the e-mails about what is taken back that have not gone; the accounts whose have, or are going: these must hear of it.
+
+    What goes with one that is stopped goes by itself.
+    """
+    of_it = (
+        EventRecord.version == event.version - 1
+        if event.name is EventName.TAKEN_BACK
+        else EventRecord.name == EventName.INFORMATION_REQUESTED
+    )
+    events = select(EventRecord.version, EventRecord.command_id).where(
+        EventRecord.request_id == event.request_id, EventRecord.version < event.version, of_it
+    )
+    question = question_of(event)
+    versions = [
+        version
+        for version, command_id in await session.execute(events)
+        if question is None or question_id(event.request_id, command_id) == question
+    ]
+    of_those = and_(
+        Notice.request_id == event.request_id,
+        Notice.version.in_(versions),
+        Notice.refused_notice_id.is_(None),
+        Notice.command_id.is_(None),
+    )
+    waiting = or_(
+        Notice.status == NoticeStatus.GROUPED,
+        and_(Notice.status == NoticeStatus.QUEUED, Notice.taken_up_at.is_(None)),
+    )
+    stopped = update(Notice).where(of_those, waiting, Notice.digest_id.is_(None)).returning(Notice.id)
+    ids = list(await session.scalars(stopped.values(status=NoticeStatus.SUPPRESSED)))
+    await session.execute(update(Notice).where(Notice.told_with.in_(ids)).values(told_with=None))
+    heard = select(Notice.account_id).where(of_those, Notice.status != NoticeStatus.SUPPRESSED)
+    return set(await session.scalars(heard))
 
 
 async def _concerned(session: AsyncSession, event: Event, request: Request, about: About) -> dict[uuid.UUID, Told]:

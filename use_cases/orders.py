@@ -151,6 +151,12 @@ class Accept(Order):
     command = c.Accept
 
 
+class TakeBack(Order):
+    """Take back one's own last command, of a moment ago."""
+
+    command = c.TakeBack
+
+
 class TransferBody(Order):
     """A colleague of the same clinic."""
 

@@ -1,7 +1,7 @@
 """Requests: what somebody sees of one, whole or as a line of a list."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from pydantic import Field
@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.drafts import OutdatedAnswer
 from domain.forms import FormChange, WrittenForm, changes
+from domain.lifecycle import TAKEN_BACK_WITHIN, may_still_take_back
 from domain.offerings import CalledFor, DeadlineName
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Request, Status
@@ -164,6 +165,9 @@ class RequestView(ChartView, RequestSummary):
     )
     being_signed: DocumentKind | None = Field(description="A document of this kind is being made right now.")
     unacknowledged: bool
+    take_back_until: datetime | None = Field(
+        description="Until when the caller can take back (`take_back`) what they have just done, if nothing else happens."
+    )
     signature_under_way: bool = Field(description="A signature of the report's draft is on its way: it is closed.")
     refused_command: CommandView | None = Field(
         None,
@@ -270,6 +274,7 @@ async def request_view(
         report_calls_for=_called_for(process),
         being_signed=process.signing.kind if process.signing else None,
         unacknowledged=process.unacknowledged,
+        take_back_until=_take_back_until(process, caller),
         signature_under_way=row.signature_id is not None,
         refused_command=await _refused_command(session, caller, row, language),
         earlier=await _earlier(session, caller, row) if access == "chart" else None,
@@ -356,6 +361,13 @@ def _to_do(caller: Caller, row: WorklistRow) -> ToDo | None:
     if row.process is None:
         return None
     return to_do_of(caller, row.request, Request.model_validate(row.process), **_for_others(row.notes))
+
+
+def _take_back_until(process: Request, caller: Caller) -> datetime | None:
+    undo = process.undo
+    if undo is None or undo.by != caller.id or not may_still_take_back(process, datetime.now(UTC)):
+        return None
+    return undo.at + TAKEN_BACK_WITHIN
 
 
 def _for_others(notes: RowNotes) -> dict[str, bool]:

@@ -69,6 +69,7 @@ ROWS = (
         holder="provider2",
     ),
     Row("accept", "accept", ("provider",), {"awaiting_acceptance": "accepted"}, holder="provider"),
+    Row("take_back", "take-back", ("provider",), {"accepted": "awaiting_acceptance"}, holder="provider"),
     Row(
         "transfer",
         "transfer",
@@ -339,6 +340,8 @@ async def test_refused_in_other_statuses(system: System, shelf: Shelf, row: Row,
         problem(answer, 404, "not_found")
     elif row.name == "accept" and status == "accepted":
         problem(answer, 409, "already_accepted")
+    elif row.name == "take_back" and status == "awaiting_acceptance":
+        problem(answer, 409, "nothing_to_take_back")
     elif row.name == "read_for_requester" and (Status(status).is_open or status == "closed"):
         problem(answer, 409, "nothing_unread")
     elif row.name == "confirm_reading" and Status(status).is_open:
@@ -373,7 +376,9 @@ async def test_refused_to_others(system: System, shelf: Shelf, row: Row) -> None
         who = system.people[name]
         sees = (await who.get(f"/requests/{request_id}")).status_code == 200
         answer = await who.post(f"/requests/{request_id}/{row.path}", row.body(system))
-        if sees or row.name == "deadline_reached":
+        if sees and row.name == "take_back" and name == "dispatcher":  # who might have assigned it
+            problem(answer, 409, "nothing_to_take_back")
+        elif sees or row.name == "deadline_reached":
             assert (name, answer.status_code) == (name, 403)
             assert answer.json()["code"] in (
                 *("role_not_allowed", "not_the_requester", "not_the_holder", "not_the_dispatcher", "not_the_signer"),

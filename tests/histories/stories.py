@@ -57,6 +57,19 @@ async def keep(system: System, request_id: str, name: str) -> None:
         (FOLDER / f"{name}-{number}.json").write_text(json.dumps(history, separators=(",", ":")))
 
 
+async def play_taken_back(stage: System) -> None:
+    """The wrong provider is chosen, and the wrong row accepted; both are taken back at once."""
+    request_id = await submitted(stage)
+    path = f"/requests/{request_id}"
+    ok(await stage.dispatcher.post(f"{path}/assign", {"provider_id": stage.provider2.id}))
+    ok(await stage.dispatcher.post(f"{path}/take-back"))
+    ok(await stage.dispatcher.post(f"{path}/assign", {"provider_id": stage.provider.id}))
+    ok(await stage.provider.post(f"{path}/accept"))
+    ok(await stage.provider.post(f"{path}/take-back"))
+    ok(await stage.requester.post(f"{path}/cancel", {"reason": "La patiente a été vue ailleurs."}))
+    await keep(stage, request_id, "taken_back")
+
+
 async def play_from_draft_to_acknowledgement_by_many_ways(stage: System) -> None:
     request_id = await pooled(stage)
     path = f"/requests/{request_id}"

@@ -213,5 +213,34 @@ async def test_no_event_is_without_a_plan(database: Database) -> None:
             event = step[0].model_copy(update={"name": name, "version": version})
             await record_event(session, event, step[1])
             planned |= {row.event for row in await of(session, Story(draft), version)}
-    others = {Recipient.DISPATCHERS, Recipient.SIGNER}
-    assert planned == {name for name in EventName if others & MATRIX[name].keys()}
+    others = {Recipient.DISPATCHERS, Recipient.SIGNER, Recipient.REQUESTER_COLLEAGUES}
+    nobody_had_heard = {EventName.TAKEN_BACK}
+    assert planned == {name for name in EventName if others & MATRIX[name].keys()} - nobody_had_heard
+
+
+async def test_what_is_taken_back_before_its_e_mail_has_gone_is_told_to_nobody(database: Database) -> None:
+    """Those who have heard of it already hear that too; what went with it goes by itself."""
+    gather = timedelta(seconds=90)
+    async with database.session() as session:
+        scene = await set_scene(session, {"second_dispatcher": NoticeMode.GROUPED})
+        story = Story(requests.process_of(await make_draft(session, scene)))
+        dispatcher, form = scene.actor("dispatcher"), FormVersion(number=1, sha256=SHA)
+        story.give(c.Submit(id="1", actor=scene.actor("requester"), form=form, priority=Priority.ROUTINE))
+        story.give(c.Assign(id="2", actor=dispatcher, to=scene.person("provider")))
+        assigned = story.now
+        for event, request in story.steps:
+            await record_event(session, event, request, gather)
+        (first,) = [n for n in await of(session, story, 2) if n.account_id == scene.accounts["provider"].id]
+        await notices.mark_sent(session, [first.id], NOW)
+        story.now = assigned - timedelta(minutes=7)
+        event = story.give(c.TakeBack(id="3", actor=dispatcher))
+        await record_event(session, event, story.request, gather)
+        assert names(scene, await of(session, story, 3)) == {
+            "provider": (Recipient.PREVIOUS_HOLDER, Importance.INFORMATION)
+        }
+        of_it = await of(session, story, 2)
+        assert {n.status for n in of_it if n.id != first.id} == {NoticeStatus.SUPPRESSED}
+        before = await of(session, story, 1)
+        assert before
+        assert {n.told_with for n in before} == {None}
+        assert NoticeStatus.SUPPRESSED not in {n.status for n in before}

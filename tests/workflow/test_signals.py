@@ -63,6 +63,13 @@ async def test_accept(system: System) -> None:
     assert (state.status, str(state.holder.id)) == (Status.ACCEPTED, system.provider.id)
 
 
+async def test_take_back(system: System) -> None:
+    request_id = await pooled(system)
+    await _given(system, request_id, "accept", said_by(system.provider, Role.PROVIDER))
+    state = await _given(system, request_id, "take_back", said_by(system.provider, Role.PROVIDER))
+    assert (state.status, state.holder.kind) == (Status.AWAITING_ACCEPTANCE, HolderKind.POOL)
+
+
 async def test_transfer(system: System) -> None:
     request_id = await accepted(system)
     to = {"id": system.provider2.id, "clinic_id": str(system.clinics["near"].id)}
@@ -397,7 +404,7 @@ async def test_every_command_has_its_signal_here() -> None:
     here = {"submit", "assign", "accept", "transfer", "request_information", "answer_information", "cancel"}
     here |= {"withdraw_information_request", "return_to_requester", "return_to_dispatch", "resubmit", "change_priority"}
     here |= {"reassign", "add_information", "confirm_reading", "ask_follow_up", "answer_follow_up"}
-    here |= {"withdraw_follow_up", "read_for_requester"}
+    here |= {"withdraw_follow_up", "read_for_requester", "take_back"}
     here |= {"sign_report", "add_addendum", "acknowledge", "deadline_reached"}
     assert here == set(PUBLIC_COMMANDS)
 

@@ -6,7 +6,7 @@ docs/requirements.md, and clocks and holders are made of the events alone.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
@@ -83,7 +83,7 @@ class Business:
 
 BY_RULES = {
     1: Business(HOLIDAYS, until_close=True),
-    **dict.fromkeys((2, 3), Business(NETWORK, until_close=False)),
+    **dict.fromkeys((2, 3, 4), Business(NETWORK, until_close=False)),
 }
 """The business time of requests that live under a version of the rules and whose clinic has set nothing."""
 
@@ -167,6 +167,10 @@ class Clock:
             clock.stretches.append((at, None))
         return clock
 
+    def as_it_is(self) -> "Clock":
+        """The same, for later: this one goes on."""
+        return replace(self, stretches=[*self.stretches])
+
     def stop(self, at: datetime) -> None:
         if self.is_running:
             self.stretches[-1] = (self.stretches[-1][0], at)
@@ -224,8 +228,13 @@ def clocks_of(events: Iterable[Event], rules: int) -> dict[tuple[str, UUID | Non
     urgent: dict[UUID, bool] = {}
     questions: dict[UUID, Clock] = {}
     priority = ""
+    before: tuple[Clock | None, Clock | None] = (None, None)
     for event in events:
         command = event.command
+        if isinstance(command, c.TakeBack):  # as if what it takes back had not been
+            own, promised = before
+            continue
+        before = own and own.as_it_is(), promised and promised.as_it_is()
         if isinstance(command, c.Submit | c.ChangePriority | c.Resubmit) and command.priority is not None:
             priority = command.priority.value
         if isinstance(command, c.RenewRules):
@@ -319,8 +328,12 @@ def holder_after(draft: Request, events: Iterable[Event]) -> Holder:
     """Who holds the request after `events`, by the column « leads to » of the table of commands."""
     requester, dispatchers = Holder.requester(draft.requester), Holder.dispatch(draft.dispatch_clinic_id)
     holder, comes_back_to = requester, dispatchers
+    before = holder
     for event in events:
+        before, last = holder, before
         match event.command:
+            case c.TakeBack():
+                holder = last
             case c.Submit():
                 automatic = draft.terms.dispatch == "automatic"
                 holder = Holder.pool(draft.dispatch_clinic_id) if automatic else dispatchers

@@ -172,6 +172,9 @@ class Story:
     def accept(self, actor: Actor = PROVIDER) -> Event:
         return self.take(c.Accept(id=command_id(), actor=actor))
 
+    def take_back(self, actor: Actor = PROVIDER) -> Event:
+        return self.take(c.TakeBack(id=command_id(), actor=actor))
+
     def transfer(self, to: Actor = COLLEAGUE, actor: Actor = PROVIDER) -> Event:
         return self.take(c.Transfer(id=command_id(), actor=actor, to=who(to)))
 
@@ -345,6 +348,8 @@ SCENES: dict[str, Callable[[], Story]] = {
     "abandoned": _and(returned, lambda s: s.clock_calls(DeadlineName.RESUBMISSION, actor=OPERATOR)),
     # the same statuses with something beside them
     "awaiting_acceptance, in a pool": in_pool,
+    "awaiting_acceptance, just assigned": _and(submitted, Story.renew, Story.assign),
+    "accepted, just": _and(assigned, Story.renew, Story.accept),
     "awaiting_dispatch, asked": _and(assigned, Story.ask, Story.return_to_dispatch),
     "awaiting_acceptance, asked": _and(assigned, Story.ask),
     "accepted, asked": _and(accepted, Story.ask),
@@ -408,6 +413,7 @@ def a_command(name: str, actor: Actor, request: Request) -> AnyCommand:
         ),
         "add_addendum": c.AddAddendum(**head, report_id=named("new"), content_sha256=digest("new")),
         "acknowledge": c.Acknowledge(**head),
+        "take_back": c.TakeBack(**head),
         "confirm_reading": c.ConfirmReading(**head),
         "read_for_requester": c.ReadForRequester(**head),
         "ask_follow_up": c.AskFollowUp(**head, text="How often?"),

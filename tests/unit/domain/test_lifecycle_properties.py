@@ -323,6 +323,8 @@ class Life(RuleBasedStateMachine):
                 return c.Acknowledge(**head, outcome=outcome)
             case "confirm_reading":
                 return c.ConfirmReading(**head)
+            case "take_back":
+                return c.TakeBack(**head)
             case "read_for_requester":
                 return c.ReadForRequester(**head)
             case "deadline_reached":

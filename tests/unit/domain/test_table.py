@@ -84,6 +84,10 @@ LINES = {
     "assign": Line(("dispatcher",), to("awaiting_acceptance", "awaiting_dispatch", "awaiting_acceptance")),
     "reassign": Line(("dispatcher", "administrator"), to("awaiting_acceptance", "awaiting_acceptance", "accepted")),
     "accept": Line(("holder",), to("accepted", "awaiting_acceptance")),
+    "take_back": Line(
+        ("who assigned", "who accepted"),
+        {"awaiting_acceptance": "awaiting_dispatch", "accepted": "awaiting_acceptance"},
+    ),
     "transfer": Line(("holder",), to("awaiting_acceptance", "awaiting_acceptance", "accepted")),
     "request_information": Line(("holder",), same("awaiting_acceptance", "accepted")),
     "answer_information": Line(("requester",), same(*BEFORE_REPORT)),
@@ -128,10 +132,13 @@ ROLE_OF_PARTY = {
     "their colleague": Role.PROVIDER,
     "relais": Role.SYSTEM,
     "other requester": Role.REQUESTER,
+    "who assigned": Role.DISPATCHER,
+    "who accepted": Role.PROVIDER,
 }
 SOMEBODY_ELSE = {
     "requester": RefusalCode.NOT_THE_REQUESTER,
     "other requester": RefusalCode.NOT_THE_REQUESTERS_COLLEAGUE,
+    **dict.fromkeys(("who assigned", "who accepted"), RefusalCode.NOTHING_TO_TAKE_BACK),
     "dispatcher": RefusalCode.NOT_THE_DISPATCHER,
     **dict.fromkeys(("administrator", "their administrator"), RefusalCode.NOT_THE_ADMINISTRATOR),
     "holder": RefusalCode.NOT_THE_HOLDER,
@@ -152,6 +159,10 @@ def those_who_are(party: str, scene: str) -> set[str]:
             return set(holders)
         case "asker":
             return set(holders) | ({"provider"} if "asked" in scene else set())
+        case "who assigned":
+            return {"dispatcher"} if scene == "awaiting_acceptance, just assigned" else set()
+        case "who accepted":
+            return {"provider"} if scene == "accepted, just" else set()
         case "signer":
             return {"provider"} if status in ("reported", "closed") else set()
         case "their colleague":

@@ -1,0 +1,103 @@
+"""What is taken back at once leaves everything as it was. Source: docs/decisions/taking-back.md."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from domain import commands as c
+from domain.offerings import DeadlineName
+from domain.refusals import RefusalCode
+from domain.requests import Request, Status
+from tests.unit.domain.scenes import (
+    COLLEAGUE,
+    DERMATOLOGY,
+    DISPATCHER,
+    MONDAY,
+    PROVIDER,
+    Story,
+    accepted,
+    answer,
+    assigned,
+    command_id,
+    submitted,
+    who,
+)
+
+SOON, LATE = timedelta(seconds=10), timedelta(seconds=16)
+
+
+def newer(begin: Callable[[], Story]) -> Story:
+    """The story under today's rules, some time later."""
+    story = begin()
+    story.renew()
+    return story.at(MONDAY + timedelta(hours=5))
+
+
+def what_counts(request: Request) -> dict[str, object]:
+    """All but what says that something happened."""
+    return request.model_dump(exclude={"version", "commands_taken", "task", "undo"})
+
+
+def pooled() -> Story:
+    story = submitted()
+    story.assign(c.Pool(clinic_id=DERMATOLOGY))
+    return story
+
+
+@pytest.mark.parametrize("begin", [assigned, pooled])
+def test_an_acceptance(begin: Callable[[], Story]) -> None:
+    story = newer(begin)
+    before = story.request
+    story.accept()
+    assert story.request.status is Status.ACCEPTED
+    story.at(story.now + SOON).take_back()
+    assert what_counts(story.request) == what_counts(before)
+
+
+@pytest.mark.parametrize("begin", [submitted, assigned, pooled])
+def test_an_assignment(begin: Callable[[], Story]) -> None:
+    story = newer(begin)
+    before = story.request
+    story.assign(who(COLLEAGUE))
+    story.at(story.now + SOON).take_back(DISPATCHER)
+    assert what_counts(story.request) == what_counts(before)
+    story.assign(who(COLLEAGUE))
+    story.accept(COLLEAGUE)
+
+
+def test_what_was_promised_runs_on() -> None:
+    story = accepted()
+    story.renew()
+    story.reassign(COLLEAGUE)
+    before = story.request
+    story.at(MONDAY + timedelta(hours=1)).accept(COLLEAGUE)
+    assert story.request.deadline(DeadlineName.REPORT) == before.deadline(DeadlineName.REPORT)
+    story.take_back(COLLEAGUE)
+    assert what_counts(story.request) == what_counts(before)
+    assert before.deadline(DeadlineName.REPORT) is not None
+
+
+@pytest.mark.parametrize(
+    ("then", "code"),
+    [
+        (lambda story: story.at(story.now + LATE), RefusalCode.TOO_LATE_TO_TAKE_BACK),
+        (lambda story: story.ask(), RefusalCode.NOTHING_TO_TAKE_BACK),
+        (lambda story: story.take_back(), RefusalCode.NOTHING_TO_TAKE_BACK),
+    ],
+)
+def test_not_late_nor_once_something_has_happened(then: Callable[[Story], object], code: RefusalCode) -> None:
+    story = newer(submitted)
+    story.assign()
+    story.accept()
+    then(story)
+    again = c.TakeBack(id=command_id(), actor=PROVIDER)
+    assert answer(story.request, again, story.now) is code
+
+
+def test_older_rules_keep_nothing() -> None:
+    story = assigned()
+    assert story.request.rules == 1
+    story.accept()
+    assert story.request.undo is None
+    assert "undo" not in story.request.model_dump(), "older code reads it"
