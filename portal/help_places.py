@@ -43,6 +43,8 @@ STEPS: Mapping[str, Places] = {
     "add-information": {None: "requester-answer"},
     "cancel": {None: "requester-returned"},
     "confirm-reading": {None: "requester-read"},
+    "read-for-requester": {None: "requester-read"},
+    "take-back": {Role.PROVIDER: "provider-accept", Role.DISPATCHER: "dispatcher-assign"},
     "ask-follow-up": {None: "requester-read"},
     "withdraw-follow-up": {None: "requester-read"},
     "documents": {None: "requester-read"},
