@@ -146,7 +146,7 @@ def charts_of(viewer: Viewer) -> ColumnElement[bool]:
     process: ColumnElement[bool] = false()
     if Role.REQUESTER in viewer.roles:
         own = RequestRecord.requester_id == viewer.account_id
-        acted = literal(viewer.account_id) == any_(_actors_of_request())
+        acted = any_(_actors_of_request()) == viewer.account_id
         ours = RequestRecord.requester_clinic_id == viewer.clinic_id
         process = or_(process, and_(ours, acted), read_for_others_by(viewer))
     if Role.DISPATCHER in viewer.roles:
