@@ -31,7 +31,7 @@ Viewers = dict[Role, Viewer]
 LARGE = {"requests", "request_participants", "request_parties", "patient_words", "events", "access_log"}
 
 GROWING = {"with somebody away", "not to do"}
-"""What no index leads to among all that is open; and what is asked of each row while it is counted, up to `ways.COUNTED_UP_TO`."""
+"""What no index leads to among all that is open; and what is asked of each row while rows are counted (docs/limits.md)."""
 
 
 @pytest.fixture(scope="module")
