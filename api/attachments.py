@@ -6,13 +6,14 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 
 from api import problems, renditions
 from api.parameters import IdempotencyKey
+from domain.photos import MAX_CAPTION, Description
 from translations import gettext_noop as _
 from use_cases import attachments, new_attachments
-from use_cases.attachments import MAX_CAPTION, AttachmentChanges, AttachmentView
+from use_cases.attachments import AttachmentChanges, AttachmentView
 from use_cases.new_attachments import SentFile
 from use_cases.problems import FieldFault, Problem, input_faults
 from web.connected import AttendedBy
@@ -49,6 +50,11 @@ _UPLOAD = {
                             "maxLength": MAX_CAPTION,
                             "description": "What is seen, or where on the body, in one line.",
                         },
+                        "view": {
+                            "type": "string",
+                            "enum": ["", "overview", "close_up"],
+                            "description": "Whether it is an overview or a close-up; empty for neither.",
+                        },
                     },
                 }
             }
@@ -75,18 +81,18 @@ async def upload(
     """
     place = await new_attachments.place_for(services, caller, request_id, key)
     # The body is read only now: nobody fills the disk who may not add to this request.
-    async with request.form(max_files=1, max_fields=4) as form:
+    async with request.form(max_files=1, max_fields=5) as form:
         file, slot = form.get("file"), form.get("slot", "")
         if not isinstance(file, UploadFile) or not isinstance(slot, str):
             raise Problem("invalid_input", [FieldFault("file", "missing")])
-        sent = SentFile(file.file, file.filename or "", slot, _caption(form.get("caption", "")))
+        sent = SentFile(file.file, file.filename or "", slot, _description(form))
         return await new_attachments.add(services, caller, place, sent, attended)
 
 
-def _caption(given: object) -> str:
+def _description(form: FormData) -> Description:
     """Raises Problem `invalid_input`."""
     try:
-        return AttachmentChanges.model_validate({"caption": given}).caption or ""
+        return Description.model_validate({name: form.get(name, "") for name in ("caption", "view")})
     except ValidationError as error:
         raise Problem("invalid_input", input_faults(error)) from None
 
@@ -103,7 +109,7 @@ async def remove(request_id: UUID, attachment_id: UUID, caller: CallerOf, servic
     await attachments.remove(services, caller, request_id, attachment_id)
 
 
-@router.patch("/{attachment_id}", summary="Change what a photo or a video is for, or its caption")
+@router.patch("/{attachment_id}", summary="Change what a photo or a video is for, or what is said of it")
 async def change(
     request_id: UUID, attachment_id: UUID, body: AttachmentChanges, caller: CallerOf, services: ServicesOf
 ) -> AttachmentView:

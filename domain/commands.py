@@ -17,6 +17,7 @@ from pydantic import AwareDatetime, Field, StrictBool, StrictInt, TypeAdapter
 from domain.calendar import Calendar
 from domain.model import Frozen, Sha256, ShortText, is_unset
 from domain.offerings import DeadlineName
+from domain.photos import Description
 from domain.priority import Priority
 from domain.requests import Actor, CommandId, DocumentKind, FormVersion, Person
 
@@ -106,6 +107,12 @@ class Answer(Frozen, Generic[Text]):
     question_id: UUID | None = None
     text: Text = Field(examples=["Depuis trois semaines."])
     attachment_ids: tuple[UUID, ...] = Field((), max_length=50)
+    described: dict[UUID, Description] = Field(
+        {},
+        max_length=50,
+        exclude_if=is_unset,
+        description="What is said of these attachments, by their ids; of those that are not named, what was said before stays.",
+    )
 
 
 class AnswerInformation(Answer[ShortText], BaseCommand):
@@ -117,6 +124,12 @@ class AnswerInformation(Answer[ShortText], BaseCommand):
 class Addition(Frozen, Generic[Text]):
     text: Text = Field(examples=["La lésion s’est mise à saigner."])
     attachment_ids: tuple[UUID, ...] = Field((), max_length=50)
+    described: dict[UUID, Description] = Field(
+        {},
+        max_length=50,
+        exclude_if=is_unset,
+        description="What is said of these attachments, by their ids; of those that are not named, what was said before stays.",
+    )
     worse: StrictBool = Field(
         False, description="It gets worse: whoever holds it is told so, and may raise the priority."
     )

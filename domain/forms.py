@@ -1,17 +1,18 @@
 """A form as it was submitted, and what changed from one to the next."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
 from pydantic import Field
 
 from domain.model import Frozen
+from domain.photos import Description, PhotoView
 
 
 class FrozenAttachment(TypedDict):
     """A photo or a video as a form was submitted with it. `sha256` is that of the file as it was uploaded, in hexadecimal.
 
-    The caption is left out where there is none.
+    The caption, and whether it is an overview or a close-up, are left out where nothing is said of them.
     """
 
     id: str
@@ -19,6 +20,7 @@ class FrozenAttachment(TypedDict):
     kind: str
     sha256: str
     caption: NotRequired[str]
+    view: NotRequired[PhotoView]
 
 
 class WrittenForm(TypedDict):
@@ -44,7 +46,7 @@ class FormContent(WholeForm):
     offering_version: int
 
 
-Part = Literal["priority", "patient", "answers", "attachments", "captions", "order"]
+Part = Literal["priority", "patient", "answers", "attachments", "captions", "views", "order"]
 """Of a form: where something differs."""
 
 
@@ -53,8 +55,8 @@ class FormChange(Frozen):
 
     part: Part
     field: str = Field(
-        description="The name of the field, of the patient's or of the form's; of an attachment or a caption, the attachment's "
-        "id; of the order, `attachments`.",
+        description="The name of the field, of the patient's or of the form's; of an attachment, its caption or view, the "
+        "attachment's id; of the order, `attachments`.",
         examples=["medication"],
     )
     before: Any = Field(
@@ -69,7 +71,7 @@ class FormChange(Frozen):
 def changes(before: WholeForm, after: WholeForm) -> list[FormChange]:
     """Field by field what differs between two forms.
 
-    The order is the priority, the patient, the answers, the attachments, their captions and their order; within a part, as the
+    The order is the priority, the patient, the answers, the attachments, their captions, views and order; within a part, as the
     newer form has them and then what it has no more. An empty answer and none are the same.
     """
     return [
@@ -77,7 +79,8 @@ def changes(before: WholeForm, after: WholeForm) -> list[FormChange]:
         *_differences("patient", before["patient"], after["patient"]),
         *_differences("answers", before["answers"], after["answers"]),
         *_differences("attachments", _slots(before), _slots(after)),
-        *_differences("captions", *_captions_of_both(before, after)),
+        *_differences("captions", *_said_of_both(before, after, lambda said: said.caption)),
+        *_differences("views", *_said_of_both(before, after, lambda said: said.view)),
         *_differences("order", *_orders_of_both(before, after)),
     ]
 
@@ -97,15 +100,20 @@ def _slots(form: WholeForm) -> dict[str, str]:
     return {attachment["id"]: attachment["slot"] for attachment in form["attachments"]}
 
 
-def captions(form: WholeForm) -> dict[str, str]:
-    """The captions of a form's attachments, by their ids; empty for none."""
-    return {attachment["id"]: attachment.get("caption", "") for attachment in form["attachments"]}
+def descriptions(form: WholeForm) -> dict[str, Description]:
+    """What a form says of its attachments, by their ids."""
+    return {
+        attachment["id"]: Description(caption=attachment.get("caption", ""), view=attachment.get("view", ""))
+        for attachment in form["attachments"]
+    }
 
 
-def _captions_of_both(before: WholeForm, after: WholeForm) -> tuple[dict[str, str], dict[str, str]]:
-    """The captions of what is in both: one that was removed or added is a change by itself."""
-    old, new = captions(before), captions(after)
-    return {id_: old[id_] for id_ in new if id_ in old}, {id_: new[id_] for id_ in new if id_ in old}
+def _said_of_both(
+    before: WholeForm, after: WholeForm, said: Callable[[Description], str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What is said of each that is in both: one that was removed or added is a change by itself."""
+    old, new = descriptions(before), descriptions(after)
+    return {id_: said(old[id_]) for id_ in new if id_ in old}, {id_: said(new[id_]) for id_ in new if id_ in old}
 
 
 def _orders_of_both(before: WholeForm, after: WholeForm) -> tuple[dict[str, list[str]], dict[str, list[str]]]:

@@ -4,7 +4,11 @@ Most requests that specialists refuse are refused for their photos. So the reque
 """
 
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field, StringConstraints
+
+from domain.model import COMPOSED, ONE_LINE, Frozen, is_unset
 
 Named = TypeVar("Named", bound=Hashable)
 
@@ -20,6 +24,27 @@ counts as blurred: nothing can be seen on it.
 """
 
 PhotoWarning = Literal["too_small", "blurred", "incomplete", "repeated"]
+
+
+MAX_CAPTION = 200
+"""Characters of a caption."""
+
+Caption = Annotated[str, COMPOSED, StringConstraints(max_length=MAX_CAPTION, strip_whitespace=True), ONE_LINE]
+"""What is seen on a photo or video, or where on the body, in one line; empty for nothing."""
+
+PhotoView = Literal["", "overview", "close_up"]
+"""From how near a photo was taken; empty where nobody has said so."""
+
+
+class Description(Frozen):
+    """What is said of a photo or video by who sends it."""
+
+    caption: Caption = Field("", exclude_if=is_unset, examples=["Avant-bras gauche"])
+    view: PhotoView = Field("", exclude_if=is_unset, description="An overview or a close-up; empty for neither.")
+
+
+UNDESCRIBED = Description()
+"""Nothing is said."""
 
 
 def photo_warnings(

@@ -65,10 +65,17 @@ async def add_information(request_id: UUID, visit: VisitOf) -> Response:
 
 def _told(form: FormData) -> dict[str, object]:
     """What both forms hold."""
+    ids = [str(id_) for id_ in form.getlist("attachment_ids")]
     return {
         "text": str(form.get("text", "")).replace("\r\n", "\n"),
-        "attachment_ids": [str(id_) for id_ in form.getlist("attachment_ids")],
+        "attachment_ids": ids,
+        "described": {id_: said for id_ in ids if (said := _description(form, id_))},
     }
+
+
+def _description(form: FormData, id_: str) -> dict[str, str]:
+    """What the form says of a photo or video, as far as it has the fields."""
+    return {name: str(form[f"{name}.{id_}"]) for name in ("caption", "view") if f"{name}.{id_}" in form}
 
 
 async def _send(
@@ -176,7 +183,12 @@ async def _files(visit: Visit, request_id: UUID) -> Response:
     view = await visit.look_at(request_id)
     offered = await _offered(visit, view)
     return visit.page(
-        "answer_files", view=view, offered=offered, ticked=_ticked(None, offered), **await chart(visit, view)
+        "answer_files",
+        view=view,
+        offered=offered,
+        ticked=_ticked(None, offered),
+        form=pages.written(),
+        **await chart(visit, view),
     )
 
 

@@ -197,12 +197,12 @@ async def remove_file(request_id: UUID, attachment_id: UUID, visit: VisitOf) -> 
 
 @router.post("/requests/{request_id}/attachments/{attachment_id}/change")
 async def change_file(request_id: UUID, attachment_id: UUID, visit: VisitOf) -> Response:
-    """Give a photo or a video its caption, and let it change places with the one before or after it (`step`)."""
+    """Say what a photo or a video shows, and let it change places with the one before or after it (`step`)."""
     form = await visit.form()
     back = str(form.get("next", ""))
     try:
-        if "caption" in form:
-            changes = attachments.AttachmentChanges.model_validate({"caption": form.get("caption")})
+        if said := {name: form[name] for name in ("caption", "view") if name in form}:
+            changes = attachments.AttachmentChanges.model_validate(said)
             await attachments.change(visit.services, visit.caller, request_id, attachment_id, changes)
         if by := _STEPS.get(str(form.get("step", ""))):
             await attachments.step(visit.services, visit.caller, request_id, attachment_id, by)

@@ -22,7 +22,7 @@ from translations import Language, gettext_for
 from translations import gettext_noop as _
 from translations.dates import birth, span
 from translations.numbers import number
-from translations.words import CONSENT_PARTS, ISSUERS, PRIORITIES, SEXES
+from translations.words import CONSENT_PARTS, ISSUERS, PHOTO_VIEWS, PRIORITIES, SEXES
 from use_cases.answers import entries
 from use_cases.problems import FieldFault
 from use_cases.requests import RequestView
@@ -331,6 +331,8 @@ def _difference(change: FormChange, offering: ServiceOffering, language: Languag
         label, words = say(PATIENT.get(change.field, change.field)), partial(_patient_words, change.field, language)
     elif change.part == "captions":
         label, words = say(_("Caption")), str
+    elif change.part == "views":
+        label, words = say(_("Overview or close-up")), lambda value: say(PHOTO_VIEWS.get(value, value))
     else:
         field = next((field for field in offering.form if field.name == change.field), None)
         label = getattr(field.label, language) if field else change.field

@@ -33,6 +33,7 @@ from translations.words import (
     DOCUMENTS,
     ISSUERS,
     LATE,
+    PHOTO_VIEWS,
     PRIORITIES,
     RETURN_REASONS,
     ROLES,
@@ -344,6 +345,7 @@ def _environment(language: Language) -> Environment:
         "consent_givers": CONSENT_GIVERS,
         "consent_parts": CONSENT_PARTS,
         "documents": DOCUMENTS,
+        "photo_views": PHOTO_VIEWS,
         "Role": Role,
     }
     made.tests["past"] = lambda at: at < datetime.now(UTC)

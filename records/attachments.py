@@ -3,11 +3,12 @@
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, cast
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.photos import UNDESCRIBED, Description, PhotoView
 from records.commands import expected_state, on_their_way
 from records.errors import AnswerUnderWayError, NotEditableError, NotFoundError
 from records.models import Attachment, EventRecord, FrozenForm, MediaState, RequestRecord
@@ -37,7 +38,7 @@ async def add_attachment(
     sharpness: float | None = None,
     warnings: Sequence[str] = (),
     begun: datetime | None = None,
-    caption: str = "",
+    description: Description = UNDESCRIBED,
     pixels_sha256: str | None = None,
     page_keys: Sequence[str] = (),
 ) -> Attachment:
@@ -67,7 +68,8 @@ async def add_attachment(
         sharpness=sharpness,
         warnings=list(warnings),
         position=_microseconds(begun or now),
-        caption=caption,
+        caption=description.caption,
+        view=description.view,
         pixels_sha256=pixels_sha256,
         page_keys=list(page_keys),
         state=MediaState.PREPARING if kind == "video" else MediaState.READY,
@@ -143,8 +145,9 @@ async def change_attachment(
     *,
     slot: str | None = None,
     caption: str | None = None,
+    view: PhotoView | None = None,
 ) -> Attachment:
-    """Let an attachment count for another slot, or give it a caption. What was submitted names what it had then.
+    """Let an attachment count for another slot, or say what it shows. What was submitted names what it had then.
 
     Raises NotFoundError, SubmissionUnderWayError, AnswerUnderWayError when an answer that names it is on its way, or
     NotEditableError unless the request is a draft or returned.
@@ -156,8 +159,19 @@ async def change_attachment(
     await _check_changeable(session, row, attachment_id)
     attachment.slot = attachment.slot if slot is None else slot
     attachment.caption = attachment.caption if caption is None else caption
+    attachment.view = attachment.view if view is None else view
     await session.flush()
     return attachment
+
+
+def description_of(attachment: Attachment) -> Description:
+    """What is said of it now."""
+    return Description(caption=attachment.caption, view=cast(PhotoView, attachment.view))
+
+
+def describe(attachment: Attachment, description: Description) -> None:
+    """Say that of it from now on."""
+    attachment.caption, attachment.view = description.caption, description.view
 
 
 async def reorder(session: AsyncSession, request_id: uuid.UUID, ids: Sequence[uuid.UUID]) -> list[Attachment]:

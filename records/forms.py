@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.forms import FormContent, FrozenAttachment, WholeForm, changes
 from domain.requests import EventName, FormVersion
-from records.attachments import list_attachments
+from records.attachments import description_of, list_attachments
 from records.canonical import content_sha256
 from records.errors import StaleVersionError
 from records.models import Attachment, EventRecord, FrozenForm, RequestRecord
@@ -77,7 +77,7 @@ def _frozen(attachment: Attachment) -> FrozenAttachment:
         "kind": attachment.kind,
         "sha256": attachment.sha256,
     }
-    return {**frozen, "caption": attachment.caption} if attachment.caption else frozen
+    return cast(FrozenAttachment, frozen | description_of(attachment).model_dump())
 
 
 async def is_unchanged(session: AsyncSession, row: RequestRecord) -> bool:

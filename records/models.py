@@ -666,7 +666,8 @@ class Attachment(Base):
     the upload. `pixels_sha256` tells photos that show the same, whatever else their files hold; older ones have none.
 
     Attachments stand in the order of their `position`: at first the moment at which their upload began, in microseconds since
-    1970. `caption` says in one line what is seen, or where on the body.
+    1970. `caption` says in one line what is seen, or where on the body, and `view` whether it is an overview or a close-up
+    (`domain.photos.PhotoView`).
     """
 
     __tablename__ = "attachments"
@@ -697,6 +698,7 @@ class Attachment(Base):
     removed_at: Mapped[datetime | None]
     position: Mapped[int] = mapped_column(BigInteger, server_default="0")
     caption: Mapped[str] = mapped_column(server_default="")
+    view: Mapped[str] = mapped_column(server_default="")
     pixels_sha256: Mapped[str | None]
 
     @property

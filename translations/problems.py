@@ -39,6 +39,7 @@ PROBLEMS: Mapping[str, str] = {
     "report_incomplete": _("The report is not complete."),
     "report_invalid": _("Some answers of the report are not right."),
     "unknown_slot": _("The service offering asks for no such attachment."),
+    "slot_of_another_kind": _("No file of this kind is asked for here. Add it where its kind is asked for."),
     "unknown_attachment": _("There is no such attachment."),
     "unsupported_media": _(
         "This kind of file can't be taken. Send a photo (JPEG, PNG, HEIC, WebP, AVIF or TIFF), a video (MP4, MOV, M4V "

@@ -10,6 +10,7 @@ from domain.commands import ReturnReason
 from domain.consents import ConsentGiver
 from domain.health_insurance import Issuer
 from domain.offerings import DeadlineName, ServiceOffering
+from domain.photos import PhotoView
 from domain.priority import Priority
 from domain.refusals import RefusalCode
 from domain.requests import DocumentKind, EventName, Role, Status
@@ -128,6 +129,9 @@ LATE: Mapping[DeadlineName, str] = {
     DeadlineName.URGENT_ACKNOWLEDGEMENT: _("Report to be read without delay not read in time"),
 }
 """What is late, by the deadline that is over."""
+
+PHOTO_VIEWS: Mapping[PhotoView, str] = {"overview": _("Overview"), "close_up": _("Close-up")}
+"""From how near a photo was taken."""
 
 RETURN_REASONS: Mapping[ReturnReason, str] = {
     ReturnReason.NOT_ELIGIBLE: _("Request not eligible"),

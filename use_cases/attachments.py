@@ -3,7 +3,7 @@
 `new_attachments` adds them, `renditions` gives them out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Literal, cast
@@ -13,10 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.events import TOLD_LATER
-from domain.forms import WholeForm, captions
-from domain.model import COMPOSED, ONE_LINE
+from domain.forms import WholeForm, descriptions
 from domain.offerings import AttachmentSlot
-from domain.photos import PhotoWarning, repeated
+from domain.photos import Caption, Description, PhotoView, PhotoWarning, repeated
 from records import attachments, requests
 from records.errors import NotEditableError, NotFoundError
 from records.models import AccessKind, Attachment, EventRecord, FrozenForm, MediaState, RequestRecord
@@ -27,12 +26,6 @@ from use_cases.problems import Problem
 from use_cases.services import Services
 from use_cases.submitted_forms import form_in_force
 from use_cases.views import View
-
-MAX_CAPTION = 200
-"""Characters of a caption."""
-
-Caption = Annotated[str, COMPOSED, StringConstraints(max_length=MAX_CAPTION, strip_whitespace=True), ONE_LINE]
-"""What is seen on a photo or video, or where on the body, in one line; empty for nothing."""
 
 
 class AttachmentView(View):
@@ -54,16 +47,21 @@ class AttachmentView(View):
     state: MediaState = Field(description="Whether the copy that others get is there; a video needs a moment.")
     warnings: list[PhotoWarning] = Field(description="Why the photo is probably of no use. Advice: nothing is refused.")
     caption: str = Field(description="What is seen, or where on the body, in one line; empty for nothing.")
+    view: PhotoView = Field(description="Whether it is an overview or a close-up; empty where nobody has said so.")
     pages: int | None = Field(description="How many pages a document has, each of which can be looked at.")
     same_as: UUID | None = Field(
         description="An earlier photo of the slot that shows the same: pages count the two as one. Advice: nothing is refused."
     )
 
 
-def attachment_views(there: Sequence[Attachment], captions: Mapping[str, str] | None = None) -> list[AttachmentView]:
-    """What is known of all attachments that somebody sees; `captions`, by id, instead of those that they have now."""
-    same, given = repeats(there), captions or {}
-    return [attachment_view(a, given.get(str(a.id), a.caption), same.get(a.id)) for a in there]
+Descriptions = Mapping[str, Description]
+"""What is said of attachments, by their ids."""
+
+
+def attachment_views(there: Sequence[Attachment], said: Descriptions | None = None) -> list[AttachmentView]:
+    """What is known of all attachments that somebody sees; with what was `said` of them instead of what is said now."""
+    same, then = repeats(there), said or {}
+    return [attachment_view(a, then.get(str(a.id)), same.get(a.id)) for a in there]
 
 
 def repeats(there: Sequence[Attachment]) -> dict[UUID, UUID]:
@@ -71,8 +69,11 @@ def repeats(there: Sequence[Attachment]) -> dict[UUID, UUID]:
     return repeated((a.id, [f"{a.slot} {mark}" for mark in (a.sha256, a.pixels_sha256) if mark]) for a in there)
 
 
-def attachment_view(attachment: Attachment, caption: str | None = None, same_as: UUID | None = None) -> AttachmentView:
+def attachment_view(
+    attachment: Attachment, said: Description | None = None, same_as: UUID | None = None
+) -> AttachmentView:
     """What is known of a photo or video: by itself, or among others, one of which may show the same."""
+    said = said or attachments.description_of(attachment)
     return AttachmentView(
         id=attachment.id,
         slot=attachment.slot,
@@ -89,7 +90,8 @@ def attachment_view(attachment: Attachment, caption: str | None = None, same_as:
         duration_seconds=attachment.duration_seconds,
         state=attachment.state,
         warnings=attachment.warnings,
-        caption=attachment.caption if caption is None else caption,
+        caption=said.caption,
+        view=said.view,
         pages=len(attachment.page_keys) or None,
         same_as=same_as,
     )
@@ -105,7 +107,7 @@ async def list_attachments(services: Services, caller: Caller, request_id: UUID)
         await log_access(session, caller, row, AccessKind.REQUEST)
         seen = await _read(session, row, caller)
         shown = await attachments_shown(session, row, caller, seen.frozen, seen.events)
-        return views_shown(row, caller, seen.frozen, shown)
+        return views_shown(row, caller, seen.frozen, seen.events, shown)
 
 
 async def visible_attachments(session: AsyncSession, row: RequestRecord, caller: Caller) -> list[Attachment]:
@@ -130,12 +132,23 @@ async def _read(session: AsyncSession, row: RequestRecord, caller: Caller) -> _S
 
 
 def views_shown(
-    row: RequestRecord, caller: Caller, frozen: FrozenForm | None, shown: Sequence[Attachment]
+    row: RequestRecord,
+    caller: Caller,
+    frozen: FrozenForm | None,
+    events: Sequence[EventRecord],
+    shown: Sequence[Attachment],
 ) -> list[AttachmentView]:
-    """What is known of the attachments shown: for others than the requester under the captions that were submitted."""
+    """What is known of the attachments shown: for others than the requester with what was said of them as they were sent."""
     if frozen is None or row.requester_id == caller.id:
         return attachment_views(shown)
-    return attachment_views(shown, captions(cast(WholeForm, frozen.content)))
+    return attachment_views(shown, descriptions_sent(frozen, events))
+
+
+def descriptions_sent(frozen: FrozenForm, events: Iterable[EventRecord]) -> dict[str, Description]:
+    """What was said of attachments when they were sent: with an answer or what was added, or with the form in force."""
+    later = [event.command.get("described") or {} for event in events if event.name in TOLD_LATER]
+    said = {id_: Description.model_validate(words) for described in later for id_, words in described.items()}
+    return said | descriptions(cast(WholeForm, frozen.content))
 
 
 async def attachments_shown(
@@ -185,12 +198,13 @@ class AttachmentChanges(BaseModel):
         None, description="What it is sent for.", examples=["photos"]
     )
     caption: Caption | None = Field(None, examples=["Avant-bras gauche"])
+    view: PhotoView | None = Field(None, description="An overview or a close-up; empty for neither.")
 
 
 async def change(
     services: Services, caller: Caller, request_id: UUID, attachment_id: UUID, changes: AttachmentChanges
 ) -> AttachmentView:
-    """Send it for something else, or give it a caption. Raises as `remove` does, and Problem `unknown_slot`."""
+    """Send it for something else, or say what it shows. Raises as `remove` does, and Problem `unknown_slot`."""
     async with services.database.session() as session:
         row = await policy.own_form_to_edit(session, caller, request_id)
         there = await attachments.load_attachment(session, request_id, attachment_id)
@@ -200,7 +214,7 @@ async def change(
     async with services.database.session() as session:
         try:
             await attachments.change_attachment(
-                session, request_id, attachment_id, slot=chosen, caption=changes.caption
+                session, request_id, attachment_id, slot=chosen, caption=changes.caption, view=changes.view
             )
         except NotFoundError:
             raise Problem("not_found") from None
@@ -246,11 +260,13 @@ async def step(services: Services, caller: Caller, request_id: UUID, attachment_
 async def slot_for(services: Services, row: RequestRecord, wanted: str, kind: str) -> AttachmentSlot:
     """For what the offering asks that such a file fits: `wanted`, or the first when that is empty.
 
-    Raises Problem `unknown_slot`.
+    Raises Problem `unknown_slot`, or `slot_of_another_kind` where it asks for other kinds of files there.
     """
     async with services.database.session() as session:
         offering = await services.versions.of(session, row)
-    fitting = [s for s in offering.attachments if kind in s.accepts and wanted in ("", s.name)]
+    asked = [slot for slot in offering.attachments if wanted in ("", slot.name)]
+    fitting = [slot for slot in asked if kind in slot.accepts]
     if not fitting:
-        raise Problem("unknown_slot", slots=[s.name for s in offering.attachments])
+        code = "slot_of_another_kind" if wanted and asked else "unknown_slot"
+        raise Problem(code, kind=kind, slots=[s.name for s in offering.attachments if kind in s.accepts or not asked])
     return fitting[0]

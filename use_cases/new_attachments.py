@@ -14,7 +14,7 @@ from uuid import UUID, uuid5
 import structlog
 
 from domain.offerings import AttachmentSlot
-from domain.photos import photo_warnings
+from domain.photos import UNDESCRIBED, Description, photo_warnings
 from media.examine import examine, sniff
 from media.kinds import (
     DOCUMENT_TYPES,
@@ -94,7 +94,7 @@ class SentFile:
     content: BinaryIO
     filename: str
     slot: str
-    caption: str = ""
+    description: Description = UNDESCRIBED
 
 
 async def add(
@@ -160,7 +160,7 @@ async def keep_examined(
                 sharpness=found.sharpness,
                 warnings=_warnings(found, chosen),
                 begun=place.begun,
-                caption=file.caption,
+                description=file.description,
                 pixels_sha256=found.pixels_sha256,
                 page_keys=stored.pages,
             )

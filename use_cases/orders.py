@@ -5,7 +5,7 @@ Most say just what the command holds, see `commands.Order`; `domain.commands` ha
 Some are named `…Body`: so they are called where the API describes what is sent, and these names are part of it.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain import commands as c
 from domain.model import Frozen, Said
 from domain.offerings import DeadlineName
+from domain.photos import UNDESCRIBED, Description
 from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import FormVersion, Person, Role
@@ -200,8 +201,8 @@ class AnswerBody(Order, c.Answer[Said]):
         expected = await ledger.expected_state(at.session, at.row, at.head["sent_at"])
         if expected and not any(self.question_id in (None, question.id) for question in expected.questions):
             raise Problem("answer_under_way")
-        await _check_attachments(at, self.attachment_ids)
-        return await super().made(at)
+        described = await _described(at, self.attachment_ids, self.described)
+        return (await super().made(at)).model_copy(update={"described": described})
 
 
 class AdditionBody(Order, c.Addition[Said]):
@@ -211,8 +212,8 @@ class AdditionBody(Order, c.Addition[Said]):
 
     async def made(self, at: Moment) -> c.PublicCommand:
         """Raises Problem `unknown_attachment`."""
-        await _check_attachments(at, self.attachment_ids)
-        return await super().made(at)
+        described = await _described(at, self.attachment_ids, self.described)
+        return (await super().made(at)).model_copy(update={"described": described})
 
 
 class WithdrawBody(Order, c.WhichQuestion):
@@ -325,11 +326,20 @@ async def _frozen(at: Moment) -> FormVersion:
     )
 
 
-async def _check_attachments(at: Moment, attachment_ids: Collection[UUID]) -> None:
-    """They must be of this request. Raises Problem `unknown_attachment`."""
-    there = {attachment.id for attachment in await attachments.list_attachments(at.session, at.row.id)}
-    if not there.issuperset(attachment_ids):
+async def _described(
+    at: Moment, attachment_ids: Collection[UUID], described: Mapping[UUID, Description]
+) -> dict[UUID, Description]:
+    """What is said of attachments that go along, now or before: it stays with what was sent. They must be of this request.
+
+    Raises Problem `unknown_attachment`.
+    """
+    there = {attachment.id: attachment for attachment in await attachments.list_attachments(at.session, at.row.id)}
+    if not there.keys() >= {*attachment_ids} or not {*attachment_ids} >= described.keys():
         raise Problem("unknown_attachment")
+    for id_, description in described.items():
+        attachments.describe(there[id_], description)
+    said = {id_: attachments.description_of(there[id_]) for id_ in attachment_ids}
+    return {id_: description for id_, description in said.items() if description != UNDESCRIBED}
 
 
 async def _destination(session: AsyncSession, provider_id: UUID | None, clinic_id: UUID | None) -> Person | c.Pool:

@@ -9,13 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from documents import content as printed
 from domain.events import TOLD_LATER
-from domain.forms import WholeForm, captions
 from domain.offerings import FormField, ServiceOffering, leads
+from domain.photos import Description
 from domain.requests import DocumentKind, EventName, Request
 from records import attachments, forms, people, requests
 from records.models import Account, Clinic, EventRecord, FrozenForm, RequestRecord
 from translations import Language, gettext_for
+from translations.words import PHOTO_VIEWS
 from use_cases.answers import entries
+from use_cases.attachments import descriptions_sent
 from use_cases.names import Names, full_name
 from use_cases.patients import RecordedPatient
 
@@ -89,9 +91,10 @@ def patient_printed(patient: RecordedPatient, language: Language) -> printed.Pat
     )
 
 
-def slot_printed(slots: Mapping[str, str], slot: str, caption: str) -> str:
-    """What a photo was sent for, and its caption, if it has one."""
-    return " – ".join(filter(None, (slots.get(slot, slot), caption)))
+def slot_printed(slots: Mapping[str, str], slot: str, said: Description, language: Language) -> str:
+    """What a photo was sent for, whether it is an overview or a close-up, and its caption, as far as it is said."""
+    view = gettext_for(language)(PHOTO_VIEWS[said.view]) if said.view else ""
+    return " – ".join(filter(None, (slots.get(slot, slot), view, said.caption)))
 
 
 def slots_of(offering: ServiceOffering, language: Language) -> Mapping[str, str]:
@@ -149,7 +152,7 @@ async def _images(
     """The photos and videos of the form that was submitted, then those that came later, each once."""
     answered = [event for event in events if event.name in TOLD_LATER]
     named = [part["id"] for part in form.content["attachments"]]
-    said = captions(cast(WholeForm, form.content))
+    said = descriptions_sent(form, answered)
     named += [id_ for event in answered for id_ in event.command.get("attachment_ids") or ()]
     there = {
         str(found.id): found
@@ -161,7 +164,9 @@ async def _images(
             number=number,
             id=found.id,
             kind=cast(Literal["photo", "video", "document"], found.kind),
-            slot=slot_printed(slots, found.slot, said.get(str(found.id), found.caption)),
+            slot=slot_printed(
+                slots, found.slot, said.get(str(found.id)) or attachments.description_of(found), language
+            ),
             captured_at=found.captured_at,
             sha256=found.sha256,
         )

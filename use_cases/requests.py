@@ -477,7 +477,7 @@ async def _chart(
         questions=questions_of(row.id, events, names, [question.id for question in process.questions]),
         additions=await _additions(session, row, caller, events, names),
         follow_ups=follow_ups_of(row.id, events, names),
-        attachments=views_shown(row, caller, frozen, shown),
+        attachments=views_shown(row, caller, frozen, events, shown),
         marks=await marks_on(session, caller, row, [attachment.id for attachment in shown]),
         documents=[document_view(document, names) for document in documents],
         outcome=next((e.command.get("outcome") for e in events if e.name is EventName.ACKNOWLEDGED), None),

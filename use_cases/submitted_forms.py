@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.forms import FormChange, changes
+from domain.photos import PhotoView
 from domain.priority import Priority
 from domain.requests import Request
 from records import forms
@@ -37,6 +38,7 @@ class SubmittedAttachment(View):
     kind: Literal["photo", "video", "document"]
     sha256: str
     caption: str = ""
+    view: PhotoView = ""
 
 
 class FormView(FormVersionView):

@@ -19,6 +19,7 @@ from documents.content import Practitioner, ReportContent
 from documents.overlay import overlay
 from documents.page import image_name, known, patient_lines, practitioner_lines, running_head, time_of_capture
 from domain.offerings import ServiceOffering
+from domain.photos import UNDESCRIBED, Description
 from records import attachments, reports, unread_reports
 from records.errors import NotFoundError
 from records.models import AccessKind, Attachment, RequestRecord
@@ -193,10 +194,10 @@ def _line(by: PersonView | None, at: datetime, language: Language, *more: str) -
 def _pictures(read: _Read, language: Language) -> Iterator[Picture]:
     _ = gettext_for(language)
     slots = slots_of(read.offering, language)
-    captions = {attachment.id: attachment.caption for attachment in read.view.attachments or ()}
+    said = {a.id: Description(caption=a.caption, view=a.view) for a in read.view.attachments or ()}
     for file, drawing in enumerate(read.pictures, 1):
         found = drawing.attachment
-        slot = slot_printed(slots, found.slot, captions.get(found.id, ""))
+        slot = slot_printed(slots, found.slot, said.get(found.id, UNDESCRIBED), language)
         if found.kind == "video":
             slot = _("{slot}, its first picture").format(slot=slot)
         marks = [mark for mark in read.view.marks or () if mark.attachment_id == found.id]

@@ -58,6 +58,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "report_incomplete",
         "report_invalid",
         "unknown_slot",
+        "slot_of_another_kind",
         "unknown_attachment",
         "not_a_photo",
         "damaged_media",

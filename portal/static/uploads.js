@@ -276,10 +276,22 @@
     const target = document.getElementById(replace);
     if (!target) return;
     const parts = [...fragment.children];
+    keepTyped(target, fragment);
     const { id, value } = target.contains(document.activeElement) ? document.activeElement : {};
     target.replaceWith(fragment);
     if (id) focusOn(id, value);
     if (window.htmx) parts.forEach((part) => htmx.process(part));
+  }
+
+  /** What was typed or chosen beside the files and lies nowhere yet; what saves itself is as the server has it. */
+  function keepTyped(before, after) {
+    if (!before.closest("form")) return;
+    for (const old of before.querySelectorAll("input, select")) {
+      const now = old.name && [...after.querySelectorAll("input, select")].find((one) => one.name === old.name && one.type === old.type && (one.type !== "checkbox" || one.value === old.value));
+      if (!now) continue;
+      if (old.type === "checkbox") now.checked = old.checked;
+      else now.value = old.value;
+    }
   }
 
   /** Focus the control again that had it, with what was typed into it. At an end, where a button is off, the one for the other way. */
@@ -293,6 +305,19 @@
   // Forms may come and go (htmx), so the document listens.
   const formOf = (event) => event.target instanceof Element && event.target.closest("form[data-upload]");
   document.querySelectorAll("form[data-upload] [data-nojs]").forEach((button) => { button.hidden = true; });
+
+  // What has a touch screen has a camera: one press opens it, by the same field as every other file.
+  const withCamera = window.matchMedia("(pointer: coarse)").matches;
+  document.querySelectorAll("[data-camera]").forEach((button) => { button.hidden = !withCamera; });
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-camera]");
+    if (!button) return;
+    const field = button.form.querySelector("input[type=file]");
+    const { accept } = field;
+    Object.assign(field, { accept: "image/*" }).setAttribute("capture", "environment");
+    field.click();
+    setTimeout(() => { field.accept = accept; field.removeAttribute("capture"); }, 1000); // the chooser has read them
+  });
 
   document.addEventListener("change", (event) => {
     const form = formOf(event);

@@ -55,7 +55,9 @@ async def test_a_document_from_its_sender_to_the_specialist(system: System) -> N
 async def test_where_a_document_fits(system: System) -> None:
     request_id = await draft(system)
     content = paper()
-    problem(await upload(system.requester, request_id, content, "photos"), 422, "unknown_slot")
+    refused = problem(await upload(system.requester, request_id, content, "photos"), 422, "slot_of_another_kind")
+    assert "lab-results" in refused["slots"]
+    assert "photos" not in refused["slots"]
     first = ok(await upload(system.requester, request_id, content), 201)
     assert first["slot"] == "lab-results"
     page = ok(await upload(system.requester, request_id, photo((800, 900)), "letters"), 201)

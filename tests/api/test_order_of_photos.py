@@ -10,7 +10,7 @@ from server import create_app
 from tests.api.answers import problem
 from tests.api.test_uploads import announce, send
 from tests.clips import encoded, opened
-from tests.journeys import PATIENT, draft, filled, ok, returned, signed, upload, written
+from tests.journeys import PATIENT, assigned, draft, filled, ok, returned, signed, upload, written
 from tests.portal.browsing import shown, visitor
 from tests.system import System, photo
 
@@ -99,17 +99,21 @@ async def test_a_caption(system: System) -> None:
 async def test_what_was_submitted_keeps_its_order_and_captions(system: System) -> None:
     request_id = await draft(system)
     first = stands(await system.requester.view(request_id))
-    ok(await change(system, request_id, first[0], caption="Bras"))
+    ok(await change(system, request_id, first[0], caption="Bras", view="overview"))
     ok(await system.requester.post(f"/requests/{request_id}/submit"))
     ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": system.provider.id}))
     told = {"reason": "incomplete_submission", "text": "Plus près."}
     ok(await system.provider.post(f"/requests/{request_id}/return-to-requester", told))
 
     ok(await put_in_order(system, request_id, *first[::-1]))
-    ok(await change(system, request_id, first[0], caption="Bras droit"))
+    said = ok(await change(system, request_id, first[0], caption="Bras droit"))
+    assert said["view"] == "overview"
+    ok(await change(system, request_id, first[0], view="close_up"))
+    problem(await change(system, request_id, first[0], view="near"), 422, "invalid_input")
     mine, theirs = [await who.view(request_id) for who in (system.requester, system.provider)]
     assert (stands(mine), mine["attachments"][-1]["caption"]) == (first[::-1], "Bras droit")
     assert (stands(theirs), theirs["attachments"][0]["caption"]) == (first, "Bras")
+    assert (mine["attachments"][-1]["view"], theirs["attachments"][0]["view"]) == ("close_up", "overview")
     listed = (await system.provider.get(f"/requests/{request_id}/attachments")).json()
     assert [(a["id"], a["caption"]) for a in listed] == [(a["id"], a["caption"]) for a in theirs["attachments"]]
 
@@ -118,6 +122,7 @@ async def test_what_was_submitted_keeps_its_order_and_captions(system: System) -
     assert (stands(after), after["attachments"][-1]["caption"]) == (first[::-1], "Bras droit")
     assert after["form_changes"] == [
         {"part": "captions", "field": first[0], "before": "Bras", "after": "Bras droit"},
+        {"part": "views", "field": first[0], "before": "overview", "after": "close_up"},
         {"part": "order", "field": "attachments", "before": first, "after": first[::-1]},
     ]
     one, two = [ok(await system.provider.get(f"/requests/{request_id}/forms/{n}")) for n in (1, 2)]
@@ -129,7 +134,45 @@ async def test_what_was_submitted_keeps_its_order_and_captions(system: System) -
     [document] = (await system.provider.view(request_id))["documents"]
     content = ok(await system.provider.get(f"/requests/{request_id}/reports/{document['report_id']}/content"))
     assert [image["id"] for image in content["images"]] == first[::-1]
-    assert content["images"][-1]["slot"] == "Photos – Bras droit"
+    assert content["images"][-1]["slot"] == "Photos – Vue rapprochée – Bras droit"
+
+
+async def test_what_is_said_of_photos_that_go_with_an_answer_stays_as_it_was_sent(system: System) -> None:
+    request_id = await assigned(system)
+    path = f"/requests/{request_id}"
+    ok(await system.provider.post(f"{path}/request-information", {"text": "De plus près?"}))
+    three = [ok(await upload(system.requester, request_id, photo((400 + n, 300))), 201)["id"] for n in range(3)]
+    near, plain, later = three
+    told = {
+        "text": "Voici.",
+        "attachment_ids": [near, plain],
+        "described": {near: {"caption": " Dos ", "view": "close_up"}},
+    }
+    for wrong in ({"caption": "a\nb"}, {"view": "far"}, {"colour": "red"}, "Dos"):
+        answer = await system.requester.post(f"{path}/answer-information", {**told, "described": {near: wrong}})
+        problem(answer, 422, "invalid_input")
+    for unknown in (later, str(uuid4())):  # which does not go along
+        answer = await system.requester.post(f"{path}/answer-information", {**told, "described": {unknown: {}}})
+        problem(answer, 422, "unknown_attachment")
+    for _ in range(2):
+        ok(await system.requester.post(f"{path}/answer-information", told, key="the-answer"))
+    added = {"text": "Encore une.", "attachment_ids": [later], "described": {later: {"view": "overview"}}}
+    ok(await system.requester.post(f"{path}/add-information", added))
+    expected = {near: ("Dos", "close_up"), plain: ("", ""), later: ("", "overview")}
+    for who in (system.requester, system.provider):
+        assert descriptions(await who.view(request_id), three) == expected
+
+    told_why = {"reason": "incomplete_submission", "text": "Plus près."}
+    ok(await system.provider.post(f"{path}/return-to-requester", told_why))
+    ok(await change(system, request_id, near, caption="Ventre", view=""))
+    assert descriptions(await system.requester.view(request_id), [near]) == {near: ("Ventre", "")}
+    assert descriptions(await system.provider.view(request_id), three) == expected
+    ok(await system.requester.post(f"{path}/resubmit"))
+    assert descriptions(await system.provider.view(request_id), [near]) == {near: ("Ventre", "")}
+
+
+def descriptions(view: dict[str, Any], ids: list[str]) -> dict[str, tuple[str, str]]:
+    return {a["id"]: (a["caption"], a["view"]) for a in view["attachments"] if a["id"] in ids}
 
 
 async def test_a_resubmission_with_nothing_but_another_order_is_a_change(system: System) -> None:

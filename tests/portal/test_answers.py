@@ -41,7 +41,8 @@ async def test_an_answer_goes_with_new_photos_only_and_once(portal_app: FastAPI,
         new = [a["id"] for a in (await system.requester.view(request_id))["attachments"]][-2:]
         assert all(f'value="{id_}" checked' in page.text for id_ in new)
         assert in_the_form not in page.text
-        form = await written(http, request_id, question_id, attachment_ids=new[:1])
+        said = {f"caption.{new[0]}": "Dos", f"view.{new[0]}": "close_up", f"caption.{new[1]}": "Bras"}
+        form = await written(http, request_id, question_id, attachment_ids=new[:1], **said)
         for _ in range(2):
             answer = await http.post(address, data=form)
             assert answer.headers["location"] == f"/requests/{request_id}?done=answer_information"
@@ -50,7 +51,8 @@ async def test_an_answer_goes_with_new_photos_only_and_once(portal_app: FastAPI,
     async with visitor(portal_app, system.provider) as http:
         page = await http.get(f"/requests/{request_id}")
         assert "Depuis trois semaines." in shown(page)
-        assert new[0] in page.text
+        assert f'data-tile="{new[0]}"' in page.text
+        assert "photo 1 de 1 – Vue rapprochée – Dos" in page.text
         assert new[1] not in page.text
 
 
@@ -60,10 +62,13 @@ async def test_an_empty_answer_is_refused_and_the_choice_of_photos_kept(portal_a
         ok(await upload(system.requester, request_id, photo((640 + number, 480)), "photos"), 201)
     new = [a["id"] for a in (await system.requester.view(request_id))["attachments"]][-2:]
     async with visitor(portal_app, system.requester) as http:
-        form = await written(http, request_id, question_id, text=" ", attachment_ids=new[:1])
+        form = await written(
+            http, request_id, question_id, text=" ", attachment_ids=new[:1], **{f"caption.{new[0]}": "Dos"}
+        )
         page = await http.post(f"/requests/{request_id}/answer", data=form)
         assert "Ce champ est requis." in shown(page, 422)
         assert f'value="{new[0]}" checked' in page.text
+        assert f'name="caption.{new[0]}" id="caption-{new[0]}" value="Dos"' in page.text
         assert f'value="{new[1]}"' in page.text
         assert f'value="{new[1]}" checked' not in page.text
 

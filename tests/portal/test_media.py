@@ -192,7 +192,9 @@ async def test_captions_and_places_without_scripts(portal_app: FastAPI, system: 
         assert page.text.count(f'action="{path}/') == 6
         assert re.search(f'id="before-{one}" disabled', page.text)
         assert re.search(f'id="after-{three}" disabled', page.text)
-        answer = await http.post(f"{path}/{three}/change", data={"step": "before", "caption": "Dos", "next": back})
+        answer = await http.post(
+            f"{path}/{three}/change", data={"step": "before", "caption": "Dos", "view": "close_up", "next": back}
+        )
         assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (
             303,
             f"/requests/{request_id}/edit",
@@ -205,4 +207,4 @@ async def test_captions_and_places_without_scripts(portal_app: FastAPI, system: 
         assert "200" in shown(refused, 422)
         assert (await http.post(f"{path}/{uuid4()}/change", data={"step": "after", "next": back})).status_code == 422
         page = await http.get(f"/requests/{request_id}/edit")
-    assert 'alt="Photos, photo 2 de 3 – Dos"' in page.text
+    assert 'alt="Photos, photo 2 de 3 – Vue rapprochée – Dos"' in page.text
