@@ -31,7 +31,6 @@ from sqlalchemy import (
     case,
     cast,
     exists,
-    false,
     func,
     not_,
     null,
@@ -468,6 +467,9 @@ def _conditions(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bo
     conditions: list[ColumnElement[bool]] = []
     if wanted.to_do is False and (to_do := _to_do_by_role(viewer)):
         conditions.append(or_(*to_do).is_not(true()))  # NULL is nothing to do
+    if wanted.to_do is False and viewer.roles & READS_FOR_OTHERS:
+        unread = select(RequestRecord.id).where(read_for_others_by(viewer)).correlate(None)  # few, and looked up once
+        conditions.append(RequestRecord.id.not_in(unread))
     if wanted.clinic is not None:
         conditions.append(
             or_(
@@ -490,10 +492,11 @@ def _submitted_within(wanted: WorklistFilter) -> list[ColumnElement[bool]]:
 
 def has_to_do(viewer: Viewer) -> ColumnElement[bool]:
     """The requests about which the viewer has something to do: `use_cases.to_do` in SQL. A draft waits for nobody."""
-    return or_(false(), *_to_do_by_role(viewer))
+    return or_(read_for_others_by(viewer), *_to_do_by_role(viewer))
 
 
 def _to_do_by_role(viewer: Viewer) -> list[ColumnElement[bool]]:
+    """But for what they read for others."""
     to_do = []
     if Role.REQUESTER in viewer.roles:
         to_do.append(and_(RequestRecord.awaits_requester, RequestRecord.requester_id == viewer.account_id))
@@ -505,8 +508,6 @@ def _to_do_by_role(viewer: Viewer) -> list[ColumnElement[bool]]:
     if Role.DISPATCHER in viewer.roles:
         held = RequestRecord.holder_kind == HolderKind.DISPATCH
         to_do.append(and_(RequestRecord.awaits_holder, _ours(viewer), held))
-    if viewer.roles & READS_FOR_OTHERS:
-        to_do.append(read_for_others_by(viewer))
     return to_do
 
 
