@@ -65,7 +65,7 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
     E.SUBMITTED: {
         HOLDER: NoticeText(_("new request"), _("A new request has been submitted.")),
         REQUESTER: NoticeText(
-            _("submitted"), _("Your request has been submitted. You will be told when a provider accepts it.")
+            _("submitted"), _("Your request has been submitted. You will be notified when a provider accepts it.")
         ),
     },
     E.ASSIGNED: {
@@ -296,14 +296,15 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
         DISPATCHERS: NoticeText(
             _("to be read without delay"),
             _(
-                "A report that must be read without delay has been sent to the requester. You are told if it is not read in time."
+                "A report that must be read without delay has been sent to the requester. "
+                "You will be notified if it is not read in time."
             ),
         ),
         REQUESTER_CLINIC: NoticeText(
             _("to be read without delay"),
             _(
                 "A report that must be read without delay was sent to someone of your clinic. "
-                "You are told if it is not read in time."
+                "You will be notified if it is not read in time."
             ),
         ),
     },
@@ -457,12 +458,12 @@ ABOUT_NOTICES: Mapping[str, NoticeText] = {
 ABOUT_COMMANDS: Mapping[str, NoticeText] = {
     "command_refused": NoticeText(
         _("not carried out"),
-        _("What you asked for, and what was to be done as soon as possible, could not be done in the end."),
+        _("What you asked for, and what was to be done as soon as possible, could not be done after all."),
         _("See in the request how it stands now and why this was refused. Then do what is still to be done."),
     ),
     "submission_refused": NoticeText(
         _("not submitted"),
-        _("Your request was on its way and could not be submitted in the end. Nobody has received it."),
+        _("Your request was on its way and could not be submitted after all. Nobody has received it."),
         _("See in the request why. You can change the form again; then submit it once more, or cancel it."),
     ),
 }

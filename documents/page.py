@@ -69,7 +69,7 @@ def page(report: ReportContent, *, preview: bool) -> dict[str, Any]:
         "empty": _("Not given"),
         "attachment": _("The content of this report, for machines"),
         "stand_ins_note": _(
-            "A sign that this document can't print stands as its code, such as [U+1F642]. "
+            "A character that this document can't print is shown as its code, such as [U+1F642]. "
             "The text as it was written is in the attached data."
         ),
     }

@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -18,17 +18,11 @@ def welcome(console: Console, data_dir: Path, places: Mapping[str, str], api_url
         console.print(f"  {name:<18} {place}", markup=False)
     accounts = demonstration_accounts(data_dir)
     if accounts:
-        rows = [
-            ACCOUNT_COLUMNS,
-            *(tuple(str(account.get(name) or "") for name in ACCOUNT_COLUMNS) for account in accounts),
-        ]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        console.print("\nDemonstration accounts:\n", markup=False)
-        for (
-            row
-        ) in rows:  # a table would cut words to the width of the terminal, and nobody can sign in with half a word
-            line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            console.print(f"  {line}".rstrip(), markup=False)
+        if three := [(does, *_columns(first, "username", "password")) for does, first in _three(accounts)]:
+            console.print("\nTo begin, sign in to the portal as these, each in a private window:\n", markup=False)
+            _table(console, three)
+        console.print("\nAll the demonstration accounts:\n", markup=False)
+        _table(console, [ACCOUNT_COLUMNS, *(_columns(account, *ACCOUNT_COLUMNS) for account in accounts)])
         credentials = json.dumps({name: accounts[0][name] for name in ("username", "password")})
         console.print("\nA token for the API:", markup=False)
         console.print(
@@ -37,6 +31,28 @@ def welcome(console: Console, data_dir: Path, places: Mapping[str, str], api_url
         )
         console.print("\nA whole teleconsultation, played step by step, from another terminal:", markup=False)
         console.print(f"  {shlex.join([sys.argv[0], '--data-dir', str(data_dir), 'demo'])}\n", markup=False)
+
+
+TO_BEGIN = {"requester": "asks for advice", "dispatcher": "finds a specialist", "provider": "answers and signs"}
+"""The parts in a request, in their order, each with what it does."""
+
+
+def _three(accounts: Sequence[Mapping[str, object]]) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """The first account of each part, with what it does."""
+    for role, does in TO_BEGIN.items():
+        yield from [(does, account) for account in accounts if account.get("role") == role][:1]
+
+
+def _columns(account: Mapping[str, object], *names: str) -> tuple[str, ...]:
+    return tuple(str(account.get(name) or "") for name in names)
+
+
+def _table(console: Console, rows: Sequence[tuple[str, ...]]) -> None:
+    """Lines in columns; a table of rich's would cut words to the terminal's width, and nobody can sign in with half a word."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        console.print(f"  {line}".rstrip(), markup=False)
 
 
 def demonstration_accounts(data_dir: Path) -> list[dict[str, object]]:

@@ -69,8 +69,8 @@ _ALL = (
         "request_information",
         "request-information",
         _("Add: ask for information"),
-        _("By e-mail; the deadline stands still meanwhile."),
-        _("The requester gets your question by e-mail. The deadline stands still until they answer."),
+        _("By e-mail; the deadline is paused meanwhile."),
+        _("The requester gets your question by e-mail. The deadline is paused until they answer."),
         "question",
         orders.QuestionBody,
     ),
@@ -98,7 +98,9 @@ _ALL = (
         "return-to-requester",
         _("Return to the requester"),
         _("To be completed and submitted to you again."),
-        _("The requester is told your reason. They can complete the request and submit it to you again, or cancel it."),
+        _(
+            "The requester is notified of your reason. They can complete the request and submit it to you again, or cancel it."
+        ),
         "return",
         orders.ReturnToRequesterBody,
     ),
@@ -116,7 +118,7 @@ _ALL = (
         "assign",
         _("Assign"),
         _("To a provider, or to all of a clinic."),
-        _("The provider, or every provider of the clinic, is told and can accept the request."),
+        _("The provider, or every provider of the clinic, is notified and can accept the request."),
         "assign",
         orders.AssignBody,
         look="primary",
@@ -127,7 +129,8 @@ _ALL = (
         _("Hand to somebody else"),
         _("For when whoever has it is away."),
         _(
-            "For when whoever has the request is away; they are told. The report's draft, open questions and deadlines go along."
+            "For when whoever has the request is away; they are notified. "
+            "The report's draft, open questions and deadlines go along."
         ),
         "reassign",
         orders.ReassignBody,
@@ -136,8 +139,8 @@ _ALL = (
         "withdraw_information_request",
         "withdraw-information-request",
         _("Withdraw the question"),
-        _("No answer is needed any more."),
-        _("The requester is told that no answer is needed any more. The deadline goes on."),
+        _("No answer is needed any longer."),
+        _("The requester is notified that no answer is needed any longer. The deadline resumes."),
         "withdraw",
         orders.WithdrawBody,
     ),
@@ -145,8 +148,8 @@ _ALL = (
         "change_priority",
         "change-priority",
         _("Change the priority"),
-        _("The deadline starts anew."),
-        _("The deadline starts anew with the limit of the new priority; the reason is written in the history."),
+        _("The deadline restarts."),
+        _("The deadline restarts with the limit of the new priority; the reason is written in the history."),
         "priority",
         orders.PriorityBody,
     ),
@@ -186,7 +189,7 @@ _ALL = (
         "withdraw-follow-up",
         _("Withdraw the question about the report"),
         _("No answer is needed; you can ask another."),
-        _("Whoever was asked is told that no answer is needed. The question does not count: you can ask another."),
+        _("The person asked is notified that no answer is needed. The question does not count: you can ask another."),
         "withdraw_follow_up",
         orders.WithdrawFollowUpBody,
     ),
@@ -194,8 +197,8 @@ _ALL = (
         "confirm_reading",
         "confirm-reading",
         _("I have read the report, and act on it"),
-        _("Nobody is called any more because of it."),
-        _("Nobody is called any more because of it. The request stays as it is."),
+        _("No more reminders are sent about it."),
+        _("No more reminders are sent about it. The request stays as it is."),
         "",
         orders.ConfirmReading,
         look="primary",
@@ -216,8 +219,8 @@ _ALL = (
         "cancel",
         "cancel",
         _("Cancel the request"),
-        _("Ends without a report; can’t be taken back."),
-        _("The request ends without a report, and whoever holds it is told. This can't be taken back."),
+        _("Ends without a report; can’t be undone."),
+        _("The request ends without a report, and the person who holds it is notified. This can't be undone."),
         "reason",
         orders.ReasonBody,
         look="danger",
@@ -313,20 +316,22 @@ def _pages_first(view: RequestView, *, is_requester: bool) -> Iterator[Offer]:
     """The pages where somebody goes on with what waits for them."""
     if view.editable:
         label = _("Continue the draft") if view.status == "draft" else _("Change and submit again")
-        yield Offer("edit", label, _("It is saved as you write; sent once you submit it."))
+        yield Offer("edit", label, _("Saved as you write; sent once you submit it."))
     is_open = [question for question in view.questions or () if question.state == "open"]
     if is_requester and is_open and "answer_information" in view.allowed_commands:
         question = f"?question={is_open[0].id}" if len(is_open) > 1 else ""
         yield Offer(f"answer{question}", _("Answer the question"), _("With photos, if they help."))
     if view.report_editable:
-        yield Offer("report", _("Write the report"), _("It is saved as you write; sent once you sign."), key="r")
+        yield Offer("report", _("Write the report"), _("Saved as you write; sent once you sign."), key="r")
 
 
 def _pages_besides(view: RequestView) -> Iterator[Offer]:
     if "add_addendum" in view.allowed_commands:
         yield Offer("addendum", _("Add an addendum"), _("A signed document beside the final report."))
     if "add_information" in view.allowed_commands:
-        yield Offer("add-information", _("Add information"), _("Unasked, or because it gets worse; with photos."))
+        yield Offer(
+            "add-information", _("Add information"), _("Unasked, or because the patient is getting worse; with photos.")
+        )
 
 
 @router.get("/requests/{request_id}/{address}")

@@ -57,8 +57,8 @@ _ORDERS = {"submit": (Submit(), "submitted"), "resubmit": (Resubmit(), "resubmit
 
 _PATIENT = _("Patient")
 _OPEN = _("a request is open already, %(number)s")
-_SECOND = _("A request about this patient is open already: %(numbers)s. Submit another one all the same?")
-_UNCHANGED = _("Nothing has changed since it was submitted the last time. Submit it again all the same?")
+_SECOND = _("A request about this patient is open already: %(numbers)s. Submit another one anyway?")
+_UNCHANGED = _("Nothing has changed since it was submitted the last time. Submit it again anyway?")
 
 _SAVED = _("Saved at %(time)s.")
 _SAVED_IN_PART = _("Not everything is saved. At %(time)s all was, but for:")

@@ -26,7 +26,7 @@ from web.session import account_of_session
 Handler = Callable[[Request, Any], Awaitable[Response]]
 
 _NOTHING_WAS_SENT = _(
-    "Nothing was sent: you are not signed in any more. Sign in, and what you wrote is shown to you again."
+    "Nothing was sent: you are no longer signed in. Sign in, and what you wrote is shown to you again."
 )
 
 _NOT_PAGES = ("/api/", "/static/", "/healthz", "/readyz", "/metrics")

@@ -43,12 +43,12 @@ ALL = "all"
 """In the place of a chapter's name, for all of them."""
 
 CHAPTERS = (
-    Chapter("short", _("Relais in short")),
+    Chapter("short", _("Relais in brief")),
     Chapter("provider", _("Answer a request"), Role.PROVIDER),
     Chapter("requester", _("Ask for advice"), Role.REQUESTER),
-    Chapter("photos", _("Photos that can be used")),
+    Chapter("photos", _("Taking useful photos")),
     Chapter("dispatcher", _("Dispatch requests"), Role.DISPATCHER),
-    Chapter("administrator", _("Look after a clinic"), Role.CLINIC_ADMINISTRATOR),
+    Chapter("administrator", _("Run a clinic"), Role.CLINIC_ADMINISTRATOR),
     Chapter("statuses", _("What each status means")),
     Chapter("deadlines", _("Deadlines")),
     Chapter("settings", _("Notices, absences, password")),

@@ -37,7 +37,7 @@ TO_DO: Mapping[ToDo, str] = {
     ToDo.RESUBMIT: _("Correct and submit again"),
     ToDo.ACCEPT: _("Accept"),
     ToDo.REPORT: _("Write the report"),
-    ToDo.DISPATCH: _("Dispatch it"),
+    ToDo.DISPATCH: _("Dispatch the request"),
 }
 """What there is to do, as a line of the list says it."""
 

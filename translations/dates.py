@@ -1,6 +1,6 @@
 """How dates, times and spans are written, in both languages and in the time of the clinics: one style for all that is read.
 
-French writes « 1er décembre 2026 à 9 h 05 », English “December 1, 2026 at 9:05 a.m.”. Spaces within a day and within a time are
+French writes « 1ᵉʳ décembre 2026 à 9 h 05 », English “December 1, 2026 at 9:05 a.m.”. Spaces within a day and within a time are
 no-break spaces, so that neither is torn apart at the end of a line.
 """
 
@@ -19,7 +19,7 @@ from translations.typography import NO_BREAK_SPACE
 
 
 def day(of: date, language: Language, *, weekday: bool = False) -> str:
-    """« 1er décembre 2026 », “December 1, 2026”; with its weekday, « mardi 1er décembre 2026 »."""
+    """« 1ᵉʳ décembre 2026 », “December 1, 2026”; with its weekday, « mardi 1ᵉʳ décembre 2026 »."""
     month = _months("wide", language)[of.month]
     if language == "fr":
         written, name = f"{_french_number(of)}{NO_BREAK_SPACE}{month} {of.year}", "EEEE "
@@ -43,7 +43,7 @@ def clock(at: datetime, language: Language, *, zone: bool = False) -> str:
 
 
 def moment(at: datetime, language: Language, *, weekday: bool = False, zone: bool = False) -> str:
-    """« 1er décembre 2026 à 9 h 05 », “December 1, 2026 at 9:05 a.m.”."""
+    """« 1ᵉʳ décembre 2026 à 9 h 05 », “December 1, 2026 at 9:05 a.m.”."""
     _ = gettext_for(language)
     local = at.astimezone(TIME_ZONE)
     return _("%(day)s at %(time)s") % {
@@ -139,7 +139,7 @@ def _short_day(of: date, today: date, language: Language) -> str:
 
 
 def _french_number(of: date) -> str:
-    return "1er" if of.day == 1 else str(of.day)
+    return "1ᵉʳ" if of.day == 1 else str(of.day)
 
 
 @cache

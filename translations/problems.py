@@ -18,7 +18,7 @@ PROBLEMS: Mapping[str, str] = {
     "wrong_password": _("The password is wrong; the report was not signed."),
     "other_site": _("This came from a page of another site; nothing was done."),
     "forbidden": _("You may not do this."),
-    "wrong_current_password": _("Your present password is not this one; nothing was changed."),
+    "wrong_current_password": _("Your current password is wrong; nothing was changed."),
     "not_found": _("There is nothing here, or you may not see it."),
     "method_not_allowed": _("This address does not know this method."),
     "invalid_input": _("Something in what was sent is not right."),
@@ -56,18 +56,18 @@ PROBLEMS: Mapping[str, str] = {
         "This document has %(pages)s pages. At most %(limit_pages)s can be taken: send it in parts."
     ),
     "media_protected": _("This document opens with a password only. Save it without one and send that."),
-    "media_too_slow": _("Reading this file took too long, so it can't be taken. Save it anew and send that."),
+    "media_too_slow": _("Reading this file took too long, so it can't be taken. Save it again and send that."),
     "media_too_demanding": _(
-        "Reading this file takes too much memory, so it can't be taken. Save it anew, smaller, and send that."
+        "Reading this file takes too much memory, so it can't be taken. Save it again, smaller, and send that."
     ),
     "videos_not_possible": _("Videos can't be taken at the moment: the server lacks a program. Photos can."),
     "video_preparing": _("The video is being prepared; ask again in a moment."),
     "video_not_playable": _("The video could not be made playable; its first frame is all there is to see."),
     "stored_file_missing": _(
-        "The stored file is not where it was kept, so it can't be given out. The operators are told of it."
+        "The stored file is not where it was kept, so it can't be given out. The operators are notified."
     ),
     "stored_file_differs": _(
-        "The stored file is not the one that was kept, so it is not given out. The operators are told of it."
+        "The stored file is not the one that was kept, so it is not given out. The operators are notified."
     ),
     "range_not_satisfiable": _("The file has no such part."),
     "unsupported_tus_version": _("Uploads in parts follow version 1.0.0 of tus (header Tus-Resumable)."),
@@ -82,7 +82,7 @@ PROBLEMS: Mapping[str, str] = {
     "submission_under_way": _(
         "The request is on its way to be submitted: until that is done, nothing in its form can be changed."
     ),
-    "answer_under_way": _("The answer is on its way: nothing can be added to it or taken out of it any more."),
+    "answer_under_way": _("The answer is on its way: nothing can be added to it or taken out of it now."),
     "not_yet": _("What was asked for before is still on its way. Try again in a moment."),
     "idempotency_key_reused": _("This Idempotency-Key was used for something else."),
     "invalid_idempotency_key": _("An Idempotency-Key has 1 to 120 printable ASCII characters."),
@@ -131,7 +131,7 @@ FIELD_PROBLEMS: Mapping[str, str] = {
         "One line of visible text is expected here. Remove what stands in it and can't be seen: %(characters)s."
     ),
     "not_printable": _(
-        "These signs can't be printed on the signed document: %(characters)s. Write them in another way."
+        "These characters can't be printed on the signed document: %(characters)s. Write them another way."
     ),
     "gap_left": LEFT_GAP,
     "too_many_pages": _(
@@ -141,7 +141,7 @@ FIELD_PROBLEMS: Mapping[str, str] = {
     "too_few_attachments": _("At least %(limit)d are needed."),
     "too_many_attachments": _("At most %(limit)d can be taken."),
     "outdated_answer": _("The form has changed since this was answered: take over what is needed, then remove it."),
-    "slot_gone": _("The form does not ask for these files any more: move or remove them."),
+    "slot_gone": _("The form no longer asks for these files: move or remove them."),
 }
 
 
@@ -220,7 +220,7 @@ def health_number_sentence(warning: HealthNumberWarning, issuer: Issuer | None, 
 
 
 PRINTED_AS_CODES = _(
-    "The signed report can't print these signs: %(characters)s. Their codes will stand in their place; "
+    "The signed report can't print these characters: %(characters)s. Their codes will be shown in their place; "
     "what you wrote stays in the attached data."
 )
 """What is said of a text that can't be printed as it was written. It stops nothing: the patient comes first."""

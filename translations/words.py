@@ -148,7 +148,7 @@ EVENTS: Mapping[EventName, str] = {
     EventName.INFORMATION_REQUESTED: _("Additional information requested"),
     EventName.INFORMATION_ANSWERED: _("Additional information given"),
     EventName.INFORMATION_ADDED: _("Information added by the requester"),
-    EventName.WORSENING_REPORTED: _("The requester reports that it gets worse"),
+    EventName.WORSENING_REPORTED: _("The requester reports that the patient is getting worse"),
     EventName.INFORMATION_REQUEST_WITHDRAWN: _("Information request withdrawn"),
     EventName.RETURNED_TO_REQUESTER: _("Returned to the requester"),
     EventName.RETURNED_TO_DISPATCH: _("Returned to dispatch"),
@@ -195,7 +195,7 @@ REFUSALS: Mapping[RefusalCode, str] = {
     RefusalCode.NOT_THE_REQUESTERS_COLLEAGUE: _("Only somebody else of the requester’s clinic can say so."),
     RefusalCode.NOT_THE_SIGNER: _("Only the provider who signed the final report may do this."),
     RefusalCode.FOLLOW_UP_OPEN: _("Your question about the report still waits for an answer; then you can ask again."),
-    RefusalCode.NO_OPEN_FOLLOW_UP: _("This question about the report is not open any more."),
+    RefusalCode.NO_OPEN_FOLLOW_UP: _("This question about the report is no longer open."),
     RefusalCode.TOO_MANY_FOLLOW_UPS: _("Two questions about the report were asked already. Begin a new request."),
     RefusalCode.TOO_LATE_TO_ASK: _("The report is more than 30 days old. Begin a new request."),
     RefusalCode.NOTHING_UNREAD: _(
@@ -210,9 +210,7 @@ REFUSALS: Mapping[RefusalCode, str] = {
     RefusalCode.NO_OPEN_QUESTION: _("No information request is open."),
     RefusalCode.NOTHING_TO_CONFIRM: _("No report waits to be read without delay."),
     RefusalCode.DEADLINE_NOT_ARMED: _("This deadline is not running for this request."),
-    RefusalCode.DEADLINE_STOPPED: _(
-        "This deadline stands still: a question must be answered first, or a report be read."
-    ),
+    RefusalCode.DEADLINE_STOPPED: _("This deadline is paused: a question must be answered first, or a report be read."),
     RefusalCode.DEADLINE_NOT_DUE: _("This deadline has not been reached."),
     RefusalCode.VERSION_CONFLICT: _("The request has changed in the meantime; look at it again."),
     RefusalCode.NOTHING_BEING_SIGNED: _("This report is not being signed."),

@@ -236,7 +236,7 @@ def _exchange(view: RequestView, language: Language) -> Iterator[Said]:
 def _additions(view: RequestView, language: Language) -> Iterator[Said]:
     _ = gettext_for(language)
     for added in view.additions or ():
-        worse = _("It gets worse") if added.worse else ""
+        worse = _("Getting worse") if added.worse else ""
         yield Said(head=_line(added.by, added.at, language, worse), text=added.text)
 
 

@@ -1,9 +1,11 @@
 """How the pages look: light or dark as somebody wants it, on paper, in the system's colours; and the portal as an application."""
 
 import re
+from collections.abc import Awaitable
 from itertools import product
 
 import httpx
+import pypdfium2
 import pytest
 from fastapi import FastAPI
 from PIL import Image, ImageChops
@@ -11,7 +13,8 @@ from PIL import Image, ImageChops
 from portal import icons, static
 from portal.installable import ICONS
 from portal.themes import THEMES
-from tests.portal.browsing import shown, visitor
+from tests.journeys import reported, submitted
+from tests.portal.browsing import Portal, shown, visitor
 from tests.system import System
 from translations import LANGUAGES, Language
 
@@ -110,3 +113,42 @@ def test_an_icon_is_as_it_is_drawn(name: str) -> None:
         drawn = icons.drawn(name)
         assert kept.size == drawn.size
         assert ImageChops.difference(kept.convert("RGBA"), drawn).getbbox() is None
+
+
+async def test_on_paper_every_sheet_says_whose_it_is(portal: Portal, system: System, only_in_chromium: None) -> None:
+    """And it is light, even where the screen is dark."""
+    request_id = await reported(system)
+    view = await system.requester.view(request_id)
+    page = await portal.look(system.requester)
+    await page.goto(f"/requests/{request_id}")
+    await page.emulate_media(color_scheme="dark", media="print")
+    assert await page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert await page.evaluate("getComputedStyle(document.body).color") == "rgb(23, 37, 43)"
+    sheets = pypdfium2.PdfDocument(await page.pdf(format="Letter"))
+    await page.emulate_media(color_scheme="light", media="screen")
+    assert len(sheets) > 1
+    for sheet in sheets:
+        text = " ".join(sheet.get_textpage().get_text_range().split())
+        for word in (view["number"], view["patient"]["family_name"], "Imprimé par"):
+            assert word in text
+
+
+async def test_colours_that_the_system_forces_leave_nothing_out(
+    portal: Portal, system: System, only_in_chromium: None
+) -> None:
+    """What is chosen is told from what is not, and a button has its edge."""
+    await submitted(system)
+    page = await portal.look(system.dispatcher)
+    await page.emulate_media(forced_colors="active")
+    await page.goto("/worklist?filter=1&status=all")
+
+    def style(of: str, name: str) -> Awaitable[str]:
+        return page.locator(of).first.evaluate(f"element => getComputedStyle(element).{name}")
+
+    chosen, other = ".statuses a[aria-current]", ".statuses a:not([aria-current])"
+    assert await style(chosen, "backgroundColor") != await style(other, "backgroundColor")
+    current, besides = ".top-nav a[aria-current]", ".top-nav a:not([aria-current])"
+    assert await style(current, "borderBottomColor") != await style(besides, "borderBottomColor")
+    assert await style(besides, "borderBottomColor") == await style("body", "backgroundColor")
+    assert await style(".button.secondary >> nth=0", "borderTopStyle") == "solid"
+    await page.emulate_media(forced_colors="none")

@@ -39,7 +39,7 @@ async def test_dispatchers_see_load_and_absences(portal_app: FastAPI, system: Sy
     assert "Clinique du Fleuve" in text
     assert "Clinique des Érables" not in text  # where their clinic does not route
     assert f"{absent.account.given_name} {absent.account.family_name}" in text
-    assert "Absent jusqu’au" in text
+    assert "En absence jusqu’au" in text
     assert answer.text.index(str(system.provider2.id)) < answer.text.index(absent.id)  # who is there comes first
 
 
@@ -87,7 +87,7 @@ async def test_the_page_to_assign_shows_the_request_and_who_is_away(
         assert "Réponse: question" in text
         assert "Retournée en répartition" in text
         assert "Plutôt un chirurgien." in text
-        assert "Absent jusqu’au" in text
+        assert "En absence jusqu’au" in text
         assert "à accepter" in text
         assert page.text.index(f"clinic:{system.clinics['near'].id}") < page.text.index(f"provider:{absent.id}")
         answer = await http.post(f"/requests/{request_id}/assign", data={**hidden(page), "to": f"provider:{absent.id}"})

@@ -532,7 +532,7 @@ async def test_a_request_that_moves_to_newer_rules_waits_for_its_urgent_report_t
     await eventually(is_renewed)
     problem(await system.operator.post(f"{path}/deadlines/acknowledgement"), 409, "deadline_stopped")
     async with visitor(portal_app, system.requester) as http:
-        assert "→ suspendue" in shown(await http.get(path))
+        assert "→ en pause" in shown(await http.get(path))
     ok(await system.dispatcher.post(f"{path}/confirm-reading"))
     ok(await system.operator.post(f"{path}/deadlines/acknowledgement"))
     view = await system.requester.view(request_id)

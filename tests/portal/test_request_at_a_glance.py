@@ -68,7 +68,7 @@ async def test_on_a_phone_the_main_choice_stays_in_view(portal: Portal, system: 
         for end in ("0", "document.body.scrollHeight"):
             await page.evaluate(f"scrollTo(0, {end})")
             await expect(page.get_by_role("button", name="Accepter")).to_be_in_viewport(ratio=1)
-        await page.get_by_role("link", name="Tous les choix").click()
+        await page.get_by_role("link", name="Toutes les actions").click()
         await expect(page.get_by_role("link", name="Transférer")).to_be_in_viewport(ratio=1)
         await page.get_by_role("link", name="Ajouter").click()
         question = page.get_by_label("Votre question")

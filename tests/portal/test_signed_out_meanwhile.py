@@ -96,7 +96,7 @@ async def test_every_form_is_shown_again_to_who_wrote_it(portal_app: FastAPI, sy
             signed_in = await http.post("/signin", data={**credentials(who), **carried})
             assert (signed_in.status_code, signed_in.headers["location"]) == (307, to)
             again = await http.post(to, data={**credentials(who), **carried})
-            assert "Vous aviez été déconnecté : rien n’a été envoyé." in text_of(again.text), to
+            assert "Votre session avait pris fin : rien n’a été envoyé." in text_of(again.text), to
             assert SHOWN in again.text, to
             assert fields_of(again, to)["key"] == carried["sent key"], to
     assert await versions() == before
@@ -156,7 +156,7 @@ async def test_signed_out_before_a_question_is_sent_it_is_shown_again(portal: Po
         await page.fill("#username", system.provider.account.username)
         await page.fill("#password", PASSWORD)
         await page.press("#password", "Enter")
-        await expect(page.locator("#notice")).to_contain_text("Vous aviez été déconnecté")
+        await expect(page.locator("#notice")).to_contain_text("Votre session avait pris fin")
         await expect(page.get_by_label("Votre question")).to_have_value(WRITTEN)
         assert (await system.provider.view(request_id))["questions"] == []
         await page.locator("form.card button.button").click()
@@ -173,7 +173,7 @@ async def test_what_is_shown_again_of_a_draft_saves_itself(portal: Portal, syste
         await page.fill("[name='answers.question']", WRITTEN)
         await page.context.clear_cookies()
         await page.context.set_offline(False)
-        await expect(page.locator("[data-save-status]")).to_contain_text("vous êtes déconnecté")
+        await expect(page.locator("[data-save-status]")).to_contain_text("votre session est fermée")
         await page.get_by_role("button", name="Soumettre la demande").click()
         await expect(page.locator("#password")).to_be_visible()
         await sign_in(there, system.requester2)

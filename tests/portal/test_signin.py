@@ -44,7 +44,7 @@ async def test_sign_out_ends_the_session_in_the_records(portal_app: FastAPI, sys
         cookie = http.cookies["relais"]
         answer = await http.post("/signout")
         assert answer.status_code == 303
-        assert "Vous êtes déconnecté" in shown(await http.get(answer.headers["location"]))
+        assert "Votre session est fermée" in shown(await http.get(answer.headers["location"]))
         http.cookies.set("relais", cookie)
         assert (await http.get("/worklist")).status_code == 303
 

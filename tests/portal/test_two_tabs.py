@@ -170,7 +170,7 @@ async def test_signed_out_in_one_tab_a_draft_survives_in_the_other(portal: Porta
         await press(there, "Se déconnecter")
         await there.wait_for_url("**/signin*")
         await here.fill("[name='answers.question']", "Écrit sans session")
-        await expect(here.locator("[data-save-status]")).to_contain_text("vous êtes déconnecté")
+        await expect(here.locator("[data-save-status]")).to_contain_text("votre session est fermée")
         assert (await system.requester.view(request_id))["answers"]["question"] != "Écrit sans session"
         await sign_in(there, system.requester)
         await expect(here.locator("[data-save-status]")).to_contain_text("Enregistré à")
@@ -184,7 +184,7 @@ async def test_signed_out_in_one_tab_a_report_survives_in_the_other(portal: Port
         await press(there, "Se déconnecter")
         await there.wait_for_url("**/signin*")
         await findings(here).fill("Écrit sans session")
-        await expect(here.locator("#saved")).to_contain_text("vous êtes déconnecté")
+        await expect(here.locator("#saved")).to_contain_text("votre session est fermée")
         await sign_in(there, system.provider)
         await expect(here.locator("#saved")).to_contain_text("Enregistré à")
         await expect(findings(here)).to_have_value("Écrit sans session")

@@ -157,7 +157,7 @@ async def test_the_requester_reads_and_acknowledges(portal: Portal, system: Syst
         await done(page, "la demande est fermée")
         await expect(page.locator(".status").first).to_have_text("Fermée")
         await press(page, "Se déconnecter")
-        await expect(page.locator("#notice")).to_contain_text("Vous êtes déconnecté")
+        await expect(page.locator("#notice")).to_contain_text("Votre session est fermée")
 
 
 @pytest.mark.parametrize("command", ["transfer", "return-to-requester", "return-to-dispatch"])

@@ -225,7 +225,7 @@ def test_mail_clients_put_the_notices_of_a_request_together() -> None:
 @pytest.mark.parametrize(
     ("language", "moment", "expected"),
     [
-        ("fr", "2026-12-01 09:05", "Échéance : mardi 1er décembre 2026 à 9 h 05 (HNE)"),
+        ("fr", "2026-12-01 09:05", "Échéance : mardi 1ᵉʳ décembre 2026 à 9 h 05 (HNE)"),
         ("fr", "2026-07-02 14:00", "Échéance dépassée : jeudi 2 juillet 2026 à 14 h 00 (HAE)"),
         ("en", "2026-12-01 09:05", "Due: Tuesday, December 1, 2026 at 9:05 a.m. (EST)"),
         ("en", "2026-07-02 14:00", "Was due: Thursday, July 2, 2026 at 2:00 p.m. (EDT)"),

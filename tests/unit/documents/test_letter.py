@@ -113,7 +113,7 @@ def test_an_addendum_is_one_page_and_repeats_nothing(report: ReportContent) -> N
     content = letter(report, 2_000, 900, 500, kind="addendum")
     content = content.model_copy(update={"answer": (Entry(label="Addenda", value="Culture négative.", leads=True),)})
     (page,) = pages(render_report(content))
-    for expected in ("Addenda", "Culture négative.", "Marie-Ève Côté-Lafrenière", "1er mai 1984", "Dr Étienne Gagnon"):
+    for expected in ("Addenda", "Culture négative.", "Marie-Ève Côté-Lafrenière", "1ᵉʳ mai 1984", "Dr Étienne Gagnon"):
         assert expected in page
     for repeated in ("MOTIF", "F3F", "Photo 1", "Questions et réponses"):
         assert repeated not in page
@@ -150,7 +150,7 @@ def test_a_long_name_stays_in_the_head_of_the_page(report: ReportContent) -> Non
     name = "Marie-Philomène " * 24
     patient = report.patient.model_copy(update={"name": name.strip()})
     printed = pages(render_report(letter(report, 3_000, 0, 0, patient=patient)))
-    assert all("Marie-Philomène Marie-Philomène" in page and "1er mai 1984" in page for page in printed)
+    assert all("Marie-Philomène Marie-Philomène" in page and "1ᵉʳ mai 1984" in page for page in printed)
 
 
 def test_content_frozen_before_is_printed_as_a_letter_too() -> None:

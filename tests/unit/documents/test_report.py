@@ -94,7 +94,7 @@ def test_every_page_names_the_request_the_document_the_patient_and_its_place(
         assert f"Demande {report.request_number} · Document {report.document_id}" in page
         assert f"Page {number} de 3" in page
         assert "Marie-Ève Côté-Lafrenière" in page
-        assert "1er mai 1984" in page
+        assert "1ᵉʳ mai 1984" in page
         assert "COTM 8455 0112" in page
 
 
@@ -106,12 +106,12 @@ def test_shows_everything(report: ReportContent) -> None:
         "418 555-0123",
         "Rapport final Télédermatologie",
         "Ce rapport remplace le rapport préliminaire du 2 novembre 2026 à 7 h 30.",
-        "Naissance 1er mai 1984",
+        "Naissance 1ᵉʳ mai 1984",
         "Assurance maladie COTM 8455 0112",
         "Sexe Féminin",
         "Dre Nathalie Tremblay Médecin de famille Permis 12345 GMF des Deux-Rives",
         "Priorité Rapide",
-        "Demandée le 1er novembre 2026 à 9 h 05",
+        "Demandée le 1ᵉʳ novembre 2026 à 9 h 05",
         "Motif de consultation Lésion de l’avant-bras gauche",
         "Allergies Non précisé",
         "Dr Étienne Gagnon 2 novembre 2026 à 10 h 00 Y a-t-il eu de la fièvre ?",
