@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Uuid,
     and_,
@@ -252,9 +253,13 @@ def _was_held_by(viewer: Viewer) -> ColumnElement[bool]:
 
 def _actors_of_request() -> ColumnElement[list[uuid.UUID]]:
     return func.array(
-        select(Participant.account_id).where(Participant.request_id == RequestRecord.id).scalar_subquery()
+        select(Participant.account_id).where(Participant.request_id == RequestRecord.id).scalar_subquery(),
+        type_=ARRAY(Uuid()),
     )
 
 
 def _pools_of_request() -> ColumnElement[list[uuid.UUID]]:
-    return func.array(select(OfferedPool.clinic_id).where(OfferedPool.request_id == RequestRecord.id).scalar_subquery())
+    return func.array(
+        select(OfferedPool.clinic_id).where(OfferedPool.request_id == RequestRecord.id).scalar_subquery(),
+        type_=ARRAY(Uuid()),
+    )
