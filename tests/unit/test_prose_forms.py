@@ -9,7 +9,8 @@ NOTHING_TO_KEEP = {"/requests/{{ request_id }}/attachments/{{ attachment.id }}/c
 """Forms for names, passwords and captions: there is nothing in them to keep, and a caption acts the same twice."""
 
 PROSE = re.compile(
-    r"<textarea|fields\.area\(|fields\.line\((?![^\n]*type=\"password\")|<input(?![^>]*\stype=)|type=\"text\""
+    r"<textarea|fields\.area\(|fields\.line\((?![^\n]*type=\"password\")|<input(?![^>]*\stype=)|type=\"text\"|"
+    r"\bdescription\("  # the caption of a file (uploads.html.j2)
 )
 
 
