@@ -21,6 +21,7 @@ PAGES: Mapping[str, Places] = {
     "worklist": _START,
     "new": {None: "requester-begin"},
     "assignments": {None: "dispatcher-assign"},
+    "past-cases": {None: "provider-next"},
     "providers": {Role.DISPATCHER: "dispatcher-people", Role.CLINIC_ADMINISTRATOR: "administrator"},
     "account": {None: "settings"},
 }

@@ -797,7 +797,10 @@ class StoredDocument(Base):
     signed_at: Mapped[datetime]
     issued_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
 
-    __table_args__ = (UniqueConstraint("request_id", "number"),)
+    __table_args__ = (
+        UniqueConstraint("request_id", "number"),
+        Index("ix_documents_signer", "signer_id", "signed_at", "report_id", postgresql_where=text("kind = 'final'")),
+    )
 
 
 class AccessKind(StrEnum):

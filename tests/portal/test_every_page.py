@@ -131,6 +131,7 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("document", "requester", reported, "/requests/{id}/documents/{report}"),
     ("settings", "provider", None, "/account"),
     ("texts", "administrator", None, "/account/texts"),
+    ("past cases", "provider", None, "/past-cases"),
     ("help", "requester", None, "/help"),
     ("the whole guide", "requester", None, "/help/all"),
     ("a chapter of the guide", "provider", None, "/help/provider"),
