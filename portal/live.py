@@ -13,7 +13,9 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from portal.pages import Visit, VisitOf
+from records.presences import Doing
 from use_cases.news import check_may_follow, news
+from use_cases.presences import present
 
 router = APIRouter()
 
@@ -23,20 +25,28 @@ SILENCE_SECONDS = 20.0
 
 @router.get("/events")
 async def events(
-    visit: VisitOf, request: Annotated[UUID | None, Query()] = None, since: Annotated[str | None, Query()] = None
+    visit: VisitOf,
+    request: Annotated[UUID | None, Query()] = None,
+    since: Annotated[str | None, Query()] = None,
+    doing: Annotated[Doing, Query()] = Doing.LOOKS,
 ) -> StreamingResponse:
     """A stream of `changed` events: about one request, or about any that the person may see; first about what is past `since`.
 
+    While it is open, others who see the request are shown who has its page open, or writes its report (`doing`).
     It ends with the session. Raises Problem `not_found` for a request that the person may not see.
     """
     if request is not None:
         await check_may_follow(visit.services, visit.caller, request)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_stream(visit, request, since), 200, headers, "text/event-stream")
+    return StreamingResponse(_stream(visit, request, since, doing), 200, headers, "text/event-stream")
 
 
-async def _stream(visit: Visit, only: UUID | None, since: str | None) -> AsyncIterator[str]:
+async def _stream(visit: Visit, only: UUID | None, since: str | None, doing: Doing) -> AsyncIterator[str]:
     yield "retry: 2000\n\n"
-    async with aclosing(news(visit.services, visit.caller, only, since, SILENCE_SECONDS)) as heard:
+    async with (
+        present(visit.services, visit.caller, only, doing) as still_here,
+        aclosing(news(visit.services, visit.caller, only, since, SILENCE_SECONDS)) as heard,
+    ):
         async for is_news in heard:
+            await still_here()
             yield "event: changed\ndata: \n\n" if is_news else ": still here\n\n"

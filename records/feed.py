@@ -19,8 +19,10 @@ import structlog
 from sqlalchemy import make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from records import presences
 from records.database import Database
 from records.models import RequestRecord
+from records.presences import Presences
 from records.requests import CHANNEL
 
 log = structlog.get_logger(__name__)
@@ -34,16 +36,20 @@ HEARTBEAT_SECONDS = 20.0
 SOON_SECONDS = 1.0
 """A change that was not heard of by then is looked up in the database."""
 
+UNCHANGED = -1
+"""In place of a version, where the projection is as it was."""
+
 BACKLOG = 1_000
 """As many changes are kept: for a subscriber who is slow, and for one who comes later and knows the position to begin at."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """The projection of a request has this process version now."""
+    """The projection of a request has this process version now; or it is `UNCHANGED`, and somebody came to its page or left."""
 
     request_id: uuid.UUID
     version: int
+    of: uuid.UUID | None = None
 
 
 class ProjectionFeed:
@@ -51,6 +57,7 @@ class ProjectionFeed:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.presences = Presences()
         self._watches: dict[uuid.UUID, set[Watch]] = defaultdict(set)
         self._subscribers: set[_Subscriber] = set()
         self._name = uuid.uuid4().hex
@@ -152,6 +159,7 @@ class ProjectionFeed:
         ended = asyncio.Event()
         connection.add_termination_listener(lambda _: ended.set())
         await connection.add_listener(CHANNEL, self._on_notification)
+        await connection.add_listener(presences.CHANNEL, self._on_presence)
         self._start_afresh()
         while not ended.is_set():
             try:
@@ -159,6 +167,8 @@ class ProjectionFeed:
                     await ended.wait()
             except TimeoutError:
                 await connection.execute("SELECT 1", timeout=HEARTBEAT_SECONDS)
+                for request_id in self.presences.forget():
+                    self._tell(Change(request_id, UNCHANGED))
 
     def _start_afresh(self) -> None:
         """Nobody knows what was told before this connection: everyone looks for themselves."""
@@ -173,6 +183,11 @@ class ProjectionFeed:
         for watch in self._watches.get(change.request_id, ()):
             watch.hear(change.version)
         self._tell(change)
+
+    def _on_presence(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        presence = self.presences.hear(str(payload))
+        if presence is not None:
+            self._tell(Change(presence.request_id, UNCHANGED, presence.account_id))
 
     def _tell(self, change: Change | None) -> None:
         self._told += 1

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from records.feed import Change
+from records.feed import UNCHANGED, Change
 from use_cases import policy
 from use_cases.caller import Caller
 from use_cases.problems import Problem
@@ -83,6 +83,8 @@ async def _concerns(services: Services, caller: Caller, change: Change | None, o
         return True
     if only is not None and change.request_id != only:
         return False
+    if change.version == UNCHANGED and (only is None or change.of == caller.id):
+        return False  # who has a page open shows on that request's page alone, and to others
     try:
         await check_may_follow(services, caller, change.request_id)
     except Problem:

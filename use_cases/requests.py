@@ -29,6 +29,7 @@ from use_cases.documents import DocumentView, document_view
 from use_cases.given_commands import CommandView, command_view
 from use_cases.marks import MarkView, marks_on
 from use_cases.names import HolderView, Names, PersonView
+from use_cases.presences import PresenceView, others_present
 from use_cases.services import Services
 from use_cases.submitted_forms import form_in_force
 from use_cases.timeline import (
@@ -179,6 +180,9 @@ class RequestView(ChartView, RequestSummary):
     later: list[RelatedRequest] = Field(
         [], description="The requests that follow this one and that the caller may see."
     )
+    present: list[PresenceView] = Field(
+        [], description="Who else has the request's page open right now, or writes its report."
+    )
     editable: bool
     may_mark: bool = Field(description="The caller may draw on the photos now.")
     report_editable: bool
@@ -195,7 +199,8 @@ async def read_request(services: Services, caller: Caller, request_id: UUID, lan
         await open_form(session, services.versions, row)
         view = await request_view(session, caller, row, access, language)
         await log_access(session, caller, row, AccessKind.REQUEST)
-    return view
+        present = await others_present(session, services, caller, request_id)
+    return view.model_copy(update={"present": present})
 
 
 async def read_request_and_timeline(

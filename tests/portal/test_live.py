@@ -8,14 +8,16 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from playwright.async_api import Route, expect
 
 from domain.requests import Role
 from portal import live
 from tests.eventually import eventually
-from tests.journeys import assigned, draft, ok, pooled, submitted
-from tests.portal.browsing import SAME_SITE, Portal
+from tests.journeys import accepted, assigned, draft, ok, pooled, submitted
+from tests.portal.browsing import SAME_SITE, Portal, visitor
 from tests.system import PASSWORD, Clinician, System, add_person
+from use_cases import presences
 
 
 @asynccontextmanager
@@ -54,6 +56,40 @@ async def test_a_change_is_told_to_those_who_may_see_it_and_says_nothing_else(po
         lines = {line for line in (*requester, *dispatcher, *elsewhere) if line}
         assert lines <= {"retry: 2000", "event: changed", "data: ", "data:"}
         assert "event: changed" not in elsewhere
+
+
+async def test_others_see_who_looks_at_a_request_and_who_writes_its_report(
+    portal: Portal, portal_app: FastAPI, system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presences, "MAY_COME_BACK_SECONDS", 0.0)
+    request_id = await accepted(system)
+    page, writing = f"/events?request={request_id}", f"/events?request={request_id}&doing=writes_report"
+
+    async def seen_by(who: Clinician) -> dict[str, str]:
+        return {one["person"]["id"]: one["doing"] for one in (await who.view(request_id))["present"]}
+
+    async def shown(**doing: str) -> None:
+        expected = {system.people[name].id: what for name, what in doing.items()}
+
+        async def is_so() -> bool:
+            return await seen_by(system.requester) == expected
+
+        await eventually(is_so)
+
+    async with listening(portal, system.dispatcher, page) as heard:
+        await shown(dispatcher="looks")
+        assert await seen_by(system.dispatcher) == {}, "nobody is told of themselves"
+        async with listening(portal, system.provider, page), listening(portal, system.provider, writing):
+            await shown(dispatcher="looks", provider="writes_report")
+            await eventually(lambda: "event: changed" in heard)
+            async with visitor(portal_app, system.requester) as http:
+                text = (await http.get(f"/requests/{request_id}")).text
+            assert re.search(r"class=\"present\"[^>]*>[^<]* rédige le rapport\.[^<]* a cette page ouverte\.", text)
+        await shown(dispatcher="looks")
+    await shown()
+    for name in ("far_provider", "requester2"):
+        async with visitor(portal_app, system.people[name]) as http:
+            assert (await http.get(page)).status_code == 404, name
 
 
 async def test_one_requests_page_hears_of_that_one_only(portal: Portal, system: System) -> None:
