@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.requests import Role
 from records.presences import Doing, Presence, announce
 from use_cases.caller import Caller
 from use_cases.names import Names, PersonView
@@ -44,7 +45,8 @@ async def present(
     if request_id is None:
         yield _nothing
         return
-    here = Presence(uuid4(), request_id, caller.id, doing)
+    writes = doing is Doing.WRITES_REPORT and Role.PROVIDER in caller.roles
+    here = Presence(uuid4(), request_id, caller.id, Doing.WRITES_REPORT if writes else Doing.LOOKS)
 
     async def again() -> None:
         await _tell(services, here)

@@ -218,7 +218,8 @@ async def read_request_and_timeline(
         told = await timeline_view(session, row, access, language, events)
         await log_access(session, caller, row, AccessKind.REQUEST)
         await log_access(session, caller, row, AccessKind.TIMELINE)
-    return view, told
+        present = await others_present(session, services, caller, request_id)
+    return view.model_copy(update={"present": present}), told
 
 
 async def summaries(

@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+from asyncpg.pgproto.pgproto import UUID
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -23,8 +24,10 @@ OTHER = {"given_name": "Marguerite", "family_name": "Zwick", "birth_date": "1960
 
 
 def viewer(scene: Scene, name: str) -> Viewer:
+    """With ids as the driver gives them: their class is its own."""
     account = scene.accounts[name]
-    return Viewer(account.id, account.clinic_id, frozenset(Role(role) for role in account.roles))
+    own, clinic = UUID(str(account.id)), UUID(str(account.clinic_id))
+    return Viewer(own, clinic, frozenset(Role(role) for role in account.roles))
 
 
 async def found(session: AsyncSession, scene: Scene, name: str, q: str) -> list[uuid.UUID]:
