@@ -21,6 +21,7 @@ from api import (
     requests,
     saved_filters,
     snippets,
+    statistics,
     tokens,
     uploads,
 )
@@ -76,6 +77,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         uploads,
         reports,
         mail,
+        statistics,
     ):
         v1.include_router(module.router)
     v1.include_router(operations.api_router)

@@ -465,6 +465,20 @@ EVERY_CLINIC = uuid.UUID(int=0)
 """The clinic under which parties are kept for those who see the requests of all."""
 
 
+class WeeklyCount(Base):
+    """How often something happened in a week (from that Monday on) for a clinic; names as in `domain.statistics`."""
+
+    __tablename__ = "weekly_counts"
+
+    clinic_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clinics.id"), primary_key=True)
+    side: Mapped[str] = mapped_column(primary_key=True)
+    week: Mapped[date] = mapped_column(primary_key=True)
+    measure: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int]
+
+    __table_args__ = (Index("ix_weekly_counts_week", "week"),)
+
+
 class EventRecord(Base):
     """What happened, as the workflow decided it. Never changes. `command` is the whole command, with its free text."""
 
