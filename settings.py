@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     worker_life_file: Path | None = Field(
         None, description="File that the worker renews as a sign of life; see `relais worker-health`."
     )
+    temporal_ui_url: str = Field("", description="Address of the Temporal UI as operators reach it, for links.")
     least_free_mb: int = Field(
         256,
         ge=0,

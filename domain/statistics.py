@@ -6,9 +6,7 @@ from enum import StrEnum
 
 from domain.calendar import TIME_ZONE
 
-ANSWERED_WITHIN: Sequence[timedelta] = tuple(
-    timedelta(hours=hours) for hours in (4, 8, 24, 48, 72, 120, 168, 336, 720)
-)
+ANSWERED_WITHIN: Sequence[timedelta] = tuple(timedelta(hours=hours) for hours in (4, 8, 24, 48, 72, 120, 168, 336, 720))
 """Answers are counted by the first of these that they did not exceed; one more count is for those that took longer."""
 
 
@@ -44,7 +42,7 @@ def answered(counts: Mapping[str, int]) -> int:
 
 
 def within(counts: Mapping[str, int], share: float) -> timedelta | None:
-    """Within which time so large a share of the answers came; None where there is none, or where it took longer than is counted."""
+    """Within which time so large a share of the answers came; None where there is none, or that took longer than is told."""
     needed, so_far = share * answered(counts), 0
     for n, limit in enumerate(ANSWERED_WITHIN):
         so_far += counts.get(f"answered_{n}", 0)

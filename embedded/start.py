@@ -148,6 +148,7 @@ def _local_settings(
     return {
         "embedded": True,
         "public_url": f"http://{_reachable(settings.host)}:{settings.port}",
+        "temporal_ui_url": f"http://{LOOPBACK}:{ports['temporal-ui']}",
         "database_url": cluster.url,
         "document_store": (data_dir / "documents").as_uri(),
         "encryption_keys": data_folder.encryption_keys(data_dir),

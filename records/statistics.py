@@ -1,4 +1,4 @@
-"""The counts of each week, kept as things happen: so that whoever looks at them reads a few rows, however many requests there are."""
+"""The counts of each week, kept as things happen: a look at them reads a few rows, however many requests there are."""
 
 import uuid
 from collections import defaultdict

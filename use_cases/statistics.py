@@ -1,5 +1,6 @@
 """How it goes: what is late and with whom, and what was asked and answered each week; for administrators and operators."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
 from pydantic import Field
@@ -17,22 +18,26 @@ MOST_WEEKS = 26
 
 
 class WeekView(View):
-    """One week, from Monday on. Times are upper limits: `half_within_hours` 24 says that half of the answers took at most a day."""
+    """One week, from Monday on. Times are upper limits: `half_within_hours` 24: half of the answers took a day at most."""
 
     week: date
     submitted: int
     answered: int
-    half_within_hours: int | None = Field(description="Empty where nothing was answered, or half took more than 30 days.")
+    half_within_hours: int | None = Field(
+        description="Empty where nothing was answered, or half took more than 30 days."
+    )
     most_within_hours: int | None = Field(description="The same for nine in ten.")
 
 
 class StatisticsView(View):
-    """`weeks` are of what the clinic's people asked, oldest first; `own_answers` of what its people signed. Of operators, of all."""
+    """`weeks` are of what the clinic's people asked, oldest first; `own_answers` of what they signed. For operators, of all."""
 
     clinic_only: bool
     weeks: list[WeekView]
     own_answers: list[WeekView]
-    late: dict[Status, int] = Field(description="What is overdue now, by status: whoever must act; of each at most 1,000.")
+    late: dict[Status, int] = Field(
+        description="What is overdue now, by status: whoever must act; of each at most 1,000."
+    )
 
 
 async def read_statistics(services: Services, caller: Caller, *, weeks: int = 12) -> StatisticsView:
@@ -53,7 +58,7 @@ async def read_statistics(services: Services, caller: Caller, *, weeks: int = 12
     )
 
 
-def _week(monday: date, counts: dict[str, int]) -> WeekView:
+def _week(monday: date, counts: Mapping[str, int]) -> WeekView:
     return WeekView(
         week=monday,
         submitted=counts.get(SUBMITTED, 0),

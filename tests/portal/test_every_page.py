@@ -132,6 +132,8 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("settings", "provider", None, "/account"),
     ("texts", "administrator", None, "/account/texts"),
     ("past cases", "provider", None, "/past-cases"),
+    ("statistics of a clinic", "administrator", reported, "/statistics"),
+    ("statistics of all", "operator", reported, "/statistics"),
     ("help", "requester", None, "/help"),
     ("the whole guide", "requester", None, "/help/all"),
     ("a chapter of the guide", "provider", None, "/help/provider"),

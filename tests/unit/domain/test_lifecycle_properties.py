@@ -20,7 +20,7 @@ from domain.clinic_calendar import ClinicCalendar
 from domain.commands import ANY_COMMAND, AnyCommand
 from domain.effects import Effect, Finalize, Record
 from domain.events import Event
-from domain.lifecycle import Decision, allowed_commands, decide, rebuild
+from domain.lifecycle import TAKEN_BACK_WITHIN, Decision, allowed_commands, decide, rebuild
 from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.refusals import RefusalCode
@@ -390,7 +390,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def going_backwards_needs_a_reason(self) -> None:
-        """« going backwards also needs a reason »: words of a person, or a deadline that was reached."""
+        """« going backwards also needs a reason »: words of a person, a deadline reached, or a mistake of a moment ago."""
         if self.happened is None or self.happened.event is None:
             return
         event = self.happened.event
@@ -404,6 +404,11 @@ class Life(RuleBasedStateMachine):
                     assert reason.strip()
                 case c.Reassign(reason=reason):
                     assert reason.strip()
+                case c.TakeBack():
+                    undo = self.before.undo
+                    assert undo is not None
+                    assert (undo.by, undo.status) == (event.command.actor.id, event.status)
+                    assert event.at - undo.at <= TAKEN_BACK_WITHIN
                 case _:
                     assert isinstance(event.command, c.DeadlineReached)
 
