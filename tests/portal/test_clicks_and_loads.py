@@ -69,7 +69,9 @@ async def test_the_whole_story_of_four_people(portal: Portal, system: System) ->
         await assign(dispatcher, system.provider.id)
 
         await provider.get_by_role("link", name=number).click()
-        await provider.wait_for_url("**/requests/*")  # and its scripts have run: who presses sooner gets a page of its own
+        await provider.wait_for_url(
+            "**/requests/*"
+        )  # and its scripts have run: who presses sooner gets a page of its own
         await provider.get_by_role("link", name="Ajouter").click()
         await provider.get_by_label("Votre question").fill("Depuis quand saigne-t-elle?")
         await send(provider)
