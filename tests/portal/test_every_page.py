@@ -193,8 +193,9 @@ async def test_a_page_has_no_barrier(
                 await page.emulate_media(color_scheme="light" if size == WIDE else "dark")
                 await page.goto(address)
                 assert await page.get_attribute("html", "lang") == language
-                there = await barriers(page, colours=language == "fr")  # they are the same in every language
-                found += [f"{language} {size['width']}: {barrier}" for barrier in there]
+                if language == "fr" or size == WIDE:  # markup is the same in both languages, colours too
+                    there = await barriers(page, colours=language == "fr")
+                    found += [f"{language} {size['width']}: {barrier}" for barrier in there]
                 found += [f"{language} {size['width']}: {fault}" for fault in await too_wide(page)]
     finally:
         if person:
