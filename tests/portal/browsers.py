@@ -41,19 +41,17 @@ class BrowserProgram:
         """Whether this user may install packages, and its best program is not there."""
         return may_install_packages() and shutil.which(self.programs[0]) is None
 
-    def install(self) -> None:
-        """Raises CalledProcessError when it can't be had."""
-        if may_install_packages():
-            environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-            subprocess.run(["apt-get", "update", "-qq"], check=True, env=environment)
-            subprocess.run(
-                ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *self.packages],
-                check=True,
-                env=environment,
-                stdout=subprocess.DEVNULL,
-            )
-        else:
-            subprocess.run([sys.executable, "-m", "playwright", "install", self.name], check=True)
+    def install(self) -> bool:
+        """Whether it could be had: as packages of the system, else, where there is none at all, as playwright's own build."""
+        packages = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *self.packages]
+        if may_install_packages() and _succeeds(["apt-get", "update", "-qq"]) and _succeeds(packages):
+            return True
+        return self.is_there() or _succeeds([sys.executable, "-m", "playwright", "install", self.name])
+
+
+def _succeeds(command: list[str]) -> bool:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    return subprocess.run(command, check=False, env=environment, stdout=subprocess.DEVNULL).returncode == 0
 
 
 def may_install_packages() -> bool:
@@ -122,8 +120,5 @@ if __name__ == "__main__":
         if browser.is_there() and not browser.could_be_better():
             continue
         print(f"Installing {browser.name} for the tests of the portal ...", flush=True)  # noqa: T201
-        try:
-            browser.install()
-        except subprocess.CalledProcessError:
-            if not browser.is_there():
-                sys.exit(f"There is no {browser.name} for the tests of the portal: install it, then try again.")
+        if not browser.install():
+            sys.exit(f"There is no {browser.name} for the tests of the portal: install it, then try again.")
