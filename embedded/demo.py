@@ -28,6 +28,7 @@ from embedded.errors import StartError
 from embedded.files import write_privately
 from embedded.ports import LOOPBACK
 from embedded.runtime import Runtime
+from engine.temporal_ui import workflow_page
 from settings import Settings, get_settings
 from workflows.contract import workflow_id
 
@@ -246,7 +247,7 @@ def _say_where(console: Console, runtime: Runtime, stage: Stage, folder: Path) -
     temporal_ui = f"http://{LOOPBACK}:{runtime.ports['temporal-ui']}"
     namespace = runtime.environment["TEMPORAL_NAMESPACE"]
     places = {
-        "Workflow": f"{temporal_ui}/namespaces/{namespace}/workflows/{workflow_id(UUID(stage.request_id))}",
+        "Workflow": workflow_page(temporal_ui, namespace, workflow_id(UUID(stage.request_id))),
         "E-mails": runtime.parts["mail"].address,
         "Documents": str(folder),
     }

@@ -134,7 +134,7 @@ async def _plan(data_dir: Path, settings: StartSettings) -> Plan:
     )
     runtime = Runtime(
         started_at=datetime.now(UTC),
-        settings=_local_settings(data_dir, settings, cluster, ports),
+        settings=_local_settings(data_dir, settings, cluster, engine, ports),
         environment=engine.environment,
         ports=ports,
     )
@@ -142,13 +142,17 @@ async def _plan(data_dir: Path, settings: StartSettings) -> Plan:
 
 
 def _local_settings(
-    data_dir: Path, settings: StartSettings, cluster: postgres.Cluster, ports: Mapping[str, int]
+    data_dir: Path,
+    settings: StartSettings,
+    cluster: postgres.Cluster,
+    engine: temporal.TemporalServer,
+    ports: Mapping[str, int],
 ) -> dict[str, Any]:
     """Values for ``settings.Settings`` that every process of this data folder reads; the environment goes before them."""
     return {
         "embedded": True,
         "public_url": f"http://{_reachable(settings.host)}:{settings.port}",
-        "temporal_ui_url": f"http://{LOOPBACK}:{ports['temporal-ui']}",
+        "temporal_ui_url": engine.ui_address,
         "database_url": cluster.url,
         "document_store": (data_dir / "documents").as_uri(),
         "encryption_keys": data_folder.encryption_keys(data_dir),

@@ -26,23 +26,23 @@ class Stuck:
 
 async def count_running(client: Client, kind: str) -> int:
     """How many workflows of that type run, as the server's index has them: it may be seconds behind. Raises RPCError."""
-    return (await client.count_workflows(_running(kind), rpc_timeout=ANSWER_WITHIN)).count
+    return (await client.count_workflows(query_of_running(kind), rpc_timeout=ANSWER_WITHIN)).count
 
 
 async def count_stuck(client: Client, kind: str) -> int:
     """How many of them can't go on. Raises RPCError."""
-    return (await client.count_workflows(_stuck(kind), rpc_timeout=ANSWER_WITHIN)).count
+    return (await client.count_workflows(query_of_stuck(kind), rpc_timeout=ANSWER_WITHIN)).count
 
 
 async def list_stuck(client: Client, kind: str, limit: int) -> list[Stuck]:
     """Those that can't go on. Raises RPCError."""
-    found = client.list_workflows(_stuck(kind), limit=limit, rpc_timeout=ANSWER_WITHIN)
+    found = client.list_workflows(query_of_stuck(kind), limit=limit, rpc_timeout=ANSWER_WITHIN)
     return [Stuck(execution.id, _problem(execution.search_attributes.get(MARK, ()))) async for execution in found]
 
 
 async def running_ids(client: Client, kind: str) -> AsyncIterator[str]:
     """The ids of those that run, as the index has them. Raises RPCError."""
-    async for execution in client.list_workflows(_running(kind), page_size=PAGE, rpc_timeout=ANSWER_WITHIN):
+    async for execution in client.list_workflows(query_of_running(kind), page_size=PAGE, rpc_timeout=ANSWER_WITHIN):
         yield execution.id
 
 
@@ -57,12 +57,14 @@ async def last_status(client: Client, workflow_id: str) -> WorkflowExecutionStat
     return found.status
 
 
-def _running(kind: str) -> str:
+def query_of_running(kind: str) -> str:
+    """What finds those that run in the server's index."""
     return f'WorkflowType = "{kind}" AND ExecutionStatus = "Running"'
 
 
-def _stuck(kind: str) -> str:
-    return f"{_running(kind)} AND {MARK} IS NOT NULL"
+def query_of_stuck(kind: str) -> str:
+    """What finds those that can't go on."""
+    return f"{query_of_running(kind)} AND {MARK} IS NOT NULL"
 
 
 def _problem(said: object) -> str:

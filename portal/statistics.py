@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 
 from domain.requests import Role
-from engine.running import MARK
+from engine.running import query_of_running, query_of_stuck
+from engine.temporal_ui import workflow_page, workflows_page
 from portal.pages import Visit, VisitOf
 from translations import gettext_noop as _
 from use_cases.operations import FailureView, list_failures
@@ -21,11 +21,10 @@ router = APIRouter()
 HEIGHT, STEP, BAR = 120, 52, 20
 """Of the plot, in its own units: how high the highest bar is, from week to week, and the breadth of a bar."""
 
-_RUNNING = f'WorkflowType = "{TELECONSULTATION}" AND ExecutionStatus = "Running"'
 _QUERIES = (
-    (_("Overdue requests"), f"{_RUNNING} AND {OVERDUE.name} = true"),
-    (_("Requests whose workflow can’t go on"), f"{_RUNNING} AND {MARK} IS NOT NULL"),
-    (_("All requests that are open"), _RUNNING),
+    (_("Overdue requests"), f"{query_of_running(TELECONSULTATION)} AND {OVERDUE.name} = true"),
+    (_("Requests whose workflow can’t go on"), query_of_stuck(TELECONSULTATION)),
+    (_("All requests that are open"), query_of_running(TELECONSULTATION)),
 )
 
 
@@ -85,15 +84,10 @@ async def statistics_page(visit: VisitOf) -> Response:
 
 def _links(visit: Visit) -> list[tuple[str, str]]:
     """Into the Temporal UI, where one is known."""
-    base = _base(visit)
-    return [(label, f"{base}?query={quote(query, safe='')}") for label, query in _QUERIES] if base else []
+    url, namespace = visit.services.settings.temporal_ui_url, visit.services.engine.namespace
+    return [(label, workflows_page(url, namespace, query)) for label, query in _QUERIES] if url else []
 
 
 def _link_to(visit: Visit, failure: FailureView) -> str:
-    base = _base(visit)
-    return f"{base}/{workflow_id(failure.request_id)}" if base else ""
-
-
-def _base(visit: Visit) -> str:
-    url = visit.services.settings.temporal_ui_url.rstrip("/")
-    return f"{url}/namespaces/{visit.services.engine.namespace}/workflows" if url else ""
+    url, namespace = visit.services.settings.temporal_ui_url, visit.services.engine.namespace
+    return workflow_page(url, namespace, workflow_id(failure.request_id)) if url else ""
