@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from portal import pages, sent_too_late
+from portal import on_this_device, pages, sent_too_late
 from portal.pages import LANGUAGE_COOKIE, Notice, VisitOf, local_address
 from settings import Settings
 from translations import Language
@@ -81,7 +81,7 @@ async def choose_language(
     """The language of this browser, until somebody signs in: then their account's counts."""
     check_same_site(request)
     response = RedirectResponse(local_address(next), 303)
-    response.set_cookie(LANGUAGE_COOKIE, language, max_age=365 * 86_400, samesite="lax", httponly=True)
+    on_this_device.keep(response, LANGUAGE_COOKIE, language)
     return response
 
 

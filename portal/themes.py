@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
+from portal import on_this_device
 from translations import gettext_noop as _
 from use_cases.problems import Problem
 from web.session import check_same_site
@@ -49,5 +50,5 @@ async def choose_theme(request: Request, theme: Annotated[str, Form()] = "") -> 
     if theme not in THEMES:
         raise Problem("invalid_input")
     response = RedirectResponse("/account?done=theme", 303)
-    response.set_cookie(THEME_COOKIE, theme, max_age=365 * 86_400, samesite="lax", httponly=True)
+    on_this_device.keep(response, THEME_COOKIE, theme)
     return response

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 
 from domain.priority import Priority
 from domain.requests import Role, Status
-from portal import pages
+from portal import on_this_device, pages
 from portal.pages import Visit, VisitOf
 from portal.providers import teams
 from records.models import Account
@@ -244,7 +244,7 @@ async def worklist(visit: VisitOf) -> Response:
         notice=pages.done_notice(visit.request, visit.language),
     )
     if query.get("sort") == wanted.sort:
-        page.set_cookie(SORT_COOKIE, wanted.sort, max_age=365 * 86_400, samesite="lax", httponly=True)
+        on_this_device.keep(page, SORT_COOKIE, wanted.sort)
     return page
 
 
