@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, func, select, tuple_
+from sqlalchemy import and_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import DocumentKind, EventName
@@ -30,22 +30,17 @@ async def list_past_cases(
     """A page of them, after the report `after`. Raises BadCursorError for one that this person has not signed."""
     signed = and_(StoredDocument.signer_id == signer_id, StoredDocument.kind == DocumentKind.FINAL)
     key = tuple_(StoredDocument.signed_at, StoredDocument.report_id)
-    outcome = (
-        select(func.jsonb_build_object("at", EventRecord.at, "outcome", EventRecord.command["outcome"]))
-        .where(EventRecord.request_id == StoredDocument.request_id, EventRecord.name == EventName.ACKNOWLEDGED)
-        .limit(1)
-        .scalar_subquery()
+    acknowledged = and_(EventRecord.request_id == StoredDocument.request_id, EventRecord.name == EventName.ACKNOWLEDGED)
+    said = (EventRecord.at, EventRecord.command["outcome"])
+    query = (
+        select(StoredDocument.request_id, StoredDocument.report_id, StoredDocument.signed_at, *said)
+        .outerjoin(EventRecord, acknowledged)
+        .where(signed)
+        .order_by(StoredDocument.signed_at.desc(), StoredDocument.report_id.desc())
     )
-    columns = (StoredDocument.request_id, StoredDocument.report_id, StoredDocument.signed_at, outcome)
-    query = select(*columns).where(signed).order_by(StoredDocument.signed_at.desc(), StoredDocument.report_id.desc())
     if after is not None:
         last = await session.scalar(select(StoredDocument.signed_at).where(signed, StoredDocument.report_id == after))
         if last is None:
             raise BadCursorError
         query = query.where(key < tuple_(last, after))
-    return [_case(*row) for row in await session.execute(query.limit(limit))]
-
-
-def _case(request_id: uuid.UUID, report_id: uuid.UUID, signed_at: datetime, said: Json | None) -> PastCase:
-    at = datetime.fromisoformat(said["at"]) if said else None
-    return PastCase(request_id, report_id, signed_at, at, said["outcome"] if said else None)
+    return [PastCase(*row) for row in await session.execute(query.limit(limit))]

@@ -63,6 +63,8 @@ async def list_clinics(session: AsyncSession) -> list[Clinic]:
 
 async def clinics_by_id(session: AsyncSession, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Clinic]:
     """Those of `ids` that exist."""
+    if not ids:
+        return {}
     rows = await session.scalars(select(Clinic).where(Clinic.id.in_(ids)))
     return {clinic.id: clinic for clinic in rows}
 
@@ -132,6 +134,8 @@ async def find_account(session: AsyncSession, username: str) -> Account | None:
 
 async def accounts_by_id(session: AsyncSession, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Account]:
     """Those of `ids` that exist, active or not: for the names in a timeline or a worklist."""
+    if not ids:
+        return {}
     rows = await session.scalars(select(Account).where(Account.id.in_(ids)))
     return {account.id: account for account in rows}
 

@@ -37,10 +37,6 @@ class Presence:
     account_id: uuid.UUID
     doing: Doing | None
 
-    def closed(self) -> "Presence":
-        """The same, closed."""
-        return Presence(self.page, self.request_id, self.account_id, None)
-
 
 async def announce(session: AsyncSession, presence: Presence) -> None:
     """Tell every process, at the end of the transaction."""

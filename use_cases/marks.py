@@ -122,7 +122,7 @@ async def marks_on(
 ) -> list[MarkView]:
     """The marks on these photos of the request, which the caller may see, oldest first."""
     found = await marks.list_marks(session, attachment_ids)
-    names = await Names.load(session, [mark.account_id for mark in found], []) if found else Names({}, {})
+    names = await Names.load(session, [mark.account_id for mark in found], [])
     may_mark = bool(found) and policy.may_mark(caller, row, requests.process_of(row))
     return [_view(mark, caller, names, may_mark=may_mark) for mark in found]
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -70,7 +71,7 @@ async def _nothing() -> None:
 async def _leave(services: Services, here: Presence) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(services.stopping.wait(), MAY_COME_BACK_SECONDS)
-    await _tell(services, here.closed())
+    await _tell(services, replace(here, doing=None))
 
 
 async def _tell(services: Services, presence: Presence) -> None:

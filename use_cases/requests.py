@@ -195,12 +195,8 @@ async def read_request(services: Services, caller: Caller, request_id: UUID, lan
     Raises Problem `not_found` or `not_yet`.
     """
     async with services.database.session() as session:
-        row, access = await policy.request_to_see(session, caller, request_id)
-        await open_form(session, services.versions, row)
-        view = await request_view(session, caller, row, access, language)
-        await log_access(session, caller, row, AccessKind.REQUEST)
-        present = await others_present(session, services, caller, request_id)
-    return view.model_copy(update={"present": present})
+        view, *_ = await _looked_at(session, services, caller, request_id, language)
+    return view
 
 
 async def read_request_and_timeline(
@@ -211,15 +207,22 @@ async def read_request_and_timeline(
     Raises Problem `not_found` or `not_yet`.
     """
     async with services.database.session() as session:
-        row, access = await policy.request_to_see(session, caller, request_id)
-        await open_form(session, services.versions, row)
-        events = await requests.timeline(session, row.id)
-        view = await request_view(session, caller, row, access, language, events)
-        told = await timeline_view(session, row, access, language, events)
-        await log_access(session, caller, row, AccessKind.REQUEST)
+        view, row, events = await _looked_at(session, services, caller, request_id, language)
+        told = await timeline_view(session, row, view.access, language, events)
         await log_access(session, caller, row, AccessKind.TIMELINE)
-        present = await others_present(session, services, caller, request_id)
-    return view.model_copy(update={"present": present}), told
+    return view, told
+
+
+async def _looked_at(
+    session: AsyncSession, services: Services, caller: Caller, request_id: UUID, language: Language
+) -> tuple[RequestView, RequestRecord, Sequence[EventRecord]]:
+    row, access = await policy.request_to_see(session, caller, request_id)
+    await open_form(session, services.versions, row)
+    events = await requests.timeline(session, row.id)
+    view = await request_view(session, caller, row, access, language, events)
+    await log_access(session, caller, row, AccessKind.REQUEST)
+    present = await others_present(session, services, caller, request_id)
+    return view.model_copy(update={"present": present}), row, events
 
 
 async def summaries(

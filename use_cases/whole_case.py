@@ -20,7 +20,7 @@ from documents.overlay import overlay
 from documents.page import image_name, known, patient_lines, practitioner_lines, running_head, time_of_capture
 from domain.offerings import ServiceOffering
 from domain.photos import UNDESCRIBED, Description
-from records import attachments, reports, unread_reports
+from records import attachments, reports, requests, unread_reports
 from records.errors import NotFoundError
 from records.models import AccessKind, Attachment, RequestRecord
 from records.store import digest_in
@@ -96,7 +96,8 @@ async def whole_case(
 async def _read(
     session: AsyncSession, services: Services, caller: Caller, row: RequestRecord, language: Language
 ) -> _Read:
-    view = await request_view(session, caller, row, "chart", language)
+    events = await requests.timeline(session, row.id)
+    view = await request_view(session, caller, row, "chart", language, events)
     contents = []
     for document in view.documents or ():
         frozen = await reports.load_frozen_report(session, document.report_id)
@@ -106,7 +107,7 @@ async def _read(
     there = [kept[shown.id] for shown in view.attachments or ()]
     return _Read(
         view=view,
-        timeline=await timeline_view(session, row, "chart", language),
+        timeline=await timeline_view(session, row, "chart", language, events),
         offering=await services.versions.of(session, row),
         reports=contents,
         pictures=[one for number, attachment in enumerate(there, 1) for one in _drawings_of(attachment, number)],
