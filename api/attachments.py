@@ -1,6 +1,6 @@
 """Photos and videos: uploading, listing, removing. How they are looked at is in `api.renditions`."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -10,7 +10,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from api import problems, renditions
 from api.parameters import IdempotencyKey
-from domain.photos import MAX_CAPTION, Description
+from domain.photos import MAX_CAPTION, Description, PhotoView
 from translations import gettext_noop as _
 from use_cases import attachments, new_attachments
 from use_cases.attachments import AttachmentChanges, AttachmentView
@@ -52,7 +52,7 @@ _UPLOAD = {
                         },
                         "view": {
                             "type": "string",
-                            "enum": ["", "overview", "close_up"],
+                            "enum": get_args(PhotoView),
                             "description": "Whether it is an overview or a close-up; empty for neither.",
                         },
                     },

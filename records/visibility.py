@@ -145,9 +145,9 @@ def charts_of(viewer: Viewer) -> ColumnElement[bool]:
     """The rule in SQL: the requests whose chart the viewer may see."""
     own: ColumnElement[bool] = false()
     process: ColumnElement[bool] = false()
+    acted = any_(_actors_of_request()) == viewer.account_id
     if Role.REQUESTER in viewer.roles:
         own = RequestRecord.requester_id == viewer.account_id
-        acted = any_(_actors_of_request()) == viewer.account_id
         ours = RequestRecord.requester_clinic_id == viewer.clinic_id
         process = or_(process, and_(ours, acted), read_for_others_by(viewer))
     if Role.DISPATCHER in viewer.roles:
@@ -157,7 +157,7 @@ def charts_of(viewer: Viewer) -> ColumnElement[bool]:
             process,
             and_(RequestRecord.holder_kind == HolderKind.PROVIDER, RequestRecord.holder_id == viewer.account_id),
             and_(RequestRecord.holder_kind == HolderKind.POOL, RequestRecord.holder_clinic_id == viewer.clinic_id),
-            any_(_actors_of_request()) == viewer.account_id,
+            acted,
             covered_by(viewer),
         )
     if Role.CLINIC_ADMINISTRATOR in viewer.roles:

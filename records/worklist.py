@@ -44,8 +44,9 @@ from sqlalchemy.orm import aliased, defer
 from domain.calendar import TIME_ZONE
 from domain.offerings import DeadlineName
 from domain.priority import Priority
-from domain.requests import DocumentKind, EventName, HolderKind, Role, Status
+from domain.requests import DocumentKind, HolderKind, Role, Status
 from domain.search import read_search
+from domain.unread_reports import BRINGS_A_REPORT
 from records.absences import away_today, has_left_or_is_absent
 from records.errors import BadCursorError
 from records.models import (
@@ -85,8 +86,6 @@ from records.ways import (
 )
 
 MAX_LIMIT = 200
-
-_ISSUED = (EventName.PRELIMINARY_REPORT_ISSUED, EventName.FINAL_REPORT_ISSUED, EventName.ADDENDUM_ISSUED)
 
 Sort = Literal["due", "-due", "priority", "updated", "created"]
 """Soonest deadline first, last deadline first, most urgent first, latest change first, newest first. A request without a running
@@ -243,8 +242,7 @@ async def _found(
 ) -> tuple[list[WorklistRow], dict[Status, Count]]:
     """The same of what somebody looks for: what is found leads to the requests, and the parts are conditions."""
     finds = await find(session, viewer, read_search(wanted.q))
-    _parts, sieve = _searched(viewer, wanted)
-    sieve = sieve.and_(*_with_whom(viewer, wanted), only_asked(listed_for(viewer)))
+    sieve = _sieve_of(viewer, wanted).and_(*_with_whom(viewer, wanted), only_asked(listed_for(viewer)))
     if wanted.to_do:
         sieve = sieve.and_(has_to_do(viewer))
     found = await sift(session, finds, sieve, _ORDERS[wanted.sort], after, _limit(wanted) + 1)
@@ -294,9 +292,10 @@ def list_statements(
 ) -> tuple[Select[Any], Select[Any, int]] | None:
     """Of the page and of its counts; None for who has no list. A page that is continued is given the key it comes after."""
     viewer = _somebody(roles)
-    parts, sieve = _searched(viewer, wanted)
+    parts = _parts(viewer, wanted)
     if not parts:
         return None
+    sieve = _sieve_of(viewer, wanted).and_(*_beside_parts(viewer, wanted))
     order = _ORDERS[wanted.sort]
     types = (*((Integer(),) if order.by_rank else ()), DateTime(timezone=True), Uuid())
     after = tuple(bindparam(f"after_{at}", type_=type_) for at, type_ in enumerate(types)) if is_continued else None
@@ -398,7 +397,7 @@ def _is_new_for(viewer: Viewer) -> ColumnElement[bool]:
         EventRecord.request_id == RequestRecord.id,
         EventRecord.version > opened,
         EventRecord.actor_id.is_distinct_from(viewer.account_id),
-        not_(and_(EventRecord.name.in_(_ISSUED), own_document)),
+        not_(and_(EventRecord.name.in_(BRINGS_A_REPORT), own_document)),
     )
 
 
@@ -419,15 +418,12 @@ def _patient_for(viewer: Viewer) -> ColumnElement[Json]:
     )
 
 
-def _searched(viewer: Viewer, wanted: WorklistFilter) -> tuple[list[Part], Sieve]:
-    """Where to look for what is wanted, and what to ask of what lies there."""
-    conditions = _conditions(viewer, wanted)
+def _parts(viewer: Viewer, wanted: WorklistFilter) -> list[Part]:
+    """Where to look for what is wanted."""
     if wanted.to_do:
         parts = _parts_to_do(viewer)
-        conditions += _with_whom(viewer, wanted)
     elif wanted.holder is not None:
         parts = [Part("holder", wanted.holder, ALL)]
-        conditions += [listed_for(viewer), *_with_whom(viewer, wanted)]
     elif wanted.holder_is_me:
         parts = _parts_held(viewer)
     elif Role.OPERATOR in viewer.roles:
@@ -438,8 +434,20 @@ def _searched(viewer: Viewer, wanted: WorklistFilter) -> tuple[list[Part], Sieve
         parts = [_nothing_to_do(part, viewer) for part in parts]
     if wanted.holder_absent:
         parts = [replace(part, statuses=part.statuses & _BY_NAME) for part in parts]
+    return parts
+
+
+def _sieve_of(viewer: Viewer, wanted: WorklistFilter) -> Sieve:
+    """What to ask of what lies there, wherever that is."""
     sieve = Sieve(wanted.statuses or ALL, wanted.offering, wanted.overdue, wanted.priority)
-    return parts, sieve.and_(*conditions)
+    return sieve.and_(*_conditions(viewer, wanted))
+
+
+def _beside_parts(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bool]]:
+    """What the parts do not say by themselves."""
+    if wanted.to_do:
+        return _with_whom(viewer, wanted)
+    return [listed_for(viewer), *_with_whom(viewer, wanted)] if wanted.holder is not None else []
 
 
 def _parts_of_all(viewer: Viewer, wanted: WorklistFilter) -> list[Part]:

@@ -60,13 +60,9 @@ Descriptions = Mapping[str, Description]
 
 def attachment_views(there: Sequence[Attachment], said: Descriptions | None = None) -> list[AttachmentView]:
     """What is known of all attachments that somebody sees; with what was `said` of them instead of what is said now."""
-    same, then = repeats(there), said or {}
+    marked = [(a.id, [f"{a.slot} {mark}" for mark in (a.sha256, a.pixels_sha256) if mark]) for a in there]
+    same, then = repeated(marked), said or {}
     return [attachment_view(a, then.get(str(a.id)), same.get(a.id)) for a in there]
-
-
-def repeats(there: Sequence[Attachment]) -> dict[UUID, UUID]:
-    """Which of these photos show what an earlier one of their slot shows, and which one that is."""
-    return repeated((a.id, [f"{a.slot} {mark}" for mark in (a.sha256, a.pixels_sha256) if mark]) for a in there)
 
 
 def attachment_view(
