@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.absences import Absence
-from domain.calendar import today
+from domain.calendar import day_of
 from domain.offerings import DEFAULT_DEADLINES, Terms
 from domain.priority import Priority
 from domain.requests import Person, Role
@@ -219,7 +219,7 @@ async def _people(session: AsyncSession, clinics: int, staff: Mapping[Role, int]
             person = {"id": account.id, "clinic": clinic.id, "place": place, "role": role.value, "nth": nth}
             await session.execute(text("INSERT INTO people_ VALUES (:id, :clinic, :place, :role, :nth)"), person)
             if role is Role.PROVIDER and nth == 0:
-                day = today(now)
+                day = day_of(now)
                 absence = Absence(starts_on=day, ends_on=day)
                 await absences.add_absence(session, account.id, absence, note=None, created_by=account.id, now=now)
     requester = viewers[Role.REQUESTER]

@@ -12,7 +12,7 @@ from typing import Any
 
 from documents.content import Entry, Image, Message, Patient, Practitioner, ReportContent
 from documents.length import lines_of
-from domain.calendar import TIME_ZONE
+from domain.calendar import day_of
 from domain.priority import Priority
 from domain.requests import DocumentKind
 from translations import Language, gettext_for, gettext_noop
@@ -237,7 +237,7 @@ def _notice(report: ReportContent) -> list[str]:
 def patient_lines(patient: Patient, at: datetime, language: Language) -> list[list[str]]:
     """What is known of the patient, each with its label, with the age at that moment; the name first."""
     _ = gettext_for(language)
-    on = at.astimezone(TIME_ZONE).date()
+    on = day_of(at)
     return known(
         ("", patient.name),
         (_("Mother"), patient.mother_name),

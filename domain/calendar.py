@@ -29,9 +29,9 @@ MINUTE = timedelta(minutes=1)
 _UNITS = {"h": timedelta(hours=1), "d": DAY, "bd": DAY}
 
 
-def today(now: datetime) -> date:
-    """The day that it is at this moment for those who use Relais, wherever it runs."""
-    return now.astimezone(TIME_ZONE).date()
+def day_of(moment: datetime) -> date:
+    """The day that it is then for those who use Relais, wherever it runs."""
+    return moment.astimezone(TIME_ZONE).date()
 
 
 class Span(Frozen):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from domain.calendar import TIME_ZONE
+from domain.calendar import day_of
 
 ANSWERED_WITHIN: Sequence[timedelta] = tuple(timedelta(hours=hours) for hours in (4, 8, 24, 48, 72, 120, 168, 336, 720))
 """Answers are counted by the first of these that they did not exceed; one more count is for those that took longer."""
@@ -22,7 +22,7 @@ SUBMITTED = "submitted"
 
 def week_of(moment: datetime) -> date:
     """The Monday of its week, by the clinics' calendar."""
-    day = moment.astimezone(TIME_ZONE).date()
+    day = day_of(moment)
     return day - timedelta(days=day.weekday())
 
 

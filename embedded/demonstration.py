@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.absences import Absence
-from domain.calendar import today
+from domain.calendar import day_of
 from domain.notices import NoticeMode
 from domain.requests import Role
 from embedded.demo_accounts import DATA, DemoAccount, demo_accounts, write_demo_accounts
@@ -168,7 +168,7 @@ async def _add_account(session: AsyncSession, person: DemoPerson, clinic: Clinic
         await absences.add_absence(
             session,
             account.id,
-            absence.days(today(now)),
+            absence.days(day_of(now)),
             note=absence.note or None,
             created_by=account.id,
             now=now,

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from starlette.datastructures import FormData
 
-from domain.calendar import TIME_ZONE, today
+from domain.calendar import TIME_ZONE, day_of
 from domain.notices import DIGEST_HOURS, NoticeMode
 from domain.refusals import Refusal
 from domain.requests import Role
@@ -113,7 +113,7 @@ async def _page(visit: Visit, form: FormData | None = None, error: Problem | Ref
         status=status_of(error) if error else 200,
         account=await accounts.own_account(visit.services, visit.caller),
         absences=await list_absences(visit.services, visit.caller, visit.caller.id),
-        today=today(datetime.now(UTC)),
+        today=day_of(datetime.now(UTC)),
         themes=THEMES.values(),
         notice_modes=[
             (mode, visit.say(title), visit.say(meaning, **_times(visit) if mode is NoticeMode.GROUPED else {}))

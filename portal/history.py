@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 
-from domain.calendar import TIME_ZONE
+from domain.calendar import day_of
 from domain.requests import EventName
 from use_cases.timeline import TimelineEntry
 
@@ -75,7 +75,7 @@ def folded(timeline: Iterable[TimelineEntry]) -> History:
     entries = list(timeline)[::-1]
     if len(entries) <= FEW:
         return History(short=entries)
-    days = [_day(on, list(there)) for on, there in groupby(entries, key=lambda e: e.at.astimezone(TIME_ZONE).date())]
+    days = [_day(on, list(there)) for on, there in groupby(entries, key=lambda e: day_of(e.at))]
     return History(recent=days[:RECENT_DAYS], earlier=days[RECENT_DAYS:])
 
 

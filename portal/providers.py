@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from starlette.datastructures import FormData
 
-from domain.calendar import TIME_ZONE, today
+from domain.calendar import day_of
 from domain.offerings import ServiceOffering
 from domain.refusals import Refusal
 from domain.requests import EventName, HolderKind, Role, Status
@@ -150,7 +150,7 @@ async def _provider(
     held = await _held(visit, account_id)
     asked = sorted({row.offering for row in held})
     everybody = await teams(visit, asked)
-    day = today(datetime.now(UTC))
+    day = day_of(datetime.now(UTC))
     wrong = fields_of(error, visit.language, {**absences.PLACES, **_PLACES})
     return visit.page(
         "provider",
@@ -211,7 +211,7 @@ def _is_late(row: RequestSummary, found: Iterable[AbsenceView], day: date) -> bo
     """Whether it is late, or will be before who holds it has been back for a day."""
     if row.overdue:
         return True
-    due = row.due_at.astimezone(TIME_ZONE).date() if row.due_at else None
+    due = day_of(row.due_at) if row.due_at else None
     coming = [absence for absence in found if absence.ends_on >= day]
     return due is not None and any(a.starts_on <= due <= a.ends_on + timedelta(days=1) for a in coming)
 

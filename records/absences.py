@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.absences import Absence, AbsenceFault, check_absence
-from domain.calendar import TIME_ZONE, today
+from domain.calendar import TIME_ZONE, day_of
 from domain.requests import Role
 from records.errors import RecordsError
 from records.ids import new_id
@@ -64,7 +64,7 @@ async def add_absence(
     for row in there:
         if creation_key is not None and (row.created_by, row.creation_key) == (created_by, creation_key):
             return row
-    if fault := check_absence(absence, [absence_of(row) for row in there], today(now)):
+    if fault := check_absence(absence, [absence_of(row) for row in there], day_of(now)):
         raise AbsenceRefusedError(fault)
     row = AbsenceRecord(
         id=new_id(),

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, delete, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.calendar import TIME_ZONE
+from domain.calendar import day_of
 from domain.commands import ANY_COMMAND, AnyCommand
 from domain.offerings import Terms
 from domain.priority import Priority
@@ -292,7 +292,7 @@ async def _lock_creation(session: AsyncSession, requester_id: uuid.UUID, creatio
 
 async def _next_number(session: AsyncSession, now: datetime) -> str:
     """The next number of the year, without gaps: drafts of one year are made one after the other."""
-    year = now.astimezone(TIME_ZONE).year
+    year = day_of(now).year
     counted = insert(NumberCounter).values(year=year, last=1)
     counted = counted.on_conflict_do_update(index_elements=[NumberCounter.year], set_={"last": NumberCounter.last + 1})
     last = await session.scalar(counted.returning(NumberCounter.last))

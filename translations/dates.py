@@ -12,7 +12,7 @@ from typing import Literal
 from babel.dates import format_date, format_datetime, format_timedelta, get_month_names, get_period_names
 from babel.units import format_unit
 
-from domain.calendar import TIME_ZONE, Span
+from domain.calendar import TIME_ZONE, Span, day_of
 from domain.partial_dates import PartialDate
 from translations import LOCALES, Language, gettext_for
 from translations.typography import NO_BREAK_SPACE
@@ -55,7 +55,7 @@ def moment(at: datetime, language: Language, *, weekday: bool = False, zone: boo
 def short_moment(at: datetime, language: Language, now: datetime | None = None) -> str:
     """As short as it stays clear: the time today, “yesterday” with the time, else the day with the time."""
     _ = gettext_for(language)
-    local, today = at.astimezone(TIME_ZONE), (now or datetime.now(UTC)).astimezone(TIME_ZONE).date()
+    local, today = at.astimezone(TIME_ZONE), day_of(now or datetime.now(UTC))
     named = {today: _("today"), today - timedelta(days=1): _("yesterday"), today + timedelta(days=1): _("tomorrow")}
     return f"{named.get(local.date()) or _short_day(local, today, language)}, {clock(local, language)}"
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.absences import Absence
-from domain.calendar import today
+from domain.calendar import day_of
 from domain.clinic_calendar import ClinicCalendar
 from domain.offerings import ServiceOffering
 from domain.requests import Role
@@ -165,7 +165,7 @@ async def clinic_to_list(session: AsyncSession, caller: Caller, clinic_id: UUID)
 async def _provider_views(session: AsyncSession, accounts: Sequence[Account], clinic: Clinic) -> list[ProviderView]:
     ids = [account.id for account in accounts]
     loads = await load.loads_of(session, ids)
-    presences = await absences.presence_of(session, ids, on=today(datetime.now(UTC)), soon=SOON)
+    presences = await absences.presence_of(session, ids, on=day_of(datetime.now(UTC)), soon=SOON)
     return [
         _provider_view(account, clinic, loads.get(account.id, Load()), presences.get(account.id, Presence()))
         for account in accounts

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain import commands as c
 from domain import lifecycle
 from domain.absences import Absence
-from domain.calendar import today
+from domain.calendar import day_of
 from domain.model import Frozen
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Actor, HolderKind, Request, Source, Status
@@ -269,7 +269,7 @@ async def _with_warnings(
     is_served = await people.is_served(session, row.offering, provider_id=row.holder_id, clinic_id=row.holder_clinic_id)
     found = None
     if row.holder_id is not None:
-        presence = await absences.presence_of(session, [row.holder_id], on=today(datetime.now(UTC)))
+        presence = await absences.presence_of(session, [row.holder_id], on=day_of(datetime.now(UTC)))
         found = presence.get(row.holder_id)
     return receipt.model_copy(
         update={"holder_absence": found.now if found else None, "offering_not_served": not is_served}

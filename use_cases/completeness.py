@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.calendar import today
+from domain.calendar import day_of
 from domain.drafts import check_carried_over
 from domain.health_insurance import HealthNumberWarning, Issuer, PatientSuggestion, issuer_of
 from domain.offerings import FieldProblem, check_answers, check_attachments
@@ -74,7 +74,7 @@ async def check(services: Services, caller: Caller, request_id: UUID) -> Check:
         open_requests=tuple((line.request.id, line.request.number) for line in others),
         patient_advice=patient.health_number_warnings,
         issuer=issuer_of(patient.health_insurance_number, patient.health_insurance_issuer),
-        suggestions=patient.suggestions(today(datetime.now(UTC))),
+        suggestions=patient.suggestions(day_of(datetime.now(UTC))),
         errors=field_faults(missing),
         advice=tuple(PhotoAdvice(photo, found) for photo in attachment_views(there) for found in _warnings(photo)),
         text_advice=tuple(
@@ -102,7 +102,7 @@ async def _missing(session: AsyncSession, versions: OfferingVersions, row: Reque
     counts = Counter(attachment.slot for attachment in there)
     return (
         *check_patient(RecordedPatient.model_validate(row.form["patient"])),
-        *check_answers(offering.form, row.form["answers"], complete=True, today=today(datetime.now(UTC))),
+        *check_answers(offering.form, row.form["answers"], complete=True, today=day_of(datetime.now(UTC))),
         *check_attachments(offering, counts),
         *check_carried_over(outdated_answers(row), offering, counts if row.status is Status.DRAFT else {}),
     )

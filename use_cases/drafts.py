@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.calendar import today
+from domain.calendar import day_of
 from domain.drafts import OutdatedAnswer, carry_over
 from domain.offerings import Code, FieldKind, ServiceOffering, Version, check_answers, composed
 from domain.priority import Priority
@@ -313,5 +313,5 @@ def _no_emergency(priority: Priority | None) -> None:
 
 def _check_answers(offering: ServiceOffering, answers: Json) -> None:
     """A draft may lack answers, but holds none that is wrong."""
-    if problems := check_answers(offering.form, answers, complete=False, today=today(datetime.now(UTC))):
+    if problems := check_answers(offering.form, answers, complete=False, today=day_of(datetime.now(UTC))):
         raise Problem("form_invalid", field_faults(problems))

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StringC
 from pydantic_core import PydanticCustomError
 
 from domain import health_insurance, texts
-from domain.calendar import today
+from domain.calendar import day_of
 from domain.health_insurance import EARLIEST_BIRTH, HealthNumberWarning, Issuer, PatientSuggestion
 from domain.model import COMPOSED, ONE_LINE, Frozen, is_unset
 from domain.offerings import FieldProblem
@@ -42,7 +42,7 @@ def _somebodys(value: object) -> object:
             "not_a_date",
             _("A date such as 1958-03-14 is expected; 1958-03 or 1958 where no more is known."),
         ) from None
-    if not (EARLIEST_BIRTH <= born.first <= today(datetime.now(UTC))):
+    if not (EARLIEST_BIRTH <= born.first <= day_of(datetime.now(UTC))):
         raise PydanticCustomError(
             "not_a_birth_date", _("Nobody was born on this date: it is in the future or too long ago.")
         )

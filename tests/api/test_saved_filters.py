@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from domain.calendar import today
+from domain.calendar import day_of
 from domain.requests import Role
 from tests.api.answers import problem
 from tests.journeys import draft, ok, submitted
@@ -75,7 +75,7 @@ async def test_what_can_not_be_kept(reader: Clinician, name: Any, criteria: Any)
 
 
 async def test_by_the_day_on_which_it_was_submitted(system: System) -> None:
-    sent, begun, day = await submitted(system), await draft(system), today(datetime.now(UTC))
+    sent, begun, day = await submitted(system), await draft(system), day_of(datetime.now(UTC))
 
     async def found(**days: Any) -> set[str]:
         params = {"limit": 200, "sort": "created", **{name: value.isoformat() for name, value in days.items()}}

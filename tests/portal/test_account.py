@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fastapi import FastAPI
 
-from domain.calendar import today
+from domain.calendar import day_of
 from domain.requests import Role
 from tests.portal.browsing import shown, visitor
 from tests.system import PASSWORD, Clinician, System, add_person
@@ -26,7 +26,7 @@ def found_key(html: str) -> str:
 
 
 def in_days(count: int) -> str:
-    return (today(datetime.now(UTC)) + timedelta(days=count)).isoformat()
+    return (day_of(datetime.now(UTC)) + timedelta(days=count)).isoformat()
 
 
 async def test_the_page_says_who_one_is_and_what_each_choice_means(portal_app: FastAPI, person: Clinician) -> None:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from domain.calendar import today
+from domain.calendar import day_of
 from domain.requests import Role
 from records.models import Account
 from tests.journeys import accepted, assigned, draft, ok, submitted
@@ -20,7 +20,7 @@ from tests.system import Clinician, System, add_person
 async def absent(system: System) -> AsyncIterator[Clinician]:
     """A provider of the near clinic who is away today."""
     person = await add_person(system, "absent", system.clinics["near"], Role.PROVIDER)
-    day = today(datetime.now(UTC))
+    day = day_of(datetime.now(UTC))
     body = {"starts_on": day.isoformat(), "ends_on": (day + timedelta(days=3)).isoformat()}
     ok(await person.post("/me/absences", body), 201)
     yield person
@@ -45,7 +45,7 @@ async def test_dispatchers_see_load_and_absences(portal_app: FastAPI, system: Sy
 
 async def test_administrators_enter_and_remove_the_absence_of_a_colleague(portal_app: FastAPI, system: System) -> None:
     colleague = await add_person(system, "traveller", system.clinics["near"], Role.PROVIDER)
-    start = today(datetime.now(UTC)) + timedelta(days=5)
+    start = day_of(datetime.now(UTC)) + timedelta(days=5)
     days = {"starts_on": start.isoformat(), "ends_on": (start + timedelta(days=1)).isoformat(), "note": "Formation"}
     async with visitor(portal_app, system.administrator) as http:
         answer = await http.post(f"/providers/{colleague.id}/absences", data=days)
@@ -63,7 +63,7 @@ async def test_administrators_enter_and_remove_the_absence_of_a_colleague(portal
 
 
 async def test_others_cannot_change_a_colleagues_absences(portal_app: FastAPI, system: System) -> None:
-    start = (today(datetime.now(UTC)) + timedelta(days=5)).isoformat()
+    start = (day_of(datetime.now(UTC)) + timedelta(days=5)).isoformat()
     absence = {"starts_on": start, "ends_on": start}
     address = f"/providers/{system.provider2.id}"
     async with visitor(portal_app, system.dispatcher) as http:
@@ -220,7 +220,7 @@ async def test_whoever_enters_an_absence_of_their_own_sees_what_they_leave_behin
 ) -> None:
     request_id = await accepted(system)
     number = (await system.provider.view(request_id))["number"]
-    day = (today(datetime.now(UTC)) + timedelta(days=2)).isoformat()
+    day = (day_of(datetime.now(UTC)) + timedelta(days=2)).isoformat()
     async with visitor(portal_app, system.provider) as http:
         answer = await http.post("/account/absences", data={"starts_on": day, "ends_on": day})
         assert answer.headers["location"] == f"/providers/{system.provider.id}?done=absence#held"

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import commands as c
 from domain.absences import Absence
-from domain.calendar import today
+from domain.calendar import day_of
 from domain.events import Event
 from domain.lifecycle import allowed_commands, decide
 from domain.notices import NoticeMode
@@ -102,7 +102,7 @@ async def set_scene(session: AsyncSession, modes: dict[str, NoticeMode] | None =
 
 async def goes_away(session: AsyncSession, scene: Scene, name: str) -> None:
     """That person is away from today on."""
-    day = today(datetime.now(UTC))
+    day = day_of(datetime.now(UTC))
     absence = Absence(starts_on=day, ends_on=day + timedelta(days=30))
     by = scene.accounts[name].id
     await absences.add_absence(session, by, absence, note=None, created_by=by, now=datetime.now(UTC))

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from domain.calendar import today
+from domain.calendar import day_of
 from domain.health_insurance import EARLIEST_BIRTH
 from use_cases.patients import Patient, RecordedPatient, check_patient
 
-TODAY = today(datetime.now(UTC))
+TODAY = day_of(datetime.now(UTC))
 
 LETTERS = st.characters(categories=("Lu", "Ll", "Lo"))
 """The letters of every language."""

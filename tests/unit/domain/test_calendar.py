@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from domain.calendar import FIRST_RULES_CALENDAR, Span, today
+from domain.calendar import FIRST_RULES_CALENDAR, Span, day_of
 from domain.calendar import later as plain_later
 from domain.calendar import passed as plain_passed
 from tests.unit.domain.oracle import HOLIDAYS, business_time, moment_of
@@ -189,4 +189,4 @@ def test_a_span_is_no_number(value: Any) -> None:
 )
 def test_the_day_is_that_of_quebec_wherever_relais_runs(now: str, day: date) -> None:
     """By which births and consents in the future, and absences, are told."""
-    assert today(datetime.fromisoformat(now)) == day
+    assert day_of(datetime.fromisoformat(now)) == day
