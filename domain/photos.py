@@ -29,7 +29,7 @@ PhotoWarning = Literal["too_small", "blurred", "incomplete", "repeated"]
 MAX_CAPTION = 200
 """Characters of a caption."""
 
-Caption = Annotated[str, COMPOSED, StringConstraints(max_length=MAX_CAPTION, strip_whitespace=True), ONE_LINE]
+Caption = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_CAPTION), COMPOSED, ONE_LINE]
 """What is seen on a photo or video, or where on the body, in one line; empty for nothing."""
 
 PhotoView = Literal["", "overview", "close_up"]

@@ -45,7 +45,7 @@ MOST_MARKS = 100
 MAX_LABEL = 80
 """Characters of what is written at a mark."""
 
-Label = Annotated[str, COMPOSED, StringConstraints(max_length=MAX_LABEL, strip_whitespace=True), ONE_LINE]
+Label = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_LABEL), COMPOSED, ONE_LINE]
 
 NO_CALIBRATION = _("A measure needs the line along a ruler by which it is measured.")
 ONLY_MEASURES = _("Only a measure has a line along a ruler.")

@@ -103,6 +103,7 @@ class MarkPanel {
   #layer = null;
   #tool = null; // arrow, circle, ruler or measure
   #start = null; // where a line began that was tapped or set by a key
+  #asked = {}; // { what, key }: the same asked again, as after an answer that was lost, acts once
   #ruler = null; // { of, start, end, length_mm }: what this photo is measured by
 
   constructor(viewer) {
@@ -334,10 +335,14 @@ class MarkPanel {
   // Whether it was done; else what the answer says is told, and everything stays as it was drawn.
   async #ask(method, rest, body) {
     const { source } = this.#pane.shot;
-    const headers = { "Content-Type": "application/json", "Idempotency-Key": MarkPanel.#key() };
-    const answer = await fetch(`${source}/marks${rest}`, { method, headers, body: body && JSON.stringify(body) }).catch(() => null);
+    const text = body && JSON.stringify(body);
+    const what = `${method} ${source}${rest} ${text}`;
+    if (this.#asked.what !== what) this.#asked = { what, key: MarkPanel.#key() };
+    const headers = { "Content-Type": "application/json", "Idempotency-Key": this.#asked.key };
+    const answer = await fetch(`${source}/marks${rest}`, { method, headers, body: text }).catch(() => null);
     const layer = this.#layer;
     if (answer?.ok) {
+      this.#asked = {};
       await layer.load();
       this.list();
       return true;

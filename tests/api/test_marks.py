@@ -105,7 +105,7 @@ WRONG = {
     "outside": ({**ARROW, "end": {"x": 1.2, "y": 0.5}}, {"end.x": "less_than_equal"}),
     "a text": ({**ARROW, "end": {"x": "0.2", "y": 0.5}}, {"end.x": "float_type"}),
     "kind": ({**ARROW, "kind": "square"}, {"kind": "enum"}),
-    "long": ({**ARROW, "label": "x" * 81}, {"label": "too_long"}),
+    "long": ({**ARROW, "label": "x" * 81}, {"label": "string_too_long"}),
     "lines": ({**ARROW, "label": "a\nb"}, {"label": "not_one_line"}),
     "nothing": ({**ARROW, "end": ARROW["start"]}, {"end": "too_short"}),
     "no ruler": ({**MEASURE, "calibration": None}, {"": "no_calibration"}),

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.async_api import Locator, Page, ViewportSize, expect
+from playwright.async_api import Locator, Page, Route, ViewportSize, expect
 
 from tests.clips import arrow, encoded
 from tests.journeys import accepted, draft, ok, upload
@@ -167,6 +167,43 @@ async def test_measured_with_keys_alone(portal: Portal, system: System, request_
         await page.keyboard.press("Escape")
         await expect(viewer).to_be_hidden()
         await expect(page.locator("[data-tile]").nth(3).locator("..")).to_contain_text("Marques\N{NO-BREAK SPACE}: 1")
+
+
+@pytest.mark.usefixtures("only_in_chromium")
+async def test_what_is_written_at_a_mark_is_kept_whole_and_acts_once(
+    portal: Portal, system: System, request_id: str
+) -> None:
+    """Too long, it is not cut; sent again after its answer was lost, it stands there once."""
+    before = await marks_of(system, request_id)
+    lost = 0
+
+    async def lose_the_first(route: Route) -> None:
+        nonlocal lost
+        if route.request.method != "POST" or lost:
+            await route.continue_()
+            return
+        lost += 1
+        await route.fetch()
+        await route.abort()
+
+    async with portal.visit(system.provider) as page:
+        viewer = await opened(page, request_id, 4)
+        await page.keyboard.press("m")
+        await viewer.get_by_role("button", name="Flèche").press("Enter")
+        await expect(viewer.get_by_text("Tracez depuis le début")).to_be_visible()
+        await line_by_keys(page, 5)
+        label, said = viewer.get_by_role("textbox", name="Quelques mots"), viewer.locator("[data-marks-said]")
+        await label.fill("é" * 97)
+        await page.keyboard.press("Enter")
+        await expect(said).to_contain_text("17 de trop")
+        await expect(label).to_have_value("é" * 97)
+        await page.route("**/marks", lose_the_first)
+        await label.fill("Bord net")
+        await page.keyboard.press("Enter")
+        await expect(said).to_contain_text("réessayez")
+        await page.keyboard.press("Enter")
+        await expect(viewer.get_by_role("listitem").filter(has_text="Bord net")).to_have_count(1)
+    assert [mark["label"] for mark in await marks_of(system, request_id)] == [*(m["label"] for m in before), "Bord net"]
 
 
 async def line_by_keys(page: Page, steps: int) -> None:

@@ -1,0 +1,29 @@
+"""A text that is too long is told as one, by how many characters, whatever else is asked of it."""
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from domain.model import Said
+from domain.photos import Caption
+from use_cases.absences import Note
+from use_cases.marks import Label
+from use_cases.patients import HealthNumber, Name
+from use_cases.problems import input_faults
+from use_cases.saved_filters import FilterName
+from use_cases.snippets import SnippetName, SnippetText
+
+
+@pytest.mark.parametrize(
+    "text",
+    [Caption, FilterName, HealthNumber, Label, Name, Note, Said, SnippetName, SnippetText],
+    ids=["caption", "filter", "number", "label", "name", "note", "said", "snippet", "snippet's text"],
+)
+def test_by_how_many_characters(text: Any) -> None:
+    with pytest.raises(ValidationError) as refused:
+        TypeAdapter(text).validate_python("e\u0301" * 9_000)
+    (fault,) = input_faults(refused.value)
+    assert fault.code == "string_too_long"
+    assert isinstance(fault.limit, int)
+    assert fault.excess == 9_000 - fault.limit
