@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from domain.health_insurance import Issuer
 from domain.model import is_unset
+from domain.offerings import FileKind
 from domain.partial_dates import WrittenPartialDate
 from domain.sex import Sex
 from translations import Language
@@ -76,7 +77,7 @@ class Image(Printed):
 
     number: int
     id: UUID
-    kind: Literal["photo", "video", "document"]
+    kind: FileKind
     slot: str = Field(description="What it was asked for as, in the language of the report.")
     captured_at: AwareDatetime | None = Field(description="When it was taken, by the clock of the camera.")
     sha256: str = Field(pattern="^[0-9a-f]{64}$")

@@ -151,6 +151,10 @@ def leads(field: FormField) -> bool:
     return field.required and not field.name.startswith(FINDINGS)
 
 
+FileKind = Literal["photo", "video", "document"]
+"""What a file that is sent along is taken for."""
+
+
 class AttachmentSlot(Frozen):
     """A kind of attachment that the offering asks for, and how many.
 
@@ -160,7 +164,7 @@ class AttachmentSlot(Frozen):
     name: Code
     label: Localized
     help: Localized | None = None
-    accepts: tuple[Literal["photo", "video", "document"], ...] = ("photo",)
+    accepts: tuple[FileKind, ...] = ("photo",)
     minimum: Annotated[StrictInt, Field(ge=0, le=50)] = 0
     maximum: Annotated[StrictInt, Field(ge=1, le=50)] = 20
     min_edge: Annotated[StrictInt, Field(ge=1, le=10_000)] = MIN_EDGE
@@ -281,6 +285,11 @@ class ServiceOffering(Frozen):
             if any(option.calls_for for option in field.options):
                 raise _inconsistent("a choice calls for something in the report only", "form", position, "options")
         return self
+
+    @property
+    def accepts(self) -> tuple[FileKind, ...]:
+        """The kinds of files that it takes, of one place after the other."""
+        return tuple(kind for slot in self.attachments for kind in slot.accepts)
 
     def question(self, field: FormField) -> bool:
         """Whether this field of the form is the question: the first long text that must be written."""

@@ -3,11 +3,12 @@
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal, cast
+from typing import cast
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.offerings import FileKind
 from domain.photos import UNDESCRIBED, Description, PhotoView
 from records.commands import expected_state, on_their_way
 from records.errors import AnswerUnderWayError, NotEditableError, NotFoundError
@@ -21,7 +22,7 @@ async def add_attachment(
     attachment_id: uuid.UUID,
     request_id: uuid.UUID,
     slot: str,
-    kind: Literal["photo", "video", "document"],
+    kind: FileKind,
     media_type: str,
     size_bytes: int,
     sha256: str,

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.events import TOLD_LATER
 from domain.forms import WholeForm, descriptions
-from domain.offerings import AttachmentSlot
+from domain.offerings import AttachmentSlot, FileKind
 from domain.photos import Caption, Description, PhotoView, PhotoWarning, repeated
 from records import attachments, requests
 from records.errors import NotEditableError, NotFoundError
@@ -33,7 +33,7 @@ class AttachmentView(View):
 
     id: UUID
     slot: str
-    kind: Literal["photo", "video", "document"]
+    kind: FileKind
     media_type: str
     size_bytes: int
     width: int | None
@@ -73,7 +73,7 @@ def attachment_view(
     return AttachmentView(
         id=attachment.id,
         slot=attachment.slot,
-        kind=cast(Literal["photo", "video", "document"], attachment.kind),
+        kind=cast(FileKind, attachment.kind),
         media_type=attachment.media_type,
         size_bytes=attachment.size_bytes,
         width=attachment.width,

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from documents import content as printed
 from domain.events import TOLD_LATER
-from domain.offerings import FormField, ServiceOffering, leads
+from domain.offerings import FileKind, FormField, ServiceOffering, leads
 from domain.photos import Description
 from domain.requests import DocumentKind, EventName, Request
 from records import attachments, forms, people, requests
@@ -163,7 +163,7 @@ async def _images(
         printed.Image(
             number=number,
             id=found.id,
-            kind=cast(Literal["photo", "video", "document"], found.kind),
+            kind=cast(FileKind, found.kind),
             slot=slot_printed(
                 slots, found.slot, said.get(str(found.id)) or attachments.description_of(found), language
             ),

@@ -1,12 +1,12 @@
 """The form of a request as it was submitted, time after time."""
 
 from datetime import datetime
-from typing import Literal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.forms import FormChange, changes
+from domain.offerings import FileKind
 from domain.photos import PhotoView
 from domain.priority import Priority
 from domain.requests import Request
@@ -35,7 +35,7 @@ class SubmittedAttachment(View):
 
     id: UUID
     slot: str
-    kind: Literal["photo", "video", "document"]
+    kind: FileKind
     sha256: str
     caption: str = ""
     view: PhotoView = ""
