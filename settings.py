@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     embedded: bool = Field(False, description="True when `relais up` started the engines. Allows local conveniences.")
     host: str = Field("127.0.0.1", description="Address the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the API listens on.")
+    trusted_proxies: str | None = Field(
+        None,
+        description="Addresses and networks of your proxies, with commas between: their X-Forwarded-For says from where somebody "
+        "calls. Loopback only when empty.",
+    )
     public_url: str = Field("http://127.0.0.1:8000", description="Address of Relais as its users see it, for links.")
 
     # the records
@@ -54,6 +59,12 @@ class Settings(BaseSettings):
         None, description="Folder with the signers' keys and certificates; data_dir/authority when empty."
     )
     authority_secret: SecretStr | None = Field(None, description="Locks the signers' keys in their folder.")
+    wrong_passwords_per_address: int = Field(
+        20,
+        ge=1,
+        description="Wrong passwords that one address may give at once, for whatever names; then one each 30 seconds. Devices "
+        "from which somebody has signed in before don't count.",
+    )
     token_hours: int = Field(12, ge=1, description="Hours that a bearer token lives.")
 
     # the engine

@@ -10,8 +10,11 @@ from domain.model import Storable
 from use_cases import accounts
 from use_cases import sign_in as signing_in
 from use_cases.accounts import AccountView, NewPassword, Preferences
-from use_cases.sign_in import MAX_PASSWORD, MAX_USERNAME
+from use_cases.guessing import Origin
+from use_cases.passwords import MAX_PASSWORD
+from use_cases.sign_in import MAX_DEVICE, MAX_USERNAME
 from use_cases.views import View
+from web.origin import OriginOf
 from web.services import ServicesOf
 from web.session import CallerOf
 
@@ -27,6 +30,12 @@ class Credentials(BaseModel):
     password: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)] = Field(
         examples=["correct horse battery staple"]
     )
+    device: Annotated[str, StringConstraints(max_length=MAX_DEVICE)] | None = Field(
+        None,
+        repr=False,
+        description="What an earlier answer gave as `device`: with it, wrong passwords of others don't keep you out.",
+        examples=[None],
+    )
 
 
 class TokenView(View):
@@ -35,14 +44,23 @@ class TokenView(View):
     access_token: str
     token_type: str = "bearer"  # noqa: S105 - the name of a kind of token
     expires_at: AwareDatetime
+    device: str = Field(
+        description="Keep it, and send it at the next sign-in: this device is known from now on. It proves nothing by itself."
+    )
 
 
 @router.post("/tokens", status_code=201, summary="Sign in", responses=problems.responses(429))
-async def sign_in(credentials: Credentials, services: ServicesOf, response: Response) -> TokenView:
-    """Give a bearer token for a user name and a password. After ten wrong passwords in a row it pauses for five minutes."""
-    token = await signing_in.sign_in(services, credentials.username, credentials.password)
+async def sign_in(credentials: Credentials, services: ServicesOf, origin: OriginOf, response: Response) -> TokenView:
+    """Give a bearer token for a user name and a password.
+
+    Wrong passwords are counted by name and address, by address and by name, but on a device that the account's owner has used
+    before only there; after ten, one more is possible each 30 seconds (429, `Retry-After`). When many sign in at once, some are
+    told when there will be room for them (503 `passwords_busy`, `Retry-After`).
+    """
+    origin = Origin(origin.address, credentials.device)
+    token = await signing_in.sign_in(services, credentials.username, credentials.password, origin)
     response.headers["Cache-Control"] = "no-store"
-    return TokenView(access_token=token.text, expires_at=token.expires_at)
+    return TokenView(access_token=token.text, expires_at=token.expires_at, device=token.device)
 
 
 @router.delete("/tokens/current", status_code=204, summary="Sign out")
@@ -65,5 +83,5 @@ async def change_preferences(preferences: Preferences, caller: CallerOf, service
 
 @router.post("/me/password", status_code=204, summary="Change my password", responses=problems.responses(429))
 async def change_password(passwords: NewPassword, caller: CallerOf, services: ServicesOf) -> None:
-    """Choose another password. It ends all other sign-ins of the account; wrong present passwords count as at the sign-in."""
+    """Choose another password. It ends all other sign-ins of the account. Wrong ones count for this sign-in alone (429)."""
     await accounts.change_password(services, caller, passwords)

@@ -24,7 +24,7 @@ from records import absences, people
 from records.database import Database
 from records.models import Account, Clinic
 from settings import get_settings
-from use_cases.sign_in import hash_password
+from use_cases.passwords import hash_password
 
 
 class DemoAbsence(BaseModel):

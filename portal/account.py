@@ -23,7 +23,6 @@ from use_cases import accounts
 from use_cases.absences import list_absences
 from use_cases.accounts import NewPassword, Preferences
 from use_cases.problems import Problem
-from web.problems import status_of
 
 router = APIRouter()
 
@@ -110,7 +109,7 @@ async def _page(visit: Visit, form: FormData | None = None, error: Problem | Ref
     wrong = fields_of(error, visit.language, {**absences.PLACES, "wrong_current_password": "current"})
     return visit.page(
         "account",
-        status=status_of(error) if error else 200,
+        because=error,
         account=await accounts.own_account(visit.services, visit.caller),
         absences=await list_absences(visit.services, visit.caller, visit.caller.id),
         today=day_of(datetime.now(UTC)),

@@ -23,7 +23,6 @@ from use_cases.catalogue import newest_offerings
 from use_cases.problems import Problem
 from use_cases.requests import RequestSummary, find_summaries
 from use_cases.several import MOST_AT_ONCE, PartReceipt
-from web.problems import status_of
 
 router = APIRouter()
 
@@ -134,7 +133,7 @@ async def _page(
     known: list[Team] = await teams(visit, _asked(left))
     return visit.page(
         "assignments",
-        status=status_of(error) if error else 200,
+        because=error,
         left=left,
         done=[row for row in rows if row.id in done],
         refused={each.request_id: each for each in came if each.state == "refused"},

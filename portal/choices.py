@@ -24,7 +24,6 @@ from use_cases.commands import Order, carry_out
 from use_cases.problems import Problem
 from use_cases.requests import RequestView
 from use_cases.snippets import UsedFor, offered
-from web.problems import status_of
 
 router = APIRouter()
 
@@ -390,7 +389,7 @@ async def _page(
     wrong = fields_of(error, visit.language)
     return visit.page(
         "choice",
-        status=status_of(error) if error else 200,
+        because=error,
         choice=choice,
         view=view,
         is_possible=choice.command in view.allowed_commands,

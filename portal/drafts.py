@@ -556,7 +556,7 @@ async def _new_page(visit: Visit, error: Problem | Refusal | None = None) -> Res
     offerings = visit.services.offerings
     return visit.page(
         "new",
-        status=status_of(error) if error else 200,
+        because=error,
         offerings=offerings,
         waits={code: forms.waits(offering, visit.language) for code, offering in offerings.items()},
         clinics=sorted(

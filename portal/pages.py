@@ -19,6 +19,7 @@ from starlette.datastructures import FormData
 
 from domain.calendar import TIME_ZONE
 from domain.offerings import ServiceOffering
+from domain.refusals import Refusal
 from domain.requests import Role
 from media.kinds import MAX_PAGES
 from portal import sent_too_late, static, themes
@@ -52,6 +53,7 @@ from use_cases.services import Services
 from use_cases.timeline import TimelineEntry, read_timeline
 from use_cases.unsent import key_for_typing
 from web.observe import HEADERS
+from web.problems import headers_of, status_of
 from web.services import ServicesOf
 from web.session import CallerOf
 
@@ -93,13 +95,18 @@ class Visit:
         said = gettext_for(self.language)(text)
         return said % values if values else said
 
-    def page(self, page: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
-        """The page."""
+    def page(
+        self, page: str, /, *, status: int = 200, because: Problem | Refusal | None = None, **values: Any
+    ) -> HTMLResponse:
+        """The page; `because` is why a form was not taken: it gives the status, and says when it may be tried again."""
         own = {"me": self.caller, "heard": self.heard, "new_key": self._new_key}
         offered = [offer.address for offer in values.get("offers", ())]
         own["help_address"] = help_address(self.request.url.path, self.caller.roles, offered)
         values = {**own, "typing_key": key_for_typing(self.caller.account), **values}
-        return render(self.request, page, self.language, status=status, **values)
+        status = status_of(because) if because else status
+        answer = render(self.request, page, self.language, status=status, **values)
+        answer.headers.update(headers_of(because) if because else {})
+        return answer
 
     async def form(self) -> FormData:
         """The form that was sent; or, of a visitor who has signed in again, the one that was sent too late.

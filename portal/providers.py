@@ -30,7 +30,6 @@ from use_cases.served_offerings import ServedOfferings, read_served, set_served
 from use_cases.several import MOST_AT_ONCE, PartReceipt
 from use_cases.timeline import TimelineEntry
 from use_cases.worklist import read_worklist
-from web.problems import status_of
 
 router = APIRouter()
 
@@ -154,7 +153,7 @@ async def _provider(
     wrong = fields_of(error, visit.language, {**absences.PLACES, **_PLACES})
     return visit.page(
         "provider",
-        status=status_of(error) if error else 200,
+        because=error,
         person=person,
         absences=found,
         today=day,

@@ -265,7 +265,7 @@ async def _sign_page(
     labels = {field.name: field.label for field in draft.fields} if draft else {}
     return visit.page(
         "report_sign",
-        status=status_of(error) if error else status_of(refused) if refused else 200,
+        because=error or refused,
         view=view,
         draft=draft,
         said=entries(draft.fields, draft.answers, visit.language) if draft else (),
@@ -287,7 +287,8 @@ async def _addendum_page(
     notice, wrong = _notice(visit, error)
     return visit.page(
         "report_addendum",
-        status=status_of(error) if error else 200 if is_possible else 409,
+        because=error,
+        status=200 if is_possible else 409,
         view=view,
         is_possible=is_possible,
         final=next((document for document in view.documents or () if document.kind == "final"), None),

@@ -14,7 +14,6 @@ from portal.pages import Visit, VisitOf
 from portal.worklist import Filter, filter_of
 from use_cases.problems import Problem
 from use_cases.saved_filters import NewFilter, list_filters, remove_filter, save_filter
-from web.problems import status_of
 
 router = APIRouter()
 
@@ -55,7 +54,7 @@ async def _page(
     wrong = fields_of(error, visit.language, _PLACES)
     return visit.page(
         "saved_filters",
-        status=status_of(error) if error else 200,
+        because=error,
         address=address,
         saved=[
             (kept, Filter.kept(kept.criteria).address()) for kept in await list_filters(visit.services, visit.caller)

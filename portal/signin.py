@@ -12,7 +12,8 @@ from translations import Language
 from use_cases import sign_in as signing_in
 from use_cases.problems import Problem
 from use_cases.sign_in import account_of
-from web.problems import status_of
+from web.origin import OriginOf, keep_device
+from web.problems import headers_of, status_of
 from web.services import ServicesOf
 from web.session import check_same_site, session_cookie, session_of
 
@@ -36,6 +37,7 @@ async def sign_in_page(request: Request, next: str = "") -> Response:  # noqa: A
 async def sign_in(
     request: Request,
     services: ServicesOf,
+    origin: OriginOf,
     username: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
     next: Annotated[str, Form()] = "",  # noqa: A002
@@ -49,15 +51,18 @@ async def sign_in(
     language = pages.language_before_sign_in(request)
     before = session_of(request, services.settings)  # whoever's it is: nobody could sign it out any more
     try:
-        token = await signing_in.sign_in(services, username, password, instead_of=before)
+        token = await signing_in.sign_in(services, username, password, origin, instead_of=before)
     except Problem as problem:
         notice = Notice("error", problem.told(language))
         kept = {"next": next, "unsent": unsent, "username": username[:200]}
-        return sign_in_page_with(request, language, status=status_of(problem), notice=notice, **kept)
+        page = sign_in_page_with(request, language, status=status_of(problem), notice=notice, **kept)
+        page.headers.update(headers_of(problem))
+        return page
     account = await account_of(services, token.text) if unsent else None
     address = sent_too_late.address_in(account, unsent) if account else None
     response = RedirectResponse(address, 307) if address else RedirectResponse(local_address(next), 303)
     _keep(response, services.settings, token.text)
+    keep_device(response, services.settings, token.device)
     return response
 
 

@@ -16,7 +16,6 @@ from use_cases.catalogue import newest_offerings
 from use_cases.documents import read_content
 from use_cases.problems import Problem
 from use_cases.snippets import NewSnippet, UsedFor, list_snippets, remove_snippet, save_snippet
-from web.problems import status_of
 
 router = APIRouter()
 
@@ -69,7 +68,7 @@ async def _page(visit: Visit, form: FormData | None = None, error: Problem | Ref
     runs_clinic = Role.CLINIC_ADMINISTRATOR in visit.caller.roles
     return visit.page(
         "snippets",
-        status=status_of(error) if error else 200,
+        because=error,
         kept=await list_snippets(visit.services, visit.caller),
         uses=USES,
         runs_clinic=runs_clinic,

@@ -135,8 +135,35 @@ class Token(Base):
     revoked_at: Mapped[datetime | None]
 
 
+class Guesses(Base):
+    """A count of wrong passwords (`records.guesses`): what is counted, by its SHA-256 only, and when it counts no more.
+
+    What is counted holds names, in whose place people type passwords, and addresses.
+    """
+
+    __tablename__ = "guesses"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    empty_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class KnownDevice(Base):
+    """A browser or program from which somebody has signed in, known only by the SHA-256 of what it keeps."""
+
+    __tablename__ = "known_devices"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    used_at: Mapped[datetime]
+
+    __table_args__ = (
+        Index("ix_known_devices_account", "account_id", "used_at"),
+        Index("ix_known_devices_used", "used_at"),
+    )
+
+
 class FailedLogins(Base):
-    """Failed logins in a row for one username, known by its SHA-256 only: people type passwords into the wrong box."""
+    """What the version before counts of wrong passwords, while it runs beside this one; nothing here reads it."""
 
     __tablename__ = "failed_logins"
 

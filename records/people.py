@@ -1,12 +1,10 @@
-"""Clinics, accounts, bearer tokens, and the count of failed logins. Passwords are hashed and checked by the API, not here."""
+"""Clinics, accounts and bearer tokens. Passwords are hashed and checked by the API, not here."""
 
-import hashlib
 import uuid
 from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import case, delete, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.clinic_calendar import ClinicCalendar
@@ -127,9 +125,14 @@ async def change_password(session: AsyncSession, account_id: uuid.UUID, password
     await session.execute(update(Account).where(Account.id == account_id).values(password_hash=password_hash))
 
 
+def username_as_kept(username: str) -> str:
+    """A user name as it was typed, in the form in which it is kept and compared."""
+    return composed(username).strip().lower()
+
+
 async def find_account(session: AsyncSession, username: str) -> Account | None:
     """The account of that username, in whatever case it was typed; also one that is no longer active."""
-    return await session.scalar(select(Account).where(Account.username == composed(username).strip().lower()))
+    return await session.scalar(select(Account).where(Account.username == username_as_kept(username)))
 
 
 async def accounts_by_id(session: AsyncSession, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Account]:
@@ -223,38 +226,7 @@ async def forget_expired_tokens(session: AsyncSession, before: datetime) -> int:
     return len(forgotten.all())
 
 
-# Failed logins
-
-
-async def note_failed_login(session: AsyncSession, username: str, now: datetime, *, forget_after: timedelta) -> int:
-    """Count one more failed login, and return how many there were in a row; a pause of `forget_after` starts anew.
-
-    Commit even when the login is refused: call it in a transaction of its own.
-    """
-    counted = insert(FailedLogins).values(username_sha256=_hidden(username), count=1, last_at=now)
-    fresh = FailedLogins.last_at < now - forget_after
-    counted = counted.on_conflict_do_update(
-        index_elements=[FailedLogins.username_sha256],
-        set_={"count": case((fresh, 1), else_=FailedLogins.count + 1), "last_at": now},
-    )
-    return await session.scalar(counted.returning(FailedLogins.count)) or 1
-
-
-async def failed_logins(session: AsyncSession, username: str) -> FailedLogins | None:
-    """The failed logins in a row (`count`, `last_at`); None when the last login was good."""
-    return await session.get(FailedLogins, _hidden(username))
-
-
-async def forgive_failed_logins(session: AsyncSession, username: str) -> None:
-    """A good login ends the row."""
-    await session.execute(delete(FailedLogins).where(FailedLogins.username_sha256 == _hidden(username)))
-
-
 async def forget_failed_logins(session: AsyncSession, before: datetime) -> int:
-    """Remove the rows that ended before that moment: most are of names that nobody has. Gives how many."""
+    """Remove what the version before counted until that moment; gives how many rows."""
     ended = delete(FailedLogins).where(FailedLogins.last_at < before).returning(FailedLogins.username_sha256)
     return len((await session.scalars(ended)).all())
-
-
-def _hidden(username: str) -> str:
-    return hashlib.sha256(username.strip().lower().encode(errors="surrogatepass")).hexdigest()

@@ -175,6 +175,7 @@ async def run_system(
         mails_per_second=1000.0,
         public_url="http://relais.test",
         support_phone="1 866 555-0123",
+        wrong_passwords_per_address=10_000,  # everybody in the tests has the same
     )
     environment = await start_environment(settings, server_limits)
     database = Database.from_settings(settings)
@@ -223,10 +224,10 @@ async def start_environment(settings: Settings, limits: Mapping[str, int] | None
 
 
 @contextmanager
-def hasty(app: FastAPI, **seconds: float) -> Iterator[None]:
-    """The same API, while the block lasts, with less patience: `seconds` are settings, e.g. ``document_timeout_seconds=0.5``."""
+def hasty(app: FastAPI, **less: float) -> Iterator[None]:
+    """The same API, while the block lasts, with less patience: `less` are settings, e.g. ``document_timeout_seconds=0.5``."""
     patient: Services = app.state.services
-    app.state.services = replace(patient, settings=patient.settings.model_copy(update=seconds))
+    app.state.services = replace(patient, settings=patient.settings.model_copy(update=less))
     try:
         yield
     finally:

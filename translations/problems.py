@@ -1,6 +1,7 @@
 """The sentences of problems: what can't be done, and what is wrong with a field. English here, French in the catalogue."""
 
 from collections.abc import Mapping
+from math import ceil
 
 from domain.health_insurance import HealthNumberWarning, Issuer
 from domain.photos import PhotoWarning
@@ -14,7 +15,8 @@ PROBLEMS: Mapping[str, str] = {
     "not_authenticated": _("Sign in first."),
     "sent_too_late": _("You had been signed out, so nothing was sent. Here is what you wrote."),
     "wrong_credentials": _("The user name or the password is wrong."),
-    "too_many_attempts": _("Too many wrong passwords; wait a few minutes and try again."),
+    "too_many_attempts": _("Too many wrong passwords. Try again in %(wait)s."),
+    "passwords_busy": _("Too many people are signing in at this moment. Try again in %(wait)s."),
     "wrong_password": _("The password is wrong; the report was not signed."),
     "other_site": _("This came from a page of another site; nothing was done."),
     "forbidden": _("You may not do this."),
@@ -226,6 +228,17 @@ PRINTED_AS_CODES = _(
 """What is said of a text that can't be printed as it was written. It stops nothing: the patient comes first."""
 
 
+_SECONDS_UNTIL = 100
+"""From so many seconds on, a time is told in minutes."""
+
+
+def _short_time(seconds: float) -> str:
+    """A time to wait; the units are written alike in both languages."""
+    if seconds < _SECONDS_UNTIL:
+        return f"{ceil(seconds)}\N{NO-BREAK SPACE}s"
+    return f"{ceil(seconds / 60)}\N{NO-BREAK SPACE}min"
+
+
 def problem_sentence(code: str, language: Language, numbers: Mapping[str, float] | None = None) -> str:
     """What the problem or the refusal of that code says, with the numbers that it names. Raises KeyError for an unknown code."""
     if code in set(RefusalCode):
@@ -236,4 +249,6 @@ def problem_sentence(code: str, language: Language, numbers: Mapping[str, float]
         numbers["limit_megabytes"] = numbers["limit_bytes"] / 1e6
         sentence = _WITH_LIMIT.get(code, sentence)
     words = {name: rounded(number, language) for name, number in numbers.items()}
+    if "retry_after" in numbers:
+        words["wait"] = _short_time(numbers["retry_after"])
     return gettext_for(language)(sentence) % words

@@ -14,9 +14,10 @@ from translations import LANGUAGES
 from translations.problems import FIELD_PROBLEMS
 from use_cases.caller import Caller
 from use_cases.names import full_name
+from use_cases.passwords import MAX_PASSWORD, hash_password
 from use_cases.problems import FieldFault, Problem
 from use_cases.services import Services
-from use_cases.sign_in import MAX_PASSWORD, hash_password, password_fits, token_sha256
+from use_cases.sign_in import proves_again, token_sha256
 from use_cases.views import View
 
 MIN_PASSWORD = 12
@@ -91,12 +92,12 @@ async def change_preferences(services: Services, caller: Caller, preferences: Pr
 async def change_password(services: Services, caller: Caller, passwords: NewPassword) -> None:
     """Choose another password, which ends all other sign-ins of the account.
 
-    Raises Problem `invalid_input`, `wrong_current_password`, or `too_many_attempts` as at the sign-in.
+    Raises Problem `invalid_input`, `wrong_current_password`, and what `proves_again` does.
     """
     if code := _password_fault(passwords.new, caller.account.username):
         raise Problem("invalid_input", [FieldFault("new", code, FIELD_PROBLEMS[code], limit=MIN_PASSWORD)])
     account = caller.account
-    if not await password_fits(services, account.username, account.password_hash, passwords.current):
+    if not await proves_again(services, caller, passwords.current):
         raise Problem("wrong_current_password")
     password_hash = await hash_password(passwords.new)
     async with services.database.session() as session:

@@ -20,8 +20,8 @@ from records.offering_versions import known_codes
 from settings import Settings
 from use_cases.by_hand import engine_client
 from use_cases.offering_files import load_offerings
+from use_cases.passwords import hash_password
 from use_cases.renewal import Asked, renew_calendar, renew_rules
-from use_cases.sign_in import hash_password
 
 
 class AdministrationError(Exception):

@@ -151,6 +151,21 @@ async def carry_out(services: Services, call: Call, order: Order) -> CommandRece
         return await _with_warnings(session, order, receipt, shown)
 
 
+async def must_be_allowed(services: Services, call: Call, order: Order) -> None:
+    """What `carry_out` asks of who gives a command, before anything that is dear is done for it. Raises as it does."""
+    try:
+        async with services.database.session() as session:
+            row = await policy.request_to_command(session, call.caller, call.request_id, call.command_id)
+            request = requests.process_of(row)
+            before = (await ledger.look_up(session, row.id, call.command_id)).before
+            is_new = before is None or before.settled_at is not None
+            if is_new and not _is_taken(call, request, before):
+                await _place(session, call.caller, row, request, order)
+    except Refusal as refusal:
+        await _note_refusal(services, call, order, refusal)
+        raise
+
+
 async def came_before(services: Services, call: Call) -> bool:
     """Whether this very command was taken already, or is on its way: `carry_out` answers it as the first time."""
     async with services.database.session() as session:

@@ -13,6 +13,7 @@ from records.feed import ProjectionFeed
 from records.offering_versions import OfferingVersions
 from records.store import DocumentStore
 from settings import Settings
+from use_cases.passwords import Lanes
 from use_cases.places import PLACES, Places
 from use_cases.problems import Problem
 
@@ -29,6 +30,7 @@ class Services:
     offerings: Mapping[str, ServiceOffering]
     """Those in force, by code: what new requests are made with."""
     places: Places = field(default_factory=lambda: Places(PLACES))
+    passwords: Lanes = field(default_factory=Lanes)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is asked to end: what keeps a connection open lets it go."""
 

@@ -1,135 +1,115 @@
 """How people prove who they are: passwords and bearer tokens."""
 
-import asyncio
 import hashlib
-import os
 import secrets
-import sys
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from typing import TypeVar
 from uuid import UUID
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from records import people
+from records import guesses, people
 from records.models import Account
+from use_cases import guessing
 from use_cases.caller import Caller
+from use_cases.guessing import SOMEWHERE, Origin
+from use_cases.passwords import MAX_PASSWORD
 from use_cases.problems import Problem
 from use_cases.services import Services
 
-T = TypeVar("T")
-
 MAX_USERNAME = 200
-MAX_PASSWORD = 1_000
-ATTEMPTS = 10
-"""Wrong passwords in a row before a pause is asked for."""
-PAUSE = timedelta(minutes=5)
-
-_hasher = PasswordHasher()
-AT_ONCE = 2
-"""A hash takes 64 MiB and some 150 ms of processor time."""
-_NICER = 5
-_places = asyncio.Semaphore(AT_ONCE)
-
-
-def _be_nice() -> None:
-    """Commands come first: who signs in can wait a little. Only Linux has threads that are nicer than their process."""
-    if sys.platform == "linux":
-        os.nice(_NICER)
-
-
-_threads = ThreadPoolExecutor(AT_ONCE, "passwords", _be_nice)
-
-
-@cache
-def _nobodys_hash() -> str:
-    """What the password of a user name that nobody has is compared with, so that both take the same time."""
-    return _hasher.hash(secrets.token_urlsafe())
-
-
-async def hash_password(password: str) -> str:
-    """An Argon2id hash of `password`, made in a thread."""
-    async with _places:
-        return await _in_a_thread(_hasher.hash, password)
-
-
-async def password_fits(services: Services, username: str, password_hash: str, password: str) -> bool:
-    """Whether `password` is the one of `password_hash`, which belongs to that user name.
-
-    Raises Problem `too_many_attempts` after `ATTEMPTS` wrong passwords in a row, until `PAUSE` has passed.
-    """
-    async with _places:
-        now = datetime.now(UTC)
-        async with services.database.session() as session:
-            failed = await people.failed_logins(session, username)
-        if failed is not None and failed.count >= ATTEMPTS and failed.last_at > now - PAUSE:
-            raise Problem("too_many_attempts")
-        fits = await _in_a_thread(_verify, password_hash, password)
-        async with services.database.session() as session:
-            if not fits:
-                await people.note_failed_login(session, username, now, forget_after=PAUSE)
-            elif failed is not None:
-                await people.forgive_failed_logins(session, username)
-    return fits
-
-
-async def _in_a_thread(work: Callable[..., T], *arguments: str) -> T:
-    return await asyncio.get_running_loop().run_in_executor(_threads, work, *arguments)
-
-
-def _verify(password_hash: str, password: str) -> bool:
-    try:
-        return _hasher.verify(password_hash, password.encode())
-    except (VerificationError, InvalidHashError):
-        return False
+MAX_DEVICE = 200
 
 
 @dataclass(frozen=True)
 class BearerToken:
-    """A new token. `text` is shown once; the records keep only its SHA-256."""
+    """A new token. `text` is shown once; the records keep only its SHA-256.
 
-    text: str
+    `device` makes the device from which it was asked for a known one: strangers' guesses at the name don't count there. Who shows
+    it has still to know the password.
+    """
+
+    text: str = field(repr=False)
     expires_at: datetime
+    device: str = field(repr=False)
 
 
-async def sign_in(services: Services, username: str, password: str, *, instead_of: str | None = None) -> BearerToken:
+async def sign_in(
+    services: Services,
+    username: str,
+    password: str,
+    origin: Origin = SOMEWHERE,
+    *,
+    instead_of: str | None = None,
+) -> BearerToken:
     """A token for who knows the password of an active account. It takes as long for a name that does not exist.
 
-    The token `instead_of`, whoever's it is, ends when the new one begins. Raises Problem `wrong_credentials`, or
-    `too_many_attempts` as `password_fits` does.
+    The token `instead_of`, whoever's it is, ends when the new one begins. Raises Problem `wrong_credentials`; with the seconds to
+    wait, `too_many_attempts` when too many wrong passwords came before, and `passwords_busy` when too many sign in just now.
     """
     fits = 0 < len(username) <= MAX_USERNAME and 0 < len(password) <= MAX_PASSWORD and "\0" not in username
-    account = await _authenticated(services, username, password) if fits else None
+    account = await _authenticated(services, people.username_as_kept(username), password, origin) if fits else None
     if account is None:
         raise Problem("wrong_credentials")
-    return await _new_token(services, account.id, instead_of)
+    return await _new_token(services, account.id, origin, instead_of)
 
 
-async def _authenticated(services: Services, username: str, password: str) -> Account | None:
+async def _authenticated(services: Services, username: str, password: str, origin: Origin) -> Account | None:
+    device = token_sha256(origin.device or "")
     async with services.database.session() as session:
         account = await people.find_account(session, username)
+        is_known = await guesses.knows_device(session, device, username)
     if account is not None and not account.active:
         account = None
-    nobodys = await _in_a_thread(_nobodys_hash)
-    fits = await password_fits(services, username, account.password_hash if account else nobodys, password)
-    return account if fits else None
+    counters = (
+        guessing.of_a_device(username, device)
+        if is_known
+        else guessing.of_a_stranger(services.settings, username, origin)
+    )
+    await guessing.check(services.database, counters)  # who has to wait anyhow takes nobody's place in the queue
+    async with services.passwords.sign_in.place_for(origin.network) as lane:
+        await guessing.count(services.database, counters)
+        if not await lane.fits(account.password_hash if account else None, password):
+            return None
+    await guessing.was_right(services.database, counters)
+    return account
 
 
-async def _new_token(services: Services, account_id: UUID, instead_of: str | None) -> BearerToken:
+async def proves_again(services: Services, caller: Caller, password: str) -> bool:
+    """Whether that is the password of who is signed in.
+
+    Only wrong ones of this very session count, and only others who are signed in are waited for: nobody outside can stand in the
+    way. Raises Problem `too_many_attempts` or `passwords_busy`, with the seconds to wait.
+    """
+    counters = guessing.of_a_session(token_sha256(caller.token))
+    await guessing.check(services.database, counters)
+    async with services.passwords.proof.place_for(caller.id) as lane:
+        await guessing.count(services.database, counters)
+        if not await lane.fits(caller.account.password_hash, password):
+            return False
+    await guessing.was_right(services.database, counters)
+    return True
+
+
+async def _new_token(services: Services, account_id: UUID, origin: Origin, instead_of: str | None) -> BearerToken:
     now = datetime.now(UTC)
-    token = BearerToken(secrets.token_urlsafe(32), now + timedelta(hours=services.settings.token_hours))
+    text, expires_at = secrets.token_urlsafe(32), now + timedelta(hours=services.settings.token_hours)
     async with services.database.session() as session:
+        device = await _device(session, origin)
+        await guesses.note_device(session, token_sha256(device), account_id, now)
         if instead_of is not None:
             await people.revoke_token(session, token_sha256(instead_of), now)
         await people.add_token(
-            session, token_sha256=token_sha256(token.text), account_id=account_id, now=now, expires_at=token.expires_at
+            session, token_sha256=token_sha256(text), account_id=account_id, now=now, expires_at=expires_at
         )
-    return token
+    return BearerToken(text, expires_at, device)
+
+
+async def _device(session: AsyncSession, origin: Origin) -> str:
+    """What the device keeps: what it had, if that came from here, for several people may share it; else something new."""
+    if origin.device and await guesses.is_anybodys(session, token_sha256(origin.device)):
+        return origin.device
+    return secrets.token_urlsafe(32)
 
 
 async def end_token(services: Services, text: str) -> None:

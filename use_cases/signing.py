@@ -17,15 +17,16 @@ from records.errors import ContentConflictError
 from records.models import FrozenReport, Json, RequestRecord, StoredDocument
 from translations import Language
 from use_cases import policy
-from use_cases.commands import Call, CommandReceipt, Moment, Order, carry_out
+from use_cases.commands import Call, CommandReceipt, Moment, Order, carry_out, must_be_allowed
 from use_cases.documents import DocumentView, document_view
 from use_cases.names import Names
 from use_cases.paper import paper
+from use_cases.passwords import MAX_PASSWORD
 from use_cases.printable import check_length, check_texts
 from use_cases.problems import Problem, field_faults
 from use_cases.report_drafts import obstacles, template_of
 from use_cases.services import Services
-from use_cases.sign_in import MAX_PASSWORD, password_fits
+from use_cases.sign_in import proves_again
 
 
 class Proof(BaseModel):
@@ -74,13 +75,15 @@ class SigningReceipt(CommandReceipt):
 
 async def sign(services: Services, call: Call, body: SignBody) -> SigningReceipt:
     """Sign the saved draft, and wait a moment for its document. Raises Problem `wrong_password`, `report_incomplete`, …"""
-    await _prove(services, call, body)
-    return await _sign(services, call, _Signature(body=body))
+    order = _Signature(body=body)
+    await _prove(services, call, body, order)
+    return await _sign(services, call, order)
 
 
 async def add(services: Services, call: Call, body: AddendumBody) -> SigningReceipt:
     """Sign an addition to the final report, and wait a moment for its document. Raises Problem `wrong_password`, …"""
-    await _prove(services, call, body)
+    order = _Addition(body=body)
+    await _prove(services, call, body, order)
     text = {"text": body.text}
     if problems := (*check_texts(text), *check_length(text)):
         raise Problem("invalid_input", field_faults(problems))
@@ -88,7 +91,7 @@ async def add(services: Services, call: Call, body: AddendumBody) -> SigningRece
         before = await reports.load_frozen_report(session, report_id_of(call))
     if before is not None and [entry["value"] for entry in before.content["answer"]] != [body.text]:
         raise Problem("idempotency_key_reused")
-    return await _sign(services, call, _Addition(body=body))
+    return await _sign(services, call, order)
 
 
 class _Signature(Order):
@@ -191,9 +194,10 @@ def report_id_of(call: Call) -> UUID:
     return uuid5(call.request_id, call.command_id)
 
 
-async def _prove(services: Services, call: Call, proof: Proof) -> None:
-    account = call.caller.account
-    if not await password_fits(services, account.username, account.password_hash, proof.password):
+async def _prove(services: Services, call: Call, proof: Proof, order: Order) -> None:
+    """Who may not sign is told so, and learns nothing about a password."""
+    await must_be_allowed(services, call, order)
+    if not await proves_again(services, call.caller, proof.password):
         raise Problem("wrong_password")
 
 

@@ -3,8 +3,8 @@
 What no record names may hold patients' data: signed documents of a try that was not the one, photos whose upload broke off,
 parts of uploads, files never whole. Nothing younger than `AGE` is touched: what is stored is named within seconds, or at most a
 day later where signing is tried again. It is removed under the lock under which the records name it, so not even a process that
-stood still for longer loses what it is about to record. Bearer tokens and rows of wrong passwords go when they have been of no
-effect for as long.
+stood still for longer loses what it is about to record. Bearer tokens go when they have been of no effect for as long, counts of
+wrong passwords when they count no more, devices when nobody has signed in there for longer than a browser remembers.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,12 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.contract import SweepReport
-from records import people, upkeep, uploads
+from records import guesses, people, upkeep, uploads
 from records.database import Database
 from records.errors import NotFoundError
 from records.requests import lock_request
 from records.store import DocumentStore
+from use_cases.guessing import DEVICE_IS_KNOWN_FOR
 
 AGE = timedelta(days=7)
 """Long enough, too, to notice that a database was restored from a backup that is older than the store."""
@@ -101,6 +102,8 @@ async def _ended_sessions(services: Services, before: datetime, dry_run: bool) -
         ended = {
             "expired tokens": await people.forget_expired_tokens(session, before),
             "old failed logins": await people.forget_failed_logins(session, before),
+            "wrong passwords": await guesses.forget_guesses(session, datetime.now(UTC)),
+            "unused devices": await guesses.forget_devices(session, datetime.now(UTC) - DEVICE_IS_KNOWN_FOR),
         }
         if dry_run:
             await session.rollback()

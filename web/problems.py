@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 
 from domain.refusals import Refusal
 from use_cases.problems import FieldFault, Problem
-from use_cases.sign_in import PAUSE
 
 _CODES: Mapping[int, tuple[str, ...]] = {
     401: (
@@ -83,6 +82,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
     500: ("internal_error",),
     503: (
         "busy",
+        "passwords_busy",
         "videos_not_possible",
         "stored_file_missing",
         "stored_file_differs",
@@ -108,13 +108,10 @@ _RETRY_AFTER: Mapping[str, int] = {
     "records_busy": 2,
     "store_unreachable": 2,
     "video_preparing": 3,
-    "busy": 10,
-    "too_many_at_once": 10,
     "newer_rules": 30,
     "storage_full": 60,
-    "too_many_attempts": int(PAUSE.total_seconds()),
 }
-"""Seconds after which the same may well be possible."""
+"""Seconds after which the same may well be possible, where the problem does not say it (its member `retry_after`)."""
 
 
 class HTTPProblem(Problem):
@@ -135,6 +132,6 @@ def status_of(error: Problem | Refusal) -> int:
 def headers_of(error: Problem | Refusal) -> dict[str, str]:
     """The headers by which the answer differs from any other."""
     own = error.headers if isinstance(error, HTTPProblem) else {}
-    if isinstance(error, Problem) and error.code in _RETRY_AFTER:
-        return {"Retry-After": str(_RETRY_AFTER[error.code]), **own}
+    if isinstance(error, Problem) and (seconds := error.members.get("retry_after", _RETRY_AFTER.get(error.code))):
+        return {"Retry-After": str(seconds), **own}
     return dict(own)

@@ -84,6 +84,7 @@ async def serve(create: Callable[[Settings, Services], FastAPI]) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            forwarded_allow_ips=settings.trusted_proxies,
             timeout_graceful_shutdown=20,
         )
         server = _Server(config, services)

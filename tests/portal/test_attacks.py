@@ -338,19 +338,24 @@ async def test_an_error_of_ours_tells_nothing_and_is_as_closed_as_any_page(
 
 
 async def test_wrong_passwords_are_counted_wherever_they_are_given(portal_app: FastAPI, system: System) -> None:
-    """At the sign-in, at a signature and at the change of the password: one count."""
+    """At a signature and at the change of the password for the session, at the door for the device; it says when to try again."""
     person = await add_person(system, "guessed", system.clinics["near"], Role.PROVIDER)
-    async with visitor(portal_app, person) as http:
-        for n in range(12):
-            form = {"current": f"guess {n}", "new": "quatre mots sans aucun lien"}
-            answer = await http.post("/account/password", data=form)
-            assert answer.status_code == (403 if n < 10 else 429)
-        request_id = uuid4()
-        answer = await http.post(f"/requests/{request_id}/report/sign", data={"kind": "final", "password": PASSWORD})
-        assert answer.status_code in (404, 429)
-        answer = await http.post("/signin", data={"username": person.account.username, "password": PASSWORD})
-        assert answer.status_code == 429
-        assert "set-cookie" not in answer.headers
+    name = person.account.username
+    async with visitor(portal_app, person) as http, visitor(portal_app) as stranger:
+        change = {"current": "a guess", "new": "quatre mots sans aucun lien"}
+        here = {"username": name, "password": "a guess", "next": "/worklist?status=all"}
+        for browser, address, form, kept in (
+            (http, "/account/password", change, ""),
+            (http, "/signin", here, 'value="/worklist?status=all"'),
+            (stranger, "/signin", here, f'value="{name}"'),
+        ):
+            wrong = 403 if form is change else 401
+            answers = [await browser.post(address, data=form) for _ in range(12)]
+            assert [answer.status_code for answer in answers] == [wrong] * 10 + [429] * 2
+            assert 0 < int(answers[-1].headers["retry-after"]) <= 30
+            assert "Trop de mots de passe incorrects. Réessayez dans" in shown(answers[-1], 429)
+            assert kept in answers[-1].text
+            assert "set-cookie" not in answers[-1].headers
     await system.people.pop("guessed").http.aclose()
 
 

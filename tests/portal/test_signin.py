@@ -15,10 +15,14 @@ async def test_without_a_session_every_page_leads_to_sign_in_and_back(portal_app
         credentials = {"username": system.provider.account.username, "password": PASSWORD}
         answer = await http.post("/signin", data={**credentials, "next": "/worklist?status=all"})
         assert (answer.status_code, answer.headers["location"]) == (303, "/worklist?status=all")
-        cookie = answer.headers["set-cookie"]
-        assert "HttpOnly" in cookie
-        assert "SameSite=lax" in cookie
+        session, device = answer.headers.get_list("set-cookie")
+        assert ("HttpOnly" in session, "SameSite=lax" in session) == (True, True)
+        assert ("HttpOnly" in device, "SameSite=strict" in device, "Max-Age=34560000" in device) == (True, True, True)
         shown(await http.get("/worklist"))
+        known = http.cookies["relais-device"]
+        await http.post("/signout")
+        assert (await http.post("/signin", data=credentials)).status_code == 303
+        assert http.cookies["relais-device"] == known, "the browser is known again"
 
 
 async def test_sign_in_leads_to_no_other_site(portal_app: FastAPI, system: System) -> None:

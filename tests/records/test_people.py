@@ -1,6 +1,5 @@
 """Accounts, bearer tokens and the count of failed logins."""
 
-import asyncio
 from datetime import timedelta
 
 import pytest
@@ -68,21 +67,3 @@ async def test_a_token_ends_by_time_by_revocation_and_with_its_account(database:
         assert await people.forget_expired_tokens(session, NOW + 2 * HOUR) == 0
         assert await people.forget_expired_tokens(session, NOW + 3 * HOUR) == 3
         assert await people.forget_expired_tokens(session, NOW + 3 * HOUR) == 0
-
-
-async def test_failed_logins_are_counted_also_at_once(database: Database) -> None:
-    username = new_id().hex
-
-    async def fail() -> int:
-        async with database.session() as session:
-            return await people.note_failed_login(session, username, NOW, forget_after=HOUR)
-
-    assert sorted(await asyncio.gather(*(fail() for _ in range(10)))) == list(range(1, 11))
-    async with database.session() as session:
-        failed = await people.failed_logins(session, username.upper())
-        assert failed is not None
-        assert (failed.count, failed.last_at) == (10, NOW)
-        assert await people.note_failed_login(session, username, NOW + 2 * HOUR, forget_after=HOUR) == 1
-        await people.forgive_failed_logins(session, username)
-    async with database.session() as session:
-        assert await people.failed_logins(session, username) is None

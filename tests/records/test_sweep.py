@@ -10,7 +10,8 @@ from uuid import UUID
 import pytest
 
 from activities.contract import SweepReport
-from records import people
+from domain.rates import Rate
+from records import guesses, people
 from records.errors import NotFoundError
 from records.ids import new_id
 from records.models import Token
@@ -105,19 +106,23 @@ async def test_sessions_that_ended_and_old_wrong_passwords_are_forgotten(system:
     now, account_id = datetime.now(UTC), UUID(system.requester.id)
     lives, ended, expired = (new_id().hex for _ in range(3))
     wrong, wrong_long_ago = new_id().hex, new_id().hex
+    rate = Rate(10, timedelta(minutes=1))
     async with system.services.database.session() as session:
         for token, expires_at in ((lives, now + WEEK), (ended, now), (expired, now - 2 * WEEK)):
             await people.add_token(session, token_sha256=token, account_id=account_id, now=now, expires_at=expires_at)
-        for username, at in ((wrong, now), (wrong_long_ago, now - 2 * WEEK)):
-            await people.note_failed_login(session, username, at, forget_after=WEEK)
+        for name, at in ((wrong, now), (wrong_long_ago, now - WEEK)):
+            await guesses.count(session, {name: rate}, at)
+        for name, at in ((wrong, now), (wrong_long_ago, now - timedelta(days=401))):
+            await guesses.note_device(session, name, account_id, at)
     counted = (await sweep(stores, dry_run=True)).removed
     assert counted["expired tokens"] >= 1
-    assert counted["old failed logins"] >= 1
+    assert counted["wrong passwords"] >= 1
+    assert counted["unused devices"] == 1
     assert (await sweep(stores)).removed == counted, "a count removes nothing"
     async with system.services.database.session() as session:
         assert [await session.get(Token, token) is not None for token in (lives, ended, expired)] == [True, True, False]
-        assert await people.failed_logins(session, wrong) is not None
-        assert await people.failed_logins(session, wrong_long_ago) is None
+        assert set(await guesses.empty_at(session, [wrong, wrong_long_ago])) == {wrong}
+        assert [await guesses.is_anybodys(session, name) for name in (wrong, wrong_long_ago)] == [True, False]
 
 
 async def test_what_is_just_being_named_is_not_taken_away(system: System) -> None:

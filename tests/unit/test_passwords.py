@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from use_cases import sign_in
+from use_cases import passwords
 
 
 class _Watched:
@@ -28,9 +28,14 @@ async def test_hashes_are_made_few_at_once_in_threads_that_are_nicer_than_the_pr
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     watched = _Watched()
-    monkeypatch.setattr(sign_in, "_hasher", watched)
-    before = os.nice(0)
-    await asyncio.gather(*(sign_in.hash_password("correct horse") for _ in range(20)))
+    monkeypatch.setattr(passwords, "_hasher", watched)
+    before, lanes = os.nice(0), passwords.Lanes()
+
+    async def hashed(lane: passwords.Lane) -> None:
+        async with lane.place_for(object()) as place:
+            await place.hashed("correct horse")
+
+    await asyncio.gather(*(hashed(lane) for lane in (lanes.sign_in, lanes.proof) for _ in range(20)))
     assert watched.niceness == {before + 5}
-    assert len(watched.threads) <= sign_in.AT_ONCE
+    assert len(watched.threads) == passwords.SIGN_INS_AT_ONCE + passwords.PROOFS_AT_ONCE
     assert os.nice(0) == before

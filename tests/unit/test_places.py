@@ -9,8 +9,7 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from confined import NoVerdictError
-from use_cases import places as module
-from use_cases.places import WAITING_ALL, WAITING_EACH, Places
+from use_cases.places import Places, Queue
 from use_cases.problems import Problem
 from web.connected import while_connected
 from web.problems import headers_of, status_of
@@ -86,14 +85,14 @@ async def test_one_place_is_everybodys() -> None:
 
 async def test_too_many_wait() -> None:
     places = Places(2)
-    mine = [Worker(places, ONE) for _ in range(1 + WAITING_EACH)]
+    mine = [Worker(places, ONE) for _ in range(1 + Queue.each)]
     await settled()
     with pytest.raises(Problem) as refused:
         await Worker(places, ONE).task
     assert (refused.value.code, status_of(refused.value)) == ("too_many_at_once", 429)
 
     assert int(headers_of(refused.value)["Retry-After"]) > 0
-    others = [Worker(places, uuid4()) for _ in range(1 + WAITING_ALL - WAITING_EACH)]
+    others = [Worker(places, uuid4()) for _ in range(1 + Queue.all - Queue.each)]
     await settled()
     with pytest.raises(Problem) as refused:
         await Worker(places, THIRD).task
@@ -104,9 +103,37 @@ async def test_too_many_wait() -> None:
     await last.leave()
 
 
-async def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.01)
-    places = Places(1)
+async def test_who_finds_no_room_is_told_when_those_before_are_through() -> None:
+    """Each later than the one before, so that not all come back at once; and nobody later than in a minute."""
+    places = Places(2, Queue(all=4, usually_seconds=3.0), each=2)
+    workers = [Worker(places, uuid4()) for _ in range(6)]
+    assert await settled(*workers) == [True, True, False, False, False, False]
+    told = []
+    for _ in range(40):
+        with pytest.raises(Problem) as refused:
+            await Worker(places, THIRD).task
+        told.append(int(headers_of(refused.value)["Retry-After"]))
+    assert told[:3] == [9, 11, 12]  # 6 pieces of work of 3 seconds in 2 places, then each half a piece later
+    assert told == sorted(told)
+    assert told[-1] == 60
+    await all_leave(*workers)
+
+
+async def test_how_long_work_takes_is_learned() -> None:
+    places = Places(1, Queue(all=1, usually_seconds=50.0))
+    for _ in range(40):
+        async with places.place_for(ONE):
+            pass
+    held, waiting = Worker(places, ONE), Worker(places, OTHER)
+    await settled()
+    with pytest.raises(Problem) as refused:
+        await Worker(places, THIRD).task
+    assert int(headers_of(refused.value)["Retry-After"]) == 1
+    await all_leave(held, waiting)
+
+
+async def test_nobody_waits_for_ever() -> None:
+    places = Places(1, Queue(patience_seconds=0.01))
     first = Worker(places, ONE)
     with pytest.raises(Problem) as refused:
         await Worker(places, OTHER).task
