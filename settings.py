@@ -65,6 +65,24 @@ class Settings(BaseSettings):
         description="Wrong passwords that one address may give at once, for whatever names; then one each 30 seconds. Devices "
         "from which somebody has signed in before don't count.",
     )
+    searches_per_minute: int = Field(
+        120, ge=0, description="Searches that one person may ask of an API process in a minute; 0 for no limit."
+    )
+    pictures_per_minute: int = Field(
+        1_200, ge=0, description="The same for photos, pages of documents, and parts of videos."
+    )
+    documents_per_minute: int = Field(
+        120,
+        ge=0,
+        description="The same for documents that are drawn, checked or given out: previews, reports, whole cases.",
+    )
+    uploads_per_minute: int = Field(600, ge=0, description="The same for files sent, and parts of files.")
+    streams_per_minute: int = Field(
+        300, ge=0, description="The same for beginning to listen to what is new, as each page does."
+    )
+    streams_at_once: int = Field(
+        60, ge=0, description="How many pages of one person an API process keeps told of what is new; 0 for no limit."
+    )
     token_hours: int = Field(12, ge=1, description="Hours that a bearer token lives.")
 
     # the engine

@@ -17,6 +17,7 @@ from use_cases.attachments import AttachmentChanges, AttachmentView
 from use_cases.new_attachments import SentFile
 from use_cases.problems import FieldFault, Problem, input_faults
 from web.connected import AttendedBy
+from web.rates import UPLOADS
 from web.services import ServicesOf
 from web.session import CallerOf
 
@@ -64,7 +65,12 @@ _UPLOAD = {
 
 
 @router.post(
-    "", status_code=201, summary="Upload a photo or a video", openapi_extra=_UPLOAD, responses=problems.responses(415)
+    "",
+    dependencies=[UPLOADS],
+    status_code=201,
+    summary="Upload a photo or a video",
+    openapi_extra=_UPLOAD,
+    responses=problems.responses(415, 429),
 )
 async def upload(
     request_id: UUID,

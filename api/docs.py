@@ -49,6 +49,10 @@ code of the refusal; 503 when the engine can't be reached, or `not_yet` when som
 (`Retry-After` says when to ask again). `Location` tells what became of the command: queued, done, or refused with its code. From
 the moment at which a submission or a signature is taken, what it froze can't be changed until its end is known.
 
+**Limits**: searches, pictures, documents, uploads and sign-ins are limited per person or address, far above what people do.
+`RateLimit-Policy` and `RateLimit` say what is allowed and what is left; 429 (`too_many_requests`, `too_many_attempts`) says
+that it was too much, and `Retry-After` when to go on.
+
 Errors are `application/problem+json` with a stable `code` and a sentence in the language of `Accept-Language` (French by
 default). What you may not see answers 404, what you may not do 403.
 """

@@ -17,10 +17,11 @@ from use_cases.stored_files import StoredFile
 from web.connected import AttendedBy
 from web.files import content_disposition
 from web.problems import HTTPProblem
+from web.rates import PICTURES
 from web.services import ServicesOf
 from web.session import CallerOf
 
-router = APIRouter()
+router = APIRouter(dependencies=[PICTURES], responses=problems.responses(429))
 
 _SAFE = {
     "X-Content-Type-Options": "nosniff",

@@ -25,6 +25,7 @@ from use_cases.signing import AddendumBody, SignBody, SigningReceipt
 from use_cases.views import View
 from web.connected import AttendedBy
 from web.files import pdf_response
+from web.rates import DOCUMENTS
 from web.services import ServicesOf
 from web.session import CallerOf
 
@@ -76,9 +77,10 @@ async def put_report_draft(
 
 @router.get(
     "/report/preview.pdf",
+    dependencies=[DOCUMENTS],
     summary="The report as it would look signed",
     response_class=Response,
-    responses={200: {"content": {"application/pdf": {}}}},
+    responses={200: {"content": {"application/pdf": {}}}, **problems.responses(429)},
 )
 async def preview_report(
     request_id: UUID,
@@ -118,9 +120,10 @@ async def list_documents(request_id: UUID, caller: CallerOf, services: ServicesO
 
 @router.get(
     "/reports/{report_id}.pdf",
+    dependencies=[DOCUMENTS],
     summary="A signed document",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/pdf": {}}}},
+    responses={200: {"content": {"application/pdf": {}}}, **problems.responses(429)},
 )
 async def get_document(request_id: UUID, report_id: UUID, caller: CallerOf, services: ServicesOf) -> Response:
     """The exact bytes that were signed: they are compared with their SHA-256 before.
@@ -142,7 +145,12 @@ async def get_document_content(
     return await documents.read_content(services, caller, request_id, report_id)
 
 
-@router.get("/reports/{report_id}/verification", summary="Check the signature of a signed document")
+@router.get(
+    "/reports/{report_id}/verification",
+    dependencies=[DOCUMENTS],
+    responses=problems.responses(429),
+    summary="Check the signature of a signed document",
+)
 async def verify_document(
     request_id: UUID, report_id: UUID, caller: CallerOf, services: ServicesOf, attended: AttendedBy
 ) -> VerificationView:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
 
+from api import problems
 from api.parameters import ReaderLanguage
 from domain.model import Storable
 from domain.priority import Priority
@@ -20,13 +21,14 @@ from use_cases.timeline import TimelineEntry
 from use_cases.worklist import Worklist
 from web.connected import AttendedBy
 from web.files import pdf_response
+from web.rates import DOCUMENTS, SAME_PATIENT, SEARCHES
 from web.services import ServicesOf
 from web.session import CallerOf
 
 router = APIRouter(tags=["requests"])
 
 
-@router.get("/requests", summary="The worklist")
+@router.get("/requests", dependencies=[SEARCHES], responses=problems.responses(429), summary="The worklist")
 async def get_worklist(
     caller: CallerOf,
     services: ServicesOf,
@@ -108,9 +110,10 @@ async def get_timeline(
 
 @router.get(
     "/requests/{request_id}/case.pdf",
+    dependencies=[DOCUMENTS],
     summary="The whole case as one PDF",
     response_class=Response,
-    responses={200: {"content": {"application/pdf": {}}}},
+    responses={200: {"content": {"application/pdf": {}}}, **problems.responses(429)},
 )
 async def get_whole_case(
     request_id: UUID,
@@ -131,7 +134,12 @@ async def get_whole_case(
     return response
 
 
-@router.get("/requests/{request_id}/same-patient", summary="Other requests about the patient")
+@router.get(
+    "/requests/{request_id}/same-patient",
+    dependencies=[SAME_PATIENT],
+    responses=problems.responses(429),
+    summary="Other requests about the patient",
+)
 async def get_same_patient(
     request_id: UUID, caller: CallerOf, services: ServicesOf, language: ReaderLanguage
 ) -> list[RequestSummary]:

@@ -30,6 +30,7 @@ from use_cases.services import Services
 from web.heads import Heads
 from web.limits import BodyLimit
 from web.observe import Observe
+from web.rates import Spent
 
 API_VERSION = "1.0.0"
 
@@ -57,6 +58,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
+    app.state.spent = Spent()
     problems.install(app)
     docs.install(app)
     app.include_router(operations.router)

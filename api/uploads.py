@@ -33,6 +33,7 @@ from use_cases.problems import FieldFault, Problem
 from use_cases.uploads import Announced, Progress
 from web.connected import AttendedBy
 from web.problems import HTTPProblem
+from web.rates import UPLOADS
 from web.services import ServicesOf
 from web.session import CallerOf
 
@@ -117,11 +118,12 @@ async def upload_options(request_id: UUID, caller: CallerOf, services: ServicesO
 
 @router.post(
     "",
+    dependencies=[UPLOADS],
     status_code=201,
     summary="Announce a file that comes in parts",
     responses={
         201: {"headers": {"Location": {"description": "Where its parts go.", **_HEADER}, "Upload-Expires": _HEADER}},
-        **problems.responses(415),
+        **problems.responses(415, 429),
     },
 )
 async def begin_upload(
@@ -170,10 +172,11 @@ async def upload_progress(
 
 @router.patch(
     "/{upload_id}",
+    dependencies=[UPLOADS],
     status_code=204,
     summary="Send the next part",
     openapi_extra=_BODY,
-    responses={204: {"headers": _PROGRESS}, **problems.responses(415)},
+    responses={204: {"headers": _PROGRESS}, **problems.responses(415, 429)},
 )
 async def continue_upload(
     request_id: UUID,

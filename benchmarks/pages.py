@@ -168,6 +168,7 @@ async def open_services(folder: Path, database: Database, feed: ProjectionFeed) 
     settings = Settings(
         data_dir=folder,
         document_store=(folder / "documents").as_uri(),
+        searches_per_minute=0,
         encryption_keys=SecretStr(f"b:{base64.b64encode(secrets.token_bytes(32)).decode()}"),
     )
     return Services(

@@ -1,6 +1,7 @@
 """What the requester tells after submission: the answer to a question, or more without being asked; text, photos and videos."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -151,7 +152,7 @@ async def _page(
     error: Problem | Refusal | None,
     notice: Notice | None,
     status: int,
-    **own: object,
+    **own: Any,
 ) -> Response:
     """One of the two pages, with what is its `own`."""
     wrong = fields_of(error, visit.language)

@@ -6,6 +6,7 @@ Which of them a person has, and whether a choice is legal, the use cases decide;
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -400,7 +401,7 @@ async def _page(
     )
 
 
-async def _around(visit: Visit, view: RequestView, choice: Choice) -> dict[str, object]:
+async def _around(visit: Visit, view: RequestView, choice: Choice) -> dict[str, Any]:
     """What the fields of the choice need besides the request."""
     if choice.fields in _ASK_FOR_SOMEBODY:
         return dict(await to_choose(visit, view, choice.command))

@@ -43,6 +43,7 @@ from use_cases.problems import FieldFault, Problem, input_faults
 from use_cases.requests import RequestView
 from web.connected import AttendedBy
 from web.problems import status_of
+from web.rates import UPLOADS
 
 router = APIRouter()
 
@@ -155,7 +156,7 @@ async def save_or_submit(request_id: UUID, visit: VisitOf) -> Response:
     return visit.on_to(f"/requests/{request_id}", "queued" if receipt.state == "queued" else done)
 
 
-@router.post("/requests/{request_id}/attachments")
+@router.post("/requests/{request_id}/attachments", dependencies=[UPLOADS])
 async def add_files(request_id: UUID, visit: VisitOf, attended: AttendedBy) -> Response:
     """Files sent by a plain form, for browsers without scripts; others send them in parts (static/uploads.js)."""
     await _begin(visit, request_id)

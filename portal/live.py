@@ -16,6 +16,7 @@ from portal.pages import Visit, VisitOf
 from records.presences import Doing
 from use_cases.news import check_may_follow, news
 from use_cases.presences import present
+from web.rates import STREAMS, must_have_few_streams, open_stream
 
 router = APIRouter()
 
@@ -23,7 +24,7 @@ SILENCE_SECONDS = 20.0
 """How often a silent stream says that it still lives, so that no proxy cuts it and a lost browser is noticed."""
 
 
-@router.get("/events")
+@router.get("/events", dependencies=[STREAMS])
 async def events(
     visit: VisitOf,
     request: Annotated[UUID | None, Query()] = None,
@@ -33,8 +34,10 @@ async def events(
     """A stream of `changed` events: about one request, or about any that the person may see; first about what is past `since`.
 
     While it is open, others who see the request are shown who has its page open, or writes its report (`doing`).
-    It ends with the session. Raises Problem `not_found` for a request that the person may not see.
+    It ends with the session. Raises Problem `not_found` for a request that the person may not see, `too_many_requests` when they
+    have too many open.
     """
+    must_have_few_streams(visit.request, visit.caller.id, visit.services.settings.streams_at_once)
     if request is not None:
         await check_may_follow(visit.services, visit.caller, request)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -43,6 +46,12 @@ async def events(
 
 async def _stream(visit: Visit, only: UUID | None, since: str | None, doing: Doing) -> AsyncIterator[str]:
     yield "retry: 2000\n\n"
+    with open_stream(visit.request, visit.caller.id):
+        async for told in _told(visit, only, since, doing):
+            yield told
+
+
+async def _told(visit: Visit, only: UUID | None, since: str | None, doing: Doing) -> AsyncIterator[str]:
     async with (
         present(visit.services, visit.caller, only, doing) as still_here,
         aclosing(news(visit.services, visit.caller, only, since, SILENCE_SECONDS)) as heard,

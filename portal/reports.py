@@ -33,6 +33,7 @@ from use_cases.worklist import RequestLine, next_to_do
 from web.connected import AttendedBy
 from web.files import pdf_response
 from web.problems import status_of
+from web.rates import DOCUMENTS
 
 router = APIRouter()
 
@@ -88,7 +89,7 @@ async def save(request_id: UUID, visit: VisitOf) -> Response:
             return visit.on_to(page, "saved")
 
 
-@router.get("/requests/{request_id}/report/preview.pdf")
+@router.get("/requests/{request_id}/report/preview.pdf", dependencies=[DOCUMENTS])
 async def preview(request_id: UUID, visit: VisitOf, attended: AttendedBy) -> Response:
     """What is saved, as it would look signed."""
     made = await report_drafts.preview(visit.services, visit.caller, request_id, attended)
@@ -139,7 +140,7 @@ async def add_addendum(request_id: UUID, visit: VisitOf) -> Response:
     return visit.on_to(f"/requests/{request_id}", _done(receipt, form, "add_addendum"))
 
 
-@router.get("/requests/{request_id}/documents/{report_id}")
+@router.get("/requests/{request_id}/documents/{report_id}", dependencies=[DOCUMENTS])
 async def document_page(request_id: UUID, report_id: UUID, visit: VisitOf, attended: AttendedBy) -> Response:
     """What a signed document says, and whether its signature holds, checked on the spot."""
     verdict = await documents.verify(visit.services, visit.caller, request_id, report_id, attended)

@@ -22,6 +22,7 @@ from use_cases.catalogue import list_clinics, newest_offerings
 from use_cases.saved_filters import Criteria, list_filters
 from use_cases.to_do import ToDo
 from use_cases.worklist import TO_DO_STATUSES, RequestLine, Worklist, count_to_do, most_pressing_first, read_worklist
+from web.rates import SEARCHES
 
 router = APIRouter()
 
@@ -208,7 +209,7 @@ class Found:
     next_cursor: str | None
 
 
-@router.get("/worklist")
+@router.get("/worklist", dependencies=[SEARCHES])
 async def worklist(visit: VisitOf) -> Response:
     """A page of the worklist. Scripts ask for the same page and take out of it what changed."""
     query = dict(visit.request.query_params)

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import DateTime, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -36,24 +36,25 @@ async def count(session: AsyncSession, what: Mapping[str, Rate], now: datetime) 
 
 
 async def _count(session: AsyncSession, what: str, rate: Rate, now: datetime) -> bool:
-    after = func.greatest(Guesses.empty_at, now) + rate.every
+    before = func.greatest(Guesses.empty_at, now, type_=DateTime(timezone=True))
     counted = insert(Guesses).values(sha256=_hidden(what), empty_at=now + rate.every)
     counted = counted.on_conflict_do_update(
-        index_elements=[Guesses.sha256], set_={"empty_at": after}, where=after <= now + rate.window
+        index_elements=[Guesses.sha256],
+        set_={"empty_at": before + rate.every},
+        where=before <= now + rate.window - rate.every,
     )
     return await session.scalar(counted.returning(Guesses.sha256)) is not None
 
 
-async def take_back(session: AsyncSession, what: Mapping[str, Rate]) -> None:
-    """It was no guess: each of `what` is as it was before it was counted."""
+async def take_back(session: AsyncSession, what: Mapping[str, Rate], *, forgiven: Collection[str] = ()) -> None:
+    """It was no guess: each of `what` is as it was before it was counted, and those that are `forgiven` count nothing."""
     for one in sorted(what, key=_hidden):
-        before = Guesses.empty_at - what[one].every
-        await session.execute(update(Guesses).where(Guesses.sha256 == _hidden(one)).values(empty_at=before))
-
-
-async def forgive(session: AsyncSession, what: Collection[str]) -> None:
-    """Forget those counts."""
-    await session.execute(delete(Guesses).where(Guesses.sha256.in_({_hidden(one) for one in what})))
+        its_row = Guesses.sha256 == _hidden(one)
+        if one in forgiven:
+            await session.execute(delete(Guesses).where(its_row))
+        else:
+            before = Guesses.empty_at - what[one].every
+            await session.execute(update(Guesses).where(its_row).values(empty_at=before))
 
 
 async def forget_guesses(session: AsyncSession, now: datetime) -> int:

@@ -42,6 +42,19 @@ from worker import build_workers, open_authority
 from workflows.contract import workflow_id
 from workflows.visibility import SEARCH_ATTRIBUTES
 
+LIMITS: dict[str, Any] = dict.fromkeys(
+    (
+        "searches_per_minute",
+        "pictures_per_minute",
+        "documents_per_minute",
+        "uploads_per_minute",
+        "streams_per_minute",
+        "streams_at_once",
+    ),
+    100_000,
+)
+"""How much one person may ask for: in the tests, some people ask for much."""
+
 PASSWORD = "correct horse battery staple"
 
 PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
@@ -176,6 +189,7 @@ async def run_system(
         public_url="http://relais.test",
         support_phone="1 866 555-0123",
         wrong_passwords_per_address=10_000,  # everybody in the tests has the same
+        **LIMITS,
     )
     environment = await start_environment(settings, server_limits)
     database = Database.from_settings(settings)

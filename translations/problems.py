@@ -16,6 +16,7 @@ PROBLEMS: Mapping[str, str] = {
     "sent_too_late": _("You had been signed out, so nothing was sent. Here is what you wrote."),
     "wrong_credentials": _("The user name or the password is wrong."),
     "too_many_attempts": _("Too many wrong passwords. Try again in %(wait)s."),
+    "too_many_requests": _("That was asked for too often in a short time. Try again in %(wait)s."),
     "passwords_busy": _("Too many people are signing in at this moment. Try again in %(wait)s."),
     "wrong_password": _("The password is wrong; the report was not signed."),
     "other_site": _("This came from a page of another site; nothing was done."),

@@ -151,7 +151,7 @@ async def carry_out(services: Services, call: Call, order: Order) -> CommandRece
         return await _with_warnings(session, order, receipt, shown)
 
 
-async def must_be_allowed(services: Services, call: Call, order: Order) -> None:
+async def must_be_allowed(services: Services, call: Call, order: type[Order]) -> None:
     """What `carry_out` asks of who gives a command, before anything that is dear is done for it. Raises as it does."""
     try:
         async with services.database.session() as session:
@@ -233,7 +233,7 @@ async def _write_down(
 
 
 async def _place(
-    session: AsyncSession, caller: Caller, row: RequestRecord, request: Request, order: Order
+    session: AsyncSession, caller: Caller, row: RequestRecord, request: Request, order: Order | type[Order]
 ) -> tuple[Actor, Request]:
     """Who the caller is in this command, and the state in which it is legal: that of the records, or the one to be expected.
 
@@ -304,7 +304,7 @@ def _problem_of(error: gate.GateError) -> Problem:
             return Problem("internal_error")
 
 
-async def _note_refusal(services: Services, call: Call, order: Order, refusal: Refusal) -> None:
+async def _note_refusal(services: Services, call: Call, order: Order | type[Order], refusal: Refusal) -> None:
     async with services.database.session() as session:
         await refusals.note_refusal(
             session,

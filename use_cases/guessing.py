@@ -111,6 +111,6 @@ async def count(database: Database, counters: Sequence[Counter]) -> None:
 
 async def was_right(database: Database, counters: Sequence[Counter]) -> None:
     """The password that was just counted was right: it is no guess, and those before it are forgiven where it says so."""
+    what = {counter.what: counter.rate for counter in counters}
     async with database.session() as session:
-        await guesses.forgive(session, [counter.what for counter in counters if counter.forgiven])
-        await guesses.take_back(session, {one.what: one.rate for one in counters if not one.forgiven})
+        await guesses.take_back(session, what, forgiven={counter.what for counter in counters if counter.forgiven})

@@ -75,15 +75,13 @@ class SigningReceipt(CommandReceipt):
 
 async def sign(services: Services, call: Call, body: SignBody) -> SigningReceipt:
     """Sign the saved draft, and wait a moment for its document. Raises Problem `wrong_password`, `report_incomplete`, …"""
-    order = _Signature(body=body)
-    await _prove(services, call, body, order)
-    return await _sign(services, call, order)
+    await _prove(services, call, body, _Signature)
+    return await _sign(services, call, _Signature(body=body))
 
 
 async def add(services: Services, call: Call, body: AddendumBody) -> SigningReceipt:
     """Sign an addition to the final report, and wait a moment for its document. Raises Problem `wrong_password`, …"""
-    order = _Addition(body=body)
-    await _prove(services, call, body, order)
+    await _prove(services, call, body, _Addition)
     text = {"text": body.text}
     if problems := (*check_texts(text), *check_length(text)):
         raise Problem("invalid_input", field_faults(problems))
@@ -91,7 +89,7 @@ async def add(services: Services, call: Call, body: AddendumBody) -> SigningRece
         before = await reports.load_frozen_report(session, report_id_of(call))
     if before is not None and [entry["value"] for entry in before.content["answer"]] != [body.text]:
         raise Problem("idempotency_key_reused")
-    return await _sign(services, call, order)
+    return await _sign(services, call, _Addition(body=body))
 
 
 class _Signature(Order):
@@ -194,7 +192,7 @@ def report_id_of(call: Call) -> UUID:
     return uuid5(call.request_id, call.command_id)
 
 
-async def _prove(services: Services, call: Call, proof: Proof, order: Order) -> None:
+async def _prove(services: Services, call: Call, proof: Proof, order: type[Order]) -> None:
     """Who may not sign is told so, and learns nothing about a password."""
     await must_be_allowed(services, call, order)
     if not await proves_again(services, call.caller, proof.password):

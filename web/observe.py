@@ -29,6 +29,10 @@ HEADERS = {
 """What every answer says, unless it says otherwise itself."""
 
 
+TOLD = "told"
+"""The name in the state of a call under which headers stand that its answer has besides, whatever it is."""
+
+
 class Observe:
     """ASGI middleware. Paths are counted by their pattern, so that no id gets into a metric."""
 
@@ -41,13 +45,14 @@ class Observe:
             return
         began = perf_counter()
         status = 500
+        scope.setdefault("state", {})  # here, so that it is one for all copies of the scope
 
         async def watched(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in {**HEADERS, **scope["state"].get(TOLD, {})}.items():
                     headers.setdefault(name, value)
             await send(message)
 

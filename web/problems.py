@@ -78,6 +78,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
     429: (
         "too_many_attempts",
         "too_many_at_once",
+        "too_many_requests",
     ),
     500: ("internal_error",),
     503: (

@@ -3,6 +3,7 @@
 (() => {
   const address = document.body.dataset.live;
   if (!address || !window.EventSource) return;
+  const REFUSED_MILLISECONDS = 30_000;
   const line = document.getElementById("connection");
   let waiting = false;
 
@@ -20,17 +21,22 @@
   let lost = 0;
   const listening = new URL(address, location.href);
   listening.searchParams.set("since", document.body.dataset.heard); // the page may be older than this stream
-  const source = new EventSource(listening);
-  source.addEventListener("changed", tell);
-  source.addEventListener("open", () => {
-    if (lost) tell(); // something may have happened meanwhile
-    lost = 0;
-    say("");
-  });
-  source.addEventListener("error", () => {
-    lost += 1;
-    if (lost > 1) say(document.body.dataset.textOffline);
-  });
+  let source;
+  const listen = () => {
+    source = new EventSource(listening);
+    source.addEventListener("changed", tell);
+    source.addEventListener("open", () => {
+      if (lost) tell(); // something may have happened meanwhile
+      lost = 0;
+      say("");
+    });
+    source.addEventListener("error", () => {
+      lost += 1;
+      if (lost > 1) say(document.body.dataset.textOffline);
+      if (source.readyState === EventSource.CLOSED) setTimeout(listen, REFUSED_MILLISECONDS); // refused: no browser tries again
+    });
+  };
+  listen();
   document.addEventListener("visibilitychange", () => { if (waiting) tell(); });
   window.addEventListener("pagehide", () => source.close());
   window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -84,6 +85,7 @@ async def test_strangers_who_guess_lock_nobody_out(system: System, served: httpx
     name = who.account.username
     device = ok(await sign_in(served, name, address="203.0.113.1"), 201)["device"]
     signature = await report_of(system, who)
+    began = datetime.now(UTC)
     async with guessed_at(served, name) as answers:
         elsewhere = await sign_in(served, name, address="203.0.113.9")
         problem(elsewhere, 429, "too_many_attempts")
@@ -96,7 +98,8 @@ async def test_strangers_who_guess_lock_nobody_out(system: System, served: httpx
         so_far = answers.total()
         await eventually(lambda: answers.total() > so_far + 4)
     assert set(answers) == {401, 429}
-    assert answers[401] == AT_A_NAME.most - 1, "one of the strangers' guesses was the owner's, from elsewhere and right"
+    let_through_since = (datetime.now(UTC) - began) // AT_A_NAME.every
+    assert AT_A_NAME.most <= answers[401] <= AT_A_NAME.most + let_through_since
 
 
 async def test_on_a_known_device_guesses_are_counted_as_well(system: System, served: httpx.AsyncClient) -> None:

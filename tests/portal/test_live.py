@@ -16,7 +16,7 @@ from portal import live
 from tests.eventually import eventually
 from tests.journeys import accepted, assigned, draft, ok, pooled, submitted
 from tests.portal.browsing import SAME_SITE, Portal, visitor
-from tests.system import PASSWORD, Clinician, System, add_person
+from tests.system import PASSWORD, Clinician, System, add_person, hasty
 from use_cases import presences
 
 
@@ -90,6 +90,20 @@ async def test_others_see_who_looks_at_a_request_and_who_writes_its_report(
     for name in ("far_provider", "requester2"):
         async with visitor(portal_app, system.people[name]) as http:
             assert (await http.get(page)).status_code == 404, name
+
+
+async def test_no_more_of_a_persons_pages_listen_than_so_many(
+    portal: Portal, portal_app: FastAPI, system: System
+) -> None:
+    who = system.far_provider
+    async with listening(portal, who), listening(portal, who):
+        with hasty(portal_app, streams_at_once=2):
+            async with visitor(portal_app, who) as http:
+                refused = await http.get("/events")
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "30")
+            async with listening(portal, system.far_requester):
+                pass  # others are not concerned
+    await eventually(lambda: not portal_app.state.spent.streams[who.account.id])
 
 
 async def test_one_requests_page_hears_of_that_one_only(portal: Portal, system: System) -> None:

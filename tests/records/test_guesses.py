@@ -17,7 +17,7 @@ FEW = Rate(3, timedelta(seconds=10))
 MANY = Rate(100, timedelta(seconds=10))
 
 
-async def guess(database: Database, now: datetime = NOW, **rates: Rate) -> bool:
+async def guess(database: Database, rates: dict[str, Rate], now: datetime = NOW) -> bool:
     async with database.session() as session:
         is_counted = await guesses.count(session, rates, now)
         if not is_counted:
@@ -29,25 +29,25 @@ async def test_as_many_as_allowed_are_let_through_however_many_come_at_once(data
     """What one counter refuses counts at no other."""
     name, address = new_id().hex, new_id().hex
     both = {name: FEW, address: MANY}
-    assert sum(await asyncio.gather(*(guess(database, **both) for _ in range(20)))) == 3
+    assert sum(await asyncio.gather(*(guess(database, both) for _ in range(20)))) == 3
     async with database.session() as session:
         empty_at = await guesses.empty_at(session, [name, address, "never counted"])
         assert empty_at == {name: NOW + 3 * FEW.every, address: NOW + 3 * MANY.every}
-    assert not await guess(database, NOW + timedelta(seconds=9), **both)
-    assert await guess(database, NOW + timedelta(seconds=10), **both)
+    assert not await guess(database, both, NOW + timedelta(seconds=9))
+    assert await guess(database, both, NOW + timedelta(seconds=10))
     async with database.session() as session:
         await guesses.take_back(session, both)
         assert (await guesses.empty_at(session, [name]))[name] == NOW + 3 * FEW.every
-        await guesses.forgive(session, [name])
+        await guesses.take_back(session, both, forgiven=[name])
         assert set(await guesses.empty_at(session, [name, address])) == {address}
 
 
 async def test_what_counts_no_more_goes_with_the_guesses_that_come(database: Database) -> None:
     past = NOW - timedelta(days=3)
     for _ in range(5):
-        assert await guess(database, past, **{new_id().hex: FEW})
+        assert await guess(database, {new_id().hex: FEW}, past)
     last = new_id().hex
-    assert await guess(database, past + timedelta(hours=1), **{last: FEW})
+    assert await guess(database, {last: FEW}, past + timedelta(hours=1))
     async with database.session() as session:
         old = await session.scalar(
             select(func.count()).select_from(Guesses).where(Guesses.empty_at < past + FEW.window)

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 import api
 import portal
+from web.rates import Limited
 
 
 def test_no_call_waits_for_a_thread() -> None:
@@ -18,6 +19,41 @@ def test_no_call_waits_for_a_thread() -> None:
     called = {one for route in routes() for one in functions(route.dependant)}
     assert len(called) > 100
     assert {one for one in called if not iscoroutinefunction(one)} == set()
+
+
+COSTLY = {
+    "searches": {
+        "api.requests.get_worklist",
+        "api.requests.get_same_patient",
+        "portal.worklist.worklist",
+        "portal.patients.patient_page",
+    },
+    "pictures": {f"api.renditions.{what}" for what in ("original", "preview", "thumbnail", "full", "page", "video")},
+    "documents": {
+        *(f"api.reports.{what}" for what in ("preview_report", "get_document", "verify_document")),
+        "api.requests.get_whole_case",
+        "portal.reports.preview",
+        "portal.reports.document_page",
+    },
+    "uploads": {
+        "api.attachments.upload",
+        "api.uploads.begin_upload",
+        "api.uploads.continue_upload",
+        "portal.drafts.add_files",
+    },
+    "streams": {"portal.live.events"},
+}
+"""Every route that costs much, by the limit for which it counts."""
+
+
+def test_everything_costly_has_its_limit_and_the_api_says_so() -> None:
+    found: dict[str, set[str]] = {}
+    for route in routes():
+        for limit in (below.call for below in route.dependant.dependencies if isinstance(below.call, Limited)):
+            where = f"{route.endpoint.__module__}.{route.endpoint.__name__}"
+            found.setdefault(limit.name, set()).add(where)
+            assert 429 in route.responses or where.startswith("portal."), where
+    assert found == COSTLY
 
 
 def routes() -> Iterator[APIRoute]:
