@@ -300,7 +300,10 @@ async def resubmit(given: GivenBy) -> CommandReceipt:
 
 @router.post("/cancel", summary="Cancel", responses={202: {"model": CommandReceipt}})
 async def cancel(body: ReasonBody, given: GivenBy) -> CommandReceipt:
-    """End the request without a report; whoever held it is told."""
+    """End the request without a report; whoever held it is told.
+
+    Refused with `urgent_report_unread` until somebody has confirmed the reading of a report that says “send without delay”.
+    """
     return await given.carry_out(body)
 
 

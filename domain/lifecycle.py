@@ -477,7 +477,8 @@ _OVERDUE = {
 class Row:
     """One row of the table: which command, in which statuses, by whom, and the function that does it.
 
-    It counts in the versions of the rules from `since` to `until`, or in all later ones.
+    `while_signing`: also while a document is being made. `once_read`: not while a report that must be read without delay
+    is not known to be read. It counts in the versions of the rules from `since` to `until`, or in all later ones.
     """
 
     command: type[c.BaseCommand]
@@ -485,6 +486,7 @@ class Row:
     by: tuple[Party, ...]
     move: Callable[[Request, Any, datetime], tuple[EventName, Request]]
     while_signing: bool = False
+    once_read: bool = False
     since: int = 1
     until: int | None = None
 
@@ -525,7 +527,8 @@ TABLE: tuple[Row, ...] = (
     _row(c.ReturnToRequester, _DISPATCH | _ACCEPTANCE, (A_DISPATCHER, THE_HOLDING_PROVIDER), _return_to_requester),
     _row(c.ReturnToDispatch, _WITH_PROVIDER, (THE_HOLDING_PROVIDER,), _return_to_dispatch),
     _row(c.Resubmit, {Status.RETURNED}, (THE_REQUESTER,), _resubmit),
-    _row(c.Cancel, _BEFORE_REPORT | {Status.RETURNED}, (THE_REQUESTER, AN_OPERATOR), _cancel),
+    _row(c.Cancel, _BEFORE_REPORT | {Status.RETURNED}, (THE_REQUESTER, AN_OPERATOR), _cancel, until=4),
+    _row(c.Cancel, _BEFORE_REPORT | {Status.RETURNED}, (THE_REQUESTER, AN_OPERATOR), _cancel, once_read=True, since=5),
     _row(c.ChangePriority, _BEFORE_REPORT, (A_DISPATCHER, THE_HOLDING_PROVIDER), _change_priority),
     _row(c.SignReport, {Status.ACCEPTED}, (THE_HOLDING_PROVIDER,), _sign_report),
     _row(c.AddAddendum, _AFTER_REPORT, (THE_SIGNER,), _add_addendum),
@@ -591,6 +594,10 @@ def _check(row: Row, request: Request, actor: Actor) -> None:
         raise Refusal(parties[0].otherwise, f"the {actor.role} is not the one who may")
     if request.signing is not None and not row.while_signing:
         raise Refusal(RefusalCode.REPORT_BEING_SIGNED, "a document is being made; wait until it is there")
+    if request.unread is not None and row.once_read:
+        raise Refusal(
+            RefusalCode.URGENT_REPORT_UNREAD, "a report must be read without delay; confirm the reading first"
+        )
     if row.command in _ANSWERS:
         code, is_there = _ANSWERS[row.command]
         if not is_there(request):

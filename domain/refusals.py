@@ -24,6 +24,7 @@ class RefusalCode(StrEnum):
     NO_OPEN_QUESTION = "no_open_question"
     NOTHING_TO_CONFIRM = "nothing_to_confirm"
     NOTHING_UNREAD = "nothing_unread"
+    URGENT_REPORT_UNREAD = "urgent_report_unread"
     FOLLOW_UP_OPEN = "follow_up_open"
     NO_OPEN_FOLLOW_UP = "no_open_follow_up"
     TOO_MANY_FOLLOW_UPS = "too_many_follow_ups"

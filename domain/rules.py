@@ -39,6 +39,7 @@ RULES: Mapping[int, Rules] = {
     2: Rules(2, calendar=_of_the_terms, waits_for_reading=False),
     3: Rules(3, calendar=_of_the_terms, waits_for_reading=True),
     4: Rules(4, calendar=_of_the_terms, waits_for_reading=True, takes_back=True),
+    5: Rules(5, calendar=_of_the_terms, waits_for_reading=True, takes_back=True),
 }
 """Every version under which a request may still live."""
 

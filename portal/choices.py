@@ -14,12 +14,13 @@ from fastapi.responses import Response
 from starlette.datastructures import FormData
 
 from domain.lifecycle import TAKEN_BACK_WITHIN
-from domain.refusals import Refusal
+from domain.refusals import Refusal, RefusalCode
 from portal import pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Visit, VisitOf
 from portal.providers import destination, to_choose
 from translations import gettext_noop as _
+from translations.words import REFUSALS
 from use_cases import orders
 from use_cases.commands import Order, carry_out
 from use_cases.problems import Problem
@@ -394,11 +395,18 @@ async def _page(
         choice=choice,
         view=view,
         is_possible=choice.command in view.allowed_commands,
+        not_yet=_not_yet(view, choice),
         form=pages.written(form),
         wrong=pages.written(wrong),
         notice=summary(error, wrong, visit.language) if error else None,
         **await _around(visit, view, choice),
     )
+
+
+def _not_yet(view: RequestView, choice: Choice) -> str | None:
+    """Why it can't be done now but later, in English; None where it can, or never again."""
+    waits = choice.command == "cancel" and view.urgent_report_unread and view.status != "reported"
+    return REFUSALS[RefusalCode.URGENT_REPORT_UNREAD] if waits else None
 
 
 async def _around(visit: Visit, view: RequestView, choice: Choice) -> dict[str, Any]:

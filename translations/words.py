@@ -201,6 +201,9 @@ REFUSALS: Mapping[RefusalCode, str] = {
     RefusalCode.NOTHING_UNREAD: _(
         "No report of this request lies unread: its requester has read it, or still has time."
     ),
+    RefusalCode.URGENT_REPORT_UNREAD: _(
+        "A report of this request must be read without delay, and nobody has confirmed that it was read. Confirm that first."
+    ),
     RefusalCode.SIGNER_IS_THERE: _("Whoever signed the report answers; a colleague can only while they are away."),
     RefusalCode.NOT_ALLOWED_IN_STATUS: _("This can't be done in the request's present status."),
     RefusalCode.ALREADY_ACCEPTED: _("Somebody else has already accepted this request."),

@@ -97,6 +97,19 @@ async def test_a_preliminary_report_calls_as_well_and_its_provider_keeps_their_t
     assert {d["name"] for d in (await system.provider.view(request_id))["deadlines"]} == {"report"}
 
 
+async def test_nobody_cancels_the_request_before_it_was_read(system: System) -> None:
+    """What was refused changes nothing, and its clock goes on (of Cancel in the Temporal UI a stored history tells)."""
+    request_id = await accepted(system)
+    await written(system, request_id, urgent=True)
+    await signed(system, request_id, "preliminary")
+    before, reason = await picture(system.requester, request_id), {"reason": "Vue ailleurs."}
+    problem(await system.requester.post(f"/requests/{request_id}/cancel", reason), 409, "urgent_report_unread")
+    assert await picture(system.requester, request_id) == before
+    assert "cancel" not in (await system.requester.view(request_id))["allowed_commands"]
+    ok(await system.administrator.post(f"/requests/{request_id}/confirm-reading"))
+    assert ok(await system.requester.post(f"/requests/{request_id}/cancel", reason))["status"] == "cancelled"
+
+
 async def test_another_report_calls_nobody(system: System) -> None:
     request_id = await reported(system)
     assert await notices(system, request_id, "urgent_report") == {}

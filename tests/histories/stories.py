@@ -252,6 +252,22 @@ async def play_taken_back_and_waited_for(stage: System) -> None:
     await keep(stage, request_id, "waited_for")
 
 
+async def play_cancelled_unread(stage: System) -> None:
+    """An urgent report that nobody has read: neither its requester nor the Temporal UI cancels the request, until it is."""
+    request_id = await accepted(stage)
+    path, reason = f"/requests/{request_id}", {"reason": "Vue ailleurs."}
+    await written(stage, request_id, urgent=True)
+    await signed(stage, request_id, "preliminary")
+    assert (await stage.requester.post(f"{path}/cancel", reason)).json()["code"] == "urgent_report_unread"
+    await stage.workflow(request_id).cancel(reason="Ouverte par erreur.")
+    await eventually(lambda: _is_refused(stage, request_id))
+    await _later(stage, request_id, timedelta(hours=6))
+    ok(await stage.dispatcher.post(f"{path}/confirm-reading"))
+    ok(await stage.requester.post(f"{path}/cancel", reason))
+    await stage.workflow(request_id).result()
+    await keep(stage, request_id, "cancelled_unread")
+
+
 async def play_rules_renewed(stage: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """Submitted under the first rules, moved to the second while a question is open, ended under them."""
     monkeypatch.setattr(requests, "CURRENT", 1)

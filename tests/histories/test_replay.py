@@ -39,7 +39,7 @@ def test_the_stories_are_here() -> None:
             "signed_apart",
             "waited_for",
         ),
-        *("handed_on", "asked_about", "taken_back"),
+        *("handed_on", "asked_about", "taken_back", "cancelled_unread"),
     }
     for twice in ("asked_about", "addendum", "lost", "continued", "renewed"):
         assert FOLDER / f"{twice}-2.json" in STORED

@@ -19,6 +19,7 @@ from tests.eventually import eventually
 from tests.journeys import accepted, ok, reported, signed, written
 from tests.journeys import draft as unsubmitted
 from tests.portal.browsing import Portal, hidden, shown, visitor
+from tests.portal.page_forms import form_to
 from tests.portal.test_drafts import begun
 from tests.system import PASSWORD, System, add_person, hasty
 
@@ -435,6 +436,28 @@ async def test_a_report_that_must_be_read_without_delay_stands_out_until_it_was_
         text = shown(await http.get(f"/requests/{request_id}"))
         assert "Le rapport doit être lu sans délai." not in text
         assert "Rapport lu, confirmé" in text
+
+
+async def test_a_request_whose_urgent_report_is_unread_says_why_it_is_not_cancelled(
+    portal_app: FastAPI, system: System
+) -> None:
+    request_id = await accepted(system)
+    await written(system, request_id, urgent=True)
+    await signed(system, request_id, "preliminary")
+    async with visitor(portal_app, system.requester) as http:
+        page = await http.get(f"/requests/{request_id}")
+        assert "D’ici là, la demande ne peut pas être annulée." in shown(page)
+        assert f"/requests/{request_id}/cancel" not in page.text
+        first = "Il faut d’abord confirmer cette lecture."
+        assert first in shown(await http.get(f"/requests/{request_id}/cancel"))
+        refused = await http.post(f"/requests/{request_id}/cancel", data={"key": "once", "reason": "Vue ailleurs."})
+        assert first in shown(refused, 409)
+        assert "Vue ailleurs." in refused.text
+        old = {"key": "an old page", "version": "1"}
+        assert (await http.post(f"/requests/{request_id}/confirm-reading", data=old)).status_code == 412
+        seen = form_to(page.text, f"/requests/{request_id}/confirm-reading").as_shown
+        assert (await http.post(f"/requests/{request_id}/confirm-reading", data=seen)).status_code == 303
+        assert f"/requests/{request_id}/cancel" in (await http.get(f"/requests/{request_id}")).text
 
 
 async def test_who_finds_the_photos_insufficient_is_asked_to_ask_before_signing(

@@ -44,6 +44,9 @@ FOLDER = Path(__file__).parent / "fingerprints"
 STORIES = 1_000
 STEPS = 14
 
+URGENT_REPORTS = 5
+"""From this version on, some of the reports in the stories must be read without delay."""
+
 T = TypeVar("T")
 
 
@@ -92,7 +95,9 @@ _ANYTHING = (
     *("add_addendum", "acknowledge", "deadline_reached"),
 )
 _BY = {
-    **dict.fromkeys(("submit", "answer_information", "resubmit", "cancel", "acknowledge"), REQUESTER),
+    **dict.fromkeys(
+        ("submit", "answer_information", "resubmit", "cancel", "acknowledge", "confirm_reading"), REQUESTER
+    ),
     **dict.fromkeys(("assign", "change_priority"), DISPATCHER),
     "deadline_reached": OPERATOR,
 }
@@ -166,7 +171,9 @@ def _next(request: Request, now: datetime, command_id: str, dice: Dice) -> tuple
         late = dice.of([timedelta(), timedelta(minutes=1), timedelta(days=3)])
         call = c.DeadlineReached(id=command_id, actor=SYSTEM, name=deadline.name, question_id=deadline.question_id)
         return max(now, moment + late), call
-    if bool(request.questions) and dice.of([True, False]):
+    if request.rules >= URGENT_REPORTS and request.unread and dice.of([True, False]):
+        name = dice.of(["cancel", "confirm_reading"])
+    elif bool(request.questions) and dice.of([True, False]):
         name = dice.of(["answer_information", "withdraw_information_request"])
     else:
         name = dice.of(_USUAL.get(request.status, _ANYTHING) if dice.of(range(8)) else _ANYTHING)
@@ -199,6 +206,7 @@ def _command(name: str, command_id: str, request: Request, dice: Dice) -> AnyCom
         "sign_report": {
             "kind": dice.of([DocumentKind.FINAL, DocumentKind.PRELIMINARY]),
             **{"report_id": named(command_id), "content_sha256": digest(command_id)},
+            **({"urgent": dice.of([False, True])} if request.rules >= URGENT_REPORTS else {}),
         },
         "add_addendum": {"report_id": named(command_id), "content_sha256": digest(command_id)},
         "deadline_reached": {"name": dice.of(list(DeadlineName)[:6])},

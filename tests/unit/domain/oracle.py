@@ -83,7 +83,7 @@ class Business:
 
 BY_RULES = {
     1: Business(HOLIDAYS, until_close=True),
-    **dict.fromkeys((2, 3, 4), Business(NETWORK, until_close=False)),
+    **dict.fromkeys((2, 3, 4, 5), Business(NETWORK, until_close=False)),
 }
 """The business time of requests that live under a version of the rules and whose clinic has set nothing."""
 

@@ -336,6 +336,9 @@ def _and(begin: Callable[[], Story], *steps: Callable[[Story], object]) -> Calla
     return story
 
 
+URGENT_BEFORE_THE_END = (lambda s: s.sign(DocumentKind.PRELIMINARY, urgent=True), Story.issue)
+"""A preliminary report that says “without delay” comes, and nobody says that they have read it."""
+
 SCENES: dict[str, Callable[[], Story]] = {
     "draft": lambda: Story(draft()),
     "awaiting_dispatch": submitted,
@@ -364,7 +367,11 @@ SCENES: dict[str, Callable[[], Story]] = {
     "reported, urgent, by newer rules": _and(
         accepted, Story.renew, lambda s: s.sign(urgent=True), Story.issue, lambda s: s.at(MONDAY)
     ),
-    "accepted, urgent": _and(accepted, lambda s: s.sign(DocumentKind.PRELIMINARY, urgent=True), Story.issue),
+    "accepted, urgent": _and(accepted, *URGENT_BEFORE_THE_END),
+    "accepted, urgent, by newer rules": _and(accepted, Story.renew, *URGENT_BEFORE_THE_END),
+    "returned, urgent, by newer rules": _and(
+        accepted, Story.renew, *URGENT_BEFORE_THE_END, Story.transfer, lambda s: s.return_to_requester(COLLEAGUE)
+    ),
     "reported, being signed": _and(reported, Story.add_addendum),
     "closed, being signed": _and(reported, Story.acknowledge, Story.add_addendum),
     "reported, follow-up": _and(reported, Story.ask_about_the_report),

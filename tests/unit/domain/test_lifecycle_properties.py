@@ -167,6 +167,12 @@ class Life(RuleBasedStateMachine):
     def the_report_is_asked_about(self, choice: Choice) -> None:
         self._one_of({"ask_follow_up", "answer_follow_up", "withdraw_follow_up"}, choice)
 
+    @precondition(lambda self: self.request.unread is not None)
+    @rule(choice=choices)
+    def an_urgent_report_is_to_be_got_rid_of(self, choice: Choice) -> None:
+        name = choice.of(["cancel", "cancel", "deadline_reached", "acknowledge"])
+        self._give(self._command(name, choice.of([REQUESTER, OPERATOR]), choice), Source.UPDATE)
+
     @rule(choice=choices)
     def providers_and_the_requester_talk(self, choice: Choice) -> None:
         talk = {"request_information", "answer_information", "add_information", "withdraw_information_request"}
@@ -422,6 +428,17 @@ class Life(RuleBasedStateMachine):
         assert len([d for d in documents if d.kind is DocumentKind.FINAL]) <= 1
         has_final = any(d.kind is DocumentKind.FINAL for d in documents)
         assert has_final == (self.request.status in (Status.REPORTED, Status.CLOSED))
+
+    @invariant()
+    def no_urgent_report_falls_silent(self) -> None:
+        """« so long, nobody cancels the request »: whatever happens, it calls until somebody says that they have read it.
+
+        Under older rules whoever cancels the request, and before the third the calendar, ends its calls.
+        """
+        if self.happened is None or self.happened.event is None or self.before.rules < 5:
+            return
+        if self.before.unread is not None and self.request.unread is None:
+            assert isinstance(self.happened.event.command, c.ConfirmReading | c.ReadForRequester | c.Acknowledge)
 
     @invariant()
     def only_the_holder_signs(self) -> None:

@@ -193,6 +193,8 @@ def expected(command: str, scene: str, name: str) -> RefusalCode | str:
         return SOMEBODY_ELSE[parties[0]]
     if "being signed" in scene and command not in WHILE_SIGNING:
         return RefusalCode.REPORT_BEING_SIGNED
+    if command == "cancel" and "urgent, by newer rules" in scene:
+        return RefusalCode.URGENT_REPORT_UNREAD
     return nothing_to(command, scene, name) or line.leads_to[status]
 
 
@@ -202,7 +204,7 @@ def nothing_to(command: str, scene: str, name: str) -> RefusalCode | None:
         return RefusalCode.NO_OPEN_QUESTION
     if command == "confirm_reading" and "urgent" not in scene:
         return RefusalCode.NOTHING_TO_CONFIRM
-    if command == "read_for_requester" and not scene.startswith(("reported", "closed", "accepted, urgent")):
+    if command == "read_for_requester" and not (scene.startswith(("reported", "closed")) or "urgent" in scene):
         return RefusalCode.NOTHING_UNREAD
     if command in ("answer_follow_up", "withdraw_follow_up") and not is_open(scene):
         return RefusalCode.NO_OPEN_FOLLOW_UP
@@ -212,7 +214,7 @@ def nothing_to(command: str, scene: str, name: str) -> RefusalCode | None:
         return RefusalCode.TOO_MANY_FOLLOW_UPS
     if command == "deadline_reached" and "asked" in scene and not scene.startswith("awaiting_dispatch"):
         return RefusalCode.DEADLINE_STOPPED
-    if command == "deadline_reached" and "by newer rules" in scene:
+    if command == "deadline_reached" and "by newer rules" in scene and not scene.startswith("accepted"):
         return RefusalCode.DEADLINE_STOPPED
     if command == "deadline_reached" and name == "relais":
         return RefusalCode.DEADLINE_NOT_DUE
@@ -335,7 +337,7 @@ def test_a_report_that_says_without_delay_calls_until_somebody_has_read_it(kind:
     assert refusal(story, again) is RefusalCode.NOTHING_TO_CONFIRM
 
 
-def test_an_unread_urgent_report_goes_along_and_ends_with_the_request() -> None:
+def test_an_unread_urgent_report_goes_along_and_under_the_first_rules_ends_with_the_request() -> None:
     story = SCENES["accepted, urgent"]()
     steps: tuple[Callable[[], object], ...] = (
         story.transfer,
@@ -350,6 +352,20 @@ def test_an_unread_urgent_report_goes_along_and_ends_with_the_request() -> None:
     story = reported(urgent=True)
     story.acknowledge()
     assert story.request.deadlines == ()
+
+
+@pytest.mark.parametrize("scene", ["accepted, urgent, by newer rules", "returned, urgent, by newer rules"])
+@pytest.mark.parametrize("actor", [REQUESTER, OPERATOR])
+def test_nobody_cancels_a_request_whose_urgent_report_nobody_has_read(scene: str, actor: Actor) -> None:
+    """It goes on calling; once somebody says that they have read it, the request can be cancelled."""
+    story = SCENES[scene]()
+    cancel = c.Cancel(id=command_id(), actor=actor, reason="Seen elsewhere.")
+    assert refusal(story, cancel) is RefusalCode.URGENT_REPORT_UNREAD
+    assert "cancel" not in allowed_commands(story.request, actor)
+    assert story.calls(4)[-1][1] is EventName.URGENT_REPORT_UNREAD
+    story.confirm_reading(person("administrator at home", Role.CLINIC_ADMINISTRATOR, FAMILY_CLINIC))
+    assert "cancel" in allowed_commands(story.request, actor)
+    story.cancel(actor)
 
 
 @pytest.mark.parametrize("renewed", [False, True])
