@@ -39,7 +39,9 @@ class Settings(BaseSettings):
         description="Addresses and networks of your proxies, with commas between: their X-Forwarded-For says from where somebody "
         "calls. Loopback only when empty.",
     )
-    public_url: str = Field("http://127.0.0.1:8000", description="Address of Relais as its users see it, for links.")
+    public_url: str = Field(
+        "http://127.0.0.1:8000", description="Address of Relais as its users and their telephones reach it, for links."
+    )
 
     # the records
     database_url: SecretStr | None = Field(None, description="postgresql+asyncpg://… ; `relais up` fills it in.")

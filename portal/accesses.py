@@ -28,6 +28,7 @@ KINDS: Mapping[AccessKind, str] = {
     AccessKind.REPORT_DRAFT: _("the draft of the report"),
     AccessKind.DOCUMENT: _("a signed document"),
     AccessKind.EXPORT: _("the whole case, taken along as a PDF"),
+    AccessKind.PHONE_PHOTO: _("a photo, sent by a telephone with a link of theirs"),
     AccessKind.SEARCH: _("the line of the worklist, found by the patient"),
 }
 """What one can look at."""

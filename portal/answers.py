@@ -17,6 +17,7 @@ from portal.requests import chart
 from use_cases.attachments import AttachmentView
 from use_cases.commands import Order, carry_out
 from use_cases.orders import AdditionBody, AnswerBody
+from use_cases.phone_links import living_link
 from use_cases.problems import Problem
 from use_cases.requests import RequestView
 from web.problems import status_of
@@ -168,6 +169,7 @@ async def _page(
         form=pages.written(form),
         wrong=pages.written(wrong),
         notice=notice,
+        phone_link=await living_link(visit.services, visit.caller, view.id),
         **await chart(visit, view),
         **own,
     )

@@ -39,6 +39,7 @@ from use_cases.catalogue import legend_of, list_clinics, offering_of_request
 from use_cases.drafts import DraftChanges, NewDraft, begin_draft, change_draft, draft_to_begin, remove_draft
 from use_cases.new_attachments import SentFile
 from use_cases.orders import Resubmit, Submit
+from use_cases.phone_links import living_link
 from use_cases.problems import FieldFault, Problem, input_faults
 from use_cases.requests import RequestView
 from web.connected import AttendedBy
@@ -99,7 +100,7 @@ def _beginning(visit: Visit) -> NewDraft | None:
         raise Problem("not_found") from None
 
 
-async def _begin(visit: Visit, request_id: UUID) -> None:
+async def begin_now(visit: Visit, request_id: UUID) -> None:
     """Make the draft now if it is not there: something is written into it."""
     if (draft := _beginning(visit)) is not None:
         await begin_draft(visit.services, visit.caller, request_id, draft)
@@ -138,7 +139,7 @@ async def save_or_submit(request_id: UUID, visit: VisitOf) -> Response:
     form = await visit.form()
     if visit.request.headers.get("x-requested-with") == "fetch":
         return await _saved_by_script(visit, request_id, form)
-    await _begin(visit, request_id)
+    await begin_now(visit, request_id)
     do = _ORDERS.get(str(form.get("do", "")))
     saved = None
     try:
@@ -159,7 +160,7 @@ async def save_or_submit(request_id: UUID, visit: VisitOf) -> Response:
 @router.post("/requests/{request_id}/attachments", dependencies=[UPLOADS])
 async def add_files(request_id: UUID, visit: VisitOf, attended: AttendedBy) -> Response:
     """Files sent by a plain form, for browsers without scripts; others send them in parts (static/uploads.js)."""
-    await _begin(visit, request_id)
+    await begin_now(visit, request_id)
     await new_attachments.check_may_add(visit.services, visit.caller, request_id)
     refused = []
     async with visit.request.form(max_files=MAX_FILES, max_fields=8) as form:
@@ -177,7 +178,7 @@ async def add_files(request_id: UUID, visit: VisitOf, attended: AttendedBy) -> R
         if not files:
             refused.append(("", Problem("invalid_input")))
     if not refused:
-        return visit.on_to(_back(request_id, back), "uploaded")
+        return visit.on_to(page_before(request_id, back), "uploaded")
     lines = [_refusal_line(visit, name, problem) for name, problem in refused]
     notice = Notice("error", visit.say(_("Not every file could be added.")), tuple((line, "") for line in lines))
     return await _page_of(visit, request_id, back, notice, status_of(refused[0][1]))
@@ -193,7 +194,7 @@ async def remove_file(request_id: UUID, attachment_id: UUID, visit: VisitOf) -> 
         if problem.code != "not_found":
             raise
         await visit.look_at(request_id)  # of a request that is not there, the answer says so
-    return visit.on_to(_back(request_id, str(form.get("next", ""))), "removed")
+    return visit.on_to(page_before(request_id, str(form.get("next", ""))), "removed")
 
 
 @router.post("/requests/{request_id}/attachments/{attachment_id}/change")
@@ -210,7 +211,7 @@ async def change_file(request_id: UUID, attachment_id: UUID, visit: VisitOf) -> 
     except NOT_TAKEN as error:
         problem = as_problem(error)
         return await _page_of(visit, request_id, back, _why_not(visit, problem), status_of(problem))
-    return visit.on_to(_back(request_id, back), "saved")
+    return visit.on_to(page_before(request_id, back), "saved")
 
 
 def _why_not(visit: Visit, problem: Problem | Refusal) -> Notice:
@@ -339,7 +340,7 @@ async def _after_saving(visit: Visit, request_id: UUID, form: FormData, saved: _
 async def _saved_by_script(visit: Visit, request_id: UUID, form: FormData) -> Response:
     """The answer for static/draft.js: the new version and what the page shows of it."""
     try:
-        await _begin(visit, request_id)
+        await begin_now(visit, request_id)
         saved = await _save(visit, request_id, form)
     except (Problem, Refusal) as error:
         if error.code != RefusalCode.VERSION_CONFLICT:
@@ -463,6 +464,7 @@ async def _edit_page(
         withdrawn=view.status is Status.DRAFT and view.offering not in visit.services.offerings,
         outdated=[await _outdated(visit, view, answer) for answer in view.outdated_answers or ()],
         gone=_gone(visit, legend, around["others"]),
+        phone_link=None if begins else await living_link(visit.services, visit.caller, request_id),
         **around,
     )
 
@@ -582,7 +584,7 @@ def _refusal_line(visit: Visit, name: str, problem: Problem) -> str:
     return f"{name}{COLON[visit.language]} {sentence_of(problem, visit.language)}"
 
 
-def _back(request_id: UUID, wanted: str) -> str:
+def page_before(request_id: UUID, wanted: str) -> str:
     """The page of this request from which something was sent; its form when that is not said."""
     return local_address(wanted) if wanted.startswith(f"/requests/{request_id}/") else f"/requests/{request_id}/edit"
 

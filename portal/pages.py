@@ -360,6 +360,7 @@ def _environment(language: Language) -> Environment:
     made.filters |= {
         "moment": partial(dates.moment, language=language),
         "short_moment": partial(dates.short_moment, language=language),
+        "clock": partial(dates.clock, language=language),
         "day": partial(dates.day, language=language),
         "distance": partial(dates.distance, language=language),
         "age": partial(dates.age, language=language),

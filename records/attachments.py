@@ -42,6 +42,7 @@ async def add_attachment(
     description: Description = UNDESCRIBED,
     pixels_sha256: str | None = None,
     page_keys: Sequence[str] = (),
+    phone_link_id: uuid.UUID | None = None,
 ) -> Attachment:
     """Write down an attachment whose bytes are stored. A video is still to be prepared.
 
@@ -73,6 +74,7 @@ async def add_attachment(
         view=description.view,
         pixels_sha256=pixels_sha256,
         page_keys=list(page_keys),
+        phone_link_id=phone_link_id,
         state=MediaState.PREPARING if kind == "video" else MediaState.READY,
         object_key=object_key,
         preview_key=preview_key,

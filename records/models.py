@@ -708,7 +708,7 @@ class Attachment(Base):
 
     Attachments stand in the order of their `position`: at first the moment at which their upload began, in microseconds since
     1970. `caption` says in one line what is seen, or where on the body, and `view` whether it is an overview or a close-up
-    (`domain.photos.PhotoView`).
+    (`domain.photos.PhotoView`). `phone_link_id` is the link by which a telephone sent it, in the name of `uploaded_by`.
     """
 
     __tablename__ = "attachments"
@@ -741,6 +741,11 @@ class Attachment(Base):
     caption: Mapped[str] = mapped_column(server_default="")
     view: Mapped[str] = mapped_column(server_default="")
     pixels_sha256: Mapped[str | None]
+    phone_link_id: Mapped[uuid.UUID | None]
+
+    __table_args__ = (
+        Index("ix_attachments_phone_link", "phone_link_id", postgresql_where=text("phone_link_id IS NOT NULL")),
+    )
 
     @property
     def keys(self) -> list[str]:
@@ -789,6 +794,29 @@ class Upload(Base):
     parts: Mapped[list[str]]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class PhoneLink(Base):
+    """A link by which a telephone, where nobody is signed in, sends photos to one place of a request (`records.phone_links`).
+
+    `made_by` is the SHA-256 of the token of its maker's session, `code_sha256` that of what stands in the QR code,
+    `device_sha256` that of the secret of the telephone that has taken it.
+    """
+
+    __tablename__ = "phone_links"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"))
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    slot: Mapped[str]
+    made_by: Mapped[str]
+    code_sha256: Mapped[str] = mapped_column(unique=True)
+    device_sha256: Mapped[str | None] = mapped_column(unique=True)
+    made_at: Mapped[datetime]
+    ends_at: Mapped[datetime] = mapped_column(index=True)
+    ended_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("ix_phone_links_request", "request_id", "account_id", "id"),)
 
 
 class ReportDraft(Base):
@@ -855,6 +883,7 @@ class AccessKind(StrEnum):
     TIMELINE = "timeline"
     SEARCH = "search"  # it was found by words of its patient
     EXPORT = "export"  # the whole case, as one document
+    PHONE_PHOTO = "phone_photo"  # it came from a telephone on which nobody was signed in, by a link of that person
 
 
 class AccessEntry(Base):

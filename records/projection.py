@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.events import Event
 from domain.requests import EventName, HolderKind, Request, Role
-from records import statistics, unread_reports
+from records import phone_links, statistics, unread_reports
 from records.commands import settle_by_event
 from records.errors import ContentConflictError
 from records.models import Account, Clinic, EventRecord, OfferedPool, Participant, RequestRecord, table_of
@@ -60,6 +60,7 @@ async def record_event(
         if row.status is not request.status:  # the editor opens with what counts now; while returned, edits stay
             row.form_priority = request.priority
         project(row, request, max(row.updated_at, event.at))
+    await phone_links.follow(session, row, event)
     if event.name in (EventName.SUBMITTED, EventName.RESUBMITTED):
         await keep_submitted(session, row)
     await announce(session, row)

@@ -16,7 +16,7 @@ from domain.requests import Holder, Person, Request, Status
 from domain.rules import CURRENT, rules_of
 from records.errors import NotEditableError, NotFoundError, StaleVersionError, SubmissionUnderWayError
 from records.ids import new_id
-from records.models import Attachment, EventRecord, FrozenForm, Json, NumberCounter, RequestRecord, Upload
+from records.models import Attachment, EventRecord, FrozenForm, Json, NumberCounter, PhoneLink, RequestRecord, Upload
 from records.patient_words import forget_words, keep_written
 from records.people import calendar_of
 
@@ -148,6 +148,7 @@ async def remove_draft(session: AsyncSession, request_id: uuid.UUID, *, expected
     if expected_version not in (None, row.version):
         raise StaleVersionError(row.version)
     removed = await session.scalars(delete(Attachment).where(Attachment.request_id == request_id).returning(Attachment))
+    await session.execute(delete(PhoneLink).where(PhoneLink.request_id == request_id))
     begun = await session.scalars(delete(Upload).where(Upload.request_id == request_id).returning(Upload.parts))
     keys = [key for attachment in removed for key in attachment.keys] + [key for parts in begun for key in parts]
     await forget_words(session, request_id)

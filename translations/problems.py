@@ -81,6 +81,12 @@ PROBLEMS: Mapping[str, str] = {
     "not_a_photo": _("Marks are drawn on photos only."),
     "marks_closed": _("The request is over: nothing can be drawn on its photos any more, and no mark be removed."),
     "too_many_marks": _("This photo has %(limit)s marks already; remove one first."),
+    "phone_link_ended": _("This link has ended. Make a new one on the computer where you write the request."),
+    "phone_link_taken": _(
+        "Another telephone uses this link. Make a new one on the computer where you write the request."
+    ),
+    "phone_link_full": _("%(limit)s photos have come by this link; make a new one for more."),
+    "photos_only": _("Only photos can be sent from the telephone."),
     "not_editable": _("The form can't be changed in the request's present status."),
     "submission_under_way": _(
         "The request is on its way to be submitted: until that is done, nothing in its form can be changed."

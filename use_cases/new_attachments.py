@@ -89,12 +89,16 @@ async def place_for(services: Services, caller: Caller, request_id: UUID, key: s
 
 @dataclass(frozen=True)
 class SentFile:
-    """A whole file as it was sent (seekable, at its start): its name, and what it is for, the first `slot` that fits if empty."""
+    """A whole file as it was sent (seekable, at its start): its name, and what it is for, the first `slot` that fits if empty.
+
+    `phone_link_id` is the link by which a telephone sent it.
+    """
 
     content: BinaryIO
     filename: str
     slot: str
     description: Description = UNDESCRIBED
+    phone_link_id: UUID | None = None
 
 
 async def add(
@@ -163,6 +167,7 @@ async def keep_examined(
                 description=file.description,
                 pixels_sha256=found.pixels_sha256,
                 page_keys=stored.pages,
+                phone_link_id=file.phone_link_id,
             )
         except NotEditableError as error:
             await services.store.delete(stored.keys)

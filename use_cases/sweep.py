@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.contract import SweepReport
-from records import guesses, people, upkeep, uploads
+from records import guesses, people, phone_links, upkeep, uploads
 from records.database import Database
 from records.errors import NotFoundError
 from records.requests import lock_request
@@ -101,6 +101,7 @@ async def _ended_sessions(services: Services, before: datetime, dry_run: bool) -
     async with services.database.session() as session:
         ended = {
             "expired tokens": await people.forget_expired_tokens(session, before),
+            "old links of telephones": await phone_links.forget_links(session, before),
             "old failed logins": await people.forget_failed_logins(session, before),
             "wrong passwords": await guesses.forget_guesses(session, datetime.now(UTC)),
             "unused devices": await guesses.forget_devices(session, datetime.now(UTC) - DEVICE_IS_KNOWN_FOR),

@@ -94,8 +94,9 @@ NEEDS_NO_KEY = {
     "/api/v1/me/password",
     "/api/v1/undeliverable/{notice_id}/send-again",
     "/api/v1/failures/{effect_id}/resolve",
+    "/api/v1/requests/{request_id}/phone-link",
 }
-"""What acts once by what it names; a token is a new one each time. The README names them too."""
+"""What acts once by what it names; a token, and a link for a telephone, is a new one each time. The README names them too."""
 
 
 def test_every_post_takes_a_key_where_it_needs_one(document: dict[str, Any]) -> None:

@@ -1,0 +1,158 @@
+"""Links by which a telephone, where nobody is signed in, sends photos to one place of one request, for some minutes.
+
+A link is known by the SHA-256 of its code, which stands in the QR code, and, once a telephone has taken it, by that of the secret
+which only that telephone has. It lives until its time is over, somebody ends it, or the session ends in which it was made.
+"""
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Select, and_, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.events import Event
+from domain.requests import EventName, Role, Status
+from records.access import log_access, was_logged
+from records.ids import new_id
+from records.models import AccessKind, Account, Attachment, PhoneLink, RequestRecord, Token
+
+
+async def begin_link(
+    session: AsyncSession,
+    *,
+    request_id: uuid.UUID,
+    account_id: uuid.UUID,
+    slot: str,
+    made_by: str,
+    code_sha256: str,
+    now: datetime,
+    ends_at: datetime,
+) -> PhoneLink:
+    """A new link; the one that its maker had made for this request before ends. `made_by` is the SHA-256 of the maker's token."""
+    await end_links(session, request_id, account_id, now)
+    link = PhoneLink(
+        id=new_id(),
+        request_id=request_id,
+        account_id=account_id,
+        slot=slot,
+        made_by=made_by,
+        code_sha256=code_sha256,
+        made_at=now,
+        ends_at=ends_at,
+    )
+    session.add(link)
+    await session.flush()
+    return link
+
+
+def _lives(now: datetime) -> ColumnElement[bool]:
+    session_lives = (
+        select(Token.sha256)
+        .where(Token.sha256 == PhoneLink.made_by, Token.expires_at > now, Token.revoked_at.is_(None))
+        .exists()
+    )
+    return and_(PhoneLink.ended_at.is_(None), PhoneLink.ends_at > now, session_lives)
+
+
+def _living(now: datetime) -> Select[PhoneLink, Account]:
+    return (
+        select(PhoneLink, Account)
+        .join(Account, Account.id == PhoneLink.account_id)
+        .where(_lives(now), Account.active)
+        .execution_options(populate_existing=True)
+    )
+
+
+async def link_of_code(session: AsyncSession, code_sha256: str, now: datetime) -> tuple[PhoneLink, Account] | None:
+    """The living link of a code, with its maker."""
+    found = (await session.execute(_living(now).where(PhoneLink.code_sha256 == code_sha256))).one_or_none()
+    return (found[0], found[1]) if found else None
+
+
+async def link_of_device(session: AsyncSession, device_sha256: str, now: datetime) -> tuple[PhoneLink, Account] | None:
+    """The living link that the telephone with this secret has taken, with its maker."""
+    found = (await session.execute(_living(now).where(PhoneLink.device_sha256 == device_sha256))).one_or_none()
+    return (found[0], found[1]) if found else None
+
+
+async def take_link(session: AsyncSession, link_id: uuid.UUID, device_sha256: str) -> bool:
+    """Give the link to the telephone with this secret; False when another one was faster."""
+    taken = await session.scalars(
+        update(PhoneLink)
+        .where(PhoneLink.id == link_id, PhoneLink.device_sha256.is_(None))
+        .values(device_sha256=device_sha256)
+        .returning(PhoneLink.id)
+    )
+    return taken.one_or_none() is not None
+
+
+async def newest_link(
+    session: AsyncSession, request_id: uuid.UUID, account_id: uuid.UUID, now: datetime
+) -> tuple[PhoneLink, bool] | None:
+    """The link that this person made last for the request, and whether it lives."""
+    query = (
+        select(PhoneLink, _lives(now))
+        .where(PhoneLink.request_id == request_id, PhoneLink.account_id == account_id)
+        .order_by(PhoneLink.id.desc())
+        .limit(1)
+    )
+    found = (await session.execute(query)).one_or_none()
+    return (found[0], found[1]) if found else None
+
+
+async def end_links(session: AsyncSession, request_id: uuid.UUID, account_id: uuid.UUID, now: datetime) -> None:
+    """End what this person has made for the request; nothing happens where nothing lives."""
+    await session.execute(
+        update(PhoneLink)
+        .where(PhoneLink.request_id == request_id, PhoneLink.account_id == account_id, PhoneLink.ended_at.is_(None))
+        .values(ended_at=now)
+    )
+
+
+async def photos_by(session: AsyncSession, link_id: uuid.UUID) -> int:
+    """How many photos have come by the link, also those that were removed since."""
+    query = select(func.count()).select_from(Attachment).where(Attachment.phone_link_id == link_id)
+    return await session.scalar(query) or 0
+
+
+async def note_photo(session: AsyncSession, row: RequestRecord, photo: Attachment) -> None:
+    """Write into the access log that a photo came by a link, made by the one in whose name it is there; once for each photo.
+
+    Of a draft nothing is written yet: it is nobody else's business, and can be removed. It follows with the submission.
+    """
+    about = (row.id, photo.uploaded_by, AccessKind.PHONE_PHOTO, photo.id)
+    if row.status is Status.DRAFT or await was_logged(session, *about, since=photo.uploaded_at):
+        return
+    await log_access(
+        session,
+        request_id=row.id,
+        account_id=photo.uploaded_by,
+        role=Role.REQUESTER,
+        kind=AccessKind.PHONE_PHOTO,
+        at=photo.uploaded_at,
+        version=row.process_version,
+        object_id=photo.id,
+    )
+
+
+async def follow(session: AsyncSession, row: RequestRecord, event: Event) -> None:
+    """What an event, which `row` shows already, means for links: with what their maker submits or sends, they end."""
+    if event.name not in _ENDS_LINKS or event.command.actor.id is None:
+        return
+    await end_links(session, row.id, event.command.actor.id, event.at)
+    if event.name is EventName.SUBMITTED:
+        query = select(Attachment).where(Attachment.request_id == row.id, Attachment.phone_link_id.is_not(None))
+        for photo in await session.scalars(query):
+            await note_photo(session, row, photo)
+
+
+_ENDS_LINKS = frozenset(
+    {EventName.SUBMITTED, EventName.RESUBMITTED, EventName.INFORMATION_ANSWERED, EventName.INFORMATION_ADDED}
+    | {EventName.WORSENING_REPORTED}
+)
+
+
+async def forget_links(session: AsyncSession, before: datetime) -> int:
+    """Remove the links whose time was over before that moment; gives how many."""
+    forgotten = await session.scalars(delete(PhoneLink).where(PhoneLink.ends_at < before).returning(PhoneLink.id))
+    return len(forgotten.all())

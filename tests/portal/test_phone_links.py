@@ -1,0 +1,202 @@
+"""From the desktop to a telephone: photos come by a link that can do nothing else, and ends by itself."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from playwright.async_api import FilePayload, expect
+from sqlalchemy import select, update
+
+from records.models import AccessEntry, AccessKind, PhoneLink
+from tests.api.answers import problem
+from tests.journeys import accepted, draft, ok, somebody_new, submitted
+from tests.portal.browsing import PHONE, Portal, barriers, shown, too_wide, visitor
+from tests.system import System, photo
+
+NOTHING = b"%PDF-1.7\n"
+
+
+async def link_of(system: System, request_id: str, slot: str = "photos") -> str:
+    """The path that the code of a new link leads to."""
+    made = ok(await system.requester.post(f"/requests/{request_id}/phone-link", {"slot": slot}), 201)
+    return urlsplit(str(made["address"])).path
+
+
+async def send(phone: httpx.AsyncClient, content: bytes, key: str = "one", name: str = "IMG_1.jpg") -> httpx.Response:
+    """One photo, as the telephone's script sends it."""
+    files = {"file": (name, content, "image/jpeg")}
+    headers = {"X-Requested-With": "fetch"}
+    return await phone.post("/phone/photos/attachments", files=files, data={"key": key}, headers=headers)
+
+
+def taken(name: str) -> FilePayload:
+    """A photo, as a browser has it when it was taken."""
+    return {"name": name, "mimeType": "image/jpeg", "buffer": photo((1800, 1400), "#775533")}
+
+
+async def photos_of(system: System, request_id: str) -> list[dict[str, Any]]:
+    return list((await system.requester.view(request_id))["attachments"])
+
+
+async def test_photos_come_from_the_telephone_that_took_the_link_and_it_sees_nothing_else(
+    portal_app: FastAPI, system: System
+) -> None:
+    request_id = await draft(system, patient=somebody_new())
+    before, address = len(await photos_of(system, request_id)), await link_of(system, request_id)
+    async with visitor(portal_app) as phone, visitor(portal_app) as onlooker:
+        page = shown(await phone.get(address))
+        assert system.requester.account.family_name in page
+        assert "Tremblay" not in page
+        assert (await system.requester.get(f"/requests/{request_id}/phone-link")).json()["state"] == "waiting"
+        taken = await phone.post(address)
+        assert (taken.status_code, taken.headers["location"]) == (303, "/phone")
+        assert "HttpOnly" in taken.headers["set-cookie"]
+        assert "SameSite=strict" in taken.headers["set-cookie"]
+        for again in (await onlooker.get(address), await onlooker.post(address)):
+            assert "Un autre téléphone se sert de ce lien." in shown(again, 409)
+        assert (await onlooker.get("/phone")).status_code == 410
+        assert (await send(onlooker, photo((1800, 1400), "#442211"))).status_code == 410
+
+        shown(await phone.get("/phone"))
+        assert "Reçu" in shown(await send(phone, photo((1800, 1400), "#886644")))
+        assert "Reçu" in shown(
+            await send(phone, photo((1800, 1400), "#886644"))
+        )  # it was not heard that it had arrived
+        assert "Petite" in shown(await send(phone, photo((200, 150), "#112233"), "two"))
+        assert "Seules des photos" in shown(await send(phone, NOTHING, "three", "IMG_3.jpg"), 415)
+        link = ok(await system.requester.get(f"/requests/{request_id}/phone-link"))
+        assert (link["state"], link["photos"]) == ("in_use", 2)
+        assert "address" not in link
+        there = await photos_of(system, request_id)
+        assert len(there) == before + 2
+        assert {one["slot"] for one in there} == {"photos"}
+
+        for closed in (f"/requests/{request_id}", f"/requests/{request_id}/edit", "/worklist"):
+            assert (await phone.get(closed)).headers["location"].startswith("/signin")
+        for closed in (f"/requests/{request_id}", f"/requests/{request_id}/attachments/{there[-1]['id']}/thumbnail"):
+            assert (await phone.get(f"/api/v1{closed}")).status_code == 401
+        foreign = {"Sec-Fetch-Site": "cross-site"}
+        assert (await phone.post("/phone/photos/end", headers=foreign)).status_code == 403
+
+    async with system.services.database.session() as session:
+        (kept,) = await session.scalars(select(PhoneLink).where(PhoneLink.request_id == request_id))
+        secrets = {address.rpartition("/")[2], phone.cookies["relais-phone"]}
+        assert not secrets & {kept.code_sha256, kept.device_sha256, kept.made_by}
+    ok(await system.requester.post(f"/requests/{request_id}/submit"))
+    async with system.services.database.session() as session:
+        query = select(AccessEntry).where(
+            AccessEntry.request_id == request_id, AccessEntry.kind == AccessKind.PHONE_PHOTO
+        )
+        logged = list(await session.scalars(query))
+    assert {str(entry.object_id) for entry in logged} == {one["id"] for one in there[before:]}
+    assert {str(entry.account_id) for entry in logged} == {system.requester.id}
+
+
+async def _ended_by_its_maker(system: System, request_id: str) -> None:
+    assert (await system.requester.http.delete(f"/api/v1/requests/{request_id}/phone-link")).status_code == 204
+
+
+async def _another_is_made(system: System, request_id: str) -> None:
+    await link_of(system, request_id, "")
+
+
+async def _its_time_is_over(system: System, request_id: str) -> None:
+    async with system.services.database.session() as session:
+        gone = update(PhoneLink).where(PhoneLink.request_id == request_id).values(ends_at=datetime.now(UTC))
+        await session.execute(gone)
+
+
+async def _submitted(system: System, request_id: str) -> None:
+    ok(await system.requester.post(f"/requests/{request_id}/submit"))
+
+
+@pytest.mark.parametrize("end", [_ended_by_its_maker, _another_is_made, _its_time_is_over, _submitted])
+async def test_a_link_ends(portal_app: FastAPI, system: System, end: Callable[[System, str], Awaitable[None]]) -> None:
+    """Taken or not, nothing comes by it any more, and its page says so."""
+    request_id = await draft(system, patient=somebody_new())
+    waiting, before = await link_of(system, request_id), len(await photos_of(system, request_id))
+    async with visitor(portal_app) as phone, visitor(portal_app) as late:
+        address = await link_of(system, request_id)
+        assert (await late.get(waiting)).status_code == 410, "another one was made"
+        assert (await phone.post(address)).status_code == 303
+        await end(system, request_id)
+        assert "Ce lien a pris fin." in shown(await phone.get("/phone"), 410)
+        assert (await send(phone, photo((1800, 1400), "#664422"))).status_code == 410
+        assert (await late.get(address)).status_code == 410
+    assert len(await photos_of(system, request_id)) == before
+
+
+async def test_a_link_ends_when_its_maker_signs_out(portal_app: FastAPI, system: System) -> None:
+    request_id = await draft(system, patient=somebody_new())
+    async with visitor(portal_app, system.requester) as desktop, visitor(portal_app) as phone:
+        page = await desktop.post(f"/requests/{request_id}/phone-link", data={"slot": "photos"})
+        assert '<svg role="img" aria-label="Code à balayer' in page.text
+        address = urlsplit(page.text.partition("data-address>")[2].partition("<")[0]).path
+        assert (await phone.post(address)).status_code == 303
+        assert "Un téléphone est connecté" in shown(await desktop.get(f"/requests/{request_id}/phone-link"))
+        await desktop.post("/signout")
+        assert (await phone.get("/phone")).status_code == 410
+
+
+async def test_a_link_is_made_by_who_may_add_files_for_what_takes_photos(system: System) -> None:
+    mine, theirs = await draft(system, patient=somebody_new()), await accepted(system)
+    path = f"/requests/{theirs}/phone-link"
+    problem(await system.provider.post(path), 403, "forbidden")
+    problem(await system.requester2.post(path), 404, "not_found")
+    problem(await system.requester.post(f"/requests/{mine}/phone-link", {"slot": "nothing"}), 422, "unknown_slot")
+    problem(await system.provider.get(path), 404, "not_found")
+    ok(await system.requester.post(path), 201)
+    over = await submitted(system, patient=somebody_new())
+    ok(await system.requester.post(f"/requests/{over}/cancel", {"reason": "Vue ailleurs."}))
+    problem(await system.requester.post(f"/requests/{over}/phone-link"), 409, "not_editable")
+
+
+async def test_an_answer_gets_photos_from_the_telephone_and_the_log_says_so_at_once(
+    portal_app: FastAPI, system: System
+) -> None:
+    request_id = await accepted(system)
+    ok(await system.provider.post(f"/requests/{request_id}/request-information", {"text": "Une photo de plus?"}))
+    async with visitor(portal_app) as phone:
+        assert (await phone.post(await link_of(system, request_id, ""))).status_code == 303
+        assert "Reçu" in shown(await send(phone, photo((1800, 1400), "#aa8866")))
+        new = (await photos_of(system, request_id))[-1]
+        looks = (await system.requester.get(f"/requests/{request_id}/accesses")).json()
+        assert [(one["by"]["id"], one["object_id"]) for one in looks if one["what"] == "phone_photo"] == [
+            (system.requester.id, new["id"])
+        ]
+        said = {"text": "Voici.", "attachment_ids": [new["id"]]}
+        ok(await system.requester.post(f"/requests/{request_id}/answer-information", said))
+        assert (await phone.get("/phone")).status_code == 410
+
+
+async def test_photos_show_up_on_the_desktop_as_the_telephone_sends_them(portal: Portal, system: System) -> None:
+    request_id = await draft(system, patient=somebody_new())
+    async with portal.visit(system.requester) as desktop, portal.visit(size=PHONE, has_touch=True) as phone:
+        await desktop.goto(f"/requests/{request_id}/edit")
+        slot = desktop.locator("#slot-photos")
+        before = await slot.locator("img").count()
+        await slot.get_by_role("button", name="Prendre des photos avec votre téléphone").click()
+        await expect(slot.locator(".qr-code")).to_be_visible()
+        assert await barriers(desktop) == []
+        address = urlsplit(await slot.locator("[data-address]").inner_text()).path
+        await phone.goto(address)
+        await phone.get_by_role("button", name="Commencer").click()
+        await phone.wait_for_url("**/phone")
+        await expect(slot.get_by_text("Un téléphone est connecté")).to_be_visible()
+        await expect(slot.locator(".qr-code")).to_have_count(0)
+        assert await barriers(phone) == []
+        assert await too_wide(phone) == []
+        fields = phone.locator("input[type=file]")
+        await fields.first.set_input_files(taken("IMG_7.jpg"))
+        await expect(phone.locator("[data-phone-lines] li[data-state=done]")).to_contain_text("IMG_7.jpg")
+        await expect(slot.locator("img")).to_have_count(before + 1)
+        for page in (slot, phone):
+            await expect(page.get_by_text("Photos reçues : 1")).to_be_visible()
+        await slot.get_by_role("button", name="Mettre fin au lien").click()
+        await expect(slot.get_by_text("Le lien a pris fin.")).to_be_visible()
+        await fields.last.set_input_files(taken("IMG_8.jpg"))
+        await expect(phone.get_by_text("Ce lien a pris fin.")).to_be_visible()
