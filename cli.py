@@ -150,11 +150,14 @@ def migrate() -> None:
     """Bring the database to the schema of this version."""
     from records.migrate import bring_up_to_date
     from settings import get_settings
+    from use_cases.second_factor import seal_anew
 
     settings = get_settings()
     if settings.database_url is None:
         raise StartError("There is no database: set RELAIS_DATABASE_URL, or start everything with `relais up`.")
     _run(lambda: bring_up_to_date(settings))
+    if settings.encryption_keys is not None:
+        _run(lambda: seal_anew(settings))
 
 
 @app.command()
@@ -427,6 +430,29 @@ def set_email(username: str, email: Annotated[str, typer.Argument(help="Where th
 
     _run(lambda: administration.set_email(get_settings(), username, email))
     typer.echo(f"E-mails to {username} go to {email}.")
+
+
+@app.command("set-second-factor")
+def set_second_factor(
+    code: Annotated[str, typer.Argument(help="Code of the clinic.")],
+    needed: Annotated[bool, typer.Option(help="Whether nobody signs there without a second factor.")] = True,
+) -> None:
+    """Say whether the providers of a clinic need a second factor to sign reports."""
+    from settings import get_settings
+    from use_cases import administration
+
+    _run(lambda: administration.set_signing_needs_code(get_settings(), code, needed))
+    typer.echo(f"To sign at {code}, a second factor {'is needed' if needed else 'is not needed'}.")
+
+
+@app.command("reset-second-factor")
+def reset_second_factor(username: Annotated[str, typer.Argument(help="Whose second factor is removed.")]) -> None:
+    """Remove the second factor of somebody who has lost both device and recovery codes: the password is enough again."""
+    from settings import get_settings
+    from use_cases import administration
+
+    _run(lambda: administration.reset_second_factor(get_settings(), username))
+    typer.echo(f"{username} has no second factor any more.")
 
 
 @app.command("set-offerings")

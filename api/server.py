@@ -21,6 +21,7 @@ from api import (
     reports,
     requests,
     saved_filters,
+    second_factor,
     snippets,
     statistics,
     tokens,
@@ -66,6 +67,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     v1 = APIRouter(prefix="/api/v1", responses=problems.RESPONSES)
     for module in (
         tokens,
+        second_factor,
         absences,
         catalogue,
         drafts,

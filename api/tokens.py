@@ -12,7 +12,7 @@ from use_cases import sign_in as signing_in
 from use_cases.accounts import AccountView, NewPassword, Preferences
 from use_cases.guessing import Origin
 from use_cases.passwords import MAX_PASSWORD
-from use_cases.sign_in import MAX_DEVICE, MAX_USERNAME
+from use_cases.sign_in import MAX_CODE, MAX_DEVICE, MAX_USERNAME
 from use_cases.views import View
 from web.origin import OriginOf
 from web.services import ServicesOf
@@ -29,6 +29,12 @@ class Credentials(BaseModel):
     )
     password: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)] = Field(
         examples=["correct horse battery staple"]
+    )
+    code: Annotated[str, StringConstraints(min_length=1, max_length=MAX_CODE)] | None = Field(
+        None,
+        repr=False,
+        description="A code of the account's second factor, or a recovery code, where it has one.",
+        examples=[None],
     )
     device: Annotated[str, StringConstraints(max_length=MAX_DEVICE)] | None = Field(
         None,
@@ -51,14 +57,16 @@ class TokenView(View):
 
 @router.post("/tokens", status_code=201, summary="Sign in", responses=problems.responses(429))
 async def sign_in(credentials: Credentials, services: ServicesOf, origin: OriginOf, response: Response) -> TokenView:
-    """Give a bearer token for a user name and a password.
+    """Give a bearer token for a user name and a password, and a code where the account has a second factor (403 `code_needed`).
 
     Wrong passwords are counted by name and address, by address and by name, but on a device that the account's owner has used
     before only there; after ten, one more is possible each 30 seconds (429, `Retry-After`). When many sign in at once, some are
     told when there will be room for them (503 `passwords_busy`, `Retry-After`).
     """
     origin = Origin(origin.address, credentials.device)
-    token = await signing_in.sign_in(services, credentials.username, credentials.password, origin)
+    token = await signing_in.sign_in(
+        services, credentials.username, credentials.password, origin, code=credentials.code
+    )
     response.headers["Cache-Control"] = "no-store"
     return TokenView(access_token=token.text, expires_at=token.expires_at, device=token.device)
 

@@ -1,5 +1,7 @@
 """Encryption of what enters Temporal: AES-256-GCM, with a ring of named keys, bound to the workflow.
 
+With the same ring, `seal` and `open_sealed` are for what the records hold sealed.
+
 Every payload is sealed with the first key of the ring and carries that key's id, so keys can be changed while old histories
 stay readable. The workflow's id is bound to it as additional data: a payload that is copied into another workflow does not open
 there. What is not sealed (a Signal from the `temporal` command line, an older history) is let through as it is.
@@ -64,6 +66,34 @@ class KeyRing:
     def current(self) -> str:
         """The id of the key that seals."""
         return next(iter(self.keys))
+
+
+def seal(ring: KeyRing, plain: bytes, bound_to: str) -> str:
+    """`plain`, sealed with the first key of the ring; `bound_to` names the place where alone it opens."""
+    nonce = os.urandom(_NONCE_BYTES)
+    sealed = AESGCM(ring.keys[ring.current]).encrypt(nonce, plain, _bound(ring.current, bound_to))
+    return f"{ring.current}:{base64.b64encode(nonce + sealed).decode()}"
+
+
+def open_sealed(ring: KeyRing, sealed: str, bound_to: str) -> bytes:
+    """What was sealed for that place. Raises EncryptionError when its key is not on the ring, or it was sealed for another."""
+    key_id, _, encoded = sealed.partition(":")
+    if key_id not in ring.keys:
+        raise EncryptionError(f"no key '{key_id}' on the key ring")
+    try:
+        box = base64.b64decode(encoded, validate=True)
+        return AESGCM(ring.keys[key_id]).decrypt(box[:_NONCE_BYTES], box[_NONCE_BYTES:], _bound(key_id, bound_to))
+    except (InvalidTag, ValueError):
+        raise EncryptionError("something sealed does not open here") from None
+
+
+def sealed_with(sealed: str) -> str:
+    """The id of the key with which it was sealed."""
+    return sealed.partition(":")[0]
+
+
+def _bound(key_id: str, bound_to: str) -> bytes:
+    return f"{key_id}\n{bound_to}".encode()
 
 
 class EncryptionCodec(PayloadCodec, WithSerializationContext):

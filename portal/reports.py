@@ -27,6 +27,7 @@ from use_cases.answers import entries
 from use_cases.problems import Problem
 from use_cases.report_drafts import ReportDraft, ReportDraftBody
 from use_cases.requests import RequestView
+from use_cases.second_factor import own_factor
 from use_cases.signing import AddendumBody, SignBody, SigningReceipt
 from use_cases.snippets import UsedFor, offered
 from use_cases.worklist import RequestLine, next_to_do
@@ -36,6 +37,8 @@ from web.problems import status_of
 from web.rates import DOCUMENTS
 
 router = APIRouter()
+
+_PLACES = {"wrong_password": "password", "wrong_code": "code", "code_needed": "code"}
 
 _OVERTAKEN = _(
     "The report was saved in another window at %(time)s. Nothing of yours is lost: it stands below. "
@@ -107,7 +110,7 @@ async def sign(request_id: UUID, visit: VisitOf) -> Response:
     """Sign exactly what was reviewed; or say why not."""
     form = await visit.form()
     # Without a revision that can be read, nobody knows what was reviewed: 0 is none that can be signed.
-    said = {**_said(form, "kind", "password"), "revision": pages.number_in(form, "revision") or 0}
+    said = {**_said(form, "kind", "password", "code"), "revision": pages.number_in(form, "revision") or 0}
     try:
         call = visit.call(request_id, form)
         receipt = await signing.sign(visit.services, call, SignBody.model_validate(said))
@@ -133,7 +136,7 @@ async def add_addendum(request_id: UUID, visit: VisitOf) -> Response:
     form = await visit.form()
     try:
         call = visit.call(request_id, form)
-        body = AddendumBody.model_validate(_said(form, "text", "password", "follow_up_id"))
+        body = AddendumBody.model_validate(_said(form, "text", "password", "code", "follow_up_id"))
         receipt = await signing.add(visit.services, call, body)
     except NOT_TAKEN as error:
         return await _addendum_page(visit, request_id, form, as_problem(error))
@@ -274,6 +277,7 @@ async def _sign_page(
         form=pages.written(_kept(form, error, "kind")),
         key=_key(form, error),
         following=await _next(visit, request_id),
+        factor=await own_factor(visit.services, visit.caller),
         wrong=pages.written(wrong),
         notice=notice,
         **await chart(visit, view),
@@ -294,6 +298,7 @@ async def _addendum_page(
         is_possible=is_possible,
         final=next((document for document in view.documents or () if document.kind == "final"), None),
         form=pages.written(_kept(form, error, "text", "follow_up_id")),
+        factor=await own_factor(visit.services, visit.caller),
         key=_key(form, error),
         wrong=pages.written(wrong),
         notice=notice,
@@ -333,8 +338,8 @@ def _notice(visit: Visit, error: Problem | Refusal | None) -> tuple[Notice | Non
     sentence = sentence_of(error, visit.language)
     if error.code in ("report_incomplete", "report_invalid"):
         return Notice("error", sentence), {}  # the page lists it
-    wrong = fields_of(error, visit.language, {"wrong_password": "password"})
-    return Notice("error", sentence, links_to(wrong) if error.code != "wrong_password" else ()), wrong
+    wrong = fields_of(error, visit.language, _PLACES)
+    return Notice("error", sentence, links_to(wrong) if error.code not in _PLACES else ()), wrong
 
 
 def _said(form: FormData, *names: str) -> dict[str, str]:

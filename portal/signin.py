@@ -11,7 +11,8 @@ from settings import Settings
 from translations import Language
 from use_cases import sign_in as signing_in
 from use_cases.problems import Problem
-from use_cases.sign_in import account_of
+from use_cases.services import Services
+from use_cases.sign_in import BearerToken, CodeNeededError, account_of
 from web.origin import OriginOf, keep_device
 from web.problems import headers_of, status_of
 from web.services import ServicesOf
@@ -52,18 +53,60 @@ async def sign_in(
     before = session_of(request, services.settings)  # whoever's it is: nobody could sign it out any more
     try:
         token = await signing_in.sign_in(services, username, password, origin, instead_of=before)
+    except CodeNeededError as needed:
+        return _code_page(request, language, proof=needed.proof, next=next, unsent=unsent)
     except Problem as problem:
-        notice = Notice("error", problem.told(language))
-        kept = {"next": next, "unsent": unsent, "username": username[:200]}
-        page = sign_in_page_with(request, language, status=status_of(problem), notice=notice, **kept)
-        page.headers.update(headers_of(problem))
-        return page
+        return _not_signed_in(request, language, problem, next=next, unsent=unsent, username=username[:200])
+    return await _signed_in(services, token, next, unsent)
+
+
+@router.post("/signin/code")
+async def show_code(
+    request: Request,
+    services: ServicesOf,
+    origin: OriginOf,
+    proof: Annotated[str, Form()] = "",
+    code: Annotated[str, Form()] = "",
+    next: Annotated[str, Form()] = "",  # noqa: A002
+    unsent: Annotated[str, Form()] = "",
+) -> Response:
+    """A session for who has just given the right password, and now shows a code of their second factor."""
+    check_same_site(request)
+    language = pages.language_before_sign_in(request)
+    before = session_of(request, services.settings)
+    try:
+        token = await signing_in.finish_sign_in(services, proof, code, origin, instead_of=before)
+    except Problem as problem:
+        if problem.code == "sign_in_again":
+            return _not_signed_in(request, language, problem, next=next, unsent=unsent)
+        return _code_page(request, language, problem, proof=proof, next=next, unsent=unsent)
+    return await _signed_in(services, token, next, unsent)
+
+
+async def _signed_in(services: Services, token: BearerToken, wanted: str, unsent: str) -> Response:
     account = await account_of(services, token.text) if unsent else None
     address = sent_too_late.address_in(account, unsent) if account else None
-    response = RedirectResponse(address, 307) if address else RedirectResponse(local_address(next), 303)
+    response = RedirectResponse(address, 307) if address else RedirectResponse(local_address(wanted), 303)
     _keep(response, services.settings, token.text)
     keep_device(response, services.settings, token.device)
     return response
+
+
+def _not_signed_in(request: Request, language: Language, problem: Problem, **kept: str) -> Response:
+    notice = Notice("error", problem.told(language))
+    page = sign_in_page_with(request, language, status=status_of(problem), notice=notice, **kept)
+    page.headers.update(headers_of(problem))
+    return page
+
+
+def _code_page(request: Request, language: Language, problem: Problem | None = None, **kept: str) -> Response:
+    """The page on which the code is asked for, after the right password."""
+    notice = Notice("error", problem.told(language)) if problem else None
+    page = pages.render(
+        request, "signin_code", language, status=status_of(problem) if problem else 200, notice=notice, **kept
+    )
+    page.headers.update(headers_of(problem) if problem else {})
+    return page
 
 
 @router.post("/signout")

@@ -78,8 +78,8 @@ def table_of(kind: type[Base]) -> Table:
 class Clinic(Base):
     """A clinic: the tenant. `routes_to` are the other clinics that its dispatchers may assign requests to.
 
-    `calendar` is what it has set of `domain.clinic_calendar.ClinicCalendar`; `plain_name` the words of its name, as
-    `domain.texts.plain` compares them, each between spaces.
+    `calendar` is what it has set of `domain.clinic_calendar.ClinicCalendar`; `signing_needs_code` says that nobody signs there
+    without a second factor; `plain_name` are the words of its name, as `domain.texts.plain` compares them, each between spaces.
     """
 
     __tablename__ = "clinics"
@@ -91,6 +91,7 @@ class Clinic(Base):
     phone: Mapped[str]
     routes_to: Mapped[list[uuid.UUID]]
     calendar: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    signing_needs_code: Mapped[bool] = mapped_column(server_default=text("false"))
     plain_name: Mapped[str] = mapped_column(Computed("plain_words(name)", persisted=True), deferred=True)
 
 
@@ -160,6 +161,33 @@ class KnownDevice(Base):
         Index("ix_known_devices_account", "account_id", "used_at"),
         Index("ix_known_devices_used", "used_at"),
     )
+
+
+class SecondFactor(Base):
+    """What makes somebody's one-time codes (`use_cases.second_factor`), sealed; in force once a code of it was shown.
+
+    No code is taken twice, nor an older one: `last_step` is that of the last, `spent_for` what it was for.
+    """
+
+    __tablename__ = "second_factors"
+
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    sealed_secret: Mapped[str]
+    created_at: Mapped[datetime]
+    confirmed_at: Mapped[datetime | None]
+    last_step: Mapped[int | None] = mapped_column(BigInteger)
+    spent_for: Mapped[str | None]
+
+
+class RecoveryCode(Base):
+    """A code for who has lost what makes their codes, known by its SHA-256; it serves once."""
+
+    __tablename__ = "recovery_codes"
+
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    used_at: Mapped[datetime | None]
+    used_for: Mapped[str | None]
 
 
 class FailedLogins(Base):

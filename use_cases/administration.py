@@ -13,7 +13,7 @@ from domain.addresses import AddressError, checked_address
 from domain.clinic_calendar import ClinicCalendar
 from domain.model import COMPOSED, ONE_LINE
 from domain.requests import Role
-from records import people, renewals
+from records import people, renewals, second_factors
 from records.database import Database
 from records.models import Clinic
 from records.offering_versions import known_codes
@@ -195,6 +195,20 @@ async def set_offerings(settings: Settings, username: str, offerings: Collection
                 f"There is no service offering {unknown[0]}; there are {', '.join(sorted(known))}."
             )
         account.offerings = people.said_to_serve(offerings)
+
+
+async def set_signing_needs_code(settings: Settings, code: str, needed: bool) -> None:
+    """Say whether nobody signs at a clinic without a second factor. Raises AdministrationError when it is missing."""
+    async with Database.opened(settings) as database, database.session() as session:
+        (await _clinic(session, code)).signing_needs_code = needed
+
+
+async def reset_second_factor(settings: Settings, username: str) -> None:
+    """Remove somebody's second factor. Raises AdministrationError for a name that nobody has, or somebody without one."""
+    async with Database.opened(settings) as database, database.session() as session:
+        account = await people.find_account(session, username)
+        if account is None or not await second_factors.remove(session, account.id):
+            raise AdministrationError(f"There is no {username} with a second factor.")
 
 
 def _address(settings: Settings, email: str) -> str:

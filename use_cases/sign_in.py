@@ -4,13 +4,18 @@ import hashlib
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from os import urandom
+from uuid import UUID, uuid4
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from records import guesses, people
+from records import guesses, people, second_factors
 from records.models import Account
 from use_cases import guessing
+from use_cases import one_time_codes as codes
+from use_cases.account_keys import key_of
 from use_cases.caller import Caller
 from use_cases.guessing import SOMEWHERE, Origin
 from use_cases.passwords import MAX_PASSWORD
@@ -19,6 +24,13 @@ from use_cases.services import Services
 
 MAX_USERNAME = 200
 MAX_DEVICE = 200
+MAX_CODE = 40
+
+CODE_WITHIN = timedelta(minutes=5)
+"""So long after the password the code must come, where the two are asked for one after the other."""
+
+_PROOF = b"relais: the password was right"
+_NONCE = 12
 
 
 @dataclass(frozen=True)
@@ -34,24 +46,85 @@ class BearerToken:
     device: str = field(repr=False)
 
 
+class CodeNeededError(Problem):
+    """The password is right, and a code is asked for. `proof` stands for the password in `finish_sign_in`."""
+
+    def __init__(self, proof: str) -> None:
+        super().__init__("code_needed")
+        self.proof = proof
+
+
 async def sign_in(
     services: Services,
     username: str,
     password: str,
     origin: Origin = SOMEWHERE,
     *,
+    code: str | None = None,
     instead_of: str | None = None,
 ) -> BearerToken:
-    """A token for who knows the password of an active account. It takes as long for a name that does not exist.
+    """A token for who knows the password of an active account, and a code where it has a second factor.
 
-    The token `instead_of`, whoever's it is, ends when the new one begins. Raises Problem `wrong_credentials`; with the seconds to
-    wait, `too_many_attempts` when too many wrong passwords came before, and `passwords_busy` when too many sign in just now.
+    It takes as long for a name that does not exist. The token `instead_of`, whoever's it is, ends when the new one begins. Raises
+    Problem `wrong_credentials`, `wrong_code`; CodeNeededError when the password is right; with the seconds to wait,
+    `too_many_attempts` when too many wrong ones came before, and `passwords_busy` when too many sign in just now.
     """
     fits = 0 < len(username) <= MAX_USERNAME and 0 < len(password) <= MAX_PASSWORD and "\0" not in username
     account = await _authenticated(services, people.username_as_kept(username), password, origin) if fits else None
     if account is None:
         raise Problem("wrong_credentials")
+    async with services.database.session() as session:
+        needs_code = await second_factors.is_in_force(session, account.id)
+    if needs_code:
+        if not code:
+            raise CodeNeededError(_proof_of_password(account))
+        await _take_code(services, account, code, origin)
     return await _new_token(services, account.id, origin, instead_of)
+
+
+async def finish_sign_in(
+    services: Services, proof: str, code: str, origin: Origin, *, instead_of: str | None = None
+) -> BearerToken:
+    """A token for who has proved their password (CodeNeededError has the `proof`), and now shows a code.
+
+    Raises Problem `sign_in_again` when that is too long ago, or the password another one by now; `wrong_code`, or
+    `too_many_attempts`.
+    """
+    account = await _who_proved(services, proof)
+    if account is None or not account.active:
+        raise Problem("sign_in_again")
+    await _take_code(services, account, code, origin)
+    return await _new_token(services, account.id, origin, instead_of)
+
+
+async def _take_code(services: Services, account: Account, code: str, origin: Origin) -> None:
+    device = token_sha256(origin.device or "")
+    async with services.database.session() as session:
+        is_known = await guesses.knows_device(session, device, account.username)
+    counters = codes.of_a_device(account.id, device) if is_known else codes.of_a_stranger(account.id)
+    await codes.take(services, account.id, code[:MAX_CODE], uuid4().hex, counters)
+
+
+def _proof_of_password(account: Account) -> str:
+    nonce, now = urandom(_NONCE), f"{datetime.now(UTC).timestamp()}".encode()
+    sealed = AESGCM(key_of(account, _PROOF)).encrypt(nonce, now, None)
+    return f"{account.id.hex}{(nonce + sealed).hex()}"
+
+
+async def _who_proved(services: Services, proof: str) -> Account | None:
+    try:
+        account_id, box = UUID(hex=proof[:32]), bytes.fromhex(proof[32:500])
+    except ValueError:
+        return None
+    async with services.database.session() as session:
+        account = await people.load_account(session, account_id)
+    if account is None:
+        return None
+    try:
+        at = float(AESGCM(key_of(account, _PROOF)).decrypt(box[:_NONCE], box[_NONCE:], None))
+    except (InvalidTag, ValueError):
+        return None
+    return account if datetime.now(UTC).timestamp() - at < CODE_WITHIN.total_seconds() else None
 
 
 async def _authenticated(services: Services, username: str, password: str, origin: Origin) -> Account | None:

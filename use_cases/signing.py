@@ -20,22 +20,30 @@ from use_cases import policy
 from use_cases.commands import Call, CommandReceipt, Moment, Order, carry_out, must_be_allowed
 from use_cases.documents import DocumentView, document_view
 from use_cases.names import Names
+from use_cases.one_time_codes import Method
 from use_cases.paper import paper
 from use_cases.passwords import MAX_PASSWORD
 from use_cases.printable import check_length, check_texts
 from use_cases.problems import Problem, field_faults
 from use_cases.report_drafts import obstacles, template_of
+from use_cases.second_factor import check_again
 from use_cases.services import Services
-from use_cases.sign_in import proves_again
+from use_cases.sign_in import MAX_CODE, proves_again
 
 
 class Proof(BaseModel):
-    """The second proof of identity: the signer's password, again."""
+    """The second proof of identity: the signer's password, again, and a code where they have a second factor."""
 
     model_config = ConfigDict(extra="forbid")
 
     password: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)] = Field(
         repr=False, examples=["correct horse battery staple"]
+    )
+    code: Annotated[str, StringConstraints(min_length=1, max_length=MAX_CODE)] | None = Field(
+        None,
+        repr=False,
+        description="A code of the signer's second factor, or a recovery code, where they have one.",
+        examples=[None],
     )
     language: Language | None = Field(None, description="Language of the document; the signer's own if empty.")
 
@@ -75,13 +83,14 @@ class SigningReceipt(CommandReceipt):
 
 async def sign(services: Services, call: Call, body: SignBody) -> SigningReceipt:
     """Sign the saved draft, and wait a moment for its document. Raises Problem `wrong_password`, `report_incomplete`, …"""
-    await _prove(services, call, body, _Signature)
-    return await _sign(services, call, _Signature(body=body))
+    return await _sign(
+        services, call, _Signature(body=body, proved_by=await _proved_by(services, call, body, _Signature))
+    )
 
 
 async def add(services: Services, call: Call, body: AddendumBody) -> SigningReceipt:
     """Sign an addition to the final report, and wait a moment for its document. Raises Problem `wrong_password`, …"""
-    await _prove(services, call, body, _Addition)
+    order = _Addition(body=body, proved_by=await _proved_by(services, call, body, _Addition))
     text = {"text": body.text}
     if problems := (*check_texts(text), *check_length(text)):
         raise Problem("invalid_input", field_faults(problems))
@@ -89,7 +98,7 @@ async def add(services: Services, call: Call, body: AddendumBody) -> SigningRece
         before = await reports.load_frozen_report(session, report_id_of(call))
     if before is not None and [entry["value"] for entry in before.content["answer"]] != [body.text]:
         raise Problem("idempotency_key_reused")
-    return await _sign(services, call, _Addition(body=body))
+    return await _sign(services, call, order)
 
 
 class _Signature(Order):
@@ -99,6 +108,7 @@ class _Signature(Order):
     freezes = True
 
     body: SignBody
+    proved_by: Method
 
     async def made(self, at: Moment) -> c.SignReport:
         if at.row.signature_id is not None:
@@ -111,7 +121,7 @@ class _Signature(Order):
         if problems := obstacles(template, answers):
             is_incomplete = any(problem.code == "required" for problem in problems)
             raise Problem("report_incomplete" if is_incomplete else "report_invalid", field_faults(problems))
-        frozen = await _freeze(at, self.body, self.body.kind, template, answers)
+        frozen = await _freeze(at, self.body, self.proved_by, self.body.kind, template, answers)
         called_for = calls_of(template, answers)
         return c.SignReport(
             **at.head,
@@ -133,9 +143,10 @@ class _Addition(Order):
     freezes = True
 
     body: AddendumBody
+    proved_by: Method
 
     async def made(self, at: Moment) -> c.AddAddendum:
-        frozen = await _freeze(at, self.body, DocumentKind.ADDENDUM, None, {"text": self.body.text})
+        frozen = await _freeze(at, self.body, self.proved_by, DocumentKind.ADDENDUM, None, {"text": self.body.text})
         return c.AddAddendum(
             **at.head,
             report_id=frozen.id,
@@ -192,16 +203,21 @@ def report_id_of(call: Call) -> UUID:
     return uuid5(call.request_id, call.command_id)
 
 
-async def _prove(services: Services, call: Call, proof: Proof, order: type[Order]) -> None:
-    """Who may not sign is told so, and learns nothing about a password."""
+async def _proved_by(services: Services, call: Call, proof: Proof, order: type[Order]) -> Method:
+    """How the caller has proved who they are. Who may not sign is told so, and learns nothing about a password.
+
+    A code is for this command alone; sent again with it, it is good.
+    """
     await must_be_allowed(services, call, order)
     if not await proves_again(services, call.caller, proof.password):
         raise Problem("wrong_password")
+    return await check_again(services, call.caller, proof.code, used_for=call.command_id)
 
 
 async def _freeze(
     at: Moment,
     proof: Proof,
+    proved_by: Method,
     kind: DocumentKind,
     template: Iterable[FormField] | None,
     answers: Json,
@@ -229,7 +245,7 @@ async def _freeze(
             signer_id=call.caller.id,
             command_id=call.command_id,
             proof_at=now,
-            proof_method="password",
+            proof_method=proved_by,
             now=now,
         )
     except ContentConflictError:  # the key was sent before, with another report

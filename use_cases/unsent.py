@@ -15,11 +15,10 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from records import people
 from records.models import Account
+from use_cases.account_keys import KEY_BYTES, key_of
 from use_cases.services import Services
 
 OPENS_FOR = timedelta(hours=1)
@@ -29,8 +28,6 @@ LARGEST = 400_000
 """Characters of a sealed form: it must fit, with a password, into a call."""
 
 _NONCE = 12
-
-_KEY = 32
 
 
 @dataclass(frozen=True)
@@ -72,13 +69,9 @@ def key_for_typing(account: Account) -> str:
     In Base64, 32 bytes by chance, then the key with these (XOR): no two pages have the same, so that the length of a compressed
     page tells nothing of it.
     """
-    chance, key = urandom(_KEY), _derived(account, b"relais: what was typed")
+    chance, key = urandom(KEY_BYTES), key_of(account, b"relais: what was typed")
     return b64encode(chance + bytes(a ^ b for a, b in zip(chance, key, strict=True))).decode()
 
 
 def _key(account: Account) -> bytes:
-    return _derived(account, b"relais: a form that was not sent")
-
-
-def _derived(account: Account, purpose: bytes) -> bytes:
-    return HKDF(SHA256(), _KEY, salt=account.id.bytes, info=purpose).derive(account.password_hash.encode())
+    return key_of(account, b"relais: a form that was not sent")

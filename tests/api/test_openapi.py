@@ -92,6 +92,10 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
 NEEDS_NO_KEY = {
     "/api/v1/tokens",
     "/api/v1/me/password",
+    "/api/v1/me/second-factor",
+    "/api/v1/me/second-factor/confirm",
+    "/api/v1/me/second-factor/recovery-codes",
+    "/api/v1/me/second-factor/remove",
     "/api/v1/undeliverable/{notice_id}/send-again",
     "/api/v1/failures/{effect_id}/resolve",
     "/api/v1/requests/{request_id}/phone-link",

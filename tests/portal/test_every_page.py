@@ -131,6 +131,7 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("document", "requester", reported, "/requests/{id}/documents/{report}"),
     ("settings", "provider", None, "/account"),
     ("texts", "administrator", None, "/account/texts"),
+    ("second factor", "provider", None, "/account/second-factor"),
     ("past cases", "provider", None, "/past-cases"),
     ("statistics of a clinic", "administrator", reported, "/statistics"),
     ("statistics of all", "operator", reported, "/statistics"),

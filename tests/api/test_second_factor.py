@@ -1,0 +1,185 @@
+"""A second factor: set up, asked for at the sign-in and at the signature, each code good once, and what helps who has lost it."""
+
+import base64
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from sqlalchemy import select, update
+
+from domain.requests import Role
+from engine.client import key_ring
+from engine.encryption import sealed_with
+from records.models import Clinic, FrozenReport, SecondFactor
+from settings import Settings
+from tests.api.answers import problem
+from tests.api.test_accounts import anybody, newcomer
+from tests.api.test_guessing import report_of
+from tests.journeys import ok
+from tests.system import PASSWORD, Clinician, System
+from use_cases.one_time_codes import FEW_CODES, STEP_SECONDS, code_of
+from use_cases.second_factor import seal_anew
+
+AGAIN = {"password": PASSWORD}
+
+
+async def sign_in(system: System, who: Clinician, **more: Any) -> httpx.Response:
+    async with anybody(system) as http:
+        return await http.post("/api/v1/tokens", json={"username": who.account.username, **AGAIN, **more})
+
+
+class Telephone:
+    """What makes somebody's codes."""
+
+    def __init__(self, system: System, who: Clinician, secret: str) -> None:
+        self._system, self._who = system, who
+        self._secret = base64.b32decode(secret)
+
+    def code(self, ahead: int = 0) -> str:
+        step = int(datetime.now(UTC).timestamp()) // STEP_SECONDS + ahead
+        return code_of(self._secret, step).decode()
+
+    async def next_code(self) -> str:
+        """A code that was not taken yet, as if all before were long ago."""
+        async with self._system.services.database.session() as session:
+            mine = SecondFactor.account_id == self._who.account.id
+            await session.execute(update(SecondFactor).where(mine).values(last_step=0, spent_for=None))
+        return self.code()
+
+
+async def enrolled(system: System, *roles: Role) -> tuple[Clinician, Telephone, list[str]]:
+    """Somebody with a second factor, and their recovery codes."""
+    who = await newcomer(system, *roles)
+    begun = ok(await who.post("/me/second-factor", AGAIN), 201)
+    assert begun["uri"].startswith(f"otpauth://totp/Relais:{who.account.username}?")
+    assert begun["secret"] in begun["uri"]
+    telephone = Telephone(system, who, begun["secret"])
+    ok(await sign_in(system, who), 201)  # it is not in force yet
+    codes = ok(await who.post("/me/second-factor/confirm", {"code": telephone.code()}))["recovery_codes"]
+    return who, telephone, codes
+
+
+async def test_who_has_one_signs_in_with_a_code_that_is_good_once(system: System) -> None:
+    who, telephone, _ = await enrolled(system, Role.REQUESTER)
+    assert ok(await who.get("/me/second-factor"))["in_force"] is True
+    problem(await sign_in(system, who), 403, "code_needed")
+    problem(await sign_in(system, who, password="wrong", code=telephone.code(1)), 401, "wrong_credentials")
+    problem(await sign_in(system, who, code=telephone.code()), 403, "wrong_code")  # it confirmed the set-up
+    code = telephone.code(1)
+    ok(await sign_in(system, who, code=f"{code[:3]} {code[3:]}"), 201)
+    problem(await sign_in(system, who, code=code), 403, "wrong_code")
+    problem(await who.post("/me/second-factor", AGAIN), 409, "second_factor_in_force")
+    problem(await who.post("/me/second-factor/confirm", {"code": await telephone.next_code()}), 409, "not_begun")
+
+
+async def test_a_report_is_signed_with_password_and_code_and_keeps_that_it_was(system: System) -> None:
+    who, telephone, codes = await enrolled(system, Role.PROVIDER)
+    signature = await report_of(system, who)
+    body: dict[str, Any] = {"kind": "preliminary", **AGAIN}
+    problem(await who.post(signature, body), 403, "code_needed")
+    problem(await who.post(signature, {**body, "code": "000000", "password": "wrong"}), 403, "wrong_password")
+    key, code = uuid4().hex, await telephone.next_code()
+    signed = ok(await who.post(signature, {**body, "code": code}, key=key))
+    assert ok(await who.post(signature, {**body, "code": code}, key=key)) == signed, "the same, sent again"
+    problem(await who.post(signature, {**body, "kind": "final", "code": code}), 403, "wrong_code")
+    last = ok(await who.post(signature, {**body, "kind": "final", "code": codes[0]}))
+    async with system.services.database.session() as session:
+        ids = [one["document"]["report_id"] for one in (signed, last)]
+        found = await session.execute(
+            select(FrozenReport.proof_method).where(FrozenReport.id.in_(ids)).order_by(FrozenReport.created_at)
+        )
+        assert list(found.scalars()) == ["password+totp", "password+recovery_code"]
+
+
+async def test_recovery_codes_serve_once_until_there_are_others(system: System) -> None:
+    who, telephone, codes = await enrolled(system, Role.REQUESTER)
+    assert len(set(codes)) == 10
+    ok(await sign_in(system, who, code=codes[0].lower().replace("-", " ")), 201)
+    problem(await sign_in(system, who, code=codes[0]), 403, "wrong_code")
+    assert ok(await who.get("/me/second-factor"))["recovery_codes_left"] == 9
+    proofs = {**AGAIN, "code": await telephone.next_code()}
+    others = ok(await who.post("/me/second-factor/recovery-codes", proofs))["recovery_codes"]
+    assert not set(codes) & set(others)
+    problem(await sign_in(system, who, code=codes[1]), 403, "wrong_code")
+    ok(await sign_in(system, who, code=others[1]), 201)
+
+
+async def test_wrong_codes_are_counted_apart_for_known_devices(system: System) -> None:
+    who, telephone, codes = await enrolled(system, Role.REQUESTER)
+    device = ok(await sign_in(system, who, code=codes[0]), 201)["device"]
+    for _ in range(FEW_CODES.most):
+        problem(await sign_in(system, who, code="000000"), 403, "wrong_code")
+    refused = await sign_in(system, who, code=codes[1])
+    problem(refused, 429, "too_many_attempts")
+    assert 0 < int(refused.headers["retry-after"]) <= FEW_CODES.every.total_seconds()
+    ok(await sign_in(system, who, code=codes[1], device=device), 201)
+    ok(await who.post("/me/second-factor/recovery-codes", {**AGAIN, "code": await telephone.next_code()}))
+
+
+async def test_it_is_removed_with_both_proofs_or_by_an_administrator(system: System) -> None:
+    who, telephone, codes = await enrolled(system, Role.REQUESTER)
+    problem(await who.post("/me/second-factor/remove", AGAIN), 422, "invalid_input")
+    wrong = {"password": "wrong", "code": codes[0]}
+    problem(await who.post("/me/second-factor/remove", wrong), 403, "wrong_current_password")
+    problem(await who.post("/me/second-factor/remove", {**AGAIN, "code": "123"}), 403, "wrong_code")
+    code = await telephone.next_code()
+    assert (await who.post("/me/second-factor/remove", {**AGAIN, "code": code})).status_code == 204
+    ok(await sign_in(system, who), 201)
+    assert ok(await who.get("/me/second-factor")) == {
+        "in_force": False,
+        "since": None,
+        "recovery_codes_left": 0,
+        "needed_to_sign": False,
+    }
+    problem(await who.post("/me/second-factor/confirm", {"code": code}), 409, "not_begun")
+
+
+async def test_a_clinic_lets_nobody_sign_without(system: System) -> None:
+    """Who only asks needs none."""
+    who = await newcomer(system, Role.PROVIDER)
+    signature = await report_of(system, who)
+    near = Clinic.id == system.clinics["near"].id
+    async with system.services.database.session() as session:
+        await session.execute(update(Clinic).where(near).values(signing_needs_code=True))
+    try:
+        assert ok(await who.get("/me/second-factor"))["needed_to_sign"] is True
+        assert ok(await system.requester.get("/me/second-factor"))["needed_to_sign"] is False
+        body = {"kind": "final", **AGAIN}
+        problem(await who.post(signature, body), 403, "second_factor_missing")
+        secret = ok(await who.post("/me/second-factor", AGAIN), 201)["secret"]
+        telephone = Telephone(system, who, secret)
+        ok(await who.post("/me/second-factor/confirm", {"code": telephone.code()}))
+        ok(await who.post(signature, {**body, "code": telephone.code(1)}))
+    finally:
+        async with system.services.database.session() as session:
+            await session.execute(update(Clinic).where(near).values(signing_needs_code=False))
+
+
+async def test_a_secret_is_sealed_anew_before_its_key_goes(system: System) -> None:
+    who, telephone, _ = await enrolled(system, Role.REQUESTER)
+    assert system.settings.encryption_keys is not None
+    old = system.settings.encryption_keys.get_secret_value()
+    new = f"new:{base64.b64encode(bytes(32)).decode()}"
+
+    async def sealed() -> str:
+        async with system.services.database.session() as session:
+            return (await session.get_one(SecondFactor, who.account.id)).sealed_secret
+
+    def with_keys(keys: str) -> Settings:
+        return Settings.model_validate({**system.settings.model_dump(), "encryption_keys": keys})
+
+    before = await sealed()
+    assert await seal_anew(with_keys(f"{new},{old}")) >= 1
+    assert sealed_with(await sealed()) == "new"
+    assert await seal_anew(with_keys(f"{old},{new}")) >= 1
+    assert sealed_with(await sealed()) == key_ring(system.settings).current
+    assert await sealed() != before
+    ok(await sign_in(system, who, code=await telephone.next_code()), 201)
+
+
+@pytest.mark.parametrize("path", ["", "/confirm", "/recovery-codes", "/remove"])
+async def test_nobody_else_may(system: System, path: str) -> None:
+    async with anybody(system) as http:
+        problem(await http.post(f"/api/v1/me/second-factor{path}", json={}), 401, "not_authenticated")
