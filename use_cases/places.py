@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from math import ceil
+from time import monotonic
 
 import structlog
 
@@ -19,8 +20,8 @@ from use_cases.problems import Problem
 PLACES = 3
 """Files that one API decodes, draws or checks at once; a photo in at most 1.5 GB of memory, mostly in 0.2."""
 
-_LATELY = 0.2
-"""How much the last piece of work counts for how long one takes."""
+_FORGOTTEN = 0.05
+"""By how much a piece of work that was quicker shortens what is expected of the next ones; a slower one counts at once."""
 
 LONGEST_PROMISE_SECONDS = 60.0
 """Nobody is told to come back later than that."""
@@ -33,7 +34,7 @@ class Queue:
     """How many may wait for a place, for how long, and what those are told for whom there is no room.
 
     `each` and `too_many` are for one account, `all` and `busy` for all together; `usually_seconds` is how long a piece of work
-    takes, until one was seen.
+    takes; where lately some took longer, that counts.
     """
 
     each: int = 24
@@ -55,7 +56,7 @@ class Places:
         self._queue = queue
         self._held: Counter[Hashable] = Counter()
         self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
-        self._usually_seconds = queue.usually_seconds
+        self._lately_seconds = queue.usually_seconds
         self._promised_until = 0.0
 
     @asynccontextmanager
@@ -67,15 +68,14 @@ class Places:
         ended without a verdict (`confined`). A queue may have other codes for these.
         """
         await self._take(account)
-        began = asyncio.get_running_loop().time()
+        began = monotonic()
         try:
             yield
         except NoVerdictError as error:
             log.error("work was ended without a verdict", fault=str(error))
             raise self._full(self._queue.busy) from None
         finally:
-            took = asyncio.get_running_loop().time() - began
-            self._usually_seconds += _LATELY * (took - self._usually_seconds)
+            self._learn(monotonic() - began)
             self._give_back(account)
 
     async def _take(self, account: Hashable) -> None:
@@ -98,6 +98,11 @@ class Places:
                 raise self._full(self._queue.busy) from None
             raise
 
+    def _learn(self, took: float) -> None:
+        """It is told too late, rather than too soon, when there will be room: under a crowd everything takes longer."""
+        less = self._lately_seconds - _FORGOTTEN * (self._lately_seconds - took)
+        self._lately_seconds = max(took, less, self._queue.usually_seconds)
+
     def _are_waiting(self) -> int:
         return sum(map(len, self._waiting.values()))
 
@@ -106,8 +111,8 @@ class Places:
 
         Who is told so next gets a later moment, so that they don't all come back at once.
         """
-        now = asyncio.get_running_loop().time()
-        each = self._usually_seconds / self._count
+        now = monotonic()
+        each = self._lately_seconds / self._count
         all_through = now + each * (self._are_waiting() + self._count - self._free)
         self._promised_until = min(max(all_through, self._promised_until + each), now + LONGEST_PROMISE_SECONDS)
         return Problem(code, retry_after=max(1, ceil(self._promised_until - now)))

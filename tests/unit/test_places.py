@@ -9,6 +9,7 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from confined import NoVerdictError
+from use_cases import places as module
 from use_cases.places import Places, Queue
 from use_cases.problems import Problem
 from web.connected import while_connected
@@ -119,17 +120,31 @@ async def test_who_finds_no_room_is_told_when_those_before_are_through() -> None
     await all_leave(*workers)
 
 
-async def test_how_long_work_takes_is_learned() -> None:
-    places = Places(1, Queue(all=1, usually_seconds=50.0))
-    for _ in range(40):
-        async with places.place_for(ONE):
-            pass
-    held, waiting = Worker(places, ONE), Worker(places, OTHER)
-    await settled()
-    with pytest.raises(Problem) as refused:
-        await Worker(places, THIRD).task
-    assert int(headers_of(refused.value)["Retry-After"]) == 1
-    await all_leave(held, waiting)
+async def test_how_long_work_takes_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once when it takes longer than expected, slowly when it is quicker, and never less than usual."""
+    places = Places(1, Queue(all=1, usually_seconds=4.0))
+    now = 1_000.0
+    monkeypatch.setattr(module, "monotonic", lambda: now)
+
+    async def told() -> int:
+        """When somebody may come back who finds one working, and one waiting."""
+        nonlocal now
+        now += 1_000
+        held, waiting = Worker(places, ONE), Worker(places, OTHER)
+        await settled()
+        with pytest.raises(Problem) as refused:
+            await Worker(places, THIRD).task
+        await all_leave(held, waiting)
+        return int(headers_of(refused.value)["Retry-After"])
+
+    assert await told() == 8
+    async with places.place_for(ONE):
+        now += 20
+    assert await told() == 40
+    assert 30 < await told() < 40
+    for _ in range(100):
+        await told()
+    assert await told() == 8
 
 
 async def test_nobody_waits_for_ever() -> None:
