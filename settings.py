@@ -85,7 +85,13 @@ class Settings(BaseSettings):
     streams_at_once: int = Field(
         60, ge=0, description="How many pages of one person an API process keeps told of what is new; 0 for no limit."
     )
-    token_hours: int = Field(12, ge=1, description="Hours that a bearer token lives.")
+    idle_minutes: int = Field(
+        30,
+        ge=0,
+        le=24 * 60,
+        description="Minutes without a sign of anybody after which a browser's session ends and its pages lock; 0 for never.",
+    )
+    token_hours: int = Field(12, ge=1, description="Hours that a bearer token lives, and a browser's session at most.")
 
     # the engine
     task_queue: str = Field("relais", description="Temporal task queue of workflows and quick activities.")

@@ -239,6 +239,9 @@ SENTENCES: Mapping[str, str] = {
     "second_factor_removed": _("The second factor is removed: your password is enough again."),
     "password": _("Your password is changed. Other devices are signed out."),
     "signed_out": _("You are signed out."),
+    "idle": _(
+        "You were signed out because nothing happened here for a while. What you wrote is there when you sign in again."
+    ),
 }
 """What a page says after something was done, by the name in its address: no text of an address is ever shown."""
 
@@ -273,7 +276,13 @@ def render(request: Request, page: str, language: Language, /, *, status: int = 
     html = (
         _environment(language)
         .get_template(f"{page}.html.j2")
-        .render(support=support(settings, language), limits=_limits(settings), embedded=settings.embedded, **values)
+        .render(
+            support=support(settings, language),
+            limits=_limits(settings),
+            embedded=settings.embedded,
+            idle_minutes=settings.idle_minutes,
+            **values,
+        )
     )
     headers = {
         **HEADERS,

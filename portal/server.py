@@ -11,6 +11,7 @@ from portal import (
     drafts,
     errors,
     guide,
+    idle,
     installable,
     live,
     media,
@@ -33,6 +34,7 @@ from portal import (
 
 PAGES = (
     signin,
+    idle,
     worklist,
     saved_filters,
     past_cases,

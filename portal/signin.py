@@ -52,7 +52,7 @@ async def sign_in(
     language = pages.language_before_sign_in(request)
     before = session_of(request, services.settings)  # whoever's it is: nobody could sign it out any more
     try:
-        token = await signing_in.sign_in(services, username, password, origin, instead_of=before)
+        token = await signing_in.sign_in(services, username, password, origin, instead_of=before, in_a_browser=True)
     except CodeNeededError as needed:
         return _code_page(request, language, proof=needed.proof, next=next, unsent=unsent)
     except Problem as problem:
@@ -113,8 +113,11 @@ def _code_page(request: Request, language: Language, problem: Problem | None = N
 async def sign_out(visit: VisitOf) -> Response:
     """End the session here and in the records."""
     await signing_in.end_token(visit.services, visit.caller.token)
-    response = RedirectResponse("/signin?done=signed_out", 303)
-    settings = visit.services.settings
+    return sign_out_of(RedirectResponse("/signin?done=signed_out", 303), visit.services.settings)
+
+
+def sign_out_of(response: Response, settings: Settings) -> Response:
+    """Have the browser forget the session that has ended, and what it keeps of pictures."""
     response.headers["Clear-Site-Data"] = '"cache"'  # photos, which browsers keep for an hour
     response.delete_cookie(session_cookie(settings), secure=settings.over_tls, httponly=True, samesite="lax")
     return response

@@ -125,7 +125,10 @@ class Account(Base):
 
 
 class Token(Base):
-    """A bearer token, known only by the SHA-256 of its text."""
+    """A bearer token, known only by the SHA-256 of its text.
+
+    One of a browser ends, too, when nobody was there for `idle_minutes`; `seen_at` is when somebody was, to the minute.
+    """
 
     __tablename__ = "tokens"
 
@@ -134,6 +137,8 @@ class Token(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     revoked_at: Mapped[datetime | None]
+    idle_minutes: Mapped[int | None]
+    seen_at: Mapped[datetime | None]
 
 
 class Guesses(Base):

@@ -2,9 +2,9 @@
 
 import uuid
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.clinic_calendar import ClinicCalendar
@@ -185,22 +185,55 @@ async def is_served(
 # Bearer tokens
 
 
+IDLE_GRACE = timedelta(minutes=2)
+"""Somebody's presence is told, and noted, to the minute: who came back in time must not find the session ended."""
+
+
 async def add_token(
-    session: AsyncSession, *, token_sha256: str, account_id: uuid.UUID, now: datetime, expires_at: datetime
+    session: AsyncSession,
+    *,
+    token_sha256: str,
+    account_id: uuid.UUID,
+    now: datetime,
+    expires_at: datetime,
+    idle_minutes: int | None = None,
 ) -> None:
-    """Write down a token that was given out. Its text stays with the person."""
-    session.add(Token(sha256=token_sha256, account_id=account_id, created_at=now, expires_at=expires_at))
+    """Write down a token that was given out. Its text stays with the person. It ends when unused for `idle_minutes`, if given."""
+    session.add(
+        Token(
+            sha256=token_sha256,
+            account_id=account_id,
+            created_at=now,
+            expires_at=expires_at,
+            idle_minutes=idle_minutes,
+            seen_at=now,
+        )
+    )
     await session.flush()
 
 
 async def account_of_token(session: AsyncSession, token_sha256: str, now: datetime) -> Account | None:
-    """The active account that a token speaks for; None when it is unknown, expired or revoked."""
+    """The active account that a token speaks for; None when it is unknown or ended, by whatever."""
+    idle_for = now - func.coalesce(Token.seen_at, Token.created_at)
     query = (
         select(Account)
         .join(Token, Token.account_id == Account.id)
-        .where(Token.sha256 == token_sha256, Token.expires_at > now, Token.revoked_at.is_(None), Account.active)
+        .where(
+            Token.sha256 == token_sha256,
+            Token.expires_at > now,
+            Token.revoked_at.is_(None),
+            or_(Token.idle_minutes.is_(None), idle_for - IDLE_GRACE < Token.idle_minutes * text("interval '1 minute'")),
+            Account.active,
+        )
     )
     return await session.scalar(query)
+
+
+async def note_seen(session: AsyncSession, token_sha256: str, now: datetime) -> None:
+    """Somebody is there, by that token; to the minute."""
+    earlier = Token.seen_at < now - timedelta(minutes=1)
+    seen = update(Token).where(Token.sha256 == token_sha256, Token.idle_minutes.is_not(None), earlier)
+    await session.execute(seen.values(seen_at=now))
 
 
 async def revoke_token(session: AsyncSession, token_sha256: str, now: datetime) -> None:

@@ -62,12 +62,13 @@ async def sign_in(
     *,
     code: str | None = None,
     instead_of: str | None = None,
+    in_a_browser: bool = False,
 ) -> BearerToken:
     """A token for who knows the password of an active account, and a code where it has a second factor.
 
-    It takes as long for a name that does not exist. The token `instead_of`, whoever's it is, ends when the new one begins. Raises
-    Problem `wrong_credentials`, `wrong_code`; CodeNeededError when the password is right; with the seconds to wait,
-    `too_many_attempts` when too many wrong ones came before, and `passwords_busy` when too many sign in just now.
+    It takes as long for a name that does not exist. A browser's ends when nobody is there. The token `instead_of`, whoever's it
+    is, ends when the new one begins. Raises Problem `wrong_credentials` or `wrong_code`, and CodeNeededError after the right
+    password; with the seconds to wait, `too_many_attempts` after too many wrong ones, `passwords_busy` when too many sign in.
     """
     fits = 0 < len(username) <= MAX_USERNAME and 0 < len(password) <= MAX_PASSWORD and "\0" not in username
     account = await _authenticated(services, people.username_as_kept(username), password, origin) if fits else None
@@ -79,7 +80,7 @@ async def sign_in(
         if not code:
             raise CodeNeededError(_proof_of_password(account))
         await _take_code(services, account, code, origin)
-    return await _new_token(services, account.id, origin, instead_of)
+    return await _new_token(services, account.id, origin, instead_of, in_a_browser=in_a_browser)
 
 
 async def finish_sign_in(
@@ -94,7 +95,7 @@ async def finish_sign_in(
     if account is None or not account.active:
         raise Problem("sign_in_again")
     await _take_code(services, account, code, origin)
-    return await _new_token(services, account.id, origin, instead_of)
+    return await _new_token(services, account.id, origin, instead_of, in_a_browser=True)
 
 
 async def _take_code(services: Services, account: Account, code: str, origin: Origin) -> None:
@@ -164,7 +165,9 @@ async def proves_again(services: Services, caller: Caller, password: str) -> boo
     return True
 
 
-async def _new_token(services: Services, account_id: UUID, origin: Origin, instead_of: str | None) -> BearerToken:
+async def _new_token(
+    services: Services, account_id: UUID, origin: Origin, instead_of: str | None, *, in_a_browser: bool
+) -> BearerToken:
     now = datetime.now(UTC)
     text, expires_at = secrets.token_urlsafe(32), now + timedelta(hours=services.settings.token_hours)
     async with services.database.session() as session:
@@ -173,7 +176,12 @@ async def _new_token(services: Services, account_id: UUID, origin: Origin, inste
         if instead_of is not None:
             await people.revoke_token(session, token_sha256(instead_of), now)
         await people.add_token(
-            session, token_sha256=token_sha256(text), account_id=account_id, now=now, expires_at=expires_at
+            session,
+            token_sha256=token_sha256(text),
+            account_id=account_id,
+            now=now,
+            expires_at=expires_at,
+            idle_minutes=(services.settings.idle_minutes or None) if in_a_browser else None,
         )
     return BearerToken(text, expires_at, device)
 
@@ -199,6 +207,12 @@ def token_sha256(text: str) -> str:
 async def holds(services: Services, caller: Caller) -> bool:
     """Whether the caller's token still speaks for them: for calls that last."""
     return await account_of(services, caller.token) is not None
+
+
+async def note_presence(services: Services, token: str) -> None:
+    """Somebody is there, in the browser that has this token."""
+    async with services.database.statement() as session:
+        await people.note_seen(session, token_sha256(token), datetime.now(UTC))
 
 
 async def account_of(services: Services, token: str) -> Account | None:

@@ -10,10 +10,13 @@ from settings import Settings
 from use_cases.caller import Caller
 from use_cases.problems import Problem
 from use_cases.services import Services
-from use_cases.sign_in import account_of
+from use_cases.sign_in import account_of, note_presence
 from web.services import ServicesOf
 
 _bearer = HTTPBearer(auto_error=False, description="A token from `POST /api/v1/tokens`.")
+
+STILL_HERE = "/still-here"
+"""Where a page tells that somebody is in front of it."""
 
 _READING = {"GET", "HEAD", "OPTIONS"}
 
@@ -31,9 +34,23 @@ async def _caller(
     account = await account_of(services, token)
     if account is None:
         raise Problem("not_authenticated")
+    if credentials is None and _is_asked_for(request):
+        await note_presence(services, token)
     caller = Caller(account, token)
     request.state.language = caller.language
     return caller
+
+
+def _is_asked_for(request: Request) -> bool:
+    """Whether somebody in front of the browser asks, as far as can be told: a page, a form, or the sign that somebody is there.
+
+    What scripts fetch, and what pages load, may come by itself.
+    """
+    if request.url.path == STILL_HERE:
+        return True
+    mode = request.headers.get("sec-fetch-mode")
+    by_script = "hx-request" in request.headers or request.headers.get("x-requested-with") == "fetch"
+    return mode == "navigate" if mode is not None else not by_script and request.url.path != "/events"
 
 
 async def account_of_session(request: Request, services: Services) -> Account | None:

@@ -53,7 +53,7 @@
 
   const isProse = (field) => field.matches("textarea, input[type=text], input:not([type])");
   const isBox = (field) => field.matches("[type=checkbox], [type=radio]");
-  const isKept = (field) => field.name && field.matches("textarea, select, input:not([type=hidden], [type=password], [type=file])");
+  const isKept = (field) => field.name && field.matches("textarea, select, input:not([type=hidden], [type=password], [type=file], [autocomplete=one-time-code])");
   const pathOf = (form) => form.getAttribute("action").split("?")[0];
 
   /** The form that goes there; of several questions, about the same one. */

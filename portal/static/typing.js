@@ -38,11 +38,13 @@
   const GUARDED = "form[method=post]:not([data-draft], [data-upload], #report)";
   let sent = new WeakSet();
   const hasWords = (form) =>
-    form.elements.key && [...form.elements].some((field) => field.matches("textarea, input[type=text]") && field.value.trim());
+    form.elements.key && [...form.elements].some((field) => field.matches("textarea, input[type=text]:not([autocomplete=one-time-code])") && field.value.trim());
   document.addEventListener("submit", (event) => sent.add(event.target), true);
   document.addEventListener("relais:not-sent", (event) => sent.delete(event.target));
   window.addEventListener("pageshow", () => { sent = new WeakSet(); });
+  let locked = false; // by static/idle.js: nobody is there to be asked, and what was written is kept where it can be encrypted
+  document.addEventListener("relais:locked", () => { locked = !!window.crypto?.subtle; });
   window.addEventListener("beforeunload", (event) => {
-    if ([...document.querySelectorAll(GUARDED)].some((form) => !sent.has(form) && hasWords(form))) event.preventDefault();
+    if (!locked && [...document.querySelectorAll(GUARDED)].some((form) => !sent.has(form) && hasWords(form))) event.preventDefault();
   });
 })();
