@@ -8,6 +8,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from enum import StrEnum
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -517,6 +518,51 @@ def print_offerings(found: "Offerings", folder: Path, console: "Console") -> Non
         raise found.wrong
 
 
+@app.command("trust-authority")
+def trust_authority() -> None:
+    """Let this installation sign with the authority of RELAIS_AUTHORITY_DIR too; one is made where there is none."""
+    from settings import get_settings
+    from use_cases.signing_roots import trust_own_authority
+
+    settings = get_settings()
+    sha256 = asyncio.run(trust_own_authority(settings))
+    typer.echo(
+        f"Documents may be signed with the authority in {settings.authority_path}. Its fingerprint (SHA-256): {sha256}"
+    )
+
+
+@app.command()
+def verify(
+    files: Annotated[list[Path], typer.Argument(help="Signed documents.", exists=True, dir_okay=False)],
+    root: Annotated[
+        list[Path] | None,
+        typer.Option(help="Root certificate (PEM or DER) to trust; the one in the data folder when not given."),
+    ] = None,
+) -> None:
+    """Check signed documents, also without a network. Exit code 1 when one of them does not hold."""
+    from documents.authority import ROOT_CERTIFICATE
+    from documents.signature import verify_now
+    from settings import get_settings
+
+    trusted = root or [get_settings().authority_path / ROOT_CERTIFICATE]
+    missing = [str(file) for file in trusted if not file.exists()]
+    if missing:
+        raise StartError(f"There is no root certificate {', '.join(missing)}: name one with --root.")
+    certificates = [file.read_bytes() for file in trusted]
+    holds = True
+    for file in files:
+        verdict = verify_now(file.read_bytes(), certificates, datetime.now(UTC))
+        holds = holds and verdict.valid
+        said = (
+            f"valid, signed by {verdict.signer_name} ({verdict.signer_licence or 'no licence number'}), "
+            f"stamped {verdict.stamped_at:%Y-%m-%d %H:%M:%S %Z}"
+            if verdict.valid
+            else f"DOES NOT HOLD: {', '.join(verdict.problems)}"
+        )
+        typer.echo(f"{file}: {said}")
+    raise typer.Exit(0 if holds else 1)
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
@@ -547,9 +593,11 @@ def _repairable() -> tuple[type[Exception], ...]:
     from settings import SettingsError
     from use_cases.administration import AdministrationError
     from use_cases.offering_files import OfferingError
+    from use_cases.signing_roots import OtherAuthorityError
 
     return (
         AdministrationError,
+        OtherAuthorityError,
         WrongSecretError,
         EngineError,
         EncryptionError,

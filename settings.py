@@ -78,6 +78,9 @@ class Settings(BaseSettings):
         ge=0,
         description="The same for documents that are drawn, checked or given out: previews, reports, whole cases.",
     )
+    checks_per_minute: int = Field(
+        20, ge=0, description="How many signed documents may be checked from one address without signing in."
+    )
     uploads_per_minute: int = Field(600, ge=0, description="The same for files sent, and parts of files.")
     streams_per_minute: int = Field(
         300, ge=0, description="The same for beginning to listen to what is new, as each page does."

@@ -29,9 +29,10 @@ from media.kinds import NoFfmpegError
 from media.videos import ffmpeg
 from records.database import Database
 from records.store import DocumentStore
-from settings import Settings, SettingsError, get_settings
+from settings import Settings, get_settings
 from sign_of_life import SignOfLife
 from use_cases.repair import repair
+from use_cases.signing_roots import authority_to_sign_with
 from use_cases.sweep import sweep
 from use_cases.unread_reports import tell_clinics
 from waiting import until_there
@@ -147,15 +148,6 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
-def open_authority(settings: Settings) -> Authority:
-    """The signers' keys. Raises SettingsError when they do not say what locks them."""
-    if settings.authority_secret is None:
-        raise SettingsError(
-            "RELAIS_AUTHORITY_SECRET is not set: choose a long random text and keep it as long as the keys"
-        )
-    return Authority.open(settings.authority_path, settings.authority_secret.get_secret_value().encode())
-
-
 def _look_for_ffmpeg() -> None:
     try:
         log.info("videos are prepared here", program=ffmpeg())
@@ -172,13 +164,12 @@ async def main() -> None:
     logs.configure(settings)
     database = Database.from_settings(settings, application_name="relais-worker")
     store = DocumentStore.from_settings(settings)
-    authority = await asyncio.to_thread(open_authority, settings)
     _look_for_ffmpeg()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
         engine = await stack.enter_async_context(EngineConnection(settings))
         life = await stack.enter_async_context(SignOfLife(settings.worker_life_file))
-        working = asyncio.create_task(_work(settings, database, store, authority, engine, life))
+        working = asyncio.create_task(_work(settings, database, store, engine, life))
         stop = asyncio.create_task(_asked_to_stop())
         await asyncio.wait({working, stop}, return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
@@ -200,13 +191,13 @@ async def _work(
     settings: Settings,
     database: Database,
     store: DocumentStore,
-    authority: Authority,
     engine: EngineConnection,
     life: SignOfLife,
 ) -> None:
     """Wait for what the work needs, then work until cancelled."""
     await asyncio.gather(database.open(), engine.connected())
     client = engine.client
+    authority = await authority_to_sign_with(settings, database)
     await until_there(
         "namespace", lambda: _prepare(client, settings), away=(RPCError,), within_seconds=PREPARE_WITHIN_SECONDS
     )

@@ -41,8 +41,9 @@ specialist accepts, asks for more, transfers to a colleague, returns the request
 
 **To begin**: `POST /api/v1/tokens` with a user name and a password, then send `Authorization: Bearer …` (the *Authorize* button).
 
-**Every POST** takes an `Idempotency-Key`: the same key acts once, however often it is sent. **Every request** carries its
-`version`; send it back as `If-Match` and a change that somebody else overtook answers 412 instead of overwriting theirs.
+**Every POST that makes or moves something** takes an `Idempotency-Key`: the same key acts once, however often it is sent.
+**Every request** carries its `version`; send it back as `If-Match` and a change that somebody else overtook answers 412 instead
+of overwriting theirs.
 
 **Answers to commands**: 200 when the workflow took it and the next GET shows it; 202 when it is durably queued; 409 with the
 code of the refusal; 503 when the engine can't be reached, or `not_yet` when something that was queued before must come first

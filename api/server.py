@@ -26,6 +26,7 @@ from api import (
     statistics,
     tokens,
     uploads,
+    verification,
 )
 from settings import Settings
 from use_cases.services import Services
@@ -82,6 +83,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         phone_links,
         uploads,
         reports,
+        verification,
         mail,
         statistics,
     ):

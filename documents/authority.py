@@ -44,13 +44,17 @@ SIGNER_LIFE = timedelta(days=2 * 365)
 SIGNER_RENEWAL = timedelta(days=30)
 # Clocks of two machines are never quite the same.
 CLOCK_DIFFERENCE = timedelta(hours=1)
-ROOT_CERTIFICATE = "root.cert.pem"
-"""The file that whoever checks a report has to trust."""
+ROOT_KEY, ROOT_CERTIFICATE = "root.key.pem", "root.cert.pem"
+"""The files of the root; whoever checks a report has to trust the second one."""
 LONGEST_NAME = 64  # bytes; RFC 5280, appendix A: ub-common-name, ub-organization-name, ub-serial-number
 
 
 class WrongSecretError(Exception):
     """The keys in the folder were encrypted with another secret."""
+
+
+class NoAuthorityError(Exception):
+    """The folder holds no authority, and none may be made there."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +90,24 @@ class Authority:
             self._root = self._identity("root", self._root_certificate, lambda _: True)
 
     @classmethod
-    def open(cls, folder: Path, secret: bytes, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Self:
+    def open(
+        cls,
+        folder: Path,
+        secret: bytes,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        may_make: bool = True,
+    ) -> Self:
         """Opens the authority of `folder`, and makes it if there is none; several processes may do so at once.
 
-        Raises `WrongSecretError` if the folder was made with another secret, and `ValueError` if the secret is shorter
-        than 16 bytes. `secret` is a key and not a password: it is not stretched.
+        Raises `WrongSecretError` if the folder was made with another secret, `NoAuthorityError` if there is none and it must not
+        be made (`may_make`), and `ValueError` if the secret is shorter than 16 bytes. `secret` is a key and not a password: it is
+        not stretched.
         """
         if len(secret) < 16:
             raise ValueError("the secret of the signing authority needs at least 16 bytes")
+        if not may_make and not (folder / ROOT_KEY).exists():
+            raise NoAuthorityError(f"{folder} holds no signing authority")
         (folder / "signers").mkdir(mode=0o700, parents=True, exist_ok=True)
         for private in (folder, folder / "signers"):
             private.chmod(0o700)

@@ -115,6 +115,9 @@ class ReportContent(Printed):
     exchange: tuple[Message, ...] = ()
     answer: tuple[Entry, ...]
     images: tuple[Image, ...] = ()
+    verified_at: str | None = Field(
+        None, exclude_if=is_unset, description="The address at which anybody can check the signature."
+    )
 
     @model_validator(mode="after")
     def _addendum_names_what_it_adds_to(self) -> Self:

@@ -199,13 +199,21 @@ def _signature(report: ReportContent, *, preview: bool) -> dict[str, Any]:
         "signature_title": _("To be signed by") if preview else _("Signed electronically by"),
         "signer": practitioner_lines(report.signer, report.language),
         "signature_time": None if preview else moment(report.signed_at, report.language, zone=True),
-        "signature_statement": None
-        if preview
-        else _(
-            "The electronic signature is in the file itself: it proves who signed and that nothing changed since. "
-            "A printed copy cannot prove it."
-        ),
+        "signature_statement": None if preview else _statement(report),
     }
+
+
+def _statement(report: ReportContent) -> str:
+    """What the signature proves, and where anybody can check that."""
+    _ = gettext_for(report.language)
+    statement = _(
+        "The electronic signature is in the file itself: it proves who signed and that nothing changed since. "
+        "A printed copy cannot prove it."
+    )
+    if report.verified_at is None:
+        return statement
+    where = _("To check it: {address}").format(address=report.verified_at)
+    return f"{statement} {where}"
 
 
 def _notice(report: ReportContent) -> list[str]:

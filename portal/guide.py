@@ -11,7 +11,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from sqlalchemy.exc import SQLAlchemyError
 
 from domain.offerings import DEFAULT_DEADLINES, DeadlineName, DeadlineTerms, ServiceOffering
 from domain.requests import Role
@@ -25,7 +24,6 @@ from use_cases.caller import Caller
 from use_cases.problems import Problem
 from use_cases.services import Services
 from web.services import ServicesOf
-from web.session import account_of_session, session_of
 
 router = APIRouter()
 
@@ -87,7 +85,7 @@ async def chapter(name: str, request: Request, services: ServicesOf) -> Response
 
 
 async def _page(request: Request, services: Services, shown: Sequence[Chapter]) -> Response:
-    caller = await _reader(request, services)
+    caller = await pages.reader(request, services)
     language = _language(request, caller)
     return pages.render(
         request,
@@ -104,15 +102,6 @@ async def _page(request: Request, services: Services, shown: Sequence[Chapter]) 
         deadlines=[(None, _limits(DEFAULT_DEADLINES, language)), *_own_limits(services.offerings, language)],
         photo_minimums=[(offering.title, _minimum(offering)) for offering in services.offerings.values()],
     )
-
-
-async def _reader(request: Request, services: Services) -> Caller | None:
-    """Who reads, if they are signed in and that can be known: the guide is there even when the records are not."""
-    try:
-        account = await account_of_session(request, services)
-    except (SQLAlchemyError, OSError):
-        return None
-    return Caller(account, session_of(request, services.settings) or "") if account else None
 
 
 def _language(request: Request, caller: Caller | None) -> Language:

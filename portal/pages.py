@@ -15,6 +15,7 @@ from uuid import UUID
 from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import FormData
 
 from domain.calendar import TIME_ZONE
@@ -55,7 +56,7 @@ from use_cases.unsent import key_for_typing
 from web.observe import HEADERS
 from web.problems import headers_of, status_of
 from web.services import ServicesOf
-from web.session import CallerOf
+from web.session import CallerOf, account_of_session, session_of
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self'; connect-src 'self'; "
@@ -188,6 +189,15 @@ class Visit:
 
 async def _visit(request: Request, services: ServicesOf, caller: CallerOf) -> Visit:
     return Visit(request, services, caller, services.feed.position)
+
+
+async def reader(request: Request, services: Services) -> Caller | None:
+    """Who reads a page that anybody may read, if they are signed in and that can be known: it is there without the records."""
+    try:
+        account = await account_of_session(request, services)
+    except (SQLAlchemyError, OSError):
+        return None
+    return Caller(account, session_of(request, services.settings) or "") if account else None
 
 
 VisitOf = Annotated[Visit, Depends(_visit)]

@@ -29,6 +29,7 @@ from portal import (
     statistics,
     themes,
     undelivered,
+    verification,
     worklist,
 )
 
@@ -51,6 +52,7 @@ PAGES = (
     snippets,
     guide,
     installable,
+    verification,
     providers,
     undelivered,
     statistics,

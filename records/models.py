@@ -883,6 +883,19 @@ class FrozenReport(Base):
     __table_args__ = (UniqueConstraint("request_id", "command_id"),)
 
 
+class SigningRoot(Base):
+    """The root certificate (PEM) of an authority under which documents are signed, or once were. Nothing removes one.
+
+    `sha256` is its fingerprint, in lower-case hexadecimal.
+    """
+
+    __tablename__ = "signing_roots"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    certificate: Mapped[str]
+    since: Mapped[datetime]
+
+
 class StoredDocument(Base):
     """A signed document; its bytes are in the document store under `object_key`. Never changes. `number` counts from 1."""
 

@@ -38,7 +38,8 @@ from tests.eventually import PATIENCE_SECONDS
 from tests.mail.post_office import PostOffice
 from use_cases.offering_files import load_offerings, put_in_force
 from use_cases.services import Services
-from worker import build_workers, open_authority
+from use_cases.signing_roots import authority_to_sign_with
+from worker import build_workers
 from workflows.contract import workflow_id
 from workflows.visibility import SEARCH_ATTRIBUTES
 
@@ -47,6 +48,7 @@ LIMITS: dict[str, Any] = dict.fromkeys(
         "searches_per_minute",
         "pictures_per_minute",
         "documents_per_minute",
+        "checks_per_minute",
         "uploads_per_minute",
         "streams_per_minute",
         "streams_at_once",
@@ -194,7 +196,7 @@ async def run_system(
     environment = await start_environment(settings, server_limits)
     database = Database.from_settings(settings)
     store = DocumentStore.from_settings(settings)
-    authority = open_authority(settings)
+    authority = await authority_to_sign_with(settings, database)
     await ensure_search_attributes(environment.client, SEARCH_ATTRIBUTES)
     workers = build_workers(environment.client, settings, database, store, authority)
     offerings = load_offerings(settings.offerings_dir)

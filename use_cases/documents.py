@@ -1,6 +1,6 @@
 """The signed documents of a request: which there are, what they say, their bytes, and whether they are what was signed."""
 
-import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -9,7 +9,6 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from documents.authority import ROOT_CERTIFICATE
 from documents.bounded import check_pdf
 from documents.content import ReportContent
 from documents.verification import Certificate, Verification, document_hash
@@ -25,6 +24,7 @@ from use_cases.caller import Caller
 from use_cases.names import Names, PersonView
 from use_cases.problems import Problem
 from use_cases.services import Services
+from use_cases.signing_roots import known_roots
 from use_cases.stored_files import fault
 from use_cases.views import View
 
@@ -122,16 +122,16 @@ def content_of(frozen: FrozenReport, signed_at: datetime) -> ReportContent:
 async def verify(
     services: Services, caller: Caller, request_id: UUID, report_id: UUID, attended: Attended
 ) -> VerificationView:
-    """Checks the stored bytes now, with nothing but what is in them and the root certificate of this system.
+    """Checks the stored bytes now, with nothing but what is in them and the root certificates of this installation.
 
     Raises Problem `not_found`, `forbidden`, `not_yet` or `stored_file_missing`, and what `services.places` does.
     """
     async with services.database.session() as session:
         row, document = await _document_to_see(session, caller, request_id, report_id)
     pdf = await _stored(services, document)
-    root = await asyncio.to_thread((services.settings.authority_path / ROOT_CERTIFICATE).read_bytes)
+    roots = [root.pem.encode() for root in await known_roots(services)]
     now = datetime.now(UTC)
-    verdict = await attended(_verify(services, caller, pdf, root, now))
+    verdict = await attended(_verify(services, caller, pdf, roots, now))
     sha256 = document_hash(pdf)
     unchanged = sha256 == document.pdf_sha256
     if not unchanged:
@@ -156,9 +156,11 @@ async def verify(
     )
 
 
-async def _verify(services: Services, caller: Caller, pdf: bytes, root: bytes, now: datetime) -> Verification:
+async def _verify(
+    services: Services, caller: Caller, pdf: bytes, roots: Sequence[bytes], now: datetime
+) -> Verification:
     async with services.places.place_for(caller.id):
-        return await check_pdf(pdf, [root], at=now)
+        return await check_pdf(pdf, roots, at=now)
 
 
 async def _stored(services: Services, document: StoredDocument) -> bytes:

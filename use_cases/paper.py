@@ -34,12 +34,13 @@ async def paper(
     answers: Mapping[str, Any],
     language: Language,
     at: datetime,
+    verified_at: str | None = None,
     with_missing: bool = False,
 ) -> printed.ReportContent:
     """The content of a document about the request as it stands in `row`, signed at that moment.
 
-    `template` None stands for an addendum, whose one answer is `text`. With `with_missing`, a required field without an answer
-    stands there, too, with an empty one.
+    `template` None stands for an addendum, whose one answer is `text`; `verified_at` is where its signature can be checked. With
+    `with_missing`, a required field without an answer stands there, too, with an empty one.
     """
     process = requests.process_of(row)
     if process.form is None or row.submitted_at is None:
@@ -76,6 +77,7 @@ async def paper(
         if template is None
         else entries(template, answers, language, leading=leads, with_missing=with_missing),
         images=await _images(session, frozen, events, offering, language),
+        verified_at=verified_at,
     )
 
 

@@ -14,7 +14,7 @@ from records.offering_versions import OfferingVersions
 from records.store import DocumentStore
 from settings import Settings
 from use_cases.passwords import Lanes
-from use_cases.places import PLACES, Places
+from use_cases.places import PLACES, Places, Queue
 from use_cases.problems import Problem
 
 
@@ -30,6 +30,8 @@ class Services:
     offerings: Mapping[str, ServiceOffering]
     """Those in force, by code: what new requests are made with."""
     places: Places = field(default_factory=lambda: Places(PLACES))
+    strangers: Places = field(default_factory=lambda: Places(1, Queue(each=4, all=16)))
+    """Whoever checks a document without an account takes no place of those who work here."""
     passwords: Lanes = field(default_factory=Lanes)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is asked to end: what keeps a connection open lets it go."""

@@ -29,6 +29,7 @@ from use_cases.report_drafts import obstacles, template_of
 from use_cases.second_factor import check_again
 from use_cases.services import Services
 from use_cases.sign_in import MAX_CODE, proves_again
+from use_cases.verification import VERIFICATION_PAGE
 
 
 class Proof(BaseModel):
@@ -234,6 +235,7 @@ async def _freeze(
         answers=answers,
         language=proof.language or call.caller.language,
         at=now,
+        verified_at=at.services.settings.public_url.rstrip("/") + VERIFICATION_PAGE,
     )
     try:
         return await reports.freeze_report(

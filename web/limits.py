@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from use_cases.problems import Problem
+from use_cases.verification import MAX_FILE_BYTES, VERIFICATION_PAGE
 from web.problems import HTTPProblem
 
 JSON_LIMIT = 1024**2
@@ -18,6 +19,12 @@ PIECE_LIMIT = 64 * 1024**2
 DRAINED = 64 * 1024**2
 """Bytes that are read and thrown away of a body that is refused: most clients listen only when they have sent everything."""
 
+FRAME = 64 * 1024
+"""Bytes around a file that is sent in a form."""
+
+TAKES_A_DOCUMENT = frozenset({"/api/v1/verifications", VERIFICATION_PAGE})
+"""Where a signed document is sent to be checked."""
+
 _UTF_8 = re.compile(r';\s*charset\s*=\s*"?utf-?8"?\s*(?=;|$)', re.IGNORECASE)
 
 _UPLOAD = re.compile(r"/uploads/[^/]+$")
@@ -28,7 +35,7 @@ class BodyLimit:
 
     def __init__(self, app: ASGIApp, upload_limit: int) -> None:
         self._app = app
-        self._upload_limit = upload_limit + 64 * 1024  # the multipart frame around the file
+        self._upload_limit = upload_limit + FRAME
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,6 +78,8 @@ class BodyLimit:
     def _limit(self, method: str, path: str) -> int:
         if path.endswith("/attachments"):
             return self._upload_limit
+        if path in TAKES_A_DOCUMENT:
+            return MAX_FILE_BYTES + FRAME
         return PIECE_LIMIT if method == "PATCH" and _UPLOAD.search(path) else JSON_LIMIT
 
 

@@ -6,7 +6,7 @@ records would cost about as much as what it saves, so with several processes som
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,13 +19,14 @@ from domain.rates import Rate
 from settings import Settings
 from use_cases.problems import Problem
 from web.observe import TOLD
+from web.origin import OriginOf
 from web.services import ServicesOf
 from web.session import CallerOf
 
 MINUTE = timedelta(minutes=1)
 
 MOST_COUNTED = 10_000
-"""So many people's counts are kept of each kind; of who did nothing for longest, it is forgotten."""
+"""So many counts are kept of each kind; of who did nothing for longest, it is forgotten."""
 
 COME_BACK_SECONDS = 30
 """When somebody may try again to open what they have open too often; nobody knows when they will close some."""
@@ -35,12 +36,12 @@ COME_BACK_SECONDS = 30
 class Spent:
     """What has been asked for in this process: of each kind and person, when it will count no more; and what is open."""
 
-    empty_at: dict[str, OrderedDict[UUID, datetime]] = field(default_factory=dict)
+    empty_at: dict[str, OrderedDict[Hashable, datetime]] = field(default_factory=dict)
     streams: Counter[UUID] = field(default_factory=Counter)
 
 
-class Limited:
-    """A dependency of routes: counts a call against its caller's limit, which the answer tells, and refuses it beyond."""
+class _Limit:
+    """Counts calls of one kind against the limit of whoever calls, which the answer tells, and refuses them beyond."""
 
     def __init__(
         self, name: str, a_minute: Callable[[Settings], int], only: Callable[[Request], bool] = lambda _: True
@@ -49,21 +50,21 @@ class Limited:
         self._a_minute = a_minute
         self._only = only
 
-    async def __call__(self, request: Request, services: ServicesOf, caller: CallerOf) -> None:
+    def count(self, request: Request, settings: Settings, who: Hashable) -> None:
         """Raises Problem `too_many_requests`, with the seconds to wait."""
-        most = self._a_minute(services.settings)
+        most = self._a_minute(settings)
         if most and self._only(request):
-            self._spend(request, caller.id, Rate.per(MINUTE, most))
+            self._spend(request, who, Rate.per(MINUTE, most))
 
-    def _spend(self, request: Request, account: UUID, rate: Rate) -> None:
+    def _spend(self, request: Request, who: Hashable, rate: Rate) -> None:
         now = datetime.now(UTC)
         counted = request.app.state.spent.empty_at.setdefault(self.name, OrderedDict())
-        empty_at = counted.get(account)
+        empty_at = counted.get(who)
         if wait := rate.wait(empty_at, now):
             self._tell(request, rate, empty_at, now)
             raise Problem("too_many_requests", retry_after=max(1, ceil(wait.total_seconds())))
-        counted[account] = empty_at = rate.after_one(empty_at, now)
-        counted.move_to_end(account)
+        counted[who] = empty_at = rate.after_one(empty_at, now)
+        counted.move_to_end(who)
         if len(counted) > MOST_COUNTED:
             counted.popitem(last=False)
         self._tell(request, rate, empty_at, now)
@@ -78,6 +79,22 @@ class Limited:
         setattr(request.state, TOLD, fields)
 
 
+class Limited(_Limit):
+    """A dependency of routes, for who is signed in."""
+
+    async def __call__(self, request: Request, services: ServicesOf, caller: CallerOf) -> None:
+        """Raises Problem `too_many_requests`, with the seconds to wait."""
+        self.count(request, services.settings, caller.id)
+
+
+class LimitedStrangers(_Limit):
+    """A dependency of routes that anybody may use: those of one address share the limit."""
+
+    async def __call__(self, request: Request, services: ServicesOf, origin: OriginOf) -> None:
+        """Raises Problem `too_many_requests`, with the seconds to wait."""
+        self.count(request, services.settings, origin.network)
+
+
 SEARCHES = Depends(
     Limited(
         "searches", lambda settings: settings.searches_per_minute, lambda request: bool(request.query_params.get("q"))
@@ -86,6 +103,7 @@ SEARCHES = Depends(
 SAME_PATIENT = Depends(Limited("searches", lambda settings: settings.searches_per_minute))
 PICTURES = Depends(Limited("pictures", lambda settings: settings.pictures_per_minute))
 DOCUMENTS = Depends(Limited("documents", lambda settings: settings.documents_per_minute))
+CHECKS = Depends(LimitedStrangers("checks", lambda settings: settings.checks_per_minute))
 UPLOADS = Depends(Limited("uploads", lambda settings: settings.uploads_per_minute))
 STREAMS = Depends(Limited("streams", lambda settings: settings.streams_per_minute))
 

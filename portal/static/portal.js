@@ -24,6 +24,10 @@
       setTimeout(() => { delete form.dataset.sent; if (button) button.removeAttribute("aria-busy"); }, 8000);
     }
   });
+  document.addEventListener("change", (event) => {
+    const form = event.target.form;
+    if (event.target.type === "file" && form?.hasAttribute("data-send-when-chosen")) form.requestSubmit();
+  });
   window.addEventListener("pageshow", () => {
     document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent);
     document.querySelectorAll("[aria-busy]").forEach((button) => button.removeAttribute("aria-busy"));

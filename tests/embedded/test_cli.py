@@ -4,11 +4,18 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from pypdf import PdfWriter
 
+from documents.authority import Authority
+from documents.credentials import credentials
+from documents.signature import sign_now
 from embedded.data_folder import locked
 
 
@@ -75,3 +82,24 @@ def test_orders_say_when_nothing_runs(tmp_path: Path, arguments: tuple[str, ...]
 
 def test_the_mail_server_alone_asks_for_its_ports(tmp_path: Path) -> None:
     assert "give --smtp-port and --page-port" in sentence(relais("mail", data_dir=str(tmp_path)))
+
+
+def test_checks_signed_documents_without_a_network(tmp_path: Path) -> None:
+    authority = Authority.open(tmp_path / "authority", b"a secret of this test alone")
+    keys = authority.signer(UUID(int=1), "Dre Isabelle Haddad", "Clinique", "98-3142")
+    writer, bare = PdfWriter(), BytesIO()
+    writer.add_blank_page(100, 100)
+    writer.write(bare)
+    signed = sign_now(bare.getvalue(), credentials(keys), "TC-2026-000001", datetime.now(UTC))
+    good, bad = tmp_path / "good.pdf", tmp_path / "bad.pdf"
+    good.write_bytes(signed)
+    bad.write_bytes(signed + b"\n% more")
+
+    ended = relais("verify", str(good), data_dir=str(tmp_path))
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith(f"{good}: valid, signed by Dre Isabelle Haddad (98-3142), stamped 20")
+    root = tmp_path / "authority" / "root.cert.pem"
+    ended = relais("verify", "--root", str(root), str(good), str(bad), data_dir=str(tmp_path / "elsewhere"))
+    assert ended.returncode == 1
+    assert [line.partition(": ")[2][:5] for line in ended.stdout.splitlines()] == ["valid", "DOES "]
+    assert "--root" in sentence(relais("verify", str(good), data_dir=str(tmp_path / "elsewhere")))

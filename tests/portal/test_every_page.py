@@ -90,6 +90,7 @@ async def without_delay(system: System) -> str:
 PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("sign-in", None, None, "/signin"),
     ("help before signing in", None, None, "/help"),
+    ("check a signed document", None, None, "/verify"),
     ("not found", "requester", None, "/nowhere"),
     ("worklist of a requester", "requester", None, "/worklist?filter=1&status=all"),
     ("worklist of a provider", "provider", assigned, "/worklist?filter=1&sort=created&priority=routine"),

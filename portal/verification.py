@@ -1,0 +1,79 @@
+"""The page on which anybody checks a signed document that they were given, and finds the certificates to check it elsewhere."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from starlette.datastructures import UploadFile
+
+from portal import pages
+from portal.pages import Notice
+from translations import LANGUAGES
+from translations import gettext_noop as _
+from use_cases.problems import Problem
+from use_cases.services import Services
+from use_cases.signing_roots import known_roots
+from use_cases.verification import MAX_FILE_BYTES, VERIFICATION_PAGE, FileVerification, verify_file
+from web.connected import AttendedBy
+from web.origin import OriginOf
+from web.problems import headers_of, status_of
+from web.rates import CHECKS
+from web.services import ServicesOf
+from web.session import check_same_site
+
+router = APIRouter()
+
+_NO_FILE = _("Choose the PDF file that you want to check.")
+
+
+@router.get(VERIFICATION_PAGE)
+async def verification_page(request: Request, services: ServicesOf) -> Response:
+    """Where the file is chosen, and how to check it without Relais; in the language of ``?language=en`` where that is said."""
+    return await _page(request, services)
+
+
+@router.post(VERIFICATION_PAGE, dependencies=[CHECKS])
+async def verify(request: Request, services: ServicesOf, origin: OriginOf, attended: AttendedBy) -> Response:
+    """The verdict on the file that was sent. Nothing of it is kept."""
+    check_same_site(request)
+    async with request.form(max_files=1, max_fields=1) as form:
+        file = form.get("file")
+        pdf = await file.read() if isinstance(file, UploadFile) else b""
+        name = (file.filename or "")[:200] if isinstance(file, UploadFile) else ""
+    if not pdf:
+        return await _page(request, services, missing=_NO_FILE, status=422)
+    try:
+        verdict = await verify_file(services, origin.network, pdf, attended)
+    except Problem as problem:
+        page = await _page(request, services, problem=problem, status=status_of(problem))
+        page.headers.update(headers_of(problem))
+        return page
+    return await _page(request, services, verdict=verdict, file_name=name)
+
+
+async def _page(
+    request: Request,
+    services: Services,
+    *,
+    verdict: FileVerification | None = None,
+    file_name: str = "",
+    missing: str = "",
+    problem: Problem | None = None,
+    status: int = 200,
+) -> HTMLResponse:
+    reader = await pages.reader(request, services)
+    asked = request.query_params.get("language") or (reader.language if reader else "")
+    language = next((known for known in LANGUAGES if known == asked), pages.language_before_sign_in(request))
+    page = pages.render(
+        request,
+        "verify",
+        language,
+        status=status,
+        me=reader,
+        verdict=verdict,
+        file_name=file_name,
+        missing=missing,
+        notice=Notice("error", problem.told(language)) if problem else None,
+        roots=await known_roots(services),
+        max_bytes=MAX_FILE_BYTES,
+    )
+    page.headers["Cache-Control"] = "no-store"
+    return page

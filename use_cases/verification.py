@@ -1,0 +1,68 @@
+"""Whether a file that somebody was given is what was signed here: for anybody, also without an account. Nothing of it is kept."""
+
+from datetime import UTC, datetime
+
+from pydantic import Field
+
+from documents.bounded import check_pdf
+from documents.verification import Certificate, Problem, document_hash
+from use_cases.attended import Attended
+from use_cases.services import Services
+from use_cases.signing_roots import known_roots
+from use_cases.views import View
+
+MAX_FILE_BYTES = 25 * 1024**2
+"""A signed report has some hundred kilobytes, with its fonts."""
+
+VERIFICATION_PAGE = "/verify"
+"""The address of the page; signed documents print it."""
+
+
+class FileVerification(View):
+    """The verdict on a file. It is good only when `valid`; `problems` says what is wrong, the other fields what was found.
+
+    `signed_at` is the time that the signer states, `stamped_at` the one that the time stamp proves; until `checkable_until` the
+    file proves everything by itself.
+    """
+
+    valid: bool
+    problems: list[Problem]
+    signer_name: str | None
+    signer_licence: str | None
+    signed_at: datetime | None
+    stamped_at: datetime | None
+    checkable_until: datetime | None
+    certificate: Certificate | None
+    sha256: str = Field(description="Of the file.")
+    checked_at: datetime
+
+
+async def verify_file(services: Services, address: str | None, pdf: bytes, attended: Attended) -> FileVerification:
+    """Checks a file against the root certificates of this installation's authorities, those of earlier ones too.
+
+    Raises Problem `too_many_at_once` or `busy`: strangers have a place of their own, and few may wait for it.
+    """
+    roots = [root.pem.encode() for root in await known_roots(services)]
+    now = datetime.now(UTC)
+
+    async def checked() -> FileVerification:
+        async with services.strangers.place_for(address):
+            verdict = await check_pdf(pdf, roots, at=now)
+        return FileVerification(
+            valid=verdict.valid,
+            problems=list(verdict.problems),
+            sha256=document_hash(pdf),
+            checked_at=now,
+            **verdict.model_dump(
+                include={
+                    "signer_name",
+                    "signer_licence",
+                    "signed_at",
+                    "stamped_at",
+                    "checkable_until",
+                    "certificate",
+                }
+            ),
+        )
+
+    return await attended(checked())
