@@ -423,9 +423,148 @@ def add_account(
     typer.echo(f"The account {username} is there. Its password, shown only now: {password}")
 
 
+accounts = typer.Typer(
+    help="The people of a clinic: who is there, what they may do, and how their access begins and ends."
+)
+app.add_typer(accounts, name="accounts", no_args_is_help=True)
+
+
+@accounts.command("list")
+def list_accounts(clinic: Annotated[str, typer.Argument(help="Code of the clinic.")]) -> None:
+    """List everybody of a clinic: user name, state, roles, last use, and how many requests they hold."""
+    _find_engine()
+    from settings import get_settings
+    from use_cases import administration
+
+    for person in asyncio.run(administration.list_people(get_settings(), clinic)):
+        used = f"{person.last_used_at:%Y-%m-%d}" if person.last_used_at else "never"
+        typer.echo(
+            f"{person.username:24}  {person.state:7}  {used:10}  {person.holds:3}  {','.join(person.roles)}  {person.name}"
+        )
+
+
+@accounts.command("change")
+def change_account(
+    username: str,
+    given_name: Annotated[str | None, typer.Option()] = None,
+    family_name: Annotated[str | None, typer.Option()] = None,
+    title: Annotated[str | None, typer.Option(help="E.g. Dre.")] = None,
+    profession: Annotated[str | None, typer.Option()] = None,
+    licence_number: Annotated[str | None, typer.Option()] = None,
+    email: Annotated[str | None, typer.Option(help="The old and the new address are told.")] = None,
+    language: Annotated[str | None, typer.Option(help="fr or en.")] = None,
+    role: Annotated[list[str] | None, typer.Option(help="All the roles that the person has from now on.")] = None,
+) -> None:
+    """Change what is known of somebody, and what they may do."""
+    _find_engine()
+    from pydantic import ValidationError
+
+    from settings import get_settings
+    from use_cases import administration
+    from use_cases.people import PersonChange
+
+    said = {
+        "given_name": given_name,
+        "family_name": family_name,
+        "title": title,
+        "profession": profession,
+        "licence_number": licence_number,
+        "email": email,
+        "language": language,
+        "roles": role,
+    }
+    try:
+        change = PersonChange.model_validate({name: value for name, value in said.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise StartError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
+    person = asyncio.run(administration.change_account(get_settings(), username, change))
+    typer.echo(f"{person.name} ({person.username}): {', '.join(person.roles)}, {person.email}")
+
+
+@accounts.command("lock")
+def lock_account(username: str) -> None:
+    """End every session of an account now, and let nobody in with it."""
+    _find_engine()
+    from settings import get_settings
+    from use_cases import administration
+
+    person = asyncio.run(administration.lock_account(get_settings(), username))
+    typer.echo(f"{person.username} is locked. Requests that are still with {person.name}: {person.holds}.")
+
+
+@accounts.command("reopen")
+def reopen_account(username: str) -> None:
+    """Let somebody in again whose account was locked, or who had left."""
+    _find_engine()
+    from settings import get_settings
+    from use_cases import administration
+
+    person = asyncio.run(administration.reopen_account(get_settings(), username))
+    typer.echo(f"{person.username} may sign in again.")
+
+
+@accounts.command("leave")
+def let_go(username: str) -> None:
+    """Somebody leaves: locked, and kept apart. Who still holds requests hands them over first."""
+    _find_engine()
+    from settings import get_settings
+    from use_cases import administration
+
+    person = asyncio.run(administration.let_go(get_settings(), username))
+    typer.echo(f"{person.username} has left.")
+
+
+@accounts.command("help-with-password")
+def help_with_password(username: str) -> None:
+    """Send somebody a link to a new password by e-mail; who may sign needs the printed code besides."""
+    _find_engine()
+    from settings import get_settings
+    from use_cases import administration
+
+    code = asyncio.run(administration.help_with_password(get_settings(), username))
+    typer.echo(f"An e-mail is on its way to {username}." + _to_be_said(code))
+
+
+@accounts.command("invite")
+def invite(
+    clinic: Annotated[str, typer.Argument(help="Code of the clinic.")],
+    role: Annotated[list[str], typer.Option(help="requester, dispatcher, provider, clinic_administrator or operator.")],
+    given_name: Annotated[str, typer.Option()],
+    family_name: Annotated[str, typer.Option()],
+    email: Annotated[str, typer.Option()],
+    title: Annotated[str, typer.Option(help="E.g. Dre.")] = "",
+    profession: Annotated[str, typer.Option(help="Printed under reports.")] = "",
+    licence_number: Annotated[str, typer.Option(help="Of the professional order; printed under reports.")] = "",
+    language: Annotated[str, typer.Option(help="fr or en.")] = "fr",
+) -> None:
+    """Invite somebody: a link goes by e-mail, with which they choose a user name and a password."""
+    _find_engine()
+    from settings import get_settings
+    from use_cases import administration
+
+    fields = {
+        "given_name": given_name,
+        "family_name": family_name,
+        "email": email,
+        "title": title,
+        "profession": profession,
+        "licence_number": licence_number,
+        "language": language,
+        "roles": role,
+    }
+    sent = asyncio.run(administration.invite(get_settings(), clinic, fields))
+    typer.echo(f"An invitation is on its way to {sent.invitation.email}." + _to_be_said(sent.voice_code))
+
+
+def _to_be_said(code: str | None) -> str:
+    return f" Say this second code to the person, by voice only: {code}" if code else ""
+
+
 @app.command("set-email")
 def set_email(username: str, email: Annotated[str, typer.Argument(help="Where the account's e-mails go.")]) -> None:
     """Correct the e-mail address of an account."""
+    _find_engine()
     from settings import get_settings
     from use_cases import administration
 

@@ -34,6 +34,7 @@ ALLOWED = frozenset(
             "report_id",
             "effect_id",
             "notice_id",
+            "letter_id",
             "account_id",
             "program",
         ),

@@ -15,6 +15,7 @@ from temporalio.worker import Worker
 
 import logs
 import memory
+from activities.account_letters import AccountLetterActivities
 from activities.media import MediaActivities
 from activities.notifications import NotificationActivities
 from activities.records import RecordActivities
@@ -31,11 +32,13 @@ from records.database import Database
 from records.store import DocumentStore
 from settings import Settings, get_settings
 from sign_of_life import SignOfLife
+from use_cases.forgotten_passwords import make_resets
 from use_cases.repair import repair
 from use_cases.signing_roots import authority_to_sign_with
 from use_cases.sweep import sweep
 from use_cases.unread_reports import tell_clinics
 from waiting import until_there
+from workflows.account_letters import AccountLetterWorkflow, ForgottenPasswordWorkflow
 from workflows.contract import signing_task_queue
 from workflows.digest import NoticeDigestWorkflow, SingleNoticeWorkflow
 from workflows.media import PrepareVideoWorkflow
@@ -97,6 +100,7 @@ def build_workers(
     videos = MediaActivities(database, store)
     parts = Parts(settings, database, store, client)
     upkeep = UpkeepActivities(lambda: repair(parts), lambda: sweep(parts), lambda: tell_clinics(parts))
+    account_letters = AccountLetterActivities(settings, database, lambda typed: make_resets(parts, typed))
     requests = Worker(
         client,
         task_queue=settings.task_queue,
@@ -119,13 +123,15 @@ def build_workers(
     mail = Worker(
         client,
         task_queue=settings.mail_task_queue,
-        workflows=[NoticeDigestWorkflow, SingleNoticeWorkflow],
+        workflows=[NoticeDigestWorkflow, SingleNoticeWorkflow, AccountLetterWorkflow, ForgottenPasswordWorkflow],
         activities=[
             notifications.deliver_notices,
             notifications.send_notice,
             notifications.stranded_notices,
             notifications.due_digests,
             notifications.send_digest,
+            account_letters.send_account_letter,
+            account_letters.make_password_resets,
         ],
         max_concurrent_activities=MAILS_AT_ONCE,
         max_heartbeat_throttle_interval=TOLD_WITHIN,

@@ -22,7 +22,9 @@ from uuid import UUID, uuid5
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from pydantic import AwareDatetime, Field
 
+from activities.account_texts import ACCOUNT_TEXTS, VOICE_CODE
 from activities.notice_texts import TO_DO, NoticeEvent, text_of
+from domain.accounts import LetterKind
 from domain.addresses import AddressError, ascii_domain, checked_address
 from domain.calendar import TIME_ZONE
 from domain.model import Frozen
@@ -57,6 +59,26 @@ class OutgoingNotice(Frozen):
     address: str
     display_name: str
     language: Language
+
+
+class OutgoingAccountLetter(Frozen):
+    """One e-mail about an account, with all that it says. `code` is what its link opens, where it brings one."""
+
+    letter_id: UUID
+    kind: LetterKind
+    address: str
+    display_name: str
+    language: Language
+    created_at: AwareDatetime
+    clinic: str
+    username: str
+    code: str = Field("", repr=False)
+    expires_at: AwareDatetime | None = None
+    needs_voice_code: bool = False
+
+
+LINK_PATHS = {LetterKind.INVITATION: "/invitation/", LetterKind.PASSWORD_RESET: "/new-password/"}
+"""The page to which each letter's link leads; the code follows."""
 
 
 def compose_notice(notices: Sequence[OutgoingNotice], settings: Settings) -> EmailMessage:
@@ -125,6 +147,42 @@ def compose_digest(
     return _with_content(message, "digest", page, settings, language, waiting=waiting, others=others)
 
 
+def compose_account_letter(letter: OutgoingAccountLetter, settings: Settings) -> EmailMessage:
+    """An e-mail about somebody's account. Raises AddressError when the address can't be written to."""
+    _ = gettext_for(letter.language)
+    text = ACCOUNT_TEXTS[letter.kind]
+    subject = _("Relais – {subject}").format(subject=_(text.subject))
+    message = _envelope(
+        settings,
+        to=_address(letter.display_name, letter.address),
+        subject=subject,
+        message_id=f"<{letter.letter_id}@relais>",
+        date=letter.created_at,
+    )
+    facts = {"clinic": letter.clinic, "username": letter.username}
+    path = LINK_PATHS.get(letter.kind)
+    shown = _ShownLetter(
+        heading=_sentence_case(_(text.subject)),
+        happened=_(text.happened).format(**facts),
+        to_do=_(text.to_do).format(**facts) if text.to_do else None,
+        voice=_(VOICE_CODE) if letter.needs_voice_code else None,
+        link=f"{settings.public_url.rstrip('/')}{path}{letter.code}" if path else None,
+        button=_(text.button) if text.button else None,
+        due=_("Valid until: {moment}").format(
+            moment=moment(letter.expires_at, letter.language, weekday=True, zone=True)
+        )
+        if letter.expires_at
+        else None,
+    )
+    page = _Page(
+        subject=subject,
+        greeting=_greeting(letter.display_name, letter.language),
+        why=_("You receive this e-mail because it concerns your access to Relais."),
+        is_of_a_request=False,
+    )
+    return _with_content(message, "account", page, settings, letter.language, letter=shown)
+
+
 # What the templates show
 
 
@@ -133,11 +191,12 @@ _NO_LIMIT = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class _Page:
-    """What both kinds of e-mail have around their content."""
+    """What every kind of e-mail has around its content."""
 
     subject: str
     greeting: str
     why: str
+    is_of_a_request: bool = True
 
 
 @dataclass(frozen=True)
@@ -161,6 +220,19 @@ class _ShownRequest:
     number: str
     link: str
     notices: tuple[_ShownNotice, ...]
+
+
+@dataclass(frozen=True)
+class _ShownLetter:
+    """An e-mail about an account in the recipient's language."""
+
+    heading: str
+    happened: str
+    to_do: str | None
+    voice: str | None
+    link: str | None
+    button: str | None
+    due: str | None
 
 
 @dataclass(frozen=True)

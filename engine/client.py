@@ -62,12 +62,13 @@ class EngineConnection:
             self._config = ConnectSettings.load_client_connect_config()
         except RuntimeError as error:
             raise EngineError(f"The TEMPORAL_… variables can't be used ({error}): correct them.") from error
+        self._config.setdefault("target_host", "localhost:7233")
         self._connecting = asyncio.Future[None]()
 
     @property
     def address(self) -> str:
         """Where the server is looked for."""
-        return self._config.get("target_host") or "localhost:7233"
+        return self._config["target_host"]
 
     async def __aenter__(self) -> Self:
         opening = _Opening()

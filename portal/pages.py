@@ -252,6 +252,23 @@ SENTENCES: Mapping[str, str] = {
     "idle": _(
         "You were signed out because nothing happened here for a while. What you wrote is there when you sign in again."
     ),
+    "person_saved": _("Saved. What the person may do counts from now on."),
+    "locked": _("The account is locked: its sessions have ended, and nobody signs in with it."),
+    "reopened": _("The account is open again."),
+    "left": _("The account is closed: its sessions have ended, and nobody signs in with it."),
+    "left_holding": _(
+        "The account is closed. Not everything that this person has is handed over: what is left is here."
+    ),
+    "reviewed": _("Noted that you have looked at this account."),
+    "password_help": _("A link to a new password is on its way to the person by e-mail."),
+    "invited": _("The invitation is on its way by e-mail."),
+    "invitation_revoked": _("The invitation is taken back: its link opens nothing any more."),
+    "joined": _("Welcome to Relais. Your account is there, and you are signed in."),
+    "forgotten": _(
+        "If there is an account of this name or address, an e-mail with a link to a new password is on its way. It is "
+        "valid for an hour."
+    ),
+    "new_password": _("Your password is changed. Sign in with it."),
 }
 """What a page says after something was done, by the name in its address: no text of an address is ever shown."""
 

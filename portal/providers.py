@@ -146,7 +146,7 @@ async def _provider(
         raise Problem("not_found")
     person = await find_provider(visit.services, visit.caller, account_id)
     found = await _absences(visit, account_id)
-    held = await _held(visit, account_id)
+    held = await held_by(visit, account_id)
     asked = sorted({row.offering for row in held})
     everybody = await teams(visit, asked)
     day = day_of(datetime.now(UTC))
@@ -196,7 +196,7 @@ async def _absences(visit: Visit, account_id: UUID) -> list[AbsenceView] | None:
         return None
 
 
-async def _held(visit: Visit, account_id: UUID) -> Sequence[RequestSummary]:
+async def held_by(visit: Visit, account_id: UUID) -> Sequence[RequestSummary]:
     """What that person holds as a provider, of what the visitor may see, the soonest due first."""
     held = WorklistFilter(
         holder=account_id,

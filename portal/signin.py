@@ -87,7 +87,7 @@ async def _signed_in(services: Services, token: BearerToken, wanted: str, unsent
     account = await account_of(services, token.text) if unsent else None
     address = sent_too_late.address_in(account, unsent) if account else None
     response = RedirectResponse(address, 307) if address else RedirectResponse(local_address(wanted), 303)
-    _keep(response, services.settings, token.text)
+    keep_session(response, services.settings, token.text)
     keep_device(response, services.settings, token.device)
     return response
 
@@ -142,7 +142,8 @@ def sign_in_page_with(request: Request, language: Language, *, status: int = 200
     return pages.render(request, "signin", language, status=status, **values)
 
 
-def _keep(response: Response, settings: Settings, token: str) -> None:
+def keep_session(response: Response, settings: Settings, token: str) -> None:
+    """The browser keeps that token, by which it is known from now on."""
     response.set_cookie(
         session_cookie(settings),
         token,

@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy import make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from records import presences
+from records import people, presences
 from records.database import Database
 from records.models import RequestRecord
 from records.presences import Presences
@@ -50,6 +50,17 @@ class Change:
     request_id: uuid.UUID
     version: int
     of: uuid.UUID | None = None
+
+
+@dataclass(frozen=True)
+class AccountChanged:
+    """Sessions of that account have ended, or it has other roles: whoever hears for it must be asked again who they are."""
+
+    account_id: uuid.UUID
+
+
+Told = Change | AccountChanged | None
+"""What subscribers are told; None means that some may have been missed."""
 
 
 class ProjectionFeed:
@@ -101,13 +112,14 @@ class ProjectionFeed:
         return f"{self._name}.{self._told}"
 
     @contextlib.contextmanager
-    def subscribe(self, since: str | None = None) -> Iterator[AsyncIterator[list[Change | None]]]:
+    def subscribe(self, since: str | None = None) -> Iterator[AsyncIterator[list[Told]]]:
         """All changes from now on, or since a `position`: ``with feed.subscribe() as news: async for changes in news``.
 
         Each step gives everything that has come since the last one, oldest first. None among it means that some may have been
         missed (a new connection, a subscriber too slow, a position that this feed does not know): look at everything afresh.
+        That an account has changed is told from now on only: who asks since a position has just been let in.
         """
-        subscriber = _Subscriber(self._since(since) if since else [])
+        subscriber = _Subscriber([*self._since(since)] if since else [])
         self._subscribers.add(subscriber)
         try:
             yield subscriber
@@ -160,6 +172,7 @@ class ProjectionFeed:
         connection.add_termination_listener(lambda _: ended.set())
         await connection.add_listener(CHANNEL, self._on_notification)
         await connection.add_listener(presences.CHANNEL, self._on_presence)
+        await connection.add_listener(people.CHANNEL, self._on_account)
         self._start_afresh()
         while not ended.is_set():
             try:
@@ -188,6 +201,10 @@ class ProjectionFeed:
         presence = self.presences.hear(str(payload))
         if presence is not None:
             self._tell(Change(presence.request_id, UNCHANGED, presence.account_id))
+
+    def _on_account(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        for subscriber in self._subscribers:
+            subscriber.put(AccountChanged(uuid.UUID(str(payload))))
 
     def _tell(self, change: Change | None) -> None:
         self._told += 1
@@ -248,11 +265,11 @@ async def _connect(database: Database) -> asyncpg.Connection:
 class _Subscriber:
     """What is there for one subscriber: an endless iterator of what has come since its last step."""
 
-    def __init__(self, missed: list[Change | None]) -> None:
+    def __init__(self, missed: list[Told]) -> None:
         self._waiting = deque(missed)
         self._woken = asyncio.Event()
 
-    def put(self, change: Change | None) -> None:
+    def put(self, change: Told) -> None:
         if len(self._waiting) >= BACKLOG:
             self._waiting.clear()
             change = None
@@ -262,7 +279,7 @@ class _Subscriber:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> list[Change | None]:
+    async def __anext__(self) -> list[Told]:
         while not self._waiting:
             self._woken.clear()
             await self._woken.wait()

@@ -53,3 +53,13 @@ async def pools_waiting(session: AsyncSession, clinic_ids: Collection[uuid.UUID]
         .group_by(RequestRecord.holder_clinic_id)
     )
     return {id_: count for id_, count in await session.execute(query) if id_ is not None}
+
+
+async def held_by(session: AsyncSession, provider_id: uuid.UUID, *, limit: int) -> list[uuid.UUID]:
+    """The requests that one provider holds, to accept or accepted, the soonest due first."""
+    query = select(RequestRecord.id).where(
+        RequestRecord.holder_id == provider_id,
+        RequestRecord.holder_kind == HolderKind.PROVIDER,
+        RequestRecord.status.in_([Status.AWAITING_ACCEPTANCE, Status.ACCEPTED]),
+    )
+    return list(await session.scalars(query.order_by(RequestRecord.due_at.nulls_last(), RequestRecord.id).limit(limit)))

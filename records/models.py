@@ -32,6 +32,7 @@ from sqlalchemy import Enum as EnumType
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from domain.accounts import AccountEventKind, LetterKind
 from domain.forms import FormContent
 from domain.notices import Importance, NoticeMode, Recipient
 from domain.priority import Priority
@@ -40,7 +41,10 @@ from domain.requests import DocumentKind, EventName, HolderKind, Role, Source, S
 Json = dict[str, Any]
 """An object whose names others decide: the answers to an offering's form, a patient as recorded once, what a command said."""
 
-FROZEN_TABLES = ("form_versions", "events", "reports", "documents", "access_log", "offering_versions")
+FROZEN_TABLES = (
+    *("form_versions", "events", "reports", "documents", "access_log", "offering_versions"),
+    "account_events",
+)
 """Tables to which rows are only added: a trigger refuses every change."""
 
 
@@ -99,6 +103,8 @@ class Account(Base):
     """A person who can log in. `username` is in lower case; `title` is the professional one, e.g. "Dre".
 
     `offerings` are the codes of the service offerings that a provider serves; None where nobody has said: then all.
+    `version` counts what administrators changed. `last_used_at` is right to some minutes, see `records.people.note_use`. Who is
+    not `active` was locked, or has left at `left_at`.
     """
 
     __tablename__ = "accounts"
@@ -119,6 +125,10 @@ class Account(Base):
     active: Mapped[bool]
     created_at: Mapped[datetime]
     offerings: Mapped[list[str] | None]
+    version: Mapped[int] = mapped_column(server_default="1")
+    last_used_at: Mapped[datetime | None]
+    reviewed_at: Mapped[datetime | None]
+    left_at: Mapped[datetime | None]
     plain_name: Mapped[str] = mapped_column(
         Computed("plain_words(given_name || ' ' || family_name)", persisted=True), deferred=True
     )
@@ -203,6 +213,132 @@ class FailedLogins(Base):
     username_sha256: Mapped[str] = mapped_column(primary_key=True)
     count: Mapped[int]
     last_at: Mapped[datetime]
+
+
+class OneTimeLink:
+    """What every link has that lets somebody in once. Of its codes only hashes are kept, by SHA-256.
+
+    The codes are made when an e-mail goes: a try of which nobody knows whether it arrived leaves its own, so there may be
+    several.
+    `voice_hash` is the Argon2id hash of the second code, which goes by voice, where one is asked for.
+    """
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    code_hashes: Mapped[list[str]] = mapped_column(server_default="{}")
+    voice_hash: Mapped[str | None]
+    wrong_tries: Mapped[int] = mapped_column(server_default="0")
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class Invitation(OneTimeLink, Base):
+    """Somebody was asked to join a clinic. Once accepted (`account_id`) or revoked, it has ended.
+
+    `title`, `profession` and `licence_number` are as those of `Account`.
+    """
+
+    __tablename__ = "invitations"
+
+    clinic_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clinics.id"), index=True)
+    invited_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))
+    creation_key: Mapped[str | None]
+    given_name: Mapped[str]
+    family_name: Mapped[str]
+    title: Mapped[str]
+    profession: Mapped[str]
+    licence_number: Mapped[str]
+    email: Mapped[str]
+    language: Mapped[str]
+    roles: Mapped[list[str]]
+    offerings: Mapped[list[str] | None]
+    account_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))
+
+    __table_args__ = (UniqueConstraint("invited_by", "creation_key"),)
+
+
+class PasswordReset(OneTimeLink, Base):
+    """Somebody who has forgotten their password may choose another."""
+
+    __tablename__ = "password_resets"
+
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
+
+
+class ForgottenPasswordAsk(Base):
+    """Somebody asked for a new password, by what they typed and from where; both are known by a hash only."""
+
+    __tablename__ = "forgotten_password_asks"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    typed_sha256: Mapped[str] = mapped_column(index=True)
+    address_sha256: Mapped[str] = mapped_column(index=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+
+
+class LetterStatus(StrEnum):
+    """What became of an e-mail about an account."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+    NOT_NEEDED = "not_needed"
+
+
+class AccountLetter(Base):
+    """An e-mail about an account, or about the way to one; `link_id` is the invitation or the reset that it opens."""
+
+    __tablename__ = "account_letters"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    kind: Mapped[LetterKind]
+    account_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"), index=True)
+    link_id: Mapped[uuid.UUID | None] = mapped_column(index=True)
+    name: Mapped[str]
+    address: Mapped[str]
+    language: Mapped[str]
+    status: Mapped[LetterStatus]
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    last_error: Mapped[str | None]
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("ix_account_letters_queued", "created_at", postgresql_where=text("status = 'queued'")),)
+
+
+class Side(StrEnum):
+    """From which side somebody did something about an account."""
+
+    PORTAL = "portal"
+    API = "api"
+    COMMAND_LINE = "command_line"
+
+
+class AccountEvent(Base):
+    """What was done about an account, or about an invitation: by whom (`actor_id`; None on the command line, and by who followed
+    a link), from where, and what changed.
+
+    `changes` are the changed fields: of roles and addresses with what they were before and after, of others the name only.
+    """
+
+    __tablename__ = "account_events"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    clinic_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clinics.id"))
+    account_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))
+    invitation_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("invitations.id"))
+    kind: Mapped[AccountEventKind]
+    changes: Mapped[Json]
+    actor_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))
+    side: Mapped[Side]
+    address: Mapped[str | None]
+    at: Mapped[datetime]
+
+    __table_args__ = (
+        Index("ix_account_events_account", "account_id", "id"),
+        Index("ix_account_events_clinic", "clinic_id", "id"),
+    )
 
 
 class AbsenceRecord(Base):

@@ -14,6 +14,12 @@ from domain.texts import composed
 from records.ids import new_id
 from records.models import Account, Clinic, FailedLogins, Token
 
+CHANNEL = "relais_accounts"
+"""The channel of notifications on which every process hears that an account's sessions have ended, or that it has other roles."""
+
+USE_NOTED_EVERY = timedelta(minutes=10)
+"""How exactly the last use of an account is known: most calls need not write it down."""
+
 # Clinics
 
 
@@ -118,6 +124,35 @@ async def add_account(
 
 async def load_account(session: AsyncSession, account_id: uuid.UUID) -> Account | None:
     return await session.get(Account, account_id)
+
+
+async def lock_account(session: AsyncSession, account_id: uuid.UUID) -> Account | None:
+    """The account as it is now, kept from others until the transaction ends."""
+    query = select(Account).where(Account.id == account_id).with_for_update().execution_options(populate_existing=True)
+    return await session.scalar(query)
+
+
+async def lock_clinic(session: AsyncSession, clinic_id: uuid.UUID) -> None:
+    """Wait until nobody else changes who runs that clinic, and keep it so until the transaction ends."""
+    await session.execute(select(Clinic.id).where(Clinic.id == clinic_id).with_for_update(key_share=True))
+
+
+async def find_accounts(session: AsyncSession, typed: str) -> list[Account]:
+    """The active accounts that somebody may mean who types a user name or an e-mail address, in whatever case."""
+    typed = composed(typed).strip().lower()
+    query = select(Account).where(Account.active, or_(Account.username == typed, func.lower(Account.email) == typed))
+    return list(await session.scalars(query.order_by(Account.username)))
+
+
+def needs_a_note_of_use(account: Account, now: datetime) -> bool:
+    """Whether it is so long that the account was seen in use that it is worth a note."""
+    return account.last_used_at is None or account.last_used_at < now - USE_NOTED_EVERY
+
+
+async def note_use(session: AsyncSession, account_id: uuid.UUID, now: datetime) -> None:
+    """The account is in use now. Nothing is written where somebody else has just said so."""
+    before = or_(Account.last_used_at.is_(None), Account.last_used_at < now - USE_NOTED_EVERY)
+    await session.execute(update(Account).where(Account.id == account_id, before).values(last_used_at=now))
 
 
 async def change_password(session: AsyncSession, account_id: uuid.UUID, password_hash: str) -> None:
@@ -246,11 +281,20 @@ async def revoke_token(session: AsyncSession, token_sha256: str, now: datetime) 
 async def revoke_tokens_of(
     session: AsyncSession, account_id: uuid.UUID, now: datetime, *, but: str | None = None
 ) -> None:
-    """End all tokens of an account, e.g. when its password changes; `but` is the SHA-256 of one that stays."""
+    """End all tokens of an account, e.g. when its password changes; `but` is the SHA-256 of one that stays.
+
+    Every process hears of it when the transaction ends.
+    """
     ended = update(Token).where(Token.account_id == account_id, Token.revoked_at.is_(None))
     if but is not None:
         ended = ended.where(Token.sha256 != but)
     await session.execute(ended.values(revoked_at=now))
+    await tell_changed(session, account_id)
+
+
+async def tell_changed(session: AsyncSession, account_id: uuid.UUID) -> None:
+    """Every process hears, when the transaction ends, that who speaks for this account must be asked anew who they are."""
+    await session.execute(select(func.pg_notify(CHANNEL, str(account_id))))
 
 
 async def forget_expired_tokens(session: AsyncSession, before: datetime) -> int:

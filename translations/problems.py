@@ -116,6 +116,21 @@ PROBLEMS: Mapping[str, str] = {
     "records_busy": _("The records are busy; nothing was changed. Try again in a moment."),
     "store_unreachable": _("The store of photos and documents can't be reached. Try again in a moment."),
     "storage_full": _("There is no room left to store anything; nothing was changed. Those who run Relais must act."),
+    "operators_only": _("Only those who run Relais give the role of operator, and change who has it."),
+    "account_changed": _("Somebody else has changed this account in the meantime; look at it again."),
+    "account_not_active": _("This account is locked: open it again first."),
+    "last_administrator": _(
+        "Nobody would be left to administer the clinic: make somebody else an administrator first."
+    ),
+    "still_holds_requests": _(
+        "Requests are still with this person (%(count)s): hand them over first, or say who gets them."
+    ),
+    "invitation_over": _("This invitation is accepted or taken back already."),
+    "link_not_valid": _("This link is not valid, or not valid any more. Ask for a new one."),
+    "wrong_voice_code": _(
+        "The second code is wrong. After five wrong ones, a new link is needed: ask the administrator of your clinic."
+    ),
+    "username_taken": _("Somebody else has this user name; choose another."),
     "internal_error": _("Something went wrong on our side."),
 }
 """What a problem says to people, by its code; the refusals of the rules have their own (`words.REFUSALS`)."""
@@ -139,6 +154,7 @@ FIELD_PROBLEMS: Mapping[str, str] = {
     "not_a_consent": _("Who consented and when is expected."),
     "not_a_day_of_consent": _("Nobody consented on this day: it is in the future or too long ago."),
     "not_a_yes_or_no": _("Yes or no (true or false) is expected."),
+    "not_an_address": _("This is not an e-mail address that can receive anything."),
     "password_too_short": _("A password has at least %(limit)d characters."),
     "password_is_the_username": _("The password must not be the user name."),
     "not_storable": _("The text holds a character that can't be stored."),
@@ -173,6 +189,7 @@ INPUT_PROBLEMS: Mapping[str, str] = {
     "literal_error": FIELD_PROBLEMS["not_an_option"],
     "list_type": FIELD_PROBLEMS["not_a_list"],
     "too_long": FIELD_PROBLEMS["too_many_attachments"],
+    "too_short": FIELD_PROBLEMS["required"],
     "float_type": FIELD_PROBLEMS["not_a_number"],
     "finite_number": FIELD_PROBLEMS["not_a_number"],
     "int_type": FIELD_PROBLEMS["not_a_number"],

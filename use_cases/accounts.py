@@ -6,12 +6,15 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from domain.accounts import AccountEventKind, LetterKind
 from domain.model import Frozen
 from domain.notices import NoticeMode
 from domain.requests import Role
-from records import people
+from records import account_events, account_letters, people
 from translations import LANGUAGES
 from translations.problems import FIELD_PROBLEMS
+from use_cases.account_letters import send
+from use_cases.administrators import hand_of
 from use_cases.caller import Caller
 from use_cases.names import full_name
 from use_cases.passwords import MAX_PASSWORD, hash_password
@@ -92,17 +95,26 @@ async def change_preferences(services: Services, caller: Caller, preferences: Pr
 async def change_password(services: Services, caller: Caller, passwords: NewPassword) -> None:
     """Choose another password, which ends all other sign-ins of the account.
 
-    Raises Problem `invalid_input`, `wrong_current_password`, and what `proves_again` does.
+    The person is told by e-mail. Raises Problem `invalid_input`, `wrong_current_password`, and what `proves_again` does.
     """
-    if code := _password_fault(passwords.new, caller.account.username):
-        raise Problem("invalid_input", [FieldFault("new", code, FIELD_PROBLEMS[code], limit=MIN_PASSWORD)])
+    check_new_password(passwords.new, caller.account.username, "new")
     account = caller.account
     if not await proves_again(services, caller, passwords.current):
         raise Problem("wrong_current_password")
     password_hash = await hash_password(passwords.new)
+    now = datetime.now(UTC)
     async with services.database.session() as session:
         await people.change_password(session, account.id, password_hash)
-        await people.revoke_tokens_of(session, account.id, datetime.now(UTC), but=token_sha256(caller.token))
+        await people.revoke_tokens_of(session, account.id, now, but=token_sha256(caller.token))
+        account_events.note(session, AccountEventKind.PASSWORD_CHANGED, account, hand_of(caller), now)
+        letter = await account_letters.write_to(session, LetterKind.PASSWORD_CHANGED, account, now)
+    await send(services, [letter])
+
+
+def check_new_password(password: str, username: str, field: str) -> None:
+    """Raise Problem `invalid_input` for a password that won't do, as what is wrong with that field."""
+    if code := _password_fault(password, username):
+        raise Problem("invalid_input", [FieldFault(field, code, FIELD_PROBLEMS[code], limit=MIN_PASSWORD)])
 
 
 def _password_fault(password: str, username: str) -> str | None:

@@ -1,27 +1,41 @@
 """What the command line does with the records: clinics and their calendars, accounts, the rules of open requests."""
 
+import asyncio
 import secrets
-from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.accounts import AccountEventKind
 from domain.addresses import AddressError, checked_address
 from domain.clinic_calendar import ClinicCalendar
 from domain.model import COMPOSED, ONE_LINE
 from domain.requests import Role
-from records import people, renewals, second_factors
+from engine.client import EngineConnection
+from records import account_events, people, renewals, second_factors
 from records.database import Database
-from records.models import Clinic
+from records.models import Account, Clinic
 from records.offering_versions import known_codes
 from settings import Settings
-from use_cases.by_hand import engine_client
+from use_cases import forgotten_passwords, invitations
+from use_cases import people as on_file
+from use_cases.administrators import Administrator
+from use_cases.by_hand import Parts, engine_client
+from use_cases.invitations import InvitationSent, NewInvitation
 from use_cases.offering_files import load_offerings
 from use_cases.passwords import hash_password
+from use_cases.people import PersonChange, PersonOnFile
+from use_cases.problems import Problem, input_faults
 from use_cases.renewal import Asked, renew_calendar, renew_rules
+
+ENGINE_PATIENCE = timedelta(seconds=5)
+"""How long a command waits for an engine that is away, before e-mails are left to the repair."""
 
 
 class AdministrationError(Exception):
@@ -147,7 +161,7 @@ async def add_account(
                 raise AdministrationError(
                     f"There is no clinic with the code {clinic}: make it with `relais add-clinic`."
                 )
-            await people.add_account(
+            account = await people.add_account(
                 session,
                 clinic_id=found.id,
                 username=_line(username),
@@ -162,22 +176,19 @@ async def add_account(
                 language=language,
                 now=datetime.now(UTC),
             )
+            told = {"email": [None, email], "roles": [[], account.roles]}
+            _note(session, AccountEventKind.ADDED, account, told)
     except IntegrityError:
         raise AdministrationError(f"There is an account {username} already.") from None
     return password
 
 
 async def set_email(settings: Settings, username: str, email: str) -> None:
-    """Correct where an account's e-mails go; those that are sent again go there too.
+    """Correct where an account's e-mails go; those that are sent again go there too. Both addresses are told.
 
     Raises AdministrationError for a name that no account has, or an address that won't do.
     """
-    email = _address(settings, email)
-    async with Database.opened(settings) as database, database.session() as session:
-        account = await people.find_account(session, username)
-        if account is None:
-            raise AdministrationError(f"There is no account {username}.")
-        account.email = email
+    await change_account(settings, username, PersonChange(email=_address(settings, email)))
 
 
 async def set_offerings(settings: Settings, username: str, offerings: Collection[str] | None) -> None:
@@ -194,7 +205,105 @@ async def set_offerings(settings: Settings, username: str, offerings: Collection
             raise AdministrationError(
                 f"There is no service offering {unknown[0]}; there are {', '.join(sorted(known))}."
             )
-        account.offerings = people.said_to_serve(offerings)
+        served = people.said_to_serve(offerings)
+        if account.offerings != served:
+            account.offerings, account.version = served, account.version + 1
+            _note(session, AccountEventKind.CHANGED, account, {"offerings": None})
+
+
+# People over their whole life
+
+
+async def list_people(settings: Settings, clinic: str) -> list[PersonOnFile]:
+    """Everybody of the clinic of that code. Raises AdministrationError when there is none."""
+    async with _at_the_machine(settings) as parts:
+        async with parts.database.session() as session:
+            clinic_id = (await _clinic(session, clinic)).id
+        return await on_file.list_people(parts, Administrator.at_the_machine(), clinic_id)
+
+
+async def change_account(settings: Settings, username: str, change: PersonChange) -> PersonOnFile:
+    """Change what is known of somebody, and what they may do. Raises AdministrationError."""
+    async with _account_of(settings, username, sends=True) as (parts, by, account_id):
+        return await on_file.change_person(parts, by, account_id, change, None)
+
+
+async def lock_account(settings: Settings, username: str) -> PersonOnFile:
+    """Nobody comes in with that account any more, at once. Raises AdministrationError."""
+    async with _account_of(settings, username) as (parts, by, account_id):
+        return await on_file.lock(parts, by, account_id)
+
+
+async def reopen_account(settings: Settings, username: str) -> PersonOnFile:
+    """Somebody may come in again. Raises AdministrationError."""
+    async with _account_of(settings, username) as (parts, by, account_id):
+        return await on_file.reopen(parts, by, account_id)
+
+
+async def let_go(settings: Settings, username: str) -> PersonOnFile:
+    """Somebody has left, who holds nothing. Raises AdministrationError."""
+    async with _account_of(settings, username) as (parts, by, account_id):
+        await on_file.let_go(parts, by, account_id)
+        return await on_file.read_person(parts, by, account_id)
+
+
+async def help_with_password(settings: Settings, username: str) -> str | None:
+    """Send somebody a link to a new password; the second code for it, for who may sign. Raises AdministrationError."""
+    async with _account_of(settings, username, sends=True) as (parts, by, account_id):
+        return (await forgotten_passwords.help_with_password(parts, by, account_id)).voice_code
+
+
+async def invite(settings: Settings, clinic: str, fields: Mapping[str, object]) -> InvitationSent:
+    """Invite somebody to the clinic of that code. Raises AdministrationError for what won't do."""
+    try:
+        new = NewInvitation.model_validate(fields)
+    except ValidationError as error:
+        raise AdministrationError(_told(Problem("invalid_input", input_faults(error)))) from None
+    async with _at_the_machine(settings, sends=True) as parts:
+        async with parts.database.session() as session:
+            clinic_id = (await _clinic(session, clinic)).id
+        return await invitations.invite(parts, Administrator.at_the_machine(), clinic_id, new, None)
+
+
+@asynccontextmanager
+async def _at_the_machine(settings: Settings, *, sends: bool = False) -> AsyncIterator[Parts]:
+    """What is needed to do something about accounts, also while the engine is away: what `sends` e-mails waits for it a moment,
+    then they are left to the repair."""
+    async with (
+        Database.opened(settings, application_name="relais-accounts") as database,
+        EngineConnection(settings, gives_up_after=ENGINE_PATIENCE) as engine,
+    ):
+        if sends:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ENGINE_PATIENCE.total_seconds()):
+                    await engine.connected()
+        try:
+            yield Parts(settings, database, engine.client)
+        except Problem as problem:
+            raise AdministrationError(_told(problem)) from None
+
+
+@asynccontextmanager
+async def _account_of(
+    settings: Settings, username: str, *, sends: bool = False
+) -> AsyncIterator[tuple[Parts, Administrator, UUID]]:
+    async with _at_the_machine(settings, sends=sends) as parts:
+        async with parts.database.session() as session:
+            account = await people.find_account(session, username)
+        if account is None:
+            raise AdministrationError(f"There is no account {username}.")
+        yield parts, Administrator.at_the_machine(), account.id
+
+
+def _told(problem: Problem) -> str:
+    faults = [f"{fault.field}: {fault.told('en')}" for fault in problem.errors]
+    return " ".join([problem.told("en"), *faults])
+
+
+def _note(
+    session: AsyncSession, kind: AccountEventKind, account: Account, changes: Mapping[str, object] | None = None
+) -> None:
+    account_events.note(session, kind, account, Administrator.at_the_machine().hand, datetime.now(UTC), changes)
 
 
 async def set_signing_needs_code(settings: Settings, code: str, needed: bool) -> None:
@@ -209,6 +318,7 @@ async def reset_second_factor(settings: Settings, username: str) -> None:
         account = await people.find_account(session, username)
         if account is None or not await second_factors.remove(session, account.id):
             raise AdministrationError(f"There is no {username} with a second factor.")
+        _note(session, AccountEventKind.SECOND_FACTOR_REMOVED, account)
 
 
 def _address(settings: Settings, email: str) -> str:

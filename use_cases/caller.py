@@ -4,17 +4,19 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4, uuid5
 
 from domain.requests import Role
-from records.models import Account
+from records.models import Account, Side
 from records.visibility import Viewer
 from translations import Language, language_named
 
 
 @dataclass(frozen=True)
 class Caller:
-    """The person who calls, and the token by which they do."""
+    """The person who calls, the token by which they do, and from where: by which face, and from which address of the network."""
 
     account: Account
     token: str = field(repr=False)
+    side: Side = Side.API
+    address: str | None = None
 
     def with_account(self, account: Account) -> "Caller":
         """The same caller after a change of the account."""

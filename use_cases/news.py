@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from records.feed import UNCHANGED, Change
+from records.feed import UNCHANGED, AccountChanged, Change, Told
 from use_cases import policy
 from use_cases.caller import Caller
 from use_cases.problems import Problem
@@ -29,14 +29,17 @@ async def news(
     """True when something changed that the caller may see (of the request `only`, if one is named), False after a silence.
 
     What happened between `since`, the feed's position when they read what they look at, and now is told at once. The news end
-    when the caller's token does, and when the process is asked to end.
+    when the caller's token does, when their account is changed (who goes on looking asks again, as who they are then), and when
+    the process is asked to end.
     """
     clock = asyncio.get_running_loop().time
     silent_until = clock() + silence_seconds
-    heard: asyncio.Task[list[Change | None]] | None = None
+    heard: asyncio.Task[list[Told]] | None = None
     stopping = asyncio.create_task(services.stopping.wait())
     try:
         with services.feed.subscribe(since) as told:
+            if not await _is_signed_in(services, caller):  # since they were let in; from here on it is told
+                return
             while True:
                 heard = heard or asyncio.ensure_future(anext(told))
                 pause = max(0.0, silent_until - clock())
@@ -46,6 +49,8 @@ async def news(
                 is_news = False
                 if heard.done():
                     changes, heard = heard.result(), None
+                    if AccountChanged(caller.id) in changes:
+                        return
                     is_news = await _concern(services, caller, changes, only)
                 if not is_news and clock() < silent_until:
                     continue
@@ -69,10 +74,10 @@ async def _is_signed_in(services: Services, caller: Caller) -> bool:
         return True
 
 
-async def _concern(services: Services, caller: Caller, changes: list[Change | None], only: UUID | None) -> bool:
+async def _concern(services: Services, caller: Caller, changes: list[Told], only: UUID | None) -> bool:
     """Whether any of these changes is news for the caller."""
     for change in dict.fromkeys(changes):
-        if await _concerns(services, caller, change, only):
+        if not isinstance(change, AccountChanged) and await _concerns(services, caller, change, only):
             return True
     return False
 

@@ -15,12 +15,20 @@ from temporalio.client import Client
 from activities.contract import RepairReport
 from domain.rules import UnknownRulesError
 from engine.running import count_stuck, list_stuck, running_ids
-from records import commands, upkeep
+from records import account_letters, commands, upkeep
 from records.models import GivenCommand
 from use_cases import gate, giving
+from use_cases.account_letters import start as start_letter
 from use_cases.gate import Starting
 from use_cases.single_notice import send_by_itself
-from workflows.contract import SINGLE_NOTICE, TELECONSULTATION, notice_workflow_id, workflow_id
+from workflows.contract import (
+    ACCOUNT_LETTER,
+    SINGLE_NOTICE,
+    TELECONSULTATION,
+    letter_workflow_id,
+    notice_workflow_id,
+    workflow_id,
+)
 
 PAGE = 500
 
@@ -28,6 +36,9 @@ MAY_STILL_COME = timedelta(hours=1)
 """How long an e-mail that is due, and the last document of a request that is over, are left to whoever works on them."""
 
 LETTERS_AT_ONCE = 500
+
+ACCOUNT_LETTERS_WAIT = timedelta(minutes=2)
+"""After this long an e-mail about an account has a workflow, where the engine was there."""
 
 OVERDUE_AFTER = timedelta(minutes=1)
 """After this long the end of a command is known where a worker answers; one whose end is not is given again."""
@@ -60,7 +71,7 @@ async def repair(services: Starting, *, dry_run: bool = False) -> RepairReport:
     ]
     for request_id in begun:
         log.warning("a request had no workflow", request_id=str(request_id), status="found" if dry_run else "taken up")
-    letters = await _send_lost_letters(services, dry_run)
+    letters = await _send_lost_letters(services, dry_run) + await _send_lost_account_letters(services, dry_run)
     return RepairReport(
         taken_up=tuple(begun), commands=given, letters=letters, stuck=await _tell_stuck(services.engine)
     )
@@ -127,6 +138,22 @@ async def _send_lost_letters(services: Starting, dry_run: bool) -> int:
         log.warning("an e-mail was looked after by nobody", notice_id=str(notice_id))
         if not dry_run:
             await send_by_itself(services, notice_id)
+    return len(lost)
+
+
+async def _send_lost_account_letters(services: Starting, dry_run: bool) -> int:
+    """The same for e-mails about accounts, whose writer could not reach the engine."""
+    before = datetime.now(UTC) - ACCOUNT_LETTERS_WAIT
+    async with services.database.session() as session:
+        waiting = await account_letters.waiting(session, before=before, limit=LETTERS_AT_ONCE)
+    if not waiting:
+        return 0
+    looked_after = {found async for found in running_ids(services.engine, ACCOUNT_LETTER)}
+    lost = [letter_id for letter_id in waiting if letter_workflow_id(letter_id) not in looked_after]
+    for letter_id in lost:
+        log.warning("an e-mail about an account was looked after by nobody", letter_id=str(letter_id))
+        if not dry_run:
+            await start_letter(services, letter_id)
     return len(lost)
 
 

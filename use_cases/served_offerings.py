@@ -3,18 +3,21 @@
 It forbids nothing: where a request goes to somebody, those who serve its offering come first, and of the others one is warned.
 """
 
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.accounts import AccountEventKind
 from domain.model import Frozen
 from domain.offerings import Code
 from domain.requests import Role
-from records import people
+from records import account_events, people
 from records.models import Account
 from use_cases import policy
+from use_cases.administrators import hand_of
 from use_cases.caller import Caller
 from use_cases.catalogue import clinic_to_list, newest_offerings
 from use_cases.problems import Problem
@@ -48,7 +51,11 @@ async def set_served(services: Services, caller: Caller, account_id: UUID, wante
         policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
         if not known.keys() >= set(wanted.offerings or ()):
             raise Problem("unknown_offering", offerings=sorted(known))
-        account.offerings = people.said_to_serve(wanted.offerings)
+        served = people.said_to_serve(wanted.offerings)
+        if account.offerings != served:
+            account.offerings, account.version = served, account.version + 1
+            told = {"offerings": None}
+            account_events.note(session, AccountEventKind.CHANGED, account, hand_of(caller), datetime.now(UTC), told)
         return _served(account)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from os import urandom
@@ -9,6 +10,7 @@ from uuid import UUID, uuid4
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from records import guesses, people, second_factors
@@ -80,7 +82,7 @@ async def sign_in(
         if not code:
             raise CodeNeededError(_proof_of_password(account))
         await _take_code(services, account, code, origin)
-    return await _new_token(services, account.id, origin, instead_of, in_a_browser=in_a_browser)
+    return await new_token(services, account.id, origin, instead_of, in_a_browser=in_a_browser)
 
 
 async def finish_sign_in(
@@ -95,7 +97,7 @@ async def finish_sign_in(
     if account is None or not account.active:
         raise Problem("sign_in_again")
     await _take_code(services, account, code, origin)
-    return await _new_token(services, account.id, origin, instead_of, in_a_browser=True)
+    return await new_token(services, account.id, origin, instead_of, in_a_browser=True)
 
 
 async def _take_code(services: Services, account: Account, code: str, origin: Origin) -> None:
@@ -165,9 +167,13 @@ async def proves_again(services: Services, caller: Caller, password: str) -> boo
     return True
 
 
-async def _new_token(
+async def new_token(
     services: Services, account_id: UUID, origin: Origin, instead_of: str | None, *, in_a_browser: bool
 ) -> BearerToken:
+    """A token for who has proved to be that account's person; the token `instead_of` ends.
+
+    That of a browser ends, too, when nobody is there.
+    """
     now = datetime.now(UTC)
     text, expires_at = secrets.token_urlsafe(32), now + timedelta(hours=services.settings.token_hours)
     async with services.database.session() as session:
@@ -202,6 +208,15 @@ async def end_token(services: Services, text: str) -> None:
 def token_sha256(text: str) -> str:
     """How the records know a token."""
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+async def note_use(services: Services, account: Account) -> None:
+    """Write down, now and then, that an account is in use; what hinders that hinders nothing else."""
+    now = datetime.now(UTC)
+    if people.needs_a_note_of_use(account, now):
+        with suppress(SQLAlchemyError, OSError):
+            async with services.database.statement() as session:
+                await people.note_use(session, account.id, now)
 
 
 async def holds(services: Services, caller: Caller) -> bool:

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from records.models import Account
+from records.models import Account, Side
 from settings import Settings
 from use_cases.caller import Caller
 from use_cases.problems import Problem
 from use_cases.services import Services
-from use_cases.sign_in import account_of, note_presence
+from use_cases.sign_in import account_of, note_presence, note_use
 from web.services import ServicesOf
 
 _bearer = HTTPBearer(auto_error=False, description="A token from `POST /api/v1/tokens`.")
@@ -36,7 +36,9 @@ async def _caller(
         raise Problem("not_authenticated")
     if credentials is None and _is_asked_for(request):
         await note_presence(services, token)
-    caller = Caller(account, token)
+    await note_use(services, account)
+    side = Side.API if credentials else Side.PORTAL
+    caller = Caller(account, token, side, address_of(request))
     request.state.language = caller.language
     return caller
 
@@ -51,6 +53,11 @@ def _is_asked_for(request: Request) -> bool:
     mode = request.headers.get("sec-fetch-mode")
     by_script = "hx-request" in request.headers or request.headers.get("x-requested-with") == "fetch"
     return mode == "navigate" if mode is not None else not by_script and request.url.path != "/events"
+
+
+def address_of(request: Request) -> str | None:
+    """From which address of the network a call comes, as far as is known."""
+    return request.client.host if request.client else None
 
 
 async def account_of_session(request: Request, services: Services) -> Account | None:

@@ -16,6 +16,10 @@ NOTICE_DIGEST = "NoticeDigest"
 SINGLE_NOTICE = "SingleNotice"
 """The types of the workflows that run on the mail task queue, see `workflows.digest`."""
 
+ACCOUNT_LETTER = "AccountLetter"
+FORGOTTEN_PASSWORD = "ForgottenPassword"  # noqa: S105 - the name of a workflow
+"""The types of the workflows that send e-mails about accounts, on the same task queue, see `workflows.account_letters`."""
+
 PREPARE_VIDEO = "PrepareVideo"
 """The type of the workflow that makes the playable copy of a video, see `workflows.media`."""
 
@@ -52,6 +56,11 @@ def video_workflow_id(attachment_id: UUID) -> str:
 def notice_workflow_id(notice_id: UUID) -> str:
     """The id of the workflow that sends one notice by itself."""
     return f"notice-{notice_id}"
+
+
+def letter_workflow_id(letter_id: UUID) -> str:
+    """The id of the workflow that sends one e-mail about an account."""
+    return f"letter-{letter_id}"
 
 
 FIRST_MANNER, SECOND_MANNER, MANNER = 1, 2, 3

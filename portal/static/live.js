@@ -33,7 +33,9 @@
     source.addEventListener("error", () => {
       lost += 1;
       if (lost > 1) say(document.body.dataset.textOffline);
-      if (source.readyState === EventSource.CLOSED) setTimeout(listen, REFUSED_MILLISECONDS); // refused: no browser tries again
+      if (source.readyState !== EventSource.CLOSED) return;
+      tell(); // refused: who looks here may not be signed in any more
+      setTimeout(listen, REFUSED_MILLISECONDS); // no browser tries again by itself
     });
   };
   listen();

@@ -1,5 +1,6 @@
 """Accounts from the command line: what can't be is refused, and nothing is made."""
 
+import re
 import secrets
 from typing import Any
 
@@ -7,8 +8,17 @@ import pytest
 
 from domain.requests import Role
 from records import people
+from tests.eventually import eventually
 from tests.system import System
+from use_cases import administration
 from use_cases.administration import AdministrationError, add_account, set_email, set_offerings
+from use_cases.people import PersonChange
+
+
+@pytest.fixture(autouse=True)
+def _engine(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line finds the engine as an operator's does."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", system.services.engine.service_client.config.target_host)
 
 
 def person(system: System, username: str, email: str) -> dict[str, Any]:
@@ -79,3 +89,44 @@ async def test_what_a_provider_serves_is_said(system: System) -> None:
         account = await people.find_account(session, username)
         assert account is not None
         account.active = False
+
+
+async def test_people_over_their_whole_life_from_the_command_line(system: System) -> None:
+    username, clinic = f"zoe-{secrets.token_hex(4)}", system.clinics["near"].code
+    await add_account(
+        system.settings, **{**person(system, username, "zoe@clinique.example.com"), "roles": [Role.PROVIDER]}
+    )
+    listed = {one.username: one for one in await administration.list_people(system.settings, clinic)}
+    assert listed[username].state == "active"
+    change = PersonChange(roles=[Role.OPERATOR, Role.PROVIDER], family_name="Gagnon")
+    changed = await administration.change_account(system.settings, username.upper(), change)
+    assert (changed.roles, changed.family_name) == ([Role.OPERATOR, Role.PROVIDER], "Gagnon")
+    assert re.fullmatch("[A-Z2-9]{6}", await administration.help_with_password(system.settings, username) or "")
+    assert (await administration.lock_account(system.settings, username)).state == "locked"
+    with pytest.raises(AdministrationError, match="open it again first"):
+        await administration.help_with_password(system.settings, username)
+    assert (await administration.reopen_account(system.settings, username)).state == "active"
+    assert (await administration.let_go(system.settings, username)).state == "left"
+    with pytest.raises(AdministrationError, match="no account nobody-at-all"):
+        await administration.lock_account(system.settings, "nobody-at-all")
+    answer = await system.operator.get(f"/accounts/{listed[username].id}/events")
+    assert [(event["kind"], event["side"], event["by"]) for event in answer.json()] == [
+        (kind, "command_line", None) for kind in ("left", "reopened", "locked", "password_help", "changed", "added")
+    ]
+
+
+async def test_somebody_is_invited_from_the_command_line(system: System) -> None:
+    fields: dict[str, Any] = {
+        "given_name": "Zoé",
+        "family_name": "Roy",
+        "email": f"zoe-{secrets.token_hex(8)}@clinique.example.com",
+        "roles": ["clinic_administrator"],
+    }
+    sent = await administration.invite(system.settings, system.clinics["far"].code, fields)
+    assert (sent.voice_code, sent.invitation.invited_by) == (None, None)
+    await eventually(lambda: bool(system.post_office.kept_for(fields["email"])))
+    for wrong, told in (({"roles": ["king"]}, "roles"), ({"email": "zoe"}, "not an e-mail address")):
+        with pytest.raises(AdministrationError, match=told):
+            await administration.invite(system.settings, system.clinics["far"].code, {**fields, **wrong})
+    with pytest.raises(AdministrationError, match="no clinic"):
+        await administration.invite(system.settings, "nowhere", fields)

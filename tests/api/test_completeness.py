@@ -87,7 +87,7 @@ def test_every_refusal_and_field_problem_has_an_answer() -> None:
     assert {Refusal(code, "").kind for code in RefusalCode} == {"forbidden", "conflict", "stale", "invalid"}
     assert set(RefusalCode) == set(REFUSALS)
     codes = set(FieldProblem.model_json_schema()["properties"]["code"]["enum"])
-    of_accounts = {"password_too_short", "password_is_the_username"}
+    of_accounts = {"password_too_short", "password_is_the_username", "not_an_address"}
     assert codes | of_accounts == set(FIELD_PROBLEMS), (
         "a code of FieldProblem has no sentence in translations/problems.py"
     )

@@ -16,6 +16,7 @@ from sqlalchemy import update
 import activities.media
 from api.server import create_app
 from media import videos
+from records.feed import Change
 from records.models import Attachment
 from tests.api.answers import any_problem, problem, stored_files
 from tests.api.test_report import lost_engine
@@ -268,7 +269,7 @@ async def test_pages_hear_that_a_video_is_ready(system: System, tmp_path: Path) 
         ok(await upload(system.requester, request_id, await clip("film.mp4", folder=tmp_path), "videos"), 201)
         async with asyncio.timeout(PATIENCE_SECONDS):
             async for changes in told:
-                if any(change is not None and str(change.request_id) == request_id for change in changes):
+                if any(isinstance(change, Change) and str(change.request_id) == request_id for change in changes):
                     break
     there = (await system.requester.get(f"/requests/{request_id}/attachments")).json()
     assert [a["state"] for a in there if a["kind"] == "video"] == ["ready"]

@@ -35,6 +35,8 @@ LEFT_OUT = {
     ("DELETE", "/api/v1/tokens/current"),
     ("POST", "/api/v1/tokens"),
     ("POST", "/api/v1/me/password"),
+    ("POST", "/api/v1/invitations/acceptance"),
+    ("POST", "/api/v1/forgotten-passwords/new"),
     ("DELETE", "/api/v1/requests/{request_id}"),
 }
 """What would sign the caller out, what costs the time of a password hash (`test_accounts` has them), and what would take away the
@@ -78,6 +80,15 @@ def examples_in(document: dict[str, Any], schema: dict[str, Any]) -> list[Any]:
     ]
 
 
+FOR_ANYBODY = {
+    "/api/v1/tokens",
+    "/api/v1/invitations/acceptance",
+    "/api/v1/forgotten-passwords",
+    "/api/v1/forgotten-passwords/new",
+}
+"""What nobody needs to be signed in for."""
+
+
 def test_every_operation_is_described(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1")
     names = [operation["operationId"] for _, _, operation in operations(document)]
@@ -110,6 +121,16 @@ NEEDS_NO_KEY = {
     "/api/v1/undeliverable/{notice_id}/send-again",
     "/api/v1/failures/{effect_id}/resolve",
     "/api/v1/requests/{request_id}/phone-link",
+    "/api/v1/accounts/{account_id}/lock",
+    "/api/v1/accounts/{account_id}/reopen",
+    "/api/v1/accounts/{account_id}/leave",
+    "/api/v1/accounts/{account_id}/confirm",
+    "/api/v1/accounts/{account_id}/password-help",
+    "/api/v1/invitations/{invitation_id}/send-again",
+    "/api/v1/invitations/{invitation_id}/revoke",
+    "/api/v1/invitations/acceptance",
+    "/api/v1/forgotten-passwords",
+    "/api/v1/forgotten-passwords/new",
 }
 """What acts once by what it names, or changes nothing; a token, and a link for a telephone, is a new one each time. The README
 names them too."""

@@ -110,7 +110,7 @@ async def test_every_form_survives_what_nobody_types(portal_app: FastAPI, system
                     elif "text/html" in answer.headers.get("content-type", ""):
                         assert "<script>alert" not in answer.text
                         assert '" onmouseover="' not in answer.text
-                    if answer.status_code == 303 and "password" in address:
+                    if answer.status_code == 303 and "password" in address and address != "/forgotten-password":
                         failed.append((address, "password changed"))
     assert failed == []
 

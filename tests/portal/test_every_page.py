@@ -154,6 +154,13 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("requests of a patient", "provider", accepted, "/requests/{id}/patient"),
     ("undelivered e-mails", "dispatcher", None, "/undelivered"),
     ("providers for an administrator", "administrator", None, "/providers"),
+    ("people of the clinic", "administrator", None, "/people"),
+    ("somebody of the clinic", "administrator", accepted, "/people/{provider}"),
+    ("somebody who leaves", "administrator", accepted, "/people/{provider}/leave"),
+    ("invite somebody", "administrator", None, "/people/invite"),
+    ("review of accounts", "operator", None, "/people/review"),
+    ("forgotten password", None, None, "/forgotten-password"),
+    ("a link that opens nothing", None, None, "/invitation/nothing"),
 ]
 
 

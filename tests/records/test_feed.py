@@ -6,7 +6,7 @@ import random
 from sqlalchemy import text
 
 from records.database import Database
-from records.feed import BACKLOG, Change, ProjectionFeed
+from records.feed import BACKLOG, Change, ProjectionFeed, Told
 from records.ids import new_id
 from records.projection import record_event
 from tests.eventually import PATIENCE_SECONDS
@@ -83,10 +83,10 @@ async def test_subscribers_see_every_change(database: Database) -> None:
         with feed.subscribe() as told:
             assert await anext(told) == [None]
             await record_all(database, story)
-            seen: list[Change | None] = []
+            seen: list[Told] = []
             while Change(story.request.id, 8) not in seen:
                 seen += await anext(told)
-    mine = [change for change in seen if change is not None and change.request_id == story.request.id]
+    mine = [change for change in seen if isinstance(change, Change) and change.request_id == story.request.id]
     assert mine == [Change(story.request.id, version) for version in range(1, 9)]
 
 
@@ -105,7 +105,8 @@ async def test_who_comes_later_hears_what_came_since_they_read(database: Databas
             while Change(story.request.id, 5) not in await anext(at_once):
                 pass
         with feed.subscribe(read_at) as late:
-            mine = [change.version for change in await anext(late) if change and change.request_id == story.request.id]
+            changes = [change for change in await anext(late) if isinstance(change, Change)]
+            mine = [change.version for change in changes if change.request_id == story.request.id]
             assert mine == [3, 3, 3, 4, 5], (
                 "the first three are recorded again, which changes nothing and is told all the same"
             )

@@ -11,6 +11,7 @@ import pytest
 
 from activities.contract import SweepReport
 from domain.rates import Rate
+from domain.requests import Role
 from records import guesses, people
 from records.errors import NotFoundError
 from records.ids import new_id
@@ -19,7 +20,7 @@ from records.requests import lock_request
 from records.store import INCOMING, DocumentStore, attachment_key, document_key
 from records.uploads import begin_upload, parts_folder
 from tests.journeys import closed, draft
-from tests.system import System
+from tests.system import System, add_person
 from use_cases.by_hand import Stores
 from use_cases.sweep import sweep
 
@@ -103,7 +104,9 @@ async def test_uploads_that_nobody_went_on_with_go_by_the_clock(system: System) 
 
 async def test_sessions_that_ended_and_old_wrong_passwords_are_forgotten(system: System) -> None:
     stores = Stores(system.services.database, system.services.store)
-    now, account_id = datetime.now(UTC), UUID(system.requester.id)
+    # somebody from whose devices nobody else signs in: of each account, only the newest are kept
+    who = await add_person(system, f"swept_{new_id().hex[:8]}", system.clinics["near"], Role.REQUESTER)
+    now, account_id = datetime.now(UTC), who.account.id
     lives, ended, expired = (new_id().hex for _ in range(3))
     wrong, wrong_long_ago = new_id().hex, new_id().hex
     rate = Rate(10, timedelta(minutes=1))

@@ -1,0 +1,141 @@
+"""The activities that send e-mails about accounts: invitations, links to a new password, and what was changed.
+
+The code of a link is made here, when its e-mail goes: its hash is written down before, and its text is nowhere but in the e-mail.
+A try that was broken off leaves its code, for its e-mail may have arrived; the next one makes another.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.contract import MAKE_PASSWORD_RESETS, SEND_ACCOUNT_LETTER
+from activities.delivery import NotTaken, Refused, Relay
+from activities.heartbeat import alive
+from activities.messages import OutgoingAccountLetter, compose_account_letter
+from domain.accounts import RESET_LASTS, LetterKind, may_sign
+from domain.addresses import AddressError
+from records import account_letters, one_time_links, people
+from records.database import Database
+from records.models import AccountLetter, Invitation, LetterStatus, PasswordReset
+from settings import Settings
+
+log = structlog.get_logger(__name__)
+
+FIRST_PAUSE_SECONDS = 2.0
+
+
+class AccountLetterActivities:
+    """Sends them for one database, through the mail server of the settings."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        make_password_resets: Callable[[str], Awaitable[list[UUID]]],
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._relay = Relay(settings)
+        self._make_password_resets = make_password_resets
+
+    @activity.defn(name=MAKE_PASSWORD_RESETS)
+    async def make_password_resets(self, typed: str) -> list[UUID]:
+        """The letters to who has forgotten their password, by the user name or address that was typed; none for a stranger."""
+        return await self._make_password_resets(typed)
+
+    @activity.defn(name=SEND_ACCOUNT_LETTER)
+    async def send_account_letter(self, letter_id: UUID) -> None:
+        """Send one letter, unless that was done or it is needed no more, and write down what became of it.
+
+        Raises ApplicationError of the type ``mail_temporarily_refused`` when it is to be tried again.
+        """
+        async with self._database.session() as session:
+            letter = await account_letters.load(session, letter_id)
+            if letter is None or letter.status is not LetterStatus.QUEUED:
+                return
+            outgoing = await self._outgoing(session, letter)
+            if outgoing is None:
+                letter.status = LetterStatus.NOT_NEEDED
+                return
+        try:
+            async with alive():
+                await self._relay.deliver(compose_account_letter(outgoing, self._settings))
+        except NotTaken as problem:
+            await self._note_not_taken(letter_id, problem)
+        except (AddressError, Refused) as problem:
+            code = str(problem) if isinstance(problem, Refused) else "address_malformed"
+            await self._note(letter_id, LetterStatus.REFUSED, code)
+        else:
+            await self._note(letter_id, LetterStatus.SENT)
+
+    async def _outgoing(self, session: AsyncSession, letter: AccountLetter) -> OutgoingAccountLetter | None:
+        """What the letter says, with a new code where it brings one; None when nobody needs it any more."""
+        link = await _link_of(session, letter)
+        now = datetime.now(UTC)
+        if letter.link_id is not None and (link is None or link.ended_at is not None):
+            return None
+        account = await people.load_account(session, letter.account_id) if letter.account_id else None
+        roles = link.roles if isinstance(link, Invitation) else account.roles if account else []
+        clinic_id = link.clinic_id if isinstance(link, Invitation) else account.clinic_id if account else None
+        clinic = await people.load_clinic(session, clinic_id) if clinic_id else None
+        return OutgoingAccountLetter(
+            letter_id=letter.id,
+            kind=letter.kind,
+            address=letter.address,
+            display_name=letter.name,
+            language="en" if letter.language == "en" else "fr",
+            created_at=letter.created_at,
+            clinic=clinic.name if clinic else "",
+            username=account.username if account else "",
+            code=one_time_links.add_code(link, now) if link else "",
+            expires_at=link.expires_at if link else None,
+            needs_voice_code=link is not None and may_sign(roles),
+        )
+
+    async def _note_not_taken(self, letter_id: UUID, problem: NotTaken) -> None:
+        async with self._database.session() as session:
+            letter = await account_letters.load(session, letter_id)
+            if letter is None:
+                return
+            letter.attempts += 1
+            letter.last_error = problem.code
+            if datetime.now(UTC) - letter.created_at > self._patience(letter.kind):
+                letter.status = LetterStatus.EXPIRED
+                log.error("an e-mail about an account is given up", letter_id=str(letter_id), code=problem.code)
+                return
+        log.warning("e-mail not taken for now", code=problem.code, source="ours" if problem.ours else "passing")
+        pause = min(
+            FIRST_PAUSE_SECONDS * 2 ** min(activity.info().attempt - 1, 30), self._settings.mail_retry_max_seconds
+        )
+        raise ApplicationError(
+            f"the mail server did not take the e-mail for now: {problem.code}",
+            type="mail_temporarily_refused",
+            next_retry_delay=timedelta(seconds=pause),
+        )
+
+    def _patience(self, kind: LetterKind) -> timedelta:
+        """How long it is tried: who asked for a new password asks again."""
+        if kind is LetterKind.PASSWORD_RESET:
+            return RESET_LASTS
+        return timedelta(hours=self._settings.mail_gives_up_after_hours)
+
+    async def _note(self, letter_id: UUID, status: LetterStatus, code: str | None = None) -> None:
+        async with self._database.session() as session:
+            letter = await account_letters.load(session, letter_id)
+            if letter is not None:
+                letter.status, letter.last_error = status, code
+                letter.sent_at = datetime.now(UTC) if status is LetterStatus.SENT else None
+        log.info("e-mail about an account", letter_id=str(letter_id), status=status.value)
+
+
+async def _link_of(session: AsyncSession, letter: AccountLetter) -> Invitation | PasswordReset | None:
+    if letter.link_id is None:
+        return None
+    if letter.kind is LetterKind.INVITATION:
+        return await one_time_links.find_by_id(session, Invitation, letter.link_id, lock=True)
+    return await one_time_links.find_by_id(session, PasswordReset, letter.link_id, lock=True)

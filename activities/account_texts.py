@@ -1,0 +1,60 @@
+"""What the e-mails about accounts say. They name the person, their clinic and their user name, and nothing of any request."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from domain.accounts import LetterKind
+from translations import gettext_noop as _
+
+
+@dataclass(frozen=True)
+class AccountText:
+    """One e-mail in English, to be translated by gettext. `{clinic}` and `{username}` are filled in.
+
+    `subject` ends the subject line and is the heading, `button` stands on the link where there is one.
+    """
+
+    subject: str
+    happened: str
+    to_do: str | None = None
+    button: str | None = None
+
+
+_TELL = _("If you did not expect this, tell the administrator of your clinic now.")
+
+VOICE_CODE = _(
+    "A second code is needed as well. The administrator of your clinic gives it to you by voice, never by e-mail."
+)
+"""Said to who may sign reports: the e-mail alone lets nobody in."""
+
+ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
+    LetterKind.INVITATION: AccountText(
+        _("you are invited"),
+        _("{clinic} invites you to Relais, where clinicians ask specialists for advice and answer them."),
+        _("Choose your user name and your password; then you are signed in."),
+        _("Accept the invitation"),
+    ),
+    LetterKind.PASSWORD_RESET: AccountText(
+        _("a new password"),
+        _("A new password was asked for your account {username}."),
+        _("If it was not you, do nothing: your password stays as it is."),
+        _("Choose a new password"),
+    ),
+    LetterKind.PASSWORD_CHANGED: AccountText(
+        _("your password is changed"),
+        _("The password of your account {username} was changed, and its other sessions have ended."),
+        _TELL,
+    ),
+    LetterKind.ADDRESS_LEFT: AccountText(
+        _("your e-mail address is changed"),
+        _(
+            "The administrator of your clinic has changed the address of your account {username}. E-mails no longer come here."
+        ),
+        _TELL,
+    ),
+    LetterKind.ADDRESS_TAKEN: AccountText(
+        _("your e-mail address is changed"),
+        _("E-mails of your account {username} come here from now on."),
+        _TELL,
+    ),
+}

@@ -1,0 +1,99 @@
+"""What holds of accounts: which roles an administrator gives, who may sign, how long a one-time link lives, when to look again.
+
+How somebody comes, changes and leaves is described in docs/decisions/people-over-their-whole-life.md.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from domain.requests import Role
+
+GIVEN_BY_CLINICS = frozenset({Role.REQUESTER, Role.DISPATCHER, Role.PROVIDER, Role.CLINIC_ADMINISTRATOR})
+"""The roles that the administrators of a clinic give and take."""
+
+GIVEN_BY_OPERATORS = GIVEN_BY_CLINICS | {Role.OPERATOR}
+"""The roles that there are for people."""
+
+INVITATION_LASTS = timedelta(days=5)
+"""As long as the Québec platform's invitations: a week of work, with a day to spare for who is away."""
+
+RESET_LASTS = timedelta(hours=1)
+"""Long enough for a slow mail server and a call to one's administrator; a mailbox that is read later opens nothing."""
+
+MOST_WRONG_TRIES = 5
+"""After so many wrong codes a one-time link opens nothing any more."""
+
+REVIEWED_EVERY = timedelta(days=365)
+UNUSED_FOR = timedelta(days=90)
+"""After so long somebody looks at an account again: since the last review, or since its last use."""
+
+
+class AccountState(StrEnum):
+    """Whether somebody may come in. Who has left is also kept apart in lists; both can be opened again."""
+
+    ACTIVE = "active"
+    LOCKED = "locked"
+    LEFT = "left"
+
+
+class AccountEventKind(StrEnum):
+    """What was done about an account, or about the invitation to one."""
+
+    ADDED = "added"
+    INVITED = "invited"
+    INVITED_AGAIN = "invited_again"
+    INVITATION_REVOKED = "invitation_revoked"
+    JOINED = "joined"
+    CHANGED = "changed"
+    LOCKED = "locked"
+    REOPENED = "reopened"
+    LEFT = "left"
+    PASSWORD_HELP = "password_help"  # noqa: S105 - the name of an event
+    PASSWORD_FORGOTTEN = "password_forgotten"  # noqa: S105
+    PASSWORD_RESET = "password_reset"  # noqa: S105
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    SECOND_FACTOR_REMOVED = "second_factor_removed"
+    REVIEWED = "reviewed"
+
+
+class LetterKind(StrEnum):
+    """What an e-mail about an account says."""
+
+    INVITATION = "invitation"
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of a letter
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    ADDRESS_LEFT = "address_left"  # e-mails no longer come here
+    ADDRESS_TAKEN = "address_taken"  # e-mails come here from now on
+
+
+class ReviewReason(StrEnum):
+    """Why an account is to be looked at."""
+
+    NOT_REVIEWED = "not_reviewed"
+    NOT_USED = "not_used"
+
+
+def may_sign(roles: Collection[str]) -> bool:
+    """Whether these roles let somebody sign reports: then a one-time link alone never lets anybody in."""
+    return Role.PROVIDER in roles
+
+
+def is_administered_by_clinic(roles: Collection[str]) -> bool:
+    """Whether the administrators of the clinic may change an account with these roles; operators' accounts they only see."""
+    return GIVEN_BY_CLINICS.issuperset(roles)
+
+
+def due_for_review(
+    *, created_at: datetime, reviewed_at: datetime | None, last_used_at: datetime | None, now: datetime
+) -> ReviewReason | None:
+    """Why an active account is to be looked at now; None when it need not be.
+
+    Whoever confirmed an account that nobody uses is not asked again at once, but after as long as it may lie unused.
+    """
+    looked_at = reviewed_at or created_at
+    if now - looked_at > REVIEWED_EVERY:
+        return ReviewReason.NOT_REVIEWED
+    if now - max(looked_at, last_used_at or created_at) > UNUSED_FOR:
+        return ReviewReason.NOT_USED
+    return None

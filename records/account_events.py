@@ -1,0 +1,57 @@
+"""What was done about accounts and invitations: by whom, when, from where, and what changed. Rows are only added."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.accounts import AccountEventKind
+from records.ids import new_id
+from records.models import Account, AccountEvent, Invitation, Side
+
+
+@dataclass(frozen=True)
+class Hand:
+    """Whose hand did something: an account's, or nobody's that is known here; from which side and address of the network."""
+
+    account_id: uuid.UUID | None
+    side: Side
+    address: str | None = None
+
+
+def note(
+    session: AsyncSession,
+    kind: AccountEventKind,
+    about: Account | Invitation,
+    by: Hand,
+    now: datetime,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    invitation_id: uuid.UUID | None = None,
+) -> None:
+    """Write down what is done in this transaction; `invitation_id` is the one by which an account came."""
+    is_account = isinstance(about, Account)
+    session.add(
+        AccountEvent(
+            id=new_id(),
+            clinic_id=about.clinic_id,
+            account_id=about.id if is_account else None,
+            invitation_id=invitation_id if is_account else about.id,
+            kind=kind,
+            changes=dict(changes or {}),
+            actor_id=by.account_id,
+            side=by.side,
+            address=by.address,
+            at=now,
+        )
+    )
+
+
+async def list_events(session: AsyncSession, account_id: uuid.UUID, *, limit: int) -> list[AccountEvent]:
+    """What was done about an account, the newest first."""
+    query = select(AccountEvent).where(AccountEvent.account_id == account_id)
+    return list(await session.scalars(query.order_by(AccountEvent.id.desc()).limit(limit)))

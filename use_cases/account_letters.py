@@ -1,0 +1,35 @@
+"""E-mails about accounts on their way: each has a workflow of its own, which tries until the mail server takes it."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError
+
+from use_cases.gate import Starting
+from workflows.contract import ACCOUNT_LETTER, letter_workflow_id
+
+log = structlog.get_logger(__name__)
+
+
+async def send(services: Starting, letter_ids: Iterable[UUID]) -> None:
+    """Have these letters sent, which are written down. While the engine is away they wait for the repair, and nobody for them."""
+    for letter_id in letter_ids:
+        try:
+            await start(services, letter_id)
+        except RPCError as error:
+            log.warning("an e-mail about an account waits for the engine", status=error.status.name)
+
+
+async def start(services: Starting, letter_id: UUID) -> None:
+    """Have one letter sent, unless that is under way. Raises RPCError."""
+    await services.engine.start_workflow(
+        ACCOUNT_LETTER,
+        letter_id,
+        id=letter_workflow_id(letter_id),
+        task_queue=services.settings.mail_task_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        rpc_timeout=timedelta(seconds=services.settings.command_timeout_seconds),
+    )

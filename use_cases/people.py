@@ -1,0 +1,456 @@
+"""The people of a clinic, for who administers them: seen, changed, locked, opened again, let go, and looked at each year.
+
+Each change is one transaction with the note of it (`records.account_events`). What ends sessions does so in every process when
+the transaction ends: tokens are asked of the records at each call, and open pages are told (`records.feed`).
+"""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.accounts import AccountEventKind, AccountState, LetterKind, ReviewReason, due_for_review
+from domain.addresses import AddressError, checked_address
+from domain.model import COMPOSED, ONE_LINE, SAYS_SOMETHING, Frozen
+from domain.offerings import Code
+from domain.requests import Role
+from records import account_events, account_letters, load, one_time_links, people
+from records.models import Account, AccountEvent, Clinic, Side
+from records.offering_versions import known_codes
+from settings import Settings
+from translations import LANGUAGES, Language
+from translations.problems import FIELD_PROBLEMS
+from use_cases.account_letters import send
+from use_cases.administrators import Administrator
+from use_cases.caller import Caller
+from use_cases.gate import Starting
+from use_cases.hand_over import MAY_HAND_OVER, HandOver, hand_over
+from use_cases.names import Names, full_name
+from use_cases.orders import SomebodyElse
+from use_cases.policy import must_have_role
+from use_cases.problems import FieldFault, Problem
+from use_cases.services import Services
+from use_cases.several import MOST_AT_ONCE, PartReceipt
+from use_cases.views import View
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), COMPOSED, ONE_LINE]
+Name = Annotated[Line, SAYS_SOMETHING]
+
+EVENTS_SHOWN = 100
+
+
+class PersonFields(Frozen):
+    """What administrators say of somebody."""
+
+    given_name: Name = Field(examples=["Amélie"])
+    family_name: Name = Field(examples=["Roy"])
+    title: Line = Field("", examples=["Dre"])
+    profession: Line = Field("", description="Printed under reports.", examples=["Dermatologue"])
+    licence_number: Line = Field(
+        "", description="Of the professional order; printed under reports.", examples=["12345"]
+    )
+    email: Line = Field(examples=["amelie.roy@clinique.example.com"])
+    language: str = Field("fr", pattern=f"^({'|'.join(LANGUAGES)})$", examples=["fr"])
+    roles: Annotated[list[Role], Field(min_length=1, max_length=10)] = Field(examples=[["requester"]])
+    offerings: Annotated[list[Code], Field(min_length=1, max_length=200)] | None = Field(
+        None, description="Codes of the service offerings that a provider serves; null for all.", examples=[None]
+    )
+
+
+class PersonChange(Frozen):
+    """What is to be changed of somebody; what is left out stays as it is."""
+
+    given_name: Name | None = Field(None, examples=["Amélie"])
+    family_name: Name | None = Field(None, examples=["Roy-Gagnon"])
+    title: Line | None = None
+    profession: Line | None = None
+    licence_number: Line | None = None
+    email: Line | None = Field(None, description="The old and the new address are told.")
+    language: str | None = Field(None, pattern=f"^({'|'.join(LANGUAGES)})$")
+    roles: Annotated[list[Role], Field(min_length=1, max_length=10)] | None = None
+    offerings: Annotated[list[Code], Field(min_length=1, max_length=200)] | None = Field(
+        None, description="Codes of the service offerings that a provider serves; null for all."
+    )
+
+    def said(self) -> dict[str, Any]:
+        """The fields that were named. Only of offerings, null is something to say."""
+        named = self.model_dump(mode="json", include=self.model_fields_set)
+        return {name: value for name, value in named.items() if value is not None or name == "offerings"}
+
+
+class PersonOnFile(View):
+    """Somebody's account as administrators see it."""
+
+    id: UUID
+    username: str
+    name: str = Field(examples=["Dre Amélie Roy"])
+    given_name: str
+    family_name: str
+    title: str
+    profession: str
+    licence_number: str
+    email: str
+    language: str
+    roles: list[Role]
+    clinic_id: UUID
+    clinic: str
+    offerings: list[str] | None
+    state: AccountState
+    version: int = Field(description="For If-Match: grows with each change by an administrator.")
+    created_at: datetime
+    last_used_at: datetime | None = Field(description="Right to some minutes; null for never.")
+    reviewed_at: datetime | None
+    left_at: datetime | None
+    review: ReviewReason | None = Field(description="Why the account is to be looked at now.")
+    holds: int = Field(description="Requests that this person holds as a provider; see `GET /requests?holder=`.")
+    may_change: bool = Field(description="Whether the caller may change this account.")
+
+
+class PersonEvent(View):
+    """Something that was done about an account."""
+
+    id: UUID
+    kind: AccountEventKind
+    at: datetime
+    by: str | None = Field(description="Who did it; null on the command line, or by who followed a link of an e-mail.")
+    side: Side
+    address: str | None = Field(description="Address of the network from which it was done.")
+    changes: dict[str, Any] = Field(
+        description="The changed fields: of roles and addresses what they were before and after, of others null."
+    )
+
+
+class Leaving(Frozen):
+    """Somebody leaves. What they hold must be handed over first, or here: to whom, and why."""
+
+    hand_over: SomebodyElse | None = Field(None, examples=[None])
+
+
+class Left(View):
+    """Somebody has left; what became of each request that was handed over."""
+
+    person: PersonOnFile
+    handed_over: list[PartReceipt]
+
+
+# Seeing
+
+
+async def list_people(services: Starting, by: Administrator, clinic_id: UUID) -> list[PersonOnFile]:
+    """Everybody of a clinic, also who has left, by name. Raises Problem `not_found`."""
+    async with services.database.session() as session:
+        clinic = await clinic_of(session, by, clinic_id)
+        accounts = await people.list_accounts(session, clinic_id=clinic.id, active=None)
+        found = await _on_file(session, by, accounts, {clinic.id: clinic})
+    return sorted(found, key=lambda person: (person.family_name.casefold(), person.given_name.casefold()))
+
+
+async def read_person(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
+    """Somebody's account. Raises Problem `not_found`."""
+    async with services.database.session() as session:
+        account = await people.load_account(session, account_id)
+        if account is None:
+            raise Problem("not_found")
+        by.check_sees(account.clinic_id)
+        return await _one_on_file(session, by, account)
+
+
+async def list_events(services: Starting, by: Administrator, account_id: UUID) -> list[PersonEvent]:
+    """What was done about an account, the newest first, as far as a page shows it. Raises Problem `not_found`."""
+    async with services.database.session() as session:
+        account = await people.load_account(session, account_id)
+        if account is None:
+            raise Problem("not_found")
+        by.check_sees(account.clinic_id)
+        found = await account_events.list_events(session, account_id, limit=EVENTS_SHOWN)
+        names = await Names.load(session, [event.actor_id for event in found], [])
+    return [_event(event, names) for event in found]
+
+
+async def list_due_for_review(services: Starting, by: Administrator, clinic_id: UUID) -> list[PersonOnFile]:
+    """The accounts of a clinic that are to be looked at. Raises Problem `not_found`."""
+    return [person for person in await list_people(services, by, clinic_id) if person.review]
+
+
+# Changing
+
+
+async def change_person(
+    services: Starting, by: Administrator, account_id: UUID, change: PersonChange, expected_version: int | None
+) -> PersonOnFile:
+    """Change what is known of somebody, and what they may do. The same change a second time changes nothing.
+
+    Raises Problem `not_found`, `operators_only`, `account_changed` when somebody else was faster, `last_administrator`,
+    `still_holds_requests` when a provider is to be none any more, or what is wrong with a field.
+    """
+    said = change.said()
+    async with _changing(services, by, account_id) as at:
+        if said.get("email", at.account.email) != at.account.email:
+            said["email"] = usable_address(services.settings, said["email"])
+        before, wanted = _of(at.account, said), _as_kept(said)
+        changed = {name: value for name, value in wanted.items() if before[name] != value}
+        if not changed:
+            return await _one_on_file(at.session, by, at.account)
+        if expected_version not in (None, at.account.version):
+            raise Problem("account_changed")
+        if "roles" in changed:
+            by.check_gives([Role(role) for role in changed["roles"]])
+            await _check_may_lose(at, changed["roles"])
+        await check_offerings(at.session, changed.get("offerings"))
+        for name, value in changed.items():
+            setattr(at.account, name, value)
+        at.note(AccountEventKind.CHANGED, {name: _told(name, before[name], value) for name, value in changed.items()})
+        await _tell_about(at, changed, before)
+        view = await _one_on_file(at.session, by, at.account)
+    await send(services, at.letters)
+    return view
+
+
+async def lock(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
+    """Nobody comes in with that account any more, at once. What its person holds stays and is told (`holds`).
+
+    Raises Problem `not_found`, `operators_only` or `last_administrator`.
+    """
+    async with _changing(services, by, account_id) as at:
+        if at.account.active:
+            await _check_may_lose(at, (), hands_over=True)
+            await _close(at)
+            at.note(AccountEventKind.LOCKED)
+        return await _one_on_file(at.session, by, at.account)
+
+
+async def leave(services: Services, caller: Caller, account_id: UUID, leaving: Leaving, language: Language) -> Left:
+    """Somebody goes (`let_go`), and what they hold is handed over in the same go: what became of each request is told.
+
+    Raises as `let_go` does, and Problem `forbidden` to who may go but hand over nothing.
+    """
+    by, wanted = Administrator.of(caller), leaving.hand_over
+    if wanted is not None:
+        must_have_role(caller, *MAY_HAND_OVER)
+    held = await let_go(services, by, account_id, hands_over=wanted is not None)
+    receipts: list[PartReceipt] = []
+    if wanted is not None and held:
+        order = HandOver(**wanted.model_dump(), request_ids=held)
+        receipts = await hand_over(services, caller, account_id, order, f"leaving/{account_id}", language)
+    return Left(person=await read_person(services, by, account_id), handed_over=receipts)
+
+
+async def let_go(services: Starting, by: Administrator, account_id: UUID, *, hands_over: bool = False) -> list[UUID]:
+    """Somebody has left: the same as locked, and kept apart in lists. Gives the requests that they hold.
+
+    Raises as `lock` does, and Problem `still_holds_requests` when these are not handed over now.
+    """
+    async with _changing(services, by, account_id) as at:
+        if at.account.left_at is None:
+            await _check_may_lose(at, (), hands_over=hands_over)
+            if at.account.active:
+                await _close(at)
+            at.account.left_at = at.now
+            at.note(AccountEventKind.LEFT)
+        return await load.held_by(at.session, account_id, limit=MOST_AT_ONCE)
+
+
+async def reopen(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
+    """Somebody may come in again, with the password and the roles that they had; no earlier session goes on.
+
+    Raises Problem `not_found` or `operators_only`.
+    """
+    async with _changing(services, by, account_id) as at:
+        if not at.account.active:
+            at.account.active, at.account.left_at = True, None
+            await people.revoke_tokens_of(at.session, account_id, at.now)
+            at.note(AccountEventKind.REOPENED)
+        return await _one_on_file(at.session, by, at.account)
+
+
+async def confirm(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
+    """The account was looked at and is right as it is: its person still works here, in these roles.
+
+    Raises Problem `not_found`, `operators_only`, or `account_not_active`.
+    """
+    async with _changing(services, by, account_id) as at:
+        if not at.account.active:
+            raise Problem("account_not_active")
+        if _review(at.account, at.now) is not None:
+            at.account.reviewed_at = at.now
+            at.note(AccountEventKind.REVIEWED)
+        return await _one_on_file(at.session, by, at.account)
+
+
+# What all changes have in common
+
+
+@dataclass
+class _Changing:
+    """An account that is being changed, in one transaction, with what becomes of it."""
+
+    session: AsyncSession
+    by: Administrator
+    account: Account
+    now: datetime
+    letters: list[UUID]
+
+    def note(self, kind: AccountEventKind, changes: Mapping[str, Any] | None = None) -> None:
+        """Write the change down; whoever saw the account before has seen an earlier version."""
+        self.account.version += 1
+        account_events.note(self.session, kind, self.account, self.by.hand, self.now, changes)
+
+
+@asynccontextmanager
+async def _changing(services: Starting, by: Administrator, account_id: UUID) -> AsyncIterator[_Changing]:
+    """The account, for who may change it, one after the other. Raises Problem `not_found` or `operators_only`."""
+    async with services.database.session() as session:
+        seen = await people.load_account(session, account_id)
+        if seen is None:
+            raise Problem("not_found")
+        by.check_changes(seen)
+        await people.lock_clinic(session, seen.clinic_id)  # two administrators must not each lock the other out
+        account = await people.lock_account(session, account_id)
+        if account is None:
+            raise Problem("not_found")
+        by.check_changes(account)
+        yield _Changing(session, by, account, datetime.now(UTC), [])
+
+
+async def _check_may_lose(at: _Changing, roles: Collection[str], *, hands_over: bool = False) -> None:
+    """Whether the account may have only these `roles` left: a clinic keeps an administrator, a request a provider.
+
+    Raises Problem `last_administrator` or `still_holds_requests`.
+    """
+    lost = set(at.account.roles) - set(roles) if at.account.active else set()
+    if Role.CLINIC_ADMINISTRATOR in lost and not at.by.is_operator:
+        others = await people.list_accounts(at.session, clinic_id=at.account.clinic_id, role=Role.CLINIC_ADMINISTRATOR)
+        if not any(other.id != at.account.id for other in others):
+            raise Problem("last_administrator")
+    if not hands_over and Role.PROVIDER in set(at.account.roles) - set(roles):
+        held = await load.held_by(at.session, at.account.id, limit=MOST_AT_ONCE)
+        if held:
+            raise Problem("still_holds_requests", count=len(held))
+
+
+async def _close(at: _Changing) -> None:
+    at.account.active = False
+    await people.revoke_tokens_of(at.session, at.account.id, at.now)
+    await one_time_links.end_resets_of(at.session, at.account.id, at.now)
+
+
+async def _tell_about(at: _Changing, changed: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+    """Whom a change concerns: both addresses by e-mail, and open pages, whose person has other roles now."""
+    if "email" in changed:
+        for kind, address in ((LetterKind.ADDRESS_LEFT, before["email"]), (LetterKind.ADDRESS_TAKEN, changed["email"])):
+            at.letters.append(await account_letters.write_to(at.session, kind, at.account, at.now, address=address))
+        await one_time_links.end_resets_of(at.session, at.account.id, at.now)  # whose links went to the old one
+    if "roles" in changed:
+        await people.tell_changed(at.session, at.account.id)
+
+
+def _of(account: Account, names: Collection[str]) -> dict[str, Any]:
+    return {name: getattr(account, name) for name in names}
+
+
+def _as_kept(said: Mapping[str, Any]) -> dict[str, Any]:
+    kept = dict(said)
+    if "roles" in kept:
+        kept["roles"] = sorted(set(kept["roles"]))
+    if "offerings" in kept:
+        kept["offerings"] = people.said_to_serve(kept["offerings"])
+    return kept
+
+
+def _told(name: str, before: object, after: object) -> object:
+    """What is kept of a change: of roles and addresses both ends, of others that there was one."""
+    return [before, after] if name in ("roles", "email") else None
+
+
+def usable_address(settings: Settings, email: str) -> str:
+    """The e-mail address as it is kept. Raises Problem `invalid_input` for what reaches nobody."""
+    try:
+        return checked_address(email, reachable=not settings.embedded)
+    except AddressError:
+        raise Problem(
+            "invalid_input", [FieldFault("email", "not_an_address", FIELD_PROBLEMS["not_an_address"])]
+        ) from None
+
+
+async def check_offerings(session: AsyncSession, codes: Sequence[str] | None) -> None:
+    """Raise Problem `unknown_offering` for a code that no service offering ever had."""
+    if codes:
+        known = await known_codes(session)
+        if not known >= set(codes):
+            raise Problem("unknown_offering", offerings=sorted(known))
+
+
+async def clinic_of(session: AsyncSession, by: Administrator, clinic_id: UUID) -> Clinic:
+    """The clinic, for who administers it. Raises Problem `not_found`."""
+    by.check_sees(clinic_id)
+    clinic = await people.load_clinic(session, clinic_id)
+    if clinic is None:
+        raise Problem("not_found")
+    return clinic
+
+
+# As it is shown
+
+
+async def _one_on_file(session: AsyncSession, by: Administrator, account: Account) -> PersonOnFile:
+    clinics = await people.clinics_by_id(session, [account.clinic_id])
+    [view] = await _on_file(session, by, [account], clinics)
+    return view
+
+
+async def _on_file(
+    session: AsyncSession, by: Administrator, accounts: Sequence[Account], clinics: Mapping[UUID, Clinic]
+) -> list[PersonOnFile]:
+    loads = await load.loads_of(session, [account.id for account in accounts])
+    now = datetime.now(UTC)
+    return [
+        PersonOnFile(
+            **_of(account, _SHOWN_AS_KEPT),
+            name=full_name(account),
+            roles=sorted(Role(role) for role in account.roles),
+            clinic=clinics[account.clinic_id].name,
+            state=_state(account),
+            review=_review(account, now),
+            holds=held.waiting + held.in_progress if (held := loads.get(account.id)) else 0,
+            may_change=by.may_change(account),
+        )
+        for account in accounts
+    ]
+
+
+_SHOWN_AS_KEPT = (
+    *("id", "username", "given_name", "family_name", "title", "profession", "licence_number", "email", "language"),
+    *("clinic_id", "offerings", "version", "created_at", "last_used_at", "reviewed_at", "left_at"),
+)
+
+
+def _state(account: Account) -> AccountState:
+    if account.active:
+        return AccountState.ACTIVE
+    return AccountState.LEFT if account.left_at else AccountState.LOCKED
+
+
+def _review(account: Account, now: datetime) -> ReviewReason | None:
+    if not account.active:
+        return None
+    return due_for_review(
+        created_at=account.created_at, reviewed_at=account.reviewed_at, last_used_at=account.last_used_at, now=now
+    )
+
+
+def _event(event: AccountEvent, names: Names) -> PersonEvent:
+    by = names.person(event.actor_id)
+    return PersonEvent(
+        id=event.id,
+        kind=event.kind,
+        at=event.at,
+        by=by.name if by else None,
+        side=event.side,
+        address=event.address,
+        changes=event.changes,
+    )
