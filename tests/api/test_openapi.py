@@ -47,6 +47,9 @@ schemathesis.serializer.alias("application/pdf", "application/octet-stream")
 
 FOR_ANYBODY = {
     "/api/v1/tokens",
+    "/api/v1/invitations/acceptance",
+    "/api/v1/forgotten-passwords",
+    "/api/v1/forgotten-passwords/new",
     "/api/v1/verifications",
     "/api/v1/signing-roots",
     "/api/v1/signing-roots/{sha256}.pem",
@@ -78,15 +81,6 @@ def examples_in(document: dict[str, Any], schema: dict[str, Any]) -> list[Any]:
         *(example for part in parts for example in part.get("examples", [])),
         *(example for part in nested if part is not whole for example in examples_in(document, part)),
     ]
-
-
-FOR_ANYBODY = {
-    "/api/v1/tokens",
-    "/api/v1/invitations/acceptance",
-    "/api/v1/forgotten-passwords",
-    "/api/v1/forgotten-passwords/new",
-}
-"""What nobody needs to be signed in for."""
 
 
 def test_every_operation_is_described(document: dict[str, Any]) -> None:
