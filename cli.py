@@ -44,6 +44,15 @@ class PartName(StrEnum):
     API = "api"
 
 
+class RevocationReason(StrEnum):
+    """Why a signer's certificate is revoked."""
+
+    KEY_COMPROMISE = "key_compromise"
+    AFFILIATION_CHANGED = "affiliation_changed"
+    SUPERSEDED = "superseded"
+    CESSATION_OF_OPERATION = "cessation_of_operation"
+
+
 @app.callback()
 def options(
     data_dir: Annotated[
@@ -670,12 +679,40 @@ def trust_authority() -> None:
     )
 
 
+@app.command("revoke-signer")
+def revoke_signer(
+    username: Annotated[str, typer.Argument(help="Whose key is lost, or in other hands.")],
+    reason: Annotated[RevocationReason, typer.Option(help="Why.")] = RevocationReason.KEY_COMPROMISE,
+    since: Annotated[
+        datetime | None, typer.Option(help="When it was lost (UTC), if known: what was signed since falls too.")
+    ] = None,
+) -> None:
+    """Let nothing hold that is signed from now on with this person's key; their next signature has another one."""
+    from settings import get_settings
+    from use_cases.signing_roots import revoke_signer as revoke
+
+    lost_at = since.replace(tzinfo=UTC) if since else None
+    revoked = asyncio.run(revoke(get_settings(), username, reason.value, since=lost_at))
+    if not revoked.serial_numbers:
+        typer.echo(f"{username} has signed nothing with a key that could be revoked.")
+    for serial_number in revoked.serial_numbers:
+        typer.echo(f"Revoked: {serial_number}")
+    if not revoked.is_published:
+        typer.echo(
+            "The authority's folder is not here: the workers publish the new list within the day, or at their next start."
+        )
+
+
 @app.command()
 def verify(
     files: Annotated[list[Path], typer.Argument(help="Signed documents.", exists=True, dir_okay=False)],
     root: Annotated[
         list[Path] | None,
         typer.Option(help="Root certificate (PEM or DER) to trust; the one in the data folder when not given."),
+    ] = None,
+    revoked: Annotated[
+        list[Path] | None,
+        typer.Option(help="List of revoked certificates (DER), newer than the documents.", exists=True),
     ] = None,
 ) -> None:
     """Check signed documents, also without a network. Exit code 1 when one of them does not hold."""
@@ -688,9 +725,10 @@ def verify(
     if missing:
         raise StartError(f"There is no root certificate {', '.join(missing)}: name one with --root.")
     certificates = [file.read_bytes() for file in trusted]
+    lists = [file.read_bytes() for file in revoked or ()]
     holds = True
     for file in files:
-        verdict = verify_now(file.read_bytes(), certificates, datetime.now(UTC))
+        verdict = verify_now(file.read_bytes(), certificates, datetime.now(UTC), lists)
         holds = holds and verdict.valid
         said = (
             f"valid, signed by {verdict.signer_name} ({verdict.signer_licence or 'no licence number'}), "
@@ -732,11 +770,12 @@ def _repairable() -> tuple[type[Exception], ...]:
     from settings import SettingsError
     from use_cases.administration import AdministrationError
     from use_cases.offering_files import OfferingError
-    from use_cases.signing_roots import OtherAuthorityError
+    from use_cases.signing_roots import OtherAuthorityError, UnknownSignerError
 
     return (
         AdministrationError,
         OtherAuthorityError,
+        UnknownSignerError,
         WrongSecretError,
         EngineError,
         EncryptionError,

@@ -16,6 +16,7 @@ from temporalio.worker import Worker
 import logs
 import memory
 from activities.account_letters import AccountLetterActivities
+from activities.contract import SweepReport
 from activities.media import MediaActivities
 from activities.notifications import NotificationActivities
 from activities.records import RecordActivities
@@ -34,7 +35,7 @@ from settings import Settings, get_settings
 from sign_of_life import SignOfLife
 from use_cases.forgotten_passwords import make_resets
 from use_cases.repair import repair
-from use_cases.signing_roots import authority_to_sign_with
+from use_cases.signing_roots import authority_to_sign_with, publish_revocations
 from use_cases.sweep import sweep
 from use_cases.unread_reports import tell_clinics
 from waiting import until_there
@@ -99,8 +100,13 @@ def build_workers(
     reports = ReportActivities(database, store, authority, at_once)
     videos = MediaActivities(database, store)
     parts = Parts(settings, database, store, client)
-    upkeep = UpkeepActivities(lambda: repair(parts), lambda: sweep(parts), lambda: tell_clinics(parts))
     account_letters = AccountLetterActivities(settings, database, lambda typed: make_resets(parts, typed))
+
+    async def each_day() -> SweepReport:
+        await publish_revocations(database, authority)
+        return await sweep(parts)
+
+    upkeep = UpkeepActivities(lambda: repair(parts), each_day, lambda: tell_clinics(parts))
     requests = Worker(
         client,
         task_queue=settings.task_queue,

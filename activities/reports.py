@@ -2,20 +2,25 @@
 
 import asyncio
 import hashlib
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import cast
 
 import structlog
+from cryptography import x509
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.contract import FINALIZE_REPORT, FinalizedReport
 from activities.heartbeat import alive
 from confined import ConfinedError, NoVerdictError
-from documents.authority import Authority
-from documents.bounded import draw_report, sign_report
+from documents.authority import Authority, Reason, Revocation
+from documents.bounded import SignedReport, draw_report, sign_report
 from documents.content import ReportContent
 from domain.effects import Finalize
 from domain.requests import Signing
-from records import people, reports
+from records import people, reports, signing_roots
 from records.database import Database
 from records.models import FrozenReport
 from records.store import DocumentStore, document_key
@@ -50,6 +55,7 @@ class ReportActivities:
             made = await reports.find_document(session, signing.report_id)
             frozen = await reports.load_frozen_report(session, signing.report_id)
             account = await people.load_account(session, signing.signer.id)
+            revoked = await revocations(session, self._authority)
         if frozen is None:
             raise _unsignable("report_not_frozen", "the records hold no such report")
         _check_proof(effect, frozen)
@@ -59,13 +65,23 @@ class ReportActivities:
             raise _unsignable("signer_inactive", "the signer has no active account")
         content = ReportContent.model_validate({**frozen.content, "signed_at": signing.signed_at})
         async with self._places:
-            document = await self._make(content, signing)
+            signed = await self._make(content, signing, revoked)
+        document = signed.pdf
         sha256 = hashlib.sha256(document).hexdigest()
         # Two tries at the same time would make two documents, each under its own key; the records take one, and only that
         # one is ever served. The other try fails with a conflict, is tried again, and finds the first.
         key = document_key(effect.request_id, signing.report_id, sha256)
         await self._store.put_new(key, document)
         async with self._database.session() as session:
+            used = await signing_roots.note_certificate(
+                session,
+                root_sha256=self._authority.root_sha256,
+                serial_number=x509.load_der_x509_certificate(signed.certificate).serial_number,
+                signer_id=signing.signer.id,
+                now=datetime.now(UTC),
+            )
+            if used.revoked_at is not None:  # meanwhile; the next try has another key
+                raise ApplicationError("the signer's certificate was revoked", type="report_not_signed")
             await reports.record_document(
                 session,
                 signing.report_id,
@@ -81,8 +97,8 @@ class ReportActivities:
         )
         return FinalizedReport(pdf_sha256=sha256)
 
-    async def _make(self, content: ReportContent, signing: Signing) -> bytes:
-        return await self._sign(await self._draw(content, signing), content, signing)
+    async def _make(self, content: ReportContent, signing: Signing, revoked: Collection[Revocation]) -> SignedReport:
+        return await self._sign(await self._draw(content, signing), content, signing, revoked)
 
     async def _draw(self, content: ReportContent, signing: Signing) -> bytes:
         try:
@@ -94,7 +110,9 @@ class ReportActivities:
             log.error("a report could not be drawn", report_id=str(signing.report_id), fault=str(error))
             raise _not_drawn(str(error)) from None
 
-    async def _sign(self, drawn: bytes, content: ReportContent, signing: Signing) -> bytes:
+    async def _sign(
+        self, drawn: bytes, content: ReportContent, signing: Signing, revoked: Collection[Revocation]
+    ) -> SignedReport:
         """What fails here is of the keys or the machine, which can be put right: it is tried again for as long as signing is."""
         try:
             return await sign_report(
@@ -104,10 +122,20 @@ class ReportActivities:
                 content.signer,
                 reason=content.request_number,
                 at=signing.signed_at,
+                revoked=revoked,
             )
         except ConfinedError as error:
             log.error("a report could not be signed", report_id=str(signing.report_id), fault=str(error))
             raise ApplicationError(str(error), type="report_not_signed") from None
+
+
+async def revocations(session: AsyncSession, authority: Authority) -> list[Revocation]:
+    """What is revoked of the certificates that this authority has issued."""
+    return [
+        Revocation(int(one.serial_number, 16), one.revoked_at, cast(Reason, one.revocation_reason))
+        for one in await signing_roots.revoked_certificates(session, authority.root_sha256)
+        if one.revoked_at is not None
+    ]
 
 
 def _check_proof(effect: Finalize, frozen: FrozenReport) -> None:

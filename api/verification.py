@@ -100,6 +100,20 @@ async def get_signing_root_der(sha256: str, services: ServicesOf) -> Response:
     return _file(root.der, "application/pkix-cert", f"relais-{root.sha256[:8]}.cer")
 
 
+@router.get(
+    "/signing-roots/{sha256}.crl",
+    response_class=Response,
+    responses={200: {"content": {"application/pkix-crl": {}}, "description": "The list, in DER"}},
+    summary="Which certificates of one of these roots are revoked",
+)
+async def get_revocation_list(sha256: str, services: ServicesOf) -> Response:
+    """What was signed before a certificate was revoked still holds. Made anew each day; the certificates name this address."""
+    root = await signing_roots.root_of(services, sha256)
+    if root.revocation_list is None:
+        raise Problem("not_found")
+    return _file(root.revocation_list, "application/pkix-crl", f"relais-{root.sha256[:8]}.crl")
+
+
 def _file(content: bytes, media_type: str, filename: str) -> Response:
     headers = {"Content-Disposition": content_disposition("attachment", filename)}
     return Response(content, media_type=media_type, headers=headers)

@@ -16,12 +16,12 @@ Files are read and written here, and keys made: call these functions in a thread
 import base64
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from uuid import UUID
 
 from cryptography import x509
@@ -57,6 +57,19 @@ class NoAuthorityError(Exception):
     """The folder holds no authority, and none may be made there."""
 
 
+Reason = Literal["key_compromise", "affiliation_changed", "superseded", "cessation_of_operation"]
+"""Why a certificate is revoked (RFC 5280, 5.3.1)."""
+
+
+@dataclass(frozen=True)
+class Revocation:
+    """A certificate of this authority that counts no more for what is signed from that moment on."""
+
+    serial_number: int
+    at: datetime
+    reason: Reason
+
+
 @dataclass(frozen=True)
 class Identity:
     """A key and its certificate."""
@@ -69,7 +82,8 @@ class Identity:
 class SigningKeys:
     """What the authority gives for the signatures of one person: their key, the one of the time stamps, and what proves both.
 
-    `revocation_list` is DER: neither certificate is revoked. `clock` tells the time that is stamped.
+    `revocation_list` is DER: it tells which certificates are revoked, and neither of these two is. `clock` tells the time that is
+    stamped.
     """
 
     root: x509.Certificate
@@ -82,10 +96,11 @@ class SigningKeys:
 class Authority:
     """The certificate authority of one folder. `Authority.open` makes or opens it."""
 
-    def __init__(self, folder: Path, secret: bytes, clock: Callable[[], datetime]) -> None:
+    def __init__(self, folder: Path, secret: bytes, clock: Callable[[], datetime], lists_at: str | None = None) -> None:
         self.folder = folder
         self.secret = secret
         self._clock = clock
+        self.lists_at = lists_at
         with self._locked():
             self._root = self._identity("root", self._root_certificate, lambda _: True)
 
@@ -97,12 +112,13 @@ class Authority:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         *,
         may_make: bool = True,
+        lists_at: str | None = None,
     ) -> Self:
         """Opens the authority of `folder`, and makes it if there is none; several processes may do so at once.
 
         Raises `WrongSecretError` if the folder was made with another secret, `NoAuthorityError` if there is none and it must not
         be made (`may_make`), and `ValueError` if the secret is shorter than 16 bytes. `secret` is a key and not a password: it is
-        not stretched.
+        not stretched. New certificates say where the list of those that are revoked is: ``<lists_at>/<root_sha256>.crl``.
         """
         if len(secret) < 16:
             raise ValueError("the secret of the signing authority needs at least 16 bytes")
@@ -111,18 +127,27 @@ class Authority:
         (folder / "signers").mkdir(mode=0o700, parents=True, exist_ok=True)
         for private in (folder, folder / "signers"):
             private.chmod(0o700)
-        return cls(folder, secret, clock)
+        return cls(folder, secret, clock, lists_at)
+
+    @property
+    def root_sha256(self) -> str:
+        """The fingerprint of its root certificate, in lower-case hexadecimal."""
+        return self._root.certificate.fingerprint(hashes.SHA256()).hex()
 
     @property
     def root_certificate_pem(self) -> bytes:
         """The certificate that whoever checks a report has to trust."""
         return self._root.certificate.public_bytes(Encoding.PEM)
 
-    def signer(self, signer_id: UUID, name: str, clinic: str, licence: str) -> SigningKeys:
+    def signer(
+        self, signer_id: UUID, name: str, clinic: str, licence: str, revoked: Collection[Revocation] = ()
+    ) -> SigningKeys:
         """What one person signs with: a key of their own, made at first use.
 
-        The certificate is renewed when it nears its end, or when name, clinic or licence number have changed; the key stays.
+        The certificate is renewed when it nears its end, or when name, clinic or licence number have changed; the key stays. The
+        key of a certificate that is revoked is removed for good, and another one made.
         """
+        ended = {revocation.serial_number for revocation in revoked}
         subject = x509.Name(
             [
                 x509.NameAttribute(attribute, _shortened(value))
@@ -135,17 +160,36 @@ class Authority:
             ]
         )
         with self._locked():
+            if self._serial_number_of(signer_id) in ended:
+                (self.folder / f"signers/{signer_id}.key.pem").unlink(missing_ok=True)
             person = self._identity(
                 f"signers/{signer_id}",
                 lambda key: self._certificate(key, subject, SIGNER_LIFE, content_commitment=True),
-                lambda certificate: certificate.subject == subject and self._lives(certificate, SIGNER_RENEWAL),
+                lambda certificate: (
+                    certificate.serial_number not in ended
+                    and certificate.subject == subject
+                    and self._lives(certificate, SIGNER_RENEWAL)
+                ),
             )
             stamps = self._identity(
                 "stamps",
                 lambda key: self._certificate(key, _common_name("Relais – horodatage"), STAMP_LIFE, time_stamping=True),
                 lambda certificate: self._lives(certificate, STAMP_RENEWAL),
             )
-        return SigningKeys(self._root.certificate, person, stamps, self._revocation_list(), self._clock)
+        # It names the end of the root as its next update, because nothing brings a newer one into the report.
+        proof = self.revocation_list(revoked, until=self._root.certificate.not_valid_after_utc)
+        return SigningKeys(self._root.certificate, person, stamps, proof, self._clock)
+
+    def certificate_of(self, signer_id: UUID) -> x509.Certificate | None:
+        """The certificate that one person signs with now; None where they have not signed."""
+        try:
+            return x509.load_pem_x509_certificate((self.folder / f"signers/{signer_id}.cert.pem").read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def _serial_number_of(self, signer_id: UUID) -> int | None:
+        certificate = self.certificate_of(signer_id)
+        return certificate.serial_number if certificate else None
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -216,6 +260,10 @@ class Authority:
                 critical=False,
             )
         )
+        if self.lists_at is not None:
+            address = x509.UniformResourceIdentifier(f"{self.lists_at}/{self.root_sha256}.crl")
+            where = x509.DistributionPoint([address], None, None, None)
+            builder = builder.add_extension(x509.CRLDistributionPoints([where]), critical=False)
         if time_stamping:
             builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
         return builder.sign(self._root.key, hashes.SHA256())
@@ -232,25 +280,29 @@ class Authority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         )
 
-    def _revocation_list(self) -> bytes:
-        """The list of revoked certificates (none), as of now: a signed report carries it.
-
-        It names the end of the root as its next update, because nothing outside the report brings a newer one.
-        """
+    def revocation_list(self, revoked: Collection[Revocation], *, until: datetime) -> bytes:
+        """The list of revoked certificates as of now, in DER; `until` is when whoever has it should look for a newer one."""
         now = self._clock()
         root = self._root.certificate
-        return (
+        builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(root.subject)
             .last_update(now - timedelta(minutes=1))
-            .next_update(root.not_valid_after_utc)
+            .next_update(until)
             .add_extension(x509.CRLNumber(int(now.timestamp() * 1_000_000)), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._root.key.public_key()), critical=False
             )
-            .sign(self._root.key, hashes.SHA256())
-            .public_bytes(Encoding.DER)
         )
+        for revocation in sorted(revoked, key=lambda one: one.serial_number):
+            builder = builder.add_revoked_certificate(
+                x509.RevokedCertificateBuilder()
+                .serial_number(revocation.serial_number)
+                .revocation_date(revocation.at)
+                .add_extension(x509.CRLReason(x509.ReasonFlags[revocation.reason]), critical=False)
+                .build()
+            )
+        return builder.sign(self._root.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
 def _shortened(text: str) -> str:

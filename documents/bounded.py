@@ -5,16 +5,18 @@ are nicer than theirs (`confined`).
 """
 
 import asyncio
+import base64
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from confined import ConfinedError, ForkServer, Limits, NoVerdictError
-from documents.authority import Authority
+from documents.authority import Authority, Revocation
 from documents.case_content import CaseContent
 from documents.content import Practitioner, ReportContent
 from documents.verification import Verification
@@ -22,7 +24,7 @@ from documents.verification import Verification
 LIMITS = Limits(cpu_seconds=20, seconds=60, memory_bytes=2 * 1024**3, file_bytes=64 * 1024**2)
 """What one document may cost. Drawing takes some tens of milliseconds a page, signing some hundred, checking half a second."""
 
-ASKED, DRAWN, SIGNED, VERDICT = "asked.json", "drawn.pdf", "signed.pdf", "verdict.json"
+ASKED, DRAWN, SIGNED, VERDICT, CERTIFICATE = "asked.json", "drawn.pdf", "signed.pdf", "verdict.json", "certificate.der"
 """The files of one task: what is asked for, as JSON, and the document on its way."""
 
 _server = ForkServer("documents.tasks", LIMITS)
@@ -53,27 +55,54 @@ async def draw_case(case: CaseContent, pictures: Mapping[str, bytes]) -> bytes:
         return await asyncio.to_thread((folder / DRAWN).read_bytes)
 
 
+@dataclass(frozen=True)
+class SignedReport:
+    """A signed file, and the certificate (DER) that it was signed with."""
+
+    pdf: bytes
+    certificate: bytes
+
+
 async def sign_report(
-    drawn: bytes, authority: Authority, signer_id: UUID, signer: Practitioner, *, reason: str, at: datetime
-) -> bytes:
+    drawn: bytes,
+    authority: Authority,
+    signer_id: UUID,
+    signer: Practitioner,
+    *,
+    reason: str,
+    at: datetime,
+    revoked: Collection[Revocation] = (),
+) -> SignedReport:
     """`sign_pdf` within limits, with the signer's key from `authority`, which the process opens for itself.
 
-    Raises ConfinedError (`confined`) when it comes to no end, or when keys and signer do not make a signature.
+    A key whose certificate is among those `revoked` signs nothing any more: another one is made. Raises ConfinedError
+    (`confined`) when it comes to no end, or when keys and signer do not make a signature.
     """
     who = {"id": str(signer_id), **signer.model_dump(mode="json")}
+    ended = [
+        {"serial_number": str(one.serial_number), "at": one.at.isoformat(), "reason": one.reason} for one in revoked
+    ]
+    asked = {"signer": who, "reason": reason, "at": at.isoformat(), "revoked": ended, "lists_at": authority.lists_at}
     with await asyncio.to_thread(_new_folder) as name:
         folder = Path(name)
-        await _ask(folder, {"signer": who, "reason": reason, "at": at.isoformat()})
+        await _ask(folder, asked)
         await asyncio.to_thread((folder / DRAWN).write_bytes, drawn)
         await _server.run("sign", folder, str(authority.folder.absolute()), authority.secret.hex())
-        return await asyncio.to_thread((folder / SIGNED).read_bytes)
+        return SignedReport(
+            await asyncio.to_thread((folder / SIGNED).read_bytes),
+            await asyncio.to_thread((folder / CERTIFICATE).read_bytes),
+        )
 
 
-async def check_pdf(pdf: bytes, trust_roots: Sequence[bytes], *, at: datetime) -> Verification:
+async def check_pdf(
+    pdf: bytes, trust_roots: Sequence[bytes], *, at: datetime, revocation_lists: Sequence[bytes] = ()
+) -> Verification:
     """`verify_pdf` within limits: a file that brings them about is `unreadable`. Raises NoVerdictError (`confined`)."""
     with await asyncio.to_thread(_new_folder) as name:
         folder = Path(name)
-        await _ask(folder, {"roots": [root.decode("ascii") for root in trust_roots], "at": at.isoformat()})
+        lists = [base64.b64encode(one).decode("ascii") for one in revocation_lists]
+        roots = [root.decode("ascii") for root in trust_roots]
+        await _ask(folder, {"roots": roots, "at": at.isoformat(), "revocation_lists": lists})
         await asyncio.to_thread((folder / SIGNED).write_bytes, pdf)
         try:
             await _server.run("check", folder)

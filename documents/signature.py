@@ -17,6 +17,9 @@ from typing import Any
 
 from asn1crypto import cms, x509  # type: ignore[import-untyped]
 from asn1crypto.parser import peek  # type: ignore[import-untyped]
+from cryptography import x509 as certificates
+from cryptography.exceptions import InvalidSignature
+from cryptography.x509 import load_der_x509_certificate, load_der_x509_crl
 from pyhanko.keys import load_certs_from_pemder_data
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
@@ -77,12 +80,16 @@ async def sign_pdf(pdf: bytes, credentials: SignerCredentials, *, reason: str, a
     return await asyncio.to_thread(sign_now, pdf, credentials, reason, at)
 
 
-async def verify_pdf(pdf: bytes, trust_roots: Sequence[bytes], *, at: datetime | None = None) -> Verification:
+async def verify_pdf(
+    pdf: bytes, trust_roots: Sequence[bytes], *, at: datetime | None = None, revocation_lists: Sequence[bytes] = ()
+) -> Verification:
     """Checks a signed report against root certificates (PEM or DER), as of now or as of `at`.
+
+    `revocation_lists` (DER) are newer ones than the report holds itself, where there are any.
 
     Never raises for what is in the file: whatever is wrong with it ends up in `problems`. Asks nothing of the network.
     """
-    return await asyncio.to_thread(verify_now, pdf, trust_roots, at or datetime.now(UTC))
+    return await asyncio.to_thread(verify_now, pdf, trust_roots, at or datetime.now(UTC), revocation_lists)
 
 
 def sign_now(pdf: bytes, credentials: SignerCredentials, reason: str, at: datetime) -> bytes:
@@ -125,7 +132,9 @@ class _SignerAt(PdfSigner):
         return session
 
 
-def verify_now(pdf: bytes, trust_roots: Sequence[bytes], at: datetime) -> Verification:
+def verify_now(
+    pdf: bytes, trust_roots: Sequence[bytes], at: datetime, revocation_lists: Sequence[bytes] = ()
+) -> Verification:
     """`verify_pdf` in this thread, for as long as the file may take (see `documents.tasks`)."""
     roots = [root for pem_or_der in trust_roots for root in load_certs_from_pemder_data(pem_or_der)]
     try:
@@ -133,13 +142,18 @@ def verify_now(pdf: bytes, trust_roots: Sequence[bytes], at: datetime) -> Verifi
         signatures = reader.embedded_regular_signatures
         if len(signatures) != 1:
             return Verification(problems=("several_signatures" if signatures else "not_signed",))
-        return _verdict(pdf, reader, signatures[0], roots, at)
+        return _verdict(pdf, reader, signatures[0], roots, at, revocation_lists)
     except Exception:  # a damaged file can break its parsers in any way, and a verdict is still owed
         return Verification(problems=("unreadable",))
 
 
 def _verdict(
-    pdf: bytes, reader: PdfFileReader, signature: EmbeddedPdfSignature, roots: list[x509.Certificate], at: datetime
+    pdf: bytes,
+    reader: PdfFileReader,
+    signature: EmbeddedPdfSignature,
+    roots: list[x509.Certificate],
+    at: datetime,
+    revocation_lists: Sequence[bytes],
 ) -> Verification:
     signature.compute_integrity_info()  # type: ignore[no-untyped-call]
     result = _validated(signature, roots, at)
@@ -151,13 +165,16 @@ def _verdict(
     stamp = result.signature_timestamp_status
     stamped = stamp is not None and stamp.ades_subindic is AdESPassed.OK
     archived = result.oldest_evidence_record_timestamp is not None
+    revoked = result.ades_subindic in REVOKED or (
+        stamped and _revoked_before(result.best_signature_time, signature.signer_cert, roots, revocation_lists)
+    )
 
     found: dict[Problem, bool] = {
         "altered": not intact,
         "modified_after_signing": intact and modified,
         "not_covered": not covered,
         "time_stamp_missing": not (stamped and archived),
-        "revoked": result.ades_subindic in REVOKED,
+        "revoked": revoked,
         "not_trusted": not trusted and result.ades_subindic not in REVOKED,
     }
     subject = signature.signer_cert.subject.native
@@ -174,6 +191,34 @@ def _verdict(
         certificate=_certificate(signature.signer_cert),
         problems=tuple(problem for problem, is_there in found.items() if is_there),
     )
+
+
+def _revoked_before(
+    moment: datetime, certificate: x509.Certificate, roots: list[x509.Certificate], revocation_lists: Sequence[bytes]
+) -> bool:
+    """Whether a list that one of the roots has signed says that the certificate was revoked when that moment came.
+
+    The lists of the file are from the time of the signature, and pyHanko lets no later one speak about it.
+    """
+    signer = load_der_x509_certificate(certificate.dump())
+    issuers = [load_der_x509_certificate(root.dump()) for root in roots]
+    lists = [load_der_x509_crl(der) for der in revocation_lists]
+    for issuer in issuers:
+        for one in lists:
+            if not (_issued(issuer, signer) and one.is_signature_valid(issuer.public_key())):  # type: ignore[arg-type]
+                continue
+            revoked = one.get_revoked_certificate_by_serial_number(signer.serial_number)
+            if revoked is not None and revoked.revocation_date_utc <= moment:
+                return True
+    return False
+
+
+def _issued(issuer: certificates.Certificate, certificate: certificates.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def _certificate(certificate: x509.Certificate) -> Certificate:

@@ -4,6 +4,7 @@ Only these processes load typst and pyHanko; `documents.bounded` starts them. Wh
 from outside, knows no key: a signature has a process to itself, which opens the authority and ends with the one signature.
 """
 
+import base64
 import json
 import tempfile
 from datetime import UTC, datetime
@@ -11,12 +12,13 @@ from io import BytesIO
 from pathlib import Path
 from uuid import UUID
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.pdf_utils.generic import StreamObject
 from pyhanko.pdf_utils.writer import PageObject, PdfFileWriter
 
 from documents import typefaces
-from documents.authority import Authority
-from documents.bounded import ASKED, DRAWN, SIGNED, VERDICT
+from documents.authority import Authority, Revocation
+from documents.bounded import ASKED, CERTIFICATE, DRAWN, SIGNED, VERDICT
 from documents.case import render_case
 from documents.case_content import CaseContent
 from documents.content import ReportContent
@@ -51,21 +53,30 @@ def draw_whole(folder: Path) -> None:
 
 
 def sign(folder: Path, authority: str, secret: str) -> None:
-    """From `DRAWN` and `ASKED` (who signs, why, and when) to `SIGNED`, with the authority of that folder and its secret (hex)."""
+    """From `DRAWN` and `ASKED` (who signs, why, and when; what is revoked) to `SIGNED` and its `CERTIFICATE`.
+
+    The authority is that of the folder, with its secret (hex).
+    """
     asked = json.loads((folder / ASKED).read_text())
     who = asked["signer"]
-    keys = Authority.open(Path(authority), bytes.fromhex(secret)).signer(
-        UUID(who["id"]), who["name"], who["clinic"] or "", who["licence_number"] or ""
+    revoked = [
+        Revocation(int(one["serial_number"]), datetime.fromisoformat(one["at"]), one["reason"])
+        for one in asked["revoked"]
+    ]
+    keys = Authority.open(Path(authority), bytes.fromhex(secret), lists_at=asked["lists_at"]).signer(
+        UUID(who["id"]), who["name"], who["clinic"] or "", who["licence_number"] or "", revoked
     )
+    (folder / CERTIFICATE).write_bytes(keys.signer.certificate.public_bytes(Encoding.DER))
     at = datetime.fromisoformat(asked["at"])
     (folder / SIGNED).write_bytes(sign_now((folder / DRAWN).read_bytes(), credentials(keys), asked["reason"], at))
 
 
 def check(folder: Path) -> None:
-    """From `SIGNED` and `ASKED` (trusted roots in PEM, and as of when) to `VERDICT`."""
+    """From `SIGNED` and `ASKED` (trusted roots in PEM, lists of what is revoked, and as of when) to `VERDICT`."""
     asked = json.loads((folder / ASKED).read_text())
     roots = [root.encode("ascii") for root in asked["roots"]]
-    verdict = verify_now((folder / SIGNED).read_bytes(), roots, datetime.fromisoformat(asked["at"]))
+    lists = [base64.b64decode(one) for one in asked["revocation_lists"]]
+    verdict = verify_now((folder / SIGNED).read_bytes(), roots, datetime.fromisoformat(asked["at"]), lists)
     (folder / VERDICT).write_text(verdict.model_dump_json())
 
 

@@ -1030,6 +1030,21 @@ class SigningRoot(Base):
     sha256: Mapped[str] = mapped_column(primary_key=True)
     certificate: Mapped[str]
     since: Mapped[datetime]
+    revocation_list: Mapped[bytes | None]
+    """The newest list of certificates that are revoked (DER); None until a worker has made one."""
+
+
+class SigningCertificate(Base):
+    """A certificate that somebody has signed with here, by the root that issued it and its serial number (hexadecimal)."""
+
+    __tablename__ = "signing_certificates"
+
+    root_sha256: Mapped[str] = mapped_column(ForeignKey("signing_roots.sha256"), primary_key=True)
+    serial_number: Mapped[str] = mapped_column(primary_key=True)
+    signer_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
+    since: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    revocation_reason: Mapped[str | None]
 
 
 class StoredDocument(Base):

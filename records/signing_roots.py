@@ -1,16 +1,18 @@
 """The root certificates of the authorities that sign, or once signed, the documents of this installation.
 
-They stand in the records so that every process knows the same ones, wherever it runs and whatever its own folder holds.
+They stand in the records so that every process knows the same ones, wherever it runs and whatever its own folder holds. So do
+the certificates that people have signed with, and which of them are revoked.
 """
 
+import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from records.models import SigningRoot
+from records.models import SigningCertificate, SigningRoot
 
 
 async def lock_signing_roots(session: AsyncSession) -> None:
@@ -27,3 +29,49 @@ async def add_signing_root(session: AsyncSession, *, sha256: str, certificate: s
     """From now on documents are signed under this certificate (PEM), too. One that is known stays as it is."""
     values = {"sha256": sha256, "certificate": certificate, "since": since}
     await session.execute(insert(SigningRoot).values(values).on_conflict_do_nothing())
+
+
+async def note_revocation_list(session: AsyncSession, sha256: str, revocation_list: bytes) -> None:
+    """The newest list (DER) of what is revoked of that root."""
+    await session.execute(
+        update(SigningRoot).where(SigningRoot.sha256 == sha256).values(revocation_list=revocation_list)
+    )
+
+
+# The certificates of signers
+
+
+async def note_certificate(
+    session: AsyncSession, *, root_sha256: str, serial_number: int, signer_id: uuid.UUID, now: datetime
+) -> SigningCertificate:
+    """Somebody has signed with a certificate of that root. What is known of it already stays as it is, also that it is revoked."""
+    values = {
+        "root_sha256": root_sha256,
+        "serial_number": f"{serial_number:x}",
+        "signer_id": signer_id,
+        "since": now,
+    }
+    await session.execute(insert(SigningCertificate).values(values).on_conflict_do_nothing())
+    key = (root_sha256, values["serial_number"])
+    return await session.get_one(SigningCertificate, key, populate_existing=True, with_for_update=True)
+
+
+async def revoke_certificates(
+    session: AsyncSession, signer_id: uuid.UUID, *, reason: str, since: datetime
+) -> Sequence[SigningCertificate]:
+    """Revoke all that this person has signed with and that is not revoked yet, as of that moment; gives these."""
+    revoked = (
+        update(SigningCertificate)
+        .where(SigningCertificate.signer_id == signer_id, SigningCertificate.revoked_at.is_(None))
+        .values(revoked_at=since, revocation_reason=reason)
+        .returning(SigningCertificate)
+    )
+    return (await session.scalars(revoked)).all()
+
+
+async def revoked_certificates(session: AsyncSession, root_sha256: str) -> Sequence[SigningCertificate]:
+    """All that are revoked of that root."""
+    query = select(SigningCertificate).where(
+        SigningCertificate.root_sha256 == root_sha256, SigningCertificate.revoked_at.is_not(None)
+    )
+    return (await session.scalars(query)).all()

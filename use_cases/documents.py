@@ -9,7 +9,6 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from documents.bounded import check_pdf
 from documents.content import ReportContent
 from documents.verification import Certificate, Verification, document_hash
 from documents.verification import Problem as SignatureProblem
@@ -24,7 +23,7 @@ from use_cases.caller import Caller
 from use_cases.names import Names, PersonView
 from use_cases.problems import Problem
 from use_cases.services import Services
-from use_cases.signing_roots import known_roots
+from use_cases.signing_roots import Root, checked_against, known_roots
 from use_cases.stored_files import fault
 from use_cases.views import View
 
@@ -129,7 +128,7 @@ async def verify(
     async with services.database.session() as session:
         row, document = await _document_to_see(session, caller, request_id, report_id)
     pdf = await _stored(services, document)
-    roots = [root.pem.encode() for root in await known_roots(services)]
+    roots = await known_roots(services)
     now = datetime.now(UTC)
     verdict = await attended(_verify(services, caller, pdf, roots, now))
     sha256 = document_hash(pdf)
@@ -156,11 +155,9 @@ async def verify(
     )
 
 
-async def _verify(
-    services: Services, caller: Caller, pdf: bytes, roots: Sequence[bytes], now: datetime
-) -> Verification:
+async def _verify(services: Services, caller: Caller, pdf: bytes, roots: Sequence[Root], now: datetime) -> Verification:
     async with services.places.place_for(caller.id):
-        return await check_pdf(pdf, roots, at=now)
+        return await checked_against(roots, pdf, now)
 
 
 async def _stored(services: Services, document: StoredDocument) -> bytes:

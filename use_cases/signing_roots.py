@@ -6,8 +6,10 @@ its own, which nobody would know.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -15,16 +17,34 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from documents.authority import ROOT_CERTIFICATE, Authority, NoAuthorityError
-from records import signing_roots
+from activities.reports import revocations
+from documents.authority import ROOT_CERTIFICATE, Authority, NoAuthorityError, Reason
+from documents.bounded import check_pdf
+from documents.verification import Verification
+from records import people, signing_roots
 from records.database import Database
 from settings import Settings, SettingsError
 from use_cases.problems import Problem
 from use_cases.services import Services
 
+LIST_HOLDS_FOR = timedelta(days=30)
+"""A list of what is revoked is made anew each day, and believed for so long."""
+
 
 class OtherAuthorityError(Exception):
     """The folder's authority is not one that this installation signs with. The text says what to do."""
+
+
+class UnknownSignerError(Exception):
+    """Nobody has that name."""
+
+
+@dataclass(frozen=True)
+class Revoked:
+    """The serial numbers (hexadecimal) of certificates that were revoked, and whether the list is published with them."""
+
+    serial_numbers: tuple[str, ...]
+    is_published: bool
 
 
 @dataclass(frozen=True)
@@ -37,6 +57,8 @@ class Root:
     valid_until: datetime
     since: datetime
     pem: str
+    revocation_list: bytes | None
+    """The newest list (DER) of certificates that are revoked, where there is one."""
 
     @property
     def der(self) -> bytes:
@@ -56,9 +78,9 @@ async def authority_to_sign_with(settings: Settings, database: Database) -> Auth
             authority = await asyncio.to_thread(_open, settings, may_make=not known)
         except NoAuthorityError:
             raise OtherAuthorityError(_NOT_HERE.format(folder=settings.authority_path, known=_named(known))) from None
-        if known and fingerprint_of(authority.root_certificate_pem) not in known:
+        if known and authority.root_sha256 not in known:
             raise OtherAuthorityError(_ANOTHER.format(folder=settings.authority_path, known=_named(known)))
-        await _add(session, authority.root_certificate_pem)
+        await _add(session, authority)
     return authority
 
 
@@ -70,7 +92,45 @@ async def trust_own_authority(settings: Settings) -> str:
     async with Database.opened(settings) as database, database.session() as session:
         await signing_roots.lock_signing_roots(session)
         authority = await asyncio.to_thread(_open, settings, may_make=True)
-        return await _add(session, authority.root_certificate_pem)
+        await _add(session, authority)
+        return authority.root_sha256
+
+
+async def publish_revocations(database: Database, authority: Authority) -> None:
+    """Make the list of what is revoked anew, before the last one is too old to be believed."""
+    async with database.session() as session:
+        await _publish(session, authority)
+
+
+async def revoke_signer(settings: Settings, username: str, reason: Reason, *, since: datetime | None = None) -> Revoked:
+    """Let no document hold that is stamped from now on, or from `since` on, with what this person has signed with until now;
+    their next signature has another key. What they have signed before still holds.
+
+    Where the authority's folder is, its list is published at once, and a certificate that the records don't know is revoked too;
+    elsewhere the workers publish it within the day. Raises UnknownSignerError.
+    """
+    now = datetime.now(UTC)
+    async with Database.opened(settings) as database, database.session() as session:
+        account = await people.find_account(session, username)
+        if account is None:
+            raise UnknownSignerError(f"There is no account {username}.")
+        try:
+            authority = await asyncio.to_thread(_open, settings, may_make=False)
+        except NoAuthorityError:
+            authority = None
+        held = await asyncio.to_thread(authority.certificate_of, account.id) if authority else None
+        if authority is not None and held is not None:
+            await signing_roots.note_certificate(
+                session,
+                root_sha256=authority.root_sha256,
+                serial_number=held.serial_number,
+                signer_id=account.id,
+                now=now,
+            )
+        revoked = await signing_roots.revoke_certificates(session, account.id, reason=reason, since=since or now)
+        if authority is not None:
+            await _publish(session, authority)
+    return Revoked(tuple(one.serial_number for one in revoked), is_published=authority is not None)
 
 
 async def known_roots(services: Services) -> list[Root]:
@@ -81,7 +141,7 @@ async def known_roots(services: Services) -> list[Root]:
     async with services.database.statement() as session:
         found = await signing_roots.signing_roots(session)
     if found:
-        return [_root(root.certificate, root.since) for root in found]
+        return [_root(root.certificate, root.since, root.revocation_list) for root in found]
     return await asyncio.to_thread(_in_the_folder, services.settings)
 
 
@@ -91,6 +151,12 @@ async def root_of(services: Services, sha256: str) -> Root:
         if root.sha256 == sha256.lower():
             return root
     raise Problem("not_found")
+
+
+async def checked_against(roots: Sequence[Root], pdf: bytes, at: datetime) -> Verification:
+    """The verdict on a file, with what is in it, these roots, and what is revoked of them. Raises NoVerdictError (`confined`)."""
+    lists = [root.revocation_list for root in roots if root.revocation_list is not None]
+    return await check_pdf(pdf, [root.pem.encode() for root in roots], at=at, revocation_lists=lists)
 
 
 def fingerprint_of(pem: bytes) -> str:
@@ -104,13 +170,25 @@ def _open(settings: Settings, *, may_make: bool) -> Authority:
             "RELAIS_AUTHORITY_SECRET is not set: choose a long random text and keep it as long as the keys"
         )
     secret = settings.authority_secret.get_secret_value().encode()
-    return Authority.open(settings.authority_path, secret, may_make=may_make)
+    lists_at = f"{settings.public_url.rstrip('/')}/api/v1/signing-roots"
+    return Authority.open(settings.authority_path, secret, may_make=may_make, lists_at=lists_at)
 
 
-async def _add(session: AsyncSession, pem: bytes) -> str:
-    sha256 = fingerprint_of(pem)
-    await signing_roots.add_signing_root(session, sha256=sha256, certificate=pem.decode(), since=datetime.now(UTC))
-    return sha256
+async def _add(session: AsyncSession, authority: Authority) -> None:
+    await signing_roots.add_signing_root(
+        session,
+        sha256=authority.root_sha256,
+        certificate=authority.root_certificate_pem.decode(),
+        since=datetime.now(UTC),
+    )
+    await _publish(session, authority)
+
+
+async def _publish(session: AsyncSession, authority: Authority) -> None:
+    revoked = await revocations(session, authority)
+    until = datetime.now(UTC) + LIST_HOLDS_FOR
+    made = await asyncio.to_thread(partial(authority.revocation_list, revoked, until=until))
+    await signing_roots.note_revocation_list(session, authority.root_sha256, made)
 
 
 def _in_the_folder(settings: Settings) -> list[Root]:
@@ -121,7 +199,7 @@ def _in_the_folder(settings: Settings) -> list[Root]:
     return [_root(pem, x509.load_pem_x509_certificate(pem.encode()).not_valid_before_utc)]
 
 
-def _root(pem: str, since: datetime) -> Root:
+def _root(pem: str, since: datetime, revocation_list: bytes | None = None) -> Root:
     certificate = x509.load_pem_x509_certificate(pem.encode())
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return Root(
@@ -131,6 +209,7 @@ def _root(pem: str, since: datetime) -> Root:
         valid_until=certificate.not_valid_after_utc,
         since=since,
         pem=pem,
+        revocation_list=revocation_list,
     )
 
 

@@ -4,11 +4,10 @@ from datetime import UTC, datetime
 
 from pydantic import Field
 
-from documents.bounded import check_pdf
 from documents.verification import Certificate, Problem, document_hash
 from use_cases.attended import Attended
 from use_cases.services import Services
-from use_cases.signing_roots import known_roots
+from use_cases.signing_roots import checked_against, known_roots
 from use_cases.views import View
 
 MAX_FILE_BYTES = 25 * 1024**2
@@ -42,12 +41,12 @@ async def verify_file(services: Services, address: str | None, pdf: bytes, atten
 
     Raises Problem `too_many_at_once` or `busy`: strangers have a place of their own, and few may wait for it.
     """
-    roots = [root.pem.encode() for root in await known_roots(services)]
+    roots = await known_roots(services)
     now = datetime.now(UTC)
 
     async def checked() -> FileVerification:
         async with services.strangers.place_for(address):
-            verdict = await check_pdf(pdf, roots, at=now)
+            verdict = await checked_against(roots, pdf, now)
         return FileVerification(
             valid=verdict.valid,
             problems=list(verdict.problems),

@@ -54,6 +54,7 @@ FOR_ANYBODY = {
     "/api/v1/signing-roots",
     "/api/v1/signing-roots/{sha256}.pem",
     "/api/v1/signing-roots/{sha256}.cer",
+    "/api/v1/signing-roots/{sha256}.crl",
 }
 """What needs no sign-in."""
 

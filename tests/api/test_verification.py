@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from pypdf import PdfWriter
@@ -19,14 +20,21 @@ from sqlalchemy import delete
 from documents.authority import Authority
 from documents.bounded import sign_report
 from documents.content import Practitioner
-from documents.signature import verify_pdf
+from documents.credentials import credentials
+from documents.signature import sign_pdf, verify_pdf
 from records.models import SigningRoot
 from records.signing_roots import add_signing_root
 from tests.api.answers import problem
 from tests.api.test_texts import printed
 from tests.journeys import ok, reported
 from tests.system import System, hasty
-from use_cases.signing_roots import fingerprint_of
+from use_cases.signing_roots import (
+    UnknownSignerError,
+    checked_against,
+    fingerprint_of,
+    known_roots,
+    revoke_signer,
+)
 from use_cases.verification import MAX_FILE_BYTES
 from web.rates import Spent
 
@@ -112,7 +120,7 @@ async def signed_elsewhere(folder: Path) -> tuple[Authority, bytes]:
     authority = Authority.open(folder, b"the secret of another authority")
     signer = Practitioner(name="Dre Isabelle Haddad", licence_number="98-3142")
     made = await sign_report(unsigned(), authority, UUID(int=7), signer, reason="TC-2026-000001", at=datetime.now(UTC))
-    return authority, made
+    return authority, made.pdf
 
 
 async def test_another_authority_is_trusted_only_once_it_signs_here(system: System, tmp_path: Path) -> None:
@@ -191,3 +199,34 @@ async def test_strangers_take_no_place_of_people(system: System) -> None:
     for answer in refused:
         problem(answer, 429, "too_many_at_once")
     assert sorted(answer.status_code for answer in answers) == [200] * 4 + [429] * 2
+
+
+async def test_a_lost_key_signs_nothing_more(system: System) -> None:
+    """What its owner signed with it before still holds, and their next document has another key."""
+    _, _, before = await signed_document(system)
+    name, signer = system.provider.account.username, system.provider.account.id
+    async with stranger(system) as http:
+        lost_at = datetime.fromisoformat((await verdict(http, before))["stamped_at"]) + timedelta(seconds=1)
+        thief = Authority.open(system.authority.folder, system.authority.secret, lambda: lost_at)
+        stolen = thief.signer(signer, "Dre Anne Roy", "Clinique", "1")
+        revoked = await revoke_signer(system.settings, name, "key_compromise", since=lost_at)
+        assert f"{stolen.signer.certificate.serial_number:x}" in revoked.serial_numbers
+        assert revoked.is_published
+        forged = await sign_pdf(unsigned(), credentials(stolen), reason="TC-2026-000001", at=lost_at)
+        roots = await known_roots(system.services)
+        found = await checked_against(roots, forged, lost_at + timedelta(days=1))
+        assert found.problems == ("revoked",)
+        _, _, after = await signed_document(system)
+        old, new = await verdict(http, before), await verdict(http, after)
+        assert (old["valid"], new["valid"]) == (True, True)
+        assert old["certificate"]["sha256"] != new["certificate"]["sha256"]
+        listed = x509.load_der_x509_crl((await http.get(f"/signing-roots/{system.authority.root_sha256}.crl")).content)
+    serial_numbers = {f"{one.serial_number:x}" for one in listed}
+    assert set(revoked.serial_numbers) <= serial_numbers
+    assert new["certificate"]["serial_number"] not in serial_numbers
+    assert listed.next_update_utc is not None
+    assert listed.next_update_utc - listed.last_update_utc < timedelta(days=31)
+    again = await revoke_signer(system.settings, name, "superseded")
+    assert again.serial_numbers == (new["certificate"]["serial_number"],)
+    with pytest.raises(UnknownSignerError, match="There is no account"):
+        await revoke_signer(system.settings, "nobody.here", "superseded")

@@ -27,7 +27,7 @@ from pyhanko.sign.signers.pdf_signer import PdfSignatureMetadata, PdfSigner
 from pyhanko_certvalidator.errors import InvalidCertificateError
 from pypdf import PdfReader
 
-from documents.authority import Authority
+from documents.authority import Authority, Revocation, SigningKeys
 from documents.credentials import SignerCredentials
 from documents.credentials import credentials as credentials_of
 from documents.signature import sign_pdf, verify_pdf
@@ -331,3 +331,46 @@ async def test_a_revoked_certificate_does_not_sign(unsigned: bytes, authority: A
 
 def test_a_file_is_referred_to_by_its_sha_256() -> None:
     assert document_hash(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+async def test_what_is_signed_after_a_revocation_does_not_hold_and_what_was_before_does(
+    unsigned: bytes, tmp_path: Path
+) -> None:
+    """Whoever took the key has the list of its time too: a newer one, of the same root and no other, tells."""
+    now = [SIGNED_AT]
+    authority = Authority.open(tmp_path / "own", SECRET, lambda: now[0], lists_at="https://relais.test/lists")
+    other = Authority.open(tmp_path / "other", SECRET, lambda: now[0])  # its root has the same name
+    roots = [other.root_certificate_pem, authority.root_certificate_pem]
+    somebody = uuid4()
+
+    async def signature(keys: SigningKeys) -> bytes:
+        return await sign_pdf(unsigned, credentials_of(keys), reason="Avis", at=now[0])
+
+    stolen = authority.signer(somebody, "Dre Anne Roy", "Clinique", "1")
+    before = await signature(stolen)
+    now[0] += timedelta(days=10)
+    revoked = [Revocation(stolen.signer.certificate.serial_number, now[0] - timedelta(days=5), "key_compromise")]
+    after = await signature(stolen)
+    renewed = authority.signer(somebody, "Dre Anne Roy", "Clinique", "1", revoked)
+    again = await signature(renewed)
+
+    assert renewed.signer.certificate.public_key() != stolen.signer.certificate.public_key()
+    assert authority.signer(somebody, "Dre Anne Roy", "Clinique", "1", revoked).signer.certificate == (
+        renewed.signer.certificate
+    )
+    points = renewed.signer.certificate.extensions.get_extension_for_class(certificates.CRLDistributionPoints).value
+    assert [name.value for point in points for name in point.full_name or ()] == [
+        f"https://relais.test/lists/{authority.root_sha256}.crl"
+    ]
+    for later in (timedelta(days=1), timedelta(days=800), timedelta(days=15 * 365)):
+        at = now[0] + later
+        lists = [authority.revocation_list(revoked, until=at)]
+        of_another = [other.revocation_list(revoked, until=at)]
+
+        async def problems(document: bytes, lists: list[bytes], at: datetime = at) -> tuple[str, ...]:
+            return (await verify_pdf(document, roots, at=at, revocation_lists=lists)).problems
+
+        assert await problems(before, lists) == ()
+        assert await problems(after, lists) == ("revoked",)
+        assert await problems(again, lists) == ()
+        assert await problems(after, of_another) == ()
