@@ -44,7 +44,7 @@ async def note_revocation_list(session: AsyncSession, sha256: str, revocation_li
 async def note_certificate(
     session: AsyncSession, *, root_sha256: str, serial_number: int, signer_id: uuid.UUID, now: datetime
 ) -> SigningCertificate:
-    """Somebody has signed with a certificate of that root. What is known of it already stays as it is, also that it is revoked."""
+    """Somebody has signed with a certificate of that root. What is known of it already stays: also that it is revoked."""
     values = {
         "root_sha256": root_sha256,
         "serial_number": f"{serial_number:x}",
