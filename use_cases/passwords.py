@@ -66,10 +66,6 @@ class Lane:
             return False
         return await self._in_a_thread(_verify, password_hash, password)
 
-    async def hashed(self, password: str) -> str:
-        """An Argon2id hash. Only for who has a place."""
-        return await self._in_a_thread(_hasher.hash, password)
-
     async def _in_a_thread(self, work: Callable[..., T], *arguments: str) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
@@ -96,10 +92,12 @@ def _nobodys_hash() -> str:
     return _hasher.hash(secrets.token_urlsafe())
 
 
-_own = Lane("made", 1)
+_making = ThreadPoolExecutor(SIGN_INS_AT_ONCE, "passwords-made", _be_nice)
 
 
 async def hash_password(password: str) -> str:
-    """A hash for an account that is made, or gets another password, by somebody who need not prove a password for it."""
-    async with _own.place_for(""):
-        return await _own.hashed(password)
+    """A hash for an account that is made, or gets another password. It waits its turn, however many there are.
+
+    So whoever lets somebody from outside ask for one has to bound it.
+    """
+    return await asyncio.get_running_loop().run_in_executor(_making, _hasher.hash, password)

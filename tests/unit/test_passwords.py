@@ -17,10 +17,13 @@ class _Watched:
         self.niceness: set[int] = set()
         self.threads: set[int] = set()
 
+    def verify(self, _hash: str, _password: bytes) -> bool:
+        return bool(self.hash(""))
+
     def hash(self, _: str) -> str:
         self.niceness.add(os.nice(0))
         self.threads.add(threading.get_native_id())
-        return ""
+        return "a hash"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has threads that are nicer than their process")
@@ -31,11 +34,14 @@ async def test_hashes_are_made_few_at_once_in_threads_that_are_nicer_than_the_pr
     monkeypatch.setattr(passwords, "_hasher", watched)
     before, lanes = os.nice(0), passwords.Lanes()
 
-    async def hashed(lane: passwords.Lane) -> None:
+    async def check(lane: passwords.Lane) -> None:
         async with lane.place_for(object()) as place:
-            await place.hashed("correct horse")
+            assert await place.fits("a hash", "correct horse")
 
-    await asyncio.gather(*(hashed(lane) for lane in (lanes.sign_in, lanes.proof) for _ in range(20)))
+    await asyncio.gather(*(check(lane) for lane in (lanes.sign_in, lanes.proof) for _ in range(20)))
     assert watched.niceness == {before + 5}
     assert len(watched.threads) == passwords.SIGN_INS_AT_ONCE + passwords.PROOFS_AT_ONCE
+    await asyncio.gather(*(passwords.hash_password("correct horse") for _ in range(100)))  # nobody is turned away
+    assert watched.niceness == {before + 5}
+    assert len(watched.threads) <= 2 * passwords.SIGN_INS_AT_ONCE + passwords.PROOFS_AT_ONCE
     assert os.nice(0) == before
