@@ -246,6 +246,8 @@ SENTENCES: Mapping[str, str] = {
     "offerings": _("Noted. Who serves an offering comes first where a provider is chosen for it."),
     "absence_removed": _("The absence is removed."),
     "sent_again": _("The e-mail is sent again. Should it reach nobody once more, it comes back here."),
+    "passkey_added": _("The passkey is added."),
+    "passkey_removed": _("The passkey is removed."),
     "second_factor_removed": _("The second factor is removed: your password is enough again."),
     "password": _("Your password is changed. Other devices are signed out."),
     "signed_out": _("You are signed out."),

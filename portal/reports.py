@@ -38,7 +38,7 @@ from web.rates import DOCUMENTS
 
 router = APIRouter()
 
-_PLACES = {"wrong_password": "password", "wrong_code": "code", "code_needed": "code"}
+_PLACES = {"wrong_password": "password", "wrong_code": "code", "wrong_passkey": "code", "code_needed": "code"}
 
 _OVERTAKEN = _(
     "The report was saved in another window at %(time)s. Nothing of yours is lost: it stands below. "
@@ -110,7 +110,7 @@ async def sign(request_id: UUID, visit: VisitOf) -> Response:
     """Sign exactly what was reviewed; or say why not."""
     form = await visit.form()
     # Without a revision that can be read, nobody knows what was reviewed: 0 is none that can be signed.
-    said = {**_said(form, "kind", "password", "code"), "revision": pages.number_in(form, "revision") or 0}
+    said = {**_said(form, "kind", "password", "code", "passkey"), "revision": pages.number_in(form, "revision") or 0}
     try:
         call = visit.call(request_id, form)
         receipt = await signing.sign(visit.services, call, SignBody.model_validate(said))
@@ -136,7 +136,7 @@ async def add_addendum(request_id: UUID, visit: VisitOf) -> Response:
     form = await visit.form()
     try:
         call = visit.call(request_id, form)
-        body = AddendumBody.model_validate(_said(form, "text", "password", "code", "follow_up_id"))
+        body = AddendumBody.model_validate(_said(form, "text", "password", "code", "passkey", "follow_up_id"))
         receipt = await signing.add(visit.services, call, body)
     except NOT_TAKEN as error:
         return await _addendum_page(visit, request_id, form, as_problem(error))

@@ -1,6 +1,7 @@
 """One's own second factor: set up with a code to scan, recovery codes, and its removal."""
 
 from fastapi import APIRouter, Response
+from starlette.datastructures import FormData
 
 from portal import pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
@@ -8,8 +9,11 @@ from portal.pages import Notice, Visit, VisitOf
 from portal.qr_code import qr_code
 from translations import gettext_noop as _
 from translations.dates import day
-from use_cases import second_factor
-from use_cases.problems import Problem
+from translations.problems import FIELD_PROBLEMS
+from use_cases import passkeys, second_factor
+from use_cases.passkey_answers import options_to_answer
+from use_cases.passkeys import NewPasskey
+from use_cases.problems import FieldFault, Problem
 from use_cases.second_factor import Enrolment, PasswordAgain, PasswordAndCode, RecoveryCodes, ShownCode
 
 router = APIRouter()
@@ -19,7 +23,7 @@ _PLACES = {"wrong_current_password": "password", "wrong_code": "code"}
 _QR = _("QR code of the secret below")
 _IN_FORCE = _("The second factor is in force.")
 
-_DOING = ("codes", "remove")
+_DOING = ("codes", "remove", "passkey")
 
 
 @router.get("/account/second-factor")
@@ -71,6 +75,47 @@ async def remove(visit: VisitOf) -> Response:
     return visit.on_to("/account/second-factor", "second_factor_removed")
 
 
+@router.post("/account/passkeys/begin")
+async def begin_passkey(visit: VisitOf) -> Response:
+    """What the browser needs to make one, for both proofs."""
+    form = await visit.form()
+    try:
+        proof = PasswordAndCode.model_validate(await _said(visit, "password", "code"))
+        name = str(form.get("name", "")).strip()[:60]
+        if not name:
+            raise Problem("invalid_input", [FieldFault("name", "required", FIELD_PROBLEMS["required"])])
+        options = await passkeys.begin(visit.services, visit.caller, proof)
+    except NOT_TAKEN as error:
+        return await _page(visit, doing="passkey", error=error, form=form)
+    return await _page(visit, passkey_options=options, name=name)
+
+
+@router.post("/account/passkeys")
+async def add_passkey(visit: VisitOf) -> Response:
+    """The browser has made it."""
+    try:
+        new = NewPasskey.model_validate(await _said(visit, "name", "passkey"))
+        await passkeys.add(visit.services, visit.caller, new)
+    except NOT_TAKEN as error:
+        return await _page(visit, error=error)
+    return visit.on_to("/account/second-factor", "passkey_added")
+
+
+@router.post("/account/passkeys/ask")
+async def ask_passkey(visit: VisitOf) -> Response:
+    """What a script needs to have a passkey answer for what the form with this key does."""
+    used_for = visit.key(await visit.form())
+    options = await options_to_answer(visit.services, visit.caller.id, used_for)
+    return Response(options, media_type="application/json")
+
+
+@router.post("/account/passkeys/{passkey_id}/remove")
+async def remove_passkey(passkey_id: str, visit: VisitOf) -> Response:
+    """Forget one."""
+    await passkeys.remove(visit.services, visit.caller, passkey_id[:2000])
+    return visit.on_to("/account/second-factor", "passkey_removed")
+
+
 async def _said(visit: Visit, *names: str) -> dict[str, object]:
     form = await visit.form()
     return {name: form[name] for name in names if form.get(name)}
@@ -91,6 +136,9 @@ async def _page(
     made: RecoveryCodes | None = None,
     error: Exception | None = None,
     notice: Notice | None = None,
+    passkey_options: str = "",
+    name: str = "",
+    form: FormData | None = None,
 ) -> Response:
     why = as_problem(error) if isinstance(error, NOT_TAKEN) else None
     wrong = fields_of(why, visit.language, _PLACES)
@@ -106,6 +154,13 @@ async def _page(
         enrolment=enrolment,
         secret=_in_groups(enrolment.secret) if enrolment else "",
         qr=qr_code(enrolment.uri, visit.say(_QR)) if enrolment else "",
+        passkeys=[
+            {"id": one.id, "name": one.name, "since": day(one.created_at, visit.language)}
+            for one in await passkeys.list_own(visit.services, visit.caller)
+        ],
+        passkey_options=passkey_options,
+        name=name,
+        form=pages.written(form),
         recovery_codes=made.recovery_codes if made else (),
         wrong=pages.written(wrong),
         notice=notice,

@@ -67,6 +67,7 @@ async def show_code(
     origin: OriginOf,
     proof: Annotated[str, Form()] = "",
     code: Annotated[str, Form()] = "",
+    passkey: Annotated[str, Form()] = "",
     next: Annotated[str, Form()] = "",  # noqa: A002
     unsent: Annotated[str, Form()] = "",
 ) -> Response:
@@ -75,12 +76,19 @@ async def show_code(
     language = pages.language_before_sign_in(request)
     before = session_of(request, services.settings)
     try:
-        token = await signing_in.finish_sign_in(services, proof, code, origin, instead_of=before)
+        token = await signing_in.finish_sign_in(services, proof, code, passkey, origin, instead_of=before)
     except Problem as problem:
         if problem.code == "sign_in_again":
             return _not_signed_in(request, language, problem, next=next, unsent=unsent)
         return _code_page(request, language, problem, proof=proof, next=next, unsent=unsent)
     return await _signed_in(services, token, next, unsent)
+
+
+@router.post("/signin/passkey")
+async def ask_passkey(request: Request, services: ServicesOf, proof: Annotated[str, Form()] = "") -> Response:
+    """What a script needs to have a passkey answer."""
+    check_same_site(request)
+    return Response(await signing_in.options_for_passkey(services, proof), media_type="application/json")
 
 
 async def _signed_in(services: Services, token: BearerToken, wanted: str, unsent: str) -> Response:

@@ -205,6 +205,31 @@ class RecoveryCode(Base):
     used_for: Mapped[str | None]
 
 
+class Passkey(Base):
+    """A key pair on a device of somebody's, of which only the public half is here (`use_cases.passkeys`)."""
+
+    __tablename__ = "passkeys"
+
+    credential_id: Mapped[bytes] = mapped_column(primary_key=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
+    public_key: Mapped[bytes]
+    sign_count: Mapped[int] = mapped_column(BigInteger)
+    name: Mapped[str]
+    created_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class PasskeyChallenge(Base):
+    """What a passkey is to answer, once, for one thing."""
+
+    __tablename__ = "passkey_challenges"
+
+    challenge: Mapped[bytes] = mapped_column(primary_key=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
+    used_for: Mapped[str]
+    expires_at: Mapped[datetime]
+
+
 class FailedLogins(Base):
     """What the version before counts of wrong passwords, while it runs beside this one; nothing here reads it."""
 

@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from records import passkeys
 from records.models import RecoveryCode, SecondFactor
 
 
@@ -55,7 +56,8 @@ async def spend_step(session: AsyncSession, account_id: uuid.UUID, step: int, us
 
 
 async def remove(session: AsyncSession, account_id: uuid.UUID) -> bool:
-    """Remove it with its recovery codes; whether there was one."""
+    """Remove it with its recovery codes and passkeys; whether there was one."""
+    await passkeys.remove_all(session, account_id)
     await session.execute(delete(RecoveryCode).where(RecoveryCode.account_id == account_id))
     removed = delete(SecondFactor).where(SecondFactor.account_id == account_id).returning(SecondFactor.confirmed_at)
     return await session.scalar(removed) is not None

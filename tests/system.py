@@ -240,7 +240,7 @@ async def start_environment(settings: Settings, limits: Mapping[str, int] | None
 
 
 @contextmanager
-def hasty(app: FastAPI, **less: float) -> Iterator[None]:
+def hasty(app: FastAPI, **less: Any) -> Iterator[None]:
     """The same API, while the block lasts, with less patience: `less` are settings, e.g. ``document_timeout_seconds=0.5``."""
     patient: Services = app.state.services
     app.state.services = replace(patient, settings=patient.settings.model_copy(update=less))

@@ -48,6 +48,7 @@ class Method(StrEnum):
     PASSWORD = "password"  # noqa: S105 - its name
     CODE = "password+totp"
     RECOVERY_CODE = "password+recovery_code"
+    PASSKEY = "password+passkey"
 
 
 def of_a_stranger(account_id: UUID) -> tuple[Counter, ...]:

@@ -15,12 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.requests import Role
 from engine.client import key_ring
 from engine.encryption import open_sealed, seal, sealed_with
-from records import people, second_factors
+from records import passkeys, people, second_factors
 from records.database import Database
 from records.models import SecondFactor
 from settings import Settings
 from use_cases import one_time_codes as codes
-from use_cases import policy
+from use_cases import passkey_answers, policy
 from use_cases.caller import Caller
 from use_cases.one_time_codes import Method
 from use_cases.passwords import MAX_PASSWORD
@@ -39,6 +39,7 @@ class FactorView(View):
     in_force: bool
     since: datetime | None
     recovery_codes_left: int
+    passkeys: int
     needed_to_sign: bool = Field(description="Whether one's clinic lets nobody sign without one.")
 
 
@@ -87,10 +88,13 @@ async def own_factor(services: Services, caller: Caller) -> FactorView:
     async with services.database.session() as session:
         factor = await second_factors.load_factor(session, caller.id)
         left = await second_factors.recovery_codes_left(session, caller.id)
+        added = await passkeys.count_passkeys(session, caller.id)
         clinic = await people.load_clinic(session, caller.clinic_id)
     since = factor.confirmed_at if factor else None
     needed = clinic is not None and clinic.signing_needs_code and Role.PROVIDER in caller.roles
-    return FactorView(in_force=since is not None, since=since, recovery_codes_left=left, needed_to_sign=needed)
+    return FactorView(
+        in_force=since is not None, since=since, recovery_codes_left=left, passkeys=added, needed_to_sign=needed
+    )
 
 
 async def begin(services: Services, caller: Caller, proof: PasswordAgain) -> Enrolment:
@@ -128,14 +132,14 @@ async def confirm(services: Services, caller: Caller, shown: ShownCode) -> Recov
 
 async def renew_recovery_codes(services: Services, caller: Caller, proof: PasswordAndCode) -> RecoveryCodes:
     """Other recovery codes; those before serve no more. Raises Problem `wrong_current_password`, `wrong_code`, …"""
-    await _prove(services, caller, proof)
+    await prove_both(services, caller, proof)
     async with services.database.session() as session:
         return await _new_recovery_codes(session, caller)
 
 
 async def remove(services: Services, caller: Caller, proof: PasswordAndCode) -> None:
     """Do without, for who can still prove both. Raises Problem `wrong_current_password`, `wrong_code`, …"""
-    await _prove(services, caller, proof)
+    await prove_both(services, caller, proof)
     async with services.database.session() as session:
         await second_factors.remove(session, caller.id)
 
@@ -153,20 +157,25 @@ async def reset(services: Services, caller: Caller, account_id: UUID) -> bool:
         return await second_factors.remove(session, account_id)
 
 
-async def check_again(services: Services, caller: Caller, code: str | None, used_for: str) -> Method:
-    """The code of who has just proved their password again, where they have one; how they have proved who they are.
+async def check_again(
+    services: Services, caller: Caller, code: str | None, passkey: str | None, used_for: str
+) -> Method:
+    """The code, or the passkey's answer, of who has just proved their password again, where they have a second factor.
 
-    `used_for` names what is done with it. Raises Problem `code_needed`, `wrong_code`, `too_many_attempts`, or
-    `second_factor_missing` where their clinic asks for one.
+    `used_for` names what is done with it. Gives how they have proved who they are. Raises Problem `code_needed`, `wrong_code`,
+    `wrong_passkey`, `too_many_attempts`, or `second_factor_missing` where their clinic asks for one.
     """
     factor = await own_factor(services, caller)
     if not factor.in_force:
         if factor.needed_to_sign:
             raise Problem("second_factor_missing")
         return Method.PASSWORD
+    counters = codes.of_a_session(token_sha256(caller.token))
+    if passkey:
+        return await passkey_answers.take(services, caller.id, passkey, used_for, counters)
     if not code:
         raise Problem("code_needed")
-    return await codes.take(services, caller.id, code, used_for, codes.of_a_session(token_sha256(caller.token)))
+    return await codes.take(services, caller.id, code, used_for, counters)
 
 
 async def seal_anew(settings: Settings) -> int:
@@ -182,7 +191,8 @@ async def seal_anew(settings: Settings) -> int:
     return len(old)
 
 
-async def _prove(services: Services, caller: Caller, proof: PasswordAndCode) -> None:
+async def prove_both(services: Services, caller: Caller, proof: PasswordAndCode) -> None:
+    """Raise Problem `wrong_current_password` or `wrong_code` unless both are the caller's."""
     if not await proves_again(services, caller, proof.password):
         raise Problem("wrong_current_password")
     counters = codes.of_a_session(token_sha256(caller.token))

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,11 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from records import guesses, people, second_factors
 from records.models import Account
-from use_cases import guessing
+from use_cases import guessing, passkey_answers
 from use_cases import one_time_codes as codes
 from use_cases.account_keys import key_of
 from use_cases.caller import Caller
-from use_cases.guessing import SOMEWHERE, Origin
+from use_cases.guessing import SOMEWHERE, Counter, Origin
+from use_cases.passkey_answers import MAX_ANSWER
 from use_cases.passwords import MAX_PASSWORD
 from use_cases.problems import Problem
 from use_cases.services import Services
@@ -85,27 +87,46 @@ async def sign_in(
     return await new_token(services, account.id, origin, instead_of, in_a_browser=in_a_browser)
 
 
-async def finish_sign_in(
-    services: Services, proof: str, code: str, origin: Origin, *, instead_of: str | None = None
-) -> BearerToken:
-    """A token for who has proved their password (CodeNeededError has the `proof`), and now shows a code.
+async def options_for_passkey(services: Services, proof: str) -> str:
+    """What a browser needs to have a passkey answer, for who has proved their password.
 
-    Raises Problem `sign_in_again` when that is too long ago, or the password another one by now; `wrong_code`, or
-    `too_many_attempts`.
+    Raises Problem `sign_in_again`, or `no_passkey`.
     """
     account = await _who_proved(services, proof)
-    if account is None or not account.active:
-        raise Problem("sign_in_again")
-    await _take_code(services, account, code, origin)
+    return await passkey_answers.options_to_answer(services, account.id, _sign_in_of(proof))
+
+
+async def finish_sign_in(
+    services: Services, proof: str, code: str, passkey: str, origin: Origin, *, instead_of: str | None = None
+) -> BearerToken:
+    """A token for who has proved their password (CodeNeededError has the `proof`), and now shows a code, or a passkey's answer.
+
+    Raises Problem `sign_in_again` when that is too long ago, or the password another one by now; `wrong_code`,
+    `wrong_passkey`, or `too_many_attempts`.
+    """
+    account = await _who_proved(services, proof)
+    if passkey:
+        counters = await _counters_of_codes(services, account, origin)
+        await passkey_answers.take(services, account.id, passkey[:MAX_ANSWER], _sign_in_of(proof), counters)
+    else:
+        await _take_code(services, account, code, origin)
     return await new_token(services, account.id, origin, instead_of, in_a_browser=True)
 
 
 async def _take_code(services: Services, account: Account, code: str, origin: Origin) -> None:
+    counters = await _counters_of_codes(services, account, origin)
+    await codes.take(services, account.id, code[:MAX_CODE], uuid4().hex, counters)
+
+
+async def _counters_of_codes(services: Services, account: Account, origin: Origin) -> Sequence[Counter]:
     device = token_sha256(origin.device or "")
     async with services.database.session() as session:
         is_known = await guesses.knows_device(session, device, account.username)
-    counters = codes.of_a_device(account.id, device) if is_known else codes.of_a_stranger(account.id)
-    await codes.take(services, account.id, code[:MAX_CODE], uuid4().hex, counters)
+    return codes.of_a_device(account.id, device) if is_known else codes.of_a_stranger(account.id)
+
+
+def _sign_in_of(proof: str) -> str:
+    return f"sign-in {token_sha256(proof)}"
 
 
 def _proof_of_password(account: Account) -> str:
@@ -114,20 +135,19 @@ def _proof_of_password(account: Account) -> str:
     return f"{account.id.hex}{(nonce + sealed).hex()}"
 
 
-async def _who_proved(services: Services, proof: str) -> Account | None:
+async def _who_proved(services: Services, proof: str) -> Account:
+    """Whose password was proved. Raises Problem `sign_in_again` when it was not, or too long ago."""
     try:
         account_id, box = UUID(hex=proof[:32]), bytes.fromhex(proof[32:500])
-    except ValueError:
-        return None
-    async with services.database.session() as session:
-        account = await people.load_account(session, account_id)
-    if account is None:
-        return None
-    try:
-        at = float(AESGCM(key_of(account, _PROOF)).decrypt(box[:_NONCE], box[_NONCE:], None))
+        async with services.database.session() as session:
+            account = await people.load_account(session, account_id)
+        if account is not None and account.active:
+            at = float(AESGCM(key_of(account, _PROOF)).decrypt(box[:_NONCE], box[_NONCE:], None))
+            if datetime.now(UTC).timestamp() - at < CODE_WITHIN.total_seconds():
+                return account
     except (InvalidTag, ValueError):
-        return None
-    return account if datetime.now(UTC).timestamp() - at < CODE_WITHIN.total_seconds() else None
+        pass
+    raise Problem("sign_in_again")
 
 
 async def _authenticated(services: Services, username: str, password: str, origin: Origin) -> Account | None:

@@ -22,6 +22,7 @@ from use_cases.documents import DocumentView, document_view
 from use_cases.names import Names
 from use_cases.one_time_codes import Method
 from use_cases.paper import paper
+from use_cases.passkey_answers import MAX_ANSWER
 from use_cases.passwords import MAX_PASSWORD
 from use_cases.printable import check_length, check_texts
 from use_cases.problems import Problem, field_faults
@@ -44,6 +45,12 @@ class Proof(BaseModel):
         None,
         repr=False,
         description="A code of the signer's second factor, or a recovery code, where they have one.",
+        examples=[None],
+    )
+    passkey: Annotated[str, StringConstraints(min_length=1, max_length=MAX_ANSWER)] | None = Field(
+        None,
+        repr=False,
+        description="Instead of a code, what a passkey answered, as a browser gives it (JSON).",
         examples=[None],
     )
     language: Language | None = Field(None, description="Language of the document; the signer's own if empty.")
@@ -212,7 +219,7 @@ async def _proved_by(services: Services, call: Call, proof: Proof, order: type[O
     await must_be_allowed(services, call, order)
     if not await proves_again(services, call.caller, proof.password):
         raise Problem("wrong_password")
-    return await check_again(services, call.caller, proof.code, used_for=call.command_id)
+    return await check_again(services, call.caller, proof.code, proof.passkey, used_for=call.command_id)
 
 
 async def _freeze(

@@ -49,7 +49,7 @@ class Telephone:
         return self.code()
 
 
-async def enrolled(system: System, *roles: Role) -> tuple[Clinician, Telephone, list[str]]:
+async def enrolled_person(system: System, *roles: Role) -> tuple[Clinician, Telephone, list[str]]:
     """Somebody with a second factor, and their recovery codes."""
     who = await newcomer(system, *roles)
     begun = ok(await who.post("/me/second-factor", AGAIN), 201)
@@ -62,7 +62,7 @@ async def enrolled(system: System, *roles: Role) -> tuple[Clinician, Telephone, 
 
 
 async def test_who_has_one_signs_in_with_a_code_that_is_good_once(system: System) -> None:
-    who, telephone, _ = await enrolled(system, Role.REQUESTER)
+    who, telephone, _ = await enrolled_person(system, Role.REQUESTER)
     assert ok(await who.get("/me/second-factor"))["in_force"] is True
     problem(await sign_in(system, who), 403, "code_needed")
     problem(await sign_in(system, who, password="wrong", code=telephone.code(1)), 401, "wrong_credentials")
@@ -75,7 +75,7 @@ async def test_who_has_one_signs_in_with_a_code_that_is_good_once(system: System
 
 
 async def test_a_report_is_signed_with_password_and_code_and_keeps_that_it_was(system: System) -> None:
-    who, telephone, codes = await enrolled(system, Role.PROVIDER)
+    who, telephone, codes = await enrolled_person(system, Role.PROVIDER)
     signature = await report_of(system, who)
     body: dict[str, Any] = {"kind": "preliminary", **AGAIN}
     problem(await who.post(signature, body), 403, "code_needed")
@@ -94,7 +94,7 @@ async def test_a_report_is_signed_with_password_and_code_and_keeps_that_it_was(s
 
 
 async def test_recovery_codes_serve_once_until_there_are_others(system: System) -> None:
-    who, telephone, codes = await enrolled(system, Role.REQUESTER)
+    who, telephone, codes = await enrolled_person(system, Role.REQUESTER)
     assert len(set(codes)) == 10
     ok(await sign_in(system, who, code=codes[0].lower().replace("-", " ")), 201)
     problem(await sign_in(system, who, code=codes[0]), 403, "wrong_code")
@@ -107,7 +107,7 @@ async def test_recovery_codes_serve_once_until_there_are_others(system: System) 
 
 
 async def test_wrong_codes_are_counted_apart_for_known_devices(system: System) -> None:
-    who, telephone, codes = await enrolled(system, Role.REQUESTER)
+    who, telephone, codes = await enrolled_person(system, Role.REQUESTER)
     device = ok(await sign_in(system, who, code=codes[0]), 201)["device"]
     for _ in range(FEW_CODES.most):
         problem(await sign_in(system, who, code="000000"), 403, "wrong_code")
@@ -119,7 +119,7 @@ async def test_wrong_codes_are_counted_apart_for_known_devices(system: System) -
 
 
 async def test_it_is_removed_with_both_proofs_or_by_an_administrator(system: System) -> None:
-    who, telephone, codes = await enrolled(system, Role.REQUESTER)
+    who, telephone, codes = await enrolled_person(system, Role.REQUESTER)
     problem(await who.post("/me/second-factor/remove", AGAIN), 422, "invalid_input")
     wrong = {"password": "wrong", "code": codes[0]}
     problem(await who.post("/me/second-factor/remove", wrong), 403, "wrong_current_password")
@@ -131,6 +131,7 @@ async def test_it_is_removed_with_both_proofs_or_by_an_administrator(system: Sys
         "in_force": False,
         "since": None,
         "recovery_codes_left": 0,
+        "passkeys": 0,
         "needed_to_sign": False,
     }
     problem(await who.post("/me/second-factor/confirm", {"code": code}), 409, "not_begun")
@@ -158,7 +159,7 @@ async def test_a_clinic_lets_nobody_sign_without(system: System) -> None:
 
 
 async def test_a_secret_is_sealed_anew_before_its_key_goes(system: System) -> None:
-    who, telephone, _ = await enrolled(system, Role.REQUESTER)
+    who, telephone, _ = await enrolled_person(system, Role.REQUESTER)
     assert system.settings.encryption_keys is not None
     old = system.settings.encryption_keys.get_secret_value()
     new = f"new:{base64.b64encode(bytes(32)).decode()}"
