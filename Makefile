@@ -16,8 +16,9 @@ help: ## List the commands.
 run: install ## Start Relais on this machine: engine, database, mail, API, worker, demonstration data.
 	@$(bin)/relais up
 
+# Three at once on two processors: half of a test's time is spent waiting for engines, browsers and clocks.
 test: lint types floors browser ## Check everything: style, types, floors, and every test on the real engines.
-	@$(bin)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@$(bin)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 check: lint types floors ## Check in a minute or two what needs no engine: style, types, floors, and the tests in tests/unit but the longest.
 	@$(bin)/pytest --numprocesses 2 --dist worksteal -m "not long" tests/unit
