@@ -38,7 +38,7 @@ class AccountState(StrEnum):
 
 
 class AccountEventKind(StrEnum):
-    """What was done about an account, or about the invitation to one."""
+    """What was done about an account, about the invitation to one, or about the clinic itself."""
 
     ADDED = "added"
     INVITED = "invited"
@@ -55,6 +55,8 @@ class AccountEventKind(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     SECOND_FACTOR_REMOVED = "second_factor_removed"
     REVIEWED = "reviewed"
+    CLINIC_ADDED = "clinic_added"
+    CLINIC_CHANGED = "clinic_changed"
 
 
 class LetterKind(StrEnum):

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, Field, StrictBool, StrictInt, model_serializer, model_validator
+from pydantic_core import PydanticCustomError
 
 from domain.closing_days import CLOSING_DAYS, LABOUR_ACT, ClosingDays
 from domain.model import Frozen
@@ -90,14 +91,14 @@ class Hours(Frozen):
             else None
         )
         if match is None:
-            raise ValueError("hours are written 08:00-17:00")
+            raise PydanticCustomError("not_hours", "hours are written 08:00-17:00")
         opens, closes = int(match[1]) * 60 + int(match[2]), int(match[3]) * 60 + int(match[4])
         return {"opens": opens, "closes": closes}
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.opens >= self.closes:
-            raise ValueError("a clinic opens before it closes")
+            raise PydanticCustomError("not_hours", "a clinic opens before it closes")
         return self
 
     @model_serializer

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from domain.calendar import DAY, MINUTE, TIME_ZONE, WORKING_WEEK, Calendar, Hours, Week
 from domain.closing_days import CLOSING_DAYS, ClosingDays
@@ -19,10 +20,12 @@ YEARS_AHEAD = 2
 def _in_order(week: Week) -> Week:
     """The same week; ValueError when a day's hours overlap or stand out of order, or when there are none at all."""
     if not any(week):
-        raise ValueError("a clinic works on some day of the week")
+        raise PydanticCustomError("never_open", "a clinic works on some day of the week")
     for hours in week:
         if any(before.closes >= after.opens for before, after in pairwise(hours)):
-            raise ValueError("the hours of a day stand in order and don't touch each other")
+            raise PydanticCustomError(
+                "hours_in_disorder", "the hours of a day stand in order and don't touch each other"
+            )
     return week
 
 
@@ -53,7 +56,7 @@ def _known(time_zone: str) -> str:
     try:
         ZoneInfo(time_zone)
     except (LookupError, ValueError, OSError):
-        raise ValueError("there is no such time zone") from None
+        raise PydanticCustomError("no_time_zone", "there is no such time zone") from None
     return time_zone
 
 
@@ -72,7 +75,7 @@ class ClinicCalendar(Frozen):
     @model_validator(mode="after")
     def _no_day_is_both(self) -> Self:
         if set(self.also_closed) & set(self.open_after_all):
-            raise ValueError("a day is either closed or open")
+            raise PydanticCustomError("closed_and_open", "a day is either closed or open")
         return self
 
     def frozen_at(self, now: datetime) -> Calendar:

@@ -23,6 +23,7 @@ PAGES: Mapping[str, Places] = {
     "assignments": {None: "dispatcher-assign"},
     "past-cases": {None: "provider-next"},
     "providers": {Role.DISPATCHER: "dispatcher-people", Role.CLINIC_ADMINISTRATOR: "administrator"},
+    "clinic": {Role.CLINIC_ADMINISTRATOR: "administrator"},
     "people": {Role.CLINIC_ADMINISTRATOR: "administrator-people"},
     "statistics": {Role.CLINIC_ADMINISTRATOR: "administrator"},
     "account": {None: "settings"},

@@ -254,6 +254,7 @@ SENTENCES: Mapping[str, str] = {
     "idle": _(
         "You were signed out because nothing happened here for a while. What you wrote is there when you sign in again."
     ),
+    "clinic_saved": _("Saved. The hours count for requests that are submitted from now on."),
     "person_saved": _("Saved. What the person may do counts from now on."),
     "locked": _("The account is locked: its sessions have ended, and nobody signs in with it."),
     "reopened": _("The account is open again."),

@@ -59,6 +59,8 @@ EVENTS: Mapping[AccountEventKind, str] = {
     AccountEventKind.PASSWORD_CHANGED: _("Password changed"),
     AccountEventKind.SECOND_FACTOR_REMOVED: _("Second factor removed"),
     AccountEventKind.REVIEWED: _("Reviewed"),
+    AccountEventKind.CLINIC_ADDED: _("Clinic made"),
+    AccountEventKind.CLINIC_CHANGED: _("Changed"),
 }
 
 SIDES: Mapping[Side, str] = {
@@ -100,6 +102,7 @@ async def people_page(visit: VisitOf, clinic: UUID | None = None) -> Response:
         finds=len(found) >= providers.FILTER_FROM,
         states=STATES,
         clinic=found[0].clinic if found else "",
+        own=clinic_id == visit.caller.clinic_id,
         notice=pages.done_notice(visit.request, visit.language),
     )
 

@@ -1,4 +1,4 @@
-"""What was done about accounts and invitations: by whom, when, from where, and what changed. Rows are only added."""
+"""What was done about accounts, invitations and clinics: by whom, when, from where, and what changed. Rows are only added."""
 
 import uuid
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import AccountEventKind
 from records.ids import new_id
-from records.models import Account, AccountEvent, Invitation, Side
+from records.models import Account, AccountEvent, Clinic, Invitation, Side
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Hand:
 def note(
     session: AsyncSession,
     kind: AccountEventKind,
-    about: Account | Invitation,
+    about: Account | Invitation | Clinic,
     by: Hand,
     now: datetime,
     changes: Mapping[str, Any] | None = None,
@@ -38,9 +38,9 @@ def note(
     session.add(
         AccountEvent(
             id=new_id(),
-            clinic_id=about.clinic_id,
+            clinic_id=about.id if isinstance(about, Clinic) else about.clinic_id,
             account_id=about.id if is_account else None,
-            invitation_id=invitation_id if is_account else about.id,
+            invitation_id=about.id if isinstance(about, Invitation) else invitation_id,
             kind=kind,
             changes=dict(changes or {}),
             actor_id=by.account_id,
@@ -54,4 +54,12 @@ def note(
 async def list_events(session: AsyncSession, account_id: uuid.UUID, *, limit: int) -> list[AccountEvent]:
     """What was done about an account, the newest first."""
     query = select(AccountEvent).where(AccountEvent.account_id == account_id)
+    return list(await session.scalars(query.order_by(AccountEvent.id.desc()).limit(limit)))
+
+
+async def list_clinic_events(session: AsyncSession, clinic_id: uuid.UUID, *, limit: int) -> list[AccountEvent]:
+    """What was done about a clinic itself, the newest first."""
+    query = select(AccountEvent).where(
+        AccountEvent.clinic_id == clinic_id, AccountEvent.account_id.is_(None), AccountEvent.invitation_id.is_(None)
+    )
     return list(await session.scalars(query.order_by(AccountEvent.id.desc()).limit(limit)))

@@ -84,6 +84,7 @@ class Clinic(Base):
 
     `calendar` is what it has set of `domain.clinic_calendar.ClinicCalendar`; `signing_needs_code` says that nobody signs there
     without a second factor; `plain_name` are the words of its name, as `domain.texts.plain` compares them, each between spaces.
+    `version` counts what was changed.
     """
 
     __tablename__ = "clinics"
@@ -95,6 +96,7 @@ class Clinic(Base):
     phone: Mapped[str]
     routes_to: Mapped[list[uuid.UUID]]
     calendar: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    version: Mapped[int] = mapped_column(server_default="1")
     signing_needs_code: Mapped[bool] = mapped_column(server_default=text("false"))
     plain_name: Mapped[str] = mapped_column(Computed("plain_words(name)", persisted=True), deferred=True)
 
@@ -341,8 +343,8 @@ class Side(StrEnum):
 
 
 class AccountEvent(Base):
-    """What was done about an account, or about an invitation: by whom (`actor_id`; None on the command line, and by who followed
-    a link), from where, and what changed.
+    """What was done about an account, about an invitation, or (with neither) about the clinic: by whom (`actor_id`; None on the
+    command line, and by who followed a link), from where, and what changed.
 
     `changes` are the changed fields: of roles and addresses with what they were before and after, of others the name only.
     """

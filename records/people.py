@@ -132,9 +132,10 @@ async def lock_account(session: AsyncSession, account_id: uuid.UUID) -> Account 
     return await session.scalar(query)
 
 
-async def lock_clinic(session: AsyncSession, clinic_id: uuid.UUID) -> None:
-    """Wait until nobody else changes who runs that clinic, and keep it so until the transaction ends."""
-    await session.execute(select(Clinic.id).where(Clinic.id == clinic_id).with_for_update(key_share=True))
+async def lock_clinic(session: AsyncSession, clinic_id: uuid.UUID) -> Clinic | None:
+    """The clinic as it is now, once nobody else changes it, or who runs it; kept so until the transaction ends."""
+    query = select(Clinic).where(Clinic.id == clinic_id).with_for_update(key_share=True)
+    return await session.scalar(query.execution_options(populate_existing=True))
 
 
 async def find_accounts(session: AsyncSession, typed: str) -> list[Account]:

@@ -128,6 +128,9 @@ PROBLEMS: Mapping[str, str] = {
     "still_holds_requests": _(
         "Requests are still with this person (%(count)s): hand them over first, or say who gets them."
     ),
+    "clinic_changed": _("Somebody else has changed the clinic in the meantime; look at it again."),
+    "clinic_code_taken": _("There is a clinic with this code already."),
+    "routes_by_operators": _("Only those who run Relais say to which clinics requests are routed."),
     "invitation_over": _("This invitation is accepted or taken back already."),
     "link_not_valid": _("This link is not valid, or not valid any more. Ask for a new one."),
     "wrong_voice_code": _(
@@ -157,6 +160,11 @@ FIELD_PROBLEMS: Mapping[str, str] = {
     "not_a_consent": _("Who consented and when is expected."),
     "not_a_day_of_consent": _("Nobody consented on this day: it is in the future or too long ago."),
     "not_a_yes_or_no": _("Yes or no (true or false) is expected."),
+    "not_hours": _("Hours are written 08:00-12:00, the end after the beginning."),
+    "never_open": _("A clinic works on at least one day of the week."),
+    "hours_in_disorder": _("The hours of a day stand in their order, with a pause between them."),
+    "no_time_zone": _("There is no such time zone. For Québec: America/Toronto."),
+    "closed_and_open": _("The same day is named as closed and as open."),
     "not_an_address": _("This is not an e-mail address that can receive anything."),
     "password_too_short": _("A password has at least %(limit)d characters."),
     "password_is_the_username": _("The password must not be the user name."),
@@ -179,6 +187,9 @@ FIELD_PROBLEMS: Mapping[str, str] = {
 }
 
 
+OF_A_CALENDAR = ("not_hours", "never_open", "hours_in_disorder", "no_time_zone", "closed_and_open")
+"""What can be wrong with when a clinic works."""
+
 INPUT_PROBLEMS: Mapping[str, str] = {
     "missing": FIELD_PROBLEMS["required"],
     "extra_forbidden": FIELD_PROBLEMS["unknown_field"],
@@ -188,6 +199,7 @@ INPUT_PROBLEMS: Mapping[str, str] = {
     "string_unicode": FIELD_PROBLEMS["not_storable"],
     "value_error": FIELD_PROBLEMS["not_storable"],  # the one rule that texts have besides their length
     "not_one_line": FIELD_PROBLEMS["not_one_line"],
+    **{code: FIELD_PROBLEMS[code] for code in OF_A_CALENDAR},
     "enum": FIELD_PROBLEMS["not_an_option"],
     "literal_error": FIELD_PROBLEMS["not_an_option"],
     "list_type": FIELD_PROBLEMS["not_a_list"],
@@ -203,6 +215,7 @@ INPUT_PROBLEMS: Mapping[str, str] = {
     "bool_parsing": FIELD_PROBLEMS["not_a_yes_or_no"],
     "date_type": FIELD_PROBLEMS["not_a_date"],
     "date_parsing": FIELD_PROBLEMS["not_a_date"],
+    "date_from_datetime_inexact": FIELD_PROBLEMS["not_a_date"],
     "date_from_datetime_parsing": FIELD_PROBLEMS["not_a_date"],
     "uuid_type": _("An id (a UUID) is expected."),
     "uuid_parsing": _("An id (a UUID) is expected."),

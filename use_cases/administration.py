@@ -27,6 +27,7 @@ from use_cases import forgotten_passwords, invitations
 from use_cases import people as on_file
 from use_cases.administrators import Administrator
 from use_cases.by_hand import Parts, engine_client
+from use_cases.clinics import change_noted, note_added
 from use_cases.invitations import InvitationSent, NewInvitation
 from use_cases.offering_files import load_offerings
 from use_cases.passwords import hash_password
@@ -59,13 +60,14 @@ async def add_clinic(settings: Settings, code: str, name: str, address: Collecti
     """A new clinic. Raises AdministrationError when the code is taken."""
     try:
         async with Database.opened(settings) as database, database.session() as session:
-            await people.add_clinic(
+            clinic = await people.add_clinic(
                 session,
                 code=code,
                 name=_line(name),
                 address_lines=[_line(part) for part in address],
                 phone=_line(phone),
             )
+            note_added(session, Administrator.at_the_machine(), clinic)
     except IntegrityError:
         raise AdministrationError(f"There is a clinic with the code {code} already.") from None
 
@@ -76,7 +78,9 @@ async def add_route(settings: Settings, code: str, to: str) -> None:
         clinic, other = await people.find_clinic(session, code), await people.find_clinic(session, to)
         if clinic is None or other is None:
             raise AdministrationError(f"There is no clinic with the code {to if clinic else code}.")
-        clinic.routes_to = sorted({*clinic.routes_to, other.id})
+        routes = sorted({*clinic.routes_to, other.id})
+        if routes != clinic.routes_to:
+            change_noted(session, Administrator.at_the_machine(), clinic, {"routes_to": routes})
 
 
 async def show_calendar(settings: Settings, code: str) -> ClinicCalendar:
@@ -93,7 +97,9 @@ async def set_calendar(settings: Settings, code: str, changes: Mapping[str, Any]
             calendar = ClinicCalendar.model_validate({**clinic.calendar, **changes})
         except ValidationError as error:
             raise AdministrationError(_said(error)) from None
-        clinic.calendar = calendar.model_dump(mode="json")
+        kept = calendar.model_dump(mode="json")
+        if kept != clinic.calendar:
+            change_noted(session, Administrator.at_the_machine(), clinic, {"calendar": kept})
     return calendar
 
 

@@ -169,7 +169,7 @@ async def list_events(services: Starting, by: Administrator, account_id: UUID) -
         by.check_sees(account.clinic_id)
         found = await account_events.list_events(session, account_id, limit=EVENTS_SHOWN)
         names = await Names.load(session, [event.actor_id for event in found], [])
-    return [_event(event, names) for event in found]
+    return event_views(found, names)
 
 
 async def list_due_for_review(services: Starting, by: Administrator, clinic_id: UUID) -> list[PersonOnFile]:
@@ -441,6 +441,11 @@ def _review(account: Account, now: datetime) -> ReviewReason | None:
     return due_for_review(
         created_at=account.created_at, reviewed_at=account.reviewed_at, last_used_at=account.last_used_at, now=now
     )
+
+
+def event_views(events: Sequence[AccountEvent], names: Names) -> list[PersonEvent]:
+    """What was done, as it is shown."""
+    return [_event(event, names) for event in events]
 
 
 def _event(event: AccountEvent, names: Names) -> PersonEvent:

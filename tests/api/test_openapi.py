@@ -116,6 +116,7 @@ NEEDS_NO_KEY = {
     "/api/v1/undeliverable/{notice_id}/send-again",
     "/api/v1/failures/{effect_id}/resolve",
     "/api/v1/requests/{request_id}/phone-link",
+    "/api/v1/clinics",
     "/api/v1/accounts/{account_id}/lock",
     "/api/v1/accounts/{account_id}/reopen",
     "/api/v1/accounts/{account_id}/leave",

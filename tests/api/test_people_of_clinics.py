@@ -317,3 +317,53 @@ async def test_accounts_are_looked_at_each_year_and_when_nobody_uses_them(system
     assert await due() == {}
     problem(await admin.post(f"/accounts/{unused.id}/confirm"), 409, "account_not_active")
     assert [event["kind"] for event in await events(admin, old)] == ["reviewed"]
+
+
+# The clinic itself
+
+
+async def test_a_clinic_is_changed_by_its_administrators_and_routed_by_operators(system: System, small: Clinic) -> None:
+    admin, path = await newcomer(system, Role.CLINIC_ADMINISTRATOR, clinic=small), f"/api/v1/clinics/{small.id}"
+    for who, status in ((system.administrator, 404), (system.provider, 403)):
+        for method, where, body in (("GET", "", None), ("PATCH", "", {"phone": "1"}), ("GET", "/events", None)):
+            assert (await who.http.request(method, f"{path}{where}", json=body)).status_code == status
+    seen = await admin.http.get(path)
+    week = [["08:00-12:00", "13:00-17:00"]] * 4 + [["09:00-12:00"], [], []]
+    change = {"name": "Clinique du Lac", "calendar": {"week": week, "also_closed": ["2027-08-02"]}}
+    changed = ok(await admin.http.patch(path, json=change, headers={"If-Match": seen.headers["etag"]}))
+    assert (changed["name"], changed["version"]) == ("Clinique du Lac", 2)
+    assert (changed["calendar"]["week"], changed["calendar"]["closing_days"]) == (week, "quebec_network")
+    more = ok(await admin.http.patch(path, json={"calendar": {"closing_days": "none"}}))["calendar"]
+    assert (more["week"], more["also_closed"], more["closing_days"]) == (week, ["2027-08-02"], "none")
+    assert ok(await admin.http.patch(path, json=change))["version"] == 3  # it is so already
+    late = {"phone": "418 555-0199"}
+    problem(await admin.http.patch(path, json=late, headers={"If-Match": seen.headers["etag"]}), 412, "clinic_changed")
+    near = {"routes_to": [str(system.clinics["near"].id)]}
+    problem(await admin.http.patch(path, json=near), 403, "routes_by_operators")
+    problem(await system.operator.http.patch(path, json={"routes_to": [str(uuid4())]}), 422, "unknown_clinic")
+    assert ok(await system.operator.http.patch(path, json=near))["routes_to"] == near["routes_to"]
+    told: Any = ok(await admin.http.get(f"{path}/events"))
+    assert [list(event["changes"]) for event in told] == [["routes_to"], ["calendar"], ["name", "calendar"]]
+
+
+async def test_hours_that_no_clinic_has_are_told_in_words(system: System, small: Clinic) -> None:
+    for calendar, field, code in (
+        ({"week": [["8h-12h"], [], [], [], [], [], []]}, "calendar.week.0.0", "not_hours"),
+        ({"week": [["12:00-08:00"], [], [], [], [], [], []]}, "calendar.week.0.0", "not_hours"),
+        ({"week": [["08:00-12:00", "11:00-13:00"], [], [], [], [], [], []]}, "calendar.week", "hours_in_disorder"),
+        ({"week": [[]] * 7}, "calendar.week", "never_open"),
+        ({"time_zone": "Mars/Olympus"}, "calendar.time_zone", "no_time_zone"),
+        ({"also_closed": ["2027-08-02"], "open_after_all": ["2027-08-02"]}, "calendar", "closed_and_open"),
+    ):
+        answer = await system.operator.http.patch(f"/api/v1/clinics/{small.id}", json={"calendar": calendar})
+        error, *_ = problem(answer, 422, "invalid_input")["errors"]
+        assert (error["field"], error["code"]) == (field, code)
+
+
+async def test_operators_make_clinics(system: System) -> None:
+    new = {"code": f"neuve-{uuid4().hex[:8]}", "name": "Clinique neuve"}
+    problem(await system.administrator.post("/clinics", new), 403, "forbidden")
+    made = ok(await system.operator.post("/clinics", new), 201)
+    problem(await system.operator.post("/clinics", new), 409, "clinic_code_taken")
+    boss = invitation(roles=["clinic_administrator"], clinic_id=made["id"])
+    assert ok(await system.operator.post("/invitations", boss), 201)["invitation"]["clinic_id"] == made["id"]

@@ -157,6 +157,7 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("people of the clinic", "administrator", None, "/people"),
     ("somebody of the clinic", "administrator", accepted, "/people/{provider}"),
     ("somebody who leaves", "administrator", accepted, "/people/{provider}/leave"),
+    ("the clinic", "administrator", None, "/clinic"),
     ("invite somebody", "administrator", None, "/people/invite"),
     ("review of accounts", "operator", None, "/people/review"),
     ("forgotten password", None, None, "/forgotten-password"),

@@ -188,3 +188,26 @@ async def test_a_review_is_answered_on_its_page(portal_app: FastAPI, system: Sys
         assert "rouvrez-le d’abord" in shown(refused, 409)
         locked = shown(await http.get(f"/people/{who.id}"))
         assert re.search("Verrouillé .* Rouvrir", locked)
+
+
+async def test_a_clinic_says_when_it_works(portal_app: FastAPI, system: System) -> None:
+    async with system.services.database.session() as session:
+        clinic = await people.add_clinic(session, code=f"hours-{uuid4().hex[:8]}", name="Clinique du Lac")
+    admin = await newcomer(system, Role.CLINIC_ADMINISTRATOR, clinic=clinic)
+    week = dict.fromkeys(("tue", "wed", "thu", "fri"), "08:00-12:00  13:00-17:00")
+    form = {"name": "Clinique du Lac", "time_zone": "America/Toronto", "closing_days": "quebec_network", **week}
+    async with visitor(portal_app, admin) as http:
+        seen = hidden(await http.get("/clinic"))
+        wrong = await http.post("/clinic", data={**form, **seen, "mon": "8h à 17h", "also_closed": "2 août"})
+        text = shown(wrong, 422)
+        assert "Les heures s’écrivent 08:00-12:00" in text
+        assert 'href="#field-mon"' in wrong.text
+        assert 'value="8h à 17h"' in wrong.text
+        answer = await http.post("/clinic", data={**form, **seen, "mon": "", "also_closed": "2027-08-02\r\n2027-08-03"})
+        assert answer.headers["location"] == "/clinic?done=clinic_saved"
+        assert "Quand la clinique travaille" in shown(await http.get("/clinic"))
+        late = await http.post("/clinic", data={**form, **seen, "mon": "08:00-12:00"})
+        assert "Quelqu’un d’autre a changé la clinique" in shown(late, 412)
+    calendar = ok(await admin.get(f"/clinics/{clinic.id}"))["calendar"]
+    assert (calendar["week"][0], calendar["week"][1]) == ([], ["08:00-12:00", "13:00-17:00"])
+    assert calendar["also_closed"] == ["2027-08-02", "2027-08-03"]
