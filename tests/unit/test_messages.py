@@ -14,10 +14,19 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from activities.messages import OutgoingNotice, compose_digest, compose_notice
+from activities.account_texts import ACCOUNT_TEXTS
+from activities.messages import (
+    LINK_PATHS,
+    OutgoingAccountLetter,
+    OutgoingNotice,
+    compose_account_letter,
+    compose_digest,
+    compose_notice,
+)
 from activities.notice_texts import ABOUT_NOTICES, TEXTS, TO_DO, text_of
 from activities.notifications import outgoing_notice
 from domain import commands as c
+from domain.accounts import LetterKind
 from domain.addresses import AddressError
 from domain.events import Event
 from domain.notices import MATRIX, Importance, Recipient
@@ -454,3 +463,41 @@ def test_the_same_notices_give_a_digest_the_same_id() -> None:
     assert digest(one, two)["Message-ID"] != digest(one)["Message-ID"]
     other_account = compose_digest([one, two], SETTINGS, account_id=UUID(int=2), sent_at=datetime.now(UTC))
     assert digest(one, two)["Message-ID"] != other_account["Message-ID"]
+
+
+# About accounts
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", LetterKind)
+def test_every_letter_about_an_account_is_whole_and_says_nothing_of_patients(
+    kind: LetterKind, language: Language
+) -> None:
+    has_link = kind in LINK_PATHS
+    letter = OutgoingAccountLetter(
+        letter_id=UUID(int=5),
+        kind=kind,
+        address="e.tremblay@clinique.example",
+        display_name="Éloïse Tremblay",
+        language=language,
+        created_at=NOW,
+        clinic="Clinique du Fleuve",
+        username="e.tremblay",
+        code="a-code" if has_link else "",
+        expires_at=NOW + timedelta(days=5) if has_link else None,
+        needs_voice_code=has_link,
+    )
+    message = delivered(compose_account_letter(letter, SETTINGS))
+    plain, page = part(message, "plain"), Page(part(message, "html"))
+    say = gettext_for(language)
+    for content in (plain, page.text):
+        assert say(ACCOUNT_TEXTS[kind].happened).format(clinic="Clinique du Fleuve", username="e.tremblay") in content
+        assert not re.search(r"patient|TC-", content)
+        if language == "fr":
+            assert not re.search(r" [:!?»]|« |'", content)
+    assert set(page.values("href")) == {
+        *([f"https://relais.example{LINK_PATHS[kind]}a-code"] if has_link else []),
+        "mailto:soutien@relais.example",
+    }
+    assert message["Message-ID"] == f"<{UUID(int=5)}@relais>"
+    assert say(ACCOUNT_TEXTS[kind].subject) in message["Subject"]
