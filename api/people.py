@@ -88,6 +88,12 @@ async def help_with_password(
     return await forgotten_passwords.help_with_password(services, Administrator.of(caller), account_id)
 
 
+@router.post("/accounts/{account_id}/second-factor/reset", summary="Remove a second factor that was lost")
+async def reset_second_factor(account_id: UUID, caller: CallerOf, services: ServicesOf) -> PersonOnFile:
+    """The password is enough again until its person sets another one up. Make sure by other means who asks for it."""
+    return await people.reset_second_factor(services, Administrator.of(caller), account_id)
+
+
 @router.get("/accounts/{account_id}/events", summary="What was done about an account")
 async def list_account_events(account_id: UUID, caller: CallerOf, services: ServicesOf) -> list[PersonEvent]:
     """By whom, when, from where, and what changed, the newest first; at most the last hundred."""

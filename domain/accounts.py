@@ -53,6 +53,7 @@ class AccountEventKind(StrEnum):
     PASSWORD_FORGOTTEN = "password_forgotten"  # noqa: S105
     PASSWORD_RESET = "password_reset"  # noqa: S105
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    SECOND_FACTOR_SET_UP = "second_factor_set_up"
     SECOND_FACTOR_REMOVED = "second_factor_removed"
     REVIEWED = "reviewed"
     CLINIC_ADDED = "clinic_added"

@@ -246,6 +246,7 @@ SENTENCES: Mapping[str, str] = {
     "offerings": _("Noted. Who serves an offering comes first where a provider is chosen for it."),
     "absence_removed": _("The absence is removed."),
     "sent_again": _("The e-mail is sent again. Should it reach nobody once more, it comes back here."),
+    "second_factor_reset": _("The second factor is removed: the password is enough until another one is set up."),
     "passkey_added": _("The passkey is added."),
     "passkey_removed": _("The passkey is removed."),
     "second_factor_removed": _("The second factor is removed: your password is enough again."),

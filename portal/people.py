@@ -57,6 +57,7 @@ EVENTS: Mapping[AccountEventKind, str] = {
     AccountEventKind.PASSWORD_FORGOTTEN: _("A new password was asked for on the sign-in page"),
     AccountEventKind.PASSWORD_RESET: _("New password, by the link of an e-mail"),
     AccountEventKind.PASSWORD_CHANGED: _("Password changed"),
+    AccountEventKind.SECOND_FACTOR_SET_UP: _("Second factor set up"),
     AccountEventKind.SECOND_FACTOR_REMOVED: _("Second factor removed"),
     AccountEventKind.REVIEWED: _("Reviewed"),
     AccountEventKind.CLINIC_ADDED: _("Clinic made"),
@@ -170,6 +171,18 @@ async def reopen_person(account_id: UUID, visit: VisitOf) -> Response:
     form = await visit.form()
     by = Administrator.of(visit.caller)
     return await _done(visit, account_id, form, lambda: people.reopen(visit.services, by, account_id), "reopened")
+
+
+@router.post("/people/{account_id}/second-factor")
+async def reset_second_factor(account_id: UUID, visit: VisitOf) -> Response:
+    """Remove the second factor of somebody who has lost it."""
+    form = await visit.form()
+    by = Administrator.of(visit.caller)
+
+    async def reset() -> None:
+        await people.reset_second_factor(visit.services, by, account_id)
+
+    return await _done(visit, account_id, form, reset, "second_factor_reset")
 
 
 @router.post("/people/{account_id}/password")

@@ -1,7 +1,7 @@
 """Second factors: what makes somebody's one-time codes, and the codes for who has lost it. Nothing here knows a secret."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, func, or_, select, update
@@ -21,6 +21,12 @@ async def is_in_force(session: AsyncSession, account_id: uuid.UUID) -> bool:
     """Whether somebody has a second factor, with which they have shown a code."""
     query = select(SecondFactor.account_id).where(SecondFactor.account_id == account_id, _CONFIRMED)
     return await session.scalar(query) is not None
+
+
+async def in_force_of(session: AsyncSession, account_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of the accounts that have a second factor."""
+    query = select(SecondFactor.account_id).where(SecondFactor.account_id.in_(account_ids), _CONFIRMED)
+    return set(await session.scalars(query))
 
 
 async def begin(session: AsyncSession, account_id: uuid.UUID, sealed_secret: str, now: datetime) -> bool:

@@ -19,7 +19,7 @@ from domain.addresses import AddressError, checked_address
 from domain.model import COMPOSED, ONE_LINE, SAYS_SOMETHING, Frozen
 from domain.offerings import Code
 from domain.requests import Role
-from records import account_events, account_letters, load, one_time_links, people
+from records import account_events, account_letters, load, one_time_links, people, second_factors
 from records.models import Account, AccountEvent, Clinic, Side
 from records.offering_versions import known_codes
 from settings import Settings
@@ -107,6 +107,7 @@ class PersonOnFile(View):
     reviewed_at: datetime | None
     left_at: datetime | None
     review: ReviewReason | None = Field(description="Why the account is to be looked at now.")
+    second_factor: bool = Field(description="Whether this person signs in with a code, too.")
     holds: int = Field(description="Requests that this person holds as a provider; see `GET /requests?holder=`.")
     may_change: bool = Field(description="Whether the caller may change this account.")
 
@@ -268,6 +269,17 @@ async def reopen(services: Starting, by: Administrator, account_id: UUID) -> Per
         return await _one_on_file(at.session, by, at.account)
 
 
+async def reset_second_factor(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
+    """Remove the second factor of somebody who has lost device and recovery codes: the password is enough again.
+
+    Raises Problem `not_found` or `operators_only`.
+    """
+    async with _changing(services, by, account_id) as at:
+        if await second_factors.remove(at.session, account_id):
+            at.note(AccountEventKind.SECOND_FACTOR_REMOVED)
+        return await _one_on_file(at.session, by, at.account)
+
+
 async def confirm(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
     """The account was looked at and is right as it is: its person still works here, in these roles.
 
@@ -406,7 +418,8 @@ async def _one_on_file(session: AsyncSession, by: Administrator, account: Accoun
 async def _on_file(
     session: AsyncSession, by: Administrator, accounts: Sequence[Account], clinics: Mapping[UUID, Clinic]
 ) -> list[PersonOnFile]:
-    loads = await load.loads_of(session, [account.id for account in accounts])
+    ids = [account.id for account in accounts]
+    loads, with_codes = await load.loads_of(session, ids), await second_factors.in_force_of(session, ids)
     now = datetime.now(UTC)
     return [
         PersonOnFile(
@@ -416,6 +429,7 @@ async def _on_file(
             clinic=clinics[account.clinic_id].name,
             state=_state(account),
             review=_review(account, now),
+            second_factor=account.id in with_codes,
             holds=held.waiting + held.in_progress if (held := loads.get(account.id)) else 0,
             may_change=by.may_change(account),
         )

@@ -7,20 +7,22 @@ import base64
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.accounts import AccountEventKind
 from domain.requests import Role
 from engine.client import key_ring
 from engine.encryption import open_sealed, seal, sealed_with
-from records import passkeys, people, second_factors
+from records import account_events, passkeys, people, second_factors
 from records.database import Database
 from records.models import SecondFactor
 from settings import Settings
 from use_cases import one_time_codes as codes
-from use_cases import passkey_answers, policy
+from use_cases import passkey_answers
+from use_cases.administrators import hand_of
 from use_cases.caller import Caller
 from use_cases.one_time_codes import Method
 from use_cases.passwords import MAX_PASSWORD
@@ -125,8 +127,10 @@ async def confirm(services: Services, caller: Caller, shown: ShownCode) -> Recov
     factor = await _begun(services, caller)
     step = await codes.first_step(services, factor, shown.code, codes.of_a_session(token_sha256(caller.token)))
     async with services.database.session() as session:
-        if not await second_factors.confirm(session, caller.id, step, datetime.now(UTC)):
+        now = datetime.now(UTC)
+        if not await second_factors.confirm(session, caller.id, step, now):
             raise Problem("not_begun")
+        account_events.note(session, AccountEventKind.SECOND_FACTOR_SET_UP, caller.account, hand_of(caller), now)
         return await _new_recovery_codes(session, caller)
 
 
@@ -142,19 +146,8 @@ async def remove(services: Services, caller: Caller, proof: PasswordAndCode) -> 
     await prove_both(services, caller, proof)
     async with services.database.session() as session:
         await second_factors.remove(session, caller.id)
-
-
-async def reset(services: Services, caller: Caller, account_id: UUID) -> bool:
-    """Remove that of somebody of one's clinic who has lost device and recovery codes; whether they had one. For administrators.
-
-    Raises Problem `not_found` or `forbidden`.
-    """
-    async with services.database.session() as session:
-        account = await people.load_account(session, account_id)
-        if account is None or account.clinic_id != caller.clinic_id:
-            raise Problem("not_found")
-        policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
-        return await second_factors.remove(session, account_id)
+        hand, now = hand_of(caller), datetime.now(UTC)
+        account_events.note(session, AccountEventKind.SECOND_FACTOR_REMOVED, caller.account, hand, now)
 
 
 async def check_again(

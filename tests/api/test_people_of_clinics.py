@@ -62,6 +62,7 @@ OPERATIONS: list[tuple[str, str, Any]] = [
     ("PATCH", "/accounts/{account}", {"profession": "Dermatologue"}),
     ("POST", "/accounts/{account}/confirm", None),
     ("POST", "/accounts/{account}/password-help", None),
+    ("POST", "/accounts/{account}/second-factor/reset", None),
     ("POST", "/accounts/{account}/lock", None),
     ("POST", "/accounts/{account}/reopen", None),
     ("POST", "/accounts/{account}/leave", {}),

@@ -18,7 +18,7 @@ from tests.api.answers import problem
 from tests.api.test_accounts import anybody, newcomer
 from tests.api.test_guessing import report_of
 from tests.journeys import ok
-from tests.system import PASSWORD, Clinician, System
+from tests.system import PASSWORD, Clinician, System, add_person
 from use_cases.one_time_codes import FEW_CODES, STEP_SECONDS, code_of
 from use_cases.second_factor import seal_anew
 
@@ -118,7 +118,7 @@ async def test_wrong_codes_are_counted_apart_for_known_devices(system: System) -
     ok(await who.post("/me/second-factor/recovery-codes", {**AGAIN, "code": await telephone.next_code()}))
 
 
-async def test_it_is_removed_with_both_proofs_or_by_an_administrator(system: System) -> None:
+async def test_it_is_removed_with_both_proofs(system: System) -> None:
     who, telephone, codes = await enrolled_person(system, Role.REQUESTER)
     problem(await who.post("/me/second-factor/remove", AGAIN), 422, "invalid_input")
     wrong = {"password": "wrong", "code": codes[0]}
@@ -135,6 +135,21 @@ async def test_it_is_removed_with_both_proofs_or_by_an_administrator(system: Sys
         "needed_to_sign": False,
     }
     problem(await who.post("/me/second-factor/confirm", {"code": code}), 409, "not_begun")
+
+
+async def test_an_administrator_of_the_clinic_helps_who_has_lost_it(system: System) -> None:
+    who, _, _ = await enrolled_person(system, Role.REQUESTER)
+    path = f"/accounts/{who.id}"
+    assert ok(await system.administrator.get(path))["second_factor"] is True
+    problem(await system.requester.post(f"{path}/second-factor/reset"), 403, "forbidden")
+    stranger = await add_person(system, f"far_{uuid4().hex}", system.clinics["far"], Role.CLINIC_ADMINISTRATOR)
+    problem(await stranger.post(f"{path}/second-factor/reset"), 404, "not_found")
+    for _ in range(2):  # a second time there is nothing to do
+        assert ok(await system.administrator.post(f"{path}/second-factor/reset"))["second_factor"] is False
+    ok(await sign_in(system, who), 201)
+    noted: Any = ok(await system.administrator.get(f"{path}/events"))
+    assert [event["kind"] for event in noted] == ["second_factor_removed", "second_factor_set_up"]
+    assert noted[0]["by"] != noted[1]["by"]
 
 
 async def test_a_clinic_lets_nobody_sign_without(system: System) -> None:
