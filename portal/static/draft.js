@@ -199,8 +199,9 @@
   function flush() {
     if (leaving || held || written() === saved) return;
     sessionStorage.setItem(LEFT, Date.now());
-    if (!lost && navigator.onLine) form.dispatchEvent(new Event("relais:leaving"));
-    if (written() === underWay) return;
+    const isUnderWay = written() === underWay;
+    if (!lost && navigator.onLine && (!sending || isUnderWay)) form.dispatchEvent(new Event("relais:leaving"));
+    if (isUnderWay) return;
     const last = body();
     if (sending) last.set("version", Number(version.value) + 1);
     saved = written();

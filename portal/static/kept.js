@@ -106,13 +106,17 @@
       for (const field of this.fields) {
         const found = state.find(([name, value]) => name === field.name && (!isBox(field) || value === field.value));
         if (!found) continue; // it was not there
-        differs ||= isBox(field) ? field.checked !== found[2] : field.value !== found[1];
+        differs ||= isBox(field) ? field.checked !== found[2] : !this.isSame(field.value, found[1]);
         if (isBox(field)) field.checked = found[2];
         else field.value = found[1];
       }
       if (!differs) return false;
       this.prose.forEach((field) => field.dispatchEvent(new Event("relais:filled")));
       return true;
+    }
+
+    isSame(shown, kept) {
+      return shown === kept;
     }
 
     tell(...more) {
@@ -197,7 +201,12 @@
       this.write();
     }
 
-    leaves() { // and all that is written goes along
+    /** What arrived is written by the server in its own way: a number without the spaces that somebody typed. */
+    isSame(shown, kept) {
+      return shown.replace(/\s/g, "") === kept.replace(/\s/g, "");
+    }
+
+    leaves() { // and all that is written goes along, with no other save before it that may arrive alone
       this.isLeft = true;
       this.add({ isLeft: true });
     }

@@ -150,7 +150,8 @@
     event.preventDefault();
   });
   window.addEventListener("pagehide", () => {
-    if ((changed || saving) && stuck !== "lost" && navigator.onLine) form.dispatchEvent(new Event("relais:leaving"));
+    const goesAlong = (changed || saving) && !(changed && saving) && ["", "wrong"].includes(stuck) && navigator.onLine;
+    if (goesAlong) form.dispatchEvent(new Event("relais:leaving"));
     if (changed && !saving) save();
   });
   window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

@@ -24,6 +24,7 @@ from tests.journeys import (
     written,
 )
 from tests.portal.browsing import PHONE, WIDE, Portal, barriers, overflow, too_wide
+from tests.portal.typed_texts import not_known
 from tests.system import System, add_person, photo
 
 Journey = Callable[[System], Awaitable[str]]
@@ -203,6 +204,7 @@ async def test_a_page_has_no_barrier(
                 await page.emulate_media(color_scheme="light" if size == WIDE else "dark")
                 await page.goto(address)
                 assert await page.get_attribute("html", "lang") == language
+                found += [f"not in the table of typed texts: {form}" for form in not_known(await page.content())]
                 if language == "fr" or size == WIDE:  # markup is the same in both languages, colours too
                     there = await barriers(page, colours=language == "fr")
                     found += [f"{language} {size['width']}: {barrier}" for barrier in there]

@@ -10,7 +10,9 @@ from playwright.async_api import Dialog, expect
 
 from tests.journeys import accepted, draft, ok
 from tests.portal.browsing import Portal, hidden, shown, visitor
+from tests.portal.page_forms import form_to
 from tests.portal.test_story import picture
+from tests.portal.typed_texts import FORMS, Stage
 from tests.system import System
 
 SCRIPT = {"X-Requested-With": "fetch"}
@@ -71,31 +73,22 @@ async def test_a_report_keeps_what_was_saved_where_more_can_not_be(portal_app: F
         assert told["said"].startswith("Tout n’est pas enregistré.")
 
 
-@pytest.mark.parametrize(
-    ("who", "path", "field", "limit", "more"),
-    [
-        ("provider", "request-information", "text", 8_000, {}),
-        ("provider", "return-to-requester", "text", 8_000, {"reason": "photos_not_usable"}),
-        ("provider", "return-to-dispatch", "comment", 8_000, {}),
-        ("provider", "change-priority", "reason", 8_000, {"priority": "urgent"}),
-        ("requester", "cancel", "reason", 8_000, {}),
-        ("requester", "add-information", "text", 8_000, {}),
-    ],
-)
-async def test_a_text_that_is_too_long_is_kept_whole_and_told_by_how_much(
-    portal_app: FastAPI, system: System, who: str, path: str, field: str, limit: int, more: dict[str, str]
-) -> None:
-    request_id = await accepted(system)
-    address = f"/requests/{request_id}/{path}"
-    async with visitor(portal_app, system.people[who]) as http:
-        page = await http.get(address)
-        assert "maxlength" not in page.text
-        assert f"{limit} caractères au plus." in shown(page)
-        text = "é" * (limit + 17)
-        sent = {"key": "k", **({} if path == "add-information" else hidden(page)), field: text, **more}
-        answer = await http.post(address, data=sent)
-        assert f"au plus {limit} caractères, 17 de trop." in shown(answer, 422)
-        assert text in answer.text
+async def test_a_text_that_is_too_long_is_kept_whole_and_told_by_how_much(portal_app: FastAPI, system: System) -> None:
+    """Of every form; a draft and a report save what they can: above."""
+    stage = await Stage.built(system)
+    for form in FORMS:
+        if form.saves_itself or not form.counted:
+            continue
+        async with visitor(portal_app, system.people[form.who]) as http:
+            page, to = await http.get(stage.page(form)), stage.action(form)
+            assert "maxlength" not in page.text, to
+            count = re.search(rf'id="count-{form.prose}" data-count="(\d+)"', page.text)
+            assert count, to
+            text = "é" * (int(count[1]) + 17)
+            sent = {**form_to(page.text, to).as_shown, **stage.rest(form), form.prose: text}
+            answer = await http.post(to, data=sent)
+            assert f"au plus {count[1]} caractères, 17 de trop." in shown(answer, 422), to
+            assert text in answer.text, to
 
 
 async def test_no_field_of_a_form_cuts_what_is_typed(portal_app: FastAPI, system: System) -> None:

@@ -8,9 +8,10 @@ import httpx
 from fastapi import FastAPI
 from playwright.async_api import expect
 
-from tests.journeys import accepted, draft, ok, reported, somebody_new, submitted
+from tests.journeys import accepted, draft, ok, somebody_new
 from tests.portal.browsing import Portal, sign_in, text_of, visitor
 from tests.portal.test_story import done
+from tests.portal.typed_texts import FORMS, Stage
 from tests.system import PASSWORD, Clinician, System
 from use_cases.unsent import OPENS_FOR, UnsentForm, seal, unseal
 
@@ -44,51 +45,22 @@ async def sent_too_late(app: FastAPI, who: Clinician, page: str, address: str, f
 
 
 async def test_every_form_is_shown_again_to_who_wrote_it(portal_app: FastAPI, system: System) -> None:
-    mine, answered, begun = await accepted(system), await reported(system), await draft(system)
-    ok(await system.provider.post(f"/requests/{mine}/request-information", {"text": "Une photo de plus?"}))
-    at, requester, provider = f"/requests/{mine}", system.requester, system.provider
-    colleague, waiting = f"/providers/{provider.id}", await submitted(system)
+    stage = await Stage.built(system)
+    waiting = stage.ids["submitted"]
 
     async def versions() -> list[int]:
-        views = await provider.view(mine), await provider.view(answered), await requester.view(begun)
-        return [view["version"] for view in views]
+        return [(await system.requester.view(id_))["version"] for id_ in stage.ids.values()]
 
+    forms = [
+        (system.people[form.who], stage.page(form), stage.action(form), {form.prose: WRITTEN, **stage.rest(form)})
+        for form in FORMS
+    ]
+    several = {"comment": WRITTEN, "to": f"provider:{system.provider.id}", "request": f"{waiting}/1"}
     before = await versions()
-    for who, page, address, form in (
-        (provider, f"{at}/request-information", "", {"text": WRITTEN}),
-        (provider, f"{at}/return-to-requester", "", {"text": WRITTEN, "reason": "other_reason"}),
-        (provider, f"{at}/return-to-dispatch", "", {"comment": WRITTEN}),
-        (provider, f"{at}/transfer", "", {"comment": WRITTEN, "provider_id": system.provider2.id}),
-        (provider, f"{at}/report", "", {"answers.findings": WRITTEN}),
-        (provider, f"/requests/{answered}/addendum", "", {"text": WRITTEN, "password": PASSWORD}),
-        (system.dispatcher, f"{at}/reassign", "", {"reason": WRITTEN, "to": "dispatch"}),
-        (system.dispatcher, f"{at}/change-priority", "", {"reason": WRITTEN, "priority": "urgent"}),
-        (
-            system.dispatcher,
-            colleague,
-            f"{colleague}/hand-over",
-            {"reason": WRITTEN, "to": "dispatch", "request": mine},
-        ),
-        (
-            system.dispatcher,
-            "/worklist?filter=1&sort=created",
-            "/assignments",
-            {"comment": WRITTEN, "to": f"provider:{provider.id}", "request": f"{waiting}/1"},
-        ),
-        (system.dispatcher, "/worklist/filters", "", {"name": WRITTEN}),
-        (requester, f"{at}/answer", "", {"text": WRITTEN}),
-        (requester, f"{at}/add-information", "", {"text": WRITTEN, "worse": "yes"}),
-        (requester, f"{at}/cancel", "", {"reason": WRITTEN}),
-        (requester, f"/requests/{answered}/acknowledge", "", {"comment": WRITTEN, "advice_followed": "yes"}),
-        (requester, f"/requests/{begun}/edit", "", {"answers.question": WRITTEN, "do": "submit"}),
-        (
-            requester,
-            "/account",
-            "/account/absences",
-            {"note": WRITTEN, "starts_on": "2030-01-02", "ends_on": "2030-01-03"},
-        ),
+    for who, page, to, form in (
+        *forms,
+        (system.dispatcher, "/worklist?filter=1&sort=created", "/assignments", several),
     ):
-        to = address or page
         carried = await sent_too_late(portal_app, who, page, to, form)
         async with visitor(portal_app) as http:
             wrong = await http.post("/signin", data={**credentials(who), **carried, "password": "wrong"})
@@ -100,9 +72,8 @@ async def test_every_form_is_shown_again_to_who_wrote_it(portal_app: FastAPI, sy
             assert SHOWN in again.text, to
             assert fields_of(again, to)["key"] == carried["sent key"], to
     assert await versions() == before
-    assert (await requester.view(waiting))["holder"]["kind"] == "dispatch"
-    assert ok(await provider.get(f"/requests/{mine}/report"))["revision"] == 0
-    assert (await requester.get(f"/accounts/{requester.id}/absences")).json() == []
+    assert ok(await system.provider.get(f"/requests/{stage.ids['accepted']}/report"))["revision"] == 0
+    assert (await system.provider.get(f"/accounts/{system.provider.id}/absences")).json() == []
 
 
 async def test_nobody_else_is_shown_or_sends_what_was_written(portal_app: FastAPI, system: System) -> None:

@@ -1,0 +1,177 @@
+"""The forms into which people write, in one table: whatever could lose a text is tried with each of them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tests.journeys import accepted, asked_about, assigned, draft, ok, reported, returned, somebody_new, submitted
+from tests.portal.page_forms import forms_of
+from tests.system import PASSWORD, System
+
+
+@dataclass(frozen=True)
+class TypedForm:
+    """A form: whose, on which page, where it goes, the field that people write into, and what else it must say to be read.
+
+    `about` names the request that stands in the addresses as ``{id}``. What `saves_itself` is a draft or a report. Short
+    lines are not `counted`.
+    """
+
+    who: str
+    page: str
+    prose: str
+    rest: Mapping[str, str] = field(default_factory=dict)
+    about: str = "accepted"
+    to: str = ""
+    saves_itself: bool = False
+    counted: bool = True
+
+    @property
+    def of_a_request(self) -> bool:
+        """Whether it is about one request."""
+        return "{id}" in self.page
+
+
+_SIGNED = {"password": PASSWORD}
+
+FORMS = (
+    TypedForm("provider", "/requests/{id}/request-information", "text"),
+    TypedForm(
+        "provider", "/requests/{id}/return-to-requester", "text", {"reason": "incomplete_submission"}, about="assigned"
+    ),
+    TypedForm("provider", "/requests/{id}/return-to-dispatch", "comment"),
+    TypedForm("provider", "/requests/{id}/transfer", "comment", {"provider_id": "{provider2}"}),
+    TypedForm("provider", "/requests/{id}/change-priority", "reason", {"priority": "urgent"}),
+    TypedForm(
+        "provider",
+        "/requests/{id}/report",
+        "answers.findings",
+        saves_itself=True,
+    ),
+    TypedForm("provider", "/requests/{id}/addendum", "text", _SIGNED, about="reported"),
+    TypedForm("provider", "/requests/{id}/answer-follow-up", "text", about="asked about"),
+    TypedForm(
+        "provider",
+        "/account",
+        "note",
+        {"starts_on": "2030-01-02", "ends_on": "2030-01-03"},
+        to="/account/absences",
+    ),
+    TypedForm("provider", "/account/texts", "text", {"used_for": "question", "language": "fr"}),
+    TypedForm("dispatcher", "/requests/{id}/assign", "comment", {"to": "provider:{provider}"}, about="submitted"),
+    TypedForm("dispatcher", "/requests/{id}/reassign", "reason", {"to": "dispatch"}),
+    TypedForm(
+        "dispatcher",
+        "/providers/{provider}",
+        "reason",
+        {"to": "dispatch", "request": "{accepted}"},
+        to="/providers/{provider}/hand-over",
+    ),
+    TypedForm("dispatcher", "/worklist/filters", "name"),
+    TypedForm(
+        "administrator",
+        "/providers/{provider}",
+        "note",
+        {"starts_on": "2030-02-02", "ends_on": "2030-02-03"},
+        to="/providers/{provider}/absences",
+    ),
+    TypedForm("administrator", "/people/invite", "profession", counted=False),
+    TypedForm("administrator", "/clinic", "address_lines", counted=False),
+    TypedForm("administrator", "/people/{provider2}", "profession", {"given_name": "Ève"}, counted=False),
+    TypedForm("administrator", "/people/{provider}/leave", "reason", {"to": "dispatch"}),
+    TypedForm("requester", "/requests/{id}/answer", "text"),
+    TypedForm("requester", "/requests/{id}/add-information", "text", {"worse": "yes"}),
+    TypedForm("requester", "/requests/{id}/cancel", "reason"),
+    TypedForm("requester", "/requests/{id}/acknowledge", "comment", {"advice_followed": "yes"}, about="reported"),
+    TypedForm("requester", "/requests/{id}/ask-follow-up", "text", about="reported"),
+    TypedForm(
+        "requester",
+        "/requests/{id}/edit",
+        "answers.question",
+        {"do": "submit"},
+        about="draft",
+        saves_itself=True,
+    ),
+    TypedForm(
+        "requester", "/requests/{id}/edit", "answers.question", {"do": "resubmit"}, about="returned", saves_itself=True
+    ),
+)
+"""Every form with free text that acts once (it has a `key`): `test_every_page` finds one that is not here.
+
+What several roles have is here once. The comment for several requests at once has no page that can be opened (`ALSO_KNOWN`).
+"""
+
+ALSO_KNOWN = frozenset({"/assignments"})
+
+
+def pattern_of(action: str) -> str:
+    """Where a form goes, whatever it is about."""
+    return re.sub(r"\{\w+\}|[0-9a-f]{8}-[0-9a-f-]{27}", "*", action.partition("?")[0])
+
+
+KNOWN = ALSO_KNOWN | {pattern_of(form.to or form.page) for form in FORMS}
+
+
+def not_known(html: str) -> list[str]:
+    """The forms of a page into which people write and that are not in the table, by where they go."""
+    written = [form for form in forms_of(html) if form.prose and any(one.name == "key" for one in form.fields)]
+    return [form.action for form in written if pattern_of(form.action) not in KNOWN]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The requests that the forms are about, by name, and the people whom their addresses name."""
+
+    system: System
+    ids: Mapping[str, str]
+
+    @classmethod
+    async def built(cls, system: System) -> "Stage":
+        """One request for each `about`; of the accepted one a question is open."""
+        ids = {
+            "accepted": await accepted(system),
+            "assigned": await assigned(system),
+            "submitted": await submitted(system),
+            "reported": await reported(system),
+            "asked about": await asked_about(system),
+            "returned": await returned(system),
+            "draft": await draft(system, patient=somebody_new()),
+        }
+        ok(await system.provider.post(f"/requests/{ids['accepted']}/request-information", {"text": "Depuis quand?"}))
+        return cls(system, ids)
+
+    def filled_in(self, text: str, form: TypedForm) -> str:
+        """A text of the table with the ids that it means."""
+        people = {"provider": self.system.provider.id, "provider2": self.system.provider2.id}
+        return text.format(id=self.ids[form.about], accepted=self.ids["accepted"], **people)
+
+    def page(self, form: TypedForm) -> str:
+        """The address of the form's page."""
+        return self.filled_in(form.page, form)
+
+    def action(self, form: TypedForm) -> str:
+        """The address to which the form goes."""
+        return self.filled_in(form.to or form.page, form)
+
+    def rest(self, form: TypedForm) -> dict[str, str]:
+        """What the form must say besides."""
+        return {name: self.filled_in(text, form) for name, text in form.rest.items()}
+
+    async def change(self, about: str) -> None:
+        """Let something else happen to that request, so that its version is another one."""
+        path, system = f"/requests/{self.ids[about]}", self.system
+        if about in ("draft", "returned"):
+            view = await system.requester.view(self.ids[about])
+            other = "urgent" if view["priority"] == "routine" else "routine"
+            ok(await system.requester.http.patch(f"/api/v1{path}", json={"priority": other}))
+        elif about in ("reported", "asked about"):
+            if about == "asked about":
+                ok(await system.requester.post(f"{path}/withdraw-follow-up"))
+            ok(await system.requester.post(f"{path}/ask-follow-up", {"text": "Et combien de jours?"}))
+            if about == "reported":
+                ok(await system.requester.post(f"{path}/withdraw-follow-up"))
+        else:
+            view = await system.requester.view(self.ids[about])
+            other = "asap" if view["priority"] == "urgent" else "urgent"
+            said = {"priority": other, "reason": "Elle saigne."}
+            ok(await system.dispatcher.post(f"{path}/change-priority", said))
