@@ -202,7 +202,7 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
         DISPATCHERS: NoticeText(
             _("signed document not produced"),
             _(
-                "The signed document could not be produced. Nothing was sent to the requester; the signer has been told."
+                "The signed document could not be produced. Nothing was sent to the requester; the signer has been notified."
             ),
         ),
     },
@@ -364,7 +364,7 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
         ),
         DISPATCHERS: NoticeText(
             _("question about the report"),
-            _("The requester has a question about the report. Whoever signed it was told."),
+            _("The requester has a question about the report. Whoever signed it was notified."),
         ),
     },
     E.FOLLOW_UP_ANSWERED: {

@@ -76,5 +76,10 @@ Said = Annotated[ShortText, COMPOSED, SAYS_SOMETHING]
 What is on record was taken by the rules of its own time, so it is read as a `ShortText`.
 """
 
+KeptName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), COMPOSED, ONE_LINE, SAYS_SOMETHING
+]
+"""How somebody calls what they keep: a filter, a text that is used again."""
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """A SHA-256 digest in lower-case hexadecimal."""

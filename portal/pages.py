@@ -25,6 +25,7 @@ from domain.requests import Role
 from media.kinds import MAX_PAGES
 from portal import sent_too_late, static, themes
 from portal.help_places import help_address
+from portal.installable import COLOUR
 from settings import Settings
 from translations import LANGUAGES, Language, dates, gettext_for, language_accepted, language_named, numbers
 from translations import gettext_noop as _
@@ -225,7 +226,7 @@ SENTENCES: Mapping[str, str] = {
     "cancel": _("The request is cancelled; the person who held it is notified."),
     "acknowledge": _("The report is acknowledged and the request closed. Thank you."),
     "confirm_reading": _("Noted that the report was read. No more reminders are sent about it."),
-    "read_for_requester": _("Noted that you have read the report for your colleague, who is told."),
+    "read_for_requester": _("Noted that you have read the report for your colleague, who is notified."),
     "ask_follow_up": _("Your question is sent to whoever signed the report."),
     "withdraw_follow_up": _("The question about the report is withdrawn; the person asked is notified."),
     "answer_follow_up": _("Your answer is sent to the requester."),
@@ -382,6 +383,7 @@ def _environment(language: Language) -> Environment:
         "colon": COLON[language],
         "static": static.address,
         "time_zone": TIME_ZONE.key,
+        "theme_colour": COLOUR,
         "statuses": STATUSES,
         "roles": ROLES,
         "return_reasons": RETURN_REASONS,

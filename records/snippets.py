@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, or_, select
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from records.ids import new_id
 from records.models import Account, Clinic, Snippet
+
+_SAME = (Snippet.used_for, Snippet.language, Snippet.name)
+"""Of two texts of one owner that have these in common, the later one stays."""
 
 
 def _of(account_id: uuid.UUID | None, clinic_id: uuid.UUID | None) -> ColumnElement[bool]:
@@ -43,12 +46,8 @@ async def save_snippet(
     )
     await session.execute(owner.with_for_update(key_share=True))
     column = Snippet.account_id if account_id else Snippet.clinic_id
-    key = [column, Snippet.used_for, Snippet.language, Snippet.name]
-    is_same = (
-        (Snippet.used_for == values["used_for"])
-        & (Snippet.language == values["language"])
-        & (Snippet.name == values["name"])
-    )
+    key = [column, *_SAME]
+    is_same = and_(*(part == values[part.key] for part in _SAME))
     others = select(func.count()).where(_of(account_id, clinic_id), ~is_same)
     if (await session.scalar(others) or 0) >= at_most:
         return None

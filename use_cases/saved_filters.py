@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from domain.model import COMPOSED, ONE_LINE, SAYS_SOMETHING, Frozen, Storable
+from domain.model import Frozen, KeptName, Storable
 from domain.priority import Priority
 from domain.requests import Status
 from records import saved_filters
@@ -19,10 +19,6 @@ from use_cases.views import View
 
 MOST_FILTERS = 50
 """So many a person can keep."""
-
-FilterName = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), COMPOSED, ONE_LINE, SAYS_SOMETHING
-]
 
 
 class Criteria(Frozen):
@@ -45,7 +41,7 @@ class Criteria(Frozen):
 class NewFilter(Frozen):
     """A filter to keep. One of the same name is replaced."""
 
-    name: FilterName = Field(examples=["En retard, dermatologie"])
+    name: KeptName = Field(examples=["En retard, dermatologie"])
     criteria: Criteria
 
 

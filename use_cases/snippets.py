@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from domain.model import COMPOSED, ONE_LINE, SAYS_SOMETHING, Frozen, Storable
+from domain.model import COMPOSED, SAYS_SOMETHING, Frozen, KeptName, Storable
 from domain.requests import Role
 from records import snippets
 from records.models import Snippet
@@ -20,9 +20,6 @@ from use_cases.views import View
 MOST_SNIPPETS = 100
 """So many a person can keep, and a clinic."""
 
-SnippetName = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), COMPOSED, ONE_LINE, SAYS_SOMETHING
-]
 SnippetText = Annotated[str, StringConstraints(min_length=1, max_length=4000), COMPOSED, SAYS_SOMETHING]
 
 
@@ -37,7 +34,7 @@ class UsedFor(StrEnum):
 class NewSnippet(Frozen):
     """A text to keep. One of the same name, use and language is replaced."""
 
-    name: SnippetName = Field(examples=["Nævus banal"])
+    name: KeptName = Field(examples=["Nævus banal"])
     text: SnippetText = Field(
         description="`[…]` in it is a blank: a report or a message in which one is left is not taken.",
         examples=["Nævus d’allure bénigne du […]. Aucun suivi requis."],

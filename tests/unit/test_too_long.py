@@ -5,20 +5,19 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from domain.model import Said
+from domain.model import KeptName, Said
 from domain.photos import Caption
 from use_cases.absences import Note
 from use_cases.marks import Label
 from use_cases.patients import HealthNumber, Name
 from use_cases.problems import input_faults
-from use_cases.saved_filters import FilterName
-from use_cases.snippets import SnippetName, SnippetText
+from use_cases.snippets import SnippetText
 
 
 @pytest.mark.parametrize(
     "text",
-    [Caption, FilterName, HealthNumber, Label, Name, Note, Said, SnippetName, SnippetText],
-    ids=["caption", "filter", "number", "label", "name", "note", "said", "snippet", "snippet's text"],
+    [Caption, HealthNumber, KeptName, Label, Name, Note, Said, SnippetText],
+    ids=["caption", "number", "kept name", "label", "name", "note", "said", "snippet"],
 )
 def test_by_how_many_characters(text: Any) -> None:
     with pytest.raises(ValidationError) as refused:
