@@ -51,6 +51,9 @@ OPEN = (
 )
 OVER = (Status.CLOSED, Status.CANCELLED, Status.ABANDONED)
 
+LONGEST_SEARCH = 100
+"""Characters that can be searched for at once."""
+
 SORTS: tuple[Sort, ...] = get_args(Sort)
 
 SORT_COOKIE = "relais-sort"
@@ -100,7 +103,7 @@ class Filter:
             clinic=_id_in(query.get("clinic", "")),
             submitted_from=_day_in(query.get("submitted_from", "")),
             submitted_until=_day_in(query.get("submitted_until", "")),
-            q=_plain(query.get("q", ""))[:100],
+            q=_plain(query.get("q", ""))[:LONGEST_SEARCH],
             sort=next((known for known in SORTS if known == sort), "due"),
         )
 
@@ -242,6 +245,7 @@ async def worklist(visit: VisitOf) -> Response:
             for kept in await list_filters(visit.services, visit.caller)
         ],
         teams=assigns,
+        searched_in_part=LONGEST_SEARCH if len(_plain(query.get("q", ""))) > LONGEST_SEARCH else 0,
         notice=pages.done_notice(visit.request, visit.language),
     )
     if query.get("sort") == wanted.sort:

@@ -96,8 +96,10 @@ async def test_no_field_of_a_form_cuts_what_is_typed(portal_app: FastAPI, system
     async with visitor(portal_app) as http:
         assert "maxlength" not in (await http.get("/signin")).text
     async with visitor(portal_app, system.requester) as http:
-        for address in (f"/requests/{request_id}/edit", "/account", "/new"):
+        for address in (f"/requests/{request_id}/edit", "/account", "/new", "/worklist"):
             assert "maxlength" not in (await http.get(address)).text, address
+        found = await http.get("/worklist", params={"filter": "1", "q": "lésion " * 20})
+        assert "Seuls les 100 premiers caractères ont été recherchés." in shown(found)
 
 
 async def test_a_paste_longer_than_its_field_is_kept_whole_and_counted(portal: Portal, system: System) -> None:
