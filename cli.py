@@ -694,12 +694,13 @@ def revoke_signer(
     lost_at = since.replace(tzinfo=UTC) if since else None
     revoked = asyncio.run(revoke(get_settings(), username, reason.value, since=lost_at))
     if not revoked.serial_numbers:
-        typer.echo(f"{username} has signed nothing with a key that could be revoked.")
+        typer.echo(f"{username} has signed nothing that is not revoked already from that moment on.")
     for serial_number in revoked.serial_numbers:
         typer.echo(f"Revoked: {serial_number}")
-    if not revoked.is_published:
+    for root in revoked.unpublished:
         typer.echo(
-            "The authority's folder is not here: the workers publish the new list within the day, or at their next start."
+            f"The list of the authority {root} will say so when a worker that has its folder makes it anew, within the day. "
+            "Relais itself knows it now."
         )
 
 
@@ -728,7 +729,10 @@ def verify(
     lists = [file.read_bytes() for file in revoked or ()]
     holds = True
     for file in files:
-        verdict = verify_now(file.read_bytes(), certificates, datetime.now(UTC), lists)
+        try:
+            verdict = verify_now(file.read_bytes(), certificates, datetime.now(UTC), lists)
+        except ValueError:
+            raise StartError("The root certificate can't be read: it must be a certificate, in PEM or DER.") from None
         holds = holds and verdict.valid
         said = (
             f"valid, signed by {verdict.signer_name} ({verdict.signer_licence or 'no licence number'}), "
@@ -737,6 +741,8 @@ def verify(
             else f"DOES NOT HOLD: {', '.join(verdict.problems)}"
         )
         typer.echo(f"{file}: {said}")
+    if not lists:
+        typer.echo("Whether a certificate was revoked later was not looked at: name a list with --revoked.", err=True)
     raise typer.Exit(0 if holds else 1)
 
 

@@ -10,7 +10,7 @@ from api import problems
 from use_cases import signing_roots
 from use_cases.problems import FieldFault, Problem
 from use_cases.signing_roots import Root
-from use_cases.verification import MAX_FILE_BYTES, FileVerification, verify_file
+from use_cases.verification import MAX_FILE_BYTES, FileVerification, received, verify_file
 from use_cases.views import View
 from web.connected import AttendedBy
 from web.files import content_disposition
@@ -54,7 +54,7 @@ class RootView(View):
     "/verifications",
     dependencies=[CHECKS],
     openapi_extra=_DOCUMENT,
-    responses=problems.responses(413, 429),
+    responses=problems.responses(408, 413, 429),
     summary="Check a signed document that you were given",
 )
 async def verify_given_document(
@@ -64,7 +64,7 @@ async def verify_given_document(
 
     Documents of this installation hold, those of its earlier authorities too; those of another one are `not_trusted` here.
     """
-    pdf = await request.body()
+    pdf = await received(services, origin.network, request.body)
     if not pdf:
         raise Problem("invalid_input", [FieldFault("body", "missing")])
     return await verify_file(services, origin.network, pdf, attended)

@@ -187,6 +187,12 @@ class Authority:
         except FileNotFoundError:
             return None
 
+    def certificates(self) -> dict[UUID, x509.Certificate]:
+        """The certificates that people sign with now, by the ids of their accounts."""
+        ids = [UUID(file.name.removesuffix(".cert.pem")) for file in (self.folder / "signers").glob("*.cert.pem")]
+        found = {signer_id: self.certificate_of(signer_id) for signer_id in ids}
+        return {signer_id: certificate for signer_id, certificate in found.items() if certificate is not None}
+
     def _serial_number_of(self, signer_id: UUID) -> int | None:
         certificate = self.certificate_of(signer_id)
         return certificate.serial_number if certificate else None

@@ -5,7 +5,6 @@ are nicer than theirs (`confined`).
 """
 
 import asyncio
-import base64
 import json
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
@@ -94,15 +93,11 @@ async def sign_report(
         )
 
 
-async def check_pdf(
-    pdf: bytes, trust_roots: Sequence[bytes], *, at: datetime, revocation_lists: Sequence[bytes] = ()
-) -> Verification:
+async def check_pdf(pdf: bytes, trust_roots: Sequence[bytes], *, at: datetime) -> Verification:
     """`verify_pdf` within limits: a file that brings them about is `unreadable`. Raises NoVerdictError (`confined`)."""
     with await asyncio.to_thread(_new_folder) as name:
         folder = Path(name)
-        lists = [base64.b64encode(one).decode("ascii") for one in revocation_lists]
-        roots = [root.decode("ascii") for root in trust_roots]
-        await _ask(folder, {"roots": roots, "at": at.isoformat(), "revocation_lists": lists})
+        await _ask(folder, {"roots": [root.decode("ascii") for root in trust_roots], "at": at.isoformat()})
         await asyncio.to_thread((folder / SIGNED).write_bytes, pdf)
         try:
             await _server.run("check", folder)

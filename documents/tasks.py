@@ -4,7 +4,6 @@ Only these processes load typst and pyHanko; `documents.bounded` starts them. Wh
 from outside, knows no key: a signature has a process to itself, which opens the authority and ends with the one signature.
 """
 
-import base64
 import json
 import tempfile
 from datetime import UTC, datetime
@@ -72,11 +71,10 @@ def sign(folder: Path, authority: str, secret: str) -> None:
 
 
 def check(folder: Path) -> None:
-    """From `SIGNED` and `ASKED` (trusted roots in PEM, lists of what is revoked, and as of when) to `VERDICT`."""
+    """From `SIGNED` and `ASKED` (trusted roots in PEM, and as of when) to `VERDICT`."""
     asked = json.loads((folder / ASKED).read_text())
     roots = [root.encode("ascii") for root in asked["roots"]]
-    lists = [base64.b64decode(one) for one in asked["revocation_lists"]]
-    verdict = verify_now((folder / SIGNED).read_bytes(), roots, datetime.fromisoformat(asked["at"]), lists)
+    verdict = verify_now((folder / SIGNED).read_bytes(), roots, datetime.fromisoformat(asked["at"]))
     (folder / VERDICT).write_text(verdict.model_dump_json())
 
 

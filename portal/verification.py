@@ -1,7 +1,10 @@
 """The page on which anybody checks a signed document that they were given, and finds the certificates to check it elsewhere."""
 
+from functools import partial
+
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import UploadFile
 
 from portal import pages
@@ -10,8 +13,8 @@ from translations import LANGUAGES
 from translations import gettext_noop as _
 from use_cases.problems import Problem
 from use_cases.services import Services
-from use_cases.signing_roots import known_roots
-from use_cases.verification import MAX_FILE_BYTES, VERIFICATION_PAGE, FileVerification, verify_file
+from use_cases.signing_roots import Root, known_roots
+from use_cases.verification import MAX_FILE_BYTES, VERIFICATION_PAGE, FileVerification, received, verify_file
 from web.connected import AttendedBy
 from web.origin import OriginOf
 from web.problems import headers_of, status_of
@@ -34,19 +37,23 @@ async def verification_page(request: Request, services: ServicesOf) -> Response:
 async def verify(request: Request, services: ServicesOf, origin: OriginOf, attended: AttendedBy) -> Response:
     """The verdict on the file that was sent. Nothing of it is kept."""
     check_same_site(request)
-    async with request.form(max_files=1, max_fields=1) as form:
-        file = form.get("file")
-        pdf = await file.read() if isinstance(file, UploadFile) else b""
-        name = (file.filename or "")[:200] if isinstance(file, UploadFile) else ""
-    if not pdf:
-        return await _page(request, services, missing=_NO_FILE, status=422)
     try:
+        pdf, name = await received(services, origin.network, partial(_file, request))
+        if not pdf:
+            return await _page(request, services, missing=_NO_FILE, status=422)
         verdict = await verify_file(services, origin.network, pdf, attended)
     except Problem as problem:
         page = await _page(request, services, problem=problem, status=status_of(problem))
         page.headers.update(headers_of(problem))
         return page
     return await _page(request, services, verdict=verdict, file_name=name)
+
+
+async def _file(request: Request) -> tuple[bytes, str]:
+    """The file that was sent, and its name."""
+    async with request.form(max_files=1, max_fields=1) as form:
+        file = form.get("file")
+        return (await file.read(), (file.filename or "")[:200]) if isinstance(file, UploadFile) else (b"", "")
 
 
 async def _page(
@@ -72,8 +79,16 @@ async def _page(
         file_name=file_name,
         missing=missing,
         notice=Notice("error", problem.told(language)) if problem else None,
-        roots=await known_roots(services),
+        roots=await _roots(services),
         max_bytes=MAX_FILE_BYTES,
     )
     page.headers["Cache-Control"] = "no-store"
     return page
+
+
+async def _roots(services: Services) -> list[Root]:
+    """The certificates; none while the records are away: the page is there without them."""
+    try:
+        return await known_roots(services)
+    except (SQLAlchemyError, OSError):
+        return []

@@ -136,6 +136,11 @@ async def record_document(
     return document
 
 
+async def are_there_documents(session: AsyncSession) -> bool:
+    """Whether anything was signed here yet."""
+    return await session.scalar(select(StoredDocument.report_id).limit(1)) is not None
+
+
 async def find_document(session: AsyncSession, report_id: uuid.UUID) -> StoredDocument | None:
     """The signed document of that report; None as long as it is not made."""
     return await session.get(StoredDocument, report_id)

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -59,10 +59,11 @@ async def note_certificate(
 async def revoke_certificates(
     session: AsyncSession, signer_id: uuid.UUID, *, reason: str, since: datetime
 ) -> Sequence[SigningCertificate]:
-    """Revoke all that this person has signed with and that is not revoked yet, as of that moment; gives these."""
+    """Revoke all that this person has signed with, as of that moment; gives what was not revoked before that moment already."""
+    revoked_at = SigningCertificate.revoked_at
     revoked = (
         update(SigningCertificate)
-        .where(SigningCertificate.signer_id == signer_id, SigningCertificate.revoked_at.is_(None))
+        .where(SigningCertificate.signer_id == signer_id, or_(revoked_at.is_(None), revoked_at > since))
         .values(revoked_at=since, revocation_reason=reason)
         .returning(SigningCertificate)
     )
@@ -75,3 +76,12 @@ async def revoked_certificates(session: AsyncSession, root_sha256: str) -> Seque
         SigningCertificate.root_sha256 == root_sha256, SigningCertificate.revoked_at.is_not(None)
     )
     return (await session.scalars(query)).all()
+
+
+async def was_revoked(session: AsyncSession, serial_number: str, by: datetime) -> bool:
+    """Whether the certificate with that serial number (hexadecimal), which is random enough to be one, was revoked when that
+    moment came."""
+    query = select(SigningCertificate.serial_number).where(
+        SigningCertificate.serial_number == serial_number, SigningCertificate.revoked_at <= by
+    )
+    return await session.scalar(query.limit(1)) is not None

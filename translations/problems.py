@@ -37,6 +37,8 @@ PROBLEMS: Mapping[str, str] = {
     "malformed_json": _("What was sent is not readable JSON."),
     "too_large": _("What was sent is too large."),
     "too_many_at_once": _("You have sent many files at once; wait until some of them are done."),
+    "too_slow": _("The file took too long to arrive; send it again."),
+    "no_authority_yet": _("Relais does not know yet which authority signs here; try again in a moment."),
     "busy": _("Many files are being looked at; try again in a moment."),
     "unknown_offering": _("There is no such service offering."),
     "unknown_offering_version": _("The form of this request has no such version."),

@@ -1,6 +1,5 @@
 """The signed documents of a request: which there are, what they say, their bytes, and whether they are what was signed."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -23,7 +22,7 @@ from use_cases.caller import Caller
 from use_cases.names import Names, PersonView
 from use_cases.problems import Problem
 from use_cases.services import Services
-from use_cases.signing_roots import Root, checked_against, known_roots
+from use_cases.signing_roots import checked
 from use_cases.stored_files import fault
 from use_cases.views import View
 
@@ -128,9 +127,8 @@ async def verify(
     async with services.database.session() as session:
         row, document = await _document_to_see(session, caller, request_id, report_id)
     pdf = await _stored(services, document)
-    roots = await known_roots(services)
     now = datetime.now(UTC)
-    verdict = await attended(_verify(services, caller, pdf, roots, now))
+    verdict = await attended(_verify(services, caller, pdf, now))
     sha256 = document_hash(pdf)
     unchanged = sha256 == document.pdf_sha256
     if not unchanged:
@@ -155,9 +153,9 @@ async def verify(
     )
 
 
-async def _verify(services: Services, caller: Caller, pdf: bytes, roots: Sequence[Root], now: datetime) -> Verification:
+async def _verify(services: Services, caller: Caller, pdf: bytes, now: datetime) -> Verification:
     async with services.places.place_for(caller.id):
-        return await checked_against(roots, pdf, now)
+        return await checked(services, pdf, now)
 
 
 async def _stored(services: Services, document: StoredDocument) -> bytes:

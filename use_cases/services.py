@@ -32,6 +32,10 @@ class Services:
     places: Places = field(default_factory=lambda: Places(PLACES))
     strangers: Places = field(default_factory=lambda: Places(1, Queue(each=4, all=16)))
     """Whoever checks a document without an account takes no place of those who work here."""
+    strangers_files: Places = field(
+        default_factory=lambda: Places(16, Queue(each=4, all=16, patience_seconds=10), each=4)
+    )
+    """So many files of theirs are on their way here at once: each is held in memory."""
     passwords: Lanes = field(default_factory=Lanes)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is asked to end: what keeps a connection open lets it go."""

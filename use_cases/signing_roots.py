@@ -6,7 +6,6 @@ its own, which nobody would know.
 """
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -21,7 +20,7 @@ from activities.reports import revocations
 from documents.authority import ROOT_CERTIFICATE, Authority, NoAuthorityError, Reason
 from documents.bounded import check_pdf
 from documents.verification import Verification
-from records import people, signing_roots
+from records import people, reports, signing_roots
 from records.database import Database
 from settings import Settings, SettingsError
 from use_cases.problems import Problem
@@ -41,10 +40,10 @@ class UnknownSignerError(Exception):
 
 @dataclass(frozen=True)
 class Revoked:
-    """The serial numbers (hexadecimal) of certificates that were revoked, and whether the list is published with them."""
+    """The serial numbers (hexadecimal) of certificates that were revoked, and the roots whose lists don't say so yet."""
 
     serial_numbers: tuple[str, ...]
-    is_published: bool
+    unpublished: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -74,10 +73,12 @@ async def authority_to_sign_with(settings: Settings, database: Database) -> Auth
     async with database.session() as session:
         await signing_roots.lock_signing_roots(session)
         known = {root.sha256 for root in await signing_roots.signing_roots(session)}
+        has_signed = await reports.are_there_documents(session)
         try:
-            authority = await asyncio.to_thread(_open, settings, may_make=not known)
+            authority = await asyncio.to_thread(_open, settings, may_make=not known and not has_signed)
         except NoAuthorityError:
-            raise OtherAuthorityError(_NOT_HERE.format(folder=settings.authority_path, known=_named(known))) from None
+            sentence = _NOT_HERE if known else _LOST
+            raise OtherAuthorityError(sentence.format(folder=settings.authority_path, known=_named(known))) from None
         if known and authority.root_sha256 not in known:
             raise OtherAuthorityError(_ANOTHER.format(folder=settings.authority_path, known=_named(known)))
         await _add(session, authority)
@@ -106,11 +107,11 @@ async def revoke_signer(settings: Settings, username: str, reason: Reason, *, si
     """Let no document hold that is stamped from now on, or from `since` on, with what this person has signed with until now;
     their next signature has another key. What they have signed before still holds.
 
-    Where the authority's folder is, its list is published at once, and a certificate that the records don't know is revoked too;
-    elsewhere the workers publish it within the day. Raises UnknownSignerError.
+    Our own checks know it at once. The list for others is published here for the authority whose folder is here, and within the
+    day by the workers that have the others'. Raises UnknownSignerError.
     """
-    now = datetime.now(UTC)
     async with Database.opened(settings) as database, database.session() as session:
+        await signing_roots.lock_signing_roots(session)
         account = await people.find_account(session, username)
         if account is None:
             raise UnknownSignerError(f"There is no account {username}.")
@@ -118,19 +119,16 @@ async def revoke_signer(settings: Settings, username: str, reason: Reason, *, si
             authority = await asyncio.to_thread(_open, settings, may_make=False)
         except NoAuthorityError:
             authority = None
-        held = await asyncio.to_thread(authority.certificate_of, account.id) if authority else None
-        if authority is not None and held is not None:
-            await signing_roots.note_certificate(
-                session,
-                root_sha256=authority.root_sha256,
-                serial_number=held.serial_number,
-                signer_id=account.id,
-                now=now,
-            )
-        revoked = await signing_roots.revoke_certificates(session, account.id, reason=reason, since=since or now)
+        if authority is not None:
+            await _note_certificates(session, authority)
+        # Stamps tell whole seconds: what is stamped in this one was signed before.
+        moment = since or datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+        revoked = await signing_roots.revoke_certificates(session, account.id, reason=reason, since=moment)
         if authority is not None:
             await _publish(session, authority)
-    return Revoked(tuple(one.serial_number for one in revoked), is_published=authority is not None)
+    here = authority.root_sha256 if authority else None
+    elsewhere = {one.root_sha256 for one in revoked} - {here}
+    return Revoked(tuple(one.serial_number for one in revoked), tuple(sorted(elsewhere)))
 
 
 async def known_roots(services: Services) -> list[Root]:
@@ -153,10 +151,21 @@ async def root_of(services: Services, sha256: str) -> Root:
     raise Problem("not_found")
 
 
-async def checked_against(roots: Sequence[Root], pdf: bytes, at: datetime) -> Verification:
-    """The verdict on a file, with what is in it, these roots, and what is revoked of them. Raises NoVerdictError (`confined`)."""
-    lists = [root.revocation_list for root in roots if root.revocation_list is not None]
-    return await check_pdf(pdf, [root.pem.encode() for root in roots], at=at, revocation_lists=lists)
+async def checked(services: Services, pdf: bytes, at: datetime) -> Verification:
+    """The verdict on a file, with what is in it, the roots that are known here, and what is revoked of them.
+
+    Raises NoVerdictError (`confined`), and Problem `no_authority_yet` while none is known.
+    """
+    roots = await known_roots(services)
+    if not roots:
+        raise Problem("no_authority_yet", retry_after=10)
+    verdict = await check_pdf(pdf, [root.pem.encode() for root in roots], at=at)
+    if verdict.certificate is None or verdict.stamped_at is None or "revoked" in verdict.problems:
+        return verdict
+    async with services.database.statement() as session:
+        if not await signing_roots.was_revoked(session, verdict.certificate.serial_number, verdict.stamped_at):
+            return verdict
+    return verdict.model_copy(update={"problems": (*verdict.problems, "revoked")})
 
 
 def fingerprint_of(pem: bytes) -> str:
@@ -181,10 +190,25 @@ async def _add(session: AsyncSession, authority: Authority) -> None:
         certificate=authority.root_certificate_pem.decode(),
         since=datetime.now(UTC),
     )
+    await _note_certificates(session, authority)
     await _publish(session, authority)
 
 
+async def _note_certificates(session: AsyncSession, authority: Authority) -> None:
+    """The records know what people sign with, also who has not signed since they know of certificates."""
+    held = await asyncio.to_thread(authority.certificates)
+    for signer_id in await people.accounts_by_id(session, held):
+        await signing_roots.note_certificate(
+            session,
+            root_sha256=authority.root_sha256,
+            serial_number=held[signer_id].serial_number,
+            signer_id=signer_id,
+            now=datetime.now(UTC),
+        )
+
+
 async def _publish(session: AsyncSession, authority: Authority) -> None:
+    await signing_roots.lock_signing_roots(session)  # an older list must not come after a newer one
     revoked = await revocations(session, authority)
     until = datetime.now(UTC) + LIST_HOLDS_FOR
     made = await asyncio.to_thread(partial(authority.revocation_list, revoked, until=until))
@@ -221,6 +245,10 @@ _NOT_HERE = (
     "{folder} holds no signing authority, and this installation signs with the one of the fingerprint {known}: copy root.key.pem "
     "and root.cert.pem there from the host that has them (RELAIS_AUTHORITY_DIR). If its keys are lost, `relais "
     "trust-authority` makes another one; what was signed before can still be checked."
+)
+_LOST = (
+    "{folder} holds no signing authority, and documents were signed here before: put root.key.pem and root.cert.pem of the one "
+    "that signed them there (RELAIS_AUTHORITY_DIR). If its keys are lost, `relais trust-authority` makes another one."
 )
 _ANOTHER = (
     "{folder} holds another signing authority than the one that this installation signs with, of the fingerprint {known}: put "

@@ -1,17 +1,26 @@
 """Whether a file that somebody was given is what was signed here: for anybody, also without an account. Nothing of it is kept."""
 
-from datetime import UTC, datetime
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from pydantic import Field
 
-from documents.verification import Certificate, Problem, document_hash
+from documents.verification import Certificate, document_hash
+from documents.verification import Problem as SignatureProblem
 from use_cases.attended import Attended
+from use_cases.problems import Problem
 from use_cases.services import Services
-from use_cases.signing_roots import checked_against, known_roots
+from use_cases.signing_roots import checked
 from use_cases.views import View
 
-MAX_FILE_BYTES = 25 * 1024**2
+T = TypeVar("T")
+
+MAX_FILE_BYTES = 10 * 1024**2
 """A signed report has some hundred kilobytes, with its fonts."""
+
+RECEIVED_WITHIN = timedelta(minutes=1)
 
 VERIFICATION_PAGE = "/verify"
 """The address of the page; signed documents print it."""
@@ -25,7 +34,7 @@ class FileVerification(View):
     """
 
     valid: bool
-    problems: list[Problem]
+    problems: list[SignatureProblem]
     signer_name: str | None
     signer_licence: str | None
     signed_at: datetime | None
@@ -36,17 +45,29 @@ class FileVerification(View):
     checked_at: datetime
 
 
+async def received(services: Services, address: str, read: Callable[[], Awaitable[T]]) -> T:
+    """What a stranger sends, if there is room for it: a body is held whole, and nobody may let it hang.
+
+    Raises Problem `too_many_at_once` or `busy`, and `too_slow` when it does not come within `RECEIVED_WITHIN`.
+    """
+    async with services.strangers_files.place_for(address):
+        try:
+            async with asyncio.timeout(RECEIVED_WITHIN.total_seconds()):
+                return await read()
+        except TimeoutError:
+            raise Problem("too_slow") from None
+
+
 async def verify_file(services: Services, address: str | None, pdf: bytes, attended: Attended) -> FileVerification:
     """Checks a file against the root certificates of this installation's authorities, those of earlier ones too.
 
     Raises Problem `too_many_at_once` or `busy`: strangers have a place of their own, and few may wait for it.
     """
-    roots = await known_roots(services)
     now = datetime.now(UTC)
 
-    async def checked() -> FileVerification:
+    async def verified() -> FileVerification:
         async with services.strangers.place_for(address):
-            verdict = await checked_against(roots, pdf, now)
+            verdict = await checked(services, pdf, now)
         return FileVerification(
             valid=verdict.valid,
             problems=list(verdict.problems),
@@ -64,4 +85,4 @@ async def verify_file(services: Services, address: str | None, pdf: bytes, atten
             ),
         )
 
-    return await attended(checked())
+    return await attended(verified())

@@ -57,6 +57,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "too_many_passkeys",
     ),
     410: ("phone_link_ended",),
+    408: ("too_slow",),
     412: ("unsupported_tus_version", "account_changed", "clinic_changed"),
     413: ("too_large",),
     415: (
@@ -112,6 +113,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "not_yet",
         "engine_unreachable",
         "newer_rules",
+        "no_authority_yet",
         "records_unreachable",
         "records_busy",
         "store_unreachable",

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -15,24 +15,23 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from pypdf import PdfWriter
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from documents.authority import Authority
 from documents.bounded import sign_report
 from documents.content import Practitioner
 from documents.credentials import credentials
 from documents.signature import sign_pdf, verify_pdf
-from records.models import SigningRoot
-from records.signing_roots import add_signing_root
+from records.models import SigningCertificate, SigningRoot
+from records.signing_roots import add_signing_root, note_certificate, signing_roots
 from tests.api.answers import problem
 from tests.api.test_texts import printed
 from tests.journeys import ok, reported
 from tests.system import System, hasty
 from use_cases.signing_roots import (
     UnknownSignerError,
-    checked_against,
+    checked,
     fingerprint_of,
-    known_roots,
     revoke_signer,
 )
 from use_cases.verification import MAX_FILE_BYTES
@@ -184,6 +183,53 @@ async def test_nobody_floods_it(system: System) -> None:
             assert (await system.requester.get("/me")).status_code == 200
 
 
+async def test_a_file_that_does_not_come_is_not_waited_for(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few bodies of strangers are on their way at once, and none for long: each is held in memory."""
+    monkeypatch.setattr("use_cases.verification.RECEIVED_WITHIN", timedelta(milliseconds=50))
+    _, _, pdf = await signed_document(system)
+    falls_silent = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield pdf[:1000]
+        await falls_silent.wait()
+
+    async with stranger(system) as http:
+        problem(await http.post("/verifications", content=body(), headers=DOCUMENT), 408, "too_slow")
+        files = system.app.state.services.strangers_files
+        async with AsyncExitStack() as held:
+            for _ in range(4):
+                await held.enter_async_context(files.place_for("127.0.0.1"))
+            sent = [asyncio.create_task(http.post("/verifications", content=pdf, headers=DOCUMENT)) for _ in range(5)]
+            problem(await next(asyncio.as_completed(sent)), 429, "too_many_at_once")
+        assert sorted([(await one).status_code for one in sent]) == [200] * 4 + [429]
+
+
+async def test_nothing_is_judged_before_an_authority_is_known(system: System, tmp_path: Path) -> None:
+    _, _, pdf = await signed_document(system)
+    async with system.services.database.session() as session:
+        kept = [(one.sha256, one.certificate, one.since) for one in await signing_roots(session)]
+        held = (await session.execute(select(SigningCertificate))).scalars().all()
+        rows = [(one.root_sha256, one.serial_number, one.signer_id) for one in held]
+        await session.execute(delete(SigningCertificate))
+        await session.execute(delete(SigningRoot))
+    try:
+        with without_the_folder(system, tmp_path):
+            async with stranger(system) as http:
+                problem(await http.post("/verifications", content=pdf, headers=DOCUMENT), 503, "no_authority_yet")
+    finally:
+        async with system.services.database.session() as session:
+            for sha256, certificate, since in kept:
+                await add_signing_root(session, sha256=sha256, certificate=certificate, since=since)
+            for root, serial_number, signer_id in rows:
+                await note_certificate(
+                    session,
+                    root_sha256=root,
+                    serial_number=int(serial_number, 16),
+                    signer_id=signer_id,
+                    now=datetime.now(UTC),
+                )
+
+
 async def test_strangers_take_no_place_of_people(system: System) -> None:
     """While all who check without an account wait, somebody who is signed in does not; few may wait, the others come back."""
     request_id, report_id, pdf = await signed_document(system)
@@ -211,10 +257,9 @@ async def test_a_lost_key_signs_nothing_more(system: System) -> None:
         stolen = thief.signer(signer, "Dre Anne Roy", "Clinique", "1")
         revoked = await revoke_signer(system.settings, name, "key_compromise", since=lost_at)
         assert f"{stolen.signer.certificate.serial_number:x}" in revoked.serial_numbers
-        assert revoked.is_published
+        assert revoked.unpublished == ()
         forged = await sign_pdf(unsigned(), credentials(stolen), reason="TC-2026-000001", at=lost_at)
-        roots = await known_roots(system.services)
-        found = await checked_against(roots, forged, lost_at + timedelta(days=1))
+        found = await checked(system.services, forged, lost_at + timedelta(days=1))
         assert found.problems == ("revoked",)
         _, _, after = await signed_document(system)
         old, new = await verdict(http, before), await verdict(http, after)
@@ -228,5 +273,10 @@ async def test_a_lost_key_signs_nothing_more(system: System) -> None:
     assert listed.next_update_utc - listed.last_update_utc < timedelta(days=31)
     again = await revoke_signer(system.settings, name, "superseded")
     assert again.serial_numbers == (new["certificate"]["serial_number"],)
+    assert (await revoke_signer(system.settings, name, "superseded")).serial_numbers == ()
+    earlier = await revoke_signer(system.settings, name, "key_compromise", since=lost_at - timedelta(days=1))
+    assert set(earlier.serial_numbers) >= {*revoked.serial_numbers, *again.serial_numbers}
+    async with stranger(system) as http:
+        assert (await verdict(http, before))["problems"] == ["revoked"]
     with pytest.raises(UnknownSignerError, match="There is no account"):
         await revoke_signer(system.settings, "nobody.here", "superseded")
