@@ -96,7 +96,11 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         v1.include_router(module.router)
     v1.include_router(operations.api_router)
     app.include_router(v1)
-    app.add_middleware(BodyLimit, upload_limit=max(settings.max_photo_bytes, settings.max_video_bytes))
+    app.add_middleware(
+        BodyLimit,
+        upload_limit=max(settings.max_photo_bytes, settings.max_video_bytes),
+        photo_limit=settings.max_photo_bytes,
+    )
     app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=COMPRESSED_ALREADY)
     app.add_middleware(Heads)
     app.add_middleware(Observe)

@@ -24,10 +24,11 @@ from translations import gettext_noop as _
 from use_cases import phone_links
 from use_cases.attachments import AttachmentView
 from use_cases.new_attachments import SentFile
-from use_cases.phone_links import PhoneLinkView
+from use_cases.phone_links import PHOTOS_PATH, PhoneLinkView
 from use_cases.problems import Problem
 from web.connected import AttendedBy
 from web.problems import status_of
+from web.rates import UPLOADS_OF_ONE
 from web.services import ServicesOf
 from web.session import check_same_site
 
@@ -96,8 +97,9 @@ async def code_page(code: str, request: Request, services: ServicesOf) -> Respon
     try:
         told = await phone_links.look_at_code(services, code[:100])
     except Problem as problem:
-        if problem.code == "phone_link_taken" and _cookie(services.settings) in request.cookies:
-            return RedirectResponse(PATH, 303)  # perhaps by this telephone, which comes back
+        device = request.cookies.get(_cookie(services.settings))
+        if problem.code == "phone_link_taken" and device and await phone_links.has_taken(services, device, code[:100]):
+            return await _to_phone_page(services, device)  # it comes back
         raise
     return pages.render(request, "phone_begin", language, told=told, code=code)
 
@@ -107,7 +109,7 @@ async def take_link(code: str, request: Request, services: ServicesOf) -> Respon
     """This telephone takes the link; its code leads nowhere any more."""
     check_same_site(request)
     device = await phone_links.take_link(services, code[:100])
-    response = RedirectResponse(PATH, 303)
+    response = await _to_phone_page(services, device)
     response.set_cookie(
         _cookie(services.settings),
         device,
@@ -120,47 +122,67 @@ async def take_link(code: str, request: Request, services: ServicesOf) -> Respon
 
 
 @router.get(PATH)
-async def phone_page(request: Request, services: ServicesOf) -> Response:
-    """Where the telephone sends its photos."""
-    return await _phone_page(request, services)
+async def phone_page(request: Request, services: ServicesOf, link: str | None = None) -> Response:
+    """Where the telephone sends its photos. The address names the link: a page of an earlier one says that it has ended."""
+    return await _phone_page(request, services, link)
 
 
-@router.post("/phone/photos/attachments")
+@router.post(PHOTOS_PATH)
 async def send_photos(request: Request, services: ServicesOf, attended: AttendedBy) -> Response:
-    """Photos of the telephone. A script sends one at a time, and gets the line that tells what became of it."""
+    """Photos of the telephone. A script sends one at a time, and gets the line that tells what became of it.
+
+    Nothing of the form is read before it is known that the telephone has a living link, and that its maker may send more files.
+    """
     check_same_site(request)
     device, language = _device(request, services.settings), pages.language_before_sign_in(request)
     lines: list[tuple[str, AttachmentView | None, str]] = []
     status = 200
-    async with request.form(max_files=MAX_FILES, max_fields=2) as form:
-        key = str(form.get("key", ""))[:100]
+    told = await phone_links.look(services, device)
+    UPLOADS_OF_ONE.count(request, services.settings, told.account_id)
+    async with request.form(max_files=MAX_FILES, max_fields=3) as form:
+        key, link = str(form.get("key", ""))[:100], str(form.get("link", ""))
+        await phone_links.look(services, device, link)
         files = [file for file in form.getlist("file") if isinstance(file, UploadFile) and file.filename]
         for file in files:
             sent, name = SentFile(file.file, file.filename or "", ""), f"{key}:{file.filename}:{file.size}"
             try:
-                lines.append((sent.filename, await phone_links.add_photo(services, device, sent, name, attended), ""))
+                added = await phone_links.add_photo(services, device, link, sent, name, attended)
+                lines.append((sent.filename, added, ""))
             except Problem as problem:
                 status = status_of(problem)
                 lines.append((sent.filename, None, sentence_of(problem, language)))
     if _is_of_script(request):
         return pages.render(request, "phone_lines", language, status=status, lines=lines)
     notice = None if files else Notice("error", gettext_for(language)(_("No photo was chosen.")))
-    return await _phone_page(request, services, status=status, lines=lines, notice=notice)
+    return await _phone_page(request, services, link, status=status, lines=lines, notice=notice)
 
 
 @router.post("/phone/photos/end")
 async def end_on_telephone(request: Request, services: ServicesOf) -> Response:
     """The telephone has sent all that it wanted."""
     check_same_site(request)
-    await phone_links.end_on_telephone(services, _device(request, services.settings))
+    device = _device(request, services.settings)
+    async with request.form(max_files=0, max_fields=1) as form:
+        await phone_links.end_on_telephone(services, device, str(form.get("link", "")))
     language = pages.language_before_sign_in(request)
     return pages.render(request, "phone_ended", language)
 
 
+async def _to_phone_page(services: ServicesOf, device: str) -> RedirectResponse:
+    told = await phone_links.look(services, device)
+    return RedirectResponse(f"{PATH}?link={told.link_id}", 303)
+
+
 async def _phone_page(
-    request: Request, services: ServicesOf, *, status: int = 200, lines: object = (), notice: Notice | None = None
+    request: Request,
+    services: ServicesOf,
+    link: str | None,
+    *,
+    status: int = 200,
+    lines: object = (),
+    notice: Notice | None = None,
 ) -> Response:
-    told = await phone_links.look(services, _device(request, services.settings))
+    told = await phone_links.look(services, _device(request, services.settings), link)
     language, key = pages.language_before_sign_in(request), uuid4().hex
     return pages.render(request, "phone", language, status=status, told=told, lines=lines, key=key, notice=notice)
 

@@ -30,6 +30,9 @@ from use_cases.views import View
 LASTS = timedelta(minutes=15)
 """So long does a link live: to take up the telephone and photograph, not to be found later."""
 
+PHOTOS_PATH = "/phone/photos/attachments"
+"""Where a telephone sends its photos."""
+
 MOST_PHOTOS = 50
 """So many photos come by one link."""
 
@@ -54,8 +57,10 @@ class NewPhoneLink(PhoneLinkView):
 
 @dataclass(frozen=True)
 class Photographing:
-    """What a telephone is told of the link that it has: whose it is, until when it lives, and how many photos came by it."""
+    """What a telephone is told of a link: which and whose it is, until when it lives, and how many photos came by it."""
 
+    link_id: UUID
+    account_id: UUID
     made_by: str
     ends_at: datetime
     photos: int
@@ -152,20 +157,33 @@ async def take_link(services: Services, code: str) -> str:
     return device
 
 
-async def look(services: Services, device: str) -> Photographing:
-    """What the telephone with that secret is told. Raises Problem `phone_link_ended`."""
+async def has_taken(services: Services, device: str, code: str) -> bool:
+    """Whether it is the telephone with that secret that has taken the living link of a code."""
     async with services.database.session() as session:
-        return await _told(session, *await _of_device(session, device))
+        found = await phone_links.link_of_code(session, token_sha256(code), datetime.now(UTC))
+        return found is not None and found[0].device_sha256 == token_sha256(device)
 
 
-async def add_photo(services: Services, device: str, file: SentFile, key: str, attended: Attended) -> AttachmentView:
-    """Add a photo as the link's maker would: the same checks, limits and advice. The same `key` means the same photo.
+async def look(services: Services, device: str, link_id: str | None = None) -> Photographing:
+    """What the telephone with that secret is told, on the page of that link if one is given.
 
-    A photo that is being examined when the link ends may still arrive. Raises Problem `phone_link_ended`, `phone_link_full`,
-    `photos_only`, and what `new_attachments.place_for` and `add` raise.
+    A telephone has one link at a time: a page of the one before is of no use any more. Raises Problem `phone_link_ended`.
     """
     async with services.database.session() as session:
-        link, account = await _of_device(session, device)
+        return await _told(session, *await _of_device(session, device, link_id))
+
+
+async def add_photo(
+    services: Services, device: str, link_id: str, file: SentFile, key: str, attended: Attended
+) -> AttachmentView:
+    """Add a photo as the link's maker would: the same checks, limits and advice. The same `key` means the same photo.
+
+    `link_id` is that of the page on which it was taken, as in `look`. A photo that is being examined when the link ends may still
+    arrive. Raises Problem `phone_link_ended`, `phone_link_full`, `photos_only`, and what `new_attachments.place_for` and `add`
+    raise.
+    """
+    async with services.database.session() as session:
+        link, account = await _of_device(session, device, link_id)
         photos = await phone_links.photos_by(session, link.id)
     if photos >= MOST_PHOTOS:
         raise Problem("phone_link_full", limit=MOST_PHOTOS)
@@ -183,10 +201,10 @@ async def add_photo(services: Services, device: str, file: SentFile, key: str, a
     return added
 
 
-async def end_on_telephone(services: Services, device: str) -> None:
-    """End the link from the telephone. Raises Problem `phone_link_ended` when it has ended before."""
+async def end_on_telephone(services: Services, device: str, link_id: str) -> None:
+    """End the link from the page of it on the telephone. Raises Problem `phone_link_ended` as `look` does."""
     async with services.database.session() as session:
-        link, account = await _of_device(session, device)
+        link, account = await _of_device(session, device, link_id)
         await phone_links.end_links(session, link.request_id, account.id, datetime.now(UTC))
         await requests.announce(session, await requests.lock_request(session, link.request_id))
 
@@ -200,12 +218,13 @@ async def _of_code(session: AsyncSession, code: str) -> tuple[PhoneLink, Account
     return found
 
 
-async def _of_device(session: AsyncSession, device: str) -> tuple[PhoneLink, Account]:
+async def _of_device(session: AsyncSession, device: str, link_id: str | None) -> tuple[PhoneLink, Account]:
     found = await phone_links.link_of_device(session, token_sha256(device), datetime.now(UTC))
-    if found is None:
+    if found is None or link_id not in (None, str(found[0].id)):
         raise Problem("phone_link_ended")
     return found
 
 
 async def _told(session: AsyncSession, link: PhoneLink, account: Account) -> Photographing:
-    return Photographing(full_name(account), link.ends_at, await phone_links.photos_by(session, link.id))
+    photos = await phone_links.photos_by(session, link.id)
+    return Photographing(link.id, account.id, full_name(account), link.ends_at, photos)

@@ -6,6 +6,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from use_cases.phone_links import PHOTOS_PATH
 from use_cases.problems import Problem
 from use_cases.verification import MAX_FILE_BYTES, VERIFICATION_PAGE
 from web.problems import HTTPProblem
@@ -33,9 +34,10 @@ _UPLOAD = re.compile(r"/uploads/[^/]+$")
 class BodyLimit:
     """ASGI middleware: answers 413 when a body grows too large, 415 when its texts are not UTF-8. Nothing of it is kept."""
 
-    def __init__(self, app: ASGIApp, upload_limit: int) -> None:
+    def __init__(self, app: ASGIApp, upload_limit: int, photo_limit: int) -> None:
         self._app = app
         self._upload_limit = upload_limit + FRAME
+        self._photo_limit = photo_limit + FRAME
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -76,6 +78,8 @@ class BodyLimit:
                 await _refuse(scope, receive, send, too_large)
 
     def _limit(self, method: str, path: str) -> int:
+        if path == PHOTOS_PATH:
+            return self._photo_limit
         if path.endswith("/attachments"):
             return self._upload_limit
         if path in TAKES_A_DOCUMENT:

@@ -104,7 +104,8 @@ SAME_PATIENT = Depends(Limited("searches", lambda settings: settings.searches_pe
 PICTURES = Depends(Limited("pictures", lambda settings: settings.pictures_per_minute))
 DOCUMENTS = Depends(Limited("documents", lambda settings: settings.documents_per_minute))
 CHECKS = Depends(LimitedStrangers("checks", lambda settings: settings.checks_per_minute))
-UPLOADS = Depends(Limited("uploads", lambda settings: settings.uploads_per_minute))
+UPLOADS_OF_ONE = Limited("uploads", lambda settings: settings.uploads_per_minute)
+UPLOADS = Depends(UPLOADS_OF_ONE)
 STREAMS = Depends(Limited("streams", lambda settings: settings.streams_per_minute))
 
 

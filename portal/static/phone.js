@@ -23,6 +23,7 @@
 
   async function send(file, shown) {
     const body = new FormData();
+    body.set("link", form.elements.link.value);
     body.set("key", form.elements.key.value + file.lastModified);
     body.set("file", file, file.name);
     for (let tries = 0; ; tries++) {

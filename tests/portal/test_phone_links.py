@@ -1,6 +1,6 @@
 """From the desktop to a telephone: photos come by a link that can do nothing else, and ends by itself."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,9 +15,13 @@ from records.models import AccessEntry, AccessKind, PhoneLink
 from tests.api.answers import problem
 from tests.journeys import accepted, draft, ok, somebody_new, submitted
 from tests.portal.browsing import PHONE, Portal, barriers, shown, too_wide, visitor
-from tests.system import System, photo
+from tests.system import System, hasty, photo
+from web.limits import FRAME
+from web.rates import Spent
 
 NOTHING = b"%PDF-1.7\n"
+SEND = "/phone/photos/attachments"
+BY_SCRIPT = {"X-Requested-With": "fetch"}
 
 
 async def link_of(system: System, request_id: str, slot: str = "photos") -> str:
@@ -26,11 +30,21 @@ async def link_of(system: System, request_id: str, slot: str = "photos") -> str:
     return urlsplit(str(made["address"])).path
 
 
-async def send(phone: httpx.AsyncClient, content: bytes, key: str = "one", name: str = "IMG_1.jpg") -> httpx.Response:
+async def take(phone: httpx.AsyncClient, address: str) -> str:
+    """The telephone takes the link of a code; gives the link's id, which the page that it is led to knows."""
+    answer = await phone.post(address)
+    page, _, link = answer.headers["location"].partition("?link=")
+    assert (answer.status_code, page) == (303, "/phone")
+    assert f'name="link" value="{link}"' in (await phone.get(answer.headers["location"])).text
+    return str(link)
+
+
+async def send(
+    phone: httpx.AsyncClient, link: str, content: bytes, key: str = "one", name: str = "IMG_1.jpg"
+) -> httpx.Response:
     """One photo, as the telephone's script sends it."""
     files = {"file": (name, content, "image/jpeg")}
-    headers = {"X-Requested-With": "fetch"}
-    return await phone.post("/phone/photos/attachments", files=files, data={"key": key}, headers=headers)
+    return await phone.post(SEND, files=files, data={"link": link, "key": key}, headers=BY_SCRIPT)
 
 
 def taken(name: str) -> FilePayload:
@@ -53,21 +67,21 @@ async def test_photos_come_from_the_telephone_that_took_the_link_and_it_sees_not
         assert "Tremblay" not in page
         assert (await system.requester.get(f"/requests/{request_id}/phone-link")).json()["state"] == "waiting"
         taken = await phone.post(address)
-        assert (taken.status_code, taken.headers["location"]) == (303, "/phone")
+        page, _, link_id = taken.headers["location"].partition("?link=")
+        assert (taken.status_code, page) == (303, "/phone")
         assert "HttpOnly" in taken.headers["set-cookie"]
         assert "SameSite=strict" in taken.headers["set-cookie"]
         for again in (await onlooker.get(address), await onlooker.post(address)):
             assert "Un autre téléphone se sert de ce lien." in shown(again, 409)
         assert (await onlooker.get("/phone")).status_code == 410
-        assert (await send(onlooker, photo((1800, 1400), "#442211"))).status_code == 410
+        assert (await send(onlooker, link_id, photo((1800, 1400), "#442211"))).status_code == 410
 
         shown(await phone.get("/phone"))
-        assert "Reçu" in shown(await send(phone, photo((1800, 1400), "#886644")))
-        assert "Reçu" in shown(
-            await send(phone, photo((1800, 1400), "#886644"))
-        )  # it was not heard that it had arrived
-        assert "Petite" in shown(await send(phone, photo((200, 150), "#112233"), "two"))
-        assert "Seules des photos" in shown(await send(phone, NOTHING, "three", "IMG_3.jpg"), 415)
+        assert (await phone.get(address)).headers["location"] == f"/phone?link={link_id}", "it comes back"
+        for _ in range(2):  # it was not heard that it had arrived
+            assert "Reçu" in shown(await send(phone, link_id, photo((1800, 1400), "#886644")))
+        assert "Petite" in shown(await send(phone, link_id, photo((200, 150), "#112233"), "two"))
+        assert "Seules des photos" in shown(await send(phone, link_id, NOTHING, "three", "IMG_3.jpg"), 415)
         link = ok(await system.requester.get(f"/requests/{request_id}/phone-link"))
         assert (link["state"], link["photos"]) == ("in_use", 2)
         assert "address" not in link
@@ -122,10 +136,10 @@ async def test_a_link_ends(portal_app: FastAPI, system: System, end: Callable[[S
     async with visitor(portal_app) as phone, visitor(portal_app) as late:
         address = await link_of(system, request_id)
         assert (await late.get(waiting)).status_code == 410, "another one was made"
-        assert (await phone.post(address)).status_code == 303
+        link = await take(phone, address)
         await end(system, request_id)
         assert "Ce lien a pris fin." in shown(await phone.get("/phone"), 410)
-        assert (await send(phone, photo((1800, 1400), "#664422"))).status_code == 410
+        assert (await send(phone, link, photo((1800, 1400), "#664422"))).status_code == 410
         assert (await late.get(address)).status_code == 410
     assert len(await photos_of(system, request_id)) == before
 
@@ -140,6 +154,54 @@ async def test_a_link_ends_when_its_maker_signs_out(portal_app: FastAPI, system:
         assert "Un téléphone est connecté" in shown(await desktop.get(f"/requests/{request_id}/phone-link"))
         await desktop.post("/signout")
         assert (await phone.get("/phone")).status_code == 410
+
+
+async def test_photos_never_go_to_another_request_than_the_page_is_of(portal_app: FastAPI, system: System) -> None:
+    """The telephone has scanned a second code while the page of the first one is still open."""
+    one, other = await draft(system, patient=somebody_new()), await draft(system, patient=somebody_new())
+    first, second = await link_of(system, one), await link_of(system, other)
+    before = [await photos_of(system, request_id) for request_id in (one, other)]
+    async with visitor(portal_app) as phone, visitor(portal_app) as another:
+        link = await take(phone, first)
+        await take(another, second)
+        assert "Un autre téléphone se sert de ce lien." in shown(await phone.get(second), 409)
+        second = await link_of(system, other)
+        newer = await take(phone, second)
+        picture = photo((1800, 1400), "#335577")
+        assert "Ce lien a pris fin." in shown(await send(phone, link, picture), 410)
+        files = {"file": ("IMG_1.jpg", picture, "image/jpeg")}
+        for ended in ({"link": link}, {}):
+            assert "Ce lien a pris fin." in shown(await phone.post(SEND, data=ended, files=files), 410)
+            assert (await phone.post("/phone/photos/end", data=ended)).status_code == 410
+        assert "Ce lien a pris fin." in shown(await phone.get(f"/phone?link={link}"), 410)
+        assert [await photos_of(system, request_id) for request_id in (one, other)] == before
+        assert "Reçu" in shown(await send(phone, newer, picture))
+        assert len(await photos_of(system, other)) == len(before[1]) + 1
+        shown(await phone.post("/phone/photos/end", data={"link": newer}))
+        assert (await phone.get("/phone")).status_code == 410
+
+
+async def test_nothing_is_read_of_what_a_stranger_or_a_flood_sends(portal_app: FastAPI, system: System) -> None:
+    """Before a byte of a form is kept, there is a link that lives, room for one photo, and a maker who has not sent too much."""
+    read = 0
+
+    async def form() -> AsyncIterator[bytes]:
+        nonlocal read
+        read += 1
+        yield b"--x"
+
+    parts = {"Content-Type": "multipart/form-data; boundary=x"}
+    async with visitor(portal_app) as stranger, visitor(portal_app) as phone:
+        stranger.cookies.set("relais-phone", "made-up")
+        assert (await stranger.post(SEND, content=form(), headers=parts)).status_code == 410
+        link = await take(phone, await link_of(system, await draft(system, patient=somebody_new())))
+        system.app.state.spent = Spent()
+        with hasty(portal_app, uploads_per_minute=1):
+            shown(await send(phone, link, photo((1800, 1400), "#557733")))
+            assert (await phone.post(SEND, content=form(), headers=parts)).status_code == 429
+        assert read == 0
+        large = {**parts, "Content-Length": str(system.settings.max_photo_bytes + FRAME + 1)}
+        shown(await phone.post(SEND, content=b"--x", headers=large), 413)
 
 
 async def test_a_link_is_made_by_who_may_add_files_for_what_takes_photos(system: System) -> None:
@@ -161,8 +223,8 @@ async def test_an_answer_gets_photos_from_the_telephone_and_the_log_says_so_at_o
     request_id = await accepted(system)
     ok(await system.provider.post(f"/requests/{request_id}/request-information", {"text": "Une photo de plus?"}))
     async with visitor(portal_app) as phone:
-        assert (await phone.post(await link_of(system, request_id, ""))).status_code == 303
-        assert "Reçu" in shown(await send(phone, photo((1800, 1400), "#aa8866")))
+        link = await take(phone, await link_of(system, request_id, ""))
+        assert "Reçu" in shown(await send(phone, link, photo((1800, 1400), "#aa8866")))
         new = (await photos_of(system, request_id))[-1]
         looks = (await system.requester.get(f"/requests/{request_id}/accesses")).json()
         assert [(one["by"]["id"], one["object_id"]) for one in looks if one["what"] == "phone_photo"] == [
@@ -185,7 +247,7 @@ async def test_photos_show_up_on_the_desktop_as_the_telephone_sends_them(portal:
         address = urlsplit(await slot.locator("[data-address]").inner_text()).path
         await phone.goto(address)
         await phone.get_by_role("button", name="Commencer").click()
-        await phone.wait_for_url("**/phone")
+        await phone.wait_for_url("**/phone?link=*")
         await expect(slot.get_by_text("Un téléphone est connecté")).to_be_visible()
         await expect(slot.locator(".qr-code")).to_have_count(0)
         assert await barriers(phone) == []
