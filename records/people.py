@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.clinic_calendar import ClinicCalendar
@@ -250,19 +250,22 @@ async def add_token(
 
 async def account_of_token(session: AsyncSession, token_sha256: str, now: datetime) -> Account | None:
     """The active account that a token speaks for; None when it is unknown or ended, by whatever."""
-    idle_for = now - func.coalesce(Token.seen_at, Token.created_at)
     query = (
         select(Account)
         .join(Token, Token.account_id == Account.id)
-        .where(
-            Token.sha256 == token_sha256,
-            Token.expires_at > now,
-            Token.revoked_at.is_(None),
-            or_(Token.idle_minutes.is_(None), idle_for - IDLE_GRACE < Token.idle_minutes * text("interval '1 minute'")),
-            Account.active,
-        )
+        .where(Token.sha256 == token_sha256, token_lives(now), Account.active)
     )
     return await session.scalar(query)
+
+
+def token_lives(now: datetime) -> ColumnElement[bool]:
+    """The condition that a token has not ended: by its time, by revocation, or because nobody was there."""
+    idle_for = now - func.coalesce(Token.seen_at, Token.created_at)
+    return and_(
+        Token.expires_at > now,
+        Token.revoked_at.is_(None),
+        or_(Token.idle_minutes.is_(None), idle_for - IDLE_GRACE < Token.idle_minutes * text("interval '1 minute'")),
+    )
 
 
 async def note_seen(session: AsyncSession, token_sha256: str, now: datetime) -> None:

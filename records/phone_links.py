@@ -12,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.events import Event
 from domain.requests import EventName, Role, Status
-from records.access import log_access, was_logged
+from records.access import log_access
 from records.ids import new_id
-from records.models import AccessKind, Account, Attachment, PhoneLink, RequestRecord, Token
+from records.models import AccessEntry, AccessKind, Account, Attachment, EventRecord, PhoneLink, RequestRecord, Token
+from records.people import token_lives
 
 
 async def begin_link(
@@ -46,11 +47,7 @@ async def begin_link(
 
 
 def _lives(now: datetime) -> ColumnElement[bool]:
-    session_lives = (
-        select(Token.sha256)
-        .where(Token.sha256 == PhoneLink.made_by, Token.expires_at > now, Token.revoked_at.is_(None))
-        .exists()
-    )
+    session_lives = select(Token.sha256).where(Token.sha256 == PhoneLink.made_by, token_lives(now)).exists()
     return and_(PhoneLink.ended_at.is_(None), PhoneLink.ends_at > now, session_lives)
 
 
@@ -115,35 +112,59 @@ async def photos_by(session: AsyncSession, link_id: uuid.UUID) -> int:
     return await session.scalar(query) or 0
 
 
-async def note_photo(session: AsyncSession, row: RequestRecord, photo: Attachment) -> None:
-    """Write into the access log that a photo came by a link, made by the one in whose name it is there; once for each photo.
+async def note_photos(session: AsyncSession, row: RequestRecord) -> None:
+    """Write into the access log which photos came by a link, made by the one in whose name they are there; once for each photo.
 
     Of a draft nothing is written yet: it is nobody else's business, and can be removed. It follows with the submission.
     """
-    about = (row.id, photo.uploaded_by, AccessKind.PHONE_PHOTO, photo.id)
-    if row.status is Status.DRAFT or await was_logged(session, *about, since=photo.uploaded_at):
+    if row.status is Status.DRAFT:
         return
-    await log_access(
-        session,
-        request_id=row.id,
-        account_id=photo.uploaded_by,
-        role=Role.REQUESTER,
-        kind=AccessKind.PHONE_PHOTO,
-        at=photo.uploaded_at,
-        version=row.process_version,
-        object_id=photo.id,
+    is_noted = (
+        select(AccessEntry.id)
+        .where(
+            AccessEntry.request_id == row.id,
+            AccessEntry.account_id == Attachment.uploaded_by,
+            AccessEntry.kind == AccessKind.PHONE_PHOTO,
+            AccessEntry.object_id == Attachment.id,
+        )
+        .exists()
     )
+    not_noted = select(Attachment).where(
+        Attachment.request_id == row.id, Attachment.phone_link_id.is_not(None), ~is_noted
+    )
+    for photo in await session.scalars(not_noted.order_by(Attachment.uploaded_at, Attachment.id)):
+        await log_access(
+            session,
+            request_id=row.id,
+            account_id=photo.uploaded_by,
+            role=Role.REQUESTER,
+            kind=AccessKind.PHONE_PHOTO,
+            at=photo.uploaded_at,
+            version=row.process_version,
+            object_id=photo.id,
+        )
 
 
 async def follow(session: AsyncSession, row: RequestRecord, event: Event) -> None:
-    """What an event, which `row` shows already, means for links: with what their maker submits or sends, they end."""
-    if event.name not in _ENDS_LINKS or event.command.actor.id is None:
-        return
-    await end_links(session, row.id, event.command.actor.id, event.at)
-    if event.name is EventName.SUBMITTED:
-        query = select(Attachment).where(Attachment.request_id == row.id, Attachment.phone_link_id.is_not(None))
-        for photo in await session.scalars(query):
-            await note_photo(session, row, photo)
+    """What an event, which `row` shows already, means for links: with what their maker submits or sends, they end.
+
+    Events that somebody recorded who knew nothing of links, as code of an earlier version does, are made good.
+    """
+    if event.name in _ENDS_LINKS and event.command.actor.id is not None:
+        await end_links(session, row.id, event.command.actor.id, event.at)
+    ended_before = (
+        select(EventRecord.version)
+        .where(
+            EventRecord.request_id == row.id,
+            EventRecord.name.in_(_ENDS_LINKS),
+            EventRecord.actor_id == PhoneLink.account_id,
+            EventRecord.at > PhoneLink.made_at,
+        )
+        .exists()
+    )
+    left = update(PhoneLink).where(PhoneLink.request_id == row.id, PhoneLink.ended_at.is_(None), ended_before)
+    await session.execute(left.values(ended_at=event.at))
+    await note_photos(session, row)
 
 
 _ENDS_LINKS = frozenset(

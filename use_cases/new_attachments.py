@@ -32,8 +32,8 @@ from media.kinds import (
     TruncatedMediaError,
     UnsupportedMediaError,
 )
-from records import attachments, requests
-from records.errors import ContentConflictError, NotEditableError
+from records import attachments, phone_links, requests
+from records.errors import ContentConflictError, NotEditableError, NotFoundError
 from records.ids import new_id
 from records.models import Attachment, MediaState, RequestRecord
 from records.store import Copy, StoredObject, attachment_key
@@ -106,13 +106,16 @@ async def add(
 ) -> AttachmentView:
     """Examine a file when it is the caller's turn, and keep it at its place.
 
-    Raises what `kind_of`, `services.places`, `examined` and `keep_examined` do, and what `attended` raises when the caller goes
-    away while the file is examined.
+    Raises what `kind_of`, `services.places`, `examined` and `keep_examined` do (Problem `not_found` for a draft that is not there
+    any more), and what `attended` raises when the caller goes away while the file is examined.
     """
     if place.there is not None:
         return await _again(place.there, file)
     found = await attended(_examined_in_turn(services, caller, file.content))
-    return await keep_examined(services, caller, place, file, found)
+    try:
+        return await keep_examined(services, caller, place, file, found)
+    except NotFoundError:  # the draft was removed meanwhile
+        raise Problem("not_found") from None
 
 
 async def _again(there: Attachment, file: SentFile) -> AttachmentView:
@@ -132,13 +135,17 @@ async def keep_examined(
 
     An attachment's id that was kept before is answered as the first time. Raises Problem `unknown_slot`,
     `idempotency_key_reused` (another file has this id), or `submission_under_way`, `answer_under_way` or `not_editable` (it was
-    closed meanwhile).
+    closed meanwhile); NotFoundError when it was removed meanwhile.
     """
     row, attachment_id = place.row, place.attachment_id
     chosen = await slot_for(services, row, file.slot, found.kind)
     stored = await _store(services, row, attachment_id, file, found)
     async with services.database.session() as session:
-        await requests.lock_request(session, row.id)
+        try:
+            row = await requests.lock_request(session, row.id)
+        except NotFoundError:
+            await services.store.delete(stored.keys)
+            raise
         if there := await attachments.load_attachment(session, row.id, attachment_id):
             return attachment_view(there)  # the same upload came twice at the same time
         try:
@@ -172,6 +179,9 @@ async def keep_examined(
         except NotEditableError as error:
             await services.store.delete(stored.keys)
             raise policy.closed(error) from None
+        if file.phone_link_id is not None:  # the page that shows the link is another one
+            await phone_links.note_photos(session, row)
+            await requests.announce(session, row)
     if attachment.state is MediaState.PREPARING:
         await prepare_video(services, attachment)
     return attachment_view(attachment)

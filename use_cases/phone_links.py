@@ -14,7 +14,8 @@ from pydantic import AwareDatetime, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.kinds import PHOTO_TYPES
-from records import attachments, phone_links, requests
+from records import phone_links, requests
+from records.errors import NotFoundError
 from records.models import Account, PhoneLink
 from use_cases import new_attachments, policy
 from use_cases.attachments import AttachmentView, slot_for
@@ -79,6 +80,10 @@ async def make_link(services: Services, caller: Caller, request_id: UUID, slot: 
     chosen = await slot_for(services, row, slot, "photo")
     code, now = secrets.token_urlsafe(16), datetime.now(UTC)
     async with services.database.session() as session:
+        try:
+            await requests.lock_request(session, request_id)
+        except NotFoundError:  # a draft that was removed meanwhile
+            raise Problem("not_found") from None
         link = await phone_links.begin_link(
             session,
             request_id=request_id,
@@ -153,7 +158,7 @@ async def take_link(services: Services, code: str) -> str:
         link, _account = await _of_code(session, code)
         if not await phone_links.take_link(session, link.id, token_sha256(device)):
             raise Problem("phone_link_taken")
-        await requests.announce(session, await requests.lock_request(session, link.request_id))
+        await _announce(session, link)
     return device
 
 
@@ -190,15 +195,14 @@ async def add_photo(
     if await new_attachments.kind_of(services, file.content) not in PHOTO_TYPES:
         raise Problem("photos_only")
     maker = Caller(account, "")
-    place = await new_attachments.place_for(services, maker, link.request_id, f"phone:{link.id}:{key}")
     sent = SentFile(file.content, file.filename, link.slot, phone_link_id=link.id)
-    added = await new_attachments.add(services, maker, place, sent, attended)
-    async with services.database.session() as session:
-        row = await requests.lock_request(session, link.request_id)
-        if photo := await attachments.load_attachment(session, row.id, added.id):
-            await phone_links.note_photo(session, row, photo)
-        await requests.announce(session, row)
-    return added
+    try:
+        place = await new_attachments.place_for(services, maker, link.request_id, f"phone:{link.id}:{key}")
+        return await new_attachments.add(services, maker, place, sent, attended)
+    except Problem as problem:
+        if problem.code != "not_found":
+            raise
+        raise Problem("phone_link_ended") from None  # the draft was removed, and the link with it
 
 
 async def end_on_telephone(services: Services, device: str, link_id: str) -> None:
@@ -206,7 +210,7 @@ async def end_on_telephone(services: Services, device: str, link_id: str) -> Non
     async with services.database.session() as session:
         link, account = await _of_device(session, device, link_id)
         await phone_links.end_links(session, link.request_id, account.id, datetime.now(UTC))
-        await requests.announce(session, await requests.lock_request(session, link.request_id))
+        await _announce(session, link)
 
 
 async def _of_code(session: AsyncSession, code: str) -> tuple[PhoneLink, Account]:
@@ -223,6 +227,14 @@ async def _of_device(session: AsyncSession, device: str, link_id: str | None) ->
     if found is None or link_id not in (None, str(found[0].id)):
         raise Problem("phone_link_ended")
     return found
+
+
+async def _announce(session: AsyncSession, link: PhoneLink) -> None:
+    """Without a lock on the request: who records an event has that first, and links after it."""
+    row = await requests.load_request(session, link.request_id)
+    if row is None:
+        raise Problem("phone_link_ended")
+    await requests.announce(session, row)
 
 
 async def _told(session: AsyncSession, link: PhoneLink, account: Account) -> Photographing:

@@ -1,7 +1,7 @@
 """From the desktop to a telephone: photos come by a link that can do nothing else, and ends by itself."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,11 +11,13 @@ from fastapi import FastAPI
 from playwright.async_api import FilePayload, expect
 from sqlalchemy import select, update
 
-from records.models import AccessEntry, AccessKind, PhoneLink
+from records import phone_links as kept_links
+from records.models import AccessEntry, AccessKind, PhoneLink, Token
 from tests.api.answers import problem
-from tests.journeys import accepted, draft, ok, somebody_new, submitted
+from tests.journeys import accepted, draft, ok, somebody_new, submitted, upload
 from tests.portal.browsing import PHONE, Portal, barriers, shown, too_wide, visitor
 from tests.system import System, hasty, photo
+from use_cases import new_attachments, phone_links
 from web.limits import FRAME
 from web.rates import Spent
 
@@ -101,13 +103,16 @@ async def test_photos_come_from_the_telephone_that_took_the_link_and_it_sees_not
         secrets = {address.rpartition("/")[2], phone.cookies["relais-phone"]}
         assert not secrets & {kept.code_sha256, kept.device_sha256, kept.made_by}
     ok(await system.requester.post(f"/requests/{request_id}/submit"))
+    assert await logged(system, request_id) == sorted((one["id"], system.requester.id) for one in there[before:])
+
+
+async def logged(system: System, request_id: str) -> list[tuple[str, str]]:
+    """Which photos the log says came from a telephone, and by whose link."""
     async with system.services.database.session() as session:
         query = select(AccessEntry).where(
             AccessEntry.request_id == request_id, AccessEntry.kind == AccessKind.PHONE_PHOTO
         )
-        logged = list(await session.scalars(query))
-    assert {str(entry.object_id) for entry in logged} == {one["id"] for one in there[before:]}
-    assert {str(entry.account_id) for entry in logged} == {system.requester.id}
+        return sorted((str(entry.object_id), str(entry.account_id)) for entry in await session.scalars(query))
 
 
 async def _ended_by_its_maker(system: System, request_id: str) -> None:
@@ -144,7 +149,7 @@ async def test_a_link_ends(portal_app: FastAPI, system: System, end: Callable[[S
     assert len(await photos_of(system, request_id)) == before
 
 
-async def test_a_link_ends_when_its_maker_signs_out(portal_app: FastAPI, system: System) -> None:
+async def test_a_link_ends_when_its_makers_session_does(portal_app: FastAPI, system: System) -> None:
     request_id = await draft(system, patient=somebody_new())
     async with visitor(portal_app, system.requester) as desktop, visitor(portal_app) as phone:
         page = await desktop.post(f"/requests/{request_id}/phone-link", data={"slot": "photos"})
@@ -152,8 +157,70 @@ async def test_a_link_ends_when_its_maker_signs_out(portal_app: FastAPI, system:
         address = urlsplit(page.text.partition("data-address>")[2].partition("<")[0]).path
         assert (await phone.post(address)).status_code == 303
         assert "Un téléphone est connecté" in shown(await desktop.get(f"/requests/{request_id}/phone-link"))
+        own = Token.sha256 == select(PhoneLink.made_by).where(PhoneLink.request_id == request_id).scalar_subquery()
+        now = datetime.now(UTC)
+        for seen, status in ((now - timedelta(hours=2), 410), (now, 200)):
+            async with system.services.database.session() as session:
+                await session.execute(update(Token).where(own).values(idle_minutes=60, seen_at=seen))
+            assert (await phone.get("/phone")).status_code == status, "nobody was there"
         await desktop.post("/signout")
         assert (await phone.get("/phone")).status_code == 410
+
+
+async def test_what_code_without_links_recorded_is_made_good_by_the_next_event(
+    portal_app: FastAPI, system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a rolling upgrade a worker of the version before records a submission, and knows nothing of links."""
+
+    async def knows_none(*_: object) -> None:
+        return
+
+    request_id = await draft(system, patient=somebody_new())
+    async with visitor(portal_app) as phone:
+        link = await take(phone, await link_of(system, request_id))
+        shown(await send(phone, link, photo((1800, 1400), "#773311")))
+        with monkeypatch.context() as before:
+            before.setattr(kept_links, "follow", knows_none)
+            ok(await system.requester.post(f"/requests/{request_id}/submit"))
+        sent = (await photos_of(system, request_id))[-1]["id"]
+        assert (await phone.get("/phone")).status_code == 200
+        ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": system.provider.id}))
+        assert (await phone.get("/phone")).status_code == 410
+        assert await logged(system, request_id) == [(sent, system.requester.id)]
+        await take(phone, await link_of(system, request_id, ""))
+        ok(await system.provider.post(f"/requests/{request_id}/accept"))
+        assert (await phone.get("/phone")).status_code == 200, "it was made after what ended the one before"
+        assert await logged(system, request_id) == [(sent, system.requester.id)]
+
+
+async def test_a_draft_that_is_removed_in_the_same_moment_is_no_error(
+    portal_app: FastAPI, system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def removed(request_id: str) -> None:
+        assert (await system.requester.http.delete(f"/api/v1/requests/{request_id}")).status_code == 204
+
+    first, second, third = [await draft(system, patient=somebody_new()) for _ in range(3)]
+    chosen, examined = phone_links.slot_for, new_attachments.examined
+
+    async def removed_before_the_link(*arguments: Any) -> Any:
+        await removed(first)
+        return await chosen(*arguments)
+
+    with monkeypatch.context() as at_once:
+        at_once.setattr(phone_links, "slot_for", removed_before_the_link)
+        problem(await system.requester.post(f"/requests/{first}/phone-link"), 404, "not_found")
+
+    gone = iter((second, third))
+
+    async def removed_before_the_photo(*arguments: Any) -> Any:
+        await removed(next(gone))
+        return await examined(*arguments)
+
+    async with visitor(portal_app) as phone:
+        link = await take(phone, await link_of(system, second))
+        monkeypatch.setattr(new_attachments, "examined", removed_before_the_photo)
+        assert "Ce lien a pris fin." in shown(await send(phone, link, photo((1800, 1400), "#117733")), 410)
+    problem(await upload(system.requester, third, photo((1800, 1400), "#117734")), 404, "not_found")
 
 
 async def test_photos_never_go_to_another_request_than_the_page_is_of(portal_app: FastAPI, system: System) -> None:
