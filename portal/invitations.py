@@ -153,7 +153,11 @@ def link_page(
     places: dict[str, str],
     **values: Any,
 ) -> Response:
-    """A page to which the link of an e-mail leads: its address is a secret, so no other site, and no cache, ever hears of it."""
+    """A page to which the link of an e-mail leads: its address is a secret, so no other site, and no cache, ever hears of it.
+
+    Its form must say where it comes from (`check_same_site`), also in browsers that have nothing but Origin for it: they say
+    "null" where no referrer is sent. Of `strict-origin` they send the site, and never the address.
+    """
     wrong = fields_of(error, language, places)
     made = pages.render(
         request,
@@ -167,7 +171,8 @@ def link_page(
         notice=summary(error, wrong, language) if error else None,
         **values,
     )
-    return without_referrer(made)
+    made.headers["Referrer-Policy"] = "strict-origin"
+    return made
 
 
 def void_link(request: Request, problem: Problem) -> HTMLResponse:

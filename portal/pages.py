@@ -261,9 +261,7 @@ SENTENCES: Mapping[str, str] = {
     "locked": _("The account is locked: its sessions have ended, and nobody signs in with it."),
     "reopened": _("The account is open again."),
     "left": _("The account is closed: its sessions have ended, and nobody signs in with it."),
-    "left_holding": _(
-        "The account is closed. Not everything that this person has is handed over: what is left is here."
-    ),
+    "left_holding": _("The account is closed. Part of what this person has is still to be handed over: here it is."),
     "reviewed": _("Noted that you have looked at this account."),
     "password_help": _("A link to a new password is on its way to the person by e-mail."),
     "invited": _("The invitation is on its way by e-mail."),

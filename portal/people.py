@@ -88,6 +88,8 @@ TEXT_FIELDS = ("given_name", "family_name", "title", "profession", "licence_numb
 PLACES = {"operators_only": "roles", "last_administrator": "roles", "still_holds_requests": "roles"}
 """At which field it is said why a change was not taken."""
 
+_DESTINATIONS = {"one_place": "to", "unknown_provider": "to", "unknown_clinic": "to", "clinic_not_routed": "to"}
+
 
 @router.get("/people")
 async def people_page(visit: VisitOf, clinic: UUID | None = None) -> Response:
@@ -238,7 +240,7 @@ async def _leave(
     person = await people.read_person(visit.services, by, account_id)
     held: list[RequestSummary] = list(await providers.held_by(visit, account_id)) if person.holds else []
     asked = sorted({row.offering for row in held})
-    wrong = fields_of(error, visit.language, {"one_place": "to"})
+    wrong = fields_of(error, visit.language, _DESTINATIONS)
     return visit.page(
         "person_leave",
         status=status_of(error) if error else 200,

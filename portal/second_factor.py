@@ -1,5 +1,7 @@
 """One's own second factor: set up with a code to scan, recovery codes, and its removal."""
 
+from uuid import UUID
+
 from fastapi import APIRouter, Response
 from starlette.datastructures import FormData
 
@@ -15,6 +17,7 @@ from use_cases.passkey_answers import options_to_answer
 from use_cases.passkeys import NewPasskey
 from use_cases.problems import FieldFault, Problem
 from use_cases.second_factor import Enrolment, PasswordAgain, PasswordAndCode, RecoveryCodes, ShownCode
+from use_cases.signing import report_id_of
 
 router = APIRouter()
 
@@ -103,8 +106,13 @@ async def add_passkey(visit: VisitOf) -> Response:
 
 @router.post("/account/passkeys/ask")
 async def ask_passkey(visit: VisitOf) -> Response:
-    """What a script needs to have a passkey answer for what the form with this key does."""
-    used_for = visit.key(await visit.form())
+    """What a script needs to have a passkey answer for the signature that the form with this key gives, of that request."""
+    form = await visit.form()
+    try:
+        request_id = UUID(str(form.get("request_id", "")))
+    except ValueError:
+        raise Problem("not_found") from None
+    used_for = str(report_id_of(visit.call(request_id, form)))
     options = await options_to_answer(visit.services, visit.caller.id, used_for)
     return Response(options, media_type="application/json")
 

@@ -46,7 +46,7 @@ async def find_by_code(
 ) -> Link | None:
     """The link that this code opens now; with `lock`, nobody else opens it until the transaction ends."""
     link_id = _id_in(code)
-    link = await session.get(kind, link_id, with_for_update=lock or None) if link_id else None
+    link = await session.get(kind, link_id, populate_existing=lock, with_for_update=lock or None) if link_id else None
     if link is None or not is_open(link, now):
         return None
     said = _hashed(code)
@@ -84,6 +84,12 @@ async def list_invitations(session: AsyncSession, clinic_id: uuid.UUID, since: d
         Invitation.clinic_id == clinic_id, Invitation.ended_at.is_(None) | (Invitation.created_at > since)
     )
     return list(await session.scalars(query.order_by(Invitation.id.desc())))
+
+
+async def end_invitations_by(session: AsyncSession, account_id: uuid.UUID, now: datetime) -> list[Invitation]:
+    """What somebody has invited others to, and nobody has accepted, opens nothing any more; gives those that were open."""
+    open_ = Invitation.invited_by == account_id, Invitation.ended_at.is_(None)
+    return list(await session.scalars(update(Invitation).where(*open_).values(ended_at=now).returning(Invitation)))
 
 
 # Forgotten passwords

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from records.models import Passkey, PasskeyChallenge
@@ -30,19 +31,18 @@ async def add_passkey(
     sign_count: int,
     name: str,
     now: datetime,
-) -> None:
-    """Keep a passkey that was just made."""
-    session.add(
-        Passkey(
-            credential_id=credential_id,
-            account_id=account_id,
-            public_key=public_key,
-            sign_count=sign_count,
-            name=name,
-            created_at=now,
-        )
+) -> bool:
+    """Keep a passkey that was just made; False when there is one with that id."""
+    added = insert(Passkey).values(
+        credential_id=credential_id,
+        account_id=account_id,
+        public_key=public_key,
+        sign_count=sign_count,
+        name=name,
+        created_at=now,
     )
-    await session.flush()
+    added = added.on_conflict_do_nothing(index_elements=[Passkey.credential_id])
+    return await session.scalar(added.returning(Passkey.credential_id)) is not None
 
 
 async def load_passkey(session: AsyncSession, account_id: uuid.UUID, credential_id: bytes) -> Passkey | None:
@@ -64,8 +64,9 @@ async def remove_passkey(session: AsyncSession, account_id: uuid.UUID, credentia
 
 
 async def remove_all(session: AsyncSession, account_id: uuid.UUID) -> None:
-    """Forget all of somebody's."""
+    """Forget all of somebody's, and what was to make or ask one."""
     await session.execute(delete(Passkey).where(Passkey.account_id == account_id))
+    await session.execute(delete(PasskeyChallenge).where(PasskeyChallenge.account_id == account_id))
 
 
 async def give_challenge(

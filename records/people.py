@@ -132,6 +132,12 @@ async def lock_account(session: AsyncSession, account_id: uuid.UUID) -> Account 
     return await session.scalar(query)
 
 
+async def hold_account(session: AsyncSession, account_id: uuid.UUID) -> Account | None:
+    """The account as it is now, which nobody changes until the transaction ends; others may hold it as well."""
+    query = select(Account).where(Account.id == account_id).with_for_update(read=True)
+    return await session.scalar(query.execution_options(populate_existing=True))
+
+
 async def lock_clinic(session: AsyncSession, clinic_id: uuid.UUID) -> Clinic | None:
     """The clinic as it is now, once nobody else changes it, or who runs it; kept so until the transaction ends."""
     query = select(Clinic).where(Clinic.id == clinic_id).with_for_update(key_share=True)
@@ -156,9 +162,14 @@ async def note_use(session: AsyncSession, account_id: uuid.UUID, now: datetime) 
     await session.execute(update(Account).where(Account.id == account_id, before).values(last_used_at=now))
 
 
-async def change_password(session: AsyncSession, account_id: uuid.UUID, password_hash: str) -> None:
-    """Replace the hash by which the account's password is known. Its tokens stay, see `revoke_tokens_of`."""
-    await session.execute(update(Account).where(Account.id == account_id).values(password_hash=password_hash))
+async def change_password(session: AsyncSession, account: Account, password_hash: str) -> bool:
+    """Replace the hash by which the account's password is known; False, and nothing, when it is another than `account` has.
+
+    Its tokens stay, see `revoke_tokens_of`.
+    """
+    as_it_was = Account.id == account.id, Account.active, Account.password_hash == account.password_hash
+    changed = update(Account).where(*as_it_was).values(password_hash=password_hash).returning(Account.id)
+    return await session.scalar(changed.execution_options(synchronize_session=False)) is not None
 
 
 def username_as_kept(username: str) -> str:

@@ -23,6 +23,12 @@ async def is_in_force(session: AsyncSession, account_id: uuid.UUID) -> bool:
     return await session.scalar(query) is not None
 
 
+async def hold_in_force(session: AsyncSession, account_id: uuid.UUID) -> bool:
+    """The same, and it stays so until the transaction ends."""
+    query = select(SecondFactor.account_id).where(SecondFactor.account_id == account_id, _CONFIRMED)
+    return await session.scalar(query.with_for_update(read=True)) is not None
+
+
 async def in_force_of(session: AsyncSession, account_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
     """Those of the accounts that have a second factor."""
     query = select(SecondFactor.account_id).where(SecondFactor.account_id.in_(account_ids), _CONFIRMED)
@@ -63,10 +69,11 @@ async def spend_step(session: AsyncSession, account_id: uuid.UUID, step: int, us
 
 async def remove(session: AsyncSession, account_id: uuid.UUID) -> bool:
     """Remove it with its recovery codes and passkeys; whether there was one."""
-    await passkeys.remove_all(session, account_id)
-    await session.execute(delete(RecoveryCode).where(RecoveryCode.account_id == account_id))
     removed = delete(SecondFactor).where(SecondFactor.account_id == account_id).returning(SecondFactor.confirmed_at)
-    return await session.scalar(removed) is not None
+    was_in_force = await session.scalar(removed) is not None
+    await passkeys.remove_all(session, account_id)  # after it: whoever adds one holds the factor
+    await session.execute(delete(RecoveryCode).where(RecoveryCode.account_id == account_id))
+    return was_in_force
 
 
 async def replace_recovery_codes(session: AsyncSession, account_id: uuid.UUID, hashes: Iterable[str]) -> None:

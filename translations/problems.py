@@ -122,6 +122,7 @@ PROBLEMS: Mapping[str, str] = {
     "store_unreachable": _("The store of photos and documents can't be reached. Try again in a moment."),
     "storage_full": _("There is no room left to store anything; nothing was changed. Those who run Relais must act."),
     "operators_only": _("Only those who run Relais give the role of operator, and change who has it."),
+    "not_for_oneself": _("You cannot do this for yourself: ask another administrator, or those who run Relais."),
     "account_changed": _("Somebody else has changed this account in the meantime; look at it again."),
     "account_not_active": _("This account is locked: open it again first."),
     "last_administrator": _(

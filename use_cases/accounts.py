@@ -10,7 +10,7 @@ from domain.accounts import AccountEventKind, LetterKind
 from domain.model import Frozen
 from domain.notices import NoticeMode
 from domain.requests import Role
-from records import account_events, account_letters, people
+from records import account_events, account_letters, one_time_links, people
 from translations import LANGUAGES
 from translations.problems import FIELD_PROBLEMS
 from use_cases.account_letters import send
@@ -93,7 +93,7 @@ async def change_preferences(services: Services, caller: Caller, preferences: Pr
 
 
 async def change_password(services: Services, caller: Caller, passwords: NewPassword) -> None:
-    """Choose another password, which ends all other sign-ins of the account.
+    """Choose another password, which ends all other sign-ins of the account, and every link to a new one.
 
     The person is told by e-mail. Raises Problem `invalid_input`, `wrong_current_password`, and what `proves_again` does.
     """
@@ -104,8 +104,10 @@ async def change_password(services: Services, caller: Caller, passwords: NewPass
     password_hash = await hash_password(passwords.new)
     now = datetime.now(UTC)
     async with services.database.session() as session:
-        await people.change_password(session, account.id, password_hash)
+        if not await people.change_password(session, account, password_hash):  # somebody was faster
+            raise Problem("wrong_current_password")
         await people.revoke_tokens_of(session, account.id, now, but=token_sha256(caller.token))
+        await one_time_links.end_resets_of(session, account.id, now)
         account_events.note(session, AccountEventKind.PASSWORD_CHANGED, account, hand_of(caller), now)
         letter = await account_letters.write_to(session, LetterKind.PASSWORD_CHANGED, account, now)
     await send(services, [letter])

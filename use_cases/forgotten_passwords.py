@@ -182,7 +182,7 @@ async def choose_password(services: Starting, chosen: ChosenPassword, side: Side
         reset, account = await _opened(session, chosen.code, lock=True)
         if not may_sign(account.roles) or await voice_code_fits(reset, chosen.voice_code):
             now = datetime.now(UTC)
-            await people.change_password(session, account.id, password_hash)
+            await people.change_password(session, account, password_hash)
             await people.revoke_tokens_of(session, account.id, now)
             await one_time_links.end_resets_of(session, account.id, now)
             account_events.note(
@@ -195,7 +195,11 @@ async def choose_password(services: Starting, chosen: ChosenPassword, side: Side
 
 
 async def _opened(session: AsyncSession, code: str, *, lock: bool = False) -> tuple[PasswordReset, Account]:
-    reset = await one_time_links.find_by_code(session, PasswordReset, code, datetime.now(UTC), lock=lock)
+    now = datetime.now(UTC)
+    reset = await one_time_links.find_by_code(session, PasswordReset, code, now)
+    if reset is not None and lock:  # the account first, as everybody who changes both does
+        await people.lock_account(session, reset.account_id)
+        reset = await one_time_links.find_by_code(session, PasswordReset, code, now, lock=True)
     account = await people.load_account(session, reset.account_id) if reset else None
     if reset is None or account is None or not account.active:
         raise Problem("link_not_valid")

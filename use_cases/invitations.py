@@ -19,7 +19,7 @@ from domain.requests import Role
 from records import account_events, account_letters, one_time_links, people
 from records.account_events import Hand
 from records.ids import new_id
-from records.models import AccountLetter, Invitation, LetterStatus, Side
+from records.models import Account, AccountLetter, Invitation, LetterStatus, Side
 from translations import Language, language_named
 from use_cases.account_letters import send
 from use_cases.accounts import MIN_PASSWORD, check_new_password
@@ -232,19 +232,22 @@ async def accept(
         if invitation is None:
             raise Problem("link_not_valid")
         fits = not may_sign(invitation.roles) or await voice_code_fits(invitation, acceptance.voice_code)
-        account_id = (
+        account = (
             await _join(session, invitation, acceptance, password_hash, Hand(None, side, origin.address))
             if fits
             else None
         )
-    if account_id is None:
+    if account is None:
         raise Problem("wrong_voice_code")
-    return await new_token(services, account_id, origin, instead_of, in_a_browser=side is Side.PORTAL)
+    token = await new_token(services, account, origin, instead_of, in_a_browser=side is Side.PORTAL)
+    if token is None:  # locked at once
+        raise Problem("wrong_credentials")
+    return token
 
 
 async def _join(
     session: AsyncSession, invitation: Invitation, acceptance: Acceptance, password_hash: str, by: Hand
-) -> UUID:
+) -> Account:
     """Raises Problem `username_taken`, which leaves everything as it was."""
     now = datetime.now(UTC)
     try:
@@ -268,7 +271,7 @@ async def _join(
         raise Problem("username_taken") from None
     invitation.account_id, invitation.ended_at = account.id, now
     account_events.note(session, AccountEventKind.JOINED, account, by, now, invitation_id=invitation.id)
-    return account.id
+    return account
 
 
 # What both have in common

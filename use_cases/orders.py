@@ -29,6 +29,7 @@ from records.models import RequestRecord
 from translations import gettext_noop as _
 from translations.problems import LEFT_GAP
 from use_cases import policy
+from use_cases.caller import Caller
 from use_cases.commands import Moment, Order
 from use_cases.completeness import check_complete
 from use_cases.problems import Problem
@@ -340,6 +341,21 @@ async def _described(
         attachments.describe(there[id_], description)
     said = {id_: attachments.description_of(there[id_]) for id_ in attachment_ids}
     return {id_: description for id_, description in said.items() if description != UNDESCRIBED}
+
+
+async def check_takes_over(session: AsyncSession, wanted: SomebodyElse, caller: Caller, holder_id: UUID) -> None:
+    """Check that what that person holds may go there, before anything is done for it.
+
+    Raises Problem `unknown_provider`, also for the holder, `unknown_clinic`, or `clinic_not_routed` to who dispatches.
+    """
+    if wanted.dispatch:
+        return
+    to = await _destination(session, wanted.provider_id, wanted.clinic_id)
+    if wanted.provider_id == holder_id:
+        raise Problem("unknown_provider")
+    own = await people.load_clinic(session, caller.clinic_id) if Role.DISPATCHER in caller.roles else None
+    if own is not None and not policy.may_route_to(own, to.clinic_id):
+        raise Problem("clinic_not_routed")
 
 
 async def _destination(session: AsyncSession, provider_id: UUID | None, clinic_id: UUID | None) -> Person | c.Pool:

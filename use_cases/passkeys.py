@@ -64,10 +64,12 @@ async def begin(services: Services, caller: Caller, proof: PasswordAndCode) -> s
 
 
 async def add(services: Services, caller: Caller, new: NewPasskey) -> None:
-    """Keep the passkey that the browser has made. Raises Problem `wrong_passkey`."""
+    """Keep the passkey that the browser has made. Raises Problem `wrong_passkey`, or `not_begun` without a second factor."""
     made = await passkey_answers.made_by(services, caller.id, new.passkey)
     async with services.database.session() as session:
-        await passkeys.add_passkey(
+        if not await second_factors.hold_in_force(session, caller.id):
+            raise Problem("not_begun")
+        is_new = await passkeys.add_passkey(
             session,
             caller.id,
             credential_id=made.credential_id,
@@ -76,6 +78,8 @@ async def add(services: Services, caller: Caller, new: NewPasskey) -> None:
             name=new.name,
             now=datetime.now(UTC),
         )
+        if not is_new:
+            raise Problem("wrong_passkey")
 
 
 async def remove(services: Services, caller: Caller, passkey_id: str) -> None:

@@ -14,7 +14,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.accounts import AccountEventKind, AccountState, LetterKind, ReviewReason, due_for_review
+from domain.accounts import AccountEventKind, AccountState, LetterKind, ReviewReason, due_for_review, may_sign
 from domain.addresses import AddressError, checked_address
 from domain.model import COMPOSED, ONE_LINE, SAYS_SOMETHING, Frozen
 from domain.offerings import Code
@@ -31,7 +31,7 @@ from use_cases.caller import Caller
 from use_cases.gate import Starting
 from use_cases.hand_over import MAY_HAND_OVER, HandOver, hand_over
 from use_cases.names import Names, full_name
-from use_cases.orders import SomebodyElse
+from use_cases.orders import SomebodyElse, check_takes_over
 from use_cases.policy import must_have_role
 from use_cases.problems import FieldFault, Problem
 from use_cases.services import Services
@@ -187,7 +187,8 @@ async def change_person(
     """Change what is known of somebody, and what they may do. The same change a second time changes nothing.
 
     Raises Problem `not_found`, `operators_only`, `account_changed` when somebody else was faster, `last_administrator`,
-    `still_holds_requests` when a provider is to be none any more, or what is wrong with a field.
+    `still_holds_requests` when a provider is to be none any more, `not_for_oneself` to who would let themself sign, or what is
+    wrong with a field.
     """
     said = change.said()
     async with _changing(services, by, account_id) as at:
@@ -199,6 +200,7 @@ async def change_person(
             return await _one_on_file(at.session, by, at.account)
         if expected_version not in (None, at.account.version):
             raise Problem("account_changed")
+        _check_signs_by_others(at, before, changed)
         if "roles" in changed:
             by.check_gives([Role(role) for role in changed["roles"]])
             await _check_may_lose(at, changed["roles"])
@@ -228,16 +230,21 @@ async def lock(services: Starting, by: Administrator, account_id: UUID) -> Perso
 async def leave(services: Services, caller: Caller, account_id: UUID, leaving: Leaving, language: Language) -> Left:
     """Somebody goes (`let_go`), and what they hold is handed over in the same go: what became of each request is told.
 
-    Raises as `let_go` does, and Problem `forbidden` to who may go but hand over nothing.
+    Raises as `let_go` does, Problem `forbidden` to who may hand over nothing, and what is wrong with whom it is to go to; then
+    the account is as it was.
     """
     by, wanted = Administrator.of(caller), leaving.hand_over
     if wanted is not None:
         must_have_role(caller, *MAY_HAND_OVER)
+        async with services.database.session() as session:
+            await check_takes_over(session, wanted, caller, account_id)
     held = await let_go(services, by, account_id, hands_over=wanted is not None)
     receipts: list[PartReceipt] = []
     if wanted is not None and held:
         order = HandOver(**wanted.model_dump(), request_ids=held)
-        receipts = await hand_over(services, caller, account_id, order, f"leaving/{account_id}", language)
+        gone = await read_person(services, by, account_id)
+        key = f"leaving/{account_id}/{gone.version}"  # who comes back and leaves again hands over anew
+        receipts = await hand_over(services, caller, account_id, order, key, language)
     return Left(person=await read_person(services, by, account_id), handed_over=receipts)
 
 
@@ -272,9 +279,11 @@ async def reopen(services: Starting, by: Administrator, account_id: UUID) -> Per
 async def reset_second_factor(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
     """Remove the second factor of somebody who has lost device and recovery codes: the password is enough again.
 
-    Raises Problem `not_found` or `operators_only`.
+    Raises Problem `not_found`, `operators_only`, or `not_for_oneself`: one's own is removed with proof (`second_factor.remove`).
     """
     async with _changing(services, by, account_id) as at:
+        if at.is_ones_own:
+            raise Problem("not_for_oneself")
         if await second_factors.remove(at.session, account_id):
             at.note(AccountEventKind.SECOND_FACTOR_REMOVED)
         return await _one_on_file(at.session, by, at.account)
@@ -307,6 +316,11 @@ class _Changing:
     now: datetime
     letters: list[UUID]
 
+    @property
+    def is_ones_own(self) -> bool:
+        """Whether who changes it is its person."""
+        return self.by.hand.account_id == self.account.id
+
     def note(self, kind: AccountEventKind, changes: Mapping[str, Any] | None = None) -> None:
         """Write the change down; whoever saw the account before has seen an earlier version."""
         self.account.version += 1
@@ -329,6 +343,13 @@ async def _changing(services: Starting, by: Administrator, account_id: UUID) -> 
         yield _Changing(session, by, account, datetime.now(UTC), [])
 
 
+def _check_signs_by_others(at: _Changing, before: Mapping[str, Any], changed: Mapping[str, Any]) -> None:
+    """Raise Problem `not_for_oneself` to who would let themself sign, or sign under another licence number."""
+    signs_newly = may_sign(changed.get("roles", ())) and not may_sign(before.get("roles", ()))
+    if at.is_ones_own and (signs_newly or "licence_number" in changed):
+        raise Problem("not_for_oneself")
+
+
 async def _check_may_lose(at: _Changing, roles: Collection[str], *, hands_over: bool = False) -> None:
     """Whether the account may have only these `roles` left: a clinic keeps an administrator, a request a provider.
 
@@ -349,6 +370,8 @@ async def _close(at: _Changing) -> None:
     at.account.active = False
     await people.revoke_tokens_of(at.session, at.account.id, at.now)
     await one_time_links.end_resets_of(at.session, at.account.id, at.now)
+    for invitation in await one_time_links.end_invitations_by(at.session, at.account.id, at.now):
+        account_events.note(at.session, AccountEventKind.INVITATION_REVOKED, invitation, at.by.hand, at.now)
 
 
 async def _tell_about(at: _Changing, changed: Mapping[str, Any], before: Mapping[str, Any]) -> None:

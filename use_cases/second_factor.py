@@ -120,7 +120,7 @@ async def begun(services: Services, caller: Caller) -> Enrolment:
 
 
 async def confirm(services: Services, caller: Caller, shown: ShownCode) -> RecoveryCodes:
-    """A code of the new secret: from now on one is asked for. Gives the recovery codes.
+    """A code of the new secret: from now on one is asked for, and all other sessions end. Gives the recovery codes.
 
     Raises Problem `not_begun`, `wrong_code`, or `too_many_attempts`.
     """
@@ -130,6 +130,7 @@ async def confirm(services: Services, caller: Caller, shown: ShownCode) -> Recov
         now = datetime.now(UTC)
         if not await second_factors.confirm(session, caller.id, step, now):
             raise Problem("not_begun")
+        await people.revoke_tokens_of(session, caller.id, now, but=token_sha256(caller.token))
         account_events.note(session, AccountEventKind.SECOND_FACTOR_SET_UP, caller.account, hand_of(caller), now)
         return await _new_recovery_codes(session, caller)
 

@@ -84,7 +84,10 @@ async def sign_in(
         if not code:
             raise CodeNeededError(_proof_of_password(account))
         await _take_code(services, account, code, origin)
-    return await new_token(services, account.id, origin, instead_of, in_a_browser=in_a_browser)
+    token = await new_token(services, account, origin, instead_of, in_a_browser=in_a_browser)
+    if token is None:
+        raise Problem("wrong_credentials")
+    return token
 
 
 async def options_for_passkey(services: Services, proof: str) -> str:
@@ -110,7 +113,10 @@ async def finish_sign_in(
         await passkey_answers.take(services, account.id, passkey[:MAX_ANSWER], _sign_in_of(proof), counters)
     else:
         await _take_code(services, account, code, origin)
-    return await new_token(services, account.id, origin, instead_of, in_a_browser=True)
+    token = await new_token(services, account, origin, instead_of, in_a_browser=True)
+    if token is None:
+        raise Problem("sign_in_again")
+    return token
 
 
 async def _take_code(services: Services, account: Account, code: str, origin: Origin) -> None:
@@ -188,23 +194,27 @@ async def proves_again(services: Services, caller: Caller, password: str) -> boo
 
 
 async def new_token(
-    services: Services, account_id: UUID, origin: Origin, instead_of: str | None, *, in_a_browser: bool
-) -> BearerToken:
+    services: Services, account: Account, origin: Origin, instead_of: str | None, *, in_a_browser: bool
+) -> BearerToken | None:
     """A token for who has proved to be that account's person; the token `instead_of` ends.
 
-    That of a browser ends, too, when nobody is there.
+    None when the account was locked meanwhile, or its password is another than the one that was proved. That of a browser ends,
+    too, when nobody is there.
     """
     now = datetime.now(UTC)
     text, expires_at = secrets.token_urlsafe(32), now + timedelta(hours=services.settings.token_hours)
     async with services.database.session() as session:
+        present = await people.hold_account(session, account.id)
+        if present is None or not present.active or present.password_hash != account.password_hash:
+            return None
         device = await _device(session, origin)
-        await guesses.note_device(session, token_sha256(device), account_id, now)
+        await guesses.note_device(session, token_sha256(device), account.id, now)
         if instead_of is not None:
             await people.revoke_token(session, token_sha256(instead_of), now)
         await people.add_token(
             session,
             token_sha256=token_sha256(text),
-            account_id=account_id,
+            account_id=account.id,
             now=now,
             expires_at=expires_at,
             idle_minutes=(services.settings.idle_minutes or None) if in_a_browser else None,

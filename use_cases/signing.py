@@ -214,12 +214,12 @@ def report_id_of(call: Call) -> UUID:
 async def _proved_by(services: Services, call: Call, proof: Proof, order: type[Order]) -> Method:
     """How the caller has proved who they are. Who may not sign is told so, and learns nothing about a password.
 
-    A code is for this command alone; sent again with it, it is good.
+    A code is for this signature alone, of this request by this command; sent again with it, it is good.
     """
     await must_be_allowed(services, call, order)
     if not await proves_again(services, call.caller, proof.password):
         raise Problem("wrong_password")
-    return await check_again(services, call.caller, proof.code, proof.passkey, used_for=call.command_id)
+    return await check_again(services, call.caller, proof.code, proof.passkey, used_for=str(report_id_of(call)))
 
 
 async def _freeze(

@@ -16,6 +16,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "other_site",
         "forbidden",
         "operators_only",
+        "not_for_oneself",
         "routes_by_operators",
         "wrong_voice_code",
         "wrong_current_password",

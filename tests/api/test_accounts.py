@@ -1,10 +1,12 @@
 """Signing in and out, wrong passwords, and one's own settings."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import httpx
+import pytest
 from sqlalchemy import update
 
 from domain.notices import NoticeMode
@@ -13,6 +15,7 @@ from records.models import Account, Guesses, Token
 from tests.api.answers import problem
 from tests.journeys import ok
 from tests.system import PASSWORD, Clinician, System, add_person
+from use_cases import passwords
 from use_cases.guessing import FEW
 from use_cases.sign_in import token_sha256
 
@@ -227,3 +230,38 @@ async def test_guessing_at_the_present_password_ends_too(system: System) -> None
         problem(await change(who, "wrong", "quatre mots sans aucun lien"), 403, "wrong_current_password")
     problem(await change(who, PASSWORD, "quatre mots sans aucun lien"), 429, "too_many_attempts")
     ok(await sign_in(system, who.account.username), 201)
+
+
+@pytest.mark.parametrize("meanwhile", ["the password is changed", "the account is locked"])
+async def test_a_sign_in_that_was_under_way_comes_too_late(
+    system: System, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    who = await newcomer(system, Role.REQUESTER)
+    real, is_right, goes_on = passwords.Lane.fits, asyncio.Event(), asyncio.Event()
+
+    async def slow(lane: passwords.Lane, *of: Any) -> bool:
+        fits = await real(lane, *of)
+        if lane is system.services.passwords.sign_in:
+            is_right.set()
+            await goes_on.wait()
+        return fits
+
+    monkeypatch.setattr(passwords.Lane, "fits", slow)
+    coming = asyncio.create_task(sign_in(system, who.account.username))
+    await is_right.wait()
+    if meanwhile == "the account is locked":
+        ok(await system.administrator.post(f"/accounts/{who.id}/lock"))
+    else:
+        new = {"current": PASSWORD, "new": "quatre mots sans aucun lien"}
+        assert (await who.post("/me/password", new)).status_code == 204
+    goes_on.set()
+    problem(await coming, 401, "wrong_credentials")
+
+
+async def test_of_two_who_change_one_password_at_once_one_does(system: System) -> None:
+    who = await newcomer(system, Role.REQUESTER)
+    new = [{"current": PASSWORD, "new": f"quatre mots sans aucun lien {n}"} for n in range(2)]
+    answers = await asyncio.gather(*[who.post("/me/password", one) for one in new])
+    assert sorted(answer.status_code for answer in answers) == [204, 403]
+    [done] = [one for one, answer in zip(new, answers, strict=True) if answer.status_code == 204]
+    ok(await sign_in(system, who.account.username, done["new"]), 201)

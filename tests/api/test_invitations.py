@@ -1,5 +1,6 @@
 """Invitations and forgotten passwords: by codes that open once, and that tell a stranger nothing."""
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,7 +8,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import event, select, text, update
 
 from domain.accounts import MOST_WRONG_TRIES
 from domain.requests import Role
@@ -18,6 +19,7 @@ from tests.api.test_people_of_clinics import invitation, newcomer
 from tests.eventually import eventually
 from tests.journeys import ok
 from tests.system import PASSWORD, System
+from use_cases import forgotten_passwords, voice_codes
 from use_cases.forgotten_passwords import MOST_BY_ADDRESS, MOST_BY_NAME, MOST_RESETS
 
 NEW = "quatre mots sans aucun lien"
@@ -276,3 +278,40 @@ async def test_a_changed_password_is_told(system: System) -> None:
     who = await newcomer(system, Role.REQUESTER)
     assert (await who.post("/me/password", {"current": PASSWORD, "new": NEW})).status_code == 204
     await eventually(lambda: len(system.post_office.kept_for(who.account.email)) == 1)
+
+
+async def test_changing_ones_password_ends_the_links_to_a_new_one(system: System) -> None:
+    who = await newcomer(system, Role.REQUESTER)
+    await forget(system, who.account.username)
+    code = await code_for(system, who.account.email)
+    assert (await who.post("/me/password", {"current": PASSWORD, "new": NEW})).status_code == 204
+    problem(await choose(system, code, password="encore un autre mot"), 404, "link_not_valid")
+
+
+async def test_a_lock_waits_for_who_chooses_a_password(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the two needs account and link: whoever comes first has both."""
+    who = await newcomer(system, Role.PROVIDER)
+    voice = ok(await system.administrator.post(f"/accounts/{who.id}/password-help"))["voice_code"]
+    code = await code_for(system, who.account.email)
+    real, is_inside, goes_on = voice_codes.voice_code_fits, asyncio.Event(), asyncio.Event()
+
+    async def slow(*a: Any) -> bool:
+        is_inside.set()
+        await goes_on.wait()
+        return await real(*a)
+
+    async def waits() -> bool:
+        async with system.services.database.session() as session:
+            waiting = text(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+            return bool(await session.scalar(waiting))
+
+    monkeypatch.setattr(forgotten_passwords, "voice_code_fits", slow)
+    chosen = asyncio.create_task(choose(system, code, voice_code=voice))
+    await is_inside.wait()
+    locked = asyncio.create_task(system.administrator.post(f"/accounts/{who.id}/lock"))
+    await eventually(waits)
+    goes_on.set()
+    assert (await chosen).status_code == 204
+    assert ok(await locked)["state"] == "locked"

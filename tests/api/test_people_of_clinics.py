@@ -368,3 +368,52 @@ async def test_operators_make_clinics(system: System) -> None:
     problem(await system.operator.post("/clinics", new), 409, "clinic_code_taken")
     boss = invitation(roles=["clinic_administrator"], clinic_id=made["id"])
     assert ok(await system.operator.post("/invitations", boss), 201)["invitation"]["clinic_id"] == made["id"]
+
+
+# Nobody alone
+
+
+async def test_nobody_lets_themself_sign(system: System) -> None:
+    admin = await newcomer(system, Role.CLINIC_ADMINISTRATOR)
+    path = f"/api/v1/accounts/{admin.id}"
+    signing: Any
+    for signing in ({"roles": ["clinic_administrator", "provider"]}, {"licence_number": "778"}):
+        problem(await admin.http.patch(path, json=signing), 403, "not_for_oneself")
+        ok(await system.administrator.http.patch(path, json=signing))
+    same: Any = {"roles": ["provider", "clinic_administrator"], "licence_number": "778", "title": "Dre"}
+    assert ok(await admin.http.patch(path, json=same))["name"].startswith("Dre ")
+    assert ok(await admin.http.patch(path, json={"roles": ["clinic_administrator"]}))["roles"] == [
+        "clinic_administrator"
+    ]
+
+
+@pytest.mark.parametrize("way", ["lock", "leave"])
+async def test_whom_somebody_invited_who_is_gone_is_invited_no_more(system: System, way: str) -> None:
+    admin = await newcomer(system, Role.CLINIC_ADMINISTRATOR)
+    sent = [ok(await admin.post("/invitations", invitation()), 201)["invitation"]["id"] for _ in range(2)]
+    ok(await admin.post(f"/invitations/{sent[0]}/revoke"))
+    other = ok(await system.administrator.post("/invitations", invitation()), 201)["invitation"]["id"]
+    ok(await system.administrator.post(f"/accounts/{admin.id}/{way}", {} if way == "leave" else None))
+    listed = {one["id"]: one["state"] for one in (await system.administrator.get("/invitations")).json()}
+    assert [listed[id_] for id_ in (*sent, other)] == ["revoked", "revoked", "open"]
+
+
+async def test_who_leaves_again_hands_over_again_and_only_to_who_can_take_it(system: System) -> None:
+    who, colleague = await newcomer(system, Role.PROVIDER), await newcomer(system, Role.PROVIDER)
+    asks, gone = await newcomer(system, Role.REQUESTER), await newcomer(system, Role.PROVIDER)
+    ok(await system.administrator.post(f"/accounts/{gone.id}/lock"))
+    request_id = await accepted(system)
+    given = {"provider_id": who.id, "reason": "Congé."}
+    ok(await system.dispatcher.post(f"/requests/{request_id}/reassign", given))
+    admin, path = system.administrator, f"/api/v1/accounts/{who.id}"
+    for nobody in (who.id, asks.id, gone.id, str(uuid4())):
+        going = {"hand_over": {"provider_id": nobody, "reason": "Elle quitte."}}
+        problem(await admin.http.post(f"{path}/leave", json=going), 422, "unknown_provider")
+    assert ok(await who.get("/me"))["id"] == who.id
+    going = {"hand_over": {"provider_id": colleague.id, "reason": "Elle quitte."}}
+    for _ in range(2):
+        left = ok(await admin.http.post(f"{path}/leave", json=going))
+        assert [one["state"] for one in left["handed_over"]] == ["done"]
+        assert left["person"]["holds"] == 0
+        ok(await admin.http.post(f"{path}/reopen"))
+        ok(await system.dispatcher.post(f"/requests/{request_id}/reassign", given))

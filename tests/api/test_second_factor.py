@@ -12,14 +12,18 @@ from sqlalchemy import select, update
 from domain.requests import Role
 from engine.client import key_ring
 from engine.encryption import sealed_with
-from records.models import Clinic, FrozenReport, SecondFactor
+from records.models import Clinic, FrozenReport, PasskeyChallenge, SecondFactor
 from settings import Settings
 from tests.api.answers import problem
 from tests.api.test_accounts import anybody, newcomer
 from tests.api.test_guessing import report_of
 from tests.journeys import ok
 from tests.system import PASSWORD, Clinician, System, add_person
+from use_cases import passkey_answers, passkeys
+from use_cases.caller import Caller
 from use_cases.one_time_codes import FEW_CODES, STEP_SECONDS, code_of
+from use_cases.passkeys import NewPasskey
+from use_cases.problems import Problem
 from use_cases.second_factor import seal_anew
 
 AGAIN = {"password": PASSWORD}
@@ -199,3 +203,59 @@ async def test_a_secret_is_sealed_anew_before_its_key_goes(system: System) -> No
 async def test_nobody_else_may(system: System, path: str) -> None:
     async with anybody(system) as http:
         problem(await http.post(f"/api/v1/me/second-factor{path}", json={}), 401, "not_authenticated")
+
+
+async def test_one_code_signs_one_report(system: System) -> None:
+    """Even where the same key comes with it: the key is of one request, and so is what the code is taken for."""
+    who, telephone, codes = await enrolled_person(system, Role.PROVIDER)
+    one, other = [await report_of(system, who) for _ in range(2)]
+    for code in (await telephone.next_code(), codes[0]):
+        kind = "final" if code == codes[0] else "preliminary"
+        body: dict[str, Any] = {"kind": kind, **AGAIN, "code": code}
+        signed = ok(await who.post(one, body, key=f"{kind}-report"))
+        problem(await who.post(other, body, key=f"{kind}-report"), 403, "wrong_code")
+        assert ok(await who.post(one, body, key=f"{kind}-report")) == signed, "the same, sent again"
+
+
+async def test_a_new_factor_ends_the_sessions_that_began_without(system: System) -> None:
+    who = await newcomer(system, Role.PROVIDER)
+    other = ok(await sign_in(system, who), 201)["access_token"]
+    begun = ok(await who.post("/me/second-factor", AGAIN), 201)
+    ok(await who.post("/me/second-factor/confirm", {"code": Telephone(system, who, begun["secret"]).code()}))
+    async with anybody(system) as http:
+        there = await http.get("/api/v1/me", headers={"Authorization": f"Bearer {other}"})
+    problem(there, 401, "not_authenticated")
+    ok(await who.get("/me"))
+
+
+async def test_nobody_does_without_their_own_by_administering(system: System) -> None:
+    admin, _, _ = await enrolled_person(system, Role.CLINIC_ADMINISTRATOR)
+    path = f"/accounts/{admin.id}/second-factor/reset"
+    problem(await admin.post(path), 403, "not_for_oneself")
+    assert ok(await admin.get("/me/second-factor"))["in_force"] is True
+    assert ok(await system.administrator.post(path))["second_factor"] is False
+
+
+async def test_a_passkey_comes_and_goes_with_the_factor(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    who, _, _ = await enrolled_person(system, Role.PROVIDER)
+    other, _, _ = await enrolled_person(system, Role.PROVIDER)
+
+    async def made_by(*_: object) -> passkey_answers.Made:
+        return passkey_answers.Made(who.account.id.bytes, b"key", 0)
+
+    async def refusal_of(owner: Clinician) -> str | None:
+        try:
+            await passkeys.add(system.services, Caller(owner.account, "token"), NewPasskey(name="Phone", passkey="{}"))
+        except Problem as refused:
+            return refused.code
+        return None
+
+    monkeypatch.setattr(passkey_answers, "made_by", made_by)
+    assert await refusal_of(who) is None
+    assert await refusal_of(other) == "wrong_passkey"  # there is one with this id
+    await passkey_answers.options_to_answer(system.services, who.account.id, "anything")
+    ok(await system.administrator.post(f"/accounts/{who.id}/second-factor/reset"))
+    async with system.services.database.session() as session:
+        of_whom = PasskeyChallenge.account_id == who.account.id
+        assert await session.scalar(select(PasskeyChallenge.challenge).where(of_whom)) is None
+    assert await refusal_of(who) == "not_begun"

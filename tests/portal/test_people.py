@@ -110,12 +110,15 @@ async def test_the_pages_of_links_have_no_barrier_and_tell_no_other_site(
     async with visitor(portal_app) as http:
         for address in addresses:
             answer = await http.get(address)
-            assert answer.headers["referrer-policy"] == "no-referrer"
+            assert answer.headers["referrer-policy"] == "strict-origin"
             assert answer.headers["cache-control"] == "no-store"
             assert ("Second code" in shown(answer)) is signs
             refused = await http.post(address, data={"password": "court", "username": "z", "voice_code": ""})
             assert 'href="#field-password"' in refused.text
             assert "court" not in shown(refused, 422)
+            assert refused.headers["referrer-policy"] == "strict-origin"
+            void = await http.get(f"{address}x")
+            assert void.headers["referrer-policy"] == "no-referrer"
     page = await portal.look(None)
     for address in addresses:
         for size in (WIDE, PHONE):
