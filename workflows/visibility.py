@@ -10,6 +10,7 @@ from domain import calendar
 from domain.commands import RenewRules
 from domain.effects import AnyEffect
 from domain.requests import Failure, RefusedSignal, Request, Status
+from workflows.contract import workflow_id
 
 STATUS = SearchAttributeKey.for_keyword("RequestStatus")
 NUMBER = SearchAttributeKey.for_keyword("RequestNumber")
@@ -26,6 +27,7 @@ SEARCH_ATTRIBUTES: Mapping[str, str] = {
 }
 """Name to type, as the Temporal server wants them registered."""
 
+_CANCEL = "cancel"
 
 _WAITS_FOR: Mapping[Status, str] = {
     Status.AWAITING_DISPATCH: "a dispatcher to assign it",
@@ -96,10 +98,25 @@ def current_details(
     if failures:
         lines += ["", "**Failed for good**", ""]
         lines += [f"- `{failure.effect_id}`: {failure.code} ({_local(failure.at)})" for failure in failures]
-    if refused_signals:
-        lines += ["", "**Signals refused**", ""]
-        lines += [f"- {refused.name}: {refused.code} ({_local(refused.at)})" for refused in refused_signals]
+    lines += _signals_refused(request, refused_signals)
     return "\n".join(lines)
+
+
+def _signals_refused(request: Request, refused_signals: Sequence[RefusedSignal]) -> list[str]:
+    """Which they were; and, Temporal handing Cancel to a run only once, the shell's line for who wants to cancel after that."""
+    if not refused_signals:
+        return []
+    lines = ["", "**Signals refused**", ""]
+    lines += [f"- {refused.name}: {refused.code} ({_local(refused.at)})" for refused in refused_signals]
+    if any(refused.name == _CANCEL for refused in refused_signals):
+        said = '{"id": "<ticket>", "actor": {"role": "operator"}, "reason": "<why>"}'
+        line = f"temporal workflow signal --workflow-id {workflow_id(request.id)} --name {_CANCEL} --input '{said}'"
+        lines += [
+            "",
+            "Cancel in this UI reaches a run only once. By a Signal, as soon as the request can be cancelled:",
+        ]
+        lines += ["", "```", line, "```"]
+    return lines
 
 
 def _local(moment: datetime) -> str:

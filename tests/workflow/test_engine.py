@@ -4,6 +4,7 @@ lost; workers, records or the mail server are away for a while. Nothing is stuck
 
 import asyncio
 import logging
+import shlex
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -48,6 +49,7 @@ from tests.workflow.looks import (
     refused,
     said_by,
     skip_to,
+    temporal,
     timeline,
     told,
 )
@@ -90,6 +92,21 @@ async def test_cancel_in_the_temporal_ui_is_refused_once_the_report_is_sent(syst
     await recorded(system, request_id, before.version + 1)
     ok(await system.requester.post(f"/requests/{request_id}/acknowledge"))
     assert (await system.workflow(request_id).result())["status"] == "closed"
+
+
+async def test_after_a_refused_cancel_the_current_details_say_how_to_cancel(system: System) -> None:
+    """Temporal passes on one Cancel in each run: the line that they show, pasted into a shell, does it once it is possible."""
+    request_id = await accepted(system)
+    await written(system, request_id, urgent=True)
+    await signed(system, request_id, "preliminary")
+    assert "temporal workflow signal" not in await current_details(system, request_id)
+    await system.workflow(request_id).cancel(reason="Ouverte par erreur.")
+    await eventually(lambda: _has_refusals(system, request_id, 1))
+    ok(await system.dispatcher.post(f"/requests/{request_id}/confirm-reading"))
+    [line] = [line for line in (await current_details(system, request_id)).splitlines() if line.startswith("temporal ")]
+    await temporal(system, *shlex.split(line)[1:])
+    assert (await system.workflow(request_id).result())["status"] == "cancelled"
+    assert (await timeline(system, request_id))[-1].actor_role == Role.OPERATOR
 
 
 async def _has_refusals(system: System, request_id: str, count: int) -> bool:
