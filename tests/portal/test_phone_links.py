@@ -18,6 +18,7 @@ from tests.journeys import accepted, draft, ok, somebody_new, submitted, upload
 from tests.portal.browsing import PHONE, Portal, barriers, shown, too_wide, visitor
 from tests.system import System, hasty, photo
 from use_cases import new_attachments, phone_links
+from use_cases.problems import Problem
 from web.limits import FRAME
 from web.rates import Spent
 
@@ -329,3 +330,45 @@ async def test_photos_show_up_on_the_desktop_as_the_telephone_sends_them(portal:
         await expect(slot.get_by_text("Le lien a pris fin.")).to_be_visible()
         await fields.last.set_input_files(taken("IMG_8.jpg"))
         await expect(phone.get_by_text("Ce lien a pris fin.")).to_be_visible()
+
+
+async def test_a_photo_that_is_not_taken_stops_no_other_and_says_why(
+    portal: Portal, system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one is refused before the form is read, by a page without its line; for the second there is no room."""
+    request_id = await draft(system, patient=somebody_new())
+    before = len(await photos_of(system, request_id))
+    look, add_photo = phone_links.look, phone_links.add_photo
+    refused, no_room = iter([True]), {"IMG_2.jpg"}
+
+    async def too_large_once(*arguments: Any) -> Any:
+        if next(refused, False):
+            raise Problem("too_large", limit_bytes=40 * 1024**2)
+        return await look(*arguments)
+
+    async def only_where_there_is_room(*arguments: Any) -> Any:
+        if arguments[3].filename in no_room:
+            raise Problem("storage_full")
+        return await add_photo(*arguments)
+
+    async with portal.visit(size=PHONE, has_touch=True) as phone:
+        await phone.goto(await link_of(system, request_id))
+        await phone.get_by_role("button", name="Commencer").click()
+        await phone.wait_for_url("**/phone?link=*")
+        monkeypatch.setattr(phone_links, "look", too_large_once)
+        monkeypatch.setattr(phone_links, "add_photo", only_where_there_is_room)
+        names = ("IMG_1.jpg", "IMG_2.jpg", "IMG_3.jpg")
+        await phone.locator("input[type=file]").last.set_input_files([taken(name) for name in names])
+        first, second, third = (phone.locator("[data-phone-lines] li", has_text=name) for name in names)
+        await expect(third).to_have_attribute("data-state", "done", timeout=60_000)
+        await expect(first).to_have_attribute("data-state", "refused")
+        await expect(first).to_contain_text("trop volumineux")
+        await expect(second).to_have_attribute("data-state", "failed")
+        await expect(second).not_to_contain_text("Aucune connexion")
+        assert await barriers(phone) == []
+        assert await too_wide(phone) == []
+        no_room.clear()
+        await second.get_by_role("button", name="Réessayer").click()
+        await expect(second).to_have_attribute("data-state", "done")
+        await expect(phone.get_by_text("Photos reçues : 2")).to_be_visible()
+    assert len(await photos_of(system, request_id)) == before + 2
