@@ -49,8 +49,8 @@ def _be_nice() -> None:
 class Lane:
     """Places for one kind of check, each with a thread."""
 
-    def __init__(self, name: str, at_once: int) -> None:
-        self._places = Places(at_once, QUEUE, each=at_once)
+    def __init__(self, name: str, at_once: int, queue: Queue) -> None:
+        self._places = Places(at_once, queue, each=at_once)
         self._threads = ThreadPoolExecutor(at_once, f"passwords-{name}", _be_nice)
 
     @asynccontextmanager
@@ -73,9 +73,9 @@ class Lane:
 class Lanes:
     """The lanes of one process."""
 
-    def __init__(self) -> None:
-        self.sign_in = Lane("sign-in", SIGN_INS_AT_ONCE)
-        self.proof = Lane("proof", PROOFS_AT_ONCE)
+    def __init__(self, queue: Queue = QUEUE) -> None:
+        self.sign_in = Lane("sign-in", SIGN_INS_AT_ONCE, queue)
+        self.proof = Lane("proof", PROOFS_AT_ONCE, queue)
         """For who is signed in: the password again, and a new one."""
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -21,7 +22,7 @@ from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.journeys import accepted, filled, ok, written
 from tests.system import PASSWORD, Clinician, System, add_person, hasty
 from use_cases.guessing import AT_A_NAME, FEW
-from use_cases.passwords import QUEUE, SIGN_INS_AT_ONCE
+from use_cases.passwords import QUEUE, SIGN_INS_AT_ONCE, Lanes
 
 
 @pytest.fixture
@@ -133,9 +134,11 @@ async def test_who_tries_many_names_from_one_address_is_slowed(system: System, s
 
 
 async def test_a_crowd_is_told_when_to_come_and_keeps_nobody_inside_waiting(
-    system: System, served: httpx.AsyncClient
+    system: System, served: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With hashes as dear as real ones: some wait, the others are told when there is room; a signature has its own place."""
+    patient = Lanes(replace(QUEUE, patience_seconds=PATIENCE_SECONDS))  # however slow the machine is
+    monkeypatch.setattr(system.app.state, "services", replace(system.app.state.services, passwords=patient))
     crowd, who = await newcomer(system, Role.REQUESTER), await newcomer(system, Role.PROVIDER)
     signature = await report_of(system, who)
     dear = await asyncio.to_thread(PasswordHasher().hash, PASSWORD)
