@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     checks_per_minute: int = Field(
         20, ge=0, description="How many signed documents may be checked from one address without signing in."
     )
+    forgotten_passwords_per_minute: int = Field(
+        10, ge=0, description="How many times a link to a new password may be asked for from one address."
+    )
     uploads_per_minute: int = Field(600, ge=0, description="The same for files sent, and parts of files.")
     streams_per_minute: int = Field(
         300, ge=0, description="The same for beginning to listen to what is new, as each page does."

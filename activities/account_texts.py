@@ -22,6 +22,8 @@ class AccountText:
 
 _TELL = _("If you did not expect this, tell the administrator of your clinic now.")
 
+_SIGN_IN_CHANGED = _("how you sign in is changed")
+
 VOICE_CODE = _(
     "A second code is needed as well. The administrator of your clinic gives it to you by voice, never by e-mail."
 )
@@ -56,5 +58,26 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
         _("your e-mail address is changed"),
         _("E-mails of your account {username} come here from now on."),
         _TELL,
+    ),
+    LetterKind.SECOND_FACTOR_SET_UP: AccountText(
+        _SIGN_IN_CHANGED,
+        _("A second factor was set up for your account {username}, and its other sessions have ended."),
+        _TELL,
+    ),
+    LetterKind.SECOND_FACTOR_REMOVED: AccountText(
+        _SIGN_IN_CHANGED,
+        _("The second factor of your account {username} was removed: the password is enough again."),
+        _TELL,
+    ),
+    LetterKind.SECOND_FACTOR_RESET: AccountText(
+        _SIGN_IN_CHANGED,
+        _("An administrator has removed the second factor of your account {username}: the password is enough again."),
+        _TELL,
+    ),
+    LetterKind.PASSKEY_ADDED: AccountText(
+        _SIGN_IN_CHANGED, _("A passkey was added to your account {username}."), _TELL
+    ),
+    LetterKind.PASSKEY_REMOVED: AccountText(
+        _SIGN_IN_CHANGED, _("A passkey was removed from your account {username}."), _TELL
     ),
 }

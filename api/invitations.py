@@ -4,6 +4,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
+from api import problems
 from api.parameters import IdempotencyKey
 from api.tokens import TokenView
 from records.models import Side
@@ -12,6 +13,7 @@ from use_cases.administrators import Administrator
 from use_cases.forgotten_passwords import ChosenPassword, ForgottenPassword
 from use_cases.invitations import Acceptance, InvitationSent, InvitationView, NewInvitation
 from web.origin import OriginOf
+from web.rates import FORGOTTEN_PASSWORDS
 from web.services import ServicesOf
 from web.session import CallerOf
 
@@ -56,7 +58,13 @@ async def accept_invitation(
     return TokenView(access_token=token.text, expires_at=token.expires_at, device=token.device)
 
 
-@router.post("/forgotten-passwords", status_code=202, summary="I have forgotten my password")
+@router.post(
+    "/forgotten-passwords",
+    status_code=202,
+    dependencies=[FORGOTTEN_PASSWORDS],
+    responses=problems.responses(429),
+    summary="I have forgotten my password",
+)
 async def forgotten_password(forgotten: ForgottenPassword, services: ServicesOf, origin: OriginOf) -> None:
     """If there is such an account, a link to a new password goes to its address, for an hour. The answer is always the same."""
     await forgotten_passwords.ask(services, forgotten, origin)

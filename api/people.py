@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
+from api import problems
 from api.parameters import ExpectedVersion, ReaderLanguage
 from use_cases import forgotten_passwords, people
 from use_cases.administrators import Administrator
@@ -79,7 +80,11 @@ async def confirm_account(account_id: UUID, caller: CallerOf, services: Services
     return await people.confirm(services, Administrator.of(caller), account_id)
 
 
-@router.post("/accounts/{account_id}/password-help", summary="Help somebody to a new password")
+@router.post(
+    "/accounts/{account_id}/password-help",
+    responses=problems.responses(429),
+    summary="Help somebody to a new password",
+)
 async def help_with_password(
     account_id: UUID, caller: CallerOf, services: ServicesOf, response: Response
 ) -> PasswordHelp:

@@ -18,6 +18,9 @@ GIVEN_BY_OPERATORS = GIVEN_BY_CLINICS | {Role.OPERATOR}
 INVITATION_LASTS = timedelta(days=5)
 """As long as the Québec platform's invitations: a week of work, with a day to spare for who is away."""
 
+INVITATIONS_SHOWN_FOR = timedelta(days=30)
+"""How long an invitation that is over shows in the list."""
+
 RESET_LASTS = timedelta(hours=1)
 """Long enough for a slow mail server and a call to one's administrator; a mailbox that is read later opens nothing."""
 
@@ -55,6 +58,9 @@ class AccountEventKind(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     SECOND_FACTOR_SET_UP = "second_factor_set_up"
     SECOND_FACTOR_REMOVED = "second_factor_removed"
+    RECOVERY_CODES_RENEWED = "recovery_codes_renewed"
+    PASSKEY_ADDED = "passkey_added"
+    PASSKEY_REMOVED = "passkey_removed"
     REVIEWED = "reviewed"
     CLINIC_ADDED = "clinic_added"
     CLINIC_CHANGED = "clinic_changed"
@@ -68,6 +74,11 @@ class LetterKind(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     ADDRESS_LEFT = "address_left"  # e-mails no longer come here
     ADDRESS_TAKEN = "address_taken"  # e-mails come here from now on
+    SECOND_FACTOR_SET_UP = "second_factor_set_up"
+    SECOND_FACTOR_REMOVED = "second_factor_removed"
+    SECOND_FACTOR_RESET = "second_factor_reset"  # by an administrator
+    PASSKEY_ADDED = "passkey_added"
+    PASSKEY_REMOVED = "passkey_removed"
 
 
 class ReviewReason(StrEnum):

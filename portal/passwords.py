@@ -16,6 +16,7 @@ from use_cases.forgotten_passwords import ChosenPassword, ForgottenPassword, Res
 from use_cases.problems import Problem, input_faults
 from web.origin import OriginOf
 from web.problems import status_of
+from web.rates import FORGOTTEN_PASSWORDS
 from web.services import ServicesOf
 from web.session import check_same_site
 
@@ -28,7 +29,7 @@ async def forgotten_page(request: Request) -> Response:
     return _forgotten(request)
 
 
-@router.post("/forgotten-password")
+@router.post("/forgotten-password", dependencies=[FORGOTTEN_PASSWORDS])
 async def ask(
     request: Request, services: ServicesOf, origin: OriginOf, username: Annotated[str, Form()] = ""
 ) -> Response:

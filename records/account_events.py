@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import AccountEventKind
@@ -49,6 +49,12 @@ def note(
             at=now,
         )
     )
+
+
+async def count_since(session: AsyncSession, account_id: uuid.UUID, kind: AccountEventKind, since: datetime) -> int:
+    """How often that was done about an account since then."""
+    noted = AccountEvent.account_id == account_id, AccountEvent.kind == kind, AccountEvent.at > since
+    return await session.scalar(select(func.count()).where(*noted)) or 0
 
 
 async def list_events(session: AsyncSession, account_id: uuid.UUID, *, limit: int) -> list[AccountEvent]:

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import LetterKind
@@ -71,6 +71,15 @@ async def newest_of_links(session: AsyncSession, link_ids: Collection[uuid.UUID]
     """By link, the newest letter that brings its code."""
     query = select(AccountLetter).where(AccountLetter.link_id.in_(link_ids)).order_by(AccountLetter.id)
     return {letter.link_id: letter for letter in await session.scalars(query) if letter.link_id}
+
+
+async def forget_letters(session: AsyncSession, before: datetime) -> int:
+    """Remove what was written before that moment and waits no more; gives how many. An invitation's stays as long as that."""
+    is_listed = exists().where(Invitation.id == AccountLetter.link_id)
+    gone = delete(AccountLetter).where(
+        AccountLetter.created_at < before, AccountLetter.status != LetterStatus.QUEUED, ~is_listed
+    )
+    return len((await session.scalars(gone.returning(AccountLetter.id))).all())
 
 
 async def waiting(session: AsyncSession, *, before: datetime, limit: int) -> Sequence[uuid.UUID]:

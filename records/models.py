@@ -347,6 +347,7 @@ class AccountEvent(Base):
     command line, and by who followed a link), from where, and what changed.
 
     `changes` are the changed fields: of roles and addresses with what they were before and after, of others the name only.
+    The invitation itself is kept a month after it is over.
     """
 
     __tablename__ = "account_events"
@@ -354,7 +355,7 @@ class AccountEvent(Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     clinic_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clinics.id"))
     account_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))
-    invitation_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("invitations.id"))
+    invitation_id: Mapped[uuid.UUID | None]
     kind: Mapped[AccountEventKind]
     changes: Mapped[Json]
     actor_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))

@@ -128,21 +128,47 @@ async def end_resets_of(session: AsyncSession, account_id: uuid.UUID, now: datet
     await session.execute(update(PasswordReset).where(*open_).values(ended_at=now))
 
 
-async def note_ask(session: AsyncSession, typed: str, address: str, now: datetime, since: datetime) -> tuple[int, int]:
-    """Note that somebody asks for a new password; gives how often that was typed since then, and asked from there."""
-    asked = ForgottenPasswordAsk(
-        id=new_id(), typed_sha256=_hashed(typed.strip().lower()), address_sha256=_hashed(address), at=now
-    )
+async def count_asks(session: AsyncSession, typed: str, address: str, since: datetime) -> tuple[int, int]:
+    """How often a new password was asked for since then by that name, and from there."""
+    by_name = ForgottenPasswordAsk.typed_sha256 == _typed(typed)
+    by_address = ForgottenPasswordAsk.address_sha256 == _hashed(address)
+    asked = select(func.count(ForgottenPasswordAsk.id)).where(ForgottenPasswordAsk.at > since)
+    return await session.scalar(asked.where(by_name)) or 0, await session.scalar(asked.where(by_address)) or 0
+
+
+async def note_ask(session: AsyncSession, typed: str, address: str, now: datetime) -> uuid.UUID:
+    """Note that somebody asks for a new password."""
+    asked = ForgottenPasswordAsk(id=new_id(), typed_sha256=_typed(typed), address_sha256=_hashed(address), at=now)
     session.add(asked)
     await session.flush()
-    by_name = func.count().filter(ForgottenPasswordAsk.typed_sha256 == asked.typed_sha256)
-    by_address = func.count().filter(ForgottenPasswordAsk.address_sha256 == asked.address_sha256)
-    counted = await session.execute(select(by_name, by_address).where(ForgottenPasswordAsk.at > since))
-    names, addresses = counted.one()
-    return names, addresses
+    return asked.id
+
+
+async def take_ask_back(session: AsyncSession, ask_id: uuid.UUID) -> None:
+    """It was not heard, and counts as if it never was."""
+    await session.execute(delete(ForgottenPasswordAsk).where(ForgottenPasswordAsk.id == ask_id))
+
+
+def _typed(typed: str) -> str:
+    return _hashed(typed.strip().lower())
 
 
 async def forget_asks(session: AsyncSession, before: datetime) -> int:
     """Remove what was asked before that moment; gives how many."""
     gone = delete(ForgottenPasswordAsk).where(ForgottenPasswordAsk.at < before).returning(ForgottenPasswordAsk.id)
     return len((await session.scalars(gone)).all())
+
+
+# When they are over
+
+
+async def forget_resets(session: AsyncSession, before: datetime) -> int:
+    """Remove the ways to a new password that ended before that moment; gives how many."""
+    gone = delete(PasswordReset).where(func.coalesce(PasswordReset.ended_at, PasswordReset.expires_at) < before)
+    return len((await session.scalars(gone.returning(PasswordReset.id))).all())
+
+
+async def forget_invitations(session: AsyncSession, before: datetime) -> int:
+    """Remove the invitations that were accepted or taken back before that moment; gives how many. Others can be sent again."""
+    gone = delete(Invitation).where(Invitation.ended_at < before)
+    return len((await session.scalars(gone.returning(Invitation.id))).all())

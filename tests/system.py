@@ -49,6 +49,7 @@ LIMITS: dict[str, Any] = dict.fromkeys(
         "pictures_per_minute",
         "documents_per_minute",
         "checks_per_minute",
+        "forgotten_passwords_per_minute",
         "uploads_per_minute",
         "streams_per_minute",
         "streams_at_once",

@@ -12,13 +12,13 @@ from pydantic import StringConstraints, TypeAdapter, ValidationError
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.accounts import AccountEventKind
+from domain.accounts import AccountEventKind, LetterKind
 from domain.addresses import AddressError, checked_address
 from domain.clinic_calendar import ClinicCalendar
 from domain.model import COMPOSED, ONE_LINE
 from domain.requests import Role
 from engine.client import EngineConnection
-from records import account_events, people, renewals, second_factors
+from records import account_events, account_letters, people, renewals, second_factors
 from records.database import Database
 from records.models import Account, Clinic
 from records.offering_versions import known_codes
@@ -319,12 +319,16 @@ async def set_signing_needs_code(settings: Settings, code: str, needed: bool) ->
 
 
 async def reset_second_factor(settings: Settings, username: str) -> None:
-    """Remove somebody's second factor. Raises AdministrationError for a name that nobody has, or somebody without one."""
+    """Remove somebody's second factor; the repair sends them the e-mail that says so.
+
+    Raises AdministrationError for a name that nobody has, or somebody without one.
+    """
     async with Database.opened(settings) as database, database.session() as session:
         account = await people.find_account(session, username)
         if account is None or not await second_factors.remove(session, account.id):
             raise AdministrationError(f"There is no {username} with a second factor.")
         _note(session, AccountEventKind.SECOND_FACTOR_REMOVED, account)
+        await account_letters.write_to(session, LetterKind.SECOND_FACTOR_RESET, account, datetime.now(UTC))
 
 
 def _address(settings: Settings, email: str) -> str:

@@ -40,7 +40,15 @@ MOST_BY_ADDRESS = 30
 MOST_RESETS = 3
 """Links that an account gets within an hour, whoever asks for them."""
 
+MOST_NOTED = 5
+"""Asks within a day that are noted with an account: whoever asks all day long hides nothing else that was done about it."""
+
+MOST_HELPED = 10
+"""Links within an hour that administrators send one person."""
+
 MAX_TYPED = 320
+
+_DAY = timedelta(days=1)
 
 log = structlog.get_logger(__name__)
 
@@ -90,12 +98,11 @@ async def ask(services: Starting, forgotten: ForgottenPassword, origin: Origin) 
     """
     now = datetime.now(UTC)
     async with services.database.session() as session:
-        by_name, by_address = await one_time_links.note_ask(
-            session, forgotten.username, origin.network, now, now - WITHIN
-        )
-    if by_name > MOST_BY_NAME or by_address > MOST_BY_ADDRESS:
-        log.warning("asks for a new password are left unheard", count=max(by_name, by_address))
-        return
+        by_name, by_address = await one_time_links.count_asks(session, forgotten.username, origin.network, now - WITHIN)
+        if by_name >= MOST_BY_NAME or by_address >= MOST_BY_ADDRESS:
+            log.warning("asks for a new password are left unheard", count=max(by_name, by_address))
+            return
+        ask_id = await one_time_links.note_ask(session, forgotten.username, origin.network, now)
     try:
         await services.engine.start_workflow(
             FORGOTTEN_PASSWORD,
@@ -106,6 +113,8 @@ async def ask(services: Starting, forgotten: ForgottenPassword, origin: Origin) 
         )
     except RPCError as error:
         log.warning("engine unreachable", status=error.status.name)
+        async with services.database.session() as session:
+            await one_time_links.take_ask_back(session, ask_id)  # who tries again has asked once
         raise Problem("engine_unreachable") from error
 
 
@@ -121,7 +130,11 @@ async def make_resets(services: Starting, typed: str) -> list[UUID]:
             sent = await account_letters.count_since(session, account.id, LetterKind.PASSWORD_RESET, now - WITHIN)
             if sent < MOST_RESETS:
                 _, letter = await _open_way(session, account, now)
-                account_events.note(session, AccountEventKind.PASSWORD_FORGOTTEN, account, _NOBODY, now)
+                noted = await account_events.count_since(
+                    session, account.id, AccountEventKind.PASSWORD_FORGOTTEN, now - _DAY
+                )
+                if noted < MOST_NOTED:
+                    account_events.note(session, AccountEventKind.PASSWORD_FORGOTTEN, account, _NOBODY, now)
                 letters.append(letter)
     return letters
 
@@ -133,7 +146,7 @@ _NOBODY = Hand(None, Side.PORTAL)
 async def help_with_password(services: Starting, by: Administrator, account_id: UUID) -> PasswordHelp:
     """Send somebody a link to a new password, and give the second code for it; who has asked for a link themselves gets it too.
 
-    Raises Problem `not_found`, `operators_only`, or `account_not_active`.
+    Raises Problem `not_found`, `operators_only`, `account_not_active`, or `too_many_requests` after many within the hour.
     """
     async with services.database.session() as session:
         account = await people.lock_account(session, account_id)
@@ -143,6 +156,9 @@ async def help_with_password(services: Starting, by: Administrator, account_id: 
         if not account.active:
             raise Problem("account_not_active")
         now = datetime.now(UTC)
+        helped = await account_events.count_since(session, account.id, AccountEventKind.PASSWORD_HELP, now - WITHIN)
+        if helped >= MOST_HELPED:
+            raise Problem("too_many_requests", retry_after=round(WITHIN.total_seconds()))
         reset, letter = await _open_way(session, account, now)
         voice_code = None
         if may_sign(account.roles):

@@ -4,7 +4,7 @@ Whoever asks about a code that opens nothing hears the same, whether it never wa
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
@@ -13,7 +13,7 @@ from pydantic import Field, StringConstraints
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.accounts import INVITATION_LASTS, MOST_WRONG_TRIES, AccountEventKind, may_sign
+from domain.accounts import INVITATION_LASTS, INVITATIONS_SHOWN_FOR, MOST_WRONG_TRIES, AccountEventKind, may_sign
 from domain.model import Frozen
 from domain.requests import Role
 from records import account_events, account_letters, one_time_links, people
@@ -34,9 +34,6 @@ from use_cases.services import Services
 from use_cases.sign_in import MAX_USERNAME, BearerToken, new_token
 from use_cases.views import View
 from use_cases.voice_codes import MAX_CODE, new_voice_code, voice_code_fits
-
-SHOWN_FOR = timedelta(days=30)
-"""How long an invitation that is over shows in the list."""
 
 
 class InvitationState(StrEnum):
@@ -124,28 +121,31 @@ async def invite(
         await clinic_of(session, by, clinic_id)
         await check_offerings(session, new.offerings)
         before = await _made_before(session, by, key)
-        if before is not None:
-            if (before.email, before.clinic_id, before.family_name) != (email, clinic_id, new.family_name):
-                raise Problem("idempotency_key_reused")
-            return InvitationSent(invitation=await _one(session, before), voice_code=None)
         now = datetime.now(UTC)
+        said: dict[str, object] = {
+            **new.model_dump(exclude={"clinic_id", "roles", "email", "offerings"}),
+            "clinic_id": clinic_id,
+            "roles": sorted({role.value for role in new.roles}),
+            "offerings": people.said_to_serve(new.offerings),
+            "email": email,
+        }
         invitation = Invitation(
             id=new_id(),
-            clinic_id=clinic_id,
             invited_by=by.hand.account_id,
             creation_key=key,
-            **new.model_dump(exclude={"clinic_id", "roles", "email", "offerings"}),
-            roles=sorted({role.value for role in new.roles}),
-            offerings=people.said_to_serve(new.offerings),
-            email=email,
+            **said,
             code_hashes=[],
             voice_hash=voice_hash,
             wrong_tries=0,
             created_at=now,
             expires_at=now + INVITATION_LASTS,
         )
-        session.add(invitation)
-        await session.flush()
+        if before is None and not await _is_added(session, invitation):
+            before = await _made_before(session, by, key)  # at the same moment
+        if before is not None:
+            if any(getattr(before, name) != value for name, value in said.items()):
+                raise Problem("idempotency_key_reused")
+            return InvitationSent(invitation=await _one(session, before), voice_code=None)
         letter = await account_letters.write_link(session, invitation, invitation, now)
         told = {"email": [None, email], "roles": [[], invitation.roles]}
         account_events.note(session, AccountEventKind.INVITED, invitation, by.hand, now, told)
@@ -158,7 +158,7 @@ async def list_invitations(services: Starting, by: Administrator, clinic_id: UUI
     """The invitations to a clinic that wait, and those of the last month, the newest first. Raises Problem `not_found`."""
     async with services.database.session() as session:
         await clinic_of(session, by, clinic_id)
-        found = await one_time_links.list_invitations(session, clinic_id, datetime.now(UTC) - SHOWN_FOR)
+        found = await one_time_links.list_invitations(session, clinic_id, datetime.now(UTC) - INVITATIONS_SHOWN_FOR)
         return await _views(session, found)
 
 
@@ -279,6 +279,16 @@ async def _join(
 
 async def _second_code(roles: list[Role] | list[str]) -> tuple[str | None, str | None]:
     return await new_voice_code() if may_sign(roles) else (None, None)
+
+
+async def _is_added(session: AsyncSession, invitation: Invitation) -> bool:
+    """Write it down; False when somebody has just done so with the same key."""
+    try:
+        async with session.begin_nested():
+            session.add(invitation)
+    except IntegrityError:
+        return False
+    return True
 
 
 async def _made_before(session: AsyncSession, by: Administrator, key: str | None) -> Invitation | None:

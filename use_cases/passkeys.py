@@ -2,13 +2,18 @@
 
 from datetime import UTC, datetime
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy.ext.asyncio import AsyncSession
 from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 
+from domain.accounts import AccountEventKind, LetterKind
 from domain.model import COMPOSED
-from records import passkeys, second_factors
+from records import account_events, account_letters, passkeys, second_factors
 from use_cases import passkey_answers
+from use_cases.account_letters import send
+from use_cases.administrators import hand_of
 from use_cases.caller import Caller
 from use_cases.passkey_answers import MAX_ANSWER
 from use_cases.problems import Problem
@@ -80,6 +85,8 @@ async def add(services: Services, caller: Caller, new: NewPasskey) -> None:
         )
         if not is_new:
             raise Problem("wrong_passkey")
+        letter = await _noted(session, caller, AccountEventKind.PASSKEY_ADDED, LetterKind.PASSKEY_ADDED)
+    await send(services, [letter])
 
 
 async def remove(services: Services, caller: Caller, passkey_id: str) -> None:
@@ -89,4 +96,13 @@ async def remove(services: Services, caller: Caller, passkey_id: str) -> None:
     except ValueError:
         return
     async with services.database.session() as session:
-        await passkeys.remove_passkey(session, caller.id, credential_id)
+        if not await passkeys.remove_passkey(session, caller.id, credential_id):
+            return
+        letter = await _noted(session, caller, AccountEventKind.PASSKEY_REMOVED, LetterKind.PASSKEY_REMOVED)
+    await send(services, [letter])
+
+
+async def _noted(session: AsyncSession, caller: Caller, event: AccountEventKind, letter: LetterKind) -> UUID:
+    now = datetime.now(UTC)
+    account_events.note(session, event, caller.account, hand_of(caller), now)
+    return await account_letters.write_to(session, letter, caller.account, now)

@@ -286,7 +286,12 @@ async def reset_second_factor(services: Starting, by: Administrator, account_id:
             raise Problem("not_for_oneself")
         if await second_factors.remove(at.session, account_id):
             at.note(AccountEventKind.SECOND_FACTOR_REMOVED)
-        return await _one_on_file(at.session, by, at.account)
+            at.letters.append(
+                await account_letters.write_to(at.session, LetterKind.SECOND_FACTOR_RESET, at.account, at.now)
+            )
+        view = await _one_on_file(at.session, by, at.account)
+    await send(services, at.letters)
+    return view
 
 
 async def confirm(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:

@@ -12,16 +12,17 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.accounts import AccountEventKind
+from domain.accounts import AccountEventKind, LetterKind
 from domain.requests import Role
 from engine.client import key_ring
 from engine.encryption import open_sealed, seal, sealed_with
-from records import account_events, passkeys, people, second_factors
+from records import account_events, account_letters, passkeys, people, second_factors
 from records.database import Database
 from records.models import SecondFactor
 from settings import Settings
 from use_cases import one_time_codes as codes
 from use_cases import passkey_answers
+from use_cases.account_letters import send
 from use_cases.administrators import hand_of
 from use_cases.caller import Caller
 from use_cases.one_time_codes import Method
@@ -132,13 +133,18 @@ async def confirm(services: Services, caller: Caller, shown: ShownCode) -> Recov
             raise Problem("not_begun")
         await people.revoke_tokens_of(session, caller.id, now, but=token_sha256(caller.token))
         account_events.note(session, AccountEventKind.SECOND_FACTOR_SET_UP, caller.account, hand_of(caller), now)
-        return await _new_recovery_codes(session, caller)
+        letter = await account_letters.write_to(session, LetterKind.SECOND_FACTOR_SET_UP, caller.account, now)
+        made = await _new_recovery_codes(session, caller)
+    await send(services, [letter])
+    return made
 
 
 async def renew_recovery_codes(services: Services, caller: Caller, proof: PasswordAndCode) -> RecoveryCodes:
     """Other recovery codes; those before serve no more. Raises Problem `wrong_current_password`, `wrong_code`, …"""
     await prove_both(services, caller, proof)
     async with services.database.session() as session:
+        hand, now = hand_of(caller), datetime.now(UTC)
+        account_events.note(session, AccountEventKind.RECOVERY_CODES_RENEWED, caller.account, hand, now)
         return await _new_recovery_codes(session, caller)
 
 
@@ -149,6 +155,8 @@ async def remove(services: Services, caller: Caller, proof: PasswordAndCode) -> 
         await second_factors.remove(session, caller.id)
         hand, now = hand_of(caller), datetime.now(UTC)
         account_events.note(session, AccountEventKind.SECOND_FACTOR_REMOVED, caller.account, hand, now)
+        letter = await account_letters.write_to(session, LetterKind.SECOND_FACTOR_REMOVED, caller.account, now)
+    await send(services, [letter])
 
 
 async def check_again(

@@ -4,7 +4,8 @@ What no record names may hold patients' data: signed documents of a try that was
 parts of uploads, files never whole. Nothing younger than `AGE` is touched: what is stored is named within seconds, or at most a
 day later where signing is tried again. It is removed under the lock under which the records name it, so not even a process that
 stood still for longer loses what it is about to record. Bearer tokens go when they have been of no effect for as long, counts of
-wrong passwords when they count no more, devices when nobody has signed in there for longer than a browser remembers.
+wrong passwords when they count no more, devices when nobody has signed in there for longer than a browser remembers, links
+and e-mails about accounts once they are over, invitations a month later.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.contract import SweepReport
-from records import guesses, one_time_links, passkeys, people, phone_links, upkeep, uploads
+from domain.accounts import INVITATIONS_SHOWN_FOR
+from records import account_letters, guesses, one_time_links, passkeys, people, phone_links, upkeep, uploads
 from records.database import Database
 from records.errors import NotFoundError
 from records.requests import lock_request
@@ -107,6 +109,11 @@ async def _ended_sessions(services: Services, before: datetime, dry_run: bool) -
             "unanswered challenges": await passkeys.forget_challenges(session, datetime.now(UTC)),
             "unused devices": await guesses.forget_devices(session, datetime.now(UTC) - DEVICE_IS_KNOWN_FOR),
             "old asks for a new password": await one_time_links.forget_asks(session, before),
+            "old ways to a new password": await one_time_links.forget_resets(session, before),
+            "old invitations": await one_time_links.forget_invitations(
+                session, datetime.now(UTC) - INVITATIONS_SHOWN_FOR
+            ),
+            "old e-mails about accounts": await account_letters.forget_letters(session, before),
         }
         if dry_run:
             await session.rollback()

@@ -105,6 +105,9 @@ PICTURES = Depends(Limited("pictures", lambda settings: settings.pictures_per_mi
 DOCUMENTS = Depends(Limited("documents", lambda settings: settings.documents_per_minute))
 CHECKS = Depends(LimitedStrangers("checks", lambda settings: settings.checks_per_minute))
 UPLOADS_OF_ONE = Limited("uploads", lambda settings: settings.uploads_per_minute)
+FORGOTTEN_PASSWORDS = Depends(
+    LimitedStrangers("forgotten-passwords", lambda settings: settings.forgotten_passwords_per_minute)
+)
 UPLOADS = Depends(UPLOADS_OF_ONE)
 STREAMS = Depends(Limited("streams", lambda settings: settings.streams_per_minute))
 

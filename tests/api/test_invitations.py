@@ -12,15 +12,16 @@ from sqlalchemy import event, select, text, update
 
 from domain.accounts import MOST_WRONG_TRIES
 from domain.requests import Role
-from records.models import Account, AccountLetter, ForgottenPasswordAsk, Invitation, PasswordReset
+from records.models import Account, AccountLetter, ForgottenPasswordAsk, Invitation, LetterStatus, PasswordReset
 from tests.api.answers import problem
 from tests.api.test_accounts import anybody, sign_in
 from tests.api.test_people_of_clinics import invitation, newcomer
 from tests.eventually import eventually
 from tests.journeys import ok
-from tests.system import PASSWORD, System
+from tests.system import PASSWORD, System, hasty
 from use_cases import forgotten_passwords, voice_codes
-from use_cases.forgotten_passwords import MOST_BY_ADDRESS, MOST_BY_NAME, MOST_RESETS
+from use_cases.forgotten_passwords import MOST_BY_ADDRESS, MOST_BY_NAME, MOST_HELPED, MOST_NOTED, MOST_RESETS
+from web.rates import Spent
 
 NEW = "quatre mots sans aucun lien"
 
@@ -243,7 +244,7 @@ async def test_nobody_learns_whether_there_is_an_account(system: System) -> None
     finally:
         event.remove(engine, "before_cursor_execute", listen)
     first, *others = asked.values()
-    assert len(first[0]) == 2
+    assert len(first[0]) == 3  # counted by name, by address, and noted
     assert all(other == first for other in others)
     await code_for(system, who.account.email)
     assert system.post_office.kept_for(gone.account.email) == []
@@ -315,3 +316,45 @@ async def test_a_lock_waits_for_who_chooses_a_password(system: System, monkeypat
     goes_on.set()
     assert (await chosen).status_code == 204
     assert ok(await locked)["state"] == "locked"
+
+
+async def test_a_key_invites_once_also_at_once(system: System) -> None:
+    wanted, key = invitation(roles=["requester"]), uuid4().hex
+    sent = await asyncio.gather(*[system.administrator.post("/invitations", wanted, key=key) for _ in range(4)])
+    assert len({ok(one, 201)["invitation"]["id"] for one in sent}) == 1
+    for other in ({"roles": ["clinic_administrator"]}, {"licence_number": "778"}, {"given_name": "Chloé"}):
+        again = await system.administrator.post("/invitations", {**wanted, **other}, key=key)
+        problem(again, 422, "idempotency_key_reused")
+
+
+async def test_what_is_asked_all_day_long_hides_nothing(system: System) -> None:
+    """Who asks, or helps, again and again: not each time is noted, and not each time is a link sent."""
+    who = await newcomer(system, Role.REQUESTER)
+    for _ in range(MOST_NOTED):
+        await forgotten_passwords.make_resets(system.services, who.account.username)
+        await no_letters(system, who.account.id)
+    await forgotten_passwords.make_resets(system.services, who.account.username)
+    events: Any = ok(await system.administrator.get(f"/accounts/{who.id}/events"))
+    assert [one["kind"] for one in events] == ["password_forgotten"] * MOST_NOTED
+    help_ = f"/accounts/{who.id}/password-help"
+    for _ in range(MOST_HELPED):
+        ok(await system.administrator.post(help_))
+    problem(await system.administrator.post(help_), 429, "too_many_requests")
+
+
+async def test_one_address_asks_so_often_in_a_minute(system: System) -> None:
+    system.app.state.spent = Spent()
+    with hasty(system.app, forgotten_passwords_per_minute=1):
+        await forget(system, f"nobody-{uuid4().hex}")
+        answer = await send(system, "/forgotten-passwords", {"username": f"nobody-{uuid4().hex}"})
+        assert 0 < int(answer.headers["retry-after"]) <= 60
+    system.app.state.spent = Spent()
+    problem(answer, 429, "too_many_requests")
+
+
+async def no_letters(system: System, account_id: UUID) -> None:
+    """Nothing was written to them within the hour."""
+    async with system.services.database.session() as session:
+        past = datetime.now(UTC) - timedelta(hours=2)
+        its = AccountLetter.account_id == account_id
+        await session.execute(update(AccountLetter).where(its).values(created_at=past, status=LetterStatus.SENT))

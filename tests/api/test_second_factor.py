@@ -17,6 +17,7 @@ from settings import Settings
 from tests.api.answers import problem
 from tests.api.test_accounts import anybody, newcomer
 from tests.api.test_guessing import report_of
+from tests.eventually import eventually
 from tests.journeys import ok
 from tests.system import PASSWORD, Clinician, System, add_person
 from use_cases import passkey_answers, passkeys
@@ -259,3 +260,40 @@ async def test_a_passkey_comes_and_goes_with_the_factor(system: System, monkeypa
         of_whom = PasskeyChallenge.account_id == who.account.id
         assert await session.scalar(select(PasskeyChallenge.challenge).where(of_whom)) is None
     assert await refusal_of(who) == "not_begun"
+
+
+async def test_whoever_has_a_factor_hears_when_it_changes(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    who, telephone, codes = await enrolled_person(system, Role.PROVIDER)
+
+    async def made_by(*_: object) -> passkey_answers.Made:
+        return passkey_answers.Made(who.account.id.bytes, b"key", 0)
+
+    monkeypatch.setattr(passkey_answers, "made_by", made_by)
+    caller = Caller(who.account, "token")
+    await passkeys.add(system.services, caller, NewPasskey(name="Phone", passkey="{}"))
+    [mine] = await passkeys.list_own(system.services, caller)
+    for _ in range(2):  # a second time there is nothing to do
+        await passkeys.remove(system.services, caller, mine.id)
+    ok(await who.post("/me/second-factor/recovery-codes", {**AGAIN, "code": codes[0]}))
+    proofs = {**AGAIN, "code": await telephone.next_code()}
+    assert (await who.post("/me/second-factor/remove", proofs)).status_code == 204
+    noted: Any = ok(await system.administrator.get(f"/accounts/{who.id}/events"))
+    assert [event["kind"] for event in reversed(noted)] == [
+        "second_factor_set_up",
+        "passkey_added",
+        "passkey_removed",
+        "recovery_codes_renewed",
+        "second_factor_removed",
+    ]
+    office = system.post_office
+    await eventually(lambda: len(office.kept_for(who.account.email)) == 4)
+    bodies = [letter.get_body(("plain",)) for letter in office.kept_for(who.account.email)]
+    said = [str(body.get_content()) for body in bodies if body is not None]
+    for words in (
+        "Un second facteur a été activé",
+        "clé d’accès a été ajoutée",
+        "clé d’accès a été retirée",
+        "a été retiré",
+    ):
+        assert any(words in text for text in said), words
+    assert all("façon de vous connecter" in str(letter["Subject"]) for letter in office.kept_for(who.account.email))

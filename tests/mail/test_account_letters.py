@@ -19,6 +19,7 @@ from tests.mail.post_office import AnyAddress, open_post_office
 from tests.system import System
 from tests.workflow.branch import branch, workers
 from use_cases import repair as use_case
+from use_cases.forgotten_passwords import MOST_BY_NAME
 
 
 async def letter_of(system: System, invitation_id: str) -> AccountLetter:
@@ -70,8 +71,9 @@ async def test_without_the_engine_letters_wait_for_the_repair_and_nobody_for_the
         headers = {"Authorization": system.administrator.http.headers["Authorization"]}
         async with client(away, command_timeout_seconds=0.5) as http:
             sent = ok(await http.post("/api/v1/invitations", json=wanted, headers=headers), 201)["invitation"]
-            asked = await http.post("/api/v1/forgotten-passwords", json={"username": "nobody"})
-            problem(asked, 503, "engine_unreachable")  # whoever is meant
+            for _ in range(MOST_BY_NAME + 1):  # whoever is meant; what was not heard doesn't count
+                asked = await http.post("/api/v1/forgotten-passwords", json={"username": "nobody"})
+                problem(asked, 503, "engine_unreachable")
         assert (await letter_of(other, sent["id"])).status is LetterStatus.QUEUED
         assert (await use_case.repair(other.services)).letters >= 1
         ok(await accept(other, await code_for(other, wanted["email"])), 201)

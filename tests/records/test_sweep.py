@@ -8,19 +8,22 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from sqlalchemy import update
 
 from activities.contract import SweepReport
+from domain.accounts import AccountEventKind, LetterKind
 from domain.rates import Rate
 from domain.requests import Role
-from records import guesses, people
+from records import account_events, account_letters, guesses, one_time_links, people
 from records.errors import NotFoundError
 from records.ids import new_id
-from records.models import Token
+from records.models import AccountLetter, Invitation, LetterStatus, PasswordReset, Token
 from records.requests import lock_request
 from records.store import INCOMING, DocumentStore, attachment_key, document_key
 from records.uploads import begin_upload, parts_folder
 from tests.journeys import closed, draft
 from tests.system import System, add_person
+from use_cases.administrators import Administrator
 from use_cases.by_hand import Stores
 from use_cases.sweep import sweep
 
@@ -153,3 +156,43 @@ async def test_a_bucket_is_swept_as_a_folder_is(system: System) -> None:
     assert (await sweep(stores, older_than=timedelta(seconds=-1))).removed["documents"] == 1
     with pytest.raises(NotFoundError):
         await store.get(key)
+
+
+async def test_links_that_are_over_and_their_letters_are_forgotten(system: System) -> None:
+    """An invitation goes a month after it was accepted or taken back, with its letter; its events stay."""
+    near, now = system.clinics["near"].id, datetime.now(UTC)
+    who = await add_person(system, f"swept_{new_id().hex[:8]}", system.clinics["near"], Role.REQUESTER)
+    person = {"given_name": "Zoé", "family_name": "Roy", "title": "", "profession": "", "licence_number": ""}
+    made = [
+        Invitation(
+            id=new_id(),
+            clinic_id=near,
+            **person,
+            email="zoe@example.com",
+            language="fr",
+            roles=["requester"],
+            created_at=at,
+            expires_at=at,
+            ended_at=ended_at,
+        )
+        for at, ended_at in ((now - 6 * WEEK, now - 5 * WEEK), (now - 6 * WEEK, now - WEEK), (now - 6 * WEEK, None))
+    ]
+    async with system.services.database.session() as session:
+        session.add_all(made)
+        await session.flush()
+        account_events.note(session, AccountEventKind.INVITED, made[0], Administrator.at_the_machine().hand, now)
+        letters = [await account_letters.write_link(session, one, one, now - 6 * WEEK) for one in made]
+        waits = await account_letters.write_to(session, LetterKind.PASSWORD_CHANGED, who.account, now - 6 * WEEK)
+        sent = update(AccountLetter).where(AccountLetter.id.in_(letters)).values(status=LetterStatus.SENT)
+        await session.execute(sent)
+        resets = [await one_time_links.add_reset(session, who.account.id, at) for at in (now, now - 2 * WEEK)]
+    await sweep(Stores(system.services.database, system.services.store))
+    async with system.services.database.session() as session:
+        assert [await session.get(Invitation, one.id) is not None for one in made] == [False, True, True]
+        assert [await session.get(AccountLetter, one) is not None for one in (*letters, waits)] == [
+            False,
+            True,
+            True,
+            True,
+        ]
+        assert [await session.get(PasswordReset, one.id) is not None for one in resets] == [True, False]
