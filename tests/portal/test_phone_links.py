@@ -17,7 +17,7 @@ from tests.api.answers import problem
 from tests.journeys import accepted, draft, ok, somebody_new, submitted, upload
 from tests.portal.browsing import PHONE, Portal, barriers, shown, too_wide, visitor
 from tests.system import System, hasty, photo
-from use_cases import new_attachments, phone_links
+from use_cases import attachments, new_attachments, phone_links
 from use_cases.problems import Problem
 from web.limits import FRAME
 from web.rates import Spent
@@ -201,7 +201,7 @@ async def test_a_draft_that_is_removed_in_the_same_moment_is_no_error(
         assert (await system.requester.http.delete(f"/api/v1/requests/{request_id}")).status_code == 204
 
     first, second, third = [await draft(system, patient=somebody_new()) for _ in range(3)]
-    chosen, examined = phone_links.slot_for, new_attachments.examined
+    chosen, examined = attachments.slot_for, new_attachments.examined
 
     async def removed_before_the_link(*arguments: Any) -> Any:
         await removed(first)
