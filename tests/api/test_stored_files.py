@@ -94,7 +94,7 @@ async def test_another_reports_bytes_are_not_served(system: System, monkeypatch:
         patched.setattr("documents.bounded._server", let_down())
         problem(await system.provider.get(f"{path}/verification"), 503, "busy")
         waiting = Endless()
-        patched.setattr("use_cases.documents.check_pdf", waiting)
+        patched.setattr("use_cases.signing_roots.check_pdf", waiting)
         await leaves(system, system.provider, f"{path}/verification", waiting)
 
     file.write_bytes(wrong.read_bytes())
