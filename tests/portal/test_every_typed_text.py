@@ -15,6 +15,7 @@ from playwright.async_api import Locator, Page, expect
 from sqlalchemy import update
 
 from records.models import Token
+from tests.eventually import eventually
 from tests.journeys import ok
 from tests.portal.browsing import Portal
 from tests.portal.typed_texts import FORMS, Stage, TypedForm
@@ -82,8 +83,19 @@ class Writing:
         self.page = another
 
     async def expect_back(self) -> None:
+        """What saves itself while its page is left may be saved after the next page was made: then it is in the one after."""
+        if self.form.saves_itself:
+            await eventually(self._is_back)
         for name, text in self.texts.items():
             await expect(self.field(name)).to_have_value(text)
+
+    async def _is_back(self) -> bool:
+        await expect(self.field(self.form.prose)).to_be_visible()
+        shown = {name: await self.field(name).input_value() for name in self.texts}
+        if shown == self.texts:
+            return True
+        await self.page.reload()
+        return False
 
 
 async def reloaded(written: Writing) -> None:
