@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -133,12 +133,22 @@ async def test_who_tries_many_names_from_one_address_is_slowed(system: System, s
         problem(await sign_in(served, names[39], "wrong", address="2001:db8:1:2::"), 401, "wrong_credentials")
 
 
+@contextmanager
+def patient_queues(system: System) -> Iterator[None]:
+    """Who has found room before a password is checked waits for as long as it takes, however slow the machine is."""
+    services = system.app.state.services
+    lanes = Lanes(replace(QUEUE, patience_seconds=PATIENCE_SECONDS))
+    system.app.state.services = replace(services, passwords=lanes)
+    try:
+        yield
+    finally:
+        system.app.state.services = services
+
+
 async def test_a_crowd_is_told_when_to_come_and_keeps_nobody_inside_waiting(
-    system: System, served: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    system: System, served: httpx.AsyncClient
 ) -> None:
     """With hashes as dear as real ones: some wait, the others are told when there is room; a signature has its own place."""
-    patient = Lanes(replace(QUEUE, patience_seconds=PATIENCE_SECONDS))  # however slow the machine is
-    monkeypatch.setattr(system.app.state, "services", replace(system.app.state.services, passwords=patient))
     crowd, who = await newcomer(system, Role.REQUESTER), await newcomer(system, Role.PROVIDER)
     signature = await report_of(system, who)
     dear = await asyncio.to_thread(PasswordHasher().hash, PASSWORD)
@@ -146,11 +156,14 @@ async def test_a_crowd_is_told_when_to_come_and_keeps_nobody_inside_waiting(
         accounts = Account.id.in_([crowd.account.id, who.account.id])
         await session.execute(update(Account).where(accounts).values(password_hash=dear))
     name, home = crowd.account.username, "203.0.113.4"
-    coming = [asyncio.create_task(sign_in(served, name, address=home)) for _ in range(60)]
-    await eventually(lambda: sum(one.done() for one in coming) >= 60 - QUEUE.each - SIGN_INS_AT_ONCE)
-    signed = await served.post(signature, json={"kind": "final", "password": PASSWORD}, headers=dict(who.http.headers))
-    assert ok(signed)["state"] == "done"
-    answers = await asyncio.gather(*coming)
+    with patient_queues(system):
+        coming = [asyncio.create_task(sign_in(served, name, address=home)) for _ in range(60)]
+        await eventually(lambda: sum(one.done() for one in coming) >= 60 - QUEUE.each - SIGN_INS_AT_ONCE)
+        signed = await served.post(
+            signature, json={"kind": "final", "password": PASSWORD}, headers=dict(who.http.headers)
+        )
+        assert ok(signed)["state"] == "done"
+        answers = await asyncio.gather(*coming)
     through = [answer for answer in answers if answer.status_code == 201]
     refused = [answer for answer in answers if answer.status_code != 201]
     assert len(through) >= QUEUE.each + SIGN_INS_AT_ONCE
