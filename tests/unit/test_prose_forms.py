@@ -5,8 +5,18 @@ from pathlib import Path
 
 TEMPLATES = Path(__file__).parents[2] / "portal" / "templates"
 
-NOTHING_TO_KEEP = {"/requests/{{ request_id }}/attachments/{{ attachment.id }}/change", "/signin", "/account/password"}
-"""Forms for names, passwords and captions: there is nothing in them to keep, and a caption acts the same twice."""
+NOTHING_TO_KEEP = {
+    "/requests/{{ request_id }}/attachments/{{ attachment.id }}/change",
+    "/signin",
+    "/signin/code",
+    "/account/password",
+    "/account/passkeys/begin",
+    "/account/second-factor/confirm",
+    "/forgotten-password",
+    "/new-password/{{ code }}",
+    "/invitation/{{ code }}",
+}
+"""Forms for names, passwords, codes and captions: there is nothing in them to keep, and a caption acts the same twice."""
 
 PROSE = re.compile(
     r"<textarea|fields\.area\(|fields\.line\((?![^\n]*type=\"password\")|<input(?![^>]*\stype=)|type=\"text\"|"
