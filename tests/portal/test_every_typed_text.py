@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from playwright.async_api import Locator, Page, expect
 from sqlalchemy import update
@@ -18,6 +19,7 @@ from records.models import Token
 from tests.eventually import eventually
 from tests.journeys import ok
 from tests.portal.browsing import Portal
+from tests.portal.test_typed_and_left import goes_to
 from tests.portal.typed_texts import FORMS, Stage, TypedForm
 from tests.portal.wire import Wire, wire_to
 from tests.system import PASSWORD, Clinician, System
@@ -122,7 +124,9 @@ async def line_lost(written: Writing) -> None:
             await written.send()
     await written.in_another_tab()
     written.wire.mend()
-    await written.open()
+    await eventually(
+        partial(goes_to, written.page, written.stage.page(written.form))
+    )  # a browser may try a connection that was cut, once more
 
 
 async def session_ended(written: Writing) -> None:
