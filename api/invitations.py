@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 
 from api import problems
 from api.parameters import IdempotencyKey
@@ -49,11 +49,8 @@ async def revoke_invitation(invitation_id: UUID, caller: CallerOf, services: Ser
 
 
 @router.post("/invitations/acceptance", status_code=201, summary="Accept an invitation")
-async def accept_invitation(
-    acceptance: Acceptance, services: ServicesOf, origin: OriginOf, response: Response
-) -> TokenView:
+async def accept_invitation(acceptance: Acceptance, services: ServicesOf, origin: OriginOf) -> TokenView:
     """The account begins with this user name and password, and a token of it is given. Needs no sign-in."""
-    response.headers["Cache-Control"] = "no-store"
     token = await invitations.accept(services, acceptance, Side.API, origin)
     return TokenView(access_token=token.text, expires_at=token.expires_at, device=token.device)
 

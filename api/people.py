@@ -85,11 +85,8 @@ async def confirm_account(account_id: UUID, caller: CallerOf, services: Services
     responses=problems.responses(429),
     summary="Help somebody to a new password",
 )
-async def help_with_password(
-    account_id: UUID, caller: CallerOf, services: ServicesOf, response: Response
-) -> PasswordHelp:
+async def help_with_password(account_id: UUID, caller: CallerOf, services: ServicesOf) -> PasswordHelp:
     """A link goes to the person by e-mail, for an hour. Who may sign needs the second code of the answer besides, by voice."""
-    response.headers["Cache-Control"] = "no-store"
     return await forgotten_passwords.help_with_password(services, Administrator.of(caller), account_id)
 
 

@@ -1,6 +1,6 @@
 """One's own second factor: one-time codes by the clock, and recovery codes."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 
 from api import problems
 from use_cases import second_factor
@@ -25,29 +25,20 @@ async def get_second_factor(caller: CallerOf, services: ServicesOf) -> FactorVie
 
 
 @router.post("", status_code=201, summary="Set a second factor up")
-async def begin_second_factor(
-    proof: PasswordAgain, caller: CallerOf, services: ServicesOf, response: Response
-) -> Enrolment:
+async def begin_second_factor(proof: PasswordAgain, caller: CallerOf, services: ServicesOf) -> Enrolment:
     """A secret for an authenticator application (TOTP: SHA-1, six digits, 30 seconds), in force once `/confirm` got a code."""
-    response.headers["Cache-Control"] = "no-store"
     return await second_factor.begin(services, caller, proof)
 
 
 @router.post("/confirm", summary="Confirm a second factor")
-async def confirm_second_factor(
-    shown: ShownCode, caller: CallerOf, services: ServicesOf, response: Response
-) -> RecoveryCodes:
+async def confirm_second_factor(shown: ShownCode, caller: CallerOf, services: ServicesOf) -> RecoveryCodes:
     """A code of the new secret, within 15 minutes. The answer holds recovery codes, which are never shown again."""
-    response.headers["Cache-Control"] = "no-store"
     return await second_factor.confirm(services, caller, shown)
 
 
 @router.post("/recovery-codes", summary="Get other recovery codes")
-async def renew_recovery_codes(
-    proof: PasswordAndCode, caller: CallerOf, services: ServicesOf, response: Response
-) -> RecoveryCodes:
+async def renew_recovery_codes(proof: PasswordAndCode, caller: CallerOf, services: ServicesOf) -> RecoveryCodes:
     """Those before serve no more."""
-    response.headers["Cache-Control"] = "no-store"
     return await second_factor.renew_recovery_codes(services, caller, proof)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from api import problems
@@ -56,7 +56,7 @@ class TokenView(View):
 
 
 @router.post("/tokens", status_code=201, summary="Sign in", responses=problems.responses(429))
-async def sign_in(credentials: Credentials, services: ServicesOf, origin: OriginOf, response: Response) -> TokenView:
+async def sign_in(credentials: Credentials, services: ServicesOf, origin: OriginOf) -> TokenView:
     """Give a bearer token for a user name and a password, and a code where the account has a second factor (403 `code_needed`).
 
     Wrong passwords are counted by name and address, by address and by name, but on a device that the account's owner has used
@@ -67,7 +67,6 @@ async def sign_in(credentials: Credentials, services: ServicesOf, origin: Origin
     token = await signing_in.sign_in(
         services, credentials.username, credentials.password, origin, code=credentials.code
     )
-    response.headers["Cache-Control"] = "no-store"
     return TokenView(access_token=token.text, expires_at=token.expires_at, device=token.device)
 
 

@@ -19,7 +19,6 @@ from use_cases import clinics
 from use_cases.administrators import Administrator
 from use_cases.clinics import ClinicChange, ClinicOnFile
 from use_cases.problems import Problem
-from web.problems import status_of
 
 router = APIRouter()
 
@@ -77,7 +76,7 @@ async def _page(visit: Visit, form: FormData | None = None, error: Problem | Ref
         wrong.setdefault(_field(place), told)  # of a day that can't be read, the week is told to be too short besides
     return visit.page(
         "clinic",
-        status=status_of(error) if error else 200,
+        because=error,
         clinic=clinic,
         days=DAYS,
         closing_lists=CLOSING_LISTS,

@@ -45,6 +45,7 @@ from use_cases.requests import RequestView
 from web.connected import AttendedBy
 from web.problems import status_of
 from web.rates import UPLOADS
+from web.session import is_of_script
 
 router = APIRouter()
 
@@ -137,7 +138,7 @@ async def files_of_slot(request_id: UUID, slot: str, visit: VisitOf) -> Response
 async def save_or_submit(request_id: UUID, visit: VisitOf) -> Response:
     """Save what is typed. `do` says whether that is all, or the request goes its way now."""
     form = await visit.form()
-    if visit.request.headers.get("x-requested-with") == "fetch":
+    if is_of_script(visit.request):
         return await _saved_by_script(visit, request_id, form)
     await begin_now(visit, request_id)
     do = _ORDERS.get(str(form.get("do", "")))

@@ -20,8 +20,7 @@ from translations import Language, gettext_for, language_named
 from translations import gettext_noop as _
 from translations.problems import problem_sentence
 from use_cases.problems import FieldFault, Problem, input_faults, passing_problem
-from web.problems import headers_of, status_of
-from web.session import account_of_session
+from web.session import account_of_session, is_of_script
 
 Handler = Callable[[Request, Any], Awaitable[Response]]
 
@@ -114,17 +113,14 @@ async def _language(request: Request) -> Language:
 
 
 def _error_page(request: Request, error: Problem | Refusal, spoken: Language) -> Response:
-    status = status_of(error)
-    page = pages.render(request, "error", spoken, status=status, sentence=sentence_of(error, spoken), code=error.code)
-    page.headers.update(headers_of(error))
-    return page
+    return pages.render(request, "error", spoken, because=error, sentence=sentence_of(error, spoken), code=error.code)
 
 
 async def _to_sign_in(request: Request) -> Response:
     """After signing in, the page that was wanted; a form that came too late is shown again, and not sent by itself."""
     if "hx-request" in request.headers:
         return Response(status_code=204, headers={"HX-Redirect": "/signin"})
-    if request.headers.get("x-requested-with") != "fetch":
+    if not is_of_script(request):
         services = request.app.state.services
         if sealed := await sent_too_late.sealed_form(request, services):
             language = pages.language_before_sign_in(request)

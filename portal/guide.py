@@ -16,11 +16,10 @@ from domain.offerings import DEFAULT_DEADLINES, DeadlineName, DeadlineTerms, Ser
 from domain.requests import Role
 from portal import pages
 from portal.choices import CHOICES
-from translations import LANGUAGES, Language
+from translations import Language
 from translations import gettext_noop as _
 from translations.dates import span
 from translations.words import PRIORITIES
-from use_cases.caller import Caller
 from use_cases.problems import Problem
 from use_cases.services import Services
 from web.services import ServicesOf
@@ -86,7 +85,7 @@ async def chapter(name: str, request: Request, services: ServicesOf) -> Response
 
 async def _page(request: Request, services: Services, shown: Sequence[Chapter]) -> Response:
     caller = await pages.reader(request, services)
-    language = _language(request, caller)
+    language = pages.language_asked_for(request, caller)
     return pages.render(
         request,
         "guide",
@@ -102,11 +101,6 @@ async def _page(request: Request, services: Services, shown: Sequence[Chapter]) 
         deadlines=[(None, _limits(DEFAULT_DEADLINES, language)), *_own_limits(services.offerings, language)],
         photo_minimums=[(offering.title, _minimum(offering)) for offering in services.offerings.values()],
     )
-
-
-def _language(request: Request, caller: Caller | None) -> Language:
-    wanted = request.query_params.get("language") or (caller.account.language if caller else "")
-    return next((known for known in LANGUAGES if known == wanted), pages.language_before_sign_in(request))
 
 
 def _own_limits(offerings: Mapping[str, ServiceOffering], language: Language) -> Iterator[tuple[Any, Any]]:

@@ -27,7 +27,6 @@ from use_cases.problems import Problem, input_faults
 from use_cases.services import Services
 from use_cases.sign_in import BearerToken
 from web.origin import OriginOf, keep_device
-from web.problems import status_of
 from web.services import ServicesOf
 from web.session import check_same_site, session_of
 
@@ -83,7 +82,7 @@ async def _invite(visit: Visit, form: FormData | None = None, error: Problem | R
     wrong = fields_of(error, visit.language, PLACES)
     return visit.page(
         "invite",
-        status=status_of(error) if error else 200,
+        because=error,
         role_options=role_options(by),
         signing_roles=[role for role in role_options(by) if may_sign([role])],
         chosen_roles=form.getlist("roles") if form is not None else [],
@@ -163,7 +162,7 @@ def link_page(
         request,
         page,
         language,
-        status=status_of(error) if error else 200,
+        because=error,
         code=code,
         min_password=MIN_PASSWORD,
         form=pages.written(form),
@@ -178,7 +177,7 @@ def link_page(
 def void_link(request: Request, problem: Problem) -> HTMLResponse:
     """The page for a code that opens nothing: the same for everybody."""
     language = pages.language_before_sign_in(request)
-    made = pages.render(request, "link_void", language, status=status_of(problem), sentence=problem.told(language))
+    made = pages.render(request, "link_void", language, because=problem, sentence=problem.told(language))
     without_referrer(made)
     return made
 

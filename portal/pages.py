@@ -100,15 +100,12 @@ class Visit:
     def page(
         self, page: str, /, *, status: int = 200, because: Problem | Refusal | None = None, **values: Any
     ) -> HTMLResponse:
-        """The page; `because` is why a form was not taken: it gives the status, and says when it may be tried again."""
+        """The page, as `render` makes it."""
         own = {"me": self.caller, "heard": self.heard, "new_key": self._new_key}
         offered = [offer.address for offer in values.get("offers", ())]
         own["help_address"] = help_address(self.request.url.path, self.caller.roles, offered)
         values = {**own, "typing_key": key_for_typing(self.caller.account), **values}
-        status = status_of(because) if because else status
-        answer = render(self.request, page, self.language, status=status, **values)
-        answer.headers.update(headers_of(because) if because else {})
-        return answer
+        return render(self.request, page, self.language, status=status, because=because, **values)
 
     async def form(self) -> FormData:
         """The form that was sent; or, of a visitor who has signed in again, the one that was sent too late.
@@ -199,6 +196,12 @@ async def reader(request: Request, services: Services) -> Caller | None:
     except (SQLAlchemyError, OSError):
         return None
     return Caller(account, session_of(request, services.settings) or "") if account else None
+
+
+def language_asked_for(request: Request, reader: Caller | None) -> Language:
+    """The language of such a page: what its address asks for (``?language=en``), the reader's, or this browser's."""
+    wanted = request.query_params.get("language") or (reader.account.language if reader else "")
+    return next((known for known in LANGUAGES if known == wanted), language_before_sign_in(request))
 
 
 VisitOf = Annotated[Visit, Depends(_visit)]
@@ -294,8 +297,20 @@ def done_notice(request: Request, language: Language) -> Notice | None:
     return Notice("success", gettext_for(language)(sentence)) if sentence else None
 
 
-def render(request: Request, page: str, language: Language, /, *, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page in that language, for somebody (`me`) or for nobody yet."""
+def render(
+    request: Request,
+    page: str,
+    language: Language,
+    /,
+    *,
+    status: int = 200,
+    because: Problem | Refusal | None = None,
+    **values: Any,
+) -> HTMLResponse:
+    """A page in that language, for somebody (`me`) or for nobody yet.
+
+    `because` is why a form was not taken: it gives the status, and says when it may be tried again.
+    """
     settings: Settings = request.app.state.services.settings
     values.setdefault("me", None)
     values.setdefault("heard", "")
@@ -319,8 +334,9 @@ def render(request: Request, page: str, language: Language, /, *, status: int = 
         "Referrer-Policy": "same-origin",  # older browsers say where a form comes from only where this is let through
         "Content-Security-Policy": POLICY,
         "Content-Language": language,
+        **(headers_of(because) if because else {}),
     }
-    return HTMLResponse(html, status, headers)
+    return HTMLResponse(html, status_of(because) if because else status, headers)
 
 
 def _limits(settings: Settings) -> dict[str, int]:

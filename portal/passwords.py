@@ -15,7 +15,6 @@ from use_cases import forgotten_passwords
 from use_cases.forgotten_passwords import ChosenPassword, ForgottenPassword, Resetting
 from use_cases.problems import Problem, input_faults
 from web.origin import OriginOf
-from web.problems import status_of
 from web.rates import FORGOTTEN_PASSWORDS
 from web.services import ServicesOf
 from web.session import check_same_site
@@ -52,7 +51,7 @@ def _forgotten(request: Request, username: str = "", error: Problem | None = Non
         request,
         "forgotten_password",
         language,
-        status=status_of(error) if error else 200,
+        because=error,
         form=pages.written(username=username[:400]),
         wrong=pages.written(wrong),
         notice=summary(error, wrong, language) if error else None,

@@ -28,7 +28,6 @@ from use_cases.orders import SomebodyElse
 from use_cases.people import Leaving, PersonChange, PersonOnFile
 from use_cases.problems import Problem
 from use_cases.requests import RequestSummary
-from web.problems import status_of
 
 router = APIRouter()
 
@@ -136,7 +135,7 @@ async def _review(visit: Visit, error: Problem | Refusal | None = None) -> Respo
     by = Administrator.of(visit.caller)
     return visit.page(
         "people_review",
-        status=status_of(error) if error else 200,
+        because=error,
         due=await people.list_due_for_review(visit.services, by, visit.caller.clinic_id),
         reasons=REVIEW_REASONS,
         notice=summary(error, {}, visit.language) if error else pages.done_notice(visit.request, visit.language),
@@ -246,7 +245,7 @@ async def _leave(
     wrong = fields_of(error, visit.language, _DESTINATIONS)
     return visit.page(
         "person_leave",
-        status=status_of(error) if error else 200,
+        because=error,
         person=person,
         held=held,
         hands_over=bool(visit.caller.roles & MAY_HAND_OVER),
@@ -282,7 +281,7 @@ async def _person(
     wrong = fields_of(error, visit.language, PLACES if is_written else None)
     return visit.page(
         "person",
-        status=status_of(error) if error else 200,
+        because=error,
         person=person,
         events=await people.list_events(visit.services, by, account_id),
         event_words=EVENTS,

@@ -30,7 +30,7 @@ from web.connected import AttendedBy
 from web.problems import status_of
 from web.rates import UPLOADS_OF_ONE
 from web.services import ServicesOf
-from web.session import check_same_site
+from web.session import check_same_site, is_of_script
 
 router = APIRouter()
 
@@ -60,20 +60,16 @@ async def end_link(request_id: UUID, visit: VisitOf) -> Response:
     """Nothing more comes by it."""
     form = await visit.form()
     await phone_links.end_link(visit.services, visit.caller, request_id)
-    if _is_of_script(visit.request):
+    if is_of_script(visit.request):
         return await link_state(request_id, visit)
     return visit.on_to(page_before(request_id, str(form.get("next", ""))))
 
 
 def _panel(visit: Visit, link: PhoneLinkView, back: str, **new: str) -> Response:
-    page = "phone_link_panel" if _is_of_script(visit.request) else "phone_link"
+    page = "phone_link_panel" if is_of_script(visit.request) else "phone_link"
     here_alone = _is_this_machine(visit.services.settings)
     shown: dict[str, Any] = {"address": "", "code": "", **new}
     return visit.page(page, link=link, back=page_before(link.request_id, back), here_alone=here_alone, **shown)
-
-
-def _is_of_script(request: Request) -> bool:
-    return request.headers.get("x-requested-with") == "fetch"
 
 
 def _is_this_machine(settings: Settings) -> bool:
@@ -151,7 +147,7 @@ async def send_photos(request: Request, services: ServicesOf, attended: Attended
             except Problem as problem:
                 status = status_of(problem)
                 lines.append((sent.filename, None, sentence_of(problem, language)))
-    if _is_of_script(request):
+    if is_of_script(request):
         return pages.render(request, "phone_lines", language, status=status, lines=lines)
     notice = None if files else Notice("error", gettext_for(language)(_("No photo was chosen.")))
     return await _phone_page(request, services, link, status=status, lines=lines, notice=notice)

@@ -35,6 +35,7 @@ from web.connected import AttendedBy
 from web.files import pdf_response
 from web.problems import status_of
 from web.rates import DOCUMENTS
+from web.session import is_of_script
 
 router = APIRouter()
 
@@ -70,7 +71,7 @@ async def report_page(request_id: UUID, visit: VisitOf) -> Response:
 async def save(request_id: UUID, visit: VisitOf) -> Response:
     """Save what is typed, and go on where the button leads; a script is answered with what became of it."""
     form = await visit.form()
-    by_script = visit.request.headers.get("x-requested-with") == "fetch"
+    by_script = is_of_script(visit.request)
     try:
         saved = await _save(visit, request_id, form)
     except (Problem, Refusal) as error:

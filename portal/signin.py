@@ -1,6 +1,6 @@
 """Signing in and out, and the choice of a language before that."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -14,7 +14,6 @@ from use_cases.problems import Problem
 from use_cases.services import Services
 from use_cases.sign_in import BearerToken, CodeNeededError, account_of
 from web.origin import OriginOf, keep_device
-from web.problems import headers_of, status_of
 from web.services import ServicesOf
 from web.session import check_same_site, session_cookie, session_of
 
@@ -100,21 +99,15 @@ async def _signed_in(services: Services, token: BearerToken, wanted: str, unsent
     return response
 
 
-def _not_signed_in(request: Request, language: Language, problem: Problem, **kept: str) -> Response:
+def _not_signed_in(request: Request, language: Language, problem: Problem, **kept: Any) -> Response:
     notice = Notice("error", problem.told(language))
-    page = sign_in_page_with(request, language, status=status_of(problem), notice=notice, **kept)
-    page.headers.update(headers_of(problem))
-    return page
+    return sign_in_page_with(request, language, because=problem, notice=notice, **kept)
 
 
-def _code_page(request: Request, language: Language, problem: Problem | None = None, **kept: str) -> Response:
+def _code_page(request: Request, language: Language, problem: Problem | None = None, **kept: Any) -> Response:
     """The page on which the code is asked for, after the right password."""
     notice = Notice("error", problem.told(language)) if problem else None
-    page = pages.render(
-        request, "signin_code", language, status=status_of(problem) if problem else 200, notice=notice, **kept
-    )
-    page.headers.update(headers_of(problem) if problem else {})
-    return page
+    return pages.render(request, "signin_code", language, because=problem, notice=notice, **kept)
 
 
 @router.post("/signout")
@@ -144,10 +137,9 @@ async def choose_language(
     return response
 
 
-def sign_in_page_with(request: Request, language: Language, *, status: int = 200, **values: object) -> HTMLResponse:
-    """The page; `unsent` is a sealed form that goes along."""
-    values = {"username": "", "next": "", "unsent": "", **values}
-    return pages.render(request, "signin", language, status=status, **values)
+def sign_in_page_with(request: Request, language: Language, **values: Any) -> HTMLResponse:
+    """The page; `unsent` is a sealed form that goes along. The others are as those of `pages.render`."""
+    return pages.render(request, "signin", language, **{"username": "", "next": "", "unsent": "", **values})
 
 
 def keep_session(response: Response, settings: Settings, token: str) -> None:

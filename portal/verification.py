@@ -9,7 +9,6 @@ from starlette.datastructures import UploadFile
 
 from portal import pages
 from portal.pages import Notice
-from translations import LANGUAGES
 from translations import gettext_noop as _
 from use_cases.problems import Problem
 from use_cases.services import Services
@@ -17,7 +16,6 @@ from use_cases.signing_roots import Root, known_roots
 from use_cases.verification import MAX_FILE_BYTES, VERIFICATION_PAGE, FileVerification, received, verify_file
 from web.connected import AttendedBy
 from web.origin import OriginOf
-from web.problems import headers_of, status_of
 from web.rates import CHECKS
 from web.services import ServicesOf
 from web.session import check_same_site
@@ -43,9 +41,7 @@ async def verify(request: Request, services: ServicesOf, origin: OriginOf, atten
             return await _page(request, services, missing=_NO_FILE, status=422)
         verdict = await verify_file(services, origin.network, pdf, attended)
     except Problem as problem:
-        page = await _page(request, services, problem=problem, status=status_of(problem))
-        page.headers.update(headers_of(problem))
-        return page
+        return await _page(request, services, because=problem)
     return await _page(request, services, verdict=verdict, file_name=name)
 
 
@@ -63,27 +59,25 @@ async def _page(
     verdict: FileVerification | None = None,
     file_name: str = "",
     missing: str = "",
-    problem: Problem | None = None,
+    because: Problem | None = None,
     status: int = 200,
 ) -> HTMLResponse:
     reader = await pages.reader(request, services)
-    asked = request.query_params.get("language") or (reader.language if reader else "")
-    language = next((known for known in LANGUAGES if known == asked), pages.language_before_sign_in(request))
-    page = pages.render(
+    language = pages.language_asked_for(request, reader)
+    return pages.render(
         request,
         "verify",
         language,
         status=status,
+        because=because,
         me=reader,
         verdict=verdict,
         file_name=file_name,
         missing=missing,
-        notice=Notice("error", problem.told(language)) if problem else None,
+        notice=Notice("error", because.told(language)) if because else None,
         roots=await _roots(services),
         max_bytes=MAX_FILE_BYTES,
     )
-    page.headers["Cache-Control"] = "no-store"
-    return page
 
 
 async def _roots(services: Services) -> list[Root]:

@@ -9,6 +9,7 @@ from settings import Settings
 from use_cases.guessing import DEVICE_IS_KNOWN_FOR, Origin
 from use_cases.sign_in import MAX_DEVICE
 from web.services import ServicesOf
+from web.session import address_of
 
 
 def device_cookie(settings: Settings) -> str:
@@ -30,7 +31,7 @@ def keep_device(response: Response, settings: Settings, device: str) -> None:
 
 async def _origin(request: Request, services: ServicesOf) -> Origin:
     device = request.cookies.get(device_cookie(services.settings), "")
-    return Origin(request.client.host if request.client else None, device[:MAX_DEVICE] or None)
+    return Origin(address_of(request), device[:MAX_DEVICE] or None)
 
 
 OriginOf = Annotated[Origin, Depends(_origin)]

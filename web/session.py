@@ -51,8 +51,13 @@ def _is_asked_for(request: Request) -> bool:
     if request.url.path == STILL_HERE:
         return True
     mode = request.headers.get("sec-fetch-mode")
-    by_script = "hx-request" in request.headers or request.headers.get("x-requested-with") == "fetch"
+    by_script = "hx-request" in request.headers or is_of_script(request)
     return mode == "navigate" if mode is not None else not by_script and request.url.path != "/events"
+
+
+def is_of_script(request: Request) -> bool:
+    """Whether a script of ours asks, which shows the answer itself: it wants a part of a page, or what became of a form."""
+    return request.headers.get("x-requested-with") == "fetch"
 
 
 def address_of(request: Request) -> str | None:
