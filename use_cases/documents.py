@@ -9,8 +9,8 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from documents.content import ReportContent
-from documents.verification import Certificate, Verification, document_hash
 from documents.verification import Problem as SignatureProblem
+from documents.verification import Verification, document_hash
 from domain.requests import DocumentKind
 from records import reports, unread_reports
 from records.errors import NotFoundError
@@ -24,6 +24,7 @@ from use_cases.problems import Problem
 from use_cases.services import Services
 from use_cases.signing_roots import checked
 from use_cases.stored_files import fault
+from use_cases.verification import Findings, found
 from use_cases.views import View
 
 
@@ -39,26 +40,17 @@ class DocumentView(View):
     size_bytes: int
 
 
-class VerificationView(View):
-    """The verdict on a stored document: `valid` when nothing is wrong with it; `problems` says what is.
+class VerificationView(Findings):
+    """The verdict on a stored document; `problems` says what is wrong with it.
 
     `unchanged` means that the bytes are those of the records (`sha256`); if not, `differs_from_records` is among the problems,
-    for another document may well be signed validly. `signed_at` is the time that the signer states,
-    `stamped_at` the one that the time stamp proves; until `checkable_until` the file proves everything by itself.
+    for another document may well be signed validly.
     """
 
     report_id: UUID
-    valid: bool
     unchanged: bool
     problems: list[SignatureProblem | Literal["differs_from_records"]]
-    signer_name: str | None
-    signer_licence: str | None
-    signed_at: datetime | None
-    stamped_at: datetime | None
-    checkable_until: datetime | None
-    certificate: Certificate | None
     sha256: str = Field(description="Of the bytes as they are stored now.")
-    checked_at: datetime
 
 
 @dataclass(frozen=True)
@@ -140,16 +132,7 @@ async def verify(
         unchanged=unchanged,
         sha256=sha256,
         checked_at=now,
-        **verdict.model_dump(
-            include={
-                "signer_name",
-                "signer_licence",
-                "signed_at",
-                "stamped_at",
-                "checkable_until",
-                "certificate",
-            }
-        ),
+        **found(verdict),
     )
 
 

@@ -154,23 +154,24 @@ async def list_people(services: Starting, by: Administrator, clinic_id: UUID) ->
 async def read_person(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
     """Somebody's account. Raises Problem `not_found`."""
     async with services.database.session() as session:
-        account = await people.load_account(session, account_id)
-        if account is None:
-            raise Problem("not_found")
-        by.check_sees(account.clinic_id)
-        return await _one_on_file(session, by, account)
+        return await _one_on_file(session, by, await _account_to_see(session, by, account_id))
 
 
 async def list_events(services: Starting, by: Administrator, account_id: UUID) -> list[PersonEvent]:
     """What was done about an account, the newest first, as far as a page shows it. Raises Problem `not_found`."""
     async with services.database.session() as session:
-        account = await people.load_account(session, account_id)
-        if account is None:
-            raise Problem("not_found")
-        by.check_sees(account.clinic_id)
+        await _account_to_see(session, by, account_id)
         found = await account_events.list_events(session, account_id, limit=EVENTS_SHOWN)
         names = await Names.load(session, [event.actor_id for event in found], [])
     return event_views(found, names)
+
+
+async def _account_to_see(session: AsyncSession, by: Administrator, account_id: UUID) -> Account:
+    account = await people.load_account(session, account_id)
+    if account is None:
+        raise Problem("not_found")
+    by.check_sees(account.clinic_id)
+    return account
 
 
 async def list_due_for_review(services: Starting, by: Administrator, clinic_id: UUID) -> list[PersonOnFile]:

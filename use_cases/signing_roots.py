@@ -100,6 +100,7 @@ async def trust_own_authority(settings: Settings) -> str:
 async def publish_revocations(database: Database, authority: Authority) -> None:
     """Make the list of what is revoked anew, before the last one is too old to be believed."""
     async with database.session() as session:
+        await signing_roots.lock_signing_roots(session)
         await _publish(session, authority)
 
 
@@ -168,11 +169,6 @@ async def checked(services: Services, pdf: bytes, at: datetime) -> Verification:
     return verdict.model_copy(update={"problems": (*verdict.problems, "revoked")})
 
 
-def fingerprint_of(pem: bytes) -> str:
-    """The SHA-256 of a certificate, in lower-case hexadecimal."""
-    return x509.load_pem_x509_certificate(pem).fingerprint(SHA256()).hex()
-
-
 def _open(settings: Settings, *, may_make: bool) -> Authority:
     if settings.authority_secret is None:
         raise SettingsError(
@@ -208,7 +204,7 @@ async def _note_certificates(session: AsyncSession, authority: Authority) -> Non
 
 
 async def _publish(session: AsyncSession, authority: Authority) -> None:
-    await signing_roots.lock_signing_roots(session)  # an older list must not come after a newer one
+    """With the roots locked: an older list must not come after a newer one."""
     revoked = await revocations(session, authority)
     until = datetime.now(UTC) + LIST_HOLDS_FOR
     made = await asyncio.to_thread(partial(authority.revocation_list, revoked, until=until))

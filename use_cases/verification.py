@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import Field
 
-from documents.verification import Certificate, document_hash
+from documents.verification import Certificate, Verification, document_hash
 from documents.verification import Problem as SignatureProblem
 from use_cases.attended import Attended
 from use_cases.problems import Problem
@@ -26,23 +26,33 @@ VERIFICATION_PAGE = "/verify"
 """The address of the page; signed documents print it."""
 
 
-class FileVerification(View):
-    """The verdict on a file. It is good only when `valid`; `problems` says what is wrong, the other fields what was found.
+class Findings(View):
+    """What a check of a signed document found. It is good only when `valid`.
 
     `signed_at` is the time that the signer states, `stamped_at` the one that the time stamp proves; until `checkable_until` the
     file proves everything by itself.
     """
 
     valid: bool
-    problems: list[SignatureProblem]
     signer_name: str | None
     signer_licence: str | None
     signed_at: datetime | None
     stamped_at: datetime | None
     checkable_until: datetime | None
     certificate: Certificate | None
-    sha256: str = Field(description="Of the file.")
     checked_at: datetime
+
+
+def found(verdict: Verification) -> dict[str, object]:
+    """What `Findings` tells of a verdict, but whether it is good and when it was come to."""
+    return verdict.model_dump(include=set(Findings.model_fields) & set(Verification.model_fields))
+
+
+class FileVerification(Findings):
+    """The verdict on a file; `problems` says what is wrong, the other fields what was found."""
+
+    problems: list[SignatureProblem]
+    sha256: str = Field(description="Of the file.")
 
 
 async def received(services: Services, address: str, read: Callable[[], Awaitable[T]]) -> T:
@@ -73,16 +83,7 @@ async def verify_file(services: Services, address: str | None, pdf: bytes, atten
             problems=list(verdict.problems),
             sha256=document_hash(pdf),
             checked_at=now,
-            **verdict.model_dump(
-                include={
-                    "signer_name",
-                    "signer_licence",
-                    "signed_at",
-                    "stamped_at",
-                    "checkable_until",
-                    "certificate",
-                }
-            ),
+            **found(verdict),
         )
 
     return await attended(verified())

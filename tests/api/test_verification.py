@@ -31,7 +31,6 @@ from tests.system import System, hasty
 from use_cases.signing_roots import (
     UnknownSignerError,
     checked,
-    fingerprint_of,
     revoke_signer,
 )
 from use_cases.verification import MAX_FILE_BYTES
@@ -128,7 +127,7 @@ async def test_another_authority_is_trusted_only_once_it_signs_here(system: Syst
     authority, made = await signed_elsewhere(tmp_path)
     assert (await verify_pdf(made, [authority.root_certificate_pem])).valid
     pem = authority.root_certificate_pem
-    sha256 = fingerprint_of(pem)
+    sha256 = authority.root_sha256
     async with stranger(system) as http:
         assert "not_trusted" in (await verdict(http, made))["problems"]
         async with system.services.database.session() as session:
@@ -138,7 +137,7 @@ async def test_another_authority_is_trusted_only_once_it_signs_here(system: Syst
             assert (await verdict(http, made))["valid"]
             assert (await verdict(http, pdf))["valid"]
             roots = (await http.get("/signing-roots")).json()
-            own = fingerprint_of(system.authority.root_certificate_pem)
+            own = system.authority.root_sha256
             assert [root["sha256"] for root in roots] == [own, sha256]
         finally:
             async with system.services.database.session() as session:

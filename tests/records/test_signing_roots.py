@@ -22,7 +22,6 @@ from tests.records.scenes import make_draft, set_scene
 from use_cases.signing_roots import (
     OtherAuthorityError,
     authority_to_sign_with,
-    fingerprint_of,
     publish_revocations,
     revoke_signer,
     trust_own_authority,
@@ -89,7 +88,7 @@ async def known(settings: Settings) -> set[str]:
 
 async def test_the_first_worker_makes_it_and_the_others_make_none(url: str, tmp_path: Path) -> None:
     first, second = host(url, tmp_path / "first"), host(url, tmp_path / "second")
-    sha256 = fingerprint_of((await authority_of(first)).root_certificate_pem)
+    sha256 = (await authority_of(first)).root_sha256
     assert await known(first) == {sha256}
     with pytest.raises(OtherAuthorityError, match=f"{sha256}.*copy root.key.pem"):
         await authority_of(second)
@@ -98,8 +97,8 @@ async def test_the_first_worker_makes_it_and_the_others_make_none(url: str, tmp_
     (tmp_path / "second").mkdir()
     for name in (ROOT_KEY, ROOT_CERTIFICATE):
         shutil.copy(tmp_path / "first" / name, tmp_path / "second" / name)
-    assert fingerprint_of((await authority_of(second)).root_certificate_pem) == sha256
-    assert fingerprint_of((await authority_of(first)).root_certificate_pem) == sha256
+    assert (await authority_of(second)).root_sha256 == sha256
+    assert (await authority_of(first)).root_sha256 == sha256
     assert await known(first) == {sha256}
 
 
@@ -109,7 +108,7 @@ async def test_of_two_first_workers_one_makes_it(url: str, tmp_path: Path) -> No
     made = [one for one in found if isinstance(one, Authority)]
     assert len(made) == 1
     assert sum(isinstance(one, OtherAuthorityError) for one in found) == 3
-    assert await known(hosts[0]) == {fingerprint_of(made[0].root_certificate_pem)}
+    assert await known(hosts[0]) == {made[0].root_sha256}
 
 
 async def test_one_that_was_made_elsewhere_signs_only_when_somebody_says_so(url: str, tmp_path: Path) -> None:
@@ -119,9 +118,9 @@ async def test_one_that_was_made_elsewhere_signs_only_when_somebody_says_so(url:
     own = await authority_of(first)
     with pytest.raises(OtherAuthorityError, match="trust-authority"):
         await authority_of(second)
-    assert await trust_own_authority(second) == fingerprint_of(other.root_certificate_pem)
+    assert await trust_own_authority(second) == other.root_sha256
     assert (await authority_of(second)).root_certificate_pem == other.root_certificate_pem
-    assert await known(first) == {fingerprint_of(one.root_certificate_pem) for one in (own, other)}
+    assert await known(first) == {one.root_sha256 for one in (own, other)}
     assert (await authority_of(first)).root_certificate_pem == own.root_certificate_pem
 
 
