@@ -11,12 +11,12 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from activities.contract import MAKE_PASSWORD_RESETS, SEND_ACCOUNT_LETTER
 from activities.delivery import NotTaken, Refused, Relay
 from activities.heartbeat import alive
 from activities.messages import OutgoingAccountLetter, compose_account_letter
+from activities.try_again import try_again
 from domain.accounts import RESET_LASTS, LetterKind, may_sign
 from domain.addresses import AddressError
 from records import account_letters, one_time_links, people
@@ -25,8 +25,6 @@ from records.models import AccountLetter, Invitation, LetterStatus, PasswordRese
 from settings import Settings
 
 log = structlog.get_logger(__name__)
-
-FIRST_PAUSE_SECONDS = 2.0
 
 
 class AccountLetterActivities:
@@ -109,14 +107,7 @@ class AccountLetterActivities:
                 log.error("an e-mail about an account is given up", letter_id=str(letter_id), code=problem.code)
                 return
         log.warning("e-mail not taken for now", code=problem.code, source="ours" if problem.ours else "passing")
-        pause = min(
-            FIRST_PAUSE_SECONDS * 2 ** min(activity.info().attempt - 1, 30), self._settings.mail_retry_max_seconds
-        )
-        raise ApplicationError(
-            f"the mail server did not take the e-mail for now: {problem.code}",
-            type="mail_temporarily_refused",
-            next_retry_delay=timedelta(seconds=pause),
-        )
+        raise try_again(problem, self._settings.mail_retry_max_seconds)
 
     def _patience(self, kind: LetterKind) -> timedelta:
         """How long it is tried: who asked for a new password asks again."""

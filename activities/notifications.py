@@ -23,6 +23,7 @@ from activities.contract import DELIVER, DUE_DIGESTS, SEND_DIGEST, SEND_NOTICE, 
 from activities.delivery import DeliveryError, NotTaken, Refused, Relay
 from activities.heartbeat import alive
 from activities.messages import OutgoingNotice, compose_digest, compose_notice
+from activities.try_again import try_again
 from domain.addresses import AddressError
 from domain.events import Event, question_id
 from domain.notices import (
@@ -46,8 +47,6 @@ from settings import Settings
 from translations import Language
 
 log = structlog.get_logger(__name__)
-
-FIRST_PAUSE_SECONDS = 2.0
 
 PATIENCE_WITH_OURSELVES = 10
 """So many times as long are the pauses where the relay refuses Relais: who insists is refused for longer."""
@@ -419,15 +418,10 @@ class NotificationActivities:
 
     def _try_again(self, problem: NotTaken) -> ApplicationError:
         """The error that makes Temporal try again, after a pause that doubles up to the setting's limit."""
-        tries, longest = activity.info().attempt, self._settings.mail_retry_max_seconds
+        longest = self._settings.mail_retry_max_seconds
         if problem.ours:
             longest *= PATIENCE_WITH_OURSELVES
-        pause = min(FIRST_PAUSE_SECONDS * 2 ** min(tries - 1, 30), longest)
-        return ApplicationError(
-            f"the mail server did not take the e-mail for now: {problem.code}",
-            type="mail_temporarily_refused",
-            next_retry_delay=timedelta(seconds=pause),
-        )
+        return try_again(problem, longest)
 
 
 class _NotesOfSent:

@@ -1,6 +1,5 @@
 """Counts of wrong passwords, which all processes share, and the devices from which somebody has signed in."""
 
-import hashlib
 import uuid
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -10,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.rates import Rate
+from records.hidden import hidden
 from records.models import Account, Guesses, KnownDevice
 
 MOST_DEVICES = 20
@@ -21,14 +21,14 @@ _CLEARED = 20
 
 async def empty_at(session: AsyncSession, what: Collection[str]) -> Mapping[str, datetime]:
     """When those counts will be empty; what is not counted is left out."""
-    hidden = {_hidden(one): one for one in what}
-    found = await session.execute(select(Guesses.sha256, Guesses.empty_at).where(Guesses.sha256.in_(hidden)))
-    return {hidden[sha256]: moment for sha256, moment in found}
+    by_row = {hidden(one): one for one in what}
+    found = await session.execute(select(Guesses.sha256, Guesses.empty_at).where(Guesses.sha256.in_(by_row)))
+    return {by_row[sha256]: moment for sha256, moment in found}
 
 
 async def count(session: AsyncSession, what: Mapping[str, Rate], now: datetime) -> bool:
     """Count a guess in each of `what`, if all of them allow it; whether they did. If not, roll the transaction back."""
-    for one in sorted(what, key=_hidden):  # always in one order, so that two never wait for each other
+    for one in sorted(what, key=hidden):  # always in one order, so that two never wait for each other
         if not await _count(session, one, what[one], now):
             return False
     await _clear(session, now)
@@ -37,7 +37,7 @@ async def count(session: AsyncSession, what: Mapping[str, Rate], now: datetime) 
 
 async def _count(session: AsyncSession, what: str, rate: Rate, now: datetime) -> bool:
     before = func.greatest(Guesses.empty_at, now, type_=DateTime(timezone=True))
-    counted = insert(Guesses).values(sha256=_hidden(what), empty_at=now + rate.every)
+    counted = insert(Guesses).values(sha256=hidden(what), empty_at=now + rate.every)
     counted = counted.on_conflict_do_update(
         index_elements=[Guesses.sha256],
         set_={"empty_at": before + rate.every},
@@ -48,8 +48,8 @@ async def _count(session: AsyncSession, what: str, rate: Rate, now: datetime) ->
 
 async def take_back(session: AsyncSession, what: Mapping[str, Rate], *, forgiven: Collection[str] = ()) -> None:
     """It was no guess: each of `what` is as it was before it was counted, and those that are `forgiven` count nothing."""
-    for one in sorted(what, key=_hidden):
-        its_row = Guesses.sha256 == _hidden(one)
+    for one in sorted(what, key=hidden):
+        its_row = Guesses.sha256 == hidden(one)
         if one in forgiven:
             await session.execute(delete(Guesses).where(its_row))
         else:
@@ -105,7 +105,3 @@ async def forget_devices(session: AsyncSession, before: datetime) -> int:
     """Remove devices from which nobody has signed in since then; gives how many."""
     old = await session.scalars(delete(KnownDevice).where(KnownDevice.used_at < before).returning(KnownDevice.sha256))
     return len(old.all())
-
-
-def _hidden(what: str) -> str:
-    return hashlib.sha256(what.encode(errors="surrogatepass")).hexdigest()

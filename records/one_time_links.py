@@ -1,6 +1,5 @@
 """Links that let somebody in once: invitations, and the way to a new password. Their codes are known here by hashes only."""
 
-import hashlib
 import secrets
 import uuid
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import INVITATION_LASTS, MOST_WRONG_TRIES, RESET_LASTS
+from records.hidden import hidden
 from records.ids import new_id
 from records.models import ForgottenPasswordAsk, Invitation, PasswordReset
 
@@ -26,7 +26,7 @@ CODES_KEPT = 5
 def add_code(link: Invitation | PasswordReset, now: datetime) -> str:
     """A new code that opens the link, from now on for as long as its kind lasts. Its text goes by e-mail and is kept nowhere."""
     code = f"{link.id.hex}{secrets.token_urlsafe(CODE_BYTES)}"
-    link.code_hashes = [*link.code_hashes, _hashed(code)][-CODES_KEPT:]
+    link.code_hashes = [*link.code_hashes, hidden(code)][-CODES_KEPT:]
     link.expires_at = now + lasts(link)
     return code
 
@@ -49,7 +49,7 @@ async def find_by_code(
     link = await session.get(kind, link_id, populate_existing=lock, with_for_update=lock or None) if link_id else None
     if link is None or not is_open(link, now):
         return None
-    said = _hashed(code)
+    said = hidden(code)
     return link if any(compare_digest(said, known) for known in link.code_hashes) else None
 
 
@@ -63,10 +63,6 @@ def _id_in(code: str) -> uuid.UUID | None:
         return uuid.UUID(hex=code[:32])
     except ValueError:
         return None
-
-
-def _hashed(text: str) -> str:
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 # Invitations
@@ -131,14 +127,14 @@ async def end_resets_of(session: AsyncSession, account_id: uuid.UUID, now: datet
 async def count_asks(session: AsyncSession, typed: str, address: str, since: datetime) -> tuple[int, int]:
     """How often a new password was asked for since then by that name, and from there."""
     by_name = ForgottenPasswordAsk.typed_sha256 == _typed(typed)
-    by_address = ForgottenPasswordAsk.address_sha256 == _hashed(address)
+    by_address = ForgottenPasswordAsk.address_sha256 == hidden(address)
     asked = select(func.count(ForgottenPasswordAsk.id)).where(ForgottenPasswordAsk.at > since)
     return await session.scalar(asked.where(by_name)) or 0, await session.scalar(asked.where(by_address)) or 0
 
 
 async def note_ask(session: AsyncSession, typed: str, address: str, now: datetime) -> uuid.UUID:
     """Note that somebody asks for a new password."""
-    asked = ForgottenPasswordAsk(id=new_id(), typed_sha256=_typed(typed), address_sha256=_hashed(address), at=now)
+    asked = ForgottenPasswordAsk(id=new_id(), typed_sha256=_typed(typed), address_sha256=hidden(address), at=now)
     session.add(asked)
     await session.flush()
     return asked.id
@@ -150,7 +146,7 @@ async def take_ask_back(session: AsyncSession, ask_id: uuid.UUID) -> None:
 
 
 def _typed(typed: str) -> str:
-    return _hashed(typed.strip().lower())
+    return hidden(typed.strip().lower())
 
 
 async def forget_asks(session: AsyncSession, before: datetime) -> int:

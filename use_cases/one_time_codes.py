@@ -5,7 +5,6 @@ passwords, and sooner ([decision](../docs/decisions/second-factor.md)).
 """
 
 import base64
-import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from domain.rates import Rate
 from engine.client import key_ring
 from engine.encryption import open_sealed, seal
 from records import second_factors
+from records.hidden import hidden
 from records.models import Account, SecondFactor
 from settings import Settings
 from use_cases import guessing
@@ -151,7 +151,7 @@ def new_recovery_codes() -> list[str]:
 
 def hidden_recovery_code(code: str) -> str:
     """How the records know a recovery code, however it was typed."""
-    return hashlib.sha256(_typed(code).encode(errors="surrogatepass")).hexdigest()
+    return hidden(_typed(code))
 
 
 def _typed(code: str) -> str:

@@ -4,7 +4,7 @@ Their deadlines are called again, those that ended meanwhile at once. It is safe
 begun under the lock, and by the state, by which commands begin one, and a workflow that runs is never touched.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -71,7 +71,7 @@ async def repair(services: Starting, *, dry_run: bool = False) -> RepairReport:
     ]
     for request_id in begun:
         log.warning("a request had no workflow", request_id=str(request_id), status="found" if dry_run else "taken up")
-    letters = await _send_lost_letters(services, dry_run) + await _send_lost_account_letters(services, dry_run)
+    letters = await _send_lost_letters(services, dry_run)
     return RepairReport(
         taken_up=tuple(begun), commands=given, letters=letters, stuck=await _tell_stuck(services.engine)
     )
@@ -126,35 +126,31 @@ async def _give_one_again(services: Starting, given: GivenCommand) -> None:
 
 async def _send_lost_letters(services: Starting, dry_run: bool) -> int:
     """Have e-mails sent that nobody looks after any more; gives how many. One that is in hand after all is sent once."""
-    before = datetime.now(UTC) - MAY_STILL_COME
+    now = datetime.now(UTC)
     async with services.database.session() as session:
-        waiting = await upkeep.waiting_notices(session, before=before, limit=LETTERS_AT_ONCE)
-    if not waiting:
-        return 0
-    length = len(notice_workflow_id(waiting[0]))  # an e-mail that is sent again has a number after its id
-    looked_after = {found[:length] async for found in running_ids(services.engine, SINGLE_NOTICE)}
-    lost = [notice_id for notice_id in waiting if notice_workflow_id(notice_id) not in looked_after]
-    for notice_id in lost:
-        log.warning("an e-mail was looked after by nobody", notice_id=str(notice_id))
-        if not dry_run:
+        notices = await upkeep.waiting_notices(session, before=now - MAY_STILL_COME, limit=LETTERS_AT_ONCE)
+        before = now - ACCOUNT_LETTERS_WAIT
+        letters = await account_letters.waiting(session, before=before, limit=LETTERS_AT_ONCE)
+    lost = await _lost(services, notices, SINGLE_NOTICE, notice_workflow_id)
+    lost_letters = await _lost(services, letters, ACCOUNT_LETTER, letter_workflow_id)
+    if not dry_run:
+        for notice_id in lost:
             await send_by_itself(services, notice_id)
-    return len(lost)
-
-
-async def _send_lost_account_letters(services: Starting, dry_run: bool) -> int:
-    """The same for e-mails about accounts, whose writer could not reach the engine."""
-    before = datetime.now(UTC) - ACCOUNT_LETTERS_WAIT
-    async with services.database.session() as session:
-        waiting = await account_letters.waiting(session, before=before, limit=LETTERS_AT_ONCE)
-    if not waiting:
-        return 0
-    looked_after = {found async for found in running_ids(services.engine, ACCOUNT_LETTER)}
-    lost = [letter_id for letter_id in waiting if letter_workflow_id(letter_id) not in looked_after]
-    for letter_id in lost:
-        log.warning("an e-mail about an account was looked after by nobody", letter_id=str(letter_id))
-        if not dry_run:
+        for letter_id in lost_letters:
             await start_letter(services, letter_id)
-    return len(lost)
+    return len(lost) + len(lost_letters)
+
+
+async def _lost(services: Starting, waiting: Sequence[UUID], kind: str, workflow: Callable[[UUID], str]) -> list[UUID]:
+    """Those of the e-mails that wait for which no workflow of that kind runs."""
+    if not waiting:
+        return []
+    length = len(workflow(waiting[0]))  # an e-mail that is sent again has a number after its id
+    looked_after = {found[:length] async for found in running_ids(services.engine, kind)}
+    lost = [mail_id for mail_id in waiting if workflow(mail_id) not in looked_after]
+    for mail_id in lost:
+        log.warning("an e-mail was looked after by nobody", workflow_id=workflow(mail_id))
+    return lost
 
 
 async def _tell_stuck(engine: Client) -> int:

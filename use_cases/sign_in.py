@@ -1,24 +1,21 @@
 """How people prove who they are: passwords and bearer tokens."""
 
-import hashlib
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from os import urandom
 from uuid import UUID, uuid4
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from records import guesses, people, second_factors
+from records.hidden import hidden
 from records.models import Account
 from use_cases import guessing, passkey_answers
 from use_cases import one_time_codes as codes
-from use_cases.account_keys import key_of
+from use_cases.account_keys import open_for, seal_for
 from use_cases.caller import Caller
 from use_cases.guessing import SOMEWHERE, Counter, Origin
 from use_cases.passkey_answers import MAX_ANSWER
@@ -34,7 +31,6 @@ CODE_WITHIN = timedelta(minutes=5)
 """So long after the password the code must come, where the two are asked for one after the other."""
 
 _PROOF = b"relais: the password was right"
-_NONCE = 12
 
 
 @dataclass(frozen=True)
@@ -136,24 +132,21 @@ def _sign_in_of(proof: str) -> str:
 
 
 def _proof_of_password(account: Account) -> str:
-    nonce, now = urandom(_NONCE), f"{datetime.now(UTC).timestamp()}".encode()
-    sealed = AESGCM(key_of(account, _PROOF)).encrypt(nonce, now, None)
-    return f"{account.id.hex}{(nonce + sealed).hex()}"
+    return f"{account.id.hex}{seal_for(account, _PROOF, f'{datetime.now(UTC).timestamp()}'.encode()).hex()}"
 
 
 async def _who_proved(services: Services, proof: str) -> Account:
     """Whose password was proved. Raises Problem `sign_in_again` when it was not, or too long ago."""
     try:
         account_id, box = UUID(hex=proof[:32]), bytes.fromhex(proof[32:500])
-        async with services.database.session() as session:
-            account = await people.load_account(session, account_id)
-        if account is not None and account.active:
-            at = float(AESGCM(key_of(account, _PROOF)).decrypt(box[:_NONCE], box[_NONCE:], None))
-            if datetime.now(UTC).timestamp() - at < CODE_WITHIN.total_seconds():
-                return account
-    except (InvalidTag, ValueError):
-        pass
-    raise Problem("sign_in_again")
+    except ValueError:
+        raise Problem("sign_in_again") from None
+    async with services.database.session() as session:
+        account = await people.load_account(session, account_id)
+    at = open_for(account, _PROOF, box) if account is not None and account.active else None
+    if account is None or at is None or datetime.now(UTC).timestamp() - float(at) >= CODE_WITHIN.total_seconds():
+        raise Problem("sign_in_again")
+    return account
 
 
 async def _authenticated(services: Services, username: str, password: str, origin: Origin) -> Account | None:
@@ -237,7 +230,7 @@ async def end_token(services: Services, text: str) -> None:
 
 def token_sha256(text: str) -> str:
     """How the records know a token."""
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return hidden(text)
 
 
 async def note_use(services: Services, account: Account) -> None:

@@ -13,12 +13,9 @@ from datetime import datetime, timedelta
 from os import urandom
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from records import people
 from records.models import Account
-from use_cases.account_keys import KEY_BYTES, key_of
+from use_cases.account_keys import KEY_BYTES, key_of, open_for, seal_for
 from use_cases.services import Services
 
 OPENS_FOR = timedelta(hours=1)
@@ -27,7 +24,7 @@ OPENS_FOR = timedelta(hours=1)
 LARGEST = 400_000
 """Characters of a sealed form: it must fit, with a password, into a call."""
 
-_NONCE = 12
+_UNSENT = b"relais: a form that was not sent"
 
 
 @dataclass(frozen=True)
@@ -45,8 +42,7 @@ async def seal(services: Services, account_id: UUID, form: UnsentForm, now: date
     if account is None or not account.active:
         return None
     plain = zlib.compress(json.dumps({**asdict(form), "at": now.timestamp()}).encode())
-    nonce = urandom(_NONCE)
-    sealed = urlsafe_b64encode(nonce + AESGCM(_key(account)).encrypt(nonce, plain, None)).decode()
+    sealed = urlsafe_b64encode(seal_for(account, _UNSENT, plain)).decode()
     return sealed if len(sealed) <= LARGEST else None
 
 
@@ -54,8 +50,10 @@ def unseal(account: Account, sealed: str, now: datetime) -> UnsentForm | None:
     """What was sealed for that account; None when it was not, or longer ago than `OPENS_FOR`."""
     try:
         box = urlsafe_b64decode(sealed[:LARGEST].encode())
-        plain = AESGCM(_key(account)).decrypt(box[:_NONCE], box[_NONCE:], None)
-    except (ValueError, InvalidTag):
+    except ValueError:
+        return None
+    plain = open_for(account, _UNSENT, box)
+    if plain is None:
         return None
     held = json.loads(zlib.decompress(plain))
     if now.timestamp() - held["at"] > OPENS_FOR.total_seconds():
@@ -71,7 +69,3 @@ def key_for_typing(account: Account) -> str:
     """
     chance, key = urandom(KEY_BYTES), key_of(account, b"relais: what was typed")
     return b64encode(chance + bytes(a ^ b for a, b in zip(chance, key, strict=True))).decode()
-
-
-def _key(account: Account) -> bytes:
-    return key_of(account, b"relais: a form that was not sent")
