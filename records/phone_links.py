@@ -7,7 +7,7 @@ which only that telephone has. It lives until its time is over, somebody ends it
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.events import Event
@@ -150,6 +150,8 @@ async def follow(session: AsyncSession, row: RequestRecord, event: Event) -> Non
 
     Events that somebody recorded who knew nothing of links, as code of an earlier version does, are made good.
     """
+    if not await session.scalar(select(or_(_has_open_links(row.id), _has_photos(row.id)))):
+        return  # as nearly all
     if event.name in _ENDS_LINKS and event.command.actor.id is not None:
         await end_links(session, row.id, event.command.actor.id, event.at)
     ended_before = (
@@ -165,6 +167,16 @@ async def follow(session: AsyncSession, row: RequestRecord, event: Event) -> Non
     left = update(PhoneLink).where(PhoneLink.request_id == row.id, PhoneLink.ended_at.is_(None), ended_before)
     await session.execute(left.values(ended_at=event.at))
     await note_photos(session, row)
+
+
+def _has_open_links(request_id: uuid.UUID) -> ColumnElement[bool]:
+    return select(PhoneLink.id).where(PhoneLink.request_id == request_id, PhoneLink.ended_at.is_(None)).exists()
+
+
+def _has_photos(request_id: uuid.UUID) -> ColumnElement[bool]:
+    return (
+        select(Attachment.id).where(Attachment.request_id == request_id, Attachment.phone_link_id.is_not(None)).exists()
+    )
 
 
 _ENDS_LINKS = frozenset(
