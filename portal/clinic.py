@@ -45,6 +45,7 @@ CLINIC_FIELDS: Mapping[str, str] = {
     "phone": _("Telephone"),
     "calendar": _("When the clinic works"),
     "routes_to": _("Clinics to which requests are routed"),
+    "signing_needs_code": _("Whether a second factor is needed to sign"),
 }
 
 

@@ -315,7 +315,9 @@ def _note(
 async def set_signing_needs_code(settings: Settings, code: str, needed: bool) -> None:
     """Say whether nobody signs at a clinic without a second factor. Raises AdministrationError when it is missing."""
     async with Database.opened(settings) as database, database.session() as session:
-        (await _clinic(session, code)).signing_needs_code = needed
+        clinic = await _clinic(session, code)
+        if clinic.signing_needs_code != needed:
+            change_noted(session, Administrator.at_the_machine(), clinic, {"signing_needs_code": needed})
 
 
 async def reset_second_factor(settings: Settings, username: str) -> None:

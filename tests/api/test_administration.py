@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from domain.accounts import AccountEventKind
 from domain.requests import Role
-from records import people
+from records import account_events, people
+from records.models import Side
 from tests.eventually import eventually
 from tests.system import System
 from use_cases import administration
@@ -130,3 +132,19 @@ async def test_somebody_is_invited_from_the_command_line(system: System) -> None
             await administration.invite(system.settings, system.clinics["far"].code, {**fields, **wrong})
     with pytest.raises(AdministrationError, match="no clinic"):
         await administration.invite(system.settings, "nowhere", fields)
+
+
+async def test_whether_signing_needs_a_second_factor_is_noted(system: System) -> None:
+    """As every change of a clinic is: by whom, and what."""
+    code = f"zoe-{secrets.token_hex(4)}"
+    await administration.add_clinic(system.settings, code, "Clinique", (), "")
+    for needed in (True, True, False):
+        await administration.set_signing_needs_code(system.settings, code, needed)
+    async with system.services.database.session() as session:
+        clinic = await people.find_clinic(session, code)
+        assert clinic is not None
+        assert not clinic.signing_needs_code
+        noted = await account_events.list_clinic_events(session, clinic.id, limit=10)
+    told = [(event.kind, event.side, event.changes) for event in noted]
+    changed = (AccountEventKind.CLINIC_CHANGED, Side.COMMAND_LINE, {"signing_needs_code": None})
+    assert told == [changed, changed, (AccountEventKind.CLINIC_ADDED, Side.COMMAND_LINE, {})]
