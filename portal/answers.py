@@ -20,7 +20,6 @@ from use_cases.orders import AdditionBody, AnswerBody
 from use_cases.phone_links import living_link
 from use_cases.problems import Problem
 from use_cases.requests import RequestView
-from web.problems import status_of
 
 router = APIRouter()
 
@@ -158,11 +157,12 @@ async def _page(
     """One of the two pages, with what is its `own`."""
     wrong = fields_of(error, visit.language)
     if error is not None:
-        notice, status = summary(error, wrong, visit.language), status_of(error)
+        notice = summary(error, wrong, visit.language)
     offered = await _offered(visit, view)
     return visit.page(
         page,
         status=status,
+        because=error,
         view=view,
         offered=offered,
         ticked=_ticked(form, offered),

@@ -440,7 +440,6 @@ async def _edit_page(
     conflicts: forms.Differences | None = None
     wrong: dict[str, str] = {}
     if error is not None:
-        status = status_of(error)
         notice, wrong = _told(visit, error, legend, before or {})
         if form is not None and _is_overtaken(error, view, form):
             conflicts = await _conflicts(visit, view, form)
@@ -448,6 +447,7 @@ async def _edit_page(
     return visit.page(
         "edit",
         status=status,
+        because=error,
         view=view,
         values=forms.as_typed(form) if form is not None else forms.as_saved(view, offering, visit.language),
         wrong=pages.written(wrong),

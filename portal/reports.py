@@ -228,17 +228,15 @@ async def _report_page(
     if form is not None and error is not None and not overtaken:
         revision = str(form.get("revision", ""))
     if error is not None:
-        status = status_of(error)
         notice = Notice("error", sentence_of(error, visit.language))
         if draft is not None and overtaken:
             notice = Notice("error", visit.say(_OVERTAKEN, time=_clock(visit, draft.updated_at)))
-    elif refused is not None:
-        status = status_of(refused)
     questions = draft.fields if draft else await _fields(visit, view)
     calling = calling_choices(questions)
     return visit.page(
         "report",
         status=status,
+        because=error or refused,
         view=view,
         draft=draft,
         questions=questions,
