@@ -12,7 +12,7 @@ import schemathesis
 import uvicorn
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from schemathesis import Case, GenerationMode
+from schemathesis import Case, CheckContext, GenerationMode, Response
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.schemas import BaseSchema
@@ -208,9 +208,16 @@ async def test_made_up_calls(system: System, strangers: dict[str, Clinician], ro
         await asyncio.to_thread(_make_up_calls, schema, address, headers, [*ids, str(uuid4())])
 
 
+def no_fault_of_ours(context: CheckContext, response: Response, case: Case[Any]) -> bool | None:
+    """No answer of 500 and more, but where that a part does not answer in time, as on a busy machine, is what is asked for."""
+    if (case.path, response.status_code) == ("/readyz", 503):
+        return None
+    return not_a_server_error(context, response, case)
+
+
 def _make_up_calls(schema: BaseSchema, address: str, headers: dict[str, str], ids: list[str]) -> None:
     schema.config.update(base_url=address)
-    checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+    checks = [no_fault_of_ours, status_code_conformance, content_type_conformance, response_schema_conformance]
     for found in schema.get_all_operations():
         assert isinstance(found, Ok), found
         operation = found.ok()
