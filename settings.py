@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(None, description="postgresql+asyncpg://… ; `relais up` fills it in.")
     database_pool_size: int = Field(10, ge=1, description="Connections that one process keeps to the database.")
     document_store: str | None = Field(None, description="Object store: file:///folder or s3://bucket/prefix.")
-    max_photo_bytes: int = Field(40 * 1024**2, description="Largest photo accepted, in bytes.")
+    max_photo_bytes: int = Field(40 * 1024**2, description="Largest photo or DICOM picture accepted, in bytes.")
     max_document_bytes: int = Field(20 * 1024**2, description="Largest document (PDF) accepted, in bytes.")
     max_video_bytes: int = Field(500 * 1024**2, description="Largest video accepted, in bytes.")
     offerings_dir: Path = Field(PROJECT_ROOT / "offerings", description="Folder of the service-offering files.")

@@ -1,18 +1,21 @@
 """Clean copies of a document: its pages as pictures, and a PDF made of these. Nothing in them is active, or says who wrote it.
 
-PDFs are drawn by PDFium, built without JavaScript; scans of several pages come as TIFF.
+PDFs are drawn by PDFium, built without JavaScript; scans of several pages come as TIFF; a DICOM file is one picture (`dicom`).
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from typing import BinaryIO
 
 import pypdfium2 as pdfium
 from PIL import Image
 from pypdfium2.raw import FPDF_ERR_PASSWORD
 
+from media import dicom
 from media.containers import is_cut_off
+from media.dicom_files import ends_early as ends_early_dicom
 from media.kinds import (
+    DICOM,
     MAX_PAGES,
     PDF,
     DamagedMediaError,
@@ -34,25 +37,26 @@ def render(file: BinaryIO, media_type: str) -> Media:
     """Draw every page of a document, and make its copies.
 
     The file is a stranger's: call it in a process with limits. Raises TooManyPagesError, TooManyPixelsError, ProtectedMediaError,
-    TruncatedMediaError, DamagedMediaError, or MemoryError.
+    TruncatedMediaError, DamagedMediaError, what `dicom.pictures` raises, or MemoryError.
     """
-    draw: Callable[[BinaryIO], Iterator[Image.Image]] = _pdf_pages if media_type == PDF else clean_tiff_pages
+    draw, edge = _DRAWN.get(media_type, (clean_tiff_pages, PAGE_EDGE))
     try:
-        return _render(draw(file), media_type)
+        return _render(draw(file), media_type, edge)
     except (MediaError, MemoryError):
         raise
     except Exception as error:  # damaged files are met with errors of every kind
         if "memory" in str(error).lower():
             raise MemoryError from error
-        raise (TruncatedMediaError if is_cut_off(file, media_type) else DamagedMediaError) from error
+        ends_early = ends_early_dicom(file) if media_type == DICOM else is_cut_off(file, media_type)
+        raise (TruncatedMediaError if ends_early else DamagedMediaError) from error
 
 
-def _render(drawn: Iterator[Image.Image], media_type: str) -> Media:
+def _render(drawn: Iterable[Image.Image], media_type: str, edge: int) -> Media:
     pages: list[bytes] = []
     first: Image.Image | None = None
     sizes: list[tuple[int, int]] = []
     for drawn_page in drawn:
-        page = reduced(drawn_page, PAGE_EDGE)
+        page = reduced(drawn_page, edge)
         first = first or page
         sizes.append(page.size)
         pages.append(jpeg(page))
@@ -73,7 +77,7 @@ def _render(drawn: Iterator[Image.Image], media_type: str) -> Media:
     )
 
 
-def _pdf_pages(file: BinaryIO) -> Iterator[Image.Image]:
+def _pdf_pages(file: BinaryIO) -> Iterable[Image.Image]:
     file.seek(0)
     try:
         document = pdfium.PdfDocument(file.read())
@@ -97,6 +101,13 @@ def _drawn(page: pdfium.PdfPage) -> Image.Image:
     picture: Image.Image = bitmap.to_pil().convert("RGB")
     page.close()
     return picture
+
+
+_DRAWN: Mapping[str, tuple[Callable[[BinaryIO], Iterable[Image.Image]], int]] = {
+    PDF: (_pdf_pages, PAGE_EDGE),
+    DICOM: (dicom.pictures, dicom.PICTURE_EDGE),
+}
+"""What draws the pages, and the longest edge of each, by the kind of file; all others are TIFFs."""
 
 
 def _pdf_of(pages: list[bytes], sizes: list[tuple[int, int]]) -> bytes:

@@ -20,6 +20,7 @@ from domain.calendar import TIME_ZONE
 from media import videos
 from media.heif import heif_type
 from media.kinds import (
+    DICOM,
     DOCUMENT_TYPES,
     PDF,
     PHOTO_TYPES,
@@ -28,11 +29,14 @@ from media.kinds import (
     LargeMediaError,
     Media,
     MediaError,
+    NoPictureError,
     ProtectedMediaError,
+    SeveralFramesError,
     SlowMediaError,
     TooManyPagesError,
     TooManyPixelsError,
     TruncatedMediaError,
+    UnknownEncodingError,
     UnsupportedMediaError,
 )
 
@@ -43,6 +47,8 @@ _SNIFFED_BYTES = 8_192
 _BIG_TIFF = (b"II+\0", b"MM\0+")
 _PDF_WITHIN = 1_024
 """Bytes within which readers look for the beginning of a PDF."""
+_DICOM_AT, _DICOM_MARK = 128, b"DICM"
+"""Before it a file may hold anything, even the head of a TIFF."""
 _SAME = {"image/apng": "image/png"}
 """A picture that moves is taken as the one that it begins with."""
 SOURCE, TOLD = "source", "told.json"
@@ -52,6 +58,9 @@ REFUSED: Mapping[type[MediaError], str] = {
     TruncatedMediaError: "truncated",
     UnsupportedMediaError: "unsupported",
     ProtectedMediaError: "protected",
+    SeveralFramesError: "several_frames",
+    NoPictureError: "no_picture",
+    UnknownEncodingError: "unknown_encoding",
     DamagedMediaError: "damaged",
 }
 """How a task tells why a file is not taken, where there is nothing more to say of it."""
@@ -91,6 +100,8 @@ def _sniff(file: BinaryIO) -> str:
     file.seek(0)
     head = file.read(_SNIFFED_BYTES)
     file.seek(0)
+    if head[_DICOM_AT:].startswith(_DICOM_MARK):
+        return DICOM
     if found := heif_type(head):
         return found
     if head.startswith(_BIG_TIFF):

@@ -7,7 +7,8 @@ from typing import Literal
 HEIF_TYPES = {"image/heic", "image/heif"}
 PHOTO_TYPES = {"image/jpeg", "image/png", "image/webp", "image/avif", "image/tiff"} | HEIF_TYPES
 PDF = "application/pdf"
-DOCUMENT_TYPES = {PDF}
+DICOM = "application/dicom"
+DOCUMENT_TYPES = {PDF, DICOM}
 """What is always a document; a TIFF is one when it has several pages."""
 VIDEO_TYPES = {"video/mp4", "video/quicktime", "video/x-m4v", "video/webm"}
 TAKEN_TYPES = PHOTO_TYPES | VIDEO_TYPES | DOCUMENT_TYPES
@@ -61,6 +62,18 @@ class TooManyPagesError(MediaError):
 
 class ProtectedMediaError(MediaError):
     """The document opens with a password only."""
+
+
+class SeveralFramesError(MediaError):
+    """The DICOM file holds several pictures, or a video."""
+
+
+class NoPictureError(MediaError):
+    """The DICOM file holds no picture: a report, a plan, a list of other files."""
+
+
+class UnknownEncodingError(MediaError):
+    """The picture of a DICOM file is kept in a way that Relais can't read."""
 
 
 class SlowMediaError(MediaError):

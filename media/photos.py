@@ -35,7 +35,7 @@ from media.kinds import (
 )
 
 pillow_heif.register_heif_opener()
-Image.MAX_IMAGE_PIXELS = None  # `_bound` looks at every picture
+Image.MAX_IMAGE_PIXELS = None  # `bound` looks at every picture
 
 MAX_PIXELS = 52_000_000
 """The most that is decoded: 208 MB in memory, up to five times over while it is turned and its colours are changed."""
@@ -128,7 +128,7 @@ def poster(file: BinaryIO) -> tuple[int, int, bytes, bytes]:
 
 def _render(file: BinaryIO, media_type: str, zone: ZoneInfo) -> Media:
     if media_type == "image/webp" and (told := webp_size(file)):
-        _bound(*told, MAX_PIXELS)  # the decoder takes memory for all of it as soon as it is opened
+        bound(*told, MAX_PIXELS)  # the decoder takes memory for all of it as soon as it is opened
     if media_type in _IN_BOXES:
         if is_cut_off(file, media_type):
             raise TruncatedMediaError  # the decoder would show what is missing as grey
@@ -137,11 +137,11 @@ def _render(file: BinaryIO, media_type: str, zone: ZoneInfo) -> Media:
     with Image.open(file, formats=_DECODERS[media_type]) as image:
         size = image.size
         if isinstance(image, JpegImageFile):
-            _bound(*size, MAX_JPEG_PIXELS)
+            bound(*size, MAX_JPEG_PIXELS)
             _bound_progressive(image)
             _draft(image)
         else:
-            _bound(*size, MAX_PIXELS)
+            bound(*size, MAX_PIXELS)
         exif = _exif_of(image)
         turn = _TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
         if isinstance(image, TiffImageFile):
@@ -230,7 +230,7 @@ def _range_of(grey: Image.Image) -> tuple[int, int]:
     return dark, light
 
 
-def _bound(width: int, height: int, limit: int) -> None:
+def bound(width: int, height: int, limit: int) -> None:
     """Refuse what is too large to decode."""
     if width * height > limit or max(width, height) > MAX_EDGE:
         raise TooManyPixelsError(width, height, limit)
@@ -291,7 +291,7 @@ def clean_tiff_pages(file: BinaryIO) -> Iterator[Image.Image]:
             raise TooManyPagesError(len(pages), MAX_PAGES)
         for number in pages:
             image.seek(number)
-            _bound(*image.size, MAX_PIXELS)
+            bound(*image.size, MAX_PIXELS)
             image.load()
             yield _clean(image, None)
 
@@ -343,16 +343,16 @@ def _clean(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
     elif image.mode == "LAB":
         picture = ImageCms.profileToProfile(image, _LAB, _SRGB, outputMode="RGB") or image.convert("RGB")
     elif image.mode == "CMYK":
-        picture = _in_srgb(image, profile)
+        picture = in_srgb(image, profile)
     elif image.has_transparency_data:
         rgba = image.convert("RGBA")
         flat = Image.new("RGB", image.size, "white")
         flat.paste(rgba, mask=rgba.getchannel("A"))
-        picture = _in_srgb(flat, profile)
+        picture = in_srgb(flat, profile)
     elif image.mode == "L":
-        picture = _in_srgb(image, profile)
+        picture = in_srgb(image, profile)
     else:
-        picture = _in_srgb(image.convert("RGB"), profile)
+        picture = in_srgb(image.convert("RGB"), profile)
     if turn is not None:
         picture = picture.transpose(turn)
     picture.info.clear()  # Pillow would write comments and XMP from here into what it saves
@@ -366,7 +366,7 @@ def _stretched(image: Image.Image) -> Image.Image:
     return image.convert("F").point(lambda level: level * gain - dark * gain).convert("L")
 
 
-def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+def in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """The image (RGB, L or CMYK) in sRGB, by its colour profile. One that does not fit or can't be read counts for nothing."""
     if profile:
         try:

@@ -57,7 +57,7 @@ PROBLEMS: Mapping[str, str] = {
     "unknown_attachment": _("There is no such attachment."),
     "unsupported_media": _(
         "This kind of file can't be taken. Send a photo (JPEG, PNG, HEIC, WebP, AVIF or TIFF), a video (MP4, MOV, M4V "
-        "or WebM) or a document (PDF)."
+        "or WebM) or a document (PDF or DICOM)."
     ),
     "unsupported_charset": _("Texts are sent as UTF-8."),
     "damaged_media": _("This file is damaged and can't be read."),
@@ -70,6 +70,15 @@ PROBLEMS: Mapping[str, str] = {
         "This document has %(pages)s pages. At most %(limit_pages)s can be taken: send it in parts."
     ),
     "media_protected": _("This document opens with a password only. Save it without one and send that."),
+    "several_frames": _(
+        "This DICOM file holds several pictures or a video, and only one picture can be taken. Save the one that matters "
+        "by itself (DICOM, PNG or JPEG) and send that."
+    ),
+    "no_picture": _("This DICOM file holds no picture, so there is nothing in it that could be shown."),
+    "unknown_encoding": _(
+        "The picture in this DICOM file is kept in a way that can't be read here. Save it uncompressed, or as PNG or "
+        "JPEG, and send that."
+    ),
     "media_too_slow": _("Reading this file took too long, so it can't be taken. Save it again and send that."),
     "media_too_demanding": _(
         "Reading this file takes too much memory, so it can't be taken. Save it again, smaller, and send that."

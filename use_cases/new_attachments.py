@@ -17,6 +17,7 @@ from domain.offerings import AttachmentSlot
 from domain.photos import UNDESCRIBED, Description, photo_warnings
 from media.examine import examine, sniff
 from media.kinds import (
+    DICOM,
     DOCUMENT_TYPES,
     MAX_EDGE,
     PHOTO_TYPES,
@@ -25,11 +26,14 @@ from media.kinds import (
     Media,
     MediaError,
     NoFfmpegError,
+    NoPictureError,
     ProtectedMediaError,
+    SeveralFramesError,
     SlowMediaError,
     TooManyPagesError,
     TooManyPixelsError,
     TruncatedMediaError,
+    UnknownEncodingError,
     UnsupportedMediaError,
 )
 from records import attachments, phone_links, requests
@@ -52,6 +56,9 @@ _CAUSES: Mapping[type[MediaError], str] = {
     SlowMediaError: "media_too_slow",
     LargeMediaError: "media_too_demanding",
     ProtectedMediaError: "media_protected",
+    SeveralFramesError: "several_frames",
+    NoPictureError: "no_picture",
+    UnknownEncodingError: "unknown_encoding",
 }
 
 
@@ -246,16 +253,18 @@ async def kind_of(services: Services, file: BinaryIO) -> str:
 
 
 def _largest(services: Services, media_type: str) -> int:
-    if media_type in DOCUMENT_TYPES:
-        return services.settings.max_document_bytes
-    return services.settings.max_photo_bytes if media_type in PHOTO_TYPES else services.settings.max_video_bytes
+    settings = services.settings
+    if media_type in PHOTO_TYPES | {DICOM}:  # one picture, and as large as one
+        return settings.max_photo_bytes
+    return settings.max_document_bytes if media_type in DOCUMENT_TYPES else settings.max_video_bytes
 
 
 async def examined(file: BinaryIO, media_type: str) -> Media:
     """What a file of that type is, with its copies. The caller has a place (`services.places`).
 
     Raises Problem `too_many_pixels`, `truncated_media`, `damaged_media`, `media_too_slow`, `media_too_demanding`,
-    `document_too_long`, `media_protected` or `videos_not_possible`, or NoVerdictError (`confined`).
+    `document_too_long`, `media_protected`, `several_frames`, `no_picture`, `unknown_encoding` or `videos_not_possible`, or
+    NoVerdictError (`confined`).
     """
     try:
         return await examine(file, media_type)

@@ -24,6 +24,7 @@ from tests.api.answers import any_problem, problem, stored_files
 from tests.journeys import ok, upload
 from tests.media import of_each_set
 from tests.papers import paper
+from tests.radiographs import radiograph
 from tests.system import System, photo
 
 
@@ -68,6 +69,8 @@ NOT_TAKEN = {
 REFUSED = {
     "head of a PDF": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "truncated_media"),
     "too many pages": (paper(31), "document_too_long"),
+    "several frames": (radiograph(bytes(9_600), NumberOfFrames=2), "several_frames"),
+    "not known": (radiograph(PhotometricInterpretation="HSV"), "unknown_encoding"),
     "truncated": (photo()[:-400], "truncated_media"),
     "head only": (photo()[:40], "truncated_media"),
     "magic only": (b"\xff\xd8\xff\xe0\x00\x10JFIF\x00", "truncated_media"),

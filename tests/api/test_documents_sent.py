@@ -12,6 +12,7 @@ from tests.api.answers import problem, stored_files
 from tests.clips import encoded
 from tests.journeys import draft, ok, upload
 from tests.papers import AUTHOR, SCRIPT, paper, scan
+from tests.radiographs import SECRETS, radiograph
 from tests.system import System, photo
 
 
@@ -50,6 +51,20 @@ async def test_a_document_from_its_sender_to_the_specialist(system: System) -> N
     assert [a["kind"] for a in frozen].count("document") == 2
     looks = (await system.requester.get(f"/requests/{request_id}/accesses")).json()
     assert any(look["what"] == "attachment" for look in looks)
+
+
+async def test_a_radiograph_without_what_its_file_says_of_the_patient(system: System) -> None:
+    request_id = await draft(system)
+    content = radiograph(size=(600, 400))
+    sent = ok(await upload(system.requester, request_id, content, "imaging", "IM000001"), 201)
+    assert (sent["kind"], sent["media_type"], sent["pages"]) == ("document", "application/dicom", 1)
+    ok(await system.requester.post(f"/requests/{request_id}/submit"))
+    path = f"/requests/{request_id}/attachments/{sent['id']}"
+    assert (await system.requester.get(path)).content == content
+    for rest in ("", "/preview", "/thumbnail", "/pages/1"):
+        copy = await system.dispatcher.get(f"{path}{rest}")
+        assert copy.status_code == 200
+        assert not [word for word in SECRETS if word.encode() in copy.content]
 
 
 async def test_where_a_document_fits(system: System) -> None:
