@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from use_cases.offerings import Offerings
+    from use_cases.service_accounts import GivenSecret
 
 app = typer.Typer(
     help="Relais: asynchronous medical teleconsultation.",
@@ -568,6 +569,101 @@ def invite(
 
 def _to_be_said(code: str | None) -> str:
     return f" Say this second code to the person, by voice only: {code}" if code else ""
+
+
+systems = typer.Typer(
+    help="The service accounts of a clinic, by which its systems call: what they may do, and their secrets."
+)
+app.add_typer(systems, name="service-accounts", no_args_is_help=True)
+
+_CLINIC = Annotated[str, typer.Argument(help="Code of the clinic.")]
+_SYSTEM = Annotated[str, typer.Argument(help="Name of the system.")]
+
+
+@systems.command("list")
+def list_service_accounts(clinic: _CLINIC) -> None:
+    """List the systems of a clinic: state, last day, last use and from where, scopes, the ends of their secrets."""
+    _find_engine()
+    from settings import get_settings
+    from use_cases import administration
+
+    for system in asyncio.run(administration.list_service_accounts(get_settings(), clinic)):
+        used = f"{system.last_used_at:%Y-%m-%d} {system.last_address or ''}" if system.last_used_at else "never"
+        secrets_ = ",".join(f"…{secret.ending}" for secret in system.secrets) or "-"
+        typer.echo(
+            f"{system.name:24}  {system.state:7}  {system.expires_on}  {used:26}  {','.join(system.scopes)}  {secrets_}"
+        )
+
+
+@systems.command("add")
+def add_service_account(
+    clinic: _CLINIC,
+    name: _SYSTEM,
+    purpose: Annotated[str, typer.Option(help="What it is for.")],
+    expires_on: Annotated[str, typer.Option(help="Its last day, within a year, e.g. 2027-10-31.")],
+    scope: Annotated[list[str], typer.Option(help="What it may do, e.g. requests:read; give it several times.")],
+    language: Annotated[str, typer.Option(help="fr or en.")] = "fr",
+) -> None:
+    """Let a system of a clinic in; its secret is printed once."""
+    _find_engine()
+    from settings import get_settings
+    from use_cases import administration
+
+    fields = {"name": name, "purpose": purpose, "expires_on": expires_on, "scopes": scope, "language": language}
+    _show_secret(asyncio.run(administration.add_service_account(get_settings(), clinic, fields)))
+
+
+@systems.command("rotate")
+def rotate_secret(
+    clinic: _CLINIC,
+    name: _SYSTEM,
+    older_ends_in_hours: Annotated[int, typer.Option(min=0, max=720, help="How long the secret of now goes on.")] = 168,
+) -> None:
+    """Give a system another secret, which is printed once."""
+    _find_engine()
+    from settings import get_settings
+    from use_cases import administration
+
+    _show_secret(asyncio.run(administration.rotate_secret(get_settings(), clinic, name, older_ends_in_hours)))
+
+
+def _show_secret(given: "GivenSecret") -> None:
+    typer.echo(f"The secret of {given.service_account.name}, shown only now: {given.secret}")
+
+
+@systems.command("end-secret")
+def end_secret(
+    clinic: _CLINIC, name: _SYSTEM, ending: Annotated[str, typer.Argument(help="Its last characters, as listed.")]
+) -> None:
+    """End one secret of a system at once."""
+    _find_engine()
+    from settings import get_settings
+    from use_cases import administration
+
+    left = asyncio.run(administration.end_secret(get_settings(), clinic, name, ending.lstrip("…"))).secrets
+    typer.echo(f"The secret has ended. Secrets of {name} that are left: {len(left)}.")
+
+
+@systems.command("lock")
+def lock_service_account(clinic: _CLINIC, name: _SYSTEM) -> None:
+    """Keep a system out at once, by every secret."""
+    _find_engine()
+    from settings import get_settings
+    from use_cases import administration
+
+    system = asyncio.run(administration.lock_service_account(get_settings(), clinic, name))
+    typer.echo(f"{system.name} is locked.")
+
+
+@systems.command("reopen")
+def reopen_service_account(clinic: _CLINIC, name: _SYSTEM) -> None:
+    """Let a system in again that was locked."""
+    _find_engine()
+    from settings import get_settings
+    from use_cases import administration
+
+    system = asyncio.run(administration.reopen_service_account(get_settings(), clinic, name))
+    typer.echo(f"{system.name} may come in again, until {system.expires_on}.")
 
 
 @app.command("set-email")

@@ -77,6 +77,11 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
     LetterKind.PASSKEY_ADDED: AccountText(
         _SIGN_IN_CHANGED, _("A passkey was added to your account {username}."), _TELL
     ),
+    LetterKind.SERVICE_ACCOUNT_ENDS: AccountText(
+        _("a service account ends soon"),
+        _("A service account of {clinic}, by which one of its systems calls Relais, ends within 30 days."),
+        _("Decide whether the system still needs it: you find it under People, Systems of the clinic."),
+    ),
     LetterKind.PASSKEY_REMOVED: AccountText(
         _SIGN_IN_CHANGED, _("A passkey was removed from your account {username}."), _TELL
     ),

@@ -19,7 +19,7 @@ from use_cases.problems import FieldFault, Problem, input_faults
 from web.connected import AttendedBy
 from web.rates import UPLOADS
 from web.services import ServicesOf
-from web.session import CallerOf
+from web.session import AttachmentReader, DraftWriter
 
 
 def _each_once(ids: list[UUID]) -> list[UUID]:
@@ -75,7 +75,7 @@ _UPLOAD = {
 async def upload(
     request_id: UUID,
     request: Request,
-    caller: CallerOf,
+    caller: DraftWriter,
     services: ServicesOf,
     key: IdempotencyKey,
     attended: AttendedBy,
@@ -104,20 +104,20 @@ def _description(form: FormData) -> Description:
 
 
 @router.get("", summary="The photos and videos")
-async def list_attachments(request_id: UUID, caller: CallerOf, services: ServicesOf) -> list[AttachmentView]:
+async def list_attachments(request_id: UUID, caller: AttachmentReader, services: ServicesOf) -> list[AttachmentView]:
     """For the requester what is there now, for others what was submitted or given with an answer."""
     return await attachments.list_attachments(services, caller, request_id)
 
 
 @router.delete("/{attachment_id}", status_code=204, summary="Remove a photo or a video")
-async def remove(request_id: UUID, attachment_id: UUID, caller: CallerOf, services: ServicesOf) -> None:
+async def remove(request_id: UUID, attachment_id: UUID, caller: DraftWriter, services: ServicesOf) -> None:
     """While the request is a draft or returned. What was submitted before stays in the records."""
     await attachments.remove(services, caller, request_id, attachment_id)
 
 
 @router.patch("/{attachment_id}", summary="Change what a photo or a video is for, or what is said of it")
 async def change(
-    request_id: UUID, attachment_id: UUID, body: AttachmentChanges, caller: CallerOf, services: ServicesOf
+    request_id: UUID, attachment_id: UUID, body: AttachmentChanges, caller: DraftWriter, services: ServicesOf
 ) -> AttachmentView:
     """While the request is a draft or returned. What was submitted before stays in the records as it was."""
     return await attachments.change(services, caller, request_id, attachment_id, body)
@@ -135,6 +135,6 @@ class Order(BaseModel):
 
 
 @router.put("/order", summary="Put photos and videos in order")
-async def reorder(request_id: UUID, body: Order, caller: CallerOf, services: ServicesOf) -> list[AttachmentView]:
+async def reorder(request_id: UUID, body: Order, caller: DraftWriter, services: ServicesOf) -> list[AttachmentView]:
     """While the request is a draft or returned. Those that are named take, in this order, the places that they have among all."""
     return await attachments.reorder(services, caller, request_id, body.ids)

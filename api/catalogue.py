@@ -12,19 +12,19 @@ from use_cases.catalogue import ClinicView, ProviderView
 from use_cases.problems import Problem
 from use_cases.served_offerings import ServedOfferings
 from web.services import ServicesOf
-from web.session import CallerOf
+from web.session import CallerOf, CatalogueReader
 
 router = APIRouter(tags=["catalogue"])
 
 
 @router.get("/offerings", summary="Service offerings")
-async def offerings(caller: CallerOf, services: ServicesOf) -> list[Json]:  # noqa: ARG001 - signed in is enough
+async def offerings(caller: CatalogueReader, services: ServicesOf) -> list[Json]:  # noqa: ARG001 - signed in is enough
     """Every service offering in force: its form, the attachments asked for, its report template and its deadlines."""
     return [_offering(offering) for offering in services.offerings.values()]
 
 
 @router.get("/offerings/{code}", summary="One service offering")
-async def offering(code: str, caller: CallerOf, services: ServicesOf) -> Json:  # noqa: ARG001
+async def offering(code: str, caller: CatalogueReader, services: ServicesOf) -> Json:  # noqa: ARG001
     """One service offering."""
     if code not in services.offerings:
         raise Problem("not_found")
@@ -35,7 +35,7 @@ async def offering(code: str, caller: CallerOf, services: ServicesOf) -> Json:  
 async def offering_version(
     code: Code,
     version: Annotated[int, Path(ge=1, le=MAX_VERSION)],
-    caller: CallerOf,  # noqa: ARG001
+    caller: CatalogueReader,  # noqa: ARG001
     services: ServicesOf,
 ) -> Json:
     """A service offering as it was in force at some time: what shows the form and the report of a request made with it."""
@@ -43,14 +43,14 @@ async def offering_version(
 
 
 @router.get("/clinics", summary="Clinics")
-async def clinics(caller: CallerOf, services: ServicesOf) -> list[ClinicView]:
+async def clinics(caller: CatalogueReader, services: ServicesOf) -> list[ClinicView]:
     """The caller's clinic, and those to which its dispatchers may route requests. Operators see all."""
     return await catalogue.list_clinics(services, caller)
 
 
 @router.get("/providers", summary="Providers of a clinic")
 async def providers(
-    caller: CallerOf,
+    caller: CatalogueReader,
     services: ServicesOf,
     clinic: UUID | None = None,
     offering: Annotated[

@@ -47,7 +47,7 @@ from use_cases.orders import (
 from use_cases.services import Services
 from use_cases.views import View
 from web.services import ServicesOf
-from web.session import CallerOf
+from web.session import CallerOf, DraftWriter, Submitter
 
 router = APIRouter(prefix="/requests/{request_id}", tags=["commands"])
 
@@ -151,11 +151,26 @@ async def _given(
 GivenBy = Annotated[Given, Depends(_given)]
 
 
+async def _submitted(
+    request_id: UUID,
+    services: ServicesOf,
+    caller: Submitter,
+    key: IdempotencyKey,
+    expected_version: ExpectedVersion,
+    response: Response,
+) -> Given:
+    return Given(services, Call(caller, request_id, caller.command_id(key), expected_version), response)
+
+
+SubmittedBy = Annotated[Given, Depends(_submitted)]
+"""The same for what a clinic's system may give for a person."""
+
+
 @router.get("/commands/{command_id}", summary="What became of a command")
 async def get_command(
     request_id: UUID,
     command_id: Annotated[Storable, Path(max_length=120)],
-    caller: CallerOf,
+    caller: Submitter,
     services: ServicesOf,
     language: ReaderLanguage,
 ) -> CommandView:
@@ -167,7 +182,7 @@ async def get_command(
 
 
 @router.get("/check", summary="What is missing to submit")
-async def check(request_id: UUID, caller: CallerOf, services: ServicesOf, language: ReaderLanguage) -> Check:
+async def check(request_id: UUID, caller: DraftWriter, services: ServicesOf, language: ReaderLanguage) -> Check:
     """For the requester, while the form can be changed: what `submit` or `resubmit` would refuse now, and advice about photos."""
     found = await completeness.check(services, caller, request_id)
     say = gettext_for(language)
@@ -202,7 +217,7 @@ async def check(request_id: UUID, caller: CallerOf, services: ServicesOf, langua
 
 
 @router.post("/submit", summary="Submit a draft", responses={202: {"model": CommandReceipt}})
-async def submit(given: GivenBy) -> CommandReceipt:
+async def submit(given: SubmittedBy) -> CommandReceipt:
     """Freeze the form and send the request to dispatch (or to the pool, where the offering dispatches automatically).
 
     What is missing is named, field by field, in a 422 `form_incomplete`. Where the offering has changed since the form was read,
@@ -293,7 +308,7 @@ async def return_to_dispatch(body: CommentBody, given: GivenBy) -> CommandReceip
 
 
 @router.post("/resubmit", summary="Resubmit", responses={202: {"model": CommandReceipt}})
-async def resubmit(given: GivenBy) -> CommandReceipt:
+async def resubmit(given: SubmittedBy) -> CommandReceipt:
     """Freeze the form as it stands now and send it to the provider who returned it, or to dispatch."""
     return await given.carry_out(Resubmit())
 

@@ -41,6 +41,10 @@ specialist accepts, asks for more, transfers to a colleague, returns the request
 
 **To begin**: `POST /api/v1/tokens` with a user name and a password, then send `Authorization: Bearer …` (the *Authorize* button).
 
+**Systems of a clinic** come in by a service account, whose secret they send as `Authorization: Bearer relais_sk_…`. They may
+use the operations that name `ServiceAccount` among their security, with one of the scopes named there; all others answer 403
+`insufficient_scope`. What they write and submit is for a person of the clinic, named in `Relais-On-Behalf-Of`.
+
 **Every POST that makes or moves something** takes an `Idempotency-Key`: the same key acts once, however often it is sent.
 **Every request** carries its `version`; send it back as `If-Match` and a change that somebody else overtook answers 412 instead
 of overwriting theirs.

@@ -9,7 +9,7 @@ from use_cases import drafts
 from use_cases.drafts import DraftChanges, NewDraft
 from use_cases.requests import RequestView
 from web.services import ServicesOf
-from web.session import CallerOf
+from web.session import DraftWriter
 
 router = APIRouter(tags=["requests"])
 
@@ -17,7 +17,7 @@ router = APIRouter(tags=["requests"])
 @router.post("/requests", status_code=201, summary="Create a draft")
 async def create_draft(
     draft: NewDraft,
-    caller: CallerOf,
+    caller: DraftWriter,
     services: ServicesOf,
     key: IdempotencyKey,
     language: ReaderLanguage,
@@ -34,7 +34,7 @@ async def create_draft(
 async def change_draft(
     request_id: UUID,
     changes: DraftChanges,
-    caller: CallerOf,
+    caller: DraftWriter,
     services: ServicesOf,
     expected_version: ExpectedVersion,
     language: ReaderLanguage,
@@ -48,7 +48,7 @@ async def change_draft(
 
 @router.delete("/requests/{request_id}", status_code=204, summary="Remove a draft")
 async def remove_draft(
-    request_id: UUID, caller: CallerOf, services: ServicesOf, expected_version: ExpectedVersion
+    request_id: UUID, caller: DraftWriter, services: ServicesOf, expected_version: ExpectedVersion
 ) -> None:
     """Remove a draft of one's own, with its photos and videos, for good. What was ever submitted is cancelled instead."""
     await drafts.remove_draft(services, caller, request_id, expected_version)

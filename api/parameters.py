@@ -8,10 +8,11 @@ from fastapi import Depends, Header, Request
 from api.problems import language_of
 from translations import Language
 from use_cases.problems import Problem
-from web.session import CallerOf
+from web.session import IdentifiedOf
 
 
 async def _idempotency_key(
+    caller: IdentifiedOf,
     idempotency_key: Annotated[
         str | None,
         Header(
@@ -23,7 +24,9 @@ async def _idempotency_key(
 ) -> str | None:
     if idempotency_key is not None and not re.fullmatch(r"[\x21-\x7e]{1,120}", idempotency_key):
         raise Problem("invalid_idempotency_key")
-    return idempotency_key
+    if idempotency_key is None or caller.system is None:
+        return idempotency_key
+    return f"{caller.actual_id}/{idempotency_key}"  # what a system calls so is not what its person does
 
 
 IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
@@ -50,7 +53,7 @@ ExpectedVersion = Annotated[int | None, Depends(_expected_version)]
 """The version of the request that the caller has seen, if they say so."""
 
 
-async def _language(request: Request, caller: CallerOf) -> Language:  # noqa: ARG001 - whose language it is
+async def _language(request: Request, caller: IdentifiedOf) -> Language:  # noqa: ARG001 - whose language it is
     return language_of(request)
 
 

@@ -19,7 +19,7 @@ from web.files import content_disposition
 from web.problems import HTTPProblem
 from web.rates import PICTURES
 from web.services import ServicesOf
-from web.session import CallerOf
+from web.session import AttachmentReader
 
 router = APIRouter(dependencies=[PICTURES], responses=problems.responses(429))
 
@@ -44,7 +44,7 @@ Range = Annotated[str | None, Header(alias="Range", description="One range of by
 
 
 async def _look(
-    request_id: UUID, attachment_id: UUID, caller: CallerOf, services: ServicesOf, attended: AttendedBy
+    request_id: UUID, attachment_id: UUID, caller: AttachmentReader, services: ServicesOf, attended: AttendedBy
 ) -> Look:
     return Look(services, caller, request_id, attachment_id, attended)
 

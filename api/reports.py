@@ -27,7 +27,7 @@ from web.connected import AttendedBy
 from web.files import pdf_response
 from web.rates import DOCUMENTS
 from web.services import ServicesOf
-from web.session import CallerOf
+from web.session import CallerOf, DocumentReader
 
 router = APIRouter(prefix="/requests/{request_id}", tags=["reports"])
 
@@ -113,7 +113,7 @@ async def add_addendum(body: AddendumBody, given: GivenBy) -> SigningReceipt:
 
 
 @router.get("/reports", summary="The signed documents")
-async def list_documents(request_id: UUID, caller: CallerOf, services: ServicesOf) -> list[DocumentView]:
+async def list_documents(request_id: UUID, caller: DocumentReader, services: ServicesOf) -> list[DocumentView]:
     """In the order in which they were signed."""
     return await documents.list_documents(services, caller, request_id)
 
@@ -125,7 +125,7 @@ async def list_documents(request_id: UUID, caller: CallerOf, services: ServicesO
     response_class=StreamingResponse,
     responses={200: {"content": {"application/pdf": {}}}, **problems.responses(429)},
 )
-async def get_document(request_id: UUID, report_id: UUID, caller: CallerOf, services: ServicesOf) -> Response:
+async def get_document(request_id: UUID, report_id: UUID, caller: DocumentReader, services: ServicesOf) -> Response:
     """The exact bytes that were signed: they are compared with their SHA-256 before.
 
     If the stored file is another one or is gone, the answer is `stored_file_differs` or `stored_file_missing`.
@@ -139,7 +139,7 @@ async def get_document(request_id: UUID, report_id: UUID, caller: CallerOf, serv
 
 @router.get("/reports/{report_id}/content", summary="What a signed document says")
 async def get_document_content(
-    request_id: UUID, report_id: UUID, caller: CallerOf, services: ServicesOf
+    request_id: UUID, report_id: UUID, caller: DocumentReader, services: ServicesOf
 ) -> ReportContent:
     """What was signed, as text in the language of the document: the same that the PDF shows."""
     return await documents.read_content(services, caller, request_id, report_id)
@@ -152,7 +152,7 @@ async def get_document_content(
     summary="Check the signature of a signed document",
 )
 async def verify_document(
-    request_id: UUID, report_id: UUID, caller: CallerOf, services: ServicesOf, attended: AttendedBy
+    request_id: UUID, report_id: UUID, caller: DocumentReader, services: ServicesOf, attended: AttendedBy
 ) -> VerificationView:
     """Checks the stored bytes now, with nothing but what is in them and the root certificate of this system."""
     return await documents.verify(services, caller, request_id, report_id, attended)

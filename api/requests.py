@@ -23,14 +23,14 @@ from web.connected import AttendedBy
 from web.files import pdf_response
 from web.rates import DOCUMENTS, SAME_PATIENT, SEARCHES
 from web.services import ServicesOf
-from web.session import CallerOf
+from web.session import CallerOf, RequestReader
 
 router = APIRouter(tags=["requests"])
 
 
 @router.get("/requests", dependencies=[SEARCHES], responses=problems.responses(429), summary="The worklist")
 async def get_worklist(
-    caller: CallerOf,
+    caller: RequestReader,
     services: ServicesOf,
     language: ReaderLanguage,
     status: Annotated[list[Status] | None, Query(description="One or several statuses.")] = None,
@@ -92,7 +92,7 @@ async def get_worklist(
 
 @router.get("/requests/{request_id}", summary="One request")
 async def get_request(
-    request_id: UUID, caller: CallerOf, services: ServicesOf, language: ReaderLanguage, response: Response
+    request_id: UUID, caller: RequestReader, services: ServicesOf, language: ReaderLanguage, response: Response
 ) -> RequestView:
     """What the caller may see of the request, and the commands that they may give."""
     view = await requests.read_request(services, caller, request_id, language)
@@ -102,7 +102,7 @@ async def get_request(
 
 @router.get("/requests/{request_id}/timeline", summary="Who did what, when")
 async def get_timeline(
-    request_id: UUID, caller: CallerOf, services: ServicesOf, language: ReaderLanguage
+    request_id: UUID, caller: RequestReader, services: ServicesOf, language: ReaderLanguage
 ) -> list[TimelineEntry]:
     """Everything that happened to the request, oldest first. What was said with it shows only with the chart."""
     return await timeline.read_timeline(services, caller, request_id, language)
@@ -151,14 +151,14 @@ async def get_same_patient(
 
 
 @router.get("/requests/{request_id}/forms", summary="The form, version by version")
-async def get_forms(request_id: UUID, caller: CallerOf, services: ServicesOf) -> list[FormVersionView]:
+async def get_forms(request_id: UUID, caller: RequestReader, services: ServicesOf) -> list[FormVersionView]:
     """Every submission of the request's form, oldest first."""
     return await submitted_forms.list_forms(services, caller, request_id)
 
 
 @router.get("/requests/{request_id}/forms/{number}", summary="The form as it was submitted")
 async def get_form(
-    request_id: UUID, number: Annotated[int, Path(ge=1, le=10_000)], caller: CallerOf, services: ServicesOf
+    request_id: UUID, number: Annotated[int, Path(ge=1, le=10_000)], caller: RequestReader, services: ServicesOf
 ) -> FormView:
     """What one submission said, and what had changed since the one before it."""
     return await submitted_forms.read_form(services, caller, request_id, number)

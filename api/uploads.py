@@ -35,7 +35,7 @@ from web.connected import AttendedBy
 from web.problems import HTTPProblem
 from web.rates import UPLOADS
 from web.services import ServicesOf
-from web.session import CallerOf
+from web.session import DraftWriter
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,termination,expiration"
@@ -110,7 +110,7 @@ _BODY = {
 @router.options(
     "", status_code=204, summary="What is spoken here", responses={204: {"headers": {"Tus-Max-Size": _HEADER}}}
 )
-async def upload_options(request_id: UUID, caller: CallerOf, services: ServicesOf) -> Response:  # noqa: ARG001
+async def upload_options(request_id: UUID, caller: DraftWriter, services: ServicesOf) -> Response:  # noqa: ARG001
     """The version and extensions of tus, and the largest file."""
     headers = {"Tus-Version": VERSION, "Tus-Extension": EXTENSIONS, "Tus-Max-Size": str(uploads.largest(services))}
     return Response(status_code=204, headers=headers)
@@ -129,7 +129,7 @@ async def upload_options(request_id: UUID, caller: CallerOf, services: ServicesO
 async def begin_upload(
     request_id: UUID,
     request: Request,
-    caller: CallerOf,
+    caller: DraftWriter,
     services: ServicesOf,
     key: IdempotencyKey,
     length: Annotated[int, Header(alias="Upload-Length", ge=0, description="Its size in bytes.", examples=[5_242_880])],
@@ -159,7 +159,7 @@ async def begin_upload(
     responses={200: {"headers": {**_PROGRESS, "Upload-Length": _HEADER, "Upload-Metadata": _HEADER}}},
 )
 async def upload_progress(
-    request_id: UUID, upload_id: UUID, caller: CallerOf, services: ServicesOf, attended: AttendedBy
+    request_id: UUID, upload_id: UUID, caller: DraftWriter, services: ServicesOf, attended: AttendedBy
 ) -> Response:
     """For who began it, from where to go on after a lost connection."""
     own = await uploads.find(services, caller, request_id, upload_id)
@@ -182,7 +182,7 @@ async def continue_upload(
     request_id: UUID,
     upload_id: UUID,
     request: Request,
-    caller: CallerOf,
+    caller: DraftWriter,
     services: ServicesOf,
     attended: AttendedBy,
     offset: Annotated[int, Header(alias="Upload-Offset", ge=0, description="Where the part begins.", examples=[0])],
@@ -201,7 +201,7 @@ async def continue_upload(
 
 
 @router.delete("/{upload_id}", status_code=204, summary="Give an upload up")
-async def end_upload(request_id: UUID, upload_id: UUID, caller: CallerOf, services: ServicesOf) -> Response:
+async def end_upload(request_id: UUID, upload_id: UUID, caller: DraftWriter, services: ServicesOf) -> Response:
     """What came of it is removed. An attachment that it has become stays; remove that by its own address."""
     await uploads.end(services, caller, request_id, upload_id)
     return Response(status_code=204)

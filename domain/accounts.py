@@ -64,6 +64,9 @@ class AccountEventKind(StrEnum):
     REVIEWED = "reviewed"
     CLINIC_ADDED = "clinic_added"
     CLINIC_CHANGED = "clinic_changed"
+    SERVICE_ACCOUNT_ADDED = "service_account_added"
+    SECRET_ADDED = "secret_added"  # noqa: S105 - the name of an event
+    SECRET_ENDED = "secret_ended"  # noqa: S105
 
 
 class LetterKind(StrEnum):
@@ -79,6 +82,7 @@ class LetterKind(StrEnum):
     SECOND_FACTOR_RESET = "second_factor_reset"  # by an administrator
     PASSKEY_ADDED = "passkey_added"
     PASSKEY_REMOVED = "passkey_removed"
+    SERVICE_ACCOUNT_ENDS = "service_account_ends"
 
 
 class ReviewReason(StrEnum):

@@ -42,6 +42,8 @@ class Look:
     by: PersonView | None
     role: Role
     what: Mapping[AccessKind, int]
+    system: bool = False
+    on_behalf_of: PersonView | None = None
 
 
 @router.get("/requests/{request_id}/accesses")
@@ -60,8 +62,13 @@ def may_be_shown(visit: Visit, view: RequestView) -> bool:
 
 def looks(entries: Iterable[AccessView]) -> Iterable[Look]:
     """The entries of the log (newest first), those of one person within one minute together: a page makes several of them."""
-    for (_minute, _id, role), found in groupby(
-        entries, lambda entry: (entry.at.replace(second=0, microsecond=0), entry.by and entry.by.id, entry.role)
-    ):
+    for _same, found in groupby(entries, _one_look):
         together = list(found)
-        yield Look(together[0].at, together[0].by, role, Counter(entry.what for entry in reversed(together)))
+        newest = together[0]
+        what = Counter(entry.what for entry in reversed(together))
+        yield Look(newest.at, newest.by, newest.role, what, newest.system, newest.on_behalf_of)
+
+
+def _one_look(entry: AccessView) -> tuple[object, ...]:
+    minute, whom = entry.at.replace(second=0, microsecond=0), entry.on_behalf_of
+    return minute, entry.by and entry.by.id, whom and whom.id, entry.role

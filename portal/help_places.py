@@ -25,6 +25,7 @@ PAGES: Mapping[str, Places] = {
     "providers": {Role.DISPATCHER: "dispatcher-people", Role.CLINIC_ADMINISTRATOR: "administrator"},
     "clinic": {Role.CLINIC_ADMINISTRATOR: "administrator"},
     "people": {Role.CLINIC_ADMINISTRATOR: "administrator-people"},
+    "service-accounts": {Role.CLINIC_ADMINISTRATOR: "administrator-systems"},
     "statistics": {Role.CLINIC_ADMINISTRATOR: "administrator"},
     "account": {None: "settings"},
 }

@@ -254,6 +254,10 @@ SENTENCES: Mapping[str, str] = {
     "passkey_added": _("The passkey is added."),
     "passkey_removed": _("The passkey is removed."),
     "second_factor_removed": _("The second factor is removed: your password is enough again."),
+    "system_saved": _("Saved. What the system may do counts at once."),
+    "system_locked": _("The system is locked out, by every secret."),
+    "system_reopened": _("The system may come in again."),
+    "secret_ended": _("The secret has ended: nobody comes in by it any more."),
     "password": _("Your password is changed. Other devices are signed out."),
     "signed_out": _("You are signed out."),
     "idle": _(

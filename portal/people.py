@@ -64,6 +64,9 @@ EVENTS: Mapping[AccountEventKind, str] = {
     AccountEventKind.REVIEWED: _("Reviewed"),
     AccountEventKind.CLINIC_ADDED: _("Clinic made"),
     AccountEventKind.CLINIC_CHANGED: _("Changed"),
+    AccountEventKind.SERVICE_ACCOUNT_ADDED: _("Service account made"),
+    AccountEventKind.SECRET_ADDED: _("New secret"),
+    AccountEventKind.SECRET_ENDED: _("Secret ended"),
 }
 
 SIDES: Mapping[Side, str] = {

@@ -23,8 +23,12 @@ async def log_access(
     at: datetime,
     version: int,
     object_id: uuid.UUID | None = None,
+    for_account_id: uuid.UUID | None = None,
 ) -> None:
-    """Write one access down. `version` is the process version that was seen, `object_id` the attachment or report looked at."""
+    """Write one access down. `version` is the process version that was seen, `object_id` the attachment or report looked at.
+
+    `for_account_id` is the person for whom a system (`account_id`) looked.
+    """
     session.add(
         AccessEntry(
             id=new_id(),
@@ -35,6 +39,7 @@ async def log_access(
             object_id=object_id,
             at=at,
             version=version,
+            for_account_id=for_account_id,
         )
     )
     await session.flush()
@@ -50,13 +55,20 @@ class Find:
 
 
 async def log_finds(
-    session: AsyncSession, account_id: uuid.UUID, finds: Collection[Find], at: datetime, since: datetime
+    session: AsyncSession,
+    account_id: uuid.UUID,
+    finds: Collection[Find],
+    at: datetime,
+    since: datetime,
+    *,
+    for_account_id: uuid.UUID | None = None,
 ) -> None:
     """Write down what a search has found, each request once since then: a search goes on while somebody types."""
     query = select(AccessEntry.request_id).where(
         AccessEntry.account_id == account_id,
         AccessEntry.request_id.in_([find.request_id for find in finds]),
         AccessEntry.kind == AccessKind.SEARCH,
+        AccessEntry.for_account_id.is_not_distinct_from(for_account_id),
         AccessEntry.at >= since,
     )
     known = set(await session.scalars(query))
@@ -69,6 +81,7 @@ async def log_finds(
             kind=AccessKind.SEARCH,
             at=at,
             version=find.version,
+            for_account_id=for_account_id,
         )
         for find in finds
         if find.request_id not in known

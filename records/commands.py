@@ -38,6 +38,14 @@ SIGNING_FAILED = "signing_failed"
 """The refusal of a signature that was taken, and of which no document could be made."""
 
 
+async def systems_of(session: AsyncSession, request_id: uuid.UUID) -> dict[str, uuid.UUID]:
+    """By the id of the command, the system by which it was given, of those that came by one."""
+    query = select(GivenCommand.command_id, GivenCommand.system_id).where(
+        GivenCommand.request_id == request_id, GivenCommand.system_id.is_not(None)
+    )
+    return {row.command_id: row.system_id for row in await session.execute(query)}
+
+
 async def write_down(
     session: AsyncSession,
     row: RequestRecord,
@@ -46,8 +54,9 @@ async def write_down(
     account_id: uuid.UUID,
     now: datetime,
     replaces: GivenCommand | None = None,
+    system_id: uuid.UUID | None = None,
 ) -> GivenCommand:
-    """Note that `command` is on its way, and close what it froze. `row` is locked.
+    """Note that `command` is on its way, and close what it froze. `row` is locked. `system_id`: by which system it was given.
 
     The same id again, after a refusal, is a new command that `replaces` the old one.
     """
@@ -59,6 +68,7 @@ async def write_down(
         command_id=command.id,
         name=command.type,
         account_id=account_id,
+        system_id=system_id,
         command=command.model_dump(mode="json"),
         given_at=now,
     )

@@ -101,8 +101,17 @@ class Clinic(Base):
     plain_name: Mapped[str] = mapped_column(Computed("plain_words(name)", persisted=True), deferred=True)
 
 
+class AccountKind(StrEnum):
+    """Who is behind an account."""
+
+    PERSON = "person"
+    SERVICE = "service"  # a clinic's system, see `ServiceAccount`
+
+
 class Account(Base):
     """A person who can log in. `username` is in lower case; `title` is the professional one, e.g. "Dre".
+
+    Or, by its `kind`, a clinic's system: it has no role and no password, and is called by its given name.
 
     `offerings` are the codes of the service offerings that a provider serves; None where nobody has said: then all.
     `version` counts what administrators changed. `last_used_at` is right to some minutes, see `records.people.note_use`. Who is
@@ -127,6 +136,7 @@ class Account(Base):
     active: Mapped[bool]
     created_at: Mapped[datetime]
     offerings: Mapped[list[str] | None]
+    kind: Mapped[AccountKind] = mapped_column(server_default="person")
     version: Mapped[int] = mapped_column(server_default="1")
     last_used_at: Mapped[datetime | None]
     reviewed_at: Mapped[datetime | None]
@@ -134,6 +144,41 @@ class Account(Base):
     plain_name: Mapped[str] = mapped_column(
         Computed("plain_words(given_name || ' ' || family_name)", persisted=True), deferred=True
     )
+
+
+class ServiceAccount(Base):
+    """What an account of a clinic's system has besides: what it is for, what it may do (`domain.service_accounts.Scope`), and
+    until when. `last_address` is the address of the network from which it was last used; `warned_at` when the clinic was told
+    that it ends.
+    """
+
+    __tablename__ = "service_accounts"
+
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    purpose: Mapped[str]
+    scopes: Mapped[list[str]]
+    expires_at: Mapped[datetime]
+    last_address: Mapped[str | None]
+    warned_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("ix_service_accounts_expires", "expires_at"),)
+
+
+class ServiceSecret(Base):
+    """A secret by which a clinic's system calls, known only by its SHA-256; `ending` are its last characters.
+
+    It ends with its account, and at `ends_at` where it was replaced or revoked.
+    """
+
+    __tablename__ = "service_secrets"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
+    sha256: Mapped[str] = mapped_column(unique=True)
+    ending: Mapped[str]
+    created_at: Mapped[datetime]
+    ends_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
 
 
 class Token(Base):
@@ -538,7 +583,8 @@ class RequestRecord(Base):
     While its requester has not read the newest report, `unread_colleagues_from` and `unread_clinic_from` say from when on others
     of their clinic see it (`domain.unread_reports`), and `unread_told_at` when these were told.
 
-    `earlier_id` is the request that this one follows, as its requester has said.
+    `earlier_id` is the request that this one follows, as its requester has said; `system_id` the clinic's system that began it
+    for them.
 
     `submission_id` is the command that submits the form, while it is on its way (since `submission_since`), and `signature_id`
     the one that signs the report's draft: from the moment at which it froze them until its end is known, neither changes.
@@ -553,6 +599,7 @@ class RequestRecord(Base):
     number: Mapped[str] = mapped_column(unique=True)
     created_at: Mapped[datetime]
     created_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    system_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))
     creation_key: Mapped[str | None]
     earlier_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("requests.id"))
 
@@ -730,7 +777,8 @@ class GivenCommand(Base):
 
     While `settled_at` is empty its end is not known. Then either `event` happened, or it was refused with the code `refusal`;
     `version` is the event's, or the one that the request had for people when it was refused, with so many `edits`. `queued_at`
-    is when its giver was told that it would act later, `given_at` when it was given last. `number` is the order in which commands
+    is when its giver was told that it would act later, `given_at` when it was given last; `system_id` is the clinic's system by
+    which that was, in its giver's name. `number` is the order in which commands
     were given first.
     """
 
@@ -741,6 +789,7 @@ class GivenCommand(Base):
     number: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
     name: Mapped[str]
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    system_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))
     command: Mapped[Json]
     given_at: Mapped[datetime]
     queued_at: Mapped[datetime | None]
@@ -1114,6 +1163,8 @@ class AccessKind(StrEnum):
 class AccessEntry(Base):
     """Who looked at what of a request, when, and in which role: the log that the law on health information asks for.
 
+    Where a clinic's system looked, it is `account_id`, and `for_account_id` the person for whom it did.
+
     `version` is the process version that was there to see, so that one can tell what somebody has not seen yet.
     """
 
@@ -1127,6 +1178,7 @@ class AccessEntry(Base):
     object_id: Mapped[uuid.UUID | None]
     at: Mapped[datetime]
     version: Mapped[int]
+    for_account_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))
 
     __table_args__ = (
         Index("ix_access_log_request", "request_id", "id"),

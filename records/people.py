@@ -12,7 +12,7 @@ from domain.notices import NoticeMode
 from domain.requests import Role
 from domain.texts import composed
 from records.ids import new_id
-from records.models import Account, Clinic, FailedLogins, Token
+from records.models import Account, AccountKind, Clinic, FailedLogins, Token
 
 CHANNEL = "relais_accounts"
 """The channel of notifications on which every process hears that an account's sessions have ended, or that it has other roles."""
@@ -123,13 +123,15 @@ async def add_account(
 
 
 async def load_account(session: AsyncSession, account_id: uuid.UUID) -> Account | None:
-    return await session.get(Account, account_id)
+    """The account of a person; None where there is none, or it is a system's (`records.service_accounts`)."""
+    account = await session.get(Account, account_id)
+    return account if account is not None and account.kind is AccountKind.PERSON else None
 
 
 async def lock_account(session: AsyncSession, account_id: uuid.UUID) -> Account | None:
-    """The account as it is now, kept from others until the transaction ends."""
-    query = select(Account).where(Account.id == account_id).with_for_update().execution_options(populate_existing=True)
-    return await session.scalar(query)
+    """A person's account as it is now, kept from others until the transaction ends."""
+    query = select(Account).where(Account.id == account_id, Account.kind == AccountKind.PERSON).with_for_update()
+    return await session.scalar(query.execution_options(populate_existing=True))
 
 
 async def hold_account(session: AsyncSession, account_id: uuid.UUID) -> Account | None:
@@ -147,7 +149,8 @@ async def lock_clinic(session: AsyncSession, clinic_id: uuid.UUID) -> Clinic | N
 async def find_accounts(session: AsyncSession, typed: str) -> list[Account]:
     """The active accounts that somebody may mean who types a user name or an e-mail address, in whatever case."""
     typed = composed(typed).strip().lower()
-    query = select(Account).where(Account.active, or_(Account.username == typed, func.lower(Account.email) == typed))
+    is_meant = or_(Account.username == typed, func.lower(Account.email) == typed)
+    query = select(Account).where(Account.active, Account.kind == AccountKind.PERSON, is_meant)
     return list(await session.scalars(query.order_by(Account.username)))
 
 
@@ -178,8 +181,9 @@ def username_as_kept(username: str) -> str:
 
 
 async def find_account(session: AsyncSession, username: str) -> Account | None:
-    """The account of that username, in whatever case it was typed; also one that is no longer active."""
-    return await session.scalar(select(Account).where(Account.username == username_as_kept(username)))
+    """The account of the person of that username, in whatever case it was typed; also one that is no longer active."""
+    query = select(Account).where(Account.username == username_as_kept(username), Account.kind == AccountKind.PERSON)
+    return await session.scalar(query)
 
 
 async def accounts_by_id(session: AsyncSession, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Account]:
@@ -193,8 +197,8 @@ async def accounts_by_id(session: AsyncSession, ids: Collection[uuid.UUID]) -> d
 async def list_accounts(
     session: AsyncSession, *, clinic_id: uuid.UUID | None = None, role: Role | None = None, active: bool | None = True
 ) -> list[Account]:
-    """Accounts by username, of one clinic and of one role where those are given; `active` None gives all."""
-    query = select(Account).order_by(Account.username)
+    """People's accounts by username, of one clinic and of one role where those are given; `active` None gives all."""
+    query = select(Account).where(Account.kind == AccountKind.PERSON).order_by(Account.username)
     if clinic_id is not None:
         query = query.where(Account.clinic_id == clinic_id)
     if role is not None:

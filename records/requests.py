@@ -42,8 +42,9 @@ async def create_draft(
     request_id: uuid.UUID | None = None,
     creation_key: str | None = None,
     earlier_id: uuid.UUID | None = None,
+    system_id: uuid.UUID | None = None,
 ) -> RequestRecord:
-    """A new draft with its number, under `request_id` if one was given out for it.
+    """A new draft with its number, under `request_id` if one was given out for it; `system_id` began it for the requester.
 
     The same `creation_key` of the same requester gives the same draft again.
     """
@@ -67,6 +68,7 @@ async def create_draft(
         number=draft.number,
         created_at=now,
         created_by=requester.id,
+        system_id=system_id,
         creation_key=creation_key,
         earlier_id=earlier_id,
         form={"patient": patient, "answers": answers},

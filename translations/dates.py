@@ -19,7 +19,9 @@ from translations.typography import NO_BREAK_SPACE
 
 
 def day(of: date, language: Language, *, weekday: bool = False) -> str:
-    """« 1ᵉʳ décembre 2026 », “December 1, 2026”; with its weekday, « mardi 1ᵉʳ décembre 2026 »."""
+    """« 1ᵉʳ décembre 2026 », “December 1, 2026”; with its weekday, « mardi 1ᵉʳ décembre 2026 ». Of a moment, its day here."""
+    if isinstance(of, datetime):
+        of = day_of(of)
     month = _months("wide", language)[of.month]
     if language == "fr":
         written, name = f"{_french_number(of)}{NO_BREAK_SPACE}{month} {of.year}", "EEEE "

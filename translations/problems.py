@@ -149,6 +149,11 @@ PROBLEMS: Mapping[str, str] = {
         "The second code is wrong. After five wrong ones, a new link is needed: ask the administrator of your clinic."
     ),
     "username_taken": _("Somebody else has this user name; choose another."),
+    "insufficient_scope": _("This service account may not do this."),
+    "person_needed": _("Say for whom the system does this, in the header Relais-On-Behalf-Of."),
+    "unknown_person": _("Nobody who asks for advice at this clinic has the name or id in Relais-On-Behalf-Of."),
+    "service_account_name_taken": _("Another system of the clinic has this name."),
+    "too_many_service_accounts": _("A clinic has %(limit)s service accounts at most."),
     "internal_error": _("Something went wrong on our side."),
 }
 """What a problem says to people, by its code; the refusals of the rules have their own (`words.REFUSALS`)."""
@@ -179,6 +184,7 @@ FIELD_PROBLEMS: Mapping[str, str] = {
     "closed_and_open": _("The same day is named as closed and as open."),
     "not_an_address": _("This is not an e-mail address that can receive anything."),
     "password_too_short": _("A password has at least %(limit)d characters."),
+    "not_within_a_year": _("The last day is today or later, and a year from now at most."),
     "password_is_the_username": _("The password must not be the user name."),
     "not_storable": _("The text holds a character that can't be stored."),
     "not_one_line": _(

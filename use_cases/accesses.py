@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Role, Status
@@ -26,6 +27,10 @@ class AccessView(View):
     role: Role
     what: AccessKind
     object_id: UUID | None
+    system: bool = Field(False, description="Whether it was a system of that clinic, by its service account.")
+    on_behalf_of: PersonView | None = Field(
+        None, description="The person for whom the system looked, if it was for one."
+    )
 
 
 async def list_accesses(services: Services, caller: Caller, request_id: UUID) -> list[AccessView]:
@@ -38,7 +43,9 @@ async def list_accesses(services: Services, caller: Caller, request_id: UUID) ->
         if row.requester_id != caller.id:
             policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
         entries = await access.list_accesses(session, row.id)
-        names = await Names.load(session, [entry.account_id for entry in entries], [])
+        names = await Names.load(
+            session, [id_ for entry in entries for id_ in (entry.account_id, entry.for_account_id)], []
+        )
     return [
         AccessView(
             at=entry.at,
@@ -46,6 +53,8 @@ async def list_accesses(services: Services, caller: Caller, request_id: UUID) ->
             role=entry.role,
             what=entry.kind,
             object_id=entry.object_id,
+            system=names.is_system(entry.account_id),
+            on_behalf_of=names.person(entry.for_account_id),
         )
         for entry in entries
     ]
@@ -60,7 +69,8 @@ async def log_access(
     await access.log_access(
         session,
         request_id=row.id,
-        account_id=caller.id,
+        account_id=caller.actual_id,
+        for_account_id=caller.acts_for,
         role=policy.role_before(caller, row),
         kind=kind,
         at=datetime.now(UTC),
@@ -73,6 +83,6 @@ async def log_unless_opened(session: AsyncSession, caller: Caller, row: RequestR
     """Write a look at what belongs to an attachment down, unless it or the request was opened a moment ago."""
     since = datetime.now(UTC) - ONE_LOOK
     for kind, what in ((AccessKind.REQUEST, None), (AccessKind.PREVIEW, attachment_id)):
-        if await access.was_logged(session, row.id, caller.id, kind, what, since=since):
+        if await access.was_logged(session, row.id, caller.actual_id, kind, what, since=since):
             return
     await log_access(session, caller, row, AccessKind.PREVIEW, attachment_id)

@@ -23,7 +23,7 @@ from records.database import Database
 from records.models import Account, Clinic
 from records.offering_versions import known_codes
 from settings import Settings
-from use_cases import forgotten_passwords, invitations
+from use_cases import forgotten_passwords, invitations, service_accounts
 from use_cases import people as on_file
 from use_cases.administrators import Administrator
 from use_cases.by_hand import Parts, engine_client
@@ -34,6 +34,7 @@ from use_cases.passwords import hash_password
 from use_cases.people import PersonChange, PersonOnFile
 from use_cases.problems import Problem, input_faults
 from use_cases.renewal import Asked, renew_calendar, renew_rules
+from use_cases.service_accounts import GivenSecret, NewServiceAccount, Rotation, ServiceAccountView
 
 ENGINE_PATIENCE = timedelta(seconds=5)
 """How long a command waits for an engine that is away, before e-mails are left to the repair."""
@@ -269,6 +270,72 @@ async def invite(settings: Settings, clinic: str, fields: Mapping[str, object]) 
         async with parts.database.session() as session:
             clinic_id = (await _clinic(session, clinic)).id
         return await invitations.invite(parts, Administrator.at_the_machine(), clinic_id, new, None)
+
+
+# The systems of a clinic
+
+
+async def list_service_accounts(settings: Settings, clinic: str) -> list[ServiceAccountView]:
+    """Those of the clinic of that code. Raises AdministrationError when there is none."""
+    async with _at_the_machine(settings) as parts:
+        by, clinic_id = Administrator.at_the_machine(), await _clinic_id(parts, clinic)
+        return await service_accounts.list_service_accounts(parts, by, clinic_id)
+
+
+async def add_service_account(settings: Settings, clinic: str, fields: Mapping[str, object]) -> GivenSecret:
+    """A new one at the clinic of that code, with its first secret. Raises AdministrationError for what won't do."""
+    try:
+        new = NewServiceAccount.model_validate(fields)
+    except ValidationError as error:
+        raise AdministrationError(_told(Problem("invalid_input", input_faults(error)))) from None
+    async with _at_the_machine(settings) as parts:
+        by, clinic_id = Administrator.at_the_machine(), await _clinic_id(parts, clinic)
+        return await service_accounts.add_service_account(parts, by, clinic_id, new)
+
+
+async def rotate_secret(settings: Settings, clinic: str, name: str, older_ends_in_hours: int) -> GivenSecret:
+    """Another secret; the one before goes on for so long. Raises AdministrationError."""
+    rotation = Rotation(older_ends_in_hours=older_ends_in_hours)
+    async with _system_of(settings, clinic, name) as (parts, by, account_id):
+        return await service_accounts.rotate(parts, by, account_id, rotation)
+
+
+async def end_secret(settings: Settings, clinic: str, name: str, ending: str) -> ServiceAccountView:
+    """End the secret with those last characters, at once. Raises AdministrationError."""
+    async with _system_of(settings, clinic, name) as (parts, by, account_id):
+        there = (await service_accounts.read_service_account(parts, by, account_id)).secrets
+        found = next((secret for secret in there if secret.ending == ending), None)
+        if found is None:
+            raise AdministrationError(f"{name} has no secret that ends in {ending}.")
+        return await service_accounts.end_secret(parts, by, account_id, found.id)
+
+
+async def lock_service_account(settings: Settings, clinic: str, name: str) -> ServiceAccountView:
+    """The system does not come in any more, at once. Raises AdministrationError."""
+    async with _system_of(settings, clinic, name) as (parts, by, account_id):
+        return await service_accounts.lock(parts, by, account_id)
+
+
+async def reopen_service_account(settings: Settings, clinic: str, name: str) -> ServiceAccountView:
+    """The system may come in again. Raises AdministrationError."""
+    async with _system_of(settings, clinic, name) as (parts, by, account_id):
+        return await service_accounts.reopen(parts, by, account_id)
+
+
+@asynccontextmanager
+async def _system_of(settings: Settings, clinic: str, name: str) -> AsyncIterator[tuple[Parts, Administrator, UUID]]:
+    async with _at_the_machine(settings) as parts:
+        by = Administrator.at_the_machine()
+        there = await service_accounts.list_service_accounts(parts, by, await _clinic_id(parts, clinic))
+        found = next((system for system in there if system.name.casefold() == name.casefold()), None)
+        if found is None:
+            raise AdministrationError(f"There is no service account {name} at {clinic}.")
+        yield parts, by, found.id
+
+
+async def _clinic_id(parts: Parts, code: str) -> UUID:
+    async with parts.database.session() as session:
+        return (await _clinic(session, code)).id
 
 
 @asynccontextmanager

@@ -1,22 +1,37 @@
-"""Who calls: a person with their roles and clinic, whatever the face by which they come."""
+"""Who calls: a person with their roles and clinic, or a clinic's system, whatever the face by which they come."""
 
 from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4, uuid5
 
 from domain.requests import Role
+from domain.service_accounts import ACTS_AS, SEES_AS, Scope
 from records.models import Account, Side
 from records.visibility import Viewer
 from translations import Language, language_named
 
 
 @dataclass(frozen=True)
+class System:
+    """A clinic's system that calls, by its service account, and what that opens to it."""
+
+    account: Account
+    scopes: frozenset[Scope]
+
+
+@dataclass(frozen=True)
 class Caller:
-    """The person who calls, the token by which they do, and from where: by which face, and from which address of the network."""
+    """The person who calls, the token by which they do, and from where: by which face, and from which address of the network.
+
+    Where a clinic's `system` calls, `account` is the person for whom it does, or the system's own. It may do what a scope of its
+    opens, which each address asks (`web.session`); and whatever is open, as that person in the roles of `ACTS_AS` alone, or with
+    no role at all.
+    """
 
     account: Account
     token: str = field(repr=False)
     side: Side = Side.API
     address: str | None = None
+    system: System | None = None
 
     def with_account(self, account: Account) -> "Caller":
         """The same caller after a change of the account."""
@@ -35,7 +50,18 @@ class Caller:
     @property
     def roles(self) -> frozenset[Role]:
         """What the person is at the clinic."""
-        return frozenset(Role(role) for role in self.account.roles)
+        roles = frozenset(Role(role) for role in self.account.roles)
+        return roles if self.system is None else roles & ACTS_AS
+
+    @property
+    def actual_id(self) -> UUID:
+        """Who really calls: the system, where one does."""
+        return self.id if self.system is None else self.system.account.id
+
+    @property
+    def acts_for(self) -> UUID | None:
+        """The person for whom a system calls, if it does for one."""
+        return None if self.actual_id == self.id else self.id
 
     @property
     def language(self) -> Language:
@@ -48,5 +74,6 @@ class Caller:
 
     @property
     def viewer(self) -> Viewer:
-        """The same person, as the records' rules of visibility know them."""
-        return Viewer(account_id=self.id, clinic_id=self.clinic_id, roles=self.roles)
+        """The same, as the records' rules of visibility know them."""
+        roles = SEES_AS if self.system is not None and self.acts_for is None else self.roles
+        return Viewer(account_id=self.id, clinic_id=self.clinic_id, roles=roles)

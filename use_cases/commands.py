@@ -227,7 +227,10 @@ async def _write_down(
     command = await order.made(Moment(services, session, call, row, request, head))
     if not lifecycle.counts_while_signing(order.command) and standing.is_being_signed:
         raise policy.not_yet()  # it would be refused, for a document is being made then
-    await ledger.write_down(session, row, command, account_id=call.caller.id, now=now, replaces=standing.before)
+    system_id = call.caller.system.account.id if call.caller.system else None
+    await ledger.write_down(
+        *(session, row, command), account_id=call.caller.id, now=now, replaces=standing.before, system_id=system_id
+    )
     start = requests.process_of(row) if row.status is Status.DRAFT else request  # a draft got the terms of today
     return partial(giving.give, services, start, command, given_at=now, is_behind=is_behind)
 

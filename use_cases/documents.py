@@ -79,7 +79,7 @@ async def read_document(services: Services, caller: Caller, request_id: UUID, re
     """
     async with services.database.session() as session:
         row, document = await _document_to_see(session, caller, request_id, report_id)
-        await unread_reports.note_reading(session, row, caller.id, report_id)
+        await unread_reports.note_reading(session, row, caller.actual_id, report_id)
     pdf = await _stored(services, document)
     if document_hash(pdf) != document.pdf_sha256:
         raise await fault(services, row.id, document.object_key, "differs")
@@ -97,7 +97,7 @@ async def read_content(
     async with services.database.session() as session:
         row, document = await _document_to_see(session, caller, request_id, report_id)
         if not by_itself:
-            await unread_reports.note_reading(session, row, caller.id, report_id)
+            await unread_reports.note_reading(session, row, caller.actual_id, report_id)
         frozen = await reports.load_frozen_report(session, report_id)
     if frozen is None:
         raise Problem("not_found")

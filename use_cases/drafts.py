@@ -241,6 +241,7 @@ async def _create(
         request_id=request_id,
         creation_key=key,
         earlier_id=draft.earlier_id,
+        system_id=caller.system.account.id if caller.system else None,
     )
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import HolderKind
 from records import people
-from records.models import Account, Clinic
+from records.models import Account, AccountKind, Clinic
 from use_cases.views import View
 
 
@@ -56,6 +56,11 @@ class Names:
         if account.id not in self._people:
             self._people[account.id] = person_view(account, self._clinics[account.clinic_id])
         return self._people[account.id]
+
+    def is_system(self, account_id: UUID | None) -> bool:
+        """Whether that is a clinic's system, and no person."""
+        account = self._accounts.get(account_id) if account_id else None
+        return account is not None and account.kind is AccountKind.SERVICE
 
     def clinic(self, clinic_id: UUID | None) -> str | None:
         """The name of a clinic."""

@@ -4,6 +4,7 @@ Who may see a request is decided by `records.visibility` (the same rule in SQL f
 the table of `domain.lifecycle`. This module asks both, and adds what concerns people alone.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from domain import commands, lifecycle
 from domain.commands import BaseCommand
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Actor, HolderKind, Request, Role, Status
+from domain.service_accounts import Scope
 from records import attachments, people, requests, visibility
 from records import commands as ledger
 from records.errors import AnswerUnderWayError, NotEditableError, NotFoundError, SubmissionUnderWayError
@@ -23,6 +25,13 @@ from use_cases.problems import Problem
 
 _ENGINE_ONLY = {(commands.Cancel, Role.OPERATOR)}
 """An operator cancels in the Temporal UI, where it is seen as what it is; the faces leave cancelling to the requester."""
+
+
+_OPENED_TO_SYSTEMS: Mapping[type[BaseCommand], Scope] = {
+    commands.Submit: Scope.REQUESTS_SUBMIT,
+    commands.Resubmit: Scope.REQUESTS_SUBMIT,
+}
+"""The commands that a clinic's system may give, for a person who may, and the scope that it needs for it."""
 
 
 async def request_to_see(session: AsyncSession, caller: Caller, request_id: UUID) -> tuple[RequestRecord, Access]:
@@ -132,8 +141,10 @@ def closed(error: NotEditableError) -> Problem:
 def actor_for(caller: Caller, command: type[BaseCommand], request: Request) -> Actor:
     """The caller in the role in which they may give this command to `request` as it is.
 
-    Raises the Refusal of the rules when they may not: of somebody with several roles, the one of the first that gives it at all.
+    Raises the Refusal of the rules when they may not: of somebody with several roles, the one of the first that gives it at all;
+    and Problem `insufficient_scope` to a system.
     """
+    must_be_open(caller, command)
     refused: Refusal | None = None
     for actor in _actors(caller):
         if actor.role not in lifecycle.roles_for(command) or (command, actor.role) in _ENGINE_ONLY:
@@ -147,11 +158,22 @@ def actor_for(caller: Caller, command: type[BaseCommand], request: Request) -> A
     raise refused or Refusal(RefusalCode.ROLE_NOT_ALLOWED, "none of the caller's roles gives this command")
 
 
+def is_open(caller: Caller, command: type[BaseCommand]) -> bool:
+    """Whether the caller is a person, or a system with the scope for this command."""
+    return caller.system is None or _OPENED_TO_SYSTEMS.get(command) in caller.system.scopes
+
+
+def must_be_open(caller: Caller, command: type[BaseCommand]) -> None:
+    """Raise Problem `insufficient_scope` unless it `is_open`."""
+    if not is_open(caller, command):
+        raise Problem("insufficient_scope")
+
+
 def may_give(caller: Caller, command: type[BaseCommand], request: Request) -> bool:
     """Whether the caller may give this command to `request` as it is, in one of their roles."""
     try:
         actor_for(caller, command, request)
-    except Refusal:
+    except (Refusal, Problem):
         return False
     return True
 
@@ -178,6 +200,7 @@ def allowed_commands(
         for actor in _actors(caller)
         for name in lifecycle.allowed_commands(request, actor)
         if (commands.PUBLIC_COMMANDS[name], actor.role) not in _ENGINE_ONLY
+        and is_open(caller, commands.PUBLIC_COMMANDS[name])
     }
     return [name for name in commands.PUBLIC_COMMANDS if name in allowed - hidden]
 
@@ -271,8 +294,11 @@ def _actors(caller: Caller) -> list[Actor]:
 
 
 def role_before(caller: Caller, row: RequestRecord) -> Role:
-    """In which role the caller looks at a request: its requester's if it is theirs, else the first that they have."""
+    """In which role the caller looks at a request: its requester's if it is theirs, else the first that they have.
+
+    A system that acts for nobody looks as the clinic's administrators do.
+    """
     if row.requester_id == caller.id:
         return Role.REQUESTER
-    others = [role for role in Role if role in caller.roles and role is not Role.REQUESTER]
+    others = [role for role in Role if role in caller.viewer.roles and role is not Role.REQUESTER]
     return others[0] if others else Role.REQUESTER

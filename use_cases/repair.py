@@ -20,6 +20,7 @@ from records.models import GivenCommand
 from use_cases import gate, giving
 from use_cases.account_letters import start as start_letter
 from use_cases.gate import Starting
+from use_cases.service_accounts import tell_of_ends
 from use_cases.single_notice import send_by_itself
 from workflows.contract import (
     ACCOUNT_LETTER,
@@ -71,6 +72,8 @@ async def repair(services: Starting, *, dry_run: bool = False) -> RepairReport:
     ]
     for request_id in begun:
         log.warning("a request had no workflow", request_id=str(request_id), status="found" if dry_run else "taken up")
+    if not dry_run:
+        await tell_of_ends(services)
     letters = await _send_lost_letters(services, dry_run)
     return RepairReport(
         taken_up=tuple(begun), commands=given, letters=letters, stuck=await _tell_stuck(services.engine)

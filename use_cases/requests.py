@@ -157,6 +157,9 @@ class RequestView(ChartView, RequestSummary):
     """A request, as the caller may see it. With access `process` the chart (patient, answers, questions, files) is left out."""
 
     access: Access
+    prepared_by: PersonView | None = Field(
+        None, description="The system of the requester's clinic that began it for them, where one did."
+    )
     offering_version: int = Field(description="The version of the offering whose form and report template it has.")
     allowed_commands: list[str] = Field(examples=[["accept", "transfer", "request_information"]])
     deadlines: list[DeadlineView]
@@ -276,6 +279,7 @@ async def request_view(
             _summary(row, notes, caller, names, language, patient, to_do_of(caller, row, process, **_for_others(notes)))
         ),
         access=access,
+        prepared_by=names.person(row.system_id),
         offering_version=process.terms.offering_version,
         allowed_commands=policy.allowed_commands(caller, row, process, **_for_others(notes)),
         deadlines=_deadlines(process),

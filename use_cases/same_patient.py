@@ -47,4 +47,6 @@ async def _log(session: AsyncSession, caller: Caller, lines: list[WorklistRow]) 
         if line.request.status is not Status.DRAFT
     ]
     if finds:
-        await log_finds(session, caller.id, finds, at=now, since=now - ONE_SEARCH)
+        await log_finds(
+            session, caller.actual_id, finds, at=now, since=now - ONE_SEARCH, for_account_id=caller.acts_for
+        )

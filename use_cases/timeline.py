@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.commands import RenewedClock, ReturnReason
 from domain.events import question_id
 from domain.requests import EventName, HolderKind, Role, Status
-from records import requests
+from records import commands, requests
 from records.models import AccessKind, EventRecord, Json, RequestRecord, StoredDocument
 from records.visibility import Access
 from translations import Language, gettext_for
@@ -38,6 +38,9 @@ class TimelineEntry(View):
     status: Status
     holder: HolderView
     details: Json
+    system: PersonView | None = Field(
+        None, description="The clinic's system by which it was done, in that person's name."
+    )
     clocks: list[RenewedClock] = Field([], description="Deadlines whose end a renewal of the rules or calendar moved.")
 
 
@@ -113,7 +116,8 @@ async def timeline_view(
 ) -> list[TimelineEntry]:
     """Who did what, when; what was said with it only for those who may see the chart. `events`, where they are read already."""
     events = await requests.timeline(session, row.id) if events is None else events
-    names = await names_of(session, row, events)
+    systems = await commands.systems_of(session, row.id)
+    names = await names_of(session, row, events, systems=systems.values())
     _ = gettext_for(language)
     return [
         TimelineEntry(
@@ -128,6 +132,7 @@ async def timeline_view(
             status=event.status,
             holder=names.holder(*_holder_parts(event.holder)),
             details=_details(event) if access == "chart" else {},
+            system=names.person(systems.get(event.command_id)),
             clocks=event.command.get("clocks", []),
         )
         for event in events
@@ -233,7 +238,12 @@ def return_notice(events: Sequence[EventRecord], names: Names) -> ReturnNotice |
 
 
 async def names_of(
-    session: AsyncSession, row: RequestRecord, events: Sequence[EventRecord], documents: Sequence[StoredDocument] = ()
+    session: AsyncSession,
+    row: RequestRecord,
+    events: Sequence[EventRecord],
+    documents: Sequence[StoredDocument] = (),
+    *,
+    systems: Iterable[UUID] = (),
 ) -> Names:
     """Everybody whom a request, its events and its documents name."""
     holders = [_holder_parts(event.holder) for event in events]
@@ -241,7 +251,9 @@ async def names_of(
         session,
         [
             row.requester_id,
+            row.system_id,
             row.holder_id,
+            *systems,
             *(event.actor_id for event in events),
             *(account_id for _, account_id, _ in holders),
             *(document.signer_id for document in documents),

@@ -86,7 +86,7 @@ async def whole_case(
         row = await policy.chart_to_see(session, caller, request_id)
         read = await _read(session, services, caller, row, language)
         await log_access(session, caller, row, AccessKind.EXPORT)
-        await unread_reports.note_reading(session, row, caller.id)
+        await unread_reports.note_reading(session, row, caller.actual_id)
     pictures = {f"{number}.jpg": await _picture(services, each) for number, each in enumerate(read.pictures, 1)}
     case = _content(read, caller, language, datetime.now(UTC))
     draw = partial(draw_case, case, pictures)

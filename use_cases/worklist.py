@@ -142,4 +142,6 @@ async def _log_finds(
         if row.patient and row.request.status is not Status.DRAFT and words & words_of_patient(row.patient)
     ]
     if finds:
-        await log_finds(session, caller.id, finds, at=now, since=now - ONE_SEARCH)
+        await log_finds(
+            session, caller.actual_id, finds, at=now, since=now - ONE_SEARCH, for_account_id=caller.acts_for
+        )

@@ -21,7 +21,7 @@ from use_cases.problems import Problem
 from web.observe import TOLD
 from web.origin import OriginOf
 from web.services import ServicesOf
-from web.session import CallerOf
+from web.session import IdentifiedOf
 
 MINUTE = timedelta(minutes=1)
 
@@ -80,11 +80,11 @@ class _Limit:
 
 
 class Limited(_Limit):
-    """A dependency of routes, for who is signed in."""
+    """A dependency of routes, for who is signed in. A system has a limit of its own, for whomever it calls."""
 
-    async def __call__(self, request: Request, services: ServicesOf, caller: CallerOf) -> None:
+    async def __call__(self, request: Request, services: ServicesOf, caller: IdentifiedOf) -> None:
         """Raises Problem `too_many_requests`, with the seconds to wait."""
-        self.count(request, services.settings, caller.id)
+        self.count(request, services.settings, caller.actual_id)
 
 
 class LimitedStrangers(_Limit):

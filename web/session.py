@@ -1,19 +1,35 @@
-"""Who calls over HTTP: by a bearer token, or by the cookie that holds one for a browser."""
+"""Who calls over HTTP: by a bearer token, or by the cookie that holds one for a browser; and whether a system may call there.
 
+A route is for people, unless it says which scope opens it to the systems of clinics: deny unless granted.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from domain.service_accounts import FOR_SOMEBODY, Scope
 from records.models import Account, Side
 from settings import Settings
 from use_cases.caller import Caller
 from use_cases.problems import Problem
+from use_cases.service_callers import MAX_NAMED, caller_of, is_of_a_system
 from use_cases.services import Services
 from use_cases.sign_in import account_of, note_presence, note_use
+from web.problems import HTTPProblem
 from web.services import ServicesOf
 
 _bearer = HTTPBearer(auto_error=False, description="A token from `POST /api/v1/tokens`.")
+
+_service_account = HTTPBearer(
+    scheme_name="ServiceAccount",
+    auto_error=False,
+    description="The secret of a clinic's service account (`relais_sk_…`), with one of the scopes named with the operation.",
+)
+
+ON_BEHALF_OF = "Relais-On-Behalf-Of"
+"""The header in which a system names the person for whom it calls, by user name or by the account's id."""
 
 STILL_HERE = "/still-here"
 """Where a page tells that somebody is in front of it."""
@@ -21,11 +37,22 @@ STILL_HERE = "/still-here"
 _READING = {"GET", "HEAD", "OPTIONS"}
 
 
-async def _caller(
+async def identified(
     request: Request,
     services: ServicesOf,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Caller:
+    """Who calls, whatever they may do. A route asks `CallerOf` or `opened_by`; this is for what counts its calls."""
+    if credentials and is_of_a_system(credentials.credentials):
+        on_behalf_of = request.headers.get(ON_BEHALF_OF)
+        caller = await caller_of(services, credentials.credentials, address_of(request), on_behalf_of)
+    else:
+        caller = await _person(request, services, credentials)
+    request.state.language = caller.language
+    return caller
+
+
+async def _person(request: Request, services: Services, credentials: HTTPAuthorizationCredentials | None) -> Caller:
     token = credentials.credentials if credentials else session_of(request, services.settings)
     if not token:
         raise Problem("not_authenticated")
@@ -37,10 +64,57 @@ async def _caller(
     if credentials is None and _is_asked_for(request):
         await note_presence(services, token)
     await note_use(services, account)
-    side = Side.API if credentials else Side.PORTAL
-    caller = Caller(account, token, side, address_of(request))
-    request.state.language = caller.language
+    return Caller(account, token, Side.API if credentials else Side.PORTAL, address_of(request))
+
+
+IdentifiedOf = Annotated[Caller, Depends(identified)]
+
+
+async def person(caller: IdentifiedOf) -> Caller:
+    """The person who calls. Raises Problem `insufficient_scope` for a system: no scope opens this to it."""
+    if caller.system is not None:
+        raise _insufficient(())
     return caller
+
+
+def opened_by(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
+    """A dependency of routes that are open to the systems of clinics, too: to those that have one of these scopes.
+
+    What a system does `FOR_SOMEBODY` asks for the person. The description of the API says all this with each operation.
+    """
+    needs_person = FOR_SOMEBODY.issuperset(scopes)
+
+    async def opened(
+        caller: IdentifiedOf,
+        _scheme: Annotated[object, Security(_service_account, scopes=[*scopes])],
+        _for_whom: Annotated[
+            str | None,
+            Header(
+                alias=ON_BEHALF_OF,
+                min_length=1,
+                max_length=MAX_NAMED,
+                description="Of a service account: for whom it calls, a requester of the clinic, by user name or id. It then "
+                f"sees what is that person's{', and must name somebody' if needs_person else ''}. Of people it says nothing.",
+                examples=["demandeur.fleuve"],
+            ),
+        ] = None,
+    ) -> Caller:
+        if caller.system is None:
+            return caller
+        if not caller.system.scopes.intersection(scopes):
+            raise _insufficient(scopes)
+        if needs_person and caller.acts_for is None:
+            raise Problem("person_needed")
+        return caller
+
+    return opened
+
+
+def _insufficient(scopes: Iterable[Scope]) -> Problem:
+    """The answer to a system without these scopes (RFC 6750, 3.1)."""
+    needed = " ".join(scopes)
+    challenge = 'Bearer error="insufficient_scope"' + (f', scope="{needed}"' if needed else "")
+    return HTTPProblem("insufficient_scope", headers={"WWW-Authenticate": challenge})
 
 
 def _is_asked_for(request: Request) -> bool:
@@ -96,5 +170,13 @@ def check_same_site(request: Request) -> None:
         raise Problem("other_site")
 
 
-CallerOf = Annotated[Caller, Depends(_caller)]
+CallerOf = Annotated[Caller, Depends(person)]
 """The person who calls, as a parameter of a route, by a bearer token or a browser's cookie; without one the answer is 401."""
+
+CatalogueReader = Annotated[Caller, Depends(opened_by(Scope.CATALOGUE_READ))]
+RequestReader = Annotated[Caller, Depends(opened_by(Scope.REQUESTS_READ))]
+AttachmentReader = Annotated[Caller, Depends(opened_by(Scope.ATTACHMENTS_READ))]
+DocumentReader = Annotated[Caller, Depends(opened_by(Scope.DOCUMENTS_READ))]
+DraftWriter = Annotated[Caller, Depends(opened_by(Scope.DRAFTS_WRITE))]
+Submitter = Annotated[Caller, Depends(opened_by(Scope.REQUESTS_SUBMIT))]
+"""The same for what is open to systems with that scope, too."""

@@ -161,6 +161,8 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("the clinic", "administrator", None, "/clinic"),
     ("invite somebody", "administrator", None, "/people/invite"),
     ("review of accounts", "operator", None, "/people/review"),
+    ("systems of the clinic", "administrator", None, "/service-accounts"),
+    ("let a system in", "administrator", None, "/service-accounts/new"),
     ("forgotten password", None, None, "/forgotten-password"),
     ("a link that opens nothing", None, None, "/invitation/nothing"),
 ]

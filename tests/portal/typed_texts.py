@@ -3,7 +3,10 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
+from domain.calendar import day_of
 from tests.journeys import accepted, asked_about, assigned, draft, ok, reported, returned, somebody_new, submitted
 from tests.portal.page_forms import forms_of
 from tests.system import PASSWORD, System
@@ -77,6 +80,8 @@ FORMS = (
     ),
     TypedForm("administrator", "/people/invite", "profession", counted=False),
     TypedForm("administrator", "/clinic", "address_lines", counted=False),
+    TypedForm("administrator", "/service-accounts/new", "purpose", counted=False),
+    TypedForm("administrator", "/service-accounts/{system}", "purpose", counted=False),
     TypedForm("administrator", "/people/{provider2}", "profession", {"given_name": "Ève"}, counted=False),
     TypedForm("administrator", "/people/{provider}/leave", "reason", {"to": "dispatch"}),
     TypedForm("requester", "/requests/{id}/answer", "text"),
@@ -118,12 +123,21 @@ def not_known(html: str) -> list[str]:
     return [form.action for form in written if pattern_of(form.action) not in KNOWN]
 
 
+async def a_system(system: System) -> str:
+    """A service account of the near clinic; its id."""
+    last = str(day_of(datetime.now(UTC)) + timedelta(days=90))
+    new = {"name": f"Dossier {uuid4().hex}", "purpose": "Essai", "scopes": [], "expires_on": last}
+    given = ok(await system.administrator.post("/service-accounts", new), 201)
+    return str(given["service_account"]["id"])
+
+
 @dataclass(frozen=True)
 class Stage:
-    """The requests that the forms are about, by name, and the people whom their addresses name."""
+    """The requests that the forms are about, by name, and the people and the system whom their addresses name."""
 
     system: System
     ids: Mapping[str, str]
+    service_account: str
 
     @classmethod
     async def built(cls, system: System) -> "Stage":
@@ -138,12 +152,13 @@ class Stage:
             "draft": await draft(system, patient=somebody_new()),
         }
         ok(await system.provider.post(f"/requests/{ids['accepted']}/request-information", {"text": "Depuis quand?"}))
-        return cls(system, ids)
+        return cls(system, ids, await a_system(system))
 
     def filled_in(self, text: str, form: TypedForm) -> str:
         """A text of the table with the ids that it means."""
         people = {"provider": self.system.provider.id, "provider2": self.system.provider2.id}
-        return text.format(id=self.ids[form.about], accepted=self.ids["accepted"], **people)
+        more = {"accepted": self.ids["accepted"], "system": self.service_account}
+        return text.format(id=self.ids[form.about], **more, **people)
 
     def page(self, form: TypedForm) -> str:
         """The address of the form's page."""

@@ -8,7 +8,7 @@ from domain.calendar import TIME_ZONE, Span
 from domain.priority import Priority
 from settings import PROJECT_ROOT
 from translations import LANGUAGES
-from translations.dates import age, birth, distance, span
+from translations.dates import age, birth, day, distance, span
 from translations.numbers import rounded, size
 from translations.words import listed, priority_words
 from use_cases.offering_files import load_offerings
@@ -33,6 +33,12 @@ def spaced(text: str) -> str:
 )
 def test_a_span(written: str, french: str, english: str) -> None:
     assert [spaced(span(Span.of(written), language)) for language in LANGUAGES] == [french, english]
+
+
+def test_the_day_of_a_moment_is_that_of_the_clinics() -> None:
+    """In the evening, it is tomorrow already in UTC."""
+    evening = datetime(2026, 11, 27, 0, 50, tzinfo=UTC)
+    assert spaced(day(evening, "fr")) == spaced(day(date(2026, 11, 26), "fr")) == "26 novembre 2026"
 
 
 def test_a_distance_in_time() -> None:

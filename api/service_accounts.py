@@ -1,0 +1,97 @@
+"""Service accounts of a clinic's systems, for its administrators and for operators."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+
+from api.parameters import ExpectedVersion
+from use_cases import service_accounts
+from use_cases.administrators import Administrator
+from use_cases.people import PersonEvent
+from use_cases.service_accounts import (
+    GivenSecret,
+    NewServiceAccount,
+    Rotation,
+    ServiceAccountChange,
+    ServiceAccountView,
+)
+from web.services import ServicesOf
+from web.session import CallerOf
+
+router = APIRouter(prefix="/service-accounts", tags=["service accounts"])
+
+
+@router.get("", summary="The systems of a clinic")
+async def list_service_accounts(
+    caller: CallerOf, services: ServicesOf, clinic: UUID | None = None
+) -> list[ServiceAccountView]:
+    """The service accounts of a clinic (the caller's own when none is named), also those that are locked or have expired."""
+    by = Administrator.of(caller)
+    return await service_accounts.list_service_accounts(services, by, clinic or caller.clinic_id)
+
+
+@router.post("", status_code=201, summary="Make a service account")
+async def add_service_account(new: NewServiceAccount, caller: CallerOf, services: ServicesOf) -> GivenSecret:
+    """For administrators of the clinic, and for operators. The answer holds its first secret, once.
+
+    The system sends it as ``Authorization: Bearer …``. It may do what its scopes open and nothing else, at its clinic only, until
+    its last day. If the answer is lost, get another secret (`/secrets`); the name of a clinic's system is there once.
+    """
+    by = Administrator.of(caller)
+    return await service_accounts.add_service_account(services, by, new.clinic_id or caller.clinic_id, new)
+
+
+@router.get("/{account_id}", summary="A service account")
+async def get_service_account(
+    account_id: UUID, caller: CallerOf, services: ServicesOf, response: Response
+) -> ServiceAccountView:
+    """With its last use, and the secrets that have not ended. The ETag is for `If-Match`."""
+    view = await service_accounts.read_service_account(services, Administrator.of(caller), account_id)
+    response.headers["ETag"] = f'"{view.version}"'
+    return view
+
+
+@router.patch("/{account_id}", summary="Change a service account")
+async def change_service_account(
+    account_id: UUID,
+    change: ServiceAccountChange,
+    caller: CallerOf,
+    services: ServicesOf,
+    version: ExpectedVersion,
+) -> ServiceAccountView:
+    """Name, purpose, scopes and last day. All of it counts at once."""
+    by = Administrator.of(caller)
+    return await service_accounts.change_service_account(services, by, account_id, change, version)
+
+
+@router.post("/{account_id}/secrets", status_code=201, summary="Get another secret")
+async def rotate_secret(
+    account_id: UUID, caller: CallerOf, services: ServicesOf, rotation: Rotation | None = None
+) -> GivenSecret:
+    """The answer holds it, once. The one before goes on for a week, or as long as is said; two live at once at most."""
+    by = Administrator.of(caller)
+    return await service_accounts.rotate(services, by, account_id, rotation or Rotation())
+
+
+@router.delete("/{account_id}/secrets/{secret_id}", summary="End a secret")
+async def end_secret(account_id: UUID, secret_id: UUID, caller: CallerOf, services: ServicesOf) -> ServiceAccountView:
+    """Nobody comes in by it any more, at once."""
+    return await service_accounts.end_secret(services, Administrator.of(caller), account_id, secret_id)
+
+
+@router.post("/{account_id}/lock", summary="Lock a service account at once")
+async def lock_service_account(account_id: UUID, caller: CallerOf, services: ServicesOf) -> ServiceAccountView:
+    """The system does not come in any more, by no secret, in every process."""
+    return await service_accounts.lock(services, Administrator.of(caller), account_id)
+
+
+@router.post("/{account_id}/reopen", summary="Open a service account again")
+async def reopen_service_account(account_id: UUID, caller: CallerOf, services: ServicesOf) -> ServiceAccountView:
+    """By the secrets that have not ended, until its last day."""
+    return await service_accounts.reopen(services, Administrator.of(caller), account_id)
+
+
+@router.get("/{account_id}/events", summary="What was done about a service account")
+async def list_service_account_events(account_id: UUID, caller: CallerOf, services: ServicesOf) -> list[PersonEvent]:
+    """By whom, when, from where, and what changed, the newest first; at most the last hundred."""
+    return await service_accounts.list_events(services, Administrator.of(caller), account_id)

@@ -1,0 +1,72 @@
+"""A clinic's system that calls: whose secret that is, what it may do, and for whom it acts."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.requests import Role
+from domain.service_accounts import known_scopes
+from records import people, service_accounts
+from records.hidden import hidden
+from records.models import Account, ServiceSecret, Side
+from records.service_accounts import Found
+from use_cases.caller import Caller, System
+from use_cases.problems import Problem
+from use_cases.services import Services
+
+SECRET_PREFIX = "relais_sk_"  # noqa: S105 - what every secret begins with
+"""By it those who look for secrets in code and logs find ours, and the server which kind of token it has before it."""
+
+MAX_NAMED = 200
+
+
+def is_of_a_system(token: str) -> bool:
+    """Whether a bearer token is a system's, and no person's."""
+    return token.startswith(SECRET_PREFIX)
+
+
+async def caller_of(services: Services, token: str, address: str | None, on_behalf_of: str | None) -> Caller:
+    """The system whose token that is, for the person named by id or user name where it acts for one.
+
+    Raises Problem `not_authenticated`, or `unknown_person` for who does not ask for advice at the system's clinic.
+    """
+    now = datetime.now(UTC)
+    async with services.database.statement() as session:
+        known = await service_accounts.system_of_secret(session, hidden(token), now)
+        if known is None:
+            raise Problem("not_authenticated")
+        found, secret = known
+        person = await _person(session, found.account.clinic_id, on_behalf_of) if on_behalf_of is not None else None
+    await _note_use(services, found, secret, address, now)
+    system = System(found.account, known_scopes(found.service.scopes))
+    return Caller(person or found.account, token, Side.API, address, system)
+
+
+async def _person(session: AsyncSession, clinic_id: UUID, named: str) -> Account:
+    account = await _named(session, named) if 0 < len(named) <= MAX_NAMED else None
+    is_asking = (
+        account is not None and account.active and account.clinic_id == clinic_id and Role.REQUESTER in account.roles
+    )
+    if account is None or not is_asking:
+        raise Problem("unknown_person")
+    return account
+
+
+async def _named(session: AsyncSession, named: str) -> Account | None:
+    try:
+        return await people.load_account(session, UUID(named))
+    except ValueError:
+        return await people.find_account(session, named) if named.isprintable() else None
+
+
+async def _note_use(
+    services: Services, found: Found, secret: ServiceSecret, address: str | None, now: datetime
+) -> None:
+    """Write down, now and then, that a system calls; what hinders that hinders nothing else."""
+    if service_accounts.needs_a_note_of_use(found, secret, address, now):
+        with suppress(SQLAlchemyError, OSError):
+            async with services.database.session() as session:
+                await service_accounts.note_use(session, found.account.id, secret.id, address, now)
