@@ -117,13 +117,15 @@ async def was_logged(
     object_id: uuid.UUID | None,
     *,
     since: datetime,
+    version: int = 0,
 ) -> bool:
-    """Whether the log has such an access since then."""
+    """Whether the log has such an access since then, to that version or a newer one."""
     query = select(AccessEntry.id).where(
         AccessEntry.request_id == request_id,
         AccessEntry.account_id == account_id,
         AccessEntry.kind == kind,
         AccessEntry.object_id == object_id,
         AccessEntry.at >= since,
+        AccessEntry.version >= version,
     )
     return bool(await session.scalar(select(query.exists())))

@@ -18,6 +18,9 @@ from use_cases.views import View
 ONE_LOOK = timedelta(minutes=15)
 """Looks at the same thing within this time are one."""
 
+ONE_OPENING = timedelta(hours=12)
+"""As long as a page stays open, what it has shown is not written down again when it renews itself."""
+
 
 class AccessView(View):
     """One look at a request."""
@@ -63,8 +66,22 @@ async def list_accesses(services: Services, caller: Caller, request_id: UUID) ->
 async def log_access(
     session: AsyncSession, caller: Caller, row: RequestRecord, kind: AccessKind, object_id: UUID | None = None
 ) -> None:
-    """Write down that the caller looked at something of a request. One's own draft is nobody else's business yet."""
+    """Write down that the caller looked at something of a request. One's own draft is nobody else's business yet.
+
+    A page that is open renews itself with all that happens, also when somebody else comes or goes: that is written down only
+    where it shows more of the request than this person has seen.
+    """
     if row.status is Status.DRAFT:
+        return
+    if caller.renews and await access.was_logged(
+        session,
+        row.id,
+        caller.id,
+        kind,
+        object_id,
+        since=datetime.now(UTC) - ONE_OPENING,
+        version=row.process_version,
+    ):
         return
     await access.log_access(
         session,

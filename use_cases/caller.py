@@ -25,6 +25,8 @@ class Caller:
     Where a clinic's `system` calls, `account` is the person for whom it does, or the system's own. It may do what a scope of its
     opens, which each address asks (`web.session`); and whatever is open, as that person in the roles of `ACTS_AS` alone, or with
     no role at all.
+
+    `renews`: a page that they have open asks for itself anew, because of something that happened.
     """
 
     account: Account
@@ -32,6 +34,7 @@ class Caller:
     side: Side = Side.API
     address: str | None = None
     system: System | None = None
+    renews: bool = False
 
     def with_account(self, account: Account) -> "Caller":
         """The same caller after a change of the account."""

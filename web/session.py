@@ -64,7 +64,9 @@ async def _person(request: Request, services: Services, credentials: HTTPAuthori
     if credentials is None and _is_asked_for(request):
         await note_presence(services, token)
     await note_use(services, account)
-    return Caller(account, token, Side.API if credentials else Side.PORTAL, address_of(request))
+    side = Side.API if credentials else Side.PORTAL
+    renews = credentials is None and request.method == "GET" and "hx-request" in request.headers
+    return Caller(account, token, side, address_of(request), renews=renews)
 
 
 IdentifiedOf = Annotated[Caller, Depends(identified)]

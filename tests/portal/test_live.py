@@ -92,6 +92,34 @@ async def test_others_see_who_looks_at_a_request_and_who_writes_its_report(
             assert (await http.get(page)).status_code == 404, name
 
 
+async def test_a_page_that_renews_itself_is_one_look(portal_app: FastAPI, system: System) -> None:
+    """Whoever comes to a request, and goes, has every open page of it renew itself."""
+    request_id = await accepted(system)
+    by_itself = {"HX-Request": "true"}
+    pages = [f"/requests/{request_id}", f"/requests/{request_id}/report", f"/requests/{request_id}/report/sign"]
+
+    async def looks() -> int:
+        return len((await system.requester.get(f"/requests/{request_id}/accesses")).json())
+
+    async with visitor(portal_app, system.provider) as http:
+        for page in pages:
+            await http.get(page)
+        opened = await looks()
+        for page in pages * 3:
+            assert (await http.get(page, headers=by_itself)).status_code == 200
+        assert await looks() == opened
+        urgent = {"priority": "urgent", "reason": "La lésion saigne."}
+        ok(await system.dispatcher.post(f"/requests/{request_id}/change-priority", urgent))
+        for _ in range(3):
+            await http.get(pages[0], headers=by_itself)
+        assert await looks() == opened + 2, "the request and its history, as they are now"
+        await http.get(pages[0])
+        assert await looks() == opened + 4
+        address = f"/api/v1/requests/{request_id}"
+        ok(await system.provider.http.get(address, headers=by_itself))
+        assert await looks() == opened + 5, "a program opens it each time"
+
+
 async def test_no_more_of_a_persons_pages_listen_than_so_many(
     portal: Portal, portal_app: FastAPI, system: System
 ) -> None:
