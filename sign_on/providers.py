@@ -1,0 +1,177 @@
+"""The providers through which people may sign in, and which clinics go by which: one file, read at the start."""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+import yaml
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, KeyParameters, RSAKey
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, model_validator
+
+Algorithm = Literal["RS256", "PS256", "ES256"]
+ALGORITHMS: tuple[Algorithm, ...] = ("RS256", "PS256", "ES256")
+"""How tokens may be signed, whatever a provider says of itself: never with a shared secret, never not at all."""
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+_Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+
+
+class ProvidersError(Exception):
+    """The file of providers can't be used; the text says where and why."""
+
+
+class Rule(StrEnum):
+    """Whether the people of a clinic may or must sign in through a provider."""
+
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+class _Said(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Label(_Said):
+    """What stands on the button: the organization's name, as its people call it."""
+
+    fr: _Text
+    en: _Text
+
+
+class StepUp(_Said):
+    """What proves, for a signature, that the person is there now.
+
+    `claim` is `acr`, or `acrs` (Entra), and must name one of `values`; without values only the time counts.
+    `max_age_seconds` is how long ago they may have signed in at the provider.
+    """
+
+    claim: Literal["acr", "acrs"] = "acr"
+    values: tuple[_Text, ...] = ()
+    max_age_seconds: int = Field(60, ge=0, le=3_600)
+
+
+class Provider(_Said):
+    """One provider, as it knows Relais and Relais it.
+
+    `subject` names the claim by which a person stays the same: `sub`, or `oid`, which Entra keeps over all applications and which
+    counts within one of `tenants` only. `sign_in_max_age_seconds` asks who signed in there longer ago to do so again.
+    """
+
+    code: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+    issuer: _Text
+    client_id: _Text
+    client_secret_file: Path | None = None
+    private_key_file: Path | None = None
+    private_key_id: _Text | None = None
+    scopes: tuple[_Text, ...] = ("openid", "profile", "email")
+    subject: Literal["sub", "oid"] = "sub"
+    tenants: tuple[_Text, ...] = ()
+    algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ALGORITHMS
+    label: Label
+    clinics: Annotated[dict[_Text, Rule], Field(min_length=1)]
+    step_up: StepUp | None = None
+    sign_in_max_age_seconds: int | None = Field(None, ge=0)
+    signs_out_there: bool = True
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.client_secret_file is None) == (self.private_key_file is None):
+            raise ValueError("name either client_secret_file or private_key_file")
+        if (self.subject == "oid") != bool(self.tenants):
+            raise ValueError("tenants belong to the subject oid, which counts only within them")
+        if "openid" not in self.scopes:
+            raise ValueError("scopes must hold openid")
+        return self
+
+    @cached_property
+    def client_secret(self) -> SecretStr | None:
+        """The secret in its file."""
+        return SecretStr(self.client_secret_file.read_text().strip()) if self.client_secret_file else None
+
+    @cached_property
+    def private_key(self) -> RSAKey | ECKey | None:
+        """The key in its file (PEM)."""
+        if self.private_key_file is None:
+            return None
+        parameters: KeyParameters = {"kid": self.private_key_id} if self.private_key_id else {}
+        for kind in (RSAKey, ECKey):
+            try:
+                key = kind.import_key(self.private_key_file.read_bytes(), parameters)
+            except (JoseError, ValueError):
+                continue
+            if key.is_private:
+                return key
+        raise ValueError(f"{self.private_key_file} holds no private RSA or EC key")
+
+    def is_for(self, clinic: str) -> bool:
+        """Whether the people of the clinic of that code may sign in through it."""
+        return clinic in self.clinics
+
+
+class _File(_Said):
+    providers: tuple[Provider, ...]
+
+
+class Providers:
+    """All of them."""
+
+    def __init__(self, providers: Iterable[Provider] = ()) -> None:
+        self.all: Mapping[str, Provider] = {provider.code: provider for provider in providers}
+
+    def of_clinic(self, clinic: str) -> list[Provider]:
+        """Those through which the people of the clinic of that code may sign in."""
+        return [provider for provider in self.all.values() if provider.is_for(clinic)]
+
+    def are_required_by(self, clinic: str) -> bool:
+        """Whether the people of that clinic sign in through a provider only."""
+        return any(provider.clinics[clinic] is Rule.REQUIRED for provider in self.of_clinic(clinic))
+
+
+def load_providers(file: Path | None, *, near: bool = False) -> Providers:
+    """The providers of a file (YAML); none without one. `near` allows issuers without TLS on this very machine.
+
+    Raises ProvidersError.
+    """
+    if file is None:
+        return Providers()
+    try:
+        found = _File.model_validate(yaml.safe_load(file.read_text(encoding="utf-8"))).providers
+        found = tuple(_beside(file, provider) for provider in found)
+        for provider in found:
+            check_address(provider.issuer, near=near)
+            _ = provider.client_secret, provider.private_key
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ProvidersError(f"{file}: {place}: {first['msg']}") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ProvidersError(f"{file}: {error}") from error
+    for name in ("code", "issuer"):
+        if len({getattr(provider, name) for provider in found}) < len(found):
+            raise ProvidersError(f"{file}: two providers have the same {name}")
+    return Providers(found)
+
+
+def _beside(file: Path, provider: Provider) -> Provider:
+    """Files that it names without a folder lie beside the one that names them."""
+    named = {name: getattr(provider, name) for name in ("client_secret_file", "private_key_file")}
+    return provider.model_copy(update={name: file.parent / path for name, path in named.items() if path is not None})
+
+
+def is_near(public_url: str) -> bool:
+    """Whether Relais itself is reached on this very machine only, as in a demonstration: then a provider may be here, too."""
+    parts = urlsplit(public_url)
+    return parts.scheme == "http" and parts.hostname in _LOOPBACK
+
+
+def check_address(address: str, *, near: bool) -> None:
+    """Raise ValueError unless it is an https address; or one of this machine, where those are allowed."""
+    parts = urlsplit(address)
+    is_near = near and parts.scheme == "http" and parts.hostname in _LOOPBACK
+    if not parts.hostname or parts.username or parts.fragment or not (parts.scheme == "https" or is_near):
+        raise ValueError(f"{address} is no https address")

@@ -1,0 +1,33 @@
+"""All providers as one process knows them."""
+
+from collections.abc import Mapping
+from typing import Self
+
+import httpx
+
+from sign_on.calls import Calls
+from sign_on.connection import Connection
+from sign_on.providers import Providers
+
+
+class SignOn:
+    """Use it as ``async with SignOn(providers) as sign_on``. `near` allows providers on this very machine, without TLS."""
+
+    def __init__(
+        self,
+        providers: Providers | None = None,
+        *,
+        near: bool = False,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.providers = providers or Providers()
+        self._calls = Calls(transport)
+        self.connections: Mapping[str, Connection] = {
+            code: Connection(provider, self._calls, near=near) for code, provider in self.providers.all.items()
+        }
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._calls.close()
