@@ -870,6 +870,7 @@ def _repairable() -> tuple[type[Exception], ...]:
     from engine.search_attributes import SearchAttributeError
     from records.errors import DatabaseAwayError, SchemaError
     from settings import SettingsError
+    from sign_on.providers import ProvidersError
     from use_cases.administration import AdministrationError
     from use_cases.offering_files import OfferingError
     from use_cases.signing_roots import OtherAuthorityError, UnknownSignerError
@@ -885,6 +886,7 @@ def _repairable() -> tuple[type[Exception], ...]:
         DatabaseAwayError,
         SchemaError,
         OfferingError,
+        ProvidersError,
         SettingsError,
     )
 

@@ -99,6 +99,18 @@ class Settings(BaseSettings):
     )
     token_hours: int = Field(12, ge=1, description="Hours that a bearer token lives, and a browser's session at most.")
 
+    sign_on_file: Path | None = Field(
+        None,
+        description="File (YAML) of the providers through which people sign in (OpenID Connect); see operations.md. None when "
+        "empty.",
+    )
+    sign_ons_per_minute: int = Field(
+        60,
+        ge=0,
+        description="How many sign-ins through providers may be begun from one address; of ends of sessions, providers tell ten "
+        "times as many.",
+    )
+
     # the engine
     task_queue: str = Field("relais", description="Temporal task queue of workflows and quick activities.")
     mail_task_queue: str = Field("relais-mail", description="Temporal task queue of e-mails.")

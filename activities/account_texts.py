@@ -85,4 +85,14 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
     LetterKind.PASSKEY_REMOVED: AccountText(
         _SIGN_IN_CHANGED, _("A passkey was removed from your account {username}."), _TELL
     ),
+    LetterKind.IDENTITY_LINKED: AccountText(
+        _SIGN_IN_CHANGED,
+        _("An identity of your organization was linked with your account {username}: you can sign in with it."),
+        _TELL,
+    ),
+    LetterKind.IDENTITY_UNLINKED: AccountText(
+        _SIGN_IN_CHANGED,
+        _("An identity of your organization was removed from your account {username}: it no longer signs in here."),
+        _TELL,
+    ),
 }

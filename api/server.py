@@ -8,6 +8,7 @@ from api import (
     absences,
     assignments,
     attachments,
+    backchannel_logout,
     catalogue,
     clinics,
     commands,
@@ -69,6 +70,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     problems.install(app)
     docs.install(app)
     app.include_router(operations.router)
+    app.include_router(backchannel_logout.router)
     v1 = APIRouter(prefix="/api/v1", responses=problems.RESPONSES)
     for module in (
         tokens,

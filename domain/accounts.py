@@ -61,6 +61,8 @@ class AccountEventKind(StrEnum):
     RECOVERY_CODES_RENEWED = "recovery_codes_renewed"
     PASSKEY_ADDED = "passkey_added"
     PASSKEY_REMOVED = "passkey_removed"
+    IDENTITY_LINKED = "identity_linked"
+    IDENTITY_UNLINKED = "identity_unlinked"
     REVIEWED = "reviewed"
     CLINIC_ADDED = "clinic_added"
     CLINIC_CHANGED = "clinic_changed"
@@ -83,6 +85,8 @@ class LetterKind(StrEnum):
     PASSKEY_ADDED = "passkey_added"
     PASSKEY_REMOVED = "passkey_removed"
     SERVICE_ACCOUNT_ENDS = "service_account_ends"
+    IDENTITY_LINKED = "identity_linked"
+    IDENTITY_UNLINKED = "identity_unlinked"
 
 
 class ReviewReason(StrEnum):

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.responses import Response
+from pydantic import ValidationError
 from starlette.datastructures import FormData
 
 from domain.calendar import TIME_ZONE, day_of
@@ -17,12 +18,13 @@ from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Visit, VisitOf
 from portal.themes import THEMES
 from translations import gettext_noop as _
-from translations.dates import clock
+from translations.dates import clock, day
 from translations.words import listed
-from use_cases import accounts
+from use_cases import accounts, sign_on
 from use_cases.absences import list_absences
 from use_cases.accounts import NewPassword, Preferences
 from use_cases.problems import Problem
+from use_cases.ways_in import proves_by_password, ways_of_account
 
 router = APIRouter()
 
@@ -105,8 +107,20 @@ async def _done(
     return visit.on_to(then, sentence)
 
 
-async def _page(visit: Visit, form: FormData | None = None, error: Problem | Refusal | None = None) -> Response:
-    wrong = fields_of(error, visit.language, {**absences.PLACES, "wrong_current_password": "current"})
+async def shown_again(visit: Visit, form: FormData, error: ValidationError | Problem | Refusal) -> Response:
+    """The page, with why something was not done."""
+    return await _page(visit, form, as_problem(error), {"wrong_current_password": "password"})
+
+
+async def _page(
+    visit: Visit,
+    form: FormData | None = None,
+    error: Problem | Refusal | None = None,
+    places: Mapping[str, str] | None = None,
+) -> Response:
+    wrong = fields_of(error, visit.language, {**absences.PLACES, **(places or {"wrong_current_password": "current"})})
+    linked = await sign_on.list_linked(visit.services, visit.caller)
+    ways = await ways_of_account(visit.services, visit.caller.account)
     return visit.page(
         "account",
         because=error,
@@ -119,6 +133,9 @@ async def _page(visit: Visit, form: FormData | None = None, error: Problem | Ref
             for mode, (title, meaning) in NOTICE_MODES.items()
         ],
         min_password=accounts.MIN_PASSWORD,
+        linked=[{**one.model_dump(), "since": day(one.since, visit.language)} for one in linked],
+        linkable=[one for one in ways.providers if one.code not in {there.code for there in linked}],
+        has_password=await proves_by_password(visit.services, visit.caller.account),
         form=pages.written(form),
         wrong=pages.written(wrong),
         notice=summary(error, wrong, visit.language) if error else pages.done_notice(visit.request, visit.language),

@@ -113,16 +113,24 @@ async def accept(code: str, request: Request, services: ServicesOf, origin: Orig
     check_same_site(request)
     form = await request.form()
     try:
-        invited = await invitations.look_at(services, code)
         token = await _accept(services, code, form, request, origin)
     except Problem as problem:
-        if problem.code == "link_not_valid":
-            return void_link(request, problem)
-        return _page(request, code, invited, form, problem)
+        return await shown_again(request, services, code, form, problem)
     response = RedirectResponse("/worklist?done=joined", 303)
     keep_session(response, services.settings, token.text)
     keep_device(response, services.settings, token.device)
     return without_referrer(response)
+
+
+async def shown_again(request: Request, services: Services, code: str, form: FormData, problem: Problem) -> Response:
+    """The page, with why it was not accepted."""
+    if problem.code == "link_not_valid":
+        return void_link(request, problem)
+    try:
+        invited = await invitations.look_at(services, code)
+    except Problem as gone:
+        return void_link(request, gone)
+    return _page(request, code, invited, form, problem)
 
 
 async def _accept(services: Services, code: str, form: FormData, request: Request, origin: Origin) -> BearerToken:

@@ -253,6 +253,8 @@ SENTENCES: Mapping[str, str] = {
     "second_factor_reset": _("The second factor is removed: the password is enough until another one is set up."),
     "passkey_added": _("The passkey is added."),
     "passkey_removed": _("The passkey is removed."),
+    "linked": _("The identity of your organization is linked: you can sign in with it."),
+    "unlinked": _("The identity of your organization is removed: it no longer signs in here."),
     "second_factor_removed": _("The second factor is removed: your password is enough again."),
     "system_saved": _("Saved. What the system may do counts at once."),
     "system_locked": _("The system is locked out, by every secret."),

@@ -14,6 +14,7 @@ from records.models import Side
 from use_cases import forgotten_passwords
 from use_cases.forgotten_passwords import ChosenPassword, ForgottenPassword, Resetting
 from use_cases.problems import Problem, input_faults
+from use_cases.services import Services
 from web.origin import OriginOf
 from web.rates import FORGOTTEN_PASSWORDS
 from web.services import ServicesOf
@@ -74,17 +75,25 @@ async def choose(code: str, request: Request, services: ServicesOf, origin: Orig
     check_same_site(request)
     form = await request.form()
     try:
-        resetting = await forgotten_passwords.look_at(services, code)
         said = {name: str(form.get(name, "")) for name in ("password", "voice_code")}
         chosen = ChosenPassword.model_validate({**said, "code": code})
         await forgotten_passwords.choose_password(services, chosen, Side.PORTAL, origin)
     except ValidationError as error:
-        return _page(request, code, resetting, form, Problem("invalid_input", input_faults(error)))
+        return await shown_again(request, services, code, form, Problem("invalid_input", input_faults(error)))
     except Problem as problem:
-        if problem.code == "link_not_valid":
-            return void_link(request, problem)
-        return _page(request, code, resetting, form, problem)
+        return await shown_again(request, services, code, form, problem)
     return without_referrer(RedirectResponse("/signin?done=new_password", 303))
+
+
+async def shown_again(request: Request, services: Services, code: str, form: FormData, problem: Problem) -> Response:
+    """The page, with why it was not taken."""
+    if problem.code == "link_not_valid":
+        return void_link(request, problem)
+    try:
+        resetting = await forgotten_passwords.look_at(services, code)
+    except Problem as gone:
+        return void_link(request, gone)
+    return _page(request, code, resetting, form, problem)
 
 
 def _page(

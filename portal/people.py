@@ -61,6 +61,8 @@ EVENTS: Mapping[AccountEventKind, str] = {
     AccountEventKind.RECOVERY_CODES_RENEWED: _("Recovery codes renewed"),
     AccountEventKind.PASSKEY_ADDED: _("Passkey added"),
     AccountEventKind.PASSKEY_REMOVED: _("Passkey removed"),
+    AccountEventKind.IDENTITY_LINKED: _("Identity of the organization linked"),
+    AccountEventKind.IDENTITY_UNLINKED: _("Identity of the organization removed"),
     AccountEventKind.REVIEWED: _("Reviewed"),
     AccountEventKind.CLINIC_ADDED: _("Clinic made"),
     AccountEventKind.CLINIC_CHANGED: _("Changed"),

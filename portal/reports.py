@@ -30,6 +30,7 @@ from use_cases.requests import RequestView
 from use_cases.second_factor import own_factor
 from use_cases.signing import AddendumBody, SignBody, SigningReceipt
 from use_cases.snippets import UsedFor, offered
+from use_cases.ways_in import proves_by_password
 from use_cases.worklist import RequestLine, next_to_do
 from web.connected import AttendedBy
 from web.files import pdf_response
@@ -277,6 +278,7 @@ async def _sign_page(
         key=_key(form, error),
         following=await _next(visit, request_id),
         factor=await own_factor(visit.services, visit.caller),
+        has_password=await proves_by_password(visit.services, visit.caller.account),
         wrong=pages.written(wrong),
         notice=notice,
         **await chart(visit, view),
@@ -298,6 +300,7 @@ async def _addendum_page(
         final=next((document for document in view.documents or () if document.kind == "final"), None),
         form=pages.written(_kept(form, error, "text", "follow_up_id")),
         factor=await own_factor(visit.services, visit.caller),
+        has_password=await proves_by_password(visit.services, visit.caller.account),
         key=_key(form, error),
         wrong=pages.written(wrong),
         notice=notice,

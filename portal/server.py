@@ -28,6 +28,7 @@ from portal import (
     saved_filters,
     second_factor,
     service_accounts,
+    sign_on,
     signin,
     snippets,
     static,
@@ -40,6 +41,7 @@ from portal import (
 
 PAGES = (
     signin,
+    sign_on,
     idle,
     passwords,
     invitations,

@@ -8,8 +8,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from portal import on_this_device, pages, sent_too_late
 from portal.pages import LANGUAGE_COOKIE, Notice, VisitOf, local_address
 from settings import Settings
+from sign_on.providers import Label
 from translations import Language
 from use_cases import sign_in as signing_in
+from use_cases import sign_out as signing_out
 from use_cases.problems import Problem
 from use_cases.services import Services
 from use_cases.sign_in import BearerToken, CodeNeededError, account_of
@@ -112,9 +114,12 @@ def _code_page(request: Request, language: Language, problem: Problem | None = N
 
 @router.post("/signout")
 async def sign_out(visit: VisitOf) -> Response:
-    """End the session here and in the records."""
-    await signing_in.end_token(visit.services, visit.caller.token)
-    return sign_out_of(RedirectResponse("/signin?done=signed_out", 303), visit.services.settings)
+    """End the session here and in the records; and at the provider by which it began, where that offers it."""
+    found = await signing_out.sign_out(visit.services, visit.caller)
+    response: Response = RedirectResponse("/signin?done=signed_out", 303)
+    if found is not None:
+        response = on_page(visit.request, visit.language, found.address, found.label)
+    return sign_out_of(response, visit.services.settings)
 
 
 def sign_out_of(response: Response, settings: Settings) -> Response:
@@ -139,7 +144,14 @@ async def choose_language(
 
 def sign_in_page_with(request: Request, language: Language, **values: Any) -> HTMLResponse:
     """The page; `unsent` is a sealed form that goes along. The others are as those of `pages.render`."""
-    return pages.render(request, "signin", language, **{"username": "", "next": "", "unsent": "", **values})
+    services: Services = request.app.state.services
+    always = {"username": "", "next": "", "unsent": "", "providers": services.sign_on.providers.all.values()}
+    return pages.render(request, "signin", language, **{**always, **values})
+
+
+def on_page(request: Request, language: Language, address: str, label: Label) -> HTMLResponse:
+    """The page from which a browser goes on to a provider by itself: an answer to a form may not lead elsewhere."""
+    return pages.render(request, "sign_on", language, address=address, label=label)
 
 
 def keep_session(response: Response, settings: Settings, token: str) -> None:

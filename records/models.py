@@ -79,6 +79,10 @@ def table_of(kind: type[Base]) -> Table:
 # People
 
 
+NO_PASSWORD = "-"  # noqa: S105 - no hash begins so
+"""How the hash of an account without a password begins."""
+
+
 class Clinic(Base):
     """A clinic: the tenant. `routes_to` are the other clinics that its dispatchers may assign requests to.
 
@@ -115,7 +119,8 @@ class Account(Base):
 
     `offerings` are the codes of the service offerings that a provider serves; None where nobody has said: then all.
     `version` counts what administrators changed. `last_used_at` is right to some minutes, see `records.people.note_use`. Who is
-    not `active` was locked, or has left at `left_at`.
+    not `active` was locked, or has left at `left_at`. Who signs in through a provider only has a `password_hash` that no password
+    fits, by chance, for keys are made from it.
     """
 
     __tablename__ = "accounts"
@@ -144,6 +149,11 @@ class Account(Base):
     plain_name: Mapped[str] = mapped_column(
         Computed("plain_words(given_name || ' ' || family_name)", persisted=True), deferred=True
     )
+
+    @property
+    def has_password(self) -> bool:
+        """Whether some password fits."""
+        return not self.password_hash.startswith(NO_PASSWORD)
 
 
 class ServiceAccount(Base):
@@ -185,6 +195,8 @@ class Token(Base):
     """A bearer token, known only by the SHA-256 of its text.
 
     One of a browser ends, too, when nobody was there for `idle_minutes`; `seen_at` is when somebody was, to the minute.
+    Of who signed in through a provider it keeps as whom, in which session there (`idp_sid`), and what was proved when; the
+    sealed ID token is shown when they sign out there.
     """
 
     __tablename__ = "tokens"
@@ -196,6 +208,59 @@ class Token(Base):
     revoked_at: Mapped[datetime | None]
     idle_minutes: Mapped[int | None]
     seen_at: Mapped[datetime | None]
+    idp_issuer: Mapped[str | None]
+    idp_subject: Mapped[str | None]
+    idp_sid: Mapped[str | None]
+    auth_time: Mapped[datetime | None]
+    acr: Mapped[str | None]
+    amr: Mapped[list[str] | None]
+    sealed_id_token: Mapped[bytes | None]
+
+    __table_args__ = (
+        Index("ix_tokens_idp_sid", "idp_issuer", "idp_sid", postgresql_where=text("idp_sid IS NOT NULL")),
+        Index("ix_tokens_idp_subject", "idp_issuer", "idp_subject", postgresql_where=text("idp_subject IS NOT NULL")),
+    )
+
+
+class LinkedIdentity(Base):
+    """Somebody's identity at a provider, by which they sign in. `email` is what the provider said when it was linked."""
+
+    __tablename__ = "linked_identities"
+
+    issuer: Mapped[str] = mapped_column(primary_key=True)
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    email: Mapped[str | None]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("account_id", "issuer"),)
+
+
+class SignOnAttempt(Base):
+    """A sign-in that goes on at a provider, known by the SHA-256 of what its browser and its address hold; answered once.
+
+    `said` is what goes along with its `purpose` (`use_cases.sign_on`).
+    """
+
+    __tablename__ = "sign_on_attempts"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    provider: Mapped[str]
+    purpose: Mapped[str]
+    nonce: Mapped[str]
+    verifier: Mapped[str]
+    said: Mapped[Json]
+    account_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class TakenLogout(Base):
+    """A provider's word that a session ended there, by the SHA-256 of issuer and id: it is taken once."""
+
+    __tablename__ = "taken_logouts"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class Guesses(Base):

@@ -1,7 +1,9 @@
 """Clinics, accounts and bearer tokens. Passwords are hashed and checked by the API, not here."""
 
+import secrets
 import uuid
 from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, text, update
@@ -12,7 +14,7 @@ from domain.notices import NoticeMode
 from domain.requests import Role
 from domain.texts import composed
 from records.ids import new_id
-from records.models import Account, AccountKind, Clinic, FailedLogins, Token
+from records.models import NO_PASSWORD, Account, AccountKind, Clinic, FailedLogins, Token
 
 CHANNEL = "relais_accounts"
 """The channel of notifications on which every process hears that an account's sessions have ended, or that it has other roles."""
@@ -165,6 +167,11 @@ async def note_use(session: AsyncSession, account_id: uuid.UUID, now: datetime) 
     await session.execute(update(Account).where(Account.id == account_id, before).values(last_used_at=now))
 
 
+def no_password() -> str:
+    """A hash that no password fits, different for each account."""
+    return f"{NO_PASSWORD}{secrets.token_hex(32)}"
+
+
 async def change_password(session: AsyncSession, account: Account, password_hash: str) -> bool:
     """Replace the hash by which the account's password is known; False, and nothing, when it is another than `account` has.
 
@@ -236,6 +243,19 @@ async def is_served(
 # Bearer tokens
 
 
+@dataclass(frozen=True)
+class SignedInElsewhere:
+    """As whom somebody signed in at a provider, in which session there, and what they proved when; see `Token`."""
+
+    idp_issuer: str
+    idp_subject: str
+    idp_sid: str | None
+    auth_time: datetime | None
+    acr: str | None
+    amr: list[str]
+    sealed_id_token: bytes = field(repr=False)
+
+
 IDLE_GRACE = timedelta(minutes=2)
 """Somebody's presence is told, and noted, to the minute: who came back in time must not find the session ended."""
 
@@ -248,8 +268,12 @@ async def add_token(
     now: datetime,
     expires_at: datetime,
     idle_minutes: int | None = None,
+    elsewhere: SignedInElsewhere | None = None,
 ) -> None:
-    """Write down a token that was given out. Its text stays with the person. It ends when unused for `idle_minutes`, if given."""
+    """Write down a token that was given out. Its text stays with the person. It ends when unused for `idle_minutes`, if given.
+
+    `elsewhere` is how its person signed in at a provider, if they did.
+    """
     session.add(
         Token(
             sha256=token_sha256,
@@ -258,9 +282,15 @@ async def add_token(
             expires_at=expires_at,
             idle_minutes=idle_minutes,
             seen_at=now,
+            **(asdict(elsewhere) if elsewhere else {}),
         )
     )
     await session.flush()
+
+
+async def load_token(session: AsyncSession, token_sha256: str) -> Token | None:
+    """What is known of a token, ended or not."""
+    return await session.get(Token, token_sha256)
 
 
 async def account_of_token(session: AsyncSession, token_sha256: str, now: datetime) -> Account | None:

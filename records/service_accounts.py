@@ -12,10 +12,7 @@ from domain.notices import NoticeMode
 from domain.service_accounts import NOTICE_BEFORE
 from records.ids import new_id
 from records.models import Account, AccountKind, ServiceAccount, ServiceSecret
-from records.people import USE_NOTED_EVERY
-
-NO_PASSWORD = "-"  # noqa: S105 - no hash is so
-"""What stands in place of a password's hash: nothing fits it."""
+from records.people import USE_NOTED_EVERY, no_password
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ async def add(
         clinic_id=clinic_id,
         kind=AccountKind.SERVICE,
         username=f"service/{id_}",  # unique, as those of people are, and nobody's
-        password_hash=NO_PASSWORD,
+        password_hash=no_password(),
         roles=[],
         given_name=name,
         family_name="",

@@ -51,6 +51,7 @@ LIMITS: dict[str, Any] = dict.fromkeys(
         "checks_per_minute",
         "forgotten_passwords_per_minute",
         "uploads_per_minute",
+        "sign_ons_per_minute",
         "streams_per_minute",
         "streams_at_once",
     ),

@@ -20,6 +20,27 @@ PROBLEMS: Mapping[str, str] = {
     "passwords_busy": _("Too many people are signing in at this moment. Try again in %(wait)s."),
     "wrong_password": _("The password is wrong; the report was not signed."),
     "sign_in_again": _("Too much time has passed. Sign in again."),
+    "sign_on_required": _("Your clinic has no passwords here: sign in through your organization."),
+    "sign_on_expired": _("That took too long, or was begun in another browser. Begin again."),
+    "sign_on_denied": _("You did not sign in at your organization, or it did not let you in. Nothing was changed."),
+    "sign_on_failed": _("What your organization answered can't be accepted. Nothing was changed."),
+    "sign_on_away": _("Your organization's sign-in does not answer. Try again in a few minutes."),
+    "not_linked": _(
+        "You are known to your organization, but not here yet. Follow the link of your invitation, or ask the administrator "
+        "of your clinic for a link."
+    ),
+    "not_for_clinic": _("Your clinic does not sign in through this organization."),
+    "identity_taken": _(
+        "This identity belongs to another account here, or your account already has another one there."
+    ),
+    "password_first": _(
+        "You have no password here yet, and could not come in any more. Ask for one on the sign-in page."
+    ),
+    "no_proof_here": _(
+        "Signing asks for a password of your own here, and your organization signs you in without one. Ask the administrator of "
+        "your clinic."
+    ),
+    "logout_refused": _("This logout token can't be accepted."),
     "code_needed": _("A code from your authenticator application is needed as well."),
     "wrong_code": _("The code is wrong, or was used already. Wait for the next one."),
     "wrong_passkey": _("The passkey was not recognized. Try again, or type a code."),

@@ -28,8 +28,10 @@ from use_cases.gate import Starting
 from use_cases.guessing import Origin
 from use_cases.passwords import MAX_PASSWORD, hash_password
 from use_cases.problems import Problem
+from use_cases.services import Services
 from use_cases.views import View
 from use_cases.voice_codes import MAX_CODE, new_voice_code, voice_code_fits
+from use_cases.ways_in import WaysIn, ways_of_account
 from workflows.contract import FORGOTTEN_PASSWORD
 
 WITHIN = timedelta(hours=1)
@@ -89,6 +91,7 @@ class Resetting:
     username: str
     language: Language
     needs_voice_code: bool
+    ways: WaysIn
 
 
 async def ask(services: Starting, forgotten: ForgottenPassword, origin: Origin) -> None:
@@ -178,20 +181,24 @@ async def _open_way(session: AsyncSession, account: Account, now: datetime) -> t
     return reset, await account_letters.write_link(session, reset, account, now)
 
 
-async def look_at(services: Starting, code: str) -> Resetting:
+async def look_at(services: Services, code: str) -> Resetting:
     """Whose password a code lets one choose. Raises Problem `link_not_valid`."""
     async with services.database.session() as session:
         _, account = await _opened(session, code)
-    return Resetting(account.username, language_named(account.language), may_sign(account.roles))
+    ways = await ways_of_account(services, account)
+    return Resetting(account.username, language_named(account.language), may_sign(account.roles), ways)
 
 
-async def choose_password(services: Starting, chosen: ChosenPassword, side: Side, origin: Origin) -> None:
+async def choose_password(services: Services, chosen: ChosenPassword, side: Side, origin: Origin) -> None:
     """From now on this is the password; all sessions end, and the person is told.
 
-    Raises Problem `link_not_valid`, `wrong_voice_code`, or `invalid_input` for a password that won't do.
+    Raises Problem `link_not_valid`, `wrong_voice_code`, `sign_on_required` where the clinic has no passwords, or `invalid_input`
+    for a password that won't do.
     """
-    username = (await look_at(services, chosen.code)).username  # before anything that costs
-    check_new_password(chosen.password, username, "password")
+    resetting = await look_at(services, chosen.code)  # before anything that costs
+    if not resetting.ways.by_password:
+        raise Problem("sign_on_required")
+    check_new_password(chosen.password, resetting.username, "password")
     password_hash = await hash_password(chosen.password)
     letter: UUID | None = None
     async with services.database.session() as session:

@@ -34,6 +34,7 @@ from use_cases.services import Services
 from use_cases.sign_in import MAX_USERNAME, BearerToken, new_token
 from use_cases.views import View
 from use_cases.voice_codes import MAX_CODE, new_voice_code, voice_code_fits
+from use_cases.ways_in import WaysIn, ways_of
 
 
 class InvitationState(StrEnum):
@@ -79,12 +80,17 @@ class InvitationSent(View):
     )
 
 
-class Acceptance(Frozen):
-    """The code of the e-mail, the second code where one is needed, and what the person chooses."""
+class Joining(Frozen):
+    """The code of the e-mail, the second code where one is needed, and the user name that the person chooses."""
 
     code: Annotated[str, StringConstraints(min_length=1, max_length=MAX_CODE)] = Field(repr=False, examples=["0193…"])
     voice_code: Annotated[str, StringConstraints(max_length=MAX_CODE)] = Field("", repr=False, examples=["K7M2QD"])
     username: Annotated[Name, Field(max_length=MAX_USERNAME)] = Field(examples=["amelie.roy"])
+
+
+class Acceptance(Joining):
+    """The same, and the password that the person chooses."""
+
     password: Annotated[str, StringConstraints(max_length=MAX_PASSWORD)] = Field(
         repr=False,
         description=f"At least {MIN_PASSWORD} characters, and not the user name.",
@@ -102,6 +108,7 @@ class Invited:
     roles: tuple[Role, ...]
     language: Language
     needs_voice_code: bool
+    ways: WaysIn
 
 
 # For administrators
@@ -199,7 +206,7 @@ async def revoke(services: Starting, by: Administrator, invitation_id: UUID) -> 
 # For who is invited
 
 
-async def look_at(services: Starting, code: str) -> Invited:
+async def look_at(services: Services, code: str) -> Invited:
     """What a code invites to. Raises Problem `link_not_valid`."""
     async with services.database.session() as session:
         invitation = await one_time_links.find_by_code(session, Invitation, code, datetime.now(UTC))
@@ -213,6 +220,7 @@ async def look_at(services: Starting, code: str) -> Invited:
         roles=tuple(sorted(Role(role) for role in invitation.roles)),
         language=language_named(invitation.language),
         needs_voice_code=may_sign(invitation.roles),
+        ways=ways_of(services, clinic.code if clinic else "", invitation.roles),
     )
 
 
@@ -221,9 +229,11 @@ async def accept(
 ) -> BearerToken:
     """The account that was invited to begins, and a session of it; the token `instead_of`, whoever's it is, ends.
 
-    Raises Problem `link_not_valid`, `wrong_voice_code`, `username_taken`, or `invalid_input` for a password that won't do.
+    Raises Problem `link_not_valid`, `wrong_voice_code`, `username_taken`, `sign_on_required` where the clinic has no passwords,
+    or `invalid_input` for a password that won't do.
     """
-    await look_at(services, acceptance.code)  # before anything that costs
+    if not (await look_at(services, acceptance.code)).ways.by_password:  # before anything that costs
+        raise Problem("sign_on_required")
     check_new_password(acceptance.password, acceptance.username, "password")
     password_hash = await hash_password(acceptance.password)
     now = datetime.now(UTC)
@@ -233,7 +243,7 @@ async def accept(
             raise Problem("link_not_valid")
         fits = not may_sign(invitation.roles) or await voice_code_fits(invitation, acceptance.voice_code)
         account = (
-            await _join(session, invitation, acceptance, password_hash, Hand(None, side, origin.address))
+            await join(session, invitation, acceptance.username, password_hash, Hand(None, side, origin.address), now)
             if fits
             else None
         )
@@ -245,16 +255,15 @@ async def accept(
     return token
 
 
-async def _join(
-    session: AsyncSession, invitation: Invitation, acceptance: Acceptance, password_hash: str, by: Hand
+async def join(
+    session: AsyncSession, invitation: Invitation, username: str, password_hash: str, by: Hand, now: datetime
 ) -> Account:
-    """Raises Problem `username_taken`, which leaves everything as it was."""
-    now = datetime.now(UTC)
+    """The account that was invited to. Raises Problem `username_taken`, which leaves everything as it was."""
     try:
         account = await people.add_account(
             session,
             clinic_id=invitation.clinic_id,
-            username=acceptance.username,
+            username=username,
             password_hash=password_hash,
             roles=[Role(role) for role in invitation.roles],
             given_name=invitation.given_name,

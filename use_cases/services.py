@@ -13,6 +13,7 @@ from records.feed import ProjectionFeed
 from records.offering_versions import OfferingVersions
 from records.store import DocumentStore
 from settings import Settings
+from sign_on.sign_on import SignOn
 from use_cases.passwords import Lanes
 from use_cases.places import PLACES, Places, Queue
 from use_cases.problems import Problem
@@ -37,6 +38,8 @@ class Services:
     )
     """So many files of theirs are on their way here at once: each is held in memory."""
     passwords: Lanes = field(default_factory=Lanes)
+    sign_on: SignOn = field(default_factory=SignOn)
+    """The providers through which people may sign in."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is asked to end: what keeps a connection open lets it go."""
 

@@ -22,6 +22,7 @@ from use_cases.passkey_answers import MAX_ANSWER
 from use_cases.passwords import MAX_PASSWORD
 from use_cases.problems import Problem
 from use_cases.services import Services
+from use_cases.ways_in import must_use_passwords
 
 MAX_USERNAME = 200
 MAX_DEVICE = 200
@@ -67,13 +68,15 @@ async def sign_in(
     """A token for who knows the password of an active account, and a code where it has a second factor.
 
     It takes as long for a name that does not exist. A browser's ends when nobody is there. The token `instead_of`, whoever's it
-    is, ends when the new one begins. Raises Problem `wrong_credentials` or `wrong_code`, and CodeNeededError after the right
-    password; with the seconds to wait, `too_many_attempts` after too many wrong ones, `passwords_busy` when too many sign in.
+    is, ends when the new one begins. Raises Problem `wrong_credentials` or `wrong_code`, and after the right password
+    `sign_on_required` where the clinic has none, or CodeNeededError; with the seconds to wait, `too_many_attempts` after too many
+    wrong ones, `passwords_busy` when too many sign in.
     """
     fits = 0 < len(username) <= MAX_USERNAME and 0 < len(password) <= MAX_PASSWORD and "\0" not in username
     account = await _authenticated(services, people.username_as_kept(username), password, origin) if fits else None
     if account is None:
         raise Problem("wrong_credentials")
+    await must_use_passwords(services, account)
     async with services.database.session() as session:
         needs_code = await second_factors.is_in_force(session, account.id)
     if needs_code:
@@ -164,7 +167,7 @@ async def _authenticated(services: Services, username: str, password: str, origi
     await guessing.check(services.database, counters)  # who has to wait anyhow takes nobody's place in the queue
     async with services.passwords.sign_in.place_for(origin.network) as lane:
         await guessing.count(services.database, counters)
-        if not await lane.fits(account.password_hash if account else None, password):
+        if not await lane.fits(account.password_hash if account and account.has_password else None, password):
             return None
     await guessing.was_right(services.database, counters)
     return account
@@ -187,12 +190,18 @@ async def proves_again(services: Services, caller: Caller, password: str) -> boo
 
 
 async def new_token(
-    services: Services, account: Account, origin: Origin, instead_of: str | None, *, in_a_browser: bool
+    services: Services,
+    account: Account,
+    origin: Origin,
+    instead_of: str | None,
+    *,
+    in_a_browser: bool,
+    elsewhere: people.SignedInElsewhere | None = None,
 ) -> BearerToken | None:
-    """A token for who has proved to be that account's person; the token `instead_of` ends.
+    """A token for who has proved to be that account's person, here or `elsewhere`; the token `instead_of` ends.
 
     None when the account was locked meanwhile, or its password is another than the one that was proved. That of a browser ends,
-    too, when nobody is there.
+    too, when nobody is there. Only a password proved here makes a device known: it is for guesses at passwords.
     """
     now = datetime.now(UTC)
     text, expires_at = secrets.token_urlsafe(32), now + timedelta(hours=services.settings.token_hours)
@@ -200,8 +209,10 @@ async def new_token(
         present = await people.hold_account(session, account.id)
         if present is None or not present.active or present.password_hash != account.password_hash:
             return None
-        device = await _device(session, origin)
-        await guesses.note_device(session, token_sha256(device), account.id, now)
+        device = ""
+        if elsewhere is None:
+            device = await _device(session, origin)
+            await guesses.note_device(session, token_sha256(device), account.id, now)
         if instead_of is not None:
             await people.revoke_token(session, token_sha256(instead_of), now)
         await people.add_token(
@@ -211,6 +222,7 @@ async def new_token(
             now=now,
             expires_at=expires_at,
             idle_minutes=(services.settings.idle_minutes or None) if in_a_browser else None,
+            elsewhere=elsewhere,
         )
     return BearerToken(text, expires_at, device)
 

@@ -31,6 +31,7 @@ from use_cases.second_factor import check_again
 from use_cases.services import Services
 from use_cases.sign_in import MAX_CODE, proves_again
 from use_cases.verification import VERIFICATION_PAGE
+from use_cases.ways_in import proves_by_password
 
 
 class Proof(BaseModel):
@@ -217,6 +218,8 @@ async def _proved_by(services: Services, call: Call, proof: Proof, order: type[O
     A code is for this signature alone, of this request by this command; sent again with it, it is good.
     """
     await must_be_allowed(services, call, order)
+    if not await proves_by_password(services, call.caller.account):
+        raise Problem("no_proof_here")
     if not await proves_again(services, call.caller, proof.password):
         raise Problem("wrong_password")
     return await check_again(services, call.caller, proof.code, proof.passkey, used_for=str(report_id_of(call)))

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.contract import SweepReport
 from domain.accounts import INVITATIONS_SHOWN_FOR
-from records import account_letters, guesses, one_time_links, passkeys, people, phone_links, upkeep, uploads
+from records import account_letters, guesses, one_time_links, passkeys, people, phone_links, sign_on, upkeep, uploads
 from records.database import Database
 from records.errors import NotFoundError
 from records.requests import lock_request
@@ -106,6 +106,8 @@ async def _ended_sessions(services: Services, before: datetime, dry_run: bool) -
             "old links of telephones": await phone_links.forget_links(session, before),
             "old failed logins": await people.forget_failed_logins(session, before),
             "wrong passwords": await guesses.forget_guesses(session, datetime.now(UTC)),
+            "unanswered sign-ins": await sign_on.forget_attempts(session, datetime.now(UTC)),
+            "ends of sessions elsewhere": await sign_on.forget_logouts(session, datetime.now(UTC)),
             "unanswered challenges": await passkeys.forget_challenges(session, datetime.now(UTC)),
             "unused devices": await guesses.forget_devices(session, datetime.now(UTC) - DEVICE_IS_KNOWN_FOR),
             "old asks for a new password": await one_time_links.forget_asks(session, before),

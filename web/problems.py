@@ -6,10 +6,14 @@ from domain.refusals import Refusal
 from use_cases.problems import FieldFault, Problem
 
 _CODES: Mapping[int, tuple[str, ...]] = {
+    400: ("logout_refused",),
     401: (
         "not_authenticated",
         "wrong_credentials",
         "sign_in_again",
+        "sign_on_expired",
+        "sign_on_denied",
+        "sign_on_failed",
     ),
     403: (
         "wrong_password",
@@ -25,6 +29,10 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "wrong_passkey",
         "second_factor_missing",
         "insufficient_scope",
+        "sign_on_required",
+        "not_linked",
+        "not_for_clinic",
+        "no_proof_here",
     ),
     404: ("not_found", "link_not_valid"),
     405: ("method_not_allowed",),
@@ -56,6 +64,8 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "last_administrator",
         "still_holds_requests",
         "no_passkey",
+        "identity_taken",
+        "password_first",
         "too_many_passkeys",
         "service_account_name_taken",
         "too_many_service_accounts",
@@ -122,6 +132,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "not_yet",
         "engine_unreachable",
         "newer_rules",
+        "sign_on_away",
         "no_authority_yet",
         "records_unreachable",
         "records_busy",

@@ -108,6 +108,8 @@ UPLOADS_OF_ONE = Limited("uploads", lambda settings: settings.uploads_per_minute
 FORGOTTEN_PASSWORDS = Depends(
     LimitedStrangers("forgotten-passwords", lambda settings: settings.forgotten_passwords_per_minute)
 )
+LOGOUTS = Depends(LimitedStrangers("logouts", lambda settings: 10 * settings.sign_ons_per_minute))
+SIGN_ONS = Depends(LimitedStrangers("sign-ons", lambda settings: settings.sign_ons_per_minute))
 UPLOADS = Depends(UPLOADS_OF_ONE)
 STREAMS = Depends(Limited("streams", lambda settings: settings.streams_per_minute))
 

@@ -20,6 +20,8 @@ from records.database import Database
 from records.feed import ProjectionFeed
 from records.store import DocumentStore
 from settings import Settings, get_settings
+from sign_on.providers import is_near, load_providers
+from sign_on.sign_on import SignOn
 from use_cases.offering_files import load_offerings, put_in_force
 from use_cases.services import Services
 
@@ -36,15 +38,24 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     Raises what says plainly which setting or file is not right.
     """
     offerings = load_offerings(settings.offerings_dir)
+    near = is_near(settings.public_url)
+    providers = load_providers(settings.sign_on_file, near=near)
     database = Database.from_settings(settings, application_name="relais-api")
     store = DocumentStore.from_settings(settings)
     try:
         async with (
             ProjectionFeed(database) as feed,
             EngineConnection(settings, gives_up_after=ENGINE_PATIENCE) as engine,
+            SignOn(providers, near=near) as sign_on,
         ):
             yield Services(
-                settings=settings, database=database, feed=feed, store=store, engine=engine.client, offerings=offerings
+                settings=settings,
+                database=database,
+                feed=feed,
+                store=store,
+                engine=engine.client,
+                offerings=offerings,
+                sign_on=sign_on,
             )
     finally:
         await database.close()

@@ -1,0 +1,190 @@
+"""Signing in through one's organization: on to the provider, back from it, and its identities linked with an account."""
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import ValidationError
+
+from portal import account as account_page
+from portal import invitations as invitation_pages
+from portal import pages, sent_too_late
+from portal import passwords as password_pages
+from portal.errors import NOT_TAKEN
+from portal.pages import VisitOf, local_address
+from portal.signin import keep_session, on_page
+from settings import Settings
+from sign_on.connection import Answer
+from translations import Language
+from use_cases import sign_on
+from use_cases.invitations import Joining
+from use_cases.problems import Problem, input_faults
+from use_cases.services import Services
+from use_cases.sign_on import RETURN_PATH, SIGNED_OUT_PATH, Arrived, Begun, Browser
+from web.origin import OriginOf
+from web.rates import SIGN_ONS
+from web.services import ServicesOf
+from web.session import account_of_session, check_same_site, session_of
+
+router = APIRouter()
+
+LONGEST_ANSWER = 10_000
+"""Characters of what a provider sends back in an address."""
+
+
+@router.get(SIGNED_OUT_PATH)
+async def signed_out() -> Response:
+    """Back from signing out at a provider."""
+    return RedirectResponse("/signin?done=signed_out", 303)
+
+
+@router.get("/sign-on/{code}", dependencies=[SIGN_ONS])
+async def begin(code: str, request: Request, services: ServicesOf, next: str = "") -> Response:  # noqa: A002
+    """On to the provider: an address that an organization may link to."""
+    try:
+        begun = await sign_on.begin_sign_in(services, code, _kept(request, services.settings), local_address(next), "")
+    except Problem as problem:
+        return await _error(request, services, problem)
+    response = RedirectResponse(begun.address, 303)
+    _keep(response, services.settings, begun)
+    return response
+
+
+@router.post("/sign-on/{code}", dependencies=[SIGN_ONS])
+async def begin_with_a_form(code: str, request: Request, services: ServicesOf) -> Response:
+    """The same, with a form that was sent when nobody was signed in."""
+    check_same_site(request)
+    form = await request.form()
+    wanted, unsent = local_address(str(form.get("next", ""))), str(form.get("unsent", ""))
+    try:
+        begun = await sign_on.begin_sign_in(services, code, _kept(request, services.settings), wanted, unsent)
+    except Problem as problem:
+        return await _error(request, services, problem)
+    return await _on(request, services, code, begun)
+
+
+@router.post("/invitation/{link}/sign-on/{code}", dependencies=[SIGN_ONS])
+async def join(link: str, code: str, request: Request, services: ServicesOf) -> Response:
+    """Accept an invitation with an identity of one's organization, in place of a password."""
+    check_same_site(request)
+    form = await request.form()
+    said = {name: str(form.get(name, "")) for name in ("username", "voice_code")}
+    try:
+        joining = Joining.model_validate({**said, "code": link})
+        begun = await sign_on.begin_to_join(services, code, _kept(request, services.settings), joining)
+    except ValidationError as error:
+        return await invitation_pages.shown_again(
+            request, services, link, form, Problem("invalid_input", input_faults(error))
+        )
+    except Problem as problem:
+        return await invitation_pages.shown_again(request, services, link, form, problem)
+    return await _on(request, services, code, begun)
+
+
+@router.post("/new-password/{link}/sign-on/{code}", dependencies=[SIGN_ONS])
+async def link_by_letter(link: str, code: str, request: Request, services: ServicesOf) -> Response:
+    """Link an identity of one's organization, in place of a new password."""
+    check_same_site(request)
+    form = await request.form()
+    cookie, voice_code = _kept(request, services.settings), str(form.get("voice_code", ""))
+    try:
+        begun = await sign_on.begin_to_link_by_letter(services, code, cookie, link[:400], voice_code)
+    except Problem as problem:
+        return await password_pages.shown_again(request, services, link, form, problem)
+    return await _on(request, services, code, begun)
+
+
+@router.post("/account/sign-on/{code}")
+async def link(code: str, visit: VisitOf) -> Response:
+    """Link an identity with one's own account, for who gives their password again."""
+    form = await visit.form()
+    cookie = _kept(visit.request, visit.services.settings)
+    try:
+        begun = await sign_on.begin_to_link(visit.services, visit.caller, code, cookie, str(form.get("password", "")))
+    except NOT_TAKEN as error:
+        return await account_page.shown_again(visit, form, error)
+    return await _on(visit.request, visit.services, code, begun)
+
+
+@router.post("/account/sign-on/{code}/unlink")
+async def unlink(code: str, visit: VisitOf) -> Response:
+    """Sign in with it no more."""
+    form = await visit.form()
+    try:
+        await sign_on.unlink(visit.services, visit.caller, code, str(form.get("password", "")))
+    except NOT_TAKEN as error:
+        return await account_page.shown_again(visit, form, error)
+    return visit.on_to("/account", "unlinked")
+
+
+@router.get(RETURN_PATH)
+async def back(code: str, request: Request, services: ServicesOf, origin: OriginOf) -> Response:
+    """Back from the provider, which says who it is, or why not."""
+    said = {name: value for name, value in request.query_params.items() if len(value) <= LONGEST_ANSWER}
+    answer = Answer(said.get("state", ""), said.get("code"), said.get("error"), said.get("iss"))
+    account = await account_of_session(request, services)
+    token = session_of(request, services.settings)
+    browser = Browser(_kept(request, services.settings) or "", token, origin, account)
+    try:
+        arrived = await sign_on.finish(services, code, answer, browser)
+    except Problem as problem:
+        return await _error(request, services, problem)
+    return await _arrived(request, services, arrived)
+
+
+async def _arrived(request: Request, services: Services, arrived: Arrived) -> Response:
+    response: Response = RedirectResponse(arrived.address, 303)
+    if arrived.token is not None:
+        if arrived.unsent and (page := await _with_form(request, services, arrived)):
+            response = page
+        keep_session(response, services.settings, arrived.token.text)
+    return response
+
+
+async def _with_form(request: Request, services: Services, arrived: Arrived) -> Response | None:
+    """The page that goes on with a form that was sent too late, if it was theirs: no answer of ours can send it again."""
+    account = await sign_on.account_of(services, arrived)
+    address = sent_too_late.address_in(account, arrived.unsent) if account else None
+    if account is None or address is None:
+        return None
+    language = pages.language_before_sign_in(request)
+    return pages.render(request, "signin_unsent", language, address=address, unsent=arrived.unsent)
+
+
+async def _on(request: Request, services: Services, code: str, begun: Begun) -> Response:
+    label = services.sign_on.providers.all[code].label
+    response = on_page(request, await _language(request, services), begun.address, label)
+    _keep(response, services.settings, begun)
+    return response
+
+
+async def _error(request: Request, services: Services, problem: Problem) -> Response:
+    language = await _language(request, services)
+    reference = str(problem.members.get("reference", ""))
+    return pages.render(
+        request, "sign_on_error", language, because=problem, sentence=problem.told(language), reference=reference
+    )
+
+
+async def _language(request: Request, services: Services) -> Language:
+    """Of who is signed in, else of this browser."""
+    return pages.language_asked_for(request, await pages.reader(request, services))
+
+
+def _cookie(settings: Settings) -> str:
+    """The name of the cookie by which a browser that comes back is known. With TLS, ``__Host-`` binds it to this host."""
+    return "__Host-relais-sign-on" if settings.over_tls else "relais-sign-on"
+
+
+def _kept(request: Request, settings: Settings) -> str | None:
+    return request.cookies.get(_cookie(settings), "")[:200] or None
+
+
+def _keep(response: Response, settings: Settings, begun: Begun) -> None:
+    """One for all sign-ins of a browser, however many tabs there are. Lax, for it comes along when a provider sends back."""
+    response.set_cookie(
+        _cookie(settings),
+        begun.cookie,
+        max_age=round(sign_on.ANSWERED_WITHIN.total_seconds()),
+        secure=settings.over_tls,
+        httponly=True,
+        samesite="lax",
+    )

@@ -1,0 +1,98 @@
+"""Who signs in through which provider: identities that are linked, sign-ins on their way, and sessions that ended there."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from records.hidden import hidden
+from records.models import Account, LinkedIdentity, SignOnAttempt, TakenLogout, Token
+from records.people import tell_changed
+
+# Identities
+
+
+async def account_linked_with(session: AsyncSession, issuer: str, subject: str) -> Account | None:
+    """Whose identity that is, active or not."""
+    query = select(Account).join(LinkedIdentity, LinkedIdentity.account_id == Account.id)
+    return await session.scalar(query.where(LinkedIdentity.issuer == issuer, LinkedIdentity.subject == subject))
+
+
+async def identities_of(session: AsyncSession, account_id: uuid.UUID) -> Sequence[LinkedIdentity]:
+    """The identities that somebody signs in with."""
+    query = select(LinkedIdentity).where(LinkedIdentity.account_id == account_id)
+    return (await session.scalars(query.order_by(LinkedIdentity.created_at))).all()
+
+
+async def link(
+    session: AsyncSession, account_id: uuid.UUID, issuer: str, subject: str, email: str | None, now: datetime
+) -> bool:
+    """Link an identity; False when it is somebody's already, or the account has another one there."""
+    added = insert(LinkedIdentity).values(
+        issuer=issuer, subject=subject, account_id=account_id, email=email, created_at=now
+    )
+    added = added.on_conflict_do_nothing()
+    return await session.scalar(added.returning(LinkedIdentity.subject)) is not None
+
+
+async def unlink(session: AsyncSession, account_id: uuid.UUID, issuer: str) -> LinkedIdentity | None:
+    """Forget somebody's identity at that provider; gives what it was, None when there was none."""
+    mine = LinkedIdentity.account_id == account_id, LinkedIdentity.issuer == issuer
+    return await session.scalar(delete(LinkedIdentity).where(*mine).returning(LinkedIdentity))
+
+
+# Sign-ins on their way
+
+
+async def add_attempt(session: AsyncSession, attempt: SignOnAttempt) -> None:
+    """Write down a sign-in that goes on at a provider."""
+    session.add(attempt)
+    await session.flush()
+
+
+async def take_attempt(session: AsyncSession, sha256: str, provider: str, now: datetime) -> SignOnAttempt | None:
+    """What was begun and is answered now, at that provider; nobody can answer it again."""
+    mine = SignOnAttempt.sha256 == sha256, SignOnAttempt.provider == provider, SignOnAttempt.expires_at > now
+    return await session.scalar(delete(SignOnAttempt).where(*mine).returning(SignOnAttempt))
+
+
+async def forget_attempts(session: AsyncSession, now: datetime) -> int:
+    """Remove those that nobody answered in time; gives how many."""
+    gone = delete(SignOnAttempt).where(SignOnAttempt.expires_at < now).returning(SignOnAttempt.sha256)
+    return len((await session.scalars(gone)).all())
+
+
+# Sessions that ended at a provider
+
+
+async def take_logout(session: AsyncSession, issuer: str, token_id: str, expires_at: datetime) -> bool:
+    """Whether that was not said before."""
+    taken = insert(TakenLogout).values(sha256=hidden(f"{issuer}\n{token_id}"), expires_at=expires_at)
+    return await session.scalar(taken.on_conflict_do_nothing().returning(TakenLogout.sha256)) is not None
+
+
+async def end_sessions(
+    session: AsyncSession, issuer: str, subject: str | None, sid: str | None, now: datetime
+) -> Sequence[uuid.UUID]:
+    """End the tokens that came of that session at the provider; without `sid`, of all sessions of that person there.
+
+    Every process hears of it when the transaction ends. Gives whose they were, for each token.
+    """
+    ended = update(Token).where(Token.idp_issuer == issuer, Token.revoked_at.is_(None), Token.expires_at > now)
+    if sid is not None:
+        ended = ended.where(Token.idp_sid == sid)
+    if subject is not None:
+        ended = ended.where(Token.idp_subject == subject)
+    accounts = (await session.scalars(ended.values(revoked_at=now).returning(Token.account_id))).all()
+    for account_id in set(accounts):
+        await tell_changed(session, account_id)
+    return accounts
+
+
+async def forget_logouts(session: AsyncSession, now: datetime) -> int:
+    """Remove what a second time would be refused for its age; gives how many."""
+    gone = delete(TakenLogout).where(TakenLogout.expires_at < now).returning(TakenLogout.sha256)
+    return len((await session.scalars(gone)).all())

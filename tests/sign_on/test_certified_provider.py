@@ -1,0 +1,264 @@
+"""Whole stories with a provider that others wrote: joining, linking, signing in, and the end of a session on both sides."""
+
+import asyncio
+import itertools
+import re
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from html import unescape
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import uvicorn
+from playwright.async_api import async_playwright
+
+from domain.requests import Role
+from server import create_app
+from sign_on.providers import Providers, load_providers
+from sign_on.sign_on import SignOn
+from tests.api.answers import problem
+from tests.api.test_invitations import code_for
+from tests.api.test_people_of_clinics import invitation
+from tests.eventually import eventually
+from tests.journeys import ok
+from tests.portal import browsers
+from tests.portal.browsing import PHONE, WIDE, Portal, barriers, shown, too_wide
+from tests.portal.typed_texts import not_known
+from tests.sign_on.certified import CLIENT, SECRET, STEPPED_UP, Browser, browser, certified_provider
+from tests.system import PASSWORD, Clinician, System, add_person
+
+
+@dataclass
+class Scene:
+    """Relais on a port, beside a provider: optional for the clinic `near`, required in `far`."""
+
+    system: System
+    address: str
+    administrator: Clinician
+
+    async def letters(self, address: str, nth: int) -> str:
+        """What the nth e-mail to that address says."""
+        office = self.system.post_office
+        await eventually(lambda: len(office.kept_for(address)) >= nth)
+        body = office.kept_for(address)[nth - 1].get_body(("plain",))
+        return str(body.get_content()) if body else ""
+
+
+@pytest.fixture(scope="module")
+async def scene(system: System, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    folder = tmp_path_factory.mktemp("providers")
+    (folder / "secret").write_text(SECRET)
+    listening = socket.create_server(("127.0.0.1", 0))
+    address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    async with certified_provider(address) as issuer:
+        providers = load_providers(written(folder, issuer, system), near=True)
+        async with SignOn(providers, near=True) as sign_on:
+            settings = system.settings.model_copy(update={"public_url": address})
+            app = create_app(settings, replace(system.services, settings=settings, sign_on=sign_on))
+            config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False)
+            server = uvicorn.Server(config)
+            serving = asyncio.create_task(server.serve(sockets=[listening]))
+            try:
+                await eventually(lambda: server.started or serving.done())
+                far = system.clinics["far"]
+                administrator = await add_person(system, "far_administrator", far, Role.CLINIC_ADMINISTRATOR)
+                yield Scene(system, address, administrator)
+            finally:
+                server.should_exit = True
+                await serving
+
+
+def written(folder: Path, issuer: str, system: System) -> Path:
+    """The file of providers, as somebody who runs Relais writes it."""
+    file = folder / "sign-on.yaml"
+    file.write_text(
+        f"""
+providers:
+  - code: network
+    issuer: {issuer}
+    client_id: {CLIENT}
+    client_secret_file: {folder}/secret
+    label: {{fr: Réseau de la santé, en: Health network}}
+    clinics:
+      {system.clinics["near"].code}: optional
+      {system.clinics["far"].code}: required
+    step_up: {{claim: acr, values: ["{STEPPED_UP}"], max_age_seconds: 60}}
+"""
+    )
+    return file
+
+
+async def sign_in(it: Browser, login: str, **more: str) -> httpx.Response:
+    """By the button of the sign-in page."""
+    answer = await it.relais.get("/sign-on/network?next=/account")
+    return await it.relais.get(await it.sign_in_there(answer.headers["location"], login, **more))
+
+
+def onwards(answer: httpx.Response) -> str:
+    """Where the page leads that goes on to the provider."""
+    shown(answer)
+    found = re.search(r'http-equiv="refresh" content="0;url=([^"]+)"', answer.text)
+    assert found, answer.text
+    return unescape(found[1])
+
+
+async def test_somebody_joins_through_their_organization_and_leaves_it_everywhere(scene: Scene) -> None:
+    wanted = invitation(roles=["provider"])
+    sent = ok(await scene.administrator.post("/invitations", wanted), 201)
+    code, login = await code_for(scene.system, wanted["email"]), f"roy-{uuid4().hex[:8]}"
+    async with browser(scene.address) as it, browser(scene.address) as other:
+        page = await it.relais.get(f"/invitation/{code}")
+        assert "Accepter avec Réseau de la santé" in shown(page)
+        assert 'name="password"' not in page.text, "this clinic has no passwords"
+        form = {"username": f"zoe.{login}", "voice_code": "AAAAAA"}
+        by_password = await it.relais.post(f"/invitation/{code}", data={**form, "password": "quatre mots sans lien"})
+        assert "n’utilise pas de mots de passe" in shown(by_password, 403)
+        join = f"/invitation/{code}/sign-on/network"
+        assert "second code" in shown(await it.relais.post(join, data=form), 403).lower()
+        form["voice_code"] = sent["voice_code"]
+        taken = {**form, "username": scene.system.requester.account.username}
+        shown(await it.relais.post(join, data=taken), 409)
+        address = onwards(await it.relais.post(join, data=form))
+        denied = await it.relais.get(await it.sign_in_there(address))
+        assert "ne vous a pas laissé entrer" in shown(denied, 401)
+        address = onwards(await it.relais.post(join, data=form))
+        joined = await it.relais.get(await it.sign_in_there(address, login))
+        assert (joined.status_code, joined.headers["location"]) == (303, "/worklist?done=joined")
+        account = await it.relais.get("/account")
+        assert f"{login}@network.invalid" in shown(account)
+        assert 'action="/account/password"' not in account.text
+        assert "a été liée" in await scene.letters(wanted["email"], 2)
+        assert "a été liée" in await scene.letters(f"{login}@network.invalid", 1)
+        shown(await it.relais.get(f"/invitation/{code}"), 404)
+
+        stranger = await sign_in(other, "somebody-else")
+        assert "ne vous connaît pas encore" in shown(stranger, 403)
+        other.provider.cookies = it.provider.cookies
+        assert (await sign_in(other, "")).status_code == 303, "who is signed in there is asked nothing"
+        shown(await other.relais.get("/account"))
+
+        left = await it.relais.post("/signout")
+        back = await it.sign_in_there(onwards(left))
+        assert back == f"{scene.address}/sign-on/signed-out"
+        assert (await it.relais.get(back)).headers["location"] == "/signin?done=signed_out"
+        gone = await other.relais.get("/account")
+        assert gone.status_code == 303, "the provider told it, and every session that came of it ended"
+
+    people: Any = ok(await scene.administrator.get("/accounts"))
+    [joined_as] = [person["id"] for person in people if person["email"] == wanted["email"]]
+    events: Any = ok(await scene.administrator.get(f"/accounts/{joined_as}/events"))
+    assert [(one["kind"], one["changes"]) for one in events] == [
+        ("identity_linked", {"provider": [None, "network"]}),
+        ("joined", {}),
+    ]
+
+
+async def test_somebody_with_a_password_links_and_unlinks(scene: Scene) -> None:
+    who = await add_person(scene.system, "linking", scene.system.clinics["near"], Role.REQUESTER)
+    login = f"linking-{uuid4().hex[:8]}"
+    async with browser(scene.address) as it, browser(scene.address) as other:
+        await it.relais.post("/signin", data={"username": who.account.username, "password": PASSWORD})
+        page = await it.relais.get("/account")
+        assert "Lier Réseau de la santé" in shown(page)
+        path = "/account/sign-on/network"
+        assert "pas votre mot de passe actuel" in shown(await it.relais.post(path, data={"password": "x"}), 403)
+        address = onwards(await it.relais.post(path, data={"password": PASSWORD}))
+        back = await it.sign_in_there(address, login)
+        assert (await other.relais.get(back)).status_code == 401, (
+            "nobody brings their own identity into another's browser"
+        )
+        linked = await it.relais.get(back)
+        assert linked.headers["location"] == "/account?done=linked"
+        assert "a été liée" in await scene.letters(who.account.email, 1)
+        await it.relais.post("/signout")
+
+        assert (await sign_in(it, login)).status_code == 303
+        assert "Retirer Réseau de la santé" in shown(await it.relais.get("/account"))
+        await other.relais.post("/signin", data={"username": who.account.username, "password": PASSWORD})
+        done = await other.relais.post(f"{path}/unlink", data={"password": PASSWORD})
+        assert done.headers["location"] == "/account?done=unlinked"
+        assert (await it.relais.get("/account")).status_code == 303, "the session that came of it has ended"
+        assert "a été retirée" in await scene.letters(f"{login}@network.invalid", 2)
+        shown(await sign_in(it, login), 403)
+
+
+async def test_where_an_organization_is_required_its_people_come_by_it(scene: Scene) -> None:
+    """Who had a password before gets a link by e-mail, and operators keep theirs."""
+    who = await add_person(scene.system, "moved", scene.system.clinics["far"], Role.REQUESTER)
+    operator = await add_person(scene.system, "far_operator", scene.system.clinics["far"], Role.OPERATOR)
+    login = f"moved-{uuid4().hex[:8]}"
+    async with browser(scene.address) as it:
+        credentials = {"username": who.account.username, "password": PASSWORD}
+        assert "par votre organisation" in shown(await it.relais.post("/signin", data=credentials), 403)
+        problem(await it.relais.post("/api/v1/tokens", json=credentials), 403, "sign_on_required")
+        credentials["username"] = operator.account.username
+        ok(await it.relais.post("/api/v1/tokens", json=credentials), 201)
+        ok(await scene.administrator.post(f"/accounts/{who.id}/password-help"))
+        code = await code_for(scene.system, who.account.email)
+        page = await it.relais.get(f"/new-password/{code}")
+        assert "Dorénavant par Réseau de la santé" in shown(page)
+        assert 'name="password"' not in page.text
+        address = onwards(await it.relais.post(f"/new-password/{code}/sign-on/network"))
+        linked = await it.relais.get(await it.sign_in_there(address, login))
+        assert linked.headers["location"] == "/signin?done=linked"
+        shown(await it.relais.get(f"/new-password/{code}"), 404)
+        assert (await who.get("/me")).status_code == 401, "what was open before has ended"
+        assert (await sign_in(it, login)).headers["location"] == "/account"
+
+
+async def test_without_the_provider_others_still_sign_in(scene: Scene, tmp_path: Path) -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+    nobody = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    listening.close()
+    (tmp_path / "secret").write_text(SECRET)
+    providers: Providers = load_providers(written(tmp_path, nobody, scene.system), near=True)
+    async with SignOn(providers, near=True) as sign_on:
+        app = create_app(scene.system.settings, replace(scene.system.services, sign_on=sign_on))
+        transport = httpx.ASGITransport(app)
+        async with browser("http://relais.test", transport=transport) as it:
+            assert "ne répond pas" in shown(await it.relais.get("/sign-on/network"), 503)
+            name = scene.system.requester.account.username
+            answer = await it.relais.post("/signin", data={"username": name, "password": PASSWORD})
+            assert answer.status_code == 303
+
+
+async def test_its_pages_have_no_barrier(scene: Scene) -> None:
+    who = await add_person(scene.system, "looking", scene.system.clinics["near"], Role.PROVIDER)
+    wanted = [invitation(roles=["requester"]), invitation(roles=["requester"])]
+    for administrator, one in zip((scene.administrator, scene.system.administrator), wanted, strict=True):
+        ok(await administrator.post("/invitations", one), 201)
+    required, optional = [await code_for(scene.system, one["email"]) for one in wanted]
+    found = []
+    async with async_playwright() as play:
+        chromium = await browsers.launch_chromium(play)
+        portal = Portal(scene.address, chromium)
+        try:
+            for person, addresses in (
+                (
+                    None,
+                    (
+                        "/signin",
+                        f"/invitation/{required}",
+                        f"/invitation/{optional}",
+                        "/sign-on/network/return?state=x",
+                    ),
+                ),
+                (who, ("/account",)),
+            ):
+                page = await portal.look(person)
+                for address, size in itertools.product(addresses, (WIDE, PHONE)):
+                    await page.set_viewport_size(size)
+                    await page.emulate_media(color_scheme="light" if size == WIDE else "dark", reduced_motion="reduce")
+                    await page.goto(address)
+                    found += [f"{address}: {fault}" for fault in (*await barriers(page), *await too_wide(page))]
+                    found += [
+                        f"{address}: not in the table of typed texts: {form}"
+                        for form in not_known(await page.content())
+                    ]
+        finally:
+            await chromium.close()
+    assert found == []

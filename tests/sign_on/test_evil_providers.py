@@ -1,0 +1,272 @@
+"""What forged tokens, swapped answers and strangers' browsers get from the sign-in through a provider: nothing."""
+
+import hmac
+import json
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import func, select
+
+from records import sign_on as records
+from records.models import Token
+from server import create_app
+from sign_on.logout_tokens import EVENT
+from sign_on.providers import Providers
+from sign_on.sign_on import SignOn
+from tests.portal.browsing import shown, visitor
+from tests.sign_on.evil import CLIENT, EC, RSA, STRANGE, EvilProvider, Evils, as_known_here, signed
+from tests.system import Clinician, System, add_person
+
+
+@dataclass
+class Scene:
+    """A portal with two providers, and somebody who is linked with the first."""
+
+    app: FastAPI
+    system: System
+    providers: dict[str, EvilProvider]
+    who: Clinician
+
+    async def sessions(self) -> int:
+        """How many sessions of theirs live."""
+        async with self.system.services.database.session() as session:
+            mine = Token.account_id == self.who.account.id, Token.revoked_at.is_(None), Token.idp_issuer.is_not(None)
+            return await session.scalar(select(func.count()).where(*mine)) or 0
+
+    async def begin(self, http: httpx.AsyncClient, provider: str = "one") -> dict[str, str]:
+        """Begin to sign in; what the provider was asked."""
+        answer = await http.get(f"/sign-on/{provider}?next=/account")
+        assert answer.status_code == 303, answer.text
+        return {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["location"]).query).items()}
+
+    def back(self, asked: dict[str, str], provider: str = "one", **more: str) -> str:
+        """The address at which the browser comes back."""
+        one = self.providers[provider]
+        said = {"state": asked["state"], "code": one.code_for(asked["nonce"]), "iss": one.issuer, **more}
+        return str(httpx.URL(f"/sign-on/{provider}/return", params={k: v for k, v in said.items() if v}))
+
+
+@pytest.fixture(scope="module")
+async def scene(system: System, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    secret = tmp_path_factory.mktemp("providers") / "secret"
+    secret.write_text("a secret\n")
+    evils = {"one": EvilProvider("https://one.test"), "two": EvilProvider("https://two.test")}
+    clinic = system.clinics["near"].code
+    known = Providers(as_known_here(code, one.issuer, secret, {clinic: "optional"}) for code, one in evils.items())
+    who = await add_person(system, "linked", system.clinics["near"])
+    async with system.services.database.session() as session:
+        await records.link(session, who.account.id, "https://one.test", "somebody", None, datetime.now(UTC))
+    async with SignOn(known, transport=Evils(evils)) as sign_on:
+        app = create_app(system.settings, replace(system.services, sign_on=sign_on))
+        yield Scene(app, system, evils, who)
+
+
+@pytest.fixture(autouse=True)
+def honest(scene: Scene) -> None:
+    """Each test begins with providers that tell the truth."""
+    for one in scene.providers.values():
+        one.answers = signed
+
+
+async def test_the_truth_begins_a_session(scene: Scene) -> None:
+    async with visitor(scene.app) as http:
+        asked = await scene.begin(http)
+        assert asked["code_challenge_method"] == "S256"
+        answer = await http.get(scene.back(asked))
+        assert (answer.status_code, answer.headers["location"]) == (303, "/account")
+        page = await http.get("/account")
+        assert "Dre Anne Linked" in shown(page)
+        again = await http.get(scene.back(asked))
+        assert "dans un autre navigateur" in shown(again, 401), "a state is good once"
+        left = await http.post("/signout")
+        assert "https://one.test/end?id_token_hint=" in left.text
+
+
+async def test_another_algorithm_of_ours_does_as_well(scene: Scene) -> None:
+    async with visitor(scene.app) as http:
+        scene.providers["one"].answers = lambda claims: signed(claims, EC, "ES256", kid="ec")
+        assert (await http.get(scene.back(await scene.begin(http)))).status_code == 303
+
+
+NOW = time.time
+
+FORGED: dict[str, Callable[[dict[str, Any]], str]] = {
+    "not signed": lambda claims: unsigned(claims),
+    "signed with the public key as a secret": lambda claims: by_secret(claims, RSA.as_pem(private=False)),
+    "signed with our own secret": lambda claims: by_secret(claims, b"a secret"),
+    "signed by somebody else": lambda claims: signed(claims, STRANGE),
+    "with a key that nobody knows": lambda claims: signed(claims, STRANGE, kid="another"),
+    "with a key of another kind": lambda claims: signed(claims, EC, "ES256", kid="rsa"),
+    "by an algorithm that is not ours": lambda claims: signed(claims, RSA, "RS512"),
+    "changed after it was signed": lambda claims: tampered(signed(claims)),
+    "a logout token": lambda claims: signed(claims, typ="logout+jwt"),
+    "of another issuer": lambda claims: signed({**claims, "iss": "https://two.test"}),
+    "of an issuer with a slash": lambda claims: signed({**claims, "iss": f"{claims['iss']}/"}),
+    "for somebody else": lambda claims: signed({**claims, "aud": "another"}),
+    "for several, of whom no one is named": lambda claims: signed({**claims, "aud": [CLIENT, "another"]}),
+    "for several, of whom another is named": lambda claims: signed(
+        {**claims, "aud": [CLIENT, "another"], "azp": "another"}
+    ),
+    "with another nonce": lambda claims: signed({**claims, "nonce": "another"}),
+    "without a nonce": lambda claims: signed({name: value for name, value in claims.items() if name != "nonce"}),
+    "expired": lambda claims: signed({**claims, "exp": int(NOW()) - 61}),
+    "that never expires": lambda claims: signed({name: value for name, value in claims.items() if name != "exp"}),
+    "of the future": lambda claims: signed({**claims, "iat": int(NOW()) + 120}),
+    "not valid yet": lambda claims: signed({**claims, "nbf": int(NOW()) + 120}),
+    "whose time is a text": lambda claims: signed({**claims, "auth_time": str(int(NOW()))}),
+    "of who signed in in the future": lambda claims: signed({**claims, "auth_time": int(NOW()) + 120}),
+    "of nobody": lambda claims: signed({**claims, "sub": ""}),
+    "of a number": lambda claims: signed({**claims, "sub": 7}),
+    "that is no token": lambda claims: "a.b.c",
+}
+
+
+def by_secret(claims: dict[str, Any], secret: bytes) -> str:
+    """HS256, as it is made by who does not ask what the secret is."""
+    _, payload, _ = signed(claims).split(".")
+    header = urlsafe_b64encode(b'{"alg":"HS256","kid":"rsa"}').rstrip(b"=").decode()
+    said = f"{header}.{payload}"
+    seal = hmac.digest(secret, said.encode(), "sha256")
+    return f"{said}.{urlsafe_b64encode(seal).rstrip(b'=').decode()}"
+
+
+def unsigned(claims: dict[str, Any]) -> str:
+    _header, payload, _ = signed(claims).split(".")
+    return f"eyJhbGciOiJub25lIn0.{payload}."
+
+
+def tampered(token: str) -> str:
+    header, payload, signature = token.split(".")
+    said = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    other = signed({**said, "sub": "somebody else"}).split(".")[1]
+    return f"{header}.{other}.{signature}"
+
+
+@pytest.mark.parametrize("forged", FORGED)
+async def test_a_forged_id_token_begins_no_session(scene: Scene, forged: str) -> None:
+    before = await scene.sessions()
+    scene.providers["one"].answers = FORGED[forged]
+    async with visitor(scene.app) as http:
+        answer = await http.get(scene.back(await scene.begin(http)))
+        text = shown(answer, 401)
+        assert "ne peut être acceptée" in text
+        assert "relais=" not in str(answer.headers.get("set-cookie"))
+    assert await scene.sessions() == before
+    assert scene.providers["one"].asked.count("keys") == 1, "whoever makes keys up does not make us ask for more"
+
+
+async def test_an_answer_of_another_provider_is_not_taken(scene: Scene) -> None:
+    """Mix-up: what was begun with one provider comes back as if from another, or with its name."""
+    before = await scene.sessions()
+    async with visitor(scene.app) as http:
+        asked = await scene.begin(http, "two")
+        assert (await http.get(scene.back(asked, "one"))).status_code == 401
+        asked = await scene.begin(http, "one")
+        for said in ("https://two.test", ""):
+            answer = await http.get(scene.back(asked, iss=said))
+            assert "ne peut être acceptée" in shown(answer, 401)
+            asked = await scene.begin(http, "one")
+    assert await scene.sessions() == before
+
+
+async def test_an_answer_in_another_browser_is_not_taken(scene: Scene) -> None:
+    """A code of an attacker's own sign-in, put into somebody else's browser; and the other way round."""
+    before = await scene.sessions()
+    async with visitor(scene.app) as attacker, visitor(scene.app) as victim:
+        asked = await scene.begin(attacker)
+        assert (await victim.get(scene.back(asked))).status_code == 401
+        own = await scene.begin(victim)
+        stolen = {**own, "state": asked["state"]}
+        assert (await victim.get(scene.back(stolen))).status_code == 401
+        code_of_another = {**asked, "state": own["state"]}
+        answer = await victim.get(scene.back(code_of_another))
+        assert "ne peut être acceptée" in shown(answer, 401), "its nonce is another's"
+    assert await scene.sessions() == before
+
+
+async def test_who_is_not_linked_stays_outside_whatever_their_address(scene: Scene) -> None:
+    scene.providers["one"].answers = lambda claims: signed(
+        {**claims, "sub": "a stranger", "email": scene.who.account.email, "email_verified": True}
+    )
+    async with visitor(scene.app) as http:
+        answer = await http.get(scene.back(await scene.begin(http)))
+        assert "ne vous connaît pas encore" in shown(answer, 403)
+
+
+async def test_errors_of_a_provider_are_pages(scene: Scene) -> None:
+    async with visitor(scene.app) as http:
+        for error, status, words in (
+            ("access_denied", 401, "ne vous a pas laissé entrer"),
+            ("temporarily_unavailable", 503, "ne répond pas"),
+            ("<script>", 401, "ne peut être acceptée"),
+        ):
+            asked = await scene.begin(http)
+            text = shown(await http.get(scene.back(asked, code="", error=error)), status)
+            assert words in text
+            assert "ce numéro" in text
+        english = await http.get("/sign-on/one/return", headers={"Accept-Language": "en"})
+        assert "Begin again" in shown(english, 401)
+        assert (await http.get("/sign-on/nobody")).status_code == 404
+
+
+def without(claims: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in claims.items() if key != name}
+
+
+OUT: dict[str, Any] = {"typ": "logout+jwt"}
+
+FORGED_LOGOUTS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "with a nonce": lambda said: signed({**said, "nonce": "one"}, **OUT),
+    "that is an ID token": lambda said: signed(said),
+    "not signed": lambda said: unsigned(said),
+    "signed by somebody else": lambda said: signed(said, STRANGE, **OUT),
+    "of a provider that is none": lambda said: signed({**said, "iss": "https://three.test"}, **OUT),
+    "for somebody else": lambda said: signed({**said, "aud": "another"}, **OUT),
+    "too old": lambda said: signed({**said, "iat": said["iat"] - 200}, **OUT),
+    "of the future": lambda said: signed({**said, "iat": said["iat"] + 200}, **OUT),
+    "expired": lambda said: signed({**said, "exp": said["iat"] - 100}, **OUT),
+    "without an id": lambda said: signed(without(said, "jti"), **OUT),
+    "without an event": lambda said: signed(without(said, "events"), **OUT),
+    "whose event is a text": lambda said: signed({**said, "events": {EVENT: "yes"}}, **OUT),
+    "whose events are a text": lambda said: signed({**said, "events": EVENT}, **OUT),
+    "of nobody": lambda said: signed(without(said, "sub"), **OUT),
+    "that is nothing": lambda said: "",
+}
+
+
+@pytest.mark.parametrize("forged", FORGED_LOGOUTS)
+async def test_a_forged_logout_token_ends_nothing(scene: Scene, forged: str) -> None:
+    token = FORGED_LOGOUTS[forged](scene.providers["one"].logout())
+    async with visitor(scene.app) as http, visitor(scene.app) as provider:
+        assert (await http.get(scene.back(await scene.begin(http)))).status_code == 303
+        del provider.headers["Sec-Fetch-Site"]
+        answer = await provider.post("/oidc/backchannel-logout", data={"logout_token": token})
+        assert (answer.status_code, answer.json()) == (400, {"error": "invalid_request"})
+        assert (await http.get("/account")).status_code == 200
+
+
+@pytest.mark.parametrize("by", ["sid", "sub"])
+async def test_a_true_logout_token_ends_the_sessions_once(scene: Scene, by: str) -> None:
+    one = scene.providers["one"]
+    said = one.logout(sid=f"session of {one.subject}") if by == "sid" else one.logout()
+    token = signed(without(said, "sub") if by == "sid" else said, **OUT)
+    other_process = create_app(scene.system.settings, scene.app.state.services)
+    async with visitor(scene.app) as http, visitor(scene.app) as provider, visitor(other_process) as elsewhere:
+        assert (await http.get(scene.back(await scene.begin(http)))).status_code == 303
+        elsewhere.cookies = http.cookies
+        assert (await elsewhere.get("/account")).status_code == 200
+        answer = await provider.post("/oidc/backchannel-logout", data={"logout_token": token})
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+        assert (await elsewhere.get("/account")).status_code == 303, "signed out"
+        assert (await http.get(scene.back(await scene.begin(http)))).status_code == 303
+        again = await provider.post("/oidc/backchannel-logout", data={"logout_token": token})
+        assert again.status_code == 400
+        assert (await http.get("/account")).status_code == 200, "what began since lives"

@@ -1,0 +1,432 @@
+"""Signing in through a provider: begun here, done there, and finished here when the browser comes back.
+
+What was begun is kept in the records until then, for ten minutes, and is answered once, by the browser that began it. Somebody is
+found by the provider and what it knows them by for ever, never by an e-mail address: who is not linked yet comes by the link of
+an e-mail of ours, or links their identity while they are signed in. ([decision](../docs/decisions/sign-on.md))
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import NoReturn
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.accounts import AccountEventKind, LetterKind, may_sign
+from domain.addresses import AddressError, checked_address
+from records import account_events, account_letters, one_time_links, people
+from records import sign_on as records
+from records.account_events import Hand
+from records.hidden import hidden
+from records.models import Account, Invitation, LinkedIdentity, PasswordReset, Side, SignOnAttempt
+from sign_on.connection import DENIED, Answer, Connection, Secrets
+from sign_on.id_tokens import Identity, check_is_recent
+from sign_on.refused import AwayError, RefusedError
+from use_cases import sign_in as signing_in
+from use_cases.account_keys import seal_for
+from use_cases.account_letters import send
+from use_cases.administrators import hand_of
+from use_cases.caller import Caller
+from use_cases.guessing import Origin
+from use_cases.invitations import Joining, join
+from use_cases.problems import Problem
+from use_cases.services import Services
+from use_cases.sign_in import BearerToken, new_token, proves_again
+from use_cases.views import View
+from use_cases.voice_codes import voice_code_fits
+from use_cases.ways_in import ways_of, ways_of_account
+
+ANSWERED_WITHIN = timedelta(minutes=10)
+
+MOST_CARRIED = 60_000
+"""Characters of what goes along: a page to go on to, and a form that was sent too late."""
+
+ID_TOKEN = b"relais: an ID token"
+"""For what ID tokens are sealed."""
+
+RETURN_PATH = "/sign-on/{code}/return"
+"""Where a provider sends browsers back to: one for each, so that no answer of one is taken for another's."""
+
+SIGNED_OUT_PATH = "/sign-on/signed-out"
+
+log = structlog.get_logger(__name__)
+
+
+class Purpose(StrEnum):
+    """What becomes of who has signed in at a provider."""
+
+    SIGN_IN = "sign_in"
+    JOIN = "join"
+    LINK = "link"
+    LINK_BY_LETTER = "link_by_letter"
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Where the browser goes on, and what it keeps till it comes back."""
+
+    address: str
+    cookie: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """Somebody has come back: the page to go on to, a session where one begins, and a form that was sent too late."""
+
+    address: str
+    token: BearerToken | None = field(default=None, repr=False)
+    unsent: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Browser:
+    """The browser that comes back: what it kept, the session that it has, and from where it calls."""
+
+    cookie: str = field(repr=False)
+    token: str | None = field(repr=False)
+    origin: Origin
+    account: Account | None
+
+
+class LinkedView(View):
+    """An identity that one signs in with."""
+
+    code: str
+    label: Mapping[str, str]
+    email: str | None
+    since: datetime
+
+
+# Begun
+
+
+async def begin_sign_in(services: Services, provider: str, cookie: str | None, wanted: str, unsent: str) -> Begun:
+    """Sign in, then go on to the page `wanted`, or with the form `unsent`. Raises Problem `not_found` or `sign_on_away`."""
+    said = {
+        "wanted": wanted if len(wanted) <= MOST_CARRIED else "/",
+        "unsent": unsent if len(unsent) <= MOST_CARRIED else "",
+    }
+    return await _begin(services, provider, Purpose.SIGN_IN, cookie, said)
+
+
+async def begin_to_join(services: Services, provider: str, cookie: str | None, joining: Joining) -> Begun:
+    """Accept an invitation, to sign in through the provider from then on.
+
+    Raises Problem `not_found`, `link_not_valid`, `wrong_voice_code`, `username_taken`, or `sign_on_away`.
+    """
+    fits = False
+    async with services.database.session() as session:
+        invitation = await one_time_links.find_by_code(session, Invitation, joining.code, datetime.now(UTC), lock=True)
+        if invitation is None:
+            raise Problem("link_not_valid")
+        await _must_be_for(services, session, provider, invitation.clinic_id)
+        fits = not may_sign(invitation.roles) or await voice_code_fits(invitation, joining.voice_code)
+        if fits and await people.find_account(session, joining.username) is not None:
+            raise Problem("username_taken")
+    if not fits:
+        raise Problem("wrong_voice_code")
+    said = {"link_id": invitation.id.hex, "code_sha256": hidden(joining.code), "username": joining.username}
+    return await _begin(services, provider, Purpose.JOIN, cookie, said)
+
+
+async def begin_to_link_by_letter(
+    services: Services, provider: str, cookie: str | None, code: str, voice_code: str
+) -> Begun:
+    """Link an identity by the link of an e-mail, in place of a new password.
+
+    Raises Problem `not_found`, `link_not_valid`, `wrong_voice_code`, or `sign_on_away`.
+    """
+    fits = False
+    async with services.database.session() as session:
+        reset = await one_time_links.find_by_code(session, PasswordReset, code, datetime.now(UTC), lock=True)
+        account = await people.load_account(session, reset.account_id) if reset else None
+        if reset is None or account is None or not account.active:
+            raise Problem("link_not_valid")
+        await _must_be_for(services, session, provider, account.clinic_id)
+        fits = not may_sign(account.roles) or await voice_code_fits(reset, voice_code)
+    if not fits:
+        raise Problem("wrong_voice_code")
+    said = {"link_id": reset.id.hex, "code_sha256": hidden(code)}
+    return await _begin(services, provider, Purpose.LINK_BY_LETTER, cookie, said)
+
+
+async def begin_to_link(services: Services, caller: Caller, provider: str, cookie: str | None, password: str) -> Begun:
+    """Link an identity of one's own, for who gives their password again.
+
+    Raises Problem `not_found`, `wrong_current_password`, `sign_on_away`, and what `proves_again` does.
+    """
+    if provider not in {one.code for one in (await ways_of_account(services, caller.account)).providers}:
+        raise Problem("not_found")
+    if not await proves_again(services, caller, password):
+        raise Problem("wrong_current_password")
+    return await _begin(services, provider, Purpose.LINK, cookie, {}, caller.id)
+
+
+async def _begin(
+    services: Services,
+    provider: str,
+    purpose: Purpose,
+    cookie: str | None,
+    said: Mapping[str, str],
+    account_id: UUID | None = None,
+) -> Begun:
+    connection, own = _connection(services, provider), Secrets()
+    try:
+        address = await connection.address_to_ask(own, _return_address(services, provider))
+    except AwayError as error:
+        _away(provider, error)
+    cookie = cookie or secrets.token_urlsafe(32)
+    async with services.database.session() as session:
+        attempt = SignOnAttempt(
+            sha256=_place(cookie, own.state),
+            provider=provider,
+            purpose=purpose,
+            nonce=own.nonce,
+            verifier=own.verifier,
+            said=dict(said),
+            account_id=account_id,
+            expires_at=datetime.now(UTC) + ANSWERED_WITHIN,
+        )
+        await records.add_attempt(session, attempt)
+    return Begun(address, cookie)
+
+
+# Finished
+
+
+async def finish(services: Services, provider: str, answer: Answer, browser: Browser) -> Arrived:
+    """What becomes of who comes back from the provider.
+
+    Raises Problem `not_found`, `sign_on_expired` when nothing was begun in this browser, `sign_on_denied`, `sign_on_failed`,
+    `sign_on_away`, or what stands against it: `not_linked`, `identity_taken`, `link_not_valid`, …
+    """
+    connection = _connection(services, provider)
+    async with services.database.session() as session:
+        attempt = await records.take_attempt(session, _place(browser.cookie, answer.state), provider, datetime.now(UTC))
+    if attempt is None:
+        raise Problem("sign_on_expired")
+    own = Secrets(state=answer.state, nonce=attempt.nonce, verifier=attempt.verifier)
+    try:
+        identity = await connection.identity_of(answer, own, _return_address(services, provider))
+        if (most := connection.provider.sign_in_max_age_seconds) is not None:
+            check_is_recent(identity, most, datetime.now(UTC))
+    except AwayError as error:
+        _away(provider, error)
+    except RefusedError as error:
+        _refused(provider, error)
+    return await _ARRIVALS[Purpose(attempt.purpose)](services, attempt, identity, browser)
+
+
+async def account_of(services: Services, arrived: Arrived) -> Account | None:
+    """Whose session has just begun."""
+    return await signing_in.account_of(services, arrived.token.text) if arrived.token else None
+
+
+async def _sign_in(services: Services, attempt: SignOnAttempt, identity: Identity, browser: Browser) -> Arrived:
+    async with services.database.session() as session:
+        account = await records.account_linked_with(session, identity.issuer, identity.subject)
+        if account is None or not account.active:
+            raise Problem("not_linked")
+        await _must_be_for(services, session, attempt.provider, account.clinic_id)
+    token = await _session_of(services, account, identity, browser)
+    return Arrived(attempt.said["wanted"], token, attempt.said["unsent"])
+
+
+async def _join(services: Services, attempt: SignOnAttempt, identity: Identity, browser: Browser) -> Arrived:
+    now = datetime.now(UTC)
+    async with services.database.session() as session:
+        invitation = await one_time_links.find_by_id(session, Invitation, UUID(hex=attempt.said["link_id"]), lock=True)
+        if invitation is None or not _is_still_open(invitation, attempt, now):
+            raise Problem("link_not_valid")
+        account = await join(session, invitation, attempt.said["username"], people.no_password(), _hand(browser), now)
+        letters = await _link(session, account, identity, attempt.provider, _hand(browser), now)
+    await send(services, letters)
+    return Arrived("/worklist?done=joined", await _session_of(services, account, identity, browser))
+
+
+async def _link_by_letter(services: Services, attempt: SignOnAttempt, identity: Identity, browser: Browser) -> Arrived:
+    """Another identity at this provider, which the person had before, is theirs no more: they may have got a new one there."""
+    now = datetime.now(UTC)
+    async with services.database.session() as session:
+        reset = await one_time_links.find_by_id(session, PasswordReset, UUID(hex=attempt.said["link_id"]))
+        account = await people.lock_account(session, reset.account_id) if reset else None
+        if reset is not None:
+            await session.refresh(reset, with_for_update=True)
+        if reset is None or account is None or not account.active or not _is_still_open(reset, attempt, now):
+            raise Problem("link_not_valid")
+        before = await records.unlink(session, account.id, identity.issuer)
+        letters = await _link(session, account, identity, attempt.provider, _hand(browser), now, before)
+        await people.revoke_tokens_of(session, account.id, now)
+        await one_time_links.end_resets_of(session, account.id, now)
+    await send(services, letters)
+    return Arrived("/signin?done=linked")
+
+
+async def _link_own(services: Services, attempt: SignOnAttempt, identity: Identity, browser: Browser) -> Arrived:
+    if browser.account is None or browser.account.id != attempt.account_id:
+        raise Problem("sign_on_expired")
+    async with services.database.session() as session:
+        by, now = _hand(browser, browser.account), datetime.now(UTC)
+        letters = await _link(session, browser.account, identity, attempt.provider, by, now)
+    await send(services, letters)
+    return Arrived("/account?done=linked")
+
+
+_ARRIVALS: Mapping[Purpose, Callable[[Services, SignOnAttempt, Identity, Browser], Awaitable[Arrived]]] = {
+    Purpose.SIGN_IN: _sign_in,
+    Purpose.JOIN: _join,
+    Purpose.LINK: _link_own,
+    Purpose.LINK_BY_LETTER: _link_by_letter,
+}
+
+
+async def _session_of(services: Services, account: Account, identity: Identity, browser: Browser) -> BearerToken:
+    elsewhere = people.SignedInElsewhere(
+        idp_issuer=identity.issuer,
+        idp_subject=identity.subject,
+        idp_sid=identity.sid,
+        auth_time=identity.auth_time,
+        acr=identity.acr,
+        amr=list(identity.amr),
+        sealed_id_token=seal_for(account, ID_TOKEN, identity.token.encode()),
+    )
+    token = await new_token(services, account, browser.origin, browser.token, in_a_browser=True, elsewhere=elsewhere)
+    if token is None:  # locked in this moment
+        raise Problem("not_linked")
+    return token
+
+
+async def _link(
+    session: AsyncSession,
+    account: Account,
+    identity: Identity,
+    provider: str,
+    by: Hand,
+    now: datetime,
+    before: LinkedIdentity | None = None,
+) -> list[UUID]:
+    """The identity is the account's from now on. Gives the letters that tell it, at every address that is concerned.
+
+    Raises Problem `identity_taken` when it is somebody else's, or the account has another one there.
+    """
+    email = _usable(identity.email)
+    if not await records.link(session, account.id, identity.issuer, identity.subject, email, now):
+        raise Problem("identity_taken")
+    account_events.note(session, AccountEventKind.IDENTITY_LINKED, account, by, now, {"provider": [None, provider]})
+    addresses = [email, before.email if before else None]
+    return await _tell(session, LetterKind.IDENTITY_LINKED, account, now, addresses)
+
+
+# One's own identities
+
+
+async def list_linked(services: Services, caller: Caller) -> list[LinkedView]:
+    """The identities that one signs in with, of the providers that there are."""
+    async with services.database.session() as session:
+        linked = await records.identities_of(session, caller.id)
+    known = {provider.issuer: provider for provider in services.sign_on.providers.all.values()}
+    return [
+        LinkedView(
+            code=known[one.issuer].code,
+            label=known[one.issuer].label.model_dump(),
+            email=one.email,
+            since=one.created_at,
+        )
+        for one in linked
+        if one.issuer in known
+    ]
+
+
+async def unlink(services: Services, caller: Caller, provider: str, password: str) -> None:
+    """Sign in with it no more; the sessions that it began end. Nothing happens when it is not linked.
+
+    Raises Problem `not_found`, `sign_on_required` where one could not come in any more, `password_first` for who has none,
+    `wrong_current_password`, and what `proves_again` does.
+    """
+    issuer = _connection(services, provider).provider.issuer
+    if not (await ways_of_account(services, caller.account)).by_password:
+        raise Problem("sign_on_required")
+    if not caller.account.has_password:
+        raise Problem("password_first")
+    if not await proves_again(services, caller, password):
+        raise Problem("wrong_current_password")
+    now = datetime.now(UTC)
+    async with services.database.session() as session:
+        gone = await records.unlink(session, caller.id, issuer)
+        if gone is None:
+            return
+        await records.end_sessions(session, issuer, gone.subject, None, now)
+        changes = {"provider": [provider, None]}
+        account_events.note(session, AccountEventKind.IDENTITY_UNLINKED, caller.account, hand_of(caller), now, changes)
+        letters = await _tell(session, LetterKind.IDENTITY_UNLINKED, caller.account, now, [gone.email])
+    await send(services, letters)
+
+
+# What several of these have in common
+
+
+def _connection(services: Services, provider: str) -> Connection:
+    found = services.sign_on.connections.get(provider)
+    if found is None:
+        raise Problem("not_found")
+    return found
+
+
+async def _must_be_for(services: Services, session: AsyncSession, provider: str, clinic_id: UUID) -> None:
+    """Raise Problem `not_for_clinic` unless the people of that clinic may sign in through this provider."""
+    clinic = await people.load_clinic(session, clinic_id)
+    if provider not in {one.code for one in ways_of(services, clinic.code if clinic else "", ()).providers}:
+        raise Problem("not_for_clinic")
+
+
+def _is_still_open(link: Invitation | PasswordReset, attempt: SignOnAttempt, now: datetime) -> bool:
+    return one_time_links.is_open(link, now) and attempt.said["code_sha256"] in link.code_hashes
+
+
+def _place(cookie: str, state: str) -> str:
+    return hidden(f"{cookie}\n{state}")
+
+
+def _return_address(services: Services, provider: str) -> str:
+    return services.settings.public_url.rstrip("/") + RETURN_PATH.format(code=provider)
+
+
+def _hand(browser: Browser, account: Account | None = None) -> Hand:
+    """Whoever follows a link is nobody that is known here, whoever's session the browser has."""
+    return Hand(account.id if account else None, Side.PORTAL, browser.origin.address)
+
+
+def _usable(email: str | None) -> str | None:
+    """An address as a provider says it, if a letter can go there."""
+    try:
+        return checked_address(email, reachable=False) if email else None
+    except AddressError:
+        return None
+
+
+async def _tell(
+    session: AsyncSession, kind: LetterKind, account: Account, now: datetime, others: list[str | None]
+) -> list[UUID]:
+    """Tell the person, at the account's address and at the others that are different ones."""
+    addresses = {address.lower(): address for address in (*filter(None, others), account.email)}
+    return [await account_letters.write_to(session, kind, account, now, address=one) for one in addresses.values()]
+
+
+def _refused(provider: str, error: RefusedError) -> NoReturn:
+    code = "sign_on_denied" if error.reason in DENIED else "sign_on_failed"
+    raise Problem(code, reference=_noted(provider, error.reason)) from error
+
+
+def _away(provider: str, error: AwayError) -> NoReturn:
+    raise Problem("sign_on_away", reference=_noted(provider, error.reason)) from error
+
+
+def _noted(provider: str, reason: str) -> str:
+    """The number by which those who run Relais find in the log why it was not accepted."""
+    reference = secrets.token_hex(4).upper()
+    log.warning("a sign-in through a provider was not accepted", name=provider, code=reason, number=reference)
+    return reference
