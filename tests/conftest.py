@@ -139,6 +139,7 @@ async def system(
         run_system(url, tmp_path_factory.mktemp("system"), post_office) as system,
     ):
         SHARED.append(system)
+        memory.settle()  # what its start made stays as well
         yield system
         SHARED.clear()
 

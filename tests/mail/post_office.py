@@ -1,18 +1,43 @@
 """A real SMTP server on the loopback that the tests can make moody: it refuses, hangs up, or says nothing."""
 
 import asyncio
+import re
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from functools import cached_property
 from typing import Any, cast
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from embedded.ports import LOOPBACK
 from settings import Settings
+
+_MESSAGE_ID = re.compile(rb"^message-id:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass
+class Taken:
+    """An e-mail that was taken for an address. It is read when a test looks at it: of most, nobody reads more than the name."""
+
+    address: str
+    content: bytes
+
+    @cached_property
+    def message(self) -> EmailMessage:
+        message = message_from_bytes(self.content, policy=policy.default)
+        assert isinstance(message, EmailMessage)
+        return message
+
+    @cached_property
+    def message_id(self) -> str:
+        found = _MESSAGE_ID.search(self.content)
+        assert found
+        return found[1].decode()
 
 
 class PostOffice:
@@ -24,7 +49,7 @@ class PostOffice:
 
     def __init__(self) -> None:
         self.port = 0
-        self.kept: list[tuple[str, EmailMessage]] = []
+        self.taken: list[Taken] = []
         self.conversations = 0
         self.asked: Counter[str] = Counter()
         self.at_recipient: dict[str, str] = {}
@@ -44,9 +69,14 @@ class PostOffice:
             public_url="https://relais.example",
         )
 
+    @property
+    def kept(self) -> list[tuple[str, EmailMessage]]:
+        """The messages that were taken, each with its address, oldest first."""
+        return [(taken.address, taken.message) for taken in self.taken]
+
     def kept_for(self, address: str) -> list[EmailMessage]:
         """The messages that were taken for `address`, oldest first."""
-        return [message for recipient, message in self.kept if recipient == address]
+        return [taken.message for taken in self.taken if taken.address == address]
 
     def calm_down(self) -> None:
         """From now on everything is taken."""
@@ -95,9 +125,7 @@ class PostOffice:
             return "421 Gone"
         if refusal := self.at_data.get(address):
             return refusal
-        message = message_from_bytes(cast(bytes, envelope.content), policy=policy.default)
-        assert isinstance(message, EmailMessage)
-        self.kept.append((address, message))
+        self.taken.append(Taken(address, cast(bytes, envelope.content)))
         if address in self.slow_for:
             await self._hurry.wait()
         if self.when_kept is not None:

@@ -96,6 +96,11 @@ class Portal:
             self.looks[name] = await context.new_page()
         return self.looks[name]
 
+    async def look_away(self) -> None:
+        """Leave the pages that were looked at."""
+        for page in self.looks.values():
+            await page.goto("about:blank")
+
 
 async def sign_in(page: Page, who: Clinician) -> None:
     """By the form, as people do."""

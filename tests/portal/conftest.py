@@ -15,6 +15,9 @@ from tests.portal import browsers
 from tests.portal.browsing import Portal
 from tests.system import System
 
+LOOKED_AT: list[Portal] = []
+"""The portal of this test process with its Chromium, once a test has asked for it."""
+
 
 @pytest.fixture(scope="session")
 def portal_app(system: System) -> FastAPI:
@@ -47,10 +50,21 @@ async def portal(portal_address: str) -> AsyncIterator[Portal]:
     launch = browsers.launch_firefox if os.environ.get("RELAIS_TEST_BROWSER") == "firefox" else browsers.launch_chromium
     async with async_playwright() as play:
         browser = await launch(play)
+        portal = Portal(portal_address, browser)
+        LOOKED_AT.append(portal)
         try:
-            yield Portal(portal_address, browser)
+            yield portal
         finally:
+            LOOKED_AT.clear()
             await browser.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def nobody_looks() -> AsyncIterator[None]:
+    """Pages that stayed open would renew themselves whenever a test of another file does something."""
+    yield
+    for portal in LOOKED_AT:
+        await portal.look_away()
 
 
 @pytest.fixture

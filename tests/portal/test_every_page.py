@@ -204,12 +204,13 @@ async def test_a_page_has_no_barrier(
             for size in (WIDE, PHONE):
                 await page.set_viewport_size(size)
                 await page.emulate_media(color_scheme="light" if size == WIDE else "dark")
-                await page.goto(address)
-                assert await page.get_attribute("html", "lang") == language
-                found += [f"not in the table of typed texts: {form}" for form in not_known(await page.content())]
-                if language == "fr" or size == WIDE:  # markup is the same in both languages, colours too
-                    there = await barriers(page, colours=language == "fr")
+                if language == "fr" or size == WIDE:  # in English, the window becomes narrow while the page is there
+                    await page.goto(address)
+                    assert await page.get_attribute("html", "lang") == language
+                    there = await barriers(page, colours=language == "fr")  # markup and colours are the same in both
                     found += [f"{language} {size['width']}: {barrier}" for barrier in there]
+                if size == WIDE:
+                    found += [f"not in the table of typed texts: {form}" for form in not_known(await page.content())]
                 found += [f"{language} {size['width']}: {fault}" for fault in await too_wide(page)]
     finally:
         if person:

@@ -123,7 +123,7 @@ async def told(system: System, request_id: str, event: EventRecord | int) -> set
 
     await eventually(all_sent)
     planned = await notices(system, request_id, version)
-    mails = Counter((address, message["Message-ID"]) for address, message in system.post_office.kept)
+    mails = Counter((taken.address, taken.message_id) for taken in system.post_office.taken)
     for notice in planned:
         assert notice.status is NoticeStatus.SENT
         assert mails[(notice.address, notice.message_id)] == 1

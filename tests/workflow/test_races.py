@@ -40,7 +40,7 @@ async def consistent(system: System, request_id: str) -> list[str]:
     assert [event.status for event in events[:-1]] == [event.status_before for event in events[1:]]
     planned = await notices(system, request_id)
     assert not [notice for notice in planned if notice.status is NoticeStatus.QUEUED]
-    mails = Counter(message["Message-ID"] for _, message in system.post_office.kept)
+    mails = Counter(taken.message_id for taken in system.post_office.taken)
     assert {mails[notice.message_id] for notice in planned} == {1}
     return [str(event.name) for event in events]
 
