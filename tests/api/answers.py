@@ -6,12 +6,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from api.problems import ProblemDetails
 from domain.requests import Request, Role
 from domain.unread_reports import unread_from
-from records.models import Notice, RequestRecord
+from records.models import EventRecord, Notice, RequestRecord
 from tests.system import Clinician, System, add_person
 from translations import gettext_for
 from translations.problems import PROBLEMS
@@ -65,6 +65,14 @@ async def picture(who: Clinician, request_id: str) -> tuple[Any, ...]:
     view = await who.view(request_id)
     timeline = (await who.get(f"/requests/{request_id}/timeline")).json()
     return view["status"], view["version"], view["holder"], view["deadlines"], len(timeline)
+
+
+async def in_the_records(system: System, request_id: str) -> tuple[Any, ...]:
+    """All of this as the records hold it, without a view of it being made: for what is asked after each of many refusals."""
+    async with system.services.database.session() as session:
+        row = await session.get_one(RequestRecord, UUID(request_id))
+        events = select(func.count()).where(EventRecord.request_id == row.id)
+        return row.status, row.process_version, row.process, await session.scalar(events)
 
 
 async def notices(system: System, request_id: str, about: str) -> dict[str, Notice]:

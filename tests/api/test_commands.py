@@ -12,7 +12,7 @@ import pytest
 
 from domain.commands import PUBLIC_COMMANDS
 from domain.requests import Status
-from tests.api.answers import let_lie, picture, problem
+from tests.api.answers import in_the_records, let_lie, picture, problem
 from tests.api.conftest import Shelf
 from tests.journeys import accepted, assigned, closed, draft, ok, pooled, reported, returned, submitted, written
 from tests.system import PASSWORD, Clinician, System
@@ -315,9 +315,9 @@ SEEN: dict[str, tuple[Any, ...]] = {}
 
 
 async def as_it_was(system: System, request_id: str) -> tuple[Any, ...]:
-    """The picture of a request of the shelf when it was first looked at: no refusal since has changed anything."""
+    """What the records held of a request of the shelf when it was first looked at: no refusal since has changed anything."""
     if request_id not in SEEN:
-        SEEN[request_id] = await picture(system.requester, request_id)
+        SEEN[request_id] = await in_the_records(system, request_id)
     return SEEN[request_id]
 
 
@@ -348,7 +348,7 @@ async def test_refused_in_other_statuses(system: System, shelf: Shelf, row: Row,
         problem(answer, 409, "nothing_to_confirm")
     else:
         problem(answer, 409, "not_allowed_in_status")
-    assert await picture(system.requester, request_id) == before
+    assert await in_the_records(system, request_id) == before
 
 
 @pytest.mark.parametrize("name", [*(name for name, _ in DEADLINES.values()), "information"])
@@ -363,7 +363,7 @@ async def test_deadlines_that_do_not_run(system: System, shelf: Shelf, status: s
         problem(answer, 404, "not_found")
     else:
         problem(answer, 409, "deadline_not_armed" if status in DEADLINES else "not_allowed_in_status")
-    assert await picture(system.requester, request_id) == before
+    assert await in_the_records(system, request_id) == before
 
 
 @pytest.mark.parametrize("row", [*ROWS, *DEADLINE_ROWS], ids=lambda row: row.path)
@@ -391,7 +391,7 @@ async def test_refused_to_others(system: System, shelf: Shelf, row: Row) -> None
     answer = await stranger.post(f"/requests/{request_id}/{row.path}", row.body(system))
     problem(answer, 401, "not_authenticated")
     assert answer.headers["www-authenticate"] == "Bearer"
-    assert await picture(system.requester, request_id) == before
+    assert await in_the_records(system, request_id) == before
 
 
 async def test_an_automatic_offering_goes_straight_to_the_pool(system: System) -> None:
