@@ -644,6 +644,32 @@ def end_secret(
     typer.echo(f"The secret has ended. Secrets of {name} that are left: {len(left)}.")
 
 
+@systems.command("add-key")
+def add_key(
+    clinic: _CLINIC,
+    name: _SYSTEM,
+    file: Annotated[Path, typer.Argument(help="A public key as a JWK, in JSON.", exists=True, dir_okay=False)],
+) -> None:
+    """Register the public key by which a system signs who it is."""
+    _find_engine()
+    from settings import get_settings
+    from use_cases import administration
+
+    system = asyncio.run(administration.add_key(get_settings(), clinic, name, file.read_text(encoding="utf-8")))
+    typer.echo(f"{system.name} signs with {', '.join(key.kid for key in system.keys)}; its client id is {system.id}.")
+
+
+@systems.command("end-key")
+def end_key(clinic: _CLINIC, name: _SYSTEM, kid: Annotated[str, typer.Argument(help="The key's own name.")]) -> None:
+    """End one key of a system at once, and the access tokens that it brought."""
+    _find_engine()
+    from settings import get_settings
+    from use_cases import administration
+
+    left = asyncio.run(administration.end_key(get_settings(), clinic, name, kid)).keys
+    typer.echo(f"The key has ended. Keys of {name} that are left: {len(left)}.")
+
+
 @systems.command("lock")
 def lock_service_account(clinic: _CLINIC, name: _SYSTEM) -> None:
     """Keep a system out at once, by every secret."""

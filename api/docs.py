@@ -41,7 +41,8 @@ specialist accepts, asks for more, transfers to a colleague, returns the request
 
 **To begin**: `POST /api/v1/tokens` with a user name and a password, then send `Authorization: Bearer …` (the *Authorize* button).
 
-**Systems of a clinic** come in by a service account, whose secret they send as `Authorization: Bearer relais_sk_…`. They may
+**Systems of a clinic** come in by a service account, whose secret they send as `Authorization: Bearer relais_sk_…`; or an access
+token for their signature (`POST /api/v1/oauth/token`, as SMART Backend Services ask). They may
 use the operations that name `ServiceAccount` among their security, with one of the scopes named there; all others answer 403
 `insufficient_scope`. What they write and submit is for a person of the clinic, named in `Relais-On-Behalf-Of`.
 

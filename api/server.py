@@ -17,6 +17,7 @@ from api import (
     invitations,
     mail,
     marks,
+    oauth,
     operations,
     past_cases,
     people,
@@ -100,6 +101,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         v1.include_router(module.router)
     v1.include_router(operations.api_router)
     app.include_router(v1)
+    app.include_router(oauth.router, prefix="/api/v1")  # its errors are those of OAuth
     app.add_middleware(
         BodyLimit,
         upload_limit=max(settings.max_photo_bytes, settings.max_video_bytes),

@@ -5,7 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from api.parameters import ExpectedVersion
-from use_cases import service_accounts
+from use_cases import service_accounts, service_keys
 from use_cases.administrators import Administrator
 from use_cases.people import PersonEvent
 from use_cases.service_accounts import (
@@ -15,6 +15,7 @@ from use_cases.service_accounts import (
     ServiceAccountChange,
     ServiceAccountView,
 )
+from use_cases.service_keys import NewKey
 from web.services import ServicesOf
 from web.session import CallerOf
 
@@ -77,6 +78,18 @@ async def rotate_secret(
 async def end_secret(account_id: UUID, secret_id: UUID, caller: CallerOf, services: ServicesOf) -> ServiceAccountView:
     """Nobody comes in by it any more, at once."""
     return await service_accounts.end_secret(services, Administrator.of(caller), account_id, secret_id)
+
+
+@router.post("/{account_id}/keys", status_code=201, summary="Register a public key")
+async def add_key(account_id: UUID, new: NewKey, caller: CallerOf, services: ServicesOf) -> ServiceAccountView:
+    """For systems that sign who they are, as SMART Backend Services do, at `POST /oauth/token`; five live at once at most."""
+    return await service_keys.add_key(services, Administrator.of(caller), account_id, new)
+
+
+@router.delete("/{account_id}/keys/{key_id}", summary="End a public key")
+async def end_key(account_id: UUID, key_id: UUID, caller: CallerOf, services: ServicesOf) -> ServiceAccountView:
+    """Nobody comes in by it any more, nor by a token that it brought, at once. Its `kid` is not taken again."""
+    return await service_keys.end_key(services, Administrator.of(caller), account_id, key_id)
 
 
 @router.post("/{account_id}/lock", summary="Lock a service account at once")

@@ -69,6 +69,8 @@ class AccountEventKind(StrEnum):
     SERVICE_ACCOUNT_ADDED = "service_account_added"
     SECRET_ADDED = "secret_added"  # noqa: S105 - the name of an event
     SECRET_ENDED = "secret_ended"  # noqa: S105
+    KEY_ADDED = "key_added"
+    KEY_ENDED = "key_ended"
 
 
 class LetterKind(StrEnum):

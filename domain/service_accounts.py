@@ -50,6 +50,18 @@ OLDER_SECRET_LASTS_AT_MOST = timedelta(days=30)
 MOST_SECRETS = 2
 """So many secrets live at once: the new one, and the one that it replaces."""
 
+MOST_KEYS = 5
+"""So many public keys of one system live at once."""
+
+ACCESS_TOKEN_LASTS = timedelta(minutes=5)
+"""How long a system comes in by what its signature got it (SMART Backend Services: five minutes at most)."""
+
+ASSERTION_LASTS_AT_MOST = timedelta(minutes=5)
+"""So far ahead a system may put the end of what it signs (SMART Backend Services)."""
+
+CLOCKS_DIFFER = timedelta(seconds=30)
+"""By so much the clock of a system may be wrong."""
+
 MOST_SERVICE_ACCOUNTS = 50
 """Of one clinic, those included that are locked or have expired."""
 

@@ -259,6 +259,8 @@ SENTENCES: Mapping[str, str] = {
     "system_saved": _("Saved. What the system may do counts at once."),
     "system_locked": _("The system is locked out, by every secret."),
     "system_reopened": _("The system may come in again."),
+    "key_added": _("The key is registered: the system can sign with it."),
+    "key_ended": _("The key has ended: nobody comes in by it any more."),
     "secret_ended": _("The secret has ended: nobody comes in by it any more."),
     "password": _("Your password is changed. Other devices are signed out."),
     "signed_out": _("You are signed out."),

@@ -69,6 +69,8 @@ EVENTS: Mapping[AccountEventKind, str] = {
     AccountEventKind.SERVICE_ACCOUNT_ADDED: _("Service account made"),
     AccountEventKind.SECRET_ADDED: _("New secret"),
     AccountEventKind.SECRET_ENDED: _("Secret ended"),
+    AccountEventKind.KEY_ADDED: _("Key registered"),
+    AccountEventKind.KEY_ENDED: _("Key ended"),
 }
 
 SIDES: Mapping[Side, str] = {

@@ -1,5 +1,6 @@
 """The systems of a clinic, for its administrators: the list, a new one, one with everything that can be done, its new secret."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,9 +17,11 @@ from portal import pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Visit, VisitOf
 from portal.people import EVENTS, FIELDS, SIDES
+from records.models import Json
 from translations import gettext_noop as _
-from use_cases import service_accounts
+from use_cases import service_accounts, service_keys
 from use_cases.administrators import Administrator
+from use_cases.client_credentials import token_address
 from use_cases.problems import Problem
 from use_cases.service_accounts import (
     GivenSecret,
@@ -27,6 +30,7 @@ from use_cases.service_accounts import (
     ServiceAccountChange,
     ServiceAccountView,
 )
+from use_cases.service_keys import NewKey
 
 router = APIRouter()
 
@@ -53,6 +57,7 @@ SYSTEM_FIELDS: Mapping[str, str] = {
     "scopes": _("What it may do"),
     "expires_on": _("Last day"),
     "secret": _("Secret"),
+    "key": _("Public key"),
 }
 
 _PLACES = {"service_account_name_taken": "name"}
@@ -147,6 +152,28 @@ async def end_secret(account_id: UUID, secret_id: UUID, visit: VisitOf) -> Respo
     return await _done(visit, account_id, form, do, "secret_ended")
 
 
+@router.post("/service-accounts/{account_id}/keys")
+async def add_key(account_id: UUID, visit: VisitOf) -> Response:
+    """Register a public key, as it was pasted."""
+    form = await visit.form()
+
+    async def do() -> None:
+        new = NewKey(jwk=_pasted(str(form.get("jwk", ""))))
+        await service_keys.add_key(visit.services, Administrator.of(visit.caller), account_id, new)
+
+    return await _done(visit, account_id, form, do, "key_added")
+
+
+@router.post("/service-accounts/{account_id}/keys/{key_id}/end")
+async def end_key(account_id: UUID, key_id: UUID, visit: VisitOf) -> Response:
+    """Nobody comes in by that key any more."""
+    form = await visit.form()
+    by = Administrator.of(visit.caller)
+    return await _done(
+        visit, account_id, form, lambda: service_keys.end_key(visit.services, by, account_id, key_id), "key_ended"
+    )
+
+
 @router.post("/service-accounts/{account_id}/lock")
 async def lock(account_id: UUID, visit: VisitOf) -> Response:
     """Lock it at once."""
@@ -208,6 +235,8 @@ async def _one(
         states=STATES,
         scope_words=SCOPES,
         older_ends=OLDER_ENDS,
+        token_address=token_address(visit.services.settings),
+        jwk="" if form is None else str(form.get("jwk", "")),
         chosen_scopes=form.getlist("scopes") if form is not None and is_written else system.scopes,
         form=pages.written(form) if is_written else _as_written(system),
         wrong=pages.written(wrong),
@@ -217,6 +246,15 @@ async def _one(
 
 def _secret(visit: Visit, given: GivenSecret) -> Response:
     return visit.page("service_account_secret", system=given.service_account, secret=given.secret)
+
+
+def _pasted(text: str) -> Json:
+    """The key that was pasted; what is no JSON object is a key without anything, which is refused as such."""
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _said(form: FormData) -> dict[str, Any]:

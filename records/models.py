@@ -191,6 +191,46 @@ class ServiceSecret(Base):
     last_used_at: Mapped[datetime | None]
 
 
+class ServiceKey(Base):
+    """The public half of a key by which a clinic's system signs who it is (a JWK); `kid` is the system's own name for it."""
+
+    __tablename__ = "service_keys"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    kid: Mapped[str]
+    algorithm: Mapped[str]
+    public_key: Mapped[Json]
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+    __table_args__ = (UniqueConstraint("account_id", "kid"),)
+
+
+class ServiceToken(Base):
+    """An access token that a system got for its signature, known only by the SHA-256 of its text; it ends with its key, too."""
+
+    __tablename__ = "service_tokens"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    key_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("service_keys.id"))
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class ServiceAssertion(Base):
+    """What a system has shown to get a token (the `jti`, by its SHA-256), until it could not be shown again."""
+
+    __tablename__ = "service_assertions"
+
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    jti_sha256: Mapped[str] = mapped_column(primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class Token(Base):
     """A bearer token, known only by the SHA-256 of its text.
 

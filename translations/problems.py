@@ -174,6 +174,8 @@ PROBLEMS: Mapping[str, str] = {
     "person_needed": _("Say for whom the system does this, in the header Relais-On-Behalf-Of."),
     "unknown_person": _("Nobody who asks for advice at this clinic has the name or id in Relais-On-Behalf-Of."),
     "service_account_name_taken": _("Another system of the clinic has this name."),
+    "key_taken": _("The system has, or had, another key of this name (kid)."),
+    "too_many_keys": _("A system has %(limit)s keys at most; end one first."),
     "too_many_service_accounts": _("A clinic has %(limit)s service accounts at most."),
     "internal_error": _("Something went wrong on our side."),
 }
@@ -205,6 +207,12 @@ FIELD_PROBLEMS: Mapping[str, str] = {
     "closed_and_open": _("The same day is named as closed and as open."),
     "not_an_address": _("This is not an e-mail address that can receive anything."),
     "password_too_short": _("A password has at least %(limit)d characters."),
+    "not_a_public_key": _(
+        "A public key as a JWK is expected, with a kid: RSA of 2,048 bits or more, or on the curve P-384."
+    ),
+    "private_key": _(
+        "This is a private key, which is known here now: make another one, and send its public half only."
+    ),
     "not_within_a_year": _("The last day is today or later, and a year from now at most."),
     "password_is_the_username": _("The password must not be the user name."),
     "not_storable": _("The text holds a character that can't be stored."),

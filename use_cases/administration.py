@@ -23,7 +23,7 @@ from records.database import Database
 from records.models import Account, Clinic
 from records.offering_versions import known_codes
 from settings import Settings
-from use_cases import forgotten_passwords, invitations, service_accounts
+from use_cases import forgotten_passwords, invitations, service_accounts, service_keys
 from use_cases import people as on_file
 from use_cases.administrators import Administrator
 from use_cases.by_hand import Parts, engine_client
@@ -35,6 +35,7 @@ from use_cases.people import PersonChange, PersonOnFile
 from use_cases.problems import Problem, input_faults
 from use_cases.renewal import Asked, renew_calendar, renew_rules
 from use_cases.service_accounts import GivenSecret, NewServiceAccount, Rotation, ServiceAccountView
+from use_cases.service_keys import NewKey
 
 ENGINE_PATIENCE = timedelta(seconds=5)
 """How long a command waits for an engine that is away, before e-mails are left to the repair."""
@@ -308,6 +309,26 @@ async def end_secret(settings: Settings, clinic: str, name: str, ending: str) ->
         if found is None:
             raise AdministrationError(f"{name} has no secret that ends in {ending}.")
         return await service_accounts.end_secret(parts, by, account_id, found.id)
+
+
+async def add_key(settings: Settings, clinic: str, name: str, jwk: str) -> ServiceAccountView:
+    """Register a public key, a JWK as JSON. Raises AdministrationError."""
+    try:
+        new = NewKey.model_validate_json(f'{{"jwk": {jwk}}}')
+    except ValidationError as error:
+        raise AdministrationError(_told(Problem("invalid_input", input_faults(error)))) from None
+    async with _system_of(settings, clinic, name) as (parts, by, account_id):
+        return await service_keys.add_key(parts, by, account_id, new)
+
+
+async def end_key(settings: Settings, clinic: str, name: str, kid: str) -> ServiceAccountView:
+    """End the key of that name, at once. Raises AdministrationError."""
+    async with _system_of(settings, clinic, name) as (parts, by, account_id):
+        there = (await service_accounts.read_service_account(parts, by, account_id)).keys
+        found = next((key for key in there if key.kid == kid), None)
+        if found is None:
+            raise AdministrationError(f"{name} has no key {kid}.")
+        return await service_keys.end_key(parts, by, account_id, found.id)
 
 
 async def lock_service_account(settings: Settings, clinic: str, name: str) -> ServiceAccountView:

@@ -31,9 +31,9 @@ from domain.service_accounts import (
     known_scopes,
     state_of,
 )
-from records import account_events, account_letters, people, service_accounts
+from records import account_events, account_letters, people, service_accounts, service_keys
 from records.hidden import hidden
-from records.models import Account, Clinic, ServiceSecret
+from records.models import Account, Clinic, ServiceKey, ServiceSecret
 from records.service_accounts import Found
 from translations import LANGUAGES
 from translations.problems import FIELD_PROBLEMS
@@ -108,10 +108,20 @@ class SecretView(View):
     last_used_at: datetime | None = Field(description="Right to some minutes; null for never.")
 
 
+class KeyView(View):
+    """A public key of a system."""
+
+    id: UUID
+    kid: str = Field(description="The system's own name for it.", examples=["2027-a"])
+    algorithm: str = Field(examples=["ES384"])
+    created_at: datetime
+    last_used_at: datetime | None = Field(description="When it got an access token last; null for never.")
+
+
 class ServiceAccountView(View):
     """A service account, as administrators see it."""
 
-    id: UUID
+    id: UUID = Field(description="Also its client id, where it signs with a key.")
     name: str
     purpose: str
     clinic_id: UUID
@@ -124,6 +134,7 @@ class ServiceAccountView(View):
     last_used_at: datetime | None = Field(description="Right to some minutes; null for never.")
     last_address: str | None = Field(description="The address of the network from which it was used last.")
     secrets: list[SecretView] = Field(description="Those that have not ended, the newest first; two at most.")
+    keys: list[KeyView] = Field(description="Its public keys that have not ended, the newest first.")
     version: int = Field(description="For If-Match: grows with each change.")
 
 
@@ -147,7 +158,7 @@ async def list_service_accounts(services: Starting, by: Administrator, clinic_id
 async def read_service_account(services: Starting, by: Administrator, account_id: UUID) -> ServiceAccountView:
     """One of them. Raises Problem `not_found`."""
     async with services.database.session() as session:
-        return await _view(session, await _to_see(session, by, account_id))
+        return await view_of(session, await _to_see(session, by, account_id))
 
 
 async def list_events(services: Starting, by: Administrator, account_id: UUID) -> list[PersonEvent]:
@@ -195,7 +206,7 @@ async def add_service_account(
             expires_at=expires_at,
             now=now,
         )
-        at = _Changing(session, by, found, now)
+        at = Changing(session, by, found, now)
         at.note(
             AccountEventKind.SERVICE_ACCOUNT_ADDED,
             {"scopes": [[], found.service.scopes], "expires_on": [None, str(new.expires_on)]},
@@ -214,10 +225,10 @@ async def change_service_account(
 
     Raises Problem `not_found`, `account_changed`, `service_account_name_taken`, or what is wrong with a field.
     """
-    async with _changing(services, by, account_id) as at:
+    async with changing(services, by, account_id) as at:
         changed = _changed(at, change)
         if not changed:
-            return await _view(at.session, at.found)
+            return await view_of(at.session, at.found)
         if expected_version not in (None, at.account.version):
             raise Problem("account_changed")
         if "name" in changed:
@@ -230,12 +241,12 @@ async def change_service_account(
         for name in changed.keys() & {"purpose", "scopes"}:
             setattr(at.found.service, name, changed[name][1])
         at.note(AccountEventKind.CHANGED, {name: _told(name, *ends) for name, ends in changed.items()})
-        return await _view(at.session, at.found)
+        return await view_of(at.session, at.found)
 
 
 async def rotate(services: Starting, by: Administrator, account_id: UUID, rotation: Rotation) -> GivenSecret:
     """Another secret; the one before goes on for so long, and one from before that ends. Raises Problem `not_found`."""
-    async with _changing(services, by, account_id) as at:
+    async with changing(services, by, account_id) as at:
         living = (await service_accounts.secrets_of(at.session, [account_id], at.now)).get(account_id, [])
         until = at.now + timedelta(hours=rotation.older_ends_in_hours)
         for older in living[: MOST_SECRETS - 1]:
@@ -247,7 +258,7 @@ async def rotate(services: Starting, by: Administrator, account_id: UUID, rotati
 
 async def end_secret(services: Starting, by: Administrator, account_id: UUID, secret_id: UUID) -> ServiceAccountView:
     """Nobody comes in by that secret any more, at once. Raises Problem `not_found`."""
-    async with _changing(services, by, account_id) as at:
+    async with changing(services, by, account_id) as at:
         living = (await service_accounts.secrets_of(at.session, [account_id], at.now)).get(account_id, [])
         secret = next((one for one in living if one.id == secret_id), None)
         if secret is None:
@@ -255,25 +266,25 @@ async def end_secret(services: Starting, by: Administrator, account_id: UUID, se
         secret.ends_at = at.now
         await at.session.flush()
         at.note(AccountEventKind.SECRET_ENDED, {"secret": [secret.ending, None]})
-        return await _view(at.session, at.found)
+        return await view_of(at.session, at.found)
 
 
 async def lock(services: Starting, by: Administrator, account_id: UUID) -> ServiceAccountView:
     """The system does not come in any more, by no secret, at once. Raises Problem `not_found`."""
-    async with _changing(services, by, account_id) as at:
+    async with changing(services, by, account_id) as at:
         if at.account.active:
             at.account.active = False
             at.note(AccountEventKind.LOCKED)
-        return await _view(at.session, at.found)
+        return await view_of(at.session, at.found)
 
 
 async def reopen(services: Starting, by: Administrator, account_id: UUID) -> ServiceAccountView:
     """The system may come in again, by the secrets that have not ended. Raises Problem `not_found`."""
-    async with _changing(services, by, account_id) as at:
+    async with changing(services, by, account_id) as at:
         if not at.account.active:
             at.account.active = True
             at.note(AccountEventKind.REOPENED)
-        return await _view(at.session, at.found)
+        return await view_of(at.session, at.found)
 
 
 async def tell_of_ends(services: Starting) -> None:
@@ -293,7 +304,7 @@ async def tell_of_ends(services: Starting) -> None:
 
 
 @dataclass(frozen=True)
-class _Changing:
+class Changing:
     """A service account that is being changed, in one transaction."""
 
     session: AsyncSession
@@ -312,7 +323,7 @@ class _Changing:
 
 
 @asynccontextmanager
-async def _changing(services: Starting, by: Administrator, account_id: UUID) -> AsyncIterator[_Changing]:
+async def changing(services: Starting, by: Administrator, account_id: UUID) -> AsyncIterator[Changing]:
     """The service account, for who administers its clinic, one after the other. Raises Problem `not_found`."""
     async with services.database.session() as session:
         seen = await _to_see(session, by, account_id)
@@ -320,19 +331,19 @@ async def _changing(services: Starting, by: Administrator, account_id: UUID) -> 
         found = await service_accounts.lock(session, account_id)
         if found is None:
             raise Problem("not_found")
-        yield _Changing(session, by, found, datetime.now(UTC))
+        yield Changing(session, by, found, datetime.now(UTC))
 
 
-async def _give_secret(at: _Changing) -> GivenSecret:
+async def _give_secret(at: Changing) -> GivenSecret:
     text = SECRET_PREFIX + secrets.token_urlsafe(32)
     ending = text[-SHOWN_OF_A_SECRET:]
     await service_accounts.add_secret(at.session, at.account.id, sha256=hidden(text), ending=ending, now=at.now)
     at.note(AccountEventKind.SECRET_ADDED, {"secret": [None, ending]})
     await at.session.flush()
-    return GivenSecret(service_account=await _view(at.session, at.found), secret=text)
+    return GivenSecret(service_account=await view_of(at.session, at.found), secret=text)
 
 
-def _changed(at: _Changing, change: ServiceAccountChange) -> dict[str, tuple[Any, Any]]:
+def _changed(at: Changing, change: ServiceAccountChange) -> dict[str, tuple[Any, Any]]:
     """What is to be another than it is: before and after."""
     service = at.found.service
     before = {
@@ -377,7 +388,7 @@ def last_day(expires_at: datetime) -> date:
 # As it is shown
 
 
-async def _view(session: AsyncSession, found: Found) -> ServiceAccountView:
+async def view_of(session: AsyncSession, found: Found) -> ServiceAccountView:
     [view] = await _views(session, [found], await people.clinics_by_id(session, [found.account.clinic_id]))
     return view
 
@@ -386,11 +397,17 @@ async def _views(
     session: AsyncSession, found: Sequence[Found], clinics: Mapping[UUID, Clinic]
 ) -> list[ServiceAccountView]:
     now = datetime.now(UTC)
-    living = await service_accounts.secrets_of(session, [one.account.id for one in found], now)
-    return [_shown(one, clinics[one.account.clinic_id], living.get(one.account.id, []), now) for one in found]
+    ids = [one.account.id for one in found]
+    living, keys = await service_accounts.secrets_of(session, ids, now), await service_keys.keys_of(session, ids)
+    return [
+        _shown(one, clinics[one.account.clinic_id], living.get(one.account.id, []), keys.get(one.account.id, []), now)
+        for one in found
+    ]
 
 
-def _shown(found: Found, clinic: Clinic, living: Sequence[ServiceSecret], now: datetime) -> ServiceAccountView:
+def _shown(
+    found: Found, clinic: Clinic, living: Sequence[ServiceSecret], keys: Sequence[ServiceKey], now: datetime
+) -> ServiceAccountView:
     account, service = found.account, found.service
     return ServiceAccountView(
         id=account.id,
@@ -414,6 +431,16 @@ def _shown(found: Found, clinic: Clinic, living: Sequence[ServiceSecret], now: d
                 last_used_at=secret.last_used_at,
             )
             for secret in living
+        ],
+        keys=[
+            KeyView(
+                id=key.id,
+                kid=key.kid,
+                algorithm=key.algorithm,
+                created_at=key.created_at,
+                last_used_at=key.last_used_at,
+            )
+            for key in keys
         ],
         version=account.version,
     )

@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Role
 from domain.service_accounts import known_scopes
-from records import people, service_accounts
+from records import people, service_accounts, service_keys
 from records.hidden import hidden
-from records.models import Account, ServiceSecret, Side
+from records.models import Account, ServiceSecret, ServiceToken, Side
 from records.service_accounts import Found
 from use_cases.caller import Caller, System
 from use_cases.problems import Problem
@@ -20,12 +20,14 @@ from use_cases.services import Services
 SECRET_PREFIX = "relais_sk_"  # noqa: S105 - what every secret begins with
 """By it those who look for secrets in code and logs find ours, and the server which kind of token it has before it."""
 
+TOKEN_PREFIX = "relais_at_"  # noqa: S105 - what every access token begins with
+
 MAX_NAMED = 200
 
 
 def is_of_a_system(token: str) -> bool:
     """Whether a bearer token is a system's, and no person's."""
-    return token.startswith(SECRET_PREFIX)
+    return token.startswith((SECRET_PREFIX, TOKEN_PREFIX))
 
 
 async def caller_of(services: Services, token: str, address: str | None, on_behalf_of: str | None) -> Caller:
@@ -35,14 +37,27 @@ async def caller_of(services: Services, token: str, address: str | None, on_beha
     """
     now = datetime.now(UTC)
     async with services.database.statement() as session:
-        known = await service_accounts.system_of_secret(session, hidden(token), now)
-        if known is None:
-            raise Problem("not_authenticated")
-        found, secret = known
+        found, by = await _found(session, token, now)
         person = await _person(session, found.account.clinic_id, on_behalf_of) if on_behalf_of is not None else None
-    await _note_use(services, found, secret, address, now)
-    system = System(found.account, known_scopes(found.service.scopes))
+    scopes = known_scopes(found.service.scopes)
+    if isinstance(by, ServiceSecret):
+        await _note_use(services, found, by, address, now)
+    else:
+        scopes &= known_scopes(by.scopes)
+    system = System(found.account, scopes)
     return Caller(person or found.account, token, Side.API, address, system)
+
+
+async def _found(session: AsyncSession, token: str, now: datetime) -> tuple[Found, ServiceSecret | ServiceToken]:
+    """Whose token that is, and what of a key's it is good for. The use of a key is noted where it gets an access token."""
+    known: tuple[Found, ServiceSecret | ServiceToken] | None
+    if token.startswith(TOKEN_PREFIX):
+        known = await service_keys.system_of_token(session, hidden(token), now)
+    else:
+        known = await service_accounts.system_of_secret(session, hidden(token), now)
+    if known is None:
+        raise Problem("not_authenticated")
+    return known
 
 
 async def _person(session: AsyncSession, clinic_id: UUID, named: str) -> Account:

@@ -4,8 +4,8 @@ What no record names may hold patients' data: signed documents of a try that was
 parts of uploads, files never whole. Nothing younger than `AGE` is touched: what is stored is named within seconds, or at most a
 day later where signing is tried again. It is removed under the lock under which the records name it, so not even a process that
 stood still for longer loses what it is about to record. Bearer tokens go when they have been of no effect for as long, counts of
-wrong passwords when they count no more, devices when nobody has signed in there for longer than a browser remembers, links
-and e-mails about accounts once they are over, invitations a month later.
+wrong passwords when they count no more, access tokens of systems when they have ended, devices when nobody has signed in there
+for longer than a browser remembers, links and e-mails about accounts once they are over, invitations a month later.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.contract import SweepReport
 from domain.accounts import INVITATIONS_SHOWN_FOR
-from records import account_letters, guesses, one_time_links, passkeys, people, phone_links, sign_on, upkeep, uploads
+from records import (
+    account_letters,
+    guesses,
+    one_time_links,
+    passkeys,
+    people,
+    phone_links,
+    service_keys,
+    sign_on,
+    upkeep,
+    uploads,
+)
 from records.database import Database
 from records.errors import NotFoundError
 from records.requests import lock_request
@@ -110,6 +121,7 @@ async def _ended_sessions(services: Services, before: datetime, dry_run: bool) -
             "ends of sessions elsewhere": await sign_on.forget_logouts(session, datetime.now(UTC)),
             "unanswered challenges": await passkeys.forget_challenges(session, datetime.now(UTC)),
             "unused devices": await guesses.forget_devices(session, datetime.now(UTC) - DEVICE_IS_KNOWN_FOR),
+            "ended tokens of systems": await service_keys.forget_ended(session, datetime.now(UTC)),
             "old asks for a new password": await one_time_links.forget_asks(session, before),
             "old ways to a new password": await one_time_links.forget_resets(session, before),
             "old invitations": await one_time_links.forget_invitations(

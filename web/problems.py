@@ -68,6 +68,8 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "password_first",
         "too_many_passkeys",
         "service_account_name_taken",
+        "key_taken",
+        "too_many_keys",
         "too_many_service_accounts",
     ),
     410: ("phone_link_ended",),

@@ -25,7 +25,8 @@ _bearer = HTTPBearer(auto_error=False, description="A token from `POST /api/v1/t
 _service_account = HTTPBearer(
     scheme_name="ServiceAccount",
     auto_error=False,
-    description="The secret of a clinic's service account (`relais_sk_…`), with one of the scopes named with the operation.",
+    description="The secret of a clinic's service account (`relais_sk_…`), or an access token from `POST /api/v1/oauth/token`, "
+    "with one of the scopes named with the operation.",
 )
 
 ON_BEHALF_OF = "Relais-On-Behalf-Of"

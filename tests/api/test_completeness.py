@@ -88,6 +88,7 @@ def test_every_refusal_and_field_problem_has_an_answer() -> None:
     assert set(RefusalCode) == set(REFUSALS)
     codes = set(FieldProblem.model_json_schema()["properties"]["code"]["enum"])
     of_accounts = {"password_too_short", "password_is_the_username", "not_an_address", "not_within_a_year"}
+    of_accounts |= {"not_a_public_key", "private_key"}
     of_clinics = {"not_hours", "never_open", "hours_in_disorder", "no_time_zone", "closed_and_open"}
     assert codes | of_accounts | of_clinics == set(FIELD_PROBLEMS), (
         "a code of FieldProblem has no sentence in translations/problems.py"

@@ -1,11 +1,13 @@
 """The systems of a clinic, in the portal: who runs a clinic lets one in, looks after it and locks it without a command line."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import httpx
 from fastapi import FastAPI
+from joserfc.jwk import ECKey
 from playwright.async_api import expect
 
 from domain.calendar import day_of
@@ -101,6 +103,33 @@ async def test_the_pages_are_for_who_administers_and_say_what_is_wrong(portal_ap
         assert "Quelqu’un d’autre a changé ce compte" in shown(late, 412)
         taken = await http.post("/service-accounts/new", data={**form, "expires_on": body["expires_on"]})
         assert "porte ce nom" in shown(taken, 409)
+
+
+async def test_a_key_is_registered_and_ended_on_the_page(portal_app: FastAPI, system: System) -> None:
+    last = str(day_of(datetime.now(UTC)) + timedelta(days=20))
+    new = {"name": f"Dossier {uuid4().hex[:6]}", "purpose": "Essai", "scopes": [], "expires_on": last}
+    given = ok(await system.administrator.post("/service-accounts", new), 201)
+    address = f"/service-accounts/{given['service_account']['id']}"
+    key = ECKey.generate_key("P-384", private=True)
+    async with visitor(portal_app, system.administrator) as http:
+        seen = await http.get(address)
+        assert "http://relais.test/api/v1/oauth/token" in shown(seen)
+        for pasted, said in (
+            ("pas une clé", "Une clé publique est attendue"),
+            (json.dumps({**key.as_dict(private=True), "kid": "2027-a"}), "C’est une clé privée"),
+        ):
+            wrong = await http.post(f"{address}/keys", data={**hidden(seen), "jwk": pasted})
+            assert said in shown(wrong, 422)
+            assert 'href="#field-jwk"' in wrong.text
+        public = json.dumps({**key.as_dict(private=False), "kid": "2027-a"})
+        done = await http.post(f"{address}/keys", data={**hidden(seen), "jwk": public})
+        assert done.headers["location"] == f"{address}?done=key_added"
+        there = await http.get(address)
+        assert re.search(r"2027-a ES384 .* jamais utilisé", shown(there))
+        assert "Clé inscrite" in shown(there)
+        [ending] = re.findall(rf'action="({address}/keys/[0-9a-f-]+/end)"', there.text)
+        await http.post(ending, data=hidden(there))
+        assert "Fin d’une clé" in shown(await http.get(address))
 
 
 async def test_the_history_and_the_list_of_looks_name_system_and_person(portal_app: FastAPI, system: System) -> None:

@@ -1,14 +1,20 @@
 """In which role somebody gives a command: the one for which the rules allow it now. Else: which refusal they are told."""
 
+from dataclasses import replace
+from uuid import uuid4
+
 import pytest
 
 from domain import commands as c
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Actor, Role
+from domain.service_accounts import Scope
 from records.models import Account
-from tests.unit.domain.scenes import DISPATCHER, PROVIDER, accepted, assigned, in_pool, submitted
+from tests.unit.domain.scenes import DISPATCHER, PROVIDER, REQUESTER, accepted, assigned, in_pool, submitted
 from use_cases import policy
-from use_cases.caller import Caller
+from use_cases.administrators import Administrator
+from use_cases.caller import Caller, System
+from use_cases.problems import Problem
 
 
 def caller(who: Actor, *roles: Role) -> Caller:
@@ -40,3 +46,36 @@ def test_an_operator_cancels_by_the_engine_alone() -> None:
     with pytest.raises(Refusal) as refused:
         policy.actor_for(operator, c.Cancel, handled)
     assert refused.value.code is RefusalCode.ROLE_NOT_ALLOWED
+
+
+EVERYTHING = frozenset(Scope)
+
+
+def system_for(who: Actor, *roles: Role, scopes: frozenset[Scope] = EVERYTHING) -> Caller:
+    """A clinic's system with every scope, for a person with these roles."""
+    own = Account(id=uuid4(), clinic_id=who.clinic_id, roles=[])
+    return replace(caller(who, *roles), system=System(own, scopes))
+
+
+def test_a_system_is_of_its_person_only_who_asks() -> None:
+    """Whatever they are besides: it signs nothing, administers nobody, and is never an operator."""
+    everything = system_for(PROVIDER, *(role for role in Role if role is not Role.SYSTEM))
+    assert everything.roles == {Role.REQUESTER} == everything.viewer.roles
+    with pytest.raises(Problem, match="forbidden"):
+        Administrator.of(everything)
+    alone = Account(id=uuid4(), clinic_id=PROVIDER.clinic_id, roles=[])
+    by_itself = Caller(alone, "token", system=System(alone, EVERYTHING))
+    assert by_itself.roles == frozenset()
+    assert by_itself.viewer.roles == {Role.CLINIC_ADMINISTRATOR}
+    with pytest.raises(Problem, match="forbidden"):
+        Administrator.of(by_itself)
+
+
+@pytest.mark.parametrize("command", c.PUBLIC_COMMANDS.values())
+def test_no_scope_gives_a_system_more_than_to_submit(command: type[c.PublicCommand]) -> None:
+    is_open = command in (c.Submit, c.Resubmit)
+    assert policy.is_open(system_for(REQUESTER, Role.REQUESTER), command) is is_open
+    less = system_for(REQUESTER, Role.REQUESTER, scopes=EVERYTHING - {Scope.REQUESTS_SUBMIT})
+    assert not policy.is_open(less, command)
+    with pytest.raises(Problem, match="insufficient_scope"):
+        policy.actor_for(less, command, submitted().request)

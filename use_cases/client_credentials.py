@@ -1,0 +1,174 @@
+"""An access token for a system that signs with its private key: OAuth 2 client credentials with a signed assertion.
+
+As SMART Backend Services ask (RFC 6749, 4.4; RFC 7523, 2.2 and 3): signed by RS384 or ES384 with a key whose public half is
+registered, for this address, good for five minutes at most, and shown once.
+"""
+
+import json
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from joserfc import jws, jwt
+from joserfc.errors import JoseError
+
+from domain.service_accounts import ACCESS_TOKEN_LASTS, ASSERTION_LASTS_AT_MOST, CLOCKS_DIFFER, Scope, known_scopes
+from records import service_keys
+from records.hidden import hidden
+from records.models import ServiceKey
+from records.service_accounts import Found
+from settings import Settings
+from use_cases import guessing
+from use_cases.guessing import Origin
+from use_cases.public_keys import key_of
+from use_cases.service_callers import TOKEN_PREFIX
+from use_cases.services import Services
+
+TOKEN_PATH = "/api/v1/oauth/token"  # noqa: S105 - an address
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+MAX_ASSERTION = 8_000
+MAX_JTI = 300
+
+
+class OAuthError(Exception):
+    """Why no token is given: a code of RFC 6749, 5.2, and a sentence for who builds the client."""
+
+    def __init__(self, error: str, description: str) -> None:
+        super().__init__(description)
+        self.error = error
+        self.description = description
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    """A new access token. Its text is shown once."""
+
+    text: str = field(repr=False)
+    scopes: tuple[Scope, ...]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a system asks for: its signed assertion, and the scopes that it wants, or all that it has."""
+
+    assertion: str = field(repr=False)
+    scope: str | None
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """Who an assertion is said to be of, before anything of it is checked."""
+
+    client_id: UUID
+    kid: str
+    algorithm: str
+
+
+def token_address(settings: Settings) -> str:
+    """The address for which assertions must be made."""
+    return settings.public_url.rstrip("/") + TOKEN_PATH
+
+
+async def give_token(services: Services, asked: Asked, origin: Origin) -> AccessToken:
+    """A token for whoever signed the assertion.
+
+    Raises OAuthError; Problem `too_many_attempts` with the seconds to wait, after many that were wrong.
+    """
+    claim = _claimed(asked.assertion)
+    counters = guessing.of_a_stranger(services.settings, f"service/{claim.client_id}", origin)
+    await guessing.check(services.database, counters)
+    await guessing.count(services.database, counters)
+    try:
+        token = await _token(services, asked, claim, origin.address)
+    except OAuthError as error:
+        if error.error == "invalid_scope":  # who asks for too much has proved who they are
+            await guessing.was_right(services.database, counters)
+        raise
+    await guessing.was_right(services.database, counters)
+    return token
+
+
+async def _token(services: Services, asked: Asked, claim: _Claim, address: str | None) -> AccessToken:
+    now = datetime.now(UTC)
+    async with services.database.session() as session:
+        known = await service_keys.key_to_check_with(session, claim.client_id, claim.kid, now)
+        if known is None or known[1].algorithm != claim.algorithm:
+            raise _refused("no such client, or no such key of it")
+        found, key = known
+        claims = _checked(asked.assertion, key, token_address(services.settings), now)
+        until = _moment(claims["exp"]) + CLOCKS_DIFFER
+        if not await service_keys.is_shown_first(session, found.account.id, hidden(claims["jti"]), until):
+            raise _refused("this assertion was used before (jti)")
+        scopes = _scopes(found, asked.scope)
+        text = TOKEN_PREFIX + secrets.token_urlsafe(32)
+        await service_keys.add_token(
+            session, sha256=hidden(text), key=key, scopes=scopes, now=now, expires_at=now + ACCESS_TOKEN_LASTS
+        )
+        key.last_used_at = found.account.last_used_at = now
+        found.service.last_address = address
+    return AccessToken(text, scopes)
+
+
+def _claimed(assertion: str) -> _Claim:
+    """Raises OAuthError `invalid_client` for what is no assertion of ours."""
+    if not 0 < len(assertion) <= MAX_ASSERTION:
+        raise _refused("the assertion is empty or too long")
+    try:
+        parsed = jws.extract_compact(assertion.encode())
+        header, client_id = parsed.headers(), UUID(json.loads(parsed.payload)["iss"])
+    except (JoseError, ValueError, KeyError, TypeError, AttributeError):
+        raise _refused("the assertion is no signed JWT whose iss is a client") from None
+    if header.get("typ", "JWT") != "JWT":
+        raise _refused("typ must be JWT")
+    if "jku" in header:
+        raise _refused("jku names an address; keys are registered here instead")
+    return _Claim(client_id, str(header.get("kid", "")), str(header.get("alg", "")))
+
+
+def _checked(assertion: str, key: ServiceKey, address: str, now: datetime) -> dict[str, Any]:
+    """What a system says by a signature that is right. Raises OAuthError `invalid_client`."""
+    try:
+        claims = jwt.decode(assertion, key_of(key.public_key), algorithms=[key.algorithm]).claims
+    except (JoseError, ValueError):
+        raise _refused("the signature is not right") from None
+    client_id = str(key.account_id)
+    if claims.get("iss") != client_id or claims.get("sub") != client_id:
+        raise _refused("iss and sub must both be the client's id")
+    if claims.get("aud") not in (address, [address]):
+        raise _refused(f"aud must be {address}")
+    jti = claims.get("jti")
+    if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI:
+        raise _refused("jti is missing")
+    if not now - CLOCKS_DIFFER < _moment(claims.get("exp")) <= now + ASSERTION_LASTS_AT_MOST + CLOCKS_DIFFER:
+        raise _refused("exp must lie ahead, by five minutes at most")
+    if any(name in claims and _moment(claims[name]) > now + CLOCKS_DIFFER for name in ("iat", "nbf")):
+        raise _refused("iat and nbf must not lie ahead")
+    return claims
+
+
+def _moment(claim: object) -> datetime:
+    """A NumericDate. Raises OAuthError `invalid_client` for what is none."""
+    if isinstance(claim, bool) or not isinstance(claim, int | float):
+        raise _refused("a time is missing, or is no number")
+    try:
+        return datetime.fromtimestamp(claim, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise _refused("a time is out of all range") from None
+
+
+def _scopes(found: Found, asked: str | None) -> tuple[Scope, ...]:
+    """The scopes that are asked for; all that the account has, where none is. Raises OAuthError `invalid_scope`."""
+    has = known_scopes(found.service.scopes)
+    if not asked:
+        return tuple(scope for scope in Scope if scope in has)
+    wanted = set(asked.split(" "))
+    if not wanted <= {scope.value for scope in has}:
+        raise OAuthError("invalid_scope", "the service account has not all of these scopes")
+    return tuple(scope for scope in Scope if scope.value in wanted)
+
+
+def _refused(because: str) -> OAuthError:
+    return OAuthError("invalid_client", because)
