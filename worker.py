@@ -25,6 +25,7 @@ from activities.upkeep import UpkeepActivities
 from documents.authority import Authority
 from documents.bounded import get_ready
 from engine.client import EngineConnection
+from engine.sandbox import Sandbox
 from engine.schedules import ensure_schedules
 from engine.search_attributes import ensure_search_attributes
 from media.kinds import NoFfmpegError
@@ -116,6 +117,7 @@ def build_workers(
             *(upkeep.repair, upkeep.sweep, upkeep.tell_unread_reports),
             reports.finalize_report,  # of runs that began before documents had a task queue of their own
         ],
+        workflow_runner=Sandbox(),
         graceful_shutdown_timeout=GRACE,
         sticky_queue_schedule_to_start_timeout=TAKEN_OVER_AFTER,
     )
@@ -142,6 +144,7 @@ def build_workers(
         max_concurrent_activities=MAILS_AT_ONCE,
         max_heartbeat_throttle_interval=TOLD_WITHIN,
         max_task_queue_activities_per_second=settings.mails_per_second,
+        workflow_runner=Sandbox(),
         graceful_shutdown_timeout=GRACE,
     )
     media = Worker(
@@ -150,6 +153,7 @@ def build_workers(
         workflows=[PrepareVideoWorkflow],
         activities=[videos.make_playable, videos.note_unplayable],
         max_concurrent_activities=1,
+        workflow_runner=Sandbox(),
         graceful_shutdown_timeout=GRACE,
     )
     return requests, signing, mail, media

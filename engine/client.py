@@ -7,12 +7,11 @@ from datetime import timedelta
 from typing import Any, Self
 
 from temporalio.client import Client, ClientConfig, Plugin
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.envconfig import ClientConfig as ConnectSettings
 from temporalio.service import ConnectConfig, RetryConfig, RPCError, RPCStatusCode, ServiceClient
 
-from engine.encryption import EncryptionCodec, EncryptionError, KeyRing
+from engine.converter import data_converter
+from engine.encryption import EncryptionError, KeyRing
 from settings import Settings
 from waiting import until_there
 
@@ -29,15 +28,6 @@ def key_ring(settings: Settings) -> KeyRing:
     if settings.encryption_keys is None:
         raise EncryptionError("RELAIS_ENCRYPTION_KEYS is not set: make a key with `relais new-key`")
     return KeyRing.parse(settings.encryption_keys.get_secret_value())
-
-
-def data_converter(ring: KeyRing) -> DataConverter:
-    """Pydantic models as JSON, sealed by the codec; the texts of errors as well."""
-    return dataclasses.replace(
-        pydantic_data_converter,
-        payload_codec=EncryptionCodec(ring),
-        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
-    )
 
 
 class EngineConnection:

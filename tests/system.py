@@ -26,7 +26,8 @@ from api.server import create_app
 from documents.authority import Authority
 from domain.notices import NoticeMode
 from domain.requests import Request, Role
-from engine.client import data_converter, key_ring
+from engine.client import key_ring
+from engine.converter import data_converter
 from engine.search_attributes import ensure_search_attributes
 from records import people
 from records.database import Database

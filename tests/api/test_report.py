@@ -18,7 +18,8 @@ from temporalio.service import RetryConfig
 from api.server import create_app
 from documents.signature import verify_pdf
 from domain.requests import Role
-from engine.client import data_converter, key_ring
+from engine.client import key_ring
+from engine.converter import data_converter
 from records.reports import load_frozen_report
 from tests.api.answers import picture, problem
 from tests.api.conftest import Shelf

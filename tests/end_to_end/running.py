@@ -15,7 +15,8 @@ from temporalio.client import Client
 from embedded.cast import Cast
 from embedded.control import start_part, stop_part
 from embedded.runtime import PartState, PartStatus, Runtime, read_runtime
-from engine.client import data_converter, key_ring
+from engine.client import key_ring
+from engine.converter import data_converter
 from settings import Settings
 from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.system import photo

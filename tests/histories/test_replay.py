@@ -13,8 +13,9 @@ from domain import closing_days, lifecycle, rules
 from domain.calendar import Calendar
 from domain.commands import BaseCommand, RequestInformation
 from domain.requests import Status
-from engine.client import data_converter
+from engine.converter import data_converter
 from engine.encryption import KeyRing
+from engine.sandbox import Sandbox
 from tests.histories import FOLDER, KEYS
 from tests.histories.changed import ChangedWorkflow
 from tests.histories.replays import STORED, computed, recorded, stored
@@ -22,7 +23,7 @@ from workflows.teleconsultation import TeleconsultationWorkflow
 
 
 def replayer(workflow: type) -> Replayer:
-    return Replayer(workflows=[workflow], data_converter=data_converter(KeyRing.parse(KEYS)))
+    return Replayer(workflows=[workflow], workflow_runner=Sandbox(), data_converter=data_converter(KeyRing.parse(KEYS)))
 
 
 def test_the_stories_are_here() -> None:
