@@ -250,10 +250,19 @@ def _follow_ups(view: RequestView, language: Language) -> Iterator[Said]:
             yield Said(head=_line(asked.answered_by, asked.answered_at, language), text=answer)
 
 
+def _who(entry: TimelineEntry, language: Language) -> str:
+    _ = gettext_for(language)
+    if entry.by is None:
+        return ""
+    if entry.system is not None:
+        return _("%(system)s, for %(name)s") % {"system": entry.system.name, "name": entry.by.name}
+    return f"{entry.by.name}, {_(ROLES[entry.role])}"
+
+
 def _happened(entry: TimelineEntry, language: Language) -> Said:
     """What happened, who did it and in which role, and to whom the request went; what was said stands in its own section."""
     _ = gettext_for(language)
-    who = f"{entry.by.name}, {_(ROLES[entry.role])}" if entry.by else ""
+    who = _who(entry, language)
     held = entry.holder.person.name if entry.holder.person else entry.holder.clinic
     to = f"→ {held}" if entry.status != entry.status_before and held else ""
     reason = entry.details.get("reason")

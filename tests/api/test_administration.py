@@ -1,12 +1,16 @@
 """Accounts from the command line: what can't be is refused, and nothing is made."""
 
+import json
 import re
 import secrets
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from joserfc.jwk import ECKey
 
 from domain.accounts import AccountEventKind
+from domain.calendar import day_of
 from domain.requests import Role
 from records import account_events, people
 from records.models import Side
@@ -148,3 +152,43 @@ async def test_whether_signing_needs_a_second_factor_is_noted(system: System) ->
     told = [(event.kind, event.side, event.changes) for event in noted]
     changed = (AccountEventKind.CLINIC_CHANGED, Side.COMMAND_LINE, {"signing_needs_code": None})
     assert told == [changed, changed, (AccountEventKind.CLINIC_ADDED, Side.COMMAND_LINE, {})]
+
+
+async def test_the_systems_of_a_clinic_on_the_command_line(system: System) -> None:
+    code, name = system.clinics["near"].code, f"Dossier {secrets.token_hex(4)}"
+    last = str(day_of(datetime.now(UTC)) + timedelta(days=30))
+    fields = {"name": name, "purpose": "Essai", "scopes": ["catalogue:read"], "expires_on": last}
+    first = await administration.add_service_account(system.settings, code, fields)
+
+    async def answers(secret: str) -> int:
+        headers = {"Authorization": f"Bearer {secret}"}
+        return (await system.requester.http.get("/api/v1/offerings", headers=headers)).status_code
+
+    assert await answers(first.secret) == 200
+    second = await administration.rotate_secret(system.settings, code, name.upper(), 24)
+    [listed] = [one for one in await administration.list_service_accounts(system.settings, code) if one.name == name]
+    assert [secret.ending for secret in listed.secrets] == [second.secret[-4:], first.secret[-4:]]
+    left = await administration.end_secret(system.settings, code, name, first.secret[-4:])
+    assert [len(left.secrets), await answers(first.secret), await answers(second.secret)] == [1, 401, 200]
+    key = {**ECKey.generate_key("P-384").as_dict(private=False), "kid": "a"}
+    with_key = await administration.add_key(system.settings, code, name, json.dumps(key))
+    assert [one.kid for one in with_key.keys] == ["a"]
+    assert (await administration.end_key(system.settings, code, name, "a")).keys == []
+    assert (await administration.lock_service_account(system.settings, code, name)).state == "locked"
+    assert await answers(second.secret) == 401
+    assert (await administration.reopen_service_account(system.settings, code, name)).state == "active"
+    for wrong, said in (
+        (administration.add_service_account(system.settings, code, fields), "Another system"),
+        (administration.add_service_account(system.settings, code, {**fields, "scopes": ["sign"]}), "scopes.0"),
+        (administration.add_service_account(system.settings, "nowhere", fields), "no clinic"),
+        (administration.rotate_secret(system.settings, code, "nobody", 24), "no service account nobody"),
+        (administration.end_secret(system.settings, code, name, "????"), "no secret"),
+        (administration.add_key(system.settings, code, name, "no JSON"), "not right"),
+        (administration.end_key(system.settings, code, name, "a"), "no key a"),
+    ):
+        with pytest.raises(AdministrationError, match=re.escape(said)):
+            await wrong
+    async with system.services.database.session() as session:
+        noted = await account_events.list_events(session, first.service_account.id, limit=20)
+    assert {event.side for event in noted} == {Side.COMMAND_LINE}
+    assert {event.actor_id for event in noted} == {None}

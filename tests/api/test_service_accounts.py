@@ -28,6 +28,7 @@ from settings import PROJECT_ROOT
 from tests.api.answers import problem
 from tests.api.conftest import Shelf
 from tests.api.test_openapi import FOR_ANYBODY, operations, served
+from tests.api.test_whole_case import case_of, words
 from tests.journeys import accepted, draft, ok, reported, submitted, upload
 from tests.system import PASSWORD, Clinician, System, add_person, photo
 from use_cases.service_accounts import tell_of_ends
@@ -279,6 +280,7 @@ async def test_a_system_prepares_and_submits_for_somebody_and_the_history_names_
     timeline: Any = ok(await system.requester.get(f"/requests/{request_id}/timeline"))
     submission = next(entry for entry in timeline if entry["name"] == "submitted")
     assert (submission["by"]["id"], submission["system"]["name"]) == (system.requester.id, name)
+    assert f"{name}, pour {submission['by']['name']}" in words(await case_of(system.requester, request_id))
     problem(await writer.post(f"/requests/{request_id}/cancel", {"reason": "Non"}), 403, "insufficient_scope")
 
     by_hand = await submitted(system)
