@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 import api
 import portal
+from web import session
 from web.rates import Limited
 
 
@@ -54,6 +55,18 @@ def test_everything_costly_has_its_limit_and_the_api_says_so() -> None:
             found.setdefault(limit.name, set()).add(where)
             assert 429 in route.responses or where.startswith("portal."), where
     assert found == COSTLY
+
+
+def test_whoever_is_known_is_asked_whether_they_may_call_there() -> None:
+    """To know who calls is not enough: a route is for people, or says by which scope it is open to systems."""
+    known = [(route, set(functions(route.dependant))) for route in routes()]
+    asked = [called for _, called in known if session.identified in called]
+    assert len(asked) > 150
+    for route, called in known:
+        opened = {one for one in called if getattr(one, "__qualname__", "").startswith(session.opened_by.__name__)}
+        if session.identified in called:
+            assert session.person in called or opened, route.path
+        assert not (opened and route.endpoint.__module__.startswith("portal.")), route.path
 
 
 def routes() -> Iterator[APIRoute]:
