@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any, cast
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -44,6 +45,7 @@ class PostOffice:
     """What the server was given, and how it behaves: answers by address to RCPT and to DATA, and its mood at DATA.
 
     `asked` counts how often somebody wanted to write to an address.
+    `at_next_sender` makes the answer to the next MAIL, and to no other.
     `slow_for` makes it keep an e-mail to that address at once and say so only when it calms down.
     """
 
@@ -54,6 +56,7 @@ class PostOffice:
         self.asked: Counter[str] = Counter()
         self.at_recipient: dict[str, str] = {}
         self.at_sender: str | None = None
+        self.at_next_sender: Callable[[SMTP], str] | None = None
         self.at_data: dict[str, str] = {}
         self.hangs_up = False
         self.says_nothing = False
@@ -91,6 +94,15 @@ class PostOffice:
         self._silence.set()
         self._hurry.set()
 
+    def at_the_counter(self) -> SimpleNamespace:
+        """What aiosmtpd is shown: it asks for each attribute of what it is given, and `kept` would read all e-mails."""
+        return SimpleNamespace(
+            handle_EHLO=self.handle_EHLO,
+            handle_MAIL=self.handle_MAIL,
+            handle_RCPT=self.handle_RCPT,
+            handle_DATA=self.handle_DATA,
+        )
+
     # aiosmtpd's names
 
     async def handle_EHLO(  # noqa: N802
@@ -101,8 +113,11 @@ class PostOffice:
         return responses
 
     async def handle_MAIL(  # noqa: N802
-        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+        self, server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        if self.at_next_sender is not None:
+            answer, self.at_next_sender = self.at_next_sender, None
+            return answer(server)
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return self.at_sender or "250 OK"
@@ -149,7 +164,9 @@ async def open_post_office(tls: ssl.SSLContext | None = None, **smtp_options: An
     """A post office that is open, encrypted from the first byte with `tls`. `smtp_options` are aiosmtpd's: STARTTLS, login."""
     office = PostOffice()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(office, hostname="localhost", **smtp_options), LOOPBACK, 0, ssl=tls)
+    server = await loop.create_server(
+        lambda: SMTP(office.at_the_counter(), hostname="localhost", **smtp_options), LOOPBACK, 0, ssl=tls
+    )
     office.port = server.sockets[0].getsockname()[1]
     try:
         yield office

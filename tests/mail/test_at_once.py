@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import cast
 
 import pytest
-from aiosmtpd.smtp import Envelope, Session
+from aiosmtpd.smtp import SMTP
 from temporalio.api.enums.v1 import EventType
 
 from activities.contract import Planned
@@ -201,21 +201,22 @@ async def test_e_mails_beside_each_other_have_a_connection_each(office: PostOffi
 
 @pytest.mark.parametrize("word", ["421 4.4.2 Too long idle", None])
 async def test_a_server_that_left_a_kept_connection_gets_the_e_mail_over_a_new_one(
-    office: PostOffice, monkeypatch: pytest.MonkeyPatch, word: str | None
+    office: PostOffice, word: str | None
 ) -> None:
     """With a word, or without one."""
     settings = office.settings()
     relay = Relay(settings)
     await hand_over(relay, settings, "a")
 
-    async def leave(server: Any, _session: Session, _envelope: Envelope, _address: str, _options: list[str]) -> str:
-        monkeypatch.undo()
+    def leave(server: SMTP) -> str:
         if word is None:
-            server.transport.abort()
+            cast(asyncio.Transport, server.transport).abort()
         return word or "250 OK"
 
-    monkeypatch.setattr(office, "handle_MAIL", leave)
+    office.at_next_sender = leave
     await hand_over(relay, settings, "b")
+    assert office.at_next_sender is None
+    assert office.conversations == 2
     assert [address for address, _ in office.kept] == ["a@clinic.example", "b@clinic.example"]
     await relay.close()
 
