@@ -1,8 +1,8 @@
 """Every text that people write, and every way to lose it, from one table of forms: in Chromium, and in turn in Firefox.
 
-In Chromium each form meets each way that a browser loses texts by; in Firefox each way meets one of them. What the server
-decides (an ended session, a change meanwhile, a text that is too long) is tried with every form without a browser as well, in
-`test_signed_out_meanwhile`, `test_changed_meanwhile` and `test_nothing_typed_is_lost`.
+In Chromium each form meets each way that a browser loses texts by; in Firefox (`test_in_firefox`) each way meets one of them.
+What the server decides (an ended session, a change meanwhile, a text that is too long) is tried with every form without a browser
+as well, in `test_signed_out_meanwhile`, `test_changed_meanwhile` and `test_nothing_typed_is_lost`.
 """
 
 import hashlib
@@ -224,12 +224,3 @@ async def test_no_text_is_lost(portal: Portal, system: System) -> None:
         return (*IN_THE_BROWSER, *WITH_THE_SERVER[number % 6 : number % 6 + 1])
 
     await lose_every_text(portal, system, ways_of)
-
-
-async def test_no_text_is_lost_in_firefox(portal_in_firefox: Portal, system: System) -> None:
-    ways = (*IN_THE_BROWSER, *WITH_THE_SERVER)
-
-    def ways_of(number: int) -> Ways:
-        return () if number % 3 else (ways[number // 3 % len(ways)],)
-
-    await lose_every_text(portal_in_firefox, system, ways_of)

@@ -360,7 +360,7 @@ async def test_a_photo_that_is_not_taken_stops_no_other_and_says_why(
         names = ("IMG_1.jpg", "IMG_2.jpg", "IMG_3.jpg")
         await phone.locator("input[type=file]").last.set_input_files([taken(name) for name in names])
         first, second, third = (phone.locator("[data-phone-lines] li", has_text=name) for name in names)
-        await expect(third).to_have_attribute("data-state", "done", timeout=60_000)
+        await expect(third).to_have_attribute("data-state", "done")
         await expect(first).to_have_attribute("data-state", "refused")
         await expect(first).to_contain_text("trop volumineux")
         await expect(second).to_have_attribute("data-state", "failed")
