@@ -376,7 +376,7 @@ async def test_a_file_that_is_refused(system: System, draft_id: str, name: str) 
     answer = await send(who, address, 0, content, **{"Accept-Language": "en"})
     assert answer.json()["detail"] in (
         "This kind of file can't be taken. Send a photo (JPEG, PNG, HEIC, WebP, AVIF or TIFF), a video (MP4, MOV, M4V or WebM) "
-        "or a document (PDF).",
+        "or a document (PDF or DICOM).",
         "The end of this file is missing: it was cut off on its way. Send it again from the device.",
     )
 
