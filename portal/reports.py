@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -20,10 +21,13 @@ from portal import forms, pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, links_to, sentence_of
 from portal.pages import Notice, Visit, VisitOf
 from portal.requests import chart
+from portal.sign_on import go_on, kept_by
+from records.models import SigningTicket
 from translations import gettext_noop as _
 from translations.dates import clock
-from use_cases import documents, report_drafts, signing
+from use_cases import documents, report_drafts, signing, step_up
 from use_cases.answers import entries
+from use_cases.commands import Call
 from use_cases.problems import Problem
 from use_cases.report_drafts import ReportDraft, ReportDraftBody
 from use_cases.requests import RequestView
@@ -122,6 +126,21 @@ async def sign(request_id: UUID, visit: VisitOf) -> Response:
     return visit.on_to(f"/requests/{following.id if following else request_id}", _done(receipt, form, "sign_report"))
 
 
+@router.post("/requests/{request_id}/report/sign/confirm")
+async def confirm_report(request_id: UUID, visit: VisitOf) -> Response:
+    """On to the signer's organization, which confirms that it is they; then back to the same page."""
+    form = await visit.form()
+    body = {**_said(form, "kind"), "revision": pages.number_in(form, "revision") or 0}
+    try:
+        call = visit.call(request_id, form)
+        said = {**_said(form, "kind", "key"), "back": _back(f"/requests/{request_id}/report/sign", form)}
+        cookie = kept_by(visit.request, visit.services.settings)
+        begun = await signing.confirm_report(visit.services, call, SignBody.model_validate(body), said, cookie)
+    except NOT_TAKEN as error:
+        return await _sign_page(visit, request_id, form, as_problem(error))
+    return await go_on(visit.request, visit.services, begun)
+
+
 async def _next(visit: Visit, request_id: UUID) -> RequestLine | None:
     return await next_to_do(visit.services, visit.caller, visit.language, besides=request_id)
 
@@ -143,6 +162,35 @@ async def add_addendum(request_id: UUID, visit: VisitOf) -> Response:
     except NOT_TAKEN as error:
         return await _addendum_page(visit, request_id, form, as_problem(error))
     return visit.on_to(f"/requests/{request_id}", _done(receipt, form, "add_addendum"))
+
+
+@router.post("/requests/{request_id}/addendum/confirm")
+async def confirm_addendum(request_id: UUID, visit: VisitOf) -> Response:
+    """The same for an addendum, whose text is there again."""
+    form = await visit.form()
+    try:
+        call = visit.call(request_id, form)
+        said = {**_said(form, "text", "follow_up_id", "key"), "back": _back(f"/requests/{request_id}/addendum", form)}
+        body = AddendumBody.model_validate(_said(form, "text", "follow_up_id"))
+        cookie = kept_by(visit.request, visit.services.settings)
+        begun = await signing.confirm_addition(visit.services, call, body, said, cookie)
+    except NOT_TAKEN as error:
+        return await _addendum_page(visit, request_id, form, as_problem(error))
+    return await go_on(visit.request, visit.services, begun)
+
+
+def _back(page: str, form: FormData) -> str:
+    """The page to come back to, with the key of the form for which a confirmation counts."""
+    return f"{page}?confirmed={quote(str(form.get('key', ''))[:120])}"
+
+
+async def _confirmed(visit: Visit, request_id: UUID) -> SigningTicket | None:
+    """The confirmation with which somebody has just come back."""
+    key = visit.request.query_params.get("confirmed", "")[:120]
+    if not key:
+        return None
+    call = Call(visit.caller, request_id, visit.caller.command_id(key), None)
+    return await step_up.waiting(visit.services, visit.caller, str(signing.report_id_of(call)))
 
 
 @router.get("/requests/{request_id}/documents/{report_id}", dependencies=[DOCUMENTS])
@@ -267,6 +315,7 @@ async def _sign_page(
         changed = str(draft.revision) != form.get("revision")
         notice = Notice("error", visit.say(_REVIEW_AGAIN if changed else _LOOK_AGAIN))
     labels = {field.name: field.label for field in draft.fields} if draft else {}
+    ticket = await _confirmed(visit, request_id)
     return visit.page(
         "report_sign",
         because=error or refused,
@@ -274,8 +323,9 @@ async def _sign_page(
         draft=draft,
         said=entries(draft.fields, draft.answers, visit.language) if draft else (),
         missing=[(fault, labels[fault.field], fault.told(visit.language)) for fault in draft.missing] if draft else [],
-        form=pages.written(_kept(form, error, "kind")),
-        key=_key(form, error),
+        form=pages.written(ticket.said if ticket else _kept(form, error, "kind")),
+        key=str(ticket.said["key"]) if ticket else _key(form, error),
+        ticket=ticket,
         following=await _next(visit, request_id),
         factor=await own_factor(visit.services, visit.caller),
         has_password=await proves_by_password(visit.services, visit.caller.account),
@@ -291,6 +341,7 @@ async def _addendum_page(
     view = await visit.look_at(request_id)
     is_possible = "add_addendum" in view.allowed_commands
     notice, wrong = _notice(visit, error)
+    ticket = await _confirmed(visit, request_id)
     return visit.page(
         "report_addendum",
         because=error,
@@ -298,10 +349,11 @@ async def _addendum_page(
         view=view,
         is_possible=is_possible,
         final=next((document for document in view.documents or () if document.kind == "final"), None),
-        form=pages.written(_kept(form, error, "text", "follow_up_id")),
+        form=pages.written(ticket.said if ticket else _kept(form, error, "text", "follow_up_id")),
+        ticket=ticket,
         factor=await own_factor(visit.services, visit.caller),
         has_password=await proves_by_password(visit.services, visit.caller.account),
-        key=_key(form, error),
+        key=str(ticket.said["key"]) if ticket else _key(form, error),
         wrong=pages.written(wrong),
         notice=notice,
     )

@@ -15,10 +15,11 @@ from settings import Settings
 from sign_on.connection import Answer
 from translations import Language
 from use_cases import sign_on
+from use_cases.attempts import ANSWERED_WITHIN, RETURN_PATH, Arrived, Begun, Browser
 from use_cases.invitations import Joining
 from use_cases.problems import Problem, input_faults
 from use_cases.services import Services
-from use_cases.sign_on import RETURN_PATH, SIGNED_OUT_PATH, Arrived, Begun, Browser
+from use_cases.sign_on import SIGNED_OUT_PATH
 from web.origin import OriginOf
 from web.rates import SIGN_ONS
 from web.services import ServicesOf
@@ -40,7 +41,9 @@ async def signed_out() -> Response:
 async def begin(code: str, request: Request, services: ServicesOf, next: str = "") -> Response:  # noqa: A002
     """On to the provider: an address that an organization may link to."""
     try:
-        begun = await sign_on.begin_sign_in(services, code, _kept(request, services.settings), local_address(next), "")
+        begun = await sign_on.begin_sign_in(
+            services, code, kept_by(request, services.settings), local_address(next), ""
+        )
     except Problem as problem:
         return await _error(request, services, problem)
     response = RedirectResponse(begun.address, 303)
@@ -55,10 +58,10 @@ async def begin_with_a_form(code: str, request: Request, services: ServicesOf) -
     form = await request.form()
     wanted, unsent = local_address(str(form.get("next", ""))), str(form.get("unsent", ""))
     try:
-        begun = await sign_on.begin_sign_in(services, code, _kept(request, services.settings), wanted, unsent)
+        begun = await sign_on.begin_sign_in(services, code, kept_by(request, services.settings), wanted, unsent)
     except Problem as problem:
         return await _error(request, services, problem)
-    return await _on(request, services, code, begun)
+    return await go_on(request, services, begun)
 
 
 @router.post("/invitation/{link}/sign-on/{code}", dependencies=[SIGN_ONS])
@@ -69,14 +72,14 @@ async def join(link: str, code: str, request: Request, services: ServicesOf) -> 
     said = {name: str(form.get(name, "")) for name in ("username", "voice_code")}
     try:
         joining = Joining.model_validate({**said, "code": link})
-        begun = await sign_on.begin_to_join(services, code, _kept(request, services.settings), joining)
+        begun = await sign_on.begin_to_join(services, code, kept_by(request, services.settings), joining)
     except ValidationError as error:
         return await invitation_pages.shown_again(
             request, services, link, form, Problem("invalid_input", input_faults(error))
         )
     except Problem as problem:
         return await invitation_pages.shown_again(request, services, link, form, problem)
-    return await _on(request, services, code, begun)
+    return await go_on(request, services, begun)
 
 
 @router.post("/new-password/{link}/sign-on/{code}", dependencies=[SIGN_ONS])
@@ -84,24 +87,24 @@ async def link_by_letter(link: str, code: str, request: Request, services: Servi
     """Link an identity of one's organization, in place of a new password."""
     check_same_site(request)
     form = await request.form()
-    cookie, voice_code = _kept(request, services.settings), str(form.get("voice_code", ""))
+    cookie, voice_code = kept_by(request, services.settings), str(form.get("voice_code", ""))
     try:
         begun = await sign_on.begin_to_link_by_letter(services, code, cookie, link[:400], voice_code)
     except Problem as problem:
         return await password_pages.shown_again(request, services, link, form, problem)
-    return await _on(request, services, code, begun)
+    return await go_on(request, services, begun)
 
 
 @router.post("/account/sign-on/{code}")
 async def link(code: str, visit: VisitOf) -> Response:
     """Link an identity with one's own account, for who gives their password again."""
     form = await visit.form()
-    cookie = _kept(visit.request, visit.services.settings)
+    cookie = kept_by(visit.request, visit.services.settings)
     try:
         begun = await sign_on.begin_to_link(visit.services, visit.caller, code, cookie, str(form.get("password", "")))
     except NOT_TAKEN as error:
         return await account_page.shown_again(visit, form, error)
-    return await _on(visit.request, visit.services, code, begun)
+    return await go_on(visit.request, visit.services, begun)
 
 
 @router.post("/account/sign-on/{code}/unlink")
@@ -122,7 +125,7 @@ async def back(code: str, request: Request, services: ServicesOf, origin: Origin
     answer = Answer(said.get("state", ""), said.get("code"), said.get("error"), said.get("iss"))
     account = await account_of_session(request, services)
     token = session_of(request, services.settings)
-    browser = Browser(_kept(request, services.settings) or "", token, origin, account)
+    browser = Browser(kept_by(request, services.settings) or "", token, origin, account)
     try:
         arrived = await sign_on.finish(services, code, answer, browser)
     except Problem as problem:
@@ -149,8 +152,9 @@ async def _with_form(request: Request, services: Services, arrived: Arrived) -> 
     return pages.render(request, "signin_unsent", language, address=address, unsent=arrived.unsent)
 
 
-async def _on(request: Request, services: Services, code: str, begun: Begun) -> Response:
-    label = services.sign_on.providers.all[code].label
+async def go_on(request: Request, services: Services, begun: Begun) -> Response:
+    """The page from which the browser goes on to the provider."""
+    label = services.sign_on.providers.all[begun.provider].label
     response = on_page(request, await _language(request, services), begun.address, label)
     _keep(response, services.settings, begun)
     return response
@@ -158,9 +162,10 @@ async def _on(request: Request, services: Services, code: str, begun: Begun) -> 
 
 async def _error(request: Request, services: Services, problem: Problem) -> Response:
     language = await _language(request, services)
-    reference = str(problem.members.get("reference", ""))
+    reference, back = (str(problem.members.get(name, "")) for name in ("reference", "back"))
+    sentence = problem.told(language)
     return pages.render(
-        request, "sign_on_error", language, because=problem, sentence=problem.told(language), reference=reference
+        request, "sign_on_error", language, because=problem, sentence=sentence, reference=reference, back=back
     )
 
 
@@ -174,7 +179,8 @@ def _cookie(settings: Settings) -> str:
     return "__Host-relais-sign-on" if settings.over_tls else "relais-sign-on"
 
 
-def _kept(request: Request, settings: Settings) -> str | None:
+def kept_by(request: Request, settings: Settings) -> str | None:
+    """What the browser has kept since it last went to a provider."""
     return request.cookies.get(_cookie(settings), "")[:200] or None
 
 
@@ -183,7 +189,7 @@ def _keep(response: Response, settings: Settings, begun: Begun) -> None:
     response.set_cookie(
         _cookie(settings),
         begun.cookie,
-        max_age=round(sign_on.ANSWERED_WITHIN.total_seconds()),
+        max_age=round(ANSWERED_WITHIN.total_seconds()),
         secure=settings.over_tls,
         httponly=True,
         samesite="lax",

@@ -294,6 +294,29 @@ class SignOnAttempt(Base):
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
+class SigningTicket(Base):
+    """Somebody has just signed in anew at their provider, to sign one thing: `used_for` is the report's id, `matter_sha256` what
+    it says. `said` is what of the form is shown again.
+    """
+
+    __tablename__ = "signing_tickets"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    token_sha256: Mapped[str]
+    used_for: Mapped[str] = mapped_column(index=True)
+    matter_sha256: Mapped[str]
+    said: Mapped[Json]
+    issuer: Mapped[str]
+    subject: Mapped[str]
+    auth_time: Mapped[datetime]
+    acr: Mapped[str | None]
+    acrs: Mapped[list[str]]
+    amr: Mapped[list[str]]
+    given_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    spent_at: Mapped[datetime | None]
+
+
 class TakenLogout(Base):
     """A provider's word that a session ended there, by the SHA-256 of issuer and id: it is taken once."""
 
@@ -1183,7 +1206,10 @@ class ReportDraft(Base):
 
 
 class FrozenReport(Base):
-    """What a provider signs, frozen before the command, with the fresh proof of identity. Never changes."""
+    """What a provider signs, frozen before the command, with the fresh proof of identity. Never changes.
+
+    `proof_evidence` is what the provider of sign-ins said of who signs, where that is the proof (`use_cases.step_up`).
+    """
 
     __tablename__ = "reports"
 
@@ -1196,6 +1222,7 @@ class FrozenReport(Base):
     command_id: Mapped[str]
     proof_at: Mapped[datetime]
     proof_method: Mapped[str]
+    proof_evidence: Mapped[Json | None]
     created_at: Mapped[datetime]
 
     __table_args__ = (UniqueConstraint("request_id", "command_id"),)

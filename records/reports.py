@@ -61,12 +61,13 @@ async def freeze_report(
     proof_at: datetime,
     proof_method: str,
     now: datetime,
+    proof_evidence: Json | None = None,
 ) -> FrozenReport:
     """Freeze, under a new `report_id`, what the command of that id will sign, with the fresh proof of the signer's identity.
 
-    `proof_at` is when the signer proved who they are for this very command, `proof_method` how (e.g. ``password``). A second
-    call with the same command id gives the first one's report. Raises NotFoundError, or ContentConflictError when that command id
-    froze another content, kind or signer.
+    `proof_at` is when the signer proved who they are for this very command, `proof_method` how (e.g. ``password``),
+    `proof_evidence` what a provider of sign-ins said of it. A second call with the same command id gives the first one's report.
+    Raises NotFoundError, or ContentConflictError when that command id froze another content, kind or signer.
     """
     await lock_request(session, request_id)
     sha256 = content_sha256(content)
@@ -85,6 +86,7 @@ async def freeze_report(
         command_id=command_id,
         proof_at=proof_at,
         proof_method=proof_method,
+        proof_evidence=proof_evidence,
         created_at=now,
     )
     session.add(frozen)

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from records.hidden import hidden
-from records.models import Account, LinkedIdentity, SignOnAttempt, TakenLogout, Token
+from records.models import Account, LinkedIdentity, SigningTicket, SignOnAttempt, TakenLogout, Token
 from records.people import tell_changed
 
 # Identities
@@ -95,4 +95,36 @@ async def end_sessions(
 async def forget_logouts(session: AsyncSession, now: datetime) -> int:
     """Remove what a second time would be refused for its age; gives how many."""
     gone = delete(TakenLogout).where(TakenLogout.expires_at < now).returning(TakenLogout.sha256)
+    return len((await session.scalars(gone)).all())
+
+
+# Tickets for signatures
+
+
+async def give_ticket(session: AsyncSession, ticket: SigningTicket) -> None:
+    """Write it down."""
+    session.add(ticket)
+    await session.flush()
+
+
+async def find_ticket(session: AsyncSession, token_sha256: str, used_for: str, now: datetime) -> SigningTicket | None:
+    """The newest ticket of that session for that signature, if it has not run out and is not spent."""
+    mine = SigningTicket.token_sha256 == token_sha256, SigningTicket.used_for == used_for
+    query = select(SigningTicket).where(*mine, SigningTicket.expires_at > now, SigningTicket.spent_at.is_(None))
+    return await session.scalar(query.order_by(SigningTicket.given_at.desc()).limit(1))
+
+
+async def spend_ticket(session: AsyncSession, token_sha256: str, used_for: str, now: datetime) -> SigningTicket | None:
+    """Take the newest ticket of that session for that signature; for the same one it may have been taken before."""
+    mine = SigningTicket.token_sha256 == token_sha256, SigningTicket.used_for == used_for
+    query = select(SigningTicket).where(*mine, SigningTicket.expires_at > now)
+    ticket = await session.scalar(query.order_by(SigningTicket.given_at.desc()).limit(1).with_for_update())
+    if ticket is not None and ticket.spent_at is None:
+        ticket.spent_at = now
+    return ticket
+
+
+async def forget_tickets(session: AsyncSession, before: datetime) -> int:
+    """Remove those that ran out before that moment; gives how many. What they proved is kept with what was signed."""
+    gone = delete(SigningTicket).where(SigningTicket.expires_at < before).returning(SigningTicket.id)
     return len((await session.scalars(gone)).all())

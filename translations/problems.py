@@ -36,8 +36,15 @@ PROBLEMS: Mapping[str, str] = {
     "password_first": _(
         "You have no password here yet, and could not come in any more. Ask for one on the sign-in page."
     ),
-    "no_proof_here": _(
-        "Signing asks for a password of your own here, and your organization signs you in without one. Ask the administrator of "
+    "step_up_needed": _(
+        "Confirm with your organization that it is you, for exactly this, and sign within three minutes."
+    ),
+    "step_up_failed": _(
+        "Your organization did not confirm, as signing asks for, that it is you now. Nothing was signed."
+    ),
+    "step_up_by_another": _("Somebody else signed in at your organization. Nothing was signed."),
+    "step_up_not_set": _(
+        "Your organization's sign-in is not set up to confirm signatures, so nothing can be signed. Tell the administrator of "
         "your clinic."
     ),
     "logout_refused": _("This logout token can't be accepted."),

@@ -49,6 +49,7 @@ class Method(StrEnum):
     CODE = "password+totp"
     RECOVERY_CODE = "password+recovery_code"
     PASSKEY = "password+passkey"
+    PROVIDER = "provider"
 
 
 def of_a_stranger(account_id: UUID) -> tuple[Counter, ...]:

@@ -5,15 +5,10 @@ found by the provider and what it knows them by for ever, never by an e-mail add
 an e-mail of ours, or links their identity while they are signed in. ([decision](../docs/decisions/sign-on.md))
 """
 
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from typing import NoReturn
+from datetime import UTC, datetime
 from uuid import UUID
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import AccountEventKind, LetterKind, may_sign
@@ -23,15 +18,27 @@ from records import sign_on as records
 from records.account_events import Hand
 from records.hidden import hidden
 from records.models import Account, Invitation, LinkedIdentity, PasswordReset, Side, SignOnAttempt
-from sign_on.connection import DENIED, Answer, Connection, Secrets
+from sign_on.connection import Answer, Secrets
 from sign_on.id_tokens import Identity, check_is_recent
 from sign_on.refused import AwayError, RefusedError
 from use_cases import sign_in as signing_in
+from use_cases import step_up
 from use_cases.account_keys import seal_for
 from use_cases.account_letters import send
 from use_cases.administrators import hand_of
+from use_cases.attempts import (
+    Arrived,
+    Begun,
+    Browser,
+    Purpose,
+    away,
+    begin,
+    connection_of,
+    refused,
+    return_address,
+    take,
+)
 from use_cases.caller import Caller
-from use_cases.guessing import Origin
 from use_cases.invitations import Joining, join
 from use_cases.problems import Problem
 from use_cases.services import Services
@@ -40,56 +47,13 @@ from use_cases.views import View
 from use_cases.voice_codes import voice_code_fits
 from use_cases.ways_in import ways_of, ways_of_account
 
-ANSWERED_WITHIN = timedelta(minutes=10)
-
 MOST_CARRIED = 60_000
 """Characters of what goes along: a page to go on to, and a form that was sent too late."""
 
 ID_TOKEN = b"relais: an ID token"
 """For what ID tokens are sealed."""
 
-RETURN_PATH = "/sign-on/{code}/return"
-"""Where a provider sends browsers back to: one for each, so that no answer of one is taken for another's."""
-
 SIGNED_OUT_PATH = "/sign-on/signed-out"
-
-log = structlog.get_logger(__name__)
-
-
-class Purpose(StrEnum):
-    """What becomes of who has signed in at a provider."""
-
-    SIGN_IN = "sign_in"
-    JOIN = "join"
-    LINK = "link"
-    LINK_BY_LETTER = "link_by_letter"
-
-
-@dataclass(frozen=True)
-class Begun:
-    """Where the browser goes on, and what it keeps till it comes back."""
-
-    address: str
-    cookie: str = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Arrived:
-    """Somebody has come back: the page to go on to, a session where one begins, and a form that was sent too late."""
-
-    address: str
-    token: BearerToken | None = field(default=None, repr=False)
-    unsent: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True)
-class Browser:
-    """The browser that comes back: what it kept, the session that it has, and from where it calls."""
-
-    cookie: str = field(repr=False)
-    token: str | None = field(repr=False)
-    origin: Origin
-    account: Account | None
 
 
 class LinkedView(View):
@@ -110,7 +74,7 @@ async def begin_sign_in(services: Services, provider: str, cookie: str | None, w
         "wanted": wanted if len(wanted) <= MOST_CARRIED else "/",
         "unsent": unsent if len(unsent) <= MOST_CARRIED else "",
     }
-    return await _begin(services, provider, Purpose.SIGN_IN, cookie, said)
+    return await begin(services, provider, Purpose.SIGN_IN, cookie, said)
 
 
 async def begin_to_join(services: Services, provider: str, cookie: str | None, joining: Joining) -> Begun:
@@ -130,7 +94,7 @@ async def begin_to_join(services: Services, provider: str, cookie: str | None, j
     if not fits:
         raise Problem("wrong_voice_code")
     said = {"link_id": invitation.id.hex, "code_sha256": hidden(joining.code), "username": joining.username}
-    return await _begin(services, provider, Purpose.JOIN, cookie, said)
+    return await begin(services, provider, Purpose.JOIN, cookie, said)
 
 
 async def begin_to_link_by_letter(
@@ -151,7 +115,7 @@ async def begin_to_link_by_letter(
     if not fits:
         raise Problem("wrong_voice_code")
     said = {"link_id": reset.id.hex, "code_sha256": hidden(code)}
-    return await _begin(services, provider, Purpose.LINK_BY_LETTER, cookie, said)
+    return await begin(services, provider, Purpose.LINK_BY_LETTER, cookie, said)
 
 
 async def begin_to_link(services: Services, caller: Caller, provider: str, cookie: str | None, password: str) -> Begun:
@@ -163,36 +127,7 @@ async def begin_to_link(services: Services, caller: Caller, provider: str, cooki
         raise Problem("not_found")
     if not await proves_again(services, caller, password):
         raise Problem("wrong_current_password")
-    return await _begin(services, provider, Purpose.LINK, cookie, {}, caller.id)
-
-
-async def _begin(
-    services: Services,
-    provider: str,
-    purpose: Purpose,
-    cookie: str | None,
-    said: Mapping[str, str],
-    account_id: UUID | None = None,
-) -> Begun:
-    connection, own = _connection(services, provider), Secrets()
-    try:
-        address = await connection.address_to_ask(own, _return_address(services, provider))
-    except AwayError as error:
-        _away(provider, error)
-    cookie = cookie or secrets.token_urlsafe(32)
-    async with services.database.session() as session:
-        attempt = SignOnAttempt(
-            sha256=_place(cookie, own.state),
-            provider=provider,
-            purpose=purpose,
-            nonce=own.nonce,
-            verifier=own.verifier,
-            said=dict(said),
-            account_id=account_id,
-            expires_at=datetime.now(UTC) + ANSWERED_WITHIN,
-        )
-        await records.add_attempt(session, attempt)
-    return Begun(address, cookie)
+    return await begin(services, provider, Purpose.LINK, cookie, {}, caller.id)
 
 
 # Finished
@@ -204,21 +139,19 @@ async def finish(services: Services, provider: str, answer: Answer, browser: Bro
     Raises Problem `not_found`, `sign_on_expired` when nothing was begun in this browser, `sign_on_denied`, `sign_on_failed`,
     `sign_on_away`, or what stands against it: `not_linked`, `identity_taken`, `link_not_valid`, …
     """
-    connection = _connection(services, provider)
-    async with services.database.session() as session:
-        attempt = await records.take_attempt(session, _place(browser.cookie, answer.state), provider, datetime.now(UTC))
-    if attempt is None:
-        raise Problem("sign_on_expired")
+    connection = connection_of(services, provider)
+    attempt = await take(services, provider, browser, answer.state)
     own = Secrets(state=answer.state, nonce=attempt.nonce, verifier=attempt.verifier)
+    purpose, back = Purpose(attempt.purpose), str(attempt.said.get("back", "/"))
     try:
-        identity = await connection.identity_of(answer, own, _return_address(services, provider))
-        if (most := connection.provider.sign_in_max_age_seconds) is not None:
+        identity = await connection.identity_of(answer, own, return_address(services, provider))
+        if (most := connection.provider.sign_in_max_age_seconds) is not None and purpose is not Purpose.SIGN:
             check_is_recent(identity, most, datetime.now(UTC))
     except AwayError as error:
-        _away(provider, error)
+        away(provider, error, back)
     except RefusedError as error:
-        _refused(provider, error)
-    return await _ARRIVALS[Purpose(attempt.purpose)](services, attempt, identity, browser)
+        refused(provider, error, back=back)
+    return await _ARRIVALS[purpose](services, attempt, identity, browser)
 
 
 async def account_of(services: Services, arrived: Arrived) -> Account | None:
@@ -281,6 +214,7 @@ _ARRIVALS: Mapping[Purpose, Callable[[Services, SignOnAttempt, Identity, Browser
     Purpose.JOIN: _join,
     Purpose.LINK: _link_own,
     Purpose.LINK_BY_LETTER: _link_by_letter,
+    Purpose.SIGN: step_up.arrive,
 }
 
 
@@ -347,7 +281,7 @@ async def unlink(services: Services, caller: Caller, provider: str, password: st
     Raises Problem `not_found`, `sign_on_required` where one could not come in any more, `password_first` for who has none,
     `wrong_current_password`, and what `proves_again` does.
     """
-    issuer = _connection(services, provider).provider.issuer
+    issuer = connection_of(services, provider).provider.issuer
     if not (await ways_of_account(services, caller.account)).by_password:
         raise Problem("sign_on_required")
     if not caller.account.has_password:
@@ -369,13 +303,6 @@ async def unlink(services: Services, caller: Caller, provider: str, password: st
 # What several of these have in common
 
 
-def _connection(services: Services, provider: str) -> Connection:
-    found = services.sign_on.connections.get(provider)
-    if found is None:
-        raise Problem("not_found")
-    return found
-
-
 async def _must_be_for(services: Services, session: AsyncSession, provider: str, clinic_id: UUID) -> None:
     """Raise Problem `not_for_clinic` unless the people of that clinic may sign in through this provider."""
     clinic = await people.load_clinic(session, clinic_id)
@@ -385,14 +312,6 @@ async def _must_be_for(services: Services, session: AsyncSession, provider: str,
 
 def _is_still_open(link: Invitation | PasswordReset, attempt: SignOnAttempt, now: datetime) -> bool:
     return one_time_links.is_open(link, now) and attempt.said["code_sha256"] in link.code_hashes
-
-
-def _place(cookie: str, state: str) -> str:
-    return hidden(f"{cookie}\n{state}")
-
-
-def _return_address(services: Services, provider: str) -> str:
-    return services.settings.public_url.rstrip("/") + RETURN_PATH.format(code=provider)
 
 
 def _hand(browser: Browser, account: Account | None = None) -> Hand:
@@ -414,19 +333,3 @@ async def _tell(
     """Tell the person, at the account's address and at the others that are different ones."""
     addresses = {address.lower(): address for address in (*filter(None, others), account.email)}
     return [await account_letters.write_to(session, kind, account, now, address=one) for one in addresses.values()]
-
-
-def _refused(provider: str, error: RefusedError) -> NoReturn:
-    code = "sign_on_denied" if error.reason in DENIED else "sign_on_failed"
-    raise Problem(code, reference=_noted(provider, error.reason)) from error
-
-
-def _away(provider: str, error: AwayError) -> NoReturn:
-    raise Problem("sign_on_away", reference=_noted(provider, error.reason)) from error
-
-
-def _noted(provider: str, reason: str) -> str:
-    """The number by which those who run Relais find in the log why it was not accepted."""
-    reference = secrets.token_hex(4).upper()
-    log.warning("a sign-in through a provider was not accepted", name=provider, code=reason, number=reference)
-    return reference

@@ -1,11 +1,13 @@
 """Signing a report: proof of who signs, what is signed frozen under the id of the command, and its document awaited."""
 
 import asyncio
-from collections.abc import Iterable
-from typing import Annotated, Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 from uuid import UUID, uuid5
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import commands as c
 from domain.model import COMPOSED, SAYS_SOMETHING, storable
@@ -13,10 +15,13 @@ from domain.offerings import CalledFor, FormField, calls_of
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import DocumentKind
 from records import reports, requests
+from records.canonical import content_sha256
 from records.errors import ContentConflictError
 from records.models import FrozenReport, Json, RequestRecord, StoredDocument
 from translations import Language
-from use_cases import policy
+from translations.problems import INPUT_PROBLEMS
+from use_cases import policy, step_up
+from use_cases.attempts import Begun
 from use_cases.commands import Call, CommandReceipt, Moment, Order, carry_out, must_be_allowed
 from use_cases.documents import DocumentView, document_view
 from use_cases.names import Names
@@ -25,7 +30,7 @@ from use_cases.paper import paper
 from use_cases.passkey_answers import MAX_ANSWER
 from use_cases.passwords import MAX_PASSWORD
 from use_cases.printable import check_length, check_texts
-from use_cases.problems import Problem, field_faults
+from use_cases.problems import FieldFault, Problem, field_faults
 from use_cases.report_drafts import obstacles, template_of
 from use_cases.second_factor import check_again
 from use_cases.services import Services
@@ -39,8 +44,12 @@ class Proof(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    password: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)] = Field(
-        repr=False, examples=["correct horse battery staple"]
+    password: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)] | None = Field(
+        None,
+        repr=False,
+        description="Needed, but for who signs in through their organization only, and has just confirmed there, in the portal, "
+        "that it is they.",
+        examples=["correct horse battery staple"],
     )
     code: Annotated[str, StringConstraints(min_length=1, max_length=MAX_CODE)] | None = Field(
         None,
@@ -90,19 +99,29 @@ class SigningReceipt(CommandReceipt):
     document: DocumentView | None
 
 
+@dataclass(frozen=True)
+class _Proved:
+    """How a signer has proved who they are; where a provider confirmed it, what may be signed, and what it said."""
+
+    method: Method
+    matter_sha256: str | None = None
+    evidence: Mapping[str, Any] | None = None
+
+    def must_be_for(self, matter_sha256: str) -> None:
+        """Raise Problem `step_up_needed` when they proved it for something else."""
+        if self.matter_sha256 not in (None, matter_sha256):
+            raise Problem("step_up_needed")
+
+
 async def sign(services: Services, call: Call, body: SignBody) -> SigningReceipt:
     """Sign the saved draft, and wait a moment for its document. Raises Problem `wrong_password`, `report_incomplete`, …"""
-    return await _sign(
-        services, call, _Signature(body=body, proved_by=await _proved_by(services, call, body, _Signature))
-    )
+    return await _sign(services, call, _Signature(body=body, proved=await _proved(services, call, body, _Signature)))
 
 
 async def add(services: Services, call: Call, body: AddendumBody) -> SigningReceipt:
     """Sign an addition to the final report, and wait a moment for its document. Raises Problem `wrong_password`, …"""
-    order = _Addition(body=body, proved_by=await _proved_by(services, call, body, _Addition))
-    text = {"text": body.text}
-    if problems := (*check_texts(text), *check_length(text)):
-        raise Problem("invalid_input", field_faults(problems))
+    order = _Addition(body=body, proved=await _proved(services, call, body, _Addition))
+    _check_text(body)
     async with services.database.session() as session:
         before = await reports.load_frozen_report(session, report_id_of(call))
     if before is not None and [entry["value"] for entry in before.content["answer"]] != [body.text]:
@@ -117,20 +136,14 @@ class _Signature(Order):
     freezes = True
 
     body: SignBody
-    proved_by: Method
+    proved: _Proved
 
     async def made(self, at: Moment) -> c.SignReport:
         if at.row.signature_id is not None:
             raise Refusal(RefusalCode.REPORT_BEING_SIGNED, "another signature is on its way")
-        draft = await reports.load_report_draft(at.session, at.row.id)
-        template = await template_of(at.session, at.services, at.row, draft)
-        if self.body.revision not in (None, draft.revision if draft else 0):
-            raise Refusal(RefusalCode.VERSION_CONFLICT, "the draft was saved again since it was reviewed")
-        answers = draft.answers if draft else {}
-        if problems := obstacles(template, answers):
-            is_incomplete = any(problem.code == "required" for problem in problems)
-            raise Problem("report_incomplete" if is_incomplete else "report_invalid", field_faults(problems))
-        frozen = await _freeze(at, self.body, self.proved_by, self.body.kind, template, answers)
+        template, answers = await _reviewed(at.session, at.services, at.row, self.body)
+        self.proved.must_be_for(_matter_of_report(self.body, answers))
+        frozen = await _freeze(at, self.body, self.proved, self.body.kind, template, answers)
         called_for = calls_of(template, answers)
         return c.SignReport(
             **at.head,
@@ -152,10 +165,11 @@ class _Addition(Order):
     freezes = True
 
     body: AddendumBody
-    proved_by: Method
+    proved: _Proved
 
     async def made(self, at: Moment) -> c.AddAddendum:
-        frozen = await _freeze(at, self.body, self.proved_by, DocumentKind.ADDENDUM, None, {"text": self.body.text})
+        self.proved.must_be_for(_matter_of_addition(self.body))
+        frozen = await _freeze(at, self.body, self.proved, DocumentKind.ADDENDUM, None, {"text": self.body.text})
         return c.AddAddendum(
             **at.head,
             report_id=frozen.id,
@@ -212,23 +226,82 @@ def report_id_of(call: Call) -> UUID:
     return uuid5(call.request_id, call.command_id)
 
 
-async def _proved_by(services: Services, call: Call, proof: Proof, order: type[Order]) -> Method:
+async def _proved(services: Services, call: Call, proof: Proof, order: type[Order]) -> _Proved:
     """How the caller has proved who they are. Who may not sign is told so, and learns nothing about a password.
 
-    A code is for this signature alone, of this request by this command; sent again with it, it is good.
+    A code, and what a provider confirmed, is for this signature alone, of this request by this command; sent again with it, it
+    is good.
     """
     await must_be_allowed(services, call, order)
+    used_for = str(report_id_of(call))
     if not await proves_by_password(services, call.caller.account):
-        raise Problem("no_proof_here")
+        confirmed = await step_up.spend(services, call.caller, used_for)
+        return _Proved(Method.PROVIDER, confirmed.matter_sha256, confirmed.evidence)
+    if proof.password is None:
+        raise Problem("invalid_input", [FieldFault("password", "missing", INPUT_PROBLEMS["missing"])])
     if not await proves_again(services, call.caller, proof.password):
         raise Problem("wrong_password")
-    return await check_again(services, call.caller, proof.code, proof.passkey, used_for=str(report_id_of(call)))
+    return _Proved(await check_again(services, call.caller, proof.code, proof.passkey, used_for))
+
+
+async def confirm_report(
+    services: Services, call: Call, body: SignBody, said: Mapping[str, str], cookie: str | None
+) -> Begun:
+    """On to the signer's provider, to confirm that it is they who sign the draft as it is saved.
+
+    Raises as `sign` does, but for what concerns a password, and as `step_up.begin`.
+    """
+    await must_be_allowed(services, call, _Signature)
+    async with services.database.session() as session:
+        row, _ = await policy.request_to_see(session, call.caller, call.request_id)
+        _, answers = await _reviewed(session, services, row, body)
+    used_for, matter = str(report_id_of(call)), _matter_of_report(body, answers)
+    return await step_up.begin(services, call.caller, used_for, matter, said, cookie)
+
+
+async def confirm_addition(
+    services: Services, call: Call, body: AddendumBody, said: Mapping[str, str], cookie: str | None
+) -> Begun:
+    """The same for an addition to the final report."""
+    await must_be_allowed(services, call, _Addition)
+    _check_text(body)
+    used_for = str(report_id_of(call))
+    return await step_up.begin(services, call.caller, used_for, _matter_of_addition(body), said, cookie)
+
+
+async def _reviewed(
+    session: AsyncSession, services: Services, row: RequestRecord, body: SignBody
+) -> tuple[tuple[FormField, ...], Json]:
+    """The template and what the draft says, if it is the one that was reviewed, and can be signed."""
+    draft = await reports.load_report_draft(session, row.id)
+    template = await template_of(session, services, row, draft)
+    if body.revision not in (None, draft.revision if draft else 0):
+        raise Refusal(RefusalCode.VERSION_CONFLICT, "the draft was saved again since it was reviewed")
+    answers = draft.answers if draft else {}
+    if problems := obstacles(template, answers):
+        is_incomplete = any(problem.code == "required" for problem in problems)
+        raise Problem("report_incomplete" if is_incomplete else "report_invalid", field_faults(problems))
+    return template, answers
+
+
+def _check_text(body: AddendumBody) -> None:
+    text = {"text": body.text}
+    if problems := (*check_texts(text), *check_length(text)):
+        raise Problem("invalid_input", field_faults(problems))
+
+
+def _matter_of_report(body: SignBody, answers: Json) -> str:
+    return content_sha256({"kind": body.kind, "revision": body.revision, "answers": answers})
+
+
+def _matter_of_addition(body: AddendumBody) -> str:
+    return content_sha256({"text": body.text, "follow_up_id": str(body.follow_up_id or "")})
 
 
 async def _freeze(
     at: Moment,
     proof: Proof,
-    proved_by: Method,
+    proved: _Proved,
     kind: DocumentKind,
     template: Iterable[FormField] | None,
     answers: Json,
@@ -257,7 +330,8 @@ async def _freeze(
             signer_id=call.caller.id,
             command_id=call.command_id,
             proof_at=now,
-            proof_method=proved_by,
+            proof_method=proved.method,
+            proof_evidence=dict(proved.evidence) if proved.evidence else None,
             now=now,
         )
     except ContentConflictError:  # the key was sent before, with another report

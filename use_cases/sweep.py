@@ -117,6 +117,7 @@ async def _ended_sessions(services: Services, before: datetime, dry_run: bool) -
             "old links of telephones": await phone_links.forget_links(session, before),
             "old failed logins": await people.forget_failed_logins(session, before),
             "wrong passwords": await guesses.forget_guesses(session, datetime.now(UTC)),
+            "tickets for signatures": await sign_on.forget_tickets(session, datetime.now(UTC)),
             "unanswered sign-ins": await sign_on.forget_attempts(session, datetime.now(UTC)),
             "ends of sessions elsewhere": await sign_on.forget_logouts(session, datetime.now(UTC)),
             "unanswered challenges": await passkeys.forget_challenges(session, datetime.now(UTC)),

@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -12,8 +13,11 @@ from fastapi.responses import JSONResponse
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
 
+from records import people
+from records import sign_on as linked
 from sign_on.logout_tokens import EVENT
 from sign_on.providers import Provider
+from tests.system import Clinician, System
 
 CLIENT = "relais"
 
@@ -120,3 +124,12 @@ def as_known_here(code: str, issuer: str, secret_file: Any, clinics: dict[str, s
     """That provider in our file of providers."""
     said = {"code": code, "issuer": issuer, "client_id": CLIENT, "client_secret_file": secret_file, "clinics": clinics}
     return Provider.model_validate({**said, "label": {"fr": f"Réseau {code}", "en": f"Network {code}"}, **more})
+
+
+async def has_an_identity_alone(system: System, who: Clinician, issuer: str, subject: str) -> None:
+    """From now on they have no password, and sign in as that."""
+    async with system.services.database.session() as session:
+        account = await people.lock_account(session, who.account.id)
+        assert account is not None
+        account.password_hash = people.no_password()
+        await linked.link(session, account.id, issuer, subject, None, datetime.now(UTC))

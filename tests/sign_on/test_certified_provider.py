@@ -4,31 +4,36 @@ import asyncio
 import itertools
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 import uvicorn
-from playwright.async_api import async_playwright
+from playwright.async_api import Page, async_playwright
+from sqlalchemy import select, update
 
 from domain.requests import Role
+from records.models import FrozenReport, SigningTicket, Token
 from server import create_app
 from sign_on.providers import Providers, load_providers
 from sign_on.sign_on import SignOn
 from tests.api.answers import problem
+from tests.api.test_guessing import report_of
 from tests.api.test_invitations import code_for
 from tests.api.test_people_of_clinics import invitation
 from tests.eventually import eventually
 from tests.journeys import ok
 from tests.portal import browsers
-from tests.portal.browsing import PHONE, WIDE, Portal, barriers, shown, too_wide
+from tests.portal.browsing import PHONE, WIDE, Portal, barriers, hidden, shown, too_wide
 from tests.portal.typed_texts import not_known
 from tests.sign_on.certified import CLIENT, SECRET, STEPPED_UP, Browser, browser, certified_provider
+from tests.sign_on.evil import has_an_identity_alone
 from tests.system import PASSWORD, Clinician, System, add_person
 
 
@@ -38,6 +43,7 @@ class Scene:
 
     system: System
     address: str
+    issuer: str
     administrator: Clinician
 
     async def letters(self, address: str, nth: int) -> str:
@@ -66,7 +72,7 @@ async def scene(system: System, tmp_path_factory: pytest.TempPathFactory) -> Asy
                 await eventually(lambda: server.started or serving.done())
                 far = system.clinics["far"]
                 administrator = await add_person(system, "far_administrator", far, Role.CLINIC_ADMINISTRATOR)
-                yield Scene(system, address, administrator)
+                yield Scene(system, address, issuer, administrator)
             finally:
                 server.should_exit = True
                 await serving
@@ -232,33 +238,129 @@ async def test_its_pages_have_no_barrier(scene: Scene) -> None:
     for administrator, one in zip((scene.administrator, scene.system.administrator), wanted, strict=True):
         ok(await administrator.post("/invitations", one), 201)
     required, optional = [await code_for(scene.system, one["email"]) for one in wanted]
+    strangers = ("/signin", f"/invitation/{required}", f"/invitation/{optional}", "/sign-on/network/return?state=x")
     found = []
-    async with async_playwright() as play:
+    async with async_playwright() as play, browser(scene.address) as it:
         chromium = await browsers.launch_chromium(play)
         portal = Portal(scene.address, chromium)
         try:
-            for person, addresses in (
-                (
-                    None,
-                    (
-                        "/signin",
-                        f"/invitation/{required}",
-                        f"/invitation/{optional}",
-                        "/sign-on/network/return?state=x",
-                    ),
-                ),
-                (who, ("/account",)),
-            ):
-                page = await portal.look(person)
-                for address, size in itertools.product(addresses, (WIDE, PHONE)):
-                    await page.set_viewport_size(size)
-                    await page.emulate_media(color_scheme="light" if size == WIDE else "dark", reduced_motion="reduce")
-                    await page.goto(address)
-                    found += [f"{address}: {fault}" for fault in (*await barriers(page), *await too_wide(page))]
-                    found += [
-                        f"{address}: not in the table of typed texts: {form}"
-                        for form in not_known(await page.content())
-                    ]
+            found += await faults(await portal.look(None), strangers)
+            page = await portal.look(who)
+            found += await faults(page, ["/account"])
+            alone = await signer(scene, it, "looking_alone")
+            token = it.relais.cookies["relais"]
+            await page.context.add_cookies([{"name": "relais", "value": token, "url": scene.address}])
+            back = await alone.confirm(it)
+            found += await faults(page, [alone.page, back.headers["location"], "/account"])
         finally:
             await chromium.close()
     assert found == []
+
+
+async def faults(page: Page, addresses: Sequence[str]) -> list[str]:
+    """What is wrong with these pages, on a large screen and on a phone."""
+    found = []
+    for address, size in itertools.product(addresses, (WIDE, PHONE)):
+        await page.set_viewport_size(size)
+        await page.emulate_media(color_scheme="light" if size == WIDE else "dark", reduced_motion="reduce")
+        await page.goto(address)
+        typed = [f"not in the table of typed texts: {form}" for form in not_known(await page.content())]
+        found += [f"{address}: {fault}" for fault in (*await barriers(page), *await too_wide(page), *typed)]
+    return found
+
+
+@dataclass
+class Signer:
+    """A provider of answers who has no password, signed in through the organization, with a report to sign."""
+
+    who: Clinician
+    login: str
+    page: str
+
+    async def confirm(
+        self, it: Browser, login: str | None = None, acr: str = STEPPED_UP, **more: str
+    ) -> httpx.Response:
+        """Press the button and prove it there, as `login`; gives the answer to the browser that comes back."""
+        form = {**hidden(await it.relais.get(self.page)), "kind": "final", "revision": "1", **more}
+        address = onwards(await it.relais.post(f"{self.page}/confirm", data=form))
+        assert "max_age=60" in address
+        assert "essential" in address
+        back = await it.sign_in_there(address, self.login if login is None else login, acr)
+        return await it.relais.get(back)
+
+
+async def signer(scene: Scene, it: Browser, name: str) -> Signer:
+    """Somebody new, who has accepted a request and written its report, and is signed in."""
+    who = await add_person(scene.system, name, scene.system.clinics["near"], Role.PROVIDER)
+    login, page = f"{name}-{uuid4().hex[:8]}", await report_of(scene.system, who)
+    await has_an_identity_alone(scene.system, who, scene.issuer, login)
+    assert (await sign_in(it, login)).status_code == 303
+    return Signer(who, login, page)
+
+
+async def test_who_has_no_password_signs_by_what_the_organization_confirms(scene: Scene) -> None:
+    async with browser(scene.address) as it, browser(scene.address) as colleague:
+        one, other = await signer(scene, it, "signing"), await signer(scene, colleague, "colleague")
+        second = await report_of(scene.system, one.who)
+        page = await it.relais.get(one.page)
+        assert "Confirmer auprès de mon organisation" in shown(page)
+        assert 'name="password"' not in page.text
+        form = {**hidden(page), "kind": "final", "revision": "1"}
+        assert "Confirmez auprès" in shown(await it.relais.post(one.page, data=form), 403), "not without a confirmation"
+
+        by_another = await one.confirm(it, other.login)
+        shown(by_another, 401)  # the provider has ended the session of who was signed in there, and so it ended here
+        it.provider.cookies.clear()  # the colleague leaves
+        assert (await sign_in(it, one.login)).status_code == 303
+        back = await one.confirm(it)
+        assert back.headers["location"].startswith(f"{one.page}?confirmed=")
+        confirmed = await it.relais.get(back.headers["location"])
+        assert "a confirmé que c’est bien vous" in shown(confirmed)
+        form = {**hidden(confirmed), "kind": "final", "revision": "1"}
+
+        on_another = {**hidden(await it.relais.get(second)), "key": form["key"]}
+        shown(await it.relais.post(second, data={**form, **on_another}), 403)
+        by_the_colleague = await colleague.relais.post(one.page, data=form)
+        assert by_the_colleague.status_code == 401, "the form is another's"
+        shown(await it.relais.post(one.page, data={**form, "kind": "preliminary"}), 403)
+        back = await one.confirm(it)
+        confirmed = await it.relais.get(back.headers["location"])
+        form = {**hidden(confirmed), "kind": "final", "revision": "1"}
+        await run_out(scene.system, one.who)
+        assert "trois minutes" in shown(await it.relais.post(one.page, data=form), 403)
+        back = await one.confirm(it)
+        form = {**hidden(await it.relais.get(back.headers["location"])), "kind": "final", "revision": "1"}
+        assert (await it.relais.post(one.page, data=form)).status_code == 303
+
+        view = await one.who.view(request_of(one.page))
+        async with scene.system.services.database.session() as session:
+            kept = await session.get(FrozenReport, UUID(view["documents"][0]["report_id"]))
+        assert kept is not None
+        assert kept.proof_evidence is not None
+        said = {name: kept.proof_evidence[name] for name in ("issuer", "subject", "acr")}
+        assert kept.proof_method == "provider"
+        assert said == {"issuer": scene.issuer, "subject": one.login, "acr": STEPPED_UP}
+
+        addendum = f"/requests/{request_of(one.page)}/addendum"
+        one.page = addendum
+        back = await one.confirm(it, text="La culture est négative.")
+        confirmed = await it.relais.get(back.headers["location"])
+        assert "La culture est négative." in shown(confirmed), "what was written is there again"
+        form = {**hidden(confirmed), "text": "La culture est positive."}
+        shown(await it.relais.post(addendum, data=form), 403)
+        back = await one.confirm(it, text="La culture est négative.")
+        form = {**hidden(await it.relais.get(back.headers["location"])), "text": "La culture est négative."}
+        assert (await it.relais.post(addendum, data=form)).status_code == 303
+
+
+def request_of(page: str) -> str:
+    """The id in the address."""
+    return page.split("/")[2]
+
+
+async def run_out(system: System, who: Clinician) -> None:
+    """Four minutes later, for all that was confirmed."""
+    async with system.services.database.session() as session:
+        mine = select(Token.sha256).where(Token.account_id == who.account.id)
+        late = update(SigningTicket).where(SigningTicket.token_sha256.in_(mine))
+        await session.execute(late.values(expires_at=SigningTicket.expires_at - timedelta(minutes=4)))

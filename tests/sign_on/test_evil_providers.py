@@ -2,11 +2,13 @@
 
 import hmac
 import json
+import re
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,14 +17,26 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select
 
+from domain.requests import Role
 from records import sign_on as records
 from records.models import Token
 from server import create_app
 from sign_on.logout_tokens import EVENT
 from sign_on.providers import Providers
 from sign_on.sign_on import SignOn
-from tests.portal.browsing import shown, visitor
-from tests.sign_on.evil import CLIENT, EC, RSA, STRANGE, EvilProvider, Evils, as_known_here, signed
+from tests.api.test_guessing import report_of
+from tests.portal.browsing import hidden, shown, visitor
+from tests.sign_on.evil import (
+    CLIENT,
+    EC,
+    RSA,
+    STRANGE,
+    EvilProvider,
+    Evils,
+    as_known_here,
+    has_an_identity_alone,
+    signed,
+)
 from tests.system import Clinician, System, add_person
 
 
@@ -60,7 +74,9 @@ async def scene(system: System, tmp_path_factory: pytest.TempPathFactory) -> Asy
     secret.write_text("a secret\n")
     evils = {"one": EvilProvider("https://one.test"), "two": EvilProvider("https://two.test")}
     clinic = system.clinics["near"].code
-    known = Providers(as_known_here(code, one.issuer, secret, {clinic: "optional"}) for code, one in evils.items())
+    more: dict[str, Any] = {"step_up": {"values": ["loa:2"]}}
+    clinics = {clinic: "optional"}
+    known = Providers(as_known_here(code, one.issuer, secret, clinics, **more) for code, one in evils.items())
     who = await add_person(system, "linked", system.clinics["near"])
     async with system.services.database.session() as session:
         await records.link(session, who.account.id, "https://one.test", "somebody", None, datetime.now(UTC))
@@ -270,3 +286,45 @@ async def test_a_true_logout_token_ends_the_sessions_once(scene: Scene, by: str)
         again = await provider.post("/oidc/backchannel-logout", data={"logout_token": token})
         assert again.status_code == 400
         assert (await http.get("/account")).status_code == 200, "what began since lives"
+
+
+FORGED_CONFIRMATIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "of somebody else": lambda claims: {**claims, "sub": "a colleague"},
+    "without a time": lambda claims: without(claims, "auth_time"),
+    "of an hour ago": lambda claims: {**claims, "auth_time": claims["iat"] - 3_600},
+    "whose time is a text": lambda claims: {**claims, "auth_time": str(claims["iat"])},
+    "of the future": lambda claims: {**claims, "auth_time": claims["iat"] + 600},
+    "that proves less": lambda claims: {**claims, "acr": "loa:1"},
+    "that proves nothing": lambda claims: without(claims, "acr"),
+    "that says it in another claim": lambda claims: {**without(claims, "acr"), "acrs": ["loa:2"]},
+    "whose list is a text": lambda claims: {**claims, "acrs": "loa:2"},
+    "for another act": lambda claims: {**claims, "nonce": "another"},
+}
+
+
+async def test_a_forged_confirmation_signs_nothing(scene: Scene) -> None:
+    who = await add_person(scene.system, "alone", scene.system.clinics["near"], Role.PROVIDER)
+    page, one = await report_of(scene.system, who), scene.providers["one"]
+    await has_an_identity_alone(scene.system, who, one.issuer, "alone")
+    found = {}
+    one.subject = "alone"
+    try:
+        async with visitor(scene.app) as http:
+            assert (await http.get(scene.back(await scene.begin(http)))).status_code == 303
+            for name, forge in {**FORGED_CONFIRMATIONS, "the truth": lambda claims: claims}.items():
+                one.answers = lambda claims, forge=forge: signed(forge({**claims, "acr": "loa:2"}))  # type: ignore[misc]
+                form = {**hidden(await http.get(page)), "kind": "final", "revision": "1"}
+                asked = asked_in(await http.post(f"{page}/confirm", data=form))
+                back = await http.get(scene.back(asked))
+                found[name] = back.status_code, (await http.post(page, data=form)).status_code
+    finally:
+        one.subject = "somebody"
+    assert found.pop("the truth") == (303, 303)
+    assert {(status in (401, 403), signed) for status, signed in found.values()} == {(True, 403)}, found
+
+
+def asked_in(page: httpx.Response) -> dict[str, str]:
+    """What the provider is asked, by the page that goes on to it."""
+    address = re.search(r'0;url=([^"]+)"', page.text)
+    assert address, page.text
+    return {name: values[0] for name, values in parse_qs(urlsplit(unescape(address[1])).query).items()}
