@@ -5,7 +5,7 @@ another window saved meanwhile is never overwritten unseen, and what is signed i
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
@@ -17,7 +17,7 @@ from starlette.datastructures import FormData
 
 from domain.offerings import CalledFor, FormField, calling_choices
 from domain.refusals import Refusal, RefusalCode
-from portal import forms, pages
+from portal import earlier_texts, forms, pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, links_to, sentence_of
 from portal.pages import Notice, Visit, VisitOf
 from portal.requests import chart
@@ -78,6 +78,9 @@ async def save(request_id: UUID, visit: VisitOf) -> Response:
     form = await visit.form()
     by_script = is_of_script(visit.request)
     try:
+        if earlier_texts.FIELD in form:
+            fields = (await visit.offering_in(form)).report
+            form = await earlier_texts.with_inserted(visit, request_id, form, fields)
         saved = await _save(visit, request_id, form)
     except (Problem, Refusal) as error:
         return await (_failed_by_script if by_script else _not_saved)(visit, request_id, form, error)
@@ -155,6 +158,9 @@ async def addendum_page(request_id: UUID, visit: VisitOf) -> Response:
 async def add_addendum(request_id: UUID, visit: VisitOf) -> Response:
     """Sign the addition; or say why not, with the text still there."""
     form = await visit.form()
+    if earlier_texts.FIELD in form:
+        form = await earlier_texts.with_inserted(visit, request_id, form)
+        return await _addendum_page(visit, request_id, goes_on=form)
     try:
         call = visit.call(request_id, form)
         body = AddendumBody.model_validate(_said(form, "text", "password", "code", "passkey", "follow_up_id"))
@@ -291,6 +297,7 @@ async def _report_page(
         questions=questions,
         calling=calling,
         snippets=await offered(visit.services, visit.caller, UsedFor.REPORT, view.offering, visit.language),
+        earlier=await _earlier(visit, view, questions),
         says_of_photos={field for (field, _choice), call in calling.items() if call is CalledFor.NEW_PHOTOS},
         shows_form=draft is not None or form is not None,
         revision=revision,
@@ -336,12 +343,18 @@ async def _sign_page(
 
 
 async def _addendum_page(
-    visit: Visit, request_id: UUID, form: FormData | None = None, error: Problem | Refusal | None = None
+    visit: Visit,
+    request_id: UUID,
+    form: FormData | None = None,
+    error: Problem | Refusal | None = None,
+    *,
+    goes_on: FormData | None = None,
 ) -> Response:
+    """The form, empty or as it was sent: because of an `error`, or to be gone on with."""
     view = await visit.look_at(request_id)
     is_possible = "add_addendum" in view.allowed_commands
     notice, wrong = _notice(visit, error)
-    ticket = await _confirmed(visit, request_id)
+    ticket = None if goes_on else await _confirmed(visit, request_id)  # what was confirmed is another text
     return visit.page(
         "report_addendum",
         because=error,
@@ -349,14 +362,19 @@ async def _addendum_page(
         view=view,
         is_possible=is_possible,
         final=next((document for document in view.documents or () if document.kind == "final"), None),
-        form=pages.written(ticket.said if ticket else _kept(form, error, "text", "follow_up_id")),
+        form=pages.written(goes_on or (ticket.said if ticket else _kept(form, error, "text", "follow_up_id"))),
         ticket=ticket,
+        earlier=await _earlier(visit, view) if is_possible else (),
         factor=await own_factor(visit.services, visit.caller),
         has_password=await proves_by_password(visit.services, visit.caller.account),
         key=str(ticket.said["key"]) if ticket else _key(form, error),
         wrong=pages.written(wrong),
         notice=notice,
     )
+
+
+async def _earlier(visit: Visit, view: RequestView, fields: Sequence[FormField] = ()) -> earlier_texts.Offered:
+    return await earlier_texts.offered(visit, view.id, fields) if view.access == "chart" else ()
 
 
 async def _draft(visit: Visit, request_id: UUID) -> ReportDraft:

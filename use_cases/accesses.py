@@ -96,6 +96,15 @@ async def log_access(
     )
 
 
+async def log_unless_just_seen(
+    session: AsyncSession, caller: Caller, row: RequestRecord, kind: AccessKind, object_id: UUID
+) -> None:
+    """Write a look down at what a page shows besides, unless it was looked at a moment ago."""
+    since = datetime.now(UTC) - ONE_LOOK
+    if not await access.was_logged(session, row.id, caller.id, kind, object_id, since=since):
+        await log_access(session, caller, row, kind, object_id)
+
+
 async def log_unless_opened(session: AsyncSession, caller: Caller, row: RequestRecord, attachment_id: UUID) -> None:
     """Write a look at what belongs to an attachment down, unless it or the request was opened a moment ago."""
     since = datetime.now(UTC) - ONE_LOOK
