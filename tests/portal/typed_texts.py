@@ -17,7 +17,7 @@ class TypedForm:
     """A form: whose, on which page, where it goes, the field that people write into, and what else it must say to be read.
 
     `about` names the request that stands in the addresses as ``{id}``. What `saves_itself` is a draft or a report. Short
-    lines are not `counted`.
+    lines are not `counted`, nor is what is refused by its form.
     """
 
     who: str
@@ -82,7 +82,7 @@ FORMS = (
     TypedForm("administrator", "/clinic", "address_lines", counted=False),
     TypedForm("administrator", "/service-accounts/new", "purpose", counted=False),
     TypedForm("administrator", "/service-accounts/{system}", "purpose", counted=False),
-    TypedForm("administrator", "/service-accounts/{system}", "jwk", to="/service-accounts/{system}/keys"),
+    TypedForm("administrator", "/service-accounts/{system}", "jwk", to="/service-accounts/{system}/keys", counted=False),
     TypedForm("administrator", "/people/{provider2}", "profession", {"given_name": "Ève"}, counted=False),
     TypedForm("administrator", "/people/{provider}/leave", "reason", {"to": "dispatch"}),
     TypedForm("requester", "/requests/{id}/answer", "text"),
