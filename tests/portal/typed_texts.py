@@ -82,7 +82,9 @@ FORMS = (
     TypedForm("administrator", "/clinic", "address_lines", counted=False),
     TypedForm("administrator", "/service-accounts/new", "purpose", counted=False),
     TypedForm("administrator", "/service-accounts/{system}", "purpose", counted=False),
-    TypedForm("administrator", "/service-accounts/{system}", "jwk", to="/service-accounts/{system}/keys", counted=False),
+    TypedForm(
+        "administrator", "/service-accounts/{system}", "jwk", to="/service-accounts/{system}/keys", counted=False
+    ),
     TypedForm("administrator", "/people/{provider2}", "profession", {"given_name": "Ève"}, counted=False),
     TypedForm("administrator", "/people/{provider}/leave", "reason", {"to": "dispatch"}),
     TypedForm("requester", "/requests/{id}/answer", "text"),
