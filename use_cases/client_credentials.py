@@ -78,7 +78,7 @@ async def give_token(services: Services, asked: Asked, origin: Origin) -> Access
     Raises OAuthError; Problem `too_many_attempts` with the seconds to wait, after many that were wrong.
     """
     claim = _claimed(asked.assertion)
-    counters = guessing.of_a_stranger(services.settings, f"service/{claim.client_id}", origin)
+    counters = guessing.of_a_system(services.settings, claim.client_id, origin)
     await guessing.check(services.database, counters)
     await guessing.count(services.database, counters)
     try:

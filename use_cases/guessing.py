@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 from math import ceil
+from uuid import UUID
 
 from domain.rates import Rate
 from records import guesses
@@ -71,6 +72,19 @@ def of_a_stranger(settings: Settings, username: str, origin: Origin) -> tuple[Co
         Counter(f"name and address: {origin.network} {username}", FEW, forgiven=True),
         Counter(f"address: {origin.network}", of_the_address),
         Counter(f"name: {username}", AT_A_NAME),
+    )
+
+
+def of_a_system(settings: Settings, client_id: UUID, origin: Origin) -> tuple[Counter, ...]:
+    """What counts an assertion that a system of a clinic is said to have signed. Nobody guesses a key: it is for what it costs.
+
+    It counts where it comes from, and apart from passwords: a system that is badly set up slows no sign-in of the people behind
+    the same address, and nobody elsewhere slows the system that they say they are.
+    """
+    of_the_address = Rate(settings.wrong_passwords_per_address, AN_ADDRESS_GETS_ONE_MORE)
+    return (
+        Counter(f"system and address: {origin.network} {client_id}", FEW, forgiven=True),
+        Counter(f"address of systems: {origin.network}", of_the_address),
     )
 
 

@@ -22,7 +22,9 @@ from tests.api.answers import problem
 from tests.api.test_service_accounts import Integration, by_secret, connected
 from tests.journeys import ok
 from tests.system import System
+from use_cases import guessing
 from use_cases.client_credentials import ASSERTION_TYPE
+from use_cases.guessing import Origin
 from use_cases.sweep import sweep
 
 ADDRESS = "http://relais.test/api/v1/oauth/token"
@@ -282,8 +284,19 @@ async def test_who_guesses_is_slowed_down_and_nobody_else_is(system: System, cur
     refused(answer, 429, "temporarily_unavailable")
     assert int(answer.headers["retry-after"]) >= 1
     ok(await other.ask())
+    elsewhere = httpx.ASGITransport(system.app, client=("203.0.113.7", 1))
+    client.account.http = httpx.AsyncClient(transport=elsewhere, base_url="http://relais.test")
+    ok(await client.ask())  # who is said to have signed is not slowed down at their own address
     for _ in range(12):
         refused(await other.ask(scope="documents:read"), 400, "invalid_scope")  # wrong, and no guess
+
+
+def test_what_systems_sign_counts_apart_from_passwords(system: System) -> None:
+    """A system that is badly set up slows no sign-in of the people behind the same address."""
+    somewhere, client_id = Origin("203.0.113.7"), uuid4()
+    people = guessing.of_a_stranger(system.settings, str(client_id), somewhere)
+    systems = guessing.of_a_system(system.settings, client_id, somewhere)
+    assert not {counter.what for counter in people} & {counter.what for counter in systems}
 
 
 async def test_which_keys_are_taken(system: System, rsa: RSAKey, curve: ECKey) -> None:
