@@ -20,7 +20,7 @@ from portal.themes import THEMES
 from translations import gettext_noop as _
 from translations.dates import clock, day
 from translations.words import listed
-from use_cases import accounts, sign_on
+from use_cases import accounts, second_factor, sign_on
 from use_cases.absences import list_absences
 from use_cases.accounts import NewPassword, Preferences
 from use_cases.problems import Problem
@@ -109,7 +109,8 @@ async def _done(
 
 async def shown_again(visit: Visit, form: FormData, error: ValidationError | Problem | Refusal) -> Response:
     """The page, with why something was not done."""
-    return await _page(visit, form, as_problem(error), {"wrong_current_password": "password"})
+    places = {"wrong_current_password": "password", "code_needed": "code", "wrong_code": "code"}
+    return await _page(visit, form, as_problem(error), places)
 
 
 async def _page(
@@ -121,6 +122,7 @@ async def _page(
     wrong = fields_of(error, visit.language, {**absences.PLACES, **(places or {"wrong_current_password": "current"})})
     linked = await sign_on.list_linked(visit.services, visit.caller)
     ways = await ways_of_account(visit.services, visit.caller.account)
+    factor = await second_factor.own_factor(visit.services, visit.caller)
     return visit.page(
         "account",
         because=error,
@@ -135,6 +137,7 @@ async def _page(
         min_password=accounts.MIN_PASSWORD,
         linked=[{**one.model_dump(), "since": day(one.since, visit.language)} for one in linked],
         linkable=[one for one in ways.providers if one.code not in {there.code for there in linked}],
+        has_factor=factor.in_force,
         has_password=await proves_by_password(visit.services, visit.caller.account),
         form=pages.written(form),
         wrong=pages.written(wrong),

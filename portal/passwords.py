@@ -99,5 +99,5 @@ async def shown_again(request: Request, services: Services, code: str, form: For
 def _page(
     request: Request, code: str, resetting: Resetting, form: FormData | None = None, error: Problem | None = None
 ) -> Response:
-    places = {"wrong_voice_code": "voice_code"}
+    places = {"wrong_voice_code": "voice_code", "code_needed": "code", "wrong_code": "code"}
     return link_page(request, "new_password", resetting.language, code, form, error, places, resetting=resetting)

@@ -87,9 +87,10 @@ async def link_by_letter(link: str, code: str, request: Request, services: Servi
     """Link an identity of one's organization, in place of a new password."""
     check_same_site(request)
     form = await request.form()
-    cookie, voice_code = kept_by(request, services.settings), str(form.get("voice_code", ""))
+    cookie = kept_by(request, services.settings)
+    voice_code, factor_code = (str(form.get(name, "")) for name in ("voice_code", "code"))
     try:
-        begun = await sign_on.begin_to_link_by_letter(services, code, cookie, link[:400], voice_code)
+        begun = await sign_on.begin_to_link_by_letter(services, code, cookie, link[:400], voice_code, factor_code)
     except Problem as problem:
         return await password_pages.shown_again(request, services, link, form, problem)
     return await go_on(request, services, begun)
@@ -101,7 +102,8 @@ async def link(code: str, visit: VisitOf) -> Response:
     form = await visit.form()
     cookie = kept_by(visit.request, visit.services.settings)
     try:
-        begun = await sign_on.begin_to_link(visit.services, visit.caller, code, cookie, str(form.get("password", "")))
+        password, factor_code = (str(form.get(name, "")) for name in ("password", "code"))
+        begun = await sign_on.begin_to_link(visit.services, visit.caller, code, cookie, password, factor_code)
     except NOT_TAKEN as error:
         return await account_page.shown_again(visit, form, error)
     return await go_on(visit.request, visit.services, begun)

@@ -2,9 +2,9 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -48,7 +48,8 @@ async def unlink(session: AsyncSession, account_id: uuid.UUID, issuer: str) -> L
 
 
 async def add_attempt(session: AsyncSession, attempt: SignOnAttempt) -> None:
-    """Write down a sign-in that goes on at a provider."""
+    """Write down a sign-in that goes on at a provider. Those that nobody came back from go: strangers begin them."""
+    await session.execute(delete(SignOnAttempt).where(SignOnAttempt.expires_at < datetime.now(UTC)))
     session.add(attempt)
     await session.flush()
 
@@ -83,7 +84,8 @@ async def end_sessions(
     """
     ended = update(Token).where(Token.idp_issuer == issuer, Token.revoked_at.is_(None), Token.expires_at > now)
     if sid is not None:
-        ended = ended.where(Token.idp_sid == sid)
+        named = Token.idp_sid == sid
+        ended = ended.where(named if subject is None else or_(named, Token.idp_sid.is_(None)))
     if subject is not None:
         ended = ended.where(Token.idp_subject == subject)
     accounts = (await session.scalars(ended.values(revoked_at=now).returning(Token.account_id))).all()

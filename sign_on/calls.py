@@ -53,7 +53,7 @@ class Calls:
             raise AwayError(type(error).__name__) from error
         try:
             found = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
             raise AwayError(f"no_json_{answer.status_code}")

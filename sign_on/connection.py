@@ -5,7 +5,8 @@ import json
 import secrets
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -14,7 +15,7 @@ from urllib.parse import quote, urlencode
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, KeySet
+from joserfc.jwk import ECKey, JWKRegistry, KeySet
 
 from sign_on.calls import Calls
 from sign_on.id_tokens import Identity, identity_in
@@ -28,6 +29,9 @@ KEPT_SECONDS = 3_600.0
 
 KEYS_ASKED_EVERY_SECONDS = 60.0
 """Whoever sends tokens with made-up keys does not make us ask the provider more often."""
+
+FAILED_FOR_SECONDS = 5.0
+"""For so long nobody waits for a provider that has just not answered: whoever sends made-up tokens makes us ask no more often."""
 
 DENIED = ("access_denied", "login_required", "interaction_required", "consent_required", "account_selection_required")
 """What a provider sends back when the person did not sign in there, or was not let in."""
@@ -66,11 +70,16 @@ class Connection:
         self._near = near
         self._clock = clock
         self._asking = asyncio.Lock()
+        self._about_failed_at = self._keys_asked_at = -KEPT_SECONDS
         self._metadata: tuple[float, dict[str, Any]] | None = None
         self._keys: tuple[float, KeySet] | None = None
 
-    async def address_to_ask(self, own: Secrets, redirect: str, step_up: StepUp | None = None) -> str:
-        """Where the browser goes to sign in. With `step_up`, the person is to prove anew that it is they. Raises AwayError."""
+    async def address_to_ask(
+        self, own: Secrets, redirect: str, step_up: StepUp | None = None, *, anew: bool = False
+    ) -> str:
+        """Where the browser goes to sign in, `anew` also when somebody is signed in there. With `step_up`, the person is to prove
+        that it is they. Raises AwayError.
+        """
         challenge = urlsafe_b64encode(sha256(own.verifier.encode()).digest()).rstrip(b"=").decode()
         asked = {
             "response_type": "code",
@@ -84,6 +93,7 @@ class Connection:
             "response_mode": "query",
             **_ages(self.provider.sign_in_max_age_seconds if step_up is None else step_up.max_age_seconds),
             **_claims(step_up),
+            **({"prompt": "login"} if anew else {}),
         }
         return _with(await self._endpoint("authorization_endpoint"), asked)
 
@@ -157,30 +167,61 @@ class Connection:
 
     async def _about(self) -> dict[str, Any]:
         """What the provider says of itself (OpenID Connect Discovery)."""
+        if self._metadata is not None and self._clock() - self._metadata[0] <= KEPT_SECONDS:
+            return self._metadata[1]
         async with self._asking:
-            if self._metadata is None or self._clock() - self._metadata[0] > KEPT_SECONDS:
+            if self._metadata is not None and self._clock() - self._metadata[0] <= KEPT_SECONDS:
+                return self._metadata[1]  # another has asked meanwhile
+            if self._clock() - self._about_failed_at < FAILED_FOR_SECONDS:
+                raise AwayError("did_not_answer_just_now")
+            try:
                 found = await self._calls.get(f"{self.provider.issuer.rstrip('/')}/.well-known/openid-configuration")
                 if found.get("issuer") != self.provider.issuer:
                     raise AwayError("issuer_of_discovery")
-                self._metadata = self._clock(), found
-            return self._metadata[1]
+            except AwayError:
+                self._about_failed_at = self._clock()
+                raise
+            self._metadata = self._clock(), found
+            return found
 
     async def _keys_for(self, token: str) -> KeySet:
         """The provider's keys; asked for again when none is that of the token, but not more often than once a minute."""
         header = header_of(token)
         address = await self._endpoint("jwks_uri")
+        if (known := self._known_keys(header)) is not None:
+            return known
         async with self._asking:
-            age = self._clock() - self._keys[0] if self._keys else KEPT_SECONDS
-            if self._keys is not None and age < KEPT_SECONDS:
-                is_known = key_for(self._keys[1], header) is not None
-                if is_known or age < KEYS_ASKED_EVERY_SECONDS:
-                    return self._keys[1]
-            found = await self._calls.get(address)
-            try:
-                self._keys = self._clock(), KeySet.import_key_set(found)  # type: ignore[arg-type] # checked by it
-            except (JoseError, ValueError, KeyError, TypeError, AttributeError):
-                raise AwayError("keys_malformed") from None
+            if (known := self._known_keys(header)) is not None:
+                return known  # another has asked meanwhile
+            since = self._clock() - self._keys_asked_at
+            if self._keys is not None and self._are_fresh(self._keys):
+                if since < KEYS_ASKED_EVERY_SECONDS:
+                    return self._keys[1]  # none of them fits, and the token is refused for that
+            elif since < FAILED_FOR_SECONDS:
+                raise AwayError("keys_did_not_come_just_now")
+            self._keys_asked_at = self._clock()
+            self._keys = self._clock(), _key_set(await self._calls.get(address))
             return self._keys[1]
+
+    def _known_keys(self, header: Mapping[str, Any]) -> KeySet | None:
+        """The keys that are believed, if the token's is among them."""
+        if self._keys is None or not self._are_fresh(self._keys) or key_for(self._keys[1], header) is None:
+            return None
+        return self._keys[1]
+
+    def _are_fresh(self, keys: tuple[float, KeySet]) -> bool:
+        return self._clock() - keys[0] < KEPT_SECONDS
+
+
+def _key_set(found: Mapping[str, Any]) -> KeySet:
+    """The keys that can be used; one of a kind that is not known here closes the way to none of the others. Raises AwayError."""
+    said, keys = found.get("keys"), []
+    for one in said if isinstance(said, list) else ():
+        with suppress(JoseError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError):
+            keys.append(JWKRegistry.import_key(dict(one)))
+    if not keys:
+        raise AwayError("keys_malformed")
+    return KeySet(keys)
 
 
 def _ages(max_age_seconds: int | None) -> dict[str, str]:

@@ -37,7 +37,7 @@ def identity_in(token: str, provider: Provider, keys: KeySet, nonce: str, now: d
     claims = claims_of(token, provider, keys)
     check_is_for_us(claims, provider, now)
     said = claims.get("nonce")
-    if not isinstance(said, str) or not hmac.compare_digest(said.encode(), nonce.encode()):
+    if not isinstance(said, str) or not said.isascii() or not hmac.compare_digest(said, nonce):
         raise RefusedError("nonce")
     if text(claims, "sub") is None:
         raise RefusedError("subject")

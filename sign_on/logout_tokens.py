@@ -57,7 +57,7 @@ def issuer_said_in(token: str) -> str | None:
     header_of(token)
     try:
         said = json.loads(jws.extract_compact(token.encode("ascii")).payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     found = said.get("iss") if isinstance(said, dict) else None
     return found if isinstance(found, str) else None

@@ -24,6 +24,9 @@ _KEYS = {"RS256": RSAKey, "PS256": RSAKey, "ES256": ECKey}
 
 LEAST_RSA_BITS = 2048
 
+LATEST = 253_402_300_799
+"""The last second of the year 9999, since 1970: what comes after is no date."""
+
 
 def header_of(token: str) -> Mapping[str, Any]:
     """What a token says of itself, before anything of it is believed. Raises RefusedError."""
@@ -31,7 +34,7 @@ def header_of(token: str) -> Mapping[str, Any]:
         raise RefusedError("token_too_long")
     try:
         return dict(jws.extract_compact(token.encode("ascii")).headers())
-    except (JoseError, ValueError, TypeError, AttributeError, binascii.Error):
+    except (JoseError, ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
         raise RefusedError("token_malformed") from None
 
 
@@ -56,7 +59,7 @@ def claims_of(token: str, provider: Provider, keys: KeySet) -> Claims:
         raise RefusedError("key_too_short")
     try:
         claims = jwt.decode(token, key, algorithms=[algorithm]).claims
-    except (JoseError, ValueError, TypeError):
+    except (JoseError, ValueError, TypeError, RecursionError):
         raise RefusedError("signature") from None
     return claims
 
@@ -91,7 +94,7 @@ def check_is_for_us(claims: Claims, provider: Provider, now: datetime) -> None:
 def moment(claims: Claims, name: str) -> float:
     """A moment in seconds since 1970. Raises RefusedError when it is not there, or no number."""
     found = claims.get(name)
-    if isinstance(found, bool) or not isinstance(found, int | float):
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= LATEST:  # NaN is neither
         raise RefusedError(f"{name}_is_no_number")
     return float(found)
 

@@ -39,6 +39,10 @@ class Purpose(StrEnum):
     SIGN = "sign"
 
 
+LINKING = (Purpose.JOIN, Purpose.LINK, Purpose.LINK_BY_LETTER)
+"""Whoever sits before the computer of a clinic must not get the identity of a colleague who is still signed in there."""
+
+
 @dataclass(frozen=True)
 class Begun:
     """Where the browser goes on, at which provider, and what it keeps till it comes back."""
@@ -79,7 +83,9 @@ async def begin(
     """Write down what goes on at the provider. `said` is what goes along. Raises Problem `not_found` or `sign_on_away`."""
     connection, own = connection_of(services, provider), Secrets()
     try:
-        address = await connection.address_to_ask(own, return_address(services, provider), step_up)
+        address = await connection.address_to_ask(
+            own, return_address(services, provider), step_up, anew=purpose in LINKING
+        )
     except AwayError as error:
         away(provider, error)
     cookie = cookie or secrets.token_urlsafe(32)
@@ -90,7 +96,7 @@ async def begin(
             purpose=purpose,
             nonce=own.nonce,
             verifier=own.verifier,
-            said=dict(said),
+            said={name: text.replace("\0", "") for name, text in said.items()},  # PostgreSQL keeps no NUL
             account_id=account_id,
             expires_at=datetime.now(UTC) + ANSWERED_WITHIN,
         )

@@ -22,7 +22,7 @@ from records.service_accounts import Found
 from settings import Settings
 from use_cases import guessing
 from use_cases.guessing import Origin
-from use_cases.public_keys import key_of
+from use_cases.public_keys import MAX_KID, key_of
 from use_cases.service_callers import TOKEN_PREFIX
 from use_cases.services import Services
 
@@ -119,20 +119,23 @@ def _claimed(assertion: str) -> _Claim:
     try:
         parsed = jws.extract_compact(assertion.encode())
         header, client_id = parsed.headers(), UUID(json.loads(parsed.payload)["iss"])
-    except (JoseError, ValueError, KeyError, TypeError, AttributeError):
+    except (JoseError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _refused("the assertion is no signed JWT whose iss is a client") from None
     if header.get("typ", "JWT") != "JWT":
         raise _refused("typ must be JWT")
     if "jku" in header:
         raise _refused("jku names an address; keys are registered here instead")
-    return _Claim(client_id, str(header.get("kid", "")), str(header.get("alg", "")))
+    kid = header.get("kid")
+    if not isinstance(kid, str) or not kid.isprintable() or len(kid) > MAX_KID:
+        raise _refused("kid must name the key")
+    return _Claim(client_id, kid, str(header.get("alg", "")))
 
 
 def _checked(assertion: str, key: ServiceKey, address: str, now: datetime) -> dict[str, Any]:
     """What a system says by a signature that is right. Raises OAuthError `invalid_client`."""
     try:
         claims = jwt.decode(assertion, key_of(key.public_key), algorithms=[key.algorithm]).claims
-    except (JoseError, ValueError):
+    except (JoseError, ValueError, RecursionError):
         raise _refused("the signature is not right") from None
     client_id = str(key.account_id)
     if claims.get("iss") != client_id or claims.get("sub") != client_id:

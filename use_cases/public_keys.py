@@ -27,7 +27,9 @@ def registered(said: object) -> tuple[str, str, dict[str, Any]]:
     if {"d", "p", "q", "dp", "dq", "qi", "k"} & said.keys():
         raise _fault("private_key")
     kid, kind = said.get("kid"), said.get("kty")
-    if not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID or not kid.isprintable() or kind not in _KEPT:
+    if not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID or not kid.isprintable() or not isinstance(kind, str):
+        raise _fault("not_a_public_key")
+    if kind not in _KEPT:
         raise _fault("not_a_public_key")
     public = {
         name: said[name] for name in _KEPT[kind] if isinstance(said.get(name), str) and len(said[name]) <= MAX_MEMBER

@@ -5,15 +5,15 @@ found by the provider and what it knows them by for ever, never by an e-mail add
 an e-mail of ours, or links their identity while they are signed in. ([decision](../docs/decisions/sign-on.md))
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import AccountEventKind, LetterKind, may_sign
 from domain.addresses import AddressError, checked_address
-from records import account_events, account_letters, one_time_links, people
+from records import account_events, account_letters, one_time_links, people, second_factors
 from records import sign_on as records
 from records.account_events import Hand
 from records.hidden import hidden
@@ -21,6 +21,7 @@ from records.models import Account, Invitation, LinkedIdentity, PasswordReset, S
 from sign_on.connection import Answer, Secrets
 from sign_on.id_tokens import Identity, check_is_recent
 from sign_on.refused import AwayError, RefusedError
+from use_cases import one_time_codes as codes
 from use_cases import sign_in as signing_in
 from use_cases import step_up
 from use_cases.account_keys import seal_for
@@ -39,10 +40,11 @@ from use_cases.attempts import (
     take,
 )
 from use_cases.caller import Caller
+from use_cases.guessing import Counter
 from use_cases.invitations import Joining, join
 from use_cases.problems import Problem
 from use_cases.services import Services
-from use_cases.sign_in import BearerToken, new_token, proves_again
+from use_cases.sign_in import MAX_CODE, BearerToken, new_token, proves_again, token_sha256
 from use_cases.views import View
 from use_cases.voice_codes import voice_code_fits
 from use_cases.ways_in import ways_of, ways_of_account
@@ -98,11 +100,11 @@ async def begin_to_join(services: Services, provider: str, cookie: str | None, j
 
 
 async def begin_to_link_by_letter(
-    services: Services, provider: str, cookie: str | None, code: str, voice_code: str
+    services: Services, provider: str, cookie: str | None, code: str, voice_code: str, factor_code: str
 ) -> Begun:
-    """Link an identity by the link of an e-mail, in place of a new password.
+    """Link an identity by the link of an e-mail, in place of a new password; with a code of the second factor, if there is one.
 
-    Raises Problem `not_found`, `link_not_valid`, `wrong_voice_code`, or `sign_on_away`.
+    Raises Problem `not_found`, `link_not_valid`, `wrong_voice_code`, `code_needed`, `wrong_code`, or `sign_on_away`.
     """
     fits = False
     async with services.database.session() as session:
@@ -114,20 +116,39 @@ async def begin_to_link_by_letter(
         fits = not may_sign(account.roles) or await voice_code_fits(reset, voice_code)
     if not fits:
         raise Problem("wrong_voice_code")
+    await _prove_the_factor(services, account.id, factor_code, codes.of_a_stranger(account.id))
     said = {"link_id": reset.id.hex, "code_sha256": hidden(code)}
     return await begin(services, provider, Purpose.LINK_BY_LETTER, cookie, said)
 
 
-async def begin_to_link(services: Services, caller: Caller, provider: str, cookie: str | None, password: str) -> Begun:
-    """Link an identity of one's own, for who gives their password again.
+async def begin_to_link(
+    services: Services, caller: Caller, provider: str, cookie: str | None, password: str, factor_code: str
+) -> Begun:
+    """Link an identity of one's own, for who gives their password again, with a code of the second factor, if they have one.
 
-    Raises Problem `not_found`, `wrong_current_password`, `sign_on_away`, and what `proves_again` does.
+    Raises Problem `not_found`, `wrong_current_password`, `code_needed`, `wrong_code`, `sign_on_away`, and what
+    `proves_again` does.
     """
     if provider not in {one.code for one in (await ways_of_account(services, caller.account)).providers}:
         raise Problem("not_found")
     if not await proves_again(services, caller, password):
         raise Problem("wrong_current_password")
+    await _prove_the_factor(services, caller.id, factor_code, codes.of_a_session(token_sha256(caller.token)))
     return await begin(services, provider, Purpose.LINK, cookie, {}, caller.id)
+
+
+async def _prove_the_factor(services: Services, account_id: UUID, code: str, counters: Sequence[Counter]) -> None:
+    """Who comes in through a provider is asked for no factor of ours: it can't be got rid of by a link without it.
+
+    Raises Problem `code_needed`, `wrong_code` or `too_many_attempts`.
+    """
+    async with services.database.session() as session:
+        is_in_force = await second_factors.is_in_force(session, account_id)
+    if not is_in_force:
+        return
+    if not code:
+        raise Problem("code_needed")
+    await codes.take(services, account_id, code[:MAX_CODE], uuid4().hex, counters)
 
 
 # Finished

@@ -27,6 +27,7 @@ from tests.api.answers import problem
 from tests.api.test_guessing import report_of
 from tests.api.test_invitations import code_for
 from tests.api.test_people_of_clinics import invitation
+from tests.api.test_second_factor import Telephone
 from tests.eventually import eventually
 from tests.journeys import ok
 from tests.portal import browsers
@@ -161,6 +162,23 @@ async def test_somebody_joins_through_their_organization_and_leaves_it_everywher
         ("identity_linked", {"provider": [None, "network"]}),
         ("joined", {}),
     ]
+
+
+async def test_who_has_a_second_factor_links_with_it_only(scene: Scene) -> None:
+    """Else a password alone would get rid of it: who comes in through a provider is asked for none of ours."""
+    who = await add_person(scene.system, "linking", scene.system.clinics["near"], Role.REQUESTER)
+    async with browser(scene.address) as it:
+        begun = ok(await who.post("/me/second-factor", {"password": PASSWORD}), 201)
+        telephone = Telephone(scene.system, who, begun["secret"])
+        ok(await who.post("/me/second-factor/confirm", {"code": telephone.code()}))
+        asked = await it.relais.post("/signin", data={"username": who.account.username, "password": PASSWORD})
+        signed_in = {"proof": asked.text.split('name="proof" value="')[1].split('"')[0], "code": telephone.code(1)}
+        assert (await it.relais.post("/signin/code", data=signed_in)).status_code == 303
+        path, proof = "/account/sign-on/network", {"password": PASSWORD}
+        assert 'name="code"' in (await it.relais.get("/account")).text
+        shown(await it.relais.post(path, data=proof), 403)
+        shown(await it.relais.post(path, data={**proof, "code": "000000"}), 403)
+        assert onwards(await it.relais.post(path, data={**proof, "code": await telephone.next_code()}))
 
 
 async def test_somebody_with_a_password_links_and_unlinks(scene: Scene) -> None:

@@ -1,18 +1,22 @@
 """The file of providers, what is believed of a token beyond its signature, and how often a provider is asked for its keys."""
 
+import math
+from base64 import urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from joserfc.jwk import ECKey
 
 from settings import PROJECT_ROOT
 from sign_on.calls import MOST_BYTES, Calls
-from sign_on.connection import Answer, Connection, Secrets
+from sign_on.connection import FAILED_FOR_SECONDS, Answer, Connection, Secrets, _key_set
 from sign_on.id_tokens import Identity, check_is_recent, check_is_stepped_up
+from sign_on.logout_tokens import issuer_said_in
 from sign_on.providers import Provider, ProvidersError, Rule, StepUp, load_providers
 from sign_on.refused import AwayError, RefusedError
-from sign_on.tokens import subject_of
+from sign_on.tokens import header_of, moment, subject_of
 from tests.sign_on.evil import STRANGE, EvilProvider, Evils, as_known_here, signed
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -140,15 +144,44 @@ async def test_made_up_keys_ask_the_provider_once_a_minute(secret: Path) -> None
 async def test_what_a_provider_says_of_itself_has_bounds(secret: Path) -> None:
     evil = EvilProvider("https://two.test")
     calls = Calls(Evils({"two": evil}))
-    there = Connection(as_known_here("two", "https://two.test", secret, {"fleuve": "optional"}), calls)
+    now = [0.0]
+    known_here = as_known_here("two", "https://two.test", secret, {"fleuve": "optional"})
+    there = Connection(known_here, calls, clock=lambda: now[0])
     evil.more = {"issuer": "https://another.test"}
     with pytest.raises(AwayError, match="issuer_of_discovery"):
         await there.address_to_ask(Secrets(), "https://r.test")
+    with pytest.raises(AwayError, match="just_now"):
+        await there.address_to_ask(Secrets(), "https://r.test")
+    assert evil.asked.count("about") == 1, "nobody waits again for who has just failed"
+    now[0] = FAILED_FOR_SECONDS
     evil.more = {"authorization_endpoint": "http://two.test/auth"}
     with pytest.raises(AwayError, match="no_authorization_endpoint"):
         await there.address_to_ask(Secrets(), "https://r.test")
-    fresh = Connection(as_known_here("two", "https://two.test", secret, {"fleuve": "optional"}), calls)
+    fresh = Connection(known_here, calls)
     evil.more = {"x": "y" * MOST_BYTES}
     with pytest.raises(AwayError, match="answer_too_large"):
         await fresh.address_to_ask(Secrets(), "https://r.test")
     await calls.close()
+
+
+def test_a_key_that_cannot_be_used_closes_the_way_to_none_of_the_others() -> None:
+    good = ECKey.generate_key("P-256", parameters={"kid": "good"}).as_dict(private=False)
+    others = ({**good, "crv": "P-999", "kid": "a"}, {**good, "x": "?", "kid": "b"}, {"kty": "new"}, {}, None, "key")
+    assert [key.kid for key in _key_set({"keys": [*others, good]}).keys] == ["good"]
+    for nothing in ({}, {"keys": None}, {"keys": []}, {"keys": [None]}):
+        with pytest.raises(AwayError, match="keys_malformed"):
+            _key_set(nothing)
+
+
+@pytest.mark.parametrize("found", [math.nan, math.inf, 10**400, -1, True, "1", None])
+def test_a_moment_is_a_number_that_is_one(found: object) -> None:
+    with pytest.raises(RefusedError, match="exp_is_no_number"):
+        moment({"exp": found}, "exp")
+
+
+def test_what_is_nested_without_end_is_refused() -> None:
+    deep = urlsafe_b64encode(b'{"iss":' + b"[" * 1_500 + b"]" * 1_500 + b"}").rstrip(b"=").decode()
+    head = urlsafe_b64encode(b'{"alg":"ES256","typ":"logout+jwt"}').rstrip(b"=").decode()
+    assert issuer_said_in(f"{head}.{deep}.c2ln") is None
+    with pytest.raises(RefusedError, match="token_malformed"):
+        header_of(f"{deep}.{deep}.c2ln")
