@@ -12,6 +12,7 @@ NOTHING_TO_KEEP = {
     "/account/password",
     "/account/passkeys/begin",
     "/account/second-factor/confirm",
+    "/account/sign-on/{{ provider.code }}",
     "/forgotten-password",
     "/new-password/{{ code }}",
     "/invitation/{{ code }}",

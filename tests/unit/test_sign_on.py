@@ -166,9 +166,17 @@ async def test_what_a_provider_says_of_itself_has_bounds(secret: Path) -> None:
 
 def test_a_key_that_cannot_be_used_closes_the_way_to_none_of_the_others() -> None:
     good = ECKey.generate_key("P-256", parameters={"kid": "good"}).as_dict(private=False)
-    others = ({**good, "crv": "P-999", "kid": "a"}, {**good, "x": "?", "kid": "b"}, {"kty": "new"}, {}, None, "key")
+    others: list[Any] = [
+        {**good, "crv": "P-999", "kid": "a"},
+        {**good, "x": "?", "kid": "b"},
+        {"kty": "new"},
+        {},
+        None,
+        "key",
+    ]
     assert [key.kid for key in _key_set({"keys": [*others, good]}).keys] == ["good"]
-    for nothing in ({}, {"keys": None}, {"keys": []}, {"keys": [None]}):
+    nothings: list[dict[str, Any]] = [{}, {"keys": None}, {"keys": []}, {"keys": [None]}]
+    for nothing in nothings:
         with pytest.raises(AwayError, match="keys_malformed"):
             _key_set(nothing)
 
