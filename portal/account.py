@@ -20,11 +20,11 @@ from portal.themes import THEMES
 from translations import gettext_noop as _
 from translations.dates import clock, day
 from translations.words import listed
-from use_cases import accounts, second_factor, sign_on
+from use_cases import accounts, sign_on
 from use_cases.absences import list_absences
 from use_cases.accounts import NewPassword, Preferences
 from use_cases.problems import Problem
-from use_cases.ways_in import proves_by_password, ways_of_account
+from use_cases.ways_in import ways_of_account
 
 router = APIRouter()
 
@@ -122,7 +122,7 @@ async def _page(
     wrong = fields_of(error, visit.language, {**absences.PLACES, **(places or {"wrong_current_password": "current"})})
     linked = await sign_on.list_linked(visit.services, visit.caller)
     ways = await ways_of_account(visit.services, visit.caller.account)
-    factor = await second_factor.own_factor(visit.services, visit.caller)
+    linkable = [one for one in ways.providers if one.code not in {there.code for there in linked}]
     return visit.page(
         "account",
         because=error,
@@ -136,9 +136,9 @@ async def _page(
         ],
         min_password=accounts.MIN_PASSWORD,
         linked=[{**one.model_dump(), "since": day(one.since, visit.language)} for one in linked],
-        linkable=[one for one in ways.providers if one.code not in {there.code for there in linked}],
-        has_factor=factor.in_force,
-        has_password=await proves_by_password(visit.services, visit.caller.account),
+        linkable=linkable,
+        link_needs_code=bool(linkable) and await sign_on.link_needs_code(visit.services, visit.caller.id),
+        has_password=visit.caller.account.has_password and ways.by_password,
         form=pages.written(form),
         wrong=pages.written(wrong),
         notice=summary(error, wrong, visit.language) if error else pages.done_notice(visit.request, visit.language),

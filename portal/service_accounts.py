@@ -1,6 +1,5 @@
 """The systems of a clinic, for its administrators: the list, a new one, one with everything that can be done, its new secret."""
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,12 +16,12 @@ from portal import pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Visit, VisitOf
 from portal.people import EVENTS, FIELDS, SIDES
-from records.models import Json
 from translations import gettext_noop as _
 from use_cases import service_accounts, service_keys
 from use_cases.administrators import Administrator
 from use_cases.client_credentials import token_address
 from use_cases.problems import Problem
+from use_cases.public_keys import pasted
 from use_cases.service_accounts import (
     GivenSecret,
     NewServiceAccount,
@@ -158,7 +157,7 @@ async def add_key(account_id: UUID, visit: VisitOf) -> Response:
     form = await visit.form()
 
     async def do() -> None:
-        new = NewKey(jwk=_pasted(str(form.get("jwk", ""))))
+        new = NewKey(jwk=pasted(str(form.get("jwk", ""))))
         await service_keys.add_key(visit.services, Administrator.of(visit.caller), account_id, new)
 
     return await _done(visit, account_id, form, do, "key_added")
@@ -246,15 +245,6 @@ async def _one(
 
 def _secret(visit: Visit, given: GivenSecret) -> Response:
     return visit.page("service_account_secret", system=given.service_account, secret=given.secret)
-
-
-def _pasted(text: str) -> Json:
-    """The key that was pasted; what is no JSON object is a key without anything, which is refused as such."""
-    try:
-        said = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return said if isinstance(said, dict) else {}
 
 
 def _said(form: FormData) -> dict[str, Any]:

@@ -92,6 +92,11 @@ async def list_of(session: AsyncSession, clinic_id: uuid.UUID) -> list[Found]:
     return [Found(*row) for row in await session.execute(query.order_by(func.lower(Account.given_name), Account.id))]
 
 
+def may_come_in(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """What holds of a service account by which a system comes in, whatever it shows."""
+    return Account.active.is_(True), ServiceAccount.expires_at > now
+
+
 # Secrets
 
 
@@ -122,7 +127,7 @@ async def system_of_secret(session: AsyncSession, sha256: str, now: datetime) ->
         select(Account, ServiceAccount, ServiceSecret)
         .join(ServiceAccount)
         .join(ServiceSecret, ServiceSecret.account_id == Account.id)
-        .where(ServiceSecret.sha256 == sha256, _lives(now), Account.active, ServiceAccount.expires_at > now)
+        .where(ServiceSecret.sha256 == sha256, _lives(now), *may_come_in(now))
     )
     row = (await session.execute(query)).one_or_none()
     return (Found(row[0], row[1]), row[2]) if row else None
@@ -161,9 +166,8 @@ async def take_those_that_end(session: AsyncSession, now: datetime) -> Sequence[
         select(Account, ServiceAccount)
         .join(ServiceAccount)
         .where(
-            Account.active,
+            *may_come_in(now),
             ServiceAccount.warned_at.is_(None),
-            ServiceAccount.expires_at > now,
             ServiceAccount.expires_at <= now + NOTICE_BEFORE,
         )
         .with_for_update(of=ServiceAccount, skip_locked=True)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from records.ids import new_id
 from records.models import Account, Json, ServiceAccount, ServiceAssertion, ServiceKey, ServiceToken
-from records.service_accounts import Found
+from records.service_accounts import Found, may_come_in
 
 
 async def add_key(
@@ -46,8 +46,7 @@ async def key_to_check_with(
             Account.id == account_id,
             ServiceKey.kid == kid,
             ServiceKey.ended_at.is_(None),
-            Account.active,
-            ServiceAccount.expires_at > now,
+            *may_come_in(now),
         )
     )
     row = (await session.execute(query)).one_or_none()
@@ -95,8 +94,7 @@ async def system_of_token(session: AsyncSession, sha256: str, now: datetime) -> 
             ServiceToken.sha256 == sha256,
             ServiceToken.expires_at > now,
             ServiceKey.ended_at.is_(None),
-            Account.active,
-            ServiceAccount.expires_at > now,
+            *may_come_in(now),
         )
     )
     row = (await session.execute(query)).one_or_none()

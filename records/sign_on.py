@@ -49,7 +49,7 @@ async def unlink(session: AsyncSession, account_id: uuid.UUID, issuer: str) -> L
 
 async def add_attempt(session: AsyncSession, attempt: SignOnAttempt) -> None:
     """Write down a sign-in that goes on at a provider. Those that nobody came back from go: strangers begin them."""
-    await session.execute(delete(SignOnAttempt).where(SignOnAttempt.expires_at < datetime.now(UTC)))
+    await forget_attempts(session, datetime.now(UTC))
     session.add(attempt)
     await session.flush()
 

@@ -26,6 +26,10 @@ class SignOn:
             code: Connection(provider, self._calls, near=near) for code, provider in self.providers.all.items()
         }
 
+    def by_issuer(self, issuer: str | None) -> Connection | None:
+        """The one whose tokens say so of themselves."""
+        return next((one for one in self.connections.values() if one.provider.issuer == issuer), None)
+
     async def __aenter__(self) -> Self:
         return self
 

@@ -5,10 +5,10 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from pydantic import StringConstraints, TypeAdapter, ValidationError
+from pydantic import BaseModel, StringConstraints, TypeAdapter, ValidationError
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -33,9 +33,12 @@ from use_cases.offering_files import load_offerings
 from use_cases.passwords import hash_password
 from use_cases.people import PersonChange, PersonOnFile
 from use_cases.problems import Problem, input_faults
+from use_cases.public_keys import pasted
 from use_cases.renewal import Asked, renew_calendar, renew_rules
 from use_cases.service_accounts import GivenSecret, NewServiceAccount, Rotation, ServiceAccountView
 from use_cases.service_keys import NewKey
+
+Read = TypeVar("Read", bound=BaseModel)
 
 ENGINE_PATIENCE = timedelta(seconds=5)
 """How long a command waits for an engine that is away, before e-mails are left to the repair."""
@@ -263,10 +266,7 @@ async def help_with_password(settings: Settings, username: str) -> str | None:
 
 async def invite(settings: Settings, clinic: str, fields: Mapping[str, object]) -> InvitationSent:
     """Invite somebody to the clinic of that code. Raises AdministrationError for what won't do."""
-    try:
-        new = NewInvitation.model_validate(fields)
-    except ValidationError as error:
-        raise AdministrationError(_told(Problem("invalid_input", input_faults(error)))) from None
+    new = _read(NewInvitation, fields)
     async with _at_the_machine(settings, sends=True) as parts:
         async with parts.database.session() as session:
             clinic_id = (await _clinic(session, clinic)).id
@@ -285,10 +285,7 @@ async def list_service_accounts(settings: Settings, clinic: str) -> list[Service
 
 async def add_service_account(settings: Settings, clinic: str, fields: Mapping[str, object]) -> GivenSecret:
     """A new one at the clinic of that code, with its first secret. Raises AdministrationError for what won't do."""
-    try:
-        new = NewServiceAccount.model_validate(fields)
-    except ValidationError as error:
-        raise AdministrationError(_told(Problem("invalid_input", input_faults(error)))) from None
+    new = _read(NewServiceAccount, fields)
     async with _at_the_machine(settings) as parts:
         by, clinic_id = Administrator.at_the_machine(), await _clinic_id(parts, clinic)
         return await service_accounts.add_service_account(parts, by, clinic_id, new)
@@ -313,10 +310,7 @@ async def end_secret(settings: Settings, clinic: str, name: str, ending: str) ->
 
 async def add_key(settings: Settings, clinic: str, name: str, jwk: str) -> ServiceAccountView:
     """Register a public key, a JWK as JSON. Raises AdministrationError."""
-    try:
-        new = NewKey.model_validate_json(f'{{"jwk": {jwk}}}')
-    except ValidationError as error:
-        raise AdministrationError(_told(Problem("invalid_input", input_faults(error)))) from None
+    new = NewKey(jwk=pasted(jwk))
     async with _system_of(settings, clinic, name) as (parts, by, account_id):
         return await service_keys.add_key(parts, by, account_id, new)
 
@@ -387,6 +381,13 @@ async def _account_of(
         if account is None:
             raise AdministrationError(f"There is no account {username}.")
         yield parts, Administrator.at_the_machine(), account.id
+
+
+def _read(kind: type[Read], fields: Mapping[str, object]) -> Read:
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        raise AdministrationError(_told(Problem("invalid_input", input_faults(error)))) from None
 
 
 def _told(problem: Problem) -> str:

@@ -67,10 +67,9 @@ class Counter:
 
 def of_a_stranger(settings: Settings, username: str, origin: Origin) -> tuple[Counter, ...]:
     """What counts a password for that name (as it is kept) from a device on which its owner has never signed in."""
-    of_the_address = Rate(settings.wrong_passwords_per_address, AN_ADDRESS_GETS_ONE_MORE)
     return (
         Counter(f"name and address: {origin.network} {username}", FEW, forgiven=True),
-        Counter(f"address: {origin.network}", of_the_address),
+        Counter(f"address: {origin.network}", _of_an_address(settings)),
         Counter(f"name: {username}", AT_A_NAME),
     )
 
@@ -81,11 +80,14 @@ def of_a_system(settings: Settings, client_id: UUID, origin: Origin) -> tuple[Co
     It counts where it comes from, and apart from passwords: a system that is badly set up slows no sign-in of the people behind
     the same address, and nobody elsewhere slows the system that they say they are.
     """
-    of_the_address = Rate(settings.wrong_passwords_per_address, AN_ADDRESS_GETS_ONE_MORE)
     return (
         Counter(f"system and address: {origin.network} {client_id}", FEW, forgiven=True),
-        Counter(f"address of systems: {origin.network}", of_the_address),
+        Counter(f"address of systems: {origin.network}", _of_an_address(settings)),
     )
+
+
+def _of_an_address(settings: Settings) -> Rate:
+    return Rate(settings.wrong_passwords_per_address, AN_ADDRESS_GETS_ONE_MORE)
 
 
 def of_a_device(username: str, device_sha256: str) -> tuple[Counter, ...]:

@@ -1,11 +1,13 @@
 """Public keys of clinics' systems, as they are registered: which are taken, and how one is made of what is kept."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
+from records.models import Json
 from translations.problems import FIELD_PROBLEMS
 from use_cases.problems import FieldFault, Problem
 
@@ -15,6 +17,15 @@ MAX_MEMBER = 3_000
 
 _KEPT = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y")}
 """The members of a public key, by its kind; nothing else of what was sent is kept."""
+
+
+def pasted(text: str) -> Json:
+    """The JSON Web Key in a text; what is no JSON object is a key without anything, which `registered` refuses."""
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def registered(said: object) -> tuple[str, str, dict[str, Any]]:
@@ -27,9 +38,9 @@ def registered(said: object) -> tuple[str, str, dict[str, Any]]:
     if {"d", "p", "q", "dp", "dq", "qi", "k"} & said.keys():
         raise _fault("private_key")
     kid, kind = said.get("kid"), said.get("kty")
-    if not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID or not kid.isprintable() or not isinstance(kind, str):
+    if not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID or not kid.isprintable():
         raise _fault("not_a_public_key")
-    if kind not in _KEPT:
+    if not isinstance(kind, str) or kind not in _KEPT:
         raise _fault("not_a_public_key")
     public = {
         name: said[name] for name in _KEPT[kind] if isinstance(said.get(name), str) and len(said[name]) <= MAX_MEMBER

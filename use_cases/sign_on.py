@@ -137,14 +137,20 @@ async def begin_to_link(
     return await begin(services, provider, Purpose.LINK, cookie, {}, caller.id)
 
 
+async def link_needs_code(services: Services, account_id: UUID) -> bool:
+    """Whether a link asks for the second factor. Who comes in through a provider is asked for none of ours: without this, a link
+    would get rid of it.
+    """
+    async with services.database.session() as session:
+        return await second_factors.is_in_force(session, account_id)
+
+
 async def _prove_the_factor(services: Services, account_id: UUID, code: str, counters: Sequence[Counter]) -> None:
-    """Who comes in through a provider is asked for no factor of ours: it can't be got rid of by a link without it.
+    """Take a code where a link needs one.
 
     Raises Problem `code_needed`, `wrong_code` or `too_many_attempts`.
     """
-    async with services.database.session() as session:
-        is_in_force = await second_factors.is_in_force(session, account_id)
-    if not is_in_force:
+    if not await link_needs_code(services, account_id):
         return
     if not code:
         raise Problem("code_needed")

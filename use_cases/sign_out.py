@@ -35,8 +35,7 @@ async def sign_out(services: Services, caller: Caller) -> Further | None:
         token = await people.load_token(session, token_sha256(caller.token))
         issuer, sealed = (token.idp_issuer, token.sealed_id_token) if token else (None, None)
     await end_token(services, caller.token)
-    connections = services.sign_on.connections.values()
-    connection = next((one for one in connections if one.provider.issuer == issuer), None)
+    connection = services.sign_on.by_issuer(issuer)
     if connection is None:
         return None
     back = services.settings.public_url.rstrip("/") + SIGNED_OUT_PATH
@@ -55,9 +54,7 @@ async def ended_there(services: Services, logout_token: str) -> None:
     keys can't be had.
     """
     try:
-        issuer = issuer_said_in(logout_token)
-        connections = services.sign_on.connections.values()
-        connection = next((one for one in connections if one.provider.issuer == issuer), None)
+        connection = services.sign_on.by_issuer(issuer_said_in(logout_token))
         if connection is None:
             raise RefusedError("issuer")
         logout = await connection.logout_by(logout_token)

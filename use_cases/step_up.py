@@ -122,11 +122,10 @@ async def spend(services: Services, caller: Caller, used_for: str) -> Confirmed:
 
 
 def _provider_of(services: Services, token: Token | None) -> Provider:
-    issuer = token.idp_issuer if token else None
-    found = next((one for one in services.sign_on.providers.all.values() if one.issuer == issuer), None)
-    if found is None:
+    connection = services.sign_on.by_issuer(token.idp_issuer if token else None)
+    if connection is None:
         raise Problem("sign_in_again")
-    return found
+    return connection.provider
 
 
 def _must_be_enough(provider: Provider, clinic: Clinic | None) -> StepUp:
