@@ -1,6 +1,7 @@
 """All providers as one process knows them."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Self
 
 import httpx
@@ -19,11 +20,13 @@ class SignOn:
         *,
         near: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.providers = providers or Providers()
         self._calls = Calls(transport)
         self.connections: Mapping[str, Connection] = {
-            code: Connection(provider, self._calls, near=near) for code, provider in self.providers.all.items()
+            code: Connection(provider, self._calls, near=near, clock=clock)
+            for code, provider in self.providers.all.items()
         }
 
     def by_issuer(self, issuer: str | None) -> Connection | None:

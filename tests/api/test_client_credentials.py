@@ -181,6 +181,12 @@ def now(ahead: float = 0) -> int:
     return int(time.time() + ahead)
 
 
+def nested() -> str:
+    head = urlsafe_b64encode(b'{"alg":"ES384","kid":"a"}').rstrip(b"=").decode()
+    deep = urlsafe_b64encode(b'{"iss":' + b"[" * 1_500 + b"]" * 1_500 + b"}").rstrip(b"=").decode()
+    return f"{head}.{deep}.c2ln"
+
+
 FORGED: dict[str, Callable[[Client, ECKey], str]] = {
     "nothing": lambda c, _: "",
     "no JWT": lambda c, _: "relais_sk_nothing",
@@ -193,6 +199,11 @@ FORGED: dict[str, Callable[[Client, ECKey], str]] = {
     ),
     "the key of somebody else": lambda c, other: jwt.encode(c.header(), c.claims(), other, algorithms=["ES384"]),
     "a kid that is not known": lambda c, _: jwt.encode(c.header(kid="other"), c.claims(), c.key, algorithms=["ES384"]),
+    "a kid that no database keeps": lambda c, _: jwt.encode(
+        c.header(kid="a\0b"), c.claims(), c.key, algorithms=["ES384"]
+    ),
+    "a kid that is no text": lambda c, _: jwt.encode(c.header(kid="\ud800"), c.claims(), c.key, algorithms=["ES384"]),
+    "nested without end": lambda c, _: nested(),
     "no kid": lambda c, _: jwt.encode(c.header(kid=None), c.claims(), c.key, algorithms=["ES384"]),
     "a logout token's type": lambda c, _: jwt.encode(
         c.header(typ="logout+jwt"), c.claims(), c.key, algorithms=["ES384"]
@@ -317,6 +328,7 @@ async def test_which_keys_are_taken(system: System, rsa: RSAKey, curve: ECKey) -
         ({**public(curve, "a"), "use": "enc"}, "not_a_public_key"),
         (public(ECKey.generate_key("P-256"), "a"), "not_a_public_key"),
         (public(RSAKey.generate_key(1024), "a"), "not_a_public_key"),
+        ({**public(curve, "a"), "kty": ["EC"]}, "not_a_public_key"),
         ({"kty": "oct", "k": "c2VjcmV0", "kid": "a"}, "private_key"),
         ({"kty": "OKP", "crv": "Ed25519", "x": "AAAA", "kid": "a"}, "not_a_public_key"),
     ):

@@ -2,12 +2,13 @@
 
 import hmac
 import json
+import math
 import re
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,16 +16,21 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import func, select
+from joserfc import jws
+from sqlalchemy import func, select, update
 
 from domain.requests import Role
 from records import sign_on as records
-from records.models import Token
+from records.models import SignOnAttempt, Token
 from server import create_app
 from sign_on.logout_tokens import EVENT
 from sign_on.providers import Providers
 from sign_on.sign_on import SignOn
 from tests.api.test_guessing import report_of
+from tests.api.test_invitations import code_for
+from tests.api.test_second_factor import Telephone
+from tests.eventually import eventually
+from tests.journeys import ok
 from tests.portal.browsing import hidden, shown, visitor
 from tests.sign_on.evil import (
     CLIENT,
@@ -37,7 +43,7 @@ from tests.sign_on.evil import (
     has_an_identity_alone,
     signed,
 )
-from tests.system import Clinician, System, add_person
+from tests.system import PASSWORD, Clinician, System, add_person
 
 
 @dataclass
@@ -80,7 +86,9 @@ async def scene(system: System, tmp_path_factory: pytest.TempPathFactory) -> Asy
     who = await add_person(system, "linked", system.clinics["near"])
     async with system.services.database.session() as session:
         await records.link(session, who.account.id, "https://one.test", "somebody", None, datetime.now(UTC))
-    async with SignOn(known, transport=Evils(evils)) as sign_on:
+    async with SignOn(
+        known, transport=Evils(evils), clock=lambda: 0.0
+    ) as sign_on:  # no minute passes, however slow the machine
         app = create_app(system.settings, replace(system.services, sign_on=sign_on))
         yield Scene(app, system, evils, who)
 
@@ -141,6 +149,12 @@ FORGED: dict[str, Callable[[dict[str, Any]], str]] = {
     "of who signed in in the future": lambda claims: signed({**claims, "auth_time": int(NOW()) + 120}),
     "of nobody": lambda claims: signed({**claims, "sub": ""}),
     "of a number": lambda claims: signed({**claims, "sub": 7}),
+    "that ends at no number": lambda claims: signed({**claims, "exp": math.nan}),
+    "that ends after all time": lambda claims: signed({**claims, "exp": 10**400}),
+    "whose nonce is no text that there is": lambda claims: jws.serialize_compact(
+        {"alg": "RS256", "kid": "rsa"}, json.dumps({**claims, "nonce": "\ud800"}).encode(), RSA, ["RS256"]
+    ),
+    "that is nested without end": lambda claims: nested(),
     "that is no token": lambda claims: "a.b.c",
 }
 
@@ -152,6 +166,12 @@ def by_secret(claims: dict[str, Any], secret: bytes) -> str:
     said = f"{header}.{payload}"
     seal = hmac.digest(secret, said.encode(), "sha256")
     return f"{said}.{urlsafe_b64encode(seal).rstrip(b'=').decode()}"
+
+
+def nested() -> str:
+    """A token whose header nobody can read to its end."""
+    deep = urlsafe_b64encode(b'{"alg":' + b"[" * 5_000 + b"]" * 5_000 + b"}").rstrip(b"=").decode()
+    return f"{deep}.{deep}.c2ln"
 
 
 def unsigned(claims: dict[str, Any]) -> str:
@@ -254,6 +274,7 @@ FORGED_LOGOUTS: dict[str, Callable[[dict[str, Any]], str]] = {
     "whose event is a text": lambda said: signed({**said, "events": {EVENT: "yes"}}, **OUT),
     "whose events are a text": lambda said: signed({**said, "events": EVENT}, **OUT),
     "of nobody": lambda said: signed(without(said, "sub"), **OUT),
+    "that is nested without end": lambda said: nested(),
     "that is nothing": lambda said: "",
 }
 
@@ -286,6 +307,49 @@ async def test_a_true_logout_token_ends_the_sessions_once(scene: Scene, by: str)
         again = await provider.post("/oidc/backchannel-logout", data={"logout_token": token})
         assert again.status_code == 400
         assert (await http.get("/account")).status_code == 200, "what began since lives"
+
+
+async def test_a_logout_of_a_person_ends_their_sessions_of_which_nobody_said_which(scene: Scene) -> None:
+    one = scene.providers["one"]
+    one.answers = lambda claims: signed(without(claims, "sid"))
+    token = signed(one.logout(sid="a session that is another"), **OUT)
+    async with visitor(scene.app) as http, visitor(scene.app) as provider:
+        assert (await http.get(scene.back(await scene.begin(http)))).status_code == 303
+        assert (await provider.post("/oidc/backchannel-logout", data={"logout_token": token})).status_code == 200
+        assert (await http.get("/account")).status_code == 303, "signed out"
+
+
+async def test_what_strangers_begin_is_kept_for_ten_minutes(scene: Scene) -> None:
+    async with visitor(scene.app) as http:
+        asked_in(
+            await http.post("/sign-on/one", data={"next": "/account", "unsent": "a\0b"})
+        )  # with a NUL, which is let go
+        async with scene.system.services.database.session() as session:
+            await session.execute(update(SignOnAttempt).values(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
+        await scene.begin(http)
+        async with scene.system.services.database.session() as session:
+            assert await session.scalar(select(func.count()).select_from(SignOnAttempt)) == 1
+
+
+async def test_a_link_of_an_e_mail_asks_who_has_a_second_factor_for_it(scene: Scene) -> None:
+    """Else the mailbox alone would get rid of it; and the provider is asked who it is now, not who was there before."""
+    system = scene.system
+    who = await add_person(system, "has_a_factor", system.clinics["near"], Role.REQUESTER)
+    begun = ok(await who.post("/me/second-factor", {"password": PASSWORD}), 201)
+    telephone = Telephone(system, who, begun["secret"])
+    ok(await who.post("/me/second-factor/confirm", {"code": telephone.code()}))
+    await eventually(lambda: len(system.post_office.kept_for(who.account.email)) == 1)  # that it is set up
+    ok(await system.administrator.post(f"/accounts/{who.id}/password-help"))
+    code = await code_for(system, who.account.email, 2)
+    async with visitor(scene.app) as http:
+        page = await http.post(f"/new-password/{code}/sign-on/one")
+        assert "code de votre application" in shown(page, 403)
+        assert 'name="code"' in page.text
+        shown(await http.post(f"/new-password/{code}/sign-on/one", data={"code": "000000"}), 403)
+        right = {"code": await telephone.next_code()}
+        asked = asked_in(await http.post(f"/new-password/{code}/sign-on/one", data=right))
+        assert asked["prompt"] == "login"
+        assert "prompt" not in await scene.begin(http), "who only signs in may be there already"
 
 
 FORGED_CONFIRMATIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
