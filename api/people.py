@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query, Response
 
 from api import problems
 from api.parameters import ExpectedVersion, ReaderLanguage
-from use_cases import forgotten_passwords, people
+from use_cases import forgotten_passwords, identities, people
 from use_cases.administrators import Administrator
 from use_cases.forgotten_passwords import PasswordHelp
+from use_cases.identities import LinkedIdentityView
 from use_cases.people import Leaving, Left, PersonChange, PersonEvent, PersonOnFile
 from web.services import ServicesOf
 from web.session import CallerOf
@@ -94,6 +95,21 @@ async def help_with_password(account_id: UUID, caller: CallerOf, services: Servi
 async def reset_second_factor(account_id: UUID, caller: CallerOf, services: ServicesOf) -> PersonOnFile:
     """The password is enough again until its person sets another one up. Make sure by other means who asks for it."""
     return await people.reset_second_factor(services, Administrator.of(caller), account_id)
+
+
+@router.get("/accounts/{account_id}/identities", summary="With which identities somebody signs in")
+async def list_identities(account_id: UUID, caller: CallerOf, services: ServicesOf) -> list[LinkedIdentityView]:
+    """Those of the person's organization that are linked with the account."""
+    return await identities.list_of_person(services, Administrator.of(caller), account_id)
+
+
+@router.post("/accounts/{account_id}/identities/{provider}/remove", summary="Remove somebody's identity")
+async def remove_identity(account_id: UUID, provider: str, caller: CallerOf, services: ServicesOf) -> PersonOnFile:
+    """Its person signs in with it no more, and the sessions that it began end; both addresses are told.
+
+    Who has no other way in gets one with `password-help`. Not for one's own.
+    """
+    return await identities.remove_of_person(services, Administrator.of(caller), account_id, provider)
 
 
 @router.get("/accounts/{account_id}/events", summary="What was done about an account")

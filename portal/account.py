@@ -20,7 +20,7 @@ from portal.themes import THEMES
 from translations import gettext_noop as _
 from translations.dates import clock, day
 from translations.words import listed
-from use_cases import accounts, sign_on
+from use_cases import accounts, identities, sign_on
 from use_cases.absences import list_absences
 from use_cases.accounts import NewPassword, Preferences
 from use_cases.problems import Problem
@@ -120,7 +120,7 @@ async def _page(
     places: Mapping[str, str] | None = None,
 ) -> Response:
     wrong = fields_of(error, visit.language, {**absences.PLACES, **(places or {"wrong_current_password": "current"})})
-    linked = await sign_on.list_linked(visit.services, visit.caller)
+    linked = await identities.list_own(visit.services, visit.caller)
     ways = await ways_of_account(visit.services, visit.caller.account)
     linkable = [one for one in ways.providers if one.code not in {there.code for there in linked}]
     return visit.page(

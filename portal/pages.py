@@ -255,6 +255,7 @@ SENTENCES: Mapping[str, str] = {
     "passkey_removed": _("The passkey is removed."),
     "linked": _("The identity of your organization is linked: you can sign in with it."),
     "unlinked": _("The identity of your organization is removed: it no longer signs in here."),
+    "identity_removed": _("The identity is removed: nobody signs in with it any more."),
     "second_factor_removed": _("The second factor is removed: your password is enough again."),
     "system_saved": _("Saved. What the system may do counts at once."),
     "system_locked": _("The system is locked out, by every secret."),

@@ -19,7 +19,7 @@ from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Visit, VisitOf
 from records.models import Side
 from translations import gettext_noop as _
-from use_cases import forgotten_passwords, people
+from use_cases import forgotten_passwords, identities, people
 from use_cases.administrators import Administrator
 from use_cases.catalogue import newest_offerings
 from use_cases.hand_over import MAY_HAND_OVER
@@ -196,6 +196,18 @@ async def reset_second_factor(account_id: UUID, visit: VisitOf) -> Response:
     return await _done(visit, account_id, form, reset, "second_factor_reset")
 
 
+@router.post("/people/{account_id}/identities/{provider}/remove")
+async def remove_identity(account_id: UUID, provider: str, visit: VisitOf) -> Response:
+    """Remove an identity of the person's organization that is lost, or was never theirs."""
+    form = await visit.form()
+    by = Administrator.of(visit.caller)
+
+    async def remove() -> None:
+        await identities.remove_of_person(visit.services, by, account_id, provider)
+
+    return await _done(visit, account_id, form, remove, "identity_removed")
+
+
 @router.post("/people/{account_id}/password")
 async def help_with_password(account_id: UUID, visit: VisitOf) -> Response:
     """Send a link to a new password; a second code for it is shown once."""
@@ -290,6 +302,7 @@ async def _person(
         "person",
         because=error,
         person=person,
+        linked=await identities.list_of_person(visit.services, by, account_id),
         events=await people.list_events(visit.services, by, account_id),
         event_words=EVENTS,
         sides=SIDES,

@@ -14,7 +14,7 @@ from portal.signin import keep_session, on_page
 from settings import Settings
 from sign_on.connection import Answer
 from translations import Language
-from use_cases import sign_on
+from use_cases import identities, sign_on
 from use_cases.attempts import ANSWERED_WITHIN, RETURN_PATH, Arrived, Begun, Browser
 from use_cases.invitations import Joining
 from use_cases.problems import Problem, input_faults
@@ -114,7 +114,7 @@ async def unlink(code: str, visit: VisitOf) -> Response:
     """Sign in with it no more."""
     form = await visit.form()
     try:
-        await sign_on.unlink(visit.services, visit.caller, code, str(form.get("password", "")))
+        await identities.remove_own(visit.services, visit.caller, code, str(form.get("password", "")))
     except NOT_TAKEN as error:
         return await account_page.shown_again(visit, form, error)
     return visit.on_to("/account", "unlinked")

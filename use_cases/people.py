@@ -154,7 +154,7 @@ async def list_people(services: Starting, by: Administrator, clinic_id: UUID) ->
 async def read_person(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
     """Somebody's account. Raises Problem `not_found`."""
     async with services.database.session() as session:
-        return await _one_on_file(session, by, await _account_to_see(session, by, account_id))
+        return await one_on_file(session, by, await _account_to_see(session, by, account_id))
 
 
 async def list_events(services: Starting, by: Administrator, account_id: UUID) -> list[PersonEvent]:
@@ -192,13 +192,13 @@ async def change_person(
     wrong with a field.
     """
     said = change.said()
-    async with _changing(services, by, account_id) as at:
+    async with changing(services, by, account_id) as at:
         if said.get("email", at.account.email) != at.account.email:
             said["email"] = usable_address(services.settings, said["email"])
         before, wanted = _of(at.account, said), _as_kept(said)
         changed = {name: value for name, value in wanted.items() if before[name] != value}
         if not changed:
-            return await _one_on_file(at.session, by, at.account)
+            return await one_on_file(at.session, by, at.account)
         if expected_version not in (None, at.account.version):
             raise Problem("account_changed")
         _check_signs_by_others(at, before, changed)
@@ -210,7 +210,7 @@ async def change_person(
             setattr(at.account, name, value)
         at.note(AccountEventKind.CHANGED, {name: _told(name, before[name], value) for name, value in changed.items()})
         await _tell_about(at, changed, before)
-        view = await _one_on_file(at.session, by, at.account)
+        view = await one_on_file(at.session, by, at.account)
     await send(services, at.letters)
     return view
 
@@ -220,12 +220,12 @@ async def lock(services: Starting, by: Administrator, account_id: UUID) -> Perso
 
     Raises Problem `not_found`, `operators_only` or `last_administrator`.
     """
-    async with _changing(services, by, account_id) as at:
+    async with changing(services, by, account_id) as at:
         if at.account.active:
             await _check_may_lose(at, (), hands_over=True)
             await _close(at)
             at.note(AccountEventKind.LOCKED)
-        return await _one_on_file(at.session, by, at.account)
+        return await one_on_file(at.session, by, at.account)
 
 
 async def leave(services: Services, caller: Caller, account_id: UUID, leaving: Leaving, language: Language) -> Left:
@@ -254,7 +254,7 @@ async def let_go(services: Starting, by: Administrator, account_id: UUID, *, han
 
     Raises as `lock` does, and Problem `still_holds_requests` when these are not handed over now.
     """
-    async with _changing(services, by, account_id) as at:
+    async with changing(services, by, account_id) as at:
         if at.account.left_at is None:
             await _check_may_lose(at, (), hands_over=hands_over)
             if at.account.active:
@@ -269,12 +269,12 @@ async def reopen(services: Starting, by: Administrator, account_id: UUID) -> Per
 
     Raises Problem `not_found` or `operators_only`.
     """
-    async with _changing(services, by, account_id) as at:
+    async with changing(services, by, account_id) as at:
         if not at.account.active:
             at.account.active, at.account.left_at = True, None
             await people.revoke_tokens_of(at.session, account_id, at.now)
             at.note(AccountEventKind.REOPENED)
-        return await _one_on_file(at.session, by, at.account)
+        return await one_on_file(at.session, by, at.account)
 
 
 async def reset_second_factor(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
@@ -282,7 +282,7 @@ async def reset_second_factor(services: Starting, by: Administrator, account_id:
 
     Raises Problem `not_found`, `operators_only`, or `not_for_oneself`: one's own is removed with proof (`second_factor.remove`).
     """
-    async with _changing(services, by, account_id) as at:
+    async with changing(services, by, account_id) as at:
         if at.is_ones_own:
             raise Problem("not_for_oneself")
         if await second_factors.remove(at.session, account_id):
@@ -290,7 +290,7 @@ async def reset_second_factor(services: Starting, by: Administrator, account_id:
             at.letters.append(
                 await account_letters.write_to(at.session, LetterKind.SECOND_FACTOR_RESET, at.account, at.now)
             )
-        view = await _one_on_file(at.session, by, at.account)
+        view = await one_on_file(at.session, by, at.account)
     await send(services, at.letters)
     return view
 
@@ -300,20 +300,20 @@ async def confirm(services: Starting, by: Administrator, account_id: UUID) -> Pe
 
     Raises Problem `not_found`, `operators_only`, or `account_not_active`.
     """
-    async with _changing(services, by, account_id) as at:
+    async with changing(services, by, account_id) as at:
         if not at.account.active:
             raise Problem("account_not_active")
         if _review(at.account, at.now) is not None:
             at.account.reviewed_at = at.now
             at.note(AccountEventKind.REVIEWED)
-        return await _one_on_file(at.session, by, at.account)
+        return await one_on_file(at.session, by, at.account)
 
 
 # What all changes have in common
 
 
 @dataclass
-class _Changing:
+class Changing:
     """An account that is being changed, in one transaction, with what becomes of it."""
 
     session: AsyncSession
@@ -334,7 +334,7 @@ class _Changing:
 
 
 @asynccontextmanager
-async def _changing(services: Starting, by: Administrator, account_id: UUID) -> AsyncIterator[_Changing]:
+async def changing(services: Starting, by: Administrator, account_id: UUID) -> AsyncIterator[Changing]:
     """The account, for who may change it, one after the other. Raises Problem `not_found` or `operators_only`."""
     async with services.database.session() as session:
         seen = await people.load_account(session, account_id)
@@ -346,17 +346,17 @@ async def _changing(services: Starting, by: Administrator, account_id: UUID) -> 
         if account is None:
             raise Problem("not_found")
         by.check_changes(account)
-        yield _Changing(session, by, account, datetime.now(UTC), [])
+        yield Changing(session, by, account, datetime.now(UTC), [])
 
 
-def _check_signs_by_others(at: _Changing, before: Mapping[str, Any], changed: Mapping[str, Any]) -> None:
+def _check_signs_by_others(at: Changing, before: Mapping[str, Any], changed: Mapping[str, Any]) -> None:
     """Raise Problem `not_for_oneself` to who would let themself sign, or sign under another licence number."""
     signs_newly = may_sign(changed.get("roles", ())) and not may_sign(before.get("roles", ()))
     if at.is_ones_own and (signs_newly or "licence_number" in changed):
         raise Problem("not_for_oneself")
 
 
-async def _check_may_lose(at: _Changing, roles: Collection[str], *, hands_over: bool = False) -> None:
+async def _check_may_lose(at: Changing, roles: Collection[str], *, hands_over: bool = False) -> None:
     """Whether the account may have only these `roles` left: a clinic keeps an administrator, a request a provider.
 
     Raises Problem `last_administrator` or `still_holds_requests`.
@@ -372,7 +372,7 @@ async def _check_may_lose(at: _Changing, roles: Collection[str], *, hands_over: 
             raise Problem("still_holds_requests", count=len(held))
 
 
-async def _close(at: _Changing) -> None:
+async def _close(at: Changing) -> None:
     at.account.active = False
     await people.revoke_tokens_of(at.session, at.account.id, at.now)
     await one_time_links.end_resets_of(at.session, at.account.id, at.now)
@@ -380,7 +380,7 @@ async def _close(at: _Changing) -> None:
         account_events.note(at.session, AccountEventKind.INVITATION_REVOKED, invitation, at.by.hand, at.now)
 
 
-async def _tell_about(at: _Changing, changed: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+async def _tell_about(at: Changing, changed: Mapping[str, Any], before: Mapping[str, Any]) -> None:
     """Whom a change concerns: both addresses by e-mail, and open pages, whose person has other roles now."""
     if "email" in changed:
         for kind, address in ((LetterKind.ADDRESS_LEFT, before["email"]), (LetterKind.ADDRESS_TAKEN, changed["email"])):
@@ -438,7 +438,8 @@ async def clinic_of(session: AsyncSession, by: Administrator, clinic_id: UUID) -
 # As it is shown
 
 
-async def _one_on_file(session: AsyncSession, by: Administrator, account: Account) -> PersonOnFile:
+async def one_on_file(session: AsyncSession, by: Administrator, account: Account) -> PersonOnFile:
+    """The account as administrators see it."""
     clinics = await people.clinics_by_id(session, [account.clinic_id])
     [view] = await _on_file(session, by, [account], clinics)
     return view

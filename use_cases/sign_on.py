@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import AccountEventKind, LetterKind, may_sign
 from domain.addresses import AddressError, checked_address
-from records import account_events, account_letters, one_time_links, people, second_factors
+from records import account_events, one_time_links, people, second_factors
 from records import sign_on as records
 from records.account_events import Hand
 from records.hidden import hidden
@@ -26,7 +26,6 @@ from use_cases import sign_in as signing_in
 from use_cases import step_up
 from use_cases.account_keys import seal_for
 from use_cases.account_letters import send
-from use_cases.administrators import hand_of
 from use_cases.attempts import (
     Arrived,
     Begun,
@@ -41,11 +40,11 @@ from use_cases.attempts import (
 )
 from use_cases.caller import Caller
 from use_cases.guessing import Counter
+from use_cases.identities import tell
 from use_cases.invitations import Joining, join
 from use_cases.problems import Problem
 from use_cases.services import Services
 from use_cases.sign_in import MAX_CODE, BearerToken, new_token, proves_again, token_sha256
-from use_cases.views import View
 from use_cases.voice_codes import voice_code_fits
 from use_cases.ways_in import ways_of, ways_of_account
 
@@ -56,15 +55,6 @@ ID_TOKEN = b"relais: an ID token"
 """For what ID tokens are sealed."""
 
 SIGNED_OUT_PATH = "/sign-on/signed-out"
-
-
-class LinkedView(View):
-    """An identity that one signs in with."""
-
-    code: str
-    label: Mapping[str, str]
-    email: str | None
-    since: datetime
 
 
 # Begun
@@ -279,52 +269,7 @@ async def _link(
         raise Problem("identity_taken")
     account_events.note(session, AccountEventKind.IDENTITY_LINKED, account, by, now, {"provider": [None, provider]})
     addresses = [email, before.email if before else None]
-    return await _tell(session, LetterKind.IDENTITY_LINKED, account, now, addresses)
-
-
-# One's own identities
-
-
-async def list_linked(services: Services, caller: Caller) -> list[LinkedView]:
-    """The identities that one signs in with, of the providers that there are."""
-    async with services.database.session() as session:
-        linked = await records.identities_of(session, caller.id)
-    known = {provider.issuer: provider for provider in services.sign_on.providers.all.values()}
-    return [
-        LinkedView(
-            code=known[one.issuer].code,
-            label=known[one.issuer].label.model_dump(),
-            email=one.email,
-            since=one.created_at,
-        )
-        for one in linked
-        if one.issuer in known
-    ]
-
-
-async def unlink(services: Services, caller: Caller, provider: str, password: str) -> None:
-    """Sign in with it no more; the sessions that it began end. Nothing happens when it is not linked.
-
-    Raises Problem `not_found`, `sign_on_required` where one could not come in any more, `password_first` for who has none,
-    `wrong_current_password`, and what `proves_again` does.
-    """
-    issuer = connection_of(services, provider).provider.issuer
-    if not (await ways_of_account(services, caller.account)).by_password:
-        raise Problem("sign_on_required")
-    if not caller.account.has_password:
-        raise Problem("password_first")
-    if not await proves_again(services, caller, password):
-        raise Problem("wrong_current_password")
-    now = datetime.now(UTC)
-    async with services.database.session() as session:
-        gone = await records.unlink(session, caller.id, issuer)
-        if gone is None:
-            return
-        await records.end_sessions(session, issuer, gone.subject, None, now)
-        changes = {"provider": [provider, None]}
-        account_events.note(session, AccountEventKind.IDENTITY_UNLINKED, caller.account, hand_of(caller), now, changes)
-        letters = await _tell(session, LetterKind.IDENTITY_UNLINKED, caller.account, now, [gone.email])
-    await send(services, letters)
+    return await tell(session, LetterKind.IDENTITY_LINKED, account, now, addresses)
 
 
 # What several of these have in common
@@ -352,11 +297,3 @@ def _usable(email: str | None) -> str | None:
         return checked_address(email, reachable=False) if email else None
     except AddressError:
         return None
-
-
-async def _tell(
-    session: AsyncSession, kind: LetterKind, account: Account, now: datetime, others: list[str | None]
-) -> list[UUID]:
-    """Tell the person, at the account's address and at the others that are different ones."""
-    addresses = {address.lower(): address for address in (*filter(None, others), account.email)}
-    return [await account_letters.write_to(session, kind, account, now, address=one) for one in addresses.values()]

@@ -3,7 +3,7 @@
 Which, the file of providers says for each clinic. Operators always have a password: they must come in when a provider is away.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from domain.requests import Role
@@ -29,6 +29,14 @@ def ways_of(services: Services, clinic: str, roles: Collection[str]) -> WaysIn:
         providers=tuple(known.of_clinic(clinic)),
         by_password=Role.OPERATOR in roles or not known.are_required_by(clinic),
     )
+
+
+async def unknown_clinics(services: Services) -> Mapping[str, list[str]]:
+    """Codes of clinics that the file of providers names and that do not exist, by provider: nobody comes in by them."""
+    async with services.database.session() as session:
+        there = {clinic.code for clinic in await people.list_clinics(session)}
+    named = {code: sorted(set(one.clinics) - there) for code, one in services.sign_on.providers.all.items()}
+    return {code: clinics for code, clinics in named.items() if clinics}
 
 
 async def ways_of_account(services: Services, account: Account) -> WaysIn:

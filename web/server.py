@@ -24,6 +24,7 @@ from sign_on.providers import is_near, load_providers
 from sign_on.sign_on import SignOn
 from use_cases.offering_files import load_offerings, put_in_force
 from use_cases.services import Services
+from use_cases.ways_in import unknown_clinics
 
 ENGINE_PATIENCE = timedelta(seconds=2)
 """How long a call waits for a Temporal server that is not there, before the answer is 503; less than for a worker."""
@@ -114,6 +115,8 @@ async def _opening(services: Services, server: _Server) -> AsyncIterator[None]:
 
     async def open_records() -> None:
         await services.database.open(put_offerings_in_force)
+        for provider, clinics in (await unknown_clinics(services)).items():
+            log.warning("sign-on names clinics that do not exist", name=provider, code=", ".join(clinics))
         await asyncio.gather(documents.bounded.get_ready(), media.examine.get_ready())
 
     opening = asyncio.create_task(open_records(), name="opening of the records")

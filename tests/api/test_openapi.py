@@ -127,6 +127,7 @@ NEEDS_NO_KEY = {
     "/api/v1/clinics",
     "/api/v1/accounts/{account_id}/lock",
     "/api/v1/accounts/{account_id}/second-factor/reset",
+    "/api/v1/accounts/{account_id}/identities/{provider}/remove",
     "/api/v1/accounts/{account_id}/reopen",
     "/api/v1/accounts/{account_id}/leave",
     "/api/v1/accounts/{account_id}/confirm",

@@ -63,6 +63,7 @@ OPERATIONS: list[tuple[str, str, Any]] = [
     ("POST", "/accounts/{account}/confirm", None),
     ("POST", "/accounts/{account}/password-help", None),
     ("POST", "/accounts/{account}/second-factor/reset", None),
+    ("GET", "/accounts/{account}/identities", None),
     ("POST", "/accounts/{account}/lock", None),
     ("POST", "/accounts/{account}/reopen", None),
     ("POST", "/accounts/{account}/leave", {}),

@@ -453,6 +453,7 @@ async def test_no_page_or_address_of_people_takes_a_system_for_one(system: Syste
         ("POST", "/confirm", None),
         ("POST", "/password-help", None),
         ("POST", "/second-factor/reset", None),
+        ("GET", "/identities", None),
     ):
         answer = await system.administrator.http.request(method, f"/api/v1/accounts/{one.id}{path}", json=body)
         problem(answer, 404, "not_found")

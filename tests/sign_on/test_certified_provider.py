@@ -36,6 +36,7 @@ from tests.portal.typed_texts import not_known
 from tests.sign_on.certified import CLIENT, SECRET, STEPPED_UP, Browser, browser, certified_provider
 from tests.sign_on.evil import has_an_identity_alone
 from tests.system import PASSWORD, Clinician, System, add_person
+from use_cases.ways_in import unknown_clinics
 
 
 @dataclass
@@ -208,6 +209,53 @@ async def test_somebody_with_a_password_links_and_unlinks(scene: Scene) -> None:
         assert (await it.relais.get("/account")).status_code == 303, "the session that came of it has ended"
         assert "a été retirée" in await scene.letters(f"{login}@network.invalid", 2)
         shown(await sign_in(it, login), 403)
+
+
+async def test_an_administrator_removes_the_identity_of_somebody(scene: Scene) -> None:
+    """Of people of their own clinic, at once, and not their own: that one is removed with one's password."""
+    administrator = await add_person(
+        scene.system, "near_admin", scene.system.clinics["near"], Role.CLINIC_ADMINISTRATOR
+    )
+    who = await add_person(scene.system, "robbed", scene.system.clinics["near"], Role.REQUESTER)
+    login, removal = f"robbed-{uuid4().hex[:8]}", f"/accounts/{who.id}/identities/network/remove"
+    async with browser(scene.address) as it, browser(scene.address) as desk, browser(scene.address) as api:
+        for one, person in ((it, who), (desk, administrator)):
+            await one.relais.post("/signin", data={"username": person.account.username, "password": PASSWORD})
+        address = onwards(await it.relais.post("/account/sign-on/network", data={"password": PASSWORD}))
+        await it.relais.get(await it.sign_in_there(address, login))
+        await it.relais.post("/signout")
+        assert (await sign_in(it, login)).status_code == 303
+
+        page = shown(await desk.relais.get(f"/people/{who.id}"))
+        assert f"Réseau de la santé ({login}@network.invalid)" in page
+        for person, status, code in ((scene.administrator, 404, "not_found"), (who, 403, "forbidden")):
+            asked = await api.relais.post(f"/api/v1{removal}", headers=dict(person.http.headers))
+            problem(asked, status, code)
+            seen = await api.relais.get(f"/api/v1/accounts/{who.id}/identities", headers=dict(person.http.headers))
+            problem(seen, status, code)
+        own = f"/api/v1/accounts/{administrator.id}/identities/network/remove"
+        problem(await api.relais.post(own, headers=dict(administrator.http.headers)), 403, "not_for_oneself")
+        assert (await it.relais.get("/account")).status_code == 200, "nothing has happened yet"
+
+        done = await desk.relais.post(f"/people/{who.id}/identities/network/remove")
+        assert done.headers["location"] == f"/people/{who.id}?done=identity_removed"
+        assert "Réseau de la santé" not in shown(await desk.relais.get(f"/people/{who.id}"))
+        assert (await it.relais.get("/account")).status_code == 303, "the session that came of it has ended"
+        shown(await sign_in(it, login), 403)
+        assert "a été retirée" in await scene.letters(f"{login}@network.invalid", 2)
+        assert "a été retirée" in await scene.letters(who.account.email, 2)
+        again = await api.relais.post(f"/api/v1{removal}", headers=dict(administrator.http.headers))
+        assert again.status_code == 200
+        events: Any = ok(await administrator.get(f"/accounts/{who.id}/events"))
+        assert [one["kind"] for one in events] == ["identity_unlinked", "identity_linked"], "twice is once"
+
+
+async def test_a_mistyped_clinic_is_told(scene: Scene, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(SECRET)
+    file = written(tmp_path, scene.issuer, scene.system)
+    file.write_text(file.read_text().replace("    step_up:", "      mistyped: optional\n    step_up:"))
+    async with SignOn(load_providers(file, near=True), near=True) as sign_on:
+        assert await unknown_clinics(replace(scene.system.services, sign_on=sign_on)) == {"network": ["mistyped"]}
 
 
 async def test_where_an_organization_is_required_its_people_come_by_it(scene: Scene) -> None:
