@@ -251,7 +251,7 @@ def _take_back(request: Request, command: c.TakeBack, now: datetime) -> tuple[Ev
     undo = request.undo
     if undo is None:
         raise Refusal(RefusalCode.NOTHING_TO_TAKE_BACK, "something else has happened since")
-    if not may_still_take_back(request, now):
+    if not may_still_take_back(undo, now):
         raise Refusal(RefusalCode.TOO_LATE_TO_TAKE_BACK, f"more than {TAKEN_BACK_WITHIN.seconds} seconds ago")
     task = request.task.then(TaskStatus.CANCELLED).next_task(TaskStatus.REQUESTED)
     if undo.status is Status.AWAITING_ACCEPTANCE:
@@ -636,9 +636,9 @@ def may_still_ask(request: Request, now: datetime) -> bool:
     return request.final_report is not None and now - request.final_report.signed_at <= ASKED_WITHIN
 
 
-def may_still_take_back(request: Request, now: datetime) -> bool:
-    """Whether the last command can be taken back, by whoever gave it."""
-    return request.undo is not None and now - request.undo.at <= TAKEN_BACK_WITHIN
+def may_still_take_back(undo: Undo | None, now: datetime) -> bool:
+    """Whether the last command, before which `undo` stood, can be taken back by whoever gave it."""
+    return undo is not None and now - undo.at <= TAKEN_BACK_WITHIN
 
 
 def is_signer(request: Request, actor: Actor) -> bool:

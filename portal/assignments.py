@@ -1,14 +1,17 @@
 """Requests that a dispatcher chose in the worklist, assigned with one press.
 
 Where whom they chose is away or does not serve what is asked for, and where something was refused, a page says so and shows what
-was chosen, to be sent all the same or once more.
+was chosen, to be sent all the same or once more. What was just assigned, or accepted, is taken back from the worklist with one
+press.
 """
 
 from collections.abc import Sequence
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.responses import RedirectResponse, Response
+from pydantic import Field, TypeAdapter, ValidationError
 from starlette.datastructures import FormData
 
 from domain.refusals import Refusal
@@ -17,8 +20,10 @@ from portal import pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Notice, Visit, VisitOf
 from portal.providers import Team, destination, served_first, teams
+from portal.worklist import worklist_page
 from translations import gettext_noop as _
-from use_cases.assignments import Assignments, assign_several
+from translations.typography import COLON
+from use_cases.assignments import Assignments, ChosenRequest, assign_several, take_back_several
 from use_cases.catalogue import newest_offerings
 from use_cases.problems import Problem
 from use_cases.requests import RequestSummary, find_summaries
@@ -68,16 +73,52 @@ async def assign_chosen(visit: VisitOf) -> Response:
     if any(each.state == "refused" for each in came):
         notice = Notice("error", visit.say(_("Not everything could be assigned. What is left says why.")))
         return await _page(visit, form, notice=notice, came=came)
-    is_queued = any(each.state == "queued" for each in came)
-    return visit.on_to(_back(form), "queued" if is_queued else "assigned_several")
+    if any(each.state == "queued" for each in came):
+        return visit.on_to(_back(form), "queued")
+    return visit.on_to(_back(form), "assigned_several", [each.request_id for each in came][:MOST_NAMED])
+
+
+MOST_NAMED = 50
+"""So many requests at most stand in the address of the worklist as what was just assigned: one with all would be too long."""
+
+
+@router.get("/assignments/take-back")
+async def nothing_to_take_back() -> Response:
+    """Who comes here by an address: it is pressed in the worklist."""
+    return RedirectResponse("/worklist", 303)
+
+
+@router.post("/assignments/take-back")
+async def take_back(visit: VisitOf) -> Response:
+    """Take back what was just done to these requests; what can't be taken back any more is named, with why."""
+    form = await visit.form()
+    key = visit.key(form)
+    try:
+        chosen = Chosen.validate_python(_chosen(form))
+    except ValidationError as error:
+        raise as_problem(error) from None
+    came = await take_back_several(visit.services, visit.caller, chosen, key, visit.language)
+    if refused := {each.request_id: each.detail or "" for each in came if each.state == "refused"}:
+        rows = await find_summaries(visit.services, visit.caller, list(refused), visit.language)
+        items = tuple((f"{row.number}{COLON[visit.language]} {refused[row.id]}", "") for row in rows)
+        notice = Notice("error", visit.say(_("Not everything could be taken back.")), items)
+        return await worklist_page(visit, _back(form), notice, status=409)
+    return visit.on_to(_back(form), "queued" if any(each.state == "queued" for each in came) else "take_back")
+
+
+Chosen = TypeAdapter(Annotated[list[ChosenRequest], Field(min_length=1, max_length=MOST_AT_ONCE)])
+
+
+def _chosen(form: FormData) -> list[dict[str, str | None]]:
+    chosen = [str(one).partition("/") for one in form.getlist("request")]
+    return [{"id": id_, "version": version or None} for id_, _slash, version in chosen]
 
 
 def _said(form: FormData) -> dict[str, object]:
     """What was chosen, under the names of the order's fields. Raises Problem `invalid_input` for nobody."""
-    chosen = [str(one).partition("/") for one in form.getlist("request")]
     comment = str(form.get("comment", "")).replace("\r\n", "\n")
     return {
-        "requests": [{"id": id_, "version": version or None} for id_, _slash, version in chosen],
+        "requests": _chosen(form),
         **destination(str(form.get("to", ""))),
         **({"comment": comment} if comment.strip() else {}),
     }

@@ -5,7 +5,7 @@ form becomes a command.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache, partial
@@ -177,11 +177,12 @@ class Visit:
         """
         return Call(self.caller, request_id, self.key(form), number_in(form, "version"))
 
-    def on_to(self, address: str, say: str = "") -> Response:
-        """Look at that page next; `say` is the name of a sentence of `SENTENCES` that it then shows."""
+    def on_to(self, address: str, say: str = "", of: Sequence[UUID] = ()) -> Response:
+        """Look at that page next; `say` is the name of a sentence of `SENTENCES` that it then shows, `of` what it is said of."""
         if say:
             page, mark, place = address.partition("#")
-            address = f"{page}{'&' if '?' in page else '?'}done={say}{mark}{place}"
+            about = "".join(f"&of={one.hex}" for one in of)
+            address = f"{page}{'&' if '?' in page else '?'}done={say}{about}{mark}{place}"
         return RedirectResponse(address, 303)
 
 

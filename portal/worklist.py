@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, get_args
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -16,9 +16,10 @@ from portal import on_this_device, pages
 from portal.pages import Visit, VisitOf
 from portal.providers import teams
 from records.models import Account
-from records.worklist import Count, Sort, WorklistFilter
+from records.worklist import MAX_LIMIT, Count, Sort, WorklistFilter
 from translations import gettext_noop as _
 from use_cases.catalogue import list_clinics, newest_offerings
+from use_cases.requests import RequestSummary, find_summaries
 from use_cases.saved_filters import Criteria, list_filters
 from use_cases.to_do import ToDo
 from use_cases.worklist import TO_DO_STATUSES, RequestLine, Worklist, count_to_do, most_pressing_first, read_worklist
@@ -215,8 +216,15 @@ class Found:
 @router.get("/worklist", dependencies=[SEARCHES])
 async def worklist(visit: VisitOf) -> Response:
     """A page of the worklist. Scripts ask for the same page and take out of it what changed."""
-    query = dict(visit.request.query_params)
-    wanted, cursor = filter_of(visit), query.get("cursor")
+    said = pages.done_notice(visit.request, visit.language)
+    return await worklist_page(visit, str(visit.request.url), said)
+
+
+async def worklist_page(visit: Visit, address: str, notice: pages.Notice | None, *, status: int = 200) -> Response:
+    """The worklist as this address filters it."""
+    asked = parse_qsl(urlsplit(address).query, keep_blank_values=True)
+    query = dict(asked)
+    wanted, cursor = filter_in(visit, query), query.get("cursor")
     found = await _grouped(visit, wanted, cursor) if wanted.is_grouped else await _in_one(visit, wanted, cursor)
     runs_others = bool(visit.caller.roles & {Role.DISPATCHER, Role.CLINIC_ADMINISTRATOR})
     known = await teams(visit) if runs_others else []
@@ -246,11 +254,20 @@ async def worklist(visit: VisitOf) -> Response:
         ],
         teams=assigns,
         searched_in_part=LONGEST_SEARCH if len(_plain(query.get("q", ""))) > LONGEST_SEARCH else 0,
-        notice=pages.done_notice(visit.request, visit.language),
+        just_done=await _just_done(visit, [value for name, value in asked if name == "of"]),
+        notice=notice,
+        status=status,
     )
     if query.get("sort") == wanted.sort:
         on_this_device.keep(page, SORT_COOKIE, wanted.sort)
     return page
+
+
+async def _just_done(visit: Visit, ids: Sequence[str]) -> list[RequestSummary]:
+    """Of what the address names, what can still be taken back."""
+    named = [UUID(found) for id_ in ids[:MAX_LIMIT] if (found := _id_in(id_))]
+    rows = await find_summaries(visit.services, visit.caller, named, visit.language) if named else []
+    return [row for row in rows if row.take_back_until]
 
 
 async def _has_nothing_yet(visit: Visit) -> bool:
@@ -261,8 +278,12 @@ async def _has_nothing_yet(visit: Visit) -> bool:
 
 def filter_of(visit: Visit) -> Filter:
     """The filter that the address of this visit says."""
-    sorts_by = visit.request.cookies.get(SORT_COOKIE, "due")
-    return Filter.of(dict(visit.request.query_params), visit.caller.account, sorts_by)
+    return filter_in(visit, dict(visit.request.query_params))
+
+
+def filter_in(visit: Visit, query: Mapping[str, str]) -> Filter:
+    """The filter that an address says, sorted as it was the last time where it does not say how."""
+    return Filter.of(query, visit.caller.account, visit.request.cookies.get(SORT_COOKIE, "due"))
 
 
 async def _in_one(visit: VisitOf, wanted: Filter, cursor: str | None) -> Found:

@@ -145,7 +145,7 @@ class RowNotes:
     report says that the photos were not sufficient, and its requester has neither acknowledged it nor submitted a request that
     follows. `report_unread`: its requester has not read a report in time, so that others of their clinic see it. `covers`:
     the viewer answers what is asked about the report, for a colleague who is away; `reads_for_requester`: or reads it for one who
-    has not.
+    has not. `undo`: what stood before the last command, while nothing else has happened (`domain.requests.Undo`).
     """
 
     is_new: bool
@@ -157,6 +157,7 @@ class RowNotes:
     report_unread: bool
     covers: bool
     reads_for_requester: bool
+    undo: Json | None
 
 
 @dataclass(frozen=True)
@@ -341,7 +342,8 @@ def _notes_for(viewer: Viewer) -> tuple[ColumnElement[Any], ...]:
     absent = has_left_or_is_absent(RequestRecord.holder_id)
     called_for = (_is_unread(), _awaits_photos(), is_shown())
     for_others = (covered_by(viewer), read_for_others_by(viewer))
-    return _is_new_for(viewer), absent, process["overdue"], process["worsened"], *called_for, *for_others
+    of_state = process["overdue"], process["worsened"]
+    return _is_new_for(viewer), absent, *of_state, *called_for, *for_others, process["undo"]
 
 
 def _is_unread() -> ColumnElement[bool]:
@@ -368,10 +370,11 @@ def _notes(
     report_unread: bool,
     covers: bool | None,
     reads_for_requester: bool,
+    undo: Json | None,
 ) -> RowNotes:
     late = tuple(map(DeadlineName, overdue))
     called_for = (bool(worsened), urgent_unread, awaits_photos, report_unread)
-    return RowNotes(is_new, holder_absent, late, *called_for, bool(covers), reads_for_requester)
+    return RowNotes(is_new, holder_absent, late, *called_for, bool(covers), reads_for_requester, undo)
 
 
 def _is_new_for(viewer: Viewer) -> ColumnElement[bool]:

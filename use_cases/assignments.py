@@ -1,5 +1,6 @@
-"""Several requests assigned at once by a dispatcher, to one provider or to one clinic's pool."""
+"""Several requests assigned at once by a dispatcher, to one provider or to one clinic's pool; and taken back at once."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from pydantic import Field
@@ -9,7 +10,7 @@ from domain.requests import Role
 from translations import Language
 from use_cases import policy
 from use_cases.caller import Caller
-from use_cases.orders import AssignBody, SomeProvider
+from use_cases.orders import AssignBody, SomeProvider, TakeBack
 from use_cases.services import Services
 from use_cases.several import MOST_AT_ONCE, PartReceipt, Seen, order_each
 
@@ -36,5 +37,15 @@ async def assign_several(
     """
     policy.must_have_role(caller, Role.DISPATCHER)
     order = AssignBody(**wanted.model_dump(exclude={"requests"}))
-    chosen = {request.id: Seen(version=request.version) for request in wanted.requests}
-    return await order_each(services, caller, chosen, order, key, language)
+    return await order_each(services, caller, _seen(wanted.requests), order, key, language)
+
+
+async def take_back_several(
+    services: Services, caller: Caller, chosen: Sequence[ChosenRequest], key: str | None, language: Language
+) -> list[PartReceipt]:
+    """Take back what the caller has just done to each of these requests; otherwise as `assign_several`."""
+    return await order_each(services, caller, _seen(chosen), TakeBack(), key, language)
+
+
+def _seen(chosen: Sequence[ChosenRequest]) -> dict[UUID, Seen]:
+    return {request.id: Seen(version=request.version) for request in chosen}

@@ -189,7 +189,7 @@ def allowed_commands(
     hidden = {"submit", "resubmit"} if row.submission_id else {"sign_report"} if row.signature_id else set()
     if not lifecycle.may_still_ask(request, datetime.now(UTC)):
         hidden.add("ask_follow_up")
-    if not lifecycle.may_still_take_back(request, datetime.now(UTC)):
+    if not lifecycle.may_still_take_back(request.undo, datetime.now(UTC)):
         hidden.add("take_back")
     if not covers and not any(lifecycle.is_signer(request, actor) for actor in _actors(caller)):
         hidden.add("answer_follow_up")

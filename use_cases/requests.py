@@ -12,7 +12,7 @@ from domain.forms import FormChange, WrittenForm, changes
 from domain.lifecycle import TAKEN_BACK_WITHIN, may_still_take_back
 from domain.offerings import CalledFor, DeadlineName
 from domain.priority import Priority
-from domain.requests import DocumentKind, EventName, HolderKind, Request, Status
+from domain.requests import DocumentKind, EventName, HolderKind, Request, Status, Undo
 from records import absences, commands, forms, reports, requests, visibility, worklist
 from records.access import last_seen
 from records.drafts import open_form, outdated_answers
@@ -110,6 +110,9 @@ class RequestSummary(View):
     )
     is_new: bool = Field(description="The caller has not opened it since somebody else, or Relais, changed it.")
     submission_under_way: SubmissionUnderWay | None = Field(None, description="While a submission is on its way.")
+    take_back_until: datetime | None = Field(
+        description="Until when the caller can take back (`take_back`) what they have just done, if nothing else happens."
+    )
     created_at: datetime
     submitted_at: datetime | None
     updated_at: datetime
@@ -169,9 +172,6 @@ class RequestView(ChartView, RequestSummary):
     )
     being_signed: DocumentKind | None = Field(description="A document of this kind is being made right now.")
     unacknowledged: bool
-    take_back_until: datetime | None = Field(
-        description="Until when the caller can take back (`take_back`) what they have just done, if nothing else happens."
-    )
     signature_under_way: bool = Field(description="A signature of the report's draft is on its way: it is closed.")
     refused_command: CommandView | None = Field(
         None,
@@ -287,7 +287,6 @@ async def request_view(
         report_calls_for=_called_for(process),
         being_signed=process.signing.kind if process.signing else None,
         unacknowledged=process.unacknowledged,
-        take_back_until=_take_back_until(process, caller),
         signature_under_way=row.signature_id is not None,
         refused_command=await _refused_command(session, caller, row, language),
         earlier=await _earlier(session, caller, row) if access == "chart" else None,
@@ -376,9 +375,9 @@ def _to_do(caller: Caller, row: WorklistRow) -> ToDo | None:
     return to_do_of(caller, row.request, Request.model_validate(row.process), **_for_others(row.notes))
 
 
-def _take_back_until(process: Request, caller: Caller) -> datetime | None:
-    undo = process.undo
-    if undo is None or undo.by != caller.id or not may_still_take_back(process, datetime.now(UTC)):
+def _take_back_until(written: Json | None, caller: Caller) -> datetime | None:
+    undo = Undo.model_validate(written) if written else None
+    if undo is None or undo.by != caller.id or not may_still_take_back(undo, datetime.now(UTC)):
         return None
     return undo.at + TAKEN_BACK_WITHIN
 
@@ -422,6 +421,7 @@ def _summary(
         todo=todo,
         is_new=notes.is_new,
         submission_under_way=_submission_under_way(row),
+        take_back_until=_take_back_until(notes.undo, caller),
         created_at=row.created_at,
         submitted_at=row.submitted_at,
         updated_at=row.updated_at,

@@ -31,6 +31,15 @@ def hidden_of(page: str) -> dict[str, str]:
     return {name: unescape(value) for name, value in found}
 
 
+def hidden_fields(page: str, form_id: str) -> dict[str, list[str]]:
+    """Everything that the form of this id sends."""
+    fields: dict[str, list[str]] = {}
+    form = page.split(f'<form id="{form_id}"')[1].split("</form>")[0]
+    for name, value in re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form):
+        fields.setdefault(name, []).append(unescape(value))
+    return fields
+
+
 async def test_several_go_with_one_press(portal_app: FastAPI, system: System) -> None:
     ids = [await submitted(system) for _ in range(2)]
     async with visitor(portal_app, system.dispatcher) as http:
@@ -41,9 +50,9 @@ async def test_several_go_with_one_press(portal_app: FastAPI, system: System) ->
             "to": f"provider:{system.provider.id}",
         }
         answer = await http.post("/assignments", data=form)
-        assert answer.headers["location"] == f"{LIST}&done=assigned_several"
+        assert answer.headers["location"].startswith(f"{LIST}&done=assigned_several&of=")
         assert "attribué" in shown(await http.get(answer.headers["location"]))
-        assert (await http.post("/assignments", data=form)).headers["location"] == f"{LIST}&done=assigned_several"
+        assert (await http.post("/assignments", data=form)).headers["location"] == answer.headers["location"]
     for request_id in ids:
         assert (await system.requester.view(request_id))["holder"]["person"]["id"] == system.provider.id
 
@@ -69,6 +78,39 @@ async def test_what_was_refused_is_said_and_stays_chosen(portal_app: FastAPI, sy
         }
         assert (await http.post("/assignments", data=again)).status_code == 303
     assert (await system.requester.view(stale))["holder"]["person"]["id"] == system.provider.id
+
+
+async def test_what_was_just_assigned_is_taken_back_from_the_list(portal_app: FastAPI, system: System) -> None:
+    """All at once above the list, for a row may be out of sight; or one in its row. One that has changed since is left alone."""
+    first, second, changed = [await submitted(system) for _ in range(3)]
+    async with visitor(portal_app, system.dispatcher) as http:
+
+        async def assign(*ids: str) -> httpx.Response:
+            page = (await http.get(LIST)).text
+            chosen = {"request": [box_of(page, id_) for id_ in ids], "to": f"provider:{system.provider.id}"}
+            answer = await http.post("/assignments", data={**hidden_of(page), **chosen})
+            return await http.get(answer.headers["location"])
+
+        page = (await assign(first, second, changed)).text
+        above, in_row = hidden_fields(page, "take-back-what-was-done"), hidden_fields(page, f"take-back-{first}-2")
+        assert set(above["request"]) == {f"{id_}/2" for id_ in (first, second, changed)}
+        assert in_row["request"] == [f"{first}/2"]
+        listed = await system.dispatcher.get("/requests?sort=created&limit=3")
+        assert all(row["take_back_until"] for row in listed.json()["items"])
+        listed = await system.provider.get("/requests?sort=created&limit=3")
+        assert not any(row["take_back_until"] for row in listed.json()["items"]), "only whoever did it takes it back"
+
+        answer = await http.post("/assignments/take-back", data=in_row)
+        assert answer.headers["location"] == f"{LIST}&done=take_back"
+        assert f"take-back-{first}" not in (await http.get(answer.headers["location"])).text
+        ok(await system.provider.post(f"/requests/{changed}/accept"))
+        answer = await http.post("/assignments/take-back", data=above)
+        number = (await system.requester.view(changed))["number"]
+        assert f"{number} : " in shown(answer, 409)
+        shown(await http.post("/assignments/take-back", data={**in_row, "request": []}), 422)
+        assert (await http.get("/assignments/take-back")).headers["location"] == "/worklist"
+    for request_id, status in ((first, "awaiting_dispatch"), (second, "awaiting_dispatch"), (changed, "accepted")):
+        assert (await system.requester.view(request_id))["status"] == status
 
 
 async def test_who_is_away_or_does_not_serve_it_is_said_before(portal_app: FastAPI, system: System) -> None:
@@ -159,7 +201,9 @@ async def test_one_goes_from_its_row_with_one_press(portal_app: FastAPI, system:
         assert form["request"] == f"{request_id}/1"
         assert "ne répond pas à toutes" in shown(await http.post("/assignments", data=form))
         form["to"] = f"provider:{system.provider.id}"
-        assert (await http.post("/assignments", data=form)).headers["location"] == f"{LIST}&done=assigned_several"
+        assert (
+            (await http.post("/assignments", data=form)).headers["location"].startswith(f"{LIST}&done=assigned_several")
+        )
         menu = await menu_of(http, request_id)
         assert f'value="{request_id}/2"' in menu, "what nobody has accepted yet can still go to somebody else"
         form = {**hidden_of(menu), "to": f"clinic:{system.clinics['near'].id}"}
@@ -191,7 +235,7 @@ async def test_the_menu_of_a_row_by_keyboard_stays_open_when_the_list_renews_its
         await expect(menu.locator("summary")).to_be_focused()
         await page.keyboard.press("Enter")
         await pool.press("Enter")
-        await page.wait_for_url("**done=assigned_several")
+        await page.wait_for_url("**done=assigned_several&of=*")
     assert (await system.requester.view(request_id))["holder"]["kind"] == "pool"
 
 
