@@ -10,6 +10,7 @@
   const here = new URL(location.href);
   if (here.searchParams.has("done")) {
     here.searchParams.delete("done");
+    here.searchParams.delete("of");
     history.replaceState(null, "", here);
   }
 
