@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from domain.texts import plain
+from domain.typed_dates import MONTH, MONTHS
 
 SHORTEST_BEGINNING = 3
 """Letters of the shortest beginning of a name that finds it; a name that is shorter is found whole."""
@@ -35,28 +36,6 @@ _COUNT_DIGITS = 6
 
 _PART_OF_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 
-_MONTHS = {
-    name: month
-    for month, names in enumerate(
-        (
-            "janvier january jan",
-            "fevrier february fevr fev feb",
-            "mars march mar",
-            "avril april avr apr",
-            "mai may",
-            "juin june jun",
-            "juillet july juil jul",
-            "aout august aug",
-            "septembre september sept sep",
-            "octobre october oct",
-            "novembre november nov",
-            "decembre december dec",
-        ),
-        start=1,
-    )
-    for name in names.split()
-}
-_MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
 _YEAR, _ONE_OR_TWO = r"(?P<year>(?:18|19|20)[0-9]{2})", r"[0-9]{1,2}"
 _DATES = tuple(
     re.compile(rf"(?<![0-9a-z]){pattern}(?![0-9a-z])")
@@ -64,11 +43,11 @@ _DATES = tuple(
         rf"{_YEAR}(?P<sep>[-/. ])(?P<month>{_ONE_OR_TWO})(?P=sep)(?P<day>{_ONE_OR_TWO})",
         rf"(?P<day>{_ONE_OR_TWO})(?P<sep>[-/. ])(?P<month>{_ONE_OR_TWO})(?P=sep){_YEAR}",
         rf"{_YEAR}(?P<month>[0-9]{{2}})(?P<day>[0-9]{{2}})",
-        rf"(?P<day>{_ONE_OR_TWO})(?:er|st|nd|rd|th)? (?P<name>{_MONTH})\.?,? {_YEAR}",
-        rf"(?P<name>{_MONTH})\.? (?P<day>{_ONE_OR_TWO})(?:st|nd|rd|th)?,? {_YEAR}",
+        rf"(?P<day>{_ONE_OR_TWO})(?:er|st|nd|rd|th)? (?P<name>{MONTH})\.?,? {_YEAR}",
+        rf"(?P<name>{MONTH})\.? (?P<day>{_ONE_OR_TWO})(?:st|nd|rd|th)?,? {_YEAR}",
         rf"{_YEAR}(?P<sep>[-/. ])(?P<month>{_ONE_OR_TWO})",
         rf"(?P<month>{_ONE_OR_TWO})(?P<sep>[-/. ]){_YEAR}",
-        rf"(?P<name>{_MONTH})\.?,? {_YEAR}",
+        rf"(?P<name>{MONTH})\.?,? {_YEAR}",
         rf"{_YEAR}",
     )
 )
@@ -217,7 +196,7 @@ def _terms(typed: str) -> Iterator[Term]:
 def _births(found: Mapping[str, str | None]) -> Iterator[str]:
     """The words of whom may be born then: 03/04/1958 is in March for some, in April for others."""
     year, day = found["year"] or "", int(found.get("day") or 0)
-    month = _MONTHS[name] if (name := found.get("name")) else int(found.get("month") or 0)
+    month = MONTHS[name] if (name := found.get("name")) else int(found.get("month") or 0)
     if not month:
         yield f"in:{year}"
     elif not day:

@@ -6,6 +6,7 @@ from uuid import UUID
 from starlette.datastructures import FormData
 
 from domain.absences import AbsenceFault
+from domain.typed_dates import as_date
 from portal.pages import Visit
 from use_cases.absences import NewAbsence, add_absence, remove_absence
 from use_cases.problems import Problem
@@ -25,7 +26,8 @@ async def add(visit: Visit, account_id: UUID, form: FormData) -> None:
     Raises ValidationError when a date is missing or none, and Problem as the use case does.
     """
     key = visit.key(form)
-    said = {name: form[name] for name in ("starts_on", "ends_on", "note") if form.get(name)}
+    days = {name: as_date(str(form.get(name, ""))) for name in ("starts_on", "ends_on")}
+    said = {name: text for name, text in {**days, "note": form.get("note")}.items() if text}
     await add_absence(visit.services, visit.caller, account_id, NewAbsence.model_validate(said), key)
 
 

@@ -18,6 +18,7 @@ from domain.drafts import OutdatedAnswer
 from domain.forms import FormChange
 from domain.offerings import DeadlineName, FieldKind, FormField, ServiceOffering
 from domain.priority import Priority
+from domain.typed_dates import as_date
 from translations import Language, gettext_for
 from translations import gettext_noop as _
 from translations.dates import birth, span
@@ -100,18 +101,13 @@ def read(form: FormData, offering: ServiceOffering, language: Language) -> Typed
 
 _CHOSEN = ("sex", "health_insurance_issuer")
 
-_YEAR_FIRST = re.compile(r"([0-9]{4})(?:[-/. ]([0-9]{1,2})(?:[-/. ]([0-9]{1,2}))?|([0-9]{2})([0-9]{2}))", re.ASCII)
-"""Which of two numbers is the month, nobody guesses; but after the year, everybody writes it first."""
-
 
 def _patient(form: FormData, name: str) -> object:
     text = _text(form, f"patient.{name}")
     if name == "birth_date_unknown":
         return text == "yes"
     if name == "birth_date":
-        found = _YEAR_FIRST.fullmatch(text.strip())
-        parts = [part for part in found.groups() if part] if found else []
-        return "-".join(part.zfill(2) for part in parts) or text.strip() or None
+        return as_date(text) or None
     return text or None if name in _CHOSEN else text
 
 
@@ -291,7 +287,9 @@ def _answer(form: FormData, field: FormField, language: Language) -> Any:
             return _number(_text(form, name), language)
         case FieldKind.CONSENT:
             parts = {part: _text(form, f"{name}.{part}").strip() for part in CONSENT_PARTS}
-            return {part: said for part, said in parts.items() if said}
+            return {part: as_date(said) if part == "date" else said for part, said in parts.items() if said}
+        case FieldKind.DATE:
+            return as_date(_text(form, name))
         case _:
             text = _text(form, name)
             return text if text.strip() else ""

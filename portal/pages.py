@@ -7,7 +7,7 @@ form becomes a command.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -383,13 +383,6 @@ def local_address(wanted: str | None) -> str:
     return "/"
 
 
-def _is_a_day(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
-
-
 @cache
 def _environment(language: Language) -> Environment:
     made = Environment(
@@ -423,7 +416,6 @@ def _environment(language: Language) -> Environment:
         "Role": Role,
     }
     made.tests["past"] = lambda at: at < datetime.now(UTC)
-    made.tests["a_day"] = _is_a_day
     made.filters |= {
         "moment": partial(dates.moment, language=language),
         "short_moment": partial(dates.short_moment, language=language),

@@ -12,6 +12,7 @@ from starlette.datastructures import FormData
 from domain.calendar import day_of
 from domain.refusals import Refusal
 from domain.service_accounts import OLDER_SECRET_LASTS, Scope, ServiceAccountState
+from domain.typed_dates import as_date
 from portal import pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Visit, VisitOf
@@ -250,7 +251,7 @@ def _secret(visit: Visit, given: GivenSecret) -> Response:
 def _said(form: FormData) -> dict[str, Any]:
     """What the form says of a system."""
     texts = {name: str(form.get(name, "")) for name in ("name", "purpose")}
-    return {**texts, "expires_on": str(form.get("expires_on", "")).strip(), "scopes": form.getlist("scopes")}
+    return {**texts, "expires_on": as_date(str(form.get("expires_on", ""))), "scopes": form.getlist("scopes")}
 
 
 def _as_written(system: ServiceAccountView) -> Mapping[str, str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, get_args
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import UUID
@@ -10,8 +9,10 @@ from uuid import UUID
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from domain.partial_dates import PartialDate
 from domain.priority import Priority
 from domain.requests import Role, Status
+from domain.typed_dates import as_date
 from portal import on_this_device, pages
 from portal.pages import Visit, VisitOf
 from portal.providers import teams
@@ -54,6 +55,9 @@ OVER = (Status.CLOSED, Status.CANCELLED, Status.ABANDONED)
 
 LONGEST_SEARCH = 100
 """Characters that can be searched for at once."""
+
+_LONGEST_DATE = 40
+"""Characters of a date in the filter."""
 
 SORTS: tuple[Sort, ...] = get_args(Sort)
 
@@ -102,8 +106,8 @@ class Filter:
             priority=priority if priority in set(Priority) else "",
             holder=_id_in(query.get("holder", "")),
             clinic=_id_in(query.get("clinic", "")),
-            submitted_from=_day_in(query.get("submitted_from", "")),
-            submitted_until=_day_in(query.get("submitted_until", "")),
+            submitted_from=as_date(_plain(query.get("submitted_from", ""))[:_LONGEST_DATE]),
+            submitted_until=as_date(_plain(query.get("submitted_until", ""))[:_LONGEST_DATE]),
             q=_plain(query.get("q", ""))[:LONGEST_SEARCH],
             sort=next((known for known in SORTS if known == sort), "due"),
         )
@@ -131,8 +135,8 @@ class Filter:
             "priority": Priority(self.priority) if self.priority else None,
             "holder": UUID(self.holder) if self.holder else None,
             "clinic": UUID(self.clinic) if self.clinic else None,
-            "submitted_from": date.fromisoformat(self.submitted_from) if self.submitted_from else None,
-            "submitted_until": date.fromisoformat(self.submitted_until) if self.submitted_until else None,
+            "submitted_from": begin.first if (begin := _date_in(self.submitted_from)) else None,
+            "submitted_until": end.last if (end := _date_in(self.submitted_until)) else None,
             "q": self.q,
             "sort": self.sort,
             "limit": PAGE_ROWS,
@@ -145,6 +149,11 @@ class Filter:
         """Whether one of the rarer filters is in use."""
         rarer = (self.offering, self.priority, self.holder, self.clinic, self.submitted_from, self.submitted_until)
         return any(rarer)
+
+    @property
+    def no_dates(self) -> list[str]:
+        """What stands where dates are expected and is none."""
+        return [text for text in (self.submitted_from, self.submitted_until) if text and not _date_in(text)]
 
     @property
     def criteria(self) -> Criteria:
@@ -332,12 +341,12 @@ def _id_in(text: str) -> str:
         return ""
 
 
-def _day_in(text: str) -> str:
-    """The day that stands there; nothing where none does."""
+def _date_in(text: str) -> PartialDate | None:
+    """The date that stands there, a day, a month or a year; None where none does."""
     try:
-        return date.fromisoformat(text).isoformat()
+        return PartialDate.read(text)
     except ValueError:
-        return ""
+        return None
 
 
 def _plain(text: str) -> str:

@@ -28,9 +28,22 @@
   counted(document);
   document.addEventListener("relais:opened", (event) => counted(event.target)); // a form came into the page
 
-  // Of a day that can't be read browsers tell nothing: that it is not an empty one, "?" says.
-  document.addEventListener("formdata", ({ target, formData }) => {
-    for (const field of target.elements) if (field.validity.badInput) formData.set(field.name, "?");
+  // A day is typed; the browser's calendar, which speaks the browser's language, fills it in for who would rather choose.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-calendar]");
+    if (!button) return;
+    const field = button.previousElementSibling;
+    document.querySelector(".calendar")?.remove();
+    const calendar = document.createElement("input");
+    Object.assign(calendar, { type: "date", className: "calendar", tabIndex: -1, ariaHidden: "true", value: field.value });
+    calendar.addEventListener("input", (chosen) => chosen.stopPropagation());
+    calendar.addEventListener("change", (chosen) => {
+      chosen.stopPropagation();
+      field.value = calendar.value;
+      for (const what of ["input", "change"]) field.dispatchEvent(new Event(what, { bubbles: true }));
+    });
+    button.after(calendar);
+    calendar.showPicker();
   });
 
   // What was written and not sent is not left behind by a slip of the hand: of every form that acts (it has a key) and does not save
@@ -38,7 +51,7 @@
   const GUARDED = "form[method=post]:not([data-draft], [data-upload], #report)";
   let sent = new WeakSet();
   const hasWords = (form) =>
-    form.elements.key && [...form.elements].some((field) => field.matches("textarea, input[type=text]:not([autocomplete=one-time-code])") && field.value.trim());
+    form.elements.key && [...form.elements].some((field) => field.matches("textarea, input[type=text]:not([autocomplete=one-time-code], [data-day])") && field.value.trim());
   document.addEventListener("submit", (event) => sent.add(event.target), true);
   document.addEventListener("relais:not-sent", (event) => sent.delete(event.target));
   window.addEventListener("pageshow", () => { sent = new WeakSet(); });

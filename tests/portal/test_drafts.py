@@ -369,6 +369,7 @@ async def test_a_birth_date_as_people_write_it(portal_app: FastAPI, system: Syst
         "1958/03/14": "1958-03-14",
         "19580314": "1958-03-14",
         " 1958 3 4 ": "1958-03-04",
+        "14 mars 1958": "1958-03-14",
     }
     async with visitor(portal_app, system.requester) as http:
         for written, kept in dates.items():

@@ -161,12 +161,20 @@ async def test_a_day_that_is_half_typed_erases_nothing(portal: Portal, system: S
     async with portal.visit(system.requester) as page:
         await page.goto(f"/requests/{request_id}/edit")
         field = page.locator("[name='answers.last_surgery_on']")
-        await field.focus()
-        await page.keyboard.press("Backspace")  # the day, or the year, of the date that is there
-        assert await field.evaluate("field => field.validity.badInput")
+        await field.press("Backspace")
         await expect(page.locator("[id='error-answers.last_surgery_on']")).to_contain_text(before)
         await expect(page.locator("[data-save-status]")).to_contain_text("Tout n’est pas enregistré.")
         assert (await system.requester.view(request_id))["answers"]["last_surgery_on"] == before
+        await field.fill("28 févr. 2026")
+        await expect(page.locator("[data-save-status]")).to_contain_text("Enregistré")
+        assert (await system.requester.view(request_id))["answers"]["last_surgery_on"] == "2026-02-28"
+        button = page.locator(".typed-day:has([name='answers.last_surgery_on']) [data-calendar]")
+        await expect(button).to_have_accessible_name(re.compile("^Calendrier : "))
+        await button.press("Enter")
+        await page.locator(".calendar").evaluate(
+            "c => { c.value = '2026-03-01'; c.dispatchEvent(new Event('change')); }"
+        )
+        await expect(field).to_have_value("2026-03-01")
 
 
 @pytest.mark.usefixtures("only_in_chromium")
