@@ -161,6 +161,7 @@ async def test_a_day_that_is_half_typed_erases_nothing(portal: Portal, system: S
     async with portal.visit(system.requester) as page:
         await page.goto(f"/requests/{request_id}/edit")
         field = page.locator("[name='answers.last_surgery_on']")
+        await field.press("End")
         await field.press("Backspace")
         await expect(page.locator("[id='error-answers.last_surgery_on']")).to_contain_text(before)
         await expect(page.locator("[data-save-status]")).to_contain_text("Tout n’est pas enregistré.")
