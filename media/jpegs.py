@@ -1,4 +1,4 @@
-"""JPEGs whose end is missing: what every viewer shows of one, and how much of the picture that is."""
+"""JPEGs whose end is missing: what every viewer shows of one, and how much of the picture that is; and how large a picture is."""
 
 import re
 from collections import defaultdict
@@ -10,6 +10,8 @@ _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _BARE = (0x01, 0xD8)
 """Markers with no segment behind them."""
 _START_OF_SCAN, _PROGRESSIVE = 0xDA, (0xC2, 0xC6, 0xCA, 0xCE)
+_NO_FRAMES = (0xC4, 0xC8, 0xCC)
+"""Markers among those of frames that begin none."""
 _COEFFICIENTS = frozenset(range(64))
 _BLOCK = 8
 """Pixels along the edge of what is coded together."""
@@ -44,6 +46,15 @@ def ended(content: bytes) -> bytes | None:
                 complete[component].update(range(first, last + 1) if precision & 15 == 0 else ())
     is_whole = all(complete[component] >= _COEFFICIENTS for component in components) if is_progressive else scans == 1
     return content + END if components and is_whole else None
+
+
+def size_of(content: bytes) -> tuple[int, int]:
+    """The width and height of one of our own JPEGs, in pixels. Raises ValueError for anything else."""
+    for marker, at in _segments(content):
+        if 0xC0 <= marker <= 0xCF and marker not in _NO_FRAMES:
+            height, width = content[at + 3 : at + 5], content[at + 5 : at + 7]
+            return int.from_bytes(width), int.from_bytes(height)
+    raise ValueError("no JPEG")
 
 
 def missing_part(picture: Image.Image) -> float:

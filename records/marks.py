@@ -1,4 +1,4 @@
-"""What people drew on photos, in a layer of its own."""
+"""What people drew on photos and pages of documents, in a layer of its own."""
 
 import uuid
 from collections.abc import Collection
@@ -11,7 +11,7 @@ from records.models import Json, Mark
 
 
 async def list_marks(session: AsyncSession, attachment_ids: Collection[uuid.UUID]) -> list[Mark]:
-    """The marks on these photos, oldest first, without those that were removed."""
+    """The marks on these photos and documents, oldest first, without those that were removed."""
     if not attachment_ids:
         return []
     query = select(Mark).where(Mark.attachment_id.in_(attachment_ids), Mark.removed_at.is_(None))
@@ -19,13 +19,13 @@ async def list_marks(session: AsyncSession, attachment_ids: Collection[uuid.UUID
 
 
 async def count_marks(session: AsyncSession, attachment_id: uuid.UUID) -> int:
-    """How many marks the photo has."""
+    """How many marks the photo, or the document, has."""
     query = select(func.count()).where(Mark.attachment_id == attachment_id, Mark.removed_at.is_(None))
     return await session.scalar(query) or 0
 
 
 async def load_mark(session: AsyncSession, attachment_id: uuid.UUID, mark_id: uuid.UUID) -> Mark | None:
-    """The mark, removed or not; None when that photo has none of this id."""
+    """The mark, removed or not; None when that photo or document has none of this id."""
     mark = await session.get(Mark, mark_id)
     return mark if mark is not None and mark.attachment_id == attachment_id else None
 
@@ -35,6 +35,7 @@ async def add_mark(
     *,
     mark_id: uuid.UUID,
     attachment_id: uuid.UUID,
+    page: int,
     account_id: uuid.UUID,
     kind: str,
     drawn: Json,
@@ -46,6 +47,7 @@ async def add_mark(
     mark = Mark(
         id=mark_id,
         attachment_id=attachment_id,
+        page=page,
         account_id=account_id,
         kind=kind,
         drawn=drawn,

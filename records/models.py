@@ -1129,7 +1129,7 @@ class Attachment(Base):
 
 
 class Mark(Base):
-    """What somebody drew on a photo (`kind`: `domain.marks.MarkKind`), in a layer over it.
+    """What somebody drew on a photo, or on a page of a document (`kind`: `domain.marks.MarkKind`), in a layer over it.
 
     `drawn` are its `start` and `end` in fractions of the upright picture, and the `calibration` of a measure, whose length is
     `length_mm`. One that was removed stays, unseen.
@@ -1139,6 +1139,7 @@ class Mark(Base):
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     attachment_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("attachments.id", ondelete="CASCADE"), index=True)
+    page: Mapped[int] = mapped_column(server_default="1")
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
     kind: Mapped[str]
     drawn: Mapped[Json]

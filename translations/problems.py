@@ -126,7 +126,7 @@ PROBLEMS: Mapping[str, str] = {
     "offset_mismatch": _("The upload goes on from another place; ask where (HEAD)."),
     "earlier_is_draft": _("A draft can't be followed: only what was submitted."),
     "not_a_draft": _("Only a draft that was never submitted can be removed."),
-    "not_a_photo": _("Marks are drawn on photos only."),
+    "not_a_photo": _("Marks are drawn on photos and pages of documents only."),
     "marks_closed": _("The request is over: nothing can be drawn on its photos any more, and no mark be removed."),
     "too_many_marks": _("This photo has %(limit)s marks already; remove one first."),
     "phone_link_ended": _("This link has ended. Make a new one on the computer where you write the request."),

@@ -1,6 +1,7 @@
-"""Marks on photos: arrows, circles and measured lines in a layer of their own, each with who drew it and when.
+"""Marks on photos and pages of documents: arrows, circles and measured lines in a layer of their own, with who drew it and when.
 
-A photo is never changed. Whoever sees it sees its marks; the requester and the provider add theirs until the request is over.
+What was sent is never changed. Whoever sees it sees its marks; the requester and the provider add theirs until the request is
+over.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -22,6 +23,8 @@ from domain.marks import (
     measured_mm,
 )
 from domain.model import COMPOSED, ONE_LINE, Frozen
+from media.jpegs import size_of
+from media.kinds import MAX_PAGES
 from records import marks, requests
 from records.errors import NotFoundError
 from records.ids import new_id
@@ -40,7 +43,7 @@ from use_cases.services import Services
 from use_cases.views import View
 
 MOST_MARKS = 100
-"""So many a photo can have."""
+"""So many a photo, or a document, can have."""
 
 MAX_LABEL = 80
 """Characters of what is written at a mark."""
@@ -49,14 +52,19 @@ Label = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_L
 
 NO_CALIBRATION = _("A measure needs the line along a ruler by which it is measured.")
 ONLY_MEASURES = _("Only a measure has a line along a ruler.")
+NO_SUCH_PAGE = _("It has no such page.")
 TOO_SHORT = _("Both ends are at the same place: nothing would be seen.")
 RULER_TOO_SHORT = _("The line along the ruler is too short to measure by.")
 
 
+Page = Annotated[int, Field(ge=1, le=MAX_PAGES, strict=True)]
+
+
 class NewMark(Frozen):
-    """What somebody draws on a photo."""
+    """What somebody draws on a photo, or on a page of a document."""
 
     kind: MarkKind
+    page: Page = Field(1, description="Of a document, counted from 1; a photo has one.")
     start: Point
     end: Point
     label: Label = Field("", description="A few words that stand at it, in one line.", examples=["Bord irrégulier"])
@@ -75,10 +83,11 @@ class NewMark(Frozen):
 
 
 class MarkView(View):
-    """What somebody drew on a photo."""
+    """What somebody drew on a photo, or on a page of a document."""
 
     id: UUID
     attachment_id: UUID
+    page: int
     kind: MarkKind
     start: Point
     end: Point
@@ -110,7 +119,7 @@ def mark_words(mark: MarkView, language: Language) -> str:
 
 
 async def list_marks(services: Services, caller: Caller, request_id: UUID, attachment_id: UUID) -> list[MarkView]:
-    """The marks on a photo that the caller may see, oldest first. Raises Problem `not_found`, `forbidden` or `not_yet`."""
+    """The marks on a photo or document, oldest first. Raises Problem `not_found`, `forbidden` or `not_yet`."""
     async with services.database.session() as session:
         row, _there = await _seen(session, caller, request_id, attachment_id)
         await log_unless_opened(session, caller, row, attachment_id)
@@ -120,7 +129,7 @@ async def list_marks(services: Services, caller: Caller, request_id: UUID, attac
 async def marks_on(
     session: AsyncSession, caller: Caller, row: RequestRecord, attachment_ids: Collection[UUID]
 ) -> list[MarkView]:
-    """The marks on these photos of the request, which the caller may see, oldest first."""
+    """The marks on these photos and documents of the request, which the caller may see, oldest first."""
     found = await marks.list_marks(session, attachment_ids)
     names = await Names.load(session, [mark.account_id for mark in found], [])
     may_mark = bool(found) and policy.may_mark(caller, row, requests.process_of(row))
@@ -130,14 +139,16 @@ async def marks_on(
 async def add_mark(
     services: Services, caller: Caller, request_id: UUID, attachment_id: UUID, wanted: NewMark, key: str | None
 ) -> MarkView:
-    """Draw on a photo. The same `key` draws once.
+    """Draw on a photo, or on a page of a document. The same `key` draws once.
 
-    Raises Problem `not_found`, `forbidden` or `not_yet`; `marks_closed` when the request is over, `not_a_photo`,
+    Raises Problem `not_found`, `forbidden` or `not_yet`; `marks_closed` when the request is over, `not_a_photo` for a video,
     `invalid_input`, `too_many_marks` or `idempotency_key_reused`.
     """
     async with services.database.session() as session:
-        row, there = await _to_mark(session, caller, request_id, attachment_id)
-        length = _length(wanted, there)
+        _row, there = await _seen(session, caller, request_id, attachment_id)
+        size = await _size(services, there, wanted.page)
+        row = await _to_mark(session, caller, request_id)
+        length = _length(wanted, size)
         mark_id = uuid5(attachment_id, f"{caller.id}:{key}") if key else new_id()
         mark = await marks.load_mark(session, attachment_id, mark_id)
         if mark is None:
@@ -147,6 +158,7 @@ async def add_mark(
                 session,
                 mark_id=mark_id,
                 attachment_id=attachment_id,
+                page=wanted.page,
                 account_id=caller.id,
                 kind=wanted.kind,
                 drawn=_drawn(wanted),
@@ -155,7 +167,12 @@ async def add_mark(
                 now=datetime.now(UTC),
             )
             await requests.announce(session, row)
-        elif (mark.kind, mark.drawn, mark.label) != (wanted.kind, _drawn(wanted), wanted.label):
+        elif (mark.kind, mark.page, mark.drawn, mark.label) != (
+            wanted.kind,
+            wanted.page,
+            _drawn(wanted),
+            wanted.label,
+        ):
             raise Problem("idempotency_key_reused")
         return _view(mark, caller, await Names.load(session, [caller.id], []), may_mark=True)
 
@@ -166,7 +183,8 @@ async def remove_mark(services: Services, caller: Caller, request_id: UUID, atta
     Raises as `add_mark` does, and Problem `not_found` when it is not there any more, `forbidden` when somebody else drew it.
     """
     async with services.database.session() as session:
-        row, _there = await _to_mark(session, caller, request_id, attachment_id)
+        await _seen(session, caller, request_id, attachment_id)
+        row = await _to_mark(session, caller, request_id)
         mark = await marks.load_mark(session, attachment_id, mark_id)
         if mark is None or mark.removed_at is not None:
             raise Problem("not_found")
@@ -190,24 +208,29 @@ def _one_of(visible: Iterable[Attachment], attachment_id: UUID) -> Attachment:
     return there
 
 
-async def _to_mark(
-    session: AsyncSession, caller: Caller, request_id: UUID, attachment_id: UUID
-) -> tuple[RequestRecord, Attachment]:
-    """The photo on which the caller may draw now; its request is locked."""
-    _row, there = await _seen(session, caller, request_id, attachment_id)
+async def _to_mark(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
+    """The request, locked, if the caller may draw now on what it shows them."""
     try:
         row = await requests.lock_request(session, request_id)
     except NotFoundError:  # a draft that was removed meanwhile
         raise Problem("not_found") from None
     policy.must_be_marking(caller, row, requests.process_of(row))
-    if there.kind != "photo":
+    return row
+
+
+async def _size(services: Services, there: Attachment, page: int) -> tuple[int, int]:
+    """Of the picture that is drawn on, in its pixels. Raises Problem `not_a_photo`, `invalid_input` where it has no such page."""
+    if there.kind == "video":
         raise Problem("not_a_photo")
-    return row, there
+    if page > max(1, len(there.page_keys)):
+        raise Problem("invalid_input", [FieldFault("page", "no_such_page", NO_SUCH_PAGE)])
+    if there.page_keys:
+        return size_of(await services.store.get(there.page_keys[page - 1]))
+    return there.width or 1, there.height or 1
 
 
-def _length(wanted: NewMark, photo: Attachment) -> float | None:
-    """How long a measure is. Raises Problem `invalid_input` for a line or a ruler that is too short."""
-    size = (photo.width or 1, photo.height or 1)
+def _length(wanted: NewMark, size: tuple[int, int]) -> float | None:
+    """How long a measure is on a picture of that size. Raises Problem `invalid_input` for a line or a ruler that is too short."""
     if length_in_pixels(wanted.start, wanted.end, *size) < LEAST_LINE:
         raise Problem("invalid_input", [FieldFault("end", "too_short", TOO_SHORT)])
     ruler = wanted.calibration
@@ -226,6 +249,7 @@ def _view(mark: Mark, caller: Caller, names: Names, *, may_mark: bool) -> MarkVi
     return MarkView(
         id=mark.id,
         attachment_id=mark.attachment_id,
+        page=mark.page,
         kind=MarkKind(mark.kind),
         label=mark.label,
         length_mm=mark.length_mm,

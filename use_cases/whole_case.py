@@ -4,7 +4,7 @@ For the patient's record at the clinic that asked. It holds what the reader's ow
 was taken along is written in the access log.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -20,6 +20,7 @@ from documents.overlay import overlay
 from documents.page import image_name, known, patient_lines, practitioner_lines, running_head, time_of_capture
 from domain.offerings import ServiceOffering
 from domain.photos import UNDESCRIBED, Description
+from media.jpegs import size_of
 from records import attachments, reports, requests, unread_reports
 from records.errors import NotFoundError
 from records.models import AccessKind, Attachment, RequestRecord
@@ -88,7 +89,7 @@ async def whole_case(
         await log_access(session, caller, row, AccessKind.EXPORT)
         await unread_reports.note_reading(session, row, caller.actual_id)
     pictures = {f"{number}.jpg": await _picture(services, each) for number, each in enumerate(read.pictures, 1)}
-    case = _content(read, caller, language, datetime.now(UTC))
+    case = _content(read, pictures, caller, language, datetime.now(UTC))
     draw = partial(draw_case, case, pictures)
     return WholeCase(await attended(drawn(services, caller, "a whole case", draw)), f"{row.number}.pdf")
 
@@ -133,7 +134,9 @@ async def _picture(services: Services, drawing: _Drawing) -> bytes:
     return picture
 
 
-def _content(read: _Read, caller: Caller, language: Language, at: datetime) -> CaseContent:
+def _content(
+    read: _Read, pictures: Mapping[str, bytes], caller: Caller, language: Language, at: datetime
+) -> CaseContent:
     _ = gettext_for(language)
     view = read.view
     patient = patient_printed(RecordedPatient.model_validate(view.patient or {}), language)
@@ -152,7 +155,7 @@ def _content(read: _Read, caller: Caller, language: Language, at: datetime) -> C
             (_("Requester"), practitioner_lines(asked_by, language) if asked_by else []),
             (_("Request"), _request(view, language)),
         ],
-        sections=tuple(section for section in _sections(read, language) if not section.is_empty),
+        sections=tuple(section for section in _sections(read, pictures, language) if not section.is_empty),
         page_of=_("Page {page} of {pages}"),
     )
 
@@ -166,7 +169,7 @@ def _request(view: RequestView, language: Language) -> list[list[str]]:
     )
 
 
-def _sections(read: _Read, language: Language) -> Iterator[Section]:
+def _sections(read: _Read, pictures: Mapping[str, bytes], language: Language) -> Iterator[Section]:
     _ = gettext_for(language)
     view = read.view
     recorded_by = view.requester.name if view.requester else ""
@@ -178,7 +181,7 @@ def _sections(read: _Read, language: Language) -> Iterator[Section]:
             entries=tuple(entry for entry in report.answer if entry.value),
         )
     yield Section(title=_("Form of the request"), entries=form)
-    yield Section(title=_("Photos, videos and documents"), pictures=tuple(_pictures(read, language)))
+    yield Section(title=_("Photos, videos and documents"), pictures=tuple(_pictures(read, pictures, language)))
     yield Section(title=_("Questions and answers"), said=tuple(_exchange(view, language)))
     yield Section(title=_("Added by the requester"), said=tuple(_additions(view, language)))
     yield Section(title=_("Questions about the report"), said=tuple(_follow_ups(view, language)))
@@ -192,7 +195,7 @@ def _line(by: PersonView | None, at: datetime, language: Language, *more: str) -
     return " · ".join(filter(None, (who, moment(at, language), *more)))
 
 
-def _pictures(read: _Read, language: Language) -> Iterator[Picture]:
+def _pictures(read: _Read, pictures: Mapping[str, bytes], language: Language) -> Iterator[Picture]:
     _ = gettext_for(language)
     slots = slots_of(read.offering, language)
     said = {a.id: Description(caption=a.caption, view=a.view) for a in read.view.attachments or ()}
@@ -201,20 +204,19 @@ def _pictures(read: _Read, language: Language) -> Iterator[Picture]:
         slot = slot_printed(slots, found.slot, said.get(found.id, UNDESCRIBED), language)
         if found.kind == "video":
             slot = _("{slot}, its first picture").format(slot=slot)
-        marks = [mark for mark in read.view.marks or () if mark.attachment_id == found.id]
+        there = (found.id, drawing.page or 1)
+        marks = [mark for mark in read.view.marks or () if (mark.attachment_id, mark.page) == there]
         yield Picture(
             file=f"{file}.jpg",
             name=image_name(found.kind, drawing.number, language),
             note=f"{slot}, {_what_is_known(drawing, language)}",
             marks=tuple(_line(mark.by, mark.at, language, mark_words(mark, language)) for mark in marks),
-            overlay=_overlay(found, marks),
+            overlay=_overlay(marks, size_of(pictures[f"{file}.jpg"])) if marks else "",
         )
 
 
-def _overlay(photo: Attachment, marks: Sequence[MarkView]) -> str:
-    if not marks or not photo.width or not photo.height:
-        return ""
-    return overlay([(mark.kind, mark.start, mark.end) for mark in marks], photo.width, photo.height)
+def _overlay(marks: Sequence[MarkView], size: tuple[int, int]) -> str:
+    return overlay([(mark.kind, mark.start, mark.end) for mark in marks], *size)
 
 
 def _what_is_known(drawing: _Drawing, language: Language) -> str:

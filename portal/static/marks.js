@@ -1,14 +1,14 @@
-// What people drew on a photo, in a layer over it: arrows, circles, and lines measured by a ruler in the picture. The photo stays as it
+// What people drew on a photo or a page, in a layer over it: arrows, circles, and lines measured by a ruler in the picture. The photo stays as it
 // is. `MarkLayer` loads and draws the marks of what a pane (pane.js) shows; `MarkPanel` is the part of the viewer in which they are
 // listed, drawn, removed and hidden. A line is drawn in one go, or from one tap to the next, or with the arrow keys and Enter.
 class MarkLayer {
   static SVG = "http://www.w3.org/2000/svg";
-  marks = [];
   hidden = false;
   drawn = null; // what is being drawn: { kind, start, end }
   cursor = null; // of who draws with keys, on the stage
   #pane;
   #svg;
+  #all = []; // of every page
   #wanted = 0;
 
   constructor(pane, nameOf) {
@@ -20,17 +20,22 @@ class MarkLayer {
     pane.stage.append(this.#svg);
   }
 
+  // Those of the page that is shown.
+  get marks() {
+    return this.#all.filter((mark) => mark.page === this.#pane.page);
+  }
+
   // The marks of what the pane shows now; whatever comes for something else is too late.
   async load() {
     const mine = (this.#wanted += 1);
     const { shot } = this.#pane;
-    if (shot?.id !== this.of) this.marks = [];
+    if (shot?.id !== this.of) this.#all = [];
     this.of = shot?.id;
     this.draw();
-    if (shot?.kind !== "photo") return;
+    if (!shot || shot.kind === "video") return;
     const answer = await fetch(`${shot.source}/marks`).catch(() => null);
     if (mine !== this.#wanted || !answer?.ok) return;
-    this.marks = await answer.json();
+    this.#all = await answer.json();
     this.draw();
   }
 
@@ -133,12 +138,11 @@ class MarkPanel {
   list() {
     const layer = this.#layer;
     if (!layer) return;
-    const photo = this.#pane.shot?.kind === "photo";
     this.#part("marks-count").textContent = layer.marks.length || "";
     this.#part("marks-shown").checked = !layer.hidden;
     const list = this.#part("marks-list");
     list.replaceChildren(...layer.marks.map((mark) => this.#line(mark)));
-    const mayMark = photo && this.#pane.shot.mayMark;
+    const mayMark = MarkPanel.#takesMarks(this.#pane.shot);
     if (this.#part("mark-tools")) this.#part("mark-tools").hidden = !mayMark;
     this.#part("marks-none").hidden = layer.marks.length > 0 || mayMark;
     if (!mayMark && this.#tool) this.stop();
@@ -179,7 +183,7 @@ class MarkPanel {
   take(tool) {
     const again = this.#tool === tool || (tool === "measure" && this.#tool === "ruler");
     this.stop();
-    if (again || !this.#pane?.isPlaced || !this.#pane.shot.mayMark || this.#pane.shot.kind !== "photo") return;
+    if (again || !this.#pane?.isPlaced || !MarkPanel.#takesMarks(this.#pane.shot)) return;
     if (tool === "measure" && !this.#rulerHere()) tool = "ruler";
     this.#tool = tool;
     this.#pane.pen = this.#pen;
@@ -189,8 +193,10 @@ class MarkPanel {
     this.#pane.stage.focus({ preventScroll: true });
   }
 
+  static #takesMarks(shot) { return Boolean(shot?.mayMark) && shot.kind !== "video"; }
+
   #rulerHere() {
-    const of = this.#pane.shot.id;
+    const of = `${this.#pane.shot.id}/${this.#pane.page}`;
     if (this.#ruler?.of === of) return this.#ruler;
     const known = this.#layer.marks.findLast((mark) => mark.calibration);
     this.#ruler = known ? { of, ...known.calibration } : null;
@@ -311,12 +317,12 @@ class MarkPanel {
     if (this.#tool === "ruler") {
       const mm = Number(fields.mm.value.trim().replace(",", "."));
       if (!(mm >= 0.1 && mm <= 1000)) { this.#say(this.#words("textNoLength")); fields.mm.focus(); return; }
-      this.#ruler = { of: this.#pane.shot.id, start, end, length_mm: mm };
+      this.#ruler = { of: `${this.#pane.shot.id}/${this.#pane.page}`, start, end, length_mm: mm };
       this.stop();
       this.take("measure");
       return;
     }
-    const mark = { kind: this.#tool, start, end, label: fields.label.value };
+    const mark = { kind: this.#tool, page: this.#pane.page, start, end, label: fields.label.value };
     if (this.#tool === "measure") {
       const { of, ...calibration } = this.#rulerHere();
       mark.calibration = calibration;

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.api.answers import problem
 from tests.api.conftest import Shelf
+from tests.clips import encoded
 from tests.journeys import accepted, draft, ok, returned, upload
 from tests.system import Clinician, System, photo
 
@@ -149,6 +151,25 @@ async def test_until_the_request_is_over(system: System, shelf: Shelf) -> None:
             assert answer.json()["code"] == "marks_closed"
         else:
             assert (await system.provider.http.delete(f"/api/v1{path}/{answer.json()['id']}")).status_code == 204
+
+
+async def test_on_a_page_of_a_document_and_only_there(system: System) -> None:
+    """The second page of the scan is twice as wide as the first: what is measured there is measured by its own size."""
+    request_id = await draft(system)
+    scan = encoded(
+        Image.new("L", (400, 200), 255), "TIFF", save_all=True, append_images=[Image.new("L", (800, 200), 255)]
+    )
+    sent = ok(await upload(system.requester, request_id, scan, "letters", "lettre.tif"), 201)
+    path = f"/requests/{request_id}/attachments/{sent['id']}/marks"
+    ruler = {"start": {"x": 0.0, "y": 0.5}, "end": {"x": 0.5, "y": 0.5}, "length_mm": 40}
+    line = {"kind": "measure", "start": {"x": 0.5, "y": 0.0}, "end": {"x": 0.5, "y": 1.0}, "calibration": ruler}
+    lengths = [ok(await system.requester.post(path, {**line, "page": page}), 201)["length_mm"] for page in (1, 2)]
+    assert lengths == [40.0, 20.0]
+    assert [mark["page"] for mark in await marks_of(system.requester, request_id, sent["id"])] == [1, 2]
+    answer = problem(await system.requester.post(path, {**line, "page": 3}), 422, "invalid_input")
+    assert answer["errors"][0]["code"] == "no_such_page"
+    case = await system.requester.get(f"/requests/{request_id}/case.pdf")
+    assert case.status_code == 200
 
 
 async def test_only_photos_and_only_so_many(system: System, request_id: str, monkeypatch: pytest.MonkeyPatch) -> None:

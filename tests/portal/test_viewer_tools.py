@@ -8,6 +8,7 @@ from playwright.async_api import Locator, Page, Route, ViewportSize, expect
 
 from tests.clips import arrow, encoded
 from tests.journeys import accepted, draft, ok, upload
+from tests.papers import scan
 from tests.portal.browsing import PHONE, WIDE, Portal, barriers, overflow
 from tests.portal.test_gallery import opened, picture, transformed
 from tests.system import System
@@ -167,6 +168,26 @@ async def test_measured_with_keys_alone(portal: Portal, system: System, request_
         await page.keyboard.press("Escape")
         await expect(viewer).to_be_hidden()
         await expect(page.locator("[data-tile]").nth(3).locator("..")).to_contain_text("Marques\N{NO-BREAK SPACE}: 1")
+
+
+async def test_a_page_of_a_document_is_drawn_on_like_a_photo(portal: Portal, system: System) -> None:
+    id_ = await draft(system)
+    ok(await upload(system.requester, id_, scan(2), "letters", "lettre.tif"), 201)
+    ok(await system.requester.post(f"/requests/{id_}/submit"))
+    async with portal.visit(system.requester) as page:
+        viewer = await opened(page, id_, 4)
+        await page.keyboard.press("ArrowRight")
+        await expect(viewer.locator("[data-position]")).to_contain_text("page 2 de 2")
+        await page.keyboard.press("m")
+        await viewer.get_by_role("button", name="Cercle").press("Enter")
+        await line_by_keys(page, 5)
+        await page.keyboard.press("Enter")
+        await expect(viewer.get_by_role("listitem")).to_have_count(1)
+        await viewer.get_by_role("button", name="Précédente").click()
+        await expect(viewer.get_by_role("listitem")).to_have_count(0)
+        await viewer.get_by_role("button", name="Suivante").click()
+        await expect(viewer.get_by_role("listitem")).to_have_count(1)
+        assert [mark["page"] for mark in await marks_of(system, id_)] == [2]
 
 
 @pytest.mark.usefixtures("only_in_chromium")
