@@ -133,6 +133,34 @@ async def test_on_paper_every_sheet_says_whose_it_is(portal: Portal, system: Sys
             assert word in text
 
 
+WITHOUT_AN_EDGE = """() => {
+  const named = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules])
+    .flatMap((rule) => (rule.selectorText || "").match(/\\.(badge|status)\\.[\\w-]+/g) || []);
+  const place = document.querySelector(".worklist.requests td");
+  return named.length < 5 ? ["no names"] : [...new Set(named)].filter((name) => {
+    const probe = place.appendChild(document.createElement("span"));
+    probe.className = name.replaceAll(".", " ");
+    const { outlineStyle, outlineWidth } = getComputedStyle(probe);
+    probe.remove();
+    return outlineStyle !== "solid" || outlineWidth === "0px";
+  });
+}"""
+"""Badges and statuses, by every name that the style sheet has for one, that forced colours leave as plain words."""
+
+IN_COLOURS_OF_OURS = """() => {
+  const place = document.body.appendChild(document.createElement("div"));
+  place.innerHTML = `<svg class="plot"><text>x</text><line></line><rect class="asked"/><rect class="answered"/></svg>`;
+  const { color, backgroundColor } = getComputedStyle(document.body);
+  const wrong = [...place.querySelectorAll("text, line, rect")].filter((part) => {
+    const { fill, stroke } = getComputedStyle(part);
+    return ![fill, stroke].includes(color) || (part.matches(".asked") && fill !== backgroundColor);
+  });
+  place.remove();
+  return wrong.map((part) => part.outerHTML);
+}"""
+"""Parts of a plot that would be drawn in colours that are not the reader's."""
+
+
 async def test_colours_that_the_system_forces_leave_nothing_out(
     portal: Portal, system: System, only_in_chromium: None
 ) -> None:
@@ -151,4 +179,6 @@ async def test_colours_that_the_system_forces_leave_nothing_out(
     assert await style(current, "borderBottomColor") != await style(besides, "borderBottomColor")
     assert await style(besides, "borderBottomColor") == await style("body", "backgroundColor")
     assert await style(".button.secondary >> nth=0", "borderTopStyle") == "solid"
+    assert await page.evaluate(WITHOUT_AN_EDGE) == []
+    assert await page.evaluate(IN_COLOURS_OF_OURS) == []
     await page.emulate_media(forced_colors="none")
