@@ -170,7 +170,7 @@ async def test_a_day_that_is_half_typed_erases_nothing(portal: Portal, system: S
         await expect(page.locator("[data-save-status]")).to_contain_text("Enregistré")
         assert (await system.requester.view(request_id))["answers"]["last_surgery_on"] == "2026-02-28"
         button = page.locator(".typed-day:has([name='answers.last_surgery_on']) [data-calendar]")
-        await expect(button).to_have_accessible_name(re.compile("^Calendrier : "))
+        await expect(button).to_have_accessible_name(re.compile(r"^Calendrier\s: "))
         await button.press("Enter")
         await page.locator(".calendar").evaluate(
             "c => { c.value = '2026-03-01'; c.dispatchEvent(new Event('change')); }"
