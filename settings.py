@@ -34,6 +34,13 @@ class Settings(BaseSettings):
     embedded: bool = Field(False, description="True when `relais up` started the engines. Allows local conveniences.")
     host: str = Field("127.0.0.1", description="Address the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the API listens on.")
+    metrics_host: str = Field("127.0.0.1", description="Address on which numbers for Prometheus are given out.")
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port on which an API process answers `GET /metrics`, apart from the API; it does not when empty.",
+    )
     trusted_proxies: str | None = Field(
         None,
         description="Addresses and networks of your proxies, with commas between: their X-Forwarded-For says from where somebody "

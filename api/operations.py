@@ -2,16 +2,15 @@
 
 import base64
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from temporalio.api.common.v1 import Payload
 
 from domain.model import Storable
 from engine.client import key_ring
 from engine.encryption import EncryptionCodec, EncryptionError
-from use_cases import health, mail, operations
+from use_cases import health, operations
 from use_cases.operations import FailureView, StuckView
 from use_cases.problems import FieldFault, Problem
 from web.services import ServicesOf
@@ -56,14 +55,6 @@ async def readyz(services: ServicesOf) -> JSONResponse:
     if found.warnings:
         told["warnings"] = found.warnings
     return JSONResponse(told, 200 if found.is_ready else 503)
-
-
-@router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
-async def metrics(services: ServicesOf) -> Response:
-    """Counters and durations of this process, what /readyz finds, and how mail stands. Keep it from the outside at the proxy."""
-    await health.look(services)
-    await mail.measure(services)
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
 @api_router.get("/failures", summary="What failed for good")

@@ -36,6 +36,7 @@ PORT_VARIABLES = {
     "temporal-metrics": "RELAIS_TEMPORAL_METRICS_PORT",
     "smtp": "RELAIS_SMTP_PORT",
     "mail-page": "RELAIS_MAIL_PAGE_PORT",
+    "metrics": "RELAIS_METRICS_PORT",
 }
 
 OWN_SETTINGS = ("embedded", "database_url", "smtp_host", "smtp_security", "smtp_username", "smtp_password")
@@ -234,7 +235,14 @@ def _stages(plan: Plan) -> list[Part | Step]:
             grace_seconds=WORKER_GRACE_SECONDS,
         ),
         Part(
-            "api", "API", relais("api"), api_ready, environment, alive=api_alive, address=plan.api_url, grace_seconds=15
+            "api",
+            "API",
+            relais("api"),
+            api_ready,
+            environment | {"RELAIS_METRICS_HOST": LOOPBACK, "RELAIS_METRICS_PORT": str(ports["metrics"])},
+            alive=api_alive,
+            address=plan.api_url,
+            grace_seconds=15,
         ),
         Step("seed-requests", "demonstration requests", relais("seed-requests"), environment, optional=True),
         Step(
@@ -269,6 +277,7 @@ def _places(plan: Plan) -> dict[str, str]:
         "API documentation": f"{plan.api_url}/api/docs",
         "Temporal UI": plan.engine.ui_address,
         "Mail": plan.mail_page_url,
+        "Metrics": f"http://{LOOPBACK}:{plan.runtime.ports['metrics']}/metrics",
         "Database": plan.cluster.url,
         "Data folder": str(plan.data_dir),
         "Logs": str(plan.data_dir / "logs"),

@@ -25,6 +25,7 @@ from sign_on.sign_on import SignOn
 from use_cases.offering_files import load_offerings, put_in_force
 from use_cases.services import Services
 from use_cases.ways_in import unknown_clinics
+from web.metrics import metrics_listener
 
 ENGINE_PATIENCE = timedelta(seconds=2)
 """How long a call waits for a Temporal server that is not there, before the answer is 503; less than for a worker."""
@@ -82,8 +83,8 @@ class _Server(uvicorn.Server):
 async def serve(create: Callable[[Settings, Services], FastAPI]) -> None:
     """Serve the application that `create` makes until SIGINT or SIGTERM, from the start on, whatever else is away.
 
-    Raises SchemaError when the database turns out to be made for a newer Relais, and OfferingError when the records know one of
-    the offerings otherwise.
+    Raises SchemaError when the database turns out to be made for a newer Relais, OfferingError when the records know one of
+    the offerings otherwise, and SettingsError when the numbers can't be given out where the settings say.
     """
     settings = get_settings()
     logs.configure(settings)
@@ -100,7 +101,7 @@ async def serve(create: Callable[[Settings, Services], FastAPI]) -> None:
             timeout_graceful_shutdown=20,
         )
         server = _Server(config, services)
-        async with _opening(services, server):
+        async with metrics_listener(settings, services), _opening(services, server):
             memory.settle()
             log.info("api serves", address=settings.public_url)
             await server.serve()

@@ -17,6 +17,8 @@ from translations import gettext_for
 from translations.problems import PROBLEMS
 from translations.words import REFUSALS
 from use_cases.problems import Problem
+from use_cases.services import Services
+from web.metrics import create_metrics_app
 
 ENGLISH: dict[str, str] = {
     **PROBLEMS,
@@ -80,6 +82,15 @@ async def notices(system: System, request_id: str, about: str) -> dict[str, Noti
     async with system.services.database.session() as session:
         query = select(Notice).where(Notice.request_id == UUID(request_id), Notice.event == about)
         return {str(notice.account_id): notice for notice in await session.scalars(query)}
+
+
+async def metrics_of(services: Services) -> str:
+    """What Prometheus is told."""
+    app = create_metrics_app(services)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://metrics.test") as http:
+        answer = await http.get("/metrics")
+    assert answer.status_code == 200
+    return answer.text
 
 
 async def let_lie(system: System, request_id: str, time: timedelta) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from api.server import create_app
 from records.store import DocumentStore
+from tests.api.answers import metrics_of
 from tests.journeys import draft
 from tests.system import System, photo
 
@@ -47,7 +48,7 @@ async def test_no_room_for_a_photo(system: System, full_store: DocumentStore) ->
             data={"slot": ""},
         )
         ready = await http.get("/readyz")
-        metrics = (await http.get("/metrics")).text
+    metrics = await metrics_of(replace(system.services, store=full_store))
     assert (answer.status_code, answer.json()["code"]) == (507, "storage_full")
     assert "place" in answer.json()["detail"]
     assert answer.headers["retry-after"]

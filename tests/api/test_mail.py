@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from domain.requests import Role
 from records.models import Account
-from tests.api.answers import problem
+from tests.api.answers import metrics_of, problem
 from tests.api.test_operations import client
 from tests.api.test_report import lost_engine
 from tests.eventually import eventually
@@ -107,8 +107,7 @@ async def test_operators_see_what_waits_and_why(system: System) -> None:
         [group] = [group for group in await waiting(other) if group["code"] == "recipient_smtp_550_5.7.1"]
         assert group["needs_an_operator"] is True
         assert group["notices"] >= 1
-        async with client(other.services) as http:
-            text = (await http.get("/metrics")).text
+        text = await metrics_of(other.services)
         assert 'relais_notices{status="queued"}' in text
         assert "relais_oldest_waiting_notice_seconds" in text
         [refused] = [line for line in text.splitlines() if line.startswith("relais_notices_refused_through_our_fault")]

@@ -17,12 +17,14 @@ from api.server import create_app
 from domain.requests import Role
 from records.database import Database
 from records.store import DocumentStore
-from tests.api.answers import problem
+from settings import SettingsError
+from tests.api.answers import metrics_of, problem
 from tests.api.conftest import Shelf
 from tests.eventually import eventually
 from tests.journeys import accepted, ok, submitted, written
 from tests.system import PASSWORD, System, add_person
 from use_cases.services import Services
+from web.metrics import metrics_listener
 
 
 def client(services: Services, address: str = "127.0.0.1", **settings: Any) -> httpx.AsyncClient:
@@ -86,13 +88,34 @@ async def test_metrics_hold_no_ids(system: System, shelf: Shelf) -> None:
     request_id = shelf.by_status["closed"]
     await system.requester.view(request_id)
     await system.requester.get(f"/nothing/{request_id}")
-    async with client(system.services) as http:
-        text = (await http.get("/metrics")).text
+    text = await metrics_of(system.services)
     assert 'path="/requests/{request_id}",status="200"' in text
     assert "relais_http_call_seconds_bucket" in text
     assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-", text)
     for secret in ("TC-20", "Tremblay", system.requester.account.username, "Bearer"):
         assert secret not in text
+
+
+async def test_metrics_have_a_listener_of_their_own(system: System) -> None:
+    async with client(system.services) as http:
+        problem(await http.get("/metrics"), 404, "not_found")
+        assert "/metrics" not in ok(await http.get("/api/openapi.json"))["paths"]
+    settings = system.settings.model_copy(update={"metrics_port": 0})
+    async with metrics_listener(settings, system.services) as port, httpx.AsyncClient(trust_env=False) as http:
+        assert port is not None
+        address = f"http://127.0.0.1:{port}"
+        numbers = await http.get(f"{address}/metrics")
+        assert (numbers.status_code, "relais_part_ready" in numbers.text) == (200, True)
+        for method, path, status in (("POST", "/metrics", 405), ("GET", "/readyz", 404), ("GET", "/api/v1/me", 404)):
+            assert (await http.request(method, f"{address}{path}")).status_code == status
+        taken = settings.model_copy(update={"metrics_port": port})
+        with pytest.raises(SettingsError, match="RELAIS_METRICS_PORT"):
+            async with metrics_listener(taken, system.services):
+                pass
+    async with metrics_listener(system.settings, system.services) as none, httpx.AsyncClient(trust_env=False) as http:
+        assert none is None
+        with pytest.raises(httpx.ConnectError):
+            await http.get(f"{address}/metrics")
 
 
 # What failed
