@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.absences import Absence
@@ -21,7 +21,7 @@ from domain.requests import Person, Role
 from domain.search import words_of_patient
 from records import absences, people, requests
 from records.database import Database
-from records.models import EVERY_CLINIC
+from records.models import EVERY_CLINIC, Account
 from records.patient_words import SearchKeys
 from records.visibility import Viewer
 
@@ -139,10 +139,10 @@ DROP TABLE cast_, words_, people_
 
 async def fill(
     database: Database, count: int, clinics: int = CLINICS, staff: Mapping[Role, int] = STAFF
-) -> tuple[UUID, dict[Role, Viewer]]:
-    """People and requests; the clinic that is looked at, and one viewer of it for each role."""
+) -> tuple[UUID, UUID, dict[Role, Viewer]]:
+    """People and requests; the clinic that is looked at, another one, and a viewer of the first for each role."""
     async with database.session() as session:
-        viewers, first = await _people(session, clinics, staff)
+        first = await _people(session, clinics, staff)
         raw = (await (await session.connection()).get_raw_connection()).driver_connection
         assert raw is not None
         await _words(raw, count)
@@ -167,7 +167,20 @@ async def fill(
         assert raw is not None
         for statement in ("SET statement_timeout = 0", "VACUUM ANALYZE", "RESET ALL"):  # as the autovacuum leaves it
             await raw.execute(statement, timeout=NO_TIMEOUT)
-    return viewers[Role.PROVIDER].clinic_id, viewers
+    async with database.statement() as session:
+        return await those_who_look(session)
+
+
+async def those_who_look(session: AsyncSession) -> tuple[UUID, UUID, dict[Role, Viewer]]:
+    """The same of records that are full already."""
+    accounts = await session.scalars(select(Account).where(Account.username.like("%-_-0")).order_by(Account.username))
+    found = [Viewer(row.id, row.clinic_id, frozenset(row.roles)) for row in accounts]
+    clinic_id, another_id = dict.fromkeys(viewer.clinic_id for viewer in found[:2])
+    return (
+        clinic_id,
+        another_id,
+        {role: viewer for viewer in found for role in viewer.roles if viewer.clinic_id == clinic_id},
+    )
 
 
 async def _drop_indexes(raw: asyncpg.Connection, tables: Sequence[str]) -> list[str]:
@@ -194,13 +207,13 @@ async def _words(raw: asyncpg.Connection, count: int) -> None:
     await raw.execute("ANALYZE words_")
 
 
-async def _people(session: AsyncSession, clinics: int, staff: Mapping[Role, int]) -> tuple[dict[Role, Viewer], UUID]:
-    """Clinics and accounts; a viewer of the first clinic for each role; whose draft the requests are copies of."""
+async def _people(session: AsyncSession, clinics: int, staff: Mapping[Role, int]) -> UUID:
+    """Clinics and accounts; whose draft the requests are copies of."""
     now = datetime.now(UTC)
     await session.execute(
         text("CREATE TEMPORARY TABLE people_ (id uuid, clinic_id uuid, place int, role text, nth int)")
     )
-    viewers: dict[Role, Viewer] = {}
+    requester: Person | None = None
     for place in range(1, clinics + 1):
         clinic = await people.add_clinic(session, code=f"clinic-{place}", name=f"Clinique {place}")
         for role, nth in ((role, nth) for role, number in staff.items() for nth in range(number)):
@@ -215,17 +228,18 @@ async def _people(session: AsyncSession, clinics: int, staff: Mapping[Role, int]
                 email="nobody@example.invalid",
                 now=now,
             )
-            viewers.setdefault(role, Viewer(account.id, clinic.id, frozenset({role})))
+            if role is Role.REQUESTER:
+                requester = requester or Person(id=account.id, clinic_id=clinic.id)
             person = {"id": account.id, "clinic": clinic.id, "place": place, "role": role.value, "nth": nth}
             await session.execute(text("INSERT INTO people_ VALUES (:id, :clinic, :place, :role, :nth)"), person)
             if role is Role.PROVIDER and nth == 0:
                 day = day_of(now)
                 absence = Absence(starts_on=day, ends_on=day)
                 await absences.add_absence(session, account.id, absence, note=None, created_by=account.id, now=now)
-    requester = viewers[Role.REQUESTER]
+    assert requester is not None
     await requests.create_draft(
         session,
-        requester=Person(id=requester.account_id, clinic_id=requester.clinic_id),
+        requester=requester,
         dispatch_clinic_id=requester.clinic_id,
         terms=Terms.model_validate(
             {
@@ -240,4 +254,4 @@ async def _people(session: AsyncSession, clinics: int, staff: Mapping[Role, int]
         answers={"question": "Mélanome?" * 20},
         now=now,
     )
-    return viewers, requester.account_id
+    return requester.id

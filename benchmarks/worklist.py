@@ -1,10 +1,11 @@
 """What lists, counts, searches and looks cost when the records are full.
 
-    .venv/bin/python -m benchmarks.worklist [--requests 10000 100000 1000000] [--only dispatcher] [--plans]
+    .venv/bin/python -m benchmarks.worklist [--requests 10000 100000 1000000] [--only dispatcher] [--plans] [--keep FOLDER]
 
 Starts a PostgreSQL of its own in a temporary folder for each number of requests (up to 10,000,000: about 6 kB each on the
 disk), fills it (`benchmarks.full_records`), and asks all of them in turn, round by round, so that whatever else the machine does
-meanwhile meets each alike. Prints of each query the median and the 99th percentile, at the last number also as a multiple of the
+meanwhile meets each alike. With ``--keep`` the folders stay, and the next run finds them full (and migrates them); with
+``--fill`` it ends there. Prints of each query the median and the 99th percentile, at the last number also as a multiple of the
 first; with ``--plans`` also how PostgreSQL goes about it there. Nothing here is a test; `tests/records/test_flat.py` holds the
 plans.
 """
@@ -29,7 +30,7 @@ from rich.table import Table
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from benchmarks.full_records import FAMILY_NAMES, FIRST_BIRTH, GIVEN_NAMES, KEYS, fill
+from benchmarks.full_records import FAMILY_NAMES, FIRST_BIRTH, GIVEN_NAMES, KEYS, fill, those_who_look
 from domain.priority import Priority
 from domain.requests import Role, Status
 from embedded import postgres
@@ -82,18 +83,20 @@ LISTS: dict[str, WorklistFilter] = {
 }
 
 
-async def main(numbers: list[int], only: str, plans: bool) -> None:
+async def main(numbers: list[int], only: str, kept: Path | None, *, plans: bool, only_fill: bool) -> None:
     """Fill, measure, print."""
     console = Console(width=160)
     full: dict[int, Database] = {}
     asked: dict[int, dict[str, Query]] = {}
     async with AsyncExitStack() as stack:
         for count in numbers:
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-            full[count] = await stack.enter_async_context(running_database(Path(folder)))
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if kept is None else kept / str(count)
+            full[count] = await stack.enter_async_context(running_database(folder))
             began = perf_counter()
-            asked[count] = queries(*await fill(full[count], count))
+            asked[count] = queries(*await _filled(full[count], count, folder / "is-full"))
             console.print(f"{count:,} requests in {perf_counter() - began:.0f} s")
+        if only_fill:
+            return
         measured: dict[int, Measured] = {count: {} for count in numbers}
         for name in [name for name in asked[numbers[0]] if only in name]:
             found = await measure([(full[count], asked[count][name]) for count in numbers])
@@ -103,6 +106,16 @@ async def main(numbers: list[int], only: str, plans: bool) -> None:
             if plans:
                 await explain(console, full[numbers[-1]], name, found[-1][1])
     console.print(table_of(measured))
+
+
+async def _filled(database: Database, count: int, marker: Path) -> tuple[UUID, UUID, dict[Role, Viewer]]:
+    """As `fill` gives it; nothing is filled where an earlier run has left the marker."""
+    if await asyncio.to_thread(marker.exists):
+        async with database.session() as session:
+            return await those_who_look(session)
+    found = await fill(database, count)
+    await asyncio.to_thread(marker.touch)
+    return found
 
 
 def table_of(measured: dict[int, Measured]) -> Table:
@@ -124,7 +137,7 @@ def _percentiles(times: list[float]) -> tuple[float, float]:
     return statistics.median(times), sorted(times)[int(0.99 * (len(times) - 1))]
 
 
-def queries(clinic_id: UUID, viewers: dict[Role, Viewer]) -> dict[str, Query]:
+def queries(clinic_id: UUID, another_id: UUID, viewers: dict[Role, Viewer]) -> dict[str, Query]:
     """What is measured: every list in every role, and what stands beside them."""
 
     async def providers(session: AsyncSession) -> None:
@@ -141,9 +154,19 @@ def queries(clinic_id: UUID, viewers: dict[Role, Viewer]) -> dict[str, Query]:
         found[f"{role}: second page"] = _second_page(viewer)
         found[f"{role}: look at one"] = _looking(viewer)
         found[f"{role}: others about the same patient"] = look_for_the_same_patient(viewer)
-        for name, wanted in {**LISTS, "one clinic": WorklistFilter(clinic=clinic_id)}.items():
+        for name, wanted in {**LISTS, **_of_clinics(clinic_id, another_id), **_of_days()}.items():
             found[f"{role}: {name}"] = _listing(viewer, wanted)
     return found
+
+
+def _of_clinics(own_id: UUID, another_id: UUID) -> dict[str, WorklistFilter]:
+    return {"their own clinic": WorklistFilter(clinic=own_id), "another clinic": WorklistFilter(clinic=another_id)}
+
+
+def _of_days() -> dict[str, WorklistFilter]:
+    today = datetime.now(UTC).date()
+    of_today = WorklistFilter(submitted_from=today, submitted_until=today)
+    return {"of one day": of_today, "of the last week": WorklistFilter(submitted_from=today - timedelta(days=7))}
 
 
 def _listing(viewer: Viewer, wanted: WorklistFilter) -> Query:
@@ -230,6 +253,7 @@ async def explain(console: Console, database: Database, name: str, statements: l
 @asynccontextmanager
 async def running_database(folder: Path) -> AsyncIterator[Database]:
     """A migrated database in a PostgreSQL of its own."""
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     cluster = await postgres.prepare(await asyncio.to_thread(folder.resolve))
     command = wrap([*cluster.command, "-c", "fsync=off"], run_as=cluster.run_as, death_signal=signal.SIGINT)
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: ASYNC220, S603
@@ -254,5 +278,7 @@ if __name__ == "__main__":
     parser.add_argument("--requests", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--only", default="", help="only queries with this in their names")
     parser.add_argument("--plans", action="store_true")
-    arguments = parser.parse_args()
-    asyncio.run(main(arguments.requests, arguments.only, arguments.plans))
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where the full records stay for the next run")
+    parser.add_argument("--fill", action="store_true", help="only fill them")
+    given = parser.parse_args()
+    asyncio.run(main(given.requests, given.only, given.keep, plans=given.plans, only_fill=given.fill))

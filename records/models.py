@@ -626,7 +626,7 @@ class Way:
     """A way in which requests come before people, along which indexes lead: those that have the same value in `key`.
 
     `columns` are those that follow it, as every list names their values; `where` says which requests are on this way at all, in
-    SQL; `found_in` is what one asks of them without looking at the rows.
+    SQL; `found_in` is what one asks of them without looking at the rows, as far as it does not stand there already.
     """
 
     name: str
@@ -640,24 +640,27 @@ SORT_KEYS = {"due": "due_sort", "update": "updated_at", "creation": "created_at"
 """The orders in which a way can be gone along, and the column of each."""
 
 _SORTED_OUT = ("offering", "status", "overdue", "priority_rank")
-_HELD = ("holder_id", "holder_kind", "holder_clinic_id", "awaits_holder")
+_FOUND_IN = (
+    *("holder_id", "holder_kind", "holder_clinic_id", "awaits_holder"),
+    *("requester_clinic_id", "dispatch_clinic_id", "submitted_at"),
+)
 
 OTHER_DISPATCH = "dispatch_clinic_id <> requester_clinic_id"
 OTHER_HOLDER = "holder_clinic_id <> requester_clinic_id AND holder_clinic_id <> dispatch_clinic_id"
 IN_POOL = "holder_kind = 'pool'"
 
 WAYS = (
-    Way("requester", "requester_id", ("awaits_requester", *_SORTED_OUT), found_in=_HELD),
-    Way("requester_clinic", "requester_clinic_id", _SORTED_OUT, found_in=_HELD),
-    Way("dispatch_clinic", "dispatch_clinic_id", _SORTED_OUT, found_in=_HELD),
-    Way("other_dispatch", "dispatch_clinic_id", _SORTED_OUT, OTHER_DISPATCH, _HELD),
-    Way("holder", "holder_id", ("awaits_holder", *_SORTED_OUT), "holder_id IS NOT NULL", _HELD[1:3]),
-    Way("other_holder", "holder_clinic_id", _SORTED_OUT, OTHER_HOLDER, ("holder_id", "holder_kind", "awaits_holder")),
-    Way("pool", "holder_clinic_id", ("awaits_holder", *_SORTED_OUT), IN_POOL, ("holder_id", "holder_kind")),
+    Way("requester", "requester_id", ("awaits_requester", *_SORTED_OUT), found_in=_FOUND_IN),
+    Way("requester_clinic", "requester_clinic_id", _SORTED_OUT, found_in=_FOUND_IN),
+    Way("dispatch_clinic", "dispatch_clinic_id", _SORTED_OUT, found_in=_FOUND_IN),
+    Way("other_dispatch", "dispatch_clinic_id", _SORTED_OUT, OTHER_DISPATCH, _FOUND_IN),
+    Way("holder", "holder_id", ("awaits_holder", *_SORTED_OUT), "holder_id IS NOT NULL", _FOUND_IN),
+    Way("other_holder", "holder_clinic_id", _SORTED_OUT, OTHER_HOLDER, _FOUND_IN),
+    Way("pool", "holder_clinic_id", ("awaits_holder", *_SORTED_OUT), IN_POOL, _FOUND_IN),
     Way("asked_signer", "follow_up_signer_id", _SORTED_OUT, "follow_up_signer_id IS NOT NULL"),
     Way("asked_clinic", "follow_up_clinic_id", _SORTED_OUT, "follow_up_signer_id IS NOT NULL"),
     Way("unread_clinic", "requester_clinic_id", _SORTED_OUT, "unread_colleagues_from IS NOT NULL"),
-    Way("all", None, _SORTED_OUT, found_in=_HELD),
+    Way("all", None, _SORTED_OUT, found_in=_FOUND_IN),
 )
 ACTED = Way("acted", "account_id", _SORTED_OUT, "NOT holding")
 
@@ -670,7 +673,7 @@ def _worklist_indexes(table: str, way: Way, id_: str = "id") -> list[Index]:
             f"ix_{table}_{way.name}_by_{order}",
             *(*start, column, id_),
             postgresql_where=text(way.where) if way.where else None,
-            postgresql_include=way.found_in if order == "due" else (),
+            postgresql_include=[name for name in way.found_in if name not in start] if order == "due" else (),
         )
         for order, column in SORT_KEYS.items()
     ]

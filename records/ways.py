@@ -32,6 +32,7 @@ from sqlalchemy import (
     literal,
     literal_column,
     null,
+    or_,
     select,
     true,
     tuple_,
@@ -56,6 +57,9 @@ _NOTHING = "nothing"
 
 WAY = {way.name: way for way in (*WAYS, ACTED)}
 
+CLINIC_KEYS = ("requester_clinic_id", "dispatch_clinic_id", "holder_clinic_id")
+"""The columns of the clinic that asked for a request, and of those that dispatch and hold it."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -71,20 +75,34 @@ class Part:
     condition: ColumnElement[bool] = field(default_factory=true)
 
 
+_EVERYTHING = Part("all")
+
+
 @dataclass(frozen=True)
 class Sieve:
-    """What is asked of the requests beside their part. `condition` is about the row of the request; None filters nothing."""
+    """What is asked of the requests beside their part. `condition` is about the row of the request; None filters nothing.
+
+    `clinic` asked for them, dispatches or holds them.
+    """
 
     statuses: frozenset[Status] = ALL
     offering: str | None = None
     overdue: bool | None = None
     priority: Priority | None = None
+    clinic: uuid.UUID | None = None
     condition: ColumnElement[bool] | None = None
 
     def and_(self, *conditions: ColumnElement[bool]) -> "Sieve":
         """The same, and all of these must hold too."""
         all_ = (*([self.condition] if self.condition is not None else []), *conditions)
         return replace(self, condition=and_(*all_) if all_ else None)
+
+    def beside(self, part: Part) -> ColumnElement[bool] | None:
+        """What is asked of each row on the way of the part: not what the way says by itself."""
+        leads_to_clinic = WAY[part.way].key in CLINIC_KEYS and part.value is self.clinic
+        if self.clinic is None or leads_to_clinic:
+            return self.condition
+        return self.and_(or_(*(_column(RequestRecord, key) == self.clinic for key in CLINIC_KEYS))).condition
 
     @property
     def of_all_statuses(self) -> "Sieve":
@@ -165,8 +183,8 @@ def _sifted(sieve: Sieve) -> Iterable[ColumnElement[bool]]:
         yield RequestRecord.overdue.is_(sieve.overdue)
     if sieve.priority is not None:
         yield RequestRecord.priority == sieve.priority
-    if sieve.condition is not None:
-        yield only_asked(sieve.condition)
+    if (condition := sieve.beside(_EVERYTHING)) is not None:
+        yield only_asked(condition)
 
 
 def _first_of_part(
@@ -220,10 +238,11 @@ def _on_the_way(part: Part, sieve: Sieve) -> Iterable[ColumnElement[bool]]:
     if way.where is not None:
         yield literal_column(f"({way.where})", Boolean())  # word for word as the index has it
     yield only_asked(part.condition)
-    if sieve.condition is not None and table is RequestRecord:
-        yield only_asked(sieve.condition)
-    elif sieve.condition is not None:
-        row = select(sieve.condition).where(RequestRecord.id == id_)  # a look at one row; a join would go through all
+    beside = sieve.beside(part)
+    if beside is not None and table is RequestRecord:
+        yield only_asked(beside)
+    elif beside is not None:
+        row = select(beside).where(RequestRecord.id == id_)  # a look at one row; a join would go through all
         yield func.coalesce(row.scalar_subquery(), false())
 
 

@@ -11,7 +11,7 @@ import typing
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
@@ -19,7 +19,6 @@ from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
-    Date,
     DateTime,
     Integer,
     Select,
@@ -229,7 +228,8 @@ async def _listed(
     session: AsyncSession, viewer: Viewer, wanted: WorklistFilter, after: tuple[Any, ...] | None
 ) -> tuple[list[WorklistRow], dict[Status, Count]]:
     """The page, and its counts."""
-    statements = list_statements(viewer.roles, replace(wanted, cursor=None), after is not None)
+    clinic = _OWN_CLINIC if wanted.clinic == viewer.clinic_id else wanted.clinic
+    statements = list_statements(viewer.roles, replace(wanted, cursor=None, clinic=clinic), after is not None)
     if statements is None:
         return [], {}
     page, counts = statements
@@ -276,6 +276,9 @@ async def _counts(
 
 STATEMENTS_KEPT = 100
 
+_OWN_CLINIC = uuid.UUID(int=0)
+"""In place of the clinic of whoever looks, so that the statement knows what their parts say by themselves."""
+
 
 def _somebody(roles: frozenset[Role]) -> Viewer:
     """Whoever has these roles: which account and which clinic is given when a statement runs (`_given_by`)."""
@@ -293,6 +296,8 @@ def list_statements(
 ) -> tuple[Select[Any], Select[Any, int]] | None:
     """Of the page and of its counts; None for who has no list. A page that is continued is given the key it comes after."""
     viewer = _somebody(roles)
+    if wanted.clinic == _OWN_CLINIC:
+        wanted = replace(wanted, clinic=viewer.clinic_id)
     parts = _parts(viewer, wanted)
     if not parts:
         return None
@@ -442,7 +447,7 @@ def _parts(viewer: Viewer, wanted: WorklistFilter) -> list[Part]:
 
 def _sieve_of(viewer: Viewer, wanted: WorklistFilter) -> Sieve:
     """What to ask of what lies there, wherever that is."""
-    sieve = Sieve(wanted.statuses or ALL, wanted.offering, wanted.overdue, wanted.priority)
+    sieve = Sieve(wanted.statuses or ALL, wanted.offering, wanted.overdue, wanted.priority, wanted.clinic)
     return sieve.and_(*_conditions(viewer, wanted))
 
 
@@ -481,14 +486,6 @@ def _conditions(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bo
     if wanted.to_do is False and viewer.roles & READS_FOR_OTHERS:
         unread = select(RequestRecord.id).where(read_for_others_by(viewer)).correlate(None)  # few, and looked up once
         conditions.append(RequestRecord.id.not_in(unread))
-    if wanted.clinic is not None:
-        conditions.append(
-            or_(
-                RequestRecord.requester_clinic_id == wanted.clinic,
-                RequestRecord.dispatch_clinic_id == wanted.clinic,
-                RequestRecord.holder_clinic_id == wanted.clinic,
-            )
-        )
     if wanted.holder_absent is not None:
         absent = has_left_or_is_absent(RequestRecord.holder_id)
         conditions.append(absent if wanted.holder_absent else not_(absent))
@@ -496,9 +493,16 @@ def _conditions(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bo
 
 
 def _submitted_within(wanted: WorklistFilter) -> list[ColumnElement[bool]]:
-    day = cast(func.timezone(TIME_ZONE.key, RequestRecord.submitted_at), Date)
-    first, last = wanted.submitted_from, wanted.submitted_until
-    return [*([day >= first] if first else []), *([day <= last] if last else [])]
+    conditions = []
+    if wanted.submitted_from is not None:
+        conditions.append(RequestRecord.submitted_at >= _begin_of(wanted.submitted_from))
+    if wanted.submitted_until is not None and wanted.submitted_until < date.max:
+        conditions.append(RequestRecord.submitted_at < _begin_of(wanted.submitted_until + timedelta(days=1)))
+    return conditions
+
+
+def _begin_of(day: date) -> datetime:
+    return datetime.combine(day, time.min, TIME_ZONE)
 
 
 def has_to_do(viewer: Viewer) -> ColumnElement[bool]:

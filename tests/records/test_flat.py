@@ -38,7 +38,7 @@ GROWING = {"with somebody away", "not to do"}
 async def full(make_database: MakeDatabase, migrated_template: str) -> AsyncIterator[tuple[Database, Viewers]]:
     """Full records, and somebody of each role who looks at them."""
     database = Database(await make_database(migrated_template), search_keys=KEYS)
-    _, viewers = await fill(database, REQUESTS, CLINICS, STAFF)
+    _, _, viewers = await fill(database, REQUESTS, CLINICS, STAFF)
     yield database, viewers
     await database.close()
 
@@ -74,6 +74,7 @@ async def test_nothing_reads_more_than_it_shows(full: tuple[Database, Viewers], 
         "look": look,
         "count to do": lambda session: count_to_do(session, viewer),
         "others about the same patient": look_for_the_same_patient(viewer),
+        "their own clinic": _listing(viewer, WorklistFilter(clinic=viewer.clinic_id, limit=ROWS)),
     }
     for name in LISTS.keys() - GROWING:
         asked[name] = _listing(viewer, replace(LISTS[name], limit=min(ROWS, LISTS[name].limit)))
