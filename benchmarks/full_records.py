@@ -174,7 +174,7 @@ async def fill(
 async def those_who_look(session: AsyncSession) -> tuple[UUID, UUID, dict[Role, Viewer]]:
     """The same of records that are full already."""
     accounts = await session.scalars(select(Account).where(Account.username.like("%-_-0")).order_by(Account.username))
-    found = [Viewer(row.id, row.clinic_id, frozenset(row.roles)) for row in accounts]
+    found = [Viewer(row.id, row.clinic_id, frozenset(map(Role, row.roles))) for row in accounts]
     clinic_id, another_id = dict.fromkeys(viewer.clinic_id for viewer in found[:2])
     return (
         clinic_id,

@@ -116,7 +116,7 @@ async def main(count: int, only: str) -> None:
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
         async with running_database(Path(folder)) as database, ProjectionFeed(database) as feed:
-            _, viewers = await fill(database, count)
+            _, _, viewers = await fill(database, count)
             services = await open_services(Path(folder), database, feed)
             app = create_app(services.settings, services)
             transport = httpx.ASGITransport(app)

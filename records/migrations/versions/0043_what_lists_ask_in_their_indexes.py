@@ -6,8 +6,8 @@ Makes eight indexes of the table of requests anew, during which nothing is writt
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0042"
-down_revision = "0041"
+revision = "0043"
+down_revision = "0042"
 branch_labels = None
 depends_on = None
 
