@@ -31,8 +31,10 @@ from domain.commands import (
 from domain.events import Event
 from domain.refusals import Refusal
 from domain.requests import SYSTEM, EventName, Request
-from records.models import FrozenReport, GivenCommand, RequestRecord
+from records.models import FrozenReport, GivenCommand, RequestRecord, table_of
 from records.requests import announce, lock_request, process_of
+
+_COMMANDS = table_of(GivenCommand)
 
 SIGNING_FAILED = "signing_failed"
 """The refusal of a signature that was taken, and of which no document could be made."""
@@ -193,17 +195,16 @@ async def settle_by_event(session: AsyncSession, row: RequestRecord, event: Even
     if event.name in (EventName.REPORT_SIGNED, EventName.ADDENDUM_SIGNED):
         return
     command_id, refusal = event.command.id, None
-    settled = update(GivenCommand)
+    settled = update(_COMMANDS)
     if isinstance(event.command, IssueDocument | FailSigning):
         report = await session.get(FrozenReport, event.command.report_id)
         command_id = report.command_id if report else command_id
         refusal = SIGNING_FAILED if isinstance(event.command, FailSigning) else None
-        settled = settled.where(GivenCommand.settled_at.is_(None))  # another's try to use its proof ends nothing
+        settled = settled.where(_COMMANDS.c.settled_at.is_(None))  # another's try to use its proof ends nothing
     await session.execute(
-        settled.where(GivenCommand.request_id == event.request_id, GivenCommand.command_id == command_id).values(
+        settled.where(_COMMANDS.c.request_id == event.request_id, _COMMANDS.c.command_id == command_id).values(
             settled_at=event.at, event=event.name, refusal=refusal, version=event.version
-        ),
-        execution_options={"synchronize_session": False},
+        )
     )
     _open(row, command_id)
 

@@ -669,5 +669,6 @@ async def _mark(session: AsyncSession, *notice_ids: uuid.UUID, **values: object)
     await session.execute(
         update(Notice)
         .where(_of_one_mail(*notice_ids))
-        .values(attempts=Notice.attempts + 1, taken_up_by=None, taken_up_at=None, **values)
+        .values(attempts=Notice.attempts + 1, taken_up_by=None, taken_up_at=None, **values),
+        execution_options={"synchronize_session": False},  # nobody who asks has these as objects
     )

@@ -49,11 +49,12 @@ async def record_event(
     in_hand: list[PlannedNotice] | None = None
     if await _append(session, event):
         await _add_ties(session, event)
-        _note_milestones(row, event)
-        await settle_by_event(session, row, event)
-        await statistics.count(session, row, event, request)
         at_once = at_once and not mails_gather_for and row.process_version < request.version
-        planned = await plan_notices(session, event, request, mails_gather_for, at_once=at_once)
+        with session.no_autoflush:  # the row is written once, with all that follows: it stands in some thirty indexes
+            _note_milestones(row, event)
+            await settle_by_event(session, row, event)
+            await statistics.count(session, row, event, request)
+            planned = await plan_notices(session, event, request, mails_gather_for, at_once=at_once)
         in_hand = planned if at_once else None
     if row.process_version < request.version:
         unread_reports.follow(row, event, request)

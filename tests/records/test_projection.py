@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import event as of_engine
 from sqlalchemy import select
 
 from domain import commands as c
@@ -80,6 +81,22 @@ async def test_an_event_that_came_is_rebuilt_from_the_timeline(database: Databas
     for row, (event, _) in zip(timeline, story.steps, strict=True):
         columns = {name: getattr(row, name) for name in Event.model_fields}
         assert Event.model_validate(columns) == event
+
+
+async def test_an_event_writes_the_row_once(database: Database) -> None:
+    scene, draft = await scene_with_draft(database)
+    written: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith("UPDATE requests "):
+            written.append(statement)
+
+    of_engine.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    for happened, request in usual_story(scene, draft).steps:
+        await record(database, happened, request)
+        assert len(written) == 1, happened.name
+        written.clear()
+    of_engine.remove(database.engine.sync_engine, "before_cursor_execute", note)
 
 
 @pytest.mark.parametrize("seed", range(12))
