@@ -13,8 +13,8 @@ from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import parseaddr
-from functools import cache
+from email.utils import format_datetime, parseaddr
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
@@ -36,6 +36,8 @@ from translations.dates import moment
 
 LONGEST_NAME = 80
 """Characters of a person's name that an e-mail shows."""
+
+RECIPIENTS_KEPT = 500
 
 ACCOUNT_PATH = "/account"
 """The page on which people choose how they are told."""
@@ -97,13 +99,14 @@ def compose_notice(notices: Sequence[OutgoingNotice], settings: Settings) -> Ema
         subject = _("{subject} (and {others} more)").format(subject=subject, others=len(others))
     message = _envelope(
         settings,
-        to=_address(main.display_name, main.address),
+        to=_recipient(main.display_name, main.address),
         subject=subject,
         message_id=first.message_id,
         date=main.created_at,
     )
     # A message that never existed, named by all e-mails of a request: mail clients show them as one conversation.
-    message["References"] = message["In-Reply-To"] = f"<request-{main.request_id}@relais>"
+    for header in ("References", "In-Reply-To"):
+        message.set_raw(header, f"<request-{main.request_id}@relais>")
     page = _Page(
         subject=subject,
         greeting=_greeting(main.display_name, main.language),
@@ -134,7 +137,7 @@ def compose_digest(
     domain = newest.message_id.rpartition("@")[2].rstrip(">")
     message = _envelope(
         settings,
-        to=_address(newest.display_name, newest.address),
+        to=_recipient(newest.display_name, newest.address),
         subject=subject,
         message_id=f"<{uuid5(account_id, str(newest.notice_id))}@{domain}>",
         date=sent_at,
@@ -154,7 +157,7 @@ def compose_account_letter(letter: OutgoingAccountLetter, settings: Settings) ->
     subject = _("Relais – {subject}").format(subject=_(text.subject))
     message = _envelope(
         settings,
-        to=_address(letter.display_name, letter.address),
+        to=_recipient(letter.display_name, letter.address),
         subject=subject,
         message_id=f"<{letter.letter_id}@relais>",
         date=letter.created_at,
@@ -324,15 +327,17 @@ _TEMPLATES = Environment(
 )
 
 
-def _envelope(settings: Settings, *, to: Address, subject: str, message_id: str, date: datetime) -> EmailMessage:
+def _envelope(settings: Settings, *, to: Any, subject: str, message_id: str, date: datetime) -> EmailMessage:
+    """What stands above the content. What is plain and short as we write it is taken as it is: to parse it, and to write it out
+    again from its parts, costs more than all else in an e-mail."""
     message = EmailMessage(policy=SMTP)
     message["From"] = _sender(settings.mail_from)
     message["To"] = to
     message["Subject"] = subject
-    message["Date"] = date.astimezone(TIME_ZONE)
-    message["Message-ID"] = message_id
-    message["Auto-Submitted"] = _header("Auto-Submitted", "auto-generated")
-    message["X-Auto-Response-Suppress"] = _header("X-Auto-Response-Suppress", "All")
+    message.set_raw("Date", format_datetime(date.astimezone(TIME_ZONE)))
+    message.set_raw("Message-ID", message_id)
+    message.set_raw("Auto-Submitted", "auto-generated")
+    message.set_raw("X-Auto-Response-Suppress", "All")
     return message
 
 
@@ -348,9 +353,9 @@ def _with_content(
         "support": _support(settings, language),
         **content,
     }
-    message["Content-Language"] = _header("Content-Language", language)
-    message["MIME-Version"] = _header("MIME-Version", "1.0")
-    message["Content-Type"] = _header("Content-Type", f'multipart/alternative; boundary="{_BOUNDARY}"')
+    message.set_raw("Content-Language", language)
+    message.set_raw("MIME-Version", "1.0")
+    message["Content-Type"] = _content_type(f'multipart/alternative; boundary="{_BOUNDARY}"')
     message.attach(_part("plain", _TEMPLATES.get_template(f"{template}.txt.j2").render(values)))
     message.attach(_part("html", _TEMPLATES.get_template(f"{template}.html.j2").render(values)))
     return message
@@ -358,21 +363,27 @@ def _with_content(
 
 def _part(subtype: str, text: str) -> EmailMessage:
     part = EmailMessage(policy=SMTP)
-    part["Content-Type"] = _header("Content-Type", f'text/{subtype}; charset="utf-8"')
-    part["Content-Transfer-Encoding"] = _header("Content-Transfer-Encoding", "quoted-printable")
+    part["Content-Type"] = _content_type(f'text/{subtype}; charset="utf-8"')
+    part.set_raw("Content-Transfer-Encoding", "quoted-printable")
     part.set_payload(quoprimime.body_encode(text.encode().decode("latin-1")))
     return part
 
 
 @cache
-def _header(name: str, value: str) -> Any:
-    """A header that is the same in many e-mails: to parse it costs more than all else in it."""
-    return SMTP.header_factory(name, value)
+def _content_type(value: str) -> Any:
+    """Parsed, for it is asked again and again while the e-mail is written out."""
+    return SMTP.header_factory("Content-Type", value)
 
 
 @cache
 def _sender(mail_from: str) -> Any:
     return SMTP.header_factory("From", str(_address(*parseaddr(mail_from))))
+
+
+@lru_cache(maxsize=RECIPIENTS_KEPT)
+def _recipient(name: str, address: str) -> Any:
+    """Parsed once for somebody who gets several e-mails. Raises AddressError when the address can't be written to."""
+    return SMTP.header_factory("To", str(_address(name, address)))
 
 
 def _address(name: str, address: str) -> Address:
