@@ -144,14 +144,18 @@ def _render(file: BinaryIO, media_type: str, zone: ZoneInfo) -> Media:
             bound(*size, MAX_PIXELS)
         exif = _exif_of(image)
         turn = _TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
+        taller = 1.0
         if isinstance(image, TiffImageFile):
             _check_only(image)
             turn = None  # Pillow turns a TIFF by itself
+            taller = _taller(image)
         image.load()
         missing = jpegs.missing_part(image) if isinstance(file, _Ended) else 0
         if missing > jpegs.MOST_MISSING:
             raise TruncatedMediaError
-        picture = _clean(image, turn)
+        picture = _with_square_pixels(_clean(image, turn), taller)
+    if abs(taller - 1) >= _HARDLY_UNEQUAL:
+        size = picture.size
     if turn in (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8]):
         size = (size[1], size[0])
     captured_at = _captured_at(exif, zone)
@@ -256,6 +260,11 @@ def _is_reduced(image: TiffImageFile) -> bool:
     return bool(int(image.tag_v2.get(_SUBFILE_TYPE, 0)) & 1)
 
 
+_X_RESOLUTION, _Y_RESOLUTION = 282, 283
+_MOST_UNEQUAL, _HARDLY_UNEQUAL = 4, 0.05
+"""How far the numbers of pixels to the inch may be apart to be believed, and from where on it is seen."""
+
+
 def has_pages(file: BinaryIO) -> bool:
     """Whether a TIFF has more than one page; small copies of a page are none. Leaves the file at its start."""
     file.seek(0)
@@ -292,8 +301,31 @@ def clean_tiff_pages(file: BinaryIO) -> Iterator[Image.Image]:
         for number in pages:
             image.seek(number)
             bound(*image.size, MAX_PIXELS)
+            taller = _taller(image)
             image.load()
-            yield _clean(image, None)
+            yield _with_square_pixels(_clean(image, None), taller)
+
+
+def _taller(image: TiffImageFile) -> float:
+    """How much taller than wide its pixels are, as it will be upright: a fax sends twice as many to the inch across as down.
+
+    1 where the file says nothing, or nothing that a machine would do. Ask before it is loaded, which turns it.
+    """
+    across, down = (float(image.tag_v2.get(tag) or 0) for tag in (_X_RESOLUTION, _Y_RESOLUTION))
+    if not across > 0 or not down > 0 or not 1 / _MOST_UNEQUAL <= across / down <= _MOST_UNEQUAL:
+        return 1
+    is_turned = image.tag_v2.get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+    return down / across if is_turned else across / down
+
+
+def _with_square_pixels(picture: Image.Image, taller: float) -> Image.Image:
+    if abs(taller - 1) < _HARDLY_UNEQUAL:
+        return picture
+    width, height = picture.size
+    wanted = (width, round(height * taller)) if taller > 1 else (round(width / taller), height)
+    if wanted[0] * wanted[1] > MAX_PIXELS:
+        wanted = (round(width / taller), height) if taller > 1 else (width, round(height * taller))
+    return picture.resize(wanted, Image.Resampling.BICUBIC)
 
 
 def _draft(image: Image.Image) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pypdfium2 as pdfium
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageOps
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.writer import copy_into_new_writer
 
@@ -75,6 +75,20 @@ async def test_a_scan_of_several_pages_is_a_document_and_of_one_a_photo() -> Non
     assert (found.kind, found.media_type, len(found.pages)) == ("document", "image/tiff", 3)
     assert [darkness(page, (60, 140, 350, 195)) > 0.9 for page in found.pages] == [False, True, False]
     assert (await examined(scan(1))).kind == "photo"
+
+
+@pytest.mark.parametrize("pages", [1, 2])
+async def test_a_fax_is_not_flat(pages: int) -> None:
+    """It has 204 pixels to the inch across and 98 down; what is round on the paper is round again."""
+    sheet = Image.new("1", (1728, 1100), 1)
+    ImageDraw.Draw(sheet).ellipse((100, 100, 100 + 816, 100 + 392), fill=0)  # four inches across and down
+    found = await examined(
+        encoded(sheet, "TIFF", compression="group4", dpi=(204, 98), save_all=True, append_images=[sheet] * (pages - 1))
+    )
+    seen = Image.open(io.BytesIO(found.pages[0] if pages > 1 else found.preview)).convert("L")
+    left, top, right, bottom = ImageOps.invert(seen).point(lambda level: 255 * (level > 127)).getbbox() or (0, 0, 1, 9)
+    assert (right - left) / (bottom - top) == pytest.approx(1, abs=0.02)
+    assert (found.height or 0) > (found.width or 0)
 
 
 async def test_a_tiff_with_a_small_copy_beside_it_is_one_photo() -> None:
