@@ -276,8 +276,10 @@ async def _counts(
 
 STATEMENTS_KEPT = 100
 
-_OWN_CLINIC = uuid.UUID(int=0)
-"""In place of the clinic of whoever looks, so that the statement knows what their parts say by themselves."""
+_OWN_CLINIC = uuid.uuid4()
+"""In place of the clinic of whoever looks, so that the statement knows what their parts say by themselves: an id that nobody can
+ask for.
+"""
 
 
 def _somebody(roles: frozenset[Role]) -> Viewer:
