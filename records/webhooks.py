@@ -58,7 +58,7 @@ async def tell_event(session: AsyncSession, row: RequestRecord, event: Event, re
     wanting = await _wanting(session, {clinic_id for clinic_id in concerned if clinic_id}, types)
     for type_ in types:
         endpoints = [one for one, wanted in wanting if type_ in wanted]
-        await _queue(
+        await queue(
             session,
             _of_request(type_, row, event, request),
             endpoints,
@@ -90,14 +90,14 @@ async def tell_locked(session: AsyncSession, account: Account, now: datetime) ->
     type_ = WebhookType.ACCOUNT_LOCKED
     wanting = await _wanting(session, [account.clinic_id], (type_,))
     data: Json = {"account_id": str(account.id), "kind": account.kind.value, "clinic_id": str(account.clinic_id)}
-    await _queue(session, (type_, data), [one for one, _ in wanting], now, clinic_id=account.clinic_id)
+    await queue(session, (type_, data), [one for one, _ in wanting], now, clinic_id=account.clinic_id)
 
 
 async def queue_test(session: AsyncSession, endpoint: WebhookEndpoint, now: datetime) -> uuid.UUID:
     """A test for one endpoint; gives its message's id. Tests of it that have not gone end: only the newest challenge counts."""
     await end_waiting(session, endpoint.id, now, WebhookDelivery.type == WebhookType.TEST)
     data: Json = {"challenge": token_urlsafe(24), "webhook_id": str(endpoint.id), "clinic_id": str(endpoint.clinic_id)}
-    id_ = await _queue(session, (WebhookType.TEST, data), [endpoint.id], now, clinic_id=endpoint.clinic_id)
+    id_ = await queue(session, (WebhookType.TEST, data), [endpoint.id], now, clinic_id=endpoint.clinic_id)
     if id_ is None:
         raise AssertionError("a test has its endpoint")
     return id_
@@ -116,7 +116,7 @@ async def _wanting(
     return [(id_, wanted) for id_, wanted in await session.execute(query)]
 
 
-async def _queue(
+async def queue(
     session: AsyncSession,
     said: tuple[WebhookType, Json],
     endpoints: Sequence[uuid.UUID],
@@ -126,6 +126,7 @@ async def _queue(
     sequence: int | None = None,
     clinic_id: uuid.UUID | None = None,
 ) -> uuid.UUID | None:
+    """Write a message for these endpoints, of a request or of one clinic; gives its id, None where nobody is to hear it."""
     if not endpoints:
         return None
     id_, (type_, data) = new_id(), said

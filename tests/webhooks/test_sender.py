@@ -375,7 +375,7 @@ async def tell(office: Office, endpoint_id: UUID, count: int) -> None:
         endpoint = await outbox.load(session, endpoint_id)
         assert endpoint is not None
         for number in range(count):
-            await outbox._queue(
+            await outbox.queue(
                 session,
                 (WebhookType.ACCOUNT_LOCKED, {"number": number}),
                 [endpoint_id],
