@@ -135,7 +135,7 @@ async def kills(messages: int, count: int, endpoints: int) -> tuple[int, int, in
         database = await stack.enter_async_context(running_database(Path(tempfile.mkdtemp(prefix="relais-"))))
         port = await stack.enter_async_context(served(arrivals.take))
         told = environment(database)
-        settings = Settings(encryption_keys=told["RELAIS_ENCRYPTION_KEYS"])  # type: ignore[arg-type]
+        settings = Settings(encryption_keys=told["RELAIS_ENCRYPTION_KEYS"])
         addresses = [f"http://127.0.0.1:{port}/{number}" for number in range(endpoints)]
         ids = await endpoints_at(database, settings, addresses)
         for number in range(messages // endpoints):
@@ -162,7 +162,7 @@ async def dead(endpoints: int, rounds: int) -> list[float]:
         port = await stack.enter_async_context(served(arrivals.take))
         silent = await stack.enter_async_context(served(never))
         told = environment(database)
-        settings = Settings(encryption_keys=told["RELAIS_ENCRYPTION_KEYS"])  # type: ignore[arg-type]
+        settings = Settings(encryption_keys=told["RELAIS_ENCRYPTION_KEYS"])
         addresses = [f"http://127.0.0.1:{port}/{number}" for number in range(endpoints - 1)]
         ids = await endpoints_at(database, settings, [f"http://127.0.0.1:{silent}/", *addresses])
         await stack.enter_async_context(sender(told))

@@ -47,7 +47,7 @@ TYPES: Mapping[WebhookType, str] = {
 
 STATES: Mapping[EndpointState, str] = {
     EndpointState.UNVERIFIED: _("Nobody has answered there yet"),
-    EndpointState.ACTIVE: _("Active"),
+    EndpointState.ACTIVE: _("Messages go there"),
     EndpointState.DISABLED: _("Turned off"),
 }
 

@@ -27,7 +27,7 @@ async def test_the_life_of_a_webhook(portal: Portal, system: System) -> None:
         await page.get_by_role("button", name="Ajouter le webhook").click()
         secret = await page.inner_text("p.secret")
         assert secret.startswith("whsec_")
-        await page.get_by_role("link", name="Terminé").click()
+        await page.get_by_role("link", name="C’est fait").click()
         shown = await page.inner_text("main")
         assert "Personne n’y a encore répondu" in shown
         assert "Essai" in shown
@@ -62,7 +62,7 @@ async def test_the_life_of_a_webhook(portal: Portal, system: System) -> None:
         await page.get_by_role("button", name="Envoyer de nouveau").click()
         await page.get_by_role("button", name="Nouveau secret").click()
         assert (await page.inner_text("p.secret")) != secret
-        await page.get_by_role("link", name="Terminé").click()
+        await page.get_by_role("link", name="C’est fait").click()
         await page.get_by_role("button", name="Supprimer le webhook").click()
         assert "Le webhook est supprimé." in await page.inner_text("body")
         assert url not in await page.inner_text("main")
