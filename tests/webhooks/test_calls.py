@@ -182,15 +182,17 @@ async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 async def drips(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await read_call(reader)
     writer.write(b"HTTP/1.1 200 OK\r\nX: ")
-    while not reader.at_eof():
+    while True:  # until the caller goes
         writer.write(b"x")
+        await writer.drain()
         await asyncio.sleep(0.01)
 
 
 async def drips_informations(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await read_call(reader)
-    while not reader.at_eof():
+    while True:
         writer.write(b"HTTP/1.1 102 Processing\r\n\r\n")
+        await writer.drain()
         await asyncio.sleep(0.01)
 
 
