@@ -132,7 +132,8 @@ async def kills(messages: int, count: int, endpoints: int) -> tuple[int, int, in
     """How many messages arrived, how many of them more than once, and how many calls there were."""
     arrivals, chance = Arrivals(), random.Random(11)  # noqa: S311
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(running_database(Path(tempfile.mkdtemp(prefix="relais-"))))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        database = await stack.enter_async_context(running_database(folder))
         port = await stack.enter_async_context(served(arrivals.take))
         told = environment(database)
         settings = Settings(encryption_keys=told["RELAIS_ENCRYPTION_KEYS"])
@@ -158,7 +159,8 @@ async def dead(endpoints: int, rounds: int) -> list[float]:
         await reader.read()
 
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(running_database(Path(tempfile.mkdtemp(prefix="relais-"))))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        database = await stack.enter_async_context(running_database(folder))
         port = await stack.enter_async_context(served(arrivals.take))
         silent = await stack.enter_async_context(served(never))
         told = environment(database)
