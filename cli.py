@@ -161,14 +161,15 @@ def migrate() -> None:
     """Bring the database to the schema of this version."""
     from records.migrate import bring_up_to_date
     from settings import get_settings
-    from use_cases.second_factor import seal_anew
+    from use_cases import second_factor, webhooks
 
     settings = get_settings()
     if settings.database_url is None:
         raise StartError("There is no database: set RELAIS_DATABASE_URL, or start everything with `relais up`.")
     _run(lambda: bring_up_to_date(settings))
     if settings.encryption_keys is not None:
-        _run(lambda: seal_anew(settings))
+        _run(lambda: second_factor.seal_anew(settings))
+        _run(lambda: webhooks.seal_anew(settings))
 
 
 @app.command()

@@ -118,6 +118,15 @@ class Settings(BaseSettings):
         "times as many.",
     )
 
+    # webhooks
+    webhook_ports: frozenset[int] = Field(
+        frozenset(),
+        description="Ports besides 443 to which webhooks may go, as a JSON list.",
+    )
+    webhooks_to_this_machine: bool = Field(
+        False, description="Lets webhooks go to this very machine, without TLS: to try things out, never in production."
+    )
+
     # the engine
     task_queue: str = Field("relais", description="Temporal task queue of workflows and quick activities.")
     mail_task_queue: str = Field("relais-mail", description="Temporal task queue of e-mails.")

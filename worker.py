@@ -39,6 +39,7 @@ from use_cases.repair import repair
 from use_cases.signing_roots import authority_to_sign_with, publish_revocations
 from use_cases.sweep import sweep
 from use_cases.unread_reports import tell_clinics
+from use_cases.webhook_sender import Sender, calls_for
 from waiting import until_there
 from workflows.account_letters import AccountLetterWorkflow, ForgottenPasswordWorkflow
 from workflows.contract import signing_task_queue
@@ -222,6 +223,7 @@ async def _work(
         stack.push_async_callback(notifications.close)
         for worker in build_workers(client, settings, database, store, authority, notifications):
             await stack.enter_async_context(worker)
+        await stack.enter_async_context(Sender(settings, database, calls_for(settings)))
         memory.settle()
         life.ready = True
         log.info("worker ready", task_queue=settings.task_queue, namespace=client.namespace)

@@ -82,6 +82,14 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
         _("A service account of {clinic}, by which one of its systems calls Relais, ends within 30 days."),
         _("Decide whether the system still needs it: you find it under People, Systems of the clinic."),
     ),
+    LetterKind.WEBHOOK_DISABLED: AccountText(
+        _("a webhook is turned off"),
+        _(
+            "An address at which a system of {clinic} hears of events wants no more, or has not answered for five days. Relais "
+            "no longer calls it."
+        ),
+        _("Have it looked at, then turn it on again: you find it under People, Webhooks, with what can be sent again."),
+    ),
     LetterKind.PASSKEY_REMOVED: AccountText(
         _SIGN_IN_CHANGED, _("A passkey was removed from your account {username}."), _TELL
     ),

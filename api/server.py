@@ -33,6 +33,7 @@ from api import (
     tokens,
     uploads,
     verification,
+    webhooks,
 )
 from settings import Settings
 from use_cases.services import Services
@@ -82,6 +83,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         people,
         clinics,
         service_accounts,
+        webhooks,
         drafts,
         requests,
         saved_filters,

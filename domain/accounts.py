@@ -71,6 +71,14 @@ class AccountEventKind(StrEnum):
     SECRET_ENDED = "secret_ended"  # noqa: S105
     KEY_ADDED = "key_added"
     KEY_ENDED = "key_ended"
+    WEBHOOK_ADDED = "webhook_added"
+    WEBHOOK_CHANGED = "webhook_changed"
+    WEBHOOK_REMOVED = "webhook_removed"
+    WEBHOOK_SECRET_ADDED = "webhook_secret_added"  # noqa: S105
+    WEBHOOK_TESTED = "webhook_tested"
+    WEBHOOK_VERIFIED = "webhook_verified"
+    WEBHOOK_REPLAYED = "webhook_replayed"
+    WEBHOOK_DISABLED = "webhook_disabled"
 
 
 class LetterKind(StrEnum):
@@ -89,6 +97,7 @@ class LetterKind(StrEnum):
     SERVICE_ACCOUNT_ENDS = "service_account_ends"
     IDENTITY_LINKED = "identity_linked"
     IDENTITY_UNLINKED = "identity_unlinked"
+    WEBHOOK_DISABLED = "webhook_disabled"  # by Relais itself
 
 
 class ReviewReason(StrEnum):

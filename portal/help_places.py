@@ -26,6 +26,7 @@ PAGES: Mapping[str, Places] = {
     "clinic": {Role.CLINIC_ADMINISTRATOR: "administrator"},
     "people": {Role.CLINIC_ADMINISTRATOR: "administrator-people"},
     "service-accounts": {Role.CLINIC_ADMINISTRATOR: "administrator-systems"},
+    "webhooks": {Role.CLINIC_ADMINISTRATOR: "administrator-systems"},
     "statistics": {Role.CLINIC_ADMINISTRATOR: "administrator"},
     "account": {None: "settings"},
 }

@@ -71,12 +71,21 @@ EVENTS: Mapping[AccountEventKind, str] = {
     AccountEventKind.SECRET_ENDED: _("Secret ended"),
     AccountEventKind.KEY_ADDED: _("Key registered"),
     AccountEventKind.KEY_ENDED: _("Key ended"),
+    AccountEventKind.WEBHOOK_ADDED: _("Webhook made"),
+    AccountEventKind.WEBHOOK_CHANGED: _("Webhook changed"),
+    AccountEventKind.WEBHOOK_REMOVED: _("Webhook removed"),
+    AccountEventKind.WEBHOOK_SECRET_ADDED: _("New secret of a webhook"),
+    AccountEventKind.WEBHOOK_TESTED: _("Webhook tested"),
+    AccountEventKind.WEBHOOK_VERIFIED: _("Webhook active"),
+    AccountEventKind.WEBHOOK_REPLAYED: _("Messages of a webhook sent again"),
+    AccountEventKind.WEBHOOK_DISABLED: _("Webhook turned off"),
 }
 
 SIDES: Mapping[Side, str] = {
     Side.PORTAL: _("in the portal"),
     Side.API: _("by the API"),
     Side.COMMAND_LINE: _("on the command line"),
+    Side.SYSTEM: _("by Relais itself"),
 }
 
 FIELDS: Mapping[str, str] = {

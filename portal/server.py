@@ -36,6 +36,7 @@ from portal import (
     themes,
     undelivered,
     verification,
+    webhooks,
     worklist,
 )
 
@@ -48,6 +49,7 @@ PAGES = (
     people,
     clinic,
     service_accounts,
+    webhooks,
     worklist,
     saved_filters,
     past_cases,

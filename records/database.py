@@ -6,7 +6,8 @@ from functools import partial
 from time import monotonic
 from typing import Any, Self
 
-from sqlalchemy import Engine, event
+import asyncpg
+from sqlalchemy import Engine, event, make_url
 from sqlalchemy.exc import ArgumentError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -107,6 +108,12 @@ class Database:
         self._check_open()
         async with self._statements() as session:
             yield session
+
+    async def connection(self, application_name: str) -> asyncpg.Connection:
+        """A connection outside of the pool: to listen on, or to hold a lock for as long as one lives. The caller ends it."""
+        _, arguments = self.engine.dialect.create_connect_args(make_url(self.url))
+        settings = {"application_name": application_name}
+        return await asyncpg.connect(**arguments, timeout=CONNECT_TIMEOUT_SECONDS, server_settings=settings)
 
     def _check_open(self) -> None:
         if self._closed_because is not None:

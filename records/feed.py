@@ -16,7 +16,7 @@ from typing import Self
 
 import asyncpg
 import structlog
-from sqlalchemy import make_url, select
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from records import people, presences
@@ -152,7 +152,7 @@ class ProjectionFeed:
         failures = 0
         while True:
             try:
-                connection = await _connect(self._database)
+                connection = await self._database.connection("relais feed")
                 if failures:
                     log.info("the feed has a connection again")
                 failures = 0
@@ -255,11 +255,6 @@ class Watch:
             return True
         finally:
             soon.cancel()
-
-
-async def _connect(database: Database) -> asyncpg.Connection:
-    _, arguments = database.engine.dialect.create_connect_args(make_url(database.url))
-    return await asyncpg.connect(**arguments, timeout=10, server_settings={"application_name": "relais feed"})
 
 
 class _Subscriber:

@@ -37,6 +37,7 @@ from domain.forms import FormContent
 from domain.notices import Importance, NoticeMode, Recipient
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Role, Source, Status
+from domain.webhooks import DeliveryState, DisabledReason, EndpointState, WebhookType
 
 Json = dict[str, Any]
 """An object whose names others decide: the answers to an offering's form, a patient as recorded once, what a command said."""
@@ -513,6 +514,7 @@ class Side(StrEnum):
     PORTAL = "portal"
     API = "api"
     COMMAND_LINE = "command_line"
+    SYSTEM = "system"  # Relais itself
 
 
 class AccountEvent(Base):
@@ -1324,3 +1326,113 @@ class AccessEntry(Base):
             postgresql_where=text("kind = 'request'"),
         ),
     )
+
+
+class WebhookEndpoint(Base):
+    """An address at which a clinic wants to hear of events (`domain.webhooks`). Its secrets are sealed; the older one, after a
+    rotation, signs beside the newer until `older_ends_at`.
+
+    `verified_at` is when somebody there last answered a challenge; `paused_until` when it wants to hear again; `failing_since`
+    since when every call has failed.
+    """
+
+    __tablename__ = "webhook_endpoints"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    clinic_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clinics.id"))
+    url: Mapped[str]
+    types: Mapped[list[str]]
+    description: Mapped[str]
+    state: Mapped[EndpointState]
+    disabled_reason: Mapped[DisabledReason | None]
+    sealed_secret: Mapped[str]
+    sealed_older_secret: Mapped[str | None]
+    older_ends_at: Mapped[datetime | None]
+    verified_at: Mapped[datetime | None]
+    failing_since: Mapped[datetime | None]
+    paused_until: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    version: Mapped[int] = mapped_column(server_default="1")
+
+    __table_args__ = (UniqueConstraint("clinic_id", "url"),)
+
+
+class WebhookMessage(Base):
+    """Something that endpoints are told, written with the event itself: of a request, or of the clinic `clinic_id` alone.
+
+    `data` goes once nobody needs it any more.
+    """
+
+    __tablename__ = "webhook_messages"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    type: Mapped[WebhookType]
+    request_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("requests.id"))
+    sequence: Mapped[int | None]
+    clinic_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("clinics.id"))
+    at: Mapped[datetime]
+    data: Mapped[Json | None]
+
+    __table_args__ = (
+        UniqueConstraint("request_id", "sequence", "type"),
+        Index("ix_webhook_messages_with_data", "at", postgresql_where=text("data IS NOT NULL")),
+    )
+
+
+class WebhookDelivery(Base):
+    """A message at one endpoint. Its `type` and `request_id` are those of the message.
+
+    `claimed_by` is the number of the sender that has it in hand (`records.webhook_queue`); `attempts` counts the tries since it
+    was queued, or last replayed.
+    """
+
+    __tablename__ = "webhook_deliveries"
+
+    message_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("webhook_messages.id"), primary_key=True)
+    endpoint_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("webhook_endpoints.id", ondelete="CASCADE"), primary_key=True
+    )
+    request_id: Mapped[uuid.UUID | None]
+    type: Mapped[WebhookType]
+    state: Mapped[DeliveryState]
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    next_attempt: Mapped[datetime]
+    claimed_by: Mapped[int | None]
+    last_status: Mapped[int | None]
+    last_error: Mapped[str | None]
+    settled_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("ix_webhook_deliveries_endpoint", "endpoint_id", "message_id"),
+        Index(
+            "ix_webhook_deliveries_waiting",
+            *("endpoint_id", "next_attempt", "message_id"),
+            postgresql_where=text("state = 'pending'"),
+        ),
+        Index(
+            "ix_webhook_deliveries_untried",
+            *("endpoint_id", "request_id", "message_id"),
+            postgresql_where=text("state = 'pending' AND attempts = 0"),
+        ),
+        Index("ix_webhook_deliveries_claimed", "endpoint_id", postgresql_where=text("claimed_by IS NOT NULL")),
+        Index("ix_webhook_deliveries_failed", "endpoint_id", "message_id", postgresql_where=text("state = 'failed'")),
+    )
+
+
+class WebhookAttempt(Base):
+    """One call: when, how long it took, and the status of its answer or why there was none. `answer` is how the answer began, for
+    operators.
+    """
+
+    __tablename__ = "webhook_attempts"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    message_id: Mapped[uuid.UUID]
+    endpoint_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("webhook_endpoints.id", ondelete="CASCADE"))
+    at: Mapped[datetime] = mapped_column(index=True)
+    milliseconds: Mapped[int]
+    status: Mapped[int | None]
+    error: Mapped[str | None]
+    answer: Mapped[str | None]
+
+    __table_args__ = (Index("ix_webhook_attempts_delivery", "endpoint_id", "message_id", "id"),)

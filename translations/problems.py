@@ -184,6 +184,13 @@ PROBLEMS: Mapping[str, str] = {
     "key_taken": _("The system has, or had, another key of this name (kid)."),
     "too_many_keys": _("A system has %(limit)s keys at most; end one first."),
     "too_many_service_accounts": _("A clinic has %(limit)s service accounts at most."),
+    "webhook_url_taken": _("The clinic has a webhook at this address already."),
+    "too_many_webhooks": _("A clinic has %(limit)s webhooks at most."),
+    "webhook_disabled": _("This webhook is turned off. Turn it on first."),
+    "webhook_changed": _("Somebody else has changed this webhook in the meantime; look at it again."),
+    "webhook_not_replayable": _(
+        "This message can't be sent again: what it said is not kept any more, or it was a test. Of a test, make another one."
+    ),
     "internal_error": _("Something went wrong on our side."),
 }
 """What a problem says to people, by its code; the refusals of the rules have their own (`words.REFUSALS`)."""
@@ -220,6 +227,10 @@ FIELD_PROBLEMS: Mapping[str, str] = {
     "private_key": _(
         "This is a private key, which is known here now: make another one, and send its public half only."
     ),
+    "not_a_web_address": _("An address such as https://records.example.ca/relais is expected."),
+    "not_https": _("The address must begin with https."),
+    "port_not_allowed": _("Webhooks do not go to this port: leave it out, or ask whoever runs Relais."),
+    "address_not_public": _("Webhooks go to the public Internet only, never to an address inside a network."),
     "not_within_a_year": _("The last day is today or later, and a year from now at most."),
     "password_is_the_username": _("The password must not be the user name."),
     "not_storable": _("The text holds a character that can't be stored."),

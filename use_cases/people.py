@@ -19,7 +19,7 @@ from domain.addresses import AddressError, checked_address
 from domain.model import COMPOSED, ONE_LINE, SAYS_SOMETHING, Frozen
 from domain.offerings import Code
 from domain.requests import Role
-from records import account_events, account_letters, load, one_time_links, people, second_factors
+from records import account_events, account_letters, load, one_time_links, people, second_factors, webhooks
 from records.models import Account, AccountEvent, Clinic, Side
 from records.offering_versions import known_codes
 from settings import Settings
@@ -225,6 +225,7 @@ async def lock(services: Starting, by: Administrator, account_id: UUID) -> Perso
             await _check_may_lose(at, (), hands_over=True)
             await _close(at)
             at.note(AccountEventKind.LOCKED)
+            await webhooks.tell_locked(at.session, at.account, at.now)
         return await one_on_file(at.session, by, at.account)
 
 

@@ -31,7 +31,7 @@ from domain.service_accounts import (
     known_scopes,
     state_of,
 )
-from records import account_events, account_letters, people, service_accounts, service_keys
+from records import account_events, account_letters, people, service_accounts, service_keys, webhooks
 from records.hidden import hidden
 from records.models import Account, Clinic, ServiceKey, ServiceSecret
 from records.service_accounts import Found
@@ -275,6 +275,7 @@ async def lock(services: Starting, by: Administrator, account_id: UUID) -> Servi
         if at.account.active:
             at.account.active = False
             at.note(AccountEventKind.LOCKED)
+            await webhooks.tell_locked(at.session, at.account, at.now)
         return await view_of(at.session, at.found)
 
 

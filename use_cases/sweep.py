@@ -5,7 +5,8 @@ parts of uploads, files never whole. Nothing younger than `AGE` is touched: what
 day later where signing is tried again. It is removed under the lock under which the records name it, so not even a process that
 stood still for longer loses what it is about to record. Bearer tokens go when they have been of no effect for as long, counts of
 wrong passwords when they count no more, access tokens of systems when they have ended, devices when nobody has signed in there
-for longer than a browser remembers, links and e-mails about accounts once they are over, invitations a month later.
+for longer than a browser remembers, links and e-mails about accounts once they are over, invitations and
+what webhooks said a month later.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.contract import SweepReport
 from domain.accounts import INVITATIONS_SHOWN_FOR
+from domain.webhooks import KEPT_FOR
 from records import (
     account_letters,
     guesses,
@@ -30,6 +32,7 @@ from records import (
     sign_on,
     upkeep,
     uploads,
+    webhooks,
 )
 from records.database import Database
 from records.errors import NotFoundError
@@ -129,6 +132,7 @@ async def _ended_sessions(services: Services, before: datetime, dry_run: bool) -
                 session, datetime.now(UTC) - INVITATIONS_SHOWN_FOR
             ),
             "old e-mails about accounts": await account_letters.forget_letters(session, before),
+            **await webhooks.forget(session, datetime.now(UTC) - KEPT_FOR),
         }
         if dry_run:
             await session.rollback()

@@ -14,18 +14,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from settings import Settings, SettingsError
-from use_cases import health, mail
+from use_cases import health, mail, webhooks
 from use_cases.services import Services
 
 log = structlog.get_logger(__name__)
 
 
 def create_metrics_app(services: Services) -> Starlette:
-    """`GET /metrics`, and nothing else: counters and durations of this process, what /readyz finds, and how mail stands."""
+    """`GET /metrics`, and nothing else: counters and durations of this process, what /readyz finds, and how mail and
+    webhooks stand.
+    """
 
     async def metrics(_request: Request) -> Response:
         await health.look(services)
         await mail.measure(services)
+        await webhooks.measure(services)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
 
     return Starlette(routes=[Route("/metrics", metrics)])

@@ -90,7 +90,8 @@ def test_every_refusal_and_field_problem_has_an_answer() -> None:
     of_accounts = {"password_too_short", "password_is_the_username", "not_an_address", "not_within_a_year"}
     of_accounts |= {"not_a_public_key", "private_key"}
     of_clinics = {"not_hours", "never_open", "hours_in_disorder", "no_time_zone", "closed_and_open"}
-    assert codes | of_accounts | of_clinics == set(FIELD_PROBLEMS), (
+    of_webhooks = {"not_a_web_address", "not_https", "port_not_allowed", "address_not_public"}
+    assert codes | of_accounts | of_clinics | of_webhooks == set(FIELD_PROBLEMS), (
         "a code of FieldProblem has no sentence in translations/problems.py"
     )
     assert not set(PROBLEMS) & {code.value for code in RefusalCode}, "a code means one thing"

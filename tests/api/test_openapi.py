@@ -141,6 +141,11 @@ NEEDS_NO_KEY = {
     "/api/v1/service-accounts/{account_id}/secrets",
     "/api/v1/service-accounts/{account_id}/lock",
     "/api/v1/service-accounts/{account_id}/reopen",
+    "/api/v1/webhooks",
+    "/api/v1/webhooks/{webhook_id}/rotate",
+    "/api/v1/webhooks/{webhook_id}/test",
+    "/api/v1/webhooks/{webhook_id}/replay",
+    "/api/v1/webhooks/{webhook_id}/messages/{message_id}/replay",
 }
 """What acts once by what it names, or changes nothing; a token, and a link for a telephone, is a new one each time. The README
 names them too."""

@@ -163,6 +163,8 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("review of accounts", "operator", None, "/people/review"),
     ("systems of the clinic", "administrator", None, "/service-accounts"),
     ("let a system in", "administrator", None, "/service-accounts/new"),
+    ("webhooks", "administrator", None, "/webhooks"),
+    ("add a webhook", "administrator", None, "/webhooks/new"),
     ("forgotten password", None, None, "/forgotten-password"),
     ("a link that opens nothing", None, None, "/invitation/nothing"),
 ]

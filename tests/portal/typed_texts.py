@@ -85,6 +85,8 @@ FORMS = (
     TypedForm(
         "administrator", "/service-accounts/{system}", "jwk", to="/service-accounts/{system}/keys", counted=False
     ),
+    TypedForm("administrator", "/webhooks/new", "description", counted=False),
+    TypedForm("administrator", "/webhooks/{webhook}", "description", counted=False),
     TypedForm("administrator", "/people/{provider2}", "profession", {"given_name": "Ève"}, counted=False),
     TypedForm("administrator", "/people/{provider}/leave", "reason", {"to": "dispatch"}),
     TypedForm("requester", "/requests/{id}/answer", "text"),
@@ -134,13 +136,20 @@ async def a_system(system: System) -> str:
     return str(given["service_account"]["id"])
 
 
+async def a_webhook(system: System) -> str:
+    """A webhook of the near clinic; its id."""
+    new = {"url": f"https://records.example.ca/{uuid4().hex}"}
+    return str(ok(await system.administrator.post("/webhooks", new), 201)["webhook"]["id"])
+
+
 @dataclass(frozen=True)
 class Stage:
-    """The requests that the forms are about, by name, and the people and the system whom their addresses name."""
+    """The requests that the forms are about, by name, and the people, the system and the webhook whom their addresses name."""
 
     system: System
     ids: Mapping[str, str]
     service_account: str
+    webhook: str
 
     @classmethod
     async def built(cls, system: System) -> "Stage":
@@ -155,12 +164,12 @@ class Stage:
             "draft": await draft(system, patient=somebody_new()),
         }
         ok(await system.provider.post(f"/requests/{ids['accepted']}/request-information", {"text": "Depuis quand?"}))
-        return cls(system, ids, await a_system(system))
+        return cls(system, ids, await a_system(system), await a_webhook(system))
 
     def filled_in(self, text: str, form: TypedForm) -> str:
         """A text of the table with the ids that it means."""
         people = {"provider": self.system.provider.id, "provider2": self.system.provider2.id}
-        more = {"accepted": self.ids["accepted"], "system": self.service_account}
+        more = {"accepted": self.ids["accepted"], "system": self.service_account, "webhook": self.webhook}
         return text.format(id=self.ids[form.about], **more, **people)
 
     def page(self, form: TypedForm) -> str:

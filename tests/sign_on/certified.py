@@ -4,11 +4,8 @@ It is installed from the locked files beside its script, once; where node or npm
 """
 
 import asyncio
-import fcntl
 import json
 import re
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
+
+from tests.npm import install
 
 FOLDER = Path(__file__).with_name("provider")
 CLIENT = "relais"
@@ -28,24 +26,10 @@ _FORM = re.compile(r'<form[^>]* action="([^"]+)"[^>]*>(.*?)</form>', re.DOTALL)
 """The provider's page that asks whether to sign out there as well."""
 
 
-def _install() -> None:
-    """Raises `pytest.skip` where it can't be had."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node and npm are not installed: the certified identity provider can't run")
-    with (FOLDER / "package-lock.json").open() as alone:
-        fcntl.flock(alone, fcntl.LOCK_EX)
-        if (FOLDER / "node_modules" / ".package-lock.json").exists():
-            return
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-        done = subprocess.run(command, cwd=FOLDER, check=False, capture_output=True, text=True)
-    if done.returncode != 0:
-        pytest.skip(f"npm can't install the certified identity provider: {done.stderr[-300:]}")
-
-
 @asynccontextmanager
 async def certified_provider(relais: str) -> AsyncIterator[str]:
     """The issuer's address. It knows the Relais at that address as a client."""
-    await asyncio.to_thread(_install)
+    await asyncio.to_thread(install, FOLDER)
     client = {
         "client_id": CLIENT,
         "client_secret": SECRET,

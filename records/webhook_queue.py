@@ -1,0 +1,210 @@
+"""Messages on their way to endpoints: taken up by a sender, and what became of each call.
+
+A sender has a number, and lives as long as it holds the lock of that number (`hold_number`), which ends with its connection. What
+it has claimed is nobody else's for as long as it lives. So no time has to pass until another one goes on with what it left.
+"""
+
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+import asyncpg
+from sqlalchemy import Integer, Text, Update, insert, literal, select, text, true, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.requests import Role
+from domain.webhooks import MOST_AT_ONCE, DeliveryState, Tried, Verdict
+from records.ids import new_id
+from records.models import RequestRecord, WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookMessage
+from records.visibility import Viewer, may_see
+
+_LOCKS = 0x7765_6268  # "webh": the class of the locks of senders among all of the database
+_NOBODY = uuid.UUID(int=0)
+
+_FREE_WHAT_THE_DEAD_HELD = text(
+    """
+    UPDATE webhook_deliveries SET claimed_by = NULL
+    WHERE claimed_by IS NOT NULL AND claimed_by NOT IN (
+        SELECT objid::bigint FROM pg_locks
+        WHERE locktype = 'advisory' AND classid = :locks AND objsubid = 2 AND granted
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    )
+    """
+)
+
+
+_READY = text(
+    """
+    SELECT e.id FROM webhook_endpoints e
+    WHERE e.state <> 'disabled' AND EXISTS (
+        SELECT FROM webhook_deliveries d
+        WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.claimed_by IS NULL AND d.next_attempt <= :now
+          AND (d.type = 'webhook.test' OR e.state = 'active' AND (e.paused_until IS NULL OR e.paused_until <= :now))
+    )
+    ORDER BY e.id LIMIT :most FOR NO KEY UPDATE OF e SKIP LOCKED
+    """
+)
+"""Endpoints for which something is due, kept from other senders: what these have claimed shows in the next statement.
+
+A test goes to every endpoint that is not disabled. The lock is one that what is queued meanwhile does not wait for."""
+
+_CLAIM = text(
+    f"""
+    WITH due AS MATERIALIZED (
+        SELECT e.id AS endpoint_id, first.message_id
+        FROM webhook_endpoints e CROSS JOIN LATERAL (
+            SELECT d.message_id FROM webhook_deliveries d
+            WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.claimed_by IS NULL AND d.next_attempt <= :now
+              AND (d.type = 'webhook.test' OR e.state = 'active' AND (e.paused_until IS NULL OR e.paused_until <= :now))
+              AND NOT EXISTS (
+                  SELECT FROM webhook_deliveries earlier
+                  WHERE earlier.endpoint_id = e.id AND earlier.request_id = d.request_id
+                    AND earlier.message_id < d.message_id AND earlier.state = 'pending' AND earlier.attempts = 0
+              )
+            ORDER BY d.next_attempt, d.message_id
+            LIMIT greatest(0, {MOST_AT_ONCE} - (
+                SELECT count(*) FROM webhook_deliveries busy
+                WHERE busy.endpoint_id = e.id AND busy.claimed_by IS NOT NULL
+            ))
+            FOR UPDATE SKIP LOCKED
+        ) AS first
+        WHERE e.id = ANY(:ids)
+    )
+    UPDATE webhook_deliveries SET claimed_by = :number FROM due
+    WHERE webhook_deliveries.endpoint_id = due.endpoint_id AND webhook_deliveries.message_id = due.message_id
+    RETURNING webhook_deliveries.message_id, webhook_deliveries.endpoint_id, webhook_deliveries.attempts
+    """  # noqa: S608 - a number of ours
+)
+"""What is due is found once, before anything is claimed: found anew for each row, it would be others each time."""
+
+Row = TypeVar("Row", WebhookEndpoint, WebhookMessage, RequestRecord)
+
+
+@dataclass(frozen=True)
+class Called:
+    """A call, how long it took, and how its answer began."""
+
+    tried: Tried
+    milliseconds: int
+    answer: str | None = None
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A message that a sender has in hand, and the endpoint to which it goes."""
+
+    message: WebhookMessage
+    endpoint: WebhookEndpoint
+    attempts: int
+
+
+async def hold_number(connection: asyncpg.Connection, number: int) -> bool:
+    """Live as the sender of that number until `connection` ends; False when another one does."""
+    return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", _LOCKS, number))
+
+
+async def free_what_the_dead_held(session: AsyncSession) -> None:
+    """What senders had in hand that live no more may be taken up by others."""
+    await session.execute(_FREE_WHAT_THE_DEAD_HELD, {"locks": _LOCKS})
+
+
+async def take_up(session: AsyncSession, number: int, now: datetime, most: int) -> list[Taken]:
+    """Messages that are due, for the sender `number`: to each endpoint no more than `MOST_AT_ONCE` are under way, whoever sends.
+
+    Of one request a message waits until the one before was tried. What a clinic may not see any more is dropped here, right
+    before it would go.
+    """
+    ready = await session.scalars(_READY, {"now": now, "most": most})
+    endpoint_ids = list(ready)
+    if not endpoint_ids:
+        return []
+    claimed = (await session.execute(_CLAIM, {"ids": endpoint_ids, "number": number, "now": now})).all()
+    endpoints = await _by_id(session, WebhookEndpoint, endpoint_ids)
+    messages = await _by_id(session, WebhookMessage, [row.message_id for row in claimed])
+    requests = await _by_id(session, RequestRecord, [one.request_id for one in messages.values() if one.request_id])
+    taken = [
+        Taken(messages[row.message_id], endpoints[row.endpoint_id], row.attempts)
+        for row in sorted(claimed, key=lambda row: row.message_id)
+    ]
+    gone = [one for one in taken if not _may_go(one, requests)]
+    for one in gone:
+        dropped = _delivery(one).values(state=DeliveryState.DROPPED, claimed_by=None, settled_at=now)
+        await session.execute(dropped, execution_options={"synchronize_session": False})
+    return [one for one in taken if one not in gone]
+
+
+async def _by_id(session: AsyncSession, kind: type[Row], ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Row]:
+    """As they are now."""
+    query = select(kind).where(kind.id.in_(ids)).execution_options(populate_existing=True)
+    return {row.id: row for row in await session.scalars(query)} if ids else {}
+
+
+def _may_go(taken: Taken, requests: Mapping[uuid.UUID, RequestRecord]) -> bool:
+    """Whether the clinic may see now what it is told: as its administrators see requests."""
+    if taken.message.request_id is None:
+        return taken.message.clinic_id == taken.endpoint.clinic_id
+    viewer = Viewer(_NOBODY, taken.endpoint.clinic_id, frozenset({Role.CLINIC_ADMINISTRATOR}))
+    row = requests.get(taken.message.request_id)
+    return row is not None and may_see(viewer, row, participants=(), pools=(), holders=()) == "chart"
+
+
+# What became of it
+
+
+async def settle(session: AsyncSession, taken: Taken, call: Called, verdict: Verdict) -> bool:
+    """Write down what a call gave, in one statement; whether the message was still wanted.
+
+    It is not where the endpoint was disabled or removed meanwhile; that it arrived counts all the same.
+    """
+    state = verdict.state
+    keeps = WebhookDelivery.state == DeliveryState.PENDING if state is not DeliveryState.DELIVERED else true()
+    settled = (
+        _delivery(taken)
+        .where(keeps)
+        .values(
+            state=state,
+            attempts=WebhookDelivery.attempts + 1,
+            next_attempt=verdict.next_attempt or WebhookDelivery.next_attempt,
+            claimed_by=None,
+            last_status=call.tried.status,
+            last_error=call.tried.error,
+            settled_at=None if state is DeliveryState.PENDING else call.tried.at,
+        )
+    )
+    moved = settled.returning(WebhookDelivery.message_id, WebhookDelivery.endpoint_id).cte("moved")
+    noted = insert(WebhookAttempt).from_select(
+        ["id", "message_id", "endpoint_id", "at", "milliseconds", "status", "error", "answer"],
+        select(
+            literal(new_id()),
+            moved.c.message_id,
+            moved.c.endpoint_id,
+            literal(call.tried.at),
+            literal(call.milliseconds),
+            literal(call.tried.status, Integer),
+            literal(call.tried.error, Text),
+            literal(call.answer, Text),
+        ),
+    )
+    noted = noted.returning(WebhookAttempt.id)
+    return await session.scalar(noted) is not None
+
+
+async def is_pending(session: AsyncSession, taken: Taken) -> bool:
+    """Whether the message is still to go: nobody has disabled the endpoint, or moved it elsewhere, since it was taken up."""
+    delivery = await session.get(
+        WebhookDelivery, (taken.message.id, taken.endpoint.id), populate_existing=True, with_for_update=True
+    )
+    return delivery is not None and delivery.state is DeliveryState.PENDING
+
+
+async def let_go(session: AsyncSession, taken: Taken) -> None:
+    """It is in nobody's hands any more, if it still was."""
+    await session.execute(_delivery(taken).values(claimed_by=None), execution_options={"synchronize_session": False})
+
+
+def _delivery(taken: Taken) -> Update:
+    return update(WebhookDelivery).where(
+        WebhookDelivery.message_id == taken.message.id, WebhookDelivery.endpoint_id == taken.endpoint.id
+    )
