@@ -8,7 +8,7 @@ bin := .venv/bin
 sources := $(wildcard *.py) $(dir $(wildcard */__init__.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check races mutants lint types floors browser firefox lock clean
+.PHONY: help install run test check races mutants audit sbom lint types floors browser firefox lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -34,6 +34,20 @@ mutants: install ## Change the rules in small ways, one at a time, and count how
 	@rm -rf mutants
 	@$(bin)/mutmut run > mutants.log 2>&1 || { tail -5 mutants.log; exit 1; }
 	@$(bin)/python -m tests.mutants
+
+# Strict: a package of which the service knows nothing counts as a failure, and so does a service that does not answer.
+audit: .audit/.installed ## Ask PyPI's advisories about everything that production installs (needs the network).
+	@.audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements-production.lock
+
+sbom: .audit/.installed ## Write what production installs, with licences, to sbom.cdx.json (CycloneDX).
+	@$(uv) venv --quiet --clear --python $(PYTHON) .audit/production
+	@VIRTUAL_ENV=.audit/production $(uv) pip sync --quiet --require-hashes requirements-production.lock
+	@.audit/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.cdx.json .audit/production
+
+.audit/.installed: $(uv) requirements-audit.lock
+	@test -x .audit/bin/python || $(uv) venv --quiet --python $(PYTHON) .audit
+	@VIRTUAL_ENV=.audit $(uv) pip sync --quiet --require-hashes requirements-audit.lock
+	@touch $@
 
 lint: install
 	@$(bin)/ruff check . && $(bin)/ruff format --check .
@@ -64,11 +78,13 @@ $(uv):
 	@VIRTUAL_ENV=.venv $(uv) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-lock: $(uv) ## Choose the newest versions that pyproject.toml allows and write the two lock files.
+lock: $(uv) ## Choose the newest versions that pyproject.toml allows and write the three lock files.
 	@$(uv) pip compile pyproject.toml --extra embedded --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --quiet --upgrade --output-file requirements.lock
 	@$(uv) pip compile pyproject.toml --constraint requirements.lock --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --quiet --output-file requirements-production.lock
+	@$(uv) pip compile --group audit --constraint requirements.lock --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --quiet --output-file requirements-audit.lock
 
-clean: ## Remove the environment (the data folder ./var stays).
-	@rm -rf .uv .venv
+clean: ## Remove the environments (the data folder ./var stays).
+	@rm -rf .uv .venv .audit

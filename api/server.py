@@ -111,7 +111,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     )
     app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=COMPRESSED_ALREADY)
     app.add_middleware(Heads)
-    app.add_middleware(Observe)
+    app.add_middleware(Observe, over_tls=settings.over_tls)
     if settings.embedded:  # the local Temporal UI asks the codec from its own port
         app.add_middleware(
             CORSMiddleware,

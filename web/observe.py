@@ -23,11 +23,15 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), serial=(), usb=()",
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 """What every answer says, unless it says otherwise itself."""
 
+
+OVER_TLS = {"Strict-Transport-Security": "max-age=63072000; includeSubDomains"}
+"""The same where people reach Relais over TLS: for two years, browsers ask this host and those below it by TLS alone."""
 
 TOLD = "told"
 """The name in the state of a call under which headers stand that its answer has besides, whatever it is."""
@@ -36,8 +40,9 @@ TOLD = "told"
 class Observe:
     """ASGI middleware. Paths are counted by their pattern, so that no id gets into a metric."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, over_tls: bool) -> None:
         self._app = app
+        self._headers = HEADERS | OVER_TLS if over_tls else HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,7 +57,7 @@ class Observe:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                for name, value in {**HEADERS, **scope["state"].get(TOLD, {})}.items():
+                for name, value in {**self._headers, **scope["state"].get(TOLD, {})}.items():
                     headers.setdefault(name, value)
             await send(message)
 

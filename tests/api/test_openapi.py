@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 import schemathesis
 import uvicorn
@@ -23,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from api.problems import MEDIA_TYPE
+from api.server import create_app
 from domain.requests import Role
 from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.journeys import ok
@@ -186,7 +188,17 @@ async def test_headers_of_every_answer(system: System, path: str) -> None:
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["cache-control"] == "no-store"
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert "camera=()" in headers["permissions-policy"]
     assert "server" not in headers
+    assert "strict-transport-security" not in headers
+
+
+async def test_browsers_are_told_to_stay_with_tls(system: System) -> None:
+    settings = system.settings.model_copy(update={"public_url": "https://relais.test"})
+    app = create_app(settings, system.services)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://relais.test") as http:
+        for path in ("/healthz", "/api/v1/me", "/nothing"):
+            assert (await http.get(path)).headers["strict-transport-security"] == "max-age=63072000; includeSubDomains"
 
 
 # Calls made up from the description, against the real thing
