@@ -45,14 +45,15 @@ READ = {"pypdfium2": "BSD-3-Clause AND Apache-2.0"}
 
 def licence_of(package: Distribution) -> str:
     """Its SPDX expression, as far as it says one."""
-    said = package.metadata.get("License-Expression") or READ.get(package.name)
+    said = "".join(package.metadata.get_all("License-Expression", [])) or READ.get(package.name)
     if said:
         return said
     classifiers = [
         line.rsplit(" :: ", 1)[1] for line in package.metadata.get_all("Classifier", []) if "License ::" in line
     ]
     named = [OLD_NAMES.get(name, name) for name in classifiers if name != "OSI Approved"]
-    return " AND ".join(named) or OLD_NAMES.get(text := (package.metadata.get("License") or "none").strip(), text)
+    text = "".join(package.metadata.get_all("License", [])).strip()
+    return " AND ".join(named) or OLD_NAMES.get(text, text)
 
 
 def is_allowed(expression: str) -> bool:
