@@ -264,7 +264,7 @@ async def _one(
         state=DeliveryState.FAILED if only_failed else None,
         before=_id_in(visit.request.query_params.get("before")),
     )
-    is_written = form is not None and "url" in form
+    is_written = form is not None and "description" in form
     wrong = fields_of(error, visit.language, _PLACES if is_written else None)
     return visit.page(
         "webhook",
