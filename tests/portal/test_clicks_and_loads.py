@@ -65,13 +65,10 @@ async def test_the_whole_story_of_four_people(portal: Portal, system: System) ->
         number = await write_request(requester, "Cette lésion est-elle suspecte?")
         cost.presses += 1  # a file is chosen by a press
 
-        await dispatcher.get_by_role("link", name=number).click()
+        await opened(dispatcher, number)
         await assign(dispatcher, system.provider.id)
 
-        await provider.get_by_role("link", name=number).click()
-        await provider.wait_for_url(
-            "**/requests/*"
-        )  # and its scripts have run: who presses sooner gets a page of its own
+        await opened(provider, number)
         await provider.get_by_role("link", name="Ajouter").click()
         await provider.get_by_label("Votre question").fill("Depuis quand saigne-t-elle?")
         await send(provider)
@@ -92,7 +89,7 @@ async def test_the_whole_story_of_four_people(portal: Portal, system: System) ->
         await send(provider)
         await done(provider, "transférée à votre collègue")
 
-        await colleague.get_by_role("link", name=number).click()
+        await opened(colleague, number)
         await colleague.get_by_role("link", name="Retourner en répartition").click()
         await colleague.get_by_label("Commentaire pour les répartiteurs").fill("Hors de mon domaine.")
         await send(colleague)
@@ -113,6 +110,12 @@ async def test_the_whole_story_of_four_people(portal: Portal, system: System) ->
         await done(requester, "la demande est fermée")
     assert cost.presses <= MOST_PRESSES
     assert len(cost.loaded) <= MOST_LOADS, cost.loaded
+
+
+async def opened(page: Page, number: str) -> None:
+    """Open the request from the list, until its scripts have run: who presses sooner gets a page of its own."""
+    await page.get_by_role("link", name=number).click()
+    await page.wait_for_url("**/requests/*")
 
 
 async def assign(dispatcher: Page, provider_id: str) -> None:
