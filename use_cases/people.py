@@ -154,19 +154,20 @@ async def list_people(services: Starting, by: Administrator, clinic_id: UUID) ->
 async def read_person(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
     """Somebody's account. Raises Problem `not_found`."""
     async with services.database.session() as session:
-        return await one_on_file(session, by, await _account_to_see(session, by, account_id))
+        return await one_on_file(session, by, await account_to_see(session, by, account_id))
 
 
 async def list_events(services: Starting, by: Administrator, account_id: UUID) -> list[PersonEvent]:
     """What was done about an account, the newest first, as far as a page shows it. Raises Problem `not_found`."""
     async with services.database.session() as session:
-        await _account_to_see(session, by, account_id)
+        await account_to_see(session, by, account_id)
         found = await account_events.list_events(session, account_id, limit=EVENTS_SHOWN)
         names = await Names.load(session, [event.actor_id for event in found], [])
     return event_views(found, names)
 
 
-async def _account_to_see(session: AsyncSession, by: Administrator, account_id: UUID) -> Account:
+async def account_to_see(session: AsyncSession, by: Administrator, account_id: UUID) -> Account:
+    """Somebody's account, for who administers their clinic. Raises Problem `not_found`."""
     account = await people.load_account(session, account_id)
     if account is None:
         raise Problem("not_found")
@@ -225,7 +226,6 @@ async def lock(services: Starting, by: Administrator, account_id: UUID) -> Perso
             await _check_may_lose(at, (), hands_over=True)
             await _close(at)
             at.note(AccountEventKind.LOCKED)
-            await webhooks.tell_locked(at.session, at.account, at.now)
         return await one_on_file(at.session, by, at.account)
 
 
@@ -375,6 +375,7 @@ async def _check_may_lose(at: Changing, roles: Collection[str], *, hands_over: b
 
 async def _close(at: Changing) -> None:
     at.account.active = False
+    await webhooks.tell_locked(at.session, at.account, at.now)
     await people.revoke_tokens_of(at.session, at.account.id, at.now)
     await one_time_links.end_resets_of(at.session, at.account.id, at.now)
     for invitation in await one_time_links.end_invitations_by(at.session, at.account.id, at.now):

@@ -199,15 +199,22 @@ async def test_secrets_are_sealed_and_follow_the_key_ring(system: System) -> Non
 
 
 async def test_a_locked_account_is_told(system: System) -> None:
+    """Once, whether an administrator locks it or its person leaves."""
     given = await made(system.administrator, event_types=["account.locked"])
     async with system.services.database.session() as session:
         endpoint = await session.get_one(WebhookEndpoint, UUID(given["webhook"]["id"]))
         endpoint.verified_at = datetime.now(UTC)
     person = await add_person(system, "locked", system.clinics["near"], Role.REQUESTER)
+    leaving = await add_person(system, "leaving", system.clinics["near"], Role.REQUESTER)
     ok(await system.administrator.post(f"/accounts/{person.id}/lock"))
+    for who in (person, leaving):
+        ok(await system.administrator.post(f"/accounts/{who.id}/leave", {}))
     async with system.services.database.session() as session:
         query = select(WebhookMessage).where(WebhookMessage.clinic_id == system.clinics["near"].id)
+        query = query.order_by(WebhookMessage.id)
         told = [one for one in await session.scalars(query) if one.type == "account.locked"]
     clinic = str(system.clinics["near"].id)
-    assert [one.data for one in told] == [{"account_id": person.id, "kind": "person", "clinic_id": clinic}]
+    assert [one.data for one in told] == [
+        {"account_id": who.id, "kind": "person", "clinic_id": clinic} for who in (person, leaving)
+    ]
     await removed(system.administrator)
