@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from domain.refusals import Refusal
 from portal import pages, sent_too_late
-from portal.pages import Notice
+from portal.pages import Notice, Visit
 from portal.signin import sign_in_page_with
 from translations import Language, gettext_for, language_named
 from translations import gettext_noop as _
@@ -51,6 +51,22 @@ def as_problem(error: ValidationError | Problem | Refusal) -> Problem | Refusal:
     if isinstance(error, ValidationError):
         return Problem("invalid_input", input_faults(error))
     return error
+
+
+async def done(
+    visit: Visit,
+    do: Callable[[], Awaitable[object]],
+    then: str,
+    sentence: str,
+    shown_again: Callable[[Problem | Refusal], Awaitable[Response]],
+) -> Response:
+    """Do what a form asks for, and go on to the page `then` with a sentence; or say why not, with everything that was written."""
+    try:
+        visit.check_is_sent()
+        await do()
+    except NOT_TAKEN as error:
+        return await shown_again(as_problem(error))
+    return visit.on_to(then, sentence)
 
 
 def fields_of(

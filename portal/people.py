@@ -4,6 +4,7 @@ How somebody is invited is in `portal.invitations`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from domain.accounts import GIVEN_BY_CLINICS, GIVEN_BY_OPERATORS, AccountEventKi
 from domain.refusals import Refusal
 from domain.requests import Role
 from portal import pages, providers
-from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
+from portal.errors import NOT_TAKEN, as_problem, done, fields_of, summary
 from portal.pages import Visit, VisitOf
 from records.models import Side
 from translations import gettext_noop as _
@@ -292,12 +293,7 @@ async def _done(
     visit: Visit, account_id: UUID, form: FormData, do: Callable[[], Awaitable[object]], sentence: str
 ) -> Response:
     """Do it; or say why not, with everything that was written still there."""
-    try:
-        visit.check_is_sent()
-        await do()
-    except NOT_TAKEN as error:
-        return await _person(visit, account_id, form, as_problem(error))
-    return visit.on_to(f"/people/{account_id}", sentence)
+    return await done(visit, do, f"/people/{account_id}", sentence, partial(_person, visit, account_id, form))
 
 
 async def _person(

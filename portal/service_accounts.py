@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from domain.refusals import Refusal
 from domain.service_accounts import OLDER_SECRET_LASTS, Scope, ServiceAccountState
 from domain.typed_dates import as_date
 from portal import pages
-from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
+from portal.errors import NOT_TAKEN, as_problem, done, fields_of, summary
 from portal.pages import Visit, VisitOf
 from portal.people import EVENTS, FIELDS, SIDES
 from translations import gettext_noop as _
@@ -195,12 +196,7 @@ async def reopen(account_id: UUID, visit: VisitOf) -> Response:
 async def _done(
     visit: Visit, account_id: UUID, form: FormData, do: Callable[[], Awaitable[object]], sentence: str
 ) -> Response:
-    try:
-        visit.check_is_sent()
-        await do()
-    except NOT_TAKEN as error:
-        return await _one(visit, account_id, form, as_problem(error))
-    return visit.on_to(f"/service-accounts/{account_id}", sentence)
+    return await done(visit, do, f"/service-accounts/{account_id}", sentence, partial(_one, visit, account_id, form))
 
 
 def _new(visit: Visit, form: FormData | None = None, error: Problem | Refusal | None = None) -> Response:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from starlette.datastructures import FormData
 from domain.refusals import Refusal
 from domain.webhooks import CHOSEN, DeliveryState, DisabledReason, EndpointState, WebhookType
 from portal import pages
-from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
+from portal.errors import NOT_TAKEN, as_problem, done, fields_of, summary
 from portal.pages import Visit, VisitOf
 from translations import gettext_noop as _
 from use_cases import webhooks
@@ -230,12 +231,7 @@ async def replay_message(webhook_id: UUID, message_id: UUID, visit: VisitOf) -> 
 async def _done(
     visit: Visit, webhook_id: UUID, form: FormData, do: Callable[[], Awaitable[object]], sentence: str
 ) -> Response:
-    try:
-        visit.check_is_sent()
-        await do()
-    except NOT_TAKEN as error:
-        return await _one(visit, webhook_id, form, as_problem(error))
-    return visit.on_to(f"/webhooks/{webhook_id}", sentence)
+    return await done(visit, do, f"/webhooks/{webhook_id}", sentence, partial(_one, visit, webhook_id, form))
 
 
 def _new(visit: Visit, form: FormData | None = None, error: Problem | Refusal | None = None) -> Response:

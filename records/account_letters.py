@@ -8,6 +8,8 @@ from sqlalchemy import delete, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import LetterKind
+from domain.requests import Role
+from records import people
 from records.ids import new_id
 from records.models import Account, AccountLetter, Invitation, LetterStatus, PasswordReset
 
@@ -17,6 +19,12 @@ async def write_to(
 ) -> uuid.UUID:
     """A letter to somebody with an account, to its address where no other is named."""
     return await _write(session, kind, account, now, address or account.email, account_id=account.id)
+
+
+async def write_to_administrators(session: AsyncSession, kind: LetterKind, clinic_id: uuid.UUID, now: datetime) -> None:
+    """A letter to each administrator of a clinic."""
+    for one in await people.list_accounts(session, clinic_id=clinic_id, role=Role.CLINIC_ADMINISTRATOR):
+        await write_to(session, kind, one, now)
 
 
 async def write_link(

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.accounts import AccountEventKind, LetterKind
 from domain.requests import Role
 from engine.client import key_ring
-from engine.encryption import open_sealed, seal, sealed_with
+from engine.encryption import sealed_anew
 from records import account_events, account_letters, passkeys, people, second_factors
 from records.database import Database
 from records.models import SecondFactor
@@ -184,13 +184,10 @@ async def seal_anew(settings: Settings) -> int:
     """Seal with the first key of the ring what was sealed with another, before that one goes; gives how many."""
     ring = key_ring(settings)
     async with Database.opened(settings) as database, database.session() as session:
-        old = [
-            one for one in await second_factors.all_factors(session) if sealed_with(one.sealed_secret) != ring.current
-        ]
-        for factor in old:
-            place = codes.place_of(factor.account_id)
-            factor.sealed_secret = seal(ring, open_sealed(ring, factor.sealed_secret, place), place)
-    return len(old)
+        factors = await second_factors.all_factors(session)
+        for factor in factors:
+            factor.sealed_secret = sealed_anew(ring, factor.sealed_secret, codes.place_of(factor.account_id))
+        return sum(map(session.is_modified, factors))
 
 
 async def prove_both(services: Services, caller: Caller, proof: PasswordAndCode) -> None:

@@ -18,7 +18,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.accounts import AccountEventKind, LetterKind
 from domain.calendar import TIME_ZONE, day_of
 from domain.model import Frozen, KeptName
-from domain.requests import Role
 from domain.service_accounts import (
     LASTS_AT_MOST,
     MOST_SECRETS,
@@ -297,8 +296,7 @@ async def tell_of_ends(services: Starting) -> None:
     async with services.database.session() as session:
         ending = await service_accounts.take_those_that_end(session, now)
         for clinic_id in {found.account.clinic_id for found in ending}:
-            for one in await people.list_accounts(session, clinic_id=clinic_id, role=Role.CLINIC_ADMINISTRATOR):
-                await account_letters.write_to(session, LetterKind.SERVICE_ACCOUNT_ENDS, one, now)
+            await account_letters.write_to_administrators(session, LetterKind.SERVICE_ACCOUNT_ENDS, clinic_id, now)
 
 
 # What all changes have in common

@@ -7,7 +7,7 @@ Several may run, one in each worker. Each has a number that it holds by a lock o
 import asyncio
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Self
@@ -17,7 +17,6 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import AccountEventKind, LetterKind
-from domain.requests import Role
 from domain.webhooks import (
     MOST_READ,
     PATIENCE,
@@ -32,13 +31,13 @@ from domain.webhooks import (
     signature,
 )
 from outgoing.calls import Answer, CallError, Calls
-from records import account_events, account_letters, people, webhook_queue, webhooks
+from records import account_letters, webhook_queue, webhooks
 from records.account_events import Hand
 from records.database import Database
-from records.models import Clinic, Side, WebhookEndpoint
+from records.models import Side, WebhookEndpoint
 from records.webhook_queue import Called, Taken
 from settings import Settings
-from use_cases.webhooks import host_of, secrets_of, walls_of, wire_id
+from use_cases.webhooks import note, secrets_of, walls_of, wire_id
 
 USER_AGENT = "Relais-Webhooks/1"
 
@@ -54,6 +53,9 @@ RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
 """Pauses between tries to get at the database again; the last one repeats."""
 
 SHOWN_OF_AN_ANSWER = 200
+
+BY_ITSELF = Hand(None, Side.SYSTEM)
+"""Whose hand it is that looks at how calls go: nobody's."""
 
 CHALLENGE_NOT_ANSWERED = "challenge_not_answered"
 
@@ -247,7 +249,7 @@ async def _verify(session: AsyncSession, endpoint: WebhookEndpoint, now: datetim
     if endpoint.state is EndpointState.UNVERIFIED:
         endpoint.state = EndpointState.ACTIVE
         endpoint.version += 1
-        await _note(session, AccountEventKind.WEBHOOK_VERIFIED, endpoint, now)
+        await note(session, AccountEventKind.WEBHOOK_VERIFIED, endpoint, BY_ITSELF, now)
 
 
 async def _follow(session: AsyncSession, endpoint: WebhookEndpoint, tried: Tried, verdict: Verdict) -> None:
@@ -271,16 +273,9 @@ async def _give_up(session: AsyncSession, endpoint: WebhookEndpoint, reason: Dis
     (`use_cases.repair`).
     """
     await webhooks.disable(session, endpoint, reason, now)
-    await _note(session, AccountEventKind.WEBHOOK_DISABLED, endpoint, now)
-    for one in await people.list_accounts(session, clinic_id=endpoint.clinic_id, role=Role.CLINIC_ADMINISTRATOR):
-        await account_letters.write_to(session, LetterKind.WEBHOOK_DISABLED, one, now)
+    await note(session, AccountEventKind.WEBHOOK_DISABLED, endpoint, BY_ITSELF, now)
+    await account_letters.write_to_administrators(session, LetterKind.WEBHOOK_DISABLED, endpoint.clinic_id, now)
     log.warning("an endpoint of webhooks is given up", endpoint_id=str(endpoint.id), code=reason.value)
-
-
-async def _note(session: AsyncSession, kind: AccountEventKind, endpoint: WebhookEndpoint, now: datetime) -> None:
-    clinic = await session.get_one(Clinic, endpoint.clinic_id)
-    told: Mapping[str, object] = {"webhook": [None, host_of(endpoint)]}
-    account_events.note(session, kind, clinic, Hand(None, Side.SYSTEM), now, told)
 
 
 def _body(taken: Taken, public_url: str) -> bytes:

@@ -32,9 +32,10 @@ from domain.webhooks import (
     secret_text,
 )
 from engine.client import key_ring
-from engine.encryption import open_sealed, seal, sealed_with
+from engine.encryption import open_sealed, seal, sealed_anew
 from outgoing.destinations import LONGEST_URL, ForbiddenError, Walls, destination_of
 from records import account_events, people, webhooks
+from records.account_events import Hand
 from records.database import Database
 from records.ids import new_id
 from records.models import Clinic, WebhookAttempt, WebhookEndpoint
@@ -362,17 +363,15 @@ def secrets_of(settings: Settings, endpoint: WebhookEndpoint, now: datetime) -> 
 
 async def seal_anew(settings: Settings) -> int:
     """Seal with the first key of the ring what was sealed with another, before that one goes; gives for how many endpoints."""
-    ring, count = key_ring(settings), 0
+    ring = key_ring(settings)
     async with Database.opened(settings) as database, database.session() as session:
-        for endpoint in await webhooks.all_endpoints(session):
+        endpoints = await webhooks.all_endpoints(session)
+        for endpoint in endpoints:
             place = _place_of(endpoint.id)
-            sealed = (endpoint.sealed_secret, endpoint.sealed_older_secret)
-            if all(one is None or sealed_with(one) == ring.current for one in sealed):
-                continue
-            newer, older = (seal(ring, open_sealed(ring, one, place), place) if one else None for one in sealed)
-            endpoint.sealed_secret, endpoint.sealed_older_secret = newer or endpoint.sealed_secret, older
-            count += 1
-    return count
+            endpoint.sealed_secret = sealed_anew(ring, endpoint.sealed_secret, place)
+            if endpoint.sealed_older_secret is not None:
+                endpoint.sealed_older_secret = sealed_anew(ring, endpoint.sealed_older_secret, place)
+        return sum(map(session.is_modified, endpoints))
 
 
 def _place_of(endpoint_id: UUID) -> str:
@@ -413,10 +412,21 @@ class Changing:
             raise Problem("webhook_disabled")
 
     async def note(self, kind: AccountEventKind, changes: Mapping[str, Any] | None = None) -> None:
-        """Write down what was done, about the clinic. Of the address only its host: in the rest may be what is secret."""
-        clinic = await self.session.get_one(Clinic, self.endpoint.clinic_id)
-        told = {"webhook": [None, host_of(self.endpoint)], **(changes or {})}
-        account_events.note(self.session, kind, clinic, self.by.hand, self.now, told)
+        """Write down what the administrator does."""
+        await note(self.session, kind, self.endpoint, self.by.hand, self.now, changes)
+
+
+async def note(
+    session: AsyncSession,
+    kind: AccountEventKind,
+    endpoint: WebhookEndpoint,
+    by: Hand,
+    now: datetime,
+    changes: Mapping[str, Any] | None = None,
+) -> None:
+    """Write down what was done, about the clinic. Of the address only its host: in the rest may be what is secret."""
+    clinic = await session.get_one(Clinic, endpoint.clinic_id)
+    account_events.note(session, kind, clinic, by, now, {"webhook": [None, host_of(endpoint)], **(changes or {})})
 
 
 @asynccontextmanager

@@ -195,8 +195,11 @@ class MarkPanel {
 
   static #takesMarks(shot) { return Boolean(shot?.mayMark) && shot.kind !== "video"; }
 
+  // What is drawn on: a ruler holds for one page.
+  get #surface() { return `${this.#pane.shot.id}/${this.#pane.page}`; }
+
   #rulerHere() {
-    const of = `${this.#pane.shot.id}/${this.#pane.page}`;
+    const of = this.#surface;
     if (this.#ruler?.of === of) return this.#ruler;
     const known = this.#layer.marks.findLast((mark) => mark.calibration);
     this.#ruler = known ? { of, ...known.calibration } : null;
@@ -317,7 +320,7 @@ class MarkPanel {
     if (this.#tool === "ruler") {
       const mm = Number(fields.mm.value.trim().replace(",", "."));
       if (!(mm >= 0.1 && mm <= 1000)) { this.#say(this.#words("textNoLength")); fields.mm.focus(); return; }
-      this.#ruler = { of: `${this.#pane.shot.id}/${this.#pane.page}`, start, end, length_mm: mm };
+      this.#ruler = { of: this.#surface, start, end, length_mm: mm };
       this.stop();
       this.take("measure");
       return;
