@@ -18,7 +18,7 @@ from use_cases.account_letters import send
 from use_cases.administrators import Administrator, hand_of
 from use_cases.attempts import connection_of
 from use_cases.caller import Caller
-from use_cases.people import PersonOnFile, changing, one_on_file, read_person
+from use_cases.people import PersonOnFile, account_to_see, changing, one_on_file
 from use_cases.problems import Problem
 from use_cases.services import Services
 from use_cases.sign_in import proves_again
@@ -43,8 +43,8 @@ async def list_own(services: Services, caller: Caller) -> list[LinkedIdentityVie
 
 async def list_of_person(services: Services, by: Administrator, account_id: UUID) -> list[LinkedIdentityView]:
     """The identities that somebody signs in with. Raises Problem `not_found`."""
-    await read_person(services, by, account_id)
     async with services.database.session() as session:
+        await account_to_see(session, by, account_id)
         return _views(services, await records.identities_of(session, account_id))
 
 

@@ -33,6 +33,8 @@ def ways_of(services: Services, clinic: str, roles: Collection[str]) -> WaysIn:
 
 async def unknown_clinics(services: Services) -> Mapping[str, list[str]]:
     """Codes of clinics that the file of providers names and that do not exist, by provider: nobody comes in by them."""
+    if not services.sign_on.providers.all:
+        return {}
     async with services.database.session() as session:
         there = {clinic.code for clinic in await people.list_clinics(session)}
     named = {code: sorted(set(one.clinics) - there) for code, one in services.sign_on.providers.all.items()}
