@@ -49,6 +49,13 @@ ALLOWED = frozenset(
             "namespace",
             "digest_id",
             "name",
+            "attachment_id",
+            "workflow_id",
+            "key",
+            "size_bytes",
+            "pause_seconds",
+            "message_id",
+            "endpoint_id",
         ),
     }
 )

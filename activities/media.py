@@ -68,7 +68,12 @@ class MediaActivities:
             )
         if not is_noted:
             await self._store.delete([key])
-        log.info("video prepared", attachment_id=str(attachment.id), size_bytes=stored.size_bytes, noted=is_noted)
+        log.info(
+            "video prepared",
+            attachment_id=str(attachment.id),
+            size_bytes=stored.size_bytes,
+            status="noted" if is_noted else "too late",
+        )
 
 
 async def _write(path: Path, chunks: AsyncIterator[bytes]) -> None:

@@ -389,7 +389,7 @@ class NotificationActivities:
             return await _tell_dispatchers(session, too_old, notices.NOTICE_EXPIRED)
 
         follow_up = await self._note(give_up)
-        log.error("notices of a digest given up: no mail server took them in time", notices=len(too_old), code=code)
+        log.error("notices of a digest given up: no mail server took them in time", count=len(too_old), code=code)
         return SendResult(status="expired", follow_up_notice_ids=follow_up)
 
     # What both have in common

@@ -104,10 +104,10 @@ class ReportActivities:
         try:
             return await draw_report(content)
         except NoVerdictError as error:
-            log.warning("a report was not drawn", report_id=str(signing.report_id), fault=str(error))
+            log.warning("a report was not drawn", report_id=str(signing.report_id), error=type(error).__name__)
             raise ApplicationError(str(error), type="report_not_drawn") from None
         except ConfinedError as error:
-            log.error("a report could not be drawn", report_id=str(signing.report_id), fault=str(error))
+            log.error("a report could not be drawn", report_id=str(signing.report_id), error=type(error).__name__)
             raise _not_drawn(str(error)) from None
 
     async def _sign(
@@ -125,7 +125,7 @@ class ReportActivities:
                 revoked=revoked,
             )
         except ConfinedError as error:
-            log.error("a report could not be signed", report_id=str(signing.report_id), fault=str(error))
+            log.error("a report could not be signed", report_id=str(signing.report_id), error=type(error).__name__)
             raise ApplicationError(str(error), type="report_not_signed") from None
 
 

@@ -4,12 +4,13 @@ from typing import Annotated, get_args
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 from starlette.datastructures import FormData, UploadFile
 
 from api import problems, renditions
 from api.parameters import IdempotencyKey
+from domain.model import Discreet
 from domain.photos import MAX_CAPTION, Description, PhotoView
 from translations import gettext_noop as _
 from use_cases import attachments, new_attachments
@@ -126,7 +127,7 @@ async def change(
 _IDS = ["01a20528-2326-771d-b244-f33a25c63e64", "01a20528-4d1c-7f02-a0b1-2c6f0d1f6a3e"]
 
 
-class Order(BaseModel):
+class Order(Discreet):
     """The order in which photos and videos stand."""
 
     model_config = ConfigDict(extra="forbid")

@@ -4,9 +4,10 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.datastructures import FormData
 
+from domain.model import Discreet
 from domain.service_accounts import ACCESS_TOKEN_LASTS
 from use_cases import client_credentials
 from use_cases.client_credentials import ASSERTION_TYPE, Asked, OAuthError
@@ -49,7 +50,7 @@ _BODY = {
 }
 
 
-class AccessTokenView(BaseModel):
+class AccessTokenView(Discreet):
     """An access token: send it as ``Authorization: Bearer …``. There is no refresh token: ask again."""
 
     access_token: str = Field(examples=["relais_at_…"])
@@ -58,7 +59,7 @@ class AccessTokenView(BaseModel):
     scope: str = Field(examples=["requests:read documents:read"])
 
 
-class OAuthErrorView(BaseModel):
+class OAuthErrorView(Discreet):
     """Why no token is given (RFC 6749, 5.2)."""
 
     error: str = Field(examples=["invalid_client"])

@@ -4,10 +4,10 @@ import base64
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import Field
 from temporalio.api.common.v1 import Payload
 
-from domain.model import Storable
+from domain.model import Discreet, Storable
 from engine.client import key_ring
 from engine.encryption import EncryptionCodec, EncryptionError
 from use_cases import health, operations
@@ -20,14 +20,14 @@ router = APIRouter(tags=["operations"])
 api_router = APIRouter(tags=["operations"])
 
 
-class CodecPayload(BaseModel):
+class CodecPayload(Discreet):
     """A payload as the Temporal UI sends it: bytes in base64."""
 
-    metadata: dict[str, str] = {}
+    metadata: dict[str, str] = Field(default_factory=dict)
     data: str = ""
 
 
-class CodecBody(BaseModel):
+class CodecBody(Discreet):
     """Payloads to decode, and the same decoded."""
 
     payloads: list[CodecPayload] = Field(max_length=1_000)

@@ -8,10 +8,11 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from domain.model import Discreet
 from domain.refusals import Refusal
 from domain.rules import UnknownRulesError
 from records.errors import NotFoundError, StoreError
@@ -25,7 +26,7 @@ from web.problems import HTTPProblem, headers_of, status_of
 MEDIA_TYPE = "application/problem+json"
 
 
-class FieldError(BaseModel):
+class FieldError(Discreet):
     """What is wrong with one field."""
 
     field: str = Field(examples=["patient.birth_date"])
@@ -33,7 +34,7 @@ class FieldError(BaseModel):
     message: str = Field("", examples=["Ce champ est requis."])
 
 
-class ProblemDetails(BaseModel):
+class ProblemDetails(Discreet):
     """An error: RFC 9457, with a stable `code` for programs and a `detail` for people."""
 
     type: str = "about:blank"
@@ -100,7 +101,7 @@ async def _not_now(request: Request, error: Exception) -> Response:
 
 
 async def _newer_rules(request: Request, error: UnknownRulesError) -> Response:
-    log.error("a request of a newer Relais", rules=error.version)
+    log.error("a request of a newer Relais", version=error.version)
     return await _problem(request, Problem("newer_rules"))
 
 

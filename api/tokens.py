@@ -3,10 +3,10 @@
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from api import problems
-from domain.model import Storable
+from domain.model import Discreet, Storable
 from use_cases import accounts
 from use_cases import sign_in as signing_in
 from use_cases.accounts import AccountView, NewPassword, Preferences
@@ -21,7 +21,7 @@ from web.session import CallerOf
 router = APIRouter(tags=["accounts"])
 
 
-class Credentials(BaseModel):
+class Credentials(Discreet):
     """A user name and a password."""
 
     username: Annotated[Storable, StringConstraints(min_length=1, max_length=MAX_USERNAME)] = Field(

@@ -7,10 +7,10 @@ frozen before them still reads as it was.
 from typing import Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
 from domain.health_insurance import Issuer
-from domain.model import is_unset
+from domain.model import Discreet, is_unset
 from domain.offerings import FileKind
 from domain.partial_dates import WrittenPartialDate
 from domain.sex import Sex
@@ -19,7 +19,7 @@ from translations import Language
 Kind = Literal["preliminary", "final", "addendum"]
 
 
-class Printed(BaseModel):
+class Printed(Discreet):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 

@@ -4,7 +4,9 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
+
+from domain.model import Discreet
 
 Problem = Literal[
     "unreadable",  # not a PDF, or too damaged to be read
@@ -19,7 +21,7 @@ Problem = Literal[
 ]
 
 
-class Certificate(BaseModel):
+class Certificate(Discreet):
     """The signer's certificate. `serial_number` and `sha256` are in hexadecimal."""
 
     model_config = ConfigDict(frozen=True)
@@ -31,7 +33,7 @@ class Certificate(BaseModel):
     valid_until: datetime
 
 
-class Verification(BaseModel):
+class Verification(Discreet):
     """The verdict on one file. It is good only if `problems` is empty; the other fields say what was found.
 
     `signed_at` is the time that the signer states, `stamped_at` the one that the time stamp proves. `checkable_until` is when the

@@ -15,7 +15,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field, StrictBool, StrictInt, TypeAdapter
 
 from domain.calendar import Calendar
-from domain.model import Frozen, Sha256, ShortText, is_unset
+from domain.model import DISCREET, Frozen, Sha256, ShortText, is_unset
 from domain.offerings import DeadlineName
 from domain.photos import Description
 from domain.priority import Priority
@@ -389,8 +389,10 @@ PUBLIC_COMMANDS: Mapping[str, type[BaseCommand]] = {
 SIGNALS = frozenset({*PUBLIC_COMMANDS, "renew_rules"})
 """The names of what may come as a Signal: every public command, and what Relais asks of workflows at an operator's wish."""
 
-PUBLIC_COMMAND: TypeAdapter[PublicCommand] = TypeAdapter(Annotated[PublicCommand, Field(discriminator="type")])
+PUBLIC_COMMAND: TypeAdapter[PublicCommand] = TypeAdapter(
+    Annotated[PublicCommand, Field(discriminator="type")], config=DISCREET
+)
 """Reads a command that may come from outside from its JSON form."""
 
-ANY_COMMAND: TypeAdapter[AnyCommand] = TypeAdapter(AnyCommand)
+ANY_COMMAND: TypeAdapter[AnyCommand] = TypeAdapter(AnyCommand, config=DISCREET)
 """Reads any command from its JSON form."""

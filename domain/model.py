@@ -7,12 +7,20 @@ from pydantic_core import PydanticCustomError
 
 from domain import texts
 
+DISCREET = ConfigDict(hide_input_in_errors=True)
+"""What never quotes what it was given: an error that nobody expected is logged, and that may be a patient's."""
 
-class Frozen(BaseModel):
+
+class Discreet(BaseModel):
+    """A model that never quotes what it was given. A ``TypeAdapter`` does so in its own name, and needs ``config=DISCREET``."""
+
+    model_config = DISCREET
+
+
+class Frozen(Discreet):
     """A value that never changes; a change makes a new one (``model_copy(update=…)``)."""
 
-    # An error that nobody expected is logged, and what it is about may be a patient's.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def is_unset(value: object) -> bool:

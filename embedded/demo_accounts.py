@@ -3,8 +3,9 @@
 from pathlib import Path
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
+from domain.model import DISCREET, Discreet
 from domain.requests import Role
 from embedded.files import write_privately
 
@@ -12,7 +13,7 @@ DATA = Path(__file__).resolve().parent / "demonstration_data"
 """What the demonstration's people are called, ask and answer."""
 
 
-class DemoAccount(BaseModel):
+class DemoAccount(Discreet):
     """One account. `clinic` is the clinic's name."""
 
     model_config = ConfigDict(frozen=True)
@@ -28,7 +29,7 @@ class DemoAccount(BaseModel):
     language: str
 
 
-_ACCOUNTS = TypeAdapter(list[DemoAccount])
+_ACCOUNTS = TypeAdapter(list[DemoAccount], config=DISCREET)
 
 
 def demo_accounts(data_dir: Path) -> list[DemoAccount]:

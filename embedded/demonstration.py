@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
 import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.absences import Absence
 from domain.calendar import day_of
+from domain.model import DISCREET, Discreet
 from domain.notices import NoticeMode
 from domain.requests import Role
 from embedded.demo_accounts import DATA, DemoAccount, demo_accounts, write_demo_accounts
@@ -27,7 +28,7 @@ from settings import get_settings
 from use_cases.passwords import hash_password
 
 
-class DemoAbsence(BaseModel):
+class DemoAbsence(Discreet):
     """Days away, counted from the day on which the account is made (0)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,7 +42,7 @@ class DemoAbsence(BaseModel):
         return Absence(starts_on=today + timedelta(days=self.first), ends_on=today + timedelta(days=self.last))
 
 
-class DemoPerson(BaseModel):
+class DemoPerson(Discreet):
     """Somebody in ``clinics.yaml``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,7 +65,7 @@ class DemoPerson(BaseModel):
         return f"{local.encode('ascii', 'ignore').decode()}@{clinic_code}.invalid"
 
 
-class DemoClinic(BaseModel):
+class DemoClinic(Discreet):
     """A clinic in ``clinics.yaml``. `routes_to` are codes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,7 +78,7 @@ class DemoClinic(BaseModel):
     people: tuple[DemoPerson, ...]
 
 
-_CLINICS = TypeAdapter(tuple[DemoClinic, ...])
+_CLINICS = TypeAdapter(tuple[DemoClinic, ...], config=DISCREET)
 
 
 async def seed() -> None:

@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 import httpx
 import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
+from domain.model import DISCREET, Discreet
 from embedded.cast import Cast, open_cast, problem
 from embedded.demo_accounts import DATA
 from embedded.drawn_photos import draw_three
@@ -30,7 +31,7 @@ TAKEN_AT = datetime(2026, 9, 14, 10, 30, tzinfo=UTC)
 AT_ONCE = 3
 
 
-class StoryStep(BaseModel):
+class StoryStep(Discreet):
     """One thing that somebody does; what is said with it are the extra fields."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -43,7 +44,7 @@ class StoryStep(BaseModel):
         return dict(self.model_extra or {})
 
 
-class Story(BaseModel):
+class Story(Discreet):
     """One demonstration request. `clinic` is the code of the clinic that it is sent to; the requester's own if empty."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,7 +61,7 @@ class Story(BaseModel):
     steps: tuple[StoryStep, ...]
 
 
-_STORIES = TypeAdapter(tuple[Story, ...])
+_STORIES = TypeAdapter(tuple[Story, ...], config=DISCREET)
 
 
 async def seed_requests() -> None:

@@ -13,12 +13,13 @@ from email.message import EmailMessage
 from email.parser import BytesHeaderParser
 from pathlib import Path
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, ConfigDict
 
+from domain.model import Discreet
 from embedded.files import write_privately
 
 
-class Mail(BaseModel):
+class Mail(Discreet):
     """What the list shows of one e-mail. `name` is the name of its file; `recipients` are those of all deliveries."""
 
     model_config = ConfigDict(frozen=True)
@@ -33,7 +34,7 @@ class Mail(BaseModel):
     deliveries: int
 
 
-class MailContent(BaseModel):
+class MailContent(Discreet):
     """The inside of one e-mail. `attachments` are file names."""
 
     model_config = ConfigDict(frozen=True)

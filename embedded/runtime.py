@@ -11,9 +11,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from domain.model import Discreet
 from embedded.errors import StartError
 from embedded.files import write_privately
 from settings import Settings
@@ -34,7 +35,7 @@ class PartState(StrEnum):
     STOPPED = "stopped"
 
 
-class PartStatus(BaseModel):
+class PartStatus(Discreet):
     """One part as the supervisor sees it. `command` is its command line, which tells whether a process id is still ours."""
 
     model_config = ConfigDict(frozen=True)
@@ -47,7 +48,7 @@ class PartStatus(BaseModel):
     stop_signal: int
 
 
-class Runtime(BaseModel):
+class Runtime(Discreet):
     """The content of ``runtime.json``. `parts` is ordered as the parts start."""
 
     model_config = ConfigDict(frozen=True)

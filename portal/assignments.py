@@ -14,6 +14,7 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import Field, TypeAdapter, ValidationError
 from starlette.datastructures import FormData
 
+from domain.model import DISCREET
 from domain.refusals import Refusal
 from domain.requests import Role
 from portal import pages
@@ -106,7 +107,7 @@ async def take_back(visit: VisitOf) -> Response:
     return visit.on_to(_back(form), "queued" if any(each.state == "queued" for each in came) else "take_back")
 
 
-Chosen = TypeAdapter(Annotated[list[ChosenRequest], Field(min_length=1, max_length=MOST_AT_ONCE)])
+Chosen = TypeAdapter(Annotated[list[ChosenRequest], Field(min_length=1, max_length=MOST_AT_ONCE)], config=DISCREET)
 
 
 def _chosen(form: FormData) -> list[dict[str, str | None]]:

@@ -41,6 +41,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased, defer
 
 from domain.calendar import TIME_ZONE
+from domain.model import DISCREET
 from domain.offerings import DeadlineName
 from domain.priority import Priority
 from domain.requests import DocumentKind, HolderKind, Role, Status
@@ -621,11 +622,11 @@ _ORDERS: Mapping[Sort, Order] = {
 }
 
 _KEYS: Mapping[Sort, TypeAdapter[tuple[Any, ...]]] = {
-    "due": TypeAdapter(tuple[AwareDatetime, uuid.UUID]),
-    "-due": TypeAdapter(tuple[AwareDatetime, uuid.UUID]),
-    "priority": TypeAdapter(tuple[Annotated[int, Field(ge=0, le=9)], AwareDatetime, uuid.UUID]),
-    "updated": TypeAdapter(tuple[AwareDatetime, uuid.UUID]),
-    "created": TypeAdapter(tuple[AwareDatetime, uuid.UUID]),
+    "due": TypeAdapter(tuple[AwareDatetime, uuid.UUID], config=DISCREET),
+    "-due": TypeAdapter(tuple[AwareDatetime, uuid.UUID], config=DISCREET),
+    "priority": TypeAdapter(tuple[Annotated[int, Field(ge=0, le=9)], AwareDatetime, uuid.UUID], config=DISCREET),
+    "updated": TypeAdapter(tuple[AwareDatetime, uuid.UUID], config=DISCREET),
+    "created": TypeAdapter(tuple[AwareDatetime, uuid.UUID], config=DISCREET),
 }
 
 

@@ -4,10 +4,10 @@ from datetime import UTC, date, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from domain.absences import MAX_NOTE, Absence
-from domain.model import COMPOSED, ONE_LINE
+from domain.model import COMPOSED, ONE_LINE, Discreet
 from records import absences
 from records.absences import AbsenceRefusedError
 from records.models import AbsenceRecord
@@ -21,7 +21,7 @@ from use_cases.views import View
 Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_NOTE), COMPOSED, ONE_LINE]
 
 
-class NewAbsence(BaseModel):
+class NewAbsence(Discreet):
     """Days away, both ends included, on the calendar of America/Toronto; at most a year."""
 
     model_config = ConfigDict(extra="forbid")

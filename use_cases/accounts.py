@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from domain.accounts import AccountEventKind, LetterKind
-from domain.model import Frozen
+from domain.model import Discreet, Frozen
 from domain.notices import NoticeMode
 from domain.requests import Role
 from records import account_events, account_letters, one_time_links, people
@@ -49,7 +49,7 @@ class Preferences(Frozen):
     )
 
 
-class NewPassword(BaseModel):
+class NewPassword(Discreet):
     """The present password, and the one to come."""
 
     model_config = ConfigDict(extra="forbid")

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.accounts import AccountEventKind, LetterKind
 from domain.addresses import AddressError, checked_address
 from domain.clinic_calendar import ClinicCalendar
-from domain.model import COMPOSED, ONE_LINE
+from domain.model import COMPOSED, DISCREET, ONE_LINE
 from domain.requests import Role
 from engine.client import EngineConnection
 from records import account_events, account_letters, people, renewals, second_factors
@@ -49,7 +49,8 @@ class AdministrationError(Exception):
 
 
 _LINE: TypeAdapter[str] = TypeAdapter(
-    Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), COMPOSED, ONE_LINE]
+    Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), COMPOSED, ONE_LINE],
+    config=DISCREET,
 )
 
 

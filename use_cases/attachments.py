@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal, cast
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.events import TOLD_LATER
 from domain.forms import WholeForm, descriptions
+from domain.model import Discreet
 from domain.offerings import AttachmentSlot, FileKind
 from domain.photos import Caption, Description, PhotoView, PhotoWarning, repeated
 from records import attachments, requests
@@ -185,7 +186,7 @@ async def remove(services: Services, caller: Caller, request_id: UUID, attachmen
     await services.store.delete(unused)
 
 
-class AttachmentChanges(BaseModel):
+class AttachmentChanges(Discreet):
     """What changes of a photo or video; what is not given stays."""
 
     model_config = ConfigDict(extra="forbid")

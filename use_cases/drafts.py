@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.calendar import day_of
 from domain.drafts import OutdatedAnswer, carry_over
+from domain.model import Discreet
 from domain.offerings import Code, FieldKind, ServiceOffering, Version, check_answers, composed
 from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
@@ -56,7 +57,7 @@ _OF_ANSWERS = (
 )
 
 
-class NewDraft(BaseModel):
+class NewDraft(Discreet):
     """A new draft. Everything but the offering can be filled in later."""
 
     model_config = ConfigDict(extra="forbid")
@@ -78,7 +79,7 @@ class NewDraft(BaseModel):
     )
 
 
-class DraftChanges(BaseModel):
+class DraftChanges(Discreet):
     """Changes of the form: each part that is given replaces the one before."""
 
     model_config = ConfigDict(extra="forbid")

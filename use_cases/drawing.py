@@ -23,5 +23,5 @@ async def drawn(services: Services, caller: Caller, what: str, draw: Callable[[]
         except NoVerdictError:
             raise
         except ConfinedError as error:
-            log.error(f"{what} could not be drawn", fault=str(error))
+            log.error(f"{what} could not be drawn", error=type(error).__name__)
             raise Problem("report_not_drawn") from None

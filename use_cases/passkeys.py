@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 
 from domain.accounts import AccountEventKind, LetterKind
-from domain.model import COMPOSED
+from domain.model import COMPOSED, Discreet
 from records import account_events, account_letters, passkeys, second_factors
 from use_cases import passkey_answers
 from use_cases.account_letters import send
@@ -33,7 +33,7 @@ class PasskeyView(View):
     used_at: datetime | None
 
 
-class NewPasskey(BaseModel):
+class NewPasskey(Discreet):
     """What a browser has made, and what its owner calls it."""
 
     model_config = ConfigDict(extra="forbid")

@@ -72,7 +72,7 @@ class Places:
         try:
             yield
         except NoVerdictError as error:
-            log.error("work was ended without a verdict", fault=str(error))
+            log.error("work was ended without a verdict", error=type(error).__name__)
             raise self._full(self._queue.busy) from None
         finally:
             self._learn(monotonic() - began)

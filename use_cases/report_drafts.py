@@ -7,12 +7,13 @@ from functools import partial
 from uuid import UUID
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from documents.bounded import draw_report
 from documents.length import pages_of
 from domain.drafts import unasked
+from domain.model import Discreet
 from domain.offerings import CalledFor, FieldProblem, FormField, calls_of, check_answers
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import DocumentKind, Status
@@ -35,7 +36,7 @@ from use_cases.services import Services
 log = structlog.get_logger(__name__)
 
 
-class ReportDraftBody(BaseModel):
+class ReportDraftBody(Discreet):
     """The whole report so far; it need not be complete."""
 
     model_config = ConfigDict(extra="forbid")

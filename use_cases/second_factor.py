@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import AccountEventKind, LetterKind
+from domain.model import Discreet
 from domain.requests import Role
 from engine.client import key_ring
 from engine.encryption import sealed_anew
@@ -62,7 +63,7 @@ class RecoveryCodes(View):
 Code = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CODE)]
 
 
-class PasswordAgain(BaseModel):
+class PasswordAgain(Discreet):
     """The password, again."""
 
     model_config = ConfigDict(extra="forbid")
@@ -72,7 +73,7 @@ class PasswordAgain(BaseModel):
     )
 
 
-class ShownCode(BaseModel):
+class ShownCode(Discreet):
     """A code."""
 
     model_config = ConfigDict(extra="forbid")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid5
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import commands as c
-from domain.model import COMPOSED, SAYS_SOMETHING, storable
+from domain.model import COMPOSED, SAYS_SOMETHING, Discreet, storable
 from domain.offerings import CalledFor, FormField, calls_of
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import DocumentKind
@@ -39,7 +39,7 @@ from use_cases.verification import VERIFICATION_PAGE
 from use_cases.ways_in import proves_by_password
 
 
-class Proof(BaseModel):
+class Proof(Discreet):
     """The second proof of identity: the signer's password, again, and a code where they have a second factor."""
 
     model_config = ConfigDict(extra="forbid")

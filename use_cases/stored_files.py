@@ -48,7 +48,7 @@ class StoredFile:
 async def fault(services: Services, request_id: UUID, key: str, what: Fault) -> Problem:
     """Tell the operators of a file that can't be given out; what is told to who asked for it."""
     now = datetime.now(UTC)
-    log.error("a stored file is faulty", fault=what, key=key, request_id=str(request_id))
+    log.error("a stored file is faulty", code=what, key=key, request_id=str(request_id))
     FAULTS.labels(what).inc()
     async with services.database.session() as session:
         await failures.note_failure(

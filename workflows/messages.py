@@ -15,10 +15,11 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from domain.commands import ANY_COMMAND, OWN, SIGNALS, AnyCommand
+from domain.model import DISCREET
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import CommandId, RefusedSignal
 
-_COMMAND_ID: TypeAdapter[str] = TypeAdapter(CommandId)
+_COMMAND_ID: TypeAdapter[str] = TypeAdapter(CommandId, config=DISCREET)
 
 
 def only(arguments: Sequence[Any]) -> Any:
