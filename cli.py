@@ -110,8 +110,9 @@ def status() -> None:
 @app.command()
 def worker() -> None:
     """Run a worker: the process that executes workflows and activities."""
-    _find_engine()
-    import worker as worker_process
+    with memory.loading():
+        _find_engine()
+        import worker as worker_process
 
     _run(worker_process.main)
 
@@ -131,8 +132,9 @@ def worker_health() -> None:
 @app.command()
 def api() -> None:
     """Run the HTTP API."""
-    _find_engine()
-    from server import serve
+    with memory.loading():
+        _find_engine()
+        from server import serve
 
     _run(serve)
 

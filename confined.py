@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+import memory
+
 FAULT = "fault"
 """File in the task's folder that names the exception which the task did not catch."""
 
@@ -215,7 +217,8 @@ def _check(code: int, folder: Path) -> None:
 
 class _Server:
     def __init__(self, module: str, control: socket.socket, limits: Limits) -> None:
-        self._module = importlib.import_module(module)
+        with memory.loading():
+            self._module = importlib.import_module(module)
         self._system = ctypes.CDLL(None)
         self._control = control
         self._limits = limits
@@ -231,8 +234,8 @@ class _Server:
     def serve(self) -> None:
         """Fork as long as somebody is there who may ask for it."""
         if prepare := getattr(self._module, "prepare", None):
-            prepare()
-        gc.freeze()
+            with memory.loading():
+                prepare()
         gc.set_threshold(_YOUNG_OBJECTS)
         try:
             with suppress(EOFError):

@@ -1,6 +1,6 @@
 """The API as an application."""
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
@@ -44,6 +44,9 @@ from web.rates import Spent
 
 API_VERSION = "1.0.0"
 
+V1 = "/api/v1"
+"""Where the addresses of this version begin."""
+
 COMPRESSED_ALREADY = (
     *DEFAULT_EXCLUDED_CONTENT_TYPES,
     "application/pdf",
@@ -73,7 +76,6 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     docs.install(app)
     app.include_router(operations.router)
     app.include_router(backchannel_logout.router)
-    v1 = APIRouter(prefix="/api/v1", responses=problems.RESPONSES)
     for module in (
         tokens,
         second_factor,
@@ -100,10 +102,9 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         mail,
         statistics,
     ):
-        v1.include_router(module.router)
-    v1.include_router(operations.api_router)
-    app.include_router(v1)
-    app.include_router(oauth.router, prefix="/api/v1")  # its errors are those of OAuth
+        app.include_router(module.router, prefix=V1, responses=problems.RESPONSES)
+    app.include_router(operations.api_router, prefix=V1, responses=problems.RESPONSES)
+    app.include_router(oauth.router, prefix=V1)  # its errors are those of OAuth
     app.add_middleware(
         BodyLimit,
         upload_limit=max(settings.max_photo_bytes, settings.max_video_bytes),

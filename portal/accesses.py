@@ -18,7 +18,7 @@ from use_cases.accesses import AccessView, list_accesses
 from use_cases.names import PersonView
 from use_cases.requests import RequestView
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 KINDS: Mapping[AccessKind, str] = {
     AccessKind.REQUEST: _("the request"),

@@ -26,7 +26,7 @@ from use_cases.accounts import NewPassword, Preferences
 from use_cases.problems import Problem
 from use_cases.ways_in import ways_of_account
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 NOTICE_MODES: Mapping[NoticeMode, tuple[str, str]] = {
     NoticeMode.AT_ONCE: (

@@ -21,7 +21,7 @@ from use_cases.phone_links import living_link
 from use_cases.problems import Problem
 from use_cases.requests import RequestView
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 
 @router.get("/requests/{request_id}/answer")

@@ -30,7 +30,7 @@ from use_cases.problems import Problem
 from use_cases.requests import RequestSummary, find_summaries
 from use_cases.several import MOST_AT_ONCE, PartReceipt
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 _PLACES = {"provider_or_clinic": "to", "unknown_provider": "to", "unknown_clinic": "to"}
 

@@ -27,7 +27,7 @@ from use_cases.problems import Problem
 from use_cases.requests import RequestView
 from use_cases.snippets import UsedFor, offered
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 _ASK_FOR_SOMEBODY = ("transfer", "assign", "reassign")
 

@@ -20,7 +20,7 @@ from use_cases.administrators import Administrator
 from use_cases.clinics import ClinicChange, ClinicOnFile
 from use_cases.problems import Problem
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 DAYS: Mapping[str, str] = {
     "mon": _("Monday"),

@@ -47,7 +47,7 @@ from web.problems import status_of
 from web.rates import UPLOADS
 from web.session import is_of_script
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 _STEPS: Mapping[str, Literal[-1, 1]] = {"before": -1, "after": 1}
 

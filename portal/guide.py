@@ -24,7 +24,7 @@ from use_cases.problems import Problem
 from use_cases.services import Services
 from web.services import ServicesOf
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True)

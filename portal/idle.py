@@ -10,7 +10,7 @@ from portal.signin import sign_out_of
 from use_cases import sign_in as signing_in
 from web.session import STILL_HERE
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 
 @router.post(STILL_HERE)

@@ -14,7 +14,7 @@ from portal import static
 from translations import gettext_for, language_named
 from translations import gettext_noop as _
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 COLOUR = "#0b5c6b"
 """Of the bar at the top of every page, and the ground of the icons."""

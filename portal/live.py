@@ -18,7 +18,7 @@ from use_cases.news import check_may_follow, news
 from use_cases.presences import present
 from web.rates import STREAMS, must_have_few_streams, open_stream
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 SILENCE_SECONDS = 20.0
 """How often a silent stream says that it still lives, so that no proxy cuts it and a lost browser is noticed."""

@@ -11,7 +11,7 @@ from portal.requests import chart
 from use_cases.attachments import AttachmentView
 from use_cases.problems import Problem
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from web.rates import FORGOTTEN_PASSWORDS
 from web.services import ServicesOf
 from web.session import check_same_site
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 
 @router.get("/forgotten-password")

@@ -9,7 +9,7 @@ from portal.pages import VisitOf
 from use_cases.catalogue import newest_offerings
 from use_cases.past_cases import read_past_cases
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 PAGE_ROWS = 25
 

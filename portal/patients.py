@@ -13,7 +13,7 @@ from use_cases.problems import Problem
 from use_cases.same_patient import read_same_patient
 from web.rates import SAME_PATIENT
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 
 @router.get("/requests/{request_id}/patient", dependencies=[SAME_PATIENT])

@@ -30,7 +30,7 @@ from use_cases.people import Leaving, PersonChange, PersonOnFile
 from use_cases.problems import Problem
 from use_cases.requests import RequestSummary
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 STATES: Mapping[AccountState, str] = {
     AccountState.ACTIVE: _("May sign in"),

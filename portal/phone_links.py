@@ -32,7 +32,7 @@ from web.rates import UPLOADS_OF_ONE
 from web.services import ServicesOf
 from web.session import check_same_site, is_of_script
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 
 # The desktop

@@ -31,7 +31,7 @@ from use_cases.several import MOST_AT_ONCE, PartReceipt
 from use_cases.timeline import TimelineEntry
 from use_cases.worklist import read_worklist
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 _NOBODY = _("Choose a provider, or all the providers of a clinic.")
 

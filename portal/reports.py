@@ -42,7 +42,7 @@ from web.problems import status_of
 from web.rates import DOCUMENTS
 from web.session import is_of_script
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 _PLACES = {"wrong_password": "password", "wrong_code": "code", "wrong_passkey": "code", "code_needed": "code"}
 

@@ -21,7 +21,7 @@ from use_cases.attachments import AttachmentView
 from use_cases.documents import DocumentView, read_content
 from use_cases.requests import RequestView
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 
 @router.get("/requests/{request_id}")

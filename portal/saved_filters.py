@@ -15,7 +15,7 @@ from portal.worklist import Filter, filter_of
 from use_cases.problems import Problem
 from use_cases.saved_filters import NewFilter, list_filters, remove_filter, save_filter
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 _PLACES = {"too_many_filters": "name"}
 

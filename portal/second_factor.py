@@ -19,7 +19,7 @@ from use_cases.problems import FieldFault, Problem
 from use_cases.second_factor import Enrolment, PasswordAgain, PasswordAndCode, RecoveryCodes, ShownCode
 from use_cases.signing import report_id_of
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 _PLACES = {"wrong_current_password": "password", "wrong_code": "code"}
 

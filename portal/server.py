@@ -82,5 +82,5 @@ def install(app: FastAPI) -> None:
     """Put the pages before what `app` serves already: what it answers outside of its own addresses becomes a page."""
     static.install(app)
     for page in PAGES:
-        app.include_router(page.router, include_in_schema=False)
+        app.router.routes.extend(page.router.routes)  # as they are: included, each would be made a second time
     errors.install(app)

@@ -33,7 +33,7 @@ from use_cases.service_accounts import (
 )
 from use_cases.service_keys import NewKey
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 SCOPES: Mapping[Scope, str] = {
     Scope.CATALOGUE_READ: _("Read the service offerings and their forms, the clinics and their providers"),

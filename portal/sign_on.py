@@ -25,7 +25,7 @@ from web.rates import SIGN_ONS
 from web.services import ServicesOf
 from web.session import account_of_session, check_same_site, session_of
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 LONGEST_ANSWER = 10_000
 """Characters of what a provider sends back in an address."""

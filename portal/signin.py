@@ -19,7 +19,7 @@ from web.origin import OriginOf, keep_device
 from web.services import ServicesOf
 from web.session import check_same_site, session_cookie, session_of
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")

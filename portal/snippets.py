@@ -17,7 +17,7 @@ from use_cases.documents import read_content
 from use_cases.problems import Problem
 from use_cases.snippets import NewSnippet, UsedFor, list_snippets, remove_snippet, save_snippet
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 _PLACES = {"too_many_snippets": "name"}
 

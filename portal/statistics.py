@@ -16,7 +16,7 @@ from use_cases.statistics import WeekView, read_statistics
 from workflows.contract import TELECONSULTATION, workflow_id
 from workflows.visibility import OVERDUE
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 HEIGHT, STEP, BAR = 120, 52, 20
 """Of the plot, in its own units: how high the highest bar is, from week to week, and the breadth of a bar."""

@@ -12,7 +12,7 @@ from translations import gettext_noop as _
 from use_cases.problems import Problem
 from web.session import check_same_site
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 THEME_COOKIE = "relais-theme"
 """The look that was chosen on this device; the system's where there is none."""

@@ -14,7 +14,7 @@ from translations import gettext_noop as _
 from translations.words import EVENTS
 from use_cases.mail import UndeliverableView, list_undeliverable, send_again
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 REASONS: Mapping[str, str] = {
     "refused": _("The address cannot receive it: have it corrected, then send it again."),

@@ -20,7 +20,7 @@ from web.rates import CHECKS
 from web.services import ServicesOf
 from web.session import check_same_site
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 _NO_FILE = _("Choose the PDF file that you want to check.")
 

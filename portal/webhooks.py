@@ -21,7 +21,7 @@ from use_cases.administrators import Administrator
 from use_cases.problems import Problem
 from use_cases.webhooks import GivenWebhookSecret, NewWebhook, WebhookChange, WebhookView
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 TYPES: Mapping[WebhookType, str] = {
     WebhookType.SUBMITTED: _("A request is submitted"),

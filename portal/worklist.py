@@ -26,7 +26,7 @@ from use_cases.to_do import ToDo
 from use_cases.worklist import TO_DO_STATUSES, RequestLine, Worklist, count_to_do, most_pressing_first, read_worklist
 from web.rates import SEARCHES
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 PAGE_ROWS = 25
 TO_DO_ROWS = 50

@@ -16,6 +16,10 @@ class Circle:
         self.me = self
 
 
+class BrokenModuleError(Exception):
+    """What somebody loads is not right."""
+
+
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
     thresholds, was_settled = gc.get_threshold(), gc.get_freeze_count() > 0
@@ -44,3 +48,22 @@ def test_what_comes_later_is_found() -> None:
     del late
     gc.collect()
     assert seen() is None
+
+
+def test_while_loading_nothing_is_looked_for() -> None:
+    with memory.loading():
+        assert not gc.isenabled()
+        loaded = Circle()
+    assert gc.isenabled()
+    seen = weakref.ref(loaded)
+    del loaded
+    gc.collect()
+    assert seen() is not None
+    memory.clear()
+    assert seen() is None
+
+
+def test_what_can_not_be_loaded_leaves_the_search_on() -> None:
+    with pytest.raises(BrokenModuleError), memory.loading():
+        raise BrokenModuleError
+    assert gc.isenabled()

@@ -69,6 +69,12 @@ def test_whoever_is_known_is_asked_whether_they_may_call_there() -> None:
         assert not (opened and route.endpoint.__module__.startswith("portal.")), route.path
 
 
+def test_pages_are_no_part_of_the_description_of_the_api() -> None:
+    pages = [route for route in routes() if route.endpoint.__module__.startswith("portal.")]
+    assert len(pages) > 100
+    assert [route.path for route in pages if route.include_in_schema] == []
+
+
 def routes() -> Iterator[APIRoute]:
     for package in (api, portal):
         for found in iter_modules(package.__path__):
