@@ -190,15 +190,12 @@
   });
   let leaving = false;
 
-  // The last words go along when the page is left. A save that is on its way makes the next version before they arrive. A page that
-  // is loaded again right then may have been made before they arrived: it is loaded once more.
-  const LEFT = `relais-left ${form.action}`;
-  if (Date.now() - sessionStorage.getItem(LEFT) < 5000) location.reload();
-  sessionStorage.removeItem(LEFT);
+  // The last words go along when the page is left. A save that is on its way makes the next version before they arrive.
+  const left = new Leaving(form);
 
   function flush() {
     if (leaving || held || written() === saved) return;
-    sessionStorage.setItem(LEFT, Date.now());
+    left.isUnsaved = true;
     const isUnderWay = written() === underWay;
     if (!lost && navigator.onLine && (!sending || isUnderWay)) form.dispatchEvent(new Event("relais:leaving"));
     if (isUnderWay) return;
@@ -208,9 +205,12 @@
     post(last).catch(() => {});
   }
   document.addEventListener("visibilitychange", () => { if (document.hidden && written() !== saved) save(); });
-  window.addEventListener("pagehide", flush);
+  window.addEventListener("pagehide", () => { flush(); left.gone(); });
   window.addEventListener("beforeunload", (event) => {
-    if (!leaving) save(); // now, so that the page that is asked for next finds it
+    if (!leaving && !held && written() !== saved) {
+      left.isUnsaved = true;
+      save(); // now: the page that is asked for next may find it
+    }
     const atRisk = held || lost > 0 || Object.keys(wrong).length > 0;
     if (!leaving && atRisk && (written() !== saved || Object.keys(wrong).length)) event.preventDefault();
   });

@@ -183,7 +183,7 @@ class MarkPanel {
   take(tool) {
     const again = this.#tool === tool || (tool === "measure" && this.#tool === "ruler");
     this.stop();
-    if (again || !this.#pane?.isPlaced || !MarkPanel.#takesMarks(this.#pane.shot)) return;
+    if (again || !MarkPanel.#takesMarks(this.#pane?.shot)) return;
     if (tool === "measure" && !this.#rulerHere()) tool = "ruler";
     this.#tool = tool;
     this.#pane.pen = this.#pen;
@@ -232,7 +232,7 @@ class MarkPanel {
 
   #pen = {
     begin: (at) => {
-      if (!this.#form.hidden) return;
+      if (!this.#form.hidden || !this.#pane.isPlaced) return;
       this.#layer.cursor = null;
       this.#from = this.#start ?? this.#pane.toPicture(at);
       this.#begun = at;
@@ -291,6 +291,7 @@ class MarkPanel {
     if (!this.#tool) return false;
     if (event.key === "Escape") { this.stop(); return true; }
     if (event.target !== this.#pane.stage || !this.#form.hidden) return false;
+    if (!this.#pane.isPlaced) return true; // the picture still comes: no key turns the page meanwhile
     const by = event.shiftKey ? MarkPanel.STEP / 10 : MarkPanel.STEP;
     const ways = { ArrowLeft: [-by, 0], ArrowRight: [by, 0], ArrowUp: [0, -by], ArrowDown: [0, by] };
     const at = this.#layer.cursor ?? { x: 0, y: 0 };

@@ -142,9 +142,11 @@
     }
   });
 
+  const left = new Leaving(form);
   window.addEventListener("beforeunload", (event) => {
-    if (changed && !saving) save(); // now, so that the page that is asked for next finds it
+    if (changed && !saving) save(); // now: the page that is asked for next may find it
     if (!changed && !saving) return;
+    left.isUnsaved = true;
     const goesAlong = !stuck && navigator.onLine && content().toString().length < LARGEST_AT_THE_END;
     if (goesAlong && !(saving && changed)) return;
     event.preventDefault();
@@ -152,7 +154,9 @@
   window.addEventListener("pagehide", () => {
     const goesAlong = (changed || saving) && !(changed && saving) && ["", "wrong"].includes(stuck) && navigator.onLine;
     if (goesAlong) form.dispatchEvent(new Event("relais:leaving"));
+    if (changed || saving) left.isUnsaved = true;
     if (changed && !saving) save();
+    left.gone();
   });
   window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from playwright.async_api import Page, expect
+from playwright.async_api import APIResponse, Page, Route, expect
 
 from tests.eventually import eventually
 from tests.journeys import accepted, draft, ok
@@ -158,6 +158,29 @@ async def test_what_a_draft_and_a_report_could_not_save_is_there_again(portal: P
             await eventually(partial(has_nothing_kept, again))
     assert (await system.requester.view(begun))["answers"]["question"] == WRITTEN
     assert ok(await system.provider.get(f"/requests/{mine}/report"))["answers"]["findings"] == WRITTEN
+
+
+async def test_a_page_made_before_the_last_words_arrived_is_loaded_once_more(portal: Portal, system: System) -> None:
+    """The next page is made first, then the last words arrive and are answered, and only then the page changes."""
+    begun, mine = await draft(system), await accepted(system)
+    for who, address, name in (
+        (system.requester, f"/requests/{begun}/edit", "answers.question"),
+        (system.provider, f"/requests/{mine}/report", "answers.findings"),
+    ):
+        async with portal.visit(who) as page:
+            await page.goto(address)
+            before = await page.request.get(address)
+            await page.locator(f"[name='{name}']").fill(WRITTEN)
+            await expect_kept(page)
+            await page.evaluate("dispatchEvent(new Event('beforeunload'))")
+            await eventually(partial(has_nothing_kept, page))
+            await page.route(f"**{address}", partial(answered_with, before), times=1)
+            await page.reload()
+            await expect(page.locator(f"[name='{name}']")).to_have_value(WRITTEN)
+
+
+async def answered_with(answer: APIResponse, route: Route) -> None:
+    await route.fulfill(response=answer)
 
 
 async def test_what_a_draft_could_not_save_overwrites_nothing(portal: Portal, system: System) -> None:

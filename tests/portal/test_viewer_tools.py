@@ -1,6 +1,8 @@
 """What the viewer can do besides showing: brightness and contrast, two photos side by side, marks and measures."""
 
+import asyncio
 import re
+from functools import partial
 from typing import Any
 
 import pytest
@@ -176,10 +178,14 @@ async def test_a_page_of_a_document_is_drawn_on_like_a_photo(portal: Portal, sys
     ok(await system.requester.post(f"/requests/{id_}/submit"))
     async with portal.visit(system.requester) as page:
         viewer = await opened(page, id_, 4)
+        is_taken = asyncio.Event()
+        await page.route("**/pages/2", partial(after, is_taken))
         await page.keyboard.press("ArrowRight")
         await expect(viewer.locator("[data-position]")).to_contain_text("page 2 de 2")
         await page.keyboard.press("m")
         await viewer.get_by_role("button", name="Cercle").press("Enter")
+        await expect(viewer.get_by_role("button", name="Cercle")).to_have_attribute("aria-pressed", "true")
+        is_taken.set()
         await line_by_keys(page, 5)
         await page.keyboard.press("Enter")
         await expect(viewer.get_by_role("listitem")).to_have_count(1)
@@ -188,6 +194,11 @@ async def test_a_page_of_a_document_is_drawn_on_like_a_photo(portal: Portal, sys
         await viewer.get_by_role("button", name="Suivante").click()
         await expect(viewer.get_by_role("listitem")).to_have_count(1)
         assert [mark["page"] for mark in await marks_of(system, id_)] == [2]
+
+
+async def after(event: asyncio.Event, route: Route) -> None:
+    await event.wait()
+    await route.continue_()
 
 
 @pytest.mark.usefixtures("only_in_chromium")
@@ -228,6 +239,7 @@ async def test_what_is_written_at_a_mark_is_kept_whole_and_acts_once(
 
 
 async def line_by_keys(page: Page, steps: int) -> None:
+    await expect(picture(page)).to_have_attribute("style", transformed("scale(1)"))  # it has come
     await page.keyboard.press("Enter")
     for _ in range(steps):
         await page.keyboard.press("ArrowRight")

@@ -1,0 +1,18 @@
+// A form that saves itself does so also when its page is left. The page that is asked for then may have been made before those last
+// words arrived, and shows what stood there before: so it is loaded once more (for the forms of static/draft.js and static/report.js).
+class Leaving {
+  static SOON = 5000; // ms from one page to the next
+  isUnsaved = false; // something was, when the next page was asked for
+  #mark;
+
+  constructor(form) {
+    this.#mark = `relais-left ${form.action}`;
+    if (Date.now() - sessionStorage.getItem(this.#mark) < Leaving.SOON) location.reload();
+    sessionStorage.removeItem(this.#mark);
+  }
+
+  /** The page goes. */
+  gone() {
+    if (this.isUnsaved) sessionStorage.setItem(this.#mark, Date.now());
+  }
+}
