@@ -249,6 +249,36 @@ def refused(number: Annotated[str, typer.Argument(help="Number of the request, e
     typer.echo(f"Refused commands: {len(found)}.")
 
 
+audit = typer.Typer(
+    help="The audit: who did what, and whether that is still what was written down.", no_args_is_help=True
+)
+app.add_typer(audit, name="audit")
+
+
+@audit.command("verify")
+def verify_audit(
+    since: Annotated[
+        int, typer.Option(min=0, help="Take what is older than the checkpoint of this size for what its leaves say.")
+    ] = 0,
+    checkpoint_file: Annotated[
+        list[Path] | None,
+        typer.Option(exists=True, dir_okay=False, help="A checkpoint that was kept elsewhere; give it several times."),
+    ] = None,
+) -> None:
+    """Say whether the audit is what it was: nothing changed, missing, added, moved, or cut off. Exit code 1 when not."""
+    from settings import get_settings
+    from use_cases.by_hand import check_audit
+
+    verdict = asyncio.run(check_audit(get_settings(), checkpoint_file or [], since=since))
+    for finding in verdict.findings:
+        typer.echo(f"{finding.fault}: {finding.where}")
+    typer.echo(
+        f"Entries: {verdict.size}; checkpoints that hold: {verdict.checkpoints}; contents erased: {verdict.erased}; "
+        f"faults: {verdict.faults}."
+    )
+    raise typer.Exit(0 if verdict.is_whole else 1)
+
+
 @app.command("new-key")
 def new_key() -> None:
     """Print a new key for RELAIS_ENCRYPTION_KEYS. Put it first in the list; keep the old ones for what they have sealed."""

@@ -68,6 +68,11 @@ class Settings(BaseSettings):
         None, description="Folder with the signers' keys and certificates; data_dir/authority when empty."
     )
     authority_secret: SecretStr | None = Field(None, description="Locks the signers' keys in their folder.")
+    audit_checkpoints_dir: Path | None = Field(
+        None,
+        description="Folder, best one of another machine, in which workers leave a signed checkpoint of the audit "
+        "each minute in which something was done; none when empty.",
+    )
     wrong_passwords_per_address: int = Field(
         20,
         ge=1,

@@ -34,6 +34,7 @@ from records.database import Database
 from records.store import DocumentStore
 from settings import Settings, get_settings
 from sign_of_life import SignOfLife
+from use_cases import audit_tree
 from use_cases.forgotten_passwords import make_resets
 from use_cases.repair import repair
 from use_cases.signing_roots import authority_to_sign_with, publish_revocations
@@ -224,6 +225,8 @@ async def _work(
         for worker in build_workers(client, settings, database, store, authority, notifications):
             await stack.enter_async_context(worker)
         await stack.enter_async_context(Sender(settings, database, calls_for(settings)))
+        tree = asyncio.create_task(audit_tree.keep(Parts(settings, database, store, client)), name="tree of the audit")
+        stack.callback(tree.cancel)
         memory.settle()
         life.ready = True
         log.info("worker ready", task_queue=settings.task_queue, namespace=client.namespace)

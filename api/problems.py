@@ -90,7 +90,7 @@ async def _http(request: Request, error: HTTPException) -> Response:
     return await _problem(request, HTTPProblem(code, headers=error.headers))
 
 
-async def _not_now(request: Request, error: Exception) -> Response:
+async def not_now(request: Request, error: Exception) -> Response:
     """The database, the store or a disk: whether it is a matter of time, or something wrong with us."""
     problem = passing_problem(error)
     if problem is None:
@@ -124,8 +124,8 @@ _HANDLERS: Mapping[type[Exception], Callable[[Request, Any], Awaitable[Response]
     Refusal: _problem,
     RequestValidationError: _invalid,
     HTTPException: _http,
-    **dict.fromkeys((*DATABASE_ERRORS, StoreError), _not_now),
-    OSError: _not_now,  # nobody listens, no socket, no answer in time, no room
+    **dict.fromkeys((*DATABASE_ERRORS, StoreError), not_now),
+    OSError: not_now,  # nobody listens, no socket, no answer in time, no room
     UnknownRulesError: _newer_rules,
     NotFoundError: _removed_meanwhile,
     ClientDisconnect: _gone,

@@ -37,6 +37,7 @@ from api import (
 )
 from settings import Settings
 from use_cases.services import Services
+from web.audit import Audit
 from web.heads import Heads
 from web.limits import BodyLimit
 from web.observe import Observe
@@ -105,6 +106,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         app.include_router(module.router, prefix=V1, responses=problems.RESPONSES)
     app.include_router(operations.api_router, prefix=V1, responses=problems.RESPONSES)
     app.include_router(oauth.router, prefix=V1)  # its errors are those of OAuth
+    app.add_middleware(Audit, instead=problems.not_now)
     app.add_middleware(
         BodyLimit,
         upload_limit=max(settings.max_photo_bytes, settings.max_video_bytes),

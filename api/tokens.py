@@ -73,7 +73,7 @@ async def sign_in(credentials: Credentials, services: ServicesOf, origin: Origin
 @router.delete("/tokens/current", status_code=204, summary="Sign out")
 async def sign_out(caller: CallerOf, services: ServicesOf) -> None:
     """End the token of this call."""
-    await signing_in.end_token(services, caller.token)
+    await signing_in.end_token(services, caller)
 
 
 @router.get("/me", summary="Who am I")

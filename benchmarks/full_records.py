@@ -30,7 +30,7 @@ STAFF = {Role.PROVIDER: 6, Role.REQUESTER: 20, Role.DISPATCHER: 2, Role.CLINIC_A
 GIVEN_NAMES, FAMILY_NAMES, BIRTH_DATES = 80, 400, 20_000
 FIRST_BIRTH = date(1940, 1, 1)
 KEYS = SearchKeys((b"a key",))
-TABLES = ("requests", "request_participants", "patient_words", "request_parties", "access_log")
+TABLES = ("requests", "request_participants", "patient_words", "request_parties", "audit_entries")
 NO_TIMEOUT = 1_000_000.0
 SETTINGS = (
     "SET statement_timeout = 0",
@@ -96,7 +96,7 @@ JOIN requests AS q ON q.id = c.id
 JOIN people_ AS p ON p.place = c.other AND p.role = 'provider' AND p.nth = of_person % :providers
 WHERE c.status <> 'draft';
 
-INSERT INTO access_log (id, request_id, account_id, role, kind, at, version)
+INSERT INTO audit_entries (id, request_id, account_id, role, kind, at, version)
 SELECT gen_random_uuid(), c.id, p.id, p.role, CASE v WHEN 1 THEN 'timeline' ELSE 'request' END, made, v
 FROM cast_ AS c CROSS JOIN generate_series(1, 2) AS v
 JOIN people_ AS p ON p.place = c.other AND p.role = CASE v WHEN 1 THEN 'dispatcher' ELSE 'provider' END

@@ -10,9 +10,9 @@ from uuid import UUID
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from domain.audit import Act
 from domain.requests import Role, Status
 from portal.pages import Visit, VisitOf
-from records.models import AccessKind
 from translations import gettext_noop as _
 from use_cases.accesses import AccessView, list_accesses
 from use_cases.names import PersonView
@@ -20,16 +20,16 @@ from use_cases.requests import RequestView
 
 router = APIRouter(include_in_schema=False)
 
-KINDS: Mapping[AccessKind, str] = {
-    AccessKind.REQUEST: _("the request"),
-    AccessKind.TIMELINE: _("the history"),
-    AccessKind.ATTACHMENT: _("a photo or video"),
-    AccessKind.PREVIEW: _("the preview of a photo or video"),
-    AccessKind.REPORT_DRAFT: _("the draft of the report"),
-    AccessKind.DOCUMENT: _("a signed document"),
-    AccessKind.EXPORT: _("the whole case, taken along as a PDF"),
-    AccessKind.PHONE_PHOTO: _("a photo, sent by a telephone with a link of theirs"),
-    AccessKind.SEARCH: _("the line of the worklist, found by the patient"),
+KINDS: Mapping[Act, str] = {
+    Act.REQUEST: _("the request"),
+    Act.TIMELINE: _("the history"),
+    Act.ATTACHMENT: _("a photo or video"),
+    Act.PREVIEW: _("the preview of a photo or video"),
+    Act.REPORT_DRAFT: _("the draft of the report"),
+    Act.DOCUMENT: _("a signed document"),
+    Act.EXPORT: _("the whole case, taken along as a PDF"),
+    Act.PHONE_PHOTO: _("a photo, sent by a telephone with a link of theirs"),
+    Act.SEARCH: _("the line of the worklist, found by the patient"),
 }
 """What one can look at."""
 
@@ -41,7 +41,7 @@ class Look:
     at: datetime
     by: PersonView | None
     role: Role
-    what: Mapping[AccessKind, int]
+    what: Mapping[Act, int]
     system: bool = False
     on_behalf_of: PersonView | None = None
 

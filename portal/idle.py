@@ -22,5 +22,5 @@ async def still_here(visit: VisitOf) -> Response:  # noqa: ARG001 - whoever may 
 @router.post("/lock")
 async def lock(visit: VisitOf) -> Response:
     """Nobody was there for too long: the session ends; the page then goes to sign in."""
-    await signing_in.end_token(visit.services, visit.caller.token)
+    await signing_in.end_token(visit.services, visit.caller)
     return sign_out_of(Response(status_code=204), visit.services.settings)

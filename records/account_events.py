@@ -1,4 +1,7 @@
-"""What was done about accounts, invitations and clinics: by whom, when, from where, and what changed. Rows are only added."""
+"""What was done about accounts, invitations and clinics: by whom, when, from where, and what changed. Rows are only added.
+
+Each is an act as well, and stands in the audit (`records.audit`), too; here are those that somebody is shown with an account.
+"""
 
 import uuid
 from collections.abc import Mapping
@@ -10,6 +13,9 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import AccountEventKind
+from domain.audit import Act
+from records import audit
+from records.audit import By
 from records.ids import new_id
 from records.models import Account, AccountEvent, Clinic, Invitation, Side
 
@@ -35,9 +41,10 @@ def note(
 ) -> None:
     """Write down what is done in this transaction; `invitation_id` is the one by which an account came."""
     is_account = isinstance(about, Account)
+    event_id = new_id()
     session.add(
         AccountEvent(
-            id=new_id(),
+            id=event_id,
             clinic_id=about.id if isinstance(about, Clinic) else about.clinic_id,
             account_id=about.id if is_account else None,
             invitation_id=about.id if isinstance(about, Invitation) else invitation_id,
@@ -49,6 +56,9 @@ def note(
             at=now,
         )
     )
+    content = {"about": str(about.id), **({"changes": dict(changes)} if changes else {})}
+    who = By(by.account_id, by.side, by.address)
+    audit.add(session, Act.ACCOUNT, who, now, name=kind, object_id=event_id, content=content)
 
 
 async def count_since(session: AsyncSession, account_id: uuid.UUID, kind: AccountEventKind, since: datetime) -> int:

@@ -29,6 +29,10 @@ TRUSTED_FOR_SECONDS = 5.0
 """So long after its last use a connection is taken for one that lives, unless the server has ended it."""
 
 
+WRITTEN_IN_AUDIT = "written in the audit"
+"""The name in a session's info of what is called when its transaction, which writes into the audit, was committed."""
+
+
 Prepare = Callable[[AsyncSession], Awaitable[None]]
 """What is done once with the records before anything else."""
 
@@ -97,6 +101,8 @@ class Database:
         self._check_open()
         async with self._sessions.begin() as session:
             yield session
+        if (note := session.info.get(WRITTEN_IN_AUDIT)) is not None:
+            note()
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[AsyncSession]:

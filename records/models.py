@@ -21,6 +21,7 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -33,6 +34,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from domain.accounts import AccountEventKind, LetterKind
+from domain.audit import Act, Purpose
 from domain.forms import FormContent
 from domain.notices import Importance, NoticeMode, Recipient
 from domain.priority import Priority
@@ -43,8 +45,8 @@ Json = dict[str, Any]
 """An object whose names others decide: the answers to an offering's form, a patient as recorded once, what a command said."""
 
 FROZEN_TABLES = (
-    *("form_versions", "events", "reports", "documents", "access_log", "offering_versions"),
-    "account_events",
+    *("form_versions", "events", "reports", "documents", "audit_entries", "offering_versions"),
+    *("account_events", "audit_leaves", "audit_checkpoints"),
 )
 """Tables to which rows are only added: a trigger refuses every change."""
 
@@ -68,6 +70,7 @@ class Base(DeclarativeBase):
         FormContent: JSONB,
         list[str]: ARRAY(Text),
         list[uuid.UUID]: ARRAY(Uuid),
+        list[bytes]: ARRAY(LargeBinary),
         Enum: EnumType(Enum, native_enum=False, length=64, values_callable=lambda kind: [m.value for m in kind]),
     }
 
@@ -1284,44 +1287,47 @@ class StoredDocument(Base):
     )
 
 
-class AccessKind(StrEnum):
-    """What of a request was looked at."""
+class AuditEntry(Base):
+    """One act: who did what, when, from where and for what. Written by `records.audit`, in the transaction of the act.
 
-    REQUEST = "request"
-    ATTACHMENT = "attachment"
-    PREVIEW = "preview"
-    DOCUMENT = "document"
-    REPORT_DRAFT = "report_draft"
-    TIMELINE = "timeline"
-    SEARCH = "search"  # it was found by words of its patient
-    EXPORT = "export"  # the whole case, as one document
-    PHONE_PHOTO = "phone_photo"  # it came from a telephone on which nobody was signed in, by a link of that person
+    Where a clinic's system acted, it is `account_id`, and `for_account_id` the person for whom it did; without any, it was
+    nobody who is known here. `clinic_id` is the clinic for which they spoke. `version` is the process version of the request that
+    was there to see, so that one can tell what somebody has not seen yet. What entries name may be gone.
 
-
-class AccessEntry(Base):
-    """Who looked at what of a request, when, and in which role: the log that the law on health information asks for.
-
-    Where a clinic's system looked, it is `account_id`, and `for_account_id` the person for whom it did.
-
-    `version` is the process version that was there to see, so that one can tell what somebody has not seen yet.
+    `content` is what may have to be erased one day: the address of the network, and what was changed. `leaf` is the SHA-256 of
+    all the rest, in which `content_hmac` stands for it, under a key that is erased with it; None of what is older.
+    `written_in` is the transaction; 0 of what is older than this column.
     """
 
-    __tablename__ = "access_log"
+    __tablename__ = "audit_entries"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
-    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"))
-    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
-    role: Mapped[Role]
-    kind: Mapped[AccessKind]
-    object_id: Mapped[uuid.UUID | None]
     at: Mapped[datetime]
-    version: Mapped[int]
+    kind: Mapped[Act]
+    name: Mapped[str | None]
+    account_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))
     for_account_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))
+    clinic_id: Mapped[uuid.UUID | None]
+    role: Mapped[Role | None]
+    purpose: Mapped[Purpose | None]
+    side: Mapped[Side | None]
+    request_id: Mapped[uuid.UUID | None]
+    object_id: Mapped[uuid.UUID | None]
+    version: Mapped[int | None]
+    shown: Mapped[list[uuid.UUID] | None]
+    content: Mapped[Json | None]
+    content_key: Mapped[bytes | None]
+    content_hmac: Mapped[bytes | None]
+    leaf: Mapped[bytes | None]
+    written_in: Mapped[int] = mapped_column(BigInteger, server_default=text("(pg_current_xact_id()::text::bigint)"))
 
     __table_args__ = (
-        Index("ix_access_log_request", "request_id", "id"),
+        Index("ix_audit_entries_request", "request_id", "id"),
+        Index("ix_audit_entries_account", "account_id", "id"),
+        Index("ix_audit_entries_shown", "shown", postgresql_using="gin", postgresql_where=text("shown IS NOT NULL")),
+        Index("ix_audit_entries_written_in", "written_in", "id"),
         Index(
-            "ix_access_log_opened",
+            "ix_audit_entries_opened",
             *("account_id", "request_id", "version"),
             postgresql_where=text("kind = 'request'"),
         ),
@@ -1436,3 +1442,36 @@ class WebhookAttempt(Base):
     answer: Mapped[str | None]
 
     __table_args__ = (Index("ix_webhook_attempts_delivery", "endpoint_id", "message_id", "id"),)
+
+
+class AuditLeaf(Base):
+    """The place of an entry in the tree of the audit, from 0 on without gaps, and the hash that it has there."""
+
+    __tablename__ = "audit_leaves"
+
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    entry_id: Mapped[uuid.UUID] = mapped_column(unique=True)
+    leaf: Mapped[bytes]
+
+
+class AuditCheckpoint(Base):
+    """What the tree of the audit was when it had `size` leaves: a signed note, which stands elsewhere, too."""
+
+    __tablename__ = "audit_checkpoints"
+
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    note: Mapped[str]
+    at: Mapped[datetime]
+
+
+class AuditHead(Base):
+    """How far the tree of the audit has come, in one row: its size, the roots of its full subtrees, and the transaction before
+    which all are in it.
+    """
+
+    __tablename__ = "audit_heads"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    size: Mapped[int] = mapped_column(BigInteger)
+    peaks: Mapped[list[bytes]]
+    horizon: Mapped[int] = mapped_column(BigInteger)

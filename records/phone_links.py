@@ -10,11 +10,13 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.audit import Act
 from domain.events import Event
 from domain.requests import EventName, Role, Status
 from records.access import log_access
+from records.audit import By
 from records.ids import new_id
-from records.models import AccessEntry, AccessKind, Account, Attachment, EventRecord, PhoneLink, RequestRecord, Token
+from records.models import Account, Attachment, AuditEntry, EventRecord, PhoneLink, RequestRecord, Token
 from records.people import token_lives
 
 
@@ -113,19 +115,19 @@ async def photos_by(session: AsyncSession, link_id: uuid.UUID) -> int:
 
 
 async def note_photos(session: AsyncSession, row: RequestRecord) -> None:
-    """Write into the access log which photos came by a link, made by the one in whose name they are there; once for each photo.
+    """Write into the audit which photos came by a link, made by the one in whose name they are there; once for each photo.
 
     Of a draft nothing is written yet: it is nobody else's business, and can be removed. It follows with the submission.
     """
     if row.status is Status.DRAFT:
         return
     is_noted = (
-        select(AccessEntry.id)
+        select(AuditEntry.id)
         .where(
-            AccessEntry.request_id == row.id,
-            AccessEntry.account_id == Attachment.uploaded_by,
-            AccessEntry.kind == AccessKind.PHONE_PHOTO,
-            AccessEntry.object_id == Attachment.id,
+            AuditEntry.request_id == row.id,
+            AuditEntry.account_id == Attachment.uploaded_by,
+            AuditEntry.kind == Act.PHONE_PHOTO,
+            AuditEntry.object_id == Attachment.id,
         )
         .exists()
     )
@@ -135,11 +137,11 @@ async def note_photos(session: AsyncSession, row: RequestRecord) -> None:
     for photo in await session.scalars(not_noted.order_by(Attachment.uploaded_at, Attachment.id)):
         await log_access(
             session,
+            By(photo.uploaded_by),
+            Act.PHONE_PHOTO,
+            photo.uploaded_at,
             request_id=row.id,
-            account_id=photo.uploaded_by,
             role=Role.REQUESTER,
-            kind=AccessKind.PHONE_PHOTO,
-            at=photo.uploaded_at,
             version=row.process_version,
             object_id=photo.id,
         )

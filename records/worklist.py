@@ -40,6 +40,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased, defer
 
+from domain.audit import Act
 from domain.calendar import TIME_ZONE
 from domain.model import DISCREET
 from domain.offerings import DeadlineName
@@ -51,8 +52,7 @@ from records.absences import away_today, has_left_or_is_absent
 from records.errors import BadCursorError
 from records.models import (
     SORT_KEYS,
-    AccessEntry,
-    AccessKind,
+    AuditEntry,
     EventRecord,
     FrozenForm,
     Json,
@@ -391,11 +391,11 @@ def _is_new_for(viewer: Viewer) -> ColumnElement[bool]:
     The document that Relais makes of what somebody signed is that person's doing. A draft has no events.
     """
     opened = (
-        select(func.coalesce(func.max(AccessEntry.version), 0))
+        select(func.coalesce(func.max(AuditEntry.version), 0))
         .where(
-            AccessEntry.account_id == viewer.account_id,
-            AccessEntry.request_id == RequestRecord.id,
-            AccessEntry.kind == AccessKind.REQUEST,
+            AuditEntry.account_id == viewer.account_id,
+            AuditEntry.request_id == RequestRecord.id,
+            AuditEntry.kind == Act.REQUEST,
         )
         .correlate(RequestRecord)
         .scalar_subquery()

@@ -1,14 +1,17 @@
 """Who looked at a request, what they looked at, and when."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.audit import Act
 from domain.requests import Role, Status
-from records import access
-from records.models import AccessKind, RequestRecord
+from records import access, audit
+from records.audit import By
+from records.models import RequestRecord
 from use_cases import policy
 from use_cases.caller import Caller
 from use_cases.names import Names, PersonView
@@ -28,7 +31,7 @@ class AccessView(View):
     at: datetime
     by: PersonView | None
     role: Role
-    what: AccessKind
+    what: Act
     object_id: UUID | None
     system: bool = Field(False, description="Whether it was a system of that clinic, by its service account.")
     on_behalf_of: PersonView | None = Field(
@@ -63,8 +66,25 @@ async def list_accesses(services: Services, caller: Caller, request_id: UUID) ->
     ]
 
 
+def by(caller: Caller) -> By:
+    """The caller, as the audit names who acts."""
+    return By(caller.actual_id, caller.side, caller.address, caller.clinic_id, caller.acts_for)
+
+
+async def log_lines(session: AsyncSession, caller: Caller, request_ids: Collection[UUID]) -> None:
+    """Write down of which requests the caller was shown a line with its patient.
+
+    A list that is open renews itself: that is written down only where it shows a request that the list before did not.
+    """
+    now = datetime.now(UTC)
+    if caller.renews and await audit.last_shown(session, by(caller), since=now - ONE_OPENING) >= set(request_ids):
+        audit.note_written()
+        return
+    audit.add(session, Act.LIST, by(caller), now, shown=request_ids)
+
+
 async def log_access(
-    session: AsyncSession, caller: Caller, row: RequestRecord, kind: AccessKind, object_id: UUID | None = None
+    session: AsyncSession, caller: Caller, row: RequestRecord, kind: Act, object_id: UUID | None = None
 ) -> None:
     """Write down that the caller looked at something of a request. One's own draft is nobody else's business yet.
 
@@ -76,7 +96,7 @@ async def log_access(
     if caller.renews and await access.was_logged(
         session,
         row.id,
-        caller.id,
+        caller.actual_id,
         kind,
         object_id,
         since=datetime.now(UTC) - ONE_OPENING,
@@ -85,30 +105,29 @@ async def log_access(
         return
     await access.log_access(
         session,
+        by(caller),
+        kind,
+        datetime.now(UTC),
         request_id=row.id,
-        account_id=caller.actual_id,
-        for_account_id=caller.acts_for,
         role=policy.role_before(caller, row),
-        kind=kind,
-        at=datetime.now(UTC),
         version=row.process_version,
         object_id=object_id,
     )
 
 
 async def log_unless_just_seen(
-    session: AsyncSession, caller: Caller, row: RequestRecord, kind: AccessKind, object_id: UUID
+    session: AsyncSession, caller: Caller, row: RequestRecord, kind: Act, object_id: UUID
 ) -> None:
     """Write a look down at what a page shows besides, unless it was looked at a moment ago."""
     since = datetime.now(UTC) - ONE_LOOK
-    if not await access.was_logged(session, row.id, caller.id, kind, object_id, since=since):
+    if not await access.was_logged(session, row.id, caller.actual_id, kind, object_id, since=since):
         await log_access(session, caller, row, kind, object_id)
 
 
 async def log_unless_opened(session: AsyncSession, caller: Caller, row: RequestRecord, attachment_id: UUID) -> None:
     """Write a look at what belongs to an attachment down, unless it or the request was opened a moment ago."""
     since = datetime.now(UTC) - ONE_LOOK
-    for kind, what in ((AccessKind.REQUEST, None), (AccessKind.PREVIEW, attachment_id)):
+    for kind, what in ((Act.REQUEST, None), (Act.PREVIEW, attachment_id)):
         if await access.was_logged(session, row.id, caller.actual_id, kind, what, since=since):
             return
-    await log_access(session, caller, row, AccessKind.PREVIEW, attachment_id)
+    await log_access(session, caller, row, Act.PREVIEW, attachment_id)

@@ -12,6 +12,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.audit import Act
 from domain.events import TOLD_LATER
 from domain.forms import WholeForm, descriptions
 from domain.model import Discreet
@@ -19,7 +20,7 @@ from domain.offerings import AttachmentSlot, FileKind
 from domain.photos import Caption, Description, PhotoView, PhotoWarning, repeated
 from records import attachments, requests
 from records.errors import NotEditableError, NotFoundError
-from records.models import AccessKind, Attachment, EventRecord, FrozenForm, MediaState, RequestRecord
+from records.models import Attachment, EventRecord, FrozenForm, MediaState, RequestRecord
 from use_cases import policy
 from use_cases.accesses import log_access
 from use_cases.caller import Caller
@@ -101,7 +102,7 @@ async def list_attachments(services: Services, caller: Caller, request_id: UUID)
     """
     async with services.database.session() as session:
         row = await policy.chart_to_see(session, caller, request_id)
-        await log_access(session, caller, row, AccessKind.REQUEST)
+        await log_access(session, caller, row, Act.REQUEST)
         seen = await _read(session, row, caller)
         shown = await attachments_shown(session, row, caller, seen.frozen, seen.events)
         return views_shown(row, caller, seen.frozen, seen.events, shown)

@@ -1,14 +1,16 @@
 """The upkeep as an operator asks for it on the command line, rather than when its schedule comes; and what was refused."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from temporalio.client import Client
 
 from activities.contract import RepairReport, SweepReport
+from documents.audit_key import AuditKey
 from engine.client import EngineConnection, EngineError
 from records.database import Database
 from records.models import RefusedCommand
@@ -18,6 +20,9 @@ from records.schema import check_schema
 from records.store import DocumentStore
 from records.trouble import away_named
 from settings import Settings
+from use_cases.audit_check import Known, Verdict, check
+from use_cases.audit_tree import FOLDER as CHECKPOINTS
+from use_cases.audit_tree import origin
 from use_cases.repair import repair
 from use_cases.sweep import sweep
 
@@ -53,6 +58,21 @@ async def sweep_now(settings: Settings, *, older_than: timedelta, dry_run: bool)
         return await sweep(
             Stores(database, DocumentStore.from_settings(settings)), older_than=older_than, dry_run=dry_run
         )
+
+
+async def check_audit(settings: Settings, files: Sequence[Path], *, since: int) -> Verdict:
+    """Whether the audit is what it was, by the checkpoints in the records, in the document store, and in `files`.
+
+    Raises DatabaseAwayError, SchemaError, StoreError, SettingsError, and OSError for a file that can't be read.
+    """
+    outside = {str(file): await asyncio.to_thread(file.read_text, "utf-8") for file in files}
+    store = DocumentStore.from_settings(settings)
+    async for keys in store.list_older(CHECKPOINTS, datetime.now(UTC), 1_000):
+        for key in keys:
+            outside[f"the document store, {key}"] = (await store.get(key)).decode(errors="replace")
+    known = Known(origin(settings), AuditKey.from_settings(settings).public, outside)
+    async with _database(settings) as database:
+        return await check(database, known, since=since)
 
 
 async def refused_commands(settings: Settings, number: str) -> list[RefusedCommand] | None:

@@ -14,10 +14,12 @@ from uuid import UUID
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 
+from domain.audit import Act
 from domain.service_accounts import ACCESS_TOKEN_LASTS, ASSERTION_LASTS_AT_MOST, CLOCKS_DIFFER, Scope, known_scopes
-from records import service_keys
+from records import audit, service_keys
+from records.audit import By
 from records.hidden import hidden
-from records.models import ServiceKey
+from records.models import ServiceKey, Side
 from records.service_accounts import Found
 from settings import Settings
 from use_cases import guessing
@@ -25,6 +27,7 @@ from use_cases.guessing import Origin
 from use_cases.public_keys import MAX_KID, key_of
 from use_cases.service_callers import TOKEN_PREFIX
 from use_cases.services import Services
+from use_cases.sign_in import note_failed
 
 TOKEN_PATH = "/api/v1/oauth/token"  # noqa: S105 - an address
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -86,6 +89,7 @@ async def give_token(services: Services, asked: Asked, origin: Origin) -> Access
     except OAuthError as error:
         if error.error == "invalid_scope":  # who asks for too much has proved who they are
             await guessing.was_right(services.database, counters)
+        await note_failed(services, None, origin, error.error)
         raise
     await guessing.was_right(services.database, counters)
     return token
@@ -109,6 +113,9 @@ async def _token(services: Services, asked: Asked, claim: _Claim, address: str |
         )
         key.last_used_at = found.account.last_used_at = now
         found.service.last_address = address
+        audit.add(
+            *(session, Act.SIGN_IN, By(found.account.id, Side.API, address, found.account.clinic_id), now), name="key"
+        )
     return AccessToken(text, scopes)
 
 

@@ -17,14 +17,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain import commands as c
 from domain import lifecycle
 from domain.absences import Absence
+from domain.audit import Act
 from domain.calendar import day_of
 from domain.model import Frozen
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Actor, HolderKind, Request, Source, Status
-from records import absences, people, refusals, requests
+from records import absences, audit, people, refusals, requests
 from records import commands as ledger
 from records.models import GivenCommand, RequestRecord
 from use_cases import gate, giving, policy
+from use_cases.accesses import by
 from use_cases.caller import Caller
 from use_cases.problems import Problem
 from use_cases.services import Services
@@ -230,6 +232,14 @@ async def _write_down(
     system_id = call.caller.system.account.id if call.caller.system else None
     await ledger.write_down(
         *(session, row, command), account_id=call.caller.id, now=now, replaces=standing.before, system_id=system_id
+    )
+    audit.add(
+        *(session, Act.COMMAND, by(call.caller), now),
+        name=order.command_name(),
+        role=actor.role,
+        request_id=row.id,
+        version=row.process_version,
+        content={"command_id": call.command_id},
     )
     start = requests.process_of(row) if row.status is Status.DRAFT else request  # a draft got the terms of today
     return partial(giving.give, services, start, command, given_at=now, is_behind=is_behind)

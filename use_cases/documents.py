@@ -11,10 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from documents.content import ReportContent
 from documents.verification import Problem as SignatureProblem
 from documents.verification import Verification, document_hash
+from domain.audit import Act
 from domain.requests import DocumentKind
 from records import reports, unread_reports
 from records.errors import NotFoundError
-from records.models import AccessKind, FrozenReport, RequestRecord, StoredDocument
+from records.models import FrozenReport, RequestRecord, StoredDocument
 from use_cases import policy
 from use_cases.accesses import log_access
 from use_cases.attended import Attended
@@ -66,7 +67,7 @@ async def list_documents(services: Services, caller: Caller, request_id: UUID) -
     """In the order in which they were signed. Raises Problem `not_found`, `forbidden` or `not_yet`."""
     async with services.database.session() as session:
         row = await policy.chart_to_see(session, caller, request_id)
-        await log_access(session, caller, row, AccessKind.REQUEST)
+        await log_access(session, caller, row, Act.REQUEST)
         documents = await reports.documents_of(session, row.id)
         names = await Names.load(session, [document.signer_id for document in documents], [])
     return [document_view(document, names) for document in documents]
@@ -156,7 +157,7 @@ async def _document_to_see(
     document = await reports.find_document(session, report_id)
     if document is None or document.request_id != row.id:
         raise Problem("not_found")
-    await log_access(session, caller, row, AccessKind.DOCUMENT, report_id)
+    await log_access(session, caller, row, Act.DOCUMENT, report_id)
     return row, document
 
 

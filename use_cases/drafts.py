@@ -11,6 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.audit import Act
 from domain.calendar import day_of
 from domain.drafts import OutdatedAnswer, carry_over
 from domain.model import Discreet
@@ -21,7 +22,7 @@ from domain.requests import Person, Role, Status
 from records import people, requests
 from records.drafts import decide, given_answers, open_form
 from records.errors import NotEditableError, NotFoundError, StaleVersionError, SubmissionUnderWayError
-from records.models import AccessKind, Json, RequestRecord
+from records.models import Json, RequestRecord
 from translations import Language
 from translations.problems import FIELD_PROBLEMS
 from use_cases import policy
@@ -251,7 +252,7 @@ async def _earlier(session: AsyncSession, caller: Caller, earlier_id: UUID) -> R
     row = await policy.chart_to_see(session, caller, earlier_id)
     if row.status is Status.DRAFT:
         raise Problem("earlier_is_draft")
-    await log_access(session, caller, row, AccessKind.REQUEST)
+    await log_access(session, caller, row, Act.REQUEST)
     return row
 
 

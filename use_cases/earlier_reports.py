@@ -7,9 +7,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from documents.content import Entry
+from domain.audit import Act
 from domain.requests import DocumentKind
 from records import reports, requests, visibility
-from records.models import AccessKind, RequestRecord
+from records.models import RequestRecord
 from translations import Language
 from use_cases import policy
 from use_cases.accesses import log_unless_just_seen
@@ -49,7 +50,7 @@ async def earlier_reports(services: Services, caller: Caller, request_id: UUID) 
                 content = content_of(frozen, document.signed_at)
                 texts = [entry for entry in content.answer if not entry.brief]
                 if texts:
-                    await log_unless_just_seen(session, caller, request, AccessKind.DOCUMENT, document.report_id)
+                    await log_unless_just_seen(session, caller, request, Act.DOCUMENT, document.report_id)
                     found.append(
                         EarlierReport(
                             report_id=document.report_id,

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from uuid import UUID
 
+from domain.audit import Act
 from media.kinds import JPEG, MP4, PDF
 from records import access, attachments
 from records.errors import ContentDiffersError, NotFoundError
-from records.models import AccessKind, Attachment, MediaState, RequestRecord
+from records.models import Attachment, MediaState, RequestRecord
 from records.store import digest_in
 from use_cases import policy
 from use_cases.accesses import ONE_LOOK, log_access, log_unless_opened
@@ -52,7 +53,7 @@ async def original(look: Look) -> StoredFile:
         found = _Kept(_first_of(attachment.full_key, attachment.preview_key), JPEG, _named(attachment, ".jpg"))
     else:
         found = _Kept(await _playable_key(look.services, attachment), MP4, _named(attachment, ".mp4"))
-    await _log(look, row, AccessKind.ATTACHMENT)
+    await _log(look, row, Act.ATTACHMENT)
     return await _given_out(look, attachment, found)
 
 
@@ -60,7 +61,7 @@ async def preview(look: Look) -> StoredFile:
     """A JPEG of at most 1,200 pixels; of a video, its first frame. Raises as `original` does."""
     row, attachment = await _to_see(look)
     key = _first_of(attachment.preview_key)
-    await _log(look, row, AccessKind.PREVIEW)
+    await _log(look, row, Act.PREVIEW)
     return await _given_out(look, attachment, _Kept(key, JPEG))
 
 
@@ -79,7 +80,7 @@ async def full(look: Look) -> StoredFile:
     if attachment.kind != "photo":
         raise Problem("not_found")
     key = _first_of(attachment.full_key, attachment.preview_key)
-    await _log(look, row, AccessKind.ATTACHMENT)
+    await _log(look, row, Act.ATTACHMENT)
     return await _given_out(look, attachment, _Kept(key, JPEG))
 
 
@@ -88,7 +89,7 @@ async def page(look: Look, number: int) -> StoredFile:
     row, attachment = await _to_see(look)
     if not 1 <= number <= len(attachment.page_keys):
         raise Problem("not_found")
-    await _log(look, row, AccessKind.ATTACHMENT)
+    await _log(look, row, Act.ATTACHMENT)
     return await _given_out(look, attachment, _Kept(attachment.page_keys[number - 1], JPEG))
 
 
@@ -98,7 +99,7 @@ async def video(look: Look) -> StoredFile:
     if attachment.kind != "video":
         raise Problem("not_found")
     key = await _playable_key(look.services, attachment)
-    await _log(look, row, AccessKind.ATTACHMENT)
+    await _log(look, row, Act.ATTACHMENT)
     return await _given_out(look, attachment, _Kept(key, MP4))
 
 
@@ -112,7 +113,7 @@ async def _to_see(look: Look) -> tuple[RequestRecord, Attachment]:
     return row, attachment
 
 
-async def _log(look: Look, row: RequestRecord, kind: AccessKind) -> None:
+async def _log(look: Look, row: RequestRecord, kind: Act) -> None:
     """Write the look down. A player asks for a video in dozens of parts, which together are one look."""
     async with look.services.database.session() as session:
         if look.in_parts:

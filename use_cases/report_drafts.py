@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from documents.bounded import draw_report
 from documents.length import pages_of
+from domain.audit import Act
 from domain.drafts import unasked
 from domain.model import Discreet
 from domain.offerings import CalledFor, FieldProblem, FormField, calls_of, check_answers
@@ -19,7 +20,7 @@ from domain.refusals import Refusal, RefusalCode
 from domain.requests import DocumentKind, Status
 from records import commands, reports, requests
 from records.errors import BeingSignedError, StaleVersionError
-from records.models import AccessKind, Json, RequestRecord
+from records.models import Json, RequestRecord
 from records.models import ReportDraft as DraftRecord
 from translations import Language
 from use_cases import policy
@@ -67,7 +68,7 @@ async def read_draft(services: Services, caller: Caller, request_id: UUID) -> Re
     """
     async with services.database.session() as session:
         row = await _report_to_write(session, caller, request_id)
-        await log_access(session, caller, row, AccessKind.REPORT_DRAFT)
+        await log_access(session, caller, row, Act.REPORT_DRAFT)
         return await _draft(session, services, row)
 
 
@@ -124,7 +125,7 @@ async def preview(
     """
     async with services.database.session() as session:
         row = await _report_to_write(session, caller, request_id)
-        await log_access(session, caller, row, AccessKind.REPORT_DRAFT)
+        await log_access(session, caller, row, Act.REPORT_DRAFT)
         draft = await reports.load_report_draft(session, row.id)
         page = await paper(
             session,

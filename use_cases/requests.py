@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.audit import Act
 from domain.drafts import OutdatedAnswer
 from domain.forms import FormChange, WrittenForm, changes
 from domain.lifecycle import TAKEN_BACK_WITHIN, may_still_take_back
@@ -16,13 +17,13 @@ from domain.requests import DocumentKind, EventName, HolderKind, Request, Status
 from records import absences, commands, forms, reports, requests, visibility, worklist
 from records.access import last_seen
 from records.drafts import open_form, outdated_answers
-from records.models import AccessKind, EventRecord, FrozenForm, Json, RequestRecord, StoredDocument
+from records.models import EventRecord, FrozenForm, Json, RequestRecord, StoredDocument
 from records.visibility import Access
 from records.worklist import RowNotes, WorklistRow
 from translations import Language, gettext_for
 from translations.words import STATUSES
 from use_cases import policy
-from use_cases.accesses import log_access
+from use_cases.accesses import log_access, log_lines
 from use_cases.attachments import AttachmentView, attachments_shown, views_shown
 from use_cases.caller import Caller
 from use_cases.documents import DocumentView, document_view
@@ -212,7 +213,7 @@ async def read_request_and_timeline(
     async with services.database.session() as session:
         view, row, events = await _looked_at(session, services, caller, request_id, language)
         told = await timeline_view(session, row, view.access, language, events)
-        await log_access(session, caller, row, AccessKind.TIMELINE)
+        await log_access(session, caller, row, Act.TIMELINE)
     return view, told
 
 
@@ -223,7 +224,7 @@ async def _looked_at(
     await open_form(session, services.versions, row)
     events = await requests.timeline(session, row.id)
     view = await request_view(session, caller, row, access, language, events)
-    await log_access(session, caller, row, AccessKind.REQUEST)
+    await log_access(session, caller, row, Act.REQUEST)
     present = await others_present(session, services, caller, request_id)
     return view.model_copy(update={"present": present}), row, events
 
@@ -231,8 +232,10 @@ async def _looked_at(
 async def summaries(
     session: AsyncSession, caller: Caller, rows: Iterable[WorklistRow], language: Language
 ) -> list[RequestSummary]:
-    """The lines of a worklist."""
+    """The lines of a list; of which requests they show the patient, is written down."""
     rows = list(rows)
+    if shown := {row.request.id for row in rows if row.patient}:
+        await log_lines(session, caller, shown)
     records = [row.request for row in rows]
     names = await Names.load(
         session,
@@ -245,7 +248,7 @@ async def summaries(
 async def find_summaries(
     services: Services, caller: Caller, request_ids: Sequence[UUID], language: Language
 ) -> list[RequestSummary]:
-    """The lines of these requests, in their order, without those that the caller may not see. No look is written down."""
+    """The lines of these requests, in their order, without those that the caller may not see."""
     async with services.database.session() as session:
         found = {line.request.id: line for line in await worklist.lines_of(session, caller.viewer, request_ids)}
         lines = [found[request_id] for request_id in request_ids if request_id in found]

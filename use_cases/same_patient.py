@@ -12,6 +12,7 @@ from records.models import Json, RequestRecord
 from records.worklist import WorklistRow
 from translations import Language
 from use_cases import policy
+from use_cases.accesses import by
 from use_cases.caller import Caller
 from use_cases.requests import RequestSummary, patient_shown, summaries
 from use_cases.services import Services
@@ -47,6 +48,4 @@ async def _log(session: AsyncSession, caller: Caller, lines: list[WorklistRow]) 
         if line.request.status is not Status.DRAFT
     ]
     if finds:
-        await log_finds(
-            session, caller.actual_id, finds, at=now, since=now - ONE_SEARCH, for_account_id=caller.acts_for
-        )
+        await log_finds(session, by(caller), finds, at=now, since=now - ONE_SEARCH)

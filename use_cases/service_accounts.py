@@ -252,6 +252,9 @@ async def rotate(services: Starting, by: Administrator, account_id: UUID, rotati
             older.ends_at = min(older.ends_at or until, until)
         for oldest in living[MOST_SECRETS - 1 :]:
             oldest.ends_at = at.now
+        for ended in living:
+            if ended.ends_at is not None and ended.ends_at <= at.now:
+                at.note(AccountEventKind.SECRET_ENDED, {"secret": [ended.ending, None]})
         return await _give_secret(at)
 
 

@@ -1,8 +1,8 @@
 """How people prove who they are: passwords and bearer tokens."""
 
 import secrets
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -10,11 +10,14 @@ from uuid import UUID, uuid4
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from records import guesses, people, second_factors
+from domain.audit import Act
+from records import audit, guesses, people, second_factors
+from records.audit import By
 from records.hidden import hidden
-from records.models import Account
+from records.models import Account, Side
 from use_cases import guessing, passkey_answers
 from use_cases import one_time_codes as codes
+from use_cases.accesses import by
 from use_cases.account_keys import open_for, seal_for
 from use_cases.caller import Caller
 from use_cases.guessing import SOMEWHERE, Counter, Origin
@@ -30,6 +33,8 @@ MAX_CODE = 40
 
 CODE_WITHIN = timedelta(minutes=5)
 """So long after the password the code must come, where the two are asked for one after the other."""
+
+_WRONG = frozenset({"wrong_code", "wrong_passkey"})
 
 _PROOF = b"relais: the password was right"
 
@@ -82,7 +87,8 @@ async def sign_in(
     if needs_code:
         if not code:
             raise CodeNeededError(_proof_of_password(account))
-        await _take_code(services, account, code, origin)
+        async with _failure_noted(services, account, origin):
+            await _take_code(services, account, code, origin)
     token = await new_token(services, account, origin, instead_of, in_a_browser=in_a_browser)
     if token is None:
         raise Problem("wrong_credentials")
@@ -107,15 +113,37 @@ async def finish_sign_in(
     `wrong_passkey`, or `too_many_attempts`.
     """
     account = await _who_proved(services, proof)
-    if passkey:
-        counters = await _counters_of_codes(services, account, origin)
-        await passkey_answers.take(services, account.id, passkey[:MAX_ANSWER], _sign_in_of(proof), counters)
-    else:
-        await _take_code(services, account, code, origin)
+    async with _failure_noted(services, account, origin):
+        if passkey:
+            counters = await _counters_of_codes(services, account, origin)
+            await passkey_answers.take(services, account.id, passkey[:MAX_ANSWER], _sign_in_of(proof), counters)
+        else:
+            await _take_code(services, account, code, origin)
     token = await new_token(services, account, origin, instead_of, in_a_browser=True)
     if token is None:
         raise Problem("sign_in_again")
     return token
+
+
+@asynccontextmanager
+async def _failure_noted(services: Services, account: Account, origin: Origin) -> AsyncIterator[None]:
+    """What is tried here is written down where it was wrong; who only has to wait has tried nothing."""
+    try:
+        yield
+    except Problem as problem:
+        if problem.code in _WRONG:
+            await note_failed(services, account, origin, problem.code)
+        raise
+
+
+async def note_failed(services: Services, account: Account | None, origin: Origin, code: str) -> None:
+    """Write down that somebody could not sign in, and why; `account` is whose name they gave, where there is one.
+
+    What they typed as a name is not kept: it may be a password.
+    """
+    who = By(account.id, None, origin.address, account.clinic_id) if account else By(None, None, origin.address)
+    async with services.database.session() as session:
+        audit.add(session, Act.SIGN_IN_FAILED, who, datetime.now(UTC), name=code)
 
 
 async def _take_code(services: Services, account: Account, code: str, origin: Origin) -> None:
@@ -168,6 +196,7 @@ async def _authenticated(services: Services, username: str, password: str, origi
     async with services.passwords.sign_in.place_for(origin.network) as lane:
         await guessing.count(services.database, counters)
         if not await lane.fits(account.password_hash if account and account.has_password else None, password):
+            await note_failed(services, account, origin, "wrong_credentials")
             return None
     await guessing.was_right(services.database, counters)
     return account
@@ -224,6 +253,10 @@ async def new_token(
             idle_minutes=(services.settings.idle_minutes or None) if in_a_browser else None,
             elsewhere=elsewhere,
         )
+        name = "password" if elsewhere is None else "provider"
+        side = Side.PORTAL if in_a_browser else Side.API
+        who = By(account.id, side, origin.address, account.clinic_id)
+        audit.add(session, Act.SIGN_IN, who, now, name=name)
     return BearerToken(text, expires_at, device)
 
 
@@ -234,10 +267,12 @@ async def _device(session: AsyncSession, origin: Origin) -> str:
     return secrets.token_urlsafe(32)
 
 
-async def end_token(services: Services, text: str) -> None:
-    """End a token; nothing happens when there is none such."""
+async def end_token(services: Services, caller: Caller) -> None:
+    """End the token by which somebody calls."""
+    now = datetime.now(UTC)
     async with services.database.session() as session:
-        await people.revoke_token(session, token_sha256(text), datetime.now(UTC))
+        await people.revoke_token(session, token_sha256(caller.token), now)
+        audit.add(session, Act.SIGN_OUT, by(caller), now)
 
 
 def token_sha256(text: str) -> str:

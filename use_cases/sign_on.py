@@ -18,7 +18,7 @@ from records import sign_on as records
 from records.account_events import Hand
 from records.hidden import hidden
 from records.models import Account, Invitation, LinkedIdentity, PasswordReset, Side, SignOnAttempt
-from sign_on.connection import Answer, Secrets
+from sign_on.connection import Answer, Connection, Secrets
 from sign_on.id_tokens import Identity, check_is_recent
 from sign_on.refused import AwayError, RefusedError
 from use_cases import one_time_codes as codes
@@ -158,6 +158,18 @@ async def finish(services: Services, provider: str, answer: Answer, browser: Bro
     """
     connection = connection_of(services, provider)
     attempt = await take(services, provider, browser, answer.state)
+    try:
+        return await _arrive(services, connection, attempt, answer, browser)
+    except Problem as problem:
+        if problem.code in _FAILED:
+            await signing_in.note_failed(services, None, browser.origin, problem.code)
+        raise
+
+
+async def _arrive(
+    services: Services, connection: Connection, attempt: SignOnAttempt, answer: Answer, browser: Browser
+) -> Arrived:
+    provider = attempt.provider
     own = Secrets(state=answer.state, nonce=attempt.nonce, verifier=attempt.verifier)
     purpose, back = Purpose(attempt.purpose), str(attempt.said.get("back", "/"))
     try:
@@ -169,6 +181,9 @@ async def finish(services: Services, provider: str, answer: Answer, browser: Bro
     except RefusedError as error:
         refused(provider, error, back=back)
     return await _ARRIVALS[purpose](services, attempt, identity, browser)
+
+
+_FAILED = frozenset({"sign_on_denied", "sign_on_failed", "not_linked", "not_for_clinic", "identity_taken"})
 
 
 async def account_of(services: Services, arrived: Arrived) -> Account | None:
@@ -209,6 +224,9 @@ async def _link_by_letter(services: Services, attempt: SignOnAttempt, identity: 
         if reset is None or account is None or not account.active or not _is_still_open(reset, attempt, now):
             raise Problem("link_not_valid")
         before = await records.unlink(session, account.id, identity.issuer)
+        if before is not None:
+            gone = {"provider": [attempt.provider, None]}
+            account_events.note(session, AccountEventKind.IDENTITY_UNLINKED, account, _hand(browser), now, gone)
         letters = await _link(session, account, identity, attempt.provider, _hand(browser), now, before)
         await people.revoke_tokens_of(session, account.id, now)
         await one_time_links.end_resets_of(session, account.id, now)

@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 
 import structlog
 
-from records import people
+from domain.audit import Act
+from records import audit, people
 from records import sign_on as records
+from records.audit import By
 from records.models import Account
 from sign_on.logout_tokens import issuer_said_in
 from sign_on.providers import Label
@@ -34,7 +36,7 @@ async def sign_out(services: Services, caller: Caller) -> Further | None:
     async with services.database.session() as session:
         token = await people.load_token(session, token_sha256(caller.token))
         issuer, sealed = (token.idp_issuer, token.sealed_id_token) if token else (None, None)
-    await end_token(services, caller.token)
+    await end_token(services, caller)
     connection = services.sign_on.by_issuer(issuer)
     if connection is None:
         return None
@@ -70,6 +72,8 @@ async def ended_there(services: Services, logout_token: str) -> None:
             log.warning("a provider's word that a session ended was not accepted", code="taken_before")
             raise Problem("logout_refused")
         ended = await records.end_sessions(session, logout.issuer, logout.subject, logout.sid, now)
+        for account_id in ended:
+            audit.add(session, Act.SIGN_OUT, By(account_id), now, name="provider")
     log.info("sessions ended at a provider", name=connection.provider.code, count=len(ended))
 
 

@@ -5,13 +5,14 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.audit import Act
 from domain.forms import FormChange, changes
 from domain.offerings import FileKind
 from domain.photos import PhotoView
 from domain.priority import Priority
 from domain.requests import Request
 from records import forms
-from records.models import AccessKind, FrozenForm, Json, RequestRecord
+from records.models import FrozenForm, Json, RequestRecord
 from use_cases import policy
 from use_cases.accesses import log_access
 from use_cases.caller import Caller
@@ -71,7 +72,7 @@ async def read_form(services: Services, caller: Caller, request_id: UUID, number
 
 async def _forms_to_see(session: AsyncSession, caller: Caller, request_id: UUID) -> tuple[list[FrozenForm], Names]:
     row = await policy.chart_to_see(session, caller, request_id)
-    await log_access(session, caller, row, AccessKind.REQUEST)
+    await log_access(session, caller, row, Act.REQUEST)
     found = await forms.submitted_forms(session, row.id)
     return found, await Names.load(session, [form.frozen_by for form in found], [])
 

@@ -8,11 +8,12 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.audit import Act
 from domain.commands import RenewedClock, ReturnReason
 from domain.events import question_id
 from domain.requests import EventName, HolderKind, Role, Status
 from records import commands, requests
-from records.models import AccessKind, EventRecord, Json, RequestRecord, StoredDocument
+from records.models import EventRecord, Json, RequestRecord, StoredDocument
 from records.visibility import Access
 from translations import Language, gettext_for
 from translations.words import EVENTS
@@ -103,7 +104,7 @@ async def read_timeline(
     """
     async with services.database.session() as session:
         row, access = await policy.request_to_see(session, caller, request_id)
-        await log_access(session, caller, row, AccessKind.TIMELINE)
+        await log_access(session, caller, row, Act.TIMELINE)
         return await timeline_view(session, row, access, language)
 
 

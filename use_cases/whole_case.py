@@ -18,12 +18,13 @@ from documents.case_content import CaseContent, Picture, Said, Section
 from documents.content import Practitioner, ReportContent
 from documents.overlay import overlay
 from documents.page import image_name, known, patient_lines, practitioner_lines, running_head, time_of_capture
+from domain.audit import Act
 from domain.offerings import ServiceOffering
 from domain.photos import UNDESCRIBED, Description
 from media.jpegs import size_of
 from records import attachments, reports, requests, unread_reports
 from records.errors import NotFoundError
-from records.models import AccessKind, Attachment, RequestRecord
+from records.models import Attachment, RequestRecord
 from records.store import digest_in
 from translations import Language, gettext_for
 from translations.dates import moment
@@ -86,7 +87,7 @@ async def whole_case(
     async with services.database.session() as session:
         row = await policy.chart_to_see(session, caller, request_id)
         read = await _read(session, services, caller, row, language)
-        await log_access(session, caller, row, AccessKind.EXPORT)
+        await log_access(session, caller, row, Act.EXPORT)
         await unread_reports.note_reading(session, row, caller.actual_id)
     pictures = {f"{number}.jpg": await _picture(services, each) for number, each in enumerate(read.pictures, 1)}
     case = _content(read, pictures, caller, language, datetime.now(UTC))

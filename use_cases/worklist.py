@@ -17,6 +17,7 @@ from records.ways import COUNTED_UP_TO
 from records.worklist import Count, WorklistFilter, WorklistRow
 from translations import Language
 from use_cases import policy
+from use_cases.accesses import by
 from use_cases.caller import Caller
 from use_cases.problems import FieldFault, Problem
 from use_cases.requests import RequestSummary, summaries
@@ -142,6 +143,4 @@ async def _log_finds(
         if row.patient and row.request.status is not Status.DRAFT and words & words_of_patient(row.patient)
     ]
     if finds:
-        await log_finds(
-            session, caller.actual_id, finds, at=now, since=now - ONE_SEARCH, for_account_id=caller.acts_for
-        )
+        await log_finds(session, by(caller), finds, at=now, since=now - ONE_SEARCH)

@@ -50,6 +50,7 @@ async def identified(
     else:
         caller = await _person(request, services, credentials)
     request.state.language = caller.language
+    request.state.caller = caller
     return caller
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from records.models import AccessEntry, AccessKind
+from domain.audit import Act
+from records.models import AuditEntry
 from tests.api.answers import problem
 from tests.journeys import PATIENT, accepted, closed, draft, filled, ok, submitted
 from tests.system import System
@@ -33,8 +34,8 @@ async def test_others_of_the_same_patient_for_who_may_see_their_chart(system: Sy
     problem(await system.people["provider2"].get(f"/requests/{first}/same-patient"), 404, "not_found")
     problem(await system.operator.get(f"/requests/{first}/same-patient"), 403, "forbidden")
     async with system.services.database.session() as session:
-        query = select(AccessEntry.request_id).where(
-            AccessEntry.account_id == system.dispatcher.account.id, AccessEntry.kind == AccessKind.SEARCH
+        query = select(AuditEntry.request_id).where(
+            AuditEntry.account_id == system.dispatcher.account.id, AuditEntry.kind == Act.SEARCH
         )
         assert second in {str(id_) for id_ in await session.scalars(query)}
 

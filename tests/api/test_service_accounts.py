@@ -348,6 +348,9 @@ async def test_two_secrets_live_at_once_and_each_can_be_ended(system: System) ->
     last = ok(await system.administrator.post(f"{address}/secrets", {"older_ends_in_hours": 0}), 201)
     found = [await status_by(system, secret) for secret in (second["secret"], third["secret"], last["secret"])]
     assert found == [401, 401, 200]
+    events: Any = ok(await system.administrator.get(f"{address}/events"))
+    told = [event["changes"]["secret"][0] for event in events if event["kind"] == "secret_ended"]
+    assert sorted(told) == sorted(secret[-4:] for secret in (one.secret, second["secret"], third["secret"]))
     problem(await system.administrator.post(f"{address}/secrets", {"older_ends_in_hours": 721}), 422, "invalid_input")
     [left] = last["service_account"]["secrets"]
     ended = await system.administrator.http.delete(f"/api/v1{address}/secrets/{left['id']}")

@@ -8,10 +8,11 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
+from domain.audit import Act
 from domain.requests import Role
 from domain.webhooks import MOST_ENDPOINTS
 from engine.encryption import sealed_with
-from records.models import AccountEvent, WebhookEndpoint, WebhookMessage
+from records.models import AccountEvent, AuditEntry, WebhookEndpoint, WebhookMessage
 from tests.api.answers import problem
 from tests.journeys import ok
 from tests.system import Clinician, System, add_person
@@ -103,6 +104,11 @@ async def test_the_life_of_a_webhook(system: System) -> None:
             AccountEvent.at >= began,
         )
         noted = list(await session.scalars(query.order_by(AccountEvent.id)))
+        acts = select(AuditEntry).where(AuditEntry.object_id.in_([event.id for event in noted]))
+        entries = list(await session.scalars(acts.order_by(AuditEntry.id)))
+    assert [(entry.kind, entry.name, entry.account_id) for entry in entries] == [
+        (Act.ACCOUNT, event.kind, who.account.id) for event in noted
+    ]
     assert [event.kind.removeprefix("webhook_") for event in noted] == [
         *("added", "changed", "changed", "replayed", "tested", "secret_added", "removed")
     ]

@@ -11,8 +11,9 @@ from fastapi import FastAPI
 from playwright.async_api import FilePayload, expect
 from sqlalchemy import select, update
 
+from domain.audit import Act
 from records import phone_links as kept_links
-from records.models import AccessEntry, AccessKind, PhoneLink, Token
+from records.models import AuditEntry, PhoneLink, Token
 from tests.api.answers import problem
 from tests.journeys import accepted, draft, ok, somebody_new, submitted, upload
 from tests.portal.browsing import PHONE, Portal, barriers, shown, too_wide, visitor
@@ -110,9 +111,7 @@ async def test_photos_come_from_the_telephone_that_took_the_link_and_it_sees_not
 async def logged(system: System, request_id: str) -> list[tuple[str, str]]:
     """Which photos the log says came from a telephone, and by whose link."""
     async with system.services.database.session() as session:
-        query = select(AccessEntry).where(
-            AccessEntry.request_id == request_id, AccessEntry.kind == AccessKind.PHONE_PHOTO
-        )
+        query = select(AuditEntry).where(AuditEntry.request_id == request_id, AuditEntry.kind == Act.PHONE_PHOTO)
         return sorted((str(entry.object_id), str(entry.account_id)) for entry in await session.scalars(query))
 
 

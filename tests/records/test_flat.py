@@ -28,7 +28,7 @@ ROWS = 10
 
 Viewers = dict[Role, Viewer]
 
-LARGE = {"requests", "request_participants", "request_parties", "patient_words", "events", "access_log"}
+LARGE = {"requests", "request_participants", "request_parties", "patient_words", "events", "audit_entries"}
 
 GROWING = {"with somebody away", "not to do"}
 """What no index leads to among all that is open; and what is asked of each row while rows are counted (docs/limits.md)."""

@@ -6,12 +6,14 @@ from datetime import timedelta
 from sqlalchemy import update
 
 from domain import commands as c
+from domain.audit import Act
 from domain.requests import Role, Source
 from records import commands, failures, refusals, requests
 from records.access import list_accesses, log_access
+from records.audit import By
 from records.database import Database
 from records.ids import new_id
-from records.models import AccessKind, FailedEffect, GivenCommand, Notice, RefusedCommand
+from records.models import FailedEffect, GivenCommand, Notice, RefusedCommand
 from records.projection import record_event
 from tests.records.scenes import NOW, scene_with_draft, usual_story
 
@@ -79,13 +81,10 @@ async def test_looks_come_newest_first_and_page_by_page(database: Database) -> N
     async with database.session() as session:
         for object_id in objects:
             await log_access(
-                session,
+                *(session, By(account.id), Act.ATTACHMENT, NOW),
                 request_id=draft.id,
-                account_id=account.id,
                 role=Role.REQUESTER,
-                kind=AccessKind.ATTACHMENT,
                 object_id=object_id,
-                at=NOW,
                 version=0,
             )
     async with database.session() as session:

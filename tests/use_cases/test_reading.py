@@ -8,10 +8,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select
 
+from domain.audit import Act
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import DocumentKind
 from records import people
-from records.models import AccessKind, Token
+from records.models import Token
 from tests.journeys import accepted, assigned, filled, submitted
 from tests.system import PASSWORD, Clinician, System
 from tests.use_cases.test_story import attended, call, caller
@@ -50,7 +51,7 @@ async def test_a_report_is_written_signed_and_verified(system: System) -> None:
     assert hashlib.sha256(document.pdf).hexdigest() == document.sha256 == signed.sha256
     assert (await documents.verify(services, requester, request_id, signed.report_id, attended)).valid
     looks = await accesses.list_accesses(services, requester, request_id)
-    assert {AccessKind.REPORT_DRAFT, AccessKind.DOCUMENT} <= {look.what for look in looks}
+    assert {Act.REPORT_DRAFT, Act.DOCUMENT} <= {look.what for look in looks}
 
 
 async def test_its_sender_gets_a_photo_as_it_was_and_others_a_copy(system: System) -> None:
@@ -108,7 +109,7 @@ async def test_who_follows_a_request_hears_of_it_until_they_sign_out(system: Sys
         await asyncio.sleep(0)  # it listens from now on
         await carry_out(services, call(system.provider, request_id), Accept())
         assert await first
-        await end_token(services, follower.token)
+        await end_token(services, follower)
         await carry_out(services, call(system.provider, request_id), CommentBody(comment="Not mine."))
         assert [is_new async for is_new in heard] == []
 
