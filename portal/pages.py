@@ -394,6 +394,7 @@ def _environment(language: Language) -> Environment:
         loader=PackageLoader("portal"),
         autoescape=True,
         undefined=StrictUndefined,
+        auto_reload=False,  # nobody looks at every template of every page whether its file has changed
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -28,7 +28,6 @@ async def log_access(
 ) -> None:
     """Write one look down. `version` is the process version that was seen, `object_id` the attachment or report looked at."""
     audit.add(session, kind, by, at, request_id=request_id, role=role, version=version, object_id=object_id)
-    await session.flush()
 
 
 @dataclass(frozen=True)

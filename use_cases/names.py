@@ -38,6 +38,7 @@ class Names:
         self._accounts = accounts
         self._clinics = clinics
         self._people: dict[UUID, PersonView] = {}  # each is named often: in every entry of a long history
+        self._holders: dict[tuple[HolderKind, UUID | None, UUID | None], HolderView] = {}
 
     @classmethod
     async def load(
@@ -69,7 +70,11 @@ class Names:
 
     def holder(self, kind: HolderKind, account_id: UUID | None, clinic_id: UUID | None) -> HolderView:
         """Who must act next."""
-        return HolderView(kind=kind, person=self.person(account_id), clinic_id=clinic_id, clinic=self.clinic(clinic_id))
+        known = (kind, account_id, clinic_id)
+        if known not in self._holders:
+            person, clinic = self.person(account_id), self.clinic(clinic_id)
+            self._holders[known] = HolderView(kind=kind, person=person, clinic_id=clinic_id, clinic=clinic)
+        return self._holders[known]
 
 
 def full_name(account: Account) -> str:

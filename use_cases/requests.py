@@ -14,10 +14,10 @@ from domain.lifecycle import TAKEN_BACK_WITHIN, may_still_take_back
 from domain.offerings import CalledFor, DeadlineName
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Request, Status, Undo
-from records import absences, commands, forms, reports, requests, visibility, worklist
+from records import absences, commands, forms, requests, visibility, worklist
 from records.access import last_seen
 from records.drafts import open_form, outdated_answers
-from records.models import EventRecord, FrozenForm, Json, RequestRecord, StoredDocument
+from records.models import EventRecord, FrozenForm, Json, RequestRecord
 from records.visibility import Access
 from records.worklist import RowNotes, WorklistRow
 from translations import Language, gettext_for
@@ -36,14 +36,15 @@ from use_cases.submitted_forms import form_in_force
 from use_cases.timeline import (
     ADDED,
     AdditionView,
+    Course,
     FollowUpView,
     QuestionView,
     ReturnNotice,
     TimelineEntry,
     additions_of,
     follow_ups_of,
-    names_of,
     questions_of,
+    read_course,
     return_notice,
     timeline_view,
 )
@@ -211,22 +212,27 @@ async def read_request_and_timeline(
     Raises Problem `not_found` or `not_yet`.
     """
     async with services.database.session() as session:
-        view, row, events = await _looked_at(session, services, caller, request_id, language)
-        told = await timeline_view(session, row, view.access, language, events)
-        await log_access(session, caller, row, Act.TIMELINE)
-    return view, told
+        looks = (Act.REQUEST, Act.TIMELINE)
+        view, course = await _looked_at(session, services, caller, request_id, language, looks)
+    return view, timeline_view(course, view.access, language)
 
 
 async def _looked_at(
-    session: AsyncSession, services: Services, caller: Caller, request_id: UUID, language: Language
-) -> tuple[RequestView, RequestRecord, Sequence[EventRecord]]:
+    session: AsyncSession,
+    services: Services,
+    caller: Caller,
+    request_id: UUID,
+    language: Language,
+    looks: Sequence[Act] = (Act.REQUEST,),
+) -> tuple[RequestView, Course]:
     row, access = await policy.request_to_see(session, caller, request_id)
     await open_form(session, services.versions, row)
-    events = await requests.timeline(session, row.id)
-    view = await request_view(session, caller, row, access, language, events)
-    await log_access(session, caller, row, Act.REQUEST)
+    course = await read_course(session, row, with_systems=Act.TIMELINE in looks)
+    view = await request_view(session, caller, row, access, language, course)
+    for kind in looks:
+        await log_access(session, caller, row, kind)
     present = await others_present(session, services, caller, request_id)
-    return view.model_copy(update={"present": present}), row, events
+    return view.model_copy(update={"present": present}), course
 
 
 async def summaries(
@@ -261,22 +267,21 @@ async def request_view(
     row: RequestRecord,
     access: Access,
     language: Language,
-    events: Sequence[EventRecord] | None = None,
+    course: Course | None = None,
 ) -> RequestView:
     """The whole request, as far as the caller may see it; `is_new` as it is before this look is written down.
 
-    `events` is its timeline, where that has been read already.
+    `course` is what happened to it, where that has been read already.
     """
     process = requests.process_of(row)
     notes = await worklist.notes_on(session, caller.viewer, row.id)
-    timeline = await requests.timeline(session, row.id) if events is None else events
-    documents = await reports.documents_of(session, row.id)
-    names = await names_of(session, row, timeline, documents)
+    course = course or await read_course(session, row, with_systems=False)
+    names = course.names
     patient, chart = None, ChartView()
     if access == "chart":
         frozen = await _frozen_shown(session, row, process, caller)
         patient = _form_shown(row, frozen)["patient"]
-        chart = await _chart(session, caller, row, process, frozen, timeline, documents, names)
+        chart = await _chart(session, caller, row, process, frozen, course)
     return RequestView(
         **dict(
             _summary(row, notes, caller, names, language, patient, to_do_of(caller, row, process, **_for_others(notes)))
@@ -481,10 +486,9 @@ async def _chart(
     row: RequestRecord,
     process: Request,
     frozen: FrozenForm | None,
-    events: Sequence[EventRecord],
-    documents: Sequence[StoredDocument],
-    names: Names,
+    course: Course,
 ) -> ChartView:
+    events, documents, names = course.events, course.documents, course.names
     last_forms = (await forms.submitted_forms(session, row.id))[-2:]
     shown = await attachments_shown(session, row, caller, frozen, events)
     return ChartView(

@@ -1,7 +1,9 @@
 """What happened to a request: its timeline, and the questions and returns that stand in it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 from uuid import UUID
 
@@ -12,7 +14,7 @@ from domain.audit import Act
 from domain.commands import RenewedClock, ReturnReason
 from domain.events import question_id
 from domain.requests import EventName, HolderKind, Role, Status
-from records import commands, requests
+from records import commands, reports, requests
 from records.models import EventRecord, Json, RequestRecord, StoredDocument
 from records.visibility import Access
 from translations import Language, gettext_for
@@ -105,20 +107,36 @@ async def read_timeline(
     async with services.database.session() as session:
         row, access = await policy.request_to_see(session, caller, request_id)
         await log_access(session, caller, row, Act.TIMELINE)
-        return await timeline_view(session, row, access, language)
+        course = await read_course(session, row, with_documents=False)
+    return timeline_view(course, access, language)
 
 
-async def timeline_view(
-    session: AsyncSession,
-    row: RequestRecord,
-    access: Access,
-    language: Language,
-    events: Sequence[EventRecord] | None = None,
-) -> list[TimelineEntry]:
-    """Who did what, when; what was said with it only for those who may see the chart. `events`, where they are read already."""
-    events = await requests.timeline(session, row.id) if events is None else events
-    systems = await commands.systems_of(session, row.id)
-    names = await names_of(session, row, events, systems=systems.values())
+@dataclass(frozen=True)
+class Course:
+    """What happened to a request, and everybody whom it names: read once for all that is shown of it.
+
+    `systems` are those by which commands came, by the command's id.
+    """
+
+    events: Sequence[EventRecord]
+    documents: Sequence[StoredDocument]
+    systems: Mapping[str, UUID]
+    names: Names
+
+
+async def read_course(
+    session: AsyncSession, row: RequestRecord, *, with_documents: bool = True, with_systems: bool = True
+) -> Course:
+    """The course of a request; without its documents, or the systems, for who shows none."""
+    events = await requests.timeline(session, row.id)
+    documents = await reports.documents_of(session, row.id) if with_documents else []
+    systems = await commands.systems_of(session, row.id) if with_systems else {}
+    return Course(events, documents, systems, await _names_of(session, row, events, documents, systems.values()))
+
+
+def timeline_view(course: Course, access: Access, language: Language) -> list[TimelineEntry]:
+    """Who did what, when; what was said with it only for those who may see the chart."""
+    names, systems = course.names, course.systems
     _ = gettext_for(language)
     return [
         TimelineEntry(
@@ -136,7 +154,7 @@ async def timeline_view(
             system=names.person(systems.get(event.command_id)),
             clocks=event.command.get("clocks", []),
         )
-        for event in events
+        for event in course.events
     ]
 
 
@@ -238,13 +256,12 @@ def return_notice(events: Sequence[EventRecord], names: Names) -> ReturnNotice |
     return None
 
 
-async def names_of(
+async def _names_of(
     session: AsyncSession,
     row: RequestRecord,
     events: Sequence[EventRecord],
-    documents: Sequence[StoredDocument] = (),
-    *,
-    systems: Iterable[UUID] = (),
+    documents: Sequence[StoredDocument],
+    systems: Iterable[UUID],
 ) -> Names:
     """Everybody whom a request, its events and its documents name."""
     holders = [_holder_parts(event.holder) for event in events]
@@ -264,10 +281,13 @@ async def names_of(
 
 
 def _holder_parts(holder: Json) -> tuple[HolderKind, UUID | None, UUID | None]:
-    def uuid(value: str | None) -> UUID | None:
-        return UUID(value) if value else None
+    return HolderKind(holder["kind"]), _id_of(holder["id"]), _id_of(holder["clinic_id"])
 
-    return HolderKind(holder["kind"]), uuid(holder["id"]), uuid(holder["clinic_id"])
+
+@lru_cache(maxsize=1_000)
+def _id_of(written: str | None) -> UUID | None:
+    """In a long history few people have it again and again."""
+    return UUID(written) if written else None
 
 
 _PROCESS_ONLY = {"id", "type", "actor", "sent_at", "expected_version", "content_sha256", "form", "calendar", "clocks"}

@@ -22,7 +22,7 @@ from domain.audit import Act
 from domain.offerings import ServiceOffering
 from domain.photos import UNDESCRIBED, Description
 from media.jpegs import size_of
-from records import attachments, reports, requests, unread_reports
+from records import attachments, reports, unread_reports
 from records.errors import NotFoundError
 from records.models import Attachment, RequestRecord
 from records.store import digest_in
@@ -43,7 +43,7 @@ from use_cases.patients import RecordedPatient
 from use_cases.requests import RequestView, request_view
 from use_cases.services import Services
 from use_cases.stored_files import fault
-from use_cases.timeline import TimelineEntry, timeline_view
+from use_cases.timeline import TimelineEntry, read_course, timeline_view
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ async def whole_case(
 async def _read(
     session: AsyncSession, services: Services, caller: Caller, row: RequestRecord, language: Language
 ) -> _Read:
-    events = await requests.timeline(session, row.id)
-    view = await request_view(session, caller, row, "chart", language, events)
+    course = await read_course(session, row)
+    view = await request_view(session, caller, row, "chart", language, course)
     contents = []
     for document in view.documents or ():
         frozen = await reports.load_frozen_report(session, document.report_id)
@@ -109,7 +109,7 @@ async def _read(
     there = [kept[shown.id] for shown in view.attachments or ()]
     return _Read(
         view=view,
-        timeline=await timeline_view(session, row, "chart", language, events),
+        timeline=timeline_view(course, "chart", language),
         offering=await services.versions.of(session, row),
         reports=contents,
         pictures=[one for number, attachment in enumerate(there, 1) for one in _drawings_of(attachment, number)],
