@@ -78,13 +78,15 @@ $(uv):
 	@VIRTUAL_ENV=.venv $(uv) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-lock: $(uv) ## Choose the newest versions that pyproject.toml allows and write the three lock files.
+lock: $(uv) ## Choose the newest versions that pyproject.toml allows and write the four lock files.
 	@$(uv) pip compile pyproject.toml --extra embedded --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --quiet --upgrade --output-file requirements.lock
 	@$(uv) pip compile pyproject.toml --constraint requirements.lock --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --quiet --output-file requirements-production.lock
 	@$(uv) pip compile --group audit --constraint requirements.lock --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --quiet --output-file requirements-audit.lock
+	@$(uv) pip compile --group generator --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --quiet --upgrade --output-file tests/description/generator.lock
 
 clean: ## Remove the environments (the data folder ./var stays).
-	@rm -rf .uv .venv .audit
+	@rm -rf .uv .venv .audit tests/description/.generator

@@ -56,6 +56,8 @@ ALLOWED = frozenset(
             "pause_seconds",
             "message_id",
             "endpoint_id",
+            "call",
+            "trace",
         ),
     }
 )
@@ -68,6 +70,7 @@ def configure(settings: Settings) -> None:
     if settings.log_format == "console":
         renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -8,11 +8,11 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 from starlette.datastructures import FormData, UploadFile
 
-from api import problems, renditions
+from api import renditions
 from api.parameters import IdempotencyKey
 from domain.model import Discreet
 from domain.photos import MAX_CAPTION, Description, PhotoView
-from translations import gettext_noop as _
+from translations.problems import FIELD_PROBLEMS
 from use_cases import attachments, new_attachments
 from use_cases.attachments import AttachmentChanges, AttachmentView
 from use_cases.new_attachments import SentFile
@@ -25,7 +25,7 @@ from web.session import AttachmentReader, DraftWriter
 
 def _each_once(ids: list[UUID]) -> list[UUID]:
     if len(set(ids)) < len(ids):
-        raise PydanticCustomError("not_each_once", _("Each id is named once."))
+        raise PydanticCustomError("not_each_once", FIELD_PROBLEMS["not_each_once"])
     return ids
 
 
@@ -71,7 +71,6 @@ _UPLOAD = {
     status_code=201,
     summary="Upload a photo or a video",
     openapi_extra=_UPLOAD,
-    responses=problems.responses(415, 429),
 )
 async def upload(
     request_id: UUID,
@@ -91,7 +90,7 @@ async def upload(
     async with request.form(max_files=1, max_fields=5) as form:
         file, slot = form.get("file"), form.get("slot", "")
         if not isinstance(file, UploadFile) or not isinstance(slot, str):
-            raise Problem("invalid_input", [FieldFault("file", "missing")])
+            raise Problem("invalid_input", [FieldFault("file", "required")])
         sent = SentFile(file.file, file.filename or "", slot, _description(form))
         return await new_attachments.add(services, caller, place, sent, attended)
 

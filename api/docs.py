@@ -1,7 +1,7 @@
 """The API's own pages, without any outside host: Swagger UI from a package, and one script of ours."""
 
-from collections.abc import Callable
-from functools import partial
+import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,6 @@ import fastapi_offline
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
-
-from api.problems import ProblemDetails
 
 ASSETS = Path(fastapi_offline.__file__).parent / "static"
 
@@ -78,16 +76,36 @@ async def script() -> Response:
     return Response(_SCRIPT, media_type="text/javascript")
 
 
+DESCRIPTION_FILE = Path(__file__).with_name("openapi.json")
+"""The description of the API. It is written by `api.describe`, and served as it stands there."""
+
+TAGS = {
+    "accounts": "Signing in; one's own account.",
+    "absences": "When people are away.",
+    "catalogue": "What can be asked for, and where.",
+    "people": "For administrators: the people of a clinic, and the clinic.",
+    "service accounts": "Systems of clinics that call by themselves.",
+    "webhooks": "Where a clinic's systems hear of events.",
+    "requests": "Writing and reading requests.",
+    "commands": "What people do with a request.",
+    "attachments": "Photos, videos and documents.",
+    "uploads": "Files that come in parts (tus).",
+    "reports": "The report, its draft and its signature.",
+    "verification": "Whether a signed document is as it was signed; for anybody.",
+    "operations": "For those who run Relais.",
+}
+"""The groups of operations."""
+
+
 def install(app: FastAPI) -> None:
-    """Serve the pages and their assets, and describe errors as what they are."""
-    app.openapi = partial(_description, app.openapi)  # type: ignore[method-assign]
+    """Serve the pages, their assets, and the description."""
+    app.openapi = _description  # type: ignore[method-assign]
     app.include_router(router)
     app.mount("/api/docs/assets", StaticFiles(directory=ASSETS), name="api-docs-assets")
 
 
-def _description(plain: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The OpenAPI document, with the schema to which the errors of `api.problems` refer."""
-    document = plain()
-    schema = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
-    document["components"]["schemas"].update({**schema.pop("$defs"), ProblemDetails.__name__: schema})
+@cache
+def _description() -> dict[str, Any]:
+    """The OpenAPI document."""
+    document: dict[str, Any] = json.loads(DESCRIPTION_FILE.read_text())
     return document

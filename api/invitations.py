@@ -4,7 +4,6 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from api import problems
 from api.parameters import IdempotencyKey
 from api.tokens import TokenView
 from records.models import Side
@@ -59,7 +58,6 @@ async def accept_invitation(acceptance: Acceptance, services: ServicesOf, origin
     "/forgotten-passwords",
     status_code=202,
     dependencies=[FORGOTTEN_PASSWORDS],
-    responses=problems.responses(429),
     summary="I have forgotten my password",
 )
 async def forgotten_password(forgotten: ForgottenPassword, services: ServicesOf, origin: OriginOf) -> None:

@@ -4,7 +4,6 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from api import problems
 from use_cases import mail
 from use_cases.mail import MailView, SentAgainView, UndeliverableView
 from web.services import ServicesOf
@@ -23,7 +22,6 @@ async def list_undeliverable(caller: CallerOf, services: ServicesOf) -> list[Und
     "/undeliverable/{notice_id}/send-again",
     status_code=202,
     summary="Send an e-mail again that reached nobody",
-    responses=problems.responses(503),
 )
 async def send_again(notice_id: UUID, caller: CallerOf, services: ServicesOf) -> SentAgainView:
     """For those who see it on the list: it goes to the person's present address. Asked twice, it is sent once."""

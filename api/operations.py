@@ -84,7 +84,7 @@ async def decode(body: CodecBody, services: ServicesOf, request: Request) -> Cod
     try:
         decoded = await codec.decode([_payload(payload) for payload in body.payloads])
     except (EncryptionError, ValueError):
-        raise Problem("invalid_input", [FieldFault("payloads", "not_decodable")]) from None
+        raise Problem("invalid_input", [FieldFault("payloads", "not_readable")]) from None
     return CodecBody(payloads=[_coded(payload) for payload in decoded])
 
 

@@ -1,13 +1,16 @@
 """Parameters that many routes take: the Idempotency-Key, the version in If-Match, the reader's language."""
 
 import re
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 
 from api.problems import language_of
 from translations import Language
-from use_cases.problems import Problem
+from use_cases.problems import MOST_ERRORS, FieldFault, Problem
 from web.session import IdentifiedOf
 
 
@@ -55,6 +58,33 @@ ExpectedVersion = Annotated[int | None, Depends(_expected_version)]
 
 async def _language(request: Request, caller: IdentifiedOf) -> Language:  # noqa: ARG001 - whose language it is
     return language_of(request)
+
+
+async def known_parameters_only(request: Request) -> None:
+    """A dependency of every route: what an address does not know is a mistake of who calls, and not passed over.
+
+    Raises Problem `invalid_input`, which names each.
+    """
+    if not request.query_params:
+        return
+    route: APIRoute = request.scope["route"]
+    known = _KNOWN.get(route.endpoint)
+    if known is None:
+        known = _KNOWN[route.endpoint] = frozenset(names_in_query(route.dependant))
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        raise Problem("invalid_input", [FieldFault(name, "unknown_parameter") for name in unknown[:MOST_ERRORS]])
+
+
+_KNOWN: dict[Callable[..., object], frozenset[str]] = {}
+"""What the address of each route knows, as it was first called."""
+
+
+def names_in_query(dependant: Dependant) -> Iterator[str]:
+    """The names of the parameters that a route, and what it depends on, take from the address."""
+    yield from (field.alias for field in dependant.query_params)
+    for below in dependant.dependencies:
+        yield from names_in_query(below)
 
 
 ReaderLanguage = Annotated[Language, Depends(_language)]

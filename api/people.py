@@ -5,7 +5,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from api import problems
 from api.parameters import ExpectedVersion, ReaderLanguage
 from use_cases import forgotten_passwords, identities, people
 from use_cases.administrators import Administrator
@@ -83,7 +82,6 @@ async def confirm_account(account_id: UUID, caller: CallerOf, services: Services
 
 @router.post(
     "/accounts/{account_id}/password-help",
-    responses=problems.responses(429),
     summary="Help somebody to a new password",
 )
 async def help_with_password(account_id: UUID, caller: CallerOf, services: ServicesOf) -> PasswordHelp:

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from domain.model import Discreet
 from domain.refusals import Refusal
@@ -20,7 +21,8 @@ from records.trouble import DATABASE_ERRORS
 from translations import Language, language_accepted
 from translations.problems import problem_sentence
 from use_cases.problems import MOST_ERRORS, FieldFault, Problem, input_fault, passing_problem
-from web.observe import HEADERS, PASSING_PROBLEMS
+from web.calls import CallName
+from web.observe import CALL, HEADERS, PASSING_PROBLEMS, TOLD
 from web.problems import HTTPProblem, headers_of, status_of
 
 MEDIA_TYPE = "application/problem+json"
@@ -42,20 +44,13 @@ class ProblemDetails(Discreet):
     status: int = Field(examples=[409])
     code: str = Field(examples=["already_accepted"])
     detail: str = Field(examples=["Quelqu’un d’autre a déjà accepté cette demande."])
+    instance: str = Field(
+        "",
+        description="Which call it was, as its log lines name it.",
+        examples=["urn:uuid:01a20528-2326-771d-b244-f33a25c63e64"],
+    )
     errors: list[FieldError] | None = Field(None, description="What is wrong, field by field, where there are fields.")
 
-
-def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Those errors, for the API's description (`api.docs` adds the schema to it).
-
-    Not as FastAPI's `model`: that builds a validator for each error of each route, which took a sixth of the API's start.
-    """
-    content = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
-
-
-RESPONSES = responses(401, 403, 404, 409, 412, 413, 422, 503)
-"""The errors that any route can give."""
 
 log = structlog.get_logger(__name__)
 
@@ -72,14 +67,21 @@ def field_errors(faults: Iterable[FieldFault], language: Language) -> list[Field
 
 
 async def _problem(request: Request, error: Problem | Refusal) -> Response:
-    return problem_response(error, language_of(request))
+    return problem_response(error, language_of(request), getattr(request.state, CALL, None))
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:
     found = error.errors()[:MOST_ERRORS]
     if any(one["type"] == "json_invalid" for one in found):
         return await _problem(request, Problem("malformed_json"))
+    if any(one["loc"] == ("body",) and one["type"] != "missing" for one in found) and not _is_json(request):
+        return await _problem(request, Problem("not_json"))
     return await _problem(request, Problem("invalid_input", [input_fault(one, one["loc"][1:]) for one in found]))
+
+
+def _is_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
 _CODES = {404: "not_found", 405: "method_not_allowed", 401: "not_authenticated", 403: "forbidden", 413: "too_large"}
@@ -87,7 +89,27 @@ _CODES = {404: "not_found", 405: "method_not_allowed", 401: "not_authenticated",
 
 async def _http(request: Request, error: HTTPException) -> Response:
     code = _CODES.get(error.status_code, "invalid_input" if error.status_code < 500 else "internal_error")
-    return await _problem(request, HTTPProblem(code, headers=error.headers))
+    if error.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
+        return await _problem(request, HTTPProblem(code, headers=error.headers))
+    allow = {"Allow": ", ".join(methods_of(request))}
+    if request.method == "OPTIONS":
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers=allow)
+    return await _problem(request, HTTPProblem(code, headers=allow))
+
+
+def methods_of(request: Request) -> list[str]:
+    """Every method that the address of a call takes, by all its routes; the router itself tells those of the first only."""
+    routes = request.app.routes
+
+    def is_taken(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in routes)
+
+    taken = {method for method in _METHODS if is_taken(method)}
+    return sorted(taken | ({"HEAD"} if "GET" in taken else set()) | {"OPTIONS"})
+
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 async def not_now(request: Request, error: Exception) -> Response:
@@ -116,7 +138,10 @@ async def _gone(_request: Request, _error: ClientDisconnect) -> Response:
 async def _unexpected(request: Request, error: Exception) -> Response:
     path = request.scope["route"].path if "route" in request.scope else ""
     log.error("unexpected error", path=path, exc_info=error)
-    return await _problem(request, Problem("internal_error"))
+    response = await _problem(request, Problem("internal_error"))
+    for name, value in {**HEADERS, **getattr(request.state, TOLD, {})}.items():  # it passes no middleware
+        response.headers.setdefault(name, value)
+    return response
 
 
 _HANDLERS: Mapping[type[Exception], Callable[[Request, Any], Awaitable[Response]]] = {
@@ -149,8 +174,8 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, handler)
 
 
-def problem_response(error: Problem | Refusal, language: Language) -> JSONResponse:
-    """The answer to what can't be done, in the reader's language."""
+def problem_response(error: Problem | Refusal, language: Language, call: CallName | None) -> JSONResponse:
+    """The answer to what can't be done, in the reader's language; `call` is the call that asked for it."""
     status = status_of(error)
     told = {
         "type": "about:blank",
@@ -159,7 +184,9 @@ def problem_response(error: Problem | Refusal, language: Language) -> JSONRespon
         "code": error.code,
         "detail": error.told(language) if isinstance(error, Problem) else problem_sentence(error.code, language),
     }
-    headers = {**HEADERS, **headers_of(error)}  # the answer to an unexpected error passes no middleware
+    headers = headers_of(error)
+    if call is not None:
+        told["instance"] = call.urn
     if status == HTTPStatus.UNAUTHORIZED:
         headers.setdefault("WWW-Authenticate", "Bearer")
     return JSONResponse({**told, **_members(error, language)}, status, headers, MEDIA_TYPE)

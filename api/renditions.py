@@ -9,7 +9,6 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Path, Response
 from fastapi.responses import StreamingResponse
 
-from api import problems
 from media.kinds import JPEG, MP4, TAKEN_TYPES
 from use_cases import renditions
 from use_cases.renditions import Look
@@ -21,7 +20,7 @@ from web.rates import PICTURES
 from web.services import ServicesOf
 from web.session import AttachmentReader
 
-router = APIRouter(dependencies=[PICTURES], responses=problems.responses(429))
+router = APIRouter(dependencies=[PICTURES])
 
 _SAFE = {
     "X-Content-Type-Options": "nosniff",
@@ -56,7 +55,7 @@ LookOf = Annotated[Look, Depends(_look)]
     "/{attachment_id}",
     summary="Download",
     response_class=StreamingResponse,
-    responses={200: _ANY, 206: {"description": "The part asked for", **_ANY}, **problems.responses(416)},
+    responses={200: _ANY, 206: {"description": "The part asked for", **_ANY}},
 )
 async def original(look: LookOf, range_: Range = None) -> Response:
     """For who uploaded it, the very bytes; for others the clean copy, a JPEG, an MP4 or a PDF. A part of it by Range.
@@ -108,7 +107,6 @@ async def page(look: LookOf, number: Annotated[int, Path(ge=1, description="Coun
     responses={
         200: _kinds(MP4),
         206: {"description": "The part asked for", **_kinds(MP4)},
-        **problems.responses(416),
     },
 )
 async def video(look: LookOf, range_: Range = None) -> Response:

@@ -1,14 +1,13 @@
 """The report: its draft, its signing, and the signed documents."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
-from api import problems
 from api.commands import GivenBy
 from api.parameters import ExpectedVersion, ReaderLanguage
 from api.problems import field_errors
@@ -48,7 +47,7 @@ class ReportDraftView(View):
     updated_at: datetime | None
 
 
-_SIGNED = {202: {"model": SigningReceipt}, **problems.responses(429)}
+_SIGNED: dict[int | str, Any] = {202: {"model": SigningReceipt}}
 
 
 @router.get("/report", summary="The draft of the report")
@@ -80,7 +79,7 @@ async def put_report_draft(
     dependencies=[DOCUMENTS],
     summary="The report as it would look signed",
     response_class=Response,
-    responses={200: {"content": {"application/pdf": {}}}, **problems.responses(429)},
+    responses={200: {"content": {"application/pdf": {}}}},
 )
 async def preview_report(
     request_id: UUID,
@@ -123,7 +122,7 @@ async def list_documents(request_id: UUID, caller: DocumentReader, services: Ser
     dependencies=[DOCUMENTS],
     summary="A signed document",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/pdf": {}}}, **problems.responses(429)},
+    responses={200: {"content": {"application/pdf": {}}}},
 )
 async def get_document(request_id: UUID, report_id: UUID, caller: DocumentReader, services: ServicesOf) -> Response:
     """The exact bytes that were signed: they are compared with their SHA-256 before.
@@ -148,7 +147,6 @@ async def get_document_content(
 @router.get(
     "/reports/{report_id}/verification",
     dependencies=[DOCUMENTS],
-    responses=problems.responses(429),
     summary="Check the signature of a signed document",
 )
 async def verify_document(

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
 
-from api import problems
 from api.parameters import ReaderLanguage
 from domain.model import Storable
 from domain.priority import Priority
@@ -28,7 +27,7 @@ from web.session import CallerOf, RequestReader
 router = APIRouter(tags=["requests"])
 
 
-@router.get("/requests", dependencies=[SEARCHES], responses=problems.responses(429), summary="The worklist")
+@router.get("/requests", dependencies=[SEARCHES], summary="The worklist")
 async def get_worklist(
     caller: RequestReader,
     services: ServicesOf,
@@ -113,7 +112,7 @@ async def get_timeline(
     dependencies=[DOCUMENTS],
     summary="The whole case as one PDF",
     response_class=Response,
-    responses={200: {"content": {"application/pdf": {}}}, **problems.responses(429)},
+    responses={200: {"content": {"application/pdf": {}}}},
 )
 async def get_whole_case(
     request_id: UUID,
@@ -137,7 +136,6 @@ async def get_whole_case(
 @router.get(
     "/requests/{request_id}/same-patient",
     dependencies=[SAME_PATIENT],
-    responses=problems.responses(429),
     summary="Other requests about the patient",
 )
 async def get_same_patient(

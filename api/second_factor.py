@@ -2,7 +2,6 @@
 
 from fastapi import APIRouter
 
-from api import problems
 from use_cases import second_factor
 from use_cases.second_factor import (
     Enrolment,
@@ -15,7 +14,7 @@ from use_cases.second_factor import (
 from web.services import ServicesOf
 from web.session import CallerOf
 
-router = APIRouter(prefix="/me/second-factor", tags=["accounts"], responses=problems.responses(429))
+router = APIRouter(prefix="/me/second-factor", tags=["accounts"])
 
 
 @router.get("", summary="My second factor")

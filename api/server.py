@@ -1,6 +1,6 @@
 """The API as an application."""
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
@@ -19,6 +19,7 @@ from api import (
     marks,
     oauth,
     operations,
+    parameters,
     past_cases,
     people,
     phone_links,
@@ -77,6 +78,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     docs.install(app)
     app.include_router(operations.router)
     app.include_router(backchannel_logout.router)
+    known_only = [Depends(parameters.known_parameters_only)]
     for module in (
         tokens,
         second_factor,
@@ -103,8 +105,8 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         mail,
         statistics,
     ):
-        app.include_router(module.router, prefix=V1, responses=problems.RESPONSES)
-    app.include_router(operations.api_router, prefix=V1, responses=problems.RESPONSES)
+        app.include_router(module.router, prefix=V1, dependencies=known_only)
+    app.include_router(operations.api_router, prefix=V1, dependencies=known_only)
     app.include_router(oauth.router, prefix=V1)  # its errors are those of OAuth
     app.add_middleware(Audit, instead=problems.not_now)
     app.add_middleware(

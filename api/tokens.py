@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from api import problems
 from domain.model import Discreet, Storable
 from use_cases import accounts
 from use_cases import sign_in as signing_in
@@ -55,7 +54,7 @@ class TokenView(View):
     )
 
 
-@router.post("/tokens", status_code=201, summary="Sign in", responses=problems.responses(429))
+@router.post("/tokens", status_code=201, summary="Sign in")
 async def sign_in(credentials: Credentials, services: ServicesOf, origin: OriginOf) -> TokenView:
     """Give a bearer token for a user name and a password, and a code where the account has a second factor (403 `code_needed`).
 
@@ -88,7 +87,7 @@ async def change_preferences(preferences: Preferences, caller: CallerOf, service
     return await accounts.change_preferences(services, caller, preferences)
 
 
-@router.post("/me/password", status_code=204, summary="Change my password", responses=problems.responses(429))
+@router.post("/me/password", status_code=204, summary="Change my password")
 async def change_password(passwords: NewPassword, caller: CallerOf, services: ServicesOf) -> None:
     """Choose another password. It ends all other sign-ins of the account. Wrong ones count for this sign-in alone (429)."""
     await accounts.change_password(services, caller, passwords)

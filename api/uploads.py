@@ -74,7 +74,7 @@ async def _version(
         Header(
             alias="Tus-Resumable",
             description="The protocol's version.",
-            json_schema_extra={"type": "string", "const": VERSION},
+            json_schema_extra={"type": "string", "enum": [VERSION]},
         ),
     ] = None,
 ) -> None:
@@ -123,7 +123,6 @@ async def upload_options(request_id: UUID, caller: DraftWriter, services: Servic
     summary="Announce a file that comes in parts",
     responses={
         201: {"headers": {"Location": {"description": "Where its parts go.", **_HEADER}, "Upload-Expires": _HEADER}},
-        **problems.responses(415, 429),
     },
 )
 async def begin_upload(
@@ -176,7 +175,7 @@ async def upload_progress(
     status_code=204,
     summary="Send the next part",
     openapi_extra=_BODY,
-    responses={204: {"headers": _PROGRESS}, **problems.responses(415, 429)},
+    responses={204: {"headers": _PROGRESS}},
 )
 async def continue_upload(
     request_id: UUID,

@@ -6,7 +6,6 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from api import problems
 from use_cases import signing_roots
 from use_cases.problems import FieldFault, Problem
 from use_cases.signing_roots import Root
@@ -54,7 +53,6 @@ class RootView(View):
     "/verifications",
     dependencies=[CHECKS],
     openapi_extra=_DOCUMENT,
-    responses=problems.responses(408, 413, 429),
     summary="Check a signed document that you were given",
 )
 async def verify_given_document(
@@ -66,7 +64,7 @@ async def verify_given_document(
     """
     pdf = await received(services, origin.network, request.body)
     if not pdf:
-        raise Problem("invalid_input", [FieldFault("body", "missing")])
+        raise Problem("invalid_input", [FieldFault("body", "required")])
     return await verify_file(services, origin.network, pdf, attended)
 
 

@@ -598,15 +598,15 @@ def _check(row: Row, request: Request, actor: Actor) -> None:
         raise Refusal(
             RefusalCode.URGENT_REPORT_UNREAD, "a report must be read without delay; confirm the reading first"
         )
-    if row.command in _ANSWERS:
-        code, is_there = _ANSWERS[row.command]
+    if row.command in WAITED_FOR:
+        code, is_there = WAITED_FOR[row.command]
         if not is_there(request):
             raise Refusal(code, "nothing waits for that")
     if row.command is c.AskFollowUp:
-        _check_may_ask(request)
+        check_may_ask(request)
 
 
-_ANSWERS: Mapping[type[c.BaseCommand], tuple[RefusalCode, Callable[[Request], bool]]] = {
+WAITED_FOR: Mapping[type[c.BaseCommand], tuple[RefusalCode, Callable[[Request], bool]]] = {
     c.AnswerInformation: (RefusalCode.NO_OPEN_QUESTION, lambda r: bool(r.questions)),
     c.WithdrawInformationRequest: (RefusalCode.NO_OPEN_QUESTION, lambda r: bool(r.questions)),
     c.ConfirmReading: (RefusalCode.NOTHING_TO_CONFIRM, lambda r: r.unread is not None),
@@ -624,7 +624,7 @@ def _nothing_runs(request: Request) -> bool:
     return request.status is Status.CLOSED and request.open_follow_up is None
 
 
-def _check_may_ask(request: Request) -> None:
+def check_may_ask(request: Request) -> None:
     if request.open_follow_up is not None:
         raise Refusal(RefusalCode.FOLLOW_UP_OPEN, "a question about the report is open already")
     if len(request.follow_ups) >= FOLLOW_UPS:

@@ -11,7 +11,6 @@ from portal.pages import Notice, Visit, VisitOf
 from portal.qr_code import qr_code
 from translations import gettext_noop as _
 from translations.dates import day
-from translations.problems import FIELD_PROBLEMS
 from use_cases import passkeys, second_factor
 from use_cases.passkey_answers import options_to_answer
 from use_cases.passkeys import NewPasskey
@@ -86,7 +85,7 @@ async def begin_passkey(visit: VisitOf) -> Response:
         proof = PasswordAndCode.model_validate(await _said(visit, "password", "code"))
         name = str(form.get("name", "")).strip()[:60]
         if not name:
-            raise Problem("invalid_input", [FieldFault("name", "required", FIELD_PROBLEMS["required"])])
+            raise Problem("invalid_input", [FieldFault("name", "required")])
         options = await passkeys.begin(visit.services, visit.caller, proof)
     except NOT_TAKEN as error:
         return await _page(visit, doing="passkey", error=error, form=form)

@@ -87,6 +87,7 @@ PROBLEMS: Mapping[str, str] = {
         "This kind of file can't be taken. Send a photo (JPEG, PNG, HEIC, WebP, AVIF or TIFF), a video (MP4, MOV, M4V "
         "or WebM) or a document (PDF or DICOM)."
     ),
+    "not_json": _("JSON is expected here, with Content-Type: application/json."),
     "unsupported_charset": _("Texts are sent as UTF-8."),
     "damaged_media": _("This file is damaged and can't be read."),
     "truncated_media": _("The end of this file is missing: it was cut off on its way. Send it again from the device."),
@@ -247,48 +248,80 @@ FIELD_PROBLEMS: Mapping[str, str] = {
     ),
     "too_few_attachments": _("At least %(limit)d are needed."),
     "too_many_attachments": _("At most %(limit)d can be taken."),
+    "too_many": _("At most %(limit)d can be taken."),
     "outdated_answer": _("The form has changed since this was answered: take over what is needed, then remove it."),
     "slot_gone": _("The form no longer asks for these files: move or remove them."),
+    "not_expected": _("This is not what is expected here."),
+    "unknown_parameter": _("There is no such parameter in this address."),
+    "not_a_time": _("A time with its zone such as 2026-11-22T09:30:00Z is expected."),
+    "not_an_id": _("An id (a UUID) is expected."),
+    "not_an_object": _("A JSON object is expected."),
+    "not_each_once": _("Each id is named once."),
+    "provider_or_clinic": _("Name either provider_id or clinic_id."),
+    "one_place": _("Name one of provider_id, clinic_id and dispatch."),
+    "no_calibration": _("A measure needs the line along a ruler by which it is measured."),
+    "not_measured": _("Only a measure has a line along a ruler."),
+    "no_such_page": _("It has no such page."),
+    "same_place": _("Both ends are at the same place: nothing would be seen."),
+    "ruler_too_short": _("The line along the ruler is too short to measure by."),
+    "not_a_partial_date": _("A date such as 1958-03-14 is expected; 1958-03 or 1958 where no more is known."),
+    "not_a_birth_date": _("Nobody was born on this date: it is in the future or too long ago."),
+    "birth_date_is_given": _("A birth date is given. Take it out, or do not say that it is unknown."),
+    "bad_cursor": _("This is not a place in this list: begin at its start."),
+    "not_readable": _("This can't be read."),
+    "offering_withdrawn": PROBLEMS["offering_withdrawn"],
 }
+"""What is wrong with one field, by its code: every code that the API gives in `errors` is here."""
 
 
-OF_A_CALENDAR = ("not_hours", "never_open", "hours_in_disorder", "no_time_zone", "closed_and_open")
-"""What can be wrong with when a clinic works."""
-
-INPUT_PROBLEMS: Mapping[str, str] = {
-    "missing": FIELD_PROBLEMS["required"],
-    "extra_forbidden": FIELD_PROBLEMS["unknown_field"],
-    "string_type": FIELD_PROBLEMS["not_a_text"],
-    "string_too_short": FIELD_PROBLEMS["required"],
-    "string_too_long": FIELD_PROBLEMS["too_long"],
-    "string_unicode": FIELD_PROBLEMS["not_storable"],
-    "value_error": FIELD_PROBLEMS["not_storable"],  # the one rule that texts have besides their length
-    "not_one_line": FIELD_PROBLEMS["not_one_line"],
-    **{code: FIELD_PROBLEMS[code] for code in OF_A_CALENDAR},
-    "enum": FIELD_PROBLEMS["not_an_option"],
-    "literal_error": FIELD_PROBLEMS["not_an_option"],
-    "list_type": FIELD_PROBLEMS["not_a_list"],
-    "too_long": FIELD_PROBLEMS["too_many_attachments"],
-    "too_short": FIELD_PROBLEMS["required"],
-    "float_type": FIELD_PROBLEMS["not_a_number"],
-    "finite_number": FIELD_PROBLEMS["not_a_number"],
-    "int_type": FIELD_PROBLEMS["not_a_number"],
-    "int_parsing": FIELD_PROBLEMS["not_a_number"],
-    "greater_than_equal": FIELD_PROBLEMS["too_small"],
-    "less_than_equal": FIELD_PROBLEMS["too_large"],
-    "bool_type": FIELD_PROBLEMS["not_a_yes_or_no"],
-    "bool_parsing": FIELD_PROBLEMS["not_a_yes_or_no"],
-    "date_type": FIELD_PROBLEMS["not_a_date"],
-    "date_parsing": FIELD_PROBLEMS["not_a_date"],
-    "date_from_datetime_inexact": FIELD_PROBLEMS["not_a_date"],
-    "date_from_datetime_parsing": FIELD_PROBLEMS["not_a_date"],
-    "uuid_type": _("An id (a UUID) is expected."),
-    "uuid_parsing": _("An id (a UUID) is expected."),
-    "dict_type": _("A JSON object is expected."),
-    "model_type": _("A JSON object is expected."),
-    "model_attributes_type": _("A JSON object is expected."),
+INPUT_CODES: Mapping[str, str] = {
+    "missing": "required",
+    "extra_forbidden": "unknown_field",
+    "string_type": "not_a_text",
+    "string_too_short": "required",
+    "string_too_long": "too_long",
+    "string_unicode": "not_storable",
+    "value_error": "not_storable",  # the one rule that texts have besides their length
+    "enum": "not_an_option",
+    "literal_error": "not_an_option",
+    "union_tag_invalid": "not_an_option",
+    "union_tag_not_found": "required",
+    **dict.fromkeys(("list_type", "tuple_type", "set_type"), "not_a_list"),
+    "too_long": "too_many",
+    "too_short": "required",
+    **dict.fromkeys(
+        (
+            "float_type",
+            "float_parsing",
+            "finite_number",
+            "int_type",
+            "int_parsing",
+            "int_parsing_size",
+            "int_from_float",
+        ),
+        "not_a_number",
+    ),
+    **dict.fromkeys(("greater_than", "greater_than_equal"), "too_small"),
+    **dict.fromkeys(("less_than", "less_than_equal"), "too_large"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "not_a_yes_or_no"),
+    **dict.fromkeys(
+        ("date_type", "date_parsing", "date_from_datetime_inexact", "date_from_datetime_parsing"), "not_a_date"
+    ),
+    **dict.fromkeys(
+        (
+            "datetime_type",
+            "datetime_parsing",
+            "datetime_from_date_parsing",
+            "datetime_object_invalid",
+            "timezone_aware",
+        ),
+        "not_a_time",
+    ),
+    **dict.fromkeys(("uuid_type", "uuid_parsing", "uuid_version"), "not_an_id"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "not_an_object"),
 }
-"""Kinds of pydantic's errors to sentences; a rule of ours (`PydanticCustomError`) brings its own."""
+"""Kinds of pydantic's errors to codes of ours, which stay whatever library reads the input. What is not here is `not_expected`;
+a rule of ours (`PydanticCustomError`) has a code of ours already."""
 
 
 PHOTO_WARNINGS: Mapping[PhotoWarning, str] = {

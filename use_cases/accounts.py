@@ -12,7 +12,6 @@ from domain.notices import NoticeMode
 from domain.requests import Role
 from records import account_events, account_letters, one_time_links, people
 from translations import LANGUAGES
-from translations.problems import FIELD_PROBLEMS
 from use_cases.account_letters import send
 from use_cases.administrators import hand_of
 from use_cases.caller import Caller
@@ -116,7 +115,7 @@ async def change_password(services: Services, caller: Caller, passwords: NewPass
 def check_new_password(password: str, username: str, field: str) -> None:
     """Raise Problem `invalid_input` for a password that won't do, as what is wrong with that field."""
     if code := _password_fault(password, username):
-        raise Problem("invalid_input", [FieldFault(field, code, FIELD_PROBLEMS[code], limit=MIN_PASSWORD)])
+        raise Problem("invalid_input", [FieldFault(field, code, limit=MIN_PASSWORD)])
 
 
 def _password_fault(password: str, username: str) -> str | None:

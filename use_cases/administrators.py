@@ -17,7 +17,6 @@ from domain.accounts import GIVEN_BY_CLINICS, GIVEN_BY_OPERATORS, is_administere
 from domain.requests import Role
 from records.account_events import Hand
 from records.models import Account, Invitation, Side
-from translations.problems import FIELD_PROBLEMS
 from use_cases.caller import Caller
 from use_cases.problems import FieldFault, Problem
 
@@ -64,7 +63,7 @@ class Administrator:
     def check_gives(self, roles: Collection[Role]) -> None:
         """Raise Problem `operators_only` for roles that are not theirs to give, `invalid_input` for one that nobody has."""
         if not GIVEN_BY_OPERATORS.issuperset(roles):
-            raise Problem("invalid_input", [FieldFault("roles", "not_an_option", FIELD_PROBLEMS["not_an_option"])])
+            raise Problem("invalid_input", [FieldFault("roles", "not_an_option")])
         if not self.is_operator and not GIVEN_BY_CLINICS.issuperset(roles):
             raise Problem("operators_only")
 

@@ -18,7 +18,7 @@ from records import attachments, forms
 from records.drafts import is_withdrawn, open_form, outdated_answers
 from records.models import RequestRecord
 from records.offering_versions import OfferingVersions
-from translations.problems import PRINTED_AS_CODES, PROBLEMS
+from translations.problems import PRINTED_AS_CODES
 from use_cases import policy
 from use_cases.attachments import AttachmentView, attachment_views
 from use_cases.caller import Caller
@@ -61,8 +61,7 @@ async def check(services: Services, caller: Caller, request_id: UUID) -> Check:
     async with services.database.session() as session:
         row = await policy.own_form_to_edit(session, caller, request_id)
         if is_withdrawn(services.versions, row):
-            withdrawn = "offering_withdrawn"
-            return Check(errors=(FieldFault("offering", withdrawn, PROBLEMS[withdrawn]),))
+            return Check(errors=(FieldFault("offering", "offering_withdrawn"),))
         missing = await _missing(session, services.versions, row)
         unprintable = await _unprintable(session, services.versions, row)
         there = await attachments.list_attachments(session, row.id)

@@ -32,6 +32,7 @@ from records.models import Attachment, Mark, RequestRecord
 from translations import Language, gettext_for
 from translations import gettext_noop as _
 from translations.numbers import number
+from translations.problems import FIELD_PROBLEMS
 from translations.typography import COLON, NO_BREAK_SPACE
 from use_cases import policy
 from use_cases.accesses import log_unless_opened
@@ -49,13 +50,6 @@ MAX_LABEL = 80
 """Characters of what is written at a mark."""
 
 Label = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_LABEL), COMPOSED, ONE_LINE]
-
-NO_CALIBRATION = _("A measure needs the line along a ruler by which it is measured.")
-ONLY_MEASURES = _("Only a measure has a line along a ruler.")
-NO_SUCH_PAGE = _("It has no such page.")
-TOO_SHORT = _("Both ends are at the same place: nothing would be seen.")
-RULER_TOO_SHORT = _("The line along the ruler is too short to measure by.")
-
 
 Page = Annotated[int, Field(ge=1, le=MAX_PAGES, strict=True)]
 
@@ -76,9 +70,9 @@ class NewMark(Frozen):
     @model_validator(mode="after")
     def _measured_by_a_ruler(self) -> Self:
         if self.kind is MarkKind.MEASURE and self.calibration is None:
-            raise PydanticCustomError("no_calibration", NO_CALIBRATION)
+            raise PydanticCustomError("no_calibration", FIELD_PROBLEMS["no_calibration"])
         if self.kind is not MarkKind.MEASURE and self.calibration is not None:
-            raise PydanticCustomError("not_measured", ONLY_MEASURES)
+            raise PydanticCustomError("not_measured", FIELD_PROBLEMS["not_measured"])
         return self
 
 
@@ -223,7 +217,7 @@ async def _size(services: Services, there: Attachment, page: int) -> tuple[int, 
     if there.kind == "video":
         raise Problem("not_a_photo")
     if page > max(1, len(there.page_keys)):
-        raise Problem("invalid_input", [FieldFault("page", "no_such_page", NO_SUCH_PAGE)])
+        raise Problem("invalid_input", [FieldFault("page", "no_such_page")])
     if there.page_keys:
         return size_of(await services.store.get(there.page_keys[page - 1]))
     return there.width or 1, there.height or 1
@@ -232,12 +226,12 @@ async def _size(services: Services, there: Attachment, page: int) -> tuple[int, 
 def _length(wanted: NewMark, size: tuple[int, int]) -> float | None:
     """How long a measure is on a picture of that size. Raises Problem `invalid_input` for a line or a ruler that is too short."""
     if length_in_pixels(wanted.start, wanted.end, *size) < LEAST_LINE:
-        raise Problem("invalid_input", [FieldFault("end", "too_short", TOO_SHORT)])
+        raise Problem("invalid_input", [FieldFault("end", "same_place")])
     ruler = wanted.calibration
     if ruler is None:
         return None
     if length_in_pixels(ruler.start, ruler.end, *size) < LEAST_RULER:
-        raise Problem("invalid_input", [FieldFault("calibration", "too_short", RULER_TOO_SHORT)])
+        raise Problem("invalid_input", [FieldFault("calibration", "ruler_too_short")])
     return measured_mm(wanted.start, wanted.end, ruler, *size)
 
 

@@ -26,8 +26,7 @@ from records import commands as ledger
 from records.drafts import is_withdrawn, open_form
 from records.errors import NotEditableError
 from records.models import RequestRecord
-from translations import gettext_noop as _
-from translations.problems import LEFT_GAP
+from translations.problems import FIELD_PROBLEMS, LEFT_GAP
 from use_cases import policy
 from use_cases.caller import Caller
 from use_cases.commands import Moment, Order
@@ -89,7 +88,7 @@ class SomeProvider(Frozen):
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.provider_id is None) == (self.clinic_id is None):
-            raise PydanticCustomError("provider_or_clinic", _("Name either provider_id or clinic_id."))
+            raise PydanticCustomError("provider_or_clinic", FIELD_PROBLEMS["provider_or_clinic"])
         return self
 
 
@@ -122,7 +121,7 @@ class SomebodyElse(Frozen):
     @model_validator(mode="after")
     def _one_of_three(self) -> Self:
         if [self.provider_id is not None, self.clinic_id is not None, self.dispatch].count(True) != 1:
-            raise PydanticCustomError("one_place", _("Name one of provider_id, clinic_id and dispatch."))
+            raise PydanticCustomError("one_place", FIELD_PROBLEMS["one_place"])
         return self
 
 

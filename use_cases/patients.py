@@ -14,7 +14,6 @@ from domain.offerings import FieldProblem
 from domain.partial_dates import PartialDate, WrittenPartialDate
 from domain.sex import Sex
 from translations import Language
-from translations import gettext_noop as _
 from translations.problems import FIELD_PROBLEMS
 from translations.words import baby_of
 
@@ -38,22 +37,15 @@ def _somebodys(value: object) -> object:
     try:
         born = PartialDate.read(value.strip() if isinstance(value, str) else "")
     except ValueError:
-        raise PydanticCustomError(
-            "not_a_date",
-            _("A date such as 1958-03-14 is expected; 1958-03 or 1958 where no more is known."),
-        ) from None
+        raise PydanticCustomError("not_a_partial_date", FIELD_PROBLEMS["not_a_partial_date"]) from None
     if not (EARLIEST_BIRTH <= born.first <= day_of(datetime.now(UTC))):
-        raise PydanticCustomError(
-            "not_a_birth_date", _("Nobody was born on this date: it is in the future or too long ago.")
-        )
+        raise PydanticCustomError("not_a_birth_date", FIELD_PROBLEMS["not_a_birth_date"])
     return str(born)
 
 
 def _not_given_too(is_unknown: bool, info: ValidationInfo) -> bool:
     if is_unknown and info.data.get("birth_date"):
-        raise PydanticCustomError(
-            "birth_date_is_given", _("A birth date is given. Take it out, or do not say that it is unknown.")
-        )
+        raise PydanticCustomError("birth_date_is_given", FIELD_PROBLEMS["birth_date_is_given"])
     return is_unknown
 
 

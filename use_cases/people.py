@@ -24,7 +24,6 @@ from records.models import Account, AccountEvent, Clinic, Side
 from records.offering_versions import known_codes
 from settings import Settings
 from translations import LANGUAGES, Language
-from translations.problems import FIELD_PROBLEMS
 from use_cases.account_letters import send
 from use_cases.administrators import Administrator
 from use_cases.caller import Caller
@@ -415,9 +414,7 @@ def usable_address(settings: Settings, email: str) -> str:
     try:
         return checked_address(email, reachable=not settings.embedded)
     except AddressError:
-        raise Problem(
-            "invalid_input", [FieldFault("email", "not_an_address", FIELD_PROBLEMS["not_an_address"])]
-        ) from None
+        raise Problem("invalid_input", [FieldFault("email", "not_an_address")]) from None
 
 
 async def check_offerings(session: AsyncSession, codes: Sequence[str] | None) -> None:

@@ -14,20 +14,19 @@ from domain.offerings import FieldProblem
 from records.errors import StoreError, StoreFullError
 from records.trouble import Trouble, is_full, is_of_a_disk, trouble_of
 from translations import Language, gettext_for
-from translations.problems import FIELD_PROBLEMS, INPUT_PROBLEMS, PROBLEMS, problem_sentence
+from translations.problems import FIELD_PROBLEMS, INPUT_CODES, PROBLEMS, problem_sentence
 
 MOST_ERRORS = 50
 """So many things that are wrong with one input are told."""
 
-_LIMITS = ("max_length", "ge", "le")
-
-_CODES = {"tuple_type": "list_type"}
-"""pydantic's names for what is one thing to who sends JSON."""
+_LIMITS = ("max_length", "ge", "le", "gt", "lt")
 
 
 @dataclass(frozen=True)
 class FieldFault:
-    """What is wrong with one field. `sentence` is the English one of the code, which names `limit`, `excess` and `characters`."""
+    """What is wrong with one field. `code` is one of `FIELD_PROBLEMS`, which has its `sentence` unless a better one is given; it
+    names `limit`, `excess` and `characters`. Raises KeyError for an unknown code.
+    """
 
     field: str
     code: str
@@ -36,9 +35,14 @@ class FieldFault:
     excess: int | None = None
     characters: str | None = None
 
+    def __post_init__(self) -> None:
+        own = FIELD_PROBLEMS[self.code]
+        if not self.sentence:
+            object.__setattr__(self, "sentence", own)
+
     def told(self, language: Language) -> str:
         """The sentence in `language`."""
-        sentence = gettext_for(language)(self.sentence) if self.sentence else ""
+        sentence = gettext_for(language)(self.sentence)
         facts = {"limit": self.limit, "excess": self.excess, "characters": self.characters}
         known = {name: fact for name, fact in facts.items() if fact is not None}
         return sentence % known if known else sentence
@@ -67,7 +71,6 @@ def field_faults(problems: Iterable[FieldProblem]) -> tuple[FieldFault, ...]:
         FieldFault(
             field=problem.field,
             code=problem.code,
-            sentence=FIELD_PROBLEMS[problem.code],
             limit=problem.limit,
             excess=problem.excess,
             characters=problem.characters or None,
@@ -82,22 +85,22 @@ def input_faults(error: ValidationError) -> tuple[FieldFault, ...]:
 
 
 def input_fault(error: Mapping[str, Any], place: Iterable[str | int]) -> FieldFault:
-    """One of pydantic's errors. A rule of ours (`PydanticCustomError`) brings its own sentence."""
+    """One of pydantic's errors, in codes of ours. A rule of ours (`PydanticCustomError`) may bring a sentence of its own."""
     context = error.get("ctx", {})
-    code = _CODES.get(error["type"], error["type"])
+    kind = error["type"]
+    code = INPUT_CODES.get(kind, kind if kind in FIELD_PROBLEMS else "not_expected")
     return FieldFault(
         field=".".join(map(str, place)),
         code=code,
-        sentence=INPUT_PROBLEMS.get(code, error["msg"]),
         limit=next((context[name] for name in _LIMITS if name in context), None),
-        excess=_excess(code, context, error.get("input")),
+        excess=_excess(kind, context, error.get("input")),
         characters=context.get("characters"),
     )
 
 
-def _excess(code: str, context: Mapping[str, Any], text: object) -> int | None:
+def _excess(kind: str, context: Mapping[str, Any], text: object) -> int | None:
     """How many characters too many; texts are measured without the blanks around them."""
-    if code != "string_too_long":
+    if kind != "string_too_long":
         return None
     return len(str(text).strip()) - int(context["max_length"])
 

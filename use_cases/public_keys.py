@@ -8,7 +8,6 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from records.models import Json
-from translations.problems import FIELD_PROBLEMS
 from use_cases.problems import FieldFault, Problem
 
 RSA_BITS_AT_LEAST = 2048
@@ -71,4 +70,4 @@ def key_of(public: Mapping[str, Any]) -> RSAKey | ECKey:
 
 
 def _fault(code: str) -> Problem:
-    return Problem("invalid_input", [FieldFault("jwk", code, FIELD_PROBLEMS[code])])
+    return Problem("invalid_input", [FieldFault("jwk", code)])

@@ -35,7 +35,6 @@ from records.hidden import hidden
 from records.models import Account, Clinic, ServiceKey, ServiceSecret
 from records.service_accounts import Found
 from translations import LANGUAGES
-from translations.problems import FIELD_PROBLEMS
 from use_cases.administrators import Administrator
 from use_cases.gate import Starting
 from use_cases.names import Names
@@ -378,7 +377,7 @@ def _end_of(day: date, now: datetime) -> datetime:
     latest = day_of(now + LASTS_AT_MOST)
     if not day_of(now) <= day <= latest:
         code = "not_within_a_year"
-        raise Problem("invalid_input", [FieldFault("expires_on", code, FIELD_PROBLEMS[code])])
+        raise Problem("invalid_input", [FieldFault("expires_on", code)])
     return datetime.combine(day + timedelta(days=1), time(), TIME_ZONE).astimezone(UTC)
 
 

@@ -19,7 +19,6 @@ from records.canonical import content_sha256
 from records.errors import ContentConflictError
 from records.models import FrozenReport, Json, RequestRecord, StoredDocument
 from translations import Language
-from translations.problems import INPUT_PROBLEMS
 from use_cases import policy, step_up
 from use_cases.attempts import Begun
 from use_cases.commands import Call, CommandReceipt, Moment, Order, carry_out, must_be_allowed
@@ -238,7 +237,7 @@ async def _proved(services: Services, call: Call, proof: Proof, order: type[Orde
         confirmed = await step_up.spend(services, call.caller, used_for)
         return _Proved(Method.PROVIDER, confirmed.matter_sha256, confirmed.evidence)
     if proof.password is None:
-        raise Problem("invalid_input", [FieldFault("password", "missing", INPUT_PROBLEMS["missing"])])
+        raise Problem("invalid_input", [FieldFault("password", "required")])
     if not await proves_again(services, call.caller, proof.password):
         raise Problem("wrong_password")
     return _Proved(await check_again(services, call.caller, proof.code, proof.passkey, used_for))

@@ -41,7 +41,6 @@ from records.ids import new_id
 from records.models import Clinic, WebhookAttempt, WebhookEndpoint
 from records.webhooks import Listed
 from settings import Settings
-from translations.problems import FIELD_PROBLEMS
 from use_cases.administrators import Administrator
 from use_cases.gate import Starting
 from use_cases.people import clinic_of
@@ -492,7 +491,7 @@ def _check_url(settings: Settings, url: str) -> None:
     try:
         destination_of(url, walls_of(settings))
     except ForbiddenError as error:
-        raise Problem("invalid_input", [FieldFault("url", error.code, FIELD_PROBLEMS[error.code])]) from None
+        raise Problem("invalid_input", [FieldFault("url", error.code)]) from None
 
 
 # As it is shown

@@ -1,10 +1,15 @@
 """Counts and times every call, and sets the headers that every answer has."""
 
+from collections.abc import Mapping
 from time import perf_counter
 
 from prometheus_client import Counter, Histogram
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
+
+from web.calls import REQUEST_ID, TRACE_PARENT, call_named
 
 CALLS = Counter("relais_http_calls_total", "Calls of the API", ["method", "path", "status"])
 SECONDS = Histogram("relais_http_call_seconds", "Duration of a call of the API", ["method", "path"])
@@ -33,8 +38,16 @@ HEADERS = {
 OVER_TLS = {"Strict-Transport-Security": "max-age=63072000; includeSubDomains"}
 """The same where people reach Relais over TLS: for two years, browsers ask this host and those below it by TLS alone."""
 
+CALL = "call"
+"""The name in the state of a call under which its own names stand (`web.calls.CallName`)."""
+
 TOLD = "told"
 """The name in the state of a call under which headers stand that its answer has besides, whatever it is."""
+
+
+def tell(request: Request, fields: Mapping[str, str]) -> None:
+    """Have the answer to this call say these headers besides, unless it says otherwise itself."""
+    setattr(request.state, TOLD, {**getattr(request.state, TOLD, {}), **fields})
 
 
 class Observe:
@@ -50,19 +63,24 @@ class Observe:
             return
         began = perf_counter()
         status = 500
-        scope.setdefault("state", {})  # here, so that it is one for all copies of the scope
+        headers = Headers(scope=scope)
+        call = call_named(headers.get(REQUEST_ID), headers.get(TRACE_PARENT))
+        state = scope.setdefault("state", {})  # here, so that it is one for all copies of the scope
+        state[CALL] = call
+        state[TOLD] = call.headers
 
         async def watched(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                for name, value in {**self._headers, **scope["state"].get(TOLD, {})}.items():
+                for name, value in {**self._headers, **scope["state"][TOLD]}.items():
                     headers.setdefault(name, value)
             await send(message)
 
         try:
-            await self._app(scope, receive, watched)
+            with bound_contextvars(call=str(call.uuid), trace=call.trace_id):
+                await self._app(scope, receive, watched)
         finally:
             path = getattr(scope.get("route"), "path", "unknown")
             method = scope["method"] if scope["method"] in _METHODS else "other"  # anybody can make a new one up

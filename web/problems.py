@@ -87,6 +87,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "unsupported_media",
         "photos_only",
         "unsupported_charset",
+        "not_json",
         "not_a_part_of_a_file",
     ),
     416: ("range_not_satisfiable",),
@@ -155,7 +156,7 @@ STATUSES: Mapping[str, int] = {code: status for status, codes in _CODES.items() 
 
 _REFUSAL_STATUS = {"forbidden": 403, "conflict": 409, "stale": 412, "invalid": 422}
 
-_RETRY_AFTER: Mapping[str, int] = {
+RETRY_AFTER: Mapping[str, int] = {
     "not_yet": 2,
     "engine_unreachable": 2,
     "records_unreachable": 2,
@@ -186,6 +187,6 @@ def status_of(error: Problem | Refusal) -> int:
 def headers_of(error: Problem | Refusal) -> dict[str, str]:
     """The headers by which the answer differs from any other."""
     own = error.headers if isinstance(error, HTTPProblem) else {}
-    if isinstance(error, Problem) and (seconds := error.members.get("retry_after", _RETRY_AFTER.get(error.code))):
+    if isinstance(error, Problem) and (seconds := error.members.get("retry_after", RETRY_AFTER.get(error.code))):
         return {"Retry-After": str(seconds), **own}
     return dict(own)

@@ -18,7 +18,7 @@ from fastapi import Depends, Request
 from domain.rates import Rate
 from settings import Settings
 from use_cases.problems import Problem
-from web.observe import TOLD
+from web.observe import tell
 from web.origin import OriginOf
 from web.services import ServicesOf
 from web.session import IdentifiedOf
@@ -40,7 +40,7 @@ class Spent:
     streams: Counter[UUID] = field(default_factory=Counter)
 
 
-class _Limit:
+class Limit:
     """Counts calls of one kind against the limit of whoever calls, which the answer tells, and refuses them beyond."""
 
     def __init__(
@@ -76,10 +76,10 @@ class _Limit:
             "RateLimit-Policy": f'"{self.name}";q={rate.most};w={round(rate.window.total_seconds())}',
             "RateLimit": f'"{self.name}";r={rate.left(empty_at, now)};t={whole}',
         }
-        setattr(request.state, TOLD, fields)
+        tell(request, fields)
 
 
-class Limited(_Limit):
+class Limited(Limit):
     """A dependency of routes, for who is signed in. A system has a limit of its own, for whomever it calls."""
 
     async def __call__(self, request: Request, services: ServicesOf, caller: IdentifiedOf) -> None:
@@ -87,7 +87,7 @@ class Limited(_Limit):
         self.count(request, services.settings, caller.actual_id)
 
 
-class LimitedStrangers(_Limit):
+class LimitedStrangers(Limit):
     """A dependency of routes that anybody may use: those of one address share the limit."""
 
     async def __call__(self, request: Request, services: ServicesOf, origin: OriginOf) -> None:

@@ -35,7 +35,7 @@ ON_BEHALF_OF = "Relais-On-Behalf-Of"
 STILL_HERE = "/still-here"
 """Where a page tells that somebody is in front of it."""
 
-_READING = {"GET", "HEAD", "OPTIONS"}
+READING = {"GET", "HEAD", "OPTIONS"}
 
 
 async def identified(
@@ -165,7 +165,7 @@ def check_same_site(request: Request) -> None:
     A browser adds the cookie by itself, so the cookie alone proves nothing. All current browsers say where a call comes from
     (Sec-Fetch-Site, in older ones Origin).
     """
-    if request.method in _READING:
+    if request.method in READING:
         return
     said = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin", "")

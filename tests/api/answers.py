@@ -1,6 +1,9 @@
 """What the tests of the API ask of its answers, and of what they leave."""
 
+import json
+import re
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -8,7 +11,8 @@ from uuid import UUID, uuid4
 import httpx
 from sqlalchemy import func, select
 
-from api.problems import ProblemDetails
+from api.docs import DESCRIPTION_FILE
+from api.problems import MEDIA_TYPE, ProblemDetails
 from domain.requests import Request, Role
 from domain.unread_reports import unread_from
 from records.models import EventRecord, Notice, RequestRecord
@@ -28,7 +32,10 @@ ENGLISH: dict[str, str] = {
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """The body of an answer that must be this problem: problem+json with its code, and a sentence in French."""
+    """The body of an answer that must be this problem: problem+json with its code, and a sentence in French.
+
+    Without the name of the call, by which each differs from all others.
+    """
     said = f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:500]}"
     assert answer.status_code == status, said
     body = _problem(answer)
@@ -47,11 +54,34 @@ def _problem(answer: httpx.Response) -> dict[str, Any]:
     said = f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:500]}"
     assert answer.headers["content-type"] == "application/problem+json", said
     body: dict[str, Any] = answer.json()
+    assert UUID(body.pop("instance").removeprefix("urn:uuid:"))  # each call has its own
     assert body["status"] == answer.status_code, said
     assert body["type"]
     assert body["title"]
     assert body["detail"] == _sentence(body), said
+    described = _described(answer.request)
+    assert described is None or body["code"] in described, f"the description does not have it: {said}"
     return body
+
+
+def _described(request: httpx.Request) -> set[str] | None:
+    """The codes of errors that the description has for such a call; none where it has no such operation."""
+    path, method = request.url.path, request.method.lower().replace("head", "get")
+    found = [methods for pattern, methods in _operations() if pattern.fullmatch(path)]
+    if not found or method not in found[0]:
+        return None
+    answers = found[0][method]["responses"].values()
+    return {code for answer in answers for code in answer.get("content", {}).get(MEDIA_TYPE, {}).get("examples", ())}
+
+
+@cache
+def _operations() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
+    """The operations by what their addresses look like; first those with the fewest places for something."""
+    paths = json.loads(DESCRIPTION_FILE.read_text())["paths"]
+    return [
+        (re.compile("[^/]+".join(map(re.escape, re.split(r"\{\w+\}", path)))), paths[path])
+        for path in sorted(paths, key=lambda path: path.count("{"))
+    ]
 
 
 def _sentence(body: dict[str, Any]) -> str:

@@ -69,7 +69,7 @@ async def test_bodies_that_are_not_readable(system: System, shelf: Shelf, conten
 async def test_other_kinds_of_content(system: System) -> None:
     body = json.dumps({"offering": "teledermatology"})
     for kind in ("text/plain", "application/xml", "application/x-www-form-urlencoded", "multipart/form-data", "x"):
-        any_problem(await send(system.requester, "/requests", body, Content_Type=kind))
+        problem(await send(system.requester, "/requests", body, Content_Type=kind), 415, "not_json")
     request_id = await draft(system)
     path = f"/requests/{request_id}/attachments"
     for kind in ("application/json", "multipart/form-data", "multipart/form-data; boundary=x", "text/plain"):
@@ -110,6 +110,31 @@ async def test_ids_that_are_none(system: System, bad: str) -> None:
     any_problem(await system.operator.post(f"/requests/{uuid4()}/deadlines/{bad}"))
     any_problem(await system.operator.post(f"/failures/{bad}/resolve"))
     any_problem(await system.requester.get(f"/offerings/{bad}"))
+
+
+async def test_what_an_address_does_not_know_is_refused(system: System) -> None:
+    """A parameter with a slip of the pen would else be passed over, and the answer taken for what was asked for."""
+    for path in ("/requests?statuss=draft&status=draft", "/offerings?x=", "/me?statuss=1"):
+        answer = await system.requester.get(path)
+        name = "x" if "x=" in path else "statuss"
+        assert fields(answer) == {name: "unknown_parameter"}
+        assert answer.json()["errors"][0]["message"] == "Ce paramètre n’existe pas dans cette adresse."
+    assert fields(await system.requester.post("/requests?dry_run=1", {"offering": "teledermatology"})) == {
+        "dry_run": "unknown_parameter"
+    }
+
+
+async def test_methods_of_an_address(system: System) -> None:
+    http = system.requester.http
+    one = f"/api/v1/requests/{await draft(system)}"
+    refused = await http.put(one)
+    problem(refused, 405, "method_not_allowed")
+    assert refused.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH"
+    told = await http.options(one)
+    assert (told.status_code, told.content, told.headers["allow"]) == (204, b"", refused.headers["allow"])
+    head, get = await http.head(one), await http.get(one)
+    assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", get.headers["etag"])
+    assert (await http.head(f"{one}/submit")).headers["allow"] == "OPTIONS, POST"
 
 
 async def test_what_does_not_exist(system: System) -> None:
@@ -166,44 +191,44 @@ async def test_new_drafts_that_are_not_right(system: System) -> None:
 
     before = ok(await system.requester.get("/requests"))["counts"]
     problem(await create(offering="telepathy"), 422, "unknown_offering")
-    assert fields(await create(offering="UPPER")) == {"offering": "string_pattern_mismatch"}
-    assert fields(await create(surprise=1)) == {"surprise": "extra_forbidden"}
-    assert fields(await create(priority="soon")) == {"priority": "enum"}
+    assert fields(await create(offering="UPPER")) == {"offering": "not_expected"}
+    assert fields(await create(surprise=1)) == {"surprise": "unknown_field"}
+    assert fields(await create(priority="soon")) == {"priority": "not_an_option"}
     problem(await create(priority="stat"), 422, "stat_refused")
     problem(await create(clinic=str(uuid4())), 422, "unknown_clinic")
     problem(await create(clinic=str(system.clinics["far"].id)), 422, "clinic_not_routed")
-    assert fields(await create(clinic="near")) == {"clinic": "uuid_parsing"}
+    assert fields(await create(clinic="near")) == {"clinic": "not_an_id"}
     assert ok(await system.requester.get("/requests"))["counts"] == before
 
 
 @pytest.mark.parametrize(
     ("patient", "field", "code"),
     [
-        ({"given_name": True}, "given_name", "string_type"),
-        ({"given_name": "x" * 1_001}, "given_name", "string_too_long"),
-        ({"family_name": "\x00"}, "family_name", "value_error"),
-        ({"sex": "yes"}, "sex", "literal_error"),
-        ({"nickname": "Jo"}, "nickname", "extra_forbidden"),
-        ({"birth_date": True}, "birth_date", "not_a_date"),
-        ({"birth_date": 0}, "birth_date", "not_a_date"),
-        ({"birth_date": 10**30}, "birth_date", "not_a_date"),
-        ({"birth_date": "14/03/1958"}, "birth_date", "not_a_date"),
-        ({"birth_date": "1958-02-30"}, "birth_date", "not_a_date"),
-        ({"birth_date": "+275760-09-13"}, "birth_date", "not_a_date"),
+        ({"given_name": True}, "given_name", "not_a_text"),
+        ({"given_name": "x" * 1_001}, "given_name", "too_long"),
+        ({"family_name": "\x00"}, "family_name", "not_storable"),
+        ({"sex": "yes"}, "sex", "not_an_option"),
+        ({"nickname": "Jo"}, "nickname", "unknown_field"),
+        ({"birth_date": True}, "birth_date", "not_a_partial_date"),
+        ({"birth_date": 0}, "birth_date", "not_a_partial_date"),
+        ({"birth_date": 10**30}, "birth_date", "not_a_partial_date"),
+        ({"birth_date": "14/03/1958"}, "birth_date", "not_a_partial_date"),
+        ({"birth_date": "1958-02-30"}, "birth_date", "not_a_partial_date"),
+        ({"birth_date": "+275760-09-13"}, "birth_date", "not_a_partial_date"),
         ({"birth_date": "9999-12-31"}, "birth_date", "not_a_birth_date"),
         ({"birth_date": "0001-01-01"}, "birth_date", "not_a_birth_date"),
-        ({"birth_date": ["1958-03-14"]}, "birth_date", "not_a_date"),
-        ({"birth_date": "1958-13"}, "birth_date", "not_a_date"),
-        ({"birth_date": "58"}, "birth_date", "not_a_date"),
-        ({"birth_date": "19580314"}, "birth_date", "not_a_date"),
-        ({"birth_date": ""}, "birth_date", "not_a_date"),
+        ({"birth_date": ["1958-03-14"]}, "birth_date", "not_a_partial_date"),
+        ({"birth_date": "1958-13"}, "birth_date", "not_a_partial_date"),
+        ({"birth_date": "58"}, "birth_date", "not_a_partial_date"),
+        ({"birth_date": "19580314"}, "birth_date", "not_a_partial_date"),
+        ({"birth_date": ""}, "birth_date", "not_a_partial_date"),
         ({"birth_date": "1899"}, "birth_date", "not_a_birth_date"),
         ({"birth_date": "1899-12"}, "birth_date", "not_a_birth_date"),
         ({"birth_date": "2999"}, "birth_date", "not_a_birth_date"),
         ({"birth_date": "2999-01"}, "birth_date", "not_a_birth_date"),
         ({"birth_date": "1958", "birth_date_unknown": True}, "birth_date_unknown", "birth_date_is_given"),
-        ({"birth_date_unknown": "yes"}, "birth_date_unknown", "bool_type"),
-        ({"health_insurance_issuer": "QC"}, "health_insurance_issuer", "literal_error"),
+        ({"birth_date_unknown": "yes"}, "birth_date_unknown", "not_a_yes_or_no"),
+        ({"health_insurance_issuer": "QC"}, "health_insurance_issuer", "not_an_option"),
         ({"mother_name": "two\nlines"}, "mother_name", "not_one_line"),
     ],
     ids=lambda value: repr(value)[:40],
@@ -260,7 +285,7 @@ async def test_numbers_that_json_does_not_know(system: System, shelf: Shelf, num
 async def test_very_many_and_very_long_names(system: System) -> None:
     many = {f"field_{number}": "x" for number in range(201)}
     assert fields(await system.requester.post("/requests", {"offering": "teledermatology", "answers": many})) == {
-        "answers": "too_long"
+        "answers": "too_many"
     }
     for name in ("x" * 101, "\ud800", "nul\x00"):
         answer = await send(
@@ -319,21 +344,21 @@ async def test_the_text_of_a_command(system: System, shelf: Shelf, path: str) ->
         return await send(who, f"/requests/{request_id}/{path}", json.dumps(body))
 
     limit = 20_000 if path == "report/addenda" else MAX_SHORT_TEXT
-    assert fields(await give(rest)) == {field: "missing"}
+    assert fields(await give(rest)) == {field: "required"}
     for text, code in (
-        ("", "string_too_short"),
-        (" \n\t ", "string_too_short"),
-        ("x" * (limit + 1), "string_too_long"),
-        ("NUL \x00", "value_error"),
-        ("half \udc00", "string_unicode"),
-        (True, "string_type"),
-        (12, "string_type"),
-        (None, "string_type"),
-        (["x"], "string_type"),
-        ({"fr": "x"}, "string_type"),
+        ("", "required"),
+        (" \n\t ", "required"),
+        ("x" * (limit + 1), "too_long"),
+        ("NUL \x00", "not_storable"),
+        ("half \udc00", "not_storable"),
+        (True, "not_a_text"),
+        (12, "not_a_text"),
+        (None, "not_a_text"),
+        (["x"], "not_a_text"),
+        ({"fr": "x"}, "not_a_text"),
     ):
         assert fields(await give({**rest, field: text})) == {field: code}, text
-    assert fields(await give({**rest, field: "x", "status": "closed"})) == {"status": "extra_forbidden"}
+    assert fields(await give({**rest, field: "x", "status": "closed"})) == {"status": "unknown_field"}
     assert await picture(system.requester, request_id) == before
 
 
@@ -375,7 +400,7 @@ async def test_commands_that_are_not_right(system: System, shelf: Shelf) -> None
     other = {"text": "?", "question_id": str(uuid4())}
     await refused(requester, f"{asked}/answer-information", other, 422, "no_such_question")
     answer = await requester.post(f"/requests/{asked}/answer-information", {"text": "?", "attachment_ids": "x"})
-    assert fields(answer) == {"attachment_ids": "list_type"}
+    assert fields(answer) == {"attachment_ids": "not_a_list"}
     assert answer.json()["errors"][0]["message"] == "Une liste est attendue."
     many = {"text": "?", "attachment_ids": [str(uuid4())] * 51}
     await refused(requester, f"{asked}/answer-information", many, 422, "invalid_input")
@@ -504,3 +529,26 @@ async def test_odd_values_everywhere(system: System, shelf: Shelf) -> None:
                 assert answer.status_code < 500, (path, field, value)
                 if answer.status_code >= 400:
                     any_problem(answer)
+
+
+async def test_each_call_has_a_name(system: System) -> None:
+    """By which its answer, its problem and its log lines are found; what can't be such a name is not taken."""
+    own, trace = str(uuid4()), "0af7651916cd43dd8448eb211c80319c"
+    sent = {"X-Request-ID": own, "traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+    answer = await system.requester.get("/nothing", headers=sent)
+    problem(answer, 404, "not_found")
+    assert answer.json()["instance"] == f"urn:uuid:{own}"
+    assert answer.headers["x-request-id"] == own
+    assert answer.headers["traceparent"].startswith(f"00-{trace}-")
+    assert answer.headers["traceparent"] != sent["traceparent"]
+    assert answer.headers["traceparent"].endswith("-01")
+
+    named = await system.requester.get("/nothing", headers={"X-Request-ID": "order-4711"})
+    again = await system.requester.get("/nothing", headers={"X-Request-ID": "order-4711"})
+    assert named.headers["x-request-id"] == "order-4711"
+    assert named.json()["instance"] == again.json()["instance"] != f"urn:uuid:{own}"
+
+    for odd in ({"X-Request-ID": "x" * 129, "traceparent": "00-0-0-0"}, {"X-Request-ID": "a b"}, {}):
+        made = await system.requester.get("/me", headers=odd)
+        assert str(UUID(made.headers["x-request-id"])) == made.headers["x-request-id"]
+        assert len(made.headers["traceparent"]) == 55

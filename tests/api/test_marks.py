@@ -104,20 +104,23 @@ async def test_a_measure_is_worth_its_ruler(system: System, request_id: str) -> 
 
 
 WRONG = {
-    "outside": ({**ARROW, "end": {"x": 1.2, "y": 0.5}}, {"end.x": "less_than_equal"}),
-    "a text": ({**ARROW, "end": {"x": "0.2", "y": 0.5}}, {"end.x": "float_type"}),
-    "kind": ({**ARROW, "kind": "square"}, {"kind": "enum"}),
-    "long": ({**ARROW, "label": "x" * 81}, {"label": "string_too_long"}),
+    "outside": ({**ARROW, "end": {"x": 1.2, "y": 0.5}}, {"end.x": "too_large"}),
+    "a text": ({**ARROW, "end": {"x": "0.2", "y": 0.5}}, {"end.x": "not_a_number"}),
+    "kind": ({**ARROW, "kind": "square"}, {"kind": "not_an_option"}),
+    "long": ({**ARROW, "label": "x" * 81}, {"label": "too_long"}),
     "lines": ({**ARROW, "label": "a\nb"}, {"label": "not_one_line"}),
-    "nothing": ({**ARROW, "end": ARROW["start"]}, {"end": "too_short"}),
+    "nothing": ({**ARROW, "end": ARROW["start"]}, {"end": "same_place"}),
     "no ruler": ({**MEASURE, "calibration": None}, {"": "no_calibration"}),
     "a ruler": ({**ARROW, "calibration": RULER}, {"": "not_measured"}),
-    "short ruler": ({**MEASURE, "calibration": {**RULER, "end": {"x": 0.01, "y": 1.0}}}, {"calibration": "too_short"}),
+    "short ruler": (
+        {**MEASURE, "calibration": {**RULER, "end": {"x": 0.01, "y": 1.0}}},
+        {"calibration": "ruler_too_short"},
+    ),
     "no length": (
         {**MEASURE, "calibration": {**RULER, "length_mm": 0}},
-        {"calibration.length_mm": "greater_than_equal"},
+        {"calibration.length_mm": "too_small"},
     ),
-    "unknown": ({**ARROW, "colour": "red"}, {"colour": "extra_forbidden"}),
+    "unknown": ({**ARROW, "colour": "red"}, {"colour": "unknown_field"}),
 }
 
 

@@ -4,13 +4,18 @@ from collections.abc import Iterator
 from importlib import import_module
 from inspect import iscoroutinefunction, isfunction
 from pkgutil import iter_modules
+from typing import cast
 
 from fastapi import APIRouter
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 
 import api
 import portal
+from api.parameters import known_parameters_only
+from api.server import create_app
+from settings import Settings
+from use_cases.services import Services
 from web import session
 from web.rates import Limited
 
@@ -47,13 +52,12 @@ COSTLY = {
 """Every route that costs much, by the limit for which it counts."""
 
 
-def test_everything_costly_has_its_limit_and_the_api_says_so() -> None:
+def test_everything_costly_has_its_limit() -> None:
     found: dict[str, set[str]] = {}
     for route in routes():
         for limit in (below.call for below in route.dependant.dependencies if isinstance(below.call, Limited)):
             where = f"{route.endpoint.__module__}.{route.endpoint.__name__}"
             found.setdefault(limit.name, set()).add(where)
-            assert 429 in route.responses or where.startswith("portal."), where
     assert found == COSTLY
 
 
@@ -73,6 +77,17 @@ def test_pages_are_no_part_of_the_description_of_the_api() -> None:
     pages = [route for route in routes() if route.endpoint.__module__.startswith("portal.")]
     assert len(pages) > 100
     assert [route.path for route in pages if route.include_in_schema] == []
+
+
+def test_every_address_of_the_api_refuses_what_it_does_not_know() -> None:
+    app = create_app(Settings(), cast(Services, None))
+    asked = {
+        (one.path, known_parameters_only in functions(one.dependant))
+        for one in iter_route_contexts(app.routes)
+        if one.path and one.path.startswith("/api/v1/")
+    }
+    assert len(asked) > 100
+    assert {path for path, is_asked in asked if not is_asked} == {"/api/v1/oauth/token"}, "RFC 6749 has it ignore them"
 
 
 def routes() -> Iterator[APIRoute]:

@@ -74,7 +74,15 @@ def test_other_licences_are_found(expression: str) -> None:
     assert not is_allowed(expression)
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-production.lock", "requirements-audit.lock"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "requirements.lock",
+        "requirements-production.lock",
+        "requirements-audit.lock",
+        "tests/description/generator.lock",
+    ],
+)
 def test_every_locked_package_has_its_hashes(name: str) -> None:
     """And no address: whoever installs says from where."""
     text = (PROJECT_ROOT / name).read_text()
