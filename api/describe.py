@@ -18,7 +18,7 @@ from api.docs import DESCRIPTION_FILE, TAGS
 from api.examples import Examples
 from api.problems import MEDIA_TYPE, ProblemDetails
 from api.raised import codes_of
-from api.server import create_app
+from api.server import V1, create_app
 from domain.refusals import Refusal, RefusalCode
 from settings import Settings
 from translations.problems import FIELD_PROBLEMS, PROBLEMS, problem_sentence
@@ -36,7 +36,10 @@ Call = Callable[..., object]
 _PROBLEM = {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}
 
 _HEADERS: Mapping[str, tuple[str, Part]] = {
-    "ETag": ("The version that was read or made; send it back as `If-Match`.", {"type": "string", "examples": ['"7"']}),
+    "ETag": (
+        "Which version was read or made, for `If-Match`; of what was read also a tag of just that, for `If-None-Match`.",
+        {"type": "string", "examples": ['"7.5d41402abc4b2a76b9719d911017c592"']},
+    ),
     "Location": ("Where what was made, or became of it, is found.", {"type": "string", "format": "uri-reference"}),
     "Link": ('The next page, where there is one: `<…>; rel="next"` (RFC 8288).', {"type": "string"}),
     "Retry-After": ("After how many seconds to try again.", {"type": "integer", "minimum": 1, "examples": [2]}),
@@ -59,6 +62,14 @@ _HEADERS: Mapping[str, tuple[str, Part]] = {
     "Sunset": ("From when on this will be gone (RFC 8594).", {"type": "string"}),
 }
 
+_IF_NONE_MATCH: Part = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "The `ETag` of what you have: the answer is 304, without a body, while it would say the same.",
+    "required": False,
+    "schema": {"type": "string", "examples": ['"7.5d41402abc4b2a76b9719d911017c592"']},
+}
+
 _RATES = ("RateLimit-Policy", "RateLimit")
 
 
@@ -69,6 +80,8 @@ def describe(app: FastAPI) -> Part:
     for route in iter_route_contexts(app.routes):
         methods = document["paths"].get(route.path, {})
         for method in {one.lower() for one in route.methods or ()} & methods.keys():
+            if method == "get" and str(route.path).startswith(V1):
+                _tell_condition(methods[method])
             _complete(method, methods[method], list(_calls(cast(Dependant, route.dependant))), examples)
     document["components"]["examples"] = dict(sorted(examples.named.items()))
     told = json.dumps(document["paths"])
@@ -160,6 +173,15 @@ def _complete(method: str, operation: Part, calls: list[Call], examples: Example
     for answer in answers.values():
         answer["headers"] = {**answer.get("headers", {}), **_refs(always)}
     operation["responses"] = dict(sorted(answers.items()))
+
+
+def _tell_condition(operation: Part) -> None:
+    """What `api.conditional` does with it."""
+    answer = operation["responses"]["200"]
+    if "application/json" in answer.get("content", {}):
+        operation.setdefault("parameters", []).append(_IF_NONE_MATCH)
+        answer["headers"] = {**answer.get("headers", {}), **_refs(["ETag"])}
+        operation["responses"]["304"] = {"description": "It would say what you have.", "headers": _refs(["ETag"])}
 
 
 def _is_left_to_us(status: str, answer: Part) -> bool:

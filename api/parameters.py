@@ -46,7 +46,7 @@ async def _expected_version(
 ) -> int | None:
     if if_match is None or if_match.strip() == "*":
         return None
-    match = re.fullmatch(r'(?:W/)?"([0-9]{1,9})"|([0-9]{1,9})', if_match.strip())
+    match = re.fullmatch(r'(?:W/)?"([0-9]{1,9})(?:\.[0-9a-f]{32})?"|([0-9]{1,9})', if_match.strip())
     if match is None:
         raise Problem("invalid_if_match")
     return int(match[1] or match[2])

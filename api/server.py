@@ -36,6 +36,7 @@ from api import (
     verification,
     webhooks,
 )
+from api.conditional import Conditional
 from settings import Settings
 from use_cases.services import Services
 from web.audit import Audit
@@ -114,6 +115,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         upload_limit=max(settings.max_photo_bytes, settings.max_video_bytes),
         photo_limit=settings.max_photo_bytes,
     )
+    app.add_middleware(Conditional, below=f"{V1}/")
     app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=COMPRESSED_ALREADY)
     app.add_middleware(Heads)
     app.add_middleware(Observe, over_tls=settings.over_tls)

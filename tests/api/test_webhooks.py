@@ -68,7 +68,8 @@ async def test_the_life_of_a_webhook(system: System) -> None:
     assert (await who.get(f"{where}/messages/{test['message_id']}/attempts")).json() == []
 
     read = await who.get(where)
-    assert (read.headers["etag"], read.json()) == ('"1"', webhook)
+    assert read.json() == webhook
+    assert read.headers["etag"].startswith('"1.')
     assert secret not in read.text
     change = {"enabled": False, "event_types": ["account.locked"]}
     problem(await who.http.patch(f"/api/v1{where}", json=change, headers={"If-Match": '"7"'}), 412, "webhook_changed")
