@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import lifecycle
@@ -35,6 +35,21 @@ from records.models import FrozenReport, GivenCommand, RequestRecord, table_of
 from records.requests import announce, lock_request, process_of
 
 _COMMANDS = table_of(GivenCommand)
+
+# Made once, as in `records.requests`.
+
+_STANDING = (
+    select(GivenCommand)
+    .where(
+        GivenCommand.request_id == bindparam("request_id"),
+        or_(GivenCommand.command_id == bindparam("command_id"), GivenCommand.settled_at.is_(None)),
+    )
+    .order_by(GivenCommand.number)
+)
+_SETTLED = update(_COMMANDS).where(
+    _COMMANDS.c.request_id == bindparam("of_request"), _COMMANDS.c.command_id == bindparam("of_command")
+)
+_SETTLED_IF_OPEN = _SETTLED.where(_COMMANDS.c.settled_at.is_(None))
 
 SIGNING_FAILED = "signing_failed"
 """The refusal of a signature that was taken, and of which no document could be made."""
@@ -105,11 +120,7 @@ class Standing:
 
 async def look_up(session: AsyncSession, request_id: uuid.UUID, command_id: str) -> Standing:
     """How a command with that id to that request stands."""
-    query = select(GivenCommand).where(
-        GivenCommand.request_id == request_id,
-        or_(GivenCommand.command_id == command_id, GivenCommand.settled_at.is_(None)),
-    )
-    found = list(await session.scalars(query.order_by(GivenCommand.number)))
+    found = list(await session.scalars(_STANDING, {"request_id": request_id, "command_id": command_id}))
     before = next((given for given in found if given.command_id == command_id), None)
     return Standing(before, [given for given in found if given.settled_at is None])
 
@@ -195,17 +206,14 @@ async def settle_by_event(session: AsyncSession, row: RequestRecord, event: Even
     if event.name in (EventName.REPORT_SIGNED, EventName.ADDENDUM_SIGNED):
         return
     command_id, refusal = event.command.id, None
-    settled = update(_COMMANDS)
+    settled = _SETTLED
     if isinstance(event.command, IssueDocument | FailSigning):
         report = await session.get(FrozenReport, event.command.report_id)
         command_id = report.command_id if report else command_id
         refusal = SIGNING_FAILED if isinstance(event.command, FailSigning) else None
-        settled = settled.where(_COMMANDS.c.settled_at.is_(None))  # another's try to use its proof ends nothing
-    await session.execute(
-        settled.where(_COMMANDS.c.request_id == event.request_id, _COMMANDS.c.command_id == command_id).values(
-            settled_at=event.at, event=event.name, refusal=refusal, version=event.version
-        )
-    )
+        settled = _SETTLED_IF_OPEN  # another's try to use its proof ends nothing
+    end = {"settled_at": event.at, "event": event.name, "refusal": refusal, "version": event.version}
+    await session.execute(settled, {"of_request": event.request_id, "of_command": command_id, **end})
     _open(row, command_id)
 
 

@@ -9,8 +9,22 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    ColumnElement,
+    Interval,
+    Select,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    false,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.commands import (
@@ -40,6 +54,24 @@ from records.ids import new_id
 from records.models import Account, EventRecord, GivenCommand, Notice, NoticeStatus, RequestRecord, table_of
 
 _NOTICES = table_of(Notice)
+
+# Made once, as in `records.requests`.
+
+_PLANNED = (
+    insert(_NOTICES)
+    .values(send_at=func.clock_timestamp() + bindparam("wait", type_=Interval()))
+    .on_conflict_do_nothing()
+)
+_IN_HAND = _PLANNED.values(taken_up_at=func.clock_timestamp())
+_MAILS = bindparam("mails", type_=ARRAY(Uuid()))
+_MARKED = (
+    update(_NOTICES)
+    .where(
+        _NOTICES.c.status == NoticeStatus.QUEUED,
+        or_(_NOTICES.c.id == any_(_MAILS), _NOTICES.c.told_with == any_(_MAILS)),
+    )
+    .values(attempts=_NOTICES.c.attempts + 1, taken_up_by=None, taken_up_at=None)
+)
 
 NOTICE_REFUSED, NOTICE_EXPIRED = "notice_refused", "notice_expired"
 """The events of notices that tell dispatchers of another one: its address can get no mail; nobody took it in time."""
@@ -621,6 +653,7 @@ async def _insert(
             "status": notice.status,
             "message_id": notice.message_id,
             "attempts": 0,
+            "wait": wait,
             "taken_up_by": by,
             "refused_notice_id": refused_notice_id,
             "command_id": command_id,
@@ -628,9 +661,7 @@ async def _insert(
         for notice in planned
     ]
     if rows:
-        now = func.clock_timestamp()
-        added = insert(_NOTICES).values(send_at=now + wait, taken_up_at=now if by else None)
-        await session.execute(added.on_conflict_do_nothing(), rows)
+        await session.execute(_IN_HAND if by else _PLANNED, rows)
     return planned
 
 
@@ -666,9 +697,4 @@ def _of_one_mail(*notice_ids: uuid.UUID) -> ColumnElement[bool]:
 
 async def _mark(session: AsyncSession, *notice_ids: uuid.UUID, **values: object) -> None:
     """Write down what became of the e-mails of those notices, of all that go with them; nobody has them in hand any more."""
-    await session.execute(
-        update(Notice)
-        .where(_of_one_mail(*notice_ids))
-        .values(attempts=Notice.attempts + 1, taken_up_by=None, taken_up_at=None, **values),
-        execution_options={"synchronize_session": False},  # nobody who asks has these as objects
-    )
+    await session.execute(_MARKED, {"mails": notice_ids, **values})

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, DateTime, and_, bindparam, delete, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.clinic_calendar import ClinicCalendar
@@ -295,15 +295,10 @@ async def load_token(session: AsyncSession, token_sha256: str) -> Token | None:
 
 async def account_of_token(session: AsyncSession, token_sha256: str, now: datetime) -> Account | None:
     """The active account that a token speaks for; None when it is unknown or ended, by whatever."""
-    query = (
-        select(Account)
-        .join(Token, Token.account_id == Account.id)
-        .where(Token.sha256 == token_sha256, token_lives(now), Account.active)
-    )
-    return await session.scalar(query)
+    return await session.scalar(_BEARER, {"sha256": token_sha256, "now": now})
 
 
-def token_lives(now: datetime) -> ColumnElement[bool]:
+def token_lives(now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
     """The condition that a token has not ended: by its time, by revocation, or because nobody was there."""
     idle_for = now - func.coalesce(Token.seen_at, Token.created_at)
     return and_(
@@ -311,6 +306,18 @@ def token_lives(now: datetime) -> ColumnElement[bool]:
         Token.revoked_at.is_(None),
         or_(Token.idle_minutes.is_(None), idle_for - IDLE_GRACE < Token.idle_minutes * text("interval '1 minute'")),
     )
+
+
+_BEARER = (
+    select(Account)
+    .join(Token, Token.account_id == Account.id)
+    .where(
+        Token.sha256 == bindparam("sha256"),
+        token_lives(bindparam("now", type_=DateTime(timezone=True))),
+        Account.active,
+    )
+)
+"""Made once, as in `records.requests`: every call asks it."""
 
 
 async def note_seen(session: AsyncSession, token_sha256: str, now: datetime) -> None:

@@ -7,7 +7,7 @@ which only that telephone has. It lives until its time is over, somebody ends it
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.audit import Act
@@ -18,6 +18,17 @@ from records.audit import By
 from records.ids import new_id
 from records.models import Account, Attachment, AuditEntry, EventRecord, PhoneLink, RequestRecord, Token
 from records.people import token_lives
+
+_HAS_LINK = (
+    select(PhoneLink.id).where(PhoneLink.request_id == bindparam("request_id"), PhoneLink.ended_at.is_(None)).exists()
+)
+_HAS_PHOTO = (
+    select(Attachment.id)
+    .where(Attachment.request_id == bindparam("request_id"), Attachment.phone_link_id.is_not(None))
+    .exists()
+)
+_CONCERNED = select(or_(_HAS_LINK, _HAS_PHOTO))
+"""Whether a request has a link that is open, or photos that came by one; made once, as in `records.requests`."""
 
 
 async def begin_link(
@@ -152,7 +163,7 @@ async def follow(session: AsyncSession, row: RequestRecord, event: Event) -> Non
 
     Events that somebody recorded who knew nothing of links, as code of an earlier version does, are made good.
     """
-    if not await session.scalar(select(or_(_has_open_links(row.id), _has_photos(row.id)))):
+    if not await session.scalar(_CONCERNED, {"request_id": row.id}):
         return  # as nearly all
     if event.name in _ENDS_LINKS and event.command.actor.id is not None:
         await end_links(session, row.id, event.command.actor.id, event.at)
@@ -169,16 +180,6 @@ async def follow(session: AsyncSession, row: RequestRecord, event: Event) -> Non
     left = update(PhoneLink).where(PhoneLink.request_id == row.id, PhoneLink.ended_at.is_(None), ended_before)
     await session.execute(left.values(ended_at=event.at))
     await note_photos(session, row)
-
-
-def _has_open_links(request_id: uuid.UUID) -> ColumnElement[bool]:
-    return select(PhoneLink.id).where(PhoneLink.request_id == request_id, PhoneLink.ended_at.is_(None)).exists()
-
-
-def _has_photos(request_id: uuid.UUID) -> ColumnElement[bool]:
-    return (
-        select(Attachment.id).where(Attachment.request_id == request_id, Attachment.phone_link_id.is_not(None)).exists()
-    )
 
 
 _ENDS_LINKS = frozenset(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import literal, select
+from sqlalchemy import Uuid, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,6 +20,21 @@ from records.patient_words import keep_submitted
 from records.requests import announce, lock_request, project
 
 _EVENTS, _PARTICIPANTS, _POOLS = (table_of(kind) for kind in (EventRecord, Participant, OfferedPool))
+
+# Made once, as in `records.requests`.
+
+_ADDED = insert(_EVENTS).on_conflict_do_nothing().returning(_EVENTS.c.version)
+_OF_REQUEST = bindparam("of_request", type_=Uuid())
+_ACTED = (
+    insert(_PARTICIPANTS)
+    .from_select(["request_id", "account_id"], select(_OF_REQUEST, Account.id).where(Account.id == bindparam("by")))
+    .on_conflict_do_nothing()
+)
+_OFFERED = (
+    insert(_POOLS)
+    .from_select(["request_id", "clinic_id"], select(_OF_REQUEST, Clinic.id).where(Clinic.id == bindparam("to")))
+    .on_conflict_do_nothing()
+)
 
 
 @dataclass(frozen=True)
@@ -75,23 +90,23 @@ async def record_event(
 async def _append(session: AsyncSession, event: Event) -> bool:
     """Whether the event is new."""
     actor = event.command.actor
-    added = insert(_EVENTS).values(
-        request_id=event.request_id,
-        version=event.version,
-        name=event.name,
-        at=event.at,
-        source=event.source,
-        command_id=event.command.id,
-        actor_id=actor.id,
-        actor_role=actor.role,
-        actor_clinic_id=actor.clinic_id,
-        status_before=event.status_before,
-        status=event.status,
-        holder_before=event.holder_before.model_dump(mode="json"),
-        holder=event.holder.model_dump(mode="json"),
-        command=event.command.model_dump(mode="json"),
-    )
-    if await session.scalar(added.on_conflict_do_nothing().returning(_EVENTS.c.version)):
+    values = {
+        "request_id": event.request_id,
+        "version": event.version,
+        "name": event.name,
+        "at": event.at,
+        "source": event.source,
+        "command_id": event.command.id,
+        "actor_id": actor.id,
+        "actor_role": actor.role,
+        "actor_clinic_id": actor.clinic_id,
+        "status_before": event.status_before,
+        "status": event.status,
+        "holder_before": event.holder_before.model_dump(mode="json"),
+        "holder": event.holder.model_dump(mode="json"),
+        "command": event.command.model_dump(mode="json"),
+    }
+    if await session.scalar(_ADDED, values):
         return True
     there = await session.get(EventRecord, (event.request_id, event.version))
     if there is None or there.command_id != event.command.id:
@@ -113,10 +128,6 @@ async def _add_ties(session: AsyncSession, event: Event) -> None:
     """Remember who acted, and which pool it was offered to. People and clinics that the records don't know are passed over."""
     actor = event.command.actor
     if actor.role not in (Role.OPERATOR, Role.SYSTEM):
-        known = select(literal(event.request_id), Account.id).where(Account.id == actor.id)
-        participants = insert(_PARTICIPANTS).from_select(["request_id", "account_id"], known)
-        await session.execute(participants.on_conflict_do_nothing())
+        await session.execute(_ACTED, {"of_request": event.request_id, "by": actor.id})
     if event.holder.kind is HolderKind.POOL:
-        offered = select(literal(event.request_id), Clinic.id).where(Clinic.id == event.holder.clinic_id)
-        pools = insert(_POOLS).from_select(["request_id", "clinic_id"], offered)
-        await session.execute(pools.on_conflict_do_nothing())
+        await session.execute(_OFFERED, {"of_request": event.request_id, "to": event.holder.clinic_id})

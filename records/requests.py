@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, delete, exists, func, or_, select
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -27,6 +27,17 @@ RANKS = {Priority.STAT: 0, Priority.ASAP: 1, Priority.URGENT: 2, Priority.ROUTIN
 """The order of priorities in a worklist."""
 
 _OPEN = [status for status in Status if status.is_open]
+
+# What every command asks is a statement made once: to build it, and to find out what it is, costs as much as to send it.
+
+_LOCKED = (
+    select(RequestRecord)
+    .where(RequestRecord.id == bindparam("request_id"))
+    .with_for_update(key_share=True)
+    .execution_options(populate_existing=True)
+)
+_LOCKED_IF_FREE = _LOCKED.with_for_update(key_share=True, skip_locked=True)
+_TOLD = select(func.pg_notify(CHANNEL, bindparam("change")))
 
 
 async def create_draft(
@@ -201,11 +212,15 @@ async def find_request(session: AsyncSession, number: str) -> RequestRecord | No
 
 async def lock_request(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord:
     """The row as it is now, locked against other writers until the end of the transaction. Raises NotFoundError."""
-    query = select(RequestRecord).where(RequestRecord.id == request_id).with_for_update(key_share=True)
-    row = await session.scalar(query, execution_options={"populate_existing": True})
+    row = await session.scalar(_LOCKED, {"request_id": request_id})
     if row is None:
         raise NotFoundError
     return row
+
+
+async def lock_request_if_free(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord | None:
+    """The row, locked as by `lock_request`; None, without waiting, while somebody else has it locked, or where there is none."""
+    return await session.scalar(_LOCKED_IF_FREE, {"request_id": request_id})
 
 
 async def lock_start(session: AsyncSession, request_id: uuid.UUID) -> None:
@@ -219,7 +234,7 @@ async def lock_start(session: AsyncSession, request_id: uuid.UUID) -> None:
 async def announce(session: AsyncSession, row: RequestRecord) -> None:
     """Tell open pages and those who wait that something of the request is new, at the end of the transaction."""
     await session.flush()
-    await session.execute(select(func.pg_notify(CHANNEL, f"{row.id}:{row.process_version}")))
+    await session.execute(_TOLD, {"change": f"{row.id}:{row.process_version}"})
 
 
 async def timeline(session: AsyncSession, request_id: uuid.UUID) -> list[EventRecord]:

@@ -15,6 +15,11 @@ from domain.statistics import SUBMITTED, Side, measure_of, week_of
 from records.models import RequestRecord, WeeklyCount, table_of
 
 _COUNTS = table_of(WeeklyCount)
+_COUNTED = (
+    insert(_COUNTS)
+    .values(number=1)
+    .on_conflict_do_update(constraint=_COUNTS.primary_key, set_={"number": _COUNTS.c.number + 1})
+)
 
 
 async def count(session: AsyncSession, row: RequestRecord, event: Event, request: Request) -> None:
@@ -30,9 +35,7 @@ async def count(session: AsyncSession, row: RequestRecord, event: Event, request
         ]
     for clinic_id, side, measure in sorted(counted):
         key = {"clinic_id": clinic_id, "side": side, "week": week_of(event.at), "measure": measure}
-        added = insert(_COUNTS).values(**key, number=1)
-        more = added.on_conflict_do_update(index_elements=list(key), set_={"number": _COUNTS.c.number + 1})
-        await session.execute(more)
+        await session.execute(_COUNTED, key)
 
 
 async def counts_since(

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from secrets import token_urlsafe
 
-from sqlalchemy import ColumnElement, Select, delete, exists, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Select, Uuid, any_, bindparam, delete, exists, func, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.commands import IssueDocument
@@ -35,6 +35,13 @@ CHANNEL = "relais_webhooks"
 
 _MESSAGES, _DELIVERIES = table_of(WebhookMessage), table_of(WebhookDelivery)
 _TELL = text(f"SELECT pg_notify('{CHANNEL}', '')")
+_WANTING = select(WebhookEndpoint.id, WebhookEndpoint.types).where(
+    WebhookEndpoint.clinic_id == any_(bindparam("clinic_ids", type_=ARRAY(Uuid()))),
+    WebhookEndpoint.state != EndpointState.DISABLED,
+    WebhookEndpoint.verified_at.is_not(None),
+    WebhookEndpoint.types.overlap(bindparam("wanted")),
+)
+"""Made once, as in `records.requests`: every event asks it."""
 
 
 @dataclass(frozen=True)
@@ -107,13 +114,8 @@ async def _wanting(
     session: AsyncSession, clinic_ids: Collection[uuid.UUID], types: Sequence[WebhookType]
 ) -> list[tuple[uuid.UUID, list[str]]]:
     """The endpoints of these clinics that want some of these types, once somebody there has answered; with what they want."""
-    query = select(WebhookEndpoint.id, WebhookEndpoint.types).where(
-        WebhookEndpoint.clinic_id.in_(clinic_ids),
-        WebhookEndpoint.state != EndpointState.DISABLED,
-        WebhookEndpoint.verified_at.is_not(None),
-        WebhookEndpoint.types.overlap([type_.value for type_ in types]),
-    )
-    return [(id_, wanted) for id_, wanted in await session.execute(query)]
+    asked = {"clinic_ids": list(clinic_ids), "wanted": [type_.value for type_ in types]}
+    return [(id_, wanted) for id_, wanted in await session.execute(_WANTING, asked)]
 
 
 async def queue(

@@ -53,12 +53,15 @@ async def request_to_command(session: AsyncSession, caller: Caller, request_id: 
 
     Who handed it to where they see nothing more gets the answer of the first time. Raises Problem `not_found`.
     """
-    row = await requests.load_request(session, request_id)
+    locked = await requests.lock_request_if_free(session, request_id)
+    row = locked or await requests.load_request(session, request_id)
     if row is None:
         raise Problem("not_found")
     may = await visibility.access(session, caller.viewer, row) or await _expected_access(session, caller, row)
     if not may and not await _gave(session, caller, request_id, command_id):
-        raise Problem("not_found")  # before the lock: to wait for it would tell a stranger that the request exists
+        raise Problem("not_found")  # before waiting for the lock: that would tell a stranger that the request exists
+    if locked:
+        return locked
     try:
         return await requests.lock_request(session, request_id)
     except NotFoundError:  # a draft that was removed meanwhile

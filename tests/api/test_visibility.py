@@ -1,11 +1,16 @@
 """What people may not see answers 404, what they may not do 403; and what nobody has submitted yet, nobody else sees."""
 
+import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
+from records import requests
 from tests.api.answers import problem
 from tests.api.conftest import Shelf
+from tests.eventually import eventually
 from tests.journeys import PATIENT, accepted, draft, ok, pooled, reported, returned, submitted, upload
 from tests.system import PASSWORD, Clinician, System, photo
 
@@ -83,6 +88,22 @@ async def test_a_colleague_without_part_in_it_sees_nothing(system: System, shelf
     expected = {**NOBODY, **AT_THE_CLINIC, "provider": "chart"}
     for status in ("awaiting_acceptance", "accepted", "returned", "reported", "closed", "cancelled", "abandoned"):
         assert await sights(system, shelf.by_status[status]) == expected, status
+
+
+async def test_no_stranger_waits_for_somebody_elses_change(system: System) -> None:
+    """To wait would tell them that the request exists; who may see it waits, and then is answered."""
+    request_id = await submitted(system)
+    blocks = text("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)))")
+    async with system.services.database.session() as session:
+        await requests.lock_request(session, UUID(request_id))
+        problem(await system.far_provider.post(f"/requests/{request_id}/accept"), 404, "not_found")
+        given = asyncio.create_task(system.requester.post(f"/requests/{request_id}/cancel", {"reason": "Guérie."}))
+
+        async def is_waiting() -> bool:
+            return bool(await session.scalar(blocks))
+
+        await eventually(is_waiting)
+    ok(await given)
 
 
 async def test_who_acted_still_sees_it_after_a_transfer(system: System) -> None:
