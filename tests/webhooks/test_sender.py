@@ -98,13 +98,13 @@ async def test_a_challenge_that_went_to_the_old_address_proves_nothing_of_the_ne
 # What is told
 
 
-async def test_every_row_of_the_timeline_is_told_in_its_order_and_thinly(office: Office, receiver: Receiver) -> None:
+async def test_every_row_of_the_timeline_is_told_with_its_place_and_thinly(office: Office, receiver: Receiver) -> None:
     scene, draft = await scene_with_draft(office.database)
     endpoint_id, secret = await office.endpoint(scene, "home_administrator", receiver)
     story = usual_story(scene, draft)
     await office.record(story)
     await office.send()
-    said = [call.said for call in receiver.calls]
+    said = sorted((call.said for call in receiver.calls), key=lambda one: one["data"]["sequence"])  # two go at once
     assert [(one["data"]["sequence"], one["type"]) for one in said] == [
         (1, "teleconsultation.submitted"),
         (2, "teleconsultation.assigned"),
@@ -249,7 +249,7 @@ async def test_who_fails_for_five_days_is_turned_off_and_the_clinic_is_told(offi
     replayed = await webhooks.replay_failed(office, by, endpoint_id, story.steps[1][0].at)
     assert replayed.messages == 2
     assert await office.send(A_MOMENT) == 2
-    assert [call.said["data"]["sequence"] for call in receiver.calls if "sequence" in call.said["data"]] == [2, 3]
+    assert sorted(call.said["data"]["sequence"] for call in receiver.calls if "sequence" in call.said["data"]) == [2, 3]
     kinds = {
         AccountEventKind.WEBHOOK_ADDED: 1,
         AccountEventKind.WEBHOOK_VERIFIED: 2,
@@ -294,7 +294,7 @@ async def test_who_is_busy_is_left_alone_and_nobody_else(office: Office, receive
     receiver.status, receiver.headers = 200, ""
     await office.send(timedelta(minutes=1))
     assert await office.states(busy) == [DeliveryState.DELIVERED] * 3
-    assert [call.said["data"]["sequence"] for call in receiver.calls[1:]] == [1, 2, 3]
+    assert sorted(call.said["data"]["sequence"] for call in receiver.calls[1:]) == [1, 2, 3]  # two go at once
 
 
 async def test_a_rotation_signs_with_both_for_a_day(office: Office, receiver: Receiver) -> None:
