@@ -42,6 +42,9 @@ LOOKS = frozenset(
 )
 """Looks at one request, as its list of accesses shows them."""
 
+SHOWING = (LOOKS - {Act.PHONE_PHOTO}) | {Act.LIST, Act.LOOK}
+"""What shows something, and changes nothing."""
+
 
 class Purpose(StrEnum):
     """For what somebody acts, by the role in which they do (HL7's PurposeOfUse)."""

@@ -96,5 +96,5 @@ async def was_logged(
         AuditEntry.version >= version,
     )
     if found := bool(await session.scalar(select(query.exists()))):
-        audit.note_written()
+        audit.note_written(kind)
     return found

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
 from sqlalchemy import select
@@ -41,10 +42,10 @@ class By:
 
 
 class Answer:
-    """What becomes of one call of a face: whether an entry stands for it."""
+    """What becomes of one call of a face: for which acts of it entries stand."""
 
     def __init__(self) -> None:
-        self.is_written = False
+        self.acts: set[Act] = set()
 
 
 _ANSWER: ContextVar[Answer | None] = ContextVar("answer", default=None)
@@ -57,10 +58,10 @@ def answering() -> Answer:
     return answer
 
 
-def note_written() -> None:
-    """An entry stands for what is being answered: it was committed, or is there from a moment ago."""
+def note_written(*acts: Act) -> None:
+    """Entries stand for these acts of what is being answered: they were committed, or are there from a moment ago."""
     if (answer := _ANSWER.get()) is not None:
-        answer.is_written = True
+        answer.acts.update(acts)
 
 
 def add(
@@ -101,7 +102,7 @@ def add(
     )
     entry.leaf = leaf_of(entry)
     session.add(entry)
-    session.info[WRITTEN_IN_AUDIT] = note_written
+    session.info.setdefault(WRITTEN_IN_AUDIT, []).append(partial(note_written, act))
     return entry
 
 

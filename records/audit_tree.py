@@ -5,17 +5,17 @@ one that was taken may still be uncommitted, so that “everything after the las
 """
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Text, func, insert, select, text, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Text, Uuid, func, insert, literal, select, text, tuple_, type_coerce
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.merkle import CompactRange
-from records.audit import leaf_of
+from records.audit import Told, leaf_of
 from records.models import AuditCheckpoint, AuditEntry, AuditHead, AuditLeaf, table_of
 
 MOST_AT_ONCE = 10_000
@@ -35,40 +35,99 @@ ENTRY = (
 """What of an entry its leaf is made of, as it stands: also kinds that only a newer version knows."""
 
 
-async def take(session: AsyncSession, *, everything: bool = False) -> int | None:
-    """Give places to what was committed since the last time, at most `MOST_AT_ONCE`; how many, or None while another does it.
+_FIRST = uuid.UUID(int=0)
 
-    With `everything`, whatever has none is looked for: numbers of transactions begin anew where a database was restored.
-    """
-    if not await session.scalar(select(func.pg_try_advisory_xact_lock(_LOCK))):
+
+@dataclass(frozen=True)
+class Pass:
+    """How far a pass along all entries has come: behind that transaction and id. It began when all before `began` had ended."""
+
+    began: int
+    written_in: int = -1
+    id: uuid.UUID = _FIRST
+
+
+async def take(session: AsyncSession) -> int | None:
+    """Give places to what was committed since the last time, at most `MOST_AT_ONCE`; how many, or None while another does it."""
+    if not await _is_ours(session):
         return None
+    head = await _head(session)
+    before = await _under_way(session)
+    window = (AuditEntry.written_in >= head.horizon, AuditEntry.written_in < before)
+    query = select(*ENTRY).where(*window, ~_HAS_PLACE).order_by(AuditEntry.written_in, AuditEntry.id)
+    rows = cast(Sequence[Row[Any]], (await session.execute(query.limit(MOST_AT_ONCE))).all())
+    await _place(session, head, rows)
+    head.horizon = before if len(rows) < MOST_AT_ONCE else rows[-1].written_in
+    return len(rows)
+
+
+async def begin_pass(session: AsyncSession) -> Pass:
+    """Begin to go along all entries, for numbers of transactions begin anew where a database was restored."""
+    return Pass(await _under_way(session))
+
+
+async def take_missing(session: AsyncSession, now: Pass) -> Pass | None:
+    """Give places to those of the next `MOST_AT_ONCE` entries that have none; None behind the last.
+
+    While another gives places, it stays where it is.
+    """
+    if not await _is_ours(session):
+        return now
+    head = await _head(session)
+    rows, further = await without_place(session, now)
+    await _place(session, head, rows)
+    if further is None:
+        head.horizon = now.began
+    return further
+
+
+async def without_place(session: AsyncSession, now: Pass) -> tuple[Sequence[Row[Any]], Pass | None]:
+    """Those of the next `MOST_AT_ONCE` entries that have no place, and from where to go on; None behind the last."""
+    key = tuple_(AuditEntry.written_in, AuditEntry.id)
+    these: tuple[ColumnElement[bool], ...] = (
+        key > tuple_(literal(now.written_in, BigInteger()), literal(now.id, Uuid())),
+    )
+    along = select(AuditEntry.written_in, AuditEntry.id).where(*these).order_by(AuditEntry.written_in, AuditEntry.id)
+    last = (await session.execute(along.offset(MOST_AT_ONCE - 1).limit(1))).one_or_none()
+    if last is not None:
+        these = (*these, key <= tuple_(literal(last.written_in, BigInteger()), literal(last.id, Uuid())))
+    query = select(*ENTRY).where(*these, ~_HAS_PLACE).order_by(AuditEntry.written_in, AuditEntry.id)
+    rows = cast(Sequence[Row[Any]], (await session.execute(query)).all())
+    return rows, None if last is None else Pass(now.began, last.written_in, last.id)
+
+
+_HAS_PLACE = select(AuditLeaf.seq).where(AuditLeaf.entry_id == AuditEntry.id).exists()
+
+
+async def _is_ours(session: AsyncSession) -> bool:
+    return bool(await session.scalar(select(func.pg_try_advisory_xact_lock(_LOCK))))
+
+
+async def _head(session: AsyncSession) -> AuditHead:
     head = await session.get(AuditHead, 1)
     if head is None:
         head = AuditHead(id=1, size=0, peaks=[], horizon=0)
         session.add(head)
-    before = await session.scalar(select(_OLDEST_UNDER_WAY)) or 0
-    window: tuple[ColumnElement[bool], ...] = (
-        () if everything else (AuditEntry.written_in >= head.horizon, AuditEntry.written_in < before)
-    )
-    has_place = select(AuditLeaf.seq).where(AuditLeaf.entry_id == AuditEntry.id).exists()
-    query = select(*ENTRY).where(*window, ~has_place).order_by(AuditEntry.written_in, AuditEntry.id)
-    rows = (await session.execute(query.limit(MOST_AT_ONCE))).all()
+    return head
+
+
+async def _under_way(session: AsyncSession) -> int:
+    """Before this transaction all have ended."""
+    return await session.scalar(select(_OLDEST_UNDER_WAY)) or 0
+
+
+async def _place(session: AsyncSession, head: AuditHead, rows: Sequence[Row[Any]]) -> None:
+    if not rows:
+        return
+    leaves = [row.leaf or leaf_of(cast(Told, row)) for row in rows]
+    places = [
+        {"seq": head.size + number, "entry_id": row.id, "leaf": leaf}
+        for number, (row, leaf) in enumerate(zip(rows, leaves, strict=True))
+    ]
+    await session.execute(insert(table_of(AuditLeaf)), places)
     tree = CompactRange(head.size, list(head.peaks))
-    leaves = [row.leaf or leaf_of(row) for row in rows]
-    if rows:
-        places = [
-            {"seq": head.size + number, "entry_id": row.id, "leaf": leaf}
-            for number, (row, leaf) in enumerate(zip(rows, leaves, strict=True))
-        ]
-        await session.execute(insert(table_of(AuditLeaf)), places)
-        tree.extend(leaves)
-        head.size, head.peaks = tree.size, tree.peaks
-    is_all = len(rows) < MOST_AT_ONCE
-    if is_all:
-        head.horizon = before
-    elif not everything:
-        head.horizon = rows[-1].written_in
-    return len(rows)
+    tree.extend(leaves)
+    head.size, head.peaks = tree.size, tree.peaks
 
 
 @dataclass(frozen=True)
@@ -93,14 +152,14 @@ async def wait_for_lock(session: AsyncSession) -> None:
     await session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
 
 
-async def newest_checkpoint(session: AsyncSession) -> int:
-    """How many leaves the newest checkpoint has; 0 where there is none."""
-    return await session.scalar(select(func.max(AuditCheckpoint.size))) or 0
-
-
 async def keep_checkpoint(session: AsyncSession, size: int, note: str, now: datetime) -> None:
     """Write a checkpoint down."""
     session.add(AuditCheckpoint(size=size, note=note, at=now))
+
+
+async def last_note(session: AsyncSession) -> AuditCheckpoint | None:
+    """The newest checkpoint."""
+    return await session.scalar(select(AuditCheckpoint).order_by(AuditCheckpoint.size.desc()).limit(1))
 
 
 async def checkpoints(session: AsyncSession) -> Sequence[AuditCheckpoint]:
@@ -125,13 +184,6 @@ async def entries_in_place(session: AsyncSession, first: int, end: int) -> Seque
         .order_by(AuditLeaf.seq)
     )
     return cast(Sequence[Row[Any]], (await session.execute(query)).all())
-
-
-async def without_place(session: AsyncSession, horizon: int, limit: int) -> Collection[uuid.UUID]:
-    """Entries that have no place, although the tree has come further than the transaction that is said to have written them."""
-    has_place = select(AuditLeaf.seq).where(AuditLeaf.entry_id == AuditEntry.id).exists()
-    query = select(AuditEntry.id).where(AuditEntry.written_in < horizon, ~has_place).limit(limit)
-    return (await session.scalars(query)).all()
 
 
 async def tree_size(session: AsyncSession) -> int:

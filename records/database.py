@@ -30,7 +30,7 @@ TRUSTED_FOR_SECONDS = 5.0
 
 
 WRITTEN_IN_AUDIT = "written in the audit"
-"""The name in a session's info of what is called when its transaction, which writes into the audit, was committed."""
+"""The name in a session's info of all that is called when its transaction, which writes into the audit, was committed."""
 
 
 Prepare = Callable[[AsyncSession], Awaitable[None]]
@@ -101,7 +101,7 @@ class Database:
         self._check_open()
         async with self._sessions.begin() as session:
             yield session
-        if (note := session.info.get(WRITTEN_IN_AUDIT)) is not None:
+        for note in session.info.get(WRITTEN_IN_AUDIT, ()):
             note()
 
     @asynccontextmanager

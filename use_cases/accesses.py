@@ -78,7 +78,7 @@ async def log_lines(session: AsyncSession, caller: Caller, request_ids: Collecti
     """
     now = datetime.now(UTC)
     if caller.renews and await audit.last_shown(session, by(caller), since=now - ONE_OPENING) >= set(request_ids):
-        audit.note_written()
+        audit.note_written(Act.LIST)
         return
     audit.add(session, Act.LIST, by(caller), now, shown=request_ids)
 

@@ -88,11 +88,9 @@ async def check(database: Database, known: Known, *, since: int = 0) -> Verdict:
         end = await audit_tree.tree_size(session)
         head = await audit_tree.read_head(session)
         kept = await audit_tree.checkpoints(session)
-        homeless = await audit_tree.without_place(session, head.horizon, MOST_NAMED)
     notes = {**{f"the records, {one.size}": one.note for one in kept}, **known.outside}
     roots = _roots(known, notes, verdict)
-    for entry_id in homeless:
-        verdict.find(Fault.INSERTED, f"entry {entry_id} has no place")
+    await _find_homeless(database, head.horizon, verdict)
     made_at = sorted((one.size, one.at) for one in kept)
     walk = Walk(verdict, roots, dict(made_at), since)
     for first in range(0, end, PAGE):
@@ -103,6 +101,17 @@ async def check(database: Database, known: Known, *, since: int = 0) -> Verdict:
                 walk.look_at(await audit_tree.entries_in_place(session, first, min(first + PAGE, end)))
     walk.end(end)
     return verdict
+
+
+async def _find_homeless(database: Database, horizon: int, verdict: Verdict) -> None:
+    """Entries that have no place, although the tree has come further than the transaction that is said to have written them."""
+    now: audit_tree.Pass | None = audit_tree.Pass(horizon)
+    while now is not None and now.written_in < horizon:
+        async with database.session() as session:
+            rows, now = await audit_tree.without_place(session, now)
+        for row in rows:
+            if row.written_in < horizon:
+                verdict.find(Fault.INSERTED, f"entry {row.id} has no place")
 
 
 def _roots(known: Known, notes: Mapping[str, str], verdict: Verdict) -> dict[int, dict[bytes, str]]:

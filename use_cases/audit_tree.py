@@ -6,7 +6,6 @@ Whoever rules the database could write everything anew, tree and all, but not th
 
 import asyncio
 import os
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -55,12 +54,12 @@ def checkpoint_key(size: int) -> str:
 
 async def keep(parts: Parts) -> None:
     """Let the tree grow, and make checkpoints, until cancelled. What hinders that is logged, and tried again."""
-    everything, checkpoint_at = True, datetime.now(UTC)
+    growth, checkpoint_at = Growth(parts.database), datetime.now(UTC)
     key = AuditKey.from_settings(parts.settings)
     while True:
         try:
-            everything = not await grow(parts, everything=everything) and everything
-            if datetime.now(UTC) >= checkpoint_at:
+            is_whole = await growth.go_on()
+            if is_whole and datetime.now(UTC) >= checkpoint_at:
                 await make_checkpoint(parts, key)
                 checkpoint_at = datetime.now(UTC) + CHECKPOINT_EVERY
         except (*DATABASE_ERRORS, StoreError, OSError) as error:
@@ -70,39 +69,67 @@ async def keep(parts: Parts) -> None:
         await asyncio.sleep(EVERY.total_seconds())
 
 
-async def grow(parts: Parts, *, everything: bool = False) -> bool:
-    """Give what was committed its place. Whether that is all; not so while another process does it."""
-    while True:
-        async with parts.database.session() as session:
-            taken = await audit_tree.take(session, everything=everything)
-        if taken is None:
-            return False
-        if taken < audit_tree.MOST_AT_ONCE:
-            return True
+class Growth:
+    """Gives entries their places: first, in one pass, all that have none, then what comes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._passing: audit_tree.Pass | None = None
+        self._has_passed = False
+
+    async def go_on(self) -> bool:
+        """Give places to all that was committed. Whether that is all; not so while another process does it."""
+        while not self._has_passed:
+            async with self._database.session() as session:
+                now = self._passing or await audit_tree.begin_pass(session)
+                further = await audit_tree.take_missing(session, now)
+            if further == now:
+                return False
+            self._passing, self._has_passed = further, further is None
+        while True:
+            async with self._database.session() as session:
+                taken = await audit_tree.take(session)
+            if taken is None:
+                return False
+            if taken < audit_tree.MOST_AT_ONCE:
+                return True
 
 
 async def make_checkpoint(parts: Parts, key: AuditKey) -> str | None:
     """Sign what the tree is now, and keep it in the records, the document store, and the folder of the settings.
 
-    None where the newest checkpoint says it already. Raises StoreError or OSError when it can't be kept outside.
+    None where the newest checkpoint says it already: then it is looked after that this one is kept everywhere. Raises StoreError
+    or OSError when it can't be kept outside.
     """
     async with parts.database.session() as session:
         await audit_tree.wait_for_lock(session)
         head = await audit_tree.read_head(session)
-        if head.size <= await audit_tree.newest_checkpoint(session):
+        newest = await audit_tree.last_note(session)
+        is_new = head.size > (newest.size if newest else 0)
+        if is_new:
+            size, note = (
+                head.size,
+                signed(Checkpoint(origin(parts.settings), head.size, head.root), key.public, key.sign),
+            )
+            await audit_tree.keep_checkpoint(session, size, note, datetime.now(UTC))
+        elif newest is not None:
+            size, note = newest.size, newest.note
+        else:
             return None
-        note = signed(Checkpoint(origin(parts.settings), head.size, head.root), key.public, key.sign)
-        await audit_tree.keep_checkpoint(session, head.size, note, datetime.now(UTC))
-    await parts.store.put_new(checkpoint_key(head.size), note.encode())
+    await parts.store.put_new(checkpoint_key(size), note.encode())
     if parts.settings.audit_checkpoints_dir is not None:
-        await asyncio.to_thread(_keep_in, parts.settings.audit_checkpoints_dir, head.size, note)
-    return note
+        await asyncio.to_thread(_keep_in, parts.settings.audit_checkpoints_dir, size, note)
+    return note if is_new else None
 
 
 def _keep_in(folder: Path, size: int, note: str) -> None:
-    """A file that nobody writes again; what is there already stays."""
+    """A file that nobody writes again; what is there already stays. It has its name only when it is whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError), (folder / f"{size:020}").open("x", encoding="utf-8") as file:
+    place, coming = folder / f"{size:020}", folder / f".{size:020}"
+    if place.exists():
+        return
+    with coming.open("w", encoding="utf-8") as file:
         file.write(note)
         file.flush()
         os.fsync(file.fileno())
+    coming.replace(place)

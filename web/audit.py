@@ -4,7 +4,7 @@ What use cases know more about (looks at a request, lists, commands, accounts), 
 the act. Of every other call an entry says by which route it came, and an answer with an error is written down here always.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from domain.audit import Act
+from domain.audit import SHOWING, Act
 from records import audit
 from records.trouble import DATABASE_ERRORS
 from use_cases.accesses import ONE_LOOK, by
@@ -47,7 +47,7 @@ class Audit:
             nonlocal is_withheld
             if message["type"] == "http.response.start":
                 try:
-                    await _write(scope, message["status"], is_written=answer.is_written)
+                    await _write(scope, message["status"], answer.acts)
                 except DATABASE_ERRORS as error:
                     is_withheld = True
                     other = await self._instead(Request(scope), error)
@@ -58,13 +58,14 @@ class Audit:
         await self._app(scope, receive, written)
 
 
-async def _write(scope: Scope, status: int, *, is_written: bool) -> None:
+async def _write(scope: Scope, status: int, written: Collection[Act]) -> None:
     caller: Caller | None = scope.get("state", {}).get("caller")
     route: str = getattr(scope.get("route"), "name", "")
     is_refused = 400 <= status < 500
+    reads = scope["method"] in ("GET", "HEAD")
+    is_written = bool(written) if reads else not SHOWING.issuperset(written)  # a look stands for no change
     if caller is None or route in NOT_WRITTEN or status >= 500 or (is_written and not is_refused):
         return
-    reads = scope["method"] in ("GET", "HEAD")
     act = Act.REFUSED if is_refused else Act.LOOK if reads else Act.CHANGE
     name = f"{route} {status}" if is_refused else route
     request_id, object_id = _named(scope.get("path_params", {}))

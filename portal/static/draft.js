@@ -205,7 +205,7 @@
     post(last).catch(() => {});
   }
   document.addEventListener("visibilitychange", () => { if (document.hidden && written() !== saved) save(); });
-  window.addEventListener("pagehide", () => { flush(); left.gone(); });
+  window.addEventListener("pagehide", () => { flush(); if (!leaving) left.gone(); });
   window.addEventListener("beforeunload", (event) => {
     if (!leaving && !held && written() !== saved) {
       left.isUnsaved = true;

@@ -7,7 +7,8 @@ class Leaving {
 
   constructor(form) {
     this.#mark = `relais-left ${form.action}`;
-    if (Date.now() - sessionStorage.getItem(this.#mark) < Leaving.SOON) location.reload();
+    const isShownAgain = "unsaved" in form.dataset; // what was sent and not taken: to load it again would send it again
+    if (!isShownAgain && Date.now() - sessionStorage.getItem(this.#mark) < Leaving.SOON) location.reload();
     sessionStorage.removeItem(this.#mark);
   }
 

@@ -16,7 +16,9 @@ from records.audit import hmac_of, leaf_of
 from records.ids import new_id
 from records.models import AuditEntry, Side
 from server import create_app
-from tests.journeys import draft, ok, signed, submitted, written
+from tests.journeys import draft, ok, returned, signed, submitted, written
+from tests.portal.browsing import visitor
+from tests.portal.page_forms import form_to
 from tests.system import PASSWORD, Clinician, System
 from tests.unit.test_routes import routes
 from web.audit import NOT_WRITTEN
@@ -175,6 +177,21 @@ async def test_what_is_found_or_written_is_written_down(system: System, served: 
     assert (entry.kind, entry.name, str(entry.request_id)) == (Act.CHANGE, "change_draft", marked.writing)
     assert (str(entry.account_id), entry.side) == (system.requester.id, Side.API)
     assert names(entry, system.requester, marked.writing)
+
+
+async def test_a_look_stands_for_no_change(system: System, served: FastAPI) -> None:
+    """A page that saves itself shows what it has saved, in the same answer: that is a look, and a change."""
+    request_id = await returned(system)
+    async with visitor(served, system.requester) as http:
+        address = f"/requests/{request_id}/edit"
+        form = {**form_to((await http.get(address)).text, address).as_shown, "answers.question": SENTENCE}
+        before = new_id()
+        answer = await http.post(address, data=form, headers={"X-Requested-With": "fetch"})
+        assert answer.status_code == 200, answer.text
+    assert [(entry.kind, str(entry.request_id)) for entry in await since(system, before)] == [
+        (Act.REQUEST, request_id),
+        (Act.CHANGE, request_id),
+    ]
 
 
 async def test_an_entry_says_who_when_from_where_and_why(system: System, served: FastAPI) -> None:

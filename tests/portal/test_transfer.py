@@ -11,7 +11,7 @@ from tests.journeys import reported
 from tests.portal.browsing import SAME_SITE, Portal
 from tests.system import PASSWORD, System
 
-NEW_EACH_TIME = {"date", "set-cookie"}
+NEW_EACH_TIME = {"date", "set-cookie", "x-request-id", "traceparent"}
 """Headers."""
 
 

@@ -23,7 +23,7 @@ from records.store import DocumentStore
 from settings import Settings
 from tests.conftest import MakeDatabase
 from use_cases.audit_check import Fault, Known, Verdict, check
-from use_cases.audit_tree import checkpoint_key, grow, make_checkpoint, origin
+from use_cases.audit_tree import Growth, checkpoint_key, make_checkpoint, origin
 
 KEY = AuditKey(b"a secret of the test")
 ENTRIES, EACH = 40, 10
@@ -40,6 +40,11 @@ class Parts:
 def parts_of(url: str, folder: Path) -> Parts:
     settings = Settings(public_url="http://relais.test", audit_checkpoints_dir=folder)
     return Parts(settings, Database(url), DocumentStore("memory:///"))
+
+
+async def grow(parts: Parts) -> bool:
+    """As a worker does that starts."""
+    return await Growth(parts.database).go_on()
 
 
 async def written(database: Database, number: int) -> None:
@@ -215,10 +220,12 @@ async def test_whatever_is_committed_late_gets_its_place(
             began.set()
             await may_end.wait()
 
+    growth = Growth(parts.database)
+    assert await growth.go_on()
     task = asyncio.create_task(slow())
     await began.wait()
     await written(parts.database, 3)
-    assert await grow(parts)
+    assert await growth.go_on()
     may_end.set()
     await task
     async with parts.database.session() as other:
@@ -233,6 +240,8 @@ async def test_a_restored_database_and_one_of_the_version_before_leave_nothing_o
 ) -> None:
     url = await make_database(migrated_template)
     parts = parts_of(url, tmp_path)
+    growth = Growth(parts.database)
+    assert await growth.go_on()
     async with parts.database.session() as session:
         await session.execute(
             insert(table_of(AuditEntry)).values(
@@ -240,14 +249,68 @@ async def test_a_restored_database_and_one_of_the_version_before_leave_nothing_o
             )
         )
     await written(parts.database, 2)
-    assert await grow(parts)
+    assert await growth.go_on()
     async with parts.database.session() as session:
         assert await audit_tree.tree_size(session) == 2
-    assert await grow(parts, everything=True)
+    assert await grow(parts)
     async with parts.database.session() as session:
         assert await audit_tree.tree_size(session) == 3
     await parts.database.close()
     assert (await verdict_after(url, "")).is_whole
+
+
+async def test_old_entries_get_their_places_in_one_pass_of_small_steps(
+    make_database: MakeDatabase, migrated_template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entries of the version before are all of transaction 0. While another worker gives places, nothing is signed."""
+    monkeypatch.setattr(audit_tree, "MOST_AT_ONCE", 10)
+    url = await make_database(migrated_template)
+    parts = parts_of(url, tmp_path)
+    old = [
+        {
+            "id": new_id(),
+            "at": datetime.now(UTC) - timedelta(days=3),
+            "kind": Act.LOOK,
+            "name": "of old",
+            "written_in": 0,
+        }
+        for _ in range(25)
+    ]
+    async with parts.database.session() as session:
+        await session.execute(insert(table_of(AuditEntry)), old)
+    await written(parts.database, 7)
+    growth = Growth(parts.database)
+    async with parts.database.session() as other:
+        await audit_tree.wait_for_lock(other)
+        assert not await growth.go_on()
+        assert await audit_tree.tree_size(other) == 0
+    assert await growth.go_on()
+    assert await make_checkpoint(parts, KEY) is not None
+    await written(parts.database, 1)
+    assert await growth.go_on()
+    assert await grow(parts)
+    async with parts.database.session() as session:
+        assert await audit_tree.tree_size(session) == 33
+        assert (await audit_tree.read_head(session)).horizon > 0
+    await parts.database.close()
+    assert (await verdict_after(url, "")).is_whole
+
+
+async def test_a_checkpoint_that_could_not_be_kept_outside_is_kept_the_next_time(
+    make_database: MakeDatabase, migrated_template: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "checkpoints"
+    folder.touch()
+    parts = parts_of(await make_database(migrated_template), folder)
+    await written(parts.database, 3)
+    assert await grow(parts)
+    with pytest.raises(OSError, match="checkpoints"):
+        await make_checkpoint(parts, KEY)
+    folder.unlink()
+    assert await make_checkpoint(parts, KEY) is None
+    (file,) = folder.iterdir()
+    assert file.read_bytes() == await parts.store.get(checkpoint_key(3))
+    await parts.database.close()
 
 
 async def test_looks_that_the_version_before_writes_by_the_old_name_are_in_the_tree(
