@@ -157,7 +157,7 @@ async def test_whoever_is_shown_the_patient_is_written_down(system: System, serv
             if not await is_one_look(system, who, name, request_id):
                 missing.append(f"{path} for {who.account.family_name}")
     assert not missing, "\n".join(missing)
-    assert {"/worklist", "/requests/{request_id}", "/api/v1/requests", "/api/v1/requests/{request_id}"} <= shown
+    assert {"/requests/{request_id}", "/api/v1/requests/{request_id}"} <= shown  # lists may begin with others
     assert len(shown) > 30
 
 
@@ -242,7 +242,7 @@ async def test_a_list_that_renews_itself_is_written_down_when_it_shows_more(
         for _ in range(2):
             assert (await http.get("/worklist", headers={"hx-request": "true"})).status_code == 200
         assert [entry.kind for entry in await since(system, before)] == []
-        request_id = await submitted(system)
+        request_id = await submitted(system, priority="asap")  # on the first page, however many wait
         before = new_id()
         assert (await http.get("/worklist", headers={"hx-request": "true"})).status_code == 200
         (entry,) = await since(system, before)
