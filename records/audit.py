@@ -58,10 +58,10 @@ def answering() -> Answer:
     return answer
 
 
-def note_written(*acts: Act) -> None:
-    """Entries stand for these acts of what is being answered: they were committed, or are there from a moment ago."""
+def note_written(act: Act) -> None:
+    """An entry stands for this act of what is being answered: it was committed, or is there from a moment ago."""
     if (answer := _ANSWER.get()) is not None:
-        answer.acts.update(acts)
+        answer.acts.add(act)
 
 
 def add(

@@ -152,12 +152,14 @@ async def wait_for_lock(session: AsyncSession) -> None:
     await session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
 
 
-async def keep_checkpoint(session: AsyncSession, size: int, note: str, now: datetime) -> None:
+async def keep_checkpoint(session: AsyncSession, size: int, note: str, now: datetime) -> AuditCheckpoint:
     """Write a checkpoint down."""
-    session.add(AuditCheckpoint(size=size, note=note, at=now))
+    checkpoint = AuditCheckpoint(size=size, note=note, at=now)
+    session.add(checkpoint)
+    return checkpoint
 
 
-async def last_note(session: AsyncSession) -> AuditCheckpoint | None:
+async def last_checkpoint(session: AsyncSession) -> AuditCheckpoint | None:
     """The newest checkpoint."""
     return await session.scalar(select(AuditCheckpoint).order_by(AuditCheckpoint.size.desc()).limit(1))
 

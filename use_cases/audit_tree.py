@@ -104,22 +104,17 @@ async def make_checkpoint(parts: Parts, key: AuditKey) -> str | None:
     async with parts.database.session() as session:
         await audit_tree.wait_for_lock(session)
         head = await audit_tree.read_head(session)
-        newest = await audit_tree.last_note(session)
-        is_new = head.size > (newest.size if newest else 0)
+        kept = await audit_tree.last_checkpoint(session)
+        is_new = head.size > (kept.size if kept else 0)
         if is_new:
-            size, note = (
-                head.size,
-                signed(Checkpoint(origin(parts.settings), head.size, head.root), key.public, key.sign),
-            )
-            await audit_tree.keep_checkpoint(session, size, note, datetime.now(UTC))
-        elif newest is not None:
-            size, note = newest.size, newest.note
-        else:
-            return None
-    await parts.store.put_new(checkpoint_key(size), note.encode())
+            note = signed(Checkpoint(origin(parts.settings), head.size, head.root), key.public, key.sign)
+            kept = await audit_tree.keep_checkpoint(session, head.size, note, datetime.now(UTC))
+    if kept is None:
+        return None
+    await parts.store.put_new(checkpoint_key(kept.size), kept.note.encode())
     if parts.settings.audit_checkpoints_dir is not None:
-        await asyncio.to_thread(_keep_in, parts.settings.audit_checkpoints_dir, size, note)
-    return note if is_new else None
+        await asyncio.to_thread(_keep_in, parts.settings.audit_checkpoints_dir, kept.size, kept.note)
+    return kept.note if is_new else None
 
 
 def _keep_in(folder: Path, size: int, note: str) -> None:

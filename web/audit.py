@@ -18,6 +18,7 @@ from records.trouble import DATABASE_ERRORS
 from use_cases.accesses import ONE_LOOK, by
 from use_cases.caller import Caller
 from use_cases.services import Services
+from web.session import READING
 
 NOT_WRITTEN: Mapping[str, str] = {
     "events": "says that something is new, not what",
@@ -62,7 +63,7 @@ async def _write(scope: Scope, status: int, written: Collection[Act]) -> None:
     caller: Caller | None = scope.get("state", {}).get("caller")
     route: str = getattr(scope.get("route"), "name", "")
     is_refused = 400 <= status < 500
-    reads = scope["method"] in ("GET", "HEAD")
+    reads = scope["method"] in READING
     is_written = bool(written) if reads else not SHOWING.issuperset(written)  # a look stands for no change
     if caller is None or route in NOT_WRITTEN or status >= 500 or (is_written and not is_refused):
         return

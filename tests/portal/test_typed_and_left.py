@@ -1,6 +1,6 @@
 """What was written and not sent is there again when its writer returns, whatever the page was left by; and for nobody else."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -137,12 +137,15 @@ async def test_a_text_comes_back(portal: Portal, system: System) -> None:
     await come_back_after_everything(portal, system)
 
 
+def saving_forms(system: System, begun: str, mine: str) -> Iterator[tuple[Clinician, str, str]]:
+    """The forms that save themselves, of a draft and of a report to write: whose, where, and a field of theirs."""
+    yield system.requester, f"/requests/{begun}/edit", "answers.question"
+    yield system.provider, f"/requests/{mine}/report", "answers.findings"
+
+
 async def test_what_a_draft_and_a_report_could_not_save_is_there_again(portal: Portal, system: System) -> None:
     begun, mine = await draft(system), await accepted(system)
-    for who, address, name in (
-        (system.requester, f"/requests/{begun}/edit", "answers.question"),
-        (system.provider, f"/requests/{mine}/report", "answers.findings"),
-    ):
+    for who, address, name in saving_forms(system, begun, mine):
         async with portal.visit(who) as page:
             await page.goto(address)
             await page.context.set_offline(True)
@@ -162,11 +165,7 @@ async def test_what_a_draft_and_a_report_could_not_save_is_there_again(portal: P
 
 async def test_a_page_made_before_the_last_words_arrived_is_loaded_once_more(portal: Portal, system: System) -> None:
     """The next page is made first, then the last words arrive and are answered, and only then the page changes."""
-    begun, mine = await draft(system), await accepted(system)
-    for who, address, name in (
-        (system.requester, f"/requests/{begun}/edit", "answers.question"),
-        (system.provider, f"/requests/{mine}/report", "answers.findings"),
-    ):
+    for who, address, name in saving_forms(system, await draft(system), await accepted(system)):
         async with portal.visit(who) as page:
             await page.goto(address)
             before = await page.request.get(address)
