@@ -54,7 +54,9 @@ async def test_it_is_new_to_who_has_not_opened_it(system: System) -> None:
     await system.provider.view(request_id)
     ok(await system.requester.post(f"/requests/{request_id}/add-information", MORE))
     [row] = [
-        r for r in (await system.provider.get("/requests?holder=me&limit=200")).json()["items"] if r["id"] == request_id
+        r
+        for r in (await system.provider.get("/requests?holder=me&limit=200&sort=created")).json()["items"]
+        if r["id"] == request_id
     ]
     assert row["is_new"]
     assert [each["is_new"] for each in (await system.provider.view(request_id))["additions"]] == [True]

@@ -43,7 +43,7 @@ async def test_asked_and_answered_by_who_signed(system: System, begin: Callable[
     assert told.keys() == {system.provider.id, system.dispatcher.id}
     assert told[system.provider.id].importance is Importance.ACTION
     assert (await system.provider.view(request_id))["todo"] == "answer_follow_up"
-    listed = (await system.provider.get("/requests?todo=true&limit=200")).json()["items"]
+    listed = (await system.provider.get("/requests?todo=true&limit=200&sort=created")).json()["items"]
     assert request_id in {line["id"] for line in listed}
 
     ok(await system.provider.post(f"/requests/{request_id}/answer-follow-up", ANSWER))
@@ -89,7 +89,7 @@ async def test_a_colleague_sees_it_and_answers_only_while_the_signer_is_away(sys
             "answer_follow_up",
             ["answer_follow_up"],
         )
-        listed = (await colleague.get("/requests?todo=true&limit=200")).json()["items"]
+        listed = (await colleague.get("/requests?todo=true&limit=200&sort=created")).json()["items"]
         assert request_id in {line["id"] for line in listed}
         problem(await stranger.get(path), 404, "not_found")
         problem(await stranger.post(f"{path}/answer-follow-up", ANSWER), 404, "not_found")

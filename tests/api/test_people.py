@@ -39,7 +39,8 @@ async def test_people_as_they_are_are_taken_kept_and_found(system: System, patie
     words = [*(patient.get("family_name", "") + " " + patient.get("given_name", "")).split(), *_births(patient)]
     words += ["bébé d’Élise"] if "mother_name" in patient else []
     for q in words:
-        found = ok(await system.requester.get("/requests", params={"q": q[:60], "limit": 100}))["items"]
+        asked = {"q": q[:60], "limit": 100, "sort": "created"}
+        found = ok(await system.requester.get("/requests", params=asked))["items"]
         assert request_id in [row["id"] for row in found], q
 
 

@@ -71,7 +71,7 @@ async def test_every_offering_can_be_begun_and_says_what_it_asks(portal_app: Fas
 
 async def test_a_new_form_that_is_only_looked_at_leaves_no_draft(portal_app: FastAPI, system: System) -> None:
     async def drafts() -> set[str]:
-        page = ok(await system.requester.get("/requests", params={"status": "draft", "limit": 200}))
+        page = ok(await system.requester.get("/requests", params={"status": "draft", "limit": 200, "sort": "created"}))
         return {line["id"] for line in page["items"]}
 
     before, earlier = await drafts(), await submitted(system)
