@@ -58,20 +58,23 @@ class Services(Protocol):
     def store(self) -> DocumentStore: ...
 
 
-async def sweep(services: Services, *, older_than: timedelta = AGE, dry_run: bool = False) -> SweepReport:
-    """Remove what nothing names any more. With `dry_run` nothing is removed, and what would be is counted.
+async def sweep(
+    services: Services, *, older_than: timedelta = AGE, dry_run: bool = False, now: datetime | None = None
+) -> SweepReport:
+    """Remove what nothing names any more. With `dry_run` nothing is removed, and what would be is counted; both as of `now`.
 
     Raises StoreError or what the database raises when either is away; what was removed until then was rightly so.
     """
-    before = datetime.now(UTC) - older_than
+    now = now or datetime.now(UTC)
+    before = now - older_than
     swept: dict[str, int] = {}
     for folder in FOLDERS:
         swept[folder] = 0
         async for keys in services.store.list_older(folder, before, PAGE):
             swept[folder] += await _remove_unnamed(services, keys, dry_run)
     swept["incoming"] = await services.store.sweep_incoming(before, dry_run=dry_run)
-    swept["expired uploads"] = await _expired(services, dry_run)
-    swept |= await _ended_sessions(services, before, dry_run)
+    swept["expired uploads"] = await _expired(services, now, dry_run)
+    swept |= await _ended_sessions(services, now, before, dry_run)
     if any(swept.values()):
         log.info("swept", count=sum(swept.values()), status="found" if dry_run else "removed")
     return SweepReport(removed=swept)
@@ -103,46 +106,44 @@ async def _lock_if_there(session: AsyncSession, request_id: UUID) -> None:
         await lock_request(session, request_id)
 
 
-async def _expired(services: Services, dry_run: bool) -> int:
+async def _expired(services: Services, now: datetime, dry_run: bool) -> int:
     if dry_run:
         async with services.database.session() as session:
-            return len(await uploads.expired_uploads(session, datetime.now(UTC), limit=PAGE))
-    removed = count = await expire_uploads(services, PAGE)
+            return len(await uploads.expired_uploads(session, now, limit=PAGE))
+    removed = count = await expire_uploads(services, PAGE, now)
     while count == PAGE:
-        removed += (count := await expire_uploads(services, PAGE))
+        removed += (count := await expire_uploads(services, PAGE, now))
     return removed
 
 
-async def _ended_sessions(services: Services, before: datetime, dry_run: bool) -> dict[str, int]:
+async def _ended_sessions(services: Services, now: datetime, before: datetime, dry_run: bool) -> dict[str, int]:
     async with services.database.session() as session:
         ended = {
             "expired tokens": await people.forget_expired_tokens(session, before),
             "old links of telephones": await phone_links.forget_links(session, before),
             "old failed logins": await people.forget_failed_logins(session, before),
-            "wrong passwords": await guesses.forget_guesses(session, datetime.now(UTC)),
-            "tickets for signatures": await sign_on.forget_tickets(session, datetime.now(UTC)),
-            "unanswered sign-ins": await sign_on.forget_attempts(session, datetime.now(UTC)),
-            "ends of sessions elsewhere": await sign_on.forget_logouts(session, datetime.now(UTC)),
-            "unanswered challenges": await passkeys.forget_challenges(session, datetime.now(UTC)),
-            "unused devices": await guesses.forget_devices(session, datetime.now(UTC) - DEVICE_IS_KNOWN_FOR),
-            "ended tokens of systems": await service_keys.forget_ended(session, datetime.now(UTC)),
+            "wrong passwords": await guesses.forget_guesses(session, now),
+            "tickets for signatures": await sign_on.forget_tickets(session, now),
+            "unanswered sign-ins": await sign_on.forget_attempts(session, now),
+            "ends of sessions elsewhere": await sign_on.forget_logouts(session, now),
+            "unanswered challenges": await passkeys.forget_challenges(session, now),
+            "unused devices": await guesses.forget_devices(session, now - DEVICE_IS_KNOWN_FOR),
+            "ended tokens of systems": await service_keys.forget_ended(session, now),
             "old asks for a new password": await one_time_links.forget_asks(session, before),
             "old ways to a new password": await one_time_links.forget_resets(session, before),
-            "old invitations": await one_time_links.forget_invitations(
-                session, datetime.now(UTC) - INVITATIONS_SHOWN_FOR
-            ),
+            "old invitations": await one_time_links.forget_invitations(session, now - INVITATIONS_SHOWN_FOR),
             "old e-mails about accounts": await account_letters.forget_letters(session, before),
-            **await webhooks.forget(session, datetime.now(UTC) - KEPT_FOR),
+            **await webhooks.forget(session, now - KEPT_FOR),
         }
         if dry_run:
             await session.rollback()
     return ended
 
 
-async def expire_uploads(services: Services, limit: int) -> int:
-    """Remove uploads that nobody went on with, with their parts; gives how many."""
+async def expire_uploads(services: Services, limit: int, now: datetime | None = None) -> int:
+    """Remove uploads that nobody had gone on with by `now`, with their parts; gives how many."""
     async with services.database.session() as session:
-        expired = await uploads.expired_uploads(session, datetime.now(UTC), limit=limit)
+        expired = await uploads.expired_uploads(session, now or datetime.now(UTC), limit=limit)
     for upload_id in expired:
         await end_upload(services, upload_id)
     return len(expired)
