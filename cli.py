@@ -169,9 +169,8 @@ def migrate() -> None:
     if settings.database_url is None:
         raise StartError("There is no database: set RELAIS_DATABASE_URL, or start everything with `relais up`.")
     _run(lambda: bring_up_to_date(settings))
-    if settings.encryption_keys is not None:
-        _run(lambda: second_factor.seal_anew(settings))
-        _run(lambda: webhooks.seal_anew(settings))
+    _run(lambda: second_factor.seal_anew(settings))
+    _run(lambda: webhooks.seal_anew(settings))
 
 
 @app.command()
@@ -233,6 +232,36 @@ def sweep(
     report = asyncio.run(sweep_now(get_settings(), older_than=timedelta(hours=older_than_hours), dry_run=dry_run))
     for place, count in report.removed.items():
         typer.echo(f"{place}: {count} {'to remove' if dry_run else 'removed'}")
+
+
+@app.command("seal-records")
+def seal_records(
+    check: Annotated[
+        bool, typer.Option("--check", help="Only count what stands in clear: exit code 1 if some is left.")
+    ] = False,
+) -> None:
+    """Seal patients' data and files with the keys of RELAIS_ENCRYPTION_KEYS. It may be stopped, and goes on when run again.
+
+    Every worker and API must be of this version before: older ones can't read what is sealed.
+    """
+    from settings import get_settings
+    from use_cases import sealing
+
+    if check:
+        left = asyncio.run(sealing.left_in_clear(get_settings()))
+    else:
+        left = asyncio.run(sealing.seal_records(get_settings(), typer.echo))
+    for table, number in left.rows.items():
+        if number:
+            typer.echo(f"{table}: {number} rows in clear")
+    for key_id, number in left.keys.items():
+        typer.echo(f"Keys of charts and files that are sealed with {key_id}: {number}.")
+    if left.missing:
+        typer.echo(f"Files that the records name and the store does not have: {left.missing}.")
+    if not left.begun:
+        typer.echo("What is written is not sealed yet.")
+    typer.echo(f"In clear: {sum(left.rows.values())} rows, {left.files} files.")
+    raise typer.Exit(0 if left.nothing else 1)
 
 
 @app.command()
@@ -925,8 +954,8 @@ def _repairable() -> tuple[type[Exception], ...]:
     """The errors whose text tells the user what to do: a setting, a file, a server that is not there."""
     from documents.authority import WrongSecretError
     from engine.client import EngineError
-    from engine.encryption import EncryptionError
     from engine.search_attributes import SearchAttributeError
+    from key_ring import EncryptionError
     from records.errors import DatabaseAwayError, SchemaError
     from settings import SettingsError
     from sign_on.providers import ProvidersError

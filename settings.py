@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     # secrets
     encryption_keys: SecretStr | None = Field(
         None,
-        description="Key ring for what enters Temporal: id:base64[,id:base64…], 32 bytes each, the first encrypts.",
+        description="Key ring for charts, files and Temporal: id:base64[,id:base64…], 32 bytes each, the first encrypts.",
     )
     authority_dir: Path | None = Field(
         None, description="Folder with the signers' keys and certificates; data_dir/authority when empty."

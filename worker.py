@@ -181,7 +181,7 @@ async def main() -> None:
     settings = get_settings()
     logs.configure(settings)
     database = Database.from_settings(settings, application_name="relais-worker")
-    store = DocumentStore.from_settings(settings)
+    store = DocumentStore.from_settings(settings, database)
     _look_for_ffmpeg()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)

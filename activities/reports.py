@@ -91,7 +91,7 @@ class ReportActivities:
                 signed_at=signing.signed_at,
             )
             # under the request's lock: what nobody named for days may have been swept meanwhile
-            await self._store.size(key)
+            await self._store.must_be_there(key)
         log.info(
             "document signed", request_id=str(effect.request_id), report_id=str(signing.report_id), kind=signing.kind
         )

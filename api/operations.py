@@ -9,7 +9,8 @@ from temporalio.api.common.v1 import Payload
 
 from domain.model import Discreet, Storable
 from engine.client import key_ring
-from engine.encryption import EncryptionCodec, EncryptionError
+from engine.encryption import EncryptionCodec
+from key_ring import EncryptionError
 from use_cases import health, operations
 from use_cases.operations import FailureView, StuckView
 from use_cases.problems import FieldFault, Problem

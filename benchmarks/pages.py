@@ -184,7 +184,7 @@ async def open_services(folder: Path, database: Database, feed: ProjectionFeed) 
         settings=settings,
         database=database,
         feed=feed,
-        store=DocumentStore.from_settings(settings),
+        store=DocumentStore.from_settings(settings, database),
         engine=await Client.connect("127.0.0.1:1", lazy=True),
         offerings=load_offerings(settings.offerings_dir),
     )

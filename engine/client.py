@@ -11,7 +11,7 @@ from temporalio.envconfig import ClientConfig as ConnectSettings
 from temporalio.service import ConnectConfig, RetryConfig, RPCError, RPCStatusCode, ServiceClient
 
 from engine.converter import data_converter
-from engine.encryption import EncryptionError, KeyRing
+from key_ring import NO_RING, EncryptionError, KeyRing
 from settings import Settings
 from waiting import until_there
 
@@ -26,7 +26,7 @@ class EngineError(Exception):
 def key_ring(settings: Settings) -> KeyRing:
     """The key ring of the settings; EncryptionError when there is none or it can't be read."""
     if settings.encryption_keys is None:
-        raise EncryptionError("RELAIS_ENCRYPTION_KEYS is not set: make a key with `relais new-key`")
+        raise EncryptionError(NO_RING)
     return KeyRing.parse(settings.encryption_keys.get_secret_value())
 
 

@@ -14,7 +14,8 @@ from temporalio.converter import (
     SerializationContext,
 )
 
-from engine.encryption import EncryptionCodec, KeyRing
+from engine.encryption import EncryptionCodec
+from key_ring import KeyRing
 
 _JSON = PydanticJSONPlainPayloadConverter()
 """One for the process: it keeps what it has learned of each type, which every run of a workflow would learn anew."""

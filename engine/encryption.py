@@ -1,18 +1,12 @@
 """Encryption of what enters Temporal: AES-256-GCM, with a ring of named keys, bound to the workflow.
 
-With the same ring, `seal` and `open_sealed` are for what the records hold sealed.
-
 Every payload is sealed with the first key of the ring and carries that key's id, so keys can be changed while old histories
 stay readable. The workflow's id is bound to it as additional data: a payload that is copied into another workflow does not open
 there. What is not sealed (a Signal from the `temporal` command line, an older history) is let through as it is.
 """
 
-import base64
-import binascii
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Self
+from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -27,78 +21,12 @@ from temporalio.converter import (
     WorkflowSerializationContext,
 )
 
+from key_ring import NONCE_BYTES, EncryptionError, KeyRing
+
 ENCODING = b"binary/relais-aes256gcm"
-_NONCE_BYTES = 12
-_KEY_BYTES = 32
 
 _METADATA_MESSAGE = WorkflowMetadata.DESCRIPTOR.full_name.encode()
 """Current details travel in this message. They hold no personal data, and operators must see them in any Temporal UI."""
-
-
-class EncryptionError(Exception):
-    """A payload could not be opened, or the key ring could not be read. Its text never holds content or keys."""
-
-
-@dataclass(frozen=True)
-class KeyRing:
-    """Named keys; the first one seals, all of them open."""
-
-    keys: Mapping[str, bytes] = field(repr=False)
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read ``id:base64[,id:base64…]`` with 32 bytes a key; EncryptionError when it is not that."""
-        keys: dict[str, bytes] = {}
-        for entry in text.split(","):
-            key_id, _, encoded = entry.strip().partition(":")
-            try:
-                key = base64.b64decode(encoded, validate=True)
-            except binascii.Error:
-                key = b""
-            if not key_id or len(key) != _KEY_BYTES or key_id in keys:
-                raise EncryptionError(
-                    "RELAIS_ENCRYPTION_KEYS must read id:base64[,id:base64…], 32 bytes a key, each id once"
-                )
-            keys[key_id] = key
-        return cls(keys)
-
-    @property
-    def current(self) -> str:
-        """The id of the key that seals."""
-        return next(iter(self.keys))
-
-
-def seal(ring: KeyRing, plain: bytes, bound_to: str) -> str:
-    """`plain`, sealed with the first key of the ring; `bound_to` names the place where alone it opens."""
-    nonce = os.urandom(_NONCE_BYTES)
-    sealed = AESGCM(ring.keys[ring.current]).encrypt(nonce, plain, _bound(ring.current, bound_to))
-    return f"{ring.current}:{base64.b64encode(nonce + sealed).decode()}"
-
-
-def open_sealed(ring: KeyRing, sealed: str, bound_to: str) -> bytes:
-    """What was sealed for that place. Raises EncryptionError when its key is not on the ring, or it was sealed for another."""
-    key_id, _, encoded = sealed.partition(":")
-    if key_id not in ring.keys:
-        raise EncryptionError(f"no key '{key_id}' on the key ring")
-    try:
-        box = base64.b64decode(encoded, validate=True)
-        return AESGCM(ring.keys[key_id]).decrypt(box[:_NONCE_BYTES], box[_NONCE_BYTES:], _bound(key_id, bound_to))
-    except (InvalidTag, ValueError):
-        raise EncryptionError("something sealed does not open here") from None
-
-
-def sealed_with(sealed: str) -> str:
-    """The id of the key with which it was sealed."""
-    return sealed.partition(":")[0]
-
-
-def sealed_anew(ring: KeyRing, sealed: str, bound_to: str) -> str:
-    """The same, sealed with the first key of the ring; as it is where it was. Raises as `open_sealed` does."""
-    return sealed if sealed_with(sealed) == ring.current else seal(ring, open_sealed(ring, sealed, bound_to), bound_to)
-
-
-def _bound(key_id: str, bound_to: str) -> bytes:
-    return f"{key_id}\n{bound_to}".encode()
 
 
 class EncryptionCodec(PayloadCodec, WithSerializationContext):
@@ -127,7 +55,7 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         return [self._open(payload) for payload in payloads]
 
     def _seal(self, payload: Payload) -> Payload:
-        nonce = os.urandom(_NONCE_BYTES)
+        nonce = os.urandom(NONCE_BYTES)
         sealed = AESGCM(self._ring.keys[self._ring.current]).encrypt(
             nonce, payload.SerializeToString(), self._bound_to.encode()
         )
@@ -149,7 +77,7 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
             raise EncryptionError(f"no key '{key_id}' on the key ring")
         try:
             opened = AESGCM(self._ring.keys[key_id]).decrypt(
-                payload.data[:_NONCE_BYTES], payload.data[_NONCE_BYTES:], bound_to
+                payload.data[:NONCE_BYTES], payload.data[NONCE_BYTES:], bound_to
             )
             return Payload.FromString(opened)
         except (InvalidTag, ValueError, DecodeError):

@@ -14,6 +14,7 @@ from records.commands import expected_state, on_their_way
 from records.errors import AnswerUnderWayError, NotEditableError, NotFoundError
 from records.models import Attachment, EventRecord, FrozenForm, MediaState, RequestRecord
 from records.requests import announce, check_editable, lock_request, process_of
+from records.sealed import in_clear
 
 
 async def add_attachment(
@@ -244,10 +245,10 @@ async def _note_state(session: AsyncSession, attachment: Attachment, state: Medi
 async def _is_frozen(session: AsyncSession, attachment: Attachment) -> bool:
     in_form = select(FrozenForm.number).where(
         FrozenForm.request_id == attachment.request_id,
-        FrozenForm.content["attachments"].contains([{"id": str(attachment.id)}]),
+        in_clear(FrozenForm.content)["attachments"].contains([{"id": str(attachment.id)}]),
     )
     in_answer = select(EventRecord.version).where(
         EventRecord.request_id == attachment.request_id,
-        EventRecord.command["attachment_ids"].contains([str(attachment.id)]),
+        in_clear(EventRecord.command)["attachment_ids"].contains([str(attachment.id)]),
     )
     return bool(await session.scalar(select(in_form.exists() | in_answer.exists())))

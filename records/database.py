@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from records.data_keys import DataKeys, check_ring, use
 from records.errors import NotOpenError, OldSchemaError
 from records.patient_words import IN_SESSION, SearchKeys
 from records.schema import check_schema
@@ -47,6 +48,7 @@ class Database:
         pool_size: int = 10,
         application_name: str = "relais",
         search_keys: SearchKeys = SearchKeys(),  # noqa: B008 - it never changes
+        data_keys: DataKeys | None = None,
     ) -> None:
         self.url = url
         self.engine = create_async_engine(
@@ -57,6 +59,7 @@ class Database:
             hide_parameters=True,  # an error's text must not carry the chart into a log
             connect_args=connect_arguments(application_name),
         )
+        use(self.engine.dialect, data_keys or DataKeys())
         _give_out_what_lives(self.engine.sync_engine)
         info = {IN_SESSION: search_keys}
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, info=info)
@@ -76,6 +79,7 @@ class Database:
                 pool_size=settings.database_pool_size,
                 application_name=application_name,
                 search_keys=SearchKeys.of(settings),
+                data_keys=DataKeys.of(settings),
             )
         except (ArgumentError, ModuleNotFoundError, ValueError):  # whose texts may hold the password
             raise SettingsError(
@@ -133,7 +137,8 @@ class Database:
     async def open(self, prepare: Prepare | None = None) -> None:
         """Wait until the server is there and has the schema of this code, then `prepare`; until then, every session is refused.
 
-        Raises what `prepare` raises, and SchemaError when the schema is newer than the code: waiting would not help.
+        Raises what `prepare` raises, SchemaError when the schema is newer than the code, and EncryptionError when the records are
+        sealed with a key that is not on the ring: waiting would not help.
         """
         self._closed_because = "nobody has seen the database yet"
         await until_there(
@@ -148,6 +153,7 @@ class Database:
         try:
             async with self._sessions.begin() as session:
                 await check_schema(session)
+                await check_ring(session)
                 if prepare is not None:
                     await prepare(session)
         except OldSchemaError as error:

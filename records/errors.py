@@ -74,6 +74,10 @@ class ContentDiffersError(RecordsError):
     """The stored bytes are not those that the records name by their SHA-256."""
 
 
+class KeyGoneError(RecordsError):
+    """What is sealed there can't be opened any more: its data key was destroyed. The text says in which column."""
+
+
 class TooLargeError(RecordsError):
     """More bytes than allowed: `limit` bytes."""
 

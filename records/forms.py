@@ -14,6 +14,7 @@ from records.canonical import content_sha256
 from records.errors import StaleVersionError
 from records.models import Attachment, EventRecord, FrozenForm, RequestRecord
 from records.requests import check_editable, lock_request, process_of
+from records.sealed import in_clear
 
 
 async def freeze_form(
@@ -98,7 +99,7 @@ async def submitted_forms(session: AsyncSession, request_id: uuid.UUID) -> list[
             EventRecord,
             and_(
                 EventRecord.request_id == FrozenForm.request_id,
-                EventRecord.command["form"]["number"].as_integer() == FrozenForm.number,
+                in_clear(EventRecord.command)["form"]["number"].as_integer() == FrozenForm.number,
                 EventRecord.name.in_((EventName.SUBMITTED, EventName.RESUBMITTED)),
             ),
         )

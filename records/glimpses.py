@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Status
 from records.models import Attachment, FrozenForm, Json, RequestRecord
+from records.sealed import with_key
 
 _PHOTO = "photo"
 
@@ -39,16 +40,16 @@ async def glimpses_of(
         select(
             RequestRecord.id,
             terms["offering_version"].as_integer(),
-            case((as_it_stands, RequestRecord.form["answers"]), else_=FrozenForm.content["answers"]),
-            case((as_it_stands, null()), else_=FrozenForm.content["attachments"]),
+            case((as_it_stands, with_key(RequestRecord.form)), else_=with_key(FrozenForm.content)),
+            as_it_stands,
             case((as_it_stands, _first_photo_now()), else_=null()),
         )
         .outerjoin(FrozenForm, and_(FrozenForm.request_id == RequestRecord.id, FrozenForm.number == form_number))
         .where(RequestRecord.id.in_(request_ids))
     )
     return {
-        id_: Glimpse(version, answers or {}, photo_now or _first_photo_of(frozen or ()))
-        for id_, version, answers, frozen, photo_now in await session.execute(query)
+        id_: Glimpse(version, form["answers"] or {}, photo_now if is_now else _first_photo_of(form["attachments"]))
+        for id_, version, form, is_now, photo_now in await session.execute(query)
     }
 
 

@@ -40,6 +40,7 @@ from domain.notices import Importance, NoticeMode, Recipient
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Role, Source, Status
 from domain.webhooks import DeliveryState, DisabledReason, EndpointState, WebhookType
+from records.sealed import SealedJson, SealedText, seal_on_flush
 
 Json = dict[str, Any]
 """An object whose names others decide: the answers to an offering's form, a patient as recorded once, what a command said."""
@@ -293,7 +294,7 @@ class SignOnAttempt(Base):
     purpose: Mapped[str]
     nonce: Mapped[str]
     verifier: Mapped[str]
-    said: Mapped[Json]
+    said: Mapped[Json] = mapped_column(SealedJson("sign_on_attempts.said", None, ("sha256",)))
     account_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
@@ -309,7 +310,7 @@ class SigningTicket(Base):
     token_sha256: Mapped[str]
     used_for: Mapped[str] = mapped_column(index=True)
     matter_sha256: Mapped[str]
-    said: Mapped[Json]
+    said: Mapped[Json] = mapped_column(SealedJson("signing_tickets.said", None))
     issuer: Mapped[str]
     subject: Mapped[str]
     auth_time: Mapped[datetime]
@@ -576,7 +577,7 @@ class SavedFilter(Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
     name: Mapped[str]
-    criteria: Mapped[Json]
+    criteria: Mapped[Json] = mapped_column(SealedJson("saved_filters.criteria", None))
     created_at: Mapped[datetime]
 
     __table_args__ = (UniqueConstraint("account_id", "name"),)
@@ -739,7 +740,7 @@ class RequestRecord(Base):
     creation_key: Mapped[str | None]
     earlier_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("requests.id"))
 
-    form: Mapped[Json]
+    form: Mapped[Json] = mapped_column(SealedJson("requests.form", "id"))
     form_priority: Mapped[Priority]
     edits: Mapped[int]
     submission_id: Mapped[str | None]
@@ -904,7 +905,9 @@ class EventRecord(Base):
     status: Mapped[Status]
     holder_before: Mapped[Json]
     holder: Mapped[Json]
-    command: Mapped[Json]
+    command: Mapped[Json] = mapped_column(
+        SealedJson("events.command", "request_id", ("request_id", "version"), ("report_id", "attachment_ids", "form"))
+    )
     recorded_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
 
 
@@ -926,7 +929,7 @@ class GivenCommand(Base):
     name: Mapped[str]
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
     system_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))
-    command: Mapped[Json]
+    command: Mapped[Json] = mapped_column(SealedJson("commands.command", "request_id", ("request_id", "command_id")))
     given_at: Mapped[datetime]
     queued_at: Mapped[datetime | None]
     settled_at: Mapped[datetime | None]
@@ -1064,7 +1067,9 @@ class FrozenForm(Base):
 
     request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    content: Mapped[FormContent]
+    content: Mapped[FormContent] = mapped_column(
+        SealedJson("form_versions.content", "request_id", ("request_id", "number"), ("attachments",))
+    )
     sha256: Mapped[str]
     frozen_at: Mapped[datetime]
     frozen_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
@@ -1102,7 +1107,7 @@ class Attachment(Base):
     media_type: Mapped[str]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str]
-    filename: Mapped[str]
+    filename: Mapped[str] = mapped_column(SealedText("attachments.filename", "request_id"))
     width: Mapped[int | None]
     height: Mapped[int | None]
     captured_at: Mapped[datetime | None]
@@ -1120,7 +1125,7 @@ class Attachment(Base):
     page_keys: Mapped[list[str]] = mapped_column(server_default="{}")
     removed_at: Mapped[datetime | None]
     position: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    caption: Mapped[str] = mapped_column(server_default="")
+    caption: Mapped[str] = mapped_column(SealedText("attachments.caption", "request_id"), server_default="")
     view: Mapped[str] = mapped_column(server_default="")
     pixels_sha256: Mapped[str | None]
     phone_link_id: Mapped[uuid.UUID | None]
@@ -1151,7 +1156,7 @@ class Mark(Base):
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
     kind: Mapped[str]
     drawn: Mapped[Json]
-    label: Mapped[str]
+    label: Mapped[str] = mapped_column(SealedText("marks.label", None))
     length_mm: Mapped[float | None]
     created_at: Mapped[datetime]
     removed_at: Mapped[datetime | None]
@@ -1170,8 +1175,8 @@ class Upload(Base):
     request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"))
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
     slot: Mapped[str]
-    filename: Mapped[str]
-    description: Mapped[str]
+    filename: Mapped[str] = mapped_column(SealedText("uploads.filename", "request_id"))
+    description: Mapped[str] = mapped_column(SealedText("uploads.description", "request_id"))
     length: Mapped[int] = mapped_column(BigInteger)
     offset: Mapped[int] = mapped_column(BigInteger)
     parts: Mapped[list[str]]
@@ -1208,7 +1213,7 @@ class ReportDraft(Base):
     __tablename__ = "report_drafts"
 
     request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"), primary_key=True)
-    answers: Mapped[Json]
+    answers: Mapped[Json] = mapped_column(SealedJson("report_drafts.answers", "request_id", ("request_id",)))
     revision: Mapped[int]
     updated_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
     updated_at: Mapped[datetime]
@@ -1225,7 +1230,7 @@ class FrozenReport(Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"))
     kind: Mapped[DocumentKind]
-    content: Mapped[Json]
+    content: Mapped[Json] = mapped_column(SealedJson("reports.content", "request_id"))
     content_sha256: Mapped[str]
     signer_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
     command_id: Mapped[str]
@@ -1285,6 +1290,18 @@ class StoredDocument(Base):
         UniqueConstraint("request_id", "number"),
         Index("ix_documents_signer", "signer_id", "signed_at", "report_id", postgresql_where=text("kind = 'final'")),
     )
+
+
+class DataKey(Base):
+    """The key with which all is sealed that belongs to `owner_id`, sealed with the key ring (`records.data_keys`).
+
+    The owner is a request, an upload under way, or the house.
+    """
+
+    __tablename__ = "data_keys"
+
+    owner_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    sealed_key: Mapped[str]
 
 
 class AuditEntry(Base):
@@ -1475,3 +1492,13 @@ class AuditHead(Base):
     size: Mapped[int] = mapped_column(BigInteger)
     peaks: Mapped[list[bytes]]
     horizon: Mapped[int] = mapped_column(BigInteger)
+
+
+SEALED_MODELS = (
+    *(RequestRecord, FrozenForm, EventRecord, GivenCommand, Attachment, Mark, Upload, ReportDraft, FrozenReport),
+    *(SavedFilter, SignOnAttempt, SigningTicket),
+)
+"""The models of which columns are sealed."""
+
+for _model in SEALED_MODELS:
+    seal_on_flush(_model)

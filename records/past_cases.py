@@ -31,7 +31,7 @@ async def list_past_cases(
     signed = and_(StoredDocument.signer_id == signer_id, StoredDocument.kind == DocumentKind.FINAL)
     key = tuple_(StoredDocument.signed_at, StoredDocument.report_id)
     acknowledged = and_(EventRecord.request_id == StoredDocument.request_id, EventRecord.name == EventName.ACKNOWLEDGED)
-    said = (EventRecord.at, EventRecord.command["outcome"])
+    said = (EventRecord.at, EventRecord.command)
     query = (
         select(StoredDocument.request_id, StoredDocument.report_id, StoredDocument.signed_at, *said)
         .outerjoin(EventRecord, acknowledged)
@@ -43,4 +43,8 @@ async def list_past_cases(
         if last is None:
             raise BadCursorError
         query = query.where(key < tuple_(last, after))
-    return [PastCase(*row) for row in await session.execute(query.limit(limit))]
+    found = await session.execute(query.limit(limit))
+    return [
+        PastCase(request_id, report_id, signed_at, at, command["outcome"] if command else None)
+        for request_id, report_id, signed_at, at, command in found
+    ]

@@ -18,6 +18,7 @@ from records.models import Account, Clinic, EventRecord, OfferedPool, Participan
 from records.notices import PlannedNotice, plan_notices, queued_notices, send_moment
 from records.patient_words import keep_submitted
 from records.requests import announce, lock_request, project
+from records.sealed import to_write
 
 _EVENTS, _PARTICIPANTS, _POOLS = (table_of(kind) for kind in (EventRecord, Participant, OfferedPool))
 
@@ -106,7 +107,7 @@ async def _append(session: AsyncSession, event: Event) -> bool:
         "holder": event.holder.model_dump(mode="json"),
         "command": event.command.model_dump(mode="json"),
     }
-    if await session.scalar(_ADDED, values):
+    if await session.scalar(_ADDED, await to_write(session, EventRecord, values)):
         return True
     there = await session.get(EventRecord, (event.request_id, event.version))
     if there is None or there.command_id != event.command.id:

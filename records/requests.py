@@ -14,6 +14,7 @@ from domain.offerings import Terms
 from domain.priority import Priority
 from domain.requests import Holder, Person, Request, Status
 from domain.rules import CURRENT, rules_of
+from records import data_keys
 from records.errors import NotEditableError, NotFoundError, StaleVersionError, SubmissionUnderWayError
 from records.ids import new_id
 from records.models import Attachment, EventRecord, FrozenForm, Json, NumberCounter, PhoneLink, RequestRecord, Upload
@@ -167,6 +168,7 @@ async def remove_draft(session: AsyncSession, request_id: uuid.UUID, *, expected
     await forget_words(session, request_id)
     await session.delete(row)
     await session.flush()
+    await data_keys.destroy(session, request_id)
     return keys
 
 

@@ -4,7 +4,6 @@ import uuid
 from datetime import datetime
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from records.ids import new_id
@@ -25,12 +24,14 @@ async def save_filter(
     others = select(func.count()).where(SavedFilter.account_id == account_id, SavedFilter.name != name)
     if (await session.scalar(others) or 0) >= at_most:
         return None
-    kept = insert(SavedFilter).values(id=new_id(), account_id=account_id, name=name, criteria=criteria, created_at=now)
-    kept = kept.on_conflict_do_update(
-        index_elements=[SavedFilter.account_id, SavedFilter.name], set_={"criteria": kept.excluded.criteria}
-    )
-    found = await session.scalars(kept.returning(SavedFilter), execution_options={"populate_existing": True})
-    return found.one()
+    of_that_name = select(SavedFilter).where(SavedFilter.account_id == account_id, SavedFilter.name == name)
+    kept = await session.scalar(of_that_name)
+    if kept is None:
+        kept = SavedFilter(id=new_id(), account_id=account_id, name=name, created_at=now)
+        session.add(kept)
+    kept.criteria = criteria
+    await session.flush()
+    return kept
 
 
 async def remove_filter(session: AsyncSession, account_id: uuid.UUID, filter_id: uuid.UUID) -> bool:

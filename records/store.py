@@ -5,6 +5,10 @@ it raises. In a folder, what `put_new` acknowledged has survived on the disk: ob
 write ourselves (a file beside, fsync, link into place, fsync of the folders) and leave reading to obstore. In S3, `bytes`
 are put on the condition that the key is free; a stream is a multipart upload, which S3 cannot make conditional, so give
 streams a key that was never used.
+
+Once the records are sealed (`records.data_keys`), so is what is written here, with the data key of the request, or of the upload,
+whose id is the second part of an object's key. What was written before is read as it is, until `seal_object` has sealed it. Sizes
+and digests are those of the bytes in clear.
 """
 
 import asyncio
@@ -24,10 +28,12 @@ from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.exceptions import NotFoundError as ObjectNotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from records import data_keys
+from records.database import Database
 from records.errors import (
     ContentConflictError,
     ContentDiffersError,
@@ -36,11 +42,13 @@ from records.errors import (
     StoreFullError,
     TooLargeError,
 )
+from records.sealed_files import HEAD_BYTES, PIECE_BYTES, Seal, is_sealed, part_to_read, size_in_clear
 from records.trouble import is_full
 from settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, RetryConfig  # names that exist for type checkers only
+    from obstore import GetOptions, GetResult  # names that exist for type checkers only
+    from obstore.store import ClientConfig, RetryConfig
 
 CHUNK_BYTES = 1024**2
 INCOMING = ".incoming"
@@ -48,7 +56,8 @@ INCOMING = ".incoming"
 
 REMEMBERED_SECONDS = 600.0
 MOST_REMEMBERED = 1_000
-"""For how long, and of how many objects, it is remembered that their bytes were compared with their digest."""
+"""For how long it is remembered that the bytes of an object were compared with their digest; and of how many objects that, how
+they lie there, and their data keys."""
 
 _KEY = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")
 
@@ -97,11 +106,30 @@ class StoredObject:
     sha256: str
 
 
-class DocumentStore:
-    """One store. `url` is ``file:///folder``, ``s3://bucket/prefix`` (credentials from the usual AWS_ variables) or ``memory:///``."""
+@dataclass(frozen=True)
+class _Looked:
+    """An object as it lies there: how many bytes it has in clear and how many are `stored`, how it is sealed, if it is; its `tag`
+    and `state` are others when it is written again.
+    """
 
-    def __init__(self, url: str) -> None:
+    size: int
+    stored: int
+    seal: Seal | None
+    tag: str | None
+    state: object
+
+
+class DocumentStore:
+    """One store. `url` is ``file:///folder``, ``s3://bucket/prefix`` (credentials from the usual AWS_ variables) or ``memory:///``.
+
+    `database` has the keys of what is sealed; without one, nothing is.
+    """
+
+    def __init__(self, url: str, database: Database | None = None) -> None:
         parts = urlsplit(url)
+        self._database = database
+        self._keys: dict[uuid.UUID, bytes] = {}
+        self._looked: dict[str, _Looked] = {}
         self._compared: dict[str, tuple[float, object]] = {}
         self._folder: Path | None = None
         self._store: ObjectStore
@@ -115,11 +143,11 @@ class DocumentStore:
             self._store = from_url(url, client_options=_CLIENT, retry_config=_RETRY)
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: Settings, database: Database) -> Self:
         """The store that the settings name. Raises SettingsError when they name none."""
         if settings.document_store is None:
             raise SettingsError("RELAIS_DOCUMENT_STORE is not set: start `relais up`, or name a folder or a bucket")
-        return cls(settings.document_store)
+        return cls(settings.document_store, database)
 
     @property
     def folder(self) -> Path | None:
@@ -137,14 +165,16 @@ class DocumentStore:
         if _KEY.fullmatch(key) is None:
             raise ValueError(f"not a key: {key}")
         counted = _Counted(_chunks(content), max_bytes)
+        data_key = await self._data_key(key, to_write=True)
+        kept = Seal.new(data_key, key).close(counted) if data_key else counted
         try:
             with _failures_named():
                 if self._folder is not None:
-                    is_new = await self._put_in_folder(self._folder, key, counted)
+                    is_new = await self._put_in_folder(self._folder, key, kept)
                 elif isinstance(content, bytes):
-                    is_new = await self._put_if_free(key, content, counted)
+                    is_new = await self._put_if_free(key, kept)
                 else:
-                    is_new = await self._put_stream(key, counted)
+                    is_new = await self._put_stream(key, kept)
         except StoreError:
             if counted.broke_off is not None:  # that was the content's fault, not the store's
                 raise counted.broke_off from None
@@ -158,10 +188,10 @@ class DocumentStore:
         """The whole object. Raises NotFoundError."""
         return b"".join([chunk async for chunk in self.stream(key)])
 
-    async def size(self, key: str) -> int:
-        """How many bytes the object has. Raises NotFoundError or StoreError."""
+    async def must_be_there(self, key: str) -> None:
+        """Raise NotFoundError where there is no such object, or StoreError. The database is not asked for its key."""
         with _failures_named():
-            return (await obstore.head_async(self._store, key))["size"]
+            await obstore.head_async(self._store, key)
 
     async def compare(self, key: str, sha256: str | None, *, again: bool = True) -> int:
         """Read the whole object and compare it with its digest; how many bytes it has. Without a digest nothing is compared.
@@ -169,9 +199,8 @@ class DocumentStore:
         With `again` False, an object that was compared lately and has not been written since is not read again: for the many
         parts in which a video is fetched. Raises NotFoundError, ContentDiffersError, or StoreError.
         """
-        with _failures_named():
-            found = await obstore.head_async(self._store, key)
-        state = (sha256, found["size"], found["e_tag"], found["last_modified"])
+        found = await self._look(key)
+        state = (sha256, found.state)
         if sha256 is not None and (again or not self._was_compared(key, state)):
             if await self._sha256(key) != sha256:
                 self._compared.pop(key, None)
@@ -179,23 +208,106 @@ class DocumentStore:
             self._compared[key] = (monotonic(), state)
             if len(self._compared) > MOST_REMEMBERED:
                 del self._compared[next(iter(self._compared))]
-        return found["size"]
+        return found.size
 
     def _was_compared(self, key: str, state: object) -> bool:
         at, before = self._compared.get(key, (0.0, None))
         return before == state and monotonic() - at < REMEMBERED_SECONDS
 
     async def stream(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """The object's bytes from `start` up to, and without, `end`, in chunks. Raises NotFoundError or StoreError."""
+        """The object's bytes from `start` up to, and without, `end`, in chunks.
+
+        Raises NotFoundError, StoreError, and for a sealed object that was changed ContentDiffersError.
+        """
+        found = self._looked.get(key) or await self._look(key)
+        try:
+            got = await self._get(key, found, start, end)
+        except _ChangedError:  # it was sealed meanwhile
+            found = await self._look(key)
+            got = await self._get(key, found, start, end)
+        chunks = _bytes_of(got)
+        if found.seal is None:
+            async for chunk in chunks:
+                yield chunk
+            return
+        first, _, _ = part_to_read(start, start)
+        begin, left = start - first * PIECE_BYTES, (found.size if end is None else min(end, found.size)) - start
+        async for piece in found.seal.open(chunks, found.size, first):
+            wanted = piece[begin : begin + left]
+            begin, left = max(0, begin - len(piece)), left - len(wanted)
+            if wanted:
+                yield wanted
+
+    async def _get(self, key: str, found: "_Looked", start: int, end: int | None) -> "GetResult":
+        """The stored bytes in which those from `start` to `end` lie, if the object is still as it was found."""
+        options: GetOptions = {"if_match": found.tag} if found.tag else {}
+        if found.seal is not None:
+            _, *lies = part_to_read(start, found.size if end is None else min(end, found.size))
+            options["range"] = (lies[0], min(lies[1], found.stored))
+        elif end is not None:
+            options["range"] = (start, end)
+        elif start:
+            options["range"] = {"offset": start}
         with _failures_named():
-            if end is not None:
-                found = await obstore.get_async(self._store, key, options={"range": (start, end)})
-            elif start:
-                found = await obstore.get_async(self._store, key, options={"range": {"offset": start}})
+            try:
+                return await obstore.get_async(self._store, key, options=options)
+            except PreconditionError:
+                self._looked.pop(key, None)
+                raise _ChangedError from None
+
+    async def _look(self, key: str) -> "_Looked":
+        """The object as it lies there now. Raises NotFoundError, StoreError, or ContentDiffersError where nothing opens it."""
+        with _failures_named():
+            meta = await obstore.head_async(self._store, key)
+            stored, state = meta["size"], (meta["size"], meta["e_tag"], meta["last_modified"])
+            known = self._looked.get(key)
+            if known is not None and known.state == state:
+                return known
+            head = bytes(await obstore.get_range_async(self._store, key, start=0, end=HEAD_BYTES)) if stored else b""
+        size, seal = stored, None
+        if is_sealed(head):
+            data_key = await self._data_key(key)
+            if data_key is None:  # it was destroyed, or the database is from before the file
+                raise ContentDiffersError
+            size, seal = size_in_clear(stored), Seal.of(data_key, key, head)
+        found = self._looked[key] = _Looked(size, stored, seal, meta["e_tag"], state)
+        if len(self._looked) > MOST_REMEMBERED:
+            del self._looked[next(iter(self._looked))]
+        return found
+
+    async def _data_key(self, key: str, *, to_write: bool = False) -> bytes | None:
+        """The data key of whom the object belongs to; None where it has none."""
+        owner = _owner_of(key)
+        if self._database is None or owner is None:
+            return None
+        if owner not in self._keys:
+            async with self._database.session() as session:
+                found = await data_keys.key_of(session, owner, to_write=to_write)
+            if found is None:
+                return None
+            self._keys[owner] = found
+            if len(self._keys) > MOST_REMEMBERED:
+                del self._keys[next(iter(self._keys))]
+        return self._keys[owner]
+
+    async def seal_object(self, key: str) -> bool:
+        """Seal an object that stands in clear, in its place; whether that was to do. Raises NotFoundError or StoreError."""
+        found = await self._look(key)
+        data_key = await self._data_key(key, to_write=True)
+        if found.seal is not None or data_key is None:
+            return False
+        kept = Seal.new(data_key, key).close(self.stream(key))
+        with _failures_named():
+            if self._folder is not None:
+                await self._put_in_folder(self._folder, key, kept, instead=True)
             else:
-                found = await obstore.get_async(self._store, key)
-        async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
-            yield bytes(chunk)
+                await obstore.put_async(self._store, key, kept, use_multipart=True)
+        self._looked.pop(key, None)
+        return True
+
+    async def is_sealed(self, key: str) -> bool:
+        """Whether the object is sealed. Raises NotFoundError or StoreError."""
+        return (await self._look(key)).seal is not None
 
     async def delete(self, keys: Iterable[str]) -> None:
         """Remove objects that nothing in the records names any more. Those that are not there are passed over."""
@@ -238,6 +350,7 @@ class DocumentStore:
                 raise PermissionError(f"the folder {self._folder} can't be written to") from None
 
     async def _sha256(self, key: str) -> str:
+        """Of its bytes in clear."""
         counted = _Counted(self.stream(key), None)
         async for _ in counted:
             pass
@@ -245,33 +358,52 @@ class DocumentStore:
 
     # The ways of writing. Each takes all of `counted` and returns whether the key was free.
 
-    async def _put_if_free(self, key: str, content: bytes, counted: "_Counted") -> bool:
-        async for _ in counted:
-            pass
+    async def _put_if_free(self, key: str, kept: AsyncIterator[bytes]) -> bool:
+        content = b"".join([chunk async for chunk in kept])
         try:
             await obstore.put_async(self._store, key, content, mode="create")
         except AlreadyExistsError:
             return False
         return True
 
-    async def _put_stream(self, key: str, counted: "_Counted") -> bool:
+    async def _put_stream(self, key: str, kept: AsyncIterator[bytes]) -> bool:
         try:
             await obstore.head_async(self._store, key)
         except (ObjectNotFoundError, FileNotFoundError):
-            await obstore.put_async(self._store, key, counted, use_multipart=True)
+            await obstore.put_async(self._store, key, kept, use_multipart=True)
             return True
-        async for _ in counted:
+        async for _ in kept:
             pass
         return False
 
-    async def _put_in_folder(self, folder: Path, key: str, counted: "_Counted") -> bool:
+    async def _put_in_folder(
+        self, folder: Path, key: str, kept: AsyncIterator[bytes], *, instead: bool = False
+    ) -> bool:
+        """With `instead`, in the place of what is there."""
         beside = await asyncio.to_thread(_new_file, folder / INCOMING)
         try:
-            async for chunk in counted:
+            async for chunk in kept:
                 await asyncio.to_thread(beside.write, chunk)
-            return await asyncio.to_thread(beside.publish, folder, folder / key)
+            return await asyncio.to_thread(beside.publish, folder, folder / key, instead=instead)
         finally:
             await asyncio.to_thread(beside.discard)
+
+
+class _ChangedError(Exception):
+    """The object is another than it was when it was looked at."""
+
+
+async def _bytes_of(got: "GetResult") -> AsyncIterator[bytes]:
+    async for chunk in got.stream(min_chunk_size=CHUNK_BYTES):
+        yield bytes(chunk)
+
+
+def _owner_of(key: str) -> uuid.UUID | None:
+    """The request or the upload that the object belongs to: the second part of its key."""
+    try:
+        return uuid.UUID(key.split("/")[1])
+    except (ValueError, IndexError):
+        return None
 
 
 @contextmanager
@@ -331,17 +463,19 @@ class _NewFile:
     def write(self, chunk: bytes) -> None:
         self._file.write(chunk)
 
-    def publish(self, root: Path, place: Path) -> bool:
-        """Put the file in its place, for good; False when something is there already."""
+    def publish(self, root: Path, place: Path, *, instead: bool = False) -> bool:
+        """Put the file in its place, for good; False when something is there already, which stays unless this comes `instead`."""
         self._file.flush()
         os.fsync(self._file.fileno())
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            os.link(self._path, place)
-        except FileExistsError:
-            is_new = False
+        is_new = True
+        if instead:
+            self._path.replace(place)
         else:
-            is_new = True
+            try:
+                os.link(self._path, place)
+            except FileExistsError:
+                is_new = False
         for folder in (place.parent, *place.parent.parents):
             _sync(folder)
             if folder == root:

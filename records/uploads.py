@@ -11,9 +11,11 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from records import data_keys
 from records.errors import ContentConflictError, NotFoundError, StaleVersionError, TooLargeError
 from records.ids import new_id
 from records.models import Upload
+from records.sealed import to_write
 
 LIFE = timedelta(hours=24)
 """How long an upload waits for its next bytes."""
@@ -58,7 +60,8 @@ async def begin_upload(
         "filename": filename,
     }
     times = {"created_at": now, "expires_at": now + LIFE}
-    await session.execute(insert(Upload).values(**values, **times, offset=0, parts=[]).on_conflict_do_nothing())
+    begun = await to_write(session, Upload, {**values, **times, "offset": 0, "parts": []})
+    await session.execute(insert(Upload).values(**begun).on_conflict_do_nothing())
     upload = await session.get_one(Upload, upload_id)
     if upload.expires_at <= now or any(getattr(upload, name) != value for name, value in values.items()):
         raise ContentConflictError
@@ -112,5 +115,7 @@ async def expired_uploads(session: AsyncSession, now: datetime, *, limit: int) -
 
 
 async def forget_upload(session: AsyncSession, upload_id: uuid.UUID, now: datetime) -> None:
-    """Remove the row of an upload that is over and whose parts are gone."""
-    await session.execute(delete(Upload).where(Upload.id == upload_id, Upload.expires_at <= now))
+    """Remove the row of an upload that is over and whose parts are gone, and the key of these."""
+    gone = delete(Upload).where(Upload.id == upload_id, Upload.expires_at <= now).returning(Upload.id)
+    if await session.scalar(gone) is not None:
+        await data_keys.destroy(session, upload_id)

@@ -59,6 +59,7 @@ from records.models import (
     RequestRecord,
     StoredDocument,
 )
+from records.sealed import in_clear, with_key
 from records.search import find, sift
 from records.unread_reports import READS_FOR_OTHERS, is_shown
 from records.visibility import (
@@ -261,8 +262,8 @@ async def _lines(
 
 async def _rows(session: AsyncSession, statement: Select[Any], values: Mapping[str, object]) -> list[WorklistRow]:
     return [
-        WorklistRow(request, access, patient, process, _notes(*notes))
-        for request, access, patient, process, *notes in await session.execute(statement, values)
+        WorklistRow(request, access, form["patient"] if form else None, process, _notes(*notes))
+        for request, access, form, process, *notes in await session.execute(statement, values)
     ]
 
 
@@ -335,10 +336,10 @@ def _statement_of_lines(roles: frozenset[Role], sort: Sort) -> Select[Any]:
 
 def _lines_on(page: Subquery, viewer: Viewer, sort: Sort) -> Select[Any]:
     """What stands in the lines of a page."""
-    patient = case((charts_of(viewer), _patient_for(viewer)), else_=null())
+    form = case((charts_of(viewer), _form_for(viewer)), else_=null())
     process = case((has_to_do(viewer), RequestRecord.process), else_=null())
     return (
-        select(RequestRecord, access_of(viewer), patient, process, *_notes_for(viewer))
+        select(RequestRecord, access_of(viewer), form, process, *_notes_for(viewer))
         .options(defer(RequestRecord.process, raiseload=True), defer(RequestRecord.form, raiseload=True))
         .join(page, page.c.id == RequestRecord.id)
         .order_by(*in_order(page, _ORDERS[sort]))
@@ -401,7 +402,7 @@ def _is_new_for(viewer: Viewer) -> ColumnElement[bool]:
         .scalar_subquery()
     )
     own_document = exists().where(
-        StoredDocument.report_id == cast(EventRecord.command["report_id"].astext, Uuid),
+        StoredDocument.report_id == cast(in_clear(EventRecord.command)["report_id"].astext, Uuid),
         StoredDocument.signer_id == viewer.account_id,
     )
     return exists().where(
@@ -412,10 +413,10 @@ def _is_new_for(viewer: Viewer) -> ColumnElement[bool]:
     )
 
 
-def _patient_for(viewer: Viewer) -> ColumnElement[Json]:
-    """The patient as submitted; for the requester as edited while it is returned. They differ from then on."""
+def _form_for(viewer: Viewer) -> ColumnElement[Json]:
+    """The form with the patient, as submitted; for the requester as edited while it is returned. They differ from then on."""
     submitted = (
-        select(FrozenForm.content["patient"])
+        select(with_key(FrozenForm.content))
         .where(
             FrozenForm.request_id == RequestRecord.id,
             FrozenForm.number == RequestRecord.process["form"]["number"].as_integer(),
@@ -424,9 +425,8 @@ def _patient_for(viewer: Viewer) -> ColumnElement[Json]:
     )
     own = and_(RequestRecord.status == Status.RETURNED, RequestRecord.requester_id == viewer.account_id)
     as_edited = or_(own, RequestRecord.status.not_in((Status.RETURNED, Status.CANCELLED, Status.ABANDONED)))
-    return case(
-        (as_edited, RequestRecord.form["patient"]), else_=func.coalesce(submitted, RequestRecord.form["patient"])
-    )
+    written = with_key(RequestRecord.form)
+    return case((as_edited, written), else_=func.coalesce(submitted, written))
 
 
 def _parts(viewer: Viewer, wanted: WorklistFilter) -> list[Part]:

@@ -29,7 +29,7 @@ from domain.requests import Request, Role
 from engine.client import key_ring
 from engine.converter import data_converter
 from engine.search_attributes import ensure_search_attributes
-from records import people
+from records import data_keys, people
 from records.database import Database
 from records.feed import ProjectionFeed
 from records.models import Account, Clinic, GivenCommand
@@ -198,12 +198,13 @@ async def run_system(
     )
     environment = await start_environment(settings, server_limits)
     database = Database.from_settings(settings)
-    store = DocumentStore.from_settings(settings)
+    store = DocumentStore.from_settings(settings, database)
     authority = await authority_to_sign_with(settings, database)
     await ensure_search_attributes(environment.client, SEARCH_ATTRIBUTES)
     workers = build_workers(environment.client, settings, database, store, authority)
     offerings = load_offerings(settings.offerings_dir)
     async with database.session() as session:
+        await data_keys.begin(session)
         await put_in_force(session, settings.offerings_dir, offerings, datetime.now(UTC))
     async with environment, AsyncExitStack() as working, ProjectionFeed(database) as feed:
         for worker in workers:

@@ -12,6 +12,7 @@ from temporalio.client import Client
 from activities.contract import RepairReport, SweepReport
 from documents.audit_key import AuditKey
 from engine.client import EngineConnection, EngineError
+from records.data_keys import check_ring
 from records.database import Database
 from records.models import RefusedCommand
 from records.refusals import list_refusals
@@ -53,10 +54,10 @@ async def repair_now(settings: Settings, *, dry_run: bool) -> RepairReport:
 
 
 async def sweep_now(settings: Settings, *, older_than: timedelta, dry_run: bool) -> SweepReport:
-    """One round of the sweep. Raises DatabaseAwayError or SchemaError."""
+    """One round of the sweep. Raises DatabaseAwayError, SchemaError, or EncryptionError for another key ring."""
     async with _database(settings) as database:
         return await sweep(
-            Stores(database, DocumentStore.from_settings(settings)), older_than=older_than, dry_run=dry_run
+            Stores(database, DocumentStore.from_settings(settings, database)), older_than=older_than, dry_run=dry_run
         )
 
 
@@ -78,7 +79,7 @@ async def check_audit(settings: Settings, files: Sequence[Path], *, since: int) 
 async def refused_commands(settings: Settings, number: str) -> list[RefusedCommand] | None:
     """What was refused of the request that people know under `number`, oldest first; None when there is no such request.
 
-    Raises DatabaseAwayError or SchemaError.
+    Raises DatabaseAwayError, SchemaError, or EncryptionError for another key ring.
     """
     async with _database(settings) as database, database.session() as session:
         request = await find_request(session, number)
@@ -105,4 +106,5 @@ async def _database(settings: Settings) -> AsyncIterator[Database]:
         with away_named():
             async with database.session() as session:
                 await check_schema(session)
+                await check_ring(session)
         yield database

@@ -14,7 +14,7 @@ from documents.verification import Verification, document_hash
 from domain.audit import Act
 from domain.requests import DocumentKind
 from records import reports, unread_reports
-from records.errors import NotFoundError
+from records.errors import ContentDiffersError, NotFoundError
 from records.models import FrozenReport, RequestRecord, StoredDocument
 from use_cases import policy
 from use_cases.accesses import log_access
@@ -115,7 +115,8 @@ async def verify(
 ) -> VerificationView:
     """Checks the stored bytes now, with nothing but what is in them and the root certificates of this installation.
 
-    Raises Problem `not_found`, `forbidden`, `not_yet` or `stored_file_missing`, and what `services.places` does.
+    Raises Problem `not_found`, `forbidden`, `not_yet`, `stored_file_missing`, for what does not open `stored_file_differs`, and
+    what `services.places` does.
     """
     async with services.database.session() as session:
         row, document = await _document_to_see(session, caller, request_id, report_id)
@@ -147,6 +148,8 @@ async def _stored(services: Services, document: StoredDocument) -> bytes:
         return await services.store.get(document.object_key)
     except NotFoundError:
         raise await fault(services, document.request_id, document.object_key, "missing") from None
+    except ContentDiffersError:
+        raise await fault(services, document.request_id, document.object_key, "differs") from None
 
 
 async def _document_to_see(

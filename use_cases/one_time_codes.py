@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.rates import Rate
 from engine.client import key_ring
-from engine.encryption import open_sealed, seal
+from key_ring import open_sealed, seal
 from records import second_factors
 from records.hidden import hidden
 from records.models import Account, SecondFactor

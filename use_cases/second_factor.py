@@ -16,7 +16,7 @@ from domain.accounts import AccountEventKind, LetterKind
 from domain.model import Discreet
 from domain.requests import Role
 from engine.client import key_ring
-from engine.encryption import sealed_anew
+from key_ring import sealed_anew
 from records import account_events, account_letters, passkeys, people, second_factors
 from records.database import Database
 from records.models import SecondFactor

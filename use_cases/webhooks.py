@@ -32,7 +32,7 @@ from domain.webhooks import (
     secret_text,
 )
 from engine.client import key_ring
-from engine.encryption import open_sealed, seal, sealed_anew
+from key_ring import open_sealed, seal, sealed_anew
 from outgoing.destinations import LONGEST_URL, ForbiddenError, Walls, destination_of
 from records import account_events, people, webhooks
 from records.account_events import Hand

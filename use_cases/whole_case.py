@@ -23,7 +23,7 @@ from domain.offerings import ServiceOffering
 from domain.photos import UNDESCRIBED, Description
 from media.jpegs import size_of
 from records import attachments, reports, unread_reports
-from records.errors import NotFoundError
+from records.errors import ContentDiffersError, NotFoundError
 from records.models import Attachment, RequestRecord
 from records.store import digest_in
 from translations import Language, gettext_for
@@ -130,6 +130,8 @@ async def _picture(services: Services, drawing: _Drawing) -> bytes:
         picture = await services.store.get(key)
     except NotFoundError:
         raise await fault(services, attachment.request_id, key, "missing") from None
+    except ContentDiffersError:
+        raise await fault(services, attachment.request_id, key, "differs") from None
     if digest_in(key) not in (None, sha256(picture).hexdigest()):
         raise await fault(services, attachment.request_id, key, "differs")
     return picture

@@ -43,7 +43,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     near = is_near(settings.public_url)
     providers = load_providers(settings.sign_on_file, near=near)
     database = Database.from_settings(settings, application_name="relais-api")
-    store = DocumentStore.from_settings(settings)
+    store = DocumentStore.from_settings(settings, database)
     try:
         async with (
             ProjectionFeed(database) as feed,

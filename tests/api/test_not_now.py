@@ -173,8 +173,7 @@ async def _twice(who: Clinician, request_id: str, command: str, body: object = N
 
 @asynccontextmanager
 async def another_database(system: System, pool_size: int = 10) -> AsyncIterator[Database]:
-    assert system.settings.database_url is not None
-    database = Database(system.settings.database_url.get_secret_value(), pool_size=pool_size)
+    database = Database.from_settings(system.settings.model_copy(update={"database_pool_size": pool_size}))
     try:
         yield database
     finally:

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from domain.requests import Role
 from engine.client import key_ring
-from engine.encryption import sealed_with
+from key_ring import sealed_with
 from records.models import Clinic, FrozenReport, PasskeyChallenge, SecondFactor
 from settings import Settings
 from tests.api.answers import problem

@@ -27,6 +27,11 @@ def place_of(system: System, key: str) -> Path:
     return system.settings.data_dir / "documents" / key
 
 
+async def bytes_in_clear(system: System, file: Path) -> bytes:
+    """What was stored, of which the file holds the sealed form."""
+    return await system.services.store.get(file.relative_to(system.settings.data_dir / "documents").as_posix())
+
+
 def fault(answer: httpx.Response, code: str) -> None:
     """The answer says that a file can't be given out, and gives nothing of it."""
     assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
@@ -85,9 +90,9 @@ async def test_another_reports_bytes_are_not_served(system: System, monkeypatch:
     one, other = await asyncio.gather(reported(system), reported(system))
     report_id, file = await document_of(system, one)
     _, wrong = await document_of(system, other)
-    right = file.read_bytes()
+    right, printed = file.read_bytes(), await bytes_in_clear(system, file)
     path = f"/requests/{one}/reports/{report_id}"
-    assert (await system.provider.get(f"{path}.pdf")).content == right
+    assert (await system.provider.get(f"{path}.pdf")).content == printed
     assert ok(await system.provider.get(f"{path}/verification"))["problems"] == []
 
     with monkeypatch.context() as patched:
@@ -97,7 +102,11 @@ async def test_another_reports_bytes_are_not_served(system: System, monkeypatch:
         patched.setattr("use_cases.signing_roots.check_pdf", waiting)
         await leaves(system, system.provider, f"{path}/verification", waiting)
 
-    file.write_bytes(wrong.read_bytes())
+    file.write_bytes(wrong.read_bytes())  # sealed for another place: it does not open
+    fault(await system.provider.get(f"{path}.pdf"), "stored_file_differs")
+    fault(await system.provider.get(f"{path}/verification"), "stored_file_differs")
+
+    file.write_bytes(await bytes_in_clear(system, wrong))
     fault(await system.provider.get(f"{path}.pdf"), "stored_file_differs")
     verdict = ok(await system.provider.get(f"{path}/verification"))
     assert (verdict["valid"], verdict["unchanged"]) == (False, False)
@@ -110,7 +119,7 @@ async def test_another_reports_bytes_are_not_served(system: System, monkeypatch:
     assert set(await failures_of(system, one)) == {"stored_file_differs", "stored_file_missing"}
 
     file.write_bytes(right)
-    assert (await system.provider.get(f"{path}.pdf")).content == right
+    assert (await system.provider.get(f"{path}.pdf")).content == printed
     assert await failures_of(system, other) == []
 
 
@@ -136,14 +145,14 @@ async def test_photos_are_compared_too(system: System) -> None:
         assert key is not None
         file = place_of(system, key)
         right = file.read_bytes()
-        assert (await system.requester.get(address)).content == right
+        assert (await system.requester.get(address)).content == await bytes_in_clear(system, file)
         file.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
         fault(await system.requester.get(address), "stored_file_differs")
         fault(await system.requester.get(address, headers={"Range": "bytes=0-9"}), "stored_file_differs")
         file.unlink()
         fault(await system.requester.get(address), "stored_file_missing")
         file.write_bytes(right)
-        assert (await system.requester.get(address)).content == right
+        assert (await system.requester.get(address)).content == await bytes_in_clear(system, file)
     assert len(await failures_of(system, request_id)) == 8
 
 
@@ -162,7 +171,7 @@ async def test_a_video_is_compared_once_for_many_parts(
     row = await attachment_row(system, request_id, view["id"])
     assert row.playable_key is not None
     file = place_of(system, row.playable_key)
-    whole = file.read_bytes()
+    kept, whole = file.read_bytes(), await bytes_in_clear(system, file)
     read: list[str] = []
     hashed = system.services.store._sha256
 
@@ -175,9 +184,9 @@ async def test_a_video_is_compared_once_for_many_parts(
         part = await system.requester.get(path, headers={"Range": f"bytes={start}-{start + 99}"})
         assert (part.status_code, part.content) == (206, whole[start : start + 100])
     assert len(read) <= 1
-    file.write_bytes(whole[::-1])
+    file.write_bytes(kept[::-1])
     fault(await system.requester.get(path, headers={"Range": "bytes=0-99"}), "stored_file_differs")
-    file.write_bytes(whole)
+    file.write_bytes(kept)
 
 
 async def test_nothing_is_compared_for_who_left(system: System, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from domain.audit import Act
 from domain.requests import Role
 from domain.webhooks import MOST_ENDPOINTS
-from engine.encryption import sealed_with
+from key_ring import sealed_with
 from records.models import AccountEvent, AuditEntry, WebhookEndpoint, WebhookMessage
 from tests.api.answers import problem
 from tests.journeys import ok

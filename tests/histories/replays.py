@@ -27,7 +27,7 @@ from temporalio.worker import (
 from domain.deadlines import Deadline
 from domain.effects import Deliver, Finalize, NoteFailure, NoteRefusal, Record
 from engine.converter import data_converter
-from engine.encryption import KeyRing
+from key_ring import KeyRing
 from tests.histories import FOLDER, KEYS
 from workflows.contract import TELECONSULTATION, Receipt, Start
 from workflows.teleconsultation import TeleconsultationWorkflow

@@ -14,8 +14,8 @@ from domain.calendar import Calendar
 from domain.commands import BaseCommand, RequestInformation
 from domain.requests import Status
 from engine.converter import data_converter
-from engine.encryption import KeyRing
 from engine.sandbox import Sandbox
+from key_ring import KeyRing
 from tests.histories import FOLDER, KEYS
 from tests.histories.changed import ChangedWorkflow
 from tests.histories.replays import STORED, computed, recorded, stored

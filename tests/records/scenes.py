@@ -108,7 +108,9 @@ async def goes_away(session: AsyncSession, scene: Scene, name: str) -> None:
     await absences.add_absence(session, by, absence, note=None, created_by=by, now=datetime.now(UTC))
 
 
-async def make_draft(session: AsyncSession, scene: Scene, dispatch: str = "manual") -> RequestRecord:
+async def make_draft(
+    session: AsyncSession, scene: Scene, dispatch: str = "manual", request_id: uuid.UUID | None = None
+) -> RequestRecord:
     return await requests.create_draft(
         session,
         requester=scene.person("requester"),
@@ -118,6 +120,7 @@ async def make_draft(session: AsyncSession, scene: Scene, dispatch: str = "manua
         patient={"family_name": "Tremblay"},
         answers={"reason": "lésion"},
         now=NOW,
+        request_id=request_id,
     )
 
 

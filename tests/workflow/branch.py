@@ -22,7 +22,7 @@ from temporalio.worker import Worker
 from api.server import create_app
 from embedded.postgres import PORT
 from engine.converter import data_converter
-from engine.encryption import KeyRing
+from key_ring import KeyRing
 from records.database import Database
 from records.store import DocumentStore
 from settings import Settings

@@ -305,7 +305,7 @@ def unusable_store(system: System, tmp_path: Path) -> DocumentStore:
     """A document store whose folder became a file."""
     folder = tmp_path / "documents"
     settings = system.settings.model_copy(update={"document_store": folder.as_uri()})
-    store = DocumentStore.from_settings(settings)
+    store = DocumentStore.from_settings(settings, system.services.database)
     if folder.exists():
         folder.rmdir()
     folder.write_text("not a folder")

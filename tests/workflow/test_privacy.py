@@ -14,7 +14,8 @@ from temporalio.client import Client, WorkflowUpdateFailedError
 
 from domain.requests import Role
 from engine.client import key_ring
-from engine.encryption import ENCODING, KeyRing
+from engine.encryption import ENCODING
+from key_ring import KeyRing
 from tests.eventually import eventually
 from tests.journeys import PATIENT, accepted, assigned, draft, ok, pooled, reported, signed, submitted, upload, written
 from tests.system import PASSWORD, System, photo

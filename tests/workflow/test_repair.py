@@ -10,9 +10,9 @@ from temporalio.client import WorkflowExecutionStatus
 
 from activities.contract import RepairReport
 from domain.requests import Status
-from engine.encryption import KeyRing
 from engine.running import running_ids
 from engine.schedules import ensure_schedules
+from key_ring import KeyRing
 from records import commands, requests
 from records.models import NoticeStatus
 from tests.away import never_given

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import ActivitySerializationContext, WorkflowSerializationContext
 
-from engine.encryption import ENCODING, EncryptionCodec, EncryptionError, KeyRing
+from engine.encryption import ENCODING, EncryptionCodec
+from key_ring import EncryptionError, KeyRing
 
 keys = st.binary(min_size=32, max_size=32)
 key_ids = st.text(st.characters(codec="ascii", exclude_characters=":, \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x00"), min_size=1)

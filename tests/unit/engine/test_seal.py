@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.encryption import EncryptionError, KeyRing, open_sealed, seal, sealed_with
+from key_ring import EncryptionError, KeyRing, open_sealed, seal, sealed_with
 
 OLD, NEW = KeyRing({"old": bytes(32)}), KeyRing({"new": b"1" * 32, "old": bytes(32)})
 

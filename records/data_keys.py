@@ -1,0 +1,197 @@
+"""The keys with which charts are sealed: one for each request, kept beside it, each sealed with the key ring.
+
+A request has a key of its own (`owner_id` is its id), so that the end of that key is the end of all that was written about it;
+so has a file that still comes in parts. Some things belong to neither: they are sealed with the key of the house. As long as that
+one is not there, nothing is sealed: `begin` makes it, when every process is known to read what is sealed. From then on whatever
+is written is written sealed.
+
+The ring's keys change, those here stay: `wrap_anew` seals them with the ring's present key, and no chart is touched.
+"""
+
+import os
+import uuid
+from collections import OrderedDict
+from typing import Self, cast
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Dialect,
+    Text,
+    Uuid,
+    column,
+    delete,
+    event,
+    exists,
+    func,
+    literal,
+    select,
+    table,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+
+from key_ring import KEY_BYTES, EncryptionError, KeyRing, open_sealed, seal, sealed_with
+from settings import Settings
+
+HOUSE = uuid.UUID(int=0)
+"""The owner of the key for what belongs to no request."""
+
+DATA_KEYS = table("data_keys", column("owner_id", Uuid()), column("sealed_key", Text()))
+"""`records.models.DataKey`, for those on whom the models build."""
+
+MOST_OPEN = 2_000
+"""So many keys one process keeps open in its memory."""
+
+_PLACE = "relais: a data key"
+_IN_TRANSACTION = "data_keys"
+
+
+class DataKeys:
+    """What one process needs to use the keys of a database: its ring, and the keys that it has opened."""
+
+    def __init__(self, ring: KeyRing | None = None) -> None:
+        self._ring = ring
+        self._opened: OrderedDict[str, bytes] = OrderedDict()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """With the ring of these settings. Raises EncryptionError when it can't be read."""
+        ring = settings.encryption_keys
+        return cls(KeyRing.parse(ring.get_secret_value()) if ring else None)
+
+    @property
+    def ring(self) -> KeyRing:
+        """The key ring. Raises EncryptionError where there is none."""
+        if self._ring is None:
+            raise EncryptionError("the records are sealed, and RELAIS_ENCRYPTION_KEYS is not set")
+        return self._ring
+
+    def new(self) -> str:
+        """A new key, sealed."""
+        return seal(self.ring, os.urandom(KEY_BYTES), _PLACE)
+
+    def open(self, sealed_key: str) -> bytes:
+        """The key itself. Raises EncryptionError when the ring lacks what it was sealed with."""
+        key = self._opened.get(sealed_key)
+        if key is None:
+            key = self._opened[sealed_key] = open_sealed(self.ring, sealed_key, _PLACE)
+            if len(self._opened) > MOST_OPEN:
+                self._opened.popitem(last=False)
+        return key
+
+    def to_write_with(self, session: Session, owner: uuid.UUID) -> bytes | None:
+        """The key with which what is written about `owner` is sealed, made if there was none; None while nothing is sealed yet.
+
+        It is looked up once in a transaction, and its sealed form is remembered nowhere else: one that is rolled back was never
+        there.
+        """
+        known: dict[uuid.UUID, str] = session.info.setdefault(_IN_TRANSACTION, {})
+        if owner not in known:
+            sealed_key = self._find_or_make(session.connection(), owner)
+            if sealed_key is None:
+                return None
+            known[owner] = sealed_key
+        return self.open(known[owner])
+
+    def _find_or_make(self, connection: Connection, owner: uuid.UUID) -> str | None:
+        its_key = select(DATA_KEYS.c.sealed_key).where(DATA_KEYS.c.owner_id == owner)
+        found, is_begun = connection.execute(select(its_key.scalar_subquery(), _has_begun())).one()
+        if found is None and is_begun:
+            made = insert(DATA_KEYS).values(owner_id=owner, sealed_key=self.new())
+            connection.execute(made.on_conflict_do_nothing())
+            found = connection.scalar(its_key)  # ours, or that of who was quicker
+        return cast(str | None, found)
+
+
+def use(dialect: Dialect, keys: DataKeys) -> None:
+    """Let these be the keys of the database whose engine has that dialect: it is all that a type knows when it reads a value."""
+    dialect.data_keys = keys  # type: ignore[attr-defined]
+
+
+def keys_of(dialect: Dialect) -> DataKeys:
+    """The keys of the database that is read or written."""
+    return cast(DataKeys, dialect.data_keys)  # type: ignore[attr-defined]
+
+
+@event.listens_for(Session, "after_soft_rollback")
+def _forget(session: Session, _previous: object) -> None:
+    """A key that was made in what is rolled back is not there."""
+    session.info.pop(_IN_TRANSACTION, None)
+
+
+async def begin(session: AsyncSession) -> None:
+    """From the end of this transaction on whatever is written is sealed: every process must be able to read that.
+
+    Raises EncryptionError where there is no key ring.
+    """
+    keys = keys_of(session.get_bind().dialect)
+    made = insert(DATA_KEYS).values(owner_id=HOUSE, sealed_key=keys.new())
+    await session.execute(made.on_conflict_do_nothing())
+
+
+async def check_ring(session: AsyncSession) -> None:
+    """Raise EncryptionError where the records are sealed and the ring does not open them: another one must write nothing here."""
+    sealed_key = await session.scalar(select(DATA_KEYS.c.sealed_key).where(DATA_KEYS.c.owner_id == HOUSE))
+    if sealed_key is None:
+        return
+    keys = keys_of(session.get_bind().dialect)
+    try:
+        keys.open(sealed_key)
+    except EncryptionError:
+        raise EncryptionError(
+            f"the records are sealed with a key '{sealed_with(sealed_key)}' that is not in RELAIS_ENCRYPTION_KEYS: put back the "
+            "ring that was in use here (of `relais up`: the file secrets/encryption-keys of the data folder)"
+        ) from None
+
+
+async def has_begun(session: AsyncSession) -> bool:
+    """Whether what is written is sealed."""
+    return bool(await session.scalar(select(_has_begun())))
+
+
+async def key_of(session: AsyncSession, owner: uuid.UUID, *, to_write: bool = False) -> bytes | None:
+    """The key of `owner`; None where it has none. One that is needed `to_write` is made, once sealing has begun."""
+    keys = keys_of(session.get_bind().dialect)
+    if to_write:
+        return await session.run_sync(keys.to_write_with, owner)
+    sealed_key = await session.scalar(select(DATA_KEYS.c.sealed_key).where(DATA_KEYS.c.owner_id == owner))
+    return keys.open(sealed_key) if sealed_key else None
+
+
+async def destroy(session: AsyncSession, owner: uuid.UUID) -> None:
+    """Nothing that was sealed with its key can be read any more, wherever copies of it are.
+
+    A backup that holds the key itself gives it to who has a key of the ring from before: see docs/operations.md.
+    """
+    await session.execute(delete(DATA_KEYS).where(DATA_KEYS.c.owner_id == owner))
+
+
+async def wrap_anew(session: AsyncSession, limit: int) -> int:
+    """Seal at most so many keys with the ring's present key that were sealed with another; gives how many.
+
+    That of the house comes last: where the present key has sealed it, it has sealed all.
+    """
+    keys = keys_of(session.get_bind().dialect)
+    old = select(DATA_KEYS).where(_is_not_of(keys.ring.current)).order_by(DATA_KEYS.c.owner_id.desc()).limit(limit)
+    rows = (await session.execute(old.with_for_update(skip_locked=True))).all()
+    for owner_id, sealed_key in rows:
+        anew = seal(keys.ring, open_sealed(keys.ring, sealed_key, _PLACE), _PLACE)
+        await session.execute(update(DATA_KEYS).where(DATA_KEYS.c.owner_id == owner_id).values(sealed_key=anew))
+    return len(rows)
+
+
+async def count_by_key(session: AsyncSession) -> dict[str, int]:
+    """How many keys are sealed with each of the ring's, by its id."""
+    of = func.split_part(DATA_KEYS.c.sealed_key, ":", 1)
+    return {key_id: number for key_id, number in await session.execute(select(of, func.count()).group_by(of))}  # noqa: C416
+
+
+def _is_not_of(key_id: str) -> ColumnElement[bool]:
+    return func.split_part(DATA_KEYS.c.sealed_key, ":", 1) != literal(key_id)
+
+
+def _has_begun() -> ColumnElement[bool]:
+    return exists().where(DATA_KEYS.c.owner_id == HOUSE)
