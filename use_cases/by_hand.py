@@ -67,12 +67,12 @@ async def check_audit(settings: Settings, files: Sequence[Path], *, since: int) 
     Raises DatabaseAwayError, SchemaError, StoreError, SettingsError, and OSError for a file that can't be read.
     """
     outside = {str(file): await asyncio.to_thread(file.read_text, "utf-8") for file in files}
-    store = DocumentStore.from_settings(settings)
-    async for keys in store.list_older(CHECKPOINTS, datetime.now(UTC), 1_000):
-        for key in keys:
-            outside[f"the document store, {key}"] = (await store.get(key)).decode(errors="replace")
-    known = Known(origin(settings), AuditKey.from_settings(settings).public, outside)
     async with _database(settings) as database:
+        store = DocumentStore.from_settings(settings, database)
+        async for keys in store.list_older(CHECKPOINTS, datetime.now(UTC), 1_000):
+            for key in keys:
+                outside[f"the document store, {key}"] = (await store.get(key)).decode(errors="replace")
+        known = Known(origin(settings), AuditKey.from_settings(settings).public, outside)
         return await check(database, known, since=since)
 
 
