@@ -64,7 +64,12 @@ class MediaActivities:
         stored = await self._store.put_new(key, _chunks(target))
         async with self._database.session() as session:
             is_noted = await attachments.note_playable(
-                session, attachment.request_id, attachment.id, playable_key=key, duration_seconds=duration
+                session,
+                attachment.request_id,
+                attachment.id,
+                uploaded_at=attachment.uploaded_at,
+                playable_key=key,
+                duration_seconds=duration,
             )
         if not is_noted:
             await self._store.delete([key])

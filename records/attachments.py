@@ -210,12 +210,18 @@ async def note_playable(
     request_id: uuid.UUID,
     attachment_id: uuid.UUID,
     *,
+    uploaded_at: datetime,
     playable_key: str,
     duration_seconds: float,
 ) -> bool:
-    """The playable copy of a video lies under that key. False when the video was removed meanwhile, or has another copy."""
+    """The playable copy of a video lies under that key. False when the video was removed meanwhile, or has another copy.
+
+    So it is when another one was uploaded under its id since: what was made before was sealed with a key that is gone.
+    """
     attachment = await _video_to_note(session, request_id, attachment_id)
-    if attachment is None or attachment.playable_key not in (None, playable_key):
+    if attachment is None or attachment.uploaded_at != uploaded_at:
+        return False
+    if attachment.playable_key not in (None, playable_key):
         return False
     attachment.playable_key = playable_key
     attachment.duration_seconds = duration_seconds

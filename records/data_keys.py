@@ -161,12 +161,12 @@ async def key_of(session: AsyncSession, owner: uuid.UUID, *, to_write: bool = Fa
     return keys.open(sealed_key) if sealed_key else None
 
 
-async def destroy(session: AsyncSession, owner: uuid.UUID) -> None:
-    """Nothing that was sealed with its key can be read any more, wherever copies of it are.
+async def destroy(session: AsyncSession, *owners: uuid.UUID) -> None:
+    """Nothing that was sealed with their keys can be read any more, wherever copies of it are.
 
     A backup that holds the key itself gives it to who has a key of the ring from before: see docs/operations.md.
     """
-    await session.execute(delete(DATA_KEYS).where(DATA_KEYS.c.owner_id == owner))
+    await session.execute(delete(DATA_KEYS).where(DATA_KEYS.c.owner_id.in_(owners)))
 
 
 async def wrap_anew(session: AsyncSession, limit: int) -> int:

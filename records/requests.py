@@ -163,12 +163,13 @@ async def remove_draft(session: AsyncSession, request_id: uuid.UUID, *, expected
         raise StaleVersionError(row.version)
     removed = await session.scalars(delete(Attachment).where(Attachment.request_id == request_id).returning(Attachment))
     await session.execute(delete(PhoneLink).where(PhoneLink.request_id == request_id))
-    begun = await session.scalars(delete(Upload).where(Upload.request_id == request_id).returning(Upload.parts))
-    keys = [key for attachment in removed for key in attachment.keys] + [key for parts in begun for key in parts]
+    ended = delete(Upload).where(Upload.request_id == request_id).returning(Upload.id, Upload.parts)
+    begun = (await session.execute(ended)).all()
+    keys = [key for attachment in removed for key in attachment.keys] + [key for _, parts in begun for key in parts]
     await forget_words(session, request_id)
     await session.delete(row)
     await session.flush()
-    await data_keys.destroy(session, request_id)
+    await data_keys.destroy(session, request_id, *(upload_id for upload_id, _ in begun))
     return keys
 
 

@@ -81,13 +81,19 @@ async def load_upload(
 async def add_part(session: AsyncSession, upload: Upload, key: str, size: int, now: datetime) -> Upload:
     """Count `size` bytes that are stored under `key` and follow those of `upload`; the upload as it is then.
 
-    Raises StaleVersionError when other bytes came first or the upload is over, and TooLargeError when it has `MAX_PARTS` already.
+    Raises StaleVersionError when other bytes came first or the upload is over, also where one was begun under its id since (the
+    bytes were sealed with a key that is gone), and TooLargeError when it has `MAX_PARTS` already.
     """
     if len(upload.parts) >= MAX_PARTS:
         raise TooLargeError(upload.offset)
     counted = (
         update(Upload)
-        .where(Upload.id == upload.id, Upload.offset == upload.offset, Upload.expires_at > now)
+        .where(
+            Upload.id == upload.id,
+            Upload.created_at == upload.created_at,
+            Upload.offset == upload.offset,
+            Upload.expires_at > now,
+        )
         .values(offset=Upload.offset + size, parts=func.array_append(Upload.parts, key), expires_at=now + LIFE)
         .returning(Upload)
     )

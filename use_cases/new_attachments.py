@@ -142,7 +142,7 @@ async def keep_examined(
 
     An attachment's id that was kept before is answered as the first time. Raises Problem `unknown_slot`,
     `idempotency_key_reused` (another file has this id), or `submission_under_way`, `answer_under_way` or `not_editable` (it was
-    closed meanwhile); NotFoundError when it was removed meanwhile.
+    closed meanwhile); NotFoundError when it was removed meanwhile, also where one was begun under its id since.
     """
     row, attachment_id = place.row, place.attachment_id
     chosen = await slot_for(services, row, file.slot, found.kind)
@@ -153,6 +153,10 @@ async def keep_examined(
         except NotFoundError:
             await services.store.delete(stored.keys)
             raise
+        if row.created_at != place.row.created_at:
+            # Removed, and begun again under its id: what was stored may be sealed with the key that went. Whoever sends the same
+            # to the new one may just be naming it: the sweep removes what nobody named.
+            raise NotFoundError
         if there := await attachments.load_attachment(session, row.id, attachment_id):
             return attachment_view(there)  # the same upload came twice at the same time
         try:
@@ -215,20 +219,20 @@ async def _store(services: Services, row: RequestRecord, attachment_id: UUID, fi
     if found.full is not None:
         copies["full"] = found.full
     key = attachment_key(row.id, attachment_id)
-    try:
-        original = await services.store.put_new(key, _chunks(file.content))
-    except ContentConflictError:
-        raise Problem("idempotency_key_reused") from None
     # The digests are those of the copies: the same file may give others after an update of what makes them.
     keys = {
         copy: attachment_key(row.id, attachment_id, copy, hashlib.sha256(content).hexdigest())
         for copy, content in copies.items()
     }
-    for copy, content in copies.items():
-        await services.store.put_new(keys[copy], content)
     pages = [attachment_key(row.id, attachment_id, "page", hashlib.sha256(page).hexdigest()) for page in found.pages]
-    for page_key, page in dict(zip(pages, found.pages, strict=True)).items():  # two empty pages are one object
-        await services.store.put_new(page_key, page)
+    try:
+        original = await services.store.put_new(key, _chunks(file.content))
+        for copy, content in copies.items():
+            await services.store.put_new(keys[copy], content)
+        for page_key, page in dict(zip(pages, found.pages, strict=True)).items():  # two empty pages are one object
+            await services.store.put_new(page_key, page)
+    except ContentConflictError:
+        raise Problem("idempotency_key_reused") from None
     return _Stored(key, original, keys, pages)
 
 

@@ -109,7 +109,11 @@ async def goes_away(session: AsyncSession, scene: Scene, name: str) -> None:
 
 
 async def make_draft(
-    session: AsyncSession, scene: Scene, dispatch: str = "manual", request_id: uuid.UUID | None = None
+    session: AsyncSession,
+    scene: Scene,
+    dispatch: str = "manual",
+    request_id: uuid.UUID | None = None,
+    now: datetime = NOW,
 ) -> RequestRecord:
     return await requests.create_draft(
         session,
@@ -119,7 +123,7 @@ async def make_draft(
         priority=Priority.ROUTINE,
         patient={"family_name": "Tremblay"},
         answers={"reason": "lésion"},
-        now=NOW,
+        now=now,
         request_id=request_id,
     )
 

@@ -1,16 +1,19 @@
 """What is sealed in the records: read as it was written, unreadable to who has the database alone, and bound to its place."""
 
+import io
 import itertools
 import uuid
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import ARRAY, Text, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import commands as c
 from domain.photos import Description
@@ -18,11 +21,19 @@ from domain.priority import Priority
 from domain.requests import DocumentKind, Role
 from domain.same_patient import words_in_common
 from key_ring import EncryptionError, KeyRing
+from media.kinds import Media
 from records import attachments, commands, data_keys, forms, marks, reports, requests, saved_filters, sealing, uploads
 from records.clear_columns import CLEAR, LISTS
 from records.data_keys import DataKeys
 from records.database import Database
-from records.errors import ContentDiffersError, KeyGoneError, NotOpenError
+from records.errors import (
+    ContentConflictError,
+    ContentDiffersError,
+    KeyGoneError,
+    NotFoundError,
+    NotOpenError,
+    StaleVersionError,
+)
 from records.ids import new_id
 from records.migrate import bring_up_to_date
 from records.models import (
@@ -35,6 +46,7 @@ from records.models import (
     FrozenReport,
     Mark,
     RequestRecord,
+    Upload,
     table_of,
 )
 from records.patient_words import SearchKeys
@@ -48,6 +60,10 @@ from settings import Settings
 from tests.conftest import MakeDatabase
 from tests.records.scenes import NOW, SHA, Scene, Story, make_draft, set_scene
 from use_cases import sealing as seal_command
+from use_cases.caller import Caller
+from use_cases.new_attachments import NewPlace, SentFile, keep_examined
+from use_cases.offering_files import load_offerings, put_in_force
+from use_cases.services import Services
 
 OLD, NEW = {"old": bytes(32)}, {"new": bytes(range(32))}
 MARKED = "Thérèse-Marquée"
@@ -432,6 +448,135 @@ async def test_a_file_from_before_is_sealed_in_its_place(clear: Database, tmp_pa
         assert await each.get(key) == MARKED.encode() * 9_000
         assert await each.compare(key, stored.sha256) == stored.size_bytes
     assert not await store.seal_object(key)
+
+
+# An id that comes again
+
+
+async def test_a_request_that_is_begun_again_under_its_id_has_another_key(sealed: Database, tmp_path: Path) -> None:
+    """What a process that knew the first one stores for the second, everybody reads."""
+    store = DocumentStore(tmp_path.as_uri(), sealed)
+    async with sealed.session() as session:
+        scene = await set_scene(session)
+        request_id = (await make_draft(session, scene)).id
+    before, again = attachment_key(request_id, new_id()), attachment_key(request_id, new_id())
+    await store.put_new(before, b"a photo")
+    async with sealed.session() as session:
+        await requests.remove_draft(session, request_id, expected_version=None)
+        await make_draft(session, scene, request_id=request_id)
+    await store.put_new(again, b"another photo")
+    for each in (store, DocumentStore(tmp_path.as_uri(), sealed)):
+        assert await each.get(again) == b"another photo"
+    with pytest.raises(ContentConflictError):
+        await store.put_new(before, b"a photo")  # what lies there nobody can open
+
+
+async def an_upload(database: Database, scene: Scene, request_id: uuid.UUID, upload_id: uuid.UUID) -> Upload:
+    """Begun now."""
+    async with database.session() as session:
+        return await uploads.begin_upload(
+            session,
+            upload_id=upload_id,
+            request_id=request_id,
+            account_id=scene.accounts["requester"].id,
+            length=6,
+            description="",
+            slot="photos",
+            filename="photo.jpg",
+            now=datetime.now(UTC),
+        )
+
+
+async def test_an_upload_that_is_begun_again_under_its_id_has_another_key(sealed: Database, tmp_path: Path) -> None:
+    """A part that was stored for the first one is not counted for the second."""
+    store, upload_id = DocumentStore(tmp_path.as_uri(), sealed), new_id()
+    async with sealed.session() as session:
+        scene = await set_scene(session)
+        request_id = (await make_draft(session, scene)).id
+    first = await an_upload(sealed, scene, request_id, upload_id)
+    late = uploads.new_part_key(first)
+    await store.put_new(late, b"abc")
+    async with sealed.session() as session:
+        await uploads.end_upload(session, upload_id, datetime.now(UTC))
+        await uploads.forget_upload(session, upload_id, datetime.now(UTC))
+    second = await an_upload(sealed, scene, request_id, upload_id)
+    async with sealed.session() as session:
+        with pytest.raises(StaleVersionError):
+            await uploads.add_part(session, first, late, 3, datetime.now(UTC))
+    part = uploads.new_part_key(second)
+    await store.put_new(part, b"abc")
+    async with sealed.session() as session:
+        assert (await uploads.add_part(session, second, part, 3, datetime.now(UTC))).parts == [part]
+    assert await DocumentStore(tmp_path.as_uri(), sealed).get(part) == b"abc"
+
+
+async def test_a_file_for_a_draft_that_was_removed_is_none_of_the_next_under_its_id(
+    sealed: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Removed and begun again between the moment when it was stored and that when it is written down."""
+    store = DocumentStore(tmp_path.as_uri(), sealed)
+    offerings = load_offerings(Settings().offerings_dir)
+    services = Services(Settings(), sealed, cast(Any, None), store, cast(Any, None), offerings)
+    async with sealed.session() as session:
+        scene = await set_scene(session)
+        row = await make_draft(session, scene)
+        await put_in_force(session, Settings().offerings_dir, offerings, NOW)
+    place = NewPlace(row, new_id(), None, NOW)
+    sent = SentFile(io.BytesIO(b"a photo"), "photo.jpg", "")
+    found = Media("photo", "image/jpeg", 9, 9, b"preview", b"thumbnail", None, None, None)
+    lock = requests.lock_request
+
+    async def after_it_came_again(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord:
+        monkeypatch.setattr(requests, "lock_request", lock)
+        async with sealed.session() as other:
+            await requests.remove_draft(other, request_id, expected_version=None)
+            await make_draft(other, scene, request_id=request_id, now=NOW + timedelta(minutes=1))
+        return await lock(session, request_id)
+
+    monkeypatch.setattr(requests, "lock_request", after_it_came_again)
+    with pytest.raises(NotFoundError):
+        await keep_examined(services, Caller(scene.accounts["requester"], "token"), place, sent, found)
+    async with sealed.session() as session:
+        assert await attachments.list_attachments(session, row.id) == []
+
+
+async def test_the_copy_of_a_video_is_none_of_the_next_under_its_id(sealed: Database) -> None:
+    async with sealed.session() as session:
+        scene = await set_scene(session)
+        request_id = (await make_draft(session, scene)).id
+        video = await attachments.add_attachment(
+            session,
+            attachment_id=new_id(),
+            request_id=request_id,
+            slot="photos",
+            kind="video",
+            media_type="video/mp4",
+            size_bytes=1,
+            sha256=SHA,
+            filename="video.mp4",
+            width=1,
+            height=1,
+            uploaded_by=scene.accounts["requester"].id,
+            now=NOW,
+            object_key="attachments/x",
+            preview_key=None,
+        )
+        for uploaded_at, is_its_own in ((NOW - timedelta(minutes=1), False), (NOW, True)):
+            noted = await attachments.note_playable(
+                session, request_id, video.id, uploaded_at=uploaded_at, playable_key="x", duration_seconds=1.0
+            )
+            assert noted is is_its_own
+
+
+async def test_with_a_draft_the_keys_of_its_uploads_go(sealed: Database, tmp_path: Path) -> None:
+    async with sealed.session() as session:
+        scene = await set_scene(session)
+        request_id = (await make_draft(session, scene)).id
+    upload = await an_upload(sealed, scene, request_id, new_id())
+    await DocumentStore(tmp_path.as_uri(), sealed).put_new(uploads.new_part_key(upload), b"abc")
+    async with sealed.session() as session:
+        await requests.remove_draft(session, request_id, expected_version=None)
+        assert list(await session.scalars(select(DataKey.owner_id))) == [data_keys.HOUSE]
 
 
 # The inventory
