@@ -258,6 +258,8 @@ def seal_records(
         typer.echo(f"Keys of charts and files that are sealed with {key_id}: {number}.")
     if left.missing:
         typer.echo(f"Files that the records name and the store does not have: {left.missing}.")
+    if left.shut:
+        typer.echo(f"Files that are sealed and don't open: {left.shut}.")
     if not left.begun:
         typer.echo("What is written is not sealed yet.")
     typer.echo(f"In clear: {sum(left.rows.values())} rows, {left.files} files.")

@@ -16,6 +16,7 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
 
 from domain import lifecycle
 from domain.commands import (
@@ -140,10 +141,13 @@ async def on_their_way(session: AsyncSession, request_id: uuid.UUID) -> list[Giv
 async def overdue(session: AsyncSession, given_before: datetime, *, limit: int, after: int = 0) -> list[GivenCommand]:
     """A page of commands given before that time whose end is not known yet, the oldest first: to be given again, in this order.
 
-    One that has `queued_at` lies in the engine as a Signal (unless its workflow was lost), and acts when a worker is back.
+    One that has `queued_at` lies in the engine as a Signal (unless its workflow was lost), and acts when a worker is back. What
+    they say is not read: a command that does not open is in nobody's way but its own.
     """
-    query = select(GivenCommand).where(
-        GivenCommand.settled_at.is_(None), GivenCommand.given_at < given_before, GivenCommand.number > after
+    query = (
+        select(GivenCommand)
+        .where(GivenCommand.settled_at.is_(None), GivenCommand.given_at < given_before, GivenCommand.number > after)
+        .options(defer(GivenCommand.command, raiseload=True))
     )
     return list(await session.scalars(query.order_by(GivenCommand.number).limit(limit)))
 

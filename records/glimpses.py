@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Status
 from records.models import Attachment, FrozenForm, Json, RequestRecord
-from records.sealed import with_key
+from records.sealed import with_key_if_it_opens
 
 _PHOTO = "photo"
 
@@ -29,7 +29,10 @@ class Glimpse:
 async def glimpses_of(
     session: AsyncSession, account_id: uuid.UUID, request_ids: Collection[uuid.UUID]
 ) -> dict[uuid.UUID, Glimpse]:
-    """By request, with the form as it was submitted; for its requester who edits it (`account_id`), as it stands."""
+    """By request, with the form as it was submitted; for its requester who edits it (`account_id`), as it stands.
+
+    A request whose form does not open is left out.
+    """
     terms, form_number = RequestRecord.process["terms"], RequestRecord.process["form"]["number"].as_integer()
     is_edited = and_(
         RequestRecord.requester_id == account_id,
@@ -40,7 +43,9 @@ async def glimpses_of(
         select(
             RequestRecord.id,
             terms["offering_version"].as_integer(),
-            case((as_it_stands, with_key(RequestRecord.form)), else_=with_key(FrozenForm.content)),
+            case(
+                (as_it_stands, with_key_if_it_opens(RequestRecord.form)), else_=with_key_if_it_opens(FrozenForm.content)
+            ),
             as_it_stands,
             case((as_it_stands, _first_photo_now()), else_=null()),
         )
@@ -50,6 +55,7 @@ async def glimpses_of(
     return {
         id_: Glimpse(version, form["answers"] or {}, photo_now if is_now else _first_photo_of(form["attachments"]))
         for id_, version, form, is_now, photo_now in await session.execute(query)
+        if form is not None
     }
 
 

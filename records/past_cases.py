@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.requests import DocumentKind, EventName
 from records.errors import BadCursorError
 from records.models import EventRecord, Json, StoredDocument
+from records.sealed import with_key_if_it_opens
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ async def list_past_cases(
     signed = and_(StoredDocument.signer_id == signer_id, StoredDocument.kind == DocumentKind.FINAL)
     key = tuple_(StoredDocument.signed_at, StoredDocument.report_id)
     acknowledged = and_(EventRecord.request_id == StoredDocument.request_id, EventRecord.name == EventName.ACKNOWLEDGED)
-    said = (EventRecord.at, EventRecord.command)
+    said = (EventRecord.at, with_key_if_it_opens(EventRecord.command))
     query = (
         select(StoredDocument.request_id, StoredDocument.report_id, StoredDocument.signed_at, *said)
         .outerjoin(EventRecord, acknowledged)

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.requests import Status
 from domain.search import words_of_patient
 from records.models import FrozenForm, Json, PatientWord, RequestRecord, table_of
+from records.sealed import NOT_OPENED, tell_not_opened
 from settings import Settings
 
 _KEPT = "kept 2"
@@ -78,7 +79,7 @@ async def forget_words(session: AsyncSession, request_id: uuid.UUID) -> None:
 async def fill_words(session: AsyncSession, after: uuid.UUID, limit: int) -> uuid.UUID | None:
     """Keep the words of the next requests that have none under the present key: at most so many, in the order of their ids.
 
-    Returns the last one's id, or None when there were no more.
+    One whose form does not open is passed over. Returns the last one's id, or None when there were no more.
     """
     keys = keys_of(session)
     if not keys.keys:
@@ -88,14 +89,19 @@ async def fill_words(session: AsyncSession, after: uuid.UUID, limit: int) -> uui
         PatientWord.request_id == RequestRecord.id,
         PatientWord.hash == keys.written(_KEPT),
     )
-    query = select(RequestRecord).where(RequestRecord.id > after, not_(has_them)).order_by(RequestRecord.id)
-    rows = (await session.scalars(query.limit(limit).with_for_update(key_share=True))).all()
-    for row in rows:
-        await forget_words(session, row.id)
-        await keep_written(session, row)
-        if row.status is not Status.DRAFT:
-            await keep_submitted(session, row)
-    return rows[-1].id if rows else None
+    query = select(RequestRecord.id).where(RequestRecord.id > after, not_(has_them)).order_by(RequestRecord.id)
+    ids = (await session.scalars(query.limit(limit).with_for_update(key_share=True))).all()
+    for id_ in ids:
+        try:
+            async with session.begin_nested():
+                row = await session.get_one(RequestRecord, id_, populate_existing=True)
+                await forget_words(session, id_)
+                await keep_written(session, row)
+                if row.status is not Status.DRAFT:
+                    await keep_submitted(session, row)
+        except NOT_OPENED as error:
+            tell_not_opened("requests.form", str(id_), error)
+    return ids[-1] if ids else None
 
 
 async def _submitted_patient(session: AsyncSession, row: RequestRecord) -> Json:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from sqlalchemy import (
     Column,
     ColumnElement,
@@ -46,6 +47,11 @@ MARK = "\x0e"
 ENCODING = "1"
 """How what is sealed is written: AES-256-GCM over UTF-8, its nonce before it, in Base64."""
 
+NOT_OPENED = (EncryptionError, KeyGoneError)
+"""What is raised for a value that does not open: whoever goes through the values of many leaves it out, and goes on."""
+
+log = structlog.get_logger(__name__)
+
 
 @dataclass(frozen=True)
 class Written:
@@ -56,15 +62,25 @@ class Written:
 
 
 class _OpenedJson(TypeDecorator[Any]):
-    """An object that comes with its key, see `with_key`: opened when it is read."""
+    """An object that comes with its key, see `with_key`: opened when it is read. One `if_it_opens` may be None instead."""
 
     impl = JSONB
     cache_ok = True
 
+    def __init__(self, *, if_it_opens: bool = False) -> None:
+        super().__init__()
+        self.if_it_opens = if_it_opens
+
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         if not isinstance(value, dict) or SEALED not in value:
             return value
-        return json.loads(_open(dialect, value[SEALED], value["key"], value["at"], value["owner"], value["row"]))
+        try:
+            return json.loads(_open(dialect, value[SEALED], value["key"], value["at"], value["owner"], value["row"]))
+        except NOT_OPENED as error:
+            if not self.if_it_opens:
+                raise
+            tell_not_opened(value["at"], value["owner"], error)
+            return None
 
 
 class _OpenedText(TypeDecorator[Any]):
@@ -80,7 +96,7 @@ class _OpenedText(TypeDecorator[Any]):
         return _open(dialect, sealed, key, at, owner, row).decode()
 
 
-_OPENED_JSON, _OPENED_TEXT = _OpenedJson(), _OpenedText()
+_OPENED_JSON, _OPENED_IF_IT_OPENS, _OPENED_TEXT = _OpenedJson(), _OpenedJson(if_it_opens=True), _OpenedText()
 
 
 class _Sealed(TypeDecorator[Any]):
@@ -150,13 +166,13 @@ class SealedJson(_Sealed):
     def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         return self.with_key(column) if isinstance(column, Column) else column
 
-    def with_key(self, column: Any) -> ColumnElement[Any]:
+    def with_key(self, column: Any, opened: _OpenedJson = _OPENED_JSON) -> ColumnElement[Any]:
         """In SQL: the value with what is needed to open it."""
         carried = {SEALED: type_coerce(column, JSONB)[literal_column(f"'{SEALED}'")], **self.key_and_place(column)}
         parts = [part for name, value in carried.items() for part in (literal_column(f"'{name}'"), value)]
         return case(
-            (self.is_sealed(column), func.jsonb_build_object(*parts, type_=_OPENED_JSON)),
-            else_=type_coerce(column, _OPENED_JSON),
+            (self.is_sealed(column), func.jsonb_build_object(*parts, type_=opened)),
+            else_=type_coerce(column, opened),
         )
 
     def sealed(self, plain: Any, key: bytes, bound_to: bytes) -> Any:
@@ -203,6 +219,17 @@ def with_key(attribute: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
     """A sealed object as part of an expression (a `CASE`, a subquery): what comes out of it is opened as the column itself is."""
     kind: SealedJson = attribute.type
     return kind.with_key(attribute.__clause_element__())
+
+
+def with_key_if_it_opens(attribute: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    """The same where many rows are shown: None, and a line in the log, for what does not open, and the others are read."""
+    kind: SealedJson = attribute.type
+    return kind.with_key(attribute.__clause_element__(), _OPENED_IF_IT_OPENS)
+
+
+def tell_not_opened(at: str, owner: str, error: Exception) -> None:
+    """Tell the operators of a value in that column, of that request, that is left out."""
+    log.error("something sealed does not open", source=at, request_id=owner, error=type(error).__name__)
 
 
 def in_clear(attribute: InstrumentedAttribute[Any]) -> Any:

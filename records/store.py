@@ -292,18 +292,28 @@ class DocumentStore:
         async with self._database.session() as session:
             return await data_keys.key_of(session, owner, to_write=to_write)
 
-    async def seal_object(self, key: str) -> bool:
-        """Seal an object that stands in clear, in its place; whether that was to do. Raises NotFoundError or StoreError."""
+    async def seal_object(self, key: str, sha256: str | None = None) -> bool:
+        """Seal an object that stands in clear, in its place; whether that was to do.
+
+        Raises ContentDiffersError, and leaves it as it is, when it is not read whole, or has another digest than `sha256`; or
+        when nothing opens it. Raises NotFoundError or StoreError.
+        """
         found = await self._look(key)
         data_key = await self._data_key(key, to_write=True)
         if found.seal is not None or data_key is None:
             return False
-        kept = Seal.new(data_key, key).close(self.stream(key))
-        with _failures_named():
-            if self._folder is not None:
-                await self._put_in_folder(self._folder, key, kept, instead=True)
-            else:
-                await obstore.put_async(self._store, key, kept, use_multipart=True)
+        content = _Compared(self.stream(key), found.size, sha256)
+        kept = Seal.new(data_key, key).close(content)
+        try:
+            with _failures_named():
+                if self._folder is not None:
+                    await self._put_in_folder(self._folder, key, kept, instead=True)
+                else:
+                    await obstore.put_async(self._store, key, kept, use_multipart=True)
+        except StoreError:
+            if content.differs:
+                raise ContentDiffersError from None
+            raise
         self._looked.pop(key, None)
         return True
 
@@ -453,6 +463,25 @@ class _Counted:
     def result(self) -> StoredObject:
         """What has passed."""
         return StoredObject(self._size, self._digest.hexdigest())
+
+
+class _Compared(_Counted):
+    """The same of what must have that size and digest: it breaks off before its end where it has not."""
+
+    def __init__(self, chunks: AsyncIterator[bytes], size: int, sha256: str | None) -> None:
+        super().__init__(chunks, None)
+        self._wanted = StoredObject(size, sha256 or "")
+        self.differs = False
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await super().__anext__()
+        except StopAsyncIteration:
+            found = self.result()
+            self.differs = found.size_bytes != self._wanted.size_bytes or self._wanted.sha256 not in ("", found.sha256)
+            if self.differs:
+                raise ContentDiffersError from None
+            raise
 
 
 class _NewFile:

@@ -59,7 +59,7 @@ from records.models import (
     RequestRecord,
     StoredDocument,
 )
-from records.sealed import in_clear, with_key
+from records.sealed import in_clear, with_key_if_it_opens
 from records.search import find, sift
 from records.unread_reports import READS_FOR_OTHERS, is_shown
 from records.visibility import (
@@ -124,7 +124,8 @@ class WorklistFilter:
 
 @dataclass(frozen=True)
 class WorklistRow:
-    """One request in the worklist. `request` comes without `process` and `form`; `patient`, only where the chart may be seen.
+    """One request in the worklist. `request` comes without `process` and `form`; `patient`, only where the chart may be seen and
+    opens.
 
     `process` is there where the viewer has something to do.
     """
@@ -416,7 +417,7 @@ def _is_new_for(viewer: Viewer) -> ColumnElement[bool]:
 def _form_for(viewer: Viewer) -> ColumnElement[Json]:
     """The form with the patient, as submitted; for the requester as edited while it is returned. They differ from then on."""
     submitted = (
-        select(with_key(FrozenForm.content))
+        select(with_key_if_it_opens(FrozenForm.content))
         .where(
             FrozenForm.request_id == RequestRecord.id,
             FrozenForm.number == RequestRecord.process["form"]["number"].as_integer(),
@@ -425,7 +426,7 @@ def _form_for(viewer: Viewer) -> ColumnElement[Json]:
     )
     own = and_(RequestRecord.status == Status.RETURNED, RequestRecord.requester_id == viewer.account_id)
     as_edited = or_(own, RequestRecord.status.not_in((Status.RETURNED, Status.CANCELLED, Status.ABANDONED)))
-    written = with_key(RequestRecord.form)
+    written = with_key_if_it_opens(RequestRecord.form)
     return case((as_edited, written), else_=func.coalesce(submitted, written))
 
 

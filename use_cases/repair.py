@@ -17,6 +17,7 @@ from domain.rules import UnknownRulesError
 from engine.running import count_stuck, list_stuck, running_ids
 from records import account_letters, commands, upkeep
 from records.models import GivenCommand
+from records.sealed import NOT_OPENED
 from use_cases import gate, giving
 from use_cases.account_letters import start as start_letter
 from use_cases.gate import Starting
@@ -48,8 +49,8 @@ COMMANDS_AT_ONCE = 200
 
 LOOKS_BACK = timedelta(days=30)
 
-UNREADABLE = (UnknownRulesError, ValidationError)
-"""What a request or command of another Relais raises: it is left out, and the others go on."""
+UNREADABLE = (UnknownRulesError, ValidationError, *NOT_OPENED)
+"""What a request or command of another Relais raises, or one that does not open: it is left out, and the others go on."""
 
 log = structlog.get_logger(__name__)
 

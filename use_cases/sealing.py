@@ -5,14 +5,16 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from records import data_keys, sealing
 from records.database import Database
-from records.errors import NotFoundError
-from records.models import SEALED_MODELS, Attachment, StoredDocument
+from records.errors import ContentDiffersError, NotFoundError
+from records.models import SEALED_MODELS, Attachment, Base, StoredDocument
 from records.schema import check_schema
+from records.sealed import NOT_OPENED
 from records.store import DocumentStore
 from records.trouble import away_named
 from settings import Settings
@@ -30,7 +32,8 @@ Say = Callable[[str], None]
 class Left:
     """What stands in clear: rows by table, and files. Where sealing has not begun, whatever comes is in clear, too.
 
-    `keys` are the data keys by the key of the ring that they are sealed with, `missing` the files that are not there.
+    `keys` are the data keys by the key of the ring that they are sealed with, `missing` the files that are not there, `shut`
+    those that nothing opens.
     """
 
     begun: bool
@@ -38,6 +41,7 @@ class Left:
     files: int = 0
     keys: dict[str, int] = field(default_factory=dict)
     missing: int = 0
+    shut: int = 0
 
     @property
     def nothing(self) -> bool:
@@ -55,26 +59,9 @@ async def seal_records(settings: Settings, say: Say) -> Left:
         async with database.session() as session:
             await data_keys.begin(session)
         await _until_none(database, lambda session: sealing.make_keys(session, AT_ONCE))
-        for round_ in range(BUSY_ROUNDS):
-            for of in SEALED_MODELS:
-                done = await _until_none(database, lambda session, of=of: sealing.seal_rows(session, of, AT_ONCE))  # type: ignore[misc]
-                if done:
-                    say(f"{of.__tablename__}: {done} sealed")
-            async with database.session() as session:
-                left = sum((await sealing.count_clear(session)).values())
-            if not left:
-                break
-            if round_ == 0:
-                say(f"{left} rows are in use: they are asked for again")
-            await asyncio.sleep(1)
-        store, sealed = DocumentStore.from_settings(settings, database), 0
-        async for key in _files(database):
-            try:
-                sealed += await store.seal_object(key)
-            except NotFoundError:
-                say(f"{key}: not there")
-        if sealed:
-            say(f"files: {sealed} sealed")
+        await _seal_rows(database, say)
+        store = DocumentStore.from_settings(settings, database)
+        await _seal_files(database, store, say)
         return await _left(database, store)
 
 
@@ -84,15 +71,49 @@ async def left_in_clear(settings: Settings) -> Left:
         return await _left(database, DocumentStore.from_settings(settings, database))
 
 
+async def _seal_rows(database: Database, say: Say) -> None:
+    shut: dict[type[Base], set[sealing.Row]] = {of: set() for of in SEALED_MODELS}
+    for round_ in range(BUSY_ROUNDS):
+        for of, of_it in shut.items():
+            before = len(of_it)
+            taken = await _until_none(database, partial(sealing.seal_rows, of=of, limit=AT_ONCE, shut=of_it))
+            if done := taken - (len(of_it) - before):
+                say(f"{of.__tablename__}: {done} sealed")
+            if len(of_it) > before:
+                say(f"{of.__tablename__}: {len(of_it) - before} passed over, for something in them does not open")
+        async with database.session() as session:
+            left = sum((await sealing.count_clear(session)).values()) - sum(map(len, shut.values()))
+        if left <= 0:
+            break
+        if round_ == 0:
+            say(f"{left} rows are in use: they are asked for again")
+        await asyncio.sleep(1)
+
+
+async def _seal_files(database: Database, store: DocumentStore, say: Say) -> None:
+    sealed = 0
+    async for key, sha256 in _files(database):
+        try:
+            sealed += await store.seal_object(key, sha256)
+        except NotFoundError:
+            say(f"{key}: not there")
+        except (ContentDiffersError, *NOT_OPENED):
+            say(f"{key}: not what was stored, left as it is")
+    if sealed:
+        say(f"files: {sealed} sealed")
+
+
 async def _left(database: Database, store: DocumentStore) -> Left:
     async with database.session() as session:
         left = Left(await data_keys.has_begun(session), await sealing.count_clear(session))
         left.keys = await data_keys.count_by_key(session)
-    async for key in _files(database):
+    async for key, _ in _files(database):
         try:
             left.files += not await store.is_sealed(key)
         except NotFoundError:
             left.missing += 1
+        except (ContentDiffersError, *NOT_OPENED):
+            left.shut += 1
     return left
 
 
@@ -106,8 +127,8 @@ async def _until_none(database: Database, step: Callable[[AsyncSession], Awaitab
     return total
 
 
-async def _files(database: Database) -> AsyncIterator[str]:
-    """The keys of all files that the records name."""
+async def _files(database: Database) -> AsyncIterator[tuple[str, str | None]]:
+    """The keys of all files that the records name, with their digests as far as they say it."""
     for of in (Attachment, StoredDocument):
         last = uuid.UUID(int=0)
         while True:
@@ -116,9 +137,9 @@ async def _files(database: Database) -> AsyncIterator[str]:
             if not page:
                 break
             last = page[-1][0]
-            for _, keys in page:
-                for key in keys:
-                    yield key
+            for _, files in page:
+                for file in files:
+                    yield file
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain import commands as c
 from domain.photos import Description
 from domain.priority import Priority
-from domain.requests import DocumentKind, Role
+from domain.requests import DocumentKind, Request, Role
 from domain.same_patient import words_in_common
 from key_ring import EncryptionError, KeyRing
 from media.kinds import Media
@@ -34,6 +34,7 @@ from records.errors import (
     NotOpenError,
     StaleVersionError,
 )
+from records.glimpses import glimpses_of
 from records.ids import new_id
 from records.migrate import bring_up_to_date
 from records.models import (
@@ -45,11 +46,12 @@ from records.models import (
     FrozenForm,
     FrozenReport,
     Mark,
+    PatientWord,
     RequestRecord,
     Upload,
     table_of,
 )
-from records.patient_words import SearchKeys
+from records.patient_words import SearchKeys, fill_words
 from records.projection import record_event
 from records.sealed import sealed_columns
 from records.search import find_patient
@@ -59,8 +61,10 @@ from records.worklist import WorklistFilter, worklist
 from settings import Settings
 from tests.conftest import MakeDatabase
 from tests.records.scenes import NOW, SHA, Scene, Story, make_draft, set_scene
+from use_cases import gate, repair
 from use_cases import sealing as seal_command
 from use_cases.caller import Caller
+from use_cases.gate import GateError
 from use_cases.new_attachments import NewPlace, SentFile, keep_examined
 from use_cases.offering_files import load_offerings, put_in_force
 from use_cases.services import Services
@@ -223,7 +227,7 @@ async def test_records_from_before_are_sealed_in_steps(clear: Database) -> None:
     for of in models:
         async with clear.session() as session:
             await sealing.make_keys(session, 10)
-            assert await sealing.seal_rows(session, of, 10) > 0, of
+            assert await sealing.seal_rows(session, of, 10, set()) > 0, of
         await is_read_as_it_was_written(clear, scene, request_id)
     async with clear.session() as session:
         assert set((await sealing.count_clear(session)).values()) == {0}
@@ -369,14 +373,18 @@ async def test_all_that_is_there_is_sealed_by_one_command(clear: Database, tmp_p
     settings = settings_of(clear, document_store=tmp_path.as_uri())
     store = DocumentStore.from_settings(settings, clear)
     key = attachment_key(request_id, new_id())
+    stored = await store.put_new(key, MARKED.encode())
     async with clear.session() as session:
-        await session.execute(update(Attachment).values(object_key=key))
-    await store.put_new(key, MARKED.encode())
+        await session.execute(update(Attachment).values(object_key=key, sha256=SHA))
 
     before = await seal_command.left_in_clear(settings)
     assert (before.begun, before.files, before.nothing) == (False, 1, False)
     assert all(before.rows[table_of(of).name] for of in (RequestRecord, FrozenForm, EventRecord, FrozenReport))
     said: list[str] = []
+    assert (await seal_command.seal_records(settings, said.append)).files == 1
+    assert f"{key}: not what was stored, left as it is" in said
+    async with clear.session() as session:
+        await session.execute(update(Attachment).values(sha256=stored.sha256))
     for _ in range(2):
         assert (await seal_command.seal_records(settings, said.append)).nothing
     assert said.count("files: 1 sealed") == 1
@@ -448,6 +456,107 @@ async def test_a_file_from_before_is_sealed_in_its_place(clear: Database, tmp_pa
         assert await each.get(key) == MARKED.encode() * 9_000
         assert await each.compare(key, stored.sha256) == stored.size_bytes
     assert not await store.seal_object(key)
+
+
+@pytest.mark.parametrize("kind", ["folder", "memory"])
+async def test_a_file_that_is_not_the_one_of_the_records_is_not_sealed_in_its_place(
+    clear: Database, tmp_path: Path, kind: str
+) -> None:
+    """It is all that there is of it: a disk that gives less than it had, or something else, must not become the last word."""
+    store = DocumentStore(tmp_path.as_uri() if kind == "folder" else "memory:///", clear)
+    key = attachment_key(new_id(), new_id())
+    stored = await store.put_new(key, MARKED.encode() * 9_000)
+    async with clear.session() as session:
+        await data_keys.begin(session)
+    with pytest.raises(ContentDiffersError):
+        await store.seal_object(key, SHA)
+    whole = store.stream
+
+    async def less(*args: Any, **more: Any) -> AsyncIterator[bytes]:
+        async for chunk in whole(*args, **more):
+            yield chunk[:-1]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(store, "stream", less)
+        with pytest.raises(ContentDiffersError):
+            await store.seal_object(key)
+    assert not await store.is_sealed(key)
+    assert await store.seal_object(key, stored.sha256)
+    assert await store.get(key) == MARKED.encode() * 9_000
+
+
+# One value that does not open
+
+
+async def two_charts(database: Database) -> tuple[Scene, uuid.UUID, uuid.UUID]:
+    """One of which nothing opens any more, and another."""
+    scene, gone = await a_chart(database)
+    async with database.session() as session:
+        row = await make_draft(session, scene)
+        await commands.write_down(
+            session,
+            row,
+            c.Cancel(id="other", actor=scene.actor("requester"), reason=MARKED),
+            account_id=scene.accounts["requester"].id,
+            now=NOW,
+        )
+        await data_keys.destroy(session, gone)
+    return scene, gone, row.id
+
+
+async def test_a_list_is_read_without_the_words_of_what_does_not_open(
+    sealed: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene, gone, other = await two_charts(sealed)
+    viewer = Viewer(scene.accounts["requester"].id, scene.home.id, frozenset({Role.REQUESTER}))
+    async with sealed.session() as session:
+        lines = {line.request.id: line.patient for line in (await worklist(session, viewer, WorklistFilter())).rows}
+        assert lines == {gone: None, other: {"family_name": "Tremblay"}}
+        glimpses = await glimpses_of(session, viewer.account_id, [gone, other])
+        assert {id_: glimpse.answers for id_, glimpse in glimpses.items()} == {other: {"reason": "lésion"}}
+    assert str(gone) in capsys.readouterr().out
+
+
+async def test_commands_are_given_again_but_for_one_that_does_not_open(
+    sealed: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, other = await two_charts(sealed)
+    services = Services(Settings(), sealed, *(cast(Any, None) for _ in range(3)), {})
+    given: list[uuid.UUID] = []
+
+    async def hand_over(_services: Services, request: Request, *_: Any, **__: Any) -> Any:
+        given.append(request.id)
+        raise GateError
+
+    monkeypatch.setattr(gate, "hand_over", hand_over)
+    assert await repair._give_again(services, dry_run=False) == 2
+    assert given == [other]
+
+
+async def test_words_are_kept_but_for_a_patient_who_does_not_open(sealed: Database) -> None:
+    _, gone, other = await two_charts(sealed)
+    anew = Database(sealed.url, search_keys=SearchKeys((b"another",)), data_keys=DataKeys(KeyRing(OLD)))
+    async with anew.session() as session:
+        last = await fill_words(session, uuid.UUID(int=0), 10)
+        assert last == max(gone, other)
+        assert await fill_words(session, last, 10) is None
+        fresh = select(PatientWord.request_id).where(
+            PatientWord.hash.in_(SearchKeys((b"another",)).looked_for(["kept 2"]))
+        )
+        assert set(await session.scalars(fresh)) == {other}
+    await anew.close()
+
+
+async def test_rows_are_sealed_but_for_those_of_which_something_does_not_open(clear: Database, tmp_path: Path) -> None:
+    await a_chart(clear)
+    settings = settings_of(clear, document_store=tmp_path.as_uri())
+    async with clear.session() as session:
+        await data_keys.begin(session)
+        await session.execute(text("UPDATE attachments SET filename = E'\\x0e1:AAAA'"))
+    said: list[str] = []
+    left = await seal_command.seal_records(settings, said.append)
+    assert {table: number for table, number in left.rows.items() if number} == {"attachments": 1}
+    assert "attachments: 1 passed over, for something in them does not open" in said
 
 
 # An id that comes again
