@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Dialect,
+    Select,
     Text,
     Uuid,
     column,
@@ -24,7 +25,7 @@ from sqlalchemy import (
     event,
     exists,
     func,
-    literal,
+    literal_column,
     select,
     table,
     update,
@@ -97,13 +98,18 @@ class DataKeys:
         return self.open(known[owner])
 
     def _find_or_make(self, connection: Connection, owner: uuid.UUID) -> str | None:
-        its_key = select(DATA_KEYS.c.sealed_key).where(DATA_KEYS.c.owner_id == owner)
-        found, is_begun = connection.execute(select(its_key.scalar_subquery(), _has_begun())).one()
-        if found is None and is_begun:
+        its_key, of_house = _key_of(owner), _key_of(HOUSE)
+        query = select(its_key.scalar_subquery(), of_house.scalar_subquery())
+        found: str | None
+        found, house = connection.execute(query).one()
+        if found is None and house is not None:
+            self.open(house)  # whose ring lacks that, would make keys that nobody else opens
             made = insert(DATA_KEYS).values(owner_id=owner, sealed_key=self.new())
             connection.execute(made.on_conflict_do_nothing())
             found = connection.scalar(its_key)  # ours, or that of who was quicker
-        return cast(str | None, found)
+            if found is None:
+                raise EncryptionError("a data key was destroyed while it was made: nothing is written in clear instead")
+        return found
 
 
 def use(dialect: Dialect, keys: DataKeys) -> None:
@@ -133,18 +139,22 @@ async def begin(session: AsyncSession) -> None:
 
 
 async def check_ring(session: AsyncSession) -> None:
-    """Raise EncryptionError where the records are sealed and the ring does not open them: another one must write nothing here."""
-    sealed_key = await session.scalar(select(DATA_KEYS.c.sealed_key).where(DATA_KEYS.c.owner_id == HOUSE))
-    if sealed_key is None:
-        return
+    """Raise EncryptionError where the records are sealed and the ring does not open them: another one must write nothing here.
+
+    Of the data keys that each key of a ring has sealed, one is opened.
+    """
     keys = keys_of(session.get_bind().dialect)
-    try:
-        keys.open(sealed_key)
-    except EncryptionError:
+    shut = []
+    for sealed_key in await session.scalars(select(func.min(DATA_KEYS.c.sealed_key)).group_by(_RING_KEY)):
+        try:
+            keys.open(sealed_key)
+        except EncryptionError:
+            shut.append(f"'{sealed_with(sealed_key)}'")
+    if shut:
         raise EncryptionError(
-            f"the records are sealed with a key '{sealed_with(sealed_key)}' that is not in RELAIS_ENCRYPTION_KEYS: put back the "
+            f"the records are sealed with a key {', '.join(sorted(shut))} that is not in RELAIS_ENCRYPTION_KEYS: put back the "
             "ring that was in use here (of `relais up`: the file secrets/encryption-keys of the data folder)"
-        ) from None
+        )
 
 
 async def has_begun(session: AsyncSession) -> bool:
@@ -157,7 +167,7 @@ async def key_of(session: AsyncSession, owner: uuid.UUID, *, to_write: bool = Fa
     keys = keys_of(session.get_bind().dialect)
     if to_write:
         return await session.run_sync(keys.to_write_with, owner)
-    sealed_key = await session.scalar(select(DATA_KEYS.c.sealed_key).where(DATA_KEYS.c.owner_id == owner))
+    sealed_key = await session.scalar(_key_of(owner))
     return keys.open(sealed_key) if sealed_key else None
 
 
@@ -185,12 +195,20 @@ async def wrap_anew(session: AsyncSession, limit: int) -> int:
 
 async def count_by_key(session: AsyncSession) -> dict[str, int]:
     """How many keys are sealed with each of the ring's, by its id."""
-    of = func.split_part(DATA_KEYS.c.sealed_key, ":", 1)
-    return {key_id: number for key_id, number in await session.execute(select(of, func.count()).group_by(of))}  # noqa: C416
+    counted = select(_RING_KEY, func.count()).group_by(_RING_KEY)
+    return {key_id: number for key_id, number in await session.execute(counted)}  # noqa: C416
+
+
+_RING_KEY: ColumnElement[str] = func.split_part(DATA_KEYS.c.sealed_key, literal_column("':'"), literal_column("1"))
+"""In SQL: the id of the key of the ring that has sealed a data key."""
 
 
 def _is_not_of(key_id: str) -> ColumnElement[bool]:
-    return func.split_part(DATA_KEYS.c.sealed_key, ":", 1) != literal(key_id)
+    return _RING_KEY.is_distinct_from(key_id)
+
+
+def _key_of(owner: uuid.UUID) -> Select[str]:
+    return select(DATA_KEYS.c.sealed_key).where(DATA_KEYS.c.owner_id == owner)
 
 
 def _has_begun() -> ColumnElement[bool]:

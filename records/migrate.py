@@ -5,12 +5,13 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, NullPool, text
+from sqlalchemy import Connection, NullPool, exists, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from key_ring import NO_RING, EncryptionError
 from records import data_keys
 from records.database import Database
+from records.models import RequestRecord
 from records.patient_words import fill_words
 from records.trouble import away_named
 from settings import Settings
@@ -24,7 +25,8 @@ MIGRATION_LOCK = 0x52454C414953  # "RELAIS": the advisory lock that lets one mig
 async def bring_up_to_date(settings: Settings) -> None:
     """Apply what is missing, and keep the words by which patients are found where the present key has not hashed them yet.
 
-    A new installation seals its records from the first on; so does the embedded mode, of which all processes are of this version.
+    An installation that has no request yet seals its records from the first on; so does the embedded mode, of which all processes
+    are of this version.
     The keys of what is sealed are wrapped anew where the ring has another first key than they know.
 
     Raises DatabaseAwayError, SettingsError when the settings name no database, and EncryptionError when there is no key ring, or
@@ -33,10 +35,10 @@ async def bring_up_to_date(settings: Settings) -> None:
     if settings.encryption_keys is None:
         raise EncryptionError(NO_RING)
     async with Database.opened(settings, application_name="relais migrations") as database:
-        is_new = await upgrade(database.url)
+        await upgrade(database.url)
         async with database.session() as session:
             await data_keys.check_ring(session)
-            if is_new or settings.embedded:
+            if settings.embedded or not await session.scalar(select(exists(RequestRecord))):
                 await data_keys.begin(session)
             wraps_anew = await data_keys.has_begun(session)
         while wraps_anew:
@@ -48,8 +50,8 @@ async def bring_up_to_date(settings: Settings) -> None:
                 last = await fill_words(session, last, FILLED_AT_ONCE)
 
 
-async def upgrade(url: str) -> bool:
-    """Apply what is missing, in one transaction; whether there was no schema before.
+async def upgrade(url: str) -> None:
+    """Apply what is missing, in one transaction.
 
     Several processes may do so at once: all but the first wait and find it done.
 
@@ -62,9 +64,7 @@ async def upgrade(url: str) -> bool:
                 pass
         async with engine.begin() as connection:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
-            is_new = await connection.scalar(text("SELECT to_regclass('alembic_version') IS NULL"))
             await connection.run_sync(_upgrade)
-            return bool(is_new)
     finally:
         await engine.dispose()
 

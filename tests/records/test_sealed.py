@@ -53,7 +53,7 @@ from records.models import (
 )
 from records.patient_words import SearchKeys, fill_words
 from records.projection import record_event
-from records.sealed import sealed_columns
+from records.sealed import SealedJson, sealed_columns
 from records.search import find_patient
 from records.store import DocumentStore, attachment_key
 from records.visibility import Viewer
@@ -344,6 +344,70 @@ async def test_a_key_of_the_ring_that_still_seals_something_is_missed_at_the_sta
     await new.close()
 
 
+async def test_no_key_of_the_ring_may_be_missing_that_has_sealed_anything(sealed: Database) -> None:
+    """Also where the key of the house was wrapped anew, and that of a request was not."""
+    _, request_id = await a_chart(sealed)
+    both, new = opened(sealed.url, NEW | OLD), opened(sealed.url, NEW)
+    async with both.session() as session:
+        old = await session.scalar(select(DataKey.sealed_key).where(DataKey.owner_id == request_id))
+        while await data_keys.wrap_anew(session, 10):
+            pass
+        await session.execute(update(DataKey).where(DataKey.owner_id == request_id).values(sealed_key=old))
+    with pytest.raises(EncryptionError, match="'old'"):
+        await new.open()
+    await both.open()
+    await both.close()
+    await new.close()
+
+
+async def test_a_running_process_with_another_ring_makes_no_key(clear: Database) -> None:
+    """It was there before sealing began: what it wrote, nobody else could read."""
+    other = opened(clear.url, NEW)
+    async with other.session() as session:
+        scene = await set_scene(session)
+        await make_draft(session, scene)
+    async with clear.session() as session:
+        await data_keys.begin(session)
+    with pytest.raises(EncryptionError):
+        async with other.session() as session:
+            await make_draft(session, scene)
+    async with clear.session() as session:
+        assert await data_keys.count_by_key(session) == {"old": 1}
+    await other.close()
+
+
+async def test_a_key_that_can_t_be_made_lets_nothing_be_written_in_clear(sealed: Database) -> None:
+    async with sealed.session() as session:
+        scene = await set_scene(session)
+        await session.execute(
+            text("CREATE FUNCTION pass_over() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+        )
+        await session.execute(
+            text("CREATE TRIGGER none BEFORE INSERT ON data_keys FOR EACH ROW EXECUTE FUNCTION pass_over()")
+        )
+    with pytest.raises(EncryptionError):
+        async with sealed.session() as session:
+            await make_draft(session, scene)
+
+
+async def test_a_program_from_before_merges_nothing_into_what_is_sealed(sealed: Database) -> None:
+    """It would write the new answers beside the sealed form, where nobody reads them."""
+    _, request_id = await a_chart(sealed)
+    merge = """UPDATE requests SET form = form || '{"answers": {"question": "new"}}' WHERE id = :id"""
+    async with sealed.engine.connect() as connection:
+        with pytest.raises(DBAPIError, match="ck_requests_form_sealed"):
+            await connection.execute(text(merge), {"id": request_id})
+    async with sealed.session() as session:
+        checked = set(await session.scalars(text("SELECT conname FROM pg_constraint WHERE contype = 'c'")))
+    objects = {
+        f"ck_{kind.at.replace('.', '_')}_sealed"
+        for of in SEALED_MODELS
+        for kind in sealed_columns(of).values()
+        if isinstance(kind, SealedJson)
+    }
+    assert objects <= checked
+
+
 # From the command line
 
 
@@ -361,7 +425,16 @@ async def test_a_new_installation_is_sealed_from_the_first_on_and_needs_its_ring
     await database.close()
 
 
+async def test_a_new_installation_whose_first_migration_broke_off_is_sealed_all_the_same(clear: Database) -> None:
+    """The schema is there, and nothing else yet."""
+    await bring_up_to_date(settings_of(clear))
+    async with clear.session() as session:
+        assert await data_keys.has_begun(session)
+
+
 async def test_an_older_one_is_sealed_when_it_is_asked_for_but_on_one_machine(clear: Database) -> None:
+    async with clear.session() as session:
+        await make_draft(session, await set_scene(session))
     for embedded in (False, True):
         await bring_up_to_date(settings_of(clear, embedded=embedded))
         async with clear.session() as session:

@@ -14,6 +14,19 @@ depends_on = None
 SEALED = {"form_versions": "content", "events": "command", "reports": "content"}
 """Frozen tables, and the column of each that may be sealed once."""
 
+OBJECTS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("requests", "form"): (),
+    ("events", "command"): ("report_id", "attachment_ids", "form"),
+    ("commands", "command"): (),
+    ("form_versions", "content"): ("attachments",),
+    ("reports", "content"): (),
+    ("report_drafts", "answers"): (),
+    ("saved_filters", "criteria"): (),
+    ("sign_on_attempts", "said"): (),
+    ("signing_tickets", "said"): (),
+}
+"""Objects that are sealed, with the parts that may stand in clear beside what is."""
+
 
 def upgrade() -> None:
     op.create_table(
@@ -43,6 +56,14 @@ def upgrade() -> None:
         END $$
         """
     )
+    for (table, column), beside in OBJECTS.items():
+        # A program from before, which knows nothing of this, would write its parts beside what is sealed, and lose them there.
+        # Not valid: nothing is sealed yet, and no row need be read for it.
+        names = ", ".join(f"'{name}'" for name in ("relais:sealed", *beside))
+        op.execute(
+            f"ALTER TABLE {table} ADD CONSTRAINT ck_{table}_{column}_sealed CHECK "
+            f"(NOT {column} ? 'relais:sealed' OR {column} - ARRAY[{names}] = '{{}}') NOT VALID"
+        )
     for table, column in SEALED.items():
         op.execute(f"DROP TRIGGER frozen ON {table}")
         op.execute(
@@ -60,6 +81,8 @@ def downgrade() -> None:
         "DO $$ BEGIN IF EXISTS (SELECT FROM data_keys) THEN "
         "RAISE EXCEPTION 'charts are sealed: without their keys they would be lost'; END IF; END $$"
     )
+    for table, column in OBJECTS:
+        op.execute(f"ALTER TABLE {table} DROP CONSTRAINT ck_{table}_{column}_sealed")
     for table in SEALED:
         op.execute(f"DROP TRIGGER frozen_row ON {table}")
         op.execute(f"DROP TRIGGER frozen ON {table}")
