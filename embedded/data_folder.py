@@ -86,7 +86,7 @@ def is_in_use(data_dir: Path) -> bool:
 
 
 def encryption_keys(data_dir: Path) -> str:
-    """The key ring for what enters Temporal, `id:base64` of 32 bytes; made once. Losing it loses the open requests."""
+    """The key ring, `id:base64` of 32 bytes; made once. Losing it loses every chart and file, and the open requests."""
     return _secret(data_dir, "encryption-keys", prefix="k1:")
 
 

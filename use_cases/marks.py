@@ -26,7 +26,7 @@ from domain.model import COMPOSED, ONE_LINE, Frozen
 from media.jpegs import size_of
 from media.kinds import MAX_PAGES
 from records import marks, requests
-from records.errors import NotFoundError
+from records.errors import ContentDiffersError, NotFoundError
 from records.ids import new_id
 from records.models import Attachment, Mark, RequestRecord
 from translations import Language, gettext_for
@@ -41,6 +41,7 @@ from use_cases.caller import Caller
 from use_cases.names import Names, PersonView
 from use_cases.problems import FieldFault, Problem
 from use_cases.services import Services
+from use_cases.stored_files import fault
 from use_cases.views import View
 
 MOST_MARKS = 100
@@ -136,11 +137,13 @@ async def add_mark(
     """Draw on a photo, or on a page of a document. The same `key` draws once.
 
     Raises Problem `not_found`, `forbidden` or `not_yet`; `marks_closed` when the request is over, `not_a_photo` for a video,
-    `invalid_input`, `too_many_marks` or `idempotency_key_reused`.
+    `invalid_input`, `too_many_marks` or `idempotency_key_reused`; `stored_file_missing` or `stored_file_differs` of a page.
     """
     async with services.database.session() as session:
         _row, there = await _seen(session, caller, request_id, attachment_id)
-        size = await _size(services, there, wanted.page)
+    size = await _size(services, there, wanted.page)
+    async with services.database.session() as session:
+        await _seen(session, caller, request_id, attachment_id)
         row = await _to_mark(session, caller, request_id)
         length = _length(wanted, size)
         mark_id = uuid5(attachment_id, f"{caller.id}:{key}") if key else new_id()
@@ -213,14 +216,23 @@ async def _to_mark(session: AsyncSession, caller: Caller, request_id: UUID) -> R
 
 
 async def _size(services: Services, there: Attachment, page: int) -> tuple[int, int]:
-    """Of the picture that is drawn on, in its pixels. Raises Problem `not_a_photo`, `invalid_input` where it has no such page."""
+    """Of the picture that is drawn on, in its pixels. Not within a session: the document store may need one.
+
+    Raises Problem `not_a_photo`, `invalid_input` where it has no such page, `stored_file_missing` or `stored_file_differs`.
+    """
     if there.kind == "video":
         raise Problem("not_a_photo")
     if page > max(1, len(there.page_keys)):
         raise Problem("invalid_input", [FieldFault("page", "no_such_page")])
-    if there.page_keys:
-        return size_of(await services.store.get(there.page_keys[page - 1]))
-    return there.width or 1, there.height or 1
+    if not there.page_keys:
+        return there.width or 1, there.height or 1
+    key = there.page_keys[page - 1]
+    try:
+        return size_of(await services.store.get(key))
+    except NotFoundError:
+        raise await fault(services, there.request_id, key, "missing") from None
+    except ContentDiffersError:
+        raise await fault(services, there.request_id, key, "differs") from None
 
 
 def _length(wanted: NewMark, size: tuple[int, int]) -> float | None:

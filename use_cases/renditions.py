@@ -22,7 +22,7 @@ from use_cases.attended import Attended
 from use_cases.caller import Caller
 from use_cases.problems import Problem
 from use_cases.services import Services
-from use_cases.stored_files import StoredFile, fault
+from use_cases.stored_files import Fault, StoredFile, fault
 from use_cases.videos import prepare_video
 
 
@@ -155,17 +155,16 @@ async def _given_out(look: Look, attachment: Attachment, kept: _Kept) -> StoredF
     comparing = store.compare(kept.key, kept.sha256 or digest_in(kept.key), again=not look.in_parts)
     try:
         size = await look.attended(comparing)
-    except ContentDiffersError:
-        raise await fault(look.services, attachment.request_id, kept.key, "differs") from None
-    except NotFoundError:
+    except (ContentDiffersError, NotFoundError) as error:
         if await _is_removed(look.services, attachment):
             raise Problem("not_found") from None
-        raise await fault(look.services, attachment.request_id, kept.key, "missing") from None
+        what: Fault = "missing" if isinstance(error, NotFoundError) else "differs"
+        raise await fault(look.services, attachment.request_id, kept.key, what) from None
     return StoredFile(kept.key, size, kept.media_type, kept.filename, store)
 
 
 async def _is_removed(services: Services, attachment: Attachment) -> bool:
-    """Whether it was taken out of the form while somebody asked for it: then its files are gone by right."""
+    """Whether it was taken out of the form while somebody asked for it: then its files are gone by right, or their key is."""
     async with services.database.session() as session:
         return await attachments.load_attachment(session, attachment.request_id, attachment.id) is None
 

@@ -15,7 +15,14 @@ from uuid import UUID, uuid5
 from domain.offerings import ServiceOffering
 from media.kinds import Media
 from records import attachments, uploads
-from records.errors import ContentConflictError, NotEditableError, NotFoundError, StaleVersionError, TooLargeError
+from records.errors import (
+    ContentConflictError,
+    ContentDiffersError,
+    NotEditableError,
+    NotFoundError,
+    StaleVersionError,
+    TooLargeError,
+)
 from records.ids import new_id
 from records.models import RequestRecord, Upload
 from use_cases import policy, sweep
@@ -182,7 +189,8 @@ async def _keep(
             found = await attended(_examined(services, caller, upload, file))
             sent = SentFile(file, upload.filename, upload.slot)
             view = await keep_examined(services, caller, NewPlace(row, upload.id, None, upload.created_at), sent, found)
-        except NotFoundError:  # it was kept meanwhile, or given up; or removed since, alone or with the draft
+        except (NotFoundError, ContentDiffersError):
+            # It was kept meanwhile, or given up; or removed since, alone or with the draft, and the key of its parts with it.
             if there := await _kept_before(services, upload):
                 return there
             raise Problem("not_found") from None

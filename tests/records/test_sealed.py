@@ -3,10 +3,11 @@
 import io
 import itertools
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 from pydantic import SecretStr
@@ -61,16 +62,21 @@ from records.worklist import WorklistFilter, worklist
 from settings import Settings
 from tests.conftest import MakeDatabase
 from tests.records.scenes import NOW, SHA, Scene, Story, make_draft, set_scene
-from use_cases import gate, repair
+from tests.system import photo
+from use_cases import gate, renditions, repair
 from use_cases import sealing as seal_command
+from use_cases import uploads as receiving
 from use_cases.caller import Caller
 from use_cases.gate import GateError
+from use_cases.marks import NewMark, add_mark
 from use_cases.new_attachments import NewPlace, SentFile, keep_examined
 from use_cases.offering_files import load_offerings, put_in_force
+from use_cases.problems import Problem
 from use_cases.services import Services
 
 OLD, NEW = {"old": bytes(32)}, {"new": bytes(range(32))}
 MARKED = "Thérèse-Marquée"
+T = TypeVar("T")
 WORDS = SearchKeys((b"a key",))
 
 
@@ -94,6 +100,26 @@ async def sealed(clear: Database) -> Database:
     return clear
 
 
+async def an_attachment(session: AsyncSession, scene: Scene, request_id: uuid.UUID, **more: Any) -> Attachment:
+    """A photo of the requester's, unless `more` says otherwise."""
+    told: dict[str, Any] = {
+        "attachment_id": new_id(),
+        "slot": "photos",
+        "kind": "photo",
+        "media_type": "image/jpeg",
+        "size_bytes": 1,
+        "sha256": SHA,
+        "filename": "photo.jpg",
+        "width": 1,
+        "height": 1,
+        "uploaded_by": scene.accounts["requester"].id,
+        "now": NOW,
+        "object_key": "attachments/x",
+        "preview_key": None,
+    }
+    return await attachments.add_attachment(session, request_id=request_id, **{**told, **more})
+
+
 async def a_chart(database: Database) -> tuple[Scene, uuid.UUID]:
     """A submitted request with the mark in every place where there can be one."""
     async with database.session() as session:
@@ -104,23 +130,8 @@ async def a_chart(database: Database) -> tuple[Scene, uuid.UUID]:
         await requests.edit_draft(
             session, row.id, now=NOW, expected_version=None, patient=patient, answers={"question": MARKED}
         )
-        photo = await attachments.add_attachment(
-            session,
-            attachment_id=new_id(),
-            request_id=row.id,
-            slot="photos",
-            kind="photo",
-            media_type="image/jpeg",
-            size_bytes=1,
-            sha256=SHA,
-            filename=f"{MARKED}.jpg",
-            width=1,
-            height=1,
-            uploaded_by=requester.id,
-            now=NOW,
-            object_key="attachments/x",
-            preview_key=None,
-            description=Description(caption=MARKED),
+        photo = await an_attachment(
+            session, scene, row.id, filename=f"{MARKED}.jpg", description=Description(caption=MARKED)
         )
         await marks.add_mark(
             session,
@@ -632,6 +643,30 @@ async def test_rows_are_sealed_but_for_those_of_which_something_does_not_open(cl
     assert "attachments: 1 passed over, for something in them does not open" in said
 
 
+async def test_a_page_that_is_drawn_on_is_read_with_no_connection_in_hand(sealed: Database, tmp_path: Path) -> None:
+    """The document store asks for its key; and a page that does not open is a fault that operators hear of."""
+    one = Database(sealed.url, pool_size=1, data_keys=DataKeys(KeyRing(OLD)))
+    store = DocumentStore(tmp_path.as_uri(), one)
+    services = Services(Settings(), one, cast(Any, None), store, cast(Any, None), {})
+    async with one.session() as session:
+        scene = await set_scene(session)
+        row = await make_draft(session, scene)
+        requester = scene.accounts["requester"]
+        key = attachment_key(row.id, new_id(), "page", SHA)
+        letter = await an_attachment(session, scene, row.id, kind="document", page_keys=[key])
+    await DocumentStore(tmp_path.as_uri(), sealed).put_new(key, photo())
+    arrow = NewMark.model_validate({"kind": "arrow", "start": {"x": 0, "y": 0}, "end": {"x": 0.5, "y": 0.5}})
+    caller = Caller(requester, "token")
+    assert (await add_mark(services, caller, row.id, letter.id, arrow, None)).page == 1
+    (tmp_path / key).write_bytes((tmp_path / key).read_bytes()[:-1])
+    with pytest.raises(Problem, match="stored_file_differs"):
+        await add_mark(services, caller, row.id, letter.id, arrow, None)
+    (tmp_path / key).unlink()
+    with pytest.raises(Problem, match="stored_file_missing"):
+        await add_mark(services, caller, row.id, letter.id, arrow, None)
+    await one.close()
+
+
 # An id that comes again
 
 
@@ -726,28 +761,50 @@ async def test_the_copy_of_a_video_is_none_of_the_next_under_its_id(sealed: Data
     async with sealed.session() as session:
         scene = await set_scene(session)
         request_id = (await make_draft(session, scene)).id
-        video = await attachments.add_attachment(
-            session,
-            attachment_id=new_id(),
-            request_id=request_id,
-            slot="photos",
-            kind="video",
-            media_type="video/mp4",
-            size_bytes=1,
-            sha256=SHA,
-            filename="video.mp4",
-            width=1,
-            height=1,
-            uploaded_by=scene.accounts["requester"].id,
-            now=NOW,
-            object_key="attachments/x",
-            preview_key=None,
-        )
+        video = await an_attachment(session, scene, request_id, kind="video")
         for uploaded_at, is_its_own in ((NOW - timedelta(minutes=1), False), (NOW, True)):
             noted = await attachments.note_playable(
                 session, request_id, video.id, uploaded_at=uploaded_at, playable_key="x", duration_seconds=1.0
             )
             assert noted is is_its_own
+
+
+async def attended(work: Coroutine[Any, Any, T]) -> T:
+    """Nobody goes away here."""
+    return await work
+
+
+async def test_what_is_read_while_its_draft_is_removed_is_not_found(
+    sealed: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its key goes a moment before its files: that is no fault of theirs."""
+    store = DocumentStore(tmp_path.as_uri(), sealed)
+    services = Services(Settings(), sealed, cast(Any, None), store, cast(Any, None), {})
+    async with sealed.session() as session:
+        scene = await set_scene(session)
+        row = await make_draft(session, scene)
+        key = attachment_key(row.id, new_id())
+        there = await an_attachment(session, scene, row.id, object_key=key)
+    await store.put_new(key, b"a photo")
+    upload = await an_upload(sealed, scene, row.id, new_id())
+    part = uploads.new_part_key(upload)
+    await store.put_new(part, b"abcdef")
+    async with sealed.session() as session:
+        upload = await uploads.add_part(session, upload, part, 6, datetime.now(UTC))
+    fresh = replace(services, store=DocumentStore(tmp_path.as_uri(), sealed))
+    compare = fresh.store.compare
+
+    async def removed_before(*args: Any, **more: Any) -> int:
+        async with sealed.session() as session:
+            await requests.remove_draft(session, row.id, expected_version=None)
+        return await compare(*args, **more)
+
+    monkeypatch.setattr(fresh.store, "compare", removed_before)
+    caller = Caller(scene.accounts["requester"], "token")
+    with pytest.raises(Problem, match="not_found"):
+        await renditions.original(renditions.Look(fresh, caller, row.id, there.id, attended))
+    with pytest.raises(Problem, match="not_found"):
+        await receiving.progress(fresh, caller, receiving.OwnUpload(row, upload), attended)
 
 
 async def test_with_a_draft_the_keys_of_its_uploads_go(sealed: Database, tmp_path: Path) -> None:
