@@ -100,6 +100,11 @@ async def sealed(clear: Database) -> Database:
     return clear
 
 
+def services_of(database: Database, store: DocumentStore) -> Services:
+    """Without an engine, and without offerings."""
+    return Services(Settings(), database, cast(Any, None), store, cast(Any, None), {})
+
+
 async def an_attachment(session: AsyncSession, scene: Scene, request_id: uuid.UUID, **more: Any) -> Attachment:
     """A photo of the requester's, unless `more` says otherwise."""
     told: dict[str, Any] = {
@@ -605,7 +610,7 @@ async def test_commands_are_given_again_but_for_one_that_does_not_open(
     sealed: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, _, other = await two_charts(sealed)
-    services = Services(Settings(), sealed, *(cast(Any, None) for _ in range(3)), {})
+    services = services_of(sealed, cast(Any, None))
     given: list[uuid.UUID] = []
 
     async def hand_over(_services: Services, request: Request, *_: Any, **__: Any) -> Any:
@@ -647,7 +652,7 @@ async def test_a_page_that_is_drawn_on_is_read_with_no_connection_in_hand(sealed
     """The document store asks for its key; and a page that does not open is a fault that operators hear of."""
     one = Database(sealed.url, pool_size=1, data_keys=DataKeys(KeyRing(OLD)))
     store = DocumentStore(tmp_path.as_uri(), one)
-    services = Services(Settings(), one, cast(Any, None), store, cast(Any, None), {})
+    services = services_of(one, store)
     async with one.session() as session:
         scene = await set_scene(session)
         row = await make_draft(session, scene)
@@ -733,7 +738,7 @@ async def test_a_file_for_a_draft_that_was_removed_is_none_of_the_next_under_its
     """Removed and begun again between the moment when it was stored and that when it is written down."""
     store = DocumentStore(tmp_path.as_uri(), sealed)
     offerings = load_offerings(Settings().offerings_dir)
-    services = Services(Settings(), sealed, cast(Any, None), store, cast(Any, None), offerings)
+    services = replace(services_of(sealed, store), offerings=offerings)
     async with sealed.session() as session:
         scene = await set_scene(session)
         row = await make_draft(session, scene)
@@ -779,7 +784,7 @@ async def test_what_is_read_while_its_draft_is_removed_is_not_found(
 ) -> None:
     """Its key goes a moment before its files: that is no fault of theirs."""
     store = DocumentStore(tmp_path.as_uri(), sealed)
-    services = Services(Settings(), sealed, cast(Any, None), store, cast(Any, None), {})
+    services = services_of(sealed, store)
     async with sealed.session() as session:
         scene = await set_scene(session)
         row = await make_draft(session, scene)
