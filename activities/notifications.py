@@ -43,6 +43,7 @@ from records import notices, requests
 from records.database import Database
 from records.models import Account, EventRecord, Notice, NoticeStatus, RequestRecord
 from records.notices import PlannedNotice
+from records.sealed import NOT_OPENED, tell_not_opened, unread
 from settings import Settings
 from translations import Language
 
@@ -582,15 +583,21 @@ def letter_of(planned: PlannedNotice, event: Event, request: Request) -> Outgoin
 
 async def _outgoing(session: AsyncSession, notice: Notice) -> OutgoingNotice:
     account = await session.get_one(Account, notice.account_id)
-    event = await session.get(EventRecord, (notice.request_id, notice.version)) if notice.event in MATRIX else None
-    row = await session.get_one(RequestRecord, notice.request_id)
+    event = None
+    if notice.event in MATRIX:
+        try:
+            event = await session.get(EventRecord, (notice.request_id, notice.version))
+        except NOT_OPENED as error:  # told without what only it says: others are told of in the same e-mail
+            tell_not_opened("events.command", str(notice.request_id), error)
+    row = await session.get_one(RequestRecord, notice.request_id, options=unread(RequestRecord))
     return outgoing_notice(notice, account, event, requests.process_of(row))
 
 
 def outgoing_notice(notice: Notice, account: Account, event: EventRecord | None, request: Request) -> OutgoingNotice:
     """The notice as its e-mail will tell it, by the request's present state: nobody is asked to do what is done by now.
 
-    `event` is None where the notice is not about one of the request's: about another notice, or about a command that was refused.
+    `event` is None where the notice is not about one of the request's: about another notice, or about a command that was refused;
+    and where it does not open.
     """
     still_to_do = event is None or _is_still_to_do(notice.event, event, request)
     return OutgoingNotice.model_validate(

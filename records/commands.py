@@ -16,7 +16,6 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import defer
 
 from domain import lifecycle
 from domain.commands import (
@@ -34,6 +33,7 @@ from domain.refusals import Refusal
 from domain.requests import SYSTEM, EventName, Request
 from records.models import FrozenReport, GivenCommand, RequestRecord, table_of
 from records.requests import announce, lock_request, process_of
+from records.sealed import unread
 
 _COMMANDS = table_of(GivenCommand)
 
@@ -147,7 +147,7 @@ async def overdue(session: AsyncSession, given_before: datetime, *, limit: int, 
     query = (
         select(GivenCommand)
         .where(GivenCommand.settled_at.is_(None), GivenCommand.given_at < given_before, GivenCommand.number > after)
-        .options(defer(GivenCommand.command, raiseload=True))
+        .options(*unread(GivenCommand))
     )
     return list(await session.scalars(query.order_by(GivenCommand.number).limit(limit)))
 

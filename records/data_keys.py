@@ -13,6 +13,7 @@ import uuid
 from collections import OrderedDict
 from typing import Self, cast
 
+import structlog
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -47,6 +48,8 @@ MOST_OPEN = 2_000
 """So many keys one process keeps open in its memory."""
 
 _PLACE = "relais: a data key"
+
+log = structlog.get_logger(__name__)
 _IN_TRANSACTION = "data_keys"
 
 
@@ -141,18 +144,23 @@ async def begin(session: AsyncSession) -> None:
 async def check_ring(session: AsyncSession) -> None:
     """Raise EncryptionError where the records are sealed and the ring does not open them: another one must write nothing here.
 
-    Of the data keys that each key of a ring has sealed, one is opened.
+    Every key that has sealed any data key must be on the ring, and the key of the house must open.
     """
     keys = keys_of(session.get_bind().dialect)
-    shut = []
-    for sealed_key in await session.scalars(select(func.min(DATA_KEYS.c.sealed_key)).group_by(_RING_KEY)):
-        try:
-            keys.open(sealed_key)
-        except EncryptionError:
-            shut.append(f"'{sealed_with(sealed_key)}'")
-    if shut:
+    missing = set(await session.scalars(select(_RING_KEY).distinct()))
+    if not missing:
+        return
+    house = await session.scalar(_key_of(HOUSE))
+    try:
+        missing -= keys.ring.keys.keys()
+        if house is not None:
+            keys.open(house)
+    except EncryptionError:
+        missing.add(sealed_with(house or ""))
+    if missing:
+        names = ", ".join(f"'{name}'" for name in sorted(missing))
         raise EncryptionError(
-            f"the records are sealed with a key {', '.join(sorted(shut))} that is not in RELAIS_ENCRYPTION_KEYS: put back the "
+            f"the records are sealed with a key {names} that is not in RELAIS_ENCRYPTION_KEYS: put back the "
             "ring that was in use here (of `relais up`: the file secrets/encryption-keys of the data folder)"
         )
 
@@ -177,18 +185,26 @@ async def destroy(session: AsyncSession, *owners: uuid.UUID) -> None:
     A backup that holds the key itself gives it to who has a key of the ring from before: see docs/operations.md.
     """
     await session.execute(delete(DATA_KEYS).where(DATA_KEYS.c.owner_id.in_(owners)))
+    for owner in owners:
+        session.info.get(_IN_TRANSACTION, {}).pop(owner, None)
 
 
-async def wrap_anew(session: AsyncSession, limit: int) -> int:
-    """Seal at most so many keys with the ring's present key that were sealed with another; gives how many.
+async def wrap_anew(session: AsyncSession, limit: int, shut: set[uuid.UUID]) -> int:
+    """Seal at most so many keys with the ring's present key that were sealed with another; gives how many were taken in hand.
 
-    That of the house comes last: where the present key has sealed it, it has sealed all.
+    That of the house comes last. The owners of those that do not open are added to `shut`, and not asked for again.
     """
     keys = keys_of(session.get_bind().dialect)
-    old = select(DATA_KEYS).where(_is_not_of(keys.ring.current)).order_by(DATA_KEYS.c.owner_id.desc()).limit(limit)
+    old = select(DATA_KEYS).where(_is_not_of(keys.ring.current), DATA_KEYS.c.owner_id.not_in(shut))
+    old = old.order_by(DATA_KEYS.c.owner_id.desc()).limit(limit)
     rows = (await session.execute(old.with_for_update(skip_locked=True))).all()
     for owner_id, sealed_key in rows:
-        anew = seal(keys.ring, open_sealed(keys.ring, sealed_key, _PLACE), _PLACE)
+        try:
+            anew = seal(keys.ring, open_sealed(keys.ring, sealed_key, _PLACE), _PLACE)
+        except EncryptionError:
+            log.error("a data key does not open", source="data_keys.sealed_key", request_id=str(owner_id))
+            shut.add(owner_id)
+            continue
         await session.execute(update(DATA_KEYS).where(DATA_KEYS.c.owner_id == owner_id).values(sealed_key=anew))
     return len(rows)
 

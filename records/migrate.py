@@ -41,9 +41,10 @@ async def bring_up_to_date(settings: Settings) -> None:
             if settings.embedded or not await session.scalar(select(exists(RequestRecord))):
                 await data_keys.begin(session)
             wraps_anew = await data_keys.has_begun(session)
+        shut: set[uuid.UUID] = set()
         while wraps_anew:
             async with database.session() as session:
-                wraps_anew = bool(await data_keys.wrap_anew(session, FILLED_AT_ONCE))
+                wraps_anew = bool(await data_keys.wrap_anew(session, FILLED_AT_ONCE, shut))
         last: uuid.UUID | None = NIL
         while last is not None:
             async with database.session() as session:

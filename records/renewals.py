@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.requests import Request, Status
 from records.models import RequestRecord
 from records.requests import needs_workflow, process_of
+from records.sealed import unread
 
 
 def _rules() -> ColumnElement[int]:
@@ -40,4 +41,4 @@ async def open_requests(
         query = query.where(_rules() < below_rules)
     if clinic_id is not None:
         query = query.where(RequestRecord.dispatch_clinic_id == clinic_id)
-    return [process_of(row) for row in await session.scalars(query)]
+    return [process_of(row) for row in await session.scalars(query.options(*unread(RequestRecord)))]

@@ -198,9 +198,9 @@ async def numbers_of(session: AsyncSession, request_ids: Collection[uuid.UUID]) 
     return {request_id: number for request_id, number in await session.execute(query)}  # noqa: C416
 
 
-async def later_requests(session: AsyncSession, request_id: uuid.UUID) -> Sequence[RequestRecord]:
-    """The requests that follow this one, oldest first, drafts too."""
-    query = select(RequestRecord).where(RequestRecord.earlier_id == request_id).order_by(RequestRecord.id)
+async def later_requests(session: AsyncSession, request_id: uuid.UUID) -> Sequence[uuid.UUID]:
+    """The requests that follow this one by their ids, oldest first, drafts too."""
+    query = select(RequestRecord.id).where(RequestRecord.earlier_id == request_id).order_by(RequestRecord.id)
     return (await session.scalars(query)).all()
 
 

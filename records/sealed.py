@@ -31,7 +31,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute, Mapper, Session, object_session
+from sqlalchemy.orm import InstrumentedAttribute, Mapper, Session, defer, object_session
+from sqlalchemy.orm.interfaces import ORMOption
 from sqlalchemy.types import TypeDecorator
 
 from key_ring import EncryptionError, open_with, seal_with
@@ -261,6 +262,14 @@ def _only_ids(part: Any) -> Any:
 def sealed_columns(of: type[Any]) -> dict[str, _Sealed]:
     """The sealed columns of a model, by name."""
     return {column.key: column.type for column in inspect(of).columns if isinstance(column.type, _Sealed)}
+
+
+def unread(of: type[Any]) -> list[ORMOption]:
+    """With these options a query gives rows of that model without what is sealed in them: no key is needed, nothing can be shut.
+
+    Whoever asks such a row for it gets an error of the program.
+    """
+    return [defer(getattr(of, name), raiseload=True) for name in sealed_columns(of)]
 
 
 async def to_write(session: AsyncSession, of: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:

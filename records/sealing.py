@@ -8,12 +8,11 @@ import structlog
 from sqlalchemy import ColumnElement, exists, func, not_, or_, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import defer
 from sqlalchemy.orm.attributes import flag_modified
 
 from records.data_keys import DATA_KEYS, keys_of
 from records.models import SEALED_MODELS, Attachment, Base, RequestRecord, StoredDocument, table_of
-from records.sealed import NOT_OPENED, sealed_columns
+from records.sealed import NOT_OPENED, sealed_columns, unread
 from records.store import digest_in
 
 log = structlog.get_logger(__name__)
@@ -79,10 +78,9 @@ async def files_after(
     """The next rows that name files, in the order of their ids, with the keys of these in the store and their digests."""
     if of is Attachment:
         found = select(Attachment).where(Attachment.id > last).order_by(Attachment.id).limit(limit)
-        unread = [defer(getattr(Attachment, name), raiseload=True) for name in sealed_columns(Attachment)]
         return [
             (row.id, [(key, row.sha256 if key == row.object_key else digest_in(key)) for key in row.keys])
-            for row in await session.scalars(found.options(*unread))
+            for row in await session.scalars(found.options(*unread(Attachment)))
         ]
     made = select(StoredDocument).where(StoredDocument.report_id > last).order_by(StoredDocument.report_id)
     return [(row.report_id, [(row.object_key, row.pdf_sha256)]) for row in await session.scalars(made.limit(limit))]

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.requests import Status
 from records.models import Attachment, FrozenReport, Notice, NoticeStatus, RequestRecord, StoredDocument, Upload
 from records.requests import needs_workflow
+from records.sealed import unread
 
 _FINAL = [status for status in Status if status.is_final]
 
@@ -49,7 +50,7 @@ async def named_objects(session: AsyncSession, keys: Iterable[str]) -> set[str]:
     wanted = set(keys)
     named: set[str] = set()
     if ids := _ids(wanted, "attachments", 2):
-        found = await session.scalars(select(Attachment).where(Attachment.id.in_(ids)))
+        found = await session.scalars(select(Attachment).where(Attachment.id.in_(ids)).options(*unread(Attachment)))
         named |= {key for attachment in found for key in attachment.keys}
     if ids := _ids(wanted, "documents", 2):
         named |= set(await session.scalars(select(StoredDocument.object_key).where(StoredDocument.report_id.in_(ids))))

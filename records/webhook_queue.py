@@ -18,6 +18,7 @@ from domain.requests import Role
 from domain.webhooks import MOST_AT_ONCE, DeliveryState, Tried, Verdict
 from records.ids import new_id
 from records.models import RequestRecord, WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookMessage
+from records.sealed import unread
 from records.visibility import Viewer, may_see
 
 _LOCKS = 0x7765_6268  # "webh": the class of the locks of senders among all of the database
@@ -136,8 +137,8 @@ async def take_up(session: AsyncSession, number: int, now: datetime, most: int) 
 
 
 async def _by_id(session: AsyncSession, kind: type[Row], ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Row]:
-    """As they are now."""
-    query = select(kind).where(kind.id.in_(ids)).execution_options(populate_existing=True)
+    """As they are now, without what is sealed."""
+    query = select(kind).where(kind.id.in_(ids)).options(*unread(kind)).execution_options(populate_existing=True)
     return {row.id: row for row in await session.scalars(query)} if ids else {}
 
 

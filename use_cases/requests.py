@@ -18,6 +18,7 @@ from records import absences, commands, forms, requests, visibility, worklist
 from records.access import last_seen
 from records.drafts import open_form, outdated_answers
 from records.models import EventRecord, FrozenForm, Json, RequestRecord
+from records.sealed import NOT_OPENED, tell_not_opened
 from records.visibility import Access
 from records.worklist import RowNotes, WorklistRow
 from translations import Language, gettext_for
@@ -325,15 +326,25 @@ async def _frozen_shown(
 
 
 async def _earlier(session: AsyncSession, caller: Caller, row: RequestRecord) -> RelatedRequest | None:
-    other = await requests.load_request(session, row.earlier_id) if row.earlier_id else None
+    other = await _load_related(session, row.earlier_id) if row.earlier_id else None
     if other is None:
         return None
     return await _related(session, caller, other) or RelatedRequest(number=other.number)
 
 
 async def _later(session: AsyncSession, caller: Caller, row: RequestRecord) -> list[RelatedRequest]:
-    found = [await _related(session, caller, other) for other in await requests.later_requests(session, row.id)]
+    later = [await _load_related(session, id_) for id_ in await requests.later_requests(session, row.id)]
+    found = [await _related(session, caller, other) for other in later if other is not None]
     return [related for related in found if related is not None]
+
+
+async def _load_related(session: AsyncSession, request_id: UUID) -> RequestRecord | None:
+    """None for one that does not open: it keeps nobody from this one."""
+    try:
+        return await requests.load_request(session, request_id)
+    except NOT_OPENED as error:
+        tell_not_opened("requests.form", str(request_id), error)
+        return None
 
 
 async def _related(session: AsyncSession, caller: Caller, other: RequestRecord) -> RelatedRequest | None:

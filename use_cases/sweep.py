@@ -37,6 +37,7 @@ from records import (
 from records.database import Database
 from records.errors import NotFoundError
 from records.requests import lock_request
+from records.sealed import NOT_OPENED
 from records.store import DocumentStore
 from use_cases.guessing import DEVICE_IS_KNOWN_FOR
 
@@ -102,7 +103,7 @@ async def _remove(services: Services, key: str) -> bool:
 
 
 async def _lock_if_there(session: AsyncSession, request_id: UUID) -> None:
-    with suppress(NotFoundError):
+    with suppress(NotFoundError, *NOT_OPENED):  # what does not open is locked all the same
         await lock_request(session, request_id)
 
 

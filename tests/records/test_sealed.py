@@ -11,19 +11,35 @@ from typing import Any, TypeVar, cast
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import ARRAY, Text, select, text, update
+from sqlalchemy import ARRAY, Text, insert, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from activities import notifications
 from domain import commands as c
+from domain.notices import Importance, Recipient
 from domain.photos import Description
 from domain.priority import Priority
-from domain.requests import DocumentKind, Request, Role
+from domain.requests import DocumentKind, EventName, Request, Role
 from domain.same_patient import words_in_common
 from key_ring import EncryptionError, KeyRing
 from media.kinds import Media
-from records import attachments, commands, data_keys, forms, marks, reports, requests, saved_filters, sealing, uploads
+from records import (
+    attachments,
+    commands,
+    data_keys,
+    forms,
+    marks,
+    renewals,
+    reports,
+    requests,
+    saved_filters,
+    sealing,
+    upkeep,
+    uploads,
+    webhook_queue,
+)
 from records.clear_columns import CLEAR, LISTS
 from records.data_keys import DataKeys
 from records.database import Database
@@ -47,6 +63,7 @@ from records.models import (
     FrozenForm,
     FrozenReport,
     Mark,
+    Notice,
     PatientWord,
     RequestRecord,
     Upload,
@@ -63,7 +80,8 @@ from settings import Settings
 from tests.conftest import MakeDatabase
 from tests.records.scenes import NOW, SHA, Scene, Story, make_draft, set_scene
 from tests.system import photo
-from use_cases import gate, renditions, repair
+from use_cases import gate, renditions, repair, sweep
+from use_cases import requests as request_pages
 from use_cases import sealing as seal_command
 from use_cases import uploads as receiving
 from use_cases.caller import Caller
@@ -298,6 +316,16 @@ async def test_a_key_that_is_rolled_back_seals_nothing(sealed: Database) -> None
         assert (await session.get_one(RequestRecord, id_)).form == row.form
 
 
+async def test_a_key_that_is_destroyed_seals_nothing_in_the_same_transaction(sealed: Database) -> None:
+    async with sealed.session() as session:
+        scene = await set_scene(session)
+        id_ = (await make_draft(session, scene)).id
+        await requests.remove_draft(session, id_, expected_version=None)
+        row = await make_draft(session, scene, request_id=id_)
+    async with sealed.session() as session:
+        assert (await session.get_one(RequestRecord, id_)).form == row.form
+
+
 async def test_the_ring_changes_and_no_process_meets_a_key_that_it_lacks(sealed: Database) -> None:
     """Announced, used, wrapped anew, retired: processes of the step before read and write beside those of the next."""
     scene, request_id = await a_chart(sealed)
@@ -307,7 +335,7 @@ async def test_the_ring_changes_and_no_process_meets_a_key_that_it_lacks(sealed:
         if after == NEW:
             async with one.session() as session:
                 old = (await data_keys.count_by_key(session))["old"]
-                assert [await data_keys.wrap_anew(session, old - 1) for _ in range(3)] == [old - 1, 1, 0]
+                assert [await data_keys.wrap_anew(session, old - 1, set()) for _ in range(3)] == [old - 1, 1, 0]
         for writes, reads in ((one, other), (other, one)):
             async with writes.session() as session:
                 row = await make_draft(session, scene)
@@ -355,7 +383,7 @@ async def test_a_key_of_the_ring_that_still_seals_something_is_missed_at_the_sta
             else:
                 await data_keys.check_ring(session)
         async with both.session() as session:
-            assert await data_keys.wrap_anew(session, 1) == (1 if left else 0)
+            assert await data_keys.wrap_anew(session, 1, set()) == (1 if left else 0)
     await both.close()
     await new.close()
 
@@ -366,7 +394,7 @@ async def test_no_key_of_the_ring_may_be_missing_that_has_sealed_anything(sealed
     both, new = opened(sealed.url, NEW | OLD), opened(sealed.url, NEW)
     async with both.session() as session:
         old = await session.scalar(select(DataKey.sealed_key).where(DataKey.owner_id == request_id))
-        while await data_keys.wrap_anew(session, 10):
+        while await data_keys.wrap_anew(session, 10, set()):
             pass
         await session.execute(update(DataKey).where(DataKey.owner_id == request_id).values(sealed_key=old))
     with pytest.raises(EncryptionError, match="'old'"):
@@ -620,6 +648,54 @@ async def test_commands_are_given_again_but_for_one_that_does_not_open(
     monkeypatch.setattr(gate, "hand_over", hand_over)
     assert await repair._give_again(services, dry_run=False) == 2
     assert given == [other]
+
+
+async def test_what_goes_through_many_reads_nothing_that_is_sealed(sealed: Database) -> None:
+    """Sweep, renewal, webhooks; the page of a request that follows another, and e-mails that tell of several."""
+    scene, gone, other = await two_charts(sealed)
+    async with sealed.session() as session:
+        await session.execute(update(RequestRecord).where(RequestRecord.id == other).values(earlier_id=gone))
+        key = attachment_key(gone, await session.scalar(select(Attachment.id)) or gone)
+        await session.execute(update(Attachment).values(object_key=key))
+    async with sealed.session() as session:
+        assert [request.id for request in await renewals.open_requests(session, after=None)] == [gone]
+        assert await upkeep.named_objects(session, [key]) == {key}
+        assert (await webhook_queue._by_id(session, RequestRecord, [gone, other])).keys() == {gone, other}
+    async with sealed.session() as session:
+        await sweep._lock_if_there(session, gone)
+        row = await requests.load_request(session, other)
+        assert row is not None
+        assert await request_pages._earlier(session, Caller(scene.accounts["requester"], "token"), row) is None
+        account = scene.accounts["dispatcher"]
+        notice = Notice(
+            id=new_id(),
+            message_id="<1@relais.test>",
+            account_id=account.id,
+            request_id=gone,
+            version=1,
+            event=EventName.SUBMITTED,
+            recipient=Recipient.DISPATCHERS,
+            importance=Importance.ACTION,
+            address=account.email,
+            language="fr",
+            created_at=NOW,
+        )
+        assert (await notifications._outgoing(session, notice)).request_id == gone
+
+
+async def test_a_data_key_that_does_not_open_keeps_nobody_from_starting_or_wrapping_anew(clear: Database) -> None:
+    scene, gone = await a_chart(clear)
+    async with clear.session() as session:
+        await data_keys.begin(session)
+        other = await make_draft(session, scene)
+        await session.execute(insert(DataKey).values(owner_id=gone, sealed_key="old:AAAA"))
+    settings = settings_of(clear).model_copy(update={"encryption_keys": SecretStr(f"new:{'B' * 43}=,old:{'A' * 43}=")})
+    await bring_up_to_date(settings)
+    async with Database.opened(settings) as database:
+        await database.open()
+        async with database.session() as session:
+            assert await data_keys.count_by_key(session) == {"old": 1, "new": 2}
+            assert (await session.get_one(RequestRecord, other.id)).form == other.form
 
 
 async def test_words_are_kept_but_for_a_patient_who_does_not_open(sealed: Database) -> None:
