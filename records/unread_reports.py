@@ -12,6 +12,7 @@ from domain.requests import Request, Role
 from domain.unread_reports import BRINGS_A_REPORT, ends_unread, unread_from
 from records.absences import has_left_or_is_absent
 from records.models import RequestRecord
+from records.sealed import unread
 
 _READ = {"unread_colleagues_from": None, "unread_clinic_from": None, "unread_told_at": None}
 
@@ -84,7 +85,8 @@ async def lock_untold(session: AsyncSession, request_id: uuid.UUID, now: datetim
     query = select(RequestRecord).where(
         RequestRecord.id == request_id, RequestRecord.unread_told_at.is_(None), is_shown()
     )
-    row = await session.scalar(query.with_for_update(key_share=True, of=RequestRecord))
+    locked = query.with_for_update(key_share=True, of=RequestRecord)
+    row = await session.scalar(locked.options(*unread(RequestRecord)))
     if row is not None:
         row.unread_told_at = now
         await session.flush()

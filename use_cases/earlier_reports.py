@@ -11,6 +11,7 @@ from domain.audit import Act
 from domain.requests import DocumentKind
 from records import reports, requests, visibility
 from records.models import RequestRecord
+from records.sealed import NOT_OPENED, tell_not_opened
 from translations import Language
 from use_cases import policy
 from use_cases.accesses import log_unless_just_seen
@@ -65,11 +66,15 @@ async def earlier_reports(services: Services, caller: Caller, request_id: UUID) 
 
 
 async def _followed(session: AsyncSession, caller: Caller, row: RequestRecord) -> AsyncIterator[RequestRecord]:
-    """The request, and those that it follows, as far as the caller sees their charts."""
+    """The request, and those that it follows, as far as the caller sees their charts; up to one that does not open."""
     request: RequestRecord | None = row
     for _ in range(MOST_REQUESTS):
         if request is None:
             return
         if request is row or await visibility.access(session, caller.viewer, request) == "chart":
             yield request
-        request = await requests.load_request(session, request.earlier_id) if request.earlier_id else None
+        try:
+            request = await requests.load_request(session, request.earlier_id) if request.earlier_id else None
+        except NOT_OPENED as error:
+            tell_not_opened("requests.form", str(request.earlier_id), error)
+            return

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import ARRAY, Text, insert, select, text, update
+from sqlalchemy import ARRAY, Text, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,7 +21,7 @@ from domain import commands as c
 from domain.notices import Importance, Recipient
 from domain.photos import Description
 from domain.priority import Priority
-from domain.requests import DocumentKind, EventName, Request, Role
+from domain.requests import DocumentKind, EventName, Request, Role, Status
 from domain.same_patient import words_in_common
 from key_ring import EncryptionError, KeyRing
 from media.kinds import Media
@@ -36,6 +36,7 @@ from records import (
     requests,
     saved_filters,
     sealing,
+    unread_reports,
     upkeep,
     uploads,
     webhook_queue,
@@ -80,7 +81,7 @@ from settings import Settings
 from tests.conftest import MakeDatabase
 from tests.records.scenes import NOW, SHA, Scene, Story, make_draft, set_scene
 from tests.system import photo
-from use_cases import gate, renditions, repair, sweep
+from use_cases import earlier_reports, gate, renditions, repair, sweep
 from use_cases import requests as request_pages
 from use_cases import sealing as seal_command
 from use_cases import uploads as receiving
@@ -655,17 +656,22 @@ async def test_what_goes_through_many_reads_nothing_that_is_sealed(sealed: Datab
     scene, gone, other = await two_charts(sealed)
     async with sealed.session() as session:
         await session.execute(update(RequestRecord).where(RequestRecord.id == other).values(earlier_id=gone))
+        unread = {"unread_clinic_from": func.now(), "status": Status.REPORTED}
+        await session.execute(update(RequestRecord).where(RequestRecord.id == gone).values(unread))
         key = attachment_key(gone, await session.scalar(select(Attachment.id)) or gone)
         await session.execute(update(Attachment).values(object_key=key))
     async with sealed.session() as session:
         assert [request.id for request in await renewals.open_requests(session, after=None)] == [gone]
         assert await upkeep.named_objects(session, [key]) == {key}
         assert (await webhook_queue._by_id(session, RequestRecord, [gone, other])).keys() == {gone, other}
+        assert await unread_reports.lock_untold(session, gone, NOW) is not None
     async with sealed.session() as session:
         await sweep._lock_if_there(session, gone)
         row = await requests.load_request(session, other)
         assert row is not None
-        assert await request_pages._earlier(session, Caller(scene.accounts["requester"], "token"), row) is None
+        requester = Caller(scene.accounts["requester"], "token")
+        assert await request_pages._earlier(session, requester, row) is None
+        assert [request.id async for request in earlier_reports._followed(session, requester, row)] == [other]
         account = scene.accounts["dispatcher"]
         notice = Notice(
             id=new_id(),
