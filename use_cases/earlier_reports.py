@@ -73,8 +73,9 @@ async def _followed(session: AsyncSession, caller: Caller, row: RequestRecord) -
             return
         if request is row or await visibility.access(session, caller.viewer, request) == "chart":
             yield request
+        earlier_id = request.earlier_id
         try:
-            request = await requests.load_request(session, request.earlier_id) if request.earlier_id else None
+            request = await requests.load_request(session, earlier_id) if earlier_id else None
         except NOT_OPENED as error:
-            tell_not_opened("requests.form", str(request.earlier_id), error)
+            tell_not_opened("requests.form", str(earlier_id), error)
             return
