@@ -194,6 +194,11 @@ class DocumentStore:
         """The whole object. Raises NotFoundError."""
         return b"".join([chunk async for chunk in self.stream(key)])
 
+    async def get_as_stored(self, key: str) -> bytes:
+        """The very bytes that lie there, opened by nobody. Raises NotFoundError or StoreError."""
+        with _failures_named():
+            return b"".join([chunk async for chunk in _bytes_of(await obstore.get_async(self._store, key))])
+
     async def must_be_there(self, key: str) -> None:
         """Raise NotFoundError where there is no such object, or StoreError. The database is not asked for its key."""
         with _failures_named():

@@ -115,12 +115,12 @@ async def verify(
 ) -> VerificationView:
     """Checks the stored bytes now, with nothing but what is in them and the root certificates of this installation.
 
-    Raises Problem `not_found`, `forbidden`, `not_yet`, `stored_file_missing`, for what does not open `stored_file_differs`, and
-    what `services.places` does.
+    What does not open is checked as it lies there. Raises Problem `not_found`, `forbidden`, `not_yet` or `stored_file_missing`,
+    and what `services.places` does.
     """
     async with services.database.session() as session:
         row, document = await _document_to_see(session, caller, request_id, report_id)
-    pdf = await _stored(services, document)
+    pdf = await _stored(services, document, as_it_lies=True)
     now = datetime.now(UTC)
     verdict = await attended(_verify(services, caller, pdf, now))
     sha256 = document_hash(pdf)
@@ -143,13 +143,18 @@ async def _verify(services: Services, caller: Caller, pdf: bytes, now: datetime)
         return await checked(services, pdf, now)
 
 
-async def _stored(services: Services, document: StoredDocument) -> bytes:
+async def _stored(services: Services, document: StoredDocument, *, as_it_lies: bool = False) -> bytes:
+    """The document; with `as_it_lies`, the bytes that lie there where it does not open."""
+    key = document.object_key
     try:
-        return await services.store.get(document.object_key)
+        try:
+            return await services.store.get(key)
+        except ContentDiffersError:
+            if as_it_lies:
+                return await services.store.get_as_stored(key)
+            raise await fault(services, document.request_id, key, "differs") from None
     except NotFoundError:
-        raise await fault(services, document.request_id, document.object_key, "missing") from None
-    except ContentDiffersError:
-        raise await fault(services, document.request_id, document.object_key, "differs") from None
+        raise await fault(services, document.request_id, key, "missing") from None
 
 
 async def _document_to_see(

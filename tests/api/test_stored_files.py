@@ -1,6 +1,7 @@
 """What is given out of the document store is what was put there; what is not is said, and the operators hear of it."""
 
 import asyncio
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -104,7 +105,10 @@ async def test_another_reports_bytes_are_not_served(system: System, monkeypatch:
 
     file.write_bytes(wrong.read_bytes())  # sealed for another place: it does not open
     fault(await system.provider.get(f"{path}.pdf"), "stored_file_differs")
-    fault(await system.provider.get(f"{path}/verification"), "stored_file_differs")
+    verdict = ok(await system.provider.get(f"{path}/verification"))
+    assert (verdict["valid"], verdict["unchanged"]) == (False, False)
+    assert "differs_from_records" in verdict["problems"]
+    assert verdict["sha256"] == sha256(file.read_bytes()).hexdigest()
 
     file.write_bytes(await bytes_in_clear(system, wrong))
     fault(await system.provider.get(f"{path}.pdf"), "stored_file_differs")
