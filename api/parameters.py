@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Annotated
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
@@ -85,6 +85,13 @@ def names_in_query(dependant: Dependant) -> Iterator[str]:
     yield from (field.alias for field in dependant.query_params)
     for below in dependant.dependencies:
         yield from names_in_query(below)
+
+
+def tell_next(request: Request, response: Response, **changed: object) -> None:
+    """Name the next page in the answer (RFC 8288): the same address with these parameters changed. One that is None ends it."""
+    if None not in changed.values():
+        url = request.url.include_query_params(**changed)
+        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
 
 
 ReaderLanguage = Annotated[Language, Depends(_language)]

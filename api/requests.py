@@ -4,9 +4,10 @@ from datetime import date
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import AwareDatetime
 
-from api.parameters import ReaderLanguage
+from api.parameters import ReaderLanguage, tell_next
 from domain.model import Storable
 from domain.priority import Priority
 from domain.requests import Status
@@ -29,6 +30,8 @@ router = APIRouter(tags=["requests"])
 
 @router.get("/requests", dependencies=[SEARCHES], summary="The worklist")
 async def get_worklist(
+    request: Request,
+    response: Response,
     caller: RequestReader,
     services: ServicesOf,
     language: ReaderLanguage,
@@ -54,6 +57,13 @@ async def get_worklist(
         date | None, Query(description="Only what was submitted on this day or later (America/Toronto).")
     ] = None,
     submitted_until: Annotated[date | None, Query(description="Only what was submitted on this day or before.")] = None,
+    updated_since: Annotated[
+        AwareDatetime | None,
+        Query(
+            description="Only what changed at this time or later, by `updated_at`. That is when it happened, and it may show a "
+            "little later: let what you ask for overlap by some minutes. `/changes` misses nothing, and needs no overlap."
+        ),
+    ] = None,
     q: Annotated[
         Storable | None,
         Query(
@@ -79,6 +89,7 @@ async def get_worklist(
         holder_absent=holder_absent,
         submitted_from=submitted_from,
         submitted_until=submitted_until,
+        updated_since=updated_since,
         q=q or "",
         offering=offering,
         priority=priority,
@@ -86,7 +97,9 @@ async def get_worklist(
         cursor=cursor,
         limit=limit,
     )
-    return await worklist.read_worklist(services, caller, wanted, language)
+    page = await worklist.read_worklist(services, caller, wanted, language)
+    tell_next(request, response, cursor=page.next_cursor)
+    return page
 
 
 @router.get("/requests/{request_id}", summary="One request")

@@ -3,9 +3,9 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from api.parameters import ExpectedVersion
+from api.parameters import ExpectedVersion, tell_next
 from domain.webhooks import DeliveryState
 from use_cases import webhooks
 from use_cases.administrators import Administrator
@@ -80,6 +80,8 @@ async def test_webhook(webhook_id: UUID, caller: CallerOf, services: ServicesOf)
 
 @router.get("/{webhook_id}/messages", summary="What a webhook was told")
 async def list_webhook_messages(
+    request: Request,
+    response: Response,
     webhook_id: UUID,
     caller: CallerOf,
     services: ServicesOf,
@@ -89,7 +91,9 @@ async def list_webhook_messages(
 ) -> DeliveryPage:
     """The newest first, with what became of each."""
     by = Administrator.of(caller)
-    return await webhooks.list_messages(services, by, webhook_id, state=status, before=before, limit=limit)
+    page = await webhooks.list_messages(services, by, webhook_id, state=status, before=before, limit=limit)
+    tell_next(request, response, before=page.next)
+    return page
 
 
 @router.get("/{webhook_id}/messages/{message_id}/attempts", summary="The calls for a message")

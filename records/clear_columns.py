@@ -16,6 +16,7 @@ LISTS: Mapping[str, tuple[str, ...]] = {
         *("weekly_counts.measure", "notices.event", "notices.language", "notices.last_error", "notices.taken_up_by"),
         *("account_letters.language", "account_letters.last_error", "reports.proof_method", "snippets.used_for"),
         *("snippets.language", "snippets.offering", "accounts.offerings", "invitations.offerings", "requests.number"),
+        *("request_changes.roles_before", "change_logs.cluster"),
         *("recovery_codes.used_for", "second_factors.spent_for", "passkey_challenges.used_for", "notices.message_id"),
         *("signing_tickets.used_for", "service_accounts.scopes", "service_tokens.scopes", "sign_on_attempts.purpose"),
         *("sign_on_attempts.provider", "signing_certificates.revocation_reason"),

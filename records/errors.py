@@ -67,7 +67,11 @@ class StoreFullError(StoreError):
 
 
 class BadCursorError(RecordsError):
-    """A cursor that no page of this worklist gave."""
+    """A cursor that no page of this list gave."""
+
+
+class CursorExpiredError(RecordsError):
+    """What came after this place in the feed of changes is not known any more: it was forgotten, or the records were restored."""
 
 
 class ContentDiffersError(RecordsError):

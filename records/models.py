@@ -35,6 +35,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from domain.accounts import AccountEventKind, LetterKind
 from domain.audit import Act, Purpose
+from domain.changes import ChangeKind
 from domain.forms import FormContent
 from domain.notices import Importance, NoticeMode, Recipient
 from domain.priority import Priority
@@ -909,6 +910,53 @@ class EventRecord(Base):
         SealedJson("events.command", "request_id", ("request_id", "version"), ("report_id", "attachment_ids", "form"))
     )
     recorded_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+
+
+class RequestChange(Base):
+    """Something that the feed of changes tells (`records.changes`). Triggers write it, with whatever changes a request.
+
+    It stands at its `horizon` and `id`: the transaction that wrote it, or that of the request's row before, if this is greater.
+    Of an event, `sequence` is its version in the timeline; `version` is that of the request for people. `left_clinic_id` had the
+    request until then. What is ``gone`` was a draft of `account_id`; ``seen`` tells that the roles of this account changed, from
+    `roles_before`.
+    """
+
+    __tablename__ = "request_changes"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    horizon: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[ChangeKind]
+    request_id: Mapped[uuid.UUID | None]
+    sequence: Mapped[int | None]
+    version: Mapped[int | None]
+    event: Mapped[EventName | None]
+    at: Mapped[datetime]
+    left_clinic_id: Mapped[uuid.UUID | None]
+    account_id: Mapped[uuid.UUID | None]
+    roles_before: Mapped[list[str] | None]
+    noted_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+
+    __table_args__ = (
+        Index("ix_request_changes_horizon", "horizon", "id"),
+        Index("ix_request_changes_request", "request_id", "horizon"),
+        Index("ix_request_changes_noted", "noted_at"),
+    )
+
+
+class ChangeLog(Base):
+    """From where on the feed of changes is kept, in one row: what stood before the two `forgotten_` is not there any more.
+
+    `cluster` tells the database's server from copies that went another way: there, the numbers of transactions mean something
+    else, and the feed begins with another `epoch`.
+    """
+
+    __tablename__ = "change_logs"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    epoch: Mapped[uuid.UUID]
+    cluster: Mapped[str]
+    forgotten_horizon: Mapped[int] = mapped_column(BigInteger)
+    forgotten_id: Mapped[int] = mapped_column(BigInteger)
 
 
 class GivenCommand(Base):

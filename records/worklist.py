@@ -116,6 +116,8 @@ class WorklistFilter:
     """Submitted on this day or later, by the calendar of America/Toronto."""
     submitted_until: date | None = None
     """Submitted on this day or before."""
+    updated_since: datetime | None = None
+    """Changed then or later, by `updated_at`."""
     sort: Sort = "due"
     cursor: str | None = None
     limit: int = 50
@@ -493,6 +495,8 @@ def _conditions(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bo
     if wanted.holder_absent is not None:
         absent = has_left_or_is_absent(RequestRecord.holder_id)
         conditions.append(absent if wanted.holder_absent else not_(absent))
+    if wanted.updated_since is not None:
+        conditions.append(RequestRecord.updated_at >= wanted.updated_since)
     return conditions + _submitted_within(wanted)
 
 

@@ -130,6 +130,9 @@ PROBLEMS: Mapping[str, str] = {
     "not_a_photo": _("Marks are drawn on photos and pages of documents only."),
     "marks_closed": _("The request is over: nothing can be drawn on its photos any more, and no mark be removed."),
     "too_many_marks": _("This photo has %(limit)s marks already; remove one first."),
+    "cursor_expired": _(
+        "What has changed since then is not known any more. Begin without a place in the feed, and read the lists anew."
+    ),
     "phone_link_ended": _("This link has ended. Make a new one on the computer where you write the request."),
     "phone_link_taken": _(
         "Another telephone uses this link. Make a new one on the computer where you write the request."

@@ -6,7 +6,7 @@ day later where signing is tried again. It is removed under the lock under which
 stood still for longer loses what it is about to record. Bearer tokens go when they have been of no effect for as long, counts of
 wrong passwords when they count no more, access tokens of systems when they have ended, devices when nobody has signed in there
 for longer than a browser remembers, links and e-mails about accounts once they are over, invitations and
-what webhooks said a month later.
+what webhooks said and what the feed of changes tells a month later.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,12 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.contract import SweepReport
+from domain import changes as feed
 from domain.accounts import INVITATIONS_SHOWN_FOR
 from domain.webhooks import KEPT_FOR
 from records import (
     account_letters,
+    changes,
     guesses,
     one_time_links,
     passkeys,
@@ -134,6 +136,7 @@ async def _ended_sessions(services: Services, now: datetime, before: datetime, d
             "old ways to a new password": await one_time_links.forget_resets(session, before),
             "old invitations": await one_time_links.forget_invitations(session, now - INVITATIONS_SHOWN_FOR),
             "old e-mails about accounts": await account_letters.forget_letters(session, before),
+            "old changes of requests": await changes.forget(session, now - feed.KEPT_FOR),
             **await webhooks.forget(session, now - KEPT_FOR),
         }
         if dry_run:

@@ -79,7 +79,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "webhook_disabled",
         "webhook_not_replayable",
     ),
-    410: ("phone_link_ended",),
+    410: ("phone_link_ended", "cursor_expired"),
     408: ("too_slow",),
     412: ("unsupported_tus_version", "account_changed", "clinic_changed", "webhook_changed"),
     413: ("too_large",),

@@ -47,6 +47,7 @@ OPENED: Mapping[str, set[str]] = {
     },
     "requests:read": {
         "GET /requests",
+        "GET /changes",
         "GET /requests/{request_id}",
         "GET /requests/{request_id}/timeline",
         "GET /requests/{request_id}/forms",
