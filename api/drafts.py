@@ -5,8 +5,9 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from api.parameters import ExpectedVersion, IdempotencyKey, ReaderLanguage
-from use_cases import drafts
+from use_cases import drafts, references
 from use_cases.drafts import DraftChanges, NewDraft
+from use_cases.references import GivenReference, ReferenceView
 from use_cases.requests import RequestView
 from web.services import ServicesOf
 from web.session import DraftWriter
@@ -44,6 +45,26 @@ async def change_draft(
     view = await drafts.change_draft(services, caller, request_id, changes, expected_version, language)
     response.headers["ETag"] = f'"{view.version}"'
     return view
+
+
+@router.put("/requests/{request_id}/reference", summary="Say what one's own system calls a request")
+async def give_reference(
+    request_id: UUID, given: GivenReference, caller: DraftWriter, services: ServicesOf
+) -> list[ReferenceView]:
+    """For systems: an order's number, or a chart's. The system finds the request by it (`GET /requests?reference=…`).
+
+    A system calls one request so: where it calls another one so, the answer is 409 `reference_taken`. The request's version stays
+    as it is. Shown to this system and to people of its clinic, and in no webhook.
+    """
+    return list(await references.refer(services, caller, request_id, given.reference))
+
+
+@router.delete(
+    "/requests/{request_id}/reference", status_code=204, summary="Take away what one's own system calls a request"
+)
+async def remove_reference(request_id: UUID, caller: DraftWriter, services: ServicesOf) -> None:
+    """For systems: from now on, the system may call another request so."""
+    await references.refer(services, caller, request_id, None)
 
 
 @router.delete("/requests/{request_id}", status_code=204, summary="Remove a draft")

@@ -15,6 +15,7 @@ from records.worklist import WorklistFilter
 from translations import Language
 from use_cases import accesses, requests, same_patient, submitted_forms, timeline, whole_case, worklist
 from use_cases.accesses import AccessView
+from use_cases.references import Reference
 from use_cases.requests import RequestSummary, RequestView
 from use_cases.submitted_forms import FormVersionView, FormView
 from use_cases.timeline import TimelineEntry
@@ -74,6 +75,13 @@ async def get_worklist(
             "access.",
         ),
     ] = None,
+    reference: Annotated[
+        Reference | None,
+        Query(
+            description="What a system of the caller's clinic calls the request by itself; of a system, what it does. Finding a "
+            "request so is written down as an access."
+        ),
+    ] = None,
     sort: Annotated[Literal["due", "-due", "priority", "updated", "created"], Query()] = "due",
     cursor: Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -90,6 +98,8 @@ async def get_worklist(
         submitted_from=submitted_from,
         submitted_until=submitted_until,
         updated_since=updated_since,
+        reference=reference,
+        reference_of=caller.system.account.id if caller.system else None,
         q=q or "",
         offering=offering,
         priority=priority,

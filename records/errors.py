@@ -74,6 +74,10 @@ class CursorExpiredError(RecordsError):
     """What came after this place in the feed of changes is not known any more: it was forgotten, or the records were restored."""
 
 
+class ReferenceTakenError(RecordsError):
+    """The system calls another request by this reference."""
+
+
 class ContentDiffersError(RecordsError):
     """The stored bytes are not those that the records name by their SHA-256."""
 

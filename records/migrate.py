@@ -13,6 +13,7 @@ from records import data_keys
 from records.database import Database
 from records.models import RequestRecord
 from records.patient_words import fill_words
+from records.references import Place, hash_anew
 from records.trouble import away_named
 from settings import Settings
 
@@ -23,7 +24,7 @@ MIGRATION_LOCK = 0x52454C414953  # "RELAIS": the advisory lock that lets one mig
 
 
 async def bring_up_to_date(settings: Settings) -> None:
-    """Apply what is missing, and keep the words by which patients are found where the present key has not hashed them yet.
+    """Apply what is missing, and hash words of patients and references where the present key has not hashed them yet.
 
     An installation that has no request yet seals its records from the first on; so does the embedded mode, of which all processes
     are of this version.
@@ -49,6 +50,10 @@ async def bring_up_to_date(settings: Settings) -> None:
         while last is not None:
             async with database.session() as session:
                 last = await fill_words(session, last, FILLED_AT_ONCE)
+        place: Place | None = (NIL, NIL)
+        while place is not None:
+            async with database.session() as session:
+                place = await hash_anew(session, place, FILLED_AT_ONCE)
 
 
 async def upgrade(url: str) -> None:

@@ -801,6 +801,25 @@ class RequestRecord(Base):
         return self.status.is_with_requester and self.submission_id is None
 
 
+class RequestReference(Base):
+    """What a clinic's system calls a request by itself: an order's number, or a chart's, by which a patient may be known.
+
+    It is found by its keyed `hash` (`records.references`); `hashed_with` tells under which key that is.
+    """
+
+    __tablename__ = "request_references"
+
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id", ondelete="CASCADE"), primary_key=True)
+    system_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    value: Mapped[str] = mapped_column(
+        SealedText("request_references.value", "request_id", ("request_id", "system_id"))
+    )
+    hash: Mapped[bytes]
+    hashed_with: Mapped[bytes]
+
+    __table_args__ = (UniqueConstraint("system_id", "hash"), Index("ix_request_references_hash", "hash"))
+
+
 class Participant(Base):
     """Somebody who ever gave a command on the request.
 
@@ -1544,7 +1563,7 @@ class AuditHead(Base):
 
 SEALED_MODELS = (
     *(RequestRecord, FrozenForm, EventRecord, GivenCommand, Attachment, Mark, Upload, ReportDraft, FrozenReport),
-    *(SavedFilter, SignOnAttempt, SigningTicket),
+    *(RequestReference, SavedFilter, SignOnAttempt, SigningTicket),
 )
 """The models of which columns are sealed."""
 

@@ -48,6 +48,10 @@ class SearchKeys:
         """The hash under which a word is kept."""
         return _hash(self.keys[0], word)
 
+    def of_references(self) -> tuple[bytes, ...]:
+        """The keys of the hashes of references (`records.references`). Without a ring these stand in clear."""
+        return tuple(_keyed(key, "relais references") for key in self.keys) or (b"in clear",)
+
     def looked_for(self, words: Collection[str]) -> list[int]:
         """Every hash under which one of these words may be kept."""
         return [_hash(key, word) for key in self.keys for word in words]

@@ -59,8 +59,9 @@ from records.models import (
     RequestRecord,
     StoredDocument,
 )
+from records.references import referred_to
 from records.sealed import in_clear, with_key_if_it_opens
-from records.search import find, sift
+from records.search import Finds, find, sift
 from records.unread_reports import READS_FOR_OTHERS, is_shown
 from records.visibility import (
     CLINIC_WAYS,
@@ -118,6 +119,9 @@ class WorklistFilter:
     """Submitted on this day or before."""
     updated_since: datetime | None = None
     """Changed then or later, by `updated_at`."""
+    reference: str | None = None
+    """What a system of the viewer's clinic calls it by itself; just that of `reference_of`, where this is named."""
+    reference_of: uuid.UUID | None = None
     sort: Sort = "due"
     cursor: str | None = None
     limit: int = 50
@@ -196,7 +200,7 @@ async def worklist(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter
     """A page of the viewer's worklist. Raises BadCursorError for a cursor that this sort never gave."""
     limit = _limit(wanted)
     after = None if wanted.cursor is None else _key_in(wanted.cursor, wanted.sort)
-    if wanted.q.strip():
+    if wanted.q.strip() or wanted.reference is not None:
         found, counts = await _found(session, viewer, wanted, after)
     else:
         found, counts = await _listed(session, viewer, wanted, after)
@@ -247,13 +251,21 @@ async def _found(
     session: AsyncSession, viewer: Viewer, wanted: WorklistFilter, after: tuple[Any, ...] | None
 ) -> tuple[list[WorklistRow], dict[Status, Count]]:
     """The same of what somebody looks for: what is found leads to the requests, and the parts are conditions."""
-    finds = await find(session, viewer, read_search(wanted.q))
+    finds = await _finds(session, viewer, wanted)
     sieve = _sieve_of(viewer, wanted).and_(*_with_whom(viewer, wanted), only_asked(listed_for(viewer)))
     if wanted.to_do:
         sieve = sieve.and_(has_to_do(viewer))
     found = await sift(session, finds, sieve, _ORDERS[wanted.sort], after, _limit(wanted) + 1)
     counts = {status: Count(number, found.more) for status, number in found.counts.items()}
     return (await _lines(session, viewer, found.first, wanted.sort) if found.first else []), counts
+
+
+async def _finds(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter) -> Finds:
+    finds = await find(session, viewer, read_search(wanted.q)) if wanted.q.strip() else Finds(None, true())
+    if wanted.reference is None:
+        return finds
+    referred = referred_to(session, wanted.reference, viewer.clinic_id, wanted.reference_of)
+    return replace(finds, candidates=referred)
 
 
 async def _lines(

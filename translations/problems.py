@@ -130,6 +130,7 @@ PROBLEMS: Mapping[str, str] = {
     "not_a_photo": _("Marks are drawn on photos and pages of documents only."),
     "marks_closed": _("The request is over: nothing can be drawn on its photos any more, and no mark be removed."),
     "too_many_marks": _("This photo has %(limit)s marks already; remove one first."),
+    "reference_taken": _("Your system calls another request by this reference."),
     "cursor_expired": _(
         "What has changed since then is not known any more. Begin without a place in the feed, and read the lists anew."
     ),

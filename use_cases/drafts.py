@@ -30,6 +30,7 @@ from use_cases.accesses import log_access
 from use_cases.caller import Caller
 from use_cases.patients import Patient
 from use_cases.problems import Problem, field_faults
+from use_cases.references import Reference, give
 from use_cases.requests import RequestView, request_view, submitted_form
 from use_cases.services import Services
 
@@ -70,6 +71,12 @@ class NewDraft(Discreet):
     priority: Priority = Field(Priority.ROUTINE, description="How soon an answer is needed (FHIR request-priority).")
     patient: Patient = Patient()
     answers: Answers = Field({}, description=_OF_ANSWERS, examples=[{"question": "Mélanome ?"}])
+    reference: Reference | None = Field(
+        None,
+        description="For systems: what the system calls the request by itself, such as an order's number; each once. It may be a "
+        "chart's number, for it is kept as the chart is.",
+        examples=[None],
+    )
     earlier_id: UUID | None = Field(
         None, description="A request that was submitted before, and that this one follows.", examples=[None]
     )
@@ -103,7 +110,7 @@ async def create_draft(
 ) -> RequestView:
     """Begin a request; under the same `key` of the caller it is the same one.
 
-    Raises Problem `forbidden`, `unknown_offering`, `form_invalid`, `unknown_clinic`, `clinic_not_routed`, and
+    Raises Problem `forbidden`, `unknown_offering`, `form_invalid`, `unknown_clinic`, `clinic_not_routed`, `reference_taken`, and
     `idempotency_key_reused`; Refusal `stat_refused`; of the earlier request `not_found`, `forbidden` or `earlier_is_draft`.
     """
     policy.must_have_role(caller, Role.REQUESTER)
@@ -231,7 +238,7 @@ async def _create(
             before = await submitted_form(session, earlier)
             patient = patient if draft.patient != Patient() else before["patient"]
             answers = {**await _answers_of(session, services, earlier, before["answers"], offering), **answers}
-    return await requests.create_draft(
+    row = await requests.create_draft(
         session,
         requester=Person(id=caller.id, clinic_id=caller.clinic_id),
         dispatch_clinic_id=wanted.id,
@@ -245,6 +252,9 @@ async def _create(
         earlier_id=draft.earlier_id,
         system_id=caller.system.account.id if caller.system else None,
     )
+    if draft.reference is not None:
+        await give(session, caller, row, draft.reference)
+    return row
 
 
 async def _earlier(session: AsyncSession, caller: Caller, earlier_id: UUID) -> RequestRecord:

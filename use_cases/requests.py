@@ -32,6 +32,7 @@ from use_cases.given_commands import CommandView, command_view
 from use_cases.marks import MarkView, marks_on
 from use_cases.names import HolderView, Names, PersonView
 from use_cases.presences import PresenceView, others_present
+from use_cases.references import ReferenceView, references_shown
 from use_cases.services import Services
 from use_cases.submitted_forms import form_in_force
 from use_cases.timeline import (
@@ -134,6 +135,9 @@ class RelatedRequest(View):
 class ChartView(View):
     """What only those see of a request who may see its chart."""
 
+    references: list[ReferenceView] | None = Field(
+        None, description="What systems of the caller's clinic call it by themselves; to a system, its own."
+    )
     answers: Json | None = None
     outdated_answers: list[OutdatedAnswer] | None = Field(
         None,
@@ -503,6 +507,7 @@ async def _chart(
     last_forms = (await forms.submitted_forms(session, row.id))[-2:]
     shown = await attachments_shown(session, row, caller, frozen, events)
     return ChartView(
+        references=await references_shown(session, caller, row),
         answers=_form_shown(row, frozen)["answers"],
         outdated_answers=outdated_answers(row) if _is_editing(row, caller) else None,
         questions=questions_of(row.id, events, names, [question.id for question in process.questions]),

@@ -133,14 +133,17 @@ async def next_to_do(services: Services, caller: Caller, language: Language, *, 
 async def _log_finds(
     session: AsyncSession, caller: Caller, wanted: WorklistFilter, rows: Iterable[WorklistRow]
 ) -> None:
-    """Whose patient was found by a word of theirs, was looked for. One's own drafts are nobody else's business yet."""
-    if not (words := read_search(wanted.q).words):
+    """Whose patient was found by a word of theirs, or by a reference, was looked for. One's own drafts concern nobody else."""
+    words = read_search(wanted.q).words
+    if not words and wanted.reference is None:
         return
     now = datetime.now(UTC)
     finds = [
         Find(row.request.id, policy.role_before(caller, row.request), row.request.process_version)
         for row in rows
-        if row.patient and row.request.status is not Status.DRAFT and words & words_of_patient(row.patient)
+        if row.patient
+        and row.request.status is not Status.DRAFT
+        and (wanted.reference is not None or words & words_of_patient(row.patient))
     ]
     if finds:
         await log_finds(session, by(caller), finds, at=now, since=now - ONE_SEARCH)

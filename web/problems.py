@@ -46,6 +46,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "offset_mismatch",
         "not_a_draft",
         "earlier_is_draft",
+        "reference_taken",
         "not_editable",
         "submission_under_way",
         "answer_under_way",

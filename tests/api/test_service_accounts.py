@@ -71,6 +71,8 @@ OPENED: Mapping[str, set[str]] = {
         "POST /requests",
         "PATCH /requests/{request_id}",
         "DELETE /requests/{request_id}",
+        "PUT /requests/{request_id}/reference",
+        "DELETE /requests/{request_id}/reference",
         "GET /requests/{request_id}/check",
         "POST /requests/{request_id}/attachments",
         "PATCH /requests/{request_id}/attachments/{attachment_id}",
