@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, cast
 
 from pydantic import Field, TypeAdapter, ValidationError
 from sqlalchemy import (
@@ -213,7 +213,7 @@ async def _rows(session: AsyncSession, viewer: Viewer, place: _Place, end: _Plac
         .order_by(RequestChange.horizon, RequestChange.id)
         .limit(limit)
     )
-    return (await session.execute(query)).all()
+    return cast(Sequence[Row[Any]], (await session.execute(query)).all())
 
 
 def _concerns(viewer: Viewer, request_id: Any) -> ColumnElement[bool]:

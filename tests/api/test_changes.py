@@ -41,7 +41,7 @@ async def test_a_system_keeps_a_copy(system: System) -> None:
     request_id = await reported(system)
     told, after = await follow(recording, next_of(first))
     mine = [one for one in told if one["request_id"] == request_id and one["kind"] == "event"]
-    timeline = ok(await recording.get(f"/requests/{request_id}/timeline"))
+    timeline = (await recording.get(f"/requests/{request_id}/timeline")).json()
     assert [(one["sequence"], one["event"], one["at"]) for one in mine] == [
         (one["version"], one["name"], one["at"]) for one in timeline
     ]

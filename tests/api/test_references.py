@@ -98,7 +98,7 @@ async def test_to_whom_it_is_shown(system: System) -> None:
     """To people of the system's clinic who see the chart; to nobody of another clinic; and finding it is a look."""
     ours = await ordering(system)
     reference, request_id = f"ORD-{uuid4().hex}", await submitted(system)
-    ok(await ours.http.put(f"/api/v1/requests/{request_id}/reference", json={"reference": reference}))  # type: ignore[arg-type]
+    ok(await ours.http.put(f"/api/v1/requests/{request_id}/reference", json={"reference": reference}))
     assert await named(system.dispatcher, request_id) == [reference]
     assert await named(system.operator, request_id) is None
     assert await found(system.operator, reference) == [request_id]

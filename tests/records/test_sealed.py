@@ -31,6 +31,7 @@ from records import (
     data_keys,
     forms,
     marks,
+    references,
     renewals,
     reports,
     requests,
@@ -180,6 +181,7 @@ async def a_chart(database: Database) -> tuple[Scene, uuid.UUID]:
             filename=MARKED,
             now=NOW,
         )
+        await references.refer(session, row.id, scene.accounts["dispatcher"].id, MARKED)
         await saved_filters.save_filter(session, requester.id, "mine", {"q": MARKED}, now=NOW, at_most=5)
         await saved_filters.save_filter(session, requester.id, "mine", {"q": MARKED * 2}, now=NOW, at_most=5)
     async with database.session() as session:
