@@ -155,7 +155,8 @@ async def forget(session: AsyncSession, before: datetime) -> int:
     """What was noted before that moment is not kept any longer; gives how much it was."""
     old = RequestChange.noted_at < before
     query = select(RequestChange.horizon, RequestChange.id).where(old)
-    last = (await session.execute(query.order_by(_KEY.desc()).limit(1))).one_or_none()
+    backwards = query.order_by(RequestChange.horizon.desc(), RequestChange.id.desc())
+    last = (await session.execute(backwards.limit(1))).one_or_none()
     if last is None:
         return 0
     forgotten = update(ChangeLog).values(forgotten_horizon=last.horizon, forgotten_id=last.id)
