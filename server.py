@@ -6,14 +6,24 @@ from api.server import create_app as create_api
 from portal.server import install as install_portal
 from settings import Settings
 from use_cases.services import Services
+from web.late import Late
 from web.server import serve as serve_app
+
+SCIM_PATH = "/scim/v2"
 
 
 def create_app(settings: Settings, services: Services) -> FastAPI:
     """The API with the portal in front, over services that are open, in the event loop in which they were opened."""
     app = create_api(settings, services)
+    app.mount(SCIM_PATH, Late(lambda: _scim(services)))
     install_portal(app)
     return app
+
+
+def _scim(services: Services) -> FastAPI:
+    from scim.server import create_app
+
+    return create_app(services)
 
 
 async def serve() -> None:

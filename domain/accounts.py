@@ -48,6 +48,7 @@ class AccountEventKind(StrEnum):
     INVITED_AGAIN = "invited_again"
     INVITATION_REVOKED = "invitation_revoked"
     JOINED = "joined"
+    PROVISIONED = "provisioned"  # by the directory of the organization
     CHANGED = "changed"
     LOCKED = "locked"
     REOPENED = "reopened"
@@ -98,6 +99,8 @@ class LetterKind(StrEnum):
     IDENTITY_LINKED = "identity_linked"
     IDENTITY_UNLINKED = "identity_unlinked"
     WEBHOOK_DISABLED = "webhook_disabled"  # by Relais itself
+    PROVISIONED = "provisioned"  # an account made by the directory of the organization
+    HAND_OVER = "hand_over"  # to administrators: somebody whose access the directory ended holds requests
 
 
 class ReviewReason(StrEnum):

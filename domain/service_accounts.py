@@ -1,7 +1,7 @@
 """What holds of service accounts, by which a clinic's systems call: what each may do at most, and for how long.
 
-A scope opens addresses and nothing else: whoever has none may do nothing. None lets a system sign, dispatch, answer, or look
-after people. See docs/decisions/service-accounts.md.
+A scope opens addresses and nothing else: whoever has none may do nothing. None lets a system sign, dispatch or answer. See
+docs/decisions/service-accounts.md.
 """
 
 from collections.abc import Iterable
@@ -20,6 +20,7 @@ class Scope(StrEnum):
     DOCUMENTS_READ = "documents:read"
     DRAFTS_WRITE = "drafts:write"
     REQUESTS_SUBMIT = "requests:submit"
+    PEOPLE_PROVISION = "people:provision"
 
 
 def known_scopes(kept: Iterable[str]) -> frozenset[Scope]:
@@ -29,6 +30,9 @@ def known_scopes(kept: Iterable[str]) -> frozenset[Scope]:
 
 FOR_SOMEBODY = frozenset({Scope.DRAFTS_WRITE, Scope.REQUESTS_SUBMIT})
 """What a system does for a person only, who is named with each call."""
+
+GIVEN_BY_DIRECTORIES = frozenset({Role.REQUESTER, Role.DISPATCHER, Role.PROVIDER})
+"""The roles that a system gives and takes which keeps the people of its clinic (SCIM): none by which it would get more power."""
 
 ACTS_AS = frozenset({Role.REQUESTER})
 """The roles of a person in which a system may act for them: whatever else the person is, it is not."""

@@ -49,6 +49,7 @@ EVENTS: Mapping[AccountEventKind, str] = {
     AccountEventKind.INVITED_AGAIN: _("Invited again"),
     AccountEventKind.INVITATION_REVOKED: _("Invitation taken back"),
     AccountEventKind.JOINED: _("Invitation accepted"),
+    AccountEventKind.PROVISIONED: _("Account made by the organization’s directory"),
     AccountEventKind.CHANGED: _("Changed"),
     AccountEventKind.LOCKED: _("Locked"),
     AccountEventKind.REOPENED: _("Opened again"),
@@ -99,6 +100,8 @@ FIELDS: Mapping[str, str] = {
     "language": _("Language"),
     "roles": _("Roles"),
     "offerings": _("Service offerings"),
+    "username": _("User name"),
+    "external_id": _("Name in the directory"),
 }
 """What administrators say of somebody, as pages name it."""
 

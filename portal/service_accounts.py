@@ -42,6 +42,9 @@ SCOPES: Mapping[Scope, str] = {
     Scope.DOCUMENTS_READ: _("Read their signed reports"),
     Scope.DRAFTS_WRITE: _("Write drafts for a person of the clinic, whom it names"),
     Scope.REQUESTS_SUBMIT: _("Submit requests for a person of the clinic, whom it names"),
+    Scope.PEOPLE_PROVISION: _(
+        "Keep the people of the clinic as the organization’s directory has them: make, change and lock accounts"
+    ),
 }
 """What a system may do, as pages name it."""
 

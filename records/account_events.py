@@ -4,7 +4,7 @@ Each is an act as well, and stands in the audit (`records.audit`), too; here are
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -65,6 +65,14 @@ async def count_since(session: AsyncSession, account_id: uuid.UUID, kind: Accoun
     """How often that was done about an account since then."""
     noted = AccountEvent.account_id == account_id, AccountEvent.kind == kind, AccountEvent.at > since
     return await session.scalar(select(func.count()).where(*noted)) or 0
+
+
+async def newest(
+    session: AsyncSession, account_id: uuid.UUID, kinds: Collection[AccountEventKind]
+) -> AccountEvent | None:
+    """The last time that one of these was done about an account."""
+    query = select(AccountEvent).where(AccountEvent.account_id == account_id, AccountEvent.kind.in_(kinds))
+    return await session.scalar(query.order_by(AccountEvent.id.desc()).limit(1))
 
 
 async def list_events(session: AsyncSession, account_id: uuid.UUID, *, limit: int) -> list[AccountEvent]:

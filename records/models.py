@@ -126,14 +126,16 @@ class Account(Base):
     `offerings` are the codes of the service offerings that a provider serves; None where nobody has said: then all.
     `version` counts what administrators changed. `last_used_at` is right to some minutes, see `records.people.note_use`. Who is
     not `active` was locked, or has left at `left_at`. Who signs in through a provider only has a `password_hash` that no password
-    fits, by chance, for keys are made from it.
+    fits, by chance, for keys are made from it. `external_id` is how the directory of the organization names somebody.
     """
 
     __tablename__ = "accounts"
+    __table_args__ = (UniqueConstraint("clinic_id", "external_id", name="uq_accounts_external_id"),)
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     clinic_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clinics.id"), index=True)
     username: Mapped[str] = mapped_column(unique=True)
+    external_id: Mapped[str | None]
     password_hash: Mapped[str]
     roles: Mapped[list[str]]
     given_name: Mapped[str]

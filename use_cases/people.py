@@ -179,136 +179,6 @@ async def list_due_for_review(services: Starting, by: Administrator, clinic_id: 
     return [person for person in await list_people(services, by, clinic_id) if person.review]
 
 
-# Changing
-
-
-async def change_person(
-    services: Starting, by: Administrator, account_id: UUID, change: PersonChange, expected_version: int | None
-) -> PersonOnFile:
-    """Change what is known of somebody, and what they may do. The same change a second time changes nothing.
-
-    Raises Problem `not_found`, `operators_only`, `account_changed` when somebody else was faster, `last_administrator`,
-    `still_holds_requests` when a provider is to be none any more, `not_for_oneself` to who would let themself sign, or what is
-    wrong with a field.
-    """
-    said = change.said()
-    async with changing(services, by, account_id) as at:
-        if said.get("email", at.account.email) != at.account.email:
-            said["email"] = usable_address(services.settings, said["email"])
-        before, wanted = _of(at.account, said), _as_kept(said)
-        changed = {name: value for name, value in wanted.items() if before[name] != value}
-        if not changed:
-            return await one_on_file(at.session, by, at.account)
-        if expected_version not in (None, at.account.version):
-            raise Problem("account_changed")
-        _check_signs_by_others(at, before, changed)
-        if "roles" in changed:
-            by.check_gives([Role(role) for role in changed["roles"]])
-            await _check_may_lose(at, changed["roles"])
-        await check_offerings(at.session, changed.get("offerings"))
-        for name, value in changed.items():
-            setattr(at.account, name, value)
-        at.note(AccountEventKind.CHANGED, {name: _told(name, before[name], value) for name, value in changed.items()})
-        await _tell_about(at, changed, before)
-        view = await one_on_file(at.session, by, at.account)
-    await send(services, at.letters)
-    return view
-
-
-async def lock(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
-    """Nobody comes in with that account any more, at once. What its person holds stays and is told (`holds`).
-
-    Raises Problem `not_found`, `operators_only` or `last_administrator`.
-    """
-    async with changing(services, by, account_id) as at:
-        if at.account.active:
-            await _check_may_lose(at, (), hands_over=True)
-            await _close(at)
-            at.note(AccountEventKind.LOCKED)
-        return await one_on_file(at.session, by, at.account)
-
-
-async def leave(services: Services, caller: Caller, account_id: UUID, leaving: Leaving, language: Language) -> Left:
-    """Somebody goes (`let_go`), and what they hold is handed over in the same go: what became of each request is told.
-
-    Raises as `let_go` does, Problem `forbidden` to who may hand over nothing, and what is wrong with whom it is to go to; then
-    the account is as it was.
-    """
-    by, wanted = Administrator.of(caller), leaving.hand_over
-    if wanted is not None:
-        must_have_role(caller, *MAY_HAND_OVER)
-        async with services.database.session() as session:
-            await check_takes_over(session, wanted, caller, account_id)
-    held = await let_go(services, by, account_id, hands_over=wanted is not None)
-    receipts: list[PartReceipt] = []
-    if wanted is not None and held:
-        order = HandOver(**wanted.model_dump(), request_ids=held)
-        gone = await read_person(services, by, account_id)
-        key = f"leaving/{account_id}/{gone.version}"  # who comes back and leaves again hands over anew
-        receipts = await hand_over(services, caller, account_id, order, key, language)
-    return Left(person=await read_person(services, by, account_id), handed_over=receipts)
-
-
-async def let_go(services: Starting, by: Administrator, account_id: UUID, *, hands_over: bool = False) -> list[UUID]:
-    """Somebody has left: the same as locked, and kept apart in lists. Gives the requests that they hold.
-
-    Raises as `lock` does, and Problem `still_holds_requests` when these are not handed over now.
-    """
-    async with changing(services, by, account_id) as at:
-        if at.account.left_at is None:
-            await _check_may_lose(at, (), hands_over=hands_over)
-            if at.account.active:
-                await _close(at)
-            at.account.left_at = at.now
-            at.note(AccountEventKind.LEFT)
-        return await load.held_by(at.session, account_id, limit=MOST_AT_ONCE)
-
-
-async def reopen(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
-    """Somebody may come in again, with the password and the roles that they had; no earlier session goes on.
-
-    Raises Problem `not_found` or `operators_only`.
-    """
-    async with changing(services, by, account_id) as at:
-        if not at.account.active:
-            at.account.active, at.account.left_at = True, None
-            await people.revoke_tokens_of(at.session, account_id, at.now)
-            at.note(AccountEventKind.REOPENED)
-        return await one_on_file(at.session, by, at.account)
-
-
-async def reset_second_factor(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
-    """Remove the second factor of somebody who has lost device and recovery codes: the password is enough again.
-
-    Raises Problem `not_found`, `operators_only`, or `not_for_oneself`: one's own is removed with proof (`second_factor.remove`).
-    """
-    async with changing(services, by, account_id) as at:
-        if at.is_ones_own:
-            raise Problem("not_for_oneself")
-        if await second_factors.remove(at.session, account_id):
-            at.note(AccountEventKind.SECOND_FACTOR_REMOVED)
-            at.letters.append(
-                await account_letters.write_to(at.session, LetterKind.SECOND_FACTOR_RESET, at.account, at.now)
-            )
-        view = await one_on_file(at.session, by, at.account)
-    await send(services, at.letters)
-    return view
-
-
-async def confirm(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
-    """The account was looked at and is right as it is: its person still works here, in these roles.
-
-    Raises Problem `not_found`, `operators_only`, or `account_not_active`.
-    """
-    async with changing(services, by, account_id) as at:
-        if not at.account.active:
-            raise Problem("account_not_active")
-        if _review(at.account, at.now) is not None:
-            at.account.reviewed_at = at.now
-            at.note(AccountEventKind.REVIEWED)
-        return await one_on_file(at.session, by, at.account)
-
-
 # What all changes have in common
 
 
@@ -347,6 +217,161 @@ async def changing(services: Starting, by: Administrator, account_id: UUID) -> A
             raise Problem("not_found")
         by.check_changes(account)
         yield Changing(session, by, account, datetime.now(UTC), [])
+
+
+# Changing
+
+
+async def change_person(
+    services: Starting, by: Administrator, account_id: UUID, change: PersonChange, expected_version: int | None
+) -> PersonOnFile:
+    """Change what is known of somebody, and what they may do. The same change a second time changes nothing.
+
+    Raises Problem `not_found`, `operators_only`, `account_changed` when somebody else was faster, `last_administrator`,
+    `still_holds_requests` when a provider is to be none any more, `not_for_oneself` to who would let themself sign, or what is
+    wrong with a field.
+    """
+    async with changing(services, by, account_id) as at:
+        await take_over(services, at, change, expected_version)
+        view = await one_on_file(at.session, by, at.account)
+    await send(services, at.letters)
+    return view
+
+
+async def take_over(
+    services: Starting, at: Changing, change: PersonChange, expected_version: int | None = None
+) -> None:
+    """Take what was said of somebody over into their account, if anything is new. Raises as `change_person` does."""
+    said = change.said()
+    if said.get("email", at.account.email) != at.account.email:
+        said["email"] = usable_address(services.settings, said["email"])
+    before, wanted = _of(at.account, said), _as_kept(said)
+    changed = {name: value for name, value in wanted.items() if before[name] != value}
+    if not changed:
+        return
+    if expected_version not in (None, at.account.version):
+        raise Problem("account_changed")
+    _check_signs_by_others(at, before, changed)
+    if "roles" in changed:
+        at.by.check_gives([Role(role) for role in changed["roles"]])
+        await _check_may_lose(at, changed["roles"])
+    await check_offerings(at.session, changed.get("offerings"))
+    for name, value in changed.items():
+        setattr(at.account, name, value)
+    at.note(AccountEventKind.CHANGED, {name: _told(name, before[name], value) for name, value in changed.items()})
+    await _tell_about(at, changed, before)
+
+
+async def lock(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
+    """Nobody comes in with that account any more, at once. What its person holds stays and is told (`holds`).
+
+    Raises Problem `not_found`, `operators_only` or `last_administrator`.
+    """
+    async with changing(services, by, account_id) as at:
+        await close(at)
+        return await one_on_file(at.session, by, at.account)
+
+
+async def close(at: Changing) -> None:
+    """Lock the account, unless that was done. Raises Problem `last_administrator`."""
+    if at.account.active:
+        await _check_may_lose(at, (), hands_over=True)
+        await _close(at)
+        at.note(AccountEventKind.LOCKED)
+
+
+async def leave(services: Services, caller: Caller, account_id: UUID, leaving: Leaving, language: Language) -> Left:
+    """Somebody goes (`let_go`), and what they hold is handed over in the same go: what became of each request is told.
+
+    Raises as `let_go` does, Problem `forbidden` to who may hand over nothing, and what is wrong with whom it is to go to; then
+    the account is as it was.
+    """
+    by, wanted = Administrator.of(caller), leaving.hand_over
+    if wanted is not None:
+        must_have_role(caller, *MAY_HAND_OVER)
+        async with services.database.session() as session:
+            await check_takes_over(session, wanted, caller, account_id)
+    held = await let_go(services, by, account_id, hands_over=wanted is not None)
+    receipts: list[PartReceipt] = []
+    if wanted is not None and held:
+        order = HandOver(**wanted.model_dump(), request_ids=held)
+        gone = await read_person(services, by, account_id)
+        key = f"leaving/{account_id}/{gone.version}"  # who comes back and leaves again hands over anew
+        receipts = await hand_over(services, caller, account_id, order, key, language)
+    return Left(person=await read_person(services, by, account_id), handed_over=receipts)
+
+
+async def let_go(services: Starting, by: Administrator, account_id: UUID, *, hands_over: bool = False) -> list[UUID]:
+    """Somebody has left: the same as locked, and kept apart in lists. Gives the requests that they hold.
+
+    Raises as `lock` does, and Problem `still_holds_requests` when these are not handed over now.
+    """
+    async with changing(services, by, account_id) as at:
+        await close_for_good(at, hands_over=hands_over)
+        return await load.held_by(at.session, account_id, limit=MOST_AT_ONCE)
+
+
+async def close_for_good(at: Changing, *, hands_over: bool = False) -> None:
+    """Its person has left, unless they had. Raises Problem `last_administrator` or `still_holds_requests`."""
+    if at.account.left_at is None:
+        await _check_may_lose(at, (), hands_over=hands_over)
+        if at.account.active:
+            await _close(at)
+        at.account.left_at = at.now
+        at.note(AccountEventKind.LEFT)
+
+
+async def reopen(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
+    """Somebody may come in again, with the password and the roles that they had; no earlier session goes on.
+
+    Raises Problem `not_found` or `operators_only`.
+    """
+    async with changing(services, by, account_id) as at:
+        await open_again(at)
+        return await one_on_file(at.session, by, at.account)
+
+
+async def open_again(at: Changing) -> None:
+    """Open the account, unless it is open."""
+    if not at.account.active:
+        at.account.active, at.account.left_at = True, None
+        await people.revoke_tokens_of(at.session, at.account.id, at.now)
+        at.note(AccountEventKind.REOPENED)
+
+
+async def reset_second_factor(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
+    """Remove the second factor of somebody who has lost device and recovery codes: the password is enough again.
+
+    Raises Problem `not_found`, `operators_only`, or `not_for_oneself`: one's own is removed with proof (`second_factor.remove`).
+    """
+    async with changing(services, by, account_id) as at:
+        if at.is_ones_own:
+            raise Problem("not_for_oneself")
+        if await second_factors.remove(at.session, account_id):
+            at.note(AccountEventKind.SECOND_FACTOR_REMOVED)
+            at.letters.append(
+                await account_letters.write_to(at.session, LetterKind.SECOND_FACTOR_RESET, at.account, at.now)
+            )
+        view = await one_on_file(at.session, by, at.account)
+    await send(services, at.letters)
+    return view
+
+
+async def confirm(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
+    """The account was looked at and is right as it is: its person still works here, in these roles.
+
+    Raises Problem `not_found`, `operators_only`, or `account_not_active`.
+    """
+    async with changing(services, by, account_id) as at:
+        if not at.account.active:
+            raise Problem("account_not_active")
+        if _review(at.account, at.now) is not None:
+            at.account.reviewed_at = at.now
+            at.note(AccountEventKind.REVIEWED)
+        return await one_on_file(at.session, by, at.account)
+
+
+# What is asked before, and done after
 
 
 def _check_signs_by_others(at: Changing, before: Mapping[str, Any], changed: Mapping[str, Any]) -> None:

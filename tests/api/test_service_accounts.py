@@ -89,6 +89,7 @@ OPENED: Mapping[str, set[str]] = {
         "POST /requests/{request_id}/resubmit",
         "GET /requests/{request_id}/commands/{command_id}",
     },
+    "people:provision": set(),  # SCIM, a face of its own
 }
 """What each scope opens, and no other: all else is for people."""
 

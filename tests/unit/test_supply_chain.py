@@ -39,7 +39,7 @@ OLD_NAMES = {
 }
 """How licences are called where no SPDX expression is given."""
 
-READ = {"pypdfium2": "BSD-3-Clause AND Apache-2.0"}
+READ = {"pypdfium2": "BSD-3-Clause AND Apache-2.0", "scim2-tester": "Apache-2.0"}
 """Packages whose own words are no name of a licence; their licence files were read."""
 
 

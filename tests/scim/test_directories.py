@@ -1,0 +1,369 @@
+"""An organization's directory keeps the people of a clinic, over SCIM: by a foreign checker, and what it may not do."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+import uvicorn
+from scim2_client import BaseSyncSCIMClient
+from scim2_tester import Status, check_server
+from sqlalchemy import func, select
+
+from domain.accounts import LetterKind
+from domain.audit import Act
+from domain.requests import Role
+from records.models import Account, AccountLetter, AuditEntry
+from server import create_app
+from tests.api.test_accounts import anybody
+from tests.api.test_invitations import NEW, choose, code_for, forget, no_asks
+from tests.api.test_service_accounts import connected
+from tests.eventually import eventually
+from tests.journeys import ok, submitted
+from tests.system import Clinician, System, add_person
+
+USER = "urn:ietf:params:scim:schemas:core:2.0:User"
+ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+
+
+@dataclass
+class Directory:
+    """A clinic's directory, with a client of its own."""
+
+    system: System
+    id: UUID
+    http: httpx.AsyncClient
+
+    async def add(self, **more: Any) -> dict[str, Any]:
+        return told(await self.http.post("/Users", json=somebody(**more)), 201)
+
+    async def patch(self, user: str, *operations: dict[str, Any], **more: Any) -> httpx.Response:
+        return await self.http.patch(
+            f"/Users/{user}", json={"schemas": [PATCH], "Operations": list(operations)}, **more
+        )
+
+
+def told(answer: httpx.Response, status: int = 200) -> dict[str, Any]:
+    """What an answer says that has this status, in the media type of SCIM."""
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/scim+json"), answer.text
+    said: dict[str, Any] = answer.json()
+    return said
+
+
+def refused(answer: httpx.Response, status: int, kind: str | None = None) -> None:
+    """An error as SCIM writes it."""
+    said = told(answer, status)
+    assert (said["status"], said.get("scimType")) == (str(status), kind)
+    assert said["detail"]
+
+
+class OverASocket(BaseSyncSCIMClient):
+    """What the checker calls by, which knows no httpx of this generation."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        super().__init__()
+        self.http = http
+
+    def _stays_under_base_url(self, endpoint: str) -> bool:
+        return True
+
+    def _parse_json(self, response: Any) -> Any:
+        return response.json()
+
+    def request(self, method: str, url: str, **kwargs: Any) -> httpx.Response:
+        return self.http.request(method, url, **kwargs)
+
+
+def somebody(**more: Any) -> dict[str, Any]:
+    """As Entra makes one."""
+    name = f"zoe.{uuid4().hex[:10]}@hopital.example.com"
+    return {
+        "schemas": [USER, "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"],
+        "externalId": uuid4().hex,
+        "userName": name,
+        "active": True,
+        "displayName": "Zoé Roy",
+        "emails": [{"primary": True, "type": "work", "value": name}],
+        "meta": {"resourceType": "User"},
+        "name": {"formatted": "Zoé Roy", "familyName": "Roy", "givenName": "Zoé", "honorificPrefix": "Dre"},
+        "roles": [{"primary": False, "type": "WindowsAzureActiveDirectoryRole", "display": "r", "value": "requester"}],
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "Urgence"},
+        **more,
+    }
+
+
+@asynccontextmanager
+async def directory_of(system: System, *scopes: str, by: Clinician | None = None) -> AsyncIterator[Directory]:
+    given = await connected(system, *(scopes or ("people:provision",)), by=by)
+    transport = httpx.ASGITransport(create_app(system.settings, system.services))
+    headers = {"Authorization": f"Bearer {given.secret}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://relais.test/scim/v2", headers=headers) as http:
+        yield Directory(system, UUID(given.id), http)
+
+
+@pytest.fixture(scope="module")
+async def directory(system: System) -> AsyncIterator[Directory]:
+    async with directory_of(system) as there:
+        yield there
+
+
+async def test_a_foreign_checker_finds_no_error(system: System) -> None:
+    """scim2-tester, over a socket: discovery, every way to make, change, find and remove, each attribute by itself."""
+    secret = (await connected(system, "people:provision")).secret
+    config = uvicorn.Config(create_app(system.settings, system.services), port=0, lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+
+    def checked(address: str) -> list[str]:
+        with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {secret}"}) as http:
+            found = check_server(OverASocket(http))
+        wrong = [f"{one.title}: {one.reason}" for one in found if one.status not in (Status.SUCCESS, Status.SKIPPED)]
+        return wrong if sum(one.status is Status.SUCCESS for one in found) > 30 else [*wrong, "hardly anything checked"]
+
+    try:
+        await eventually(lambda: server.started or serving.done())
+        port = server.servers[0].sockets[0].getsockname()[1]
+        assert await asyncio.to_thread(checked, f"http://127.0.0.1:{port}/scim/v2") == []
+    finally:
+        server.should_exit = True
+        await serving
+
+
+async def test_as_entra_sends_it(directory: Directory) -> None:
+    """Operations with capitals, `active` as a text, filters in paths that match nothing yet, attributes nobody keeps."""
+    made = await directory.add()
+    user = made["id"]
+    assert made["displayName"] == "Dre Zoé Roy"
+    assert "password" not in str(made)
+    assert "department" not in str(made)
+    flag = {"params": {"aadOptscim062020": ""}}
+    changed = told(
+        await directory.patch(
+            user,
+            {"op": "Replace", "path": "name.familyName", "value": "Gagné"},
+            {"op": "Replace", "path": "name.formatted", "value": "Zoé G."},
+            {"op": "Replace", "path": "displayName", "value": "Zoé G."},
+            {"op": "Add", "path": 'emails[type eq "work"].value', "value": "zoe.gagne@hopital.example.com"},
+            {"op": "Add", "path": 'roles[primary eq "True"].value', "value": "dispatcher"},
+            {"op": "Replace", "path": f"{ENTERPRISE}:department", "value": "Clinique"},
+            **flag,
+        )
+    )
+    assert (changed["name"]["familyName"], changed["displayName"]) == ("Gagné", "Dre Zoé Gagné")
+    assert [email["value"] for email in changed["emails"]] == ["zoe.gagne@hopital.example.com"]
+    assert [role["value"] for role in changed["roles"]] == ["dispatcher"]
+    ended = told(await directory.patch(user, {"op": "Replace", "path": "active", "value": "False"}, **flag))
+    assert ended["active"] is False
+    for _ in range(2):
+        again = told(await directory.patch(user, {"op": "Replace", "value": {"active": "True"}}))
+        assert again["active"] is True
+    assert again["meta"]["version"] == told(await directory.http.get(f"/Users/{user}"))["meta"]["version"]
+
+
+async def test_people_are_found(directory: Directory) -> None:
+    one, other = await directory.add(), await directory.add(active=False)
+    name = one["userName"]
+
+    async def found(text: str, **more: Any) -> list[str]:
+        listed = told(await directory.http.get("/Users", params={"filter": text, **more}))
+        assert listed["totalResults"] == len(listed.get("Resources", []))
+        return [user["id"] for user in listed.get("Resources", [])]
+
+    assert await found(f'userName eq "{name.upper()}"') == [one["id"]]
+    assert await found(f'externalId eq "{other["externalId"]}"') == [other["id"]]
+    assert await found('userName eq "nobody"') == []
+    searched = {
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],
+        "filter": f'emails[value eq "{name}"] and active eq true',
+        "attributes": ["userName"],
+    }
+    for address in ("/.search", "/Users/.search"):
+        listed = told(await directory.http.post(address, json=searched))
+        assert [sorted(user) for user in listed["Resources"]] == [["id", "schemas", "userName"]]
+    first = told(await directory.http.get("/Users", params={"count": 1, "startIndex": 2, "sortBy": "userName"}))
+    assert (first["itemsPerPage"], first["startIndex"], len(first["Resources"])) == (1, 2, 1)
+    refused(await directory.http.get("/Users", params={"filter": "userName eq"}), 400, "invalidFilter")
+    refused(await directory.http.get("/Schemas", params={"filter": "id pr"}), 403)
+
+
+async def test_versions(directory: Directory) -> None:
+    user = (await directory.add())["id"]
+    seen = (await directory.http.get(f"/Users/{user}")).headers["etag"]
+    assert (await directory.http.get(f"/Users/{user}", headers={"If-None-Match": seen})).status_code == 304
+    rename = {"op": "replace", "path": "name.givenName", "value": "Zoë"}
+    changed = told(await directory.patch(user, rename, headers={"If-Match": seen}))
+    assert changed["meta"]["version"] != seen
+    refused(await directory.patch(user, rename, headers={"If-Match": seen}), 412)
+    refused(await directory.http.put(f"/Users/{user}", json=somebody(), headers={"If-Match": seen}), 412)
+    refused(await directory.http.delete(f"/Users/{user}", headers={"If-Match": seen}), 412)
+
+
+async def test_whose_access_is_ended_is_out_at_once_and_what_they_hold_is_told(
+    system: System, directory: Directory
+) -> None:
+    specialist = await add_person(system, f"held_{uuid4().hex[:8]}", system.clinics["near"], Role.PROVIDER)
+    request_id = await submitted(system)
+    ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": specialist.id}))
+    boss = system.administrator.account
+    before = await letters_of(system, boss, LetterKind.HAND_OVER)
+    assert (await specialist.get("/me")).status_code == 200
+    told(await directory.patch(str(specialist.account.id), {"op": "replace", "path": "active", "value": False}))
+    assert (await specialist.get("/me")).status_code == 401
+    assert await letters_of(system, boss, LetterKind.HAND_OVER) == before + 1
+    kept = ok(await system.administrator.get(f"/accounts/{specialist.account.id}"))
+    assert (kept["state"], kept["holds"]) == ("locked", 1)
+    refused(
+        await directory.patch(str(specialist.account.id), {"op": "replace", "path": "roles", "value": []}),
+        400,
+        "mutability",
+    )
+
+
+async def test_who_has_left_is_gone_and_may_come_again(system: System, directory: Directory) -> None:
+    made = await directory.add()
+    assert (await directory.http.delete(f"/Users/{made['id']}")).status_code == 204
+    refused(await directory.http.get(f"/Users/{made['id']}"), 404)
+    refused(await directory.http.delete(f"/Users/{made['id']}"), 404)
+    again = await directory.add(userName=made["userName"], externalId=made["externalId"])
+    assert (again["id"], again["active"]) == (made["id"], True)
+    refused(await directory.http.post("/Users", json=somebody(userName=made["userName"])), 409, "uniqueness")
+    refused(await directory.http.post("/Users", json=somebody(externalId=made["externalId"])), 409, "uniqueness")
+    done: Any = ok(await system.administrator.get(f"/accounts/{made['id']}/events"))
+    kinds = [event["kind"] for event in done]
+    assert kinds.count("provisioned") == 1
+    assert {"left", "reopened"} <= set(kinds)
+
+
+async def test_who_is_new_is_told_how_to_come_in_and_has_no_way_before(system: System, directory: Directory) -> None:
+    made = await directory.add()
+    account = await account_of(system, made["id"])
+    assert await letters_of(system, account, LetterKind.PROVISIONED) == 1
+    assert not account.has_password
+    await no_asks(system)
+    await forget(system, account.username)
+    code = await code_for(system, account.email, nth=2)
+    assert (await choose(system, code)).is_success
+    signed_in = {"username": account.username, "password": NEW}
+    async with anybody(system) as http:
+        assert (await http.post("/api/v1/tokens", json=signed_in)).is_success
+    waiting = await account_of(system, (await directory.add(active=False))["id"])
+    assert await letters_of(system, waiting, LetterKind.PROVISIONED) == 0
+    told(await directory.patch(str(waiting.id), {"op": "replace", "path": "active", "value": True}))
+    assert await letters_of(system, waiting, LetterKind.PROVISIONED) == 1
+
+
+async def test_of_administrators_a_directory_only_ends_the_access(system: System, directory: Directory) -> None:
+    boss = await add_person(system, f"boss_{uuid4().hex[:8]}", system.clinics["near"], Role.CLINIC_ADMINISTRATOR)
+    user = str(boss.account.id)
+    refused(
+        await directory.patch(
+            user, {"op": "replace", "path": 'emails[type eq "work"].value', "value": "me@evil.example"}
+        ),
+        403,
+    )
+    assert told(await directory.patch(user, {"op": "replace", "path": "active", "value": False}))["active"] is False
+    refused(await directory.patch(user, {"op": "replace", "path": "active", "value": True}), 403)
+
+
+async def test_whom_an_administrator_locked_stays_so(system: System, directory: Directory) -> None:
+    made = await directory.add()
+    ok(await system.administrator.post(f"/accounts/{made['id']}/lock"))
+    again = told(await directory.patch(made["id"], {"op": "replace", "path": "active", "value": True}))
+    assert again["active"] is False
+    assert (await directory.http.delete(f"/Users/{made['id']}")).status_code == 204
+
+
+@pytest.mark.parametrize("role", ["clinic_administrator", "operator", "doctor", ""])
+async def test_roles_that_no_directory_gives(directory: Directory, role: str) -> None:
+    answer = await directory.http.post("/Users", json=somebody(roles=[{"value": role}]))
+    assert answer.status_code in (400, 403)
+    user = (await directory.add())["id"]
+    answer = await directory.patch(user, {"op": "add", "path": "roles", "value": [{"value": role}]})
+    assert answer.status_code in (400, 403)
+    assert [one["value"] for one in told(await directory.http.get(f"/Users/{user}"))["roles"]] == ["requester"]
+
+
+async def test_another_clinics_people_are_nobody(system: System, directory: Directory) -> None:
+    for far in (system.far_requester.account, system.operator.account):
+        refused(await directory.http.get(f"/Users/{far.id}"), 404)
+        refused(await directory.http.put(f"/Users/{far.id}", json=somebody()), 404)
+        refused(await directory.patch(str(far.id), {"op": "replace", "path": "active", "value": False}), 404)
+        refused(await directory.http.delete(f"/Users/{far.id}"), 404)
+        refused(await directory.http.post("/Users", json=somebody(userName=far.username)), 409, "uniqueness")
+        listed = told(await directory.http.get("/Users", params={"filter": f'userName eq "{far.username}"'}))
+        assert listed["totalResults"] == 0
+
+
+async def test_who_may_call(system: System) -> None:
+    async with directory_of(system, "requests:read", "catalogue:read") as other:
+        refused(await other.http.get("/Users"), 403)
+        refused(await other.http.post("/Users", json=somebody()), 403)
+    administrator = system.administrator.http.headers["Authorization"].removeprefix("Bearer ")
+    async with directory_of(system) as there:
+        for secret in ("", "relais_sk_" + "x" * 43, administrator):
+            answer = await there.http.get("/Users", headers={"Authorization": f"Bearer {secret}"})
+            refused(answer, 403 if secret == administrator else 401)
+        named = {"Relais-On-Behalf-Of": system.requester.account.username}
+        refused(await there.http.get("/Users", headers=named), 403)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b'{"schemas": ["urn:nothing"]}',
+        b'{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": 1e999}',
+        b'{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": {"a": []}}',
+        b"[" * 100_000,
+        b'{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "\\u0000"}',
+    ],
+)
+async def test_what_is_no_user_is_refused_as_scim_does(directory: Directory, body: bytes) -> None:
+    refused_at_all(await directory.http.post("/Users", content=body))
+    user = (await directory.add())["id"]
+    refused_at_all(await directory.http.put(f"/Users/{user}", content=body))
+    refused_at_all(await directory.http.patch(f"/Users/{user}", content=body))
+
+
+async def test_every_call_stands_in_the_audit(system: System) -> None:
+    """Under the system's own name."""
+    async with directory_of(system) as directory:
+        made = await directory.add()
+        told(await directory.http.get(f"/Users/{made['id']}"))
+        told(await directory.http.get("/Users"))
+        refused(await directory.http.get(f"/Users/{uuid4()}"), 404)
+    async with system.services.database.session() as session:
+        query = select(AuditEntry.kind, AuditEntry.name).where(AuditEntry.account_id == directory.id)
+        rows = await session.execute(query.order_by(AuditEntry.id))
+    assert [tuple(row) for row in rows] == [
+        (Act.ACCOUNT, "provisioned"),
+        (Act.LOOK, "get_user"),
+        (Act.LOOK, "list_users"),
+        (Act.REFUSED, "get_user 404"),
+    ]
+
+
+def refused_at_all(answer: httpx.Response) -> None:
+    said = told(answer, answer.status_code)
+    assert answer.status_code in (400, 409, 412)
+    assert said["schemas"] == ["urn:ietf:params:scim:api:messages:2.0:Error"]
+
+
+async def account_of(system: System, account_id: str) -> Account:
+    async with system.services.database.session() as session:
+        account = await session.get(Account, UUID(account_id))
+    assert account is not None
+    return account
+
+
+async def letters_of(system: System, account: Account, kind: LetterKind) -> int:
+    async with system.services.database.session() as session:
+        query = select(func.count()).where(AccountLetter.account_id == account.id, AccountLetter.kind == kind)
+        return await session.scalar(query) or 0

@@ -1,0 +1,287 @@
+"""The people of a clinic as the directory of their organization keeps them: made, changed, locked, ended by one of its systems.
+
+A system with the scope `people:provision` sees and changes whom the clinic's administrators do, and less of them: it gives the
+roles of `GIVEN_BY_DIRECTORIES`, opens again only what a directory has closed, and of administrators it only ends the access. It
+lets nobody in: who is new asks for a link on the sign-in page, and who may sign needs the second code by voice.
+([decision](../docs/decisions/directories.md))
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.accounts import AccountEventKind, LetterKind, is_administered_by_clinic
+from domain.model import Frozen
+from domain.requests import Role
+from domain.service_accounts import GIVEN_BY_DIRECTORIES
+from records import account_events, account_letters, load, people
+from records.account_events import Hand
+from records.models import Account, AccountKind
+from translations import Language, language_named
+from use_cases.account_letters import send
+from use_cases.administrators import Administrator
+from use_cases.caller import Caller
+from use_cases.people import (
+    Changing,
+    Line,
+    Name,
+    PersonChange,
+    changing,
+    close,
+    close_for_good,
+    open_again,
+    take_over,
+    usable_address,
+)
+from use_cases.problems import FieldFault, Problem
+from use_cases.services import Services
+from use_cases.sign_in import MAX_USERNAME
+
+MAX_EXTERNAL_ID = 200
+
+
+class DirectoryPerson(Frozen):
+    """What a directory says of somebody."""
+
+    username: Annotated[Name, Field(max_length=MAX_USERNAME)]
+    external_id: Annotated[str, StringConstraints(min_length=1, max_length=MAX_EXTERNAL_ID)] | None = None
+    given_name: Name
+    family_name: Name
+    title: Line = ""
+    profession: Line = ""
+    email: Line
+    language: Language = "fr"
+    roles: frozenset[Role]
+    active: bool = True
+
+
+@dataclass(frozen=True)
+class PersonInDirectory:
+    """Somebody of the clinic, as directories see them. `version` grows with each change."""
+
+    id: UUID
+    said: DirectoryPerson
+    created_at: datetime
+    version: int
+
+
+async def list_people(services: Services, caller: Caller) -> list[PersonInDirectory]:
+    """Everybody of the clinic whom a directory may know, by user name; who has left is not among them."""
+    async with services.database.statement() as session:
+        accounts = await people.list_accounts(session, clinic_id=caller.clinic_id, active=None)
+    return [_seen(account) for account in accounts if _is_known(account)]
+
+
+async def read_person(services: Services, caller: Caller, account_id: UUID) -> PersonInDirectory:
+    """Somebody of the clinic. Raises Problem `not_found`."""
+    async with services.database.statement() as session:
+        account = await people.load_account(session, account_id)
+    if account is None or account.clinic_id != caller.clinic_id or not _is_known(account):
+        raise Problem("not_found")
+    return _seen(account)
+
+
+async def add_person(services: Services, caller: Caller, said: DirectoryPerson) -> PersonInDirectory:
+    """An account for somebody, in which nobody can come yet; or their old one again, where they had left.
+
+    Raises Problem `username_taken`, `operators_only` for roles that directories do not give, or what is wrong with a field.
+    """
+    by = _administrator(caller)
+    _check_gives(said)
+    async with services.database.session() as session:
+        before = await people.find_account(session, said.username)
+        comes_back = before is not None and before.left_at is not None and before.clinic_id == caller.clinic_id
+        if before is not None and (not comes_back or not await _is_for_directories_to_open(session, before)):
+            raise Problem("username_taken")
+    if before is not None:
+        return await _changed(services, by, before.id, said, comes_back=True)
+    email, now = usable_address(services.settings, said.email), datetime.now(UTC)
+    async with services.database.session() as session:
+        account = await _added(session, caller.clinic_id, said, email, now)
+        account_events.note(session, AccountEventKind.PROVISIONED, account, by.hand, now)
+        letters = await _welcome(session, account, now)
+        seen = _seen(account)
+    await send(services, letters)
+    return seen
+
+
+async def replace_person(
+    services: Services, caller: Caller, account_id: UUID, said: DirectoryPerson, expected_version: int | None
+) -> PersonInDirectory:
+    """Make of somebody what the directory says. Of an administrator it may only end the access; whom an administrator has
+    locked stays so.
+
+    Raises Problem `not_found`, `account_changed`, `username_taken`, `forbidden`, `last_administrator`, `still_holds_requests`
+    when a provider is to be none any more, `operators_only` for roles that directories do not give, or what is wrong with a
+    field.
+    """
+    before = await read_person(services, caller, account_id)
+    if before.said.roles != said.roles:
+        _check_gives(said)
+    return await _changed(services, _administrator(caller), account_id, said, expected_version)
+
+
+async def end_person(services: Services, caller: Caller, account_id: UUID, expected_version: int | None) -> None:
+    """Somebody has left: nobody comes in with the account any more, at once. What they hold is to be handed over.
+
+    Raises Problem `not_found`, `account_changed` or `last_administrator`.
+    """
+    await read_person(services, caller, account_id)
+    async with changing(services, _administrator(caller), account_id) as at:
+        _check_version(at, expected_version)
+        await close_for_good(at, hands_over=True)
+        await _tell_what_is_held(at)
+    await send(services, at.letters)
+
+
+async def _changed(
+    services: Services,
+    by: Administrator,
+    account_id: UUID,
+    said: DirectoryPerson,
+    expected_version: int | None = None,
+    *,
+    comes_back: bool = False,
+) -> PersonInDirectory:
+    try:
+        async with changing(services, by, account_id) as at:
+            _check_version(at, expected_version)
+            if _is_an_administrator(at.account):
+                _check_only_ends(at.account, said)
+            else:
+                await _take_over(services, at, said)
+            if comes_back:
+                at.account.left_at = None
+            opens = said.active and not at.account.active
+            opens = opens and await _is_for_directories_to_open(at.session, at.account)
+            if opens:
+                await open_again(at)
+            elif not said.active and at.account.active:
+                await close(at)
+                await _tell_what_is_held(at)
+            if comes_back or (opens and at.account.last_used_at is None):
+                at.letters.extend(await _welcome(at.session, at.account, at.now))
+            await at.session.flush()
+            seen = _seen(at.account)
+    except IntegrityError:
+        raise Problem("username_taken") from None
+    await send(services, at.letters)
+    return seen
+
+
+async def _take_over(services: Services, at: Changing, said: DirectoryPerson) -> None:
+    kept = set(at.account.roles) - GIVEN_BY_DIRECTORIES
+    change = PersonChange(
+        given_name=said.given_name,
+        family_name=said.family_name,
+        title=said.title,
+        profession=said.profession,
+        email=said.email,
+        language=said.language,
+        roles=sorted({*said.roles, *map(Role, kept)}),
+    )
+    await take_over(services, at, change)
+    renamed = {"username": people.username_as_kept(said.username), "external_id": said.external_id}
+    changed = {name: value for name, value in renamed.items() if getattr(at.account, name) != value}
+    if changed:
+        for name, value in changed.items():
+            setattr(at.account, name, value)
+        at.note(AccountEventKind.CHANGED, dict.fromkeys(changed))
+
+
+async def _added(session: AsyncSession, clinic_id: UUID, said: DirectoryPerson, email: str, now: datetime) -> Account:
+    try:
+        account = await people.add_account(
+            session,
+            clinic_id=clinic_id,
+            username=said.username,
+            password_hash=people.no_password(),
+            roles=said.roles,
+            given_name=said.given_name,
+            family_name=said.family_name,
+            title=said.title,
+            profession=said.profession,
+            email=email,
+            language=said.language,
+            now=now,
+        )
+        account.external_id, account.active = said.external_id, said.active
+        await session.flush()
+    except IntegrityError:
+        raise Problem("username_taken") from None
+    return account
+
+
+async def _welcome(session: AsyncSession, account: Account, now: datetime) -> list[UUID]:
+    """Tell the person how they come in, once they may."""
+    return [await account_letters.write_to(session, LetterKind.PROVISIONED, account, now)] if account.active else []
+
+
+async def _tell_what_is_held(at: Changing) -> None:
+    """Nobody looks at the answer that a directory gets: the clinic's administrators learn what is to be handed over."""
+    if not await load.held_by(at.session, at.account.id, limit=1):
+        return
+    clinic_id, role = at.account.clinic_id, Role.CLINIC_ADMINISTRATOR
+    for one in await people.list_accounts(at.session, clinic_id=clinic_id, role=role):
+        at.letters.append(await account_letters.write_to(at.session, LetterKind.HAND_OVER, one, at.now))
+
+
+def _administrator(caller: Caller) -> Administrator:
+    return Administrator(Hand(caller.actual_id, caller.side, caller.address), caller.clinic_id)
+
+
+def _check_gives(said: DirectoryPerson) -> None:
+    if not said.roles:
+        raise Problem("invalid_input", [FieldFault("roles", "required")])
+    if not said.roles <= GIVEN_BY_DIRECTORIES:
+        raise Problem("operators_only")
+
+
+def _check_version(at: Changing, expected: int | None) -> None:
+    if expected not in (None, at.account.version):
+        raise Problem("account_changed")
+
+
+def _check_only_ends(account: Account, said: DirectoryPerson) -> None:
+    """Raise Problem `forbidden` for anything else: who could change an administrator would be one."""
+    opens = said.active and not account.active
+    if opens or said.model_copy(update={"active": account.active}) != _seen(account).said:
+        raise Problem("forbidden")
+
+
+async def _is_for_directories_to_open(session: AsyncSession, account: Account) -> bool:
+    """Whether a directory closed the account: what a person has closed, a person opens. Of administrators, a person always."""
+    if _is_an_administrator(account):
+        return False
+    closed = await account_events.newest(session, account.id, (AccountEventKind.LOCKED, AccountEventKind.LEFT))
+    by = await session.get(Account, closed.actor_id) if closed is not None and closed.actor_id else None
+    return closed is None or (by is not None and by.kind is AccountKind.SERVICE)
+
+
+def _is_an_administrator(account: Account) -> bool:
+    return Role.CLINIC_ADMINISTRATOR in account.roles or not is_administered_by_clinic(account.roles)
+
+
+def _is_known(account: Account) -> bool:
+    return account.left_at is None and is_administered_by_clinic(account.roles)
+
+
+def _seen(account: Account) -> PersonInDirectory:
+    said = DirectoryPerson.model_construct(
+        username=account.username,
+        external_id=account.external_id,
+        given_name=account.given_name,
+        family_name=account.family_name,
+        title=account.title,
+        profession=account.profession,
+        email=account.email,
+        language=language_named(account.language),
+        roles=GIVEN_BY_DIRECTORIES & {Role(role) for role in account.roles},
+        active=account.active,
+    )
+    return PersonInDirectory(account.id, said, account.created_at, account.version)
