@@ -44,7 +44,8 @@ token for their signature (`POST /api/v1/oauth/token`, as SMART Backend Services
 use the operations that name `ServiceAccount` among their security, with one of the scopes named there; all others answer 403
 `insufficient_scope`. What they write and submit is for a person of the clinic, named in `Relais-On-Behalf-Of`.
 
-**Every POST that makes or moves something** takes an `Idempotency-Key`: the same key acts once, however often it is sent.
+**Every POST that makes or moves something** takes an `Idempotency-Key`: the same key acts once, however often it is sent,
+and is good for nothing else: no other body, no other address. Operations that don't name it don't take it.
 **Every request** carries its `version`; send it back as `If-Match` and a change that somebody else overtook answers 412 instead
 of overwriting theirs.
 

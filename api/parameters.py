@@ -1,7 +1,8 @@
 """Parameters that many routes take: the Idempotency-Key, the version in If-Match, the reader's language."""
 
+import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated
 
 from fastapi import Depends, Header, Request, Response
@@ -9,30 +10,54 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from api.problems import language_of
+from records.canonical import canonical_json
 from translations import Language
+from use_cases import used_keys
 from use_cases.problems import MOST_ERRORS, FieldFault, Problem
+from web.services import ServicesOf
 from web.session import IdentifiedOf
 
 
 async def _idempotency_key(
+    request: Request,
+    services: ServicesOf,
     caller: IdentifiedOf,
     idempotency_key: Annotated[
         str | None,
         Header(
             alias="Idempotency-Key",
-            description="The same key acts once; send a new one for a new action.",
+            description="The same key acts once: it belongs to the caller, this address and this body; send a new one for a new "
+            "action. Used for something else, the answer is 422 `idempotency_key_reused`.",
             examples=["8f14e45f-ceea-467f-a0e6"],
         ),
     ] = None,
-) -> str | None:
+) -> AsyncIterator[str | None]:
+    """What fails leaves the key free: what is wrong with a body can be put right under the same one."""
     if idempotency_key is not None and not re.fullmatch(r"[\x21-\x7e]{1,120}", idempotency_key):
         raise Problem("invalid_idempotency_key")
-    if idempotency_key is None or caller.system is None:
-        return idempotency_key
-    return f"{caller.actual_id}/{idempotency_key}"  # what a system calls so is not what its person does
+    if idempotency_key is None:
+        yield None
+        return
+    # What a system calls so is not what its person does.
+    key = idempotency_key if caller.system is None else f"{caller.actual_id}/{idempotency_key}"
+    address = f"{request.method} {request.url.path}"
+    use = await used_keys.use_of(services, caller, key, address, await _body(request))
+    yield key
+    await used_keys.keep(services, use)
 
 
-IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
+async def _body(request: Request) -> bytes:
+    """What the body says, however it is written. Files are compared by who takes them, and come too large to be kept here."""
+    if not request.headers.get("content-type", "").startswith("application/json"):
+        return b""
+    body = await request.body()
+    try:
+        return canonical_json(json.loads(body))
+    except (ValueError, RecursionError):  # which whoever reads it says better
+        return body
+
+
+IdempotencyKey = Annotated[str | None, Depends(_idempotency_key, scope="function")]
 """The caller's Idempotency-Key, if there is one."""
 
 

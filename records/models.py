@@ -933,6 +933,16 @@ class EventRecord(Base):
     recorded_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
 
 
+class UsedKey(Base):
+    """An idempotency key that somebody has used, and what it means since then; both as keyed hashes (`records.used_keys`)."""
+
+    __tablename__ = "used_keys"
+
+    hash: Mapped[bytes] = mapped_column(primary_key=True)
+    meaning: Mapped[bytes]
+    used_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class RequestChange(Base):
     """Something that the feed of changes tells (`records.changes`). Triggers write it, with whatever changes a request.
 

@@ -48,9 +48,9 @@ class SearchKeys:
         """The hash under which a word is kept."""
         return _hash(self.keys[0], word)
 
-    def of_references(self) -> tuple[bytes, ...]:
-        """The keys of the hashes of references (`records.references`). Without a ring these stand in clear."""
-        return tuple(_keyed(key, "relais references") for key in self.keys) or (b"in clear",)
+    def for_hashes_of(self, what: str) -> tuple[bytes, ...]:
+        """The keys of the hashes of something else, in the same order. Without a ring all stands in clear, and one is for all."""
+        return tuple(_keyed(key, f"relais {what}") for key in self.keys) or (what.encode(),)
 
     def looked_for(self, words: Collection[str]) -> list[int]:
         """Every hash under which one of these words may be kept."""

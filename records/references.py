@@ -27,7 +27,7 @@ async def refer(session: AsyncSession, request_id: uuid.UUID, system_id: uuid.UU
         of_system = RequestReference.request_id == request_id, RequestReference.system_id == system_id
         await session.execute(delete(RequestReference).where(*of_system))
         return
-    key, *older = keys_of(session).of_references()
+    key, *older = keys_of(session).for_hashes_of("references")
     hash_ = _hash(key, reference)
     name = f"reference:{system_id}:{hash_.hex()}"
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
@@ -64,7 +64,7 @@ def referred_to(
     session: AsyncSession, reference: str, clinic_id: uuid.UUID, system_id: uuid.UUID | None
 ) -> Select[uuid.UUID]:
     """The requests that a system of that clinic, or just that one, calls so."""
-    hashes = [_hash(key, reference) for key in keys_of(session).of_references()]
+    hashes = [_hash(key, reference) for key in keys_of(session).for_hashes_of("references")]
     query = (
         select(RequestReference.request_id)
         .join(Account, Account.id == RequestReference.system_id)
@@ -78,7 +78,7 @@ async def hash_anew(session: AsyncSession, after: Place, limit: int) -> Place | 
 
     One that does not open is passed over. Returns the place of the last one, or None when there were no more.
     """
-    key = keys_of(session).of_references()[0]
+    key = keys_of(session).for_hashes_of("references")[0]
     place = tuple_(RequestReference.request_id, RequestReference.system_id)
     query = select(RequestReference.request_id, RequestReference.system_id).where(
         RequestReference.hashed_with != _mark(key), place > tuple_(*after)

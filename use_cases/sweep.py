@@ -34,6 +34,7 @@ from records import (
     sign_on,
     upkeep,
     uploads,
+    used_keys,
     webhooks,
 )
 from records.database import Database
@@ -42,6 +43,7 @@ from records.requests import lock_request
 from records.sealed import NOT_OPENED
 from records.store import DocumentStore
 from use_cases.guessing import DEVICE_IS_KNOWN_FOR
+from use_cases.used_keys import KEPT_FOR as KEYS_KEPT_FOR
 
 AGE = timedelta(days=7)
 """Long enough, too, to notice that a database was restored from a backup that is older than the store."""
@@ -136,6 +138,7 @@ async def _ended_sessions(services: Services, now: datetime, before: datetime, d
             "old ways to a new password": await one_time_links.forget_resets(session, before),
             "old invitations": await one_time_links.forget_invitations(session, now - INVITATIONS_SHOWN_FOR),
             "old e-mails about accounts": await account_letters.forget_letters(session, before),
+            "used idempotency keys": await used_keys.forget(session, now - KEYS_KEPT_FOR),
             "old changes of requests": await changes.forget(session, now - feed.KEPT_FOR),
             **await webhooks.forget(session, now - KEPT_FOR),
         }

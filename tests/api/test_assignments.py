@@ -51,8 +51,8 @@ async def test_each_goes_where_it_can_and_says_why_not(system: System) -> None:
     again = await assign(system.dispatcher, requests, key, provider_id=system.provider2.id, comment="Merci.")
     assert again == came
     assert await holder(system, first) == ("provider", system.provider.id)
-    other = await assign(system.dispatcher, [{"id": second}], key, provider_id=system.provider.id)
-    assert other == {second: ("refused", "idempotency_key_reused")}
+    other = {"requests": [{"id": second}], "provider_id": system.provider.id}
+    problem(await system.dispatcher.post("/assignments", other, key=key), 422, "idempotency_key_reused")
 
 
 async def test_a_pool_gets_several(system: System) -> None:

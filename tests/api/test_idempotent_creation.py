@@ -50,6 +50,36 @@ async def test_for_something_else_the_key_is_refused(system: System) -> None:
     assert ok(await system.requester.post("/requests", body, key=key), 201) == edited  # as it stands by now
 
 
+async def test_also_when_one_cannot_see_any_more_what_was_asked_for(system: System) -> None:
+    key, body = uuid4().hex, {"offering": "teledermatology", "patient": PATIENT}
+    request_id = ok(await system.requester.post("/requests", body, key=key), 201)["id"]
+    edited = {"patient": {**PATIENT, "family_name": "Gagnon"}}
+    ok(await system.requester.http.patch(f"/api/v1/requests/{request_id}", json=edited))
+    problem(await system.requester.post("/requests", {**body, **edited}, key=key), 422, "idempotency_key_reused")
+    in_another_order = dict(reversed(body.items()))
+    assert ok(await system.requester.post("/requests", in_another_order, key=key), 201)["id"] == request_id
+
+
+async def test_a_key_is_good_for_one_address(system: System) -> None:
+    who, key = system.requester, uuid4().hex
+    request_id, other = await draft(system), await draft(system)
+    answer = {"text": "Depuis deux semaines.", "question_id": str(uuid4())}
+    problem(await who.post(f"/requests/{request_id}/answer-information", answer, key=key), 409, "not_allowed_in_status")
+    ok(await who.post(f"/requests/{request_id}/submit", key=key))
+    for address in (f"/requests/{other}/submit", f"/requests/{request_id}/cancel"):
+        problem(await who.post(address, {"reason": "Vue ailleurs."}, key=key), 422, "idempotency_key_reused")
+    problem(await who.post("/requests", {"offering": "teledermatology"}, key=key), 422, "idempotency_key_reused")
+    assert (await who.view(other))["status"] == "draft"
+    assert ok(await who.post(f"/requests/{request_id}/submit", key=key))["state"] == "done"
+
+
+async def test_what_failed_leaves_its_key_free(system: System) -> None:
+    key, body = uuid4().hex, {"offering": "teledermatology"}
+    problem(await system.requester.post("/requests", {**body, "offering": "nothing"}, key=key), 422, "unknown_offering")
+    problem(await system.requester.post("/requests", {**body, "unknown": 1}, key=key), 422, "invalid_input")
+    ok(await system.requester.post("/requests", body, key=key), 201)
+
+
 async def test_two_peoples_keys_never_meet(system: System) -> None:
     key, body = uuid4().hex, {"offering": "teledermatology"}
     one = ok(await system.requester.post("/requests", body, key=key), 201)
