@@ -1,7 +1,9 @@
 """The request as the outside sees it through FHIR: a sequence of Tasks, each with a legal sequence of statuses.
 
-A FHIR Task never goes back, and a request may. So every dispatch begins a new Task, and the one before it ends as rejected
-or cancelled. The legal moves are those of the state machine of FHIR R4's Task (https://hl7.org/fhir/R4/task.html#statemachine).
+A FHIR Task never goes back, and a request may. So every dispatch begins a new Task, and the one before it ends: rejected,
+cancelled, or failed once the work had begun. The legal moves are those of the state machine of FHIR R4's Task
+(https://hl7.org/fhir/R4/task.html#statemachine). What the state of a request keeps of this is coarser than what is served
+(`domain.fhir_course`): it knows neither `in-progress` for longer than a moment nor `failed`.
 """
 
 from collections.abc import Mapping
@@ -14,7 +16,9 @@ from domain.model import Frozen
 
 
 class TaskStatus(StrEnum):
-    """The codes of FHIR's task-status that Relais uses."""
+    """The codes of FHIR's task-status that Relais uses. Not `on-hold`: whoever waits for an answer has not stopped, and others
+    show it as one who has; what is waited for, the business status says.
+    """
 
     DRAFT = "draft"
     REQUESTED = "requested"
@@ -22,6 +26,7 @@ class TaskStatus(StrEnum):
     ACCEPTED = "accepted"
     IN_PROGRESS = "in-progress"
     COMPLETED = "completed"
+    FAILED = "failed"
     REJECTED = "rejected"
     CANCELLED = "cancelled"
 
@@ -55,8 +60,9 @@ LEGAL_STEPS: Mapping[TaskStatus, frozenset[TaskStatus]] = {
     ),
     TaskStatus.RECEIVED: frozenset({TaskStatus.ACCEPTED, TaskStatus.REJECTED, TaskStatus.CANCELLED}),
     TaskStatus.ACCEPTED: frozenset({TaskStatus.IN_PROGRESS, TaskStatus.CANCELLED}),
-    TaskStatus.IN_PROGRESS: frozenset({TaskStatus.COMPLETED}),
+    TaskStatus.IN_PROGRESS: frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED}),
     TaskStatus.COMPLETED: frozenset(),
+    TaskStatus.FAILED: frozenset(),
     TaskStatus.REJECTED: frozenset(),
     TaskStatus.CANCELLED: frozenset(),
 }

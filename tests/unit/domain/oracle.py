@@ -370,10 +370,13 @@ FHIR_STEPS = {
     "received": {"accepted", "rejected", "cancelled"},
     "accepted": {"in-progress", "cancelled"},
     "ready": {"in-progress", "cancelled"},
-    "in-progress": {"on-hold", "completed", "failed", "cancelled"},
-    "on-hold": {"in-progress", "failed", "cancelled"},
+    "in-progress": {"on-hold", "completed", "failed"},
+    "on-hold": {"in-progress", "failed"},
 }
-"""The state machine of FHIR R4's Task, https://hl7.org/fhir/R4/task.html#statemachine, without entered-in-error."""
+"""The state machine of FHIR R4's Task, https://hl7.org/fhir/R4/task.html#statemachine, without entered-in-error.
+
+Work that has begun ends as completed or failed: that is the narrower reading, which every reader of the diagram shares.
+"""
 
 
 def fhir_reaches(status: str) -> set[str]:

@@ -20,6 +20,7 @@ from domain.clinic_calendar import ClinicCalendar
 from domain.commands import ANY_COMMAND, AnyCommand
 from domain.effects import Effect, Finalize, Record
 from domain.events import Event
+from domain.fhir_course import tasks_of
 from domain.lifecycle import TAKEN_BACK_WITHIN, Decision, allowed_commands, decide, rebuild
 from domain.offerings import DeadlineName
 from domain.priority import Priority
@@ -564,6 +565,20 @@ class Life(RuleBasedStateMachine):
             Status.ABANDONED: {"rejected"},
         }
         assert after.status in seen_as[self.request.status]
+
+    @invariant()
+    def what_fhir_is_told_is_the_same_with_more_in_it(self) -> None:
+        """The Tasks as they are served, from the events alone: as many, and where the coarser one stands or beside it."""
+        told, kept = tasks_of(self.events), self.request.task
+        assert [task.number for task in told] == [*range(1, (kept.number if self.events else 0) + 1)]
+        assert all(task.has_ended for task in told[:-1])
+        if not told:
+            return
+        finer = {"accepted": {"accepted", "in-progress"}, "cancelled": {"cancelled", "failed"}}
+        assert told[-1].status in finer.get(kept.status, {kept.status.value})
+        before = tasks_of(self.events[:-1])
+        for was, now in zip(before, told, strict=False):
+            assert now == was or (now.status in fhir_reaches(was.status) and now.version == self.events[-1].version)
 
     @invariant()
     def the_state_survives_json(self) -> None:
