@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from api.server import create_app as create_api
+from fhir.server import install as install_fhir
 from portal.server import install as install_portal
 from settings import Settings
 from use_cases.services import Services
@@ -13,8 +14,9 @@ SCIM_PATH = "/scim/v2"
 
 
 def create_app(settings: Settings, services: Services) -> FastAPI:
-    """The API with the portal in front, over services that are open, in the event loop in which they were opened."""
+    """The API with FHIR and the portal in front, over services that are open, in the event loop in which they were opened."""
     app = create_api(settings, services)
+    install_fhir(app)
     app.mount(SCIM_PATH, Late(lambda: _scim(services)))
     install_portal(app)
     return app

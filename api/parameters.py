@@ -9,11 +9,11 @@ from fastapi import Depends, Header, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from api.problems import language_of
 from records.canonical import canonical_json
 from translations import Language
 from use_cases import used_keys
 from use_cases.problems import MOST_ERRORS, FieldFault, Problem
+from web.language import language_of
 from web.services import ServicesOf
 from web.session import IdentifiedOf
 
@@ -120,4 +120,4 @@ def tell_next(request: Request, response: Response, **changed: object) -> None:
 
 
 ReaderLanguage = Annotated[Language, Depends(_language)]
-"""The language of an answer, see `api.problems.language_of`."""
+"""The language of an answer, see `web.language.language_of`."""

@@ -18,10 +18,11 @@ from domain.refusals import Refusal
 from domain.rules import UnknownRulesError
 from records.errors import NotFoundError, StoreError
 from records.trouble import DATABASE_ERRORS
-from translations import Language, language_accepted
+from translations import Language
 from translations.problems import problem_sentence
 from use_cases.problems import MOST_ERRORS, FieldFault, Problem, input_fault, passing_problem
 from web.calls import CallName
+from web.language import language_of
 from web.observe import CALL, HEADERS, PASSING_PROBLEMS, TOLD
 from web.problems import HTTPProblem, headers_of, status_of
 
@@ -53,12 +54,6 @@ class ProblemDetails(Discreet):
 
 
 log = structlog.get_logger(__name__)
-
-
-def language_of(request: Request) -> Language:
-    """The language that the caller reads: the first of ours in Accept-Language, else their account's, else French."""
-    spoken: Language = getattr(request.state, "language", "fr")
-    return language_accepted(request.headers.get("accept-language", "")) or spoken
 
 
 def field_errors(faults: Iterable[FieldFault], language: Language) -> list[FieldError]:

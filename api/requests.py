@@ -22,7 +22,7 @@ from use_cases.timeline import TimelineEntry
 from use_cases.worklist import Worklist
 from web.connected import AttendedBy
 from web.files import pdf_response
-from web.rates import DOCUMENTS, SAME_PATIENT, SEARCHES
+from web.rates import DOCUMENTS, OF_ONE_PATIENT, SEARCHES
 from web.services import ServicesOf
 from web.session import CallerOf, RequestReader
 
@@ -158,7 +158,7 @@ async def get_whole_case(
 
 @router.get(
     "/requests/{request_id}/same-patient",
-    dependencies=[SAME_PATIENT],
+    dependencies=[OF_ONE_PATIENT],
     summary="Other requests about the patient",
 )
 async def get_same_patient(

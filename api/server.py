@@ -111,7 +111,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         app.include_router(module.router, prefix=V1, dependencies=known_only)
     app.include_router(operations.api_router, prefix=V1, dependencies=known_only)
     app.include_router(oauth.router, prefix=V1)  # its errors are those of OAuth
-    app.add_middleware(Audit, instead=problems.not_now)
+    app.add_middleware(Audit)
     app.add_middleware(
         BodyLimit,
         upload_limit=max(settings.max_photo_bytes, settings.max_video_bytes),

@@ -28,7 +28,7 @@ _NOTHING_WAS_SENT = _(
     "Nothing was sent: you are no longer signed in. Sign in, and what you wrote is shown to you again."
 )
 
-_NOT_PAGES = ("/api/", "/oidc/", "/static/", "/healthz", "/readyz")
+_NOT_PAGES = ("/api/", "/fhir/", "/oidc/", "/static/", "/healthz", "/readyz")
 
 
 def install(app: FastAPI) -> None:

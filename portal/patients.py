@@ -11,12 +11,12 @@ from portal.requests import chart
 from use_cases.catalogue import newest_offerings
 from use_cases.problems import Problem
 from use_cases.same_patient import read_same_patient
-from web.rates import SAME_PATIENT
+from web.rates import OF_ONE_PATIENT
 
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/requests/{request_id}/patient", dependencies=[SAME_PATIENT])
+@router.get("/requests/{request_id}/patient", dependencies=[OF_ONE_PATIENT])
 async def patient_page(request_id: UUID, visit: VisitOf) -> Response:
     """This request and the others about probably the same patient, for who may see its chart."""
     view = await visit.look_at(request_id)

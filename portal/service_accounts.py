@@ -21,7 +21,7 @@ from portal.people import EVENTS, FIELDS, SIDES
 from translations import gettext_noop as _
 from use_cases import service_accounts, service_keys
 from use_cases.administrators import Administrator
-from use_cases.client_credentials import token_address
+from use_cases.client_credentials import OF_FHIR, OF_THE_API
 from use_cases.problems import Problem
 from use_cases.public_keys import pasted
 from use_cases.service_accounts import (
@@ -234,7 +234,8 @@ async def _one(
         states=STATES,
         scope_words=SCOPES,
         older_ends=OLDER_ENDS,
-        token_address=token_address(visit.services.settings),
+        token_address=OF_THE_API.address(visit.services.settings),
+        token_address_for_fhir=OF_FHIR.address(visit.services.settings),
         jwk="" if form is None else str(form.get("jwk", "")),
         chosen_scopes=form.getlist("scopes") if form is not None and is_written else system.scopes,
         form=pages.written(form) if is_written else _as_written(system),

@@ -213,6 +213,11 @@ async def find_request(session: AsyncSession, number: str) -> RequestRecord | No
     return await session.scalar(select(RequestRecord).where(RequestRecord.number == number.strip().upper()))
 
 
+async def id_of_number(session: AsyncSession, number: str) -> uuid.UUID | None:
+    """The id of the request that people know under `number`, in whatever case they wrote it."""
+    return await session.scalar(select(RequestRecord.id).where(RequestRecord.number == number.strip().upper()))
+
+
 async def lock_request(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord:
     """The row as it is now, locked against other writers until the end of the transaction. Raises NotFoundError."""
     row = await session.scalar(_LOCKED, {"request_id": request_id})

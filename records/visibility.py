@@ -47,7 +47,7 @@ from sqlalchemy.orm import aliased
 from domain.requests import HolderKind, Role, Status
 from records import unread_reports
 from records.absences import is_away, is_away_provider
-from records.models import EventRecord, OfferedPool, Participant, RequestRecord
+from records.models import EventRecord, OfferedPool, Participant, RequestParty, RequestRecord
 from records.ways import ALL, Part
 
 Access = Literal["chart", "process"]
@@ -99,6 +99,19 @@ async def reads_for_requester(session: AsyncSession, viewer: Viewer, row: Reques
         return False
     query = select(RequestRecord.id).where(RequestRecord.id == row.id, read_for_others_by(viewer))
     return await session.scalar(query) is not None
+
+
+async def has_to_do_with(session: AsyncSession, clinic_id: uuid.UUID, other_id: uuid.UUID) -> bool:
+    """Whether the other clinic asked for, dispatches or holds a request with which the first ever had to do."""
+    query = select(RequestParty).where(RequestParty.clinic_id == clinic_id, RequestParty.party_id == other_id)
+    return bool(await session.scalar(select(query.exists())))
+
+
+async def acted_with(session: AsyncSession, clinic_id: uuid.UUID, account_id: uuid.UUID) -> bool:
+    """Whether somebody acted on a request with which the clinic ever had to do."""
+    ours = exists().where(RequestParty.request_id == Participant.request_id, RequestParty.clinic_id == clinic_id)
+    query = select(Participant).where(Participant.account_id == account_id, ours)
+    return bool(await session.scalar(select(query.exists())))
 
 
 def may_see(

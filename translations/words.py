@@ -8,6 +8,7 @@ from domain import texts
 from domain.calendar import Span
 from domain.commands import ReturnReason
 from domain.consents import ConsentGiver
+from domain.fhir_course import BusinessStatus
 from domain.health_insurance import Issuer
 from domain.offerings import DeadlineName, ServiceOffering
 from domain.photos import PhotoView
@@ -29,6 +30,26 @@ STATUSES: Mapping[Status, str] = {
     Status.CANCELLED: _("Cancelled"),
     Status.ABANDONED: _("Abandoned"),
 }
+
+BUSINESS_STATUSES: Mapping[BusinessStatus, str] = {
+    BusinessStatus.AWAITING_DISPATCH: _("Awaiting dispatch"),
+    BusinessStatus.ASSIGNED: _("Awaiting acceptance"),
+    BusinessStatus.ACCEPTED: _("Accepted"),
+    BusinessStatus.IN_PROGRESS: _("Being handled"),
+    BusinessStatus.AWAITING_INFORMATION: _("Awaiting information from the requester"),
+    BusinessStatus.RETURNED_INCOMPLETE: _("Returned: incomplete"),
+    BusinessStatus.RETURNED_NON_ADMISSIBLE: _("Returned: not eligible"),
+    BusinessStatus.COMPLETED_WITH_ADVICE: _("Answered with advice"),
+    BusinessStatus.PATIENT_NEEDS_TO_BE_SEEN: _("Answered: the patient needs to be seen"),
+    BusinessStatus.CANCELLED_BY_REQUESTER: _("Cancelled by the requester"),
+    BusinessStatus.ABANDONED: _("Abandoned"),
+    BusinessStatus.CANCELLED: _("Cancelled"),
+    BusinessStatus.HANDED_ON: _("Handed on to somebody else"),
+    BusinessStatus.RETURNED_TO_DISPATCH: _("Returned to dispatch"),
+    BusinessStatus.ACCEPTANCE_EXPIRED: _("Not accepted in time"),
+    BusinessStatus.TAKEN_BACK: _("Taken back at once by whoever gave it"),
+}
+"""What becomes of a Task of FHIR."""
 
 ROLES: Mapping[Role, str] = {
     Role.REQUESTER: _("Requester"),

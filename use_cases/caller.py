@@ -5,6 +5,7 @@ from uuid import UUID, uuid4, uuid5
 
 from domain.requests import Role
 from domain.service_accounts import ACTS_AS, SEES_AS, Scope
+from domain.smart_scopes import SmartScope
 from records.models import Account, Side
 from records.visibility import Viewer
 from translations import Language, language_named
@@ -16,6 +17,8 @@ class System:
 
     account: Account
     scopes: frozenset[Scope]
+    smart_scopes: frozenset[SmartScope] = frozenset()
+    """What a token for FHIR opens there, as far as the account still has what it takes."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ registered, for this address, good for five minutes at most, and shown once.
 
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -16,11 +17,11 @@ from joserfc.errors import JoseError
 
 from domain.audit import Act
 from domain.service_accounts import ACCESS_TOKEN_LASTS, ASSERTION_LASTS_AT_MOST, CLOCKS_DIFFER, Scope, known_scopes
+from domain.smart_scopes import OPENED_BY, SmartScope
 from records import audit, service_keys
 from records.audit import By
 from records.hidden import hidden
 from records.models import ServiceKey, Side
-from records.service_accounts import Found
 from settings import Settings
 from use_cases import guessing
 from use_cases.guessing import Origin
@@ -29,7 +30,6 @@ from use_cases.service_callers import TOKEN_PREFIX
 from use_cases.services import Services
 from use_cases.sign_in import note_failed
 
-TOKEN_PATH = "/api/v1/oauth/token"  # noqa: S105 - an address
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 MAX_ASSERTION = 8_000
@@ -50,7 +50,22 @@ class AccessToken:
     """A new access token. Its text is shown once."""
 
     text: str = field(repr=False)
-    scopes: tuple[Scope, ...]
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An address at which tokens are given, and what of what is asked for an account with these scopes gets there.
+
+    `granted` raises OAuthError `invalid_scope`.
+    """
+
+    path: str
+    granted: Callable[[frozenset[Scope], str | None], tuple[str, ...]]
+
+    def address(self, settings: Settings) -> str:
+        """The address for which assertions must be made."""
+        return settings.public_url.rstrip("/") + self.path
 
 
 @dataclass(frozen=True)
@@ -70,13 +85,8 @@ class _Claim:
     algorithm: str
 
 
-def token_address(settings: Settings) -> str:
-    """The address for which assertions must be made."""
-    return settings.public_url.rstrip("/") + TOKEN_PATH
-
-
-async def give_token(services: Services, asked: Asked, origin: Origin) -> AccessToken:
-    """A token for whoever signed the assertion.
+async def give_token(services: Services, asked: Asked, origin: Origin, endpoint: Endpoint) -> AccessToken:
+    """A token for whoever signed the assertion for that address.
 
     Raises OAuthError; Problem `too_many_attempts` with the seconds to wait, after many that were wrong.
     """
@@ -85,7 +95,7 @@ async def give_token(services: Services, asked: Asked, origin: Origin) -> Access
     await guessing.check(services.database, counters)
     await guessing.count(services.database, counters)
     try:
-        token = await _token(services, asked, claim, origin.address)
+        token = await _token(services, asked, claim, endpoint, origin.address)
     except OAuthError as error:
         if error.error == "invalid_scope":  # who asks for too much has proved who they are
             await guessing.was_right(services.database, counters)
@@ -95,18 +105,20 @@ async def give_token(services: Services, asked: Asked, origin: Origin) -> Access
     return token
 
 
-async def _token(services: Services, asked: Asked, claim: _Claim, address: str | None) -> AccessToken:
+async def _token(
+    services: Services, asked: Asked, claim: _Claim, endpoint: Endpoint, address: str | None
+) -> AccessToken:
     now = datetime.now(UTC)
     async with services.database.session() as session:
         known = await service_keys.key_to_check_with(session, claim.client_id, claim.kid, now)
         if known is None or known[1].algorithm != claim.algorithm:
             raise _refused("no such client, or no such key of it")
         found, key = known
-        claims = _checked(asked.assertion, key, token_address(services.settings), now)
+        claims = _checked(asked.assertion, key, endpoint.address(services.settings), now)
         until = _moment(claims["exp"]) + CLOCKS_DIFFER
         if not await service_keys.is_shown_first(session, found.account.id, hidden(claims["jti"]), until):
             raise _refused("this assertion was used before (jti)")
-        scopes = _scopes(found, asked.scope)
+        scopes = endpoint.granted(known_scopes(found.service.scopes), asked.scope)
         text = TOKEN_PREFIX + secrets.token_urlsafe(32)
         await service_keys.add_token(
             session, sha256=hidden(text), key=key, scopes=scopes, now=now, expires_at=now + ACCESS_TOKEN_LASTS
@@ -169,15 +181,36 @@ def _moment(claim: object) -> datetime:
         raise _refused("a time is out of all range") from None
 
 
-def _scopes(found: Found, asked: str | None) -> tuple[Scope, ...]:
+def _own_scopes(has: frozenset[Scope], asked: str | None) -> tuple[str, ...]:
     """The scopes that are asked for; all that the account has, where none is. Raises OAuthError `invalid_scope`."""
-    has = known_scopes(found.service.scopes)
     if not asked:
-        return tuple(scope for scope in Scope if scope in has)
+        return tuple(scope.value for scope in Scope if scope in has)
     wanted = set(asked.split(" "))
     if not wanted <= {scope.value for scope in has}:
         raise OAuthError("invalid_scope", "the service account has not all of these scopes")
-    return tuple(scope for scope in Scope if scope.value in wanted)
+    return tuple(scope.value for scope in Scope if scope.value in wanted)
+
+
+OF_THE_API = Endpoint("/api/v1/oauth/token", _own_scopes)
+"""Where tokens for the API are given."""
+
+
+def _smart_scopes(has: frozenset[Scope], asked: str | None) -> tuple[str, ...]:
+    """The scopes of SMART that are asked for, as they are written; where none is, those of every type that the account opens.
+
+    Raises OAuthError `invalid_scope`.
+    """
+    if not asked:
+        return tuple(f"system/{kind}.rs" for kind, opened_by in OPENED_BY.items() if has.intersection(opened_by))
+    wanted = dict.fromkeys(asked.split(" "))
+    read = [SmartScope.read(text) for text in wanted]
+    if not all(scope is not None and scope.is_had_by(has) for scope in read):
+        raise OAuthError("invalid_scope", "the service account has not all of these scopes, or there is no such scope")
+    return tuple(wanted)
+
+
+OF_FHIR = Endpoint("/fhir/token", _smart_scopes)
+"""Where SMART Backend Services get their tokens; these open FHIR's addresses and no other."""
 
 
 def _refused(because: str) -> OAuthError:

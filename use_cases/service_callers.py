@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Role
 from domain.service_accounts import known_scopes
+from domain.smart_scopes import SmartScope
 from records import people, service_accounts, service_keys
 from records.hidden import hidden
 from records.models import Account, ServiceSecret, ServiceToken, Side
@@ -39,12 +40,15 @@ async def caller_of(services: Services, token: str, address: str | None, on_beha
     async with services.database.statement() as session:
         found, by = await _found(session, token, now)
         person = await _person(session, found.account.clinic_id, on_behalf_of) if on_behalf_of is not None else None
-    scopes = known_scopes(found.service.scopes)
+    scopes = has = known_scopes(found.service.scopes)
+    smart: frozenset[SmartScope] = frozenset()
     if isinstance(by, ServiceSecret):
         await _note_use(services, found, by, address, now)
     else:
         scopes &= known_scopes(by.scopes)
-    system = System(found.account, scopes)
+        read = map(SmartScope.read, by.scopes)
+        smart = frozenset(scope for scope in read if scope is not None and scope.is_had_by(has))
+    system = System(found.account, scopes, smart)
     return Caller(person or found.account, token, Side.API, address, system)
 
 

@@ -4,7 +4,7 @@ What use cases know more about (looks at a request, lists, commands, accounts), 
 the act. Of every other call an entry says by which route it came, and an answer with an error is written down here always.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -30,12 +30,17 @@ NOT_WRITTEN: Mapping[str, str] = {
 """Routes of whose calls nothing is written, and why."""
 
 
-class Audit:
-    """ASGI middleware. An answer that can't be written down is not given: what `instead` makes of the error is."""
+LOOKED_FOR_BY_POST = "_search_by_post"
+"""How the names of routes end that only show something, though they are called by POST: what is looked for must not stand in an
+address.
+"""
 
-    def __init__(self, app: ASGIApp, instead: Callable[[Request, Exception], Awaitable[Response]]) -> None:
+
+class Audit:
+    """ASGI middleware. An answer that can't be written down is not given: what the application makes of the error is."""
+
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._instead = instead
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,7 +56,7 @@ class Audit:
                     await _write(scope, message["status"], answer.acts)
                 except DATABASE_ERRORS as error:
                     is_withheld = True
-                    other = await self._instead(Request(scope), error)
+                    other = await _instead(Request(scope), error)
                     await other(scope, receive, send)
             if not is_withheld:
                 await send(message)
@@ -59,11 +64,19 @@ class Audit:
         await self._app(scope, receive, written)
 
 
+async def _instead(request: Request, error: Exception) -> Response:
+    """As every such error is answered at this address."""
+    handlers = request.app.exception_handlers
+    handler = next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)
+    answer: Response = await handler(request, error)
+    return answer
+
+
 async def _write(scope: Scope, status: int, written: Collection[Act]) -> None:
     caller: Caller | None = scope.get("state", {}).get("caller")
     route: str = getattr(scope.get("route"), "name", "")
     is_refused = 400 <= status < 500
-    reads = scope["method"] in READING
+    reads = scope["method"] in READING or route.endswith(LOOKED_FOR_BY_POST)
     is_written = bool(written) if reads else not SHOWING.issuperset(written)  # a look stands for no change
     if caller is None or route in NOT_WRITTEN or status >= 500 or (is_written and not is_refused):
         return

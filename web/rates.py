@@ -100,7 +100,7 @@ SEARCHES = Depends(
         "searches", lambda settings: settings.searches_per_minute, lambda request: bool(request.query_params.get("q"))
     )
 )
-SAME_PATIENT = Depends(Limited("searches", lambda settings: settings.searches_per_minute))
+OF_ONE_PATIENT = Depends(Limited("searches", lambda settings: settings.searches_per_minute))
 PICTURES = Depends(Limited("pictures", lambda settings: settings.pictures_per_minute))
 DOCUMENTS = Depends(Limited("documents", lambda settings: settings.documents_per_minute))
 CHECKS = Depends(LimitedStrangers("checks", lambda settings: settings.checks_per_minute))

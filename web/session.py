@@ -4,7 +4,8 @@ A route is for people, unless it says which scope opens it to the systems of cli
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from fastapi import Depends, Header, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -12,7 +13,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from domain.service_accounts import FOR_SOMEBODY, Scope
 from records.models import Account, Side
 from settings import Settings
-from use_cases.caller import Caller
+from use_cases.caller import Caller, System
 from use_cases.problems import Problem
 from use_cases.service_callers import MAX_NAMED, caller_of, is_of_a_system
 from use_cases.services import Services
@@ -36,6 +37,14 @@ STILL_HERE = "/still-here"
 """Where a page tells that somebody is in front of it."""
 
 READING = {"GET", "HEAD", "OPTIONS"}
+
+
+@dataclass(frozen=True)
+class SmartNeed:
+    """What a token for FHIR must open: to read (`r`) or search (`s`) resources of a type."""
+
+    kind: str
+    what: Literal["r", "s"]
 
 
 async def identified(
@@ -81,10 +90,11 @@ async def person(caller: IdentifiedOf) -> Caller:
     return caller
 
 
-def opened_by(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
+def opened_by(*scopes: Scope, smart: SmartNeed | None = None) -> Callable[..., Awaitable[Caller]]:
     """A dependency of routes that are open to the systems of clinics, too: to those that have one of these scopes.
 
-    What a system does `FOR_SOMEBODY` asks for the person. The description of the API says all this with each operation.
+    Where `smart` is said, also to those that came by a token for FHIR that covers it. What a system does `FOR_SOMEBODY` asks for
+    the person. The description of the API says all this with each operation.
     """
     needs_person = FOR_SOMEBODY.issuperset(scopes)
 
@@ -105,8 +115,8 @@ def opened_by(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
     ) -> Caller:
         if caller.system is None:
             return caller
-        if not caller.system.scopes.intersection(scopes):
-            raise _insufficient(scopes)
+        if not caller.system.scopes.intersection(scopes) and not _is_covered(caller.system, smart):
+            raise _insufficient([f"system/{smart.kind}.{smart.what}"] if smart else scopes)
         if needs_person and caller.acts_for is None:
             raise Problem("person_needed")
         return caller
@@ -114,7 +124,11 @@ def opened_by(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
     return opened
 
 
-def _insufficient(scopes: Iterable[Scope]) -> Problem:
+def _is_covered(system: System, smart: SmartNeed | None) -> bool:
+    return smart is not None and any(scope.covers(smart.kind, smart.what) for scope in system.smart_scopes)
+
+
+def _insufficient(scopes: Iterable[str]) -> Problem:
     """The answer to a system without these scopes (RFC 6750, 3.1)."""
     needed = " ".join(scopes)
     challenge = 'Bearer error="insufficient_scope"' + (f', scope="{needed}"' if needed else "")

@@ -28,7 +28,11 @@ MARKED = re.compile("zzyzx", re.IGNORECASE)
 PATIENT = {"given_name": "Wilhelmina", "family_name": NAME, "birth_date": "1931-05-07", "sex": "female"}
 
 
-NEWEST_FIRST = {"/worklist": "?filter=1&sort=created", "/api/v1/requests": "?sort=created"}
+NEWEST_FIRST = {
+    "/worklist": "?filter=1&sort=created",
+    "/api/v1/requests": "?sort=created",
+    **{f"/fhir/{kind}": "?_sort=-_lastUpdated" for kind in ("Patient", "ServiceRequest", "QuestionnaireResponse")},
+}
 """How lists are asked whose first page shall have what was just made, whatever others have left there."""
 
 
@@ -78,7 +82,7 @@ def addresses(app: FastAPI) -> Iterator[tuple[str, str]]:
         if "get" in methods:
             yield methods["get"]["operationId"], path
     for route in routes():
-        if route.endpoint.__module__.startswith("portal.") and "GET" in (route.methods or ()):
+        if route.endpoint.__module__.startswith(("portal.", "fhir.")) and "GET" in (route.methods or ()):
             if route.path == "/requests/{request_id}/{address}":
                 yield from (
                     (route.name, route.path.replace("{address}", choice.address)) for choice in CHOICES.values()
@@ -97,8 +101,21 @@ def filled(path: str, marked: Marked, system: System, request_id: str) -> str:
         "number": "1",
         "version": "1",
         "code": "teledermatology",
+        "resource_id": resource_at(path, marked, system, request_id),
     }
     return re.sub(r"\{(\w+)\}", lambda name: known.get(name[1], str(uuid4())), path) + NEWEST_FIRST.get(path, "")
+
+
+def resource_at(path: str, marked: Marked, system: System, request_id: str) -> str:
+    """The id of a resource of FHIR of that type."""
+    match path.removeprefix("/fhir/").partition("/")[0]:
+        case "Task" | "QuestionnaireResponse":
+            return f"{request_id}.1"
+        case "DocumentReference" | "DiagnosticReport" | "Provenance" | "Binary":
+            return marked.report
+        case "Practitioner" | "PractitionerRole":
+            return system.provider.id
+    return request_id
 
 
 async def since(system: System, before: UUID) -> Sequence[AuditEntry]:
@@ -135,7 +152,7 @@ async def is_one_look(system: System, who: Clinician, name: str, request_id: str
 
 
 async def test_whoever_is_shown_the_patient_is_written_down(system: System, served: FastAPI, marked: Marked) -> None:
-    """Every address of the API and of the portal, for everybody to whom it may show one of the patient's requests."""
+    """Every address of the API, of FHIR and of the portal, for everybody to whom it may show one of the patient's requests."""
     all_of = {marked.writing, marked.accepted, marked.reported}
     looks = [
         *((system.requester, request_id) for request_id in (marked.writing, marked.reported)),
@@ -162,6 +179,7 @@ async def test_whoever_is_shown_the_patient_is_written_down(system: System, serv
                 missing.append(f"{path} for {who.account.family_name}")
     assert not missing, "\n".join(missing)
     assert {"/worklist", "/requests/{request_id}", "/api/v1/requests", "/api/v1/requests/{request_id}"} <= shown
+    assert {"/fhir/Patient", "/fhir/Patient/{resource_id}", "/fhir/Binary/{resource_id}"} <= shown
     assert len(shown) > 30
 
 

@@ -11,6 +11,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
 
 import api
+import fhir
 import portal
 from api.parameters import known_parameters_only
 from api.server import create_app
@@ -33,6 +34,7 @@ COSTLY = {
         "api.requests.get_same_patient",
         "portal.worklist.worklist",
         "portal.patients.patient_page",
+        "fhir.server.find",
     },
     "pictures": {f"api.renditions.{what}" for what in ("original", "preview", "thumbnail", "full", "page", "video")},
     "documents": {
@@ -40,6 +42,7 @@ COSTLY = {
         "api.requests.get_whole_case",
         "portal.reports.preview",
         "portal.reports.document_page",
+        "fhir.server.binary",
     },
     "uploads": {
         "api.attachments.upload",
@@ -91,7 +94,7 @@ def test_every_address_of_the_api_refuses_what_it_does_not_know() -> None:
 
 
 def routes() -> Iterator[APIRoute]:
-    for package in (api, portal):
+    for package in (api, fhir, portal):
         for found in iter_modules(package.__path__):
             for value in vars(import_module(f"{package.__name__}.{found.name}")).values():
                 if isinstance(value, APIRouter):

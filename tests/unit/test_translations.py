@@ -22,6 +22,7 @@ PACKAGES = [
     "use_cases",
     "web",
     "api",
+    "fhir",
     "portal",
     "embedded",
 ]

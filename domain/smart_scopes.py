@@ -1,0 +1,65 @@
+"""The scopes of SMART App Launch that systems can ask for (`system/Task.rs`), and which of a service account's open them.
+
+A scope names a type of resources, or all, and what is done with them: `r` reads one, `s` searches. Nothing is written.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from domain.service_accounts import Scope
+
+_OF_REQUESTS = (Scope.REQUESTS_READ,)
+_OF_DOCUMENTS = (Scope.DOCUMENTS_READ,)
+_OF_PEOPLE = (Scope.REQUESTS_READ, Scope.CATALOGUE_READ)
+
+OPENED_BY: Mapping[str, tuple[Scope, ...]] = {
+    "Task": _OF_REQUESTS,
+    "ServiceRequest": _OF_REQUESTS,
+    "Patient": _OF_REQUESTS,
+    "QuestionnaireResponse": _OF_REQUESTS,
+    "Communication": _OF_REQUESTS,
+    "DocumentReference": _OF_DOCUMENTS,
+    "DiagnosticReport": _OF_DOCUMENTS,
+    "Binary": _OF_DOCUMENTS,
+    "Provenance": _OF_DOCUMENTS,
+    "Practitioner": _OF_PEOPLE,
+    "PractitionerRole": _OF_PEOPLE,
+    "Organization": _OF_PEOPLE,
+    "HealthcareService": (Scope.CATALOGUE_READ,),
+    "Questionnaire": (Scope.CATALOGUE_READ,),
+}
+"""For each type of resources, the scopes of an account, one of which opens it."""
+
+_WRITTEN = re.compile(r"system/(\*|[A-Za-z]+)\.(read|r?s?)")
+_FIRST_VERSION = "read"
+"""How the first version of SMART's scopes says `rs`."""
+
+
+@dataclass(frozen=True)
+class SmartScope:
+    """What a system may do with resources of a type (None: of every type): `may` holds of `r` and `s` what it may."""
+
+    kind: str | None
+    may: str
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """The scope that is written so; None for what is none of ours."""
+        found = _WRITTEN.fullmatch(text)
+        if found is None or not found[2]:
+            return None
+        kind = None if found[1] == "*" else found[1]
+        if kind is not None and kind not in OPENED_BY:
+            return None
+        return cls(kind, "rs" if found[2] == _FIRST_VERSION else found[2])
+
+    def covers(self, kind: str, what: str) -> bool:
+        """Whether it opens this to a system whose account has what it takes."""
+        return self.kind in (None, kind) and what in self.may
+
+    def is_had_by(self, has: frozenset[Scope]) -> bool:
+        """Whether an account with these scopes has it: for every type, with whatever each of them takes."""
+        kinds = OPENED_BY if self.kind is None else (self.kind,)
+        return all(has.intersection(OPENED_BY[kind]) for kind in kinds)

@@ -1,0 +1,123 @@
+"""What this server says of itself: the CapabilityStatement, and the configuration of SMART. Only what is there."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from domain.smart_scopes import OPENED_BY
+from fhir.addresses import Server
+from fhir.kinds import BESIDE, OF_REQUESTS, known_parameters
+from fhir.searches import CURSOR
+from settings import Settings
+from use_cases.client_credentials import OF_FHIR
+
+VERSION = "4.0.1"
+"""Of FHIR: R4."""
+
+SINCE = "2026-11-27"
+"""When what is said here was said last."""
+
+_TYPES: Mapping[str, str] = {
+    "_id": "token",
+    "_lastUpdated": "date",
+    "status": "token",
+    "patient": "reference",
+    "based-on": "reference",
+    "related": "reference",
+    "target": "reference",
+    "identifier": "token",
+    "active": "token",
+    "url": "uri",
+}
+_RESULTS = ("_count", "_sort", "_format", CURSOR)
+"""What is no search parameter, but says how the answer is wanted."""
+
+_DOCUMENTATION: Mapping[str, str] = {
+    "_lastUpdated": "The moment, to the instant, or a day. What belongs to a request changes with it.",
+    "based-on": "By reference, or by the number of the request: based-on:identifier.",
+    "related": "By reference, or by the number of the request: related:identifier.",
+}
+_BY_POST = "A health-insurance number. By POST to Patient/_search alone: in an address it would be kept in logs."
+
+
+_ABOUT = (
+    "Requests that were submitted, with their answers, for the systems of the clinics that have to do with them. "
+    "Nothing is written by FHIR."
+)
+
+
+def capability_statement(settings: Settings) -> dict[str, Any]:
+    """As FHIR has it; the same for everybody."""
+    server = Server.of(settings, "en")
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": SINCE,
+        "kind": "instance",
+        "software": {"name": "Relais"},
+        "implementation": {"description": "Relais, asynchronous medical teleconsultation", "url": server.base},
+        "fhirVersion": VERSION,
+        "format": ["application/fhir+json", "application/json"],
+        "rest": [
+            {
+                "mode": "server",
+                "documentation": _ABOUT,
+                "security": _security(settings),
+                "resource": [_resource(kind) for kind in sorted(OPENED_BY)],
+            }
+        ],
+    }
+
+
+def _security(settings: Settings) -> dict[str, Any]:
+    return {
+        "cors": False,
+        "service": [
+            {
+                "coding": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                        "code": "SMART-on-FHIR",
+                    }
+                ],
+                "text": "SMART Backend Services",
+            }
+        ],
+        "extension": [
+            {
+                "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
+                "extension": [{"url": "token", "valueUri": OF_FHIR.address(settings)}],
+            }
+        ],
+    }
+
+
+def _resource(kind: str) -> dict[str, Any]:
+    is_searched = kind in OF_REQUESTS or (kind in BESIDE and BESIDE[kind].find is not None)
+    told: dict[str, Any] = {
+        "type": kind,
+        "interaction": [{"code": "read"}, *([{"code": "search-type"}] if is_searched else [])],
+    }
+    if kind != "Binary":
+        told |= {"versioning": "versioned" if kind in BESIDE or kind in OF_REQUESTS else "no-version"}
+        told |= {"conditionalRead": "not-match"}
+    if is_searched:
+        plain = [name for name in known_parameters(kind) if name not in _RESULTS and ":" not in name]
+        told["searchParam"] = [_parameter(kind, name) for name in plain]
+    return told
+
+
+def _parameter(kind: str, name: str) -> dict[str, str]:
+    told = _BY_POST if (kind, name) == ("Patient", "identifier") else _DOCUMENTATION.get(name)
+    return {"name": name, "type": _TYPES[name], **({"documentation": told} if told else {})}
+
+
+def smart_configuration(settings: Settings) -> dict[str, Any]:
+    """What systems must know to get a token (SMART App Launch 2.2, Backend Services)."""
+    return {
+        "token_endpoint": OF_FHIR.address(settings),
+        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
+        "grant_types_supported": ["client_credentials"],
+        "scopes_supported": [*(f"system/{kind}.rs" for kind in OPENED_BY), "system/*.rs"],
+        "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
+    }

@@ -1,0 +1,98 @@
+"""What was said about a request, as Communications: questions and answers, what was told unasked, why it was returned."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from domain.events import question_id
+from domain.fhir_course import tasks_of
+from domain.requests import EventName
+from fhir.addresses import Server, part_of
+from fhir.elements import Reference, concept, reference_to, some, words
+from fhir.requests import holder_of, meta_of, patient_of, request_of, role_of
+from fhir.resources import Communication, Payload
+from records.models import EventRecord
+from translations import gettext_for
+from translations import gettext_noop as _
+from use_cases.cases import Case
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What somebody says with an event: its code among ours, and how it is called."""
+
+    code: str
+    words: str
+
+
+_SAID: Mapping[EventName, _Said] = {
+    EventName.INFORMATION_REQUESTED: _Said("question", _("Question from the provider")),
+    EventName.INFORMATION_ANSWERED: _Said("answer", _("Answer from the requester")),
+    EventName.INFORMATION_ADDED: _Said("information", _("Information added by the requester")),
+    EventName.WORSENING_REPORTED: _Said("worsening", _("The requester says that it gets worse")),
+    EventName.RETURNED_TO_REQUESTER: _Said("return-reason", _("Why the request was returned")),
+    EventName.FOLLOW_UP_ASKED: _Said("follow-up-question", _("Question about the report")),
+    EventName.FOLLOW_UP_ANSWERED: _Said("follow-up-answer", _("Answer to a question about the report")),
+}
+"""What is told to the other side, with words; what dispatchers and colleagues tell each other is not."""
+
+
+def communications(case: Case, server: Server) -> Iterator[Communication]:
+    """Oldest first; the id of each tells with which event it was said."""
+    asked = {question_id(case.id, event.command_id): event for event in case.events if event.name in _ASKING}
+    course = tasks_of(case.events)
+    for event in case.events:
+        said = _SAID.get(event.name)
+        if said is None:
+            continue
+        task = next((one for one in reversed(course) if one.began <= event.version), None)
+        yield Communication(
+            id=part_of(case.id, event.version),
+            meta=meta_of(case),
+            language=server.language,
+            based_on=(request_of(case, server),),
+            in_response_to=_answered(case, event, asked),
+            category=(concept(server.codes("communication"), said.code, gettext_for(server.language)(said.words)),),
+            subject=patient_of(case),
+            about=(reference_to("Task", part_of(case.id, task.number)),) if task else None,
+            sent=event.at,
+            sender=role_of(event.actor_id) if event.actor_id else None,
+            recipient=some([_told(case, event, asked)]),
+            payload=_payload(event),
+        )
+
+
+_ASKING = (EventName.INFORMATION_REQUESTED, EventName.FOLLOW_UP_ASKED)
+_BY_REQUESTER = (
+    EventName.INFORMATION_ANSWERED,
+    EventName.INFORMATION_ADDED,
+    EventName.WORSENING_REPORTED,
+    EventName.FOLLOW_UP_ASKED,
+)
+
+
+def _question_of(event: EventRecord, asked: Mapping[UUID, EventRecord]) -> EventRecord | None:
+    named = event.command.get("question_id") or event.command.get("follow_up_id")
+    return asked.get(UUID(named)) if named else None
+
+
+def _answered(case: Case, event: EventRecord, asked: Mapping[UUID, EventRecord]) -> tuple[Reference, ...] | None:
+    question = _question_of(event, asked)
+    return (reference_to("Communication", part_of(case.id, question.version)),) if question else None
+
+
+def _told(case: Case, event: EventRecord, asked: Mapping[UUID, EventRecord]) -> Reference | None:
+    """To whom it was said: the requester, or whoever had the request then or had asked."""
+    if event.name not in _BY_REQUESTER:
+        return role_of(case.row.requester_id)
+    question = _question_of(event, asked)
+    if question is not None and question.actor_id is not None:
+        return role_of(question.actor_id)
+    if event.name is EventName.FOLLOW_UP_ASKED and case.process.final_report is not None:
+        return role_of(case.process.final_report.signer.id)
+    return holder_of(event.holder)
+
+
+def _payload(event: EventRecord) -> tuple[Payload, ...] | None:
+    text = event.command.get("text")
+    return (Payload(content_string=text),) if isinstance(text, str) and words(text) else None

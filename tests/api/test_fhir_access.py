@@ -1,0 +1,181 @@
+"""Who may read what by FHIR: another clinic nothing, a system what its token and its account open; and how tokens are given."""
+
+import time
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from joserfc.jwk import ECKey, RSAKey
+
+from domain.requests import Role
+from domain.smart_scopes import OPENED_BY
+from records.ids import new_id
+from tests.api.conftest import Shelf
+from tests.api.test_audit import since
+from tests.api.test_client_credentials import ADDRESS, Client, refused, signing
+from tests.api.test_fhir import BASE, OF_ONE, all_of, call, face, found, outcome
+from tests.api.test_service_accounts import connected
+from tests.journeys import ok
+from tests.system import System, add_person
+from use_cases.client_credentials import ASSERTION_TYPE
+
+__all__ = ["face"]
+
+TOKEN = f"{BASE}/token"
+READING = ("requests:read", "documents:read", "catalogue:read")
+
+
+def bearer(token: str, **more: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}", **more}
+
+
+async def ask(face: FastAPI, client: Client, **more: str) -> httpx.Response:
+    form = {
+        "grant_type": "client_credentials",
+        "client_assertion_type": ASSERTION_TYPE,
+        "client_assertion": client.assertion(aud=TOKEN),
+        **more,
+    }
+    return await call(face, None, "/fhir/token", "POST", data=form)
+
+
+@pytest.fixture(scope="module")
+def curve() -> ECKey:
+    return ECKey.generate_key("P-384", private=True)
+
+
+async def test_another_clinic_finds_nothing(system: System, face: FastAPI, shelf: Shelf) -> None:
+    request_id = shelf.by_status["reported"]
+    far = await add_person(system, f"far_boss_{uuid4().hex[:6]}", system.clinics["far"], Role.CLINIC_ADMINISTRATOR)
+    resources = await all_of(face, system.administrator, request_id)
+    assert {one["resourceType"] for one in resources} >= set(OF_ONE) - {"Communication"}
+    for who in (far, system.far_dispatcher, system.far_provider, system.far_requester):
+        for one in resources:
+            path = f"/fhir/{one['resourceType']}/{one['id']}"
+            outcome(await call(face, who, path), 404, "not-found")
+        outcome(await call(face, who, f"/fhir/Binary/{resources[-1]['id']}"), 404, "not-found")
+        assert await all_of(face, who, request_id) == []
+        for kind in ("Practitioner", "PractitionerRole"):
+            outcome(await call(face, who, f"/fhir/{kind}/{system.provider.id}"), 404, "not-found")
+        outcome(await call(face, who, f"/fhir/Organization/{system.clinics['near'].id}"), 404, "not-found")
+        own = await call(face, who, f"/fhir/Organization/{system.clinics['far'].id}")
+        assert ok(own)["name"] == "Clinique des Érables"
+
+
+async def test_an_operator_sees_that_a_request_is_there_and_no_chart(
+    system: System, face: FastAPI, shelf: Shelf
+) -> None:
+    request_id = shelf.by_status["accepted"]
+    outcome(await call(face, system.operator, f"/fhir/Patient/{request_id}"), 403, "forbidden")
+    assert await found(face, system.operator, f"Task?based-on={request_id}") == []
+    assert await found(face, system.operator, "Task?_count=5") == []
+
+
+async def test_a_token_opens_the_types_that_it_names_and_nothing_else(
+    system: System, face: FastAPI, shelf: Shelf, curve: ECKey
+) -> None:
+    client = await signing(system, curve, *READING)
+    request_id = shelf.by_status["reported"]
+    given = ok(await ask(face, client, scope="system/Task.s system/Patient.read"))
+    assert given["scope"] == "system/Task.s system/Patient.read"
+    assert (given["token_type"], given["expires_in"]) == ("bearer", 300)
+    headers = bearer(given["access_token"])
+    for path, is_open in (
+        (f"Task?based-on={request_id}", True),
+        (f"Task/{request_id}.1", False),
+        (f"Patient/{request_id}", True),
+        (f"Patient?_id={request_id}", True),
+        (f"ServiceRequest/{request_id}", False),
+        ("Questionnaire", False),
+    ):
+        answer = await call(face, None, f"/fhir/{path}", headers=headers)
+        assert answer.status_code == (200 if is_open else 403), path
+        if not is_open:
+            outcome(answer, 403, "forbidden")
+            assert 'scope="system/' in answer.headers["www-authenticate"]
+    for path in ("/api/v1/requests", f"/api/v1/requests/{request_id}", "/api/v1/offerings"):
+        assert (await call(face, None, path, headers=headers)).status_code == 403
+    address = f"/api/v1/service-accounts/{client.account.id}"
+    ok(await system.administrator.http.patch(address, json={"scopes": ["documents:read"]}))
+    taken = await call(face, None, f"/fhir/Patient/{request_id}", headers=headers)
+    outcome(taken, 403, "forbidden")  # what is taken is gone at once
+
+
+async def test_without_a_scope_every_address_is_closed_and_each_opens_its_own(
+    system: System, face: FastAPI, shelf: Shelf
+) -> None:
+    """A system that comes by its secret, or by a token for the API: the scopes of its account count."""
+    request_id = shelf.by_status["reported"]
+    for scopes in ((), *((scope,) for scope in READING)):
+        one = await connected(system, *scopes)
+        for kind, opened_by in OPENED_BY.items():
+            answer = await call(face, None, f"/fhir/{kind}/{uuid4()}", headers=bearer(one.secret))
+            expected = 404 if set(scopes).intersection(opened_by) else 403
+            assert answer.status_code == expected, (kind, scopes)
+    one = await connected(system, *READING)
+    whom = {"Relais-On-Behalf-Of": system.requester2.id}
+    assert ok(await call(face, None, f"/fhir/Patient/{request_id}", headers=bearer(one.secret)))["id"] == request_id
+    theirs = await call(face, None, f"/fhir/Patient/{request_id}", headers=bearer(one.secret, **whom))
+    outcome(theirs, 404, "not-found")  # requester2 has nothing to do with it
+
+
+async def test_tokens_are_given_as_smart_asks(system: System, face: FastAPI, curve: ECKey) -> None:
+    for key in (curve, RSAKey.generate_key(2048, private=True)):
+        client = await signing(system, key, "requests:read")
+        every = ok(await ask(face, client))["scope"].split()
+        assert every == [f"system/{kind}.rs" for kind, by in OPENED_BY.items() if "requests:read" in by]
+    in_an_hour = int(time.time()) + 3_600
+    for claims in (
+        {"aud": "http://relais.test"},
+        {"aud": BASE},
+        {"aud": ADDRESS},  # for the API
+        {"aud": TOKEN, "exp": in_an_hour},
+        {"aud": TOKEN, "sub": str(uuid4())},
+        {"aud": TOKEN, "jti": None},
+    ):
+        refused(await ask(face, client, client_assertion=client.assertion(**claims)), 401, "invalid_client")
+    once = client.assertion(aud=TOKEN)
+    ok(await ask(face, client, client_assertion=once))
+    refused(await ask(face, client, client_assertion=once), 401, "invalid_client")
+    for scope in (
+        "system/*.rs",
+        "system/DocumentReference.rs",
+        "system/Task.cruds",
+        "system/Foo.r",
+        "user/Task.rs",
+        "system/Task.",
+    ):
+        refused(await ask(face, client, scope=scope), 400, "invalid_scope")
+    refused(await ask(face, client, grant_type="password"), 400, "unsupported_grant_type")
+    for_fhir = client.assertion(aud=TOKEN)
+    refused(await client.ask(for_fhir), 401, "invalid_client")
+
+
+async def test_every_look_is_written_down(system: System, face: FastAPI, shelf: Shelf) -> None:
+    """With who looked, the request, and by what; of a list, what it showed; of a refusal, that it was one."""
+    request_id = shelf.by_status["closed"]
+    reader = await connected(system, *READING, on_behalf_of=system.requester.id)
+    headers = bearer(reader.secret, **{"Relais-On-Behalf-Of": system.requester.id})
+    resources = await all_of(face, system.administrator, request_id)
+    report_id = next(one["id"] for one in resources if one["resourceType"] == "DocumentReference")
+    for path, method, kinds in (
+        (f"Patient/{request_id}", "GET", {"request"}),
+        (f"Task/{request_id}.1", "GET", {"request"}),
+        (f"Binary/{report_id}", "GET", {"document"}),
+        (f"Provenance/{report_id}", "GET", {"request"}),
+        (f"QuestionnaireResponse?patient={request_id}", "GET", {"list"}),
+        ("Patient/_search", "POST", {"list"}),
+        (f"Practitioner/{system.provider.id}", "GET", {"look"}),
+        (f"Patient/{uuid4()}", "GET", {"refused"}),
+    ):
+        before = new_id()
+        more: dict[str, Any] = {"data": {"_id": request_id}} if method == "POST" else {}
+        await call(face, None, f"/fhir/{path}", method, headers=headers, **more)
+        entries = await since(system, before)
+        assert {entry.kind.value for entry in entries} == kinds, path
+        for entry in entries:
+            assert (str(entry.account_id), str(entry.for_account_id)) == (reader.id, system.requester.id)
+            if entry.kind.value in ("request", "document", "list"):
+                assert UUID(request_id) in (entry.request_id, *(entry.shown or ())), path

@@ -1,0 +1,23 @@
+"""Holds resources against FHIR R4 by a program of others, and the codes of required bindings besides (`check.mjs`)."""
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.npm import install
+
+FOLDER = Path(__file__).parent
+
+
+async def faults_of(resources: Sequence[dict[str, Any]]) -> list[list[dict[str, str]]]:
+    """What is wrong with each. Skips the test where node or npm are missing."""
+    install(FOLDER)
+    command = ["node", str(FOLDER / "check.mjs")]
+    sent = json.dumps(resources).encode()
+    done = await asyncio.to_thread(subprocess.run, command, input=sent, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr[-2_000:].decode()
+    found: list[list[dict[str, str]]] = json.loads(done.stdout)
+    return found

@@ -1,0 +1,148 @@
+"""Whole requests for other systems: what each stands on, as it is on record, for a caller who may see its chart.
+
+A draft is nobody's business but its writer's, so none is given out.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.audit import Act
+from domain.offerings import ServiceOffering
+from domain.requests import EventName, Request, Status
+from domain.visits import needs_visit
+from records import cases, reports, requests
+from records.cases import Window
+from records.models import EventRecord, FrozenForm, RequestRecord, StoredDocument
+from records.sealed import NOT_OPENED, tell_not_opened
+from use_cases import policy
+from use_cases.accesses import log_access, log_lines
+from use_cases.caller import Caller
+from use_cases.problems import Problem
+from use_cases.services import Services
+
+
+@dataclass(frozen=True)
+class Behind:
+    """What of a request is read besides its state and its events."""
+
+    forms: bool = False
+    documents: bool = False
+    report: bool = False
+
+
+EVERYTHING = Behind(forms=True, documents=True, report=True)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A request with what is behind it: `forms` as they were submitted, oldest first, and `documents` in the order of signing.
+
+    What was not asked for is empty. `needs_visit`: by its final report, the patient must be seen.
+    """
+
+    row: RequestRecord
+    process: Request
+    offering: ServiceOffering
+    events: Sequence[EventRecord]
+    forms: Sequence[FrozenForm] = ()
+    documents: Sequence[StoredDocument] = ()
+    needs_visit: bool | None = None
+
+    @property
+    def id(self) -> uuid.UUID:
+        """The request's id."""
+        return self.row.id
+
+    @property
+    def form(self) -> FrozenForm | None:
+        """The form in force."""
+        return self.forms[-1] if self.forms else None
+
+
+async def read_case(services: Services, caller: Caller, request_id: uuid.UUID, behind: Behind) -> Case:
+    """One request; the look is written down. Raises Problem `not_found`, `forbidden` or `not_yet`."""
+    async with services.database.session() as session:
+        row = await policy.chart_to_see(session, caller, request_id)
+        if row.status is Status.DRAFT:
+            raise Problem("not_found")
+        await log_access(session, caller, row, Act.REQUEST)
+        (case,) = await _with_what_is_behind(session, services, [row], behind)
+    return case
+
+
+async def find_cases(services: Services, caller: Caller, window: Window, limit: int, behind: Behind) -> list[Case]:
+    """The first requests in the window of which the caller may see the chart; that they were listed is written down."""
+    async with services.database.session() as session:
+        rows = await cases.first_in(session, caller.viewer, window, limit)
+        if rows:
+            await log_lines(session, caller, {row.id for row in rows})
+        try:
+            return await _with_what_is_behind(session, services, rows, behind)
+        except NOT_OPENED:
+            return await _those_that_open(session, services, rows, behind)
+
+
+async def _those_that_open(
+    session: AsyncSession, services: Services, rows: Sequence[RequestRecord], behind: Behind
+) -> list[Case]:
+    """One after the other: what does not open hides no other."""
+    found = []
+    for row in rows:
+        try:
+            found += await _with_what_is_behind(session, services, [row], behind)
+        except NOT_OPENED as error:
+            tell_not_opened("requests", str(row.id), error)
+    return found
+
+
+async def request_of_document(services: Services, report_id: uuid.UUID) -> uuid.UUID:
+    """The request of a signed document, for who then asks whether the caller may see it. Raises Problem `not_found`."""
+    async with services.database.statement() as session:
+        document = await reports.find_document(session, report_id)
+    if document is None:
+        raise Problem("not_found")
+    return document.request_id
+
+
+async def request_numbered(services: Services, number: str) -> uuid.UUID | None:
+    """The id of the request of that number, for who then asks whether the caller may see it."""
+    async with services.database.statement() as session:
+        return await requests.id_of_number(session, number)
+
+
+async def _with_what_is_behind(
+    session: AsyncSession, services: Services, rows: Sequence[RequestRecord], behind: Behind
+) -> list[Case]:
+    ids = [row.id for row in rows]
+    events = await cases.events_of(session, ids)
+    forms = await cases.forms_of(session, ids) if behind.forms else {}
+    documents = await cases.documents_of(session, ids) if behind.documents else {}
+    over = [row.id for row in rows if row.status in (Status.REPORTED, Status.CLOSED)]
+    answers = await cases.report_answers_of(session, over) if behind.report else {}
+    made = []
+    for row in rows:
+        offering = await services.versions.of(session, row)
+        made.append(
+            Case(
+                row=row,
+                process=requests.process_of(row),
+                offering=offering,
+                events=events[row.id],
+                forms=_submitted(forms.get(row.id, ()), events[row.id]),
+                documents=documents.get(row.id, ()),
+                needs_visit=needs_visit(offering.report, answers[row.id]) if row.id in answers else None,
+            )
+        )
+    return made
+
+
+_SUBMITS = (EventName.SUBMITTED, EventName.RESUBMITTED)
+
+
+def _submitted(forms: Sequence[FrozenForm], events: Sequence[EventRecord]) -> Sequence[FrozenForm]:
+    """Of what was frozen, what was taken: not a form whose command was refused."""
+    numbers = {event.command["form"]["number"] for event in events if event.name in _SUBMITS}
+    return [form for form in forms if form.number in numbers]
