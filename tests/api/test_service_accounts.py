@@ -279,7 +279,7 @@ async def test_a_system_prepares_and_submits_for_somebody_and_the_history_names_
     offered = ok(await writer.get(f"/requests/{request_id}"))["allowed_commands"]
     assert offered == ["submit"]
 
-    receipt = ok(await writer.post(f"/requests/{request_id}/submit", headers=key))
+    receipt = ok(await writer.post(f"/requests/{request_id}/submit", headers={"Idempotency-Key": "order-4711-sent"}))
     assert ok(await writer.get(f"/requests/{request_id}/commands/{receipt['command_id']}"))["state"] == "done"
     timeline: Any = ok(await system.requester.get(f"/requests/{request_id}/timeline"))
     submission = next(entry for entry in timeline if entry["name"] == "submitted")
