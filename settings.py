@@ -97,6 +97,11 @@ class Settings(BaseSettings):
         10, ge=0, description="How many times a link to a new password may be asked for from one address."
     )
     uploads_per_minute: int = Field(600, ge=0, description="The same for files sent, and parts of files.")
+    decodes_per_minute: int = Field(
+        600,
+        ge=0,
+        description="The same for calls by which an operator's Temporal UI has opened what the engine keeps sealed.",
+    )
     streams_per_minute: int = Field(
         300, ge=0, description="The same for beginning to listen to what is new, as each page does."
     )
@@ -157,7 +162,9 @@ class Settings(BaseSettings):
     worker_life_file: Path | None = Field(
         None, description="File that the worker renews as a sign of life; see `relais worker-health`."
     )
-    temporal_ui_url: str = Field("", description="Address of the Temporal UI as operators reach it, for links.")
+    temporal_ui_url: str = Field(
+        "", description="Address of the Temporal UI as operators reach it, for links; its pages may ask the codec."
+    )
     least_free_mb: int = Field(
         256,
         ge=0,

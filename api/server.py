@@ -1,7 +1,6 @@
 """The API as an application."""
 
 from fastapi import Depends, FastAPI
-from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from api import (
@@ -12,6 +11,7 @@ from api import (
     catalogue,
     changes,
     clinics,
+    codec,
     commands,
     docs,
     drafts,
@@ -79,6 +79,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     problems.install(app)
     docs.install(app)
     app.include_router(operations.router)
+    app.include_router(codec.router)
     app.include_router(backchannel_logout.router)
     known_only = [Depends(parameters.known_parameters_only)]
     for module in (
@@ -121,11 +122,5 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=COMPRESSED_ALREADY)
     app.add_middleware(Heads)
     app.add_middleware(Observe, over_tls=settings.over_tls)
-    if settings.embedded:  # the local Temporal UI asks the codec from its own port
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origin_regex=r"http://(127\.0\.0\.1|localhost):\d+",
-            allow_methods=["POST"],
-            allow_headers=["content-type", "x-namespace"],
-        )
+    app.add_middleware(codec.PagesOfTheUI, settings=settings)
     return app

@@ -89,6 +89,11 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         return not here or not bound_to or bound_to == here or _scheduled(bound_to, self._bound_to)
 
 
+def workflow_of(payload: Payload) -> str:
+    """The id of the workflow for which a payload was sealed; empty where it says none."""
+    return payload.metadata.get("relais-bound-to", b"").decode(errors="replace")
+
+
 def _is_open_by_design(payload: Payload) -> bool:
     return payload.metadata.get("messageType") == _METADATA_MESSAGE
 

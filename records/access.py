@@ -32,26 +32,28 @@ async def log_access(
 
 @dataclass(frozen=True)
 class Find:
-    """A request that somebody found by words of its patient, the role in which they may, and the version that was there."""
+    """A request of which somebody was shown something, the role in which they may, and the version that was there."""
 
     request_id: uuid.UUID
     role: Role
     version: int
 
 
-async def log_finds(session: AsyncSession, by: By, finds: Collection[Find], at: datetime, since: datetime) -> None:
-    """Write down what a search has found, each request once since then: a search goes on while somebody types."""
+async def log_each(
+    session: AsyncSession, by: By, kind: Act, finds: Collection[Find], at: datetime, since: datetime
+) -> None:
+    """Write down of which requests something was shown, each once since then: a search goes on while somebody types."""
     query = select(AuditEntry.request_id).where(
         AuditEntry.account_id == by.account_id,
         AuditEntry.request_id.in_([find.request_id for find in finds]),
-        AuditEntry.kind == Act.SEARCH,
+        AuditEntry.kind == kind,
         AuditEntry.for_account_id.is_not_distinct_from(by.for_account_id),
         AuditEntry.at >= since,
     )
     known = set(await session.scalars(query))
     for find in finds:
         if find.request_id not in known:
-            audit.add(session, Act.SEARCH, by, at, request_id=find.request_id, role=find.role, version=find.version)
+            audit.add(session, kind, by, at, request_id=find.request_id, role=find.role, version=find.version)
     await session.flush()
 
 

@@ -110,6 +110,12 @@ async def find_created(
     return await session.scalar(query)
 
 
+async def versions_of(session: AsyncSession, request_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """The process versions of those requests that there are."""
+    query = select(RequestRecord.id, RequestRecord.process_version).where(RequestRecord.id.in_(request_ids))
+    return {row.id: row.process_version for row in await session.execute(query)}
+
+
 async def edit_draft(
     session: AsyncSession,
     request_id: uuid.UUID,

@@ -5,9 +5,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.audit import Act
 from domain.requests import Status
 from records import same_patient as found
-from records.access import Find, log_finds
+from records.access import Find, log_each
 from records.models import Json, RequestRecord
 from records.worklist import WorklistRow
 from translations import Language
@@ -48,4 +49,4 @@ async def _log(session: AsyncSession, caller: Caller, lines: list[WorklistRow]) 
         if line.request.status is not Status.DRAFT
     ]
     if finds:
-        await log_finds(session, by(caller), finds, at=now, since=now - ONE_SEARCH)
+        await log_each(session, by(caller), Act.SEARCH, finds, at=now, since=now - ONE_SEARCH)

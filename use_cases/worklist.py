@@ -7,10 +7,11 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.audit import Act
 from domain.requests import Status
 from domain.search import read_search, words_of_patient
 from records import worklist
-from records.access import Find, log_finds
+from records.access import Find, log_each
 from records.errors import BadCursorError
 from records.glimpses import Glimpse, glimpses_of
 from records.ways import COUNTED_UP_TO
@@ -146,4 +147,4 @@ async def _log_finds(
         and (wanted.reference is not None or words & words_of_patient(row.patient))
     ]
     if finds:
-        await log_finds(session, by(caller), finds, at=now, since=now - ONE_SEARCH)
+        await log_each(session, by(caller), Act.SEARCH, finds, at=now, since=now - ONE_SEARCH)

@@ -29,8 +29,7 @@ NOT_WRITTEN: Mapping[str, str] = {
 }
 """Routes of whose calls nothing is written, and why."""
 
-
-LOOKED_FOR_BY_POST = "_search_by_post"
+SHOWN_BY_POST = ("_search_by_post", "search_users", "decode")
 """How the names of routes end that only show something, though they are called by POST: what is looked for must not stand in an
 address.
 """
@@ -76,7 +75,7 @@ async def _write(scope: Scope, status: int, written: Collection[Act]) -> None:
     caller: Caller | None = scope.get("state", {}).get("caller")
     route: str = getattr(scope.get("route"), "name", "")
     is_refused = 400 <= status < 500
-    reads = scope["method"] in READING or route.endswith(LOOKED_FOR_BY_POST)
+    reads = scope["method"] in READING or route.endswith(SHOWN_BY_POST)
     is_written = bool(written) if reads else not SHOWING.issuperset(written)  # a look stands for no change
     if caller is None or route in NOT_WRITTEN or status >= 500 or (is_written and not is_refused):
         return

@@ -47,27 +47,39 @@ class SmartNeed:
     what: Literal["r", "s"]
 
 
-async def identified(
-    request: Request,
-    services: ServicesOf,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> Caller:
+BearerOf = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+"""The bearer token of a call, if it has one."""
+
+
+async def identified(request: Request, services: ServicesOf, credentials: BearerOf) -> Caller:
     """Who calls, whatever they may do. A route asks `CallerOf` or `opened_by`; this is for what counts its calls."""
+    return await identify(request, services, credentials)
+
+
+async def identify(
+    request: Request, services: Services, credentials: HTTPAuthorizationCredentials | None, from_page_of: str = ""
+) -> Caller:
+    """Who calls: of those who come by a cookie, from our own pages, or from those of that other origin.
+
+    Raises Problem `not_authenticated` or `other_site`.
+    """
     if credentials and is_of_a_system(credentials.credentials):
         on_behalf_of = request.headers.get(ON_BEHALF_OF)
         caller = await caller_of(services, credentials.credentials, address_of(request), on_behalf_of)
     else:
-        caller = await _person(request, services, credentials)
+        caller = await _person(request, services, credentials, from_page_of)
     request.state.language = caller.language
     request.state.caller = caller
     return caller
 
 
-async def _person(request: Request, services: Services, credentials: HTTPAuthorizationCredentials | None) -> Caller:
+async def _person(
+    request: Request, services: Services, credentials: HTTPAuthorizationCredentials | None, from_page_of: str
+) -> Caller:
     token = credentials.credentials if credentials else session_of(request, services.settings)
     if not token:
         raise Problem("not_authenticated")
-    if credentials is None:
+    if credentials is None and not (from_page_of and request.headers.get("origin") == from_page_of):
         check_same_site(request)
     account = await account_of(services, token)
     if account is None:

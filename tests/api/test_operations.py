@@ -1,6 +1,5 @@
 """For operators: is everything there, what failed, whom no e-mail reached, and the codec of the Temporal UI."""
 
-import base64
 import json
 import re
 import shutil
@@ -11,7 +10,6 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from temporalio.api.common.v1 import Payload
 
 from api.server import create_app
 from domain.requests import Role
@@ -185,52 +183,6 @@ async def test_whom_no_email_reached(system: System) -> None:
     assert all("Tremblay" not in subject for subject in told)
     del system.post_office.at_recipient[lost.account.email]  # other tests share this clinic's pool
     assert (await system.requester.view(request_id))["status"] == "awaiting_acceptance"
-
-
-# The codec of the Temporal UI
-
-
-async def sealed_summary(system: System, request_id: str) -> Payload:
-    description = await system.workflow(request_id).describe()
-    return description.raw_description.execution_config.user_metadata.summary
-
-
-def coded(payload: Payload) -> dict[str, Any]:
-    metadata = {name: base64.b64encode(value).decode() for name, value in payload.metadata.items()}
-    return {"metadata": metadata, "data": base64.b64encode(payload.data).decode()}
-
-
-async def test_the_codec_opens_what_the_temporal_ui_shows(system: System, shelf: Shelf) -> None:
-    request_id = shelf.by_status["accepted"]
-    number = (await system.requester.view(request_id))["number"]
-    sealed = await sealed_summary(system, request_id)
-    assert number.encode() not in sealed.SerializeToString()
-    body = {"payloads": [coded(sealed)]}
-    async with client(system.services, embedded=True) as http:
-        origin = {"Origin": "http://127.0.0.1:8233"}
-        answer = await http.post("/codec/decode", json=body, headers=origin)
-        (opened,) = ok(answer)["payloads"]
-        assert json.loads(base64.b64decode(opened["data"])) == number
-        assert answer.headers["access-control-allow-origin"] == origin["Origin"]
-        stranger = await http.post("/codec/decode", json=body, headers={"Origin": "https://evil.example"})
-        assert "access-control-allow-origin" not in stranger.headers
-        body["payloads"][0]["data"] = base64.b64encode(b"x" * 60).decode()
-        assert ok(await http.post("/codec/decode", json=body)) == body  # what is damaged stays sealed
-        foreign = {**body["payloads"][0]["metadata"], "relais-key-id": base64.b64encode(b"lost").decode()}
-        lost = {"payloads": [{**body["payloads"][0], "metadata": foreign}]}
-        problem(await http.post("/codec/decode", json=lost), 422, "invalid_input")
-        body["payloads"][0]["data"] = "not base64!"
-        problem(await http.post("/codec/decode", json=body), 422, "invalid_input")
-
-
-@pytest.mark.parametrize(
-    ("address", "embedded"),
-    [("192.0.2.7", True), ("127.0.0.1", False), ("192.0.2.7", False), ("::ffff:192.0.2.7", True)],
-)
-async def test_the_codec_is_local_alone(system: System, shelf: Shelf, address: str, embedded: bool) -> None:
-    body = {"payloads": [coded(await sealed_summary(system, shelf.by_status["accepted"]))]}
-    async with client(system.services, address, embedded=embedded) as http:
-        problem(await http.post("/codec/decode", json=body), 404, "not_found")
 
 
 async def test_a_scheduler_ends_deadlines(system: System) -> None:
