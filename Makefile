@@ -5,10 +5,11 @@ export UV_PYTHON_DOWNLOADS := never
 
 uv := .uv/bin/uv
 bin := .venv/bin
+generator := $(abspath tests/description/.generator/bin)
 sources := $(wildcard *.py) $(dir $(wildcard */__init__.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check races mutants audit sbom lint types floors browser firefox lock clean
+.PHONY: help install run test check races mutants audit sbom client lint types floors browser firefox lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -43,6 +44,13 @@ sbom: .audit/.installed ## Write what production installs, with licences, to sbo
 	@$(uv) venv --quiet --clear --python $(PYTHON) .audit/production
 	@VIRTUAL_ENV=.audit/production $(uv) pip sync --quiet --require-hashes requirements-production.lock
 	@.audit/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.cdx.json .audit/production
+
+client: install ## Make the typed Python client for systems of clinics that the example needs (examples/python/relais_client).
+	@test -x $(generator)/openapi-python-client || { $(uv) venv --quiet --clear --python $(PYTHON) $(generator)/.. && \
+		$(uv) pip sync --quiet --require-hashes --python $(generator)/python tests/description/generator.lock; }
+	@$(bin)/python -m api.for_systems $(generator)/systems.json
+	@PATH=$(generator):$$PATH openapi-python-client generate --path $(generator)/systems.json --config examples/python/generator.yaml \
+		--meta none --output-path examples/python/relais_client --overwrite --fail-on-warning
 
 .audit/.installed: $(uv) requirements-audit.lock
 	@test -x .audit/bin/python || $(uv) venv --quiet --python $(PYTHON) .audit
@@ -89,4 +97,4 @@ lock: $(uv) ## Choose the newest versions that pyproject.toml allows and write t
 		--generate-hashes --no-emit-index-url --quiet --upgrade --output-file tests/description/generator.lock
 
 clean: ## Remove the environments (the data folder ./var stays).
-	@rm -rf .uv .venv .audit tests/description/.generator
+	@rm -rf .uv .venv .audit tests/description/.generator examples/python/relais_client

@@ -63,13 +63,18 @@ def test_types_for_typescript(node_tools: Path, tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stdout
 
 
-def test_a_client_for_python(generator: Path, tmp_path: Path) -> None:
+def make_client(generator: Path, to: Path, description: Path = DESCRIPTION_FILE) -> subprocess.CompletedProcess[str]:
+    """As `make client` does."""
     settings = PROJECT_ROOT / "examples" / "python" / "generator.yaml"
-    made = run(
-        *(generator, "generate", "--path", DESCRIPTION_FILE, "--config", settings, "--meta", "none"),
-        *("--output-path", tmp_path / "relais_client", "--fail-on-warning"),
+    return run(
+        *(generator, "generate", "--path", description, "--config", settings, "--meta", "none"),
+        *("--output-path", to, "--overwrite", "--fail-on-warning"),
         also_in=generator.parent,
     )
+
+
+def test_a_client_for_python(generator: Path, tmp_path: Path) -> None:
+    made = make_client(generator, tmp_path / "relais_client")
     assert made.returncode == 0, made.stdout + made.stderr
     assert "WARNING" not in made.stdout + made.stderr
     operations = {path.stem for path in (tmp_path / "relais_client" / "api").glob("*/*.py")}
