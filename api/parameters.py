@@ -47,15 +47,24 @@ async def _idempotency_key(
 
 
 async def _body(request: Request) -> bytes:
-    """What the body says, however it is written. Files are compared by who takes them, and come too large to be kept here."""
+    """What the body says, however it is written, but for proofs of who sends it: who repeats something proves it anew.
+
+    Files are compared by who takes them.
+    """
     if not request.headers.get("content-type", "").startswith("application/json"):
         return b""
     body = await request.body()
     try:
-        return canonical_json(json.loads(body))
+        said = json.loads(body)
+        if isinstance(said, dict):
+            said = {name: value for name, value in said.items() if name not in PROOFS}
+        return canonical_json(said)
     except (ValueError, RecursionError):  # which whoever reads it says better
         return body
 
+
+PROOFS = {"password", "code", "passkey"}
+"""The fields of a body that prove who signs (`use_cases.signing.Proof`)."""
 
 IdempotencyKey = Annotated[str | None, Depends(_idempotency_key, scope="function")]
 """The caller's Idempotency-Key, if there is one."""

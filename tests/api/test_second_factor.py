@@ -207,15 +207,18 @@ async def test_nobody_else_may(system: System, path: str) -> None:
 
 
 async def test_one_code_signs_one_report(system: System) -> None:
-    """Even where the same key comes with it: the key is of one request, and so is what the code is taken for."""
+    """And a report that is signed may be sent again with the same key, with any proof."""
     who, telephone, codes = await enrolled_person(system, Role.PROVIDER)
     one, other = [await report_of(system, who) for _ in range(2)]
-    for code in (await telephone.next_code(), codes[0]):
+    for code, another in ((await telephone.next_code(), codes[1]), (codes[0], codes[2])):
         kind = "final" if code == codes[0] else "preliminary"
         body: dict[str, Any] = {"kind": kind, **AGAIN, "code": code}
         signed = ok(await who.post(one, body, key=f"{kind}-report"))
-        problem(await who.post(other, body, key=f"{kind}-report"), 403, "wrong_code")
-        assert ok(await who.post(one, body, key=f"{kind}-report")) == signed, "the same, sent again"
+        problem(await who.post(other, body, key=f"{kind}-other"), 403, "wrong_code")
+        problem(await who.post(other, body, key=f"{kind}-report"), 422, "idempotency_key_reused")
+        for proof in (code, another):
+            again = await who.post(one, {**body, "code": proof}, key=f"{kind}-report")
+            assert ok(again) == signed, "the same, sent again"
 
 
 async def test_a_new_factor_ends_the_sessions_that_began_without(system: System) -> None:

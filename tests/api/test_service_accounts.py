@@ -1,10 +1,6 @@
 """Service accounts: what a clinic's system may do and what not, for whom, how its secrets come and go, what is kept of it."""
 
-import asyncio
-import json
-import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -24,10 +20,9 @@ from records import people
 from records.database import Database
 from records.feed import ProjectionFeed
 from records.models import AccountLetter, RequestRecord, ServiceAccount
-from settings import PROJECT_ROOT
 from tests.api.answers import problem
 from tests.api.conftest import Shelf
-from tests.api.test_openapi import FOR_ANYBODY, operations, served
+from tests.api.test_openapi import FOR_ANYBODY, operations
 from tests.api.test_whole_case import case_of, words
 from tests.journeys import accepted, draft, ok, reported, submitted, upload
 from tests.system import PASSWORD, Clinician, System, add_person, photo
@@ -532,27 +527,3 @@ async def test_administrators_are_told_once_that_one_ends(system: System) -> Non
     ok(await administrator.http.patch(f"/api/v1/service-accounts/{ends.id}", json=other_end))
     await tell_of_ends(system.services)
     assert await letters() == 2
-
-
-# The page for integrators
-
-
-async def test_the_calls_of_the_page_for_integrators_work(system: System) -> None:
-    """As they stand there, by curl, over a real socket."""
-    curl = shutil.which("curl")
-    if curl is None:
-        pytest.skip("this machine has no curl")
-    page = (PROJECT_ROOT / "docs" / "integrators.md").read_text()
-    calls = re.findall(r"^```sh\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    assert len(calls) == 3
-    scopes = re.findall(r"--scope (\S+)", page)
-    one = await connected(system, *scopes)
-    async with served(system) as address:
-        known = {"api": f"{address}/api/v1", "secret": one.secret, "requester": system.requester.account.username}
-        for call in calls:
-            shell = await asyncio.create_subprocess_exec(
-                *("sh", "-c", call), env={"PATH": os.environ["PATH"], **known}, stdout=asyncio.subprocess.PIPE
-            )
-            said, _ = await shell.communicate()
-            assert shell.returncode == 0, call
-            assert json.loads(said), call
