@@ -1,12 +1,13 @@
 """Bring the database's schema to the version of this code. `records.schema` checks that it is there."""
 
+import asyncio
 import uuid
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, NullPool, exists, select, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from key_ring import NO_RING, EncryptionError
 from records import data_keys
@@ -19,6 +20,7 @@ from settings import Settings
 
 NIL = uuid.UUID(int=0)
 FILLED_AT_ONCE = 500
+ASKED_AGAIN_SECONDS = 0.2
 
 MIGRATION_LOCK = 0x52454C414953  # "RELAIS": the advisory lock that lets one migration run at a time
 
@@ -57,7 +59,7 @@ async def bring_up_to_date(settings: Settings) -> None:
 
 
 async def upgrade(url: str) -> None:
-    """Apply what is missing, in one transaction.
+    """Apply what is missing, each migration in a transaction of its own, but for large work that goes on beside others.
 
     Several processes may do so at once: all but the first wait and find it done.
 
@@ -68,11 +70,21 @@ async def upgrade(url: str) -> None:
         with away_named():
             async with engine.connect():
                 pass
-        async with engine.begin() as connection:
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        async with engine.connect() as connection:
+            await _be_alone(connection)
             await connection.run_sync(_upgrade)
     finally:
         await engine.dispose()
+
+
+async def _be_alone(connection: AsyncConnection) -> None:
+    """Until the connection ends. No statement waits for the lock: an index that is made beside others waits for every statement
+    that began before it, and the two would wait for each other.
+    """
+    while not await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": MIGRATION_LOCK}):
+        await connection.rollback()
+        await asyncio.sleep(ASKED_AGAIN_SECONDS)
+    await connection.commit()
 
 
 def _upgrade(connection: Connection) -> None:

@@ -11,7 +11,7 @@ from settings import get_settings
 
 
 def migrate(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=Base.metadata)
+    context.configure(connection=connection, target_metadata=Base.metadata, transaction_per_migration=True)
     with context.begin_transaction():
         context.run_migrations()
 
@@ -19,7 +19,7 @@ def migrate(connection: Connection) -> None:
 async def migrate_the_database_of_the_settings() -> None:
     async with (
         Database.opened(get_settings(), application_name="relais migrations") as database,
-        database.engine.begin() as connection,
+        database.engine.connect() as connection,
     ):
         await connection.run_sync(migrate)
 
