@@ -103,10 +103,10 @@ JOIN people_ AS p ON p.place = c.other AND p.role = CASE v WHEN 1 THEN 'dispatch
     AND p.nth = CASE v WHEN 1 THEN 0 ELSE of_person % :providers END
 WHERE c.status <> 'draft' AND c.n % 3 > 0;
 
-INSERT INTO request_participants (request_id, account_id, holding, offering, status, overdue, priority_rank, due_sort, updated_at,
-    created_at)
-SELECT q.id, a.id, q.holder_kind = 'provider' AND q.holder_id IS NOT DISTINCT FROM a.id, q.offering, q.status, q.overdue,
-       q.priority_rank, q.due_sort, q.updated_at, q.created_at
+INSERT INTO request_participants (request_id, account_id, holding, asked, offering, status, overdue, priority_rank, due_sort,
+    updated_at, created_at)
+SELECT q.id, a.id, q.holder_kind = 'provider' AND q.holder_id IS NOT DISTINCT FROM a.id, q.requester_id = a.id, q.offering,
+       q.status, q.overdue, q.priority_rank, q.due_sort, q.updated_at, q.created_at
 FROM cast_ AS c
 JOIN requests AS q ON q.id = c.id
 JOIN people_ AS p ON p.place = c.other AND p.role = 'provider' AND p.nth = of_person % :providers

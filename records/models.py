@@ -671,7 +671,16 @@ WAYS = (
     Way("unread_clinic", "requester_clinic_id", _SORTED_OUT, "unread_colleagues_from IS NOT NULL"),
     Way("all", None, _SORTED_OUT, found_in=_FOUND_IN),
 )
-ACTED = Way("acted", "account_id", _SORTED_OUT, "NOT holding")
+ACTED = Way("acted_on", "account_id", _SORTED_OUT, "NOT holding AND NOT asked")
+
+
+OF_SUBMISSION = (
+    *_SORTED_OUT,
+    *SORT_KEYS.values(),
+    *("requester_id", *_FOUND_IN[:-1], "awaits_requester"),
+    *("follow_up_signer_id", "follow_up_clinic_id", "unread_colleagues_from", "unread_clinic_from"),
+)
+"""What lists ask of the requests of certain days: the index of the days holds it, so that the rows need not be looked at."""
 
 
 def _worklist_indexes(table: str, way: Way, id_: str = "id") -> list[Index]:
@@ -789,6 +798,12 @@ class RequestRecord(Base):
             "unread_colleagues_from",
             postgresql_where=text("unread_colleagues_from IS NOT NULL AND unread_told_at IS NULL"),
         ),
+        Index(
+            "ix_requests_by_submission",
+            *("submitted_at", "id"),
+            postgresql_where=text("submitted_at IS NOT NULL"),
+            postgresql_include=OF_SUBMISSION,
+        ),
         Index("ix_requests_earlier", "earlier_id", postgresql_where=text("earlier_id IS NOT NULL")),
     )
 
@@ -826,7 +841,7 @@ class Participant(Base):
     """Somebody who ever gave a command on the request.
 
     What follows the two ids is the request's, so that indexes lead to what somebody had to do with: triggers keep it.
-    `holding`: they hold it now, as a provider.
+    `holding`: they hold it now, as a provider; `asked`: it is their own request. Other ways lead to these.
     """
 
     __tablename__ = "request_participants"
@@ -834,6 +849,7 @@ class Participant(Base):
     request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"), primary_key=True)
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     holding: Mapped[bool] = mapped_column(server_default=FetchedValue())
+    asked: Mapped[bool] = mapped_column(server_default=FetchedValue())
     offering: Mapped[str] = mapped_column(server_default=FetchedValue())
     status: Mapped[Status] = mapped_column(server_default=FetchedValue())
     overdue: Mapped[bool] = mapped_column(server_default=FetchedValue())

@@ -48,14 +48,10 @@ from domain.requests import HolderKind, Role, Status
 from records import unread_reports
 from records.absences import is_away, is_away_provider
 from records.models import EventRecord, OfferedPool, Participant, RequestParty, RequestRecord
-from records.ways import ALL, Part
+from records.ways import ALL, BEYOND_DRAFT, CLINIC_WAYS, Part
 
 Access = Literal["chart", "process"]
 """How much of a request somebody may see."""
-
-
-CLINIC_WAYS = ("requester_clinic", "other_dispatch", "other_holder")
-"""The ways on which lies what a clinic asked for, dispatches or holds, each request once."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +154,7 @@ def charts_of(viewer: Viewer) -> ColumnElement[bool]:
     """The rule in SQL: the requests whose chart the viewer may see."""
     own: ColumnElement[bool] = false()
     process: ColumnElement[bool] = false()
-    acted = any_(_actors_of_request()) == viewer.account_id
+    acted = _acted_on_by(viewer)
     if Role.REQUESTER in viewer.roles:
         own = RequestRecord.requester_id == viewer.account_id
         ours = RequestRecord.requester_clinic_id == viewer.clinic_id
@@ -211,12 +207,14 @@ def parts_for(viewer: Viewer) -> list[Part]:
     if Role.PROVIDER in viewer.roles:
         by_name = RequestRecord.holder_kind == HolderKind.PROVIDER
         parts.append(Part("holder", viewer.account_id, condition=by_name))
-        parts += [Part("pool", viewer.clinic_id), Part("acted", viewer.account_id)]
+        parts += [Part("pool", viewer.clinic_id), Part("acted_on", viewer.account_id)]
         parts.append(Part("asked_clinic", viewer.clinic_id, condition=covered_by(viewer)))
     if Role.REQUESTER in viewer.roles:
         parts.append(Part("unread_clinic", viewer.clinic_id, condition=read_for_others_by(viewer)))
         if Role.PROVIDER not in viewer.roles:
-            parts.append(Part("acted", viewer.account_id, condition=_was_asked_for_in(viewer.clinic_id)))
+            parts.append(Part("acted_on", viewer.account_id, condition=_was_asked_for_in(viewer.clinic_id)))
+    elif Role.PROVIDER in viewer.roles:  # what they asked for themselves, while they were a requester
+        parts.append(Part("requester", viewer.account_id, BEYOND_DRAFT, condition=_acted_on_by(viewer)))
     return parts
 
 
@@ -239,6 +237,10 @@ def covered_by(viewer: Viewer) -> ColumnElement[bool]:
 def read_for_others_by(viewer: Viewer) -> ColumnElement[bool]:
     """`reads_for_requester` in SQL."""
     return unread_reports.reads_for(viewer.account_id, viewer.clinic_id, viewer.roles)
+
+
+def _acted_on_by(viewer: Viewer) -> ColumnElement[bool]:
+    return any_(_actors_of_request()) == viewer.account_id
 
 
 def _was_asked_for_in(clinic_id: uuid.UUID) -> ColumnElement[bool]:

@@ -7,8 +7,9 @@ does not matter. Counting ends at `COUNTED_UP_TO`.
 
 import itertools
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -17,6 +18,8 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     CompoundSelect,
+    DateTime,
+    FromClause,
     Integer,
     Select,
     Subquery,
@@ -25,6 +28,7 @@ from sqlalchemy import (
     Uuid,
     and_,
     any_,
+    case,
     cast,
     column,
     false,
@@ -43,7 +47,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from domain.priority import Priority
 from domain.requests import Status
-from records.models import ACTED, SORT_KEYS, WAYS, Participant, RequestRecord
+from records.models import ACTED, SORT_KEYS, WAYS, Participant, RequestRecord, Way
 from records.requests import RANKS
 
 COUNTED_UP_TO = 1000
@@ -56,6 +60,9 @@ _NOTHING = "nothing"
 """The column of a stretch that nothing tells from others."""
 
 WAY = {way.name: way for way in (*WAYS, ACTED)}
+
+CLINIC_WAYS = ("requester_clinic", "other_dispatch", "other_holder")
+"""The ways on which lies what a clinic asked for, dispatches or holds, each request once."""
 
 CLINIC_KEYS = ("requester_clinic_id", "dispatch_clinic_id", "holder_clinic_id")
 """The columns of the clinic that asked for a request, and of those that dispatch and hold it."""
@@ -82,7 +89,7 @@ _EVERYTHING = Part("all")
 class Sieve:
     """What is asked of the requests beside their part. `condition` is about the row of the request; None filters nothing.
 
-    `clinic` asked for them, dispatches or holds them.
+    `clinic` asked for them, dispatches or holds them; they were changed at `updated_since` or later.
     """
 
     statuses: frozenset[Status] = ALL
@@ -90,6 +97,7 @@ class Sieve:
     overdue: bool | None = None
     priority: Priority | None = None
     clinic: uuid.UUID | None = None
+    updated_since: datetime | ColumnElement[datetime] | None = None
     condition: ColumnElement[bool] | None = None
 
     def and_(self, *conditions: ColumnElement[bool]) -> "Sieve":
@@ -120,13 +128,18 @@ class Order:
 
 
 def first_of(parts: Sequence[Part], sieve: Sieve, order: Order, after: tuple[Any, ...] | None, limit: int) -> Subquery:
-    """The ids of the first requests after the key `after`: of the rank if that is asked, of the column, of the id."""
-    keys = (*(("rank",) if order.by_rank else ()), "key", "id")
+    """The ids of the first requests after the key `after`: of the rank if that is asked, of the column, of the id.
+
+    First the head of each stretch is read: the page ends at the last of the first heads, if not before. Then each stretch is
+    gone along from its head to there, so that what is read is hardly more than what is shown, however many stretches there are.
+    """
     offerings = _offerings(sieve)
-    found = [_first_of_part(part, sieve, offerings, order, after, limit) for part in parts]
-    query = select(found[0].subquery("found")) if len(found) == 1 else select(union(*found).subquery("found"))
-    columns = [query.selected_columns[key] for key in keys]
-    return query.order_by(*(_turned(column_, order) for column_ in columns)).limit(plainly(limit)).subquery("page")
+    walks = [_Walk(part, sieve, offerings, order, after) for part in parts]
+    heads = [walk.heads().cte(f"heads_{at}") for at, walk in enumerate(walks)]
+    end = _end_of(heads, order, limit).cte("page_end")
+    found = [walk.on_from(of_part, end, limit) for walk, of_part in zip(walks, heads, strict=True)]
+    query = select((found[0] if len(found) == 1 else _all_of(parts, found)).subquery("found"))
+    return query.order_by(*_places(query.selected_columns, order)).limit(plainly(limit)).subquery("page")
 
 
 def in_order(page: Subquery, order: Order) -> list[ColumnElement[Any]]:
@@ -140,38 +153,50 @@ def counts_of(parts: Sequence[Part], sieve: Sieve) -> Select[Any, int]:
     statuses = _unnested("counted", {"status": (Text(), sorted(sieve.statuses))})
     offerings = _offerings(sieve)
     found = [_ids_of_part(part, sieve, offerings, statuses) for part in parts]
-    ids = found[0] if len(found) == 1 else select(union(*found).subquery("found").c.id)
+    ids = found[0] if len(found) == 1 else select(_all_of(parts, found).subquery("found").c.id)
     some = ids.limit(plainly(COUNTED_UP_TO + 1)).correlate(statuses).subquery("some")
     counted = select(func.count().label("number")).select_from(some).correlate(statuses).lateral("numbers")
     return select(statuses.c.status, counted.c.number).select_from(statuses.join(counted, true()))
 
 
 def first_among(
-    candidates: Select[uuid.UUID], sieve: Sieve, order: Order, after: tuple[Any, ...] | None, limit: int
+    candidates: Select[uuid.UUID] | ColumnElement[bool],
+    sieve: Sieve,
+    order: Order,
+    after: tuple[Any, ...] | None,
+    limit: int,
+    at_most: int | None = None,
 ) -> CompoundSelect[Any]:
     """Of these candidates, for which all of this is asked, in one statement: a row with the `number` of candidates, one with that
     of each `status` that remain, and then those with an `id`, which are the first after the key `after`.
+
+    The candidates are ids, or what an index leads to by this condition alone. Where there are more than `at_most`, none is looked
+    at, and only their number is told, which is one more.
     """
-    ids = select(func.array(candidates.scalar_subquery(), type_=ARRAY(Uuid())).label("ids")).cte("candidates")
+    if isinstance(candidates, Select):
+        given = candidates if at_most is None else candidates.limit(plainly(at_most + 1))
+        ids = select(func.array(given.scalar_subquery(), type_=ARRAY(Uuid())).label("ids")).cte("candidates")
+        number: ColumnElement[int] = func.cardinality(select(ids.c.ids).scalar_subquery())
+        is_candidate = RequestRecord.id == any_(cast(select(ids.c.ids).scalar_subquery(), ARRAY(Uuid())))
+    else:
+        led_to = select(RequestRecord.submitted_at).where(candidates)
+        led_to = led_to if at_most is None else led_to.limit(plainly(at_most + 1))
+        counted = select(func.count().label("number")).select_from(led_to.subquery()).cte("candidates")
+        number, is_candidate = select(counted.c.number).scalar_subquery(), candidates
     key = _column(RequestRecord, SORT_KEYS[order.by])
     rank = RequestRecord.priority_rank if order.by_rank else literal_column("0", Integer())
     remain = select(RequestRecord.status, rank.label("rank"), key.label("key"), RequestRecord.id)
-    remain = remain.where(
-        RequestRecord.id == any_(cast(select(ids.c.ids).scalar_subquery(), ARRAY(Uuid()))), *_sifted(sieve)
-    )
+    remain = remain.where(is_candidate, *_sifted(sieve))
+    if at_most is not None:
+        remain = remain.where(number <= plainly(at_most))  # asked once, before any is read
     them = remain.cte("remain")  # read twice, so PostgreSQL makes it once
     first = select(them.c.status, cast(null(), Integer()).label("number"), them.c.id)
     first = first.where(them.c.status.in_(sieve.statuses))
-    keys = (*((them.c.rank,) if order.by_rank else ()), them.c.key, them.c.id)
     if after is not None:
-        here, last = tuple_(*keys), tuple_(*after)
+        here, last = tuple_(*_keys(them.c, order)), tuple_(*after)
         first = first.where(here < last if order.descending else here > last)
-    first = first.order_by(*(_turned(key, order) for key in keys)).limit(plainly(limit))
-    of_all = select(
-        cast(null(), Text()).label("status"),
-        func.cardinality(ids.c.ids).label("number"),
-        cast(null(), Uuid()).label("id"),
-    )
+    first = first.order_by(*_places(them.c, order)).limit(plainly(limit))
+    of_all = select(cast(null(), Text()).label("status"), number.label("number"), cast(null(), Uuid()).label("id"))
     counts = select(them.c.status, func.count(), cast(null(), Uuid())).group_by(them.c.status)
     return union_all(of_all, counts, select(first.subquery()))
 
@@ -182,28 +207,109 @@ def _sifted(sieve: Sieve) -> Iterable[ColumnElement[bool]]:
     if sieve.overdue is not None:
         yield RequestRecord.overdue.is_(sieve.overdue)
     if sieve.priority is not None:
-        yield RequestRecord.priority == sieve.priority
+        yield RequestRecord.priority_rank == RANKS[sieve.priority]
+    if sieve.updated_since is not None:
+        yield RequestRecord.updated_at >= sieve.updated_since
     if (condition := sieve.beside(_EVERYTHING)) is not None:
         yield only_asked(condition)
 
 
-def _first_of_part(
-    part: Part, sieve: Sieve, offerings: CTE, order: Order, after: tuple[Any, ...] | None, limit: int
-) -> Select[Any]:
-    stretches = _stretches(part, sieve)
-    table, id_ = _table_of(part)
-    key = _column(table, SORT_KEYS[order.by])
-    query = select(key.label("key"), id_.label("id")).where(*_on_the_way(part, sieve))
-    query = query.where(*_in_stretch(table, stretches))
-    query = query.where(table.offering == offerings.c.offering)
-    if after is not None:
-        columns = (key, id_) if not order.by_rank else (table.priority_rank, key, id_)
-        here, last = tuple_(*columns), tuple_(*after)
-        query = query.where(here < last if order.descending else here > last)
-    query = query.order_by(_turned(key, order), _turned(id_, order)).limit(plainly(limit))
-    found = query.correlate(offerings, stretches).lateral("stretch")
-    rank = stretches.c.priority_rank.label("rank")
-    return select(rank, found.c.key, found.c.id).select_from(offerings.join(stretches, true()).join(found, true()))
+@dataclass(frozen=True)
+class _Walk:
+    """Along the stretches of a part, in order, after the key `after`."""
+
+    part: Part
+    sieve: Sieve
+    offerings: CTE
+    order: Order
+    after: tuple[Any, ...] | None
+
+    def heads(self) -> Select[Any]:
+        """The first of each stretch that is not empty, with what is alike in it."""
+        stretches = _stretches(self.part, self.sieve)
+        head = self._steps(self.offerings, stretches, 1).correlate(self.offerings, stretches).lateral("head")
+        alike = [column_.label(name) for name, column_ in stretches.c.items()]
+        query = select(self.offerings.c.offering, *alike, head.c.key, head.c.id)
+        return query.select_from(self.offerings.join(stretches, true()).join(head, true()))
+
+    def on_from(self, heads: CTE, end: CTE, limit: int) -> Select[Any]:
+        """What follows the heads up to the end of the page, at most so many of each."""
+        _, id_ = _table_of(self.part)
+        here = tuple_(self._key, id_)
+        steps = self._steps(heads, heads, limit).where(
+            here <= tuple_(heads.c.key, heads.c.id)
+            if self.order.descending
+            else here >= tuple_(heads.c.key, heads.c.id)
+        )
+        last: tuple[ColumnElement[Any], ...] = end.c.key, end.c.id
+        if self.order.by_rank:  # of a rank before that of the end, all may be on the page
+            before, beyond = heads.c.priority_rank < end.c.rank, _beyond_all(self.order)
+            last = case((before, beyond[1]), else_=end.c.key), case((before, beyond[2]), else_=end.c.id)
+        steps = steps.where(here >= tuple_(*last) if self.order.descending else here <= tuple_(*last))
+        found = steps.correlate(heads, end).lateral("stretch")
+        places, ends = (tuple_(*_keys(of, self.order)) for of in (_ranked(heads.c), end.c))
+        rank = heads.c.priority_rank.label("rank")
+        query = select(rank, found.c.key, found.c.id).select_from(heads.join(end, true()).join(found, true()))
+        return query.where(places >= ends if self.order.descending else places <= ends)
+
+    @property
+    def _key(self) -> InstrumentedAttribute[Any]:
+        return _column(_table_of(self.part)[0], SORT_KEYS[self.order.by])
+
+    def _steps(self, offerings: FromClause, stretches: FromClause, limit: int) -> Select[Any]:
+        table, id_ = _table_of(self.part)
+        query = select(self._key.label("key"), id_.label("id")).where(*_on_the_way(self.part, self.sieve))
+        query = query.where(*_in_stretch(table, WAY[self.part.way], stretches), table.offering == offerings.c.offering)
+        if self.after is not None:
+            columns = (table.priority_rank, self._key, id_) if self.order.by_rank else (self._key, id_)
+            here, last = tuple_(*columns), tuple_(*self.after)
+            query = query.where(here < last if self.order.descending else here > last)
+        return query.order_by(_turned(self._key, self.order), _turned(id_, self.order)).limit(plainly(limit))
+
+
+def _end_of(heads: Sequence[CTE], order: Order, limit: int) -> Select[Any]:
+    """The last that can be on the page: of so many heads the last; beyond everything, where there are fewer."""
+    beyond = select(*(value.label(name) for name, value in zip(_KEYS, _beyond_all(order), strict=True)))
+    them = union(*(select(*_ranked(of.c).values()) for of in heads), beyond).subquery("ends")
+    first = select(them).order_by(*_places(them.c, order)).limit(plainly(limit)).subquery("first_ends")
+    backwards = [key.asc() if order.descending else key.desc() for key in _keys(first.c, order)]
+    return select(first).order_by(*backwards).limit(plainly(1))
+
+
+_KEYS = ("rank", "key", "id")
+
+
+def _ranked(of: Any) -> dict[str, ColumnElement[Any]]:
+    return {"rank": of.priority_rank.label("rank"), "key": of.key, "id": of.id}
+
+
+def _keys(of: Mapping[str, ColumnElement[Any]] | Any, order: Order) -> list[ColumnElement[Any]]:
+    return [of[name] for name in (_KEYS if order.by_rank else _KEYS[1:])]
+
+
+def _places(of: Any, order: Order) -> list[ColumnElement[Any]]:
+    return [_turned(key, order) for key in _keys(of, order)]
+
+
+def _beyond_all(order: Order) -> tuple[ColumnElement[Any], ColumnElement[Any], ColumnElement[Any]]:
+    """After every rank, time and id there is, in that order."""
+    time, id_ = ("-infinity", "0") if order.descending else ("infinity", "f")
+    return (
+        plainly(2**31 - 1),
+        literal_column(f"TIMESTAMPTZ '{time}'", DateTime(timezone=True)),
+        literal_column(f"UUID '{id_ * 32}'", Uuid()),
+    )
+
+
+def _all_of(parts: Sequence[Part], found: Sequence[Select[Any]]) -> CompoundSelect[Any]:
+    """Each once. Where no request is in two parts, they need not be compared, and counting ends as soon as there are enough."""
+    apart = all(_are_apart(one, other) for one, other in itertools.combinations(parts, 2))
+    return union_all(*found) if apart else union(*found)
+
+
+def _are_apart(one: Part, other: Part) -> bool:
+    of_clinic = one.way != other.way and {one.way, other.way} <= set(CLINIC_WAYS)
+    return of_clinic or one.statuses.isdisjoint(other.statuses)
 
 
 def _ids_of_part(part: Part, sieve: Sieve, offerings: CTE, statuses: TableValuedAlias) -> Select[uuid.UUID]:
@@ -211,7 +317,7 @@ def _ids_of_part(part: Part, sieve: Sieve, offerings: CTE, statuses: TableValued
     stretches = _stretches(part, sieve, to_count=True)
     table, id_ = _table_of(part)
     query = select(id_.label("id")).where(*_on_the_way(part, sieve), table.offering == offerings.c.offering)
-    query = query.where(*_in_stretch(table, stretches), stretches.c.status == statuses.c.status)
+    query = query.where(*_in_stretch(table, WAY[part.way], stretches), stretches.c.status == statuses.c.status)
     query = query.limit(plainly(COUNTED_UP_TO + 1))
     found = query.correlate(offerings, stretches, statuses).lateral("stretch")
     return select(found.c.id).select_from(offerings.join(stretches, true()).join(found, true())).correlate(statuses)
@@ -221,8 +327,10 @@ def _table_of(part: Part) -> tuple[Any, InstrumentedAttribute[uuid.UUID]]:
     return (Participant, Participant.request_id) if part.way == ACTED.name else (RequestRecord, RequestRecord.id)
 
 
-def _in_stretch(table: Any, stretches: TableValuedAlias) -> Iterable[ColumnElement[bool]]:
-    return [_column(table, name) == of for name, of in stretches.c.items() if name != _NOTHING]
+def _in_stretch(table: Any, way: Way, stretches: FromClause) -> Iterable[ColumnElement[bool]]:
+    return [
+        _column(table, name) == stretches.c[name] for name in way.columns if name in stretches.c and name != "offering"
+    ]
 
 
 def _column(table: Any, name: str) -> InstrumentedAttribute[Any]:
@@ -234,9 +342,14 @@ def _on_the_way(part: Part, sieve: Sieve) -> Iterable[ColumnElement[bool]]:
     way, (table, id_) = WAY[part.way], _table_of(part)
     if way.key is not None:
         key = _column(table, way.key)
-        yield key.in_(part.value) if isinstance(part.value, CompoundSelect) else key == part.value
+        if isinstance(part.value, CompoundSelect):  # found once, and not for each stretch
+            yield key == any_(func.array(part.value.scalar_subquery(), type_=ARRAY(Uuid())))
+        else:
+            yield key == part.value
     if way.where is not None:
         yield literal_column(f"({way.where})", Boolean())  # word for word as the index has it
+    if sieve.updated_since is not None:
+        yield table.updated_at >= sieve.updated_since  # an index may lead there
     yield only_asked(part.condition)
     beside = sieve.beside(part)
     if beside is not None and table is RequestRecord:
@@ -249,15 +362,16 @@ def _on_the_way(part: Part, sieve: Sieve) -> Iterable[ColumnElement[bool]]:
 def _stretches(part: Part, sieve: Sieve, *, to_count: bool = False) -> TableValuedAlias:
     """Every combination of what stands in the index between its key and the sort key; to count, as far as it is filtered by."""
     overdue, priority = sieve.overdue is not None, sieve.priority is not None
+    by_update = sieve.updated_since is not None  # the sort key of the index that leads there stands behind all of these
     values: dict[str, tuple[Any, Collection[Any]]] = {}
     for name in WAY[part.way].columns:
         if name.startswith("awaits_"):
             values[name] = (Boolean(), (False, True) if part.awaits is None else (part.awaits,))
         elif name == "status":
             values[name] = (Text(), sorted(part.statuses & sieve.statuses))
-        elif name == "overdue" and (overdue or priority or not to_count):
+        elif name == "overdue" and (overdue or priority or by_update or not to_count):
             values[name] = (Boolean(), (sieve.overdue,) if overdue else (False, True))
-        elif name == "priority_rank" and (priority or not to_count):
+        elif name == "priority_rank" and (priority or by_update or not to_count):
             values[name] = (Integer(), [RANKS[sieve.priority]] if sieve.priority else list(RANKS.values()))
     return _unnested("stretches", values)
 

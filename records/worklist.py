@@ -19,6 +19,7 @@ from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    CompoundSelect,
     DateTime,
     Integer,
     Select,
@@ -56,6 +57,7 @@ from records.models import (
     EventRecord,
     FrozenForm,
     Json,
+    RequestParty,
     RequestRecord,
     StoredDocument,
 )
@@ -64,7 +66,6 @@ from records.sealed import in_clear, with_key_if_it_opens
 from records.search import Finds, find, sift
 from records.unread_reports import READS_FOR_OTHERS, is_shown
 from records.visibility import (
-    CLINIC_WAYS,
     Access,
     Viewer,
     access_of,
@@ -77,17 +78,25 @@ from records.visibility import (
 from records.ways import (
     ALL,
     BEYOND_DRAFT,
+    CLINIC_WAYS,
     COUNTED_UP_TO,
     Order,
     Part,
     Sieve,
     counts_of,
+    first_among,
     first_of,
     in_order,
     only_asked,
 )
 
 MAX_LIMIT = 200
+
+LED_TO = 1_000
+"""So many requests that another clinic or somebody away leads to are looked through one by one; each is a look at its row."""
+
+SUBMITTED = 20_000
+"""So many of certain days; the index of the days tells most of what is asked."""
 
 Sort = Literal["due", "-due", "priority", "updated", "created"]
 """Soonest deadline first, last deadline first, most urgent first, latest change first, newest first. A request without a running
@@ -238,13 +247,21 @@ async def _listed(
 ) -> tuple[list[WorklistRow], dict[Status, Count]]:
     """The page, and its counts."""
     clinic = _OWN_CLINIC if wanted.clinic == viewer.clinic_id else wanted.clinic
-    statements = list_statements(viewer.roles, replace(wanted, cursor=None, clinic=clinic), after is not None)
+    since = None if wanted.updated_since is None else _GIVEN
+    for_all = replace(wanted, cursor=None, clinic=clinic, updated_since=since)
+    values = {**_given_by(viewer), _SINCE.key: wanted.updated_since}
+    all_values = {**values, **{f"after_{at}": value for at, value in enumerate(after or ())}}
+    for statement, at_most in led_statements(viewer.roles, for_all, after is not None):
+        (_, looked_at, _), *rows = await session.execute(statement, all_values)
+        if looked_at <= at_most:
+            counts = {Status(status): Count.of(number) for status, number, _ in rows if number}
+            first = [id_ for _, _, id_ in rows if id_]
+            return (await _lines(session, viewer, first, wanted.sort) if first else []), counts
+    statements = list_statements(viewer.roles, for_all, after is not None)
     if statements is None:
         return [], {}
-    page, counts = statements
-    values = _given_by(viewer)
-    rows = await _rows(session, page, {**values, **{f"after_{at}": value for at, value in enumerate(after or ())}})
-    return rows, await _counts(session, counts, values)
+    page, numbers = statements
+    return await _rows(session, page, all_values), await _counts(session, numbers, values)
 
 
 async def _found(
@@ -252,9 +269,7 @@ async def _found(
 ) -> tuple[list[WorklistRow], dict[Status, Count]]:
     """The same of what somebody looks for: what is found leads to the requests, and the parts are conditions."""
     finds = await _finds(session, viewer, wanted)
-    sieve = _sieve_of(viewer, wanted).and_(*_with_whom(viewer, wanted), only_asked(listed_for(viewer)))
-    if wanted.to_do:
-        sieve = sieve.and_(has_to_do(viewer))
+    sieve = _sieve_of_rows(viewer, wanted)
     found = await sift(session, finds, sieve, _ORDERS[wanted.sort], after, _limit(wanted) + 1)
     counts = {status: Count(number, found.more) for status, number in found.counts.items()}
     return (await _lines(session, viewer, found.first, wanted.sort) if found.first else []), counts
@@ -298,6 +313,11 @@ _OWN_CLINIC = uuid.uuid4()
 ask for.
 """
 
+_GIVEN = datetime.min.replace(tzinfo=UTC)
+"""In place of a moment that is given when the statement runs, for it is another one each time."""
+
+_SINCE = bindparam("updated_since", type_=DateTime(timezone=True))
+
 
 def _somebody(roles: frozenset[Role]) -> Viewer:
     """Whoever has these roles: which account and which clinic is given when a statement runs (`_given_by`)."""
@@ -315,17 +335,43 @@ def list_statements(
 ) -> tuple[Select[Any], Select[Any, int]] | None:
     """Of the page and of its counts; None for who has no list. A page that is continued is given the key it comes after."""
     viewer = _somebody(roles)
-    if wanted.clinic == _OWN_CLINIC:
-        wanted = replace(wanted, clinic=viewer.clinic_id)
+    wanted = _in_own_clinic(viewer, wanted)
     parts = _parts(viewer, wanted)
     if not parts:
         return None
     sieve = _sieve_of(viewer, wanted).and_(*_beside_parts(viewer, wanted))
     order = _ORDERS[wanted.sort]
-    types = (*((Integer(),) if order.by_rank else ()), DateTime(timezone=True), Uuid())
-    after = tuple(bindparam(f"after_{at}", type_=type_) for at, type_ in enumerate(types)) if is_continued else None
-    page = first_of(parts, sieve, order, after, _limit(wanted) + 1)
+    page = first_of(parts, sieve, order, _given_key(order) if is_continued else None, _limit(wanted) + 1)
     return _lines_on(page, viewer, wanted.sort), counts_of(parts, sieve.of_all_statuses)
+
+
+@lru_cache(maxsize=STATEMENTS_KEPT)
+def led_statements(
+    roles: frozenset[Role], wanted: WorklistFilter, is_continued: bool
+) -> list[tuple[CompoundSelect[Any], int]]:
+    """What finds page and counts where a clinic, an absence or days lead to few requests (`first_among`), and how many these may
+    be: they are looked through one by one. Where they lead to more, the viewer's own ways come soon to those that are asked for.
+    """
+    viewer = _somebody(roles)
+    leads = _leads(viewer, wanted)
+    wanted = _in_own_clinic(viewer, wanted)
+    sieve, order = _sieve_of_rows(viewer, wanted), _ORDERS[wanted.sort]
+    after = _given_key(order) if is_continued else None
+    return [
+        (first_among(lead, sieve, order, after, _limit(wanted) + 1, at_most), at_most)
+        for lead, at_most in leads
+        if _parts(viewer, wanted)
+    ]
+
+
+def _in_own_clinic(viewer: Viewer, wanted: WorklistFilter) -> WorklistFilter:
+    return replace(wanted, clinic=viewer.clinic_id) if wanted.clinic == _OWN_CLINIC else wanted
+
+
+def _given_key(order: Order) -> tuple[Any, ...]:
+    """Of the last row of the page before, given when the statement runs."""
+    types = (*((Integer(),) if order.by_rank else ()), DateTime(timezone=True), Uuid())
+    return tuple(bindparam(f"after_{at}", type_=type_) for at, type_ in enumerate(types))
 
 
 @lru_cache(maxsize=STATEMENTS_KEPT)
@@ -463,9 +509,30 @@ def _parts(viewer: Viewer, wanted: WorklistFilter) -> list[Part]:
     return parts
 
 
+def _leads(viewer: Viewer, wanted: WorklistFilter) -> list[tuple[Select[uuid.UUID] | ColumnElement[bool], int]]:
+    """What leads to what is wanted otherwise than the ways of the viewer."""
+    leads: list[tuple[Select[uuid.UUID] | ColumnElement[bool], int]] = []
+    if Role.OPERATOR not in viewer.roles:  # whom their parts lead there
+        ours = select(RequestParty.request_id).where(RequestParty.clinic_id == viewer.clinic_id)
+        if wanted.clinic not in (None, _OWN_CLINIC):
+            leads.append((ours.where(RequestParty.party_id == wanted.clinic), LED_TO))
+        if wanted.holder_absent:
+            leads.append((ours.where(RequestParty.party_id.in_(away_today())), LED_TO))
+    if days := _submitted_within(wanted):
+        leads.append((and_(*days), SUBMITTED))
+    return leads
+
+
+def _sieve_of_rows(viewer: Viewer, wanted: WorklistFilter) -> Sieve:
+    """What to ask of rows that are found otherwise than along the parts."""
+    sieve = _sieve_of(viewer, wanted).and_(*_with_whom(viewer, wanted), only_asked(listed_for(viewer)))
+    return sieve.and_(has_to_do(viewer)) if wanted.to_do else sieve
+
+
 def _sieve_of(viewer: Viewer, wanted: WorklistFilter) -> Sieve:
     """What to ask of what lies there, wherever that is."""
-    sieve = Sieve(wanted.statuses or ALL, wanted.offering, wanted.overdue, wanted.priority, wanted.clinic)
+    since = _SINCE if wanted.updated_since == _GIVEN else wanted.updated_since
+    sieve = Sieve(wanted.statuses or ALL, wanted.offering, wanted.overdue, wanted.priority, wanted.clinic, since)
     return sieve.and_(*_conditions(viewer, wanted))
 
 
@@ -499,16 +566,17 @@ def _with_whom(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[boo
 def _conditions(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bool]]:
     """What no index leads to."""
     conditions: list[ColumnElement[bool]] = []
-    if wanted.to_do is False and (to_do := _to_do_by_role(viewer)):
+    if wanted.to_do is False and (to_do := _to_do_by_holder(viewer)):
         conditions.append(or_(*to_do).is_not(true()))  # NULL is nothing to do
+    if wanted.to_do is False and Role.PROVIDER in viewer.roles:
+        asked = select(RequestRecord.id).where(_asked_of(viewer)).correlate(None)  # few, and looked up once
+        conditions.append(RequestRecord.id.not_in(asked))
     if wanted.to_do is False and viewer.roles & READS_FOR_OTHERS:
         unread = select(RequestRecord.id).where(read_for_others_by(viewer)).correlate(None)  # few, and looked up once
         conditions.append(RequestRecord.id.not_in(unread))
     if wanted.holder_absent is not None:
         absent = has_left_or_is_absent(RequestRecord.holder_id)
         conditions.append(absent if wanted.holder_absent else not_(absent))
-    if wanted.updated_since is not None:
-        conditions.append(RequestRecord.updated_at >= wanted.updated_since)
     return conditions + _submitted_within(wanted)
 
 
@@ -532,6 +600,12 @@ def has_to_do(viewer: Viewer) -> ColumnElement[bool]:
 
 def _to_do_by_role(viewer: Viewer) -> list[ColumnElement[bool]]:
     """But for what they read for others."""
+    asked = [_asked_of(viewer)] if Role.PROVIDER in viewer.roles else []
+    return [*_to_do_by_holder(viewer), *asked]
+
+
+def _to_do_by_holder(viewer: Viewer) -> list[ColumnElement[bool]]:
+    """What is theirs to do by who has it, or has asked for it."""
     to_do = []
     if Role.REQUESTER in viewer.roles:
         to_do.append(and_(RequestRecord.awaits_requester, RequestRecord.requester_id == viewer.account_id))
@@ -539,7 +613,6 @@ def _to_do_by_role(viewer: Viewer) -> list[ColumnElement[bool]]:
         by_name = and_(RequestRecord.holder_kind == HolderKind.PROVIDER, RequestRecord.holder_id == viewer.account_id)
         held = or_(by_name, RequestRecord.holder_kind == HolderKind.POOL)
         to_do.append(and_(RequestRecord.awaits_holder, _ours(viewer), held))
-        to_do.append(_asked_of(viewer))
     if Role.DISPATCHER in viewer.roles:
         held = RequestRecord.holder_kind == HolderKind.DISPATCH
         to_do.append(and_(RequestRecord.awaits_holder, _ours(viewer), held))

@@ -1,8 +1,10 @@
 """Lists, counts, searches and looks read what they show, however much lies in the records: nothing goes through a table, and
 nothing reads more rows than a page and a count need."""
 
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,12 +12,22 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from benchmarks.full_records import KEYS, fill
-from benchmarks.worklist import LISTS, Query, look_for_the_same_patient
+from benchmarks.worklist import LISTS, OPEN, Query, look_for_the_same_patient
+from domain.priority import Priority
 from domain.requests import Role
 from records import search, ways
+from records import worklist as lists
 from records.database import Database
 from records.visibility import Viewer
-from records.worklist import WorklistFilter, count_statement, count_to_do, list_statements, notes_on, worklist
+from records.worklist import (
+    WorklistFilter,
+    count_statement,
+    count_to_do,
+    led_statements,
+    list_statements,
+    notes_on,
+    worklist,
+)
 from tests.conftest import MakeDatabase
 
 REQUESTS, CLINICS = 5_000, 2
@@ -27,19 +39,17 @@ MOST_ROWS = 700
 ROWS = 10
 
 Viewers = dict[Role, Viewer]
+Full = tuple[Database, Viewers, uuid.UUID]
 
 LARGE = {"requests", "request_participants", "request_parties", "patient_words", "events", "audit_entries"}
 
-GROWING = {"with somebody away", "not to do"}
-"""What no index leads to among all that is open; and what is asked of each row while rows are counted (docs/limits.md)."""
-
 
 @pytest.fixture(scope="module")
-async def full(make_database: MakeDatabase, migrated_template: str) -> AsyncIterator[tuple[Database, Viewers]]:
+async def full(make_database: MakeDatabase, migrated_template: str) -> AsyncIterator[Full]:
     """Full records, and somebody of each role who looks at them."""
     database = Database(await make_database(migrated_template), search_keys=KEYS)
-    _, _, viewers = await fill(database, REQUESTS, CLINICS, STAFF)
-    yield database, viewers
+    _, another_id, viewers = await fill(database, REQUESTS, CLINICS, STAFF)
+    yield database, viewers, another_id
     await database.close()
 
 
@@ -56,14 +66,16 @@ def counting_ends_soon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def _make_statements_anew() -> None:
     list_statements.cache_clear()
+    led_statements.cache_clear()
     count_statement.cache_clear()
 
 
 @pytest.mark.usefixtures("counting_ends_soon")
 @pytest.mark.parametrize("role", STAFF)
-async def test_nothing_reads_more_than_it_shows(full: tuple[Database, Viewers], role: Role) -> None:
-    database, viewers = full
+async def test_nothing_reads_more_than_it_shows(full: Full, role: Role) -> None:
+    database, viewers, another_id = full
     viewer = viewers[role]
+    today = datetime.now(UTC).date()
 
     async def look(session: AsyncSession) -> None:
         page = await worklist(session, viewer, WorklistFilter(limit=1))
@@ -75,11 +87,49 @@ async def test_nothing_reads_more_than_it_shows(full: tuple[Database, Viewers], 
         "count to do": lambda session: count_to_do(session, viewer),
         "others about the same patient": look_for_the_same_patient(viewer),
         "their own clinic": _listing(viewer, WorklistFilter(clinic=viewer.clinic_id, limit=ROWS)),
+        "another clinic": _listing(viewer, WorklistFilter(clinic=another_id, limit=ROWS)),
+        "of one day": _listing(viewer, WorklistFilter(submitted_from=today, submitted_until=today, limit=ROWS)),
+        "since": _listing(viewer, WorklistFilter(updated_since=datetime.now(UTC) - timedelta(hours=12), limit=ROWS)),
     }
-    for name in LISTS.keys() - GROWING:
+    for name in LISTS:
         asked[name] = _listing(viewer, replace(LISTS[name], limit=min(ROWS, LISTS[name].limit)))
     too_much = {name: found for name, query in asked.items() if (found := await _too_much(database, query))}
     assert too_much == {}
+
+
+@pytest.mark.parametrize("role", STAFF)
+async def test_what_leads_to_few_tells_what_the_ways_tell(
+    full: Full, role: Role, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clinic, an absence and days are looked through one by one where they lead to few: the same pages, and their counts."""
+    database, viewers, another_id = full
+    viewer, today = viewers[role], datetime.now(UTC).date()
+    few = timedelta(days=3)
+    asked = [
+        WorklistFilter(clinic=another_id, limit=100, statuses=OPEN),
+        WorklistFilter(clinic=another_id, limit=100, sort="priority", offering="teleophthalmology"),
+        WorklistFilter(holder_absent=True, limit=100, sort="updated"),
+        WorklistFilter(submitted_from=today - few, limit=100, sort="created", statuses=OPEN),
+        WorklistFilter(submitted_from=today - few, submitted_until=today - timedelta(days=1), limit=100, sort="-due"),
+        WorklistFilter(submitted_until=today - few, clinic=another_id, limit=100, to_do=False, statuses=OPEN),
+        WorklistFilter(submitted_from=today - few, limit=100, to_do=True, priority=Priority.URGENT),
+    ]
+    found = []
+    for at_most in (REQUESTS, 0):
+        monkeypatch.setattr(lists, "LED_TO", at_most)
+        monkeypatch.setattr(lists, "SUBMITTED", at_most)
+        _make_statements_anew()
+        async with database.session() as session:
+            found.append([await _first_pages(session, viewer, wanted) for wanted in asked])
+    _make_statements_anew()
+    assert found[0] == found[1]
+    assert sum(len(ids) for ids, _ in found[0]) > 100
+
+
+async def _first_pages(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter) -> tuple[list[uuid.UUID], object]:
+    first = await worklist(session, viewer, wanted)
+    then = await worklist(session, viewer, replace(wanted, cursor=first.next_cursor)) if first.next_cursor else first
+    return [row.request.id for page in (first, then) for row in page.rows], first.counts
 
 
 def _listing(viewer: Viewer, wanted: WorklistFilter) -> Query:

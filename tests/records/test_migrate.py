@@ -1,6 +1,7 @@
 """The migrations make exactly the tables of the models, at whatever number of processes, and once."""
 
 import asyncio
+import random
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -9,14 +10,17 @@ from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from records import migrate, schema
+from records import migrate, requests, schema
 from records.database import Database
 from records.errors import SchemaError
-from records.models import FROZEN_TABLES, Base, PatientWord
+from records.models import FROZEN_TABLES, Base, Participant, PatientWord
+from records.projection import record_event
 from settings import Settings
 from tests.conftest import MakeDatabase
-from tests.records.scenes import make_draft, set_scene
+from tests.eventually import eventually
+from tests.records.scenes import make_draft, random_story, set_scene
 
 
 @pytest.mark.filterwarnings(
@@ -41,6 +45,72 @@ async def test_two_migrations_at_once(make_database: MakeDatabase) -> None:
     database = Database(url)
     async with database.session() as session:
         await schema.check_schema(session)
+    await database.close()
+
+
+BEFORE_THE_INDEXES = "0052"
+
+
+async def test_indexes_are_made_while_requests_are_written(make_database: MakeDatabase, migrated_template: str) -> None:
+    """The migration waits for whoever began before it, and nobody waits for the migration."""
+    url = await make_database(migrated_template)
+    database = Database(url)
+    async with database.session() as session:
+        scene = await set_scene(session)
+        one, other = [await make_draft(session, scene) for _ in range(2)]
+        await session.execute(text("DROP INDEX ix_requests_by_submission"))
+        await session.execute(text("UPDATE alembic_version SET version_num = :before"), {"before": BEFORE_THE_INDEXES})
+    write = text("UPDATE requests SET edits = edits + 1 WHERE id = :id")
+    async with database.session() as earlier:
+        await earlier.execute(write, {"id": one.id})
+        migration = asyncio.create_task(migrate.upgrade(url))
+        await eventually(lambda: _makes_an_index(database))
+        async with database.session() as later:
+            await later.execute(write, {"id": other.id})
+        assert not migration.done()
+    await migration
+    async with database.session() as session:
+        await schema.check_schema(session)
+        assert await _is_valid(session)
+    await database.close()
+
+
+async def _makes_an_index(database: Database) -> bool:
+    waits = (
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() "
+        "AND query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock')"
+    )
+    async with database.session() as session:
+        return bool(await session.scalar(text(waits)))
+
+
+async def _is_valid(session: AsyncSession) -> bool:
+    of_index = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_requests_by_submission'::regclass"
+    return bool(await session.scalar(text(of_index)))
+
+
+async def test_a_migration_that_was_broken_off_is_taken_up_again(
+    make_database: MakeDatabase, migrated_template: str
+) -> None:
+    """An index that was not finished is made anew, and what is there is noted, whatever was done of it before."""
+    url = await make_database(migrated_template)
+    database = Database(url)
+    chance = random.Random(7)  # noqa: S311
+    async with database.session() as session:
+        scene = await set_scene(session)
+        story = random_story(scene, requests.process_of(await make_draft(session, scene)), chance, 6)
+        for event, request in story.steps:
+            await record_event(session, event, request)
+        await session.execute(text("UPDATE request_participants SET asked = false"))
+        await session.execute(
+            text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_requests_by_submission'::regclass")
+        )
+        await session.execute(text("UPDATE alembic_version SET version_num = :before"), {"before": BEFORE_THE_INDEXES})
+    await migrate.upgrade(url)
+    async with database.session() as session:
+        assert await _is_valid(session)
+        noted = await session.execute(select(Participant.account_id, Participant.asked))
+        assert {account_id for account_id, asked in noted if asked} == {scene.accounts["requester"].id}
     await database.close()
 
 

@@ -1,4 +1,7 @@
-"""One audit: the access log becomes the part of it that tells of looks at requests, and what was done about accounts joins it."""
+"""One audit: the access log becomes the part of it that tells of looks at requests, and what was done about accounts joins it.
+
+Its indexes over all looks are made later, beside what others do.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -38,15 +41,6 @@ def upgrade() -> None:
     ):
         op.add_column("audit_entries", column)
     op.execute("ALTER TABLE audit_entries ALTER written_in SET DEFAULT (pg_current_xact_id()::text::bigint)")
-    op.create_index("ix_audit_entries_account", "audit_entries", ["account_id", "id"])
-    op.create_index("ix_audit_entries_written_in", "audit_entries", ["written_in", "id"])
-    op.create_index(
-        "ix_audit_entries_shown",
-        "audit_entries",
-        ["shown"],
-        postgresql_using="gin",
-        postgresql_where=sa.text("shown IS NOT NULL"),
-    )
     op.execute(
         "INSERT INTO audit_entries (id, at, kind, name, account_id, side, object_id, written_in) "
         "SELECT id, at, 'account', kind, actor_id, side, id, 0 FROM account_events"
