@@ -71,7 +71,7 @@ LISTS: Mapping[str, tuple[str, ...]] = {
             "accounts.family_name",
             "accounts.plain_name",
         ),
-        *("accounts.title", "accounts.profession", "accounts.licence_number", "accounts.email"),
+        *("accounts.title", "accounts.profession", "accounts.licence_number", "accounts.email", "accounts.external_id"),
         *("invitations.given_name", "invitations.family_name", "invitations.title", "invitations.profession"),
         *("invitations.licence_number", "invitations.email", "account_letters.name", "account_letters.address"),
         *("account_events.changes", "account_events.address", "linked_identities.issuer", "linked_identities.subject"),
