@@ -29,8 +29,9 @@ OPENED_BY: Mapping[str, tuple[Scope, ...]] = {
     "Organization": _OF_PEOPLE,
     "HealthcareService": (Scope.CATALOGUE_READ,),
     "Questionnaire": (Scope.CATALOGUE_READ,),
+    "AuditEvent": (),
 }
-"""For each type of resources, the scopes of an account, one of which opens it."""
+"""For each type of resources, the scopes of an account, one of which opens it; what none opens is for people."""
 
 _WRITTEN = re.compile(r"system/(\*|[A-Za-z]+)\.(read|r?s?)")
 _FIRST_VERSION = "read"
@@ -57,9 +58,9 @@ class SmartScope:
 
     def covers(self, kind: str, what: str) -> bool:
         """Whether it opens this to a system whose account has what it takes."""
-        return self.kind in (None, kind) and what in self.may
+        return self.kind in (None, kind) and what in self.may and bool(OPENED_BY[kind])
 
     def is_had_by(self, has: frozenset[Scope]) -> bool:
         """Whether an account with these scopes has it: for every type, with whatever each of them takes."""
-        kinds = OPENED_BY if self.kind is None else (self.kind,)
-        return all(has.intersection(OPENED_BY[kind]) for kind in kinds)
+        openers = [opened_by for kind, opened_by in OPENED_BY.items() if self.kind in (kind, None)]
+        return all(has.intersection(one) for one in openers if one or self.kind)

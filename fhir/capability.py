@@ -27,6 +27,8 @@ _TYPES: Mapping[str, str] = {
     "identifier": "token",
     "active": "token",
     "url": "uri",
+    "date": "date",
+    "entity": "reference",
 }
 _RESULTS = ("_count", "_sort", "_format", CURSOR)
 """What is no search parameter, but says how the answer is wanted."""
@@ -118,6 +120,9 @@ def smart_configuration(settings: Settings) -> dict[str, Any]:
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
         "grant_types_supported": ["client_credentials"],
-        "scopes_supported": [*(f"system/{kind}.rs" for kind in OPENED_BY), "system/*.rs"],
+        "scopes_supported": [
+            *(f"system/{kind}.rs" for kind, opened_by in OPENED_BY.items() if opened_by),
+            "system/*.rs",
+        ],
         "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
     }

@@ -1,7 +1,7 @@
 """What is served: each type of resources, how one is read by its id, and by what they are searched."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from domain.offerings import MAX_VERSION, ServiceOffering
@@ -11,11 +11,25 @@ from fhir.documents import diagnostic_reports, document_references, provenances
 from fhir.elements import Resource
 from fhir.exchange import communications
 from fhir.forms import questionnaire, responses
+from fhir.looks import audit_events
+from fhir.outcomes import REQUEST_NEEDED, NotTaken
 from fhir.people import healthcare_service, organization, practitioner, practitioner_role
 from fhir.requests import patient, service_request, tasks
-from fhir.searches import ALWAYS, Asked, OfRequests, Parameters, request_of
+from fhir.searches import (
+    ALWAYS,
+    CURSOR,
+    Asked,
+    OfRequests,
+    Parameters,
+    count_of,
+    is_within,
+    narrowed,
+    referred,
+    request_of,
+)
+from records.cases import Window
 from records.ways import BEYOND_DRAFT
-from use_cases import catalogue, known_people
+from use_cases import accesses, catalogue, known_people
 from use_cases.cases import Behind, read_case
 from use_cases.problems import Problem
 
@@ -96,7 +110,8 @@ async def read_of_request(asked: Asked, kind: str, id_: str) -> Resource:
 
 
 Read = Callable[[Asked, str], Awaitable[Resource]]
-Find = Callable[[Asked, Parameters], Awaitable[Sequence[Resource]]]
+Find = Callable[[Asked, Parameters], Awaitable[tuple[Sequence[Resource], str | None]]]
+"""What is found, and where the next page begins."""
 
 
 async def _practitioner(asked: Asked, id_: str) -> Resource:
@@ -119,11 +134,11 @@ async def _healthcare_service(asked: Asked, id_: str) -> Resource:
     return _service(asked, offering)
 
 
-async def _healthcare_services(asked: Asked, parameters: Parameters) -> Sequence[Resource]:
+async def _healthcare_services(asked: Asked, parameters: Parameters) -> tuple[Sequence[Resource], None]:
     newest = await catalogue.newest_offerings(asked.services)
     made = [_service(asked, offering) for _, offering in sorted(newest.items())]
     wanted = parameters.get("active", [])
-    return [one for one in made if all(str(getattr(one, "active", None)).lower() == said for said in wanted)]
+    return [one for one in made if all(str(getattr(one, "active", None)).lower() == said for said in wanted)], None
 
 
 def _service(asked: Asked, offering: ServiceOffering) -> Resource:
@@ -143,12 +158,40 @@ async def _questionnaire(asked: Asked, id_: str) -> Resource:
     return made
 
 
-async def _questionnaires(asked: Asked, parameters: Parameters) -> Sequence[Resource]:
-    """Those in force; of an address and a version, that one."""
+async def _questionnaires(asked: Asked, parameters: Parameters) -> tuple[Sequence[Resource], None]:
+    """Those in force; of an address, that one."""
     made = [_form(asked, offering) for _, offering in sorted(asked.services.offerings.items())]
     for url in parameters.get("url", []):
         made = [one for one in made if getattr(one, "url", None) == url.partition("|")[0]]
-    return made
+    return made, None
+
+
+async def _audit_event(asked: Asked, id_: str) -> Resource:
+    looks = await accesses.read_look(asked.services, asked.caller, uuid_in(id_))
+    return next(iter(audit_events(looks, asked.server)))
+
+
+async def _audit_events(asked: Asked, parameters: Parameters) -> tuple[Sequence[Resource], str | None]:
+    """Looks at one request, the newest first. Raises NotTaken unless one is named."""
+    window = Window()
+    for value in parameters.get("date", ()):
+        window = narrowed(window, value, "date")
+    named = [
+        await referred(asked, types, value)
+        for name, types in (("patient", ("Patient",)), ("entity", ("ServiceRequest",)))
+        for value in parameters.get(name, ())
+    ]
+    if not named:
+        raise NotTaken(REQUEST_NEEDED, code="required", about="patient")
+    ids = frozenset.intersection(*named)
+    if len(ids) != 1:
+        return [], None
+    count, before = count_of(parameters), parameters.get(CURSOR, [None])[0]
+    place = uuid_in(before) if before is not None else None
+    looks = await accesses.read_looks(asked.services, asked.caller, *ids, before=place, limit=count)
+    within = [entry for entry in looks.entries if is_within(window, (entry.at, entry.id))]
+    found = [*audit_events(replace(looks, entries=within), asked.server)]
+    return found, str(looks.entries[-1].id) if len(looks.entries) == count else None
 
 
 def _form(asked: Asked, offering: ServiceOffering) -> Resource:
@@ -178,6 +221,7 @@ BESIDE: Mapping[str, Listed] = {
     "Organization": Listed(_organization),
     "HealthcareService": Listed(_healthcare_service, _healthcare_services, ("active",)),
     "Questionnaire": Listed(_questionnaire, _questionnaires, ("url",)),
+    "AuditEvent": Listed(_audit_event, _audit_events, ("patient", "entity", "date", "_count", CURSOR)),
 }
 
 

@@ -56,6 +56,7 @@ NOT_IN_ADDRESS = _(
     "A health-insurance number must not stand in an address, where it would be kept in logs: send “%(name)s” by POST to _search."
 )
 NOT_READ = _("“%(name)s” can't be read.")
+REQUEST_NEEDED = _("Say of which request, by “%(name)s”.")
 OTHER_FORMAT = _("Answers are given as application/fhir+json.")
 NOT_A_FORM = _("A search by POST has a body of the type application/x-www-form-urlencoded.")
 

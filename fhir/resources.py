@@ -258,6 +258,34 @@ class Provenance(Resource):
     signature: tuple[Signature, ...]
 
 
+class AuditAgent(Element):
+    who: Reference
+    requestor: bool
+    role: tuple[CodeableConcept, ...] | None = None
+
+
+class AuditSource(Element):
+    observer: Reference
+
+
+class AuditEntity(Element):
+    what: Reference
+    type: Coding
+
+
+class AuditEvent(Resource):
+    resource_type: Annotated[Literal["AuditEvent"], _TYPE] = "AuditEvent"
+    type: Coding
+    subtype: tuple[Coding, ...]
+    action: Literal["R"] = "R"
+    recorded: Instant
+    outcome: Literal["0"] = "0"
+    purpose_of_event: tuple[CodeableConcept, ...] | None
+    agent: tuple[AuditAgent, ...]
+    source: AuditSource
+    entity: tuple[AuditEntity, ...]
+
+
 class Issue(Element):
     severity: str
     code: str

@@ -21,7 +21,7 @@ from fhir.addresses import Server, request_in
 from fhir.elements import Resource
 from fhir.outcomes import NOT_READ, NotTaken
 from fhir.resources import Bundle, Entry, Link, Search
-from records.cases import Window
+from records.cases import Key, Window
 from records.ways import BEYOND_DRAFT
 from use_cases.caller import Caller
 from use_cases.cases import Behind, Case, find_cases, request_numbered, request_of_document
@@ -171,8 +171,8 @@ async def _read(asked: Asked, kind: OfRequests, parameters: Parameters) -> _Want
         within = frozenset().union(*(kind.statuses.get(status, BEYOND_DRAFT) for status in statuses))
     window = Window(statuses=within, ids=requests, descending=_is_descending(parameters))
     for value in parameters.get("_lastUpdated", ()):
-        window = _narrowed(window, value)
-    return _Wanted(_from(window, cursor), ids, statuses, _count(parameters), cursor)
+        window = narrowed(window, value)
+    return _Wanted(_from(window, cursor), ids, statuses, count_of(parameters), cursor)
 
 
 async def _requests(
@@ -184,7 +184,7 @@ async def _requests(
         named.append(await _of_ids(asked, kind, ids))
     for name, types in kind.references.items():
         for value in parameters.get(name, ()):
-            named.append(await _referred(asked, types, value))
+            named.append(await referred(asked, types, value))
     for name in kind.numbers:
         for value in parameters.get(name, ()):
             numbers = [number for one in _listed([value]) if (number := _number(one, asked.server)) is not None]
@@ -211,7 +211,8 @@ async def request_of(asked: Asked, by_document: bool, id_: str) -> UUID | None:
 _DOCUMENTS = ("DocumentReference", "DiagnosticReport", "Binary")
 
 
-async def _referred(asked: Asked, types: tuple[str, ...], value: str) -> frozenset[UUID]:
+async def referred(asked: Asked, types: tuple[str, ...], value: str) -> frozenset[UUID]:
+    """The requests to which references to resources of these types lead."""
     found = set()
     for one in _listed([value]):
         kind, id_ = _split(one, asked.server)
@@ -254,7 +255,8 @@ def _one(parameters: Parameters, name: str) -> str | None:
     return values[0] if values else None
 
 
-def _count(parameters: Parameters) -> int:
+def count_of(parameters: Parameters) -> int:
+    """How many resources a page shall have. Raises NotTaken."""
     said = _one(parameters, "_count")
     if said is None:
         return USUAL
@@ -275,12 +277,15 @@ _SORTS = ("_lastUpdated", "_lastUpdated,_id", "-_lastUpdated", "-_lastUpdated,-_
 _MOMENT = re.compile(r"(eq|gt|lt|ge|le|sa|eb)?(.+)")
 
 
-def _narrowed(window: Window, value: str) -> Window:
-    """The window within what `_lastUpdated` says. A time is taken to the instant, a day as the whole day in Toronto's time."""
+def narrowed(window: Window, value: str, name: str = "_lastUpdated") -> Window:
+    """The window within what a date of a search says. A time is taken to the instant, a day as the whole day in Toronto's time.
+
+    Raises NotTaken, which names the parameter.
+    """
     found = _MOMENT.fullmatch(value.strip())
     begin, end = _span(found[2]) if found else (None, None)
     if found is None or begin is None or end is None:
-        raise NotTaken(NOT_READ, about="_lastUpdated")
+        raise NotTaken(NOT_READ, about=name)
     prefix = found[1] or "eq"
     after, before = window.after, window.before
     if prefix in ("ge", "eq"):
@@ -292,6 +297,11 @@ def _narrowed(window: Window, value: str) -> Window:
     elif prefix in ("lt", "eb"):
         before = min(before or (begin, _LOWEST), (begin, _LOWEST))
     return replace(window, after=after, before=before)
+
+
+def is_within(window: Window, key: Key) -> bool:
+    """Whether what stands there is in the window."""
+    return (window.after is None or key > window.after) and (window.before is None or key < window.before)
 
 
 def _span(written: str) -> tuple[datetime, datetime] | tuple[None, None]:

@@ -108,7 +108,9 @@ def _searcher(kind: str) -> Route:
                 links["next"] = address_of(kind, parameters, cursor, asked.server)
         else:
             look = BESIDE[kind].find
-            found = list(await look(asked, parameters)) if look else []
+            found, cursor = await look(asked, parameters) if look else ([], None)
+            if cursor is not None:
+                links["next"] = address_of(kind, parameters, cursor, asked.server)
         return answer_with(request, page(kind, found, links, asked.server, datetime.now(UTC)), wanted)
 
     return find

@@ -78,6 +78,12 @@ async def list_accesses(
     return list(await session.scalars(query))
 
 
+async def load_look(session: AsyncSession, entry_id: uuid.UUID) -> AuditEntry | None:
+    """A look at a request; None for what is none, or nothing."""
+    query = select(AuditEntry).where(AuditEntry.id == entry_id, AuditEntry.kind.in_(LOOKS))
+    return await session.scalar(query)
+
+
 async def was_logged(
     session: AsyncSession,
     request_id: uuid.UUID,

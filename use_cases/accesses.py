@@ -1,6 +1,7 @@
 """Who looked at a request, what they looked at, and when."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -11,10 +12,11 @@ from domain.audit import Act
 from domain.requests import Role, Status
 from records import access, audit
 from records.audit import By
-from records.models import RequestRecord
+from records.models import AuditEntry, RequestRecord
 from use_cases import policy
 from use_cases.caller import Caller
 from use_cases.names import Names, PersonView
+from use_cases.problems import Problem
 from use_cases.services import Services
 from use_cases.views import View
 
@@ -45,13 +47,9 @@ async def list_accesses(services: Services, caller: Caller, request_id: UUID) ->
     Raises Problem `not_found`, `forbidden` or `not_yet`.
     """
     async with services.database.session() as session:
-        row = await policy.chart_to_see(session, caller, request_id)
-        if row.requester_id != caller.id:
-            policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
-        entries = await access.list_accesses(session, row.id)
-        names = await Names.load(
-            session, [id_ for entry in entries for id_ in (entry.account_id, entry.for_account_id)], []
-        )
+        await _must_be_shown_looks(session, caller, request_id)
+        looks = await _looks(session, await access.list_accesses(session, request_id))
+    names = looks.names
     return [
         AccessView(
             at=entry.at,
@@ -62,8 +60,53 @@ async def list_accesses(services: Services, caller: Caller, request_id: UUID) ->
             system=names.is_system(entry.account_id),
             on_behalf_of=names.person(entry.for_account_id),
         )
-        for entry in entries
+        for entry in looks.entries
     ]
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Looks at one request as the audit has them, the newest first, and whom they name."""
+
+    entries: Sequence[AuditEntry]
+    names: Names
+
+
+async def read_looks(services: Services, caller: Caller, request_id: UUID, *, before: UUID | None, limit: int) -> Looks:
+    """The newest looks, or those before that entry, for whom `list_accesses` names; that they were shown is written down.
+
+    Raises Problem `not_found`, `forbidden` or `not_yet`.
+    """
+    async with services.database.session() as session:
+        await _must_be_shown_looks(session, caller, request_id)
+        _note_shown(session, caller, request_id)
+        return await _looks(session, await access.list_accesses(session, request_id, before=before, limit=limit))
+
+
+async def read_look(services: Services, caller: Caller, entry_id: UUID) -> Looks:
+    """One of them alone. Raises as `read_looks` does."""
+    async with services.database.session() as session:
+        entry = await access.load_look(session, entry_id)
+        if entry is None or entry.request_id is None:
+            raise Problem("not_found")
+        await _must_be_shown_looks(session, caller, entry.request_id)
+        _note_shown(session, caller, entry.request_id)
+        return await _looks(session, [entry])
+
+
+async def _must_be_shown_looks(session: AsyncSession, caller: Caller, request_id: UUID) -> None:
+    row = await policy.chart_to_see(session, caller, request_id)
+    if row.requester_id != caller.id:
+        policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+
+
+def _note_shown(session: AsyncSession, caller: Caller, request_id: UUID) -> None:
+    audit.add(session, Act.LOOK, by(caller), datetime.now(UTC), name="accesses", request_id=request_id)
+
+
+async def _looks(session: AsyncSession, entries: Sequence[AuditEntry]) -> Looks:
+    named = [id_ for entry in entries for id_ in (entry.account_id, entry.for_account_id)]
+    return Looks(entries, await Names.load(session, named, []))
 
 
 def by(caller: Caller) -> By:

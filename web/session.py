@@ -128,7 +128,7 @@ def opened_by(*scopes: Scope, smart: SmartNeed | None = None) -> Callable[..., A
         if caller.system is None:
             return caller
         if not caller.system.scopes.intersection(scopes) and not _is_covered(caller.system, smart):
-            raise _insufficient([f"system/{smart.kind}.{smart.what}"] if smart else scopes)
+            raise _insufficient([f"system/{smart.kind}.{smart.what}"] if smart and scopes else scopes)
         if needs_person and caller.acts_for is None:
             raise Problem("person_needed")
         return caller

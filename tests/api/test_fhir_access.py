@@ -153,6 +153,43 @@ async def test_tokens_are_given_as_smart_asks(system: System, face: FastAPI, cur
     refused(await client.ask(for_fhir), 401, "invalid_client")
 
 
+async def test_who_looked_is_told_to_the_requester_and_to_administrators(
+    system: System, face: FastAPI, shelf: Shelf
+) -> None:
+    request_id = shelf.by_status["closed"]
+    reader = await connected(system, *READING)
+    for headers in (bearer(reader.secret, **{"Relais-On-Behalf-Of": system.requester.id}), bearer(reader.secret)):
+        ok(await call(face, None, f"/fhir/Patient/{request_id}", headers=headers))
+        closed = await call(face, None, f"/fhir/AuditEvent?patient={request_id}", headers=headers)
+        outcome(closed, 403, "forbidden")  # no scope opens it
+    ok(await call(face, system.provider, f"/fhir/Patient/{request_id}"))
+    for who in (system.requester, system.administrator):
+        before = new_id()
+        newest, by_system, for_somebody, *_ = await found(face, who, f"AuditEvent?entity=ServiceRequest/{request_id}")
+        assert newest["agent"][0]["who"]["reference"] == f"PractitionerRole/{system.provider.id}"
+        assert newest["purposeOfEvent"][0]["coding"][0]["code"] == "TREAT"
+        assert [agent["requestor"] for agent in for_somebody["agent"]] == [True, False]
+        assert by_system["agent"][0]["who"]["identifier"]["value"] == reader.id
+        assert ok(await call(face, who, f"/fhir/AuditEvent/{newest['id']}")) == newest
+        entries = await since(system, before)
+        assert {(entry.kind.value, entry.name, str(entry.request_id)) for entry in entries} == {
+            ("look", "accesses", request_id)
+        }
+    along = []
+    path = f"/fhir/AuditEvent?patient={request_id}&_count=2"
+    while path:
+        bundle = ok(await call(face, system.requester, path))
+        along += [entry["resource"]["id"] for entry in bundle.get("entry", [])]
+        path = next((link["url"] for link in bundle["link"] if link["relation"] == "next"), "")
+    whole = await found(face, system.requester, f"AuditEvent?patient={request_id}&_count=100")
+    assert along == [one["id"] for one in whole]
+    later = await found(face, system.requester, f"AuditEvent?patient={request_id}&date=gt{whole[1]['recorded']}")
+    assert [one["id"] for one in later] == along[:1]
+    outcome(await call(face, system.provider, f"/fhir/AuditEvent?patient={request_id}"), 403, "forbidden")
+    outcome(await call(face, system.far_dispatcher, f"/fhir/AuditEvent/{along[0]}"), 404, "not-found")
+    outcome(await call(face, system.requester, "/fhir/AuditEvent"), 400, "required")
+
+
 async def test_every_look_is_written_down(system: System, face: FastAPI, shelf: Shelf) -> None:
     """With who looked, the request, and by what; of a list, what it showed; of a refusal, that it was one."""
     request_id = shelf.by_status["closed"]
