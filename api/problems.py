@@ -182,8 +182,6 @@ def problem_response(error: Problem | Refusal, language: Language, call: CallNam
     headers = headers_of(error)
     if call is not None:
         told["instance"] = call.urn
-    if status == HTTPStatus.UNAUTHORIZED:
-        headers.setdefault("WWW-Authenticate", "Bearer")
     return JSONResponse({**told, **_members(error, language)}, status, headers, MEDIA_TYPE)
 
 

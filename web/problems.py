@@ -1,6 +1,7 @@
 """What a problem is in HTTP: its status, and the headers that go with it; the same for every face."""
 
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 
 from domain.refusals import Refusal
 from use_cases.problems import FieldFault, Problem
@@ -187,7 +188,9 @@ def status_of(error: Problem | Refusal) -> int:
 
 def headers_of(error: Problem | Refusal) -> dict[str, str]:
     """The headers by which the answer differs from any other."""
-    own = error.headers if isinstance(error, HTTPProblem) else {}
+    own = dict(error.headers) if isinstance(error, HTTPProblem) else {}
+    if status_of(error) == HTTPStatus.UNAUTHORIZED:
+        own.setdefault("WWW-Authenticate", "Bearer")
     if isinstance(error, Problem) and (seconds := error.members.get("retry_after", RETRY_AFTER.get(error.code))):
         return {"Retry-After": str(seconds), **own}
-    return dict(own)
+    return own

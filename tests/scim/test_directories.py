@@ -308,6 +308,7 @@ async def test_who_may_call(system: System) -> None:
         for secret in ("", "relais_sk_" + "x" * 43, administrator):
             answer = await there.http.get("/Users", headers={"Authorization": f"Bearer {secret}"})
             refused(answer, 403 if secret == administrator else 401)
+            assert answer.headers.get("www-authenticate", "").startswith("Bearer") is (answer.status_code == 401)
         named = {"Relais-On-Behalf-Of": system.requester.account.username}
         refused(await there.http.get("/Users", headers=named), 403)
 
