@@ -10,6 +10,8 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from web.observe import CLOSED
+
 ASSETS = Path(fastapi_offline.__file__).parent / "static"
 
 _PAGE = """<!DOCTYPE html>
@@ -31,7 +33,7 @@ _SCRIPT = """SwaggerUIBundle({
   url: "/api/openapi.json", dom_id: "#swagger-ui", deepLinking: true, persistAuthorization: false, docExpansion: "none"
 });
 """
-_POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
+_POLICY = f"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; {CLOSED}"
 
 DESCRIPTION = """
 Asynchronous medical teleconsultation. A clinician (requester) asks a specialist (provider) for advice about a patient; the

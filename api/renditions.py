@@ -15,6 +15,7 @@ from use_cases.renditions import Look
 from use_cases.stored_files import StoredFile
 from web.connected import AttendedBy
 from web.files import content_disposition
+from web.observe import CLOSED
 from web.problems import HTTPProblem
 from web.rates import PICTURES
 from web.services import ServicesOf
@@ -24,7 +25,7 @@ router = APIRouter(dependencies=[PICTURES])
 
 _SAFE = {
     "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    "Content-Security-Policy": f"default-src 'none'; style-src 'unsafe-inline'; sandbox; {CLOSED}",
 }
 """A file runs nothing and loads nothing. Styles are the browser's own, with which it shows a photo that is opened by itself."""
 _NOT_KEPT = {"Cache-Control": "private, no-store"}

@@ -23,7 +23,7 @@ from domain.offerings import ServiceOffering
 from domain.refusals import Refusal
 from domain.requests import Role
 from media.kinds import MAX_PAGES
-from portal import sent_too_late, static, themes
+from portal import on_this_device, sent_too_late, static, themes
 from portal.help_places import help_address
 from portal.installable import COLOUR
 from settings import Settings
@@ -54,14 +54,14 @@ from use_cases.requests import RequestView, read_request, read_request_and_timel
 from use_cases.services import Services
 from use_cases.timeline import TimelineEntry, read_timeline
 from use_cases.unsent import key_for_typing
-from web.observe import HEADERS
+from web.observe import CLOSED, HEADERS
 from web.problems import headers_of, status_of
 from web.services import ServicesOf
 from web.session import CallerOf, account_of_session, session_of
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self'; connect-src 'self'; "
-    "font-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    f"font-src 'self'; manifest-src 'self'; form-action 'self'; {CLOSED}"
 )
 """The Content-Security-Policy of every page: nothing inline, nothing from elsewhere."""
 
@@ -375,7 +375,7 @@ def support(settings: Settings, language: Language) -> dict[str, str]:
 
 def language_before_sign_in(request: Request) -> Language:
     """The language chosen on the sign-in page, else the browser's first of ours, else French."""
-    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    chosen = on_this_device.kept(request, LANGUAGE_COOKIE)
     if chosen in LANGUAGES:
         return language_named(chosen)
     return language_accepted(request.headers.get("accept-language", "")) or "fr"

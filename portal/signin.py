@@ -132,13 +132,14 @@ def sign_out_of(response: Response, settings: Settings) -> Response:
 @router.post("/language")
 async def choose_language(
     request: Request,
+    services: ServicesOf,
     language: Annotated[str, Form(pattern="^(fr|en)$")],
     next: Annotated[str, Form()] = "",  # noqa: A002
 ) -> Response:
     """The language of this browser, until somebody signs in: then their account's counts."""
     check_same_site(request)
     response = RedirectResponse(local_address(next), 303)
-    on_this_device.keep(response, LANGUAGE_COOKIE, language)
+    on_this_device.keep(response, services.settings, LANGUAGE_COOKIE, language)
     return response
 
 

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 from portal import on_this_device
 from translations import gettext_noop as _
 from use_cases.problems import Problem
+from web.services import ServicesOf
 from web.session import check_same_site
 
 router = APIRouter(include_in_schema=False)
@@ -40,15 +41,15 @@ THEMES: Mapping[str, Theme] = {
 
 def theme_of(request: Request) -> Theme:
     """The look that was chosen on the visitor's device."""
-    return THEMES.get(request.cookies.get(THEME_COOKIE, ""), THEMES["system"])
+    return THEMES.get(on_this_device.kept(request, THEME_COOKIE) or "", THEMES["system"])
 
 
 @router.post("/theme")
-async def choose_theme(request: Request, theme: Annotated[str, Form()] = "") -> Response:
+async def choose_theme(request: Request, services: ServicesOf, theme: Annotated[str, Form()] = "") -> Response:
     """Keep the look on this device, whoever signs in there. Raises Problem `invalid_input` for a look that there is not."""
     check_same_site(request)
     if theme not in THEMES:
         raise Problem("invalid_input")
     response = RedirectResponse("/account?done=theme", 303)
-    on_this_device.keep(response, THEME_COOKIE, theme)
+    on_this_device.keep(response, services.settings, THEME_COOKIE, theme)
     return response

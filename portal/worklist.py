@@ -268,7 +268,7 @@ async def worklist_page(visit: Visit, address: str, notice: pages.Notice | None,
         status=status,
     )
     if query.get("sort") == wanted.sort:
-        on_this_device.keep(page, SORT_COOKIE, wanted.sort)
+        on_this_device.keep(page, visit.services.settings, SORT_COOKIE, wanted.sort)
     return page
 
 
@@ -292,7 +292,7 @@ def filter_of(visit: Visit) -> Filter:
 
 def filter_in(visit: Visit, query: Mapping[str, str]) -> Filter:
     """The filter that an address says, sorted as it was the last time where it does not say how."""
-    return Filter.of(query, visit.caller.account, visit.request.cookies.get(SORT_COOKIE, "due"))
+    return Filter.of(query, visit.caller.account, on_this_device.kept(visit.request, SORT_COOKIE) or "due")
 
 
 async def _in_one(visit: VisitOf, wanted: Filter, cursor: str | None) -> Found:

@@ -130,6 +130,7 @@ async def test_methods_of_an_address(system: System) -> None:
     refused = await http.put(one)
     problem(refused, 405, "method_not_allowed")
     assert refused.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH"
+    problem(await http.request("TRACE", one), 405, "method_not_allowed")
     told = await http.options(one)
     assert (told.status_code, told.content, told.headers["allow"]) == (204, b"", refused.headers["allow"])
     head, get = await http.head(one), await http.get(one)

@@ -175,7 +175,7 @@ async def test_headers_of_every_answer(system: System, path: str) -> None:
     assert headers["x-frame-options"] == "DENY"
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["cache-control"] == "no-store"
-    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["content-security-policy"].endswith("object-src 'none'; base-uri 'none'; frame-ancestors 'none'")
     assert "camera=()" in headers["permissions-policy"]
     assert "server" not in headers
     assert "strict-transport-security" not in headers

@@ -1,9 +1,10 @@
 """Signing in and out, the cookie, and pages for those who are not signed in."""
 
+import httpx
 from fastapi import FastAPI
 
 from tests.portal.browsing import SAME_SITE, shown, visitor
-from tests.system import PASSWORD, System
+from tests.system import PASSWORD, System, hasty
 
 
 async def test_without_a_session_every_page_leads_to_sign_in_and_back(portal_app: FastAPI, system: System) -> None:
@@ -23,6 +24,34 @@ async def test_without_a_session_every_page_leads_to_sign_in_and_back(portal_app
         await http.post("/signout")
         assert (await http.post("/signin", data=credentials)).status_code == 303
         assert http.cookies["relais-device"] == known, "the browser is known again"
+
+
+async def test_over_tls_every_cookie_is_for_this_host_alone(portal_app: FastAPI, system: System) -> None:
+    """The session, the device, and what is chosen on it: `__Host-`, which browsers take only with Secure and for one host."""
+    with hasty(portal_app, public_url="https://relais.test"):
+        transport = httpx.ASGITransport(portal_app)
+        async with httpx.AsyncClient(transport=transport, base_url="https://relais.test", headers=SAME_SITE) as http:
+            http.cookies.set("relais-language", "en", domain="relais.test", path="/")  # of before
+            assert "Sign in" in shown(await http.get("/signin"))
+            credentials = {"username": system.dispatcher.account.username, "password": PASSWORD}
+            answers = [
+                await http.post("/language", data={"language": "fr"}),
+                await http.post("/signin", data=credentials),
+                await http.post("/theme", data={"theme": "dark"}),
+                await http.get("/worklist?sort=created"),
+            ]
+            assert "Worklist" not in shown(answers[-1])
+            assert 'content="dark"' in answers[-1].text
+            answers.append(await http.post("/signout"))
+    cookies = [cookie for answer in answers for cookie in answer.headers.get_list("set-cookie")]
+    names = [cookie.partition("=")[0] for cookie in cookies]
+    kept = ["__Host-relais-language", "__Host-relais", "__Host-relais-device", "__Host-relais-theme"]
+    assert names == [*kept, "__Host-relais-sort", "__Host-relais"]
+    for cookie in cookies:
+        parts = cookie.split("; ")
+        assert {"Secure", "HttpOnly", "Path=/"} <= set(parts), cookie
+        assert {"SameSite=lax", "SameSite=strict"} & set(parts), cookie
+        assert not any(part.startswith("Domain") for part in parts), cookie
 
 
 async def test_sign_in_leads_to_no_other_site(portal_app: FastAPI, system: System) -> None:
@@ -47,7 +76,7 @@ async def test_sign_out_ends_the_session_in_the_records(portal_app: FastAPI, sys
     async with visitor(portal_app, system.provider) as http:
         cookie = http.cookies["relais"]
         answer = await http.post("/signout")
-        assert answer.status_code == 303
+        assert (answer.status_code, answer.headers["clear-site-data"]) == (303, '"cache"')
         assert "Votre session est fermée" in shown(await http.get(answer.headers["location"]))
         http.cookies.set("relais", cookie)
         assert (await http.get("/worklist")).status_code == 303
@@ -78,6 +107,7 @@ async def test_pages_are_not_kept_and_take_nothing_from_elsewhere(portal_app: Fa
         assert answer.headers["cache-control"] == "no-store"
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy
+        assert policy.endswith("object-src 'none'; base-uri 'none'; frame-ancestors 'none'")
         assert "unsafe" not in policy
         assert "<script>" not in answer.text
         assert " style=" not in answer.text
