@@ -16,6 +16,8 @@ class _KeptFiles(StaticFiles):
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        if response.media_type == "image/svg+xml":  # of text/…, Starlette says it by itself
+            response.headers["Content-Type"] = "image/svg+xml; charset=utf-8"
         return response
 
 

@@ -36,7 +36,7 @@ STEPS_AROUND = 1
 SECRET_BYTES = 20
 
 RECOVERY_CODES = 10
-RECOVERY_BYTES = 10
+RECOVERY_BYTES = 15
 
 FEW_CODES = Rate(5, timedelta(minutes=5))
 """With the three codes that fit at a time, guessing all day long succeeds once in three years."""
@@ -145,7 +145,7 @@ def place_of(account_id: UUID) -> str:
 
 
 def new_recovery_codes() -> list[str]:
-    """Sixteen letters and digits each, in groups of four: 80 bits, too many to try even for who has read the records."""
+    """24 letters and digits each, in groups of four: 120 bits, too many to try even for who has read the records."""
     made = [base64.b32encode(secrets.token_bytes(RECOVERY_BYTES)).decode() for _ in range(RECOVERY_CODES)]
     return ["-".join(code[n : n + 4] for n in range(0, len(code), 4)) for code in made]
 

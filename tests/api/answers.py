@@ -141,6 +141,7 @@ async def who_wants_notices_grouped(system: System, role: Role) -> Clinician:
 
 
 def stored_files(system: System, request_id: str) -> set[Path]:
-    """All files of the store, but not what videos of other requests become meanwhile."""
+    """All files of the store, but not what videos of other requests become meanwhile, nor what is being written of them."""
     files = {path for path in (system.settings.data_dir / "documents").rglob("*") if path.is_file()}
-    return {path for path in files if request_id in path.parts or "-playable-" not in path.name}
+    whole = {path for path in files if ".incoming" not in path.parts}
+    return {path for path in whole if request_id in path.parts or "-playable-" not in path.name}

@@ -223,6 +223,16 @@ async def test_passwords_that_are_not_taken(system: System) -> None:
     ok(await sign_in(system, name, "é" * 12), 201)
 
 
+async def test_a_password_counts_as_it_was_typed_to_its_last_letter(system: System) -> None:
+    who = await newcomer(system, Role.PROVIDER)
+    name, new = who.account.username, " Quatre  mots, e\u0301crits LONGUEMENT; " * 4
+    assert len(new) > 128
+    assert (await change(who, PASSWORD, new)).status_code == 204
+    for nearly in (new[:-1], new[:72], new.strip(), new.swapcase(), new.replace("e\u0301", "é")):
+        problem(await sign_in(system, name, nearly), 401, "wrong_credentials")
+    ok(await sign_in(system, name, new), 201)
+
+
 async def test_guessing_at_the_present_password_ends_too(system: System) -> None:
     """For this sign-in; at the door nothing of it counts."""
     who = await newcomer(system, Role.PROVIDER)

@@ -101,6 +101,7 @@ async def test_a_report_is_signed_with_password_and_code_and_keeps_that_it_was(s
 async def test_recovery_codes_serve_once_until_there_are_others(system: System) -> None:
     who, telephone, codes = await enrolled_person(system, Role.REQUESTER)
     assert len(set(codes)) == 10
+    assert {len(base64.b32decode(one.replace("-", ""))) * 8 for one in codes} == {120}
     ok(await sign_in(system, who, code=codes[0].lower().replace("-", " ")), 201)
     problem(await sign_in(system, who, code=codes[0]), 403, "wrong_code")
     assert ok(await who.get("/me/second-factor"))["recovery_codes_left"] == 9

@@ -46,7 +46,7 @@ async def test_it_is_set_up_asked_for_and_removed(portal_app: FastAPI, system: S
         assert found[1] in wrong.text, "it can be scanned again"
         assert "Le code est incorrect" in shown(wrong, 403)
         made = await http.post(f"{path}/confirm", data={"code": code(secret)})
-        codes = re.findall(r"<code>([A-Z2-7-]{19})</code>", made.text)
+        codes = re.findall(r"<code>([A-Z2-7-]{29})</code>", made.text)
         assert len(codes) == 10
         text = shown(await http.get(path))
         assert "Codes de secours restants : 10" in text

@@ -114,6 +114,9 @@ async def test_pages_are_not_kept_and_take_nothing_from_elsewhere(portal_app: Fa
         script = answer.text.split('src="/static/portal.js?')[1].split('"')[0]
         kept = await http.get(f"/static/portal.js?{script}")
         assert "immutable" in kept.headers["cache-control"]
+        assert kept.headers["content-type"] == "text/javascript; charset=utf-8"
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert (await http.get("/static/icon.svg")).headers["content-type"] == "image/svg+xml; charset=utf-8"
 
 
 async def test_what_is_not_there_is_a_page_for_people_and_a_problem_for_programs(

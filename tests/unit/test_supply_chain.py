@@ -103,6 +103,11 @@ def test_every_image_has_its_version() -> None:
         assert re.search(r":(\$\{\w+:-)?[a-z]*\d[\w.-]*\}?(@sha256:[0-9a-f]{64})?$", image), image
 
 
+def test_no_history_and_no_tests_are_in_the_image() -> None:
+    left_out = (PROJECT_ROOT / ".dockerignore").read_text().split()
+    assert {".git", "tests", ".env", "var"} <= set(left_out)
+
+
 def test_our_processes_may_do_little() -> None:
     dockerfile = (PROJECT_ROOT / "Dockerfile").read_text()
     assert re.search(r"^USER relais$", dockerfile, re.MULTILINE)
