@@ -13,9 +13,11 @@ from records.errors import ReferenceTakenError
 from records.models import AuditEntry, RequestRecord, RequestReference
 from records.patient_words import IN_SESSION, SearchKeys
 from records.references import hash_anew, refer, referred_to
+from server import create_app
 from tests.api.answers import problem
 from tests.api.test_service_accounts import Integration, connected
 from tests.journeys import draft, ok, submitted
+from tests.portal.browsing import shown, visitor
 from tests.system import Clinician, System, add_person
 
 WRITES = ("requests:read", "drafts:write")
@@ -101,6 +103,9 @@ async def test_to_whom_it_is_shown(system: System) -> None:
     ok(await ours.http.put(f"/api/v1/requests/{request_id}/reference", json={"reference": reference}))
     assert await named(system.dispatcher, request_id) == [reference]
     assert await named(system.operator, request_id) is None
+    for who, is_shown in ((system.dispatcher, True), (system.operator, False)):
+        async with visitor(create_app(system.settings, system.services), who) as browser:
+            assert (reference in shown(await browser.get(f"/requests/{request_id}"))) is is_shown
     assert await found(system.operator, reference) == [request_id]
     here = await add_person(system, f"here_{uuid4().hex}", system.clinics["near"], Role.DISPATCHER)
     there = await add_person(system, f"there_{uuid4().hex}", system.clinics["far"], Role.CLINIC_ADMINISTRATOR)
