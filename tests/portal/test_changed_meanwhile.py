@@ -1,6 +1,7 @@
 """What is written into a form whose request has changed meanwhile, or is over, is shown again, and does nothing."""
 
 from contextlib import AsyncExitStack
+from unittest.mock import ANY
 
 import httpx
 import pytest
@@ -9,15 +10,12 @@ from fastapi import FastAPI
 from tests.journeys import ok
 from tests.portal.browsing import visitor
 from tests.portal.page_forms import form_to
-from tests.portal.typed_texts import FORMS, Stage
+from tests.portal.typed_texts import FORMS, WHATEVER_ELSE_CHANGES, Stage
 from tests.system import System
 
 WRITTEN, SHOWN = "Récidive <b>depuis</b> mai", "Récidive &lt;b&gt;depuis&lt;/b&gt; mai"
 
 OF_REQUESTS = [form for form in FORMS if form.of_a_request and not form.saves_itself]
-
-WHATEVER_ELSE_CHANGES = ("/requests/{id}/add-information", "/requests/{id}/addendum")
-"""More can be told, and added to a signed report, whatever else has happened."""
 
 
 @pytest.mark.parametrize("meanwhile", ["changed", "cancelled"])
@@ -52,3 +50,17 @@ async def test_a_conflict_keeps_what_was_written(portal_app: FastAPI, system: Sy
             assert SHOWN in answer.text, to
             assert 'id="notice"' in answer.text, to
         assert [(await system.requester.view(stage.ids[name]))["version"] for name in about] == before
+
+
+async def test_what_somebody_else_has_changed_is_not_overwritten(portal_app: FastAPI, system: System) -> None:
+    """A clinic, a person, a system, a webhook, from a page of the version before: what was written is there, and does nothing."""
+    stage = await Stage.built(system)
+    async with visitor(portal_app, system.administrator) as http:
+        for form in (form for form in FORMS if form.has_a_version):
+            page, to = stage.page(form), stage.action(form)
+            shown = form_to((await http.get(page)).text, to).as_shown
+            before = {"version": str(int(shown["version"]) - 1)}
+            answer = await http.post(to, data={**shown, **stage.rest(form), **before, form.prose: WRITTEN})
+            assert answer.status_code in (409, 412), (to, answer.status_code)
+            assert SHOWN in answer.text, to
+            assert form_to((await http.get(page)).text, to).as_shown == {**shown, "key": ANY}, to

@@ -1,7 +1,7 @@
 """The portal in a real Firefox: all that needs it is here, for it takes seconds to start."""
 
 from tests.portal.browsing import Portal
-from tests.portal.test_every_typed_text import IN_THE_BROWSER, WITH_THE_SERVER, Ways, lose_every_text
+from tests.portal.test_every_typed_text import lose_every_text, ways_in_firefox
 from tests.portal.test_story import tell_the_guides_story
 from tests.portal.test_typed_and_left import come_back_after_everything
 from tests.system import System
@@ -16,9 +16,4 @@ async def test_a_text_comes_back(portal_in_firefox: Portal, system: System) -> N
 
 
 async def test_no_typed_text_is_lost(portal_in_firefox: Portal, system: System) -> None:
-    ways = (*IN_THE_BROWSER, *WITH_THE_SERVER)
-
-    def ways_of(number: int) -> Ways:
-        return () if number % 3 else (ways[number // 3 % len(ways)],)
-
-    await lose_every_text(portal_in_firefox, system, ways_of)
+    await lose_every_text(portal_in_firefox, system, ways_in_firefox)

@@ -17,7 +17,8 @@ class TypedForm:
     """A form: whose, on which page, where it goes, the field that people write into, and what else it must say to be read.
 
     `about` names the request that stands in the addresses as ``{id}``. What `saves_itself` is a draft or a report. Short
-    lines are not `counted`, nor is what is refused by its form.
+    lines are not `counted`, nor is what is refused by its form. What is no request and `has_a_version` can be changed by
+    somebody else meanwhile.
     """
 
     who: str
@@ -28,6 +29,7 @@ class TypedForm:
     to: str = ""
     saves_itself: bool = False
     counted: bool = True
+    has_a_version: bool = False
 
     @property
     def of_a_request(self) -> bool:
@@ -79,15 +81,17 @@ FORMS = (
         to="/providers/{provider}/absences",
     ),
     TypedForm("administrator", "/people/invite", "profession", counted=False),
-    TypedForm("administrator", "/clinic", "address_lines", counted=False),
+    TypedForm("administrator", "/clinic", "address_lines", counted=False, has_a_version=True),
     TypedForm("administrator", "/service-accounts/new", "purpose", counted=False),
-    TypedForm("administrator", "/service-accounts/{system}", "purpose", counted=False),
+    TypedForm("administrator", "/service-accounts/{system}", "purpose", counted=False, has_a_version=True),
     TypedForm(
         "administrator", "/service-accounts/{system}", "jwk", to="/service-accounts/{system}/keys", counted=False
     ),
     TypedForm("administrator", "/webhooks/new", "description", counted=False),
-    TypedForm("administrator", "/webhooks/{webhook}", "description", counted=False),
-    TypedForm("administrator", "/people/{provider2}", "profession", {"given_name": "Ève"}, counted=False),
+    TypedForm("administrator", "/webhooks/{webhook}", "description", counted=False, has_a_version=True),
+    TypedForm(
+        "administrator", "/people/{provider2}", "profession", {"given_name": "Ève"}, counted=False, has_a_version=True
+    ),
     TypedForm("administrator", "/people/{provider}/leave", "reason", {"to": "dispatch"}),
     TypedForm("requester", "/requests/{id}/answer", "text"),
     TypedForm("requester", "/requests/{id}/add-information", "text", {"worse": "yes"}),
@@ -110,6 +114,9 @@ FORMS = (
 
 What several roles have is here once. The comment for several requests at once has no page that can be opened (`ALSO_KNOWN`).
 """
+
+WHATEVER_ELSE_CHANGES = ("/requests/{id}/add-information", "/requests/{id}/addendum")
+"""More can be told, and added to a signed report, whatever else has happened."""
 
 ALSO_KNOWN = frozenset({"/assignments"})
 
