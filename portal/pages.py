@@ -252,12 +252,14 @@ SENTENCES: Mapping[str, str] = {
     "absence_removed": _("The absence is removed."),
     "sent_again": _("The e-mail is sent again. Should it reach nobody once more, it comes back here."),
     "second_factor_reset": _("The second factor is removed: the password is enough until another one is set up."),
-    "passkey_added": _("The passkey is added."),
-    "passkey_removed": _("The passkey is removed."),
+    "passkey_added": _("The passkey is added. Other devices are signed out."),
+    "passkey_removed": _("The passkey is removed. Other devices are signed out."),
     "linked": _("The identity of your organization is linked: you can sign in with it."),
     "unlinked": _("The identity of your organization is removed: it no longer signs in here."),
     "identity_removed": _("The identity is removed: nobody signs in with it any more."),
-    "second_factor_removed": _("The second factor is removed: your password is enough again."),
+    "second_factor_removed": _(
+        "The second factor is removed: your password is enough again. Other devices are signed out."
+    ),
     "system_saved": _("Saved. What the system may do counts at once."),
     "system_locked": _("The system is locked out, by every secret."),
     "system_reopened": _("The system may come in again."),

@@ -411,7 +411,7 @@ async def set_signing_needs_code(settings: Settings, code: str, needed: bool) ->
 
 
 async def reset_second_factor(settings: Settings, username: str) -> None:
-    """Remove somebody's second factor; the repair sends them the e-mail that says so.
+    """Remove somebody's second factor, and end their sessions; the repair sends them the e-mail that says so.
 
     Raises AdministrationError for a name that nobody has, or somebody without one.
     """
@@ -419,8 +419,10 @@ async def reset_second_factor(settings: Settings, username: str) -> None:
         account = await people.find_account(session, username)
         if account is None or not await second_factors.remove(session, account.id):
             raise AdministrationError(f"There is no {username} with a second factor.")
+        now = datetime.now(UTC)
+        await people.revoke_tokens_of(session, account.id, now)
         _note(session, AccountEventKind.SECOND_FACTOR_REMOVED, account)
-        await account_letters.write_to(session, LetterKind.SECOND_FACTOR_RESET, account, datetime.now(UTC))
+        await account_letters.write_to(session, LetterKind.SECOND_FACTOR_RESET, account, now)
 
 
 def _address(settings: Settings, email: str) -> str:

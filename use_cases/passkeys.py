@@ -10,7 +10,7 @@ from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 
 from domain.accounts import AccountEventKind, LetterKind
 from domain.model import COMPOSED, Discreet
-from records import account_events, account_letters, passkeys, second_factors
+from records import account_events, account_letters, passkeys, people, second_factors
 from use_cases import passkey_answers
 from use_cases.account_letters import send
 from use_cases.administrators import hand_of
@@ -19,6 +19,7 @@ from use_cases.passkey_answers import MAX_ANSWER
 from use_cases.problems import Problem
 from use_cases.second_factor import PasswordAndCode, prove_both
 from use_cases.services import Services
+from use_cases.sign_in import token_sha256
 from use_cases.views import View
 
 MOST_PASSKEYS = 10
@@ -103,6 +104,8 @@ async def remove(services: Services, caller: Caller, passkey_id: str) -> None:
 
 
 async def _noted(session: AsyncSession, caller: Caller, event: AccountEventKind, letter: LetterKind) -> UUID:
+    """Write it down, and end all other sessions: one of them may be why."""
     now = datetime.now(UTC)
+    await people.revoke_tokens_of(session, caller.id, now, but=token_sha256(caller.token))
     account_events.note(session, event, caller.account, hand_of(caller), now)
     return await account_letters.write_to(session, letter, caller.account, now)

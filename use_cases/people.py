@@ -342,12 +342,14 @@ async def open_again(at: Changing) -> None:
 async def reset_second_factor(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
     """Remove the second factor of somebody who has lost device and recovery codes: the password is enough again.
 
+    Their sessions end: whoever found the device may be in one.
     Raises Problem `not_found`, `operators_only`, or `not_for_oneself`: one's own is removed with proof (`second_factor.remove`).
     """
     async with changing(services, by, account_id) as at:
         if at.is_ones_own:
             raise Problem("not_for_oneself")
         if await second_factors.remove(at.session, account_id):
+            await people.revoke_tokens_of(at.session, account_id, at.now)
             at.note(AccountEventKind.SECOND_FACTOR_REMOVED)
             at.letters.append(
                 await account_letters.write_to(at.session, LetterKind.SECOND_FACTOR_RESET, at.account, at.now)

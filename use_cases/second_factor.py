@@ -141,20 +141,28 @@ async def confirm(services: Services, caller: Caller, shown: ShownCode) -> Recov
 
 
 async def renew_recovery_codes(services: Services, caller: Caller, proof: PasswordAndCode) -> RecoveryCodes:
-    """Other recovery codes; those before serve no more. Raises Problem `wrong_current_password`, `wrong_code`, …"""
+    """Other recovery codes; those before serve no more, and all other sessions end.
+
+    Raises Problem `wrong_current_password`, `wrong_code`, …
+    """
     await prove_both(services, caller, proof)
     async with services.database.session() as session:
         hand, now = hand_of(caller), datetime.now(UTC)
+        await people.revoke_tokens_of(session, caller.id, now, but=token_sha256(caller.token))
         account_events.note(session, AccountEventKind.RECOVERY_CODES_RENEWED, caller.account, hand, now)
         return await _new_recovery_codes(session, caller)
 
 
 async def remove(services: Services, caller: Caller, proof: PasswordAndCode) -> None:
-    """Do without, for who can still prove both. Raises Problem `wrong_current_password`, `wrong_code`, …"""
+    """Do without, for who can still prove both; all other sessions end.
+
+    Raises Problem `wrong_current_password`, `wrong_code`, …
+    """
     await prove_both(services, caller, proof)
     async with services.database.session() as session:
         await second_factors.remove(session, caller.id)
         hand, now = hand_of(caller), datetime.now(UTC)
+        await people.revoke_tokens_of(session, caller.id, now, but=token_sha256(caller.token))
         account_events.note(session, AccountEventKind.SECOND_FACTOR_REMOVED, caller.account, hand, now)
         letter = await account_letters.write_to(session, LetterKind.SECOND_FACTOR_REMOVED, caller.account, now)
     await send(services, [letter])

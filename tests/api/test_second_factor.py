@@ -152,6 +152,7 @@ async def test_an_administrator_of_the_clinic_helps_who_has_lost_it(system: Syst
     problem(await stranger.post(f"{path}/second-factor/reset"), 404, "not_found")
     for _ in range(2):  # a second time there is nothing to do
         assert ok(await system.administrator.post(f"{path}/second-factor/reset"))["second_factor"] is False
+    problem(await who.get("/me"), 401, "not_authenticated")
     ok(await sign_in(system, who), 201)
     noted: Any = ok(await system.administrator.get(f"{path}/events"))
     assert [event["kind"] for event in noted] == ["second_factor_removed", "second_factor_set_up"]
@@ -267,20 +268,38 @@ async def test_a_passkey_comes_and_goes_with_the_factor(system: System, monkeypa
 
 
 async def test_whoever_has_a_factor_hears_when_it_changes(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By e-mail; and whatever changes, all sessions but the one in which it was changed end."""
     who, telephone, codes = await enrolled_person(system, Role.PROVIDER)
 
     async def made_by(*_: object) -> passkey_answers.Made:
         return passkey_answers.Made(who.account.id.bytes, b"key", 0)
 
+    async def elsewhere(code: str) -> str:
+        """The token of another session."""
+        return str(ok(await sign_in(system, who, code=code), 201)["access_token"])
+
+    async def status_of(token: str) -> int:
+        async with anybody(system) as http:
+            return (await http.get("/api/v1/me", headers={"Authorization": f"Bearer {token}"})).status_code
+
     monkeypatch.setattr(passkey_answers, "made_by", made_by)
-    caller = Caller(who.account, "token")
+    caller = Caller(who.account, who.http.headers["Authorization"].removeprefix("Bearer "))
+    other = await elsewhere(codes[1])
     await passkeys.add(system.services, caller, NewPasskey(name="Phone", passkey="{}"))
+    assert await status_of(other) == 401
     [mine] = await passkeys.list_own(system.services, caller)
-    for _ in range(2):  # a second time there is nothing to do
-        await passkeys.remove(system.services, caller, mine.id)
+    other = await elsewhere(codes[2])
+    await passkeys.remove(system.services, caller, mine.id)
+    assert await status_of(other) == 401
+    other = await elsewhere(codes[3])
+    await passkeys.remove(system.services, caller, mine.id)  # there is nothing to do
+    assert await status_of(other) == 200
     ok(await who.post("/me/second-factor/recovery-codes", {**AGAIN, "code": codes[0]}))
+    assert await status_of(other) == 401
+    other = await elsewhere(await telephone.next_code())
     proofs = {**AGAIN, "code": await telephone.next_code()}
     assert (await who.post("/me/second-factor/remove", proofs)).status_code == 204
+    assert (await status_of(other), (await who.get("/me")).status_code) == (401, 200)
     noted: Any = ok(await system.administrator.get(f"/accounts/{who.id}/events"))
     assert [event["kind"] for event in reversed(noted)] == [
         "second_factor_set_up",
