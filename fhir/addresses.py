@@ -34,6 +34,11 @@ class Server:
         """The system of identifiers that this installation gives."""
         return f"{self.base}/identifiers/{name}"
 
+    @property
+    def references(self) -> str:
+        """Below this, each system of a clinic has a system of identifiers: what it calls requests by itself."""
+        return self.identifiers("reference")
+
     def codes(self, name: str) -> str:
         """The system of codes that are ours."""
         return f"{self.base}/codes/{name}"

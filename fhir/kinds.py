@@ -54,7 +54,7 @@ OF_REQUESTS: Mapping[str, OfRequests] = {
     ),
     "ServiceRequest": OfRequests(
         service_request,
-        Behind(forms=True),
+        Behind(forms=True, references=True),
         _PATIENT,
         numbers=("identifier",),
         has_status=True,

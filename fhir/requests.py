@@ -24,7 +24,7 @@ from fhir.elements import (
     words,
 )
 from fhir.resources import Patient, ServiceRequest, Task, TaskOutput
-from records.models import EventRecord
+from records.models import EventRecord, RequestReference
 from translations import gettext_for
 from translations.words import BUSINESS_STATUSES
 from use_cases.cases import Case
@@ -101,7 +101,7 @@ def service_request(case: Case, server: Server) -> Iterator[ServiceRequest]:
         id=str(case.id),
         meta=meta_of(case),
         language=server.language,
-        identifier=(number_of(case, server),),
+        identifier=(number_of(case, server), *(_reference(one, server) for one in case.references)),
         status=_STATUSES[case.row.status],
         priority=case.row.priority.value,
         code=offering_code(case.offering, server),
@@ -114,6 +114,12 @@ def service_request(case: Case, server: Server) -> Iterator[ServiceRequest]:
             reference_to("QuestionnaireResponse", part_of(case.id, form.number)) for form in forms[-1:]
         ),
     )
+
+
+def _reference(one: RequestReference, server: Server) -> Identifier:
+    """What a system of the reader's clinic calls the request."""
+    type_ = concept(_IDENTIFIER_TYPES, "PLAC", "Placer Identifier")
+    return Identifier(type=type_, system=f"{server.references}/{one.system_id}", value=one.value)
 
 
 def _service(case: Case) -> Reference:

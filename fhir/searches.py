@@ -26,6 +26,7 @@ from records.ways import BEYOND_DRAFT
 from use_cases.caller import Caller
 from use_cases.cases import Behind, Case, find_cases, request_numbered, request_of_document
 from use_cases.problems import Problem
+from use_cases.references import requests_referred_to
 from use_cases.services import Services
 
 MOST = 100
@@ -187,9 +188,7 @@ async def _requests(
             named.append(await referred(asked, types, value))
     for name in kind.numbers:
         for value in parameters.get(name, ()):
-            numbers = [number for one in _listed([value]) if (number := _number(one, asked.server)) is not None]
-            found = [await request_numbered(asked.services, number) for number in numbers]
-            named.append(frozenset(one for one in found if one is not None))
+            named.append(frozenset().union(*[await _identified(asked, one) for one in _listed([value])]))
     return frozenset.intersection(*named) if named else None
 
 
@@ -237,10 +236,19 @@ def _split(reference: str, server: Server) -> tuple[str, str]:
     return kind, id_
 
 
-def _number(value: str, server: Server) -> str | None:
-    """The number of a request in a token, if its system is ours or left out."""
-    system, bar, number = value.rpartition("|")
-    return number if not bar or system in ("", server.identifiers("request-number")) else None
+async def _identified(asked: Asked, token: str) -> frozenset[UUID]:
+    """The request of that number, if no other system is named; or what a system of the caller's clinic calls so."""
+    system, _, value = token.rpartition("|")
+    if system in ("", asked.server.identifiers("request-number")):
+        found = await request_numbered(asked.services, value)
+        return frozenset() if found is None else frozenset({found})
+    head, _, system_id = system.rpartition("/")
+    if head != asked.server.references:
+        return frozenset()
+    try:
+        return await requests_referred_to(asked.services, asked.caller, UUID(system_id), value)
+    except ValueError:
+        return frozenset()
 
 
 def _listed(values: Iterable[str]) -> list[str]:

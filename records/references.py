@@ -7,7 +7,7 @@ A reference may be a chart's number, by which a patient is known: it is sealed a
 import hashlib
 import hmac
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Select, delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -58,6 +58,22 @@ async def references_to(
         .order_by(RequestReference.system_id)
     )
     return (await session.scalars(query)).all()
+
+
+async def references_by_request(
+    session: AsyncSession, request_ids: Collection[uuid.UUID], clinic_id: uuid.UUID
+) -> Mapping[uuid.UUID, Sequence[RequestReference]]:
+    """The same of each of these requests."""
+    query = (
+        select(RequestReference)
+        .join(Account, Account.id == RequestReference.system_id)
+        .where(RequestReference.request_id.in_(request_ids), Account.clinic_id == clinic_id)
+        .order_by(RequestReference.system_id)
+    )
+    found: dict[uuid.UUID, list[RequestReference]] = {id_: [] for id_ in request_ids}
+    for one in await session.scalars(query) if request_ids else ():
+        found[one.request_id].append(one)
+    return found
 
 
 def referred_to(

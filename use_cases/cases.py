@@ -13,14 +13,15 @@ from domain.audit import Act
 from domain.offerings import ServiceOffering
 from domain.requests import EventName, Request, Status
 from domain.visits import needs_visit
-from records import cases, reports, requests
+from records import cases, references, reports, requests
 from records.cases import Window
-from records.models import EventRecord, FrozenForm, RequestRecord, StoredDocument
+from records.models import EventRecord, FrozenForm, RequestRecord, RequestReference, StoredDocument
 from records.sealed import NOT_OPENED, tell_not_opened
 from use_cases import policy
 from use_cases.accesses import log_access, log_lines
 from use_cases.caller import Caller
 from use_cases.problems import Problem
+from use_cases.references import is_shown_to
 from use_cases.services import Services
 
 
@@ -31,16 +32,15 @@ class Behind:
     forms: bool = False
     documents: bool = False
     report: bool = False
-
-
-EVERYTHING = Behind(forms=True, documents=True, report=True)
+    references: bool = False
 
 
 @dataclass(frozen=True)
 class Case:
     """A request with what is behind it: `forms` as they were submitted, oldest first, and `documents` in the order of signing.
 
-    What was not asked for is empty. `needs_visit`: by its final report, the patient must be seen.
+    What was not asked for is empty. `needs_visit`: by its final report, the patient must be seen. `references`: what systems of
+    the caller's clinic call it; to a system, its own.
     """
 
     row: RequestRecord
@@ -50,6 +50,7 @@ class Case:
     forms: Sequence[FrozenForm] = ()
     documents: Sequence[StoredDocument] = ()
     needs_visit: bool | None = None
+    references: Sequence[RequestReference] = ()
 
     @property
     def id(self) -> uuid.UUID:
@@ -69,7 +70,7 @@ async def read_case(services: Services, caller: Caller, request_id: uuid.UUID, b
         if row.status is Status.DRAFT:
             raise Problem("not_found")
         await log_access(session, caller, row, Act.REQUEST)
-        (case,) = await _with_what_is_behind(session, services, [row], behind)
+        (case,) = await _with_what_is_behind(session, services, caller, [row], behind)
     return case
 
 
@@ -80,19 +81,19 @@ async def find_cases(services: Services, caller: Caller, window: Window, limit: 
         if rows:
             await log_lines(session, caller, {row.id for row in rows})
         try:
-            return await _with_what_is_behind(session, services, rows, behind)
+            return await _with_what_is_behind(session, services, caller, rows, behind)
         except NOT_OPENED:
-            return await _those_that_open(session, services, rows, behind)
+            return await _those_that_open(session, services, caller, rows, behind)
 
 
 async def _those_that_open(
-    session: AsyncSession, services: Services, rows: Sequence[RequestRecord], behind: Behind
+    session: AsyncSession, services: Services, caller: Caller, rows: Sequence[RequestRecord], behind: Behind
 ) -> list[Case]:
     """One after the other: what does not open hides no other."""
     found = []
     for row in rows:
         try:
-            found += await _with_what_is_behind(session, services, [row], behind)
+            found += await _with_what_is_behind(session, services, caller, [row], behind)
         except NOT_OPENED as error:
             tell_not_opened("requests", str(row.id), error)
     return found
@@ -114,12 +115,13 @@ async def request_numbered(services: Services, number: str) -> uuid.UUID | None:
 
 
 async def _with_what_is_behind(
-    session: AsyncSession, services: Services, rows: Sequence[RequestRecord], behind: Behind
+    session: AsyncSession, services: Services, caller: Caller, rows: Sequence[RequestRecord], behind: Behind
 ) -> list[Case]:
     ids = [row.id for row in rows]
     events = await cases.events_of(session, ids)
     forms = await cases.forms_of(session, ids) if behind.forms else {}
     documents = await cases.documents_of(session, ids) if behind.documents else {}
+    called = await references.references_by_request(session, ids, caller.clinic_id) if behind.references else {}
     over = [row.id for row in rows if row.status in (Status.REPORTED, Status.CLOSED)]
     answers = await cases.report_answers_of(session, over) if behind.report else {}
     made = []
@@ -134,6 +136,7 @@ async def _with_what_is_behind(
                 forms=_submitted(forms.get(row.id, ()), events[row.id]),
                 documents=documents.get(row.id, ()),
                 needs_visit=needs_visit(offering.report, answers[row.id]) if row.id in answers else None,
+                references=[one for one in called.get(row.id, ()) if is_shown_to(caller, one)],
             )
         )
     return made

@@ -7,10 +7,11 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain import texts
 from domain.model import COMPOSED, ONE_LINE, SAYS_SOMETHING, Discreet
 from records import references
 from records.errors import ReferenceTakenError
-from records.models import RequestRecord
+from records.models import RequestRecord, RequestReference
 from use_cases import policy
 from use_cases.caller import Caller
 from use_cases.names import Names, PersonView
@@ -60,11 +61,27 @@ async def give(session: AsyncSession, caller: Caller, row: RequestRecord, refere
         raise Problem("reference_taken") from None
 
 
+async def requests_referred_to(services: Services, caller: Caller, system_id: UUID, reference: str) -> frozenset[UUID]:
+    """The requests that this system of the caller's clinic calls so, for who then asks whether the caller may see them.
+
+    A system is told of its own references alone.
+    """
+    if caller.system is not None and caller.system.account.id != system_id:
+        return frozenset()
+    async with services.database.session() as session:
+        query = references.referred_to(session, texts.composed(reference.strip()), caller.clinic_id, system_id)
+        return frozenset(await session.scalars(query))
+
+
+def is_shown_to(caller: Caller, reference: RequestReference) -> bool:
+    """Of the references of the caller's clinic: to a system, its own."""
+    return caller.system is None or caller.system.account.id == reference.system_id
+
+
 async def references_shown(session: AsyncSession, caller: Caller, row: RequestRecord) -> list[ReferenceView]:
     """Those of the systems of the caller's clinic; to a system, its own."""
     found = await references.references_to(session, row.id, caller.clinic_id)
-    if caller.system is not None:
-        found = [one for one in found if one.system_id == caller.system.account.id]
+    found = [one for one in found if is_shown_to(caller, one)]
     if not found:
         return []
     names = await Names.load(session, [one.system_id for one in found], [])

@@ -101,7 +101,8 @@ def _named(path: Mapping[str, object]) -> tuple[UUID | None, UUID | None]:
 
 
 def _uuid(value: object) -> UUID | None:
+    """Also of what belongs to something: its name goes on after a full stop."""
     try:
-        return UUID(str(value))
+        return UUID(str(value).partition(".")[0])
     except ValueError:
         return None

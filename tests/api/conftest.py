@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
+from fastapi import FastAPI
 
+from server import create_app
 from tests.journeys import abandoned, accepted, assigned, closed, draft, ok, reported, returned
 from tests.system import System
 
@@ -18,6 +20,12 @@ class Shelf:
 
     by_status: Mapping[str, str]
     asked: str
+
+
+@pytest.fixture(scope="session")
+def face(system: System) -> FastAPI:
+    """The whole application, with every face."""
+    return create_app(system.settings, system.services)
 
 
 @pytest.fixture(scope="session")

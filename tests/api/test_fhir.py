@@ -10,18 +10,12 @@ import pytest
 from fastapi import FastAPI
 
 from domain.smart_scopes import OPENED_BY
-from server import create_app
 from tests.api.conftest import Shelf
 from tests.fhir.checker import faults_of
 from tests.journeys import accepted, draft, ok, signed, submitted, written
 from tests.system import PASSWORD, Clinician, System
 
 BASE = "http://relais.test/fhir"
-
-
-@pytest.fixture(scope="module")
-def face(system: System) -> FastAPI:
-    return create_app(system.settings, system.services)
 
 
 async def call(face: FastAPI, who: Clinician | None, path: str, method: str = "GET", **more: Any) -> httpx.Response:

@@ -15,13 +15,11 @@ from records.ids import new_id
 from tests.api.conftest import Shelf
 from tests.api.test_audit import since
 from tests.api.test_client_credentials import ADDRESS, Client, refused, signing
-from tests.api.test_fhir import BASE, OF_ONE, all_of, call, face, found, outcome
+from tests.api.test_fhir import BASE, OF_ONE, all_of, call, found, outcome
 from tests.api.test_service_accounts import connected
-from tests.journeys import ok
+from tests.journeys import ok, submitted
 from tests.system import System, add_person
 from use_cases.client_credentials import ASSERTION_TYPE
-
-__all__ = ["face"]
 
 TOKEN = f"{BASE}/token"
 READING = ("requests:read", "documents:read", "catalogue:read")
@@ -119,6 +117,32 @@ async def test_without_a_scope_every_address_is_closed_and_each_opens_its_own(
     assert ok(await call(face, None, f"/fhir/Patient/{request_id}", headers=bearer(one.secret)))["id"] == request_id
     theirs = await call(face, None, f"/fhir/Patient/{request_id}", headers=bearer(one.secret, **whom))
     outcome(theirs, 404, "not-found")  # requester2 has nothing to do with it
+
+
+async def test_a_system_finds_a_request_by_what_it_calls_it_itself(system: System, face: FastAPI) -> None:
+    request_id = await submitted(system)
+    one, other = [await connected(system, *READING, "drafts:write") for _ in range(2)]
+    reference, systems = f"ORD-{uuid4()}", f"{BASE}/identifiers/reference"
+    for_requester = bearer(one.secret, **{"Relais-On-Behalf-Of": system.requester.id})
+    address = f"/api/v1/requests/{request_id}/reference"
+    ok(await call(face, None, address, "PUT", headers=for_requester, json={"reference": reference}))
+    for headers, is_told in (
+        (bearer(one.secret), True),
+        (bearer(other.secret), False),
+        ({"Authorization": system.administrator.http.headers["Authorization"]}, True),
+        ({"Authorization": system.far_dispatcher.http.headers["Authorization"]}, False),
+    ):
+        for search in ("ServiceRequest?identifier", "Task?based-on:identifier"):
+            path = f"/fhir/{search}={systems}/{one.id}|{reference}"
+            assert bool(ok(await call(face, None, path, headers=headers)).get("entry")) is is_told, path
+    told = ok(await call(face, None, f"/fhir/ServiceRequest/{request_id}", headers=bearer(one.secret)))
+    assert told["identifier"][1]["value"] == reference
+    assert told["identifier"][1]["system"] == f"{systems}/{one.id}"
+    hidden = ok(await call(face, None, f"/fhir/ServiceRequest/{request_id}", headers=bearer(other.secret)))
+    assert len(hidden["identifier"]) == 1
+    for wrong in (f"{systems}/x", f"{systems}/{other.id}", systems):
+        path = f"/fhir/ServiceRequest?identifier={wrong}|{reference}"
+        assert "entry" not in ok(await call(face, None, path, headers=bearer(one.secret)))
 
 
 async def test_tokens_are_given_as_smart_asks(system: System, face: FastAPI, curve: ECKey) -> None:

@@ -13,11 +13,9 @@ from records import cases
 from records.sealed import NOT_OPENED
 from settings import PROJECT_ROOT
 from tests.api.conftest import Shelf
-from tests.api.test_fhir import BASE, call, face, found, outcome
+from tests.api.test_fhir import BASE, call, found, outcome
 from tests.journeys import PATIENT, accepted, ok, submitted
 from tests.system import Clinician, System
-
-__all__ = ["face"]
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
