@@ -1,5 +1,6 @@
 """The feed of changes by the API: a system of a clinic keeps a copy of what it sees, and a page of a list names the next one."""
 
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID, uuid4
@@ -9,10 +10,11 @@ from sqlalchemy import select, update
 
 from domain.audit import Act
 from domain.requests import Role
-from records.models import Account, AuditEntry, ChangeLog
+from records.models import Account, AuditEntry, ChangeLog, RequestRecord
 from tests.api.answers import problem
 from tests.api.test_service_accounts import Integration, connected
 from tests.journeys import assigned, draft, ok, reported
+from tests.records.test_changes import nothing_under_way
 from tests.system import Clinician, System, add_person
 
 THIN = {"kind", "request_id", "number", "sequence", "version", "event", "at", "access"}
@@ -23,8 +25,9 @@ def next_of(answer: httpx.Response) -> str:
     return str(answer.links["next"]["url"])
 
 
-async def follow(who: Clinician | Integration, address: str) -> tuple[list[dict[str, Any]], str]:
+async def follow(system: System, who: Clinician | Integration, address: str) -> tuple[list[dict[str, Any]], str]:
     """What is told from there to the present, and the address to go on from."""
+    await nothing_under_way(system.services.database)
     told: list[dict[str, Any]] = []
     while True:
         answer = await who.http.get(address)
@@ -39,7 +42,7 @@ async def test_a_system_keeps_a_copy(system: System) -> None:
     first = await recording.get("/changes", params={"limit": 2})
     assert ok(first)["items"] == []
     request_id = await reported(system)
-    told, after = await follow(recording, next_of(first))
+    told, after = await follow(system, recording, next_of(first))
     mine = [one for one in told if one["request_id"] == request_id and one["kind"] == "event"]
     timeline = (await recording.get(f"/requests/{request_id}/timeline")).json()
     assert [(one["sequence"], one["event"], one["at"]) for one in mine] == [
@@ -59,24 +62,24 @@ async def test_a_system_keeps_a_copy(system: System) -> None:
 async def test_for_a_person_a_system_follows_what_is_theirs(system: System) -> None:
     name = system.requester2.account.username
     preparing = await connected(system, "requests:read", "drafts:write", on_behalf_of=name)
-    _, begun = await follow(preparing, "/api/v1/changes")
+    _, begun = await follow(system, preparing, "/api/v1/changes")
     await assigned(system)
     body = {"offering": "teledermatology"}
     request_id = ok(await preparing.post("/requests", body), 201)["id"]
-    told, after = await follow(preparing, begun)
+    told, after = await follow(system, preparing, begun)
     assert [(one["kind"], one["request_id"]) for one in told] == [("begun", request_id)]
     assert (await preparing.http.delete(f"/api/v1/requests/{request_id}")).status_code == 204
-    told, _ = await follow(preparing, after)
+    told, _ = await follow(system, preparing, after)
     assert told == [dict.fromkeys(THIN) | {"kind": "gone", "request_id": request_id}]
 
 
 async def test_who_loses_a_role_is_told_what_is_gone(system: System) -> None:
     request_id = await assigned(system)
     who = await add_person(system, f"dispatcher_{uuid4().hex}", system.clinics["near"], Role.DISPATCHER)
-    _, after = await follow(who, "/api/v1/changes?limit=50")
+    _, after = await follow(system, who, "/api/v1/changes?limit=50")
     async with system.services.database.session() as session:
         await session.execute(update(Account).where(Account.id == who.account.id).values(roles=[]))
-    told, _ = await follow(who, after)
+    told, _ = await follow(system, who, after)
     assert request_id in {one["request_id"] for one in told}
     assert {one["kind"] for one in told} == {"gone"}
 
@@ -115,6 +118,9 @@ async def test_a_page_of_a_list_names_the_next_one(system: System) -> None:
 async def test_the_list_since_a_moment(system: System) -> None:
     before, later = await draft(system), await draft(system)
     moment = (await system.requester.view(later))["updated_at"]
+    async with system.services.database.session() as session:
+        long_ago = RequestRecord.updated_at - timedelta(hours=1)
+        await session.execute(update(RequestRecord).where(RequestRecord.id == UUID(before)).values(updated_at=long_ago))
     answer = await system.requester.get("/requests", params={"updated_since": moment, "sort": "created", "limit": 200})
     ids = {line["id"] for line in ok(answer)["items"]}
     assert later in ids
