@@ -1,7 +1,9 @@
 """Whatever is sent, the answer is a problem that says what is wrong, never a fault of ours; and nothing has changed."""
 
+import asyncio
 import base64
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,6 +14,8 @@ import pytest
 from domain.model import MAX_SHORT_TEXT
 from tests.api.answers import any_problem, picture, problem
 from tests.api.conftest import Shelf
+from tests.api.test_openapi import served
+from tests.eventually import PATIENCE_SECONDS
 from tests.journeys import PATIENT, accepted, draft, filled, ok, submitted
 from tests.system import PASSWORD, Clinician, System
 from web.limits import JSON_LIMIT
@@ -553,3 +557,36 @@ async def test_each_call_has_a_name(system: System) -> None:
         made = await system.requester.get("/me", headers=odd)
         assert str(UUID(made.headers["x-request-id"])) == made.headers["x-request-id"]
         assert len(made.headers["traceparent"]) == 55
+
+
+async def said_to(address: str, sent: bytes) -> list[int]:
+    """The statuses of all answers to these very bytes."""
+    host, _, port = address.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(sent)
+    await writer.drain()
+    answers = await asyncio.wait_for(reader.read(), PATIENCE_SECONDS)
+    writer.close()
+    return [int(status) for status in re.findall(rb"^HTTP/1\.1 (\d{3})", answers, re.MULTILINE)]
+
+
+async def test_where_a_body_ends_is_never_in_doubt(system: System) -> None:
+    """What one server takes for a body and another for the next call is how calls are smuggled past a proxy."""
+    head = (
+        b"POST /api/v1/tokens HTTP/1.1\r\nHost: relais.test\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    )
+    hidden = b"GET /healthz HTTP/1.1\r\nHost: relais.test\r\n\r\n"
+    chunked = b"2\r\n{}\r\n0\r\n\r\n"
+    async with served(system) as address:
+        for fields, body, statuses in (
+            (b"Content-Length: 2\r\n", b"{}", [422]),
+            (b"Transfer-Encoding: chunked\r\nContent-Length: %d\r\n" % len(hidden), chunked, [422]),
+            (b"Content-Length: 2\r\nContent-Length: 4\r\n", b"{}" + hidden, [400]),
+            (b"Content-Length: +2\r\n", b"{}" + hidden, [400]),
+            (b"Content-Length: 2, 4\r\n", b"{}" + hidden, [400]),
+            (b"Transfer-Encoding: xchunked\r\n", chunked + hidden, [400]),
+            (b"Transfer-Encoding: identity, chunked\r\n", chunked + hidden, [400]),
+            (b"Transfer-Encoding : chunked\r\n", chunked + hidden, [400]),
+            (b"X: a\r\n Transfer-Encoding: chunked\r\nContent-Length: 2\r\n", b"{}", [422]),
+        ):
+            assert await said_to(address, head + fields + b"\r\n" + body) == statuses, fields

@@ -1,6 +1,9 @@
 """No log holds patient data: what is logged names allowed fields alone, and no model prints what it was given."""
 
 import ast
+import json
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from importlib import import_module
@@ -37,6 +40,27 @@ def test_whatever_is_logged_has_a_name_that_is_allowed() -> None:
             others += [(file.name, call.lineno, name) for name in names if name not in ALLOWED]
     assert found > 40
     assert others == []
+
+
+def test_an_entry_is_one_line_in_utc_with_allowed_fields() -> None:
+    """As a process writes it: to standard error alone, whatever stands in it."""
+    program = (
+        "import logging, structlog, logs; from settings import Settings; logs.configure(Settings());"
+        r"structlog.get_logger('one').info('event\n{\"event\": \"forged\"}', name='a\r\nb\u2028c', patient='Jeanne');"
+        r"logging.getLogger('another').warning('of %s', 'a\nlibrary')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, cwd=PROJECT_ROOT, check=True)
+    assert done.stdout == b""
+    ours, other = (json.loads(line) for line in done.stderr.decode().rstrip("\n").split("\n"))
+    assert ours.pop("timestamp").endswith(("Z", "+00:00"))
+    assert ours == {
+        "event": 'event\n{"event": "forged"}',
+        "name": "a\r\nb\u2028c",
+        "patient": "(left out)",
+        "level": "info",
+        "logger": "one",
+    }
+    assert (other["event"], other["level"]) == ("of a\nlibrary", "warning")
 
 
 def test_no_model_prints_what_it_was_given() -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import re
 import sys
 import threading
 
 import pytest
 
+from settings import PROJECT_ROOT
 from use_cases import passwords
 
 
@@ -45,3 +47,19 @@ async def test_hashes_are_made_few_at_once_in_threads_that_are_nicer_than_the_pr
     assert watched.niceness == {before + 5}
     assert len(watched.threads) <= 2 * passwords.SIGN_INS_AT_ONCE + passwords.PROOFS_AT_ONCE
     assert os.nice(0) == before
+
+
+def test_every_field_for_a_password_masks_it_and_takes_what_a_manager_fills_in() -> None:
+    found = 0
+    for template in (PROJECT_ROOT / "portal" / "templates").rglob("*.j2"):
+        text = template.read_text()
+        fields = re.findall(r'{{ fields\.line\("(?:password|current|new)",.*?}}', text, re.DOTALL)
+        for field in [*fields, *re.findall(r'<input [^>]*name="password"[^>]*>', text)]:
+            found += 1
+            assert 'type="password"' in field, template.name
+            assert re.search(r'autocomplete="(current|new)-password"', field), template.name
+            assert "maxlength" not in field, template.name
+    assert found > 6
+    scripts = [path.read_text() for path in (PROJECT_ROOT / "portal" / "static").glob("*.js")]
+    assert len(scripts) > 20
+    assert not any("paste" in script for script in scripts)
