@@ -31,9 +31,16 @@ PATIENT = {"given_name": "Wilhelmina", "family_name": NAME, "birth_date": "1931-
 NEWEST_FIRST = {
     "/worklist": "?filter=1&sort=created",
     "/api/v1/requests": "?sort=created",
-    **{f"/fhir/{kind}": "?_sort=-_lastUpdated" for kind in ("Patient", "ServiceRequest", "QuestionnaireResponse")},
 }
 """How lists are asked whose first page shall have what was just made, whatever others have left there."""
+
+
+OF_REQUEST = {
+    "/fhir/Patient": "?_id={}",
+    "/fhir/ServiceRequest": "?_id={}",
+    **{f"/fhir/{kind}": "?patient={}" for kind in ("QuestionnaireResponse", "DocumentReference", "AuditEvent")},
+}
+"""How searches are asked for what belongs to one request."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,8 @@ def filled(path: str, marked: Marked, system: System, request_id: str) -> str:
         "code": "teledermatology",
         "resource_id": resource_at(path, marked, system, request_id),
     }
-    return re.sub(r"\{(\w+)\}", lambda name: known.get(name[1], str(uuid4())), path) + NEWEST_FIRST.get(path, "")
+    known_by_name = re.sub(r"\{(\w+)\}", lambda name: known.get(name[1], str(uuid4())), path)
+    return known_by_name + NEWEST_FIRST.get(path, OF_REQUEST.get(path, "").format(request_id))
 
 
 def resource_at(path: str, marked: Marked, system: System, request_id: str) -> str:

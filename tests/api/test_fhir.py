@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -278,7 +279,8 @@ async def test_who_has_a_version_is_not_sent_it_again(system: System, face: Fast
     ok(await system.provider.post(f"/requests/{request_id}/request-information", {"text": "Où?"}))
     changed = await call(face, system.administrator, path, headers=known)
     assert (changed.status_code, changed.json()["status"]) == (200, "in-progress")
-    assert changed.json()["meta"]["lastUpdated"] > first.json()["meta"]["lastUpdated"]
+    before, after = (datetime.fromisoformat(one.json()["meta"]["lastUpdated"]) for one in (first, changed))
+    assert after > before
 
 
 async def test_answers_come_in_fhirs_format_or_not_at_all(system: System, face: FastAPI, shelf: Shelf) -> None:

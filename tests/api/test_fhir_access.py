@@ -17,7 +17,7 @@ from tests.api.test_audit import since
 from tests.api.test_client_credentials import ADDRESS, Client, refused, signing
 from tests.api.test_fhir import BASE, OF_ONE, all_of, call, found, outcome
 from tests.api.test_service_accounts import connected
-from tests.journeys import ok, submitted
+from tests.journeys import assigned, ok, submitted
 from tests.system import System, add_person
 from use_cases.client_credentials import ASSERTION_TYPE
 
@@ -177,10 +177,8 @@ async def test_tokens_are_given_as_smart_asks(system: System, face: FastAPI, cur
     refused(await client.ask(for_fhir), 401, "invalid_client")
 
 
-async def test_who_looked_is_told_to_the_requester_and_to_administrators(
-    system: System, face: FastAPI, shelf: Shelf
-) -> None:
-    request_id = shelf.by_status["closed"]
+async def test_who_looked_is_told_to_the_requester_and_to_administrators(system: System, face: FastAPI) -> None:
+    request_id = await assigned(system)
     reader = await connected(system, *READING)
     for headers in (bearer(reader.secret, **{"Relais-On-Behalf-Of": system.requester.id}), bearer(reader.secret)):
         ok(await call(face, None, f"/fhir/Patient/{request_id}", headers=headers))

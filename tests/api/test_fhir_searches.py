@@ -52,24 +52,27 @@ async def test_pages_have_everything_once_in_the_order_of_its_change(
 
 async def test_whoever_goes_on_from_the_last_change_sees_what_changed(system: System, face: FastAPI) -> None:
     """Along the list of the clinic, without any other filter: as a record system does that polls."""
+
+    async def state_of(request_id: str) -> tuple[str, str]:
+        (task,) = await found(face, system.administrator, f"Task?based-on={request_id}")
+        return task["status"], task["meta"]["lastUpdated"]
+
+    async def changed(after: str, until: str) -> list[str]:
+        """Which of the two changed in that time, in which order: what others have left may go on, or have a time of its own."""
+        query = urlencode([("_lastUpdated", f"gt{after}"), ("_lastUpdated", f"le{until}"), ("_count", "1")])
+        tasks = [task for page in await pages(face, system.administrator, f"Task?{query}") for task in page]
+        ids = [task["basedOn"][0]["reference"].removeprefix("ServiceRequest/") for task in tasks]
+        return [id_ for id_ in ids if id_ in (first, second)]
+
     first = await accepted(system)
-    (task,) = await found(face, system.administrator, f"Task?based-on={first}")
-    seen = urlencode({"_lastUpdated": f"gt{task['meta']['lastUpdated']}"})
+    _, seen = await state_of(first)
     second = await accepted(system)
-    after = [
-        one["basedOn"][0]["reference"]
-        for page in await pages(face, system.administrator, f"Task?{seen}")
-        for one in page
-    ]
-    assert f"ServiceRequest/{first}" not in after
-    assert f"ServiceRequest/{second}" in after
+    _, then = await state_of(second)
+    assert await changed(seen, then) == [second]
     ok(await system.provider.post(f"/requests/{first}/request-information", {"text": "Où?"}))
-    after = [
-        one["basedOn"][0]["reference"]
-        for page in await pages(face, system.administrator, f"Task?{seen}&_count=1")
-        for one in page
-    ]
-    assert after[-1] == f"ServiceRequest/{first}"
+    status, now = await state_of(first)
+    assert status == "in-progress"
+    assert await changed(seen, now) == [second, first]
     (task,) = await found(face, system.administrator, f"Task?based-on={first}")
     at = datetime.fromisoformat(task["meta"]["lastUpdated"])
     day = at.astimezone().date()
