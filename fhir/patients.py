@@ -28,8 +28,8 @@ async def find_patients(asked: Asked, parameters: Parameters) -> Sequence[Resour
     lines = await read_worklist(asked.services, asked.caller, wanted, asked.server.language)
     ids = frozenset(line.id for line in lines.items)
     of = OF_REQUESTS["Patient"]
-    cases = await find_cases(asked.services, asked.caller, Window(ids=ids, descending=True), MOST, of.behind)
-    found = [one for case in cases for one in of.make(case, asked.server)]
+    there = await find_cases(asked.services, asked.caller, Window(ids=ids, descending=True), MOST, of.behind)
+    found = [one for case in there.cases for one in of.make(case, asked.server)]
     return [one for one in found if isinstance(one, Patient) and _has(one, number, system if bar else None)]
 
 

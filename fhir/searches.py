@@ -129,18 +129,16 @@ async def search(asked: Asked, kind: OfRequests, parameters: Parameters) -> tupl
     """A page of what is found, and where the next one begins. Raises NotTaken."""
     wanted = await _read(asked, kind, parameters)
     count = wanted.count
-    cases = await find_cases(asked.services, asked.caller, wanted.window, count + 1, kind.behind)
+    there = await find_cases(asked.services, asked.caller, wanted.window, count, kind.behind)
     found: list[Resource] = []
-    for case in cases[:count]:
+    for case in there.cases:
         given = wanted.given_of(case)
         made = [one for one in kind.make(case, asked.server) if wanted.takes(one)][given:]
         room = count - len(found)
         found += made[:room]
         if len(made) > room:
             return found, _Cursor(case.row.updated_at, case.id, given + room).text()
-    if len(cases) <= count:
-        return found, None
-    return found, _Cursor(cases[count - 1].row.updated_at, cases[count - 1].id).text()
+    return found, _Cursor(*there.last).text() if there.last else None
 
 
 def page(kind: str, found: Iterable[Resource], links: Mapping[str, str], server: Server, now: datetime) -> Bundle:

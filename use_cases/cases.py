@@ -14,7 +14,7 @@ from domain.offerings import ServiceOffering
 from domain.requests import EventName, Request, Status
 from domain.visits import needs_visit
 from records import cases, references, reports, requests
-from records.cases import Window
+from records.cases import Key, Window
 from records.models import EventRecord, FrozenForm, RequestRecord, RequestReference, StoredDocument
 from records.sealed import NOT_OPENED, tell_not_opened
 from use_cases import policy
@@ -74,16 +74,29 @@ async def read_case(services: Services, caller: Caller, request_id: uuid.UUID, b
     return case
 
 
-async def find_cases(services: Services, caller: Caller, window: Window, limit: int, behind: Behind) -> list[Case]:
-    """The first requests in the window of which the caller may see the chart; that they were listed is written down."""
+@dataclass(frozen=True)
+class CasePage:
+    """Requests in their order. `last` is the key after which there are more; None where there are none."""
+
+    cases: Sequence[Case]
+    last: Key | None
+
+
+async def find_cases(services: Services, caller: Caller, window: Window, limit: int, behind: Behind) -> CasePage:
+    """The first requests in the window of which the caller may see the chart; that they were listed is written down.
+
+    What does not open is left out: there may be fewer than `limit`, and more after them.
+    """
     async with services.database.session() as session:
-        rows = await cases.first_in(session, caller.viewer, window, limit)
+        found = await cases.first_in(session, caller.viewer, window, limit + 1)
+        rows = found[:limit]
+        last = (rows[-1].updated_at, rows[-1].id) if len(found) > limit else None
         if rows:
             await log_lines(session, caller, {row.id for row in rows})
         try:
-            return await _with_what_is_behind(session, services, caller, rows, behind)
+            return CasePage(await _with_what_is_behind(session, services, caller, rows, behind), last)
         except NOT_OPENED:
-            return await _those_that_open(session, services, caller, rows, behind)
+            return CasePage(await _those_that_open(session, services, caller, rows, behind), last)
 
 
 async def _those_that_open(
