@@ -92,13 +92,16 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
     ),
     LetterKind.PROVISIONED: AccountText(
         _("you have an account"),
-        _("{clinic} has made the account {username} for you in Relais, where clinicians ask specialists for advice."),
+        _(
+            "You have the account {username} of {clinic} in Relais, where clinicians ask specialists for advice. If you had a "
+            "password there before, it no longer counts."
+        ),
         _("To come in, choose “Forgotten password” on the sign-in page, and follow the link that you then get here."),
     ),
     LetterKind.HAND_OVER: AccountText(
         _("requests to hand over"),
         _("The directory of your organization has ended the access of somebody of {clinic} who holds requests."),
-        _("Hand them over now: you find them under People, with the person who is locked."),
+        _("Hand them over now: you find them under People, with the person whose access has ended."),
     ),
     LetterKind.PASSKEY_REMOVED: AccountText(
         _SIGN_IN_CHANGED, _("A passkey was removed from your account {username}."), _TELL

@@ -68,11 +68,11 @@ async def count_since(session: AsyncSession, account_id: uuid.UUID, kind: Accoun
 
 
 async def newest(
-    session: AsyncSession, account_id: uuid.UUID, kinds: Collection[AccountEventKind]
-) -> AccountEvent | None:
-    """The last time that one of these was done about an account."""
+    session: AsyncSession, account_id: uuid.UUID, kinds: Collection[AccountEventKind], *, limit: int
+) -> list[AccountEvent]:
+    """When one of these was done about an account, the newest first."""
     query = select(AccountEvent).where(AccountEvent.account_id == account_id, AccountEvent.kind.in_(kinds))
-    return await session.scalar(query.order_by(AccountEvent.id.desc()).limit(1))
+    return list(await session.scalars(query.order_by(AccountEvent.id.desc()).limit(limit)))
 
 
 async def list_events(session: AsyncSession, account_id: uuid.UUID, *, limit: int) -> list[AccountEvent]:

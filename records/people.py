@@ -193,6 +193,15 @@ async def find_account(session: AsyncSession, username: str) -> Account | None:
     return await session.scalar(query)
 
 
+async def find_by_external_id(session: AsyncSession, clinic_id: uuid.UUID, external_id: str | None) -> Account | None:
+    """Whom the directory of the clinic's organization calls so; also who has left."""
+    if external_id is None:
+        return None
+    return await session.scalar(
+        select(Account).where(Account.clinic_id == clinic_id, Account.external_id == external_id)
+    )
+
+
 async def accounts_by_id(session: AsyncSession, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Account]:
     """Those of `ids` that exist, active or not: for the names in a timeline or a worklist."""
     if not ids:

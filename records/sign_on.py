@@ -60,6 +60,11 @@ async def take_attempt(session: AsyncSession, sha256: str, provider: str, now: d
     return await session.scalar(delete(SignOnAttempt).where(*mine).returning(SignOnAttempt))
 
 
+async def unlink_all(session: AsyncSession, account_id: uuid.UUID) -> None:
+    """By no identity somebody signs in any more."""
+    await session.execute(delete(LinkedIdentity).where(LinkedIdentity.account_id == account_id))
+
+
 async def forget_attempts(session: AsyncSession, now: datetime) -> int:
     """Remove those that nobody answered in time; gives how many."""
     gone = delete(SignOnAttempt).where(SignOnAttempt.expires_at < now).returning(SignOnAttempt.sha256)

@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 _TYPES: Mapping[str, tuple[int, str | None]] = {
     "username_taken": (409, "uniqueness"),
+    "external_id_taken": (409, "uniqueness"),
     "account_changed": (412, None),
     "invalid_input": (400, "invalidValue"),
     "operators_only": (403, None),

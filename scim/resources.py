@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import urljoin
 
-from pydantic import EmailStr
 from scim2_models import (
     URN,
     AuthenticationScheme,
@@ -79,7 +78,7 @@ class Email(ComplexAttribute):
 
         WORK = "work"
 
-    value: Annotated[EmailStr | None, Required.true] = None
+    value: Annotated[str | None, Required.true] = None
     type: Type | None = None
     primary: Annotated[bool | None, Returned.never] = None
 
@@ -103,7 +102,7 @@ class User(Resource[Any]):
     preferred_language: Language | None = None
     active: bool | None = None
     emails: Annotated[list[Email] | None, Required.true] = None
-    roles: Annotated[list[GrantedRole] | None, Required.true] = None
+    roles: list[GrantedRole] | None = None
 
 
 def as_said(user: User) -> DirectoryPerson:
@@ -194,7 +193,7 @@ def _schema() -> Schema:
     """
     schema = User.to_schema()
     for attribute in schema.attributes or []:
-        if attribute.name in ("active", "preferredLanguage"):
+        if attribute.name in ("active", "preferredLanguage", "roles"):
             attribute.required = Required.true
         if attribute.name == "displayName":
             attribute.mutability = Mutability.read_only

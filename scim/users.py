@@ -1,14 +1,16 @@
 """The people of a clinic, as the directory of its organization keeps them."""
 
+import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import Response
 from scim2_models import Context, ListResponse, PatchOp, ResponseParameters, SearchRequest
+from scim2_models import InvalidFilterException as TooLong
 from scim2_models import InvalidSyntaxException as NotUnderstood
 
 from domain.service_accounts import Scope
@@ -19,10 +21,14 @@ from use_cases import provisioning
 from use_cases.caller import Caller
 from use_cases.problems import Problem
 from use_cases.provisioning import PersonInDirectory
+from web.rates import DIRECTORY
 from web.services import ServicesOf
 from web.session import opened_by
 
-router = APIRouter()
+LONGEST_FILTER = 2_000
+"""Each term is looked for in each person."""
+
+router = APIRouter(dependencies=[DIRECTORY])
 
 _VERSION = re.compile(r'^(?:W/)?"(\d{1,9})"$')
 
@@ -78,12 +84,17 @@ async def get_user(
 async def replace_user(
     user_id: str, request: Request, caller: DirectoryOf, services: ServicesOf, if_match: IfMatch = None
 ) -> ScimResponse:
-    """Make of somebody what is said; what is left out of it goes."""
-    before = as_user(await provisioning.read_person(services, caller, _id(user_id)), base_of(request))
+    """Make of somebody what is said; what is left out goes, but for the language, and whether they may come in."""
+    person = await provisioning.read_person(services, caller, _id(user_id))
+    before = as_user(person, base_of(request))
     with POLICY:
         user = User.model_validate(await _body(request), scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST)
         user.replace(before)
-    return await _replaced(request, caller, services, user_id, user, if_match, Context.RESOURCE_REPLACEMENT_RESPONSE)
+    user.active = before.active if user.active is None else user.active
+    user.preferred_language = user.preferred_language or before.preferred_language
+    version = _version(if_match)
+    person = await provisioning.replace_person(services, caller, person.id, as_said(user), version)
+    return _one(request, person, Context.RESOURCE_REPLACEMENT_RESPONSE)
 
 
 @router.patch("/Users/{user_id}")
@@ -96,8 +107,11 @@ async def patch_user(
     with POLICY:
         patch = PatchOp[User].model_validate(await _body(request), scim_ctx=Context.RESOURCE_PATCH_REQUEST)
         patch.patch(user)
-    if_match = if_match or _etag(person)  # what it changes is what was read
-    return await _replaced(request, caller, services, user_id, user, if_match, Context.RESOURCE_PATCH_RESPONSE)
+    if _version(if_match) not in (None, person.version):
+        raise Problem("account_changed")
+    # what it changes is what was read
+    person = await provisioning.replace_person(services, caller, person.id, as_said(user), person.version)
+    return _one(request, person, Context.RESOURCE_PATCH_RESPONSE)
 
 
 @router.delete("/Users/{user_id}")
@@ -108,10 +122,16 @@ async def delete_user(user_id: str, caller: DirectoryOf, services: ServicesOf, i
 
 
 async def _found(request: Request, caller: Caller, services: ServicesOf, wanted: Mapping[str, Any]) -> ScimResponse:
+    if len(str(wanted.get("filter", ""))) > LONGEST_FILTER:
+        raise TooLong
+    people, base = await provisioning.list_people(services, caller), base_of(request)
+    return ScimResponse(await asyncio.to_thread(_page, wanted, people, base))
+
+
+def _page(wanted: Mapping[str, Any], people: Iterable[PersonInDirectory], base: str) -> dict[str, Any]:
     with POLICY:
         search = SearchRequest[User].model_validate(wanted, scim_ctx=Context.SEARCH_REQUEST)
-        base = base_of(request)
-        users = [as_user(person, base) for person in await provisioning.list_people(services, caller)]
+        users = [as_user(person, base) for person in people]
         if search.filter is not None:
             users = [user for user in users if search.filter.match(user)]
         users = search.sort(users) if search.sort_by is not None else users
@@ -123,22 +143,8 @@ async def _found(request: Request, caller: Caller, services: ServicesOf, wanted:
         listed = ListResponse[User](
             total_results=len(users), start_index=start + 1, items_per_page=len(page), resources=page
         )
-        told = listed.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=search)
-    return ScimResponse(told)
-
-
-async def _replaced(
-    request: Request,
-    caller: Caller,
-    services: ServicesOf,
-    user_id: str,
-    user: User,
-    if_match: str | None,
-    context: Context,
-) -> ScimResponse:
-    version = _version(if_match)
-    person = await provisioning.replace_person(services, caller, _id(user_id), as_said(user), version)
-    return _one(request, person, context)
+        told: dict[str, Any] = listed.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=search)
+    return told
 
 
 def _one(request: Request, person: PersonInDirectory, context: Context, status: int = 200) -> ScimResponse:

@@ -182,6 +182,9 @@ PROBLEMS: Mapping[str, str] = {
         "The second code is wrong. After five wrong ones, a new link is needed: ask the administrator of your clinic."
     ),
     "username_taken": _("Somebody else has this user name; choose another."),
+    "external_id_taken": _(
+        "The directory calls somebody else of the clinic so, or somebody whom a person has shut out."
+    ),
     "insufficient_scope": _("This service account may not do this."),
     "person_needed": _("Say for whom the system does this, in the header Relais-On-Behalf-Of."),
     "unknown_person": _("Nobody who asks for advice at this clinic has the name or id in Relais-On-Behalf-Of."),

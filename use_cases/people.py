@@ -4,6 +4,7 @@ Each change is one transaction with the note of it (`records.account_events`). W
 the transaction ends: tokens are asked of the records at each call, and open pages are told (`records.feed`).
 """
 
+import itertools
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from domain.model import COMPOSED, ONE_LINE, SAYS_SOMETHING, Frozen
 from domain.offerings import Code
 from domain.requests import Role
 from records import account_events, account_letters, load, one_time_links, people, second_factors, webhooks
-from records.models import Account, AccountEvent, Clinic, Side
+from records.models import Account, AccountEvent, AccountKind, Clinic, Side
 from records.offering_versions import known_codes
 from settings import Settings
 from translations import LANGUAGES, Language
@@ -239,9 +240,17 @@ async def change_person(
 
 
 async def take_over(
-    services: Starting, at: Changing, change: PersonChange, expected_version: int | None = None
+    services: Starting,
+    at: Changing,
+    change: PersonChange,
+    expected_version: int | None = None,
+    *,
+    hands_over: bool = False,
 ) -> None:
-    """Take what was said of somebody over into their account, if anything is new. Raises as `change_person` does."""
+    """Take what was said of somebody over into their account, if anything is new. With `hands_over`, what they hold is seen to.
+
+    Raises as `change_person` does.
+    """
     said = change.said()
     if said.get("email", at.account.email) != at.account.email:
         said["email"] = usable_address(services.settings, said["email"])
@@ -254,7 +263,7 @@ async def take_over(
     _check_signs_by_others(at, before, changed)
     if "roles" in changed:
         at.by.check_gives([Role(role) for role in changed["roles"]])
-        await _check_may_lose(at, changed["roles"])
+        await _check_may_lose(at, changed["roles"], hands_over=hands_over)
     await check_offerings(at.session, changed.get("offerings"))
     for name, value in changed.items():
         setattr(at.account, name, value)
@@ -268,8 +277,20 @@ async def lock(services: Starting, by: Administrator, account_id: UUID) -> Perso
     Raises Problem `not_found`, `operators_only` or `last_administrator`.
     """
     async with changing(services, by, account_id) as at:
-        await close(at)
+        if at.account.active:
+            await close(at)
+        elif not await is_closed_by_a_person(at.session, account_id):
+            at.note(AccountEventKind.LOCKED)  # so that no directory opens it
         return await one_on_file(at.session, by, at.account)
+
+
+async def is_closed_by_a_person(session: AsyncSession, account_id: UUID) -> bool:
+    """Whether somebody other than a clinic's system has closed the account since it was last opened."""
+    kinds = (AccountEventKind.LOCKED, AccountEventKind.LEFT, AccountEventKind.REOPENED)
+    done = await account_events.newest(session, account_id, kinds, limit=EVENTS_SHOWN)
+    closed = list(itertools.takewhile(lambda event: event.kind is not AccountEventKind.REOPENED, done))
+    closers = await people.accounts_by_id(session, {event.actor_id for event in closed if event.actor_id is not None})
+    return any(event.actor_id is None or closers[event.actor_id].kind is not AccountKind.SERVICE for event in closed)
 
 
 async def close(at: Changing) -> None:

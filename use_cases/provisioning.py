@@ -11,29 +11,29 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.accounts import AccountEventKind, LetterKind, is_administered_by_clinic
+from domain.accounts import AccountEventKind, LetterKind, is_administered_by_clinic, may_sign
 from domain.model import Frozen
 from domain.requests import Role
 from domain.service_accounts import GIVEN_BY_DIRECTORIES
-from records import account_events, account_letters, load, people
+from records import account_events, account_letters, load, one_time_links, passkeys, people, second_factors, sign_on
 from records.account_events import Hand
-from records.models import Account, AccountKind
+from records.models import Account
 from translations import Language, language_named
 from use_cases.account_letters import send
 from use_cases.administrators import Administrator
 from use_cases.caller import Caller
 from use_cases.people import (
     Changing,
-    Line,
     Name,
     PersonChange,
     changing,
     close,
     close_for_good,
+    is_closed_by_a_person,
     open_again,
     take_over,
     usable_address,
@@ -44,20 +44,28 @@ from use_cases.sign_in import MAX_USERNAME
 
 MAX_EXTERNAL_ID = 200
 
+_TOLD = {"given_name", "family_name", "title", "profession", "email", "language"}
+"""What a directory says of somebody as administrators would."""
+
 
 class DirectoryPerson(Frozen):
-    """What a directory says of somebody."""
+    """What a directory says of somebody. What is new of it is checked when it is taken over: what is there may be from before."""
 
-    username: Annotated[Name, Field(max_length=MAX_USERNAME)]
-    external_id: Annotated[str, StringConstraints(min_length=1, max_length=MAX_EXTERNAL_ID)] | None = None
-    given_name: Name
-    family_name: Name
-    title: Line = ""
-    profession: Line = ""
-    email: Line
+    username: str
+    external_id: str | None = None
+    given_name: str
+    family_name: str
+    title: str = ""
+    profession: str = ""
+    email: str
     language: Language = "fr"
     roles: frozenset[Role]
     active: bool = True
+
+
+class _Naming(Frozen):
+    username: Annotated[Name, Field(max_length=MAX_USERNAME)]
+    external_id: Annotated[Name, Field(max_length=MAX_EXTERNAL_ID)] | None
 
 
 @dataclass(frozen=True)
@@ -87,19 +95,21 @@ async def read_person(services: Services, caller: Caller, account_id: UUID) -> P
 
 
 async def add_person(services: Services, caller: Caller, said: DirectoryPerson) -> PersonInDirectory:
-    """An account for somebody, in which nobody can come yet; or their old one again, where they had left.
+    """An account for somebody, in which nobody can come yet; or their old one again, where they had left: who has the same
+    `external_id` is the same person.
 
-    Raises Problem `username_taken`, `operators_only` for roles that directories do not give, or what is wrong with a field.
+    Raises Problem `username_taken`, `external_id_taken`, `operators_only` for roles that directories do not give, or what is
+    wrong with a field.
     """
     by = _administrator(caller)
     _check_gives(said)
+    _check_naming(said)
     async with services.database.session() as session:
-        before = await people.find_account(session, said.username)
-        comes_back = before is not None and before.left_at is not None and before.clinic_id == caller.clinic_id
-        if before is not None and (not comes_back or not await _is_for_directories_to_open(session, before)):
-            raise Problem("username_taken")
-    if before is not None:
-        return await _changed(services, by, before.id, said, comes_back=True)
+        known = await people.find_by_external_id(session, caller.clinic_id, said.external_id)
+        if known is not None and (known.left_at is None or not await _is_for_directories_to_open(session, known)):
+            raise Problem("external_id_taken")
+    if known is not None:
+        return await _changed(services, by, known.id, said, comes_back=True)
     email, now = usable_address(services.settings, said.email), datetime.now(UTC)
     async with services.database.session() as session:
         account = await _added(session, caller.clinic_id, said, email, now)
@@ -113,17 +123,20 @@ async def add_person(services: Services, caller: Caller, said: DirectoryPerson) 
 async def replace_person(
     services: Services, caller: Caller, account_id: UUID, said: DirectoryPerson, expected_version: int | None
 ) -> PersonInDirectory:
-    """Make of somebody what the directory says. Of an administrator it may only end the access; whom an administrator has
-    locked stays so.
+    """Make of somebody what the directory says. Whose access it ends is out first, whatever becomes of the rest; of an
+    administrator it may do nothing else. Whom a person has locked stays so.
 
-    Raises Problem `not_found`, `account_changed`, `username_taken`, `forbidden`, `last_administrator`, `still_holds_requests`
-    when a provider is to be none any more, `operators_only` for roles that directories do not give, or what is wrong with a
-    field.
+    Raises Problem `not_found`, `account_changed`, `username_taken`, `external_id_taken`, `forbidden`, `last_administrator`,
+    `still_holds_requests` when a provider is to be none any more, `operators_only` for roles that directories do not give, or
+    what is wrong with a field.
     """
-    before = await read_person(services, caller, account_id)
+    before, by = await read_person(services, caller, account_id), _administrator(caller)
+    if not said.active:
+        before = await _ended(services, by, account_id, expected_version)
+        said, expected_version = said.model_copy(update={"roles": said.roles or before.said.roles}), None
     if before.said.roles != said.roles:
         _check_gives(said)
-    return await _changed(services, _administrator(caller), account_id, said, expected_version)
+    return await _changed(services, by, account_id, said, expected_version)
 
 
 async def end_person(services: Services, caller: Caller, account_id: UUID, expected_version: int | None) -> None:
@@ -139,6 +152,20 @@ async def end_person(services: Services, caller: Caller, account_id: UUID, expec
     await send(services, at.letters)
 
 
+async def _ended(
+    services: Services, by: Administrator, account_id: UUID, expected_version: int | None
+) -> PersonInDirectory:
+    async with changing(services, by, account_id) as at:
+        _check_version(at, expected_version)
+        if at.account.active:
+            await close(at)
+            await _tell_what_is_held(at)
+        await at.session.flush()
+        seen = _seen(at.account)
+    await send(services, at.letters)
+    return seen
+
+
 async def _changed(
     services: Services,
     by: Administrator,
@@ -151,6 +178,8 @@ async def _changed(
     try:
         async with changing(services, by, account_id) as at:
             _check_version(at, expected_version)
+            if comes_back and (at.account.left_at is None or at.account.external_id != said.external_id):
+                raise Problem("external_id_taken")  # somebody was faster
             if _is_an_administrator(at.account):
                 _check_only_ends(at.account, said)
             else:
@@ -161,37 +190,49 @@ async def _changed(
             opens = opens and await _is_for_directories_to_open(at.session, at.account)
             if opens:
                 await open_again(at)
-            elif not said.active and at.account.active:
-                await close(at)
-                await _tell_what_is_held(at)
-            if comes_back or (opens and at.account.last_used_at is None):
+            if comes_back:
+                await _start_anew(at)
+            elif opens and at.account.last_used_at is None:
                 at.letters.extend(await _welcome(at.session, at.account, at.now))
             await at.session.flush()
             seen = _seen(at.account)
-    except IntegrityError:
-        raise Problem("username_taken") from None
+    except IntegrityError as error:
+        raise _taken(error) from None
     await send(services, at.letters)
     return seen
 
 
 async def _take_over(services: Services, at: Changing, said: DirectoryPerson) -> None:
-    kept = set(at.account.roles) - GIVEN_BY_DIRECTORIES
-    change = PersonChange(
-        given_name=said.given_name,
-        family_name=said.family_name,
-        title=said.title,
-        profession=said.profession,
-        email=said.email,
-        language=said.language,
-        roles=sorted({*said.roles, *map(Role, kept)}),
-    )
-    await take_over(services, at, change)
+    """What is new of what was said. Who may sign now and could not before comes in anew."""
+    account, signed = at.account, may_sign(at.account.roles)
+    new = {name: value for name, value in said.model_dump(include=_TOLD).items() if value != getattr(account, name)}
+    roles = {*said.roles, *map(Role, set(account.roles) - GIVEN_BY_DIRECTORIES)}
+    if roles != set(account.roles):
+        new["roles"] = sorted(roles)
+    await take_over(services, at, PersonChange.model_validate(new), hands_over=not said.active)
     renamed = {"username": people.username_as_kept(said.username), "external_id": said.external_id}
-    changed = {name: value for name, value in renamed.items() if getattr(at.account, name) != value}
+    changed = {name: value for name, value in renamed.items() if getattr(account, name) != value}
     if changed:
+        _check_naming(said)
         for name, value in changed.items():
-            setattr(at.account, name, value)
+            setattr(account, name, value)
         at.note(AccountEventKind.CHANGED, dict.fromkeys(changed))
+    if may_sign(account.roles) and not signed:
+        await _start_anew(at)
+
+
+async def _start_anew(at: Changing) -> None:
+    """By no way that led in before anybody comes in any more: who may sign needs the code by voice, and who comes again, a link.
+
+    Otherwise whoever speaks for the directory could come in as somebody who may not sign, and then make them one who may.
+    """
+    at.account.password_hash = people.no_password()
+    await second_factors.remove(at.session, at.account.id)
+    await passkeys.remove_all(at.session, at.account.id)
+    await sign_on.unlink_all(at.session, at.account.id)
+    await one_time_links.end_resets_of(at.session, at.account.id, at.now)
+    await people.revoke_tokens_of(at.session, at.account.id, at.now)
+    at.letters.extend(await _welcome(at.session, at.account, at.now))
 
 
 async def _added(session: AsyncSession, clinic_id: UUID, said: DirectoryPerson, email: str, now: datetime) -> Account:
@@ -212,8 +253,8 @@ async def _added(session: AsyncSession, clinic_id: UUID, said: DirectoryPerson, 
         )
         account.external_id, account.active = said.external_id, said.active
         await session.flush()
-    except IntegrityError:
-        raise Problem("username_taken") from None
+    except IntegrityError as error:
+        raise _taken(error) from None
     return account
 
 
@@ -242,6 +283,14 @@ def _check_gives(said: DirectoryPerson) -> None:
         raise Problem("operators_only")
 
 
+def _check_naming(said: DirectoryPerson) -> None:
+    _Naming(username=said.username, external_id=said.external_id)
+
+
+def _taken(error: IntegrityError) -> Problem:
+    return Problem("external_id_taken" if "uq_accounts_external_id" in str(error.orig) else "username_taken")
+
+
 def _check_version(at: Changing, expected: int | None) -> None:
     if expected not in (None, at.account.version):
         raise Problem("account_changed")
@@ -249,18 +298,13 @@ def _check_version(at: Changing, expected: int | None) -> None:
 
 def _check_only_ends(account: Account, said: DirectoryPerson) -> None:
     """Raise Problem `forbidden` for anything else: who could change an administrator would be one."""
-    opens = said.active and not account.active
-    if opens or said.model_copy(update={"active": account.active}) != _seen(account).said:
+    if said.active and said != _seen(account).said:
         raise Problem("forbidden")
 
 
 async def _is_for_directories_to_open(session: AsyncSession, account: Account) -> bool:
-    """Whether a directory closed the account: what a person has closed, a person opens. Of administrators, a person always."""
-    if _is_an_administrator(account):
-        return False
-    closed = await account_events.newest(session, account.id, (AccountEventKind.LOCKED, AccountEventKind.LEFT))
-    by = await session.get(Account, closed.actor_id) if closed is not None and closed.actor_id else None
-    return closed is None or (by is not None and by.kind is AccountKind.SERVICE)
+    """Whether none but a directory closed the account. What a person has closed, and administrators, a person opens."""
+    return not _is_an_administrator(account) and not await is_closed_by_a_person(session, account.id)
 
 
 def _is_an_administrator(account: Account) -> bool:

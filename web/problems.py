@@ -65,6 +65,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "account_not_active",
         "invitation_over",
         "username_taken",
+        "external_id_taken",
         "clinic_code_taken",
         "last_administrator",
         "still_holds_requests",

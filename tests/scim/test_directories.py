@@ -1,6 +1,7 @@
 """An organization's directory keeps the people of a clinic, over SCIM: by a foreign checker, and what it may not do."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from domain.audit import Act
 from domain.requests import Role
 from records.models import Account, AccountLetter, AuditEntry
 from server import create_app
+from tests.api.answers import problem
 from tests.api.test_accounts import anybody
 from tests.api.test_invitations import NEW, choose, code_for, forget, no_asks
 from tests.api.test_service_accounts import connected
@@ -188,6 +190,8 @@ async def test_people_are_found(directory: Directory) -> None:
     first = told(await directory.http.get("/Users", params={"count": 1, "startIndex": 2, "sortBy": "userName"}))
     assert (first["itemsPerPage"], first["startIndex"], len(first["Resources"])) == (1, 2, 1)
     refused(await directory.http.get("/Users", params={"filter": "userName eq"}), 400, "invalidFilter")
+    endless = " or ".join(['userName eq "a"'] * 200)
+    refused(await directory.http.post("/.search", json={**searched, "filter": endless}), 400, "invalidFilter")
     refused(await directory.http.get("/Schemas", params={"filter": "id pr"}), 403)
 
 
@@ -201,6 +205,7 @@ async def test_versions(directory: Directory) -> None:
     refused(await directory.patch(user, rename, headers={"If-Match": seen}), 412)
     refused(await directory.http.put(f"/Users/{user}", json=somebody(), headers={"If-Match": seen}), 412)
     refused(await directory.http.delete(f"/Users/{user}", headers={"If-Match": seen}), 412)
+    told(await directory.patch(user, rename, headers={"If-Match": "*"}))
 
 
 async def test_whose_access_is_ended_is_out_at_once_and_what_they_hold_is_told(
@@ -217,26 +222,61 @@ async def test_whose_access_is_ended_is_out_at_once_and_what_they_hold_is_told(
     assert await letters_of(system, boss, LetterKind.HAND_OVER) == before + 1
     kept = ok(await system.administrator.get(f"/accounts/{specialist.account.id}"))
     assert (kept["state"], kept["holds"]) == ("locked", 1)
-    refused(
-        await directory.patch(str(specialist.account.id), {"op": "replace", "path": "roles", "value": []}),
-        400,
-        "mutability",
-    )
+    still = told(await directory.patch(str(specialist.account.id), {"op": "replace", "path": "roles", "value": []}))
+    assert [role["value"] for role in still["roles"]] == ["provider"]
 
 
 async def test_who_has_left_is_gone_and_may_come_again(system: System, directory: Directory) -> None:
+    """Known by the directory's name of them, and by no way in that they had."""
     made = await directory.add()
+    name, known = made["userName"], made["externalId"]
+    account = await account_of(system, made["id"])
+    await has_a_password(system, account)
     assert (await directory.http.delete(f"/Users/{made['id']}")).status_code == 204
     refused(await directory.http.get(f"/Users/{made['id']}"), 404)
     refused(await directory.http.delete(f"/Users/{made['id']}"), 404)
-    again = await directory.add(userName=made["userName"], externalId=made["externalId"])
-    assert (again["id"], again["active"]) == (made["id"], True)
-    refused(await directory.http.post("/Users", json=somebody(userName=made["userName"])), 409, "uniqueness")
-    refused(await directory.http.post("/Users", json=somebody(externalId=made["externalId"])), 409, "uniqueness")
+    refused(await directory.http.post("/Users", json=somebody(userName=name)), 409, "uniqueness")  # somebody else
+    again = await directory.add(userName=f"new.{name}", externalId=known)
+    assert (again["id"], again["active"], again["userName"]) == (made["id"], True, f"new.{name}")
+    assert not (await account_of(system, made["id"])).has_password
+    refused(await directory.http.post("/Users", json=somebody(userName=f"new.{name}")), 409, "uniqueness")
+    refused(await directory.http.post("/Users", json=somebody(externalId=known)), 409, "uniqueness")
     done: Any = ok(await system.administrator.get(f"/accounts/{made['id']}/events"))
     kinds = [event["kind"] for event in done]
     assert kinds.count("provisioned") == 1
     assert {"left", "reopened"} <= set(kinds)
+
+
+async def test_a_directory_gives_nobody_a_signature(system: System, directory: Directory) -> None:
+    """Not by way of a role without one, an address of its own and a link to a new password."""
+    specialist = await add_person(system, f"signs_{uuid4().hex[:8]}", system.clinics["near"], Role.PROVIDER)
+    account, user = specialist.account, str(specialist.account.id)
+    own = f"{uuid4().hex}@hopital.example.com"
+    told(
+        await directory.patch(
+            user,
+            {"op": "replace", "path": "roles", "value": [{"value": "requester"}]},
+            {"op": "replace", "path": 'emails[type eq "work"].value', "value": own},
+        )
+    )
+    await no_asks(system)
+    await forget(system, account.username)
+    code = await code_for(system, own, nth=2)  # the change was told there, too
+    assert (await choose(system, code)).is_success
+    async with anybody(system) as http:
+        signed_in = await http.post("/api/v1/tokens", json={"username": account.username, "password": NEW})
+        http.headers["Authorization"] = f"Bearer {signed_in.json()['access_token']}"
+        assert (await http.get("/api/v1/me")).status_code == 200
+        await forget(system, account.username)
+        open_link = await code_for(system, own, nth=4)
+        told(await directory.patch(user, {"op": "replace", "path": "roles", "value": [{"value": "provider"}]}))
+        assert (await http.get("/api/v1/me")).status_code == 401
+        again = await http.post("/api/v1/tokens", json={"username": account.username, "password": NEW})
+        assert again.status_code == 401
+    problem(await choose(system, open_link), 404, "link_not_valid")
+    await forget(system, account.username)
+    link = await code_for(system, own, nth=6)
+    assert not (await choose(system, link)).is_success  # asks for the code by voice
 
 
 async def test_who_is_new_is_told_how_to_come_in_and_has_no_way_before(system: System, directory: Directory) -> None:
@@ -244,10 +284,7 @@ async def test_who_is_new_is_told_how_to_come_in_and_has_no_way_before(system: S
     account = await account_of(system, made["id"])
     assert await letters_of(system, account, LetterKind.PROVISIONED) == 1
     assert not account.has_password
-    await no_asks(system)
-    await forget(system, account.username)
-    code = await code_for(system, account.email, nth=2)
-    assert (await choose(system, code)).is_success
+    await has_a_password(system, account)
     signed_in = {"username": account.username, "password": NEW}
     async with anybody(system) as http:
         assert (await http.post("/api/v1/tokens", json=signed_in)).is_success
@@ -258,24 +295,86 @@ async def test_who_is_new_is_told_how_to_come_in_and_has_no_way_before(system: S
 
 
 async def test_of_administrators_a_directory_only_ends_the_access(system: System, directory: Directory) -> None:
-    boss = await add_person(system, f"boss_{uuid4().hex[:8]}", system.clinics["near"], Role.CLINIC_ADMINISTRATOR)
-    user = str(boss.account.id)
-    refused(
-        await directory.patch(
-            user, {"op": "replace", "path": 'emails[type eq "work"].value', "value": "me@evil.example"}
-        ),
-        403,
+    async def boss() -> Clinician:
+        return await add_person(system, f"boss_{uuid4().hex[:8]}", system.clinics["near"], Role.CLINIC_ADMINISTRATOR)
+
+    one = await boss()
+    user, own = (
+        str(one.account.id),
+        {"op": "replace", "path": 'emails[type eq "work"].value', "value": "me@evil.example"},
     )
-    assert told(await directory.patch(user, {"op": "replace", "path": "active", "value": False}))["active"] is False
+    refused(await directory.patch(user, own), 403)
+    ended = {"op": "replace", "path": "active", "value": False}
+    assert told(await directory.patch(user, own, ended))["emails"][0]["value"] == one.account.email
+    assert (await one.get("/me")).status_code == 401
     refused(await directory.patch(user, {"op": "replace", "path": "active", "value": True}), 403)
+    other = await boss()
+    as_okta = somebody(userName=other.account.username, active=False)
+    assert told(await directory.http.put(f"/Users/{other.account.id}", json=as_okta))["active"] is False
+    assert (await other.get("/me")).status_code == 401
+    third = await boss()
+    seen = told(await directory.http.get(f"/Users/{third.account.id}"))
+    assert (
+        told(await directory.http.put(f"/Users/{third.account.id}", json={**seen, "active": False}))["active"] is False
+    )
+    assert (await third.get("/me")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "besides",
+    [
+        [{"op": "replace", "path": "roles", "value": [{"value": "requester"}]}],
+        [{"op": "replace", "path": "userName", "value": "taken"}],
+        [{"op": "replace", "path": "externalId", "value": "4711"}],
+    ],
+    ids=["a role that is held", "a name that is taken", "a name of the directory"],
+)
+async def test_access_ends_whatever_comes_with_it(
+    system: System, directory: Directory, besides: list[dict[str, Any]]
+) -> None:
+    specialist = await add_person(system, f"ends_{uuid4().hex[:8]}", system.clinics["near"], Role.PROVIDER)
+    request_id = await submitted(system)
+    ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": specialist.id}))
+    taken = system.requester.account.username
+    besides = [{**one, "value": taken if one["value"] == "taken" else one["value"]} for one in besides]
+    await directory.patch(str(specialist.account.id), *besides, {"op": "replace", "path": "active", "value": False})
+    assert (await specialist.get("/me")).status_code == 401
 
 
 async def test_whom_an_administrator_locked_stays_so(system: System, directory: Directory) -> None:
-    made = await directory.add()
-    ok(await system.administrator.post(f"/accounts/{made['id']}/lock"))
-    again = told(await directory.patch(made["id"], {"op": "replace", "path": "active", "value": True}))
-    assert again["active"] is False
-    assert (await directory.http.delete(f"/Users/{made['id']}")).status_code == 204
+    for first_by_the_directory in (False, True):
+        made = await directory.add()
+        if first_by_the_directory:
+            told(await directory.patch(made["id"], {"op": "replace", "path": "active", "value": False}))
+        ok(await system.administrator.post(f"/accounts/{made['id']}/lock"))
+        again = told(await directory.patch(made["id"], {"op": "replace", "path": "active", "value": True}))
+        assert again["active"] is False
+        assert (await directory.http.delete(f"/Users/{made['id']}")).status_code == 204
+        back = somebody(userName=made["userName"], externalId=made["externalId"])
+        refused(await directory.http.post("/Users", json=back), 409, "uniqueness")
+        ok(await system.administrator.post(f"/accounts/{made['id']}/reopen"))
+        told(await directory.patch(made["id"], {"op": "replace", "path": "active", "value": False}))
+        again = told(await directory.patch(made["id"], {"op": "replace", "path": "active", "value": True}))
+        assert again["active"] is True
+
+
+async def test_what_is_left_out_opens_nothing(system: System, directory: Directory) -> None:
+    made = await directory.add(active=False, preferredLanguage="en")
+    said = {name: value for name, value in made.items() if name not in ("active", "preferredLanguage", "meta")}
+    kept = told(await directory.http.put(f"/Users/{made['id']}", json=said))
+    assert (kept["active"], kept["preferredLanguage"]) == (False, "en")
+
+
+async def test_an_account_from_before_can_be_ended(system: System, directory: Directory) -> None:
+    """Whatever stands in it that nobody could say today."""
+    odd = await add_person(system, f"odd_{uuid4().hex[:8]}", system.clinics["near"], Role.REQUESTER)
+    async with system.services.database.session() as session:
+        account = await session.get_one(Account, odd.account.id)
+        account.email, account.given_name, account.family_name, account.roles = "root@localhost", "x" * 300, "", []
+    assert told(await directory.http.get("/Users"))["totalResults"] > 0
+    user = str(odd.account.id)
+    assert told(await directory.patch(user, {"op": "replace", "path": "active", "value": False}))["active"] is False
+    assert (await odd.get("/me")).status_code == 401
 
 
 @pytest.mark.parametrize("role", ["clinic_administrator", "operator", "doctor", ""])
@@ -324,6 +423,10 @@ async def test_who_may_call(system: System) -> None:
         b'{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": {"a": []}}',
         b"[" * 100_000,
         b'{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "\\u0000"}',
+        json.dumps(somebody(externalId="a\0b")).encode(),
+        json.dumps(somebody(externalId=" ")).encode(),
+        json.dumps(somebody(roles=[])).encode(),
+        json.dumps(somebody(externalId="a\0b")).encode(),
     ],
 )
 async def test_what_is_no_user_is_refused_as_scim_does(directory: Directory, body: bytes) -> None:
@@ -355,6 +458,15 @@ def refused_at_all(answer: httpx.Response) -> None:
     said = told(answer, answer.status_code)
     assert answer.status_code in (400, 409, 412)
     assert said["schemas"] == ["urn:ietf:params:scim:api:messages:2.0:Error"]
+
+
+async def has_a_password(system: System, account: Account) -> None:
+    """As somebody new gets one, who was told of their account."""
+    await eventually(lambda: len(system.post_office.kept_for(account.email)) == 1)
+    await no_asks(system)
+    await forget(system, account.username)
+    code = await code_for(system, account.email, nth=2)
+    assert (await choose(system, code)).is_success
 
 
 async def account_of(system: System, account_id: str) -> Account:
