@@ -66,7 +66,11 @@ class PagesOfTheUI:
 def ui_origin(settings: Settings) -> str:
     """The origin of the Temporal UI's pages, as browsers write it; empty where the settings name none."""
     parts = urlsplit(settings.temporal_ui_url)
-    return f"{parts.scheme}://{parts.netloc}".lower() if parts.netloc else ""
+    if not parts.hostname:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    is_usual = parts.port in (None, {"http": 80, "https": 443}.get(parts.scheme))
+    return f"{parts.scheme}://{host}" if is_usual else f"{parts.scheme}://{host}:{parts.port}"
 
 
 async def who_looks(request: Request, services: ServicesOf, credentials: BearerOf) -> Caller | None:

@@ -51,7 +51,9 @@ def follow(client: AuthenticatedClient, folder: Path) -> None:
             print(change.kind.value, change.number or change.request_id, change.event or "")
         for request_id in {change.request_id for change in page.items if change.kind is not ChangeKind.GONE}:
             save_documents(client, folder, request_id)
-        kept.write_text(page.after)
+        part = kept.with_suffix(".part")
+        part.write_text(page.after)
+        part.replace(kept)
         more = page.more
 
 
@@ -61,7 +63,9 @@ def save_documents(client: AuthenticatedClient, folder: Path, request_id: UUID) 
         path = folder / f"{document.report_id}.pdf"
         if not path.exists():
             pdf = said(get_document.sync(request_id, document.report_id, client=client))
-            path.write_bytes(pdf.payload.read())
+            part = path.with_suffix(".part")  # whole under its name, or not there
+            part.write_bytes(pdf.payload.read())
+            part.replace(path)
             print("saved", path.name)
 
 

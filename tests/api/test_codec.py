@@ -10,8 +10,10 @@ import pytest
 from sqlalchemy import select
 from temporalio.api.common.v1 import Payload
 
+from api.codec import ui_origin
 from domain.audit import Act, Purpose
 from records.models import AuditEntry
+from settings import Settings
 from tests.api.answers import problem
 from tests.api.conftest import Shelf
 from tests.api.test_operations import client
@@ -135,3 +137,17 @@ async def test_nobody_but_operators(system: System, shelf: Shelf, name: str) -> 
     async with ours(system, (await connected(system, "requests:read")).secret) as http:
         problem(await http.post("/codec/decode", json=body), 403, "forbidden")
     assert len(await looks(system, request_id)) == before
+
+
+@pytest.mark.parametrize(
+    ("address", "origin"),
+    [
+        ("", ""),
+        ("https://Temporal.clinique.example/ui", "https://temporal.clinique.example"),
+        ("https://temporal.clinique.example:443", "https://temporal.clinique.example"),
+        ("http://someone:secret@localhost:8080/", "http://localhost:8080"),
+        ("http://[::1]:8233", "http://[::1]:8233"),
+    ],
+)
+def test_the_origin_is_written_as_browsers_write_it(address: str, origin: str) -> None:
+    assert ui_origin(Settings(temporal_ui_url=address)) == origin
