@@ -26,6 +26,9 @@ OPEN_BY_DESIGN = ("accounts", "clinics", "offering_versions", "snippets", "absen
 LEAST = 6
 """Letters of a name or a number that are looked for: shorter ones come by chance in so many bytes."""
 
+LEAST_OF_BASE64 = 7
+"""Letters of Base64 that are looked for: what is random stands in it, too, and there are but 64."""
+
 
 async def test_no_name_number_or_sentence_of_a_patient_is_in_any_store(relais: RunningRelais, tmp_path: Path) -> None:
     """In the database's files and dump, in Temporal's, in documents, e-mails and logs, in whatever way it may be written."""
@@ -96,11 +99,16 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _ways_to_write(word: str) -> Iterable[bytes]:
-    """UTF-8; UTF-16 as it is without its NULs; escaped in JSON; in Base64 from each of the three places where it may begin."""
+    """UTF-8; UTF-16 as it is without its NULs; escaped in JSON; in Base64 from each of the three places where it may begin.
+
+    Of the letters of Base64, those that nothing but the word decides, if they are so many that chance writes them nowhere.
+    """
     plain = word.encode()
     yield from {plain, word.encode("latin-1", errors="ignore"), json.dumps(word)[1:-1].encode()}
     for before in range(3):
-        yield base64.b64encode(b"\0" * before + plain)[(before * 8 + 5) // 6 : -4]
+        first, end = (before * 8 + 5) // 6, (before + len(plain)) * 8 // 6
+        if end - first >= LEAST_OF_BASE64:
+            yield base64.b64encode(b"\0" * before + plain)[first:end]
 
 
 def _found(file: Path, patterns: Path) -> list[bytes]:
