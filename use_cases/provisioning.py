@@ -103,7 +103,8 @@ async def add_person(services: Services, caller: Caller, said: DirectoryPerson) 
     """
     by = _administrator(caller)
     _check_gives(said)
-    _check_naming(said)
+    told = PersonChange.model_validate(said.model_dump(include=_TOLD))
+    said = said.model_copy(update={**told.said(), **_naming(said)})
     async with services.database.session() as session:
         known = await people.find_by_external_id(session, caller.clinic_id, said.external_id)
         if known is not None and (known.left_at is None or not await _is_for_directories_to_open(session, known)):
@@ -210,13 +211,12 @@ async def _take_over(services: Services, at: Changing, said: DirectoryPerson) ->
     if roles != set(account.roles):
         new["roles"] = sorted(roles)
     await take_over(services, at, PersonChange.model_validate(new), hands_over=not said.active)
-    renamed = {"username": people.username_as_kept(said.username), "external_id": said.external_id}
-    changed = {name: value for name, value in renamed.items() if getattr(account, name) != value}
-    if changed:
-        _check_naming(said)
+    if (people.username_as_kept(said.username), said.external_id) != (account.username, account.external_id):
+        changed = {name: value for name, value in _naming(said).items() if getattr(account, name) != value}
         for name, value in changed.items():
             setattr(account, name, value)
-        at.note(AccountEventKind.CHANGED, dict.fromkeys(changed))
+        if changed:
+            at.note(AccountEventKind.CHANGED, dict.fromkeys(changed))
     if may_sign(account.roles) and not signed:
         await _start_anew(at)
 
@@ -283,8 +283,10 @@ def _check_gives(said: DirectoryPerson) -> None:
         raise Problem("operators_only")
 
 
-def _check_naming(said: DirectoryPerson) -> None:
-    _Naming(username=said.username, external_id=said.external_id)
+def _naming(said: DirectoryPerson) -> dict[str, str | None]:
+    """How somebody is called by name and by the directory, as it is kept. Raises ValidationError."""
+    named = _Naming(username=said.username, external_id=said.external_id)
+    return {"username": people.username_as_kept(named.username), "external_id": named.external_id}
 
 
 def _taken(error: IntegrityError) -> Problem:

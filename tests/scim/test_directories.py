@@ -432,7 +432,19 @@ async def test_what_is_no_user_is_refused_as_scim_does(directory: Directory, bod
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"externalId": "a\0b"}, {"externalId": " "}, {"roles": []}, {"emails": [{"value": "nobody"}]}]
+    "wrong",
+    [
+        {"externalId": "a\0b"},
+        {"externalId": " "},
+        {"userName": "a\0b"},
+        {"userName": "x" * 300},
+        {"name": {"givenName": "a\0", "familyName": "b"}},
+        {"name": {"givenName": " ", "familyName": "b"}},
+        {"name": {"givenName": "b", "familyName": "x" * 300}},
+        {"title": "a\nb"},
+        {"roles": []},
+        {"emails": [{"value": "nobody"}]},
+    ],
 )
 async def test_who_is_said_wrongly_is_refused(directory: Directory, wrong: dict[str, Any]) -> None:
     refused_at_all(await directory.http.post("/Users", json=somebody(**wrong)))
