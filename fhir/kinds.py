@@ -199,11 +199,14 @@ def _form(asked: Asked, offering: ServiceOffering) -> Resource:
 
 
 def uuid_in(id_: str) -> UUID:
-    """The id of a person, a clinic or a document. Raises Problem `not_found` for what can't be one."""
+    """The id of a person, a clinic or a document, as it is written. Raises Problem `not_found` for what can't be one."""
     try:
-        return UUID(id_)
+        read = UUID(id_)
     except ValueError:
         raise Problem("not_found") from None
+    if str(read) != id_:
+        raise Problem("not_found")
+    return read
 
 
 @dataclass(frozen=True)

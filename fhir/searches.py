@@ -100,8 +100,8 @@ class _Cursor:
             moment = datetime.fromisoformat(at)
             if moment.tzinfo is None or not (given is None or (type(given) is int and given >= 0)):
                 raise ValueError(text)
-            return cls(moment, UUID(id_), given)
-        except (binascii.Error, ValueError, TypeError, AttributeError, RecursionError):
+            return cls(moment.astimezone(UTC), UUID(id_), given)
+        except (binascii.Error, ValueError, OverflowError, TypeError, AttributeError, RecursionError):
             raise NotTaken(NOT_READ, about=CURSOR) from None
 
 
@@ -162,7 +162,7 @@ def address_of(kind: str, parameters: Parameters, cursor: str | None, server: Se
 
 async def _read(asked: Asked, kind: OfRequests, parameters: Parameters) -> _Wanted:
     cursor = _Cursor.read(_one(parameters, CURSOR) or "") if CURSOR in parameters else None
-    statuses = frozenset(_listed(parameters["status"])) if "status" in parameters else None
+    statuses = frozenset(map(_code, _listed(parameters["status"]))) if "status" in parameters else None
     ids = _named(kind, parameters, asked.server)
     requests = await _requests(asked, kind, parameters, ids)
     within = BEYOND_DRAFT
@@ -252,6 +252,12 @@ async def _identified(asked: Asked, token: str) -> frozenset[UUID]:
 def _listed(values: Iterable[str]) -> list[str]:
     """What stands between commas: any of these is meant."""
     return [part.strip() for value in values for part in value.split(",") if part.strip()]
+
+
+def _code(token: str) -> str:
+    """What a token says, of FHIR's own codes or without a system; of others, nothing that there is."""
+    system, bar, code = token.rpartition("|")
+    return code if not bar or system.startswith("http://hl7.org/fhir/") else token
 
 
 def _one(parameters: Parameters, name: str) -> str | None:

@@ -4,6 +4,7 @@ They are not part of the description of the API: FHIR has its own, at /fhir/meta
 """
 
 import base64
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Annotated
@@ -19,7 +20,7 @@ from fhir.documents import PDF
 from fhir.elements import reference_to
 from fhir.formats import answer_with, format_wanted, is_known, wants_file
 from fhir.kinds import BESIDE, BY_IDENTIFIER, OF_REQUESTS, known_parameters, read_of_request, uuid_in
-from fhir.outcomes import NOT_A_FORM, NOT_IN_ADDRESS, UNKNOWN_PARAMETER, NotTaken
+from fhir.outcomes import NOT_A_FORM, NOT_IN_ADDRESS, NOT_READ, UNKNOWN_PARAMETER, NotTaken
 from fhir.patients import find_patients
 from fhir.resources import Binary
 from fhir.searches import Asked, Parameters, address_of, page, search
@@ -27,6 +28,7 @@ from use_cases import documents
 from use_cases.caller import Caller
 from use_cases.cases import request_of_document
 from use_cases.client_credentials import OF_FHIR
+from use_cases.problems import Problem
 from use_cases.services import Services
 from web.files import pdf_response
 from web.language import language_of
@@ -35,6 +37,9 @@ from web.origin import OriginOf
 from web.rates import DOCUMENTS, OF_ONE_PATIENT
 from web.services import ServicesOf
 from web.session import SmartNeed, opened_by
+
+MOST_VALUES = 200
+"""So many values one search may name, all parameters together; each may be looked up."""
 
 Route = Callable[..., Awaitable[Response]]
 
@@ -80,6 +85,8 @@ def _reader(kind: str) -> Route:
         wanted = format_wanted(request)
         _check_known(request, request.query_params.keys(), ("_format",))
         asked = _asked(request, services, caller)
+        if "\0" in resource_id:
+            raise Problem("not_found")
         if kind in OF_REQUESTS:
             resource = await read_of_request(asked, kind, resource_id)
         else:
@@ -119,27 +126,41 @@ def _searcher(kind: str) -> Route:
 async def _parameters(request: Request, kind: str) -> Parameters:
     """What is asked for, in the address and in a form. Raises NotTaken."""
     found: dict[str, list[str]] = {}
-    if request.method == "POST":
-        if request.headers.get("content-type", FORM).partition(";")[0].strip().lower() != FORM:
+    if request.method == "POST" and (await request.body() or "content-type" in request.headers):
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
             raise NotTaken(NOT_A_FORM, status=415, code="not-supported")
         async with request.form(max_fields=100) as form:
             for name, value in form.multi_items():
                 found.setdefault(name, []).append(str(value))
-    if kind == "Patient" and BY_IDENTIFIER in request.query_params:
+    if kind == "Patient" and any(_base_of(name) == BY_IDENTIFIER for name in request.query_params):
         raise NotTaken(NOT_IN_ADDRESS, code="security", about=BY_IDENTIFIER)
     for name, value in request.query_params.multi_items():
         found.setdefault(name, []).append(value)
     known = known_parameters(kind)
     _check_known(request, found, known)
-    return {name: values for name, values in found.items() if name in known}
+    taken = {name: values for name, values in found.items() if name in known}
+    for name, values in taken.items():
+        if any("\0" in value for value in values):
+            raise NotTaken(NOT_READ, about=name)
+    if sum(1 + value.count(",") for values in taken.values() for value in values) > MOST_VALUES:
+        raise NotTaken(NOT_READ, about=max(taken, key=lambda name: sum(map(len, taken[name]))))
+    return taken
+
+
+def _base_of(name: str) -> str:
+    """A parameter without its modifier, or what stands behind it in a chain."""
+    return re.split(r"[:.]", name, maxsplit=1)[0]
 
 
 def _check_known(request: Request, names: Iterable[str], known: tuple[str, ...]) -> None:
-    """What is not understood is refused, unless who asks says that it may be passed over (Prefer: handling=lenient)."""
-    if "handling=lenient" in request.headers.get("prefer", "").replace(" ", "").lower():
-        return
+    """What is not understood is refused, unless who asks says that it may be passed over (Prefer: handling=lenient).
+
+    A modifier of what is known is never passed over: more would be found than was asked for.
+    """
+    is_lenient = "handling=lenient" in request.headers.get("prefer", "").replace(" ", "").lower()
+    bases = {_base_of(name) for name in known}
     for name in names:
-        if name not in known:
+        if name not in known and not (is_lenient and _base_of(name) not in bases):
             raise NotTaken(UNKNOWN_PARAMETER, code="not-supported", about=name[:100])
 
 
@@ -163,7 +184,7 @@ async def binary(
         response = pdf_response(document.pdf, document.filename)
     else:
         held = Binary(
-            id=resource_id,
+            id=str(report_id),
             content_type=PDF,
             security_context=reference_to("ServiceRequest", request_id),
             data=base64.b64encode(document.pdf).decode(),

@@ -5,7 +5,7 @@ A page is cut by key and not by number, as the worklist's are: by the moment of 
 
 import uuid
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -69,6 +69,9 @@ def _along(viewer: Viewer, window: Window, limit: int) -> Select[RequestRecord] 
     if Role.OPERATOR in viewer.roles:
         beyond.append(only_asked(charts_of(viewer)))  # their list has more than charts
     sieve = Sieve(window.statuses - {Status.DRAFT})
+    if far is not None:  # an index ends there; the very place is asked beside
+        end = far[0]
+        sieve = replace(sieve, updated_since=end) if window.descending else replace(sieve, updated_until=end)
     if beyond:
         sieve = sieve.and_(and_(*beyond))
     order = Order("update", descending=window.descending)

@@ -98,9 +98,10 @@ async def reads_for_requester(session: AsyncSession, viewer: Viewer, row: Reques
 
 
 async def has_to_do_with(session: AsyncSession, clinic_id: uuid.UUID, other_id: uuid.UUID) -> bool:
-    """Whether the other clinic asked for, dispatches or holds a request with which the first ever had to do."""
-    query = select(RequestParty).where(RequestParty.clinic_id == clinic_id, RequestParty.party_id == other_id)
-    return bool(await session.scalar(select(query.exists())))
+    """Whether one of the two asked for, dispatches or holds a request with which the other ever had to do."""
+    one_way = select(RequestParty).where(RequestParty.clinic_id == clinic_id, RequestParty.party_id == other_id)
+    other_way = select(RequestParty).where(RequestParty.clinic_id == other_id, RequestParty.party_id == clinic_id)
+    return bool(await session.scalar(select(or_(one_way.exists(), other_way.exists()))))
 
 
 async def acted_with(session: AsyncSession, clinic_id: uuid.UUID, account_id: uuid.UUID) -> bool:

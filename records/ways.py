@@ -89,7 +89,8 @@ _EVERYTHING = Part("all")
 class Sieve:
     """What is asked of the requests beside their part. `condition` is about the row of the request; None filters nothing.
 
-    `clinic` asked for them, dispatches or holds them; they were changed at `updated_since` or later.
+    `clinic` asked for them, dispatches or holds them; they were changed at `updated_since` or later, and at `updated_until` or
+    before.
     """
 
     statuses: frozenset[Status] = ALL
@@ -98,6 +99,7 @@ class Sieve:
     priority: Priority | None = None
     clinic: uuid.UUID | None = None
     updated_since: datetime | ColumnElement[datetime] | None = None
+    updated_until: datetime | None = None
     condition: ColumnElement[bool] | None = None
 
     def and_(self, *conditions: ColumnElement[bool]) -> "Sieve":
@@ -210,6 +212,8 @@ def _sifted(sieve: Sieve) -> Iterable[ColumnElement[bool]]:
         yield RequestRecord.priority_rank == RANKS[sieve.priority]
     if sieve.updated_since is not None:
         yield RequestRecord.updated_at >= sieve.updated_since
+    if sieve.updated_until is not None:
+        yield RequestRecord.updated_at <= sieve.updated_until
     if (condition := sieve.beside(_EVERYTHING)) is not None:
         yield only_asked(condition)
 
@@ -350,6 +354,8 @@ def _on_the_way(part: Part, sieve: Sieve) -> Iterable[ColumnElement[bool]]:
         yield literal_column(f"({way.where})", Boolean())  # word for word as the index has it
     if sieve.updated_since is not None:
         yield table.updated_at >= sieve.updated_since  # an index may lead there
+    if sieve.updated_until is not None:
+        yield table.updated_at <= sieve.updated_until
     yield only_asked(part.condition)
     beside = sieve.beside(part)
     if beside is not None and table is RequestRecord:

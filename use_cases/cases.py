@@ -18,7 +18,7 @@ from records.cases import Key, Window
 from records.models import EventRecord, FrozenForm, RequestRecord, RequestReference, StoredDocument
 from records.sealed import NOT_OPENED, tell_not_opened
 from use_cases import policy
-from use_cases.accesses import log_access, log_lines
+from use_cases.accesses import log_access
 from use_cases.caller import Caller
 from use_cases.problems import Problem
 from use_cases.references import is_shown_to
@@ -83,7 +83,7 @@ class CasePage:
 
 
 async def find_cases(services: Services, caller: Caller, window: Window, limit: int, behind: Behind) -> CasePage:
-    """The first requests in the window of which the caller may see the chart; that they were listed is written down.
+    """The first requests in the window of which the caller may see the chart; a look at each is written down.
 
     What does not open is left out: there may be fewer than `limit`, and more after them.
     """
@@ -91,12 +91,13 @@ async def find_cases(services: Services, caller: Caller, window: Window, limit: 
         found = await cases.first_in(session, caller.viewer, window, limit + 1)
         rows = found[:limit]
         last = (rows[-1].updated_at, rows[-1].id) if len(found) > limit else None
-        if rows:
-            await log_lines(session, caller, {row.id for row in rows})
         try:
-            return CasePage(await _with_what_is_behind(session, services, caller, rows, behind), last)
+            made = await _with_what_is_behind(session, services, caller, rows, behind)
         except NOT_OPENED:
-            return CasePage(await _those_that_open(session, services, caller, rows, behind), last)
+            made = await _those_that_open(session, services, caller, rows, behind)
+        for case in made:
+            await log_access(session, caller, case.row, Act.REQUEST)
+    return CasePage(made, last)
 
 
 async def _those_that_open(
@@ -139,15 +140,16 @@ async def _with_what_is_behind(
     answers = await cases.report_answers_of(session, over) if behind.report else {}
     made = []
     for row in rows:
-        offering = await services.versions.of(session, row)
+        offering, process = await services.versions.of(session, row), requests.process_of(row)
+        issued = {signed.report_id for signed in process.documents}  # a document is kept a moment before it is issued
         made.append(
             Case(
                 row=row,
-                process=requests.process_of(row),
+                process=process,
                 offering=offering,
                 events=events[row.id],
                 forms=_submitted(forms.get(row.id, ()), events[row.id]),
-                documents=documents.get(row.id, ()),
+                documents=[one for one in documents.get(row.id, ()) if one.report_id in issued],
                 needs_visit=needs_visit(offering.report, answers[row.id]) if row.id in answers else None,
                 references=[one for one in called.get(row.id, ()) if is_shown_to(caller, one)],
             )

@@ -11,14 +11,16 @@ from joserfc.jwk import ECKey, RSAKey
 
 from domain.requests import Role
 from domain.smart_scopes import OPENED_BY
+from records import people
 from records.ids import new_id
 from tests.api.conftest import Shelf
 from tests.api.test_audit import since
 from tests.api.test_client_credentials import ADDRESS, Client, refused, signing
 from tests.api.test_fhir import BASE, OF_ONE, all_of, call, found, outcome
+from tests.api.test_hand_over import routed_far
 from tests.api.test_service_accounts import connected
-from tests.journeys import assigned, ok, submitted
-from tests.system import System, add_person
+from tests.journeys import assigned, filled, ok, submitted
+from tests.system import PASSWORD, System, add_person
 from use_cases.client_credentials import ASSERTION_TYPE
 
 TOKEN = f"{BASE}/token"
@@ -46,10 +48,13 @@ def curve() -> ECKey:
 
 async def test_another_clinic_finds_nothing(system: System, face: FastAPI, shelf: Shelf) -> None:
     request_id = shelf.by_status["reported"]
-    far = await add_person(system, f"far_boss_{uuid4().hex[:6]}", system.clinics["far"], Role.CLINIC_ADMINISTRATOR)
+    async with system.services.database.session() as session:  # one that has to do with nobody
+        clinic = await people.add_clinic(session, code=f"alone-{uuid4().hex[:8]}", name="Clinique isolée")
+    roles = (Role.CLINIC_ADMINISTRATOR, Role.DISPATCHER, Role.PROVIDER, Role.REQUESTER)
+    theirs = [await add_person(system, f"alone_{uuid4().hex[:6]}", clinic, role) for role in roles]
     resources = await all_of(face, system.administrator, request_id)
     assert {one["resourceType"] for one in resources} >= set(OF_ONE) - {"Communication"}
-    for who in (far, system.far_dispatcher, system.far_provider, system.far_requester):
+    for who in theirs:
         for one in resources:
             path = f"/fhir/{one['resourceType']}/{one['id']}"
             outcome(await call(face, who, path), 404, "not-found")
@@ -58,8 +63,21 @@ async def test_another_clinic_finds_nothing(system: System, face: FastAPI, shelf
         for kind in ("Practitioner", "PractitionerRole"):
             outcome(await call(face, who, f"/fhir/{kind}/{system.provider.id}"), 404, "not-found")
         outcome(await call(face, who, f"/fhir/Organization/{system.clinics['near'].id}"), 404, "not-found")
-        own = await call(face, who, f"/fhir/Organization/{system.clinics['far'].id}")
-        assert ok(own)["name"] == "Clinique des Érables"
+        own = await call(face, who, f"/fhir/Organization/{clinic.id}")
+        assert ok(own)["name"] == "Clinique isolée"
+
+
+async def test_who_signed_for_another_clinic_is_known_with_it(system: System, face: FastAPI) -> None:
+    """Also once the request is not theirs any more."""
+    request_id = await routed_far(system)
+    far = system.far_provider
+    answers = filled(system.services.offerings["teledermatology"].report)
+    ok(await far.http.put(f"/api/v1/requests/{request_id}/report", json={"answers": answers}))
+    ok(await far.post(f"/requests/{request_id}/report/sign", {"kind": "final", "password": PASSWORD}))
+    for who in (system.requester, system.administrator):
+        (document,) = await found(face, who, f"DocumentReference?patient={request_id}")
+        for reference in (document["custodian"]["reference"], document["author"][0]["reference"]):
+            assert ok(await call(face, who, f"/fhir/{reference.removeprefix(f'{BASE}/')}"))
 
 
 async def test_an_operator_sees_that_a_request_is_there_and_no_chart(
@@ -224,8 +242,8 @@ async def test_every_look_is_written_down(system: System, face: FastAPI, shelf: 
         (f"Task/{request_id}.1", "GET", {"request"}),
         (f"Binary/{report_id}", "GET", {"document"}),
         (f"Provenance/{report_id}", "GET", {"request"}),
-        (f"QuestionnaireResponse?patient={request_id}", "GET", {"list"}),
-        ("Patient/_search", "POST", {"list"}),
+        (f"QuestionnaireResponse?patient={request_id}", "GET", {"request"}),
+        ("Patient/_search", "POST", {"request"}),
         (f"Practitioner/{system.provider.id}", "GET", {"look"}),
         (f"Patient/{uuid4()}", "GET", {"refused"}),
     ):
@@ -236,5 +254,5 @@ async def test_every_look_is_written_down(system: System, face: FastAPI, shelf: 
         assert {entry.kind.value for entry in entries} == kinds, path
         for entry in entries:
             assert (str(entry.account_id), str(entry.for_account_id)) == (reader.id, system.requester.id)
-            if entry.kind.value in ("request", "document", "list"):
-                assert UUID(request_id) in (entry.request_id, *(entry.shown or ())), path
+            if entry.kind.value in ("request", "document"):
+                assert entry.request_id == UUID(request_id), path

@@ -1,20 +1,24 @@
 """Searches of FHIR: page by page nothing is missing or twice, what is asked for comes, and numbers stay out of addresses."""
 
+import base64
+import json
 import re
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
 
-from records import cases
+from domain.requests import Request
+from records import cases, requests
+from records.models import RequestRecord
 from records.sealed import NOT_OPENED
 from settings import PROJECT_ROOT
 from tests.api.conftest import Shelf
 from tests.api.test_fhir import BASE, call, found, outcome
-from tests.journeys import PATIENT, accepted, ok, submitted
+from tests.journeys import PATIENT, accepted, ok, reported, submitted
 from tests.system import Clinician, System
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -169,7 +173,8 @@ async def test_a_patient_is_looked_for_by_number_outside_of_any_address(system: 
         assert number not in str([link["url"] for link in ok(answer)["link"]])
         return [entry["resource"]["id"] for entry in answer.json().get("entry", [])]
 
-    for value in (number, f"{system_of}|{number}", f"{number[:4]} {number[4:8]} {number[8:]}".lower()):
+    parted = f"{number[:4]}-{number[4:8]}-{number[8:]}"
+    for value in (number, f"{system_of}|{number}", f"{number[:4]} {number[4:8]} {number[8:]}".lower(), parted):
         assert await looked(value) == [request_id], value
     assert await looked(f"https://elsewhere.test|{number}") == []
     assert await looked(number[:-1]) == []  # a part of one is nobody's number
@@ -178,6 +183,7 @@ async def test_a_patient_is_looked_for_by_number_outside_of_any_address(system: 
     assert patient["identifier"][0]["value"] == number
     for path, method in (
         (f"/fhir/Patient?identifier={number}", "GET"),
+        (f"/fhir/Patient?identifier:exact={number}", "GET"),
         (f"/fhir/Patient/_search?identifier={number}", "POST"),
     ):
         answer = await call(face, system.dispatcher, path, method, headers=FORM if method == "POST" else {})
@@ -214,3 +220,62 @@ async def test_what_does_not_open_hides_no_other(
     for count in (1, 100):  # also where it is all that would stand on a page
         along = await pages(face, system.administrator, f"Task?_id={ids}&_count={count}")
         assert {task["id"] for page in along for task in page} == {f"{other}.1" for other in others}
+
+
+async def test_a_document_is_there_once_it_is_issued(
+    system: System, face: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is kept a moment before, or for longer where the engine is away; the page stands meanwhile."""
+    request_id = await reported(system)
+    whole = requests.process_of
+
+    def before(row: RequestRecord) -> Request:
+        process = whole(row)
+        return process.model_copy(update={"documents": ()}) if str(row.id) == request_id else process
+
+    assert len(await found(face, system.administrator, f"DocumentReference?patient={request_id}")) == 1
+    monkeypatch.setattr(requests, "process_of", before)
+    for kind in ("DocumentReference", "DiagnosticReport", "Provenance"):
+        assert await found(face, system.administrator, f"{kind}?patient={request_id}") == []
+
+
+async def test_what_is_said_oddly_is_refused_and_never_passed_over(system: System, face: FastAPI, shelf: Shelf) -> None:
+    lenient = {"Prefer": "handling=lenient"}
+    for query in ("Patient?_id:not=a", "Task?status:not=completed", "Task?patient.name=a"):
+        outcome(await call(face, system.administrator, f"/fhir/{query}", headers=lenient), 400, "not-supported")
+    untold = await call(face, system.administrator, "/fhir/Task/_search", "POST", content=f"based-on={shelf.asked}")
+    outcome(untold, 415, "not-supported")
+    assert ok(await call(face, system.administrator, f"/fhir/Task/_search?based-on={shelf.asked}", "POST"))["entry"]
+    far = base64.urlsafe_b64encode(json.dumps(["0001-01-01T00:00:00+14:00", str(uuid4()), None]).encode()).decode()
+    many = ",".join("1" * 201)
+    for query in (
+        "ServiceRequest?identifier=%00",
+        "Task?based-on:identifier=a%00b",
+        f"Task?_cursor={far}",
+        f"Task?_id={many}",
+        f"Task?based-on:identifier={many}",
+    ):
+        outcome(await call(face, system.administrator, f"/fhir/{query}"), 400, "invalid")
+    (document,) = await found(face, system.administrator, f"DocumentReference?patient={shelf.by_status['reported']}")
+    for path in (
+        "Questionnaire/a%00b.1",
+        f"Binary/urn:uuid:{document['id']}",
+        f"Binary/{document['id'].upper()}",
+        f"Practitioner/urn:uuid:{system.provider.id}",
+    ):
+        outcome(await call(face, system.administrator, f"/fhir/{path}"), 404, "not-found")
+
+
+async def test_a_status_may_name_its_system(system: System, face: FastAPI, shelf: Shelf) -> None:
+    asked = f"Task?based-on={shelf.by_status['closed']}&status="
+    assert len(await found(face, system.administrator, f"{asked}http://hl7.org/fhir/task-status|completed")) == 1
+    assert await found(face, system.administrator, f"{asked}http://elsewhere.test|completed") == []
+
+
+async def test_the_far_end_of_a_search_ends_it(system: System, face: FastAPI) -> None:
+    request_id = await submitted(system)
+    (task,) = await found(face, system.administrator, f"Task?based-on={request_id}")
+    at = quote(task["meta"]["lastUpdated"])
+    for query in (f"ge{at}&_lastUpdated=le{at}", f"ge{at}&_lastUpdated=le{at}&_sort=-_lastUpdated"):
+        along = await found(face, system.administrator, f"Task?_lastUpdated={query}")
+        assert [one["id"] for one in along] == [task["id"]]
