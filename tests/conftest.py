@@ -134,6 +134,8 @@ async def system(
 ) -> AsyncIterator[System]:
     """A whole Relais in this process, with a database of its own. See `tests.system`."""
     url = await make_database(migrated_template)
+    patched = pytest.MonkeyPatch()  # tests share its clinics, and let in more systems than one clinic may have
+    patched.setattr("use_cases.service_accounts.MOST_SERVICE_ACCOUNTS", 10_000)
     async with (
         open_post_office() as post_office,
         run_system(url, tmp_path_factory.mktemp("system"), post_office) as system,

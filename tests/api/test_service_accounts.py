@@ -505,6 +505,17 @@ async def test_what_a_new_one_must_say(system: System) -> None:
     problem(again, 409, "service_account_name_taken")
 
 
+async def test_a_clinic_has_so_many_and_no_more(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with system.services.database.session() as session:
+        clinic = await people.add_clinic(session, code=f"small-{uuid4().hex[:8]}", name="Petite clinique")
+    administrator = await add_person(system, f"boss_{uuid4().hex[:6]}", clinic, Role.CLINIC_ADMINISTRATOR)
+    monkeypatch.setattr("use_cases.service_accounts.MOST_SERVICE_ACCOUNTS", 2)
+    for _ in range(2):
+        await connected(system, by=administrator)
+    body = problem(await administrator.post("/service-accounts", new()), 409, "too_many_service_accounts")
+    assert body["limit"] == 2
+
+
 async def test_administrators_are_told_once_that_one_ends(system: System) -> None:
     async with system.services.database.session() as session:
         clinic = await people.add_clinic(session, code=f"small-{uuid4().hex[:8]}", name="Petite clinique")
