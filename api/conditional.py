@@ -1,11 +1,12 @@
 """Reading once more what one has: answers have a tag of what they say, and who names it in If-None-Match gets 304 (RFC 9110)."""
 
-import re
 from hashlib import sha256
 from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from web.tags import is_known
 
 
 class Conditional:
@@ -50,7 +51,7 @@ async def _answer(start: Message, body: bytes, known: str, send: Send) -> None:
     headers = MutableHeaders(scope=start)
     version = headers.get("ETag", "").strip('"')
     headers["ETag"] = tag = f'"{f"{version}." if version else ""}{sha256(body).hexdigest()[:32]}"'
-    if known.strip() == "*" or tag in re.findall(r'"[^"]*"', known):
+    if is_known(known, tag):
         start, body = {**start, "status": HTTPStatus.NOT_MODIFIED.value}, b""
         headers = MutableHeaders(scope=start)
         del headers["Content-Length"], headers["Content-Type"]

@@ -1,7 +1,6 @@
 """In which format an answer is wanted, and how it is sent: with its version as a tag, and 304 for who has it."""
 
 import json
-import re
 from datetime import UTC
 from email.utils import format_datetime
 from http import HTTPStatus
@@ -11,6 +10,7 @@ from fastapi.responses import Response
 
 from fhir.elements import Resource
 from fhir.outcomes import OTHER_FORMAT, NotTaken
+from web import tags
 
 FHIR_JSON = "application/fhir+json"
 _JSON = "application/json"
@@ -57,9 +57,8 @@ def answer_with(request: Request, resource: Resource, kind: str) -> Response:
 
 
 def is_known(request: Request, tag: str) -> bool:
-    """Whether If-None-Match names this version (compared weakly, RFC 9110, 13.1.2)."""
-    said = request.headers.get("if-none-match", "")
-    return said.strip() == "*" or tag.removeprefix("W/") in re.findall(r'"[^"]*"', said)
+    """Whether who asks has this version."""
+    return tags.is_known(request.headers.get("if-none-match", ""), tag)
 
 
 def written(resource: Resource) -> bytes:

@@ -49,13 +49,13 @@ class Stores:
 
 async def repair_now(settings: Settings, *, dry_run: bool) -> RepairReport:
     """One round of the repair. Raises EngineError or DatabaseAwayError when one does not answer, and SchemaError."""
-    async with _database(settings) as database, engine_client(settings) as client:
+    async with open_database(settings) as database, engine_client(settings) as client:
         return await repair(Parts(settings, database, client), dry_run=dry_run)
 
 
 async def sweep_now(settings: Settings, *, older_than: timedelta, dry_run: bool) -> SweepReport:
     """One round of the sweep. Raises DatabaseAwayError, SchemaError, or EncryptionError for another key ring."""
-    async with _database(settings) as database:
+    async with open_database(settings) as database:
         return await sweep(
             Stores(database, DocumentStore.from_settings(settings, database)), older_than=older_than, dry_run=dry_run
         )
@@ -67,7 +67,7 @@ async def check_audit(settings: Settings, files: Sequence[Path], *, since: int) 
     Raises DatabaseAwayError, SchemaError, StoreError, SettingsError, and OSError for a file that can't be read.
     """
     outside = {str(file): await asyncio.to_thread(file.read_text, "utf-8") for file in files}
-    async with _database(settings) as database:
+    async with open_database(settings) as database:
         store = DocumentStore.from_settings(settings, database)
         async for keys in store.list_older(CHECKPOINTS, datetime.now(UTC), 1_000):
             for key in keys:
@@ -81,7 +81,7 @@ async def refused_commands(settings: Settings, number: str) -> list[RefusedComma
 
     Raises DatabaseAwayError, SchemaError, or EncryptionError for another key ring.
     """
-    async with _database(settings) as database, database.session() as session:
+    async with open_database(settings) as database, database.session() as session:
         request = await find_request(session, number)
         return await list_refusals(session, request.id) if request else None
 
@@ -101,8 +101,9 @@ async def engine_client(settings: Settings) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[Database]:
-    async with Database.opened(settings, application_name="relais-upkeep") as database:
+async def open_database(settings: Settings, application_name: str = "relais-upkeep") -> AsyncIterator[Database]:
+    """The records, of this version and sealed with keys of the ring. Raises DatabaseAwayError, SchemaError or EncryptionError."""
+    async with Database.opened(settings, application_name=application_name) as database:
         with away_named():
             async with database.session() as session:
                 await check_schema(session)

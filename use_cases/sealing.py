@@ -3,7 +3,6 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -13,11 +12,13 @@ from records import data_keys, sealing
 from records.database import Database
 from records.errors import ContentDiffersError, NotFoundError
 from records.models import SEALED_MODELS, Attachment, Base, StoredDocument
-from records.schema import check_schema
 from records.sealed import NOT_OPENED
 from records.store import DocumentStore
-from records.trouble import away_named
 from settings import Settings
+from use_cases.by_hand import open_database
+
+NAME = "relais-sealing"
+"""How the database names who seals."""
 
 AT_ONCE = 200
 """Rows that are sealed in one transaction."""
@@ -55,7 +56,7 @@ async def seal_records(settings: Settings, say: Say) -> Left:
     Every process that reads these records must be of a version that knows what is sealed. Raises DatabaseAwayError, SchemaError,
     SettingsError, and EncryptionError where there is no key ring, or another than that which sealed them.
     """
-    async with _opened(settings) as database:
+    async with open_database(settings, NAME) as database:
         async with database.session() as session:
             await data_keys.begin(session)
         await _until_none(database, lambda session: sealing.make_keys(session, AT_ONCE))
@@ -67,7 +68,7 @@ async def seal_records(settings: Settings, say: Say) -> Left:
 
 async def left_in_clear(settings: Settings) -> Left:
     """What stands in clear. Raises DatabaseAwayError, SchemaError, SettingsError, or EncryptionError for another key ring."""
-    async with _opened(settings) as database:
+    async with open_database(settings, NAME) as database:
         return await _left(database, DocumentStore.from_settings(settings, database))
 
 
@@ -140,13 +141,3 @@ async def _files(database: Database) -> AsyncIterator[tuple[str, str | None]]:
             for _, files in page:
                 for file in files:
                     yield file
-
-
-@asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[Database]:
-    async with Database.opened(settings, application_name="relais-sealing") as database:
-        with away_named():
-            async with database.session() as session:
-                await check_schema(session)
-                await data_keys.check_ring(session)
-        yield database
