@@ -199,3 +199,74 @@ def test_a_calendar_that_is_none(wrong: dict[str, object]) -> None:
 def test_hours_that_are_none(line: str) -> None:
     with pytest.raises(ValueError, match=r"is no day|are no hours"):
         week_of([line])
+
+
+@given(calendars, moments)
+def test_a_clinic_is_open_by_its_wall_clock(calendar: Calendar, moment: datetime) -> None:
+    assert calendar.is_open(moment) == is_open(calendar, moment)
+
+
+@pytest.mark.parametrize(
+    ("moment", "there"),
+    [
+        ("2026-02-02 07:59:59", False),
+        ("2026-02-02 08:00", True),
+        ("2026-02-02 16:59:59", True),
+        ("2026-02-02 17:00", False),  # nobody is there any more
+        ("2026-02-01 12:00", False),  # a Sunday
+        ("2026-06-24 12:00", False),
+    ],
+)
+def test_office_hours(moment: str, there: bool) -> None:
+    assert CALENDARS["office hours"].is_open(toronto(moment)) is there
+
+
+def test_whole_days_are_those_on_which_the_clinic_works() -> None:
+    week = CALENDARS["office hours"].whole_days().week
+    assert [[(hours.opens, hours.closes) for hours in day] for day in week] == [[(0, 24 * 60)]] * 5 + [[]] * 2
+
+
+def test_a_week_as_it_is_written() -> None:
+    week = week_of(["mon-wed 08:00-12:00 13:00-17:00", "fri 09:00-12:00", "sun"])
+    assert [" ".join(map(str, day)) for day in week] == [
+        *["08:00-12:00 13:00-17:00"] * 3,
+        "",
+        "09:00-12:00",
+        "",
+        "",
+    ]
+    assert len(week_of(f"{day} 08:00-12:00" for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun"))) == 7
+    with pytest.raises(ValueError, match="'8-12 13-17' are no hours"):
+        week_of(["mon 8-12 13-17"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"week": [[]] * 7}, "never_open"),
+        ({"week": [["08:00-12:00", "12:00-17:00"], *[[]] * 6]}, "hours_in_disorder"),  # they touch: one part of the day
+        ({"week": [["13:00-17:00", "08:00-12:00"], *[[]] * 6]}, "hours_in_disorder"),
+        ({"time_zone": "America/Atlantis"}, "no_time_zone"),
+        ({"also_closed": ["2026-06-24"], "open_after_all": ["2026-06-24"]}, "closed_and_open"),
+    ],
+)
+def test_what_is_wrong_has_a_code(wrong: dict[str, object], code: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        ClinicCalendar.model_validate(wrong)
+    assert [error["type"] for error in raised.value.errors()] == [code]
+
+
+def test_what_is_written_down_is_what_may_be_asked() -> None:
+    """The year that runs and two more: the closing days on which the clinic would work, and each change of the clocks."""
+    calendar = OFFICE.frozen_at(JANUARY)
+    assert {day.year for day in calendar.closing_days} == {2026, 2027, 2028}
+    assert all(calendar.week[day.weekday()] for day in calendar.closing_days)
+    assert calendar.offsets == (
+        (datetime(2025, 12, 31, tzinfo=UTC), -300),
+        (datetime(2026, 3, 8, 7, tzinfo=UTC), -240),
+        (datetime(2026, 11, 1, 6, tzinfo=UTC), -300),
+        (datetime(2027, 3, 14, 7, tzinfo=UTC), -240),
+        (datetime(2027, 11, 7, 6, tzinfo=UTC), -300),
+        (datetime(2028, 3, 12, 7, tzinfo=UTC), -240),
+        (datetime(2028, 11, 5, 6, tzinfo=UTC), -300),
+    )

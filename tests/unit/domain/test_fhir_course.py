@@ -1,6 +1,7 @@
 """The Tasks that FHIR's readers are told of, each with what becomes of it in more words."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -8,10 +9,11 @@ import pytest
 from domain.fhir_course import BusinessStatus, Facts, business_status, tasks_of
 from domain.fhir_task import TaskStatus
 from domain.offerings import FieldKind, FormField, Localized, Option
-from domain.requests import DocumentKind, Status
+from domain.priority import Priority
+from domain.requests import DocumentKind, EventName, Status
 from domain.visits import needs_visit
 from tests.unit.domain.oracle import FHIR_STEPS
-from tests.unit.domain.scenes import MONDAY, Story, accepted, assigned, draft, reported, returned
+from tests.unit.domain.scenes import MONDAY, Story, accepted, assigned, draft, reported, returned, submitted
 
 
 def told(story: Story) -> list[str]:
@@ -132,3 +134,21 @@ def test_a_report_says_whether_the_patient_must_be_seen() -> None:
     other = asked.model_copy(update={"options": options[1:]})
     assert needs_visit([other], {asked.name: "visit-routine"}) is None  # it has another meaning there
     assert needs_visit([], {asked.name: "emergency"}) is None
+
+
+def test_a_task_knows_when_it_began_and_when_it_last_took_a_step() -> None:
+    story = submitted()
+    begun = story.events[0]
+    story.at(MONDAY + timedelta(hours=1)).assign()
+    story.at(MONDAY + timedelta(hours=2)).accept()
+    accepted_ = story.events[-1]
+    story.at(MONDAY + timedelta(hours=3)).change_priority(Priority.URGENT)  # no step of the Task
+    [task] = tasks_of(story.events)
+    assert (task.began, task.began_at) == (begun.version, begun.at)
+    assert (task.version, task.at, task.because) == (accepted_.version, accepted_.at, EventName.ACCEPTED)
+    transferred = story.at(MONDAY + timedelta(hours=4)).transfer()
+    ended, following = tasks_of(story.events)
+    assert (ended.began, ended.version, ended.at) == (begun.version, transferred.version, transferred.at)
+    assert (following.began, following.began_at) == (transferred.version, transferred.at)
+    assert (following.version, following.at) == (transferred.version, transferred.at)
+    assert ended.because is following.because is EventName.TRANSFERRED

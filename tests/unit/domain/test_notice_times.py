@@ -109,6 +109,22 @@ def test_by_when_who_is_told_must_act() -> None:
     assert due_after(EventName.TRANSFERRED, story.request, question) is None, "the clock stands still"
     assert due_after(EventName.ADDENDUM_ISSUED, reported().request, None) is None
     assert story.request.deadline(DeadlineName.DISPATCH) is None
+    late = accepted()
+    report = late.request.deadline(DeadlineName.REPORT)
+    late.renew()
+    late.reassign("dispatch")
+    assert report is not None
+    assert late.request.due_at != report.due_at
+    for event in (EventName.REPORT_REMINDER, EventName.REPORT_OVERDUE):
+        assert due_after(event, late.request, None) == report.due_at, "it was promised, whoever has the request now"
+    asked = reported()
+    asked.ask_about_the_report()
+    clock = asked.request.deadline(DeadlineName.FOLLOW_UP)
+    assert clock is not None
+    assert asked.request.own_deadline is not None
+    assert clock.due_at != asked.request.own_deadline.due_at
+    for event in (EventName.FOLLOW_UP_ASKED, EventName.FOLLOW_UP_REMINDER, EventName.FOLLOW_UP_OVERDUE):
+        assert due_after(event, asked.request, None) == clock.due_at
 
 
 def test_what_counts_while_a_document_is_being_made() -> None:
@@ -136,3 +152,9 @@ def test_a_report_that_asks_for_new_photos_is_told_as_that(
     assert (due_after(about, story.request, None) is not None) is has_an_end
     assert story.request.newest_report == story.request.documents[0]
     assert story.request.documents[0].new_photos
+
+
+def test_a_report_without_a_wish_is_told_as_what_it_is() -> None:
+    story = accepted()
+    story.sign()
+    assert told_as(story.issue().name, story.request) is EventName.FINAL_REPORT_ISSUED

@@ -3,11 +3,11 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from domain.calendar import DAY, Calendar
+from domain.calendar import DAY, Calendar, Span
 from domain.clinic_calendar import ClinicCalendar, week_of
 from domain.commands import RenewRules
 from domain.lifecycle import TABLE
-from domain.offerings import DeadlineName
+from domain.offerings import DeadlineName, DeadlineTerms
 from domain.priority import Priority
 from domain.refusals import RefusalCode
 from domain.requests import SYSTEM
@@ -119,3 +119,27 @@ def test_hours_count_by_the_clinics_where_the_offering_says_so() -> None:
     calls = [moment for moment, _ in story.calls(2)]
     assert calls == [toronto("2026-02-02 11:00"), toronto("2026-02-03 11:00")], "a day is as long as the clinic works"
     assert story.now - MONDAY == DAY + timedelta(hours=2)
+
+
+def test_the_hours_in_which_an_urgent_report_must_be_read_do_not_move() -> None:
+    story = under_today(accepted())
+    story.sign(urgent=True)
+    story.issue()
+    before = story.request.deadline(DeadlineName.URGENT_ACKNOWLEDGEMENT)
+    assert before is not None
+    story.renew(calendar=CLOSED_ON_TUESDAY, move_clocks=True)
+    assert story.request.deadline(DeadlineName.URGENT_ACKNOWLEDGEMENT) == before
+
+
+def test_which_question_waits_longer_is_said() -> None:
+    two_days = {DeadlineName.INFORMATION: DeadlineTerms(limit=dict.fromkeys(Priority, Span.of("2bd")))}
+    story = under_today(submitted(deadlines=two_days))
+    story.assign()
+    story.accept()
+    first, second = story.ask(), story.ask()
+    event = story.renew(calendar=CLOSED_ON_TUESDAY, move_clocks=True)
+    assert isinstance(event.command, RenewRules)
+    assert [(moved.name, moved.question_id) for moved in event.command.clocks] == [
+        (DeadlineName.INFORMATION, first),
+        (DeadlineName.INFORMATION, second),
+    ]

@@ -368,8 +368,11 @@ def test_nobody_cancels_a_request_whose_urgent_report_nobody_has_read(scene: str
     story.cancel(actor)
 
 
+@pytest.mark.parametrize("read", [lambda story: story.confirm_reading(DISPATCHER), Story.read_for_requester])
 @pytest.mark.parametrize("renewed", [False, True])
-def test_the_calendar_ends_no_request_whose_urgent_report_nobody_has_read(renewed: bool) -> None:
+def test_the_calendar_ends_no_request_whose_urgent_report_nobody_has_read(
+    renewed: bool, read: Callable[[Story], object]
+) -> None:
     """It calls every hour for as long as that takes; the 30 days pass from when somebody has read it."""
     story = accepted(at=toronto("2026-02-06 17:00"))
     if not renewed:
@@ -381,7 +384,7 @@ def test_the_calendar_ends_no_request_whose_urgent_report_nobody_has_read(renewe
     story.at(toronto("2026-03-20 17:30"))
     assert [name for _moment, name in story.calls(3)] == [EventName.URGENT_REPORT_UNREAD] * 3
     assert story.request.status is Status.REPORTED
-    story.at(toronto("2026-03-21 12:00")).confirm_reading(DISPATCHER)
+    read(story.at(toronto("2026-03-21 12:00")))
     passed = timedelta(days=10 if renewed else 0)
     assert story.request.due_at == toronto("2026-04-20 12:00") - passed
     moment, name = story.calls(3 if renewed else 4)[-1]

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from domain import commands as c
+from domain.lifecycle import TAKEN_BACK_WITHIN
 from domain.offerings import DeadlineName
 from domain.refusals import RefusalCode
 from domain.requests import Request, Status
@@ -25,6 +26,7 @@ from tests.unit.domain.scenes import (
 )
 
 SOON, LATE = timedelta(seconds=10), timedelta(seconds=16)
+MICROSECOND = timedelta(microseconds=1)
 
 
 def newer(begin: Callable[[], Story]) -> Story:
@@ -101,3 +103,23 @@ def test_older_rules_keep_nothing() -> None:
     story.accept()
     assert story.request.undo is None
     assert "undo" not in story.request.model_dump(), "older code reads it"
+
+
+def test_what_was_late_is_late_again() -> None:
+    story = newer(submitted)
+    while DeadlineName.DISPATCH not in story.request.overdue:
+        story.next_call()
+    before = story.request
+    story.assign(who(COLLEAGUE))
+    assert story.request.overdue == ()
+    story.at(story.now + SOON).take_back(DISPATCHER)
+    assert story.request.overdue == before.overdue
+    assert what_counts(story.request) == what_counts(before)
+
+
+@pytest.mark.parametrize(("after", "is_late"), [(TAKEN_BACK_WITHIN, False), (TAKEN_BACK_WITHIN + MICROSECOND, True)])
+def test_the_last_moment_still_counts(after: timedelta, is_late: bool) -> None:
+    story = newer(assigned)
+    story.accept()
+    decision = answer(story.request, c.TakeBack(id=command_id(), actor=PROVIDER), story.now + after)
+    assert (decision is RefusalCode.TOO_LATE_TO_TAKE_BACK) is is_late
