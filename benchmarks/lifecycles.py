@@ -24,7 +24,7 @@ import statistics
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -93,7 +93,8 @@ async def main(lives: int, at_once: Sequence[int], rounds: int, *, with_signatur
             engine = await Client.connect(address)
             floor_worker = await asyncio.create_subprocess_exec(sys.executable, "-m", "benchmarks.bare", address)
             try:
-                bench = Bench(console, engine, await People.sign_in(http, folder), folder, rounds)
+                people = await People.sign_in(http, folder)
+                bench = Bench(console, engine, people, folder, floor_worker.pid, rounds)
                 await bench.warm_up()
                 if with_signature:
                     await bench.prepare_signatures(stack)
@@ -114,6 +115,8 @@ class Bench:
     engine: Client
     people: People
     folder: Path
+    floor_worker: int
+    """The process of the floor's worker."""
     rounds: int
     signers: ProcessPoolExecutor | None = None
     """Where the bare signatures are made, when lives end with one."""
@@ -143,26 +146,37 @@ class Bench:
 
     async def compare(self, lives: int, at_once: int) -> None:
         """Floor and Relais in turn, so many rounds; print what came of it."""
-        floor, signatures, relais, cost, ids = Measured(), Measured(), Measured(), Counter[str](), []
+        floor, signatures, relais, ids = Measured(), Measured(), Measured(), []
+        cost, floor_cost = Counter[str](), Counter[str]()
         self.signing = Measured()
         for _ in range(self.rounds):
+            before = self.spent_on_the_floor()
             floor.rates.append(await run(lambda: self.bare_life(floor.seconds), lives, at_once))
+            floor_cost.update(since(before, self.spent_on_the_floor()))
             if self.signers:
                 signatures.rates.append(await run(self.bare_signature, lives, at_once))
             drafts = [await self.people.draft() for _ in range(lives)]
             before = processor_seconds(self.folder)
             relais.rates.append(await self.lives(drafts, at_once, relais))
             await self.people.all_mail_is_handed_over()
-            cost.update({part: spent - before[part] for part, spent in processor_seconds(self.folder).items()})
+            cost.update(since(before, processor_seconds(self.folder)))
             ids += drafts
         commands = self.rounds * lives * COMMANDS
         self.print_rates(at_once, floor, signatures, relais)
-        parts = ", ".join(f"{part} {1000 * spent / commands:.0f}" for part, spent in cost.most_common() if spent)
-        self.console.print(f"Processor time a command: {1000 * cost.total() / commands:.0f} ms ({parts}).")
+        for what, spent in (("on the floor", floor_cost), ("of Relais", cost)):
+            self.console.print(f"Processor time a command {what}: {in_milliseconds(spent, commands)}.")
+        self.console.print(f"A command costs {cost.total() / floor_cost.total():.2f} times the floor's processor time.")
         events, actions = await in_the_histories(self.engine, ids)
         self.console.print(
             f"In the histories: {events / commands:.1f} events and {actions / commands:.1f} actions a command.\n"
         )
+
+    def spent_on_the_floor(self) -> dict[str, float]:
+        """Seconds of processor that the floor’s worker and the engine have taken until now; its client is not counted."""
+        return {
+            "worker": seconds_of(self.floor_worker),
+            "temporal": processor_seconds(self.folder)["temporal"],
+        }
 
     def print_rates(self, at_once: int, floor: Measured, signatures: Measured, relais: Measured) -> None:
         """The table of one comparison, and its ratios."""
@@ -283,6 +297,23 @@ async def in_the_histories(engine: Client, request_ids: Sequence[str]) -> tuple[
         async for event in engine.get_workflow_handle(f"request-{request_id}").fetch_history_events():
             kinds[event.event_type] += 1
     return kinds.total(), sum(kinds[kind] for kind in ACTIONS)
+
+
+def since(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
+    """What each part has spent between two moments."""
+    return {part: spent - before[part] for part, spent in now.items()}
+
+
+def in_milliseconds(spent: Counter[str], commands: int) -> str:
+    """What a command took of processor time, and which part how much of it."""
+    parts = ", ".join(f"{part} {1000 * one / commands:.0f}" for part, one in spent.most_common() if one)
+    return f"{1000 * spent.total() / commands:.0f} ms ({parts})"
+
+
+def seconds_of(pid: int) -> float:
+    """The processor time that a process has taken until now."""
+    said = _stat(Path("/proc") / str(pid))
+    return sum(map(int, said[11:13])) / TICKS_PER_SECOND if said else 0.0
 
 
 def processor_seconds(folder: Path) -> dict[str, float]:
