@@ -1,23 +1,27 @@
 """What lists, counts, searches and looks cost when the records are full.
 
-    .venv/bin/python -m benchmarks.worklist [--requests 10000 100000 1000000] [--only dispatcher] [--plans] [--keep FOLDER]
+    .venv/bin/python -m benchmarks.worklist [--requests 10000 1000000] [--clinics 2 20] [--only dispatcher] [--plans] [--keep …]
 
-Starts a PostgreSQL of its own in a temporary folder for each number of requests (up to 10,000,000: about 6 kB each on the
+Starts a PostgreSQL of its own in a temporary folder for each number of requests (up to 10,000,000: about 11 kB each on the
 disk), fills it (`benchmarks.full_records`), and asks all of them in turn, round by round, so that whatever else the machine does
 meanwhile meets each alike. With ``--keep`` the folders stay, and the next run finds them full (and migrates them); with
-``--fill`` it ends there. Prints of each query the median and the 99th percentile, at the last number also as a multiple of the
-first; with ``--plans`` also how PostgreSQL goes about it there. Nothing here is a test; `tests/records/test_flat.py` holds the
+``--fill`` it ends there. Prints of each query the median, the 99th percentile and how many lines were shown, at the last number
+also the time as a multiple of the first; with ``--plans`` also how PostgreSQL goes about it there. A page of three lines costs
+less than one of fifty, and of 10,000 requests of 20 clinics many pages are as short: with fewer ``--clinics`` they are as full as
+those of a million. Nothing here is a test; `tests/records/test_flat.py` holds the
 plans.
 """
 
 import argparse
 import asyncio
+import itertools
 import signal
 import statistics
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -30,7 +34,7 @@ from rich.table import Table
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from benchmarks.full_records import FAMILY_NAMES, FIRST_BIRTH, GIVEN_NAMES, KEYS, fill, those_who_look
+from benchmarks.full_records import CLINICS, FAMILY_NAMES, FIRST_BIRTH, GIVEN_NAMES, KEYS, fill, those_who_look
 from domain.priority import Priority
 from domain.requests import Role, Status
 from embedded import postgres
@@ -39,16 +43,28 @@ from records import absences, load, migrate, people
 from records.database import Database
 from records.same_patient import same_patient
 from records.visibility import Viewer
-from records.worklist import WorklistFilter, count_to_do, notes_on, worklist
+from records.worklist import WorklistFilter, WorklistPage, count_to_do, notes_on, worklist
 
 ROUNDS = 100
 PATIENT = 4321
 TOO_SLOW_SECONDS = 10
 
 Query = Callable[[AsyncSession], Awaitable[object]]
-Times = tuple[list[float], list[tuple[str, Any]]]
-"""The milliseconds of each round, and the statements of one with what they are given."""
+Times = tuple[list[float], list[tuple[str, Any]], int | None]
+"""The milliseconds of each round, the statements of one with what they are given, and how many lines it showed."""
 Measured = dict[str, Times]
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of full records."""
+
+    requests: int
+    clinics: int
+
+    def __str__(self) -> str:
+        return f"{self.requests:,} of {self.clinics} clinics"
+
 
 OPEN = frozenset(status for status in Status if status.is_open)
 
@@ -83,54 +99,61 @@ LISTS: dict[str, WorklistFilter] = {
 }
 
 
-async def main(numbers: list[int], only: str, kept: Path | None, *, plans: bool, only_fill: bool) -> None:
+async def main(sizes: list[Size], only: str, kept: Path | None, *, plans: bool, only_fill: bool) -> None:
     """Fill, measure, print."""
-    console = Console(width=160)
-    full: dict[int, Database] = {}
-    asked: dict[int, dict[str, Query]] = {}
+    console = Console(width=190)
+    full: dict[Size, Database] = {}
+    asked: dict[Size, dict[str, Query]] = {}
     async with AsyncExitStack() as stack:
-        for count in numbers:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if kept is None else kept / str(count)
-            full[count] = await stack.enter_async_context(running_database(folder))
+        for size in sizes:
+            name = f"{size.requests}" if size.clinics == CLINICS else f"{size.requests}-of-{size.clinics}"
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if kept is None else kept / name
+            full[size] = await stack.enter_async_context(running_database(folder))
             began = perf_counter()
-            asked[count] = queries(*await _filled(full[count], count, folder / "is-full"))
-            console.print(f"{count:,} requests in {perf_counter() - began:.0f} s")
+            asked[size] = queries(*await _filled(full[size], size, folder / "is-full"))
+            console.print(f"{size} in {perf_counter() - began:.0f} s")
         if only_fill:
             return
-        measured: dict[int, Measured] = {count: {} for count in numbers}
-        for name in [name for name in asked[numbers[0]] if only in name]:
-            found = await measure([(full[count], asked[count][name]) for count in numbers])
-            for count, one in zip(numbers, found, strict=True):
-                measured[count][name] = one
-            print(f"{name:60}", *(f"{value:8.1f}" for times, _ in found for value in _percentiles(times)), flush=True)
+        measured: dict[Size, Measured] = {size: {} for size in sizes}
+        for name in [name for name in asked[sizes[0]] if only in name]:
+            found = await measure([(full[size], asked[size][name]) for size in sizes])
+            for size, one in zip(sizes, found, strict=True):
+                measured[size][name] = one
+            print(f"{name:60}", *(cell for one in found for cell in _cells(one)), flush=True)
             if plans:
-                await explain(console, full[numbers[-1]], name, found[-1][1])
+                await explain(console, full[sizes[-1]], name, found[-1][1])
     console.print(table_of(measured))
 
 
-async def _filled(database: Database, count: int, marker: Path) -> tuple[UUID, UUID, dict[Role, Viewer]]:
+async def _filled(database: Database, size: Size, marker: Path) -> tuple[UUID, UUID, dict[Role, Viewer]]:
     """As `fill` gives it; nothing is filled where an earlier run has left the marker."""
     if await asyncio.to_thread(marker.exists):
         async with database.session() as session:
             return await those_who_look(session)
-    found = await fill(database, count)
+    found = await fill(database, size.requests, size.clinics)
     await asyncio.to_thread(marker.touch)
     return found
 
 
-def table_of(measured: dict[int, Measured]) -> Table:
+def table_of(measured: dict[Size, Measured]) -> Table:
     """Of each query what it cost at each number of requests."""
     table = Table("milliseconds", "statements", title="Lists, counts, searches, looks")
-    for count in measured:
-        table.add_column(f"{count:,}: p50", justify="right")
+    for size in measured:
+        table.add_column(f"{size}: p50", justify="right")
         table.add_column("p99", justify="right")
+        table.add_column("lines", justify="right")
     table.add_column("last ÷ first", justify="right")
     first, last = (measured[count] for count in (next(iter(measured)), [*measured][-1]))
-    for name, (_, statements) in first.items():
-        cells = [f"{value:.1f}" for some in measured.values() for value in _percentiles(some[name][0])]
-        ratio = _percentiles(last[name][0])[0] / _percentiles(first[name][0])[0]
+    for name, (times, statements, _) in first.items():
+        cells = [cell for some in measured.values() for cell in _cells(some[name])]
+        ratio = _percentiles(last[name][0])[0] / _percentiles(times)[0]
         table.add_row(name, str(len(statements)), *cells, f"{ratio:.2f}")
     return table
+
+
+def _cells(one: Times) -> list[str]:
+    times, _, lines = one
+    return [*(f"{value:8.1f}" for value in _percentiles(times)), f"{'' if lines is None else lines:>5}"]
 
 
 def _percentiles(times: list[float]) -> tuple[float, float]:
@@ -214,15 +237,16 @@ async def measure(databases: Sequence[tuple[Database, Query]]) -> list[Times]:
         sessions = [(await stack.enter_async_context(database.session()), query) for database, query in databases]
         found: list[Times] = []
         for (database, _), (session, query) in zip(databases, sessions, strict=True):
-            await query(session)
-            found.append(([], await _statements_of(database, session, query)))
+            answer = await query(session)
+            lines = len(answer.rows) if isinstance(answer, WorklistPage) else None
+            found.append(([], await _statements_of(database, session, query), lines))
         for _ in range(ROUNDS):
-            for (session, query), (times, _statements) in zip(sessions, found, strict=True):
+            for (session, query), (times, _, _) in zip(sessions, found, strict=True):
                 session.expunge_all()
                 began = perf_counter()
                 await query(session)
                 times.append(1000 * (perf_counter() - began))
-            if max(sum(times) for times, _statements in found) > 1000 * TOO_SLOW_SECONDS:
+            if max(sum(times) for times, _, _ in found) > 1000 * TOO_SLOW_SECONDS:
                 break
     return found
 
@@ -276,9 +300,11 @@ async def running_database(folder: Path) -> AsyncIterator[Database]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--clinics", type=int, nargs="+", default=[CLINICS], help="of each number, in turn")
     parser.add_argument("--only", default="", help="only queries with this in their names")
     parser.add_argument("--plans", action="store_true")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where the full records stay for the next run")
     parser.add_argument("--fill", action="store_true", help="only fill them")
     given = parser.parse_args()
-    asyncio.run(main(given.requests, given.only, given.keep, plans=given.plans, only_fill=given.fill))
+    sizes = [Size(*one) for one in zip(given.requests, itertools.cycle(given.clinics), strict=False)]
+    asyncio.run(main(sizes, given.only, given.keep, plans=given.plans, only_fill=given.fill))

@@ -48,7 +48,7 @@ from domain.requests import HolderKind, Role, Status
 from records import unread_reports
 from records.absences import is_away, is_away_provider
 from records.models import EventRecord, OfferedPool, Participant, RequestParty, RequestRecord
-from records.ways import ALL, BEYOND_DRAFT, CLINIC_WAYS, Part
+from records.ways import ALL, CLINIC_WAYS, Part
 
 Access = Literal["chart", "process"]
 """How much of a request somebody may see."""
@@ -198,7 +198,7 @@ def parts_for(viewer: Viewer) -> list[Part]:
     parts = []
     if Role.REQUESTER in viewer.roles:
         own = frozenset({Status.DRAFT}) if Role.OPERATOR in viewer.roles else ALL
-        parts.append(Part("requester", viewer.account_id, own))
+        parts.append(Part("requester", viewer.account_id, own, clinic=viewer.clinic_id))
     if Role.OPERATOR in viewer.roles:
         return [*parts, Part("all")]
     if Role.CLINIC_ADMINISTRATOR in viewer.roles:
@@ -207,7 +207,7 @@ def parts_for(viewer: Viewer) -> list[Part]:
         parts.append(Part("dispatch_clinic", viewer.clinic_id))
     if Role.PROVIDER in viewer.roles:
         by_name = RequestRecord.holder_kind == HolderKind.PROVIDER
-        parts.append(Part("holder", viewer.account_id, condition=by_name))
+        parts.append(Part("holder", viewer.account_id, condition=by_name, clinic=viewer.clinic_id))
         parts += [Part("pool", viewer.clinic_id), Part("acted_on", viewer.account_id)]
         parts.append(Part("asked_clinic", viewer.clinic_id, condition=covered_by(viewer)))
     if Role.REQUESTER in viewer.roles:
@@ -215,7 +215,8 @@ def parts_for(viewer: Viewer) -> list[Part]:
         if Role.PROVIDER not in viewer.roles:
             parts.append(Part("acted_on", viewer.account_id, condition=_was_asked_for_in(viewer.clinic_id)))
     elif Role.PROVIDER in viewer.roles:  # what they asked for themselves, while they were a requester
-        parts.append(Part("requester", viewer.account_id, BEYOND_DRAFT, condition=_acted_on_by(viewer)))
+        acted = _acted_on_by(viewer)
+        parts.append(Part("requester", viewer.account_id, condition=acted, clinic=viewer.clinic_id))
     return parts
 
 

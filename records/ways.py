@@ -72,14 +72,16 @@ CLINIC_KEYS = ("requester_clinic_id", "dispatch_clinic_id", "holder_clinic_id")
 class Part:
     """Requests that lie on a way: with `value`, or one of these, in its key, and one of the statuses, if `condition` holds.
 
-    `awaits` is asked of ways that have one of the columns `awaits_holder` and `awaits_requester`.
+    `awaits` is asked of ways that have one of the columns `awaits_holder` and `awaits_requester`. All of them were asked for, are
+    dispatched or held by `clinic`, where that is known.
     """
 
     way: str
-    value: uuid.UUID | CompoundSelect[uuid.UUID] | None = None
+    value: uuid.UUID | Select[uuid.UUID] | None = None
     statuses: frozenset[Status] = BEYOND_DRAFT
     awaits: bool | None = None
     condition: ColumnElement[bool] = field(default_factory=true)
+    clinic: uuid.UUID | None = None
 
 
 _EVERYTHING = Part("all")
@@ -89,8 +91,9 @@ _EVERYTHING = Part("all")
 class Sieve:
     """What is asked of the requests beside their part. `condition` is about the row of the request; None filters nothing.
 
-    `clinic` asked for them, dispatches or holds them; they were changed at `updated_since` or later, and at `updated_until` or
-    before.
+    `if_shared` is a condition, too, which of what somebody only acted on can fail in the statuses `shared_in`. Those `not_among`
+    are few, and looked up once. `clinic` asked for them, dispatches or holds them; they were changed at `updated_since` or later,
+    and at `updated_until` or before.
     """
 
     statuses: frozenset[Status] = ALL
@@ -101,6 +104,9 @@ class Sieve:
     updated_since: datetime | ColumnElement[datetime] | None = None
     updated_until: datetime | None = None
     condition: ColumnElement[bool] | None = None
+    if_shared: ColumnElement[bool] | None = None
+    shared_in: frozenset[Status] = ALL
+    not_among: tuple[Select[uuid.UUID], ...] = ()
 
     def and_(self, *conditions: ColumnElement[bool]) -> "Sieve":
         """The same, and all of these must hold too."""
@@ -109,8 +115,8 @@ class Sieve:
 
     def beside(self, part: Part) -> ColumnElement[bool] | None:
         """What is asked of each row on the way of the part: not what the way says by itself."""
-        leads_to_clinic = WAY[part.way].key in CLINIC_KEYS and part.value is self.clinic
-        if self.clinic is None or leads_to_clinic:
+        leads_there = part.value if WAY[part.way].key in CLINIC_KEYS else part.clinic
+        if self.clinic is None or leads_there is self.clinic:
             return self.condition
         return self.and_(or_(*(_column(RequestRecord, key) == self.clinic for key in CLINIC_KEYS))).condition
 
@@ -136,6 +142,7 @@ def first_of(parts: Sequence[Part], sieve: Sieve, order: Order, after: tuple[Any
     gone along from its head to there, so that what is read is hardly more than what is shown, however many stretches there are.
     """
     offerings = _offerings(sieve)
+    parts = [part for part in parts if part.statuses & sieve.statuses] or parts[:1]
     walks = [_Walk(part, sieve, offerings, order, after) for part in parts]
     heads = [walk.heads().cte(f"heads_{at}") for at, walk in enumerate(walks)]
     end = _end_of(heads, order, limit).cte("page_end")
@@ -214,8 +221,10 @@ def _sifted(sieve: Sieve) -> Iterable[ColumnElement[bool]]:
         yield RequestRecord.updated_at >= sieve.updated_since
     if sieve.updated_until is not None:
         yield RequestRecord.updated_at <= sieve.updated_until
-    if (condition := sieve.beside(_EVERYTHING)) is not None:
-        yield only_asked(condition)
+    yield from (RequestRecord.id.not_in(some) for some in sieve.not_among)
+    for condition in (sieve.beside(_EVERYTHING), sieve.if_shared):
+        if condition is not None:
+            yield only_asked(condition)
 
 
 @dataclass(frozen=True)
@@ -317,14 +326,15 @@ def _are_apart(one: Part, other: Part) -> bool:
 
 
 def _ids_of_part(part: Part, sieve: Sieve, offerings: CTE, statuses: TableValuedAlias) -> Select[uuid.UUID]:
-    """The ids, at most so many of each stretch as are counted."""
+    """The ids, at most so many of each status as are counted."""
     stretches = _stretches(part, sieve, to_count=True)
     table, id_ = _table_of(part)
     query = select(id_.label("id")).where(*_on_the_way(part, sieve), table.offering == offerings.c.offering)
     query = query.where(*_in_stretch(table, WAY[part.way], stretches), stretches.c.status == statuses.c.status)
-    query = query.limit(plainly(COUNTED_UP_TO + 1))
-    found = query.correlate(offerings, stretches, statuses).lateral("stretch")
-    return select(found.c.id).select_from(offerings.join(stretches, true()).join(found, true())).correlate(statuses)
+    enough = plainly(COUNTED_UP_TO + 1)
+    found = query.limit(enough).correlate(offerings, stretches, statuses).lateral("stretch")
+    of_all = select(found.c.id).select_from(offerings.join(stretches, true()).join(found, true()))
+    return select(of_all.limit(enough).correlate(statuses).subquery().c.id).correlate(statuses)
 
 
 def _table_of(part: Part) -> tuple[Any, InstrumentedAttribute[uuid.UUID]]:
@@ -332,9 +342,8 @@ def _table_of(part: Part) -> tuple[Any, InstrumentedAttribute[uuid.UUID]]:
 
 
 def _in_stretch(table: Any, way: Way, stretches: FromClause) -> Iterable[ColumnElement[bool]]:
-    return [
-        _column(table, name) == stretches.c[name] for name in way.columns if name in stretches.c and name != "offering"
-    ]
+    alike = [name for name in (way.key, *way.columns) if name and name in stretches.c and name != "offering"]
+    return [_column(table, name) == stretches.c[name] for name in alike]
 
 
 def _column(table: Any, name: str) -> InstrumentedAttribute[Any]:
@@ -344,12 +353,8 @@ def _column(table: Any, name: str) -> InstrumentedAttribute[Any]:
 
 def _on_the_way(part: Part, sieve: Sieve) -> Iterable[ColumnElement[bool]]:
     way, (table, id_) = WAY[part.way], _table_of(part)
-    if way.key is not None:
-        key = _column(table, way.key)
-        if isinstance(part.value, CompoundSelect):  # found once, and not for each stretch
-            yield key == any_(func.array(part.value.scalar_subquery(), type_=ARRAY(Uuid())))
-        else:
-            yield key == part.value
+    if way.key is not None and not isinstance(part.value, Select):
+        yield _column(table, way.key) == part.value
     if way.where is not None:
         yield literal_column(f"({way.where})", Boolean())  # word for word as the index has it
     if sieve.updated_since is not None:
@@ -357,16 +362,27 @@ def _on_the_way(part: Part, sieve: Sieve) -> Iterable[ColumnElement[bool]]:
     if sieve.updated_until is not None:
         yield table.updated_at <= sieve.updated_until
     yield only_asked(part.condition)
-    beside = sieve.beside(part)
-    if beside is not None and table is RequestRecord:
-        yield only_asked(beside)
-    elif beside is not None:
-        row = select(beside).where(RequestRecord.id == id_)  # a look at one row; a join would go through all
-        yield func.coalesce(row.scalar_subquery(), false())
+    yield from (id_.not_in(some) for some in sieve.not_among)
+    beside, if_shared = sieve.beside(part), sieve.if_shared
+    if table is RequestRecord:
+        yield from (only_asked(condition) for condition in (beside, if_shared) if condition is not None)
+        return
+    if beside is not None:
+        yield _on_the_row(id_, beside)
+    if if_shared is not None:
+        yield or_(table.status.not_in(sieve.shared_in), _on_the_row(id_, if_shared))
 
 
-def _stretches(part: Part, sieve: Sieve, *, to_count: bool = False) -> TableValuedAlias:
-    """Every combination of what stands in the index between its key and the sort key; to count, as far as it is filtered by."""
+def _on_the_row(id_: InstrumentedAttribute[uuid.UUID], condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Asked of the request with that id: a look at one row; a join would go through all."""
+    return func.coalesce(select(condition).where(RequestRecord.id == id_).scalar_subquery(), false())
+
+
+def _stretches(part: Part, sieve: Sieve, *, to_count: bool = False) -> FromClause:
+    """Every combination of what stands in the index between its key and the sort key; to count, as far as it is filtered by.
+
+    Where the part has several values in its key, each of these with each.
+    """
     overdue, priority = sieve.overdue is not None, sieve.priority is not None
     by_update = sieve.updated_since is not None  # the sort key of the index that leads there stands behind all of these
     values: dict[str, tuple[Any, Collection[Any]]] = {}
@@ -379,7 +395,15 @@ def _stretches(part: Part, sieve: Sieve, *, to_count: bool = False) -> TableValu
             values[name] = (Boolean(), (sieve.overdue,) if overdue else (False, True))
         elif name == "priority_rank" and (priority or by_update or not to_count):
             values[name] = (Integer(), [RANKS[sieve.priority]] if sieve.priority else list(RANKS.values()))
-    return _unnested("stretches", values)
+    alike = _unnested("stretches", values)
+    if not isinstance(part.value, Select):
+        return alike
+    (value,) = part.value.subquery("keys").c
+    return (
+        select(value.label(WAY[part.way].key), *alike.c)
+        .select_from(alike.join(value.table, true()))
+        .subquery("stretches")
+    )
 
 
 def _unnested(name: str, values: dict[str, tuple[Any, Collection[Any]]]) -> TableValuedAlias:

@@ -31,6 +31,7 @@ from sqlalchemy import (
     case,
     cast,
     exists,
+    false,
     func,
     not_,
     null,
@@ -88,6 +89,7 @@ from records.ways import (
     first_of,
     in_order,
     only_asked,
+    plainly,
 )
 
 MAX_LIMIT = 200
@@ -503,10 +505,10 @@ def _parts(viewer: Viewer, wanted: WorklistFilter) -> list[Part]:
     else:
         parts = parts_for(viewer)
     if wanted.to_do is False:
-        parts = [_nothing_to_do(part, viewer) for part in parts]
-    if wanted.holder_absent:
-        parts = [replace(part, statuses=part.statuses & _BY_NAME) for part in parts]
-    return parts
+        parts = [left for part in parts for left in _nothing_to_do(part, viewer)]
+    if wanted.holder_absent:  # a pool is nobody
+        parts = [replace(part, statuses=part.statuses & _BY_NAME) for part in parts if part.way != "pool"]
+    return [part for part in parts if part.statuses]
 
 
 def _leads(viewer: Viewer, wanted: WorklistFilter) -> list[tuple[Select[uuid.UUID] | ColumnElement[bool], int]]:
@@ -517,7 +519,7 @@ def _leads(viewer: Viewer, wanted: WorklistFilter) -> list[tuple[Select[uuid.UUI
         if wanted.clinic not in (None, _OWN_CLINIC):
             leads.append((ours.where(RequestParty.party_id == wanted.clinic), LED_TO))
         if wanted.holder_absent:
-            leads.append((ours.where(RequestParty.party_id.in_(away_today())), LED_TO))
+            leads.append((ours.where(RequestParty.party_id.in_(_away_who_hold())), LED_TO))
     if days := _submitted_within(wanted):
         leads.append((and_(*days), SUBMITTED))
     return leads
@@ -533,7 +535,18 @@ def _sieve_of(viewer: Viewer, wanted: WorklistFilter) -> Sieve:
     """What to ask of what lies there, wherever that is."""
     since = _SINCE if wanted.updated_since == _GIVEN else wanted.updated_since
     sieve = Sieve(wanted.statuses or ALL, wanted.offering, wanted.overdue, wanted.priority, wanted.clinic, since)
-    return sieve.and_(*_conditions(viewer, wanted))
+    sieve = sieve.and_(*_conditions(wanted))
+    return _without_what_is_to_do(viewer, sieve) if wanted.to_do is False else sieve
+
+
+def _without_what_is_to_do(viewer: Viewer, sieve: Sieve) -> Sieve:
+    others = [_asked_of(viewer)] if Role.PROVIDER in viewer.roles else []
+    others += [read_for_others_by(viewer)] if viewer.roles & READS_FOR_OTHERS else []
+    few = tuple(select(RequestRecord.id).where(condition).correlate(None) for condition in others)
+    by_holder = _to_do_by_holder(viewer)
+    nothing = or_(*by_holder).is_not(true()) if by_holder else None  # NULL is nothing to do
+    shared = frozenset(status for role, status in _SHARED.items() if role in viewer.roles)
+    return replace(sieve, if_shared=nothing, shared_in=shared, not_among=few)
 
 
 def _beside_parts(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bool]]:
@@ -547,7 +560,7 @@ def _parts_of_all(viewer: Viewer, wanted: WorklistFilter) -> list[Part]:
     """Where operators find what they ask for: of a clinic, or of who is away, not among everything that there is."""
     *own, everything = parts_for(viewer)
     if wanted.holder_absent:
-        return [*own, Part("holder", away_today(), BEYOND_DRAFT)]
+        return [*own, Part("holder", _away_who_hold(), BEYOND_DRAFT)]
     if wanted.clinic is not None:
         return [*own, *(Part(way, wanted.clinic) for way in CLINIC_WAYS)]
     return [*own, everything]
@@ -563,21 +576,24 @@ def _with_whom(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[boo
     return conditions
 
 
-def _conditions(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bool]]:
+def _conditions(wanted: WorklistFilter) -> list[ColumnElement[bool]]:
     """What no index leads to."""
     conditions: list[ColumnElement[bool]] = []
-    if wanted.to_do is False and (to_do := _to_do_by_holder(viewer)):
-        conditions.append(or_(*to_do).is_not(true()))  # NULL is nothing to do
-    if wanted.to_do is False and Role.PROVIDER in viewer.roles:
-        asked = select(RequestRecord.id).where(_asked_of(viewer)).correlate(None)  # few, and looked up once
-        conditions.append(RequestRecord.id.not_in(asked))
-    if wanted.to_do is False and viewer.roles & READS_FOR_OTHERS:
-        unread = select(RequestRecord.id).where(read_for_others_by(viewer)).correlate(None)  # few, and looked up once
-        conditions.append(RequestRecord.id.not_in(unread))
     if wanted.holder_absent is not None:
-        absent = has_left_or_is_absent(RequestRecord.holder_id)
-        conditions.append(absent if wanted.holder_absent else not_(absent))
+        away = func.array(_away_who_hold().scalar_subquery(), type_=ARRAY(Uuid()))  # few, and looked up once
+        is_away = func.coalesce(RequestRecord.holder_id == any_(away), false())
+        conditions.append(is_away if wanted.holder_absent else not_(is_away))
     return conditions + _submitted_within(wanted)
+
+
+def _away_who_hold() -> Select[uuid.UUID]:
+    """Those who are away and hold something: of all who have ever left, hardly anybody does."""
+    (away,) = away_today().subquery("away").c
+    held = aliased(RequestRecord)
+    one = (
+        select(true()).where(held.holder_id == away).limit(plainly(1)).scalar_subquery()
+    )  # a look into the index for each
+    return select(away).where(func.coalesce(one, false()))
 
 
 def _submitted_within(wanted: WorklistFilter) -> list[ColumnElement[bool]]:
@@ -637,14 +653,18 @@ def _parts_to_do(viewer: Viewer) -> list[Part]:
     return parts
 
 
-def _nothing_to_do(part: Part, viewer: Viewer) -> Part:
-    """The same without the stretches in which there is something to do about every request: `_conditions` asks of the others."""
+def _nothing_to_do(part: Part, viewer: Viewer) -> list[Part]:
+    """The same without the stretches in which there is something to do about every request: the sieve asks of the others."""
     role = {"requester": Role.REQUESTER, "pool": Role.PROVIDER}.get(part.way)
     if role in viewer.roles:
-        return replace(part, awaits=False)
+        return [replace(part, awaits=False)]
+    if part.way == "holder" and part.value is viewer.account_id:
+        theirs = frozenset().union(*(_HELD_BY_NAME[kind] for kind, role in _HOLDS_AS.items() if role in viewer.roles))
+        held, other = part.statuses & theirs, part.statuses - theirs
+        return [replace(part, statuses=held, awaits=False), replace(part, statuses=other)]
     if part.way in ("dispatch_clinic", "other_dispatch") and Role.DISPATCHER in viewer.roles:
-        return replace(part, statuses=part.statuses - _AT_DISPATCH)
-    return part
+        return [replace(part, statuses=part.statuses - _AT_DISPATCH)]
+    return [part]
 
 
 def _asked_of(viewer: Viewer) -> ColumnElement[bool]:
@@ -659,8 +679,7 @@ def _asked_in(viewer: Viewer) -> list[tuple[str, uuid.UUID]]:
 
 def _parts_held(viewer: Viewer) -> list[Part]:
     """Where that is of which `_waits_for` speaks, as far as it is listed for the viewer."""
-    of_roles = {Role.PROVIDER: HolderKind.PROVIDER, Role.REQUESTER: HolderKind.REQUESTER}
-    seen = [kind for role, kind in of_roles.items() if role in viewer.roles]
+    seen = [kind for kind, role in _HOLDS_AS.items() if role in viewer.roles]
     by_name = RequestRecord.holder_kind.in_(seen)
     parts = [Part("holder", viewer.account_id, ALL, condition=by_name)] if seen else []
     if other := frozenset().union(*(statuses for kind, statuses in _HELD_BY_NAME.items() if kind not in seen)):
@@ -680,6 +699,10 @@ _HELD_BY_NAME = {
 }
 """In which statuses people hold a request by name."""
 _BY_NAME = frozenset().union(*_HELD_BY_NAME.values())
+_SHARED = {Role.PROVIDER: Status.AWAITING_ACCEPTANCE, Role.DISPATCHER: Status.AWAITING_DISPATCH}
+"""In which status they hold one together, as a pool or as the dispatchers."""
+_HOLDS_AS = {HolderKind.PROVIDER: Role.PROVIDER, HolderKind.REQUESTER: Role.REQUESTER}
+"""In which role."""
 
 
 def _ours(viewer: Viewer) -> ColumnElement[bool]:

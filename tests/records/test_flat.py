@@ -97,6 +97,25 @@ async def test_nothing_reads_more_than_it_shows(full: Full, role: Role) -> None:
     assert too_much == {}
 
 
+@pytest.mark.usefixtures("counting_ends_soon")
+@pytest.mark.parametrize(
+    ("role", "wanted", "index", "most"),
+    [
+        pytest.param(
+            Role.PROVIDER, LISTS["not to do"], "pk_requests", 250, id="only what a pool may have is looked at"
+        ),
+        pytest.param(Role.OPERATOR, LISTS["with somebody away"], "ix_requests_holder", 250, id="away, in order"),
+    ],
+)
+async def test_what_the_way_tells_is_not_looked_up(
+    full: Full, role: Role, wanted: WorklistFilter, index: str, most: int
+) -> None:
+    database, viewers, _ = full
+    asked = _listing(viewers[role], replace(wanted, limit=ROWS))
+    steps = [step for step in await _steps_of(database, asked) if step.get("Index Name", "").startswith(index)]
+    assert 0 < sum(map(_rows_read, steps)) <= most
+
+
 @pytest.mark.parametrize("role", STAFF)
 async def test_what_leads_to_few_tells_what_the_ways_tell(
     full: Full, role: Role, monkeypatch: pytest.MonkeyPatch
@@ -138,6 +157,15 @@ def _listing(viewer: Viewer, wanted: WorklistFilter) -> Query:
 
 async def _too_much(database: Database, query: Query) -> list[str]:
     """The steps of the query's statements that read too many rows, or a whole table."""
+    return [
+        f"{step['Node Type']} of {step.get('Index Name', step.get('Relation Name'))}: {_rows_read(step)} rows"
+        for step in await _steps_of(database, query)
+        if (step["Node Type"] == "Seq Scan" and step["Relation Name"] in LARGE) or _rows_read(step) > MOST_ROWS
+    ]
+
+
+async def _steps_of(database: Database, query: Query) -> list[dict[str, Any]]:
+    """All steps of the query's statements."""
     statements: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
@@ -149,10 +177,9 @@ async def _too_much(database: Database, query: Query) -> list[str]:
         event.remove(database.engine.sync_engine, "before_cursor_execute", note)
     async with database.engine.connect() as connection:
         return [
-            f"{step['Node Type']} of {step.get('Index Name', step.get('Relation Name'))}: {_rows_read(step)} rows"
+            step
             for statement, parameters in statements
             for step in _steps(await _plan(connection, statement, parameters))
-            if (step["Node Type"] == "Seq Scan" and step["Relation Name"] in LARGE) or _rows_read(step) > MOST_ROWS
         ]
 
 
