@@ -9,7 +9,7 @@ generator := $(abspath tests/description/.generator/bin)
 sources := $(wildcard *.py) $(dir $(wildcard */__init__.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check races mutants audit sbom client lint types floors browser firefox lock clean
+.PHONY: help install run test check races typed mutants audit sbom client lint types floors browser firefox lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -30,6 +30,9 @@ races: install ## Play the races, and the random lives of requests, four times a
 
 firefox: install browser ## Look at every page of the portal in Firefox, where the tests look with Chromium.
 	@RELAIS_TEST_BROWSER=firefox $(bin)/pytest --numprocesses 2 --dist loadfile tests/portal
+
+typed: install browser ## Lose every text that people write in every way, in Chromium and in Firefox: half an hour.
+	@$(bin)/pytest --numprocesses 2 --dist load tests/portal/whole_typed_table.py
 
 mutants: install ## Change the rules in small ways, one at a time, and count how many of the faults the unit tests find.
 	@rm -rf mutants

@@ -1,6 +1,7 @@
 """Every text that people write, and every way to lose it, from one table of forms: in Chromium, and in turn in Firefox.
 
 In Chromium each form meets each way that a browser loses texts by; in Firefox (`test_in_firefox`) each way meets one of them.
+`make typed` tries every form with every way in both (`whole_typed_table`).
 What the server decides (an ended session, a change meanwhile, a text that is too long) is tried with every form without a browser
 as well, in `test_signed_out_meanwhile`, `test_changed_meanwhile` and `test_nothing_typed_is_lost`.
 """
@@ -8,10 +9,11 @@ as well, in `test_signed_out_meanwhile`, `test_changed_meanwhile` and `test_noth
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
+from playwright.async_api import Error as BrowserError
 from playwright.async_api import Locator, Page, expect
 from sqlalchemy import update
 
@@ -66,6 +68,14 @@ class Writing:
     async def open(self) -> None:
         """Its page, anew."""
         await self.page.goto(self.stage.page(self.form))
+
+    async def begin(self, number: int) -> None:
+        """Write into it what nobody has written before, in a tab that nothing else is happening in."""
+        await self.in_another_tab()
+        await self.page.goto("/nowhere")
+        await self.page.evaluate("localStorage.clear()")
+        await self.open()
+        await self.write(number)
 
     async def write(self, number: int, *, is_kept: bool = False) -> None:
         """Something else into each of its fields. With `is_kept` what saves itself can't, and lies in the browser."""
@@ -152,6 +162,30 @@ async def session_ended(written: Writing) -> None:
         await written.open()
     else:
         await written.send()
+    await _sign_in_again(written)
+
+
+async def left_alone(written: Writing) -> None:
+    """Nobody is there for so long that the page locks; in a browser of its own, whose clock is turned on."""
+    browser = written.page.context.browser
+    assert browser is not None
+    async with Portal(written.wire.address, browser).visit(written.who) as page:
+        page.on("dialog", lambda dialog: dialog.accept())
+        await page.clock.install()
+        alone = replace(written, page=page)
+        await alone.open()
+        await alone.write(97)
+        await page.clock.fast_forward("29:30")
+        await expect(page.locator(".idle-warning")).to_be_visible()
+        await page.clock.fast_forward("00:40")
+        await page.wait_for_url("**/signin?**")
+        await _sign_in_again(alone)
+        await alone.expect_back()
+    await written.open()
+    written.texts = alone.texts if written.form.saves_itself else written.texts
+
+
+async def _sign_in_again(written: Writing) -> None:
     await written.page.fill("#username", written.who.account.username)
     await written.page.fill("#password", PASSWORD)
     await written.page.press("#password", "Enter")
@@ -202,7 +236,10 @@ IN_THE_BROWSER = (left_by_a_slip, reloaded, left_and_back, tab_closed, other_lan
 WITH_THE_SERVER = (session_ended, too_long, changed_meanwhile)
 """Those in which the server shows again what was written."""
 
-Ways = Sequence[Callable[[Writing], Awaitable[None]]]
+Way = Callable[[Writing], Awaitable[None]]
+Ways = Sequence[Way]
+
+EVERY_WAY: Ways = (*IN_THE_BROWSER, *WITH_THE_SERVER, left_alone)
 
 
 async def lose_every_text(portal: Portal, system: System, ways_of: Callable[[int], Ways]) -> None:
@@ -215,20 +252,19 @@ async def lose_every_text(portal: Portal, system: System, ways_of: Callable[[int
             who = system.people[form.who]
             if form.who not in pages:
                 page = await visits.enter_async_context(Portal(wire.address, portal.browser).visit(who))
-                page.on("dialog", lambda dialog: dialog.accept())
                 pages[form.who] = page
-                await page.goto("/nowhere")
-            if not ways_of(number):
+            ways = ways_of(number)
+            if not ways:
                 continue
             written = Writing(stage, form, who, pages[form.who], wire, {})
-            await written.page.evaluate("localStorage.clear()")
-            await written.open()
-            await written.write(number)
-            for way in ways_of(number):
+            await written.begin(number)
+            for place, way in enumerate(ways):
                 try:
+                    if place and ways[place - 1] not in IN_THE_BROWSER:
+                        await written.begin(number)
                     await way(written)
                     await written.expect_back()
-                except AssertionError as error:
+                except (AssertionError, BrowserError) as error:
                     lost.append(f"{form.who} {form.page} {way.__name__}: {str(error)[:300]}")
             pages[form.who] = written.page
     assert lost == []
@@ -241,8 +277,7 @@ def ways_in_chromium(number: int) -> Ways:
 
 def ways_in_firefox(number: int) -> Ways:
     """Of every third form one."""
-    ways = (*IN_THE_BROWSER, *WITH_THE_SERVER)
-    return () if number % 3 else (ways[number // 3 % len(ways)],)
+    return () if number % 3 else (EVERY_WAY[number // 3 % len(EVERY_WAY)],)
 
 
 async def test_no_text_is_lost(portal: Portal, system: System) -> None:

@@ -3,6 +3,7 @@
     .venv/bin/python -m tests.portal.typed_table
 
 The rows are the forms of `typed_texts`, the letters the tests below; `test_every_cell_is_held` finds a cell that is empty.
+``make typed`` tries every cell in both browsers.
 """
 
 import sys
@@ -18,6 +19,7 @@ HOLDERS = {
     "S": "with this form, without a browser: test_signed_out_meanwhile, test_changed_meanwhile, test_nothing_typed_is_lost; "
     "of what saves itself test_two_tabs, too",
     "k": "by the same script, with another form: test_idle",
+    "w": "in Chromium and in Firefox, with this form, outside `make test`: whole_typed_table",
     "·": "can't be: a short line is refused by its form and not counted; what is one's own or new is changed by nobody else, "
     "and what is handed over is refused request by request",
 }
@@ -25,10 +27,10 @@ HOLDERS = {
 
 @dataclass(frozen=True)
 class Way:
-    """A way to lose a text: the function that tries it, if one does, and for which forms one without a browser does."""
+    """A way to lose a text: the function that tries it, and for which forms one without a browser does."""
 
     name: str
-    tried_by: Callable[..., object] | None
+    tried_by: Callable[..., object]
     by_the_server: Callable[[TypedForm], bool] = lambda _: False
     cannot_be: Callable[[TypedForm], bool] = lambda _: False
     as_another: bool = False
@@ -46,7 +48,7 @@ WAYS = (
     Way("language", every.other_language),
     Way("lost line", every.line_lost),
     Way("session ended", every.session_ended, by_the_server=lambda _: True),
-    Way("idle", None, as_another=True),
+    Way("idle", every.left_alone, as_another=True),
     Way("too long", every.too_long, lambda form: form.counted, lambda form: not form.counted),
     Way("conflict", every.changed_meanwhile, lambda form: not _stays_the_same(form), _stays_the_same),
 )
@@ -71,6 +73,7 @@ def _cell(way: Way, number: int, form: TypedForm) -> str:
         "F": way.tried_by in every.ways_in_firefox(number),
         "S": way.by_the_server(form),
         "k": way.as_another,
+        "w": way.tried_by in every.EVERY_WAY,
     }
     return "".join(letter for letter, is_held in holds.items() if is_held)
 
