@@ -18,9 +18,9 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Dialect,
-    Select,
     Text,
     Uuid,
+    bindparam,
     column,
     delete,
     event,
@@ -51,6 +51,12 @@ _PLACE = "relais: a data key"
 
 log = structlog.get_logger(__name__)
 _IN_TRANSACTION = "data_keys"
+
+# Made once: every command needs them, and to build one costs as much as to send it.
+
+_ITS_OWN = select(DATA_KEYS.c.sealed_key).where(DATA_KEYS.c.owner_id == bindparam("owner", type_=Uuid()))
+_OF_HOUSE = select(DATA_KEYS.c.sealed_key).where(DATA_KEYS.c.owner_id == HOUSE)
+_ITS_OWN_AND_OF_HOUSE = select(_ITS_OWN.scalar_subquery(), _OF_HOUSE.scalar_subquery())
 
 
 class DataKeys:
@@ -101,15 +107,13 @@ class DataKeys:
         return self.open(known[owner])
 
     def _find_or_make(self, connection: Connection, owner: uuid.UUID) -> str | None:
-        its_key, of_house = _key_of(owner), _key_of(HOUSE)
-        query = select(its_key.scalar_subquery(), of_house.scalar_subquery())
         found: str | None
-        found, house = connection.execute(query).one()
+        found, house = connection.execute(_ITS_OWN_AND_OF_HOUSE, {"owner": owner}).one()
         if found is None and house is not None:
             self.open(house)  # whose ring lacks that, would make keys that nobody else opens
             made = insert(DATA_KEYS).values(owner_id=owner, sealed_key=self.new())
             connection.execute(made.on_conflict_do_nothing())
-            found = connection.scalar(its_key)  # ours, or that of who was quicker
+            found = connection.scalar(_ITS_OWN, {"owner": owner})  # ours, or that of who was quicker
             if found is None:
                 raise EncryptionError("a data key was destroyed while it was made: nothing is written in clear instead")
         return found
@@ -150,7 +154,7 @@ async def check_ring(session: AsyncSession) -> None:
     missing = set(await session.scalars(select(_RING_KEY).distinct()))
     if not missing:
         return
-    house = await session.scalar(_key_of(HOUSE))
+    house = await session.scalar(_ITS_OWN, {"owner": HOUSE})
     try:
         missing -= keys.ring.keys.keys()
         if house is not None:
@@ -175,7 +179,7 @@ async def key_of(session: AsyncSession, owner: uuid.UUID, *, to_write: bool = Fa
     keys = keys_of(session.get_bind().dialect)
     if to_write:
         return await session.run_sync(keys.to_write_with, owner)
-    sealed_key = await session.scalar(_key_of(owner))
+    sealed_key = await session.scalar(_ITS_OWN, {"owner": owner})
     return keys.open(sealed_key) if sealed_key else None
 
 
@@ -221,10 +225,6 @@ _RING_KEY: ColumnElement[str] = func.split_part(DATA_KEYS.c.sealed_key, literal_
 
 def _is_not_of(key_id: str) -> ColumnElement[bool]:
     return _RING_KEY.is_distinct_from(key_id)
-
-
-def _key_of(owner: uuid.UUID) -> Select[str]:
-    return select(DATA_KEYS.c.sealed_key).where(DATA_KEYS.c.owner_id == owner)
 
 
 def _has_begun() -> ColumnElement[bool]:
