@@ -191,10 +191,10 @@
   let leaving = false;
 
   // The last words go along when the page is left. A save that is on its way makes the next version before they arrive.
-  const left = new Leaving(form);
+  const left = new Leaving(form, save);
 
   function flush() {
-    if (leaving || held || written() === saved) return;
+    if (leaving || held || left.isLocked || written() === saved) return;
     left.isUnsaved = true;
     const isUnderWay = written() === underWay;
     if (!lost && navigator.onLine && (!sending || isUnderWay)) form.dispatchEvent(new Event("relais:leaving"));
@@ -207,6 +207,7 @@
   document.addEventListener("visibilitychange", () => { if (document.hidden && written() !== saved) save(); });
   window.addEventListener("pagehide", () => { flush(); if (!leaving) left.gone(); });
   window.addEventListener("beforeunload", (event) => {
+    if (left.isLocked) return;
     if (!leaving && !held && written() !== saved) {
       left.isUnsaved = true;
       save(); // now: the page that is asked for next may find it

@@ -8,6 +8,7 @@
   const ACTIVE = "relais-active"; // when somebody was there, for all tabs of this browser
   const TOLD_EACH = Math.min(60_000, limit / 4);
   const WARNED = Math.min(60_000, limit / 3); // ms before the end
+  const SAVES_WITHIN = 3_000; // ms
   const LOOKS_EACH = Math.min(5_000, limit / 20);
 
   let told = Date.now(); // the page itself was asked for
@@ -39,6 +40,9 @@
     if (locking) return;
     locking = true;
     clearInterval(looking);
+    const lastWords = []; // what saves them, and is waited for while the session lasts
+    document.dispatchEvent(new CustomEvent("relais:locks", { detail: lastWords }));
+    await Promise.race([Promise.allSettled(lastWords), new Promise((resolve) => setTimeout(resolve, SAVES_WITHIN))]);
     document.dispatchEvent(new CustomEvent("relais:locked"));
     await call("/lock").catch(() => {}); // without a connection the server ends it by itself
     location.assign(`/signin?done=idle&next=${encodeURIComponent(location.pathname + location.search)}`);

@@ -142,8 +142,9 @@
     }
   });
 
-  const left = new Leaving(form);
+  const left = new Leaving(form, save);
   window.addEventListener("beforeunload", (event) => {
+    if (left.isLocked) return;
     if (changed && !saving) save(); // now: the page that is asked for next may find it
     if (!changed && !saving) return;
     left.isUnsaved = true;
@@ -152,6 +153,7 @@
     event.preventDefault();
   });
   window.addEventListener("pagehide", () => {
+    if (left.isLocked) return;
     const goesAlong = (changed || saving) && !(changed && saving) && ["", "wrong"].includes(stuck) && navigator.onLine;
     if (goesAlong) form.dispatchEvent(new Event("relais:leaving"));
     if (changed || saving) left.isUnsaved = true;

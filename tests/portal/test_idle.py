@@ -1,16 +1,18 @@
 """A browser that nobody sits at: its session ends, its pages lock, and what was typed is there again."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from fastapi import FastAPI
-from playwright.async_api import expect
+from playwright.async_api import Dialog, expect
 from sqlalchemy import select, update
 
 from domain.requests import Role
 from records.models import Token
-from tests.journeys import accepted
+from tests.journeys import accepted, draft, ok
 from tests.portal.browsing import Portal, visitor
+from tests.portal.test_typed_and_left import saving_forms
 from tests.system import PASSWORD, Clinician, System, add_person
 from use_cases.sign_in import token_sha256
 
@@ -95,3 +97,42 @@ async def test_a_page_warns_then_locks_and_gives_back_what_was_typed(
         await page.press("#password", "Enter")
         await page.wait_for_url(f"**{path}")
         assert await page.input_value("textarea") == "La patiente a rappelé."
+
+
+async def test_a_page_that_could_not_save_locks_without_asking_anybody(portal: Portal, system: System) -> None:
+    """What somebody else has saved meanwhile is not overwritten; the chart does not stay in view for it, and nothing is lost."""
+    begun, mine = await draft(system), await accepted(system)
+    for who, address, name in saving_forms(system, begun, mine):
+        async with portal.visit(who) as page:
+            asked: list[str] = []
+            page.on("dialog", partial(_stay, asked))
+            await page.clock.install()
+            await page.goto(address)
+            await _write_elsewhere(system, address, name)
+            await page.locator(f"[name='{name}']").fill("")
+            await page.keyboard.type("Depuis mai.")  # a browser asks only those who have used the page
+            await page.keyboard.press("Tab")
+            await expect(page.locator("#conflict [data-keep], #overtaken button").first).to_be_visible()
+            await page.clock.fast_forward("30:10")
+            await page.wait_for_url("**/signin?**", wait_until="commit")
+            assert asked == []
+            await page.fill("#username", who.account.username)
+            await page.fill("#password", PASSWORD)
+            await page.press("#password", "Enter")
+            await expect(page.locator(f"[name='{name}']")).to_have_value("Depuis mai.")
+
+
+async def _stay(asked: list[str], dialog: Dialog) -> None:
+    asked.append(dialog.type)
+    await dialog.dismiss()
+
+
+async def _write_elsewhere(system: System, address: str, name: str) -> None:
+    """Something else into that field, by the API."""
+    answers = {name.removeprefix("answers."): "Écrit ailleurs."}
+    if address.endswith("/edit"):
+        path = f"/api/v1{address.removesuffix('/edit')}"
+        before = ok(await system.requester.http.get(path))["answers"]
+        ok(await system.requester.http.patch(path, json={"answers": {**before, **answers}}))
+    else:
+        ok(await system.provider.http.put(f"/api/v1{address}", json={"answers": answers}))
