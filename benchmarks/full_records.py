@@ -24,6 +24,7 @@ from records.database import Database
 from records.models import EVERY_CLINIC, Account
 from records.patient_words import SearchKeys
 from records.visibility import Viewer
+from use_cases.patients import Patient
 
 CLINICS = 20
 STAFF = {Role.PROVIDER: 6, Role.REQUESTER: 20, Role.DISPATCHER: 2, Role.CLINIC_ADMINISTRATOR: 1, Role.OPERATOR: 1}
@@ -59,7 +60,7 @@ INSERT INTO requests (id, number, created_at, created_by, form, form_priority, e
     priority_rank, offering, requester_id, requester_clinic_id, dispatch_clinic_id, holder_kind, holder_id, holder_clinic_id,
     waiting_since, due_at, overdue, open_questions, submitted_at, updated_at, ended_at)
 SELECT c.id, 'TC-2025-' || lpad(count::text, greatest(6, length(count::text)), '0'), made, r.id,
-       jsonb_set(t.form, '{patient}', jsonb_build_object(
+       jsonb_set(t.form, '{patient}', t.form -> 'patient' || jsonb_build_object(
            'given_name', 'Given' || n % :given, 'family_name', 'Family' || n % :family,
            'birth_date', date '1940-01-01' + (n % :births)::int, 'health_insurance_number', 'HEAL' || 10000000 + n)),
        'routine', 0, t.process, 6, c.status, level, array_position(ARRAY['stat', 'asap', 'urgent', 'routine'], level) - 1,
@@ -250,7 +251,7 @@ async def _people(session: AsyncSession, clinics: int, staff: Mapping[Role, int]
             }
         ),
         priority=Priority.ROUTINE,
-        patient={"given_name": "Jeanne", "family_name": "Tremblay"},
+        patient=Patient(given_name="Jeanne", family_name="Tremblay", sex="female").model_dump(mode="json"),
         answers={"question": "Mélanome?" * 20},
         now=now,
     )
