@@ -38,6 +38,11 @@ def is_cut_off(file: BinaryIO, media_type: str) -> bool:
             return b"%%EOF" not in file.read()
         case "image/tiff":
             return _tiff_is_cut_off(file, size)
+        case "image/gif":
+            file.seek(max(0, size - 1))
+            return file.read() != b";"
+        case "image/bmp":
+            return int.from_bytes(file.read(6)[2:], "little") > size
         case "video/webm":
             return False  # its lengths may be left open
         case _:

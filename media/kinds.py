@@ -5,7 +5,15 @@ from datetime import UTC, datetime
 from typing import Literal
 
 HEIF_TYPES = {"image/heic", "image/heif"}
-PHOTO_TYPES = {"image/jpeg", "image/png", "image/webp", "image/avif", "image/tiff"} | HEIF_TYPES
+PHOTO_TYPES = {
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "image/avif",
+    "image/tiff",
+    "image/gif",
+    "image/bmp",
+} | HEIF_TYPES
 PDF = "application/pdf"
 DICOM = "application/dicom"
 DOCUMENT_TYPES = {PDF, DICOM}

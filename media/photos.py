@@ -69,6 +69,8 @@ _DECODERS = {
     "image/heif": ("HEIF",),
     "image/avif": ("AVIF",),
     "image/tiff": ("TIFF",),
+    "image/gif": ("GIF",),
+    "image/bmp": ("BMP",),
 }
 """By what a file was found to be, who may read it: Pillow knows dozens of other formats, and would try them all."""
 

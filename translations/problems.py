@@ -84,7 +84,7 @@ PROBLEMS: Mapping[str, str] = {
     "slot_of_another_kind": _("No file of this kind is asked for here. Add it where its kind is asked for."),
     "unknown_attachment": _("There is no such attachment."),
     "unsupported_media": _(
-        "This kind of file can't be taken. Send a photo (JPEG, PNG, HEIC, WebP, AVIF or TIFF), a video (MP4, MOV, M4V "
+        "This kind of file can't be taken. Send a photo (JPEG, PNG, HEIC, WebP, AVIF, TIFF, GIF or BMP), a video (MP4, MOV, M4V "
         "or WebM) or a document (PDF or DICOM)."
     ),
     "not_json": _("JSON is expected here, with Content-Type: application/json."),

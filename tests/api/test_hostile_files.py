@@ -151,7 +151,7 @@ async def test_each_cause_has_its_sentence(system: System, draft_id: str) -> Non
         assert (large.status_code, found["code"]) == (422, "too_many_pixels")
         assert (found["width"], found["height"], found["limit_megapixels"]) == (60_000, 40_000, 52)
         said[language] = found["detail"]
-        moving = await system.requester.post(path, files={"file": ("a.gif", b"GIF89a" + bytes(50))}, headers=headers)
+        moving = await system.requester.post(path, files={"file": ("a.psd", b"8BPS" + bytes(50))}, headers=headers)
         assert (moving.status_code, moving.json()["code"]) == (415, "unsupported_media")
         kinds = moving.json()["detail"]
         assert all(kind in kinds for kind in ("JPEG", "PNG", "WebP", "HEIC", "MP4", "MOV", "WebM"))
@@ -171,7 +171,7 @@ async def test_what_a_look_refuses_waits_for_no_place(system: System, draft_id: 
     ):
         for _ in range(PLACES):
             await held.enter_async_context(system.services.places.place_for(uuid4()))
-        moving = await system.requester.post(path, files={"file": ("a.gif", b"GIF89a" + bytes(50))})
+        moving = await system.requester.post(path, files={"file": ("a.psd", b"8BPS" + bytes(50))})
         problem(moving, 415, "unsupported_media")
         large = await http.post(f"/api/v1{path}", files={"file": ("a.jpg", photo() + bytes(50_000))})
         assert problem(large, 413, "too_large")["limit_bytes"] == 50_000

@@ -156,6 +156,11 @@ COLOURED: dict[str, Callable[[], bytes]] = {
     "AVIF, transparent": lambda: encoded(arrow().convert("RGBA"), "AVIF"),
     "PNG, moving": lambda: encoded(arrow(), "PNG", save_all=True, append_images=[arrow().rotate(180)]),
     "PNG without its end": lambda: encoded(arrow(), "PNG")[:-12],
+    "WebP, moving": lambda: encoded(arrow(), "WEBP", save_all=True, append_images=[arrow().rotate(180)]),
+    "GIF, moving": lambda: encoded(arrow(), "GIF", save_all=True, append_images=[arrow().rotate(180)]),
+    "GIF without its end": lambda: encoded(arrow(), "GIF")[:-1],
+    "BMP": lambda: encoded(arrow(), "BMP"),
+    "BMP, palette": lambda: encoded(arrow().convert("P"), "BMP"),
     "two pictures in one": lambda: encoded(arrow(), "MPO", save_all=True, append_images=[arrow().rotate(180)]),
     "two pictures, the second cut off": lambda: encoded(arrow(), "MPO", save_all=True, append_images=[arrow()])[:-900],
 }
@@ -192,6 +197,8 @@ REFUSED: dict[str, tuple[Callable[[], bytes], type[Exception]]] = {
     "TIFF cut off": (lambda: encoded(arrow(), "TIFF")[:-1_000], TruncatedMediaError),
     "TIFF cut off in its directory": (lambda: encoded(arrow(), "TIFF", compression="jpeg")[:-100], TruncatedMediaError),
     "AVIF cut off": (lambda: encoded(arrow(), "AVIF")[:-60], TruncatedMediaError),
+    "GIF cut off": (lambda: encoded(arrow(), "GIF")[:-1_000], TruncatedMediaError),
+    "BMP cut off": (lambda: encoded(arrow(), "BMP")[:-1_000], TruncatedMediaError),
     "TIFF too large": (
         lambda: encoded(Image.new("1", (8_000, 8_000)), "TIFF", compression="group4"),
         TooManyPixelsError,
@@ -211,7 +218,7 @@ def test_each_reason_is_told_apart(name: str) -> None:
         taken(make())
 
 
-@pytest.mark.parametrize("kind", ["TIFF", "AVIF"])
+@pytest.mark.parametrize("kind", ["TIFF", "AVIF", "GIF"])
 def test_nothing_else_of_the_file_gets_through(kind: str) -> None:
     found = taken(encoded(arrow(), kind, exif=telephone_exif(1)))
     for copy in (found.full, found.preview, found.thumbnail):
