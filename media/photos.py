@@ -101,7 +101,7 @@ def render(file: BinaryIO, media_type: str, zone: ZoneInfo) -> Media:
     except Exception as error:  # decoders meet damaged files with errors of every kind
         if "memory" in str(error).lower():
             raise MemoryError from error
-        if not is_cut_off(file, media_type):
+        if isinstance(file, _Ended) or not is_cut_off(file, media_type):  # an end was all that could be given to it
             raise DamagedMediaError from error
         if media_type == JPEG and (ended := _ended(file)):
             return render(ended, media_type, zone)

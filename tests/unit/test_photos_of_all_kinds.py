@@ -192,6 +192,13 @@ def reduced_first() -> bytes:
     return encoded(arrow(), "TIFF", tiffinfo={254: 1})
 
 
+def lossless() -> bytes:
+    """Coded as no decoder here reads it, and as nobody finds its end: a JPEG-LS has other marks in its pixels."""
+    whole = encoded(arrow().resize((64, 48))).replace(b"\xff\xc0", b"\xff\xf7", 1)
+    scan = whole.index(b"\xff\xda") + 14
+    return whole[:scan] + b"\xff\x51\xff\xff" + whole[scan:]
+
+
 REFUSED: dict[str, tuple[Callable[[], bytes], type[Exception]]] = {
     "a sensor's file": (reduced_first, UnsupportedMediaError),
     "TIFF cut off": (lambda: encoded(arrow(), "TIFF")[:-1_000], TruncatedMediaError),
@@ -203,6 +210,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], type[Exception]]] = {
         lambda: encoded(Image.new("1", (8_000, 8_000)), "TIFF", compression="group4"),
         TooManyPixelsError,
     ),
+    "JPEG-LS": (lossless, DamagedMediaError),
     "TIFF damaged": (
         lambda: encoded(arrow(), "TIFF", compression="tiff_deflate").replace(b"x\x9c", b"zz"),
         DamagedMediaError,
