@@ -9,7 +9,7 @@ generator := $(abspath tests/description/.generator/bin)
 sources := $(wildcard *.py) $(dir $(wildcard */__init__.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check races typed mutants audit sbom client lint types floors browser firefox lock clean
+.PHONY: help install run test check races story typed mutants audit sbom client lint types floors browser firefox lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -33,6 +33,11 @@ firefox: install browser ## Look at every page of the portal in Firefox, where t
 
 typed: install browser ## Lose every text that people write in every way, in Chromium and in Firefox: half an hour.
 	@$(bin)/pytest --numprocesses 2 --dist load tests/portal/whole_typed_table.py
+
+story: install browser ## Count the presses and pages of the whole story in Chromium, Firefox and WebKit.
+	@$(bin)/python -m tests.portal.web_driver
+	@for browser in chromium firefox webkit; do \
+		RELAIS_TEST_BROWSER=$$browser $(bin)/pytest -n0 -q tests/portal/test_clicks_and_loads.py || exit 1; done
 
 mutants: install ## Change the rules in small ways, one at a time, and count how many of the faults the unit tests find.
 	@rm -rf mutants

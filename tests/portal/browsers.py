@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,8 +44,7 @@ class BrowserProgram:
 
     def install(self) -> bool:
         """Whether it could be had: as packages of the system, else, where there is none at all, as playwright's own build."""
-        packages = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *self.packages]
-        if may_install_packages() and _succeeds(["apt-get", "update", "-qq"]) and _succeeds(packages):
+        if may_install_packages() and install_packages(self.packages):
             return True
         return self.is_there() or _succeeds([sys.executable, "-m", "playwright", "install", self.name])
 
@@ -52,6 +52,12 @@ class BrowserProgram:
 def _succeeds(command: list[str]) -> bool:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     return subprocess.run(command, check=False, env=environment, stdout=subprocess.DEVNULL).returncode == 0
+
+
+def install_packages(packages: Sequence[str]) -> bool:
+    """Whether these could be had of the system, and what each needs at least."""
+    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
+    return _succeeds(["apt-get", "update", "-qq"]) and _succeeds(install)
 
 
 def may_install_packages() -> bool:

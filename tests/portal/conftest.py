@@ -8,6 +8,8 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from playwright.async_api import async_playwright, expect
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server import create_app
 from tests.eventually import PATIENCE_SECONDS, eventually
@@ -26,9 +28,16 @@ def portal_app(system: System) -> FastAPI:
 
 
 @pytest.fixture(scope="session")
-async def portal_address(portal_app: FastAPI) -> AsyncIterator[str]:
+def pages_loaded() -> list[str]:
+    """The addresses of the pages that browsers have loaded, one after the other."""
+    return []
+
+
+@pytest.fixture(scope="session")
+async def portal_address(portal_app: FastAPI, pages_loaded: list[str]) -> AsyncIterator[str]:
     """Where the portal is served: a free port of this machine."""
-    config = uvicorn.Config(portal_app, host="127.0.0.1", port=0, lifespan="off", log_config=None, access_log=False)
+    app = noting_pages(portal_app, pages_loaded)
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, lifespan="off", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     try:
@@ -42,6 +51,23 @@ async def portal_address(portal_app: FastAPI) -> AsyncIterator[str]:
         server.should_exit = True
         await serving
         portal_app.state.services.stopping.clear()
+
+
+def noting_pages(app: ASGIApp, loaded: list[str]) -> ASGIApp:
+    """The same, which notes each page that a browser shows in place of the one before; not what scripts ask for, no redirect."""
+
+    async def noted(scope: Scope, receive: Receive, send: Send) -> None:
+        async def on(message: Message) -> None:
+            if message["type"] == "http.response.start" and not 300 <= message["status"] < 400:
+                asked, given = Headers(scope=scope), Headers(raw=message["headers"])
+                by_browser = asked.get("accept", "").startswith("text/html") and "hx-request" not in asked
+                if by_browser and given.get("content-type", "").startswith("text/html"):
+                    loaded.append(scope["path"])
+            await send(message)
+
+        await app(scope, receive, on)
+
+    return noted
 
 
 @pytest.fixture(scope="session")
