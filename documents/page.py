@@ -54,7 +54,7 @@ def page(report: ReportContent, *, preview: bool) -> dict[str, Any]:
         "notice": _notice(report),
         "facts": [
             [_("Patient"), patient_lines(report.patient, report.signed_at, report.language)],
-            [_("Requester"), practitioner_lines(report.requester, report.language)],
+            [_("Requested by"), practitioner_lines(report.requester, report.language)],
             [_("Request"), _request(report)],
         ],
         **_signature(report, preview=preview),

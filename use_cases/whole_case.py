@@ -155,7 +155,7 @@ def _content(
         running_head=running_head(patient, language),
         facts=[
             (_("Patient"), patient_lines(patient, at, language)),
-            (_("Requester"), practitioner_lines(asked_by, language) if asked_by else []),
+            (_("Requested by"), practitioner_lines(asked_by, language) if asked_by else []),
             (_("Request"), _request(view, language)),
         ],
         sections=tuple(section for section in _sections(read, pictures, language) if not section.is_empty),

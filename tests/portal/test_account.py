@@ -33,7 +33,8 @@ async def test_the_page_says_who_one_is_and_what_each_choice_means(portal_app: F
     async with visitor(portal_app, person) as http:
         text = shown(await http.get("/account"))
     assert person.account.email in text
-    assert "Demandeur, Fournisseur" in text or "Fournisseur, Demandeur" in text
+    assert "Demandeur ou demandeuse" in text
+    assert "Fournisseur ou fournisseuse" in text
     assert "Clinique du Fleuve" in text
     assert "12345" in text
     assert "7 h 00, 12 h 00 et 17 h 00" in text
