@@ -143,6 +143,26 @@ async def barriers(page: Page, *, colours: bool = True) -> list[str]:
     ]
 
 
+FORCED_COLOURS = (Path(__file__).parent / "forced_colours.js").read_text()
+
+
+async def lost_in_forced_colours(page: Page) -> list[str]:
+    """What can't be seen any more when the reader's system forces its colours: a line each, none when all is well.
+
+    In Chromium alone: playwright can't have a stock Firefox force them.
+    """
+    browser = page.context.browser
+    if browser is None or browser.browser_type.name != "chromium":
+        return []
+    await page.evaluate(FORCED_COLOURS)
+    found: list[str] = []
+    for scheme in ("light", "dark"):
+        await page.emulate_media(forced_colors="active", color_scheme=scheme)
+        found += [f"{scheme}: {lost}" for lost in await page.evaluate("lostInForcedColours()")]
+    await page.emulate_media(forced_colors="none", color_scheme="light")
+    return found
+
+
 async def overflow(page: Page) -> int:
     """How many pixels the page is wider than its window: 0 when nobody has to scroll sideways."""
     wider: int = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

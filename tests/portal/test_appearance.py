@@ -13,7 +13,7 @@ from PIL import Image, ImageChops
 from portal import icons, static
 from portal.installable import ICONS
 from portal.themes import THEMES
-from tests.journeys import reported, submitted
+from tests.journeys import accepted, reported, submitted
 from tests.portal.browsing import Portal, shown, visitor
 from tests.system import System
 from translations import LANGUAGES, Language
@@ -131,6 +131,21 @@ async def test_on_paper_every_sheet_says_whose_it_is(portal: Portal, system: Sys
         text = " ".join(sheet.get_textpage().get_text_range().split())
         for word in (view["number"], view["patient"]["family_name"], "Imprimé par"):
             assert word in text
+
+
+async def test_on_paper_a_field_stands_with_its_name(portal: Portal, system: System, only_in_chromium: None) -> None:
+    """A report that is being written is printed, too."""
+    request_id = await accepted(system)
+    page = await portal.look(system.provider)
+    await page.goto(f"/requests/{request_id}/report")
+    above = [" ".join(words.split()) for words in await page.locator(".field :is(label, .hint)").all_inner_texts()]
+    assert len(above) > 5
+    await page.evaluate(
+        "document.querySelectorAll('textarea, .field input').forEach(field => { field.value = 'Rempli.'; })"
+    )
+    sheets = pypdfium2.PdfDocument(await page.pdf(format="Letter"))
+    ends = [sheet.get_textpage().get_text_range().split("\n")[-1] for sheet in sheets]
+    assert [end for end in ends if " ".join(end.split()) in above] == []
 
 
 WITHOUT_AN_EDGE = """() => {

@@ -1,5 +1,5 @@
 """Every page, in both languages, on a phone (in the dark look) and on a large screen (in the light one), also with text twice as
-large: no barrier, nobody scrolls sideways, no script fails.
+large: no barrier, nobody scrolls sideways, no script fails; and nothing is lost where the reader's system forces its colours.
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ from tests.journeys import (
     upload,
     written,
 )
-from tests.portal.browsing import PHONE, WIDE, Portal, barriers, overflow, too_wide
+from tests.portal.browsing import PHONE, WIDE, Portal, barriers, lost_in_forced_colours, overflow, too_wide
 from tests.portal.typed_texts import not_known
 from tests.system import System, add_person, photo
 
@@ -217,6 +217,7 @@ async def test_a_page_has_no_barrier(
                 if size == WIDE:
                     found += [f"not in the table of typed texts: {form}" for form in not_known(await page.content())]
                 found += [f"{language} {size['width']}: {fault}" for fault in await too_wide(page)]
+        found += [f"forced colours, {lost}" for lost in await lost_in_forced_colours(page)]
     finally:
         if person:
             ok(await person.http.patch("/api/v1/me", json={"language": "fr"}))
