@@ -9,7 +9,6 @@ from datetime import date
 from itertools import groupby
 
 from domain.calendar import day_of
-from domain.requests import EventName
 from use_cases.timeline import TimelineEntry
 
 FEW = 8
@@ -17,18 +16,6 @@ FEW = 8
 
 RECENT_DAYS = 7
 """So many days have a line of their own; what came before is one line more."""
-
-TOLD_ELSEWHERE = frozenset(
-    {
-        EventName.INFORMATION_REQUESTED,
-        EventName.INFORMATION_ANSWERED,
-        EventName.INFORMATION_ADDED,
-        EventName.WORSENING_REPORTED,
-        EventName.FOLLOW_UP_ASKED,
-        EventName.FOLLOW_UP_ANSWERED,
-    }
-)
-"""What was said with these stands once on the page, where questions and answers stand together."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,6 @@ async def request_page(request_id: UUID, visit: VisitOf) -> Response:
         "request",
         view=view,
         history=history.folded(timeline),
-        told_elsewhere=history.TOLD_ELSEWHERE,
         shows_accesses=accesses.may_be_shown(visit, view),
         sent=await _sent(visit, view),
         deadline_labels=DEADLINES,

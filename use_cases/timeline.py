@@ -26,6 +26,21 @@ from use_cases.names import HolderView, Names, PersonView
 from use_cases.services import Services
 from use_cases.views import View
 
+SAID = ("text", "comment", "reason")
+"""The fields of commands into which people write in their own words."""
+
+TOLD_ELSEWHERE = frozenset(
+    {
+        EventName.INFORMATION_REQUESTED,
+        EventName.INFORMATION_ANSWERED,
+        EventName.INFORMATION_ADDED,
+        EventName.WORSENING_REPORTED,
+        EventName.FOLLOW_UP_ASKED,
+        EventName.FOLLOW_UP_ANSWERED,
+    }
+)
+"""What was said with these stands once, where questions and answers stand together, and not in the history."""
+
 
 class TimelineEntry(View):
     """Something that happened. `details` are what was said with it: a reason, a comment, a question, an answer."""
@@ -45,6 +60,13 @@ class TimelineEntry(View):
         None, description="The clinic's system by which it was done, in that person's name."
     )
     clocks: list[RenewedClock] = Field([], description="Deadlines whose end a renewal of the rules or calendar moved.")
+
+    @property
+    def words(self) -> list[str]:
+        """What was said with it in somebody's own words, to be shown with it; not a reason that was chosen from a list."""
+        if self.name in TOLD_ELSEWHERE:
+            return []
+        return [said for field in SAID if (said := self.details.get(field)) and said not in set(ReturnReason)]
 
 
 class QuestionView(View):

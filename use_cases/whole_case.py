@@ -265,14 +265,14 @@ def _who(entry: TimelineEntry, language: Language) -> str:
 
 
 def _happened(entry: TimelineEntry, language: Language) -> Said:
-    """What happened, who did it and in which role, and to whom the request went; what was said stands in its own section."""
+    """What happened, who did it and in which role, to whom the request went, and what was said that no other section tells."""
     _ = gettext_for(language)
     who = _who(entry, language)
     held = entry.holder.person.name if entry.holder.person else entry.holder.clinic
     to = f"→ {held}" if entry.status != entry.status_before and held else ""
     reason = entry.details.get("reason")
-    said = [_(RETURN_REASONS.get(reason, reason)) if reason else "", entry.details.get("comment")]
+    chosen = [_(RETURN_REASONS[reason])] if reason and reason in RETURN_REASONS else []
     return Said(
         head=" · ".join(filter(None, (moment(entry.at, language), entry.label, who, to))),
-        text="\n".join(text for text in said if text),
+        text="\n".join((*chosen, *entry.words)),
     )
