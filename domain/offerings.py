@@ -191,6 +191,17 @@ def _every_priority(*spans: str) -> dict[Priority, Span]:
     return dict(zip((Priority.ASAP, Priority.URGENT, Priority.ROUTINE), map(Span.of, texts), strict=True))
 
 
+NOT_NAMED: Mapping[DeadlineName, DeadlineTerms] = {
+    DeadlineName.URGENT_ACKNOWLEDGEMENT: DeadlineTerms(
+        limit=_every_priority("4h"), remind_at=(Span.of("1h"), Span.of("2h"), Span.of("3h")), repeat=Span.of("1h")
+    ),
+    DeadlineName.FOLLOW_UP: DeadlineTerms(limit=_every_priority("3bd"), remind_at=(0.5,), repeat=Span.of("1d")),
+}
+"""By which requests live whose terms do not name these, which few meet. They are under way, so it never changes.
+
+Another default is written in `DEFAULT_DEADLINES` alone: it stands in the terms of new requests then.
+"""
+
 DEFAULT_DEADLINES: Mapping[DeadlineName, DeadlineTerms] = {
     DeadlineName.DISPATCH: DeadlineTerms(limit=_every_priority("2h", "4h", "1bd"), repeat=Span.of("1d")),
     DeadlineName.ACCEPTANCE: DeadlineTerms(limit=_every_priority("4h", "1d", "3bd"), remind_at=(0.5,)),
@@ -204,18 +215,13 @@ DEFAULT_DEADLINES: Mapping[DeadlineName, DeadlineTerms] = {
     DeadlineName.ACKNOWLEDGEMENT: DeadlineTerms(
         limit=_every_priority("30d"), remind_at=(Span.of("3d"), Span.of("7d"), Span.of("14d"))
     ),
-    DeadlineName.URGENT_ACKNOWLEDGEMENT: DeadlineTerms(
-        limit=_every_priority("4h"), remind_at=(Span.of("1h"), Span.of("2h"), Span.of("3h")), repeat=Span.of("1h")
-    ),
-    DeadlineName.FOLLOW_UP: DeadlineTerms(limit=_every_priority("3bd"), remind_at=(0.5,), repeat=Span.of("1d")),
+    **NOT_NAMED,
 }
 """The defaults of docs/requirements.md, by asap / urgent / routine. An offering's file may set its own."""
 
 
-_AFTER_THE_REPORT = (DeadlineName.URGENT_ACKNOWLEDGEMENT, DeadlineName.FOLLOW_UP)
-
-_EVERY_REQUEST = {name: terms for name, terms in DEFAULT_DEADLINES.items() if name not in _AFTER_THE_REPORT}
-"""What stands in the terms of every request; the limit of what few meet is there where an offering sets its own."""
+_IN_TERMS = {name: terms for name, terms in DEFAULT_DEADLINES.items() if terms != NOT_NAMED.get(name)}
+"""What stands in the terms of every new request, whatever its offering sets."""
 
 ServiceHours = Literal["always", "clinic"]
 """Whether the clocks of an offering run around the clock on working days, or pass, end and remind only while the clinic works."""
@@ -232,8 +238,8 @@ class Terms(Frozen):
     calendar: Calendar | None = Field(None, description="None under version 1 of the rules, which has one for all.")
 
     def of_deadline(self, name: DeadlineName) -> DeadlineTerms:
-        """The terms of that deadline: the default of what older offerings do not name."""
-        return self.deadlines.get(name, DEFAULT_DEADLINES[name])
+        """The terms of that deadline."""
+        return self.deadlines[name] if name in self.deadlines else NOT_NAMED[name]
 
     def on(self, calendar: Calendar) -> Self:
         """The same terms with a clinic's calendar, of which they take the hours only where the offering says so."""
@@ -303,7 +309,7 @@ class ServiceOffering(Frozen):
             offering=self.code,
             offering_version=self.version,
             dispatch=self.dispatch,
-            deadlines={**_EVERY_REQUEST, **self.deadlines},
+            deadlines={**_IN_TERMS, **self.deadlines},
             service_hours=self.service_hours,
         )
 

@@ -15,11 +15,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import TypeAdapter
+
 from domain import commands as c
 from domain.calendar import Calendar
 from domain.commands import AnyCommand
 from domain.lifecycle import decide
-from domain.offerings import DeadlineName
+from domain.offerings import DeadlineName, DeadlineTerms
 from domain.priority import Priority
 from domain.refusals import Refusal
 from domain.requests import SYSTEM, Actor, DocumentKind, Request, Source
@@ -110,9 +112,15 @@ def calendars() -> list[tuple[Any, Calendar]]:
     return [(each["service_hours"], Calendar.model_validate(each["calendar"])) for each in stored]
 
 
+@cache
+def deadlines() -> dict[DeadlineName, DeadlineTerms]:
+    """The deadlines of their terms, as they were once frozen: another default for new requests changes no story."""
+    return TypeAdapter(dict[DeadlineName, DeadlineTerms]).validate_json((FOLDER / "deadlines.json").read_text())
+
+
 def beginning(version: int, dice: Dice) -> Request:
     """A draft that lives under that version."""
-    request = draft(dice.of(["manual", "manual", "automatic"]))
+    request = draft(dice.of(["manual", "manual", "automatic"]), deadlines())
     hours, calendar = dice.of(calendars())
     terms = (
         request.terms.model_copy(update={"service_hours": hours, "calendar": calendar})

@@ -10,9 +10,10 @@ from domain import closing_days, lifecycle, rules
 from domain.calendar import Calendar
 from domain.commands import BaseCommand, RequestInformation
 from domain.lifecycle import Row
+from domain.offerings import NOT_NAMED
 from domain.requests import Status
 from domain.rules import CURRENT, RULES
-from tests.unit.domain.fingerprint import STORIES, fingerprint, stored, told
+from tests.unit.domain.fingerprint import STORIES, deadlines, fingerprint, stored, told
 
 ADVICE = """
 A rule changed under version {version}, by which requests live that are under way: their workflows would break, or tell the
@@ -36,6 +37,13 @@ def unchanged(version: int, now: Mapping[int, str]) -> None:
 def test_a_version_decides_as_ever(version: int) -> None:
     assert len(stored(version)) == STORIES
     unchanged(version, fingerprint(version))
+
+
+def test_the_deadlines_that_terms_do_not_name_are_as_ever() -> None:
+    then = {name: terms for name, terms in deadlines().items() if name in NOT_NAMED}
+    assert then == NOT_NAMED, (
+        "requests that are under way live by them: write another default in DEFAULT_DEADLINES alone"
+    )
 
 
 def some(version: int) -> dict[int, str]:
