@@ -82,10 +82,6 @@ def test_where_a_page_finds_help(path: str, roles: list[Role], offered: list[str
     assert help_address(path, roles, offered) == address
 
 
-def test_every_choice_has_help() -> None:
-    assert {choice.address for choice in CHOICES.values()} <= STEPS.keys()
-
-
 async def test_a_first_visit_shows_where_to_begin(portal_app: FastAPI, system: System) -> None:
     for role, words in ((Role.REQUESTER, "Besoin de l’avis d’un spécialiste"), (Role.PROVIDER, "Rien ne vous attend")):
         newcomer = await add_person(system, f"newcomer_{role}", system.clinics["far"], role)

@@ -4,6 +4,7 @@ import pytest
 
 from domain.commands import PUBLIC_COMMANDS
 from portal.choices import CHOICES
+from portal.help_places import STEPS
 from portal.pages import SENTENCES
 from settings import PROJECT_ROOT
 
@@ -18,6 +19,7 @@ def test_a_command_has_its_button(command: str) -> None:
     assert choice.order.command is PUBLIC_COMMANDS[command]
     if choice.fields:
         assert (PROJECT_ROOT / "portal/templates/choice" / f"{choice.fields}.html.j2").is_file()
+    assert choice.address in STEPS, f"'{choice.address}' has no step of the guide in portal/help_places.py"
     assert command in SENTENCES, f"'{command}' has no sentence in portal/pages.py that says that it is done"
 
 
