@@ -1,6 +1,7 @@
 """Every text of the code has its French words, and no French words are left over."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ PACKAGES = [
 MODULES = ("settings.py", "worker.py", "server.py", "cli.py")
 KEYWORDS = {"_": None, "gettext": None, "gettext_noop": None}
 EXTRACTORS = [("**.py", "python"), ("**.j2", "jinja2")]
+IDS = re.compile(r"^msgid (?!\"\"$)(.+)$", re.MULTILINE)
 PLACEHOLDER = re.compile(r"\{\w*\}|%\(\w+\)[a-z]")
 
 
@@ -66,14 +68,21 @@ def test_texts_are_found_in_python_and_in_templates(tmp_path: Path) -> None:
     assert texts_of(tmp_path) == {"From code", "From a table", "From a page", "From a block"}
 
 
+@pytest.mark.parametrize("file", CATALOGUES.glob("fr/LC_MESSAGES/*.po"), ids=lambda file: file.name)
+def test_a_text_stands_once(file: Path) -> None:
+    """The reader of catalogues takes the last one, so that what is changed in the first says nothing."""
+    assert [text for text, times in Counter(IDS.findall(file.read_text())).items() if times > 1] == []
+
+
 def test_every_text_has_its_french_words() -> None:
     french = french_entries()
     missing = sorted(text for text in texts_of(PROJECT_ROOT) if not french.get(text))
-    assert missing == []
+    assert missing == [], "\n".join(("no French in translations/fr/LC_MESSAGES for", *missing))
 
 
 def test_no_french_words_are_left_over() -> None:
-    assert sorted(french_entries().keys() - texts_of(PROJECT_ROOT)) == []
+    left_over = sorted(french_entries().keys() - texts_of(PROJECT_ROOT))
+    assert left_over == [], "\n".join(("the code does not say this any more, the catalogue does", *left_over))
 
 
 def test_placeholders_agree() -> None:
@@ -126,5 +135,5 @@ FAULTS = (r"[^\s\xa0]:(\s|<|$)", r" :", r"«[^\xa0]", r"[^\xa0]»", r"\((s|e|es|
 
 def test_no_french_text_breaks_the_rules() -> None:
     translate = gettext_for("fr")
-    texts = {translate(text) for text in texts_of(PROJECT_ROOT)}
+    texts = {translate(text) for text in french_entries()}
     assert {text for text in texts for fault in FAULTS if re.search(fault, text)} == set()
