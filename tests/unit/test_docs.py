@@ -70,7 +70,7 @@ def test_the_requirements_tell_every_command_as_the_rules_have_it() -> None:
         )
         for cells in rows(REQUIREMENTS, "command")
     }
-    assert told == {
+    ruled = {
         str(row.command.model_fields["type"].default): (
             {str(status) for status in row.allowed_in},
             {str(party.role) for party in row.by},
@@ -78,6 +78,7 @@ def test_the_requirements_tell_every_command_as_the_rules_have_it() -> None:
         for row in TABLE
         if {party.role for party in row.by} != {Role.SYSTEM}
     }
+    assert told == ruled, "the table of commands in docs/requirements.md, against the one of domain/lifecycle.py"
 
 
 def test_the_requirements_tell_the_default_deadlines() -> None:
@@ -88,12 +89,12 @@ def test_the_requirements_tell_the_default_deadlines() -> None:
         return words[0] if len(set(words)) == 1 else " / ".join(words)
 
     written = {cells[0]: cells[2] for cells in rows(REQUIREMENTS, "deadline")}
-    assert written == {str(name): told(name) for name in DeadlineName}
+    assert written == {str(name): told(name) for name in DeadlineName}, "the table of deadlines in docs/requirements.md"
 
 
 def test_operations_names_every_signal() -> None:
     named = [name for cells in rows(OPERATIONS, "Signal") for name in re.findall(r"`(\w+)`", cells[0])]
-    assert sorted(named) == sorted(PUBLIC_COMMANDS)
+    assert sorted(named) == sorted(PUBLIC_COMMANDS), "the table of Signals in docs/operations.md"
 
 
 # Settings

@@ -140,7 +140,7 @@ class Page(HTMLParser):
 
 def test_every_recipient_of_every_event_has_a_text() -> None:
     told = {event: set(recipients) for event, recipients in MATRIX.items() if recipients}
-    assert {event: set(texts) for event, texts in TEXTS.items()} == told
+    assert {event: set(texts) for event, texts in TEXTS.items()} == told, "activities/notice_texts.py, as in the matrix"
 
 
 def test_whoever_must_act_is_told_what_to_do() -> None:

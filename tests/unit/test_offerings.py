@@ -7,6 +7,7 @@ import pytest
 
 from domain.offerings import (
     DEFAULT_DEADLINES,
+    NOT_NAMED,
     CalledFor,
     DeadlineName,
     FieldKind,
@@ -182,7 +183,7 @@ def test_the_offerings_of_relais() -> None:
         "teledermatology": "manual",
         "teleophthalmology": "automatic",
         "wound_care": "manual",
-    }
+    }, "a new offering is named here, with how its requests are dispatched"
 
 
 def test_teledermatology_asks_for_three_photos_and_what_the_guide_asks_for() -> None:
@@ -219,9 +220,9 @@ def test_teledermatology_asks_for_three_photos_and_what_the_guide_asks_for() -> 
 
 
 def test_deadlines_are_the_defaults_unless_the_file_says_otherwise() -> None:
-    after_the_report = (DeadlineName.URGENT_ACKNOWLEDGEMENT, DeadlineName.FOLLOW_UP)
-    met_by_all = {name: terms for name, terms in DEFAULT_DEADLINES.items() if name not in after_the_report}
-    assert OFFERINGS["teledermatology"].terms.deadlines == met_by_all
+    terms = OFFERINGS["teledermatology"].terms
+    assert {name: terms.of_deadline(name) for name in DeadlineName} == DEFAULT_DEADLINES
+    assert terms.deadlines.keys() >= set(DeadlineName) - NOT_NAMED.keys()
     own = OFFERINGS["wound_care"].terms.deadlines
     assert own[DeadlineName.ACKNOWLEDGEMENT] == DEFAULT_DEADLINES[DeadlineName.ACKNOWLEDGEMENT]
     for name in OFFERINGS["wound_care"].deadlines:

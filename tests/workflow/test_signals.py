@@ -406,7 +406,7 @@ async def test_every_command_has_its_signal_here() -> None:
     here |= {"reassign", "add_information", "confirm_reading", "ask_follow_up", "answer_follow_up"}
     here |= {"withdraw_follow_up", "read_for_requester", "take_back"}
     here |= {"sign_report", "add_addendum", "acknowledge", "deadline_reached"}
-    assert here == set(PUBLIC_COMMANDS)
+    assert here == set(PUBLIC_COMMANDS), "a command needs a test here that gives it as a Signal, and its name above"
 
 
 async def test_a_signal_reaches_nobody_before_submission_and_after_the_end(system: System) -> None:

@@ -428,6 +428,7 @@ def a_command(name: str, actor: Actor, request: Request) -> AnyCommand:
         "answer_follow_up": c.AnswerFollowUp(**head, text="Twice a day.", signer_away=actor != PROVIDER),
         "deadline_reached": c.DeadlineReached(**head, name=OWN_DEADLINE.get(request.status, DeadlineName.DISPATCH)),
     }
+    assert name in bodies, f"'{name}' needs an example: a_command in tests/unit/domain/scenes.py"
     return bodies[name]
 
 

@@ -338,7 +338,7 @@ class Life(RuleBasedStateMachine):
                 return c.DeadlineReached(
                     **head, name=choice.of(list(DeadlineName)), question_id=choice.of([None, which])
                 )
-        raise AssertionError(f"no way to give the command '{name}'")
+        raise AssertionError(f"no way to give the command '{name}': Life._command in this file")
 
     # invariants: docs/requirements.md, « What always holds »
 
