@@ -38,8 +38,7 @@ class Call:
     """Somebody gives a command: to which request, under which id, having seen which version of it.
 
     `seen_offering` is the version of the offering whose form they saw, where a page says so; `held_by` the person who had the
-    request when they saw it, where only that counts. `as_received`: the form came as a message, and what it lacks nobody here can
-    fill in.
+    request when they saw it, where only that counts.
     """
 
     caller: Caller
@@ -48,7 +47,6 @@ class Call:
     expected_version: int | None = None
     seen_offering: int | None = None
     held_by: UUID | None = None
-    as_received: bool = False
 
 
 class CommandReceipt(View):
@@ -177,29 +175,6 @@ async def came_before(services: Services, call: Call) -> bool:
         before = await ledger.load_command(session, call.request_id, call.command_id)
     is_on_its_way = before is not None and before.settled_at is None
     return is_on_its_way or (row is not None and _is_taken(call, requests.process_of(row), before))
-
-
-async def see_through(services: Services, call: Call) -> CommandReceipt | None:
-    """What became of the command that was given under this id, whatever it was: one that is on its way is given once more.
-
-    None where none was given, or it was refused. Raises as `carry_out` does.
-    """
-    async with services.database.session() as session:
-        row = await policy.request_to_command(session, call.caller, call.request_id, call.command_id)
-        request = requests.process_of(row)
-        before = (await ledger.look_up(session, row.id, call.command_id)).before
-        if _is_taken(call, request, before):
-            return _receipt(call, row, request)
-        if before is None or before.settled_at is not None:
-            return None
-        give = _once_more(services, request, before)
-    try:
-        shown = await give()
-    except gate.GateError as error:
-        raise _problem_of(error) from error
-    if shown is None:
-        return _receipt(call, row, request, state="queued")
-    return _receipt(call, shown, requests.process_of(shown))
 
 
 _Give = Callable[[], Awaitable[RequestRecord | None]]

@@ -41,10 +41,10 @@ READING = {"GET", "HEAD", "OPTIONS"}
 
 @dataclass(frozen=True)
 class SmartNeed:
-    """What a token for FHIR must open: to read (`r`) or search (`s`) resources of a type, or to send messages (`c`)."""
+    """What a token for FHIR must open: to read (`r`) or search (`s`) resources of a type."""
 
     kind: str
-    what: Literal["r", "s", "c"]
+    what: Literal["r", "s"]
 
 
 BearerOf = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
