@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 from itertools import count
 from typing import Any
 from uuid import UUID, uuid5
@@ -432,6 +433,7 @@ def a_command(name: str, actor: Actor, request: Request) -> AnyCommand:
     return bodies[name]
 
 
+@cache
 def every_event() -> list[Event]:
     """What happens when everybody gives every command in every scene, and when every clock calls until it is silent."""
     events = []
