@@ -23,6 +23,7 @@ from translations.words import listed
 from use_cases import accounts, identities, sign_on
 from use_cases.absences import list_absences
 from use_cases.accounts import NewPassword, Preferences
+from use_cases.new_passwords import MIN_PASSWORD
 from use_cases.problems import Problem
 from use_cases.ways_in import ways_of_account
 
@@ -134,7 +135,7 @@ async def _page(
             (mode, visit.say(title), visit.say(meaning, **_times(visit) if mode is NoticeMode.GROUPED else {}))
             for mode, (title, meaning) in NOTICE_MODES.items()
         ],
-        min_password=accounts.MIN_PASSWORD,
+        min_password=MIN_PASSWORD,
         linked=[{**one.model_dump(), "since": day(one.since, visit.language)} for one in linked],
         linkable=linkable,
         link_needs_code=bool(linkable) and await sign_on.link_needs_code(visit.services, visit.caller.id),

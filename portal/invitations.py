@@ -18,11 +18,11 @@ from portal.signin import keep_session
 from records.models import Side
 from translations import Language
 from use_cases import invitations
-from use_cases.accounts import MIN_PASSWORD
 from use_cases.administrators import Administrator
 from use_cases.catalogue import newest_offerings
 from use_cases.guessing import Origin
 from use_cases.invitations import Acceptance, Invited, NewInvitation
+from use_cases.new_passwords import MIN_PASSWORD
 from use_cases.problems import Problem, input_faults
 from use_cases.services import Services
 from use_cases.sign_in import BearerToken

@@ -229,6 +229,9 @@ FIELD_PROBLEMS: Mapping[str, str] = {
     "closed_and_open": _("The same day is named as closed and as open."),
     "not_an_address": _("This is not an e-mail address that can receive anything."),
     "password_too_short": _("A password has at least %(limit)d characters."),
+    "password_guessed": _(
+        "This password is soon guessed. Take, for example, four words that have nothing to do with each other, nor with you."
+    ),
     "not_a_public_key": _(
         "A public key as a JWK is expected, with a kid: RSA of 2,048 bits or more, or on the curve P-384."
     ),

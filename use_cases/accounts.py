@@ -16,13 +16,12 @@ from use_cases.account_letters import send
 from use_cases.administrators import hand_of
 from use_cases.caller import Caller
 from use_cases.names import full_name
+from use_cases.new_passwords import MIN_PASSWORD, check_new_password, known_of
 from use_cases.passwords import MAX_PASSWORD, hash_password
-from use_cases.problems import FieldFault, Problem
+from use_cases.problems import Problem
 from use_cases.services import Services
 from use_cases.sign_in import proves_again, token_sha256
 from use_cases.views import View
-
-MIN_PASSWORD = 12
 
 
 class AccountView(View):
@@ -57,7 +56,7 @@ class NewPassword(Discreet):
         examples=["correct horse battery staple"]
     )
     new: Annotated[str, StringConstraints(max_length=MAX_PASSWORD)] = Field(
-        description=f"At least {MIN_PASSWORD} characters, and not the user name.",
+        description=f"At least {MIN_PASSWORD} characters, not the user name, and nothing that is soon guessed.",
         examples=["quatre mots sans aucun lien"],
     )
 
@@ -96,7 +95,7 @@ async def change_password(services: Services, caller: Caller, passwords: NewPass
 
     The person is told by e-mail. Raises Problem `invalid_input`, `wrong_current_password`, and what `proves_again` does.
     """
-    check_new_password(passwords.new, caller.account.username, "new")
+    await check_new_password(passwords.new, caller.account.username, "new", known_of(caller.account))
     account = caller.account
     if not await proves_again(services, caller, passwords.current):
         raise Problem("wrong_current_password")
@@ -110,18 +109,3 @@ async def change_password(services: Services, caller: Caller, passwords: NewPass
         account_events.note(session, AccountEventKind.PASSWORD_CHANGED, account, hand_of(caller), now)
         letter = await account_letters.write_to(session, LetterKind.PASSWORD_CHANGED, account, now)
     await send(services, [letter])
-
-
-def check_new_password(password: str, username: str, field: str) -> None:
-    """Raise Problem `invalid_input` for a password that won't do, as what is wrong with that field."""
-    if code := _password_fault(password, username):
-        raise Problem("invalid_input", [FieldFault(field, code, limit=MIN_PASSWORD)])
-
-
-def _password_fault(password: str, username: str) -> str | None:
-    """What is wrong with a new password, as a code of `FIELD_PROBLEMS`."""
-    if len(password.strip()) < MIN_PASSWORD:
-        return "password_too_short"
-    if password.strip().casefold() == username.casefold():
-        return "password_is_the_username"
-    return None

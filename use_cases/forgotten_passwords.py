@@ -22,10 +22,10 @@ from records.account_events import Hand
 from records.models import Account, PasswordReset, Side
 from translations import Language, language_named
 from use_cases.account_letters import send
-from use_cases.accounts import MIN_PASSWORD, check_new_password
 from use_cases.administrators import Administrator
 from use_cases.gate import Starting
 from use_cases.guessing import Origin
+from use_cases.new_passwords import MIN_PASSWORD, check_new_password, known_of
 from use_cases.passwords import MAX_PASSWORD, hash_password
 from use_cases.problems import Problem
 from use_cases.services import Services
@@ -70,7 +70,7 @@ class ChosenPassword(Frozen):
     voice_code: Annotated[str, StringConstraints(max_length=MAX_CODE)] = Field("", repr=False, examples=["K7M2QD"])
     password: Annotated[str, StringConstraints(max_length=MAX_PASSWORD)] = Field(
         repr=False,
-        description=f"At least {MIN_PASSWORD} characters, and not the user name.",
+        description=f"At least {MIN_PASSWORD} characters, not the user name, and nothing that is soon guessed.",
         examples=["quatre mots sans aucun lien"],
     )
 
@@ -92,6 +92,8 @@ class Resetting:
     language: Language
     needs_voice_code: bool
     ways: WaysIn
+    known: tuple[str, ...]
+    """What whoever guesses knows of them."""
 
 
 async def ask(services: Starting, forgotten: ForgottenPassword, origin: Origin) -> None:
@@ -186,7 +188,9 @@ async def look_at(services: Services, code: str) -> Resetting:
     async with services.database.session() as session:
         _, account = await _opened(session, code)
     ways = await ways_of_account(services, account)
-    return Resetting(account.username, language_named(account.language), may_sign(account.roles), ways)
+    return Resetting(
+        account.username, language_named(account.language), may_sign(account.roles), ways, known_of(account)
+    )
 
 
 async def choose_password(services: Services, chosen: ChosenPassword, side: Side, origin: Origin) -> None:
@@ -198,7 +202,7 @@ async def choose_password(services: Services, chosen: ChosenPassword, side: Side
     resetting = await look_at(services, chosen.code)  # before anything that costs
     if not resetting.ways.by_password:
         raise Problem("sign_on_required")
-    check_new_password(chosen.password, resetting.username, "password")
+    await check_new_password(chosen.password, resetting.username, "password", resetting.known)
     password_hash = await hash_password(chosen.password)
     letter: UUID | None = None
     async with services.database.session() as session:

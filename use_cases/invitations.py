@@ -22,11 +22,11 @@ from records.ids import new_id
 from records.models import Account, AccountLetter, Invitation, LetterStatus, Side
 from translations import Language, language_named
 from use_cases.account_letters import send
-from use_cases.accounts import MIN_PASSWORD, check_new_password
 from use_cases.administrators import Administrator
 from use_cases.gate import Starting
 from use_cases.guessing import Origin
 from use_cases.names import Names
+from use_cases.new_passwords import MIN_PASSWORD, check_new_password
 from use_cases.passwords import MAX_PASSWORD, hash_password
 from use_cases.people import Name, PersonFields, check_offerings, clinic_of, usable_address
 from use_cases.problems import Problem
@@ -93,7 +93,7 @@ class Acceptance(Joining):
 
     password: Annotated[str, StringConstraints(max_length=MAX_PASSWORD)] = Field(
         repr=False,
-        description=f"At least {MIN_PASSWORD} characters, and not the user name.",
+        description=f"At least {MIN_PASSWORD} characters, not the user name, and nothing that is soon guessed.",
         examples=["quatre mots sans aucun lien"],
     )
 
@@ -232,9 +232,11 @@ async def accept(
     Raises Problem `link_not_valid`, `wrong_voice_code`, `username_taken`, `sign_on_required` where the clinic has no passwords,
     or `invalid_input` for a password that won't do.
     """
-    if not (await look_at(services, acceptance.code)).ways.by_password:  # before anything that costs
+    invited = await look_at(services, acceptance.code)  # before anything that costs
+    if not invited.ways.by_password:
         raise Problem("sign_on_required")
-    check_new_password(acceptance.password, acceptance.username, "password")
+    known = invited.given_name, invited.family_name, invited.clinic
+    await check_new_password(acceptance.password, acceptance.username, "password", known)
     password_hash = await hash_password(acceptance.password)
     now = datetime.now(UTC)
     async with services.database.session() as session:
