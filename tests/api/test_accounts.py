@@ -216,12 +216,6 @@ async def test_passwords_that_are_not_taken(system: System) -> None:
             assert error["message"].startswith("Ce mot de passe se devine vite.")
     good = "quatre mots sans lien"
     bodies: tuple[Any, ...] = (None, [], {"new": good}, {"current": PASSWORD}, {"current": "", "new": good})
-        None,
-        [],
-        {"new": "quatre mots sans lien"},
-        {"current": PASSWORD},
-        {"current": "", "new": "quatre mots sans lien"},
-    )
     for body in bodies:
         problem(await who.post("/me/password", body), 422, "invalid_input")
     surplus = {"current": PASSWORD, "new": good, "username": "x"}
