@@ -68,7 +68,7 @@ def test_texts_are_found_in_python_and_in_templates(tmp_path: Path) -> None:
     assert texts_of(tmp_path) == {"From code", "From a table", "From a page", "From a block"}
 
 
-@pytest.mark.parametrize("file", CATALOGUES.glob("fr/LC_MESSAGES/*.po"), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", sorted(CATALOGUES.glob("fr/LC_MESSAGES/*.po")), ids=lambda file: file.name)
 def test_a_text_stands_once(file: Path) -> None:
     """The reader of catalogues takes the last one, so that what is changed in the first says nothing."""
     assert [text for text, times in Counter(IDS.findall(file.read_text())).items() if times > 1] == []
