@@ -376,8 +376,8 @@ async def test_a_file_that_is_refused(system: System, draft_id: str, name: str) 
     address = await begun(who, draft_id, len(content))
     answer = await send(who, address, 0, content, **{"Accept-Language": "en"})
     assert answer.json()["detail"] in (
-        "This kind of file can't be taken. Send a photo (JPEG, PNG, HEIC, WebP, AVIF or TIFF), a video (MP4, MOV, M4V or WebM) "
-        "or a document (PDF or DICOM).",
+        "This kind of file can't be taken. Send a photo (JPEG, PNG, HEIC, WebP, AVIF, TIFF, GIF or BMP), "
+        "a video (MP4, MOV, M4V or WebM) or a document (PDF or DICOM).",
         "The end of this file is missing: it was cut off on its way. Send it again from the device.",
     )
 
