@@ -22,45 +22,11 @@ LOOKED_AT = 20
 """So many characters of it are looked at, for the work grows quickly with them: what stands later does not make up for them."""
 
 COMMON_HERE = (
-    *(
-        "relais",
-        "teleconsultation",
-        "consultation",
-        "clinique",
-        "clinic",
-        "hopital",
-        "hospital",
-        "patient",
-        "docteur",
-        "doctor",
-    ),
-    *("medecin", "infirmiere", "dermatologie", "dermato", "sante", "health", "urgence", "clsc", "ciusss", "cisss"),
-    *(
-        "motdepasse",
-        "passe",
-        "secret",
-        "bonjour",
-        "bienvenue",
-        "soleil",
-        "chouchou",
-        "doudou",
-        "loulou",
-        "jetaime",
-        "canadiens",
-    ),
-    *(
-        "quebec",
-        "montreal",
-        "laval",
-        "gatineau",
-        "sherbrooke",
-        "azerty",
-        "azertyuiop",
-        "qsdfghjklm",
-        "hiver",
-        "printemps",
-        "automne",
-    ),
+    *("relais", "teleconsultation", "consultation", "clinique", "clinic", "hopital", "hospital", "patient"),
+    *("docteur", "doctor", "medecin", "infirmiere", "dermatologie", "dermato", "sante", "health", "urgence"),
+    *("clsc", "ciusss", "cisss", "motdepasse", "passe", "secret", "bonjour", "bienvenue", "soleil"),
+    *("chouchou", "doudou", "loulou", "jetaime", "canadiens", "quebec", "montreal", "laval", "gatineau"),
+    *("sherbrooke", "azerty", "azertyuiop", "qsdfghjklm", "hiver", "printemps", "automne"),
 )
 """Words that passwords of a clinic in Québec are made of; they count as guessed first, plain and disguised."""
 

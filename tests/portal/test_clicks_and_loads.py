@@ -82,10 +82,7 @@ async def test_the_whole_story_of_four_people(
         await assign(dispatcher, system.provider.id)
 
         await opened(provider, number)
-        await provider.press("a[href$='/request-information']")
-        await provider.fill("#opened [name=text]", "Depuis quand saigne-t-elle?")
-        await provider.press(SEND)
-        await provider.sees("#notice", "Votre question est envoyée")
+        await give(provider, "request-information", "Votre question est envoyée", text="Depuis quand saigne-t-elle?")
 
         await requester.press("a[href*='/answer']", "Répondre")
         await requester.comes_to("/answer")
@@ -97,16 +94,11 @@ async def test_the_whole_story_of_four_people(
 
         await returned_and_corrected(provider, requester, "Apparue il y a un an.")
 
-        await provider.press("a[href$='/transfer']")
-        await provider.press(f"input[name=provider_id][value='{system.provider2.id}']")
-        await provider.press(SEND)
-        await provider.sees("#notice", "transférée à votre collègue")
+        colleague_in_list = f"input[name=provider_id][value='{system.provider2.id}']"
+        await give(provider, "transfer", "transférée à votre collègue", choice=colleague_in_list)
 
         await opened(colleague, number)
-        await colleague.press("a[href$='/return-to-dispatch']")
-        await colleague.fill("#opened [name=comment]", "Hors de mon domaine.")
-        await colleague.press(SEND)
-        await colleague.sees("#notice", "de retour en répartition")
+        await give(colleague, "return-to-dispatch", "de retour en répartition", comment="Hors de mon domaine.")
 
         await assign(dispatcher, system.provider.id)
 
@@ -117,10 +109,8 @@ async def test_the_whole_story_of_four_people(
         await report(provider, "preliminary")
         await report(provider, "final")
 
-        await requester.press("a[href$='/acknowledge']")
-        await requester.press("input[name=advice_followed][value=yes]")
-        await requester.press(SEND)
-        await requester.sees("#notice", "la demande est fermée")
+        followed = "input[name=advice_followed][value=yes]"
+        await give(requester, "acknowledge", "la demande est fermée", choice=followed)
         presses = sum(hands.presses for hands in people)
     with capsys.disabled():
         sys.stdout.write(f"\n{BROWSER}: {presses} presses, {len(pages_loaded)} pages\n")
@@ -162,20 +152,28 @@ async def opened(hands: Hands, number: str) -> None:
     await hands.comes_to("/requests/")
 
 
+async def give(hands: Hands, command: str, done: str, *, choice: str = "", **texts: str) -> None:
+    """A command, by the form that opens in the page; until the page says that it is done."""
+    await hands.press(f"a[href$='/{command}']")
+    if choice:
+        await hands.press(choice)
+    for name, text in texts.items():
+        await hands.fill(f"#opened [name={name}]", text)
+    await hands.press(SEND)
+    await hands.sees("#notice", done)
+
+
 async def assign(dispatcher: Hands, provider_id: str) -> None:
-    await dispatcher.press("a[href$='/assign']")
-    await dispatcher.press(f"input[name=to][value='provider:{provider_id}']")
-    await dispatcher.press(SEND)
-    await dispatcher.sees("#notice", "La demande est attribuée")
+    to = f"input[name=to][value='provider:{provider_id}']"
+    await give(dispatcher, "assign", "La demande est attribuée", choice=to)
 
 
 async def returned_and_corrected(provider: Hands, requester: Hands, question: str) -> None:
     """Back to its requester, who writes the question anew and submits it again."""
-    await provider.press("a[href$='/return-to-requester']")
-    await provider.press("input[name=reason][value=incomplete_submission]")
-    await provider.fill("#opened [name=text]", "Il manque l’âge de la lésion.")
-    await provider.press(SEND)
-    await provider.sees("#notice", "retournée au demandeur")
+    why = "input[name=reason][value=incomplete_submission]"
+    await give(
+        provider, "return-to-requester", "retournée au demandeur", choice=why, text="Il manque l’âge de la lésion."
+    )
     await requester.press("a[href*='/edit']", "Modifier et soumettre à nouveau")
     await requester.comes_to("/edit")
     await requester.fill("[name='answers.question']", question)

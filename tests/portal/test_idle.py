@@ -10,9 +10,9 @@ from sqlalchemy import select, update
 
 from domain.requests import Role
 from records.models import Token
-from tests.journeys import accepted, draft, ok
+from tests.journeys import accepted, draft
 from tests.portal.browsing import Portal, visitor
-from tests.portal.test_typed_and_left import saving_forms
+from tests.portal.test_typed_and_left import saving_forms, write_elsewhere
 from tests.system import PASSWORD, Clinician, System, add_person
 from use_cases.sign_in import token_sha256
 
@@ -108,7 +108,7 @@ async def test_a_page_that_could_not_save_locks_without_asking_anybody(portal: P
             page.on("dialog", partial(_stay, asked))
             await page.clock.install()
             await page.goto(address)
-            await _write_elsewhere(system, address, name)
+            await write_elsewhere(system, address, name)
             await page.locator(f"[name='{name}']").fill("")
             await page.keyboard.type("Depuis mai.")  # a browser asks only those who have used the page
             await page.keyboard.press("Tab")
@@ -125,14 +125,3 @@ async def test_a_page_that_could_not_save_locks_without_asking_anybody(portal: P
 async def _stay(asked: list[str], dialog: Dialog) -> None:
     asked.append(dialog.type)
     await dialog.dismiss()
-
-
-async def _write_elsewhere(system: System, address: str, name: str) -> None:
-    """Something else into that field, by the API."""
-    answers = {name.removeprefix("answers."): "Écrit ailleurs."}
-    if address.endswith("/edit"):
-        path = f"/api/v1{address.removesuffix('/edit')}"
-        before = ok(await system.requester.http.get(path))["answers"]
-        ok(await system.requester.http.patch(path, json={"answers": {**before, **answers}}))
-    else:
-        ok(await system.provider.http.put(f"/api/v1{address}", json={"answers": answers}))

@@ -143,6 +143,17 @@ def saving_forms(system: System, begun: str, mine: str) -> Iterator[tuple[Clinic
     yield system.provider, f"/requests/{mine}/report", "answers.findings"
 
 
+async def write_elsewhere(system: System, address: str, name: str) -> None:
+    """Something else into that field, by the API."""
+    answers = {name.removeprefix("answers."): "Écrit ailleurs."}
+    if address.endswith("/edit"):
+        path = f"/api/v1{address.removesuffix('/edit')}"
+        before = ok(await system.requester.http.get(path))["answers"]
+        ok(await system.requester.http.patch(path, json={"answers": {**before, **answers}}))
+    else:
+        ok(await system.provider.http.put(f"/api/v1{address}", json={"answers": answers}))
+
+
 async def test_what_a_draft_and_a_report_could_not_save_is_there_again(portal: Portal, system: System) -> None:
     begun, mine = await draft(system), await accepted(system)
     for who, address, name in saving_forms(system, begun, mine):
@@ -192,8 +203,7 @@ async def test_what_a_draft_could_not_save_overwrites_nothing(portal: Portal, sy
         await page.context.new_page()
         await page.close()
         (again,) = page.context.pages
-        answers = {**(await system.requester.view(request_id))["answers"], "question": "Écrit ailleurs."}
-        ok(await system.requester.http.patch(f"/api/v1/requests/{request_id}", json={"answers": answers}))
+        await write_elsewhere(system, f"/requests/{request_id}/edit", "answers.question")
         await again.context.set_offline(False)
         await again.goto(f"/requests/{request_id}/edit")
         await expect(again.locator("#conflict")).to_contain_text("Écrit ailleurs.")

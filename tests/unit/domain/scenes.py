@@ -1,7 +1,7 @@
 """What the tests of the rules play with: people of three clinics, times in Toronto, and requests in every status."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import count
 from typing import Any
@@ -318,6 +318,13 @@ def returned(at: datetime = MONDAY) -> Story:
     story = assigned(at=at)
     story.return_to_requester()
     return story
+
+
+def newer(begin: Callable[[], Story]) -> Story:
+    """The story under today's rules, some time later."""
+    story = begin()
+    story.renew()
+    return story.at(MONDAY + timedelta(hours=5))
 
 
 def reported(at: datetime = MONDAY, *, urgent: bool = False) -> Story:

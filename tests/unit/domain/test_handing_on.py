@@ -1,6 +1,5 @@
 """What goes along when a request is handed on, and what a change of its priority leaves alone."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -17,28 +16,21 @@ from tests.unit.domain.scenes import (
     MONDAY,
     PROVIDER,
     REQUESTER,
-    Story,
     accepted,
     answer,
     assigned,
     command_id,
     named,
+    newer,
     reported,
 )
 
 SOON = MONDAY + timedelta(hours=1)
 
 
-def renewed(begin: Callable[[], Story]) -> Story:
-    """The story under today's rules, an hour later."""
-    story = begin()
-    story.renew()
-    return story.at(SOON)
-
-
 @pytest.mark.parametrize("to", [COLLEAGUE, c.Pool(clinic_id=DERMATOLOGY), "dispatch"])
 def test_the_report_that_was_promised_stays_promised(to: object) -> None:
-    story = renewed(accepted)
+    story = newer(accepted)
     promised = story.request.deadline(DeadlineName.REPORT)
     assert promised is not None
     story.reassign(to)
@@ -56,11 +48,11 @@ def test_who_gets_it_before_anybody_accepted_has_a_task_of_their_own() -> None:
 
 @pytest.mark.parametrize("is_asked", [False, True])
 def test_another_priority_promises_the_report_anew_while_nobody_asks(is_asked: bool) -> None:
-    story = renewed(accepted)
+    story = newer(accepted)
     if is_asked:
         story.ask()
     story.reassign(COLLEAGUE)
-    story.at(SOON + timedelta(hours=1)).change_priority(Priority.URGENT)
+    story.at(story.now + timedelta(hours=1)).change_priority(Priority.URGENT)
     clock = story.request.deadline(DeadlineName.REPORT)
     assert clock is not None
     assert (clock.running_since is None) is is_asked

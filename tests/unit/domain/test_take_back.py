@@ -21,19 +21,13 @@ from tests.unit.domain.scenes import (
     answer,
     assigned,
     command_id,
+    newer,
     submitted,
     who,
 )
 
 SOON, LATE = timedelta(seconds=10), timedelta(seconds=16)
 MICROSECOND = timedelta(microseconds=1)
-
-
-def newer(begin: Callable[[], Story]) -> Story:
-    """The story under today's rules, some time later."""
-    story = begin()
-    story.renew()
-    return story.at(MONDAY + timedelta(hours=5))
 
 
 def what_counts(request: Request) -> dict[str, object]:
