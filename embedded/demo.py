@@ -53,7 +53,7 @@ async def play(photos: Path | None = None) -> None:
     said = yaml.safe_load((DATA / "demo.yaml").read_text())
     console = Console(highlight=False, soft_wrap=True)
     try:
-        async with open_cast(data_dir, runtime.parts["api"].address) as cast:
+        async with open_cast(data_dir, runtime.address_of("api")) as cast:
             stage = Stage(console, cast)
             await stage.enter(REQUESTER, DISPATCHER, PROVIDER, COLLEAGUE)
             await _tell(stage, said, first, extra)
@@ -215,7 +215,7 @@ async def _check_documents(stage: Stage, settings: Settings, folder: Path) -> No
 async def _check_mails(stage: Stage, runtime: Runtime, folder: Path) -> None:
     """Waits for the e-mails that are due, lists them, and saves the list. Raises StartError when one is missing or came twice."""
     stage.console.print("\nE-mails", style="bold")
-    async with httpx.AsyncClient(base_url=runtime.parts["mail"].address, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=runtime.address_of("mail"), trust_env=False) as http:
         give_up_at = time.monotonic() + MAIL_PATIENCE_SECONDS
         while True:
             kept = (await http.get("/api/mails")).raise_for_status().json()
@@ -248,7 +248,7 @@ def _say_where(console: Console, runtime: Runtime, stage: Stage, folder: Path) -
     namespace = runtime.environment["TEMPORAL_NAMESPACE"]
     places = {
         "Workflow": workflow_page(temporal_ui, namespace, workflow_id(UUID(stage.request_id))),
-        "E-mails": runtime.parts["mail"].address,
+        "E-mails": runtime.address_of("mail"),
         "Documents": str(folder),
     }
     console.print(f"\n{stage.number} is closed. Where to look:", style="bold")

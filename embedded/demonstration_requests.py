@@ -73,7 +73,7 @@ async def seed_requests() -> None:
     if not missing:
         return
     runtime = read_runtime(settings.data_dir)
-    address = runtime.parts["api"].address if runtime else settings.public_url
+    address = runtime.address_of("api") if runtime else settings.public_url
     turn = asyncio.Semaphore(AT_ONCE)
 
     async def make(cast: Cast, story: Story) -> None:

@@ -60,6 +60,12 @@ class Runtime(Discreet):
     environment: Mapping[str, str] = {}
     ports: Mapping[str, int] = {}
 
+    def address_of(self, name: str) -> str:
+        """Where a part answers. Raises StartError when it was not started yet."""
+        if name not in self.parts:
+            raise StartError(f"Relais is still starting, its part {name} is not there yet: see `relais status`.")
+        return self.parts[name].address
+
     def write(self, data_dir: Path) -> None:
         write_privately(runtime_file(data_dir), self.model_dump_json(indent=2) + "\n")
 

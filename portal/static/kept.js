@@ -211,9 +211,18 @@
       this.add({ isLeft: true });
     }
 
+    /** Whether the page says what is kept: a newer version may be somebody else's. Days and numbers the server writes in its own way. */
+    async isShown(kept) {
+      const bare = (text) => text.normalize().replace(/\s/g, "").toLowerCase();
+      const state = (await open(kept)) || [];
+      const isAsKept = (field) => state.every(([name, value, isChosen]) => name !== field.name
+        || (isBox(field) ? value !== field.value || isChosen === field.checked : bare(value) === bare(field.value)));
+      return this.fields.filter((field) => !field.matches("[data-day], [inputmode]")).every(isAsKept);
+    }
+
     async begin(kept) {
       await loaded;
-      const hasArrived = kept.isLeft && kept.version !== this.version.value;
+      const hasArrived = kept.isLeft && kept.version !== this.version.value && await this.isShown(kept);
       if (hasArrived || !(await this.bringBack(kept))) return this.remove();
       this.version.value = kept.version;
       this.tell();

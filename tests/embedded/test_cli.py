@@ -17,6 +17,7 @@ from documents.authority import Authority
 from documents.credentials import credentials
 from documents.signature import sign_now
 from embedded.data_folder import locked
+from embedded.runtime import Runtime
 
 
 def relais(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -49,6 +50,13 @@ def test_a_busy_port_names_the_setting(tmp_path: Path) -> None:
         said = sentence(relais("up", data_dir=str(tmp_path), port=str(port)))
     assert said.startswith(f"relais: Port {port} is already used by another program: free it, or choose another one")
     assert "RELAIS_PORT=" in said
+
+
+def test_the_demonstration_says_when_it_comes_too_early(tmp_path: Path) -> None:
+    Runtime(started_at=datetime.now(UTC)).write(tmp_path)
+    with locked(tmp_path):
+        said = sentence(relais("demo", data_dir=str(tmp_path)))
+    assert said == "relais: Relais is still starting, its part api is not there yet: see `relais status`."
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

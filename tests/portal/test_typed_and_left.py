@@ -211,5 +211,26 @@ async def test_what_a_draft_could_not_save_overwrites_nothing(portal: Portal, sy
         assert (await system.requester.view(request_id))["answers"]["question"] == "Écrit ailleurs."
 
 
+async def test_words_that_a_newer_version_kept_out_are_there_again(portal: Portal, system: System) -> None:
+    """Submitted with them, the draft was not taken, for something else was saved meanwhile; then the tab was closed."""
+    request_id = await draft(system)
+    address = f"/requests/{request_id}/edit"
+    async with portal.visit(system.requester) as page:
+        await page.goto(address)
+        await write_elsewhere(system, address, "answers.question")
+        await page.locator("[name='answers.question']").fill(WRITTEN)
+        await expect_kept(page)
+        async with page.expect_navigation():
+            await page.locator("button[name=do][value=submit]").last.click()
+        await expect(page.locator("#conflict")).to_contain_text("Écrit ailleurs.")
+        await page.context.new_page()
+        await page.close()
+        (again,) = page.context.pages
+        await again.goto(address)
+        await expect(again.locator("#conflict")).to_contain_text("Écrit ailleurs.")
+        await expect(again.locator("[name='answers.question']")).to_have_value(WRITTEN)
+    assert (await system.requester.view(request_id))["answers"]["question"] == "Écrit ailleurs."
+
+
 async def has_nothing_kept(page: Page) -> bool:
     return bool(await page.evaluate(KEPT) == [])
