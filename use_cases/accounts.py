@@ -95,8 +95,10 @@ async def change_password(services: Services, caller: Caller, passwords: NewPass
 
     The person is told by e-mail. Raises Problem `invalid_input`, `wrong_current_password`, and what `proves_again` does.
     """
-    await check_new_password(passwords.new, caller.account.username, "new", known_of(caller.account))
     account = caller.account
+    async with services.database.session() as session:
+        known = await known_of(session, account)
+    await check_new_password(passwords.new, account.username, "new", known)
     if not await proves_again(services, caller, passwords.current):
         raise Problem("wrong_current_password")
     password_hash = await hash_password(passwords.new)

@@ -187,10 +187,9 @@ async def look_at(services: Services, code: str) -> Resetting:
     """Whose password a code lets one choose. Raises Problem `link_not_valid`."""
     async with services.database.session() as session:
         _, account = await _opened(session, code)
+        known = await known_of(session, account)
     ways = await ways_of_account(services, account)
-    return Resetting(
-        account.username, language_named(account.language), may_sign(account.roles), ways, known_of(account)
-    )
+    return Resetting(account.username, language_named(account.language), may_sign(account.roles), ways, known)
 
 
 async def choose_password(services: Services, chosen: ChosenPassword, side: Side, origin: Origin) -> None:

@@ -26,7 +26,7 @@ from use_cases.administrators import Administrator
 from use_cases.gate import Starting
 from use_cases.guessing import Origin
 from use_cases.names import Names
-from use_cases.new_passwords import MIN_PASSWORD, check_new_password
+from use_cases.new_passwords import MIN_PASSWORD, check_new_password, known_of
 from use_cases.passwords import MAX_PASSWORD, hash_password
 from use_cases.people import Name, PersonFields, check_offerings, clinic_of, usable_address
 from use_cases.problems import Problem
@@ -109,6 +109,8 @@ class Invited:
     language: Language
     needs_voice_code: bool
     ways: WaysIn
+    known: tuple[str, ...]
+    """What whoever guesses knows of them."""
 
 
 # For administrators
@@ -213,6 +215,7 @@ async def look_at(services: Services, code: str) -> Invited:
         if invitation is None:
             raise Problem("link_not_valid")
         clinic = await people.load_clinic(session, invitation.clinic_id)
+        known = await known_of(session, invitation)
     return Invited(
         given_name=invitation.given_name,
         family_name=invitation.family_name,
@@ -221,6 +224,7 @@ async def look_at(services: Services, code: str) -> Invited:
         language=language_named(invitation.language),
         needs_voice_code=may_sign(invitation.roles),
         ways=ways_of(services, clinic.code if clinic else "", invitation.roles),
+        known=known,
     )
 
 
@@ -235,8 +239,7 @@ async def accept(
     invited = await look_at(services, acceptance.code)  # before anything that costs
     if not invited.ways.by_password:
         raise Problem("sign_on_required")
-    known = invited.given_name, invited.family_name, invited.clinic
-    await check_new_password(acceptance.password, acceptance.username, "password", known)
+    await check_new_password(acceptance.password, acceptance.username, "password", invited.known)
     password_hash = await hash_password(acceptance.password)
     now = datetime.now(UTC)
     async with services.database.session() as session:

@@ -9,8 +9,11 @@ import asyncio
 import re
 from collections.abc import Iterator, Sequence
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from domain.texts import plain
-from records.models import Account
+from records import people
+from records.models import Account, Invitation
 from use_cases.problems import FieldFault, Problem
 
 MIN_PASSWORD = 12
@@ -34,7 +37,7 @@ COMMON_HERE = (
 async def check_new_password(password: str, username: str, field: str, about: Sequence[str] = ()) -> None:
     """Raise Problem `invalid_input` for a password that won't do, as what is wrong with that field.
 
-    `about` is what else is known of its owner: names, address.
+    `about` is what else is known of its owner: see `known_of`.
     """
     code = _plain_fault(password, username)
     if code is None and await asyncio.to_thread(_guesses, password, [username, *about]) < ENOUGH_GUESSES:
@@ -43,9 +46,10 @@ async def check_new_password(password: str, username: str, field: str, about: Se
         raise Problem("invalid_input", [FieldFault(field, code, limit=MIN_PASSWORD)])
 
 
-def known_of(account: Account) -> tuple[str, ...]:
-    """What whoever guesses knows of the owner of an account."""
-    return account.given_name, account.family_name, account.email
+async def known_of(session: AsyncSession, owner: Account | Invitation) -> tuple[str, ...]:
+    """What whoever guesses knows of the owner of an account, or of who is invited to one."""
+    clinic = await people.load_clinic(session, owner.clinic_id)
+    return owner.given_name, owner.family_name, owner.email, clinic.name if clinic else ""
 
 
 def _plain_fault(password: str, username: str) -> str | None:

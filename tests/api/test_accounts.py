@@ -203,6 +203,8 @@ async def test_passwords_that_are_not_taken(system: System) -> None:
         (f" {name.upper()} ", "password_is_the_username"),
         ("Motdepasse2026!", "password_guessed"),
         (f"{name}2026!", "password_guessed"),
+        (f"{who.account.email}7", "password_guessed"),
+        (f"{system.clinics['near'].name}7", "password_guessed"),
         ("x" * 1001, "too_long"),
         (None, "not_a_text"),
         (123456789012, "not_a_text"),
