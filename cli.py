@@ -310,6 +310,24 @@ def verify_audit(
     raise typer.Exit(0 if verdict.is_whole else 1)
 
 
+@app.command("retention")
+def show_retention(
+    clinic: Annotated[str | None, typer.Option(help="Code of a clinic; without one, all of them.")] = None,
+) -> None:
+    """Show for how long clinics keep what is over, what they hold, their lists, and how many requests are over their time now."""
+    from settings import get_settings
+    from use_cases.by_hand import retention_now
+
+    for one in asyncio.run(retention_now(get_settings(), clinic)):
+        policy = one.policy
+        typer.echo(
+            f"{one.code}: {policy.years} years; minors until {policy.minors_until}, and {policy.minors_years} years; "
+            f"over their time now: {one.over_time}; on hold: {', '.join(one.held) or 'none'}"
+        )
+        for found in one.lists:
+            typer.echo(f"  {found.id}  {found.made_at:%Y-%m-%d}  {found.state:8}  requests: {found.requests}")
+
+
 @app.command("new-key")
 def new_key() -> None:
     """Print a new key for RELAIS_ENCRYPTION_KEYS. Put it first in the list; keep the old ones for what they have sealed."""

@@ -21,6 +21,7 @@ from activities.media import MediaActivities
 from activities.notifications import NotificationActivities
 from activities.records import RecordActivities
 from activities.reports import ReportActivities
+from activities.retention import RetentionActivities
 from activities.upkeep import UpkeepActivities
 from documents.authority import Authority
 from documents.bounded import get_ready
@@ -34,7 +35,8 @@ from records.database import Database
 from records.store import DocumentStore
 from settings import Settings, get_settings
 from sign_of_life import SignOfLife
-from use_cases import audit_tree
+from use_cases import audit_tree, destruction, old_drafts
+from use_cases.certificates import certify
 from use_cases.forgotten_passwords import make_resets
 from use_cases.repair import repair
 from use_cases.signing_roots import authority_to_sign_with, publish_revocations
@@ -46,6 +48,7 @@ from workflows.account_letters import AccountLetterWorkflow, ForgottenPasswordWo
 from workflows.contract import signing_task_queue
 from workflows.digest import NoticeDigestWorkflow, SingleNoticeWorkflow
 from workflows.media import PrepareVideoWorkflow
+from workflows.retention import DestructionWorkflow, RetentionListsWorkflow
 from workflows.schedules import schedules
 from workflows.teleconsultation import TeleconsultationWorkflow
 from workflows.upkeep import RepairWorkflow, SweepWorkflow, UnreadReportsWorkflow
@@ -107,16 +110,27 @@ def build_workers(
 
     async def each_day() -> SweepReport:
         await publish_revocations(database, authority)
+        await destruction.take_up(parts)
+        await old_drafts.warn_and_remove(parts)
         return await sweep(parts)
 
     upkeep = UpkeepActivities(lambda: repair(parts), each_day, lambda: tell_clinics(parts))
+    retention = RetentionActivities(
+        lambda: destruction.write_lists(parts),
+        lambda list_id: destruction.destroy_listed(parts, list_id),
+        lambda list_id: certify(database, authority, list_id),
+    )
     requests = Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[TeleconsultationWorkflow, RepairWorkflow, SweepWorkflow, UnreadReportsWorkflow],
+        workflows=[
+            *(TeleconsultationWorkflow, RepairWorkflow, SweepWorkflow, UnreadReportsWorkflow),
+            *(RetentionListsWorkflow, DestructionWorkflow),
+        ],
         activities=[
             *(records.record_event, records.note_refusal, records.note_failure),
             *(upkeep.repair, upkeep.sweep, upkeep.tell_unread_reports),
+            *(retention.list_over_time, retention.destroy_listed, retention.certify),
             reports.finalize_report,  # of runs that began before documents had a task queue of their own
         ],
         workflow_runner=Sandbox(),

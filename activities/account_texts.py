@@ -103,6 +103,11 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
         _("The directory of your organization has ended the access of somebody of {clinic} who holds requests."),
         _("Hand them over now: you find them under People, with the person whose access has ended."),
     ),
+    LetterKind.DRAFTS_END: AccountText(
+        _("drafts are removed soon"),
+        _("Drafts of requests that you began in Relais ({username}) have lain untouched for more than three weeks."),
+        _("In a week they are removed, with their photos. To keep one, open it and change or submit it."),
+    ),
     LetterKind.PASSKEY_REMOVED: AccountText(
         _SIGN_IN_CHANGED, _("A passkey was removed from your account {username}."), _TELL
     ),

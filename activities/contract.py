@@ -22,6 +22,9 @@ NOTE_UNPLAYABLE = "note_unplayable"
 REPAIR = "repair"
 SWEEP = "sweep"
 TELL_UNREAD_REPORTS = "tell_unread_reports"
+LIST_OVER_TIME = "list_over_time"
+DESTROY_LISTED = "destroy_listed"
+CERTIFY = "certify"
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=15)
 """After this silence an activity that gives signs of life is taken for dead, and tried again."""

@@ -88,6 +88,7 @@ TAGS = {
     "catalogue": "What can be asked for, and where.",
     "people": "For administrators: the people of a clinic, and the clinic.",
     "service accounts": "Systems of clinics that call by themselves.",
+    "retention": "For administrators: how long a clinic keeps what is over, and what was destroyed.",
     "webhooks": "Where a clinic's systems hear of events.",
     "requests": "Writing and reading requests.",
     "commands": "What people do with a request.",

@@ -1,6 +1,7 @@
 """Errors as the API gives them: application/problem+json (RFC 9457) with a stable `code` and a sentence for people."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import date
 from http import HTTPStatus
 from typing import Any
 
@@ -188,7 +189,8 @@ def problem_response(error: Problem | Refusal, language: Language, call: CallNam
 def _members(error: Problem | Refusal, language: Language) -> Mapping[str, object]:
     if isinstance(error, Refusal):
         return {}
+    members = {name: str(value) if isinstance(value, date) else value for name, value in error.members.items()}
     if not error.errors:
-        return error.members
+        return members
     errors = [found.model_dump(exclude_defaults=True) for found in field_errors(error.errors, language)]
-    return {**error.members, "errors": errors}
+    return {**members, "errors": errors}

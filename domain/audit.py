@@ -29,6 +29,7 @@ class Act(StrEnum):
     ACCOUNT = (
         "account"  # something about an account, an invitation or a clinic: `name` says what, `object_id` is its note
     )
+    DESTROYED = "destroyed"  # a request, when its time was over: `object_id` is the list that was approved
     SIGN_IN = "sign_in"
     SIGN_IN_FAILED = "sign_in_failed"  # `name` says why, as the code of the answer
     SIGN_OUT = "sign_out"

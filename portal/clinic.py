@@ -46,6 +46,7 @@ CLINIC_FIELDS: Mapping[str, str] = {
     "calendar": _("When the clinic works"),
     "routes_to": _("Clinics to which requests are routed"),
     "signing_needs_code": _("Whether a second factor is needed to sign"),
+    "retention": _("How long requests are kept"),
     "webhook": _("Webhook"),
     "url": _("Address"),
     "types": _("What is told"),

@@ -27,6 +27,7 @@ PAGES: Mapping[str, Places] = {
     "people": {Role.CLINIC_ADMINISTRATOR: "administrator-people"},
     "service-accounts": {Role.CLINIC_ADMINISTRATOR: "administrator-systems"},
     "webhooks": {Role.CLINIC_ADMINISTRATOR: "administrator-systems"},
+    "retention": {Role.CLINIC_ADMINISTRATOR: "administrator-retention"},
     "statistics": {Role.CLINIC_ADMINISTRATOR: "administrator"},
     "account": {None: "settings"},
 }
@@ -60,6 +61,7 @@ STEPS: Mapping[str, Places] = {
     "change-priority": {None: "dispatcher-priority"},
     "media": {None: "keys"},
     "accesses": {None: "privacy"},
+    "hold": {Role.CLINIC_ADMINISTRATOR: "administrator-retention"},
     "patient": {None: "privacy"},
 }
 """By the step that a page of a request is for: the word after the request's id."""

@@ -276,6 +276,12 @@ SENTENCES: Mapping[str, str] = {
     "idle": _(
         "You were signed out because nothing happened here for a while. What you wrote is there when you sign in again."
     ),
+    "retention_saved": _("Saved. It counts at once, also for what stands on a list already."),
+    "held": _("The request is on hold: it is kept until the hold is lifted."),
+    "hold_lifted": _("The hold is lifted."),
+    "retention_approved": _(
+        "Approved. What stands on the list is being destroyed; the certificate comes when all is done."
+    ),
     "clinic_saved": _("Saved. The hours count for requests that are submitted from now on."),
     "person_saved": _("Saved. What the person may do counts from now on."),
     "locked": _("The account is locked: its sessions have ended, and nobody signs in with it."),

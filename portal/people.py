@@ -68,6 +68,7 @@ EVENTS: Mapping[AccountEventKind, str] = {
     AccountEventKind.REVIEWED: _("Reviewed"),
     AccountEventKind.CLINIC_ADDED: _("Clinic made"),
     AccountEventKind.CLINIC_CHANGED: _("Changed"),
+    AccountEventKind.RETENTION_APPROVED: _("Destruction of a list approved"),
     AccountEventKind.SERVICE_ACCOUNT_ADDED: _("Service account made"),
     AccountEventKind.SECRET_ADDED: _("New secret"),
     AccountEventKind.SECRET_ENDED: _("Secret ended"),

@@ -202,14 +202,14 @@ async def _end(session: AsyncSession, place: _Place) -> tuple[_Place, bool]:
 async def _rows(session: AsyncSession, viewer: Viewer, place: _Place, end: _Place, limit: int) -> Sequence[Row[Any]]:
     """The rows up to there that are for the viewer, each with the request's number and how much of it they see now."""
     is_own = RequestChange.account_id == viewer.account_id
-    has_left: ColumnElement[bool] = false()
+    has_left: ColumnElement[bool] = false()  # or it was destroyed, and no row says any more whom it concerned
     if Role.CLINIC_ADMINISTRATOR in viewer.roles:
         has_left = RequestChange.left_clinic_id == viewer.clinic_id
     access = access_of(viewer)
     query = (
         select(RequestChange, RequestRecord.number, access.label("access"))
         .outerjoin(RequestRecord, RequestRecord.id == RequestChange.request_id)
-        .where(place.key < _KEY, end.key >= _KEY, _concerns(viewer, RequestChange.request_id) | is_own)
+        .where(place.key < _KEY, end.key >= _KEY, _concerns(viewer, RequestChange.request_id) | is_own | has_left)
         .where(or_(access.is_not(None), is_own, has_left))
         .order_by(RequestChange.horizon, RequestChange.id)
         .limit(limit)

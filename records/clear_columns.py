@@ -20,6 +20,9 @@ LISTS: Mapping[str, tuple[str, ...]] = {
         *("recovery_codes.used_for", "second_factors.spent_for", "passkey_challenges.used_for", "notices.message_id"),
         *("signing_tickets.used_for", "service_accounts.scopes", "service_tokens.scopes", "sign_on_attempts.purpose"),
         *("sign_on_attempts.provider", "signing_certificates.revocation_reason"),
+        *("clinics.retention", "retention_lists.policy", "retention_entries.number", "retention_entries.offering"),
+        *("destroyed_requests.number", "destroyed_requests.clinic_ids", "destroyed_requests.document_ids"),
+        *("destroyed_requests.parts_of",),
     ),
     "keys under which objects lie in the document store: ids and digests": (
         *("attachments.object_key", "attachments.preview_key", "attachments.thumbnail_key", "attachments.full_key"),
@@ -36,6 +39,8 @@ LISTS: Mapping[str, tuple[str, ...]] = {
     "digests of what is frozen or stored: of whole files and forms, which nobody guesses": (
         *("attachments.sha256", "attachments.pixels_sha256", "form_versions.sha256", "reports.content_sha256"),
         *("documents.pdf_sha256", "signing_tickets.matter_sha256", "offering_versions.sha256"),
+        *("destroyed_requests.destroyed", "destroyed_requests.document_digests", "retention_certificates.content"),
+        *("retention_certificates.pdf_sha256",),
     ),
     "secrets by their digest, or sealed with the key ring": (
         *("accounts.password_hash", "tokens.sha256", "service_secrets.sha256", "service_secrets.ending"),

@@ -40,6 +40,7 @@ from domain.forms import FormContent
 from domain.notices import Importance, NoticeMode, Recipient
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Role, Source, Status
+from domain.retention import EntryOutcome, KeptBecause, ListState
 from domain.webhooks import DeliveryState, DisabledReason, EndpointState, WebhookType
 from records.sealed import SealedJson, SealedText, seal_on_flush
 
@@ -48,7 +49,7 @@ Json = dict[str, Any]
 
 FROZEN_TABLES = (
     *("form_versions", "events", "reports", "documents", "audit_entries", "offering_versions"),
-    *("account_events", "audit_leaves", "audit_checkpoints"),
+    *("account_events", "audit_leaves", "audit_checkpoints", "destroyed_requests", "retention_certificates"),
 )
 """Tables to which rows are only added: a trigger refuses every change."""
 
@@ -92,7 +93,8 @@ NO_PASSWORD = "-"  # noqa: S105 - no hash begins so
 class Clinic(Base):
     """A clinic: the tenant. `routes_to` are the other clinics that its dispatchers may assign requests to.
 
-    `calendar` is what it has set of `domain.clinic_calendar.ClinicCalendar`; `signing_needs_code` says that nobody signs there
+    `calendar` is what it has set of `domain.clinic_calendar.ClinicCalendar`, `retention` of
+    `domain.retention.RetentionPolicy`; `signing_needs_code` says that nobody signs there
     without a second factor; `plain_name` are the words of its name, as `domain.texts.plain` compares them, each between spaces.
     `version` counts what was changed.
     """
@@ -108,6 +110,7 @@ class Clinic(Base):
     calendar: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     version: Mapped[int] = mapped_column(server_default="1")
     signing_needs_code: Mapped[bool] = mapped_column(server_default=text("false"))
+    retention: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     plain_name: Mapped[str] = mapped_column(Computed("plain_words(name)", persisted=True), deferred=True)
 
 
@@ -732,6 +735,8 @@ class RequestRecord(Base):
     While its requester has not read the newest report, `unread_colleagues_from` and `unread_clinic_from` say from when on others
     of their clinic see it (`domain.unread_reports`), and `unread_told_at` when these were told.
 
+    `draft_warned_at` is when the writer of a draft was told that it is removed soon.
+
     `earlier_id` is the request that this one follows, as its requester has said; `system_id` the clinic's system that began it
     for them.
 
@@ -785,6 +790,7 @@ class RequestRecord(Base):
     unread_colleagues_from: Mapped[datetime | None]
     unread_clinic_from: Mapped[datetime | None]
     unread_told_at: Mapped[datetime | None]
+    draft_warned_at: Mapped[datetime | None]
     submitted_at: Mapped[datetime | None]
     updated_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
@@ -1589,9 +1595,105 @@ class AuditHead(Base):
     horizon: Mapped[int] = mapped_column(BigInteger)
 
 
+# Retention
+
+
+class RetentionHold(Base):
+    """Somebody of that clinic has said that the request must be kept; where it is for the `whole_patient`, also every other one
+    that is probably about the same patient. It ends when it is lifted.
+    """
+
+    __tablename__ = "retention_holds"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"), index=True)
+    clinic_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clinics.id"))
+    whole_patient: Mapped[bool]
+    reason: Mapped[str] = mapped_column(SealedText("retention_holds.reason", "request_id"))
+    set_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    set_at: Mapped[datetime]
+    lifted_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))
+    lifted_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("ix_retention_holds_clinic", "clinic_id", postgresql_where=text("lifted_at IS NULL")),)
+
+
+class RetentionList(Base):
+    """Requests of a clinic whose time is over, by its `policy`. One at most waits for an approval; what was approved stays."""
+
+    __tablename__ = "retention_lists"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    clinic_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clinics.id"))
+    state: Mapped[ListState]
+    policy: Mapped[Json]
+    made_at: Mapped[datetime]
+    approved_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))
+    approved_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("ix_retention_lists_clinic", "clinic_id", "id"),
+        Index("uq_retention_lists_waiting", "clinic_id", unique=True, postgresql_where=text("state = 'waiting'")),
+        Index("ix_retention_lists_approved", "id", postgresql_where=text("state = 'approved'")),
+    )
+
+
+class RetentionEntry(Base):
+    """A request on a list: until when it was to be kept, and what became of it. Once `settled_at`, nothing is left to be done."""
+
+    __tablename__ = "retention_entries"
+
+    list_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("retention_lists.id", ondelete="CASCADE"), primary_key=True)
+    request_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    number: Mapped[str]
+    offering: Mapped[str]
+    last_entry_at: Mapped[datetime]
+    kept_until: Mapped[date]
+    outcome: Mapped[EntryOutcome | None]
+    kept_because: Mapped[KeptBecause | None]
+    settled_at: Mapped[datetime | None]
+
+
+class DestroyedRequest(Base):
+    """What is left of a request that was destroyed. Never changes. `clinic_ids` are the clinics that ever had to do with it.
+
+    `destroyed` tells of what it had, each thing with its id and digest, and how many rows of each table went; `document_digests`
+    are those of its signed documents; `parts_of` are the ids of uploads whose parts may still lie in the document store.
+    """
+
+    __tablename__ = "destroyed_requests"
+
+    request_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(unique=True)
+    clinic_ids: Mapped[list[uuid.UUID]]
+    list_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("retention_lists.id"), index=True)
+    destroyed_at: Mapped[datetime]
+    destroyed: Mapped[Json]
+    document_ids: Mapped[list[uuid.UUID]]
+    document_digests: Mapped[list[str]]
+    parts_of: Mapped[list[uuid.UUID]]
+
+    __table_args__ = (
+        Index("ix_destroyed_requests_digests", "document_digests", postgresql_using="gin"),
+        Index("ix_destroyed_requests_documents", "document_ids", postgresql_using="gin"),
+    )
+
+
+class RetentionCertificate(Base):
+    """That what stood on a list was destroyed, for machines and as a sealed PDF. Never changes."""
+
+    __tablename__ = "retention_certificates"
+
+    list_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("retention_lists.id"), primary_key=True)
+    content: Mapped[Json]
+    pdf: Mapped[bytes]
+    pdf_sha256: Mapped[str]
+    made_at: Mapped[datetime]
+
+
 SEALED_MODELS = (
     *(RequestRecord, FrozenForm, EventRecord, GivenCommand, Attachment, Mark, Upload, ReportDraft, FrozenReport),
-    *(RequestReference, SavedFilter, SignOnAttempt, SigningTicket),
+    *(RequestReference, SavedFilter, SignOnAttempt, SigningTicket, RetentionHold),
 )
 """The models of which columns are sealed."""
 

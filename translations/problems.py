@@ -1,6 +1,7 @@
 """The sentences of problems: what can't be done, and what is wrong with a field. English here, French in the catalogue."""
 
 from collections.abc import Mapping
+from datetime import date
 from math import ceil
 
 from domain.health_insurance import HealthNumberWarning, Issuer
@@ -8,6 +9,7 @@ from domain.photos import PhotoWarning
 from domain.refusals import RefusalCode
 from translations import Language, gettext_for
 from translations import gettext_noop as _
+from translations.dates import day
 from translations.numbers import rounded
 from translations.words import REFUSALS
 
@@ -60,6 +62,10 @@ PROBLEMS: Mapping[str, str] = {
     "forbidden": _("You may not do this."),
     "wrong_current_password": _("Your current password is wrong; nothing was changed."),
     "not_found": _("There is nothing here, or you may not see it."),
+    "request_destroyed": _(
+        "This request was destroyed on %(destroyed_on)s, when its time was over: it was kept for %(years)s years or more."
+    ),
+    "retention_list_changed": _("This list is not the one that you saw any more. Look at it again."),
     "method_not_allowed": _("This address does not know this method."),
     "invalid_input": _("Something in what was sent is not right."),
     "malformed_json": _("What was sent is not readable JSON."),
@@ -393,8 +399,12 @@ def _short_time(seconds: float) -> str:
     return f"{ceil(seconds / 60)}\N{NO-BREAK SPACE}min"
 
 
-def problem_sentence(code: str, language: Language, numbers: Mapping[str, float] | None = None) -> str:
-    """What the problem or the refusal of that code says, with the numbers that it names. Raises KeyError for an unknown code."""
+def problem_sentence(
+    code: str, language: Language, numbers: Mapping[str, float] | None = None, days: Mapping[str, date] | None = None
+) -> str:
+    """What the problem or the refusal of that code says, with the numbers and days that it names. Raises KeyError for an unknown
+    code.
+    """
     if code in set(RefusalCode):
         return gettext_for(language)(REFUSALS[RefusalCode(code)])
     numbers = dict(numbers or {})
@@ -403,6 +413,7 @@ def problem_sentence(code: str, language: Language, numbers: Mapping[str, float]
         numbers["limit_megabytes"] = numbers["limit_bytes"] / 1e6
         sentence = _WITH_LIMIT.get(code, sentence)
     words = {name: rounded(number, language) for name, number in numbers.items()}
+    words |= {name: day(of, language) for name, of in (days or {}).items()}
     if "retry_after" in numbers:
         words["wait"] = _short_time(numbers["retry_after"])
     return gettext_for(language)(sentence) % words

@@ -15,6 +15,7 @@ from domain.photos import PhotoView
 from domain.priority import Priority
 from domain.refusals import RefusalCode
 from domain.requests import DocumentKind, EventName, Role, Status
+from domain.retention import KeptBecause
 from translations import LOCALES, Language, gettext_for
 from translations import gettext_noop as _
 from translations.dates import span
@@ -150,6 +151,15 @@ LATE: Mapping[DeadlineName, str] = {
     DeadlineName.URGENT_ACKNOWLEDGEMENT: _("Report to be read without delay not read in time"),
 }
 """What is late, by the deadline that is over."""
+
+KEPT_BECAUSE: Mapping[KeptBecause, str] = {
+    KeptBecause.HELD: _("It is on hold."),
+    KeptBecause.OPEN: _("Something is still to be done about it."),
+    KeptBecause.YOUNGER: _("Its time is not over any more."),
+    KeptBecause.UNREADABLE: _("It does not open, so nobody knows for how long it must be kept."),
+    KeptBecause.GONE: _("It is not there any more."),
+}
+"""Why a request that stood on a list to destroy was kept."""
 
 PHOTO_VIEWS: Mapping[PhotoView, str] = {"overview": _("Overview"), "close_up": _("Close-up")}
 """From how near a photo was taken."""

@@ -11,7 +11,9 @@ from temporalio.client import Client
 
 from activities.contract import RepairReport, SweepReport
 from documents.audit_key import AuditKey
+from domain.retention import RetentionPolicy
 from engine.client import EngineConnection, EngineError
+from records import people
 from records.data_keys import check_ring
 from records.database import Database
 from records.models import RefusedCommand
@@ -21,10 +23,13 @@ from records.schema import check_schema
 from records.store import DocumentStore
 from records.trouble import away_named
 from settings import Settings
+from use_cases.administrators import Administrator
 from use_cases.audit_check import Known, Verdict, check
 from use_cases.audit_tree import FOLDER as CHECKPOINTS
 from use_cases.audit_tree import origin
+from use_cases.destruction import over_time
 from use_cases.repair import repair
+from use_cases.retention import ListView, read_retention
 from use_cases.sweep import sweep
 
 PATIENCE_SECONDS = 15.0
@@ -74,6 +79,35 @@ async def check_audit(settings: Settings, files: Sequence[Path], *, since: int) 
                 outside[f"the document store, {key}"] = (await store.get(key)).decode(errors="replace")
         known = Known(origin(settings), AuditKey.from_settings(settings).public, outside)
         return await check(database, known, since=since)
+
+
+@dataclass(frozen=True)
+class RetentionOfClinic:
+    """How a clinic keeps what is over, and how much of it is over its time now. `held` are numbers of requests."""
+
+    code: str
+    policy: RetentionPolicy
+    over_time: int
+    held: Sequence[str]
+    lists: Sequence[ListView]
+
+
+async def retention_now(settings: Settings, code: str | None = None) -> list[RetentionOfClinic]:
+    """That of each clinic, or of the one with that code. Nothing is written down.
+
+    Raises DatabaseAwayError, SchemaError, or EncryptionError for another key ring.
+    """
+    operator, now, found = Administrator.at_the_machine(), datetime.now(UTC), []
+    async with open_database(settings) as database:
+        async with database.session() as session:
+            clinics = [clinic for clinic in await people.list_clinics(session) if code in (None, clinic.code)]
+        for clinic in clinics:
+            kept = await read_retention(database, operator, clinic.id)
+            async with database.session() as session:
+                over = await over_time(session, clinic, now)
+            held = [hold.number for hold in kept.holds]
+            found.append(RetentionOfClinic(clinic.code, kept.policy, len(over), held, kept.lists))
+    return found
 
 
 async def refused_commands(settings: Settings, number: str) -> list[RefusedCommand] | None:

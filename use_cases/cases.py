@@ -13,7 +13,7 @@ from domain.audit import Act
 from domain.offerings import ServiceOffering
 from domain.requests import EventName, Request, Status
 from domain.visits import needs_visit
-from records import cases, references, reports, requests
+from records import cases, destruction, references, reports, requests
 from records.cases import Key, Window
 from records.models import EventRecord, FrozenForm, RequestRecord, RequestReference, StoredDocument
 from records.sealed import NOT_OPENED, tell_not_opened
@@ -117,9 +117,10 @@ async def request_of_document(services: Services, report_id: uuid.UUID) -> uuid.
     """The request of a signed document, for who then asks whether the caller may see it. Raises Problem `not_found`."""
     async with services.database.statement() as session:
         document = await reports.find_document(session, report_id)
-    if document is None:
+        found = document or await destruction.find_destroyed_document(session, report_id=report_id)
+    if found is None:
         raise Problem("not_found")
-    return document.request_id
+    return found.request_id
 
 
 async def request_numbered(services: Services, number: str) -> uuid.UUID | None:

@@ -19,7 +19,7 @@ from domain.offerings import Code, FieldKind, ServiceOffering, Version, check_an
 from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Person, Role, Status
-from records import people, requests
+from records import destruction, people, requests
 from records.drafts import decide, given_answers, open_form
 from records.errors import NotEditableError, NotFoundError, StaleVersionError, SubmissionUnderWayError
 from records.models import Json, RequestRecord
@@ -150,6 +150,8 @@ async def begin_draft(services: Services, caller: Caller, request_id: UUID, draf
     async with services.database.session() as session:
         row = await requests.load_request(session, request_id)
         if row is None:
+            if await destruction.find_destroyed(session, request_id):
+                raise await policy.not_there(session, caller, request_id)
             key = caller.command_id(str(request_id))
             row = await _create(session, services, caller, draft, key=key, request_id=request_id)
         if row.created_by != caller.id:

@@ -11,11 +11,12 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import commands, lifecycle
+from domain.calendar import day_of
 from domain.commands import BaseCommand
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Actor, HolderKind, Request, Role, Status
 from domain.service_accounts import Scope
-from records import attachments, people, requests, visibility
+from records import attachments, destruction, people, requests, retention, visibility
 from records import commands as ledger
 from records.errors import AnswerUnderWayError, NotEditableError, NotFoundError, SubmissionUnderWayError
 from records.models import Account, Clinic, RequestRecord
@@ -37,11 +38,12 @@ _OPENED_TO_SYSTEMS: Mapping[type[BaseCommand], Scope] = {
 async def request_to_see(session: AsyncSession, caller: Caller, request_id: UUID) -> tuple[RequestRecord, Access]:
     """The request, and how much of it the caller may see.
 
-    Raises Problem `not_found` when that is nothing; `not_yet` when it will be more, by the commands that are on their way.
+    Raises Problem `not_found` when that is nothing; `not_yet` when it will be more, by the commands that are on their way;
+    `request_destroyed`.
     """
     row = await requests.load_request(session, request_id)
     if row is None:
-        raise Problem("not_found")
+        raise await not_there(session, caller, request_id)
     access = await visibility.access(session, caller.viewer, row)
     if access is None:
         raise not_yet() if await _expected_access(session, caller, row) else Problem("not_found")
@@ -51,12 +53,13 @@ async def request_to_see(session: AsyncSession, caller: Caller, request_id: UUID
 async def request_to_command(session: AsyncSession, caller: Caller, request_id: UUID, command_id: str) -> RequestRecord:
     """The request, locked, for a caller who may see it now, or will by what is on its way; or who has given this very command.
 
-    Who handed it to where they see nothing more gets the answer of the first time. Raises Problem `not_found`.
+    Who handed it to where they see nothing more gets the answer of the first time. Raises Problem `not_found` or
+    `request_destroyed`.
     """
     locked = await requests.lock_request_if_free(session, request_id)
     row = locked or await requests.load_request(session, request_id)
     if row is None:
-        raise Problem("not_found")
+        raise await not_there(session, caller, request_id)
     may = await visibility.access(session, caller.viewer, row) or await _expected_access(session, caller, row)
     if not may and not await _gave(session, caller, request_id, command_id):
         raise Problem("not_found")  # before waiting for the lock: that would tell a stranger that the request exists
@@ -65,7 +68,17 @@ async def request_to_command(session: AsyncSession, caller: Caller, request_id: 
     try:
         return await requests.lock_request(session, request_id)
     except NotFoundError:  # a draft that was removed meanwhile
-        raise Problem("not_found") from None
+        raise await not_there(session, caller, request_id) from None
+
+
+async def not_there(session: AsyncSession, caller: Caller, request_id: UUID) -> Problem:
+    """The answer where there is no such request: to the clinics that had to do with one that was destroyed, that it was."""
+    gone = await destruction.find_destroyed(session, request_id)
+    if gone is None or (caller.clinic_id not in gone.clinic_ids and Role.OPERATOR not in caller.roles):
+        return Problem("not_found")
+    years = await retention.years_of(session, gone.list_id)
+    destroyed_on = day_of(gone.destroyed_at)
+    return Problem("request_destroyed", destroyed_on=destroyed_on, years=years, retention_list=str(gone.list_id))
 
 
 async def _gave(session: AsyncSession, caller: Caller, request_id: UUID, command_id: str) -> bool:

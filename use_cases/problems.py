@@ -6,6 +6,7 @@ The refusals of the rules are apart (`domain.refusals`). The sentence of either 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from pydantic import ValidationError
@@ -60,9 +61,10 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
         self.members = members
 
     def told(self, language: Language) -> str:
-        """The sentence in `language`, with the numbers that it names."""
+        """The sentence in `language`, with the numbers and days that it names."""
         numbers = {name: value for name, value in self.members.items() if isinstance(value, int | float)}
-        return problem_sentence(self.code, language, numbers)
+        days = {name: value for name, value in self.members.items() if isinstance(value, date)}
+        return problem_sentence(self.code, language, numbers, days)
 
 
 def field_faults(problems: Iterable[FieldProblem]) -> tuple[FieldFault, ...]:

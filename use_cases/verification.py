@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
 from pydantic import Field
 
 from documents.verification import Certificate, Verification, document_hash
 from documents.verification import Problem as SignatureProblem
+from domain.calendar import day_of
+from records.destruction import find_destroyed_document
 from use_cases.attended import Attended
 from use_cases.problems import Problem
 from use_cases.services import Services
@@ -53,6 +55,9 @@ class FileVerification(Findings):
 
     problems: list[SignatureProblem]
     sha256: str = Field(description="Of the file.")
+    destroyed_on: date | None = Field(
+        None, description="It was signed here, and its record was destroyed that day, when its time was over."
+    )
 
 
 async def received(services: Services, address: str, read: Callable[[], Awaitable[T]]) -> T:
@@ -78,10 +83,14 @@ async def verify_file(services: Services, address: str | None, pdf: bytes, atten
     async def verified() -> FileVerification:
         async with services.strangers.place_for(address):
             verdict = await checked(services, pdf, now)
+        sha256 = document_hash(pdf)
+        async with services.database.statement() as session:
+            gone = await find_destroyed_document(session, sha256=sha256)
         return FileVerification(
             valid=verdict.valid,
             problems=list(verdict.problems),
-            sha256=document_hash(pdf),
+            sha256=sha256,
+            destroyed_on=day_of(gone.destroyed_at) if gone else None,
             checked_at=now,
             **found(verdict),
         )

@@ -82,9 +82,9 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "webhook_disabled",
         "webhook_not_replayable",
     ),
-    410: ("phone_link_ended", "cursor_expired"),
+    410: ("phone_link_ended", "cursor_expired", "request_destroyed"),
     408: ("too_slow",),
-    412: ("unsupported_tus_version", "account_changed", "clinic_changed", "webhook_changed"),
+    412: ("unsupported_tus_version", "account_changed", "clinic_changed", "webhook_changed", "retention_list_changed"),
     413: ("too_large",),
     415: (
         "unsupported_media",

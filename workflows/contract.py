@@ -29,10 +29,19 @@ SWEEP_WORKFLOW = "Sweep"
 UNREAD_REPORTS_WORKFLOW = "UnreadReports"
 """The types of the workflows of the upkeep, see `workflows.upkeep`."""
 
+RETENTION_LISTS = "RetentionLists"
+DESTRUCTION = "Destruction"
+"""The types of the workflows of retention, see `workflows.retention`."""
+
 
 def workflow_id(request_id: UUID) -> str:
     """The id of the workflow of a request."""
     return f"request-{request_id}"
+
+
+def destruction_workflow_id(list_id: UUID) -> str:
+    """The id of the workflow that goes along an approved list of what is to be destroyed."""
+    return f"destruction-{list_id}"
 
 
 def request_of(workflow_id: str) -> UUID | None:

@@ -17,7 +17,13 @@ from temporalio.client import (
 from domain.calendar import TIME_ZONE
 from domain.notices import DIGEST_HOURS
 from settings import Settings
-from workflows.contract import NOTICE_DIGEST, REPAIR_WORKFLOW, SWEEP_WORKFLOW, UNREAD_REPORTS_WORKFLOW
+from workflows.contract import (
+    NOTICE_DIGEST,
+    REPAIR_WORKFLOW,
+    RETENTION_LISTS,
+    SWEEP_WORKFLOW,
+    UNREAD_REPORTS_WORKFLOW,
+)
 
 REPAIR_EVERY = timedelta(minutes=5)
 """How often it is looked for requests without a workflow: their deadlines are called later by that much."""
@@ -27,6 +33,9 @@ UNREAD_REPORTS_EVERY = timedelta(minutes=15)
 
 SWEEP_HOUR = 3
 """When the document store is swept, every night, in the time of the clinics."""
+
+LISTS_DAY, LISTS_HOUR = 1, 4
+"""When it is listed what is over its time, every month, in the time of the clinics."""
 
 
 def schedules(settings: Settings) -> Mapping[str, Schedule]:
@@ -54,6 +63,16 @@ def schedules(settings: Settings) -> Mapping[str, Schedule]:
             ),
             spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=UNREAD_REPORTS_EVERY)]),
             policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=UNREAD_REPORTS_EVERY),
+        ),
+        "retention-lists": Schedule(
+            action=ScheduleActionStartWorkflow(RETENTION_LISTS, id="retention-lists", task_queue=settings.task_queue),
+            spec=ScheduleSpec(
+                calendars=[
+                    ScheduleCalendarSpec(day_of_month=[ScheduleRange(LISTS_DAY)], hour=[ScheduleRange(LISTS_HOUR)])
+                ],
+                time_zone_name=TIME_ZONE.key,
+            ),
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(days=7)),
         ),
         "notice-digest": Schedule(
             action=ScheduleActionStartWorkflow(NOTICE_DIGEST, id="notice-digest", task_queue=settings.mail_task_queue),

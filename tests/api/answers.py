@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -85,10 +85,11 @@ def _operations() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
 
 
 def _sentence(body: dict[str, Any]) -> str:
-    """The code's sentence in French, with the numbers that the problem's members name."""
+    """The code's sentence in French, with the numbers and days that the problem's members name."""
     if body["code"] not in PROBLEMS:
         return gettext_for("fr")(ENGLISH[body["code"]])
     members = {name: value for name, value in body.items() if name not in ProblemDetails.model_fields}
+    members |= {name: date.fromisoformat(day) for name, day in members.items() if name.endswith("_on")}
     return Problem(body["code"], **members).told("fr")
 
 

@@ -46,6 +46,7 @@ def test_every_address_is_of_a_command(system: System) -> None:
     assert of_requests - {address_of(name) for name in PUBLIC_COMMANDS} == {
         "/api/v1/requests/{request_id}/attachments",
         "/api/v1/requests/{request_id}/attachments/{attachment_id}/marks",
+        "/api/v1/requests/{request_id}/holds",
         "/api/v1/requests/{request_id}/phone-link",
         "/api/v1/requests/{request_id}/uploads",
     }

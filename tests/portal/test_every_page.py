@@ -167,6 +167,8 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("let a system in", "administrator", None, "/service-accounts/new"),
     ("webhooks", "administrator", None, "/webhooks"),
     ("add a webhook", "administrator", None, "/webhooks/new"),
+    ("keeping and destroying", "administrator", None, "/retention"),
+    ("put on hold", "administrator", reported, "/requests/{id}/hold"),
     ("forgotten password", None, None, "/forgotten-password"),
     ("a link that opens nothing", None, None, "/invitation/nothing"),
 ]

@@ -92,6 +92,7 @@ FORMS = (
     TypedForm(
         "administrator", "/people/{provider2}", "profession", {"given_name": "Ève"}, counted=False, has_a_version=True
     ),
+    TypedForm("administrator", "/requests/{id}/hold", "reason", about="reported"),
     TypedForm("administrator", "/people/{provider}/leave", "reason", {"to": "dispatch"}),
     TypedForm("requester", "/requests/{id}/answer", "text"),
     TypedForm("requester", "/requests/{id}/add-information", "text", {"worse": "yes"}),
@@ -115,8 +116,8 @@ FORMS = (
 What several roles have is here once. The comment for several requests at once has no page that can be opened (`ALSO_KNOWN`).
 """
 
-WHATEVER_ELSE_CHANGES = ("/requests/{id}/add-information", "/requests/{id}/addendum")
-"""More can be told, and added to a signed report, whatever else has happened."""
+WHATEVER_ELSE_CHANGES = ("/requests/{id}/add-information", "/requests/{id}/addendum", "/requests/{id}/hold")
+"""More can be told, and added to a signed report, and a request is kept, whatever else has happened."""
 
 ALSO_KNOWN = frozenset({"/assignments"})
 

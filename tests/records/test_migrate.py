@@ -4,6 +4,7 @@ import asyncio
 import random
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -48,7 +49,21 @@ async def test_two_migrations_at_once(make_database: MakeDatabase) -> None:
     await database.close()
 
 
-BEFORE_THE_INDEXES = "0052"
+BEFORE_THE_INDEXES, THE_INDEXES = "0052", "0053"
+
+
+async def taken_back(database: Database) -> None:
+    """The schema as it was when the migration of the indexes had been broken off: nothing newer is there."""
+
+    def downgrade(connection: Connection) -> None:
+        config = migrate._config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, THE_INDEXES)
+
+    async with database.engine.connect() as connection:
+        await connection.run_sync(downgrade)
+    async with database.session() as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = :before"), {"before": BEFORE_THE_INDEXES})
 
 
 async def test_indexes_are_made_while_requests_are_written(make_database: MakeDatabase, migrated_template: str) -> None:
@@ -59,7 +74,7 @@ async def test_indexes_are_made_while_requests_are_written(make_database: MakeDa
         scene = await set_scene(session)
         one, other = [await make_draft(session, scene) for _ in range(2)]
         await session.execute(text("DROP INDEX ix_requests_by_submission"))
-        await session.execute(text("UPDATE alembic_version SET version_num = :before"), {"before": BEFORE_THE_INDEXES})
+    await taken_back(database)
     write = text("UPDATE requests SET edits = edits + 1 WHERE id = :id")
     async with database.session() as earlier:
         await earlier.execute(write, {"id": one.id})
@@ -105,7 +120,7 @@ async def test_a_migration_that_was_broken_off_is_taken_up_again(
         await session.execute(
             text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_requests_by_submission'::regclass")
         )
-        await session.execute(text("UPDATE alembic_version SET version_num = :before"), {"before": BEFORE_THE_INDEXES})
+    await taken_back(database)
     await migrate.upgrade(url)
     async with database.session() as session:
         assert await _is_valid(session)

@@ -35,6 +35,7 @@ from records import (
     renewals,
     reports,
     requests,
+    retention,
     saved_filters,
     sealing,
     unread_reports,
@@ -68,6 +69,7 @@ from records.models import (
     Notice,
     PatientWord,
     RequestRecord,
+    RetentionHold,
     Upload,
     table_of,
 )
@@ -182,6 +184,8 @@ async def a_chart(database: Database) -> tuple[Scene, uuid.UUID]:
             now=NOW,
         )
         await references.refer(session, row.id, scene.accounts["dispatcher"].id, MARKED)
+        held = {"request_id": row.id, "clinic_id": scene.home.id, "set_by": requester.id, "set_at": NOW}
+        session.add(RetentionHold(id=new_id(), whole_patient=False, reason=MARKED, **held))
         await saved_filters.save_filter(session, requester.id, "mine", {"q": MARKED}, now=NOW, at_most=5)
         await saved_filters.save_filter(session, requester.id, "mine", {"q": MARKED * 2}, now=NOW, at_most=5)
     async with database.session() as session:
@@ -240,6 +244,8 @@ async def is_read_as_it_was_written(database: Database, scene: Scene, request_id
         assert draft.answers == {"recommendations": MARKED}
         [given] = await commands.on_their_way(session, request_id)
         assert given.command["reason"] == MARKED
+        [hold] = await retention.holds_on(session, request_id)
+        assert await retention.reason_of(session, hold.id) == MARKED
         [kept] = await saved_filters.list_filters(session, viewer.account_id)
         assert kept.criteria == {"q": MARKED * 2}
         for wanted in (WorklistFilter(), WorklistFilter(q="Marquée")):

@@ -1,0 +1,204 @@
+"""The end of a request: what of it is destroyed, in which order, and what stays. See docs/decisions/retention.md.
+
+All of it is one transaction. Files are not part of it: without the data key nobody opens them, and `use_cases.destruction`
+removes them next.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Select, delete, func, or_, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from records import data_keys
+from records.models import (
+    Attachment,
+    Base,
+    DestroyedRequest,
+    EventRecord,
+    FailedEffect,
+    FrozenForm,
+    FrozenReport,
+    GivenCommand,
+    Json,
+    Mark,
+    Notice,
+    OfferedPool,
+    Participant,
+    PatientWord,
+    PhoneLink,
+    RefusedCommand,
+    ReportDraft,
+    RequestParty,
+    RequestRecord,
+    RequestReference,
+    RetentionHold,
+    StoredDocument,
+    Upload,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookMessage,
+)
+
+OF_REQUEST: Sequence[type[Base]] = (
+    *(WebhookAttempt, WebhookDelivery, WebhookMessage, Notice),
+    *(StoredDocument, FrozenReport, ReportDraft, Mark, Attachment, Upload, PhoneLink),
+    *(GivenCommand, RefusedCommand, FailedEffect, EventRecord, FrozenForm),
+    *(RequestReference, PatientWord, RequestParty, OfferedPool, Participant, RetentionHold),
+)
+"""What goes with a request, in an order in which nothing is left without what it refers to; the request itself goes last."""
+
+STAYS: Mapping[str, tuple[str, ...]] = {
+    "who did what and when, by ids: the audit outlives what it tells of": (
+        *("audit_entries", "audit_leaves", "audit_checkpoints", "audit_heads"),
+    ),
+    "that it was destroyed: numbers, ids, digests and dates": (
+        *("retention_lists", "retention_entries", "destroyed_requests", "retention_certificates"),
+    ),
+    "ids and times of changes, forgotten after thirty days; the end of the request is told there": (
+        *("request_changes", "change_logs"),
+    ),
+    "the keys themselves: that of the request goes first, by its owner": ("data_keys",),
+    "for minutes or days, and removed by the nightly sweep: sealed for a session, or keyed hashes": (
+        *("signing_tickets", "used_keys"),
+    ),
+    "numbers that name nobody": ("number_counters", "weekly_counts"),
+    "the clinics, their people and systems, and how these come in": (
+        *("clinics", "accounts", "account_events", "account_letters", "absences", "invitations", "password_resets"),
+        *("forgotten_password_asks", "tokens", "linked_identities", "sign_on_attempts", "taken_logouts", "guesses"),
+        *("known_devices", "second_factors", "recovery_codes", "passkeys", "passkey_challenges", "failed_logins"),
+        *("service_accounts", "service_secrets", "service_keys", "service_tokens", "service_assertions"),
+        *("webhook_endpoints", "signing_roots", "signing_certificates"),
+    ),
+    "what people keep for themselves: texts, and filters, in which they may have typed a name": (
+        *("saved_filters", "snippets"),
+    ),
+    "what is offered": ("offering_versions",),
+}
+"""Every other table, by the reason why a destruction leaves it alone."""
+
+
+async def destroy(session: AsyncSession, row: RequestRecord, list_id: uuid.UUID, now: datetime) -> DestroyedRequest:
+    """Destroy the request, which is locked, for good, and leave its tombstone. Its files are still there."""
+    clinics = await involved_clinics(session, row.id)
+    documents = await _pairs(session, select(StoredDocument.report_id, StoredDocument.pdf_sha256), row.id)
+    uploads = list(await session.scalars(select(Upload.id).where(Upload.request_id == row.id)))
+    things = await _things(session, row.id, documents)
+    tombstone = DestroyedRequest(
+        request_id=row.id,
+        number=row.number,
+        clinic_ids=clinics,
+        list_id=list_id,
+        destroyed_at=now,
+        destroyed={"things": things, "rows": await _counts(session, row.id)},
+        document_ids=[id_ for id_, _ in documents],
+        document_digests=[digest for _, digest in documents],
+        parts_of=uploads,
+    )
+    session.add(tombstone)
+    await session.flush()
+    await data_keys.destroy(session, row.id, *uploads)
+    await session.execute(text("SET LOCAL relais.destroying = 'on'"))
+    await _let_go(session, row.id)
+    for table in OF_REQUEST:
+        await session.execute(_deletion(table, row.id))
+    await session.execute(delete(RequestRecord).where(RequestRecord.id == row.id))
+    await session.execute(text("SET LOCAL relais.destroying = 'off'"))
+    for clinic_id in clinics:
+        await _tell(session, row.id, clinic_id, now)
+    return tombstone
+
+
+async def find_destroyed(session: AsyncSession, request_id: uuid.UUID) -> DestroyedRequest | None:
+    """What is left of the request, if it was destroyed."""
+    return await session.get(DestroyedRequest, request_id)
+
+
+async def tombstones_of(session: AsyncSession, list_id: uuid.UUID) -> dict[uuid.UUID, DestroyedRequest]:
+    """What is left of the requests that were destroyed by a list."""
+    found = await session.scalars(select(DestroyedRequest).where(DestroyedRequest.list_id == list_id))
+    return {one.request_id: one for one in found}
+
+
+async def find_destroyed_number(session: AsyncSession, number: str) -> DestroyedRequest | None:
+    """What is left of the request that people knew under `number`, in whatever case they wrote it."""
+    return await session.scalar(select(DestroyedRequest).where(DestroyedRequest.number == number.strip().upper()))
+
+
+async def find_destroyed_document(
+    session: AsyncSession, *, sha256: str | None = None, report_id: uuid.UUID | None = None
+) -> DestroyedRequest | None:
+    """What is left of the request that had a signed document with this digest, or with this id."""
+    wanted = [DestroyedRequest.document_digests.contains([sha256])] if sha256 else []
+    wanted += [DestroyedRequest.document_ids.contains([report_id])] if report_id else []
+    return await session.scalar(select(DestroyedRequest).where(or_(*wanted)).limit(1)) if wanted else None
+
+
+async def involved_clinics(session: AsyncSession, request_id: uuid.UUID) -> list[uuid.UUID]:
+    """The clinics that ever had to do with the request."""
+    query = (
+        select(RequestParty.clinic_id)
+        .distinct()
+        .where(RequestParty.request_id == request_id, RequestParty.clinic_id != uuid.UUID(int=0))
+    )
+    return sorted(await session.scalars(query))
+
+
+async def _things(
+    session: AsyncSession, request_id: uuid.UUID, documents: Sequence[tuple[uuid.UUID, str]]
+) -> list[Json]:
+    """What it had that has a digest; nothing of it need open."""
+    forms = await _pairs(session, select(FrozenForm.number, FrozenForm.sha256), request_id)
+    reports = await _pairs(session, select(FrozenReport.id, FrozenReport.content_sha256), request_id)
+    files = await _pairs(session, select(Attachment.id, Attachment.sha256), request_id)
+    kinds = {"form": forms, "report": reports, "document": documents, "attachment": files}
+    return [{"kind": kind, "id": str(id_), "sha256": digest} for kind, found in kinds.items() for id_, digest in found]
+
+
+async def _pairs(session: AsyncSession, query: Select[Any, str], request_id: uuid.UUID) -> list[tuple[Any, str]]:
+    table = query.column_descriptions[0]["entity"]
+    found = await session.execute(query.where(table.request_id == request_id))
+    return sorted((id_, digest) for id_, digest in found)
+
+
+async def _counts(session: AsyncSession, request_id: uuid.UUID) -> dict[str, int]:
+    """How many rows of each table go, but those of the searches, which say nothing by themselves."""
+    counts: Counter[str] = Counter(requests=1)
+    for table in OF_REQUEST:
+        if table not in (PatientWord, RequestParty):
+            query = select(func.count()).select_from(table).where(_belongs(table, request_id))
+            counts[table.__tablename__] = await session.scalar(query) or 0
+    return {name: number for name, number in sorted(counts.items()) if number}
+
+
+async def _let_go(session: AsyncSession, request_id: uuid.UUID) -> None:
+    """What stays and refers to it does so no more: later requests, and e-mails that were told with one of its own."""
+    quietly = {"synchronize_session": False}
+    later = update(RequestRecord).where(RequestRecord.earlier_id == request_id).values(earlier_id=None)
+    await session.execute(later.execution_options(**quietly))
+    own = select(Notice.id).where(Notice.request_id == request_id)
+    for column in (Notice.told_with, Notice.refused_notice_id):
+        told = update(Notice).where(column.in_(own), Notice.request_id != request_id).values({column: None})
+        await session.execute(told.execution_options(**quietly))
+
+
+def _deletion(table: type[Base], request_id: uuid.UUID) -> Any:
+    return delete(table).where(_belongs(table, request_id)).execution_options(synchronize_session=False)
+
+
+def _belongs(table: type[Base], request_id: uuid.UUID) -> Any:
+    kind = cast(Any, table)
+    if table is Mark:
+        return Mark.attachment_id.in_(select(Attachment.id).where(Attachment.request_id == request_id))
+    if table is WebhookAttempt:
+        return WebhookAttempt.message_id.in_(select(WebhookMessage.id).where(WebhookMessage.request_id == request_id))
+    return kind.request_id == request_id
+
+
+async def _tell(session: AsyncSession, request_id: uuid.UUID, clinic_id: uuid.UUID, now: datetime) -> None:
+    """Note for the feed of changes that the clinic does not see it any more."""
+    told = text("SELECT note_change('gone', :request_id, NULL, NULL, NULL, :at, :clinic_id, NULL, NULL)")
+    await session.execute(told, {"request_id": request_id, "at": now, "clinic_id": clinic_id})

@@ -1,0 +1,224 @@
+"""Retention: policies, holds, lists of what is over its time, and their certificates."""
+
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import delete, exists, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.requests import Status
+from domain.retention import ListState, RetentionPolicy
+from records.ids import new_id
+from records.models import (
+    Clinic,
+    GivenCommand,
+    RequestRecord,
+    RetentionCertificate,
+    RetentionEntry,
+    RetentionHold,
+    RetentionList,
+)
+from records.sealed import NOT_OPENED, tell_not_opened, unread
+
+_FINAL = [status for status in Status if status.is_final]
+
+
+class Over(NamedTuple):
+    """A request that is over, and when something was entered about it last."""
+
+    id: uuid.UUID
+    number: str
+    offering: str
+    last_entry_at: datetime
+
+
+def policy_of(clinic: Clinic) -> RetentionPolicy:
+    """What the clinic has set."""
+    return RetentionPolicy.model_validate(clinic.retention)
+
+
+async def policies_of(session: AsyncSession, clinic_ids: Collection[uuid.UUID]) -> list[RetentionPolicy]:
+    """What these clinics have set."""
+    found = await session.scalars(select(Clinic).where(Clinic.id.in_(clinic_ids)))
+    return [policy_of(clinic) for clinic in found]
+
+
+async def over_before(
+    session: AsyncSession, clinic_id: uuid.UUID, before: datetime, *, after: Over | None, limit: int
+) -> list[Over]:
+    """Requests of the clinic that are over, and about which nothing was entered since `before`, the oldest first; a page."""
+    columns = (RequestRecord.id, RequestRecord.number, RequestRecord.offering, RequestRecord.updated_at)
+    query = (
+        select(*columns)
+        .where(RequestRecord.requester_clinic_id == clinic_id, RequestRecord.status.in_(_FINAL))
+        .where(RequestRecord.follow_up_signer_id.is_(None), RequestRecord.updated_at < before)
+        .order_by(RequestRecord.updated_at, RequestRecord.id)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(
+            func.row(RequestRecord.updated_at, RequestRecord.id) > func.row(after.last_entry_at, after.id)
+        )
+    return [Over(*found) for found in await session.execute(query)]
+
+
+async def has_commands_under_way(session: AsyncSession, request_id: uuid.UUID) -> bool:
+    """Whether the end of a command about it is not known yet."""
+    given = exists().where(GivenCommand.request_id == request_id, GivenCommand.settled_at.is_(None))
+    return bool(await session.scalar(select(given)))
+
+
+# Holds
+
+
+async def holds_on(session: AsyncSession, request_id: uuid.UUID) -> Sequence[RetentionHold]:
+    """What keeps this very request, without the reasons."""
+    query = select(RetentionHold).where(RetentionHold.request_id == request_id, RetentionHold.lifted_at.is_(None))
+    return (await session.scalars(query.options(*unread(RetentionHold)))).all()
+
+
+async def held_among(session: AsyncSession, request_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of the requests that are held themselves."""
+    query = select(RetentionHold.request_id).where(
+        RetentionHold.request_id.in_(request_ids), RetentionHold.lifted_at.is_(None)
+    )
+    return set(await session.scalars(query))
+
+
+async def reason_of(session: AsyncSession, hold_id: uuid.UUID) -> str | None:
+    """Why it was set; None, and a line in the log, where that does not open."""
+    try:
+        return await session.scalar(select(RetentionHold.reason).where(RetentionHold.id == hold_id))
+    except NOT_OPENED as error:
+        tell_not_opened("retention_holds.reason", str(hold_id), error)
+        return None
+
+
+async def lock_hold(session: AsyncSession, hold_id: uuid.UUID) -> RetentionHold | None:
+    """The hold, locked against others."""
+    query = select(RetentionHold).where(RetentionHold.id == hold_id).options(*unread(RetentionHold))
+    return await session.scalar(query.with_for_update())
+
+
+async def holds_on_patients(
+    session: AsyncSession, clinic_ids: Collection[uuid.UUID] | None = None
+) -> Sequence[uuid.UUID]:
+    """The requests whose patients these clinics hold; or any clinic."""
+    query = (
+        select(RetentionHold.request_id)
+        .distinct()
+        .where(RetentionHold.whole_patient, RetentionHold.lifted_at.is_(None))
+    )
+    if clinic_ids is not None:
+        query = query.where(RetentionHold.clinic_id.in_(clinic_ids))
+    return (await session.scalars(query)).all()
+
+
+async def holds_of(session: AsyncSession, clinic_id: uuid.UUID) -> Sequence[tuple[RetentionHold, str]]:
+    """What a clinic holds now, each with the request's number, the newest first; without the reasons."""
+    query = (
+        select(RetentionHold, RequestRecord.number)
+        .join(RequestRecord, RequestRecord.id == RetentionHold.request_id)
+        .where(RetentionHold.clinic_id == clinic_id, RetentionHold.lifted_at.is_(None))
+        .order_by(RetentionHold.id.desc())
+        .options(*unread(RetentionHold))
+    )
+    return [(hold, number) for hold, number in await session.execute(query)]
+
+
+# Lists
+
+
+async def write_list(
+    session: AsyncSession, clinic: Clinic, entries: Sequence[RetentionEntry], now: datetime
+) -> RetentionList | None:
+    """Write the clinic's list anew, in place of one that still waits; None where nothing is over its time."""
+    waiting = RetentionList.clinic_id == clinic.id, RetentionList.state == ListState.WAITING
+    await session.execute(delete(RetentionList).where(*waiting).execution_options(synchronize_session=False))
+    if not entries:
+        return None
+    made = RetentionList(
+        id=new_id(), clinic_id=clinic.id, state=ListState.WAITING, policy=policy_of(clinic).model_dump(), made_at=now
+    )
+    session.add(made)
+    await session.flush()
+    for entry in entries:
+        entry.list_id = made.id
+        session.add(entry)
+    await session.flush()
+    return made
+
+
+async def load_list(session: AsyncSession, list_id: uuid.UUID, *, locked: bool = False) -> RetentionList | None:
+    """The list, locked against others where that is asked for."""
+    query = select(RetentionList).where(RetentionList.id == list_id)
+    return await session.scalar(query.with_for_update() if locked else query)
+
+
+async def years_of(session: AsyncSession, list_id: uuid.UUID) -> int:
+    """For how many years after the last entry what stood on the list was kept."""
+    policy = await session.scalar(select(RetentionList.policy).where(RetentionList.id == list_id))
+    return RetentionPolicy.model_validate(policy or {}).years
+
+
+async def lists_of(session: AsyncSession, clinic_id: uuid.UUID, *, limit: int) -> Sequence[RetentionList]:
+    """The lists of a clinic, the newest first."""
+    query = select(RetentionList).where(RetentionList.clinic_id == clinic_id)
+    return (await session.scalars(query.order_by(RetentionList.id.desc()).limit(limit))).all()
+
+
+async def approved_lists(session: AsyncSession) -> Sequence[uuid.UUID]:
+    """Lists that were approved and are not done."""
+    query = select(RetentionList.id).where(RetentionList.state == ListState.APPROVED).order_by(RetentionList.id)
+    return (await session.scalars(query)).all()
+
+
+async def entries_of(session: AsyncSession, list_id: uuid.UUID) -> Sequence[RetentionEntry]:
+    """What stands on the list, the oldest first."""
+    query = select(RetentionEntry).where(RetentionEntry.list_id == list_id)
+    return (await session.scalars(query.order_by(RetentionEntry.last_entry_at, RetentionEntry.request_id))).all()
+
+
+async def counts_of(session: AsyncSession, list_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """How many requests stand on each of these lists."""
+    query = select(RetentionEntry.list_id, func.count()).where(RetentionEntry.list_id.in_(list_ids))
+    return {list_id: number for list_id, number in await session.execute(query.group_by(RetentionEntry.list_id))}  # noqa: C416
+
+
+async def unsettled(session: AsyncSession, list_id: uuid.UUID) -> Sequence[uuid.UUID]:
+    """The requests of the list about which something is still to be done."""
+    query = select(RetentionEntry.request_id).where(
+        RetentionEntry.list_id == list_id, RetentionEntry.settled_at.is_(None)
+    )
+    return (await session.scalars(query.order_by(RetentionEntry.last_entry_at, RetentionEntry.request_id))).all()
+
+
+async def being_destroyed(session: AsyncSession, clinic_id: uuid.UUID) -> set[uuid.UUID]:
+    """What stands on lists of the clinic that were approved, and is still to be done."""
+    query = (
+        select(RetentionEntry.request_id)
+        .join(RetentionList, RetentionList.id == RetentionEntry.list_id)
+        .where(RetentionList.clinic_id == clinic_id, RetentionList.state == ListState.APPROVED)
+        .where(RetentionEntry.settled_at.is_(None))
+    )
+    return set(await session.scalars(query))
+
+
+async def lock_entry(session: AsyncSession, list_id: uuid.UUID, request_id: uuid.UUID) -> RetentionEntry | None:
+    """The entry, locked against others."""
+    query = select(RetentionEntry).where(RetentionEntry.list_id == list_id, RetentionEntry.request_id == request_id)
+    return await session.scalar(query.with_for_update())
+
+
+async def keep_certificate(session: AsyncSession, made: RetentionCertificate) -> None:
+    """Keep it, unless the list has one already: that one counts."""
+    values = {column.key: getattr(made, column.key) for column in RetentionCertificate.__table__.columns}
+    await session.execute(insert(RetentionCertificate).values(values).on_conflict_do_nothing())
+
+
+async def load_certificate(session: AsyncSession, list_id: uuid.UUID) -> RetentionCertificate | None:
+    """The certificate of the list, once it is there."""
+    return await session.get(RetentionCertificate, list_id)

@@ -1,0 +1,447 @@
+"""What is over its time is listed, approved, destroyed and certified; every face says so, and nothing of it is left."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.audit import Act
+from domain.calendar import day_of
+from domain.requests import Role, Source
+from domain.retention import ListState
+from domain.webhooks import DeliveryState, EndpointState, WebhookType
+from engine.running import last_status
+from records import destruction
+from records.errors import StoreError
+from records.ids import new_id
+from records.models import (
+    Attachment,
+    AuditEntry,
+    Base,
+    FailedEffect,
+    Mark,
+    OfferedPool,
+    PatientWord,
+    PhoneLink,
+    RefusedCommand,
+    ReportDraft,
+    RequestParty,
+    RequestRecord,
+    RequestReference,
+    RetentionHold,
+    RetentionList,
+    Upload,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookMessage,
+)
+from records.requests import load_request
+from tests.api.answers import problem
+from tests.api.test_fhir import call, outcome
+from tests.eventually import eventually
+from tests.journeys import closed, draft, ok
+from tests.system import System, add_person
+from use_cases.certificates import certify
+from use_cases.destruction import destroy_listed, write_lists
+from use_cases.repair import repair
+from workflows.contract import workflow_id
+
+LONG_AGO = timedelta(days=11 * 366)
+PDF = {"Content-Type": "application/pdf"}
+STAYING = {table for tables in destruction.STAYS.values() for table in tables}
+
+
+async def entered(system: System, request_id: str, ago: timedelta) -> None:
+    """As if the last entry about the request had been that long ago."""
+    async with system.services.database.session() as session:
+        moment = datetime.now(UTC) - ago
+        await session.execute(
+            update(RequestRecord).where(RequestRecord.id == UUID(request_id)).values(updated_at=moment)
+        )
+
+
+async def over(system: System) -> str:
+    """A closed request that was kept for long enough."""
+    request_id = await closed(system)
+    await entered(system, request_id, LONG_AGO)
+    return request_id
+
+
+async def listed(system: System) -> dict[str, Any]:
+    """The list that waits in the near clinic, as its administrator sees it."""
+    await write_lists(system.services)
+    near = system.clinics["near"].id
+    [waiting] = [
+        one
+        for one in ok(await system.administrator.get(f"/clinics/{near}/retention"))["lists"]
+        if one["state"] == "waiting"
+    ]
+    return ok(await system.administrator.get(f"/retention/lists/{waiting['id']}"))
+
+
+async def approved(system: System, seen: dict[str, Any]) -> dict[str, Any]:
+    """The list once it is approved and everything on it is done."""
+    where = f"/retention/lists/{seen['id']}"
+    ok(await system.administrator.post(f"{where}/approve", {"sha256": seen["sha256"]}), 202)
+
+    async def is_done() -> bool:
+        return bool(ok(await system.administrator.get(where))["state"] == ListState.DONE)
+
+    await eventually(is_done)
+    return ok(await system.administrator.get(where))
+
+
+async def with_everything(system: System, session: AsyncSession, request_id: UUID) -> None:
+    """Rows in the tables in which the course of the request has left none."""
+    row = await load_request(session, request_id)
+    assert row is not None
+    asks, clinic, now = row.requester_id, row.requester_clinic_id, datetime.now(UTC)
+    attachment = await session.scalar(select(Attachment.id).where(Attachment.request_id == request_id).limit(1))
+    own: dict[str, Any] = {"request_id": request_id}
+    message, endpoint = new_id(), new_id()
+    session.add_all(
+        [
+            Mark(
+                id=new_id(),
+                attachment_id=attachment,
+                account_id=asks,
+                kind="arrow",
+                drawn={},
+                label="",
+                created_at=now,
+                removed_at=now,
+            ),
+            Upload(
+                id=new_id(),
+                **own,
+                account_id=asks,
+                slot="",
+                filename="dos.jpg",
+                description="",
+                length=9,
+                offset=0,
+                parts=[],
+                created_at=now,
+                expires_at=now,
+            ),
+            PhoneLink(
+                id=new_id(),
+                **own,
+                account_id=asks,
+                slot="",
+                made_by="",
+                code_sha256=new_id().hex,
+                made_at=now,
+                ends_at=now,
+            ),
+            RefusedCommand(
+                id=new_id(), **own, command_id="x", name="accept", code="stale", source=Source.UPDATE, at=now
+            ),
+            FailedEffect(effect_id=f"{request_id}:1:notify", **own, kind="notify", code="lost", at=now),
+            RequestReference(
+                **own, system_id=asks, value="commande 12", hash=request_id.bytes, hashed_with=b"a key of a test"
+            ),
+            RetentionHold(
+                id=new_id(),
+                **own,
+                clinic_id=clinic,
+                whole_patient=False,
+                reason="Plainte",
+                set_by=asks,
+                set_at=now,
+                lifted_by=asks,
+                lifted_at=now,
+            ),
+            WebhookEndpoint(
+                id=endpoint,
+                clinic_id=clinic,
+                url=f"https://{endpoint}.test",
+                types=[],
+                description="",
+                state=EndpointState.DISABLED,
+                sealed_secret="-",
+                created_at=now,
+            ),
+        ]
+    )
+    await session.merge(ReportDraft(**own, answers={"a": "b"}, revision=9, updated_by=asks, updated_at=now))
+    await session.merge(OfferedPool(**own, clinic_id=clinic))
+    await session.flush()
+    told = {"type": WebhookType.UPDATED, **own}
+    session.add(WebhookMessage(id=message, **told, sequence=99, at=now, data={}))
+    await session.flush()
+    session.add_all(
+        [
+            WebhookDelivery(
+                message_id=message, endpoint_id=endpoint, **told, state=DeliveryState.DELIVERED, next_attempt=now
+            ),
+            WebhookAttempt(id=new_id(), message_id=message, endpoint_id=endpoint, at=now, milliseconds=1),
+        ]
+    )
+
+
+async def tables_that_hold(session: AsyncSession, *ids: str) -> set[str]:
+    """Every table of which some row has one of these ids anywhere in it."""
+    looks_like, found = {"looks_like": "|".join(ids)}, set()
+    for name in Base.metadata.tables:
+        query = text(f"SELECT EXISTS (SELECT FROM {name} AS t WHERE t::text ~ :looks_like)")  # noqa: S608
+        if await session.scalar(query, looks_like):
+            found.add(name)
+    return found
+
+
+def test_every_table_goes_or_stays_for_a_reason() -> None:
+    goes = {table.__tablename__ for table in destruction.OF_REQUEST} | {"requests"}
+    assert goes | STAYING == Base.metadata.tables.keys()
+    assert not goes & STAYING
+    naming = {table.name for table in Base.metadata.tables.values() if "request_id" in table.columns}
+    assert naming - goes == {"audit_entries", "request_changes", "retention_entries", "destroyed_requests"}
+
+
+async def test_what_is_over_its_time_is_destroyed_and_certified(system: System, face: FastAPI) -> None:
+    request_id, other = await over(system), await closed(system)
+    near, requester, administrator = system.clinics["near"].id, system.requester, system.administrator
+    before = await requester.view(request_id)
+    [report] = (await requester.get(f"/requests/{request_id}/reports")).json()
+    pdf = (await requester.get(f"/requests/{request_id}/reports/{report['report_id']}.pdf")).content
+    attachments = [one["id"] for one in before["attachments"]]
+    async with system.services.database.session() as session:
+        await with_everything(system, session, UUID(request_id))
+    after = ok(await administrator.get("/changes"))["after"]
+    looked = await entries_of(system, request_id)
+
+    seen = await listed(system)
+    assert request_id in {one["request_id"] for one in seen["entries"]}
+    assert other not in {one["request_id"] for one in seen["entries"]}
+    where = f"/retention/lists/{seen['id']}"
+    stranger = await add_person(system, "far_administrator", system.clinics["far"], Role.CLINIC_ADMINISTRATOR)
+    body = {"sha256": seen["sha256"]}
+    problem(await stranger.get(where), 404, "not_found")
+    problem(await stranger.post(f"{where}/approve", body), 404, "not_found")
+    problem(await system.operator.post(f"{where}/approve", body), 403, "forbidden")
+    problem(await requester.get(where), 403, "forbidden")
+    problem(await administrator.post(f"{where}/approve", {"sha256": "0" * 64}), 412, "retention_list_changed")
+    problem(await administrator.get(f"{where}/certificate"), 404, "not_found")
+    await requester.view(request_id)  # nothing has happened yet
+
+    done = await approved(system, seen)
+    entry = next(one for one in done["entries"] if one["request_id"] == request_id)
+    assert (entry["outcome"], entry["kept_because"]) == ("destroyed", None)
+    await _is_gone_on_every_face(system, face, request_id, report["report_id"], before["number"])
+    await _is_gone_from_the_stores(system, request_id, report["report_id"], *attachments)
+    await _is_certified(system, where, request_id, pdf)
+    assert request_id in {
+        one["request_id"]
+        for one in ok(await administrator.get("/changes", params={"after": after, "limit": 100}))["items"]
+        if one["kind"] == "gone"
+    }
+    told = await entries_of(system, request_id)
+    assert {entry.id for entry in looked} <= {entry.id for entry in told}
+    [act] = [entry for entry in told if entry.kind is Act.DESTROYED]
+    assert (str(act.account_id), str(act.object_id)) == (administrator.id, seen["id"])
+    events = (await administrator.get(f"/clinics/{near}/events")).json()
+    assert "retention_approved" in {event["kind"] for event in events}
+    await requester.view(other)  # untouched
+
+
+async def entries_of(system: System, request_id: str) -> list[AuditEntry]:
+    async with system.services.database.session() as session:
+        return list(await session.scalars(select(AuditEntry).where(AuditEntry.request_id == UUID(request_id))))
+
+
+async def _is_gone_on_every_face(system: System, face: FastAPI, request_id: str, report_id: str, number: str) -> None:
+    requester, whole = system.requester, f"/requests/{request_id}"
+    for address in ("", "/timeline", "/reports", f"/reports/{report_id}.pdf", "/accesses", "/case.pdf"):
+        told = problem(await requester.get(whole + address), 410, "request_destroyed")
+        assert told["years"] == 10
+    for kind, id_ in (("ServiceRequest", request_id), ("Patient", request_id), ("Binary", report_id)):
+        outcome(await call(face, requester, f"/fhir/{kind}/{id_}"), 410, "deleted")
+    problem(await requester.post(f"{whole}/ask-follow-up", {"text": "Encore?"}), 410, "request_destroyed")
+    problem(await system.administrator.post(f"{whole}/holds", {"reason": "Plainte"}), 410, "request_destroyed")
+    problem(await system.far_requester.get(whole), 404, "not_found")
+    assert ok(await requester.get("/requests", params={"q": number}))["items"] == []
+    fresh = await requester.view(await draft(system))
+    assert fresh["number"] > number
+    assert UUID(request_id) not in (await repair(system.services, dry_run=True)).taken_up
+
+
+async def _is_gone_from_the_stores(system: System, *ids: str) -> None:
+    async with system.services.database.session() as session:
+        assert await tables_that_hold(session, *ids) <= STAYING
+        gone = await destruction.find_destroyed(session, UUID(ids[0]))
+    assert gone is not None
+    made = {table.__tablename__ for table in destruction.OF_REQUEST if table not in (PatientWord, RequestParty)}
+    assert gone.destroyed["rows"].keys() == made | {"requests"}
+    folder = system.services.store.folder
+    assert folder is not None
+    assert not [path for path in folder.rglob("*") if path.is_file() and ids[0] in str(path)]
+
+    async def is_forgotten() -> bool:
+        return await last_status(system.services.engine, workflow_id(UUID(ids[0]))) is None
+
+    await eventually(is_forgotten)
+
+
+async def _is_certified(system: System, where: str, request_id: str, pdf: bytes) -> None:
+    certificate = ok(await system.administrator.get(f"{where}/certificate"))
+    one = next(one for one in certificate["destroyed"] if one["request_id"] == request_id)
+    assert {thing["kind"] for thing in one["things"]} == {"form", "report", "document", "attachment"}
+    assert certificate["approved_by"]["id"] == system.administrator.id
+    checked = await verified(system, pdf)
+    assert checked["sha256"] in {thing["sha256"] for thing in one["things"] if thing["kind"] == "document"}
+    assert (checked["valid"], checked["destroyed_on"]) == (
+        True,
+        str(day_of(datetime.fromisoformat(one["destroyed_at"]))),
+    )
+    paper = await system.administrator.get(f"{where}/certificate.pdf")
+    sealed = await verified(system, paper.content)
+    assert (sealed["valid"], sealed["signer_name"], sealed["destroyed_on"]) == (True, "Clinique du Fleuve", None)
+
+
+async def verified(system: System, pdf: bytes) -> dict[str, Any]:
+    return ok(await system.requester.http.post("/api/v1/verifications", content=pdf, headers=PDF))
+
+
+async def test_what_must_be_kept_is_kept_though_it_stands_on_the_list(system: System) -> None:
+    """A hold that came since, an addendum that came since, one that is open again, and one that is not there any more."""
+    administrator = system.administrator
+    held, younger, asked, gone = [await over(system) for _ in range(4)]
+    before = await listed(system)
+    assert {held, younger, asked, gone} <= {one["request_id"] for one in before["entries"]}
+    hold = ok(await administrator.post(f"/requests/{held}/holds", {"reason": "Plainte au syndic"}), 201)
+    again = ok(await administrator.post(f"/requests/{held}/holds", {"reason": "Plainte au syndic"}), 201)
+    assert again == hold
+    assert next(
+        one
+        for one in ok(await administrator.get(f"/retention/lists/{before['id']}"))["entries"]
+        if one["request_id"] == held
+    )["held"]
+    problem(await system.requester.post(f"/requests/{held}/holds", {"reason": "Non"}), 403, "forbidden")
+    near = f"/clinics/{system.clinics['near'].id}/retention"
+    for who, reason in ((administrator, "Plainte au syndic"), (system.operator, None)):
+        assert [one["reason"] for one in ok(await who.get(near))["holds"] if one["id"] == hold["id"]] == [reason]
+    await entered(system, younger, timedelta(days=9 * 365))
+    ok(await system.requester.post(f"/requests/{asked}/ask-follow-up", {"text": "Encore?"}))
+    await entered(system, asked, LONG_AGO)
+    async with system.services.database.session() as session:
+        row = await load_request(session, UUID(gone))
+        assert row is not None
+        await destruction.destroy(session, row, UUID(before["id"]), datetime.now(UTC))
+    done = await approved(system, before)
+    kept = {one["request_id"]: one["kept_because"] for one in done["entries"] if one["outcome"] == "kept"}
+    assert kept == {held: "held", younger: "younger", asked: "open", gone: "gone"}
+    certificate = ok(await administrator.get(f"/retention/lists/{before['id']}/certificate"))
+    assert {one["request_id"] for one in certificate["kept"]} == set(kept)
+    for request_id in (held, younger, asked):
+        await system.requester.view(request_id)
+
+    assert held not in {one["request_id"] for one in await waiting_entries(system)}
+    assert (await administrator.http.delete(f"/api/v1/retention/holds/{hold['id']}")).status_code == 204
+    assert held in {one["request_id"] for one in await waiting_entries(system)}
+    about_all = {"reason": "Poursuite", "whole_patient": True}
+    hold = ok(await administrator.post(f"/requests/{younger}/holds", about_all), 201)
+    try:
+        assert await waiting_entries(system) == []  # all are about the same patient
+    finally:
+        await administrator.http.delete(f"/api/v1/retention/holds/{hold['id']}")
+
+
+async def waiting_entries(system: System) -> list[dict[str, Any]]:
+    await write_lists(system.services)
+    near = system.clinics["near"].id
+    lists = ok(await system.administrator.get(f"/clinics/{near}/retention"))["lists"]
+    waiting = [one["id"] for one in lists if one["state"] == "waiting"]
+    return [
+        entry for id_ in waiting for entry in ok(await system.administrator.get(f"/retention/lists/{id_}"))["entries"]
+    ]
+
+
+async def test_a_policy_is_set_by_administrators_and_counts_for_all_who_had_to_do_with_it(system: System) -> None:
+    near = f"/clinics/{system.clinics['near'].id}/retention"
+    found = ok(await system.administrator.get(near))
+    longer = {**found["policy"], "years": 30}
+    put = partial(system.administrator.http.put, f"/api/v1{near}")
+    problem(await put(json={**longer, "years": 9}), 422, "invalid_input")
+    problem(await put(json=longer, headers={"If-Match": f'"{found["version"] + 1}"'}), 412, "clinic_changed")
+    problem(await system.operator.http.put(f"/api/v1{near}", json=longer), 403, "forbidden")
+    request_id = await over(system)
+    try:
+        assert ok(await put(json=longer))["policy"] == longer
+        assert request_id not in {one["request_id"] for one in await waiting_entries(system)}
+    finally:
+        ok(await put(json=found["policy"]))
+
+
+async def approve_by_itself(system: System, list_id: str) -> None:
+    """As if it had been approved while the engine was away."""
+    async with system.services.database.session() as session:
+        found = await session.get_one(RetentionList, UUID(list_id))
+        found.state, found.approved_at = ListState.APPROVED, datetime.now(UTC)
+        found.approved_by = system.administrator.account.id
+
+
+class Died(Exception):  # noqa: N818 - what it is
+    """The process has ended here."""
+
+
+async def test_whoever_dies_on_the_way_leaves_nothing_half_done(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id, services = await over(system), system.services
+    seen = await listed_with(system, request_id)
+    list_id = UUID(seen["id"])
+    await approve_by_itself(system, seen["id"])
+
+    async def dies(*_args: object) -> None:
+        raise Died
+
+    async def does_nothing(_folder: str) -> None:
+        pass
+
+    with monkeypatch.context() as between_key_and_rows:
+        between_key_and_rows.setattr(destruction, "_let_go", dies)
+        with pytest.raises(Died):
+            await destroy_listed(services, list_id)
+    assert (await system.requester.view(request_id))["patient"]  # the key is there, too
+    with monkeypatch.context() as before_the_files:
+        before_the_files.setattr(services.store, "delete_folder", dies)
+        with pytest.raises(Died):
+            await destroy_listed(services, list_id)
+    problem(await system.requester.get(f"/requests/{request_id}"), 410, "request_destroyed")
+    await certify(services.database, system.authority, list_id)
+    problem(await system.administrator.get(f"/retention/lists/{list_id}/certificate"), 404, "not_found")
+    with monkeypatch.context() as files_stay:
+        files_stay.setattr(services.store, "delete_folder", does_nothing)
+        with pytest.raises(StoreError):
+            await destroy_listed(services, list_id)
+    await destroy_listed(services, list_id)
+    await destroy_listed(services, list_id)
+    await certify(services.database, system.authority, list_id)
+    paper = (await system.administrator.get(f"/retention/lists/{list_id}/certificate.pdf")).content
+    await certify(services.database, system.authority, list_id)
+    assert (await system.administrator.get(f"/retention/lists/{list_id}/certificate.pdf")).content == paper
+    assert len([one for one in await entries_of(system, request_id) if one.kind is Act.DESTROYED]) == 1
+
+
+async def listed_with(system: System, request_id: str) -> dict[str, Any]:
+    seen = await listed(system)
+    assert request_id in {one["request_id"] for one in seen["entries"]}
+    return seen
+
+
+@pytest.mark.parametrize("table", ["events", "form_versions", "reports", "documents"])
+async def test_rows_of_charts_go_with_their_tombstone_alone(system: System, table: str) -> None:
+    request_id = await closed(system)
+    gone = text(f"DELETE FROM {table} WHERE request_id = :id")  # noqa: S608
+    async with system.services.database.session() as session:
+        await session.execute(text("SET LOCAL relais.destroying = 'on'"))
+        with pytest.raises(DBAPIError, match="never change"):
+            await session.execute(gone, {"id": UUID(request_id)})
+        await session.rollback()

@@ -1,0 +1,65 @@
+"""Keeping and destroying in the portal, without scripts: a hold, a list that is looked at twice, and what is left to see."""
+
+from tests.api.test_retention import listed, over
+from tests.eventually import eventually
+from tests.portal.browsing import PHONE, WIDE, Portal, barriers, overflow
+from tests.system import System
+
+
+async def test_a_list_is_looked_at_twice_and_destroyed(portal: Portal, system: System) -> None:
+    goes, stays = await over(system), await over(system)
+    seen = await listed(system)
+    numbers = {entry["request_id"]: entry["number"] for entry in seen["entries"]}
+    async with portal.visit(system.administrator, java_script_enabled=False) as page:
+        await page.goto("/people")
+        await page.get_by_role("link", name="Conservation et destruction").first.click()
+        await page.get_by_label("Années depuis la dernière inscription").fill("9")
+        await page.get_by_role("button", name="Enregistrer").click()
+        assert await page.get_by_label("Années depuis la dernière inscription").input_value() == "9"
+        assert await page.locator(".wrong-text").count()
+        await page.goto(f"/retention/lists/{seen['id']}")
+        await page.get_by_role("link", name=f"Suspendre la destruction {numbers[stays]}").click()
+        await page.get_by_label("Motif").fill("Plainte au syndic")
+        await page.get_by_role("button", name="Suspendre la destruction").click()
+        shown = await page.inner_text("main")
+        assert "Plainte au syndic" in shown
+        assert numbers[stays] in shown
+
+        found = []
+        for address in (f"/retention/lists/{seen['id']}", f"/retention/lists/{seen['id']}/approve", "/retention"):
+            for size in (WIDE, PHONE):
+                look = await portal.look(system.administrator)
+                await look.set_viewport_size(size)
+                await look.goto(address)
+                found += [f"{address} {barrier}" for barrier in await barriers(look, colours=True)]
+                found += [f"{address} too wide"] if await overflow(look) else []
+        assert found == []
+
+        await page.goto(f"/retention/lists/{seen['id']}")
+        await page.get_by_role("link", name="Revoir la liste et approuver").click()
+        await page.get_by_role("button", name="Détruire définitivement").click()
+        assert await page.locator("#error-looked").count() == 1  # nothing is destroyed by one press
+        await page.get_by_label("J’ai examiné cette liste une seconde fois.").check()
+        await page.get_by_role("button", name="Détruire définitivement").click()
+
+        async def is_done() -> bool:
+            await page.reload()
+            return await page.get_by_role("link", name="Certificat de destruction").count() == 1
+
+        await eventually(is_done)
+        shown = await page.inner_text("main")
+        assert "Sa destruction est suspendue." in shown
+        answer = await page.goto(f"/requests/{goes}")
+        assert answer is not None
+        assert answer.status == 410
+        assert "Cette demande a été détruite le" in await page.inner_text("main")
+        await page.goto("/retention")
+        await page.get_by_role("button", name=f"Lever la suspension {numbers[stays]}").click()
+        assert "La suspension est levée." in await page.inner_text("body")
+
+
+async def test_others_have_no_such_page(portal: Portal, system: System) -> None:
+    page = await portal.look(system.requester)
+    answer = await page.goto("/retention")
+    assert answer is not None
+    assert answer.status == 403

@@ -1,0 +1,214 @@
+"""What is over its time is listed each month; what somebody has approved is destroyed, and certified.
+
+Each step may be taken as often as needed, and whoever dies between two of them leaves the next for the next try.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio.client import Client
+
+from domain.audit import Act
+from domain.calendar import day_of
+from domain.requests import Role
+from domain.retention import MOST_AT_ONCE, EntryOutcome, KeptBecause, ListState
+from engine.forgetting import forget
+from records import audit, destruction, people, requests, retention, uploads
+from records.audit import By
+from records.database import Database
+from records.errors import NotFoundError, StoreError
+from records.models import Clinic, DestroyedRequest, RequestRecord, RetentionEntry, Side
+from records.retention import Over
+from records.sealed import NOT_OPENED, tell_not_opened
+from records.store import DocumentStore
+from settings import Settings
+from use_cases.retention import begin_destruction, why_kept
+from workflows.contract import workflow_id
+
+PAGE = 200
+
+_A_YEAR = timedelta(days=365)
+_NOTHING_IS_YOUNGER = datetime.max.replace(tzinfo=UTC)
+
+log = structlog.get_logger(__name__)
+
+
+class Services(Protocol):
+    """What a destruction works with."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def database(self) -> Database: ...
+    @property
+    def store(self) -> DocumentStore: ...
+    @property
+    def engine(self) -> Client: ...
+
+
+# Lists
+
+
+async def write_lists(services: Services, now: datetime | None = None) -> int:
+    """Write down for each clinic which of its requests are over their time; gives how many stand there.
+
+    A list that nobody has approved is written anew. Raises what the database raises when it is away.
+    """
+    now = now or datetime.now(UTC)
+    async with services.database.session() as session:
+        clinic_ids = [clinic.id for clinic in await people.list_clinics(session)]
+    listed = 0
+    for clinic_id in clinic_ids:
+        async with services.database.session() as session:
+            clinic = await people.lock_clinic(session, clinic_id)
+            if clinic is None:
+                continue
+            found = await over_time(session, clinic, now)
+            await retention.write_list(session, clinic, found, now)
+        listed += len(found)
+        if found:
+            log.info("requests of a clinic are over their time", count=len(found))
+    return listed
+
+
+async def over_time(session: AsyncSession, clinic: Clinic, now: datetime) -> list[RetentionEntry]:
+    """What may be destroyed of a clinic's requests, the oldest first, `MOST_AT_ONCE` at most; entries of no list yet."""
+    today, last = day_of(now), None
+    under_way = await retention.being_destroyed(session, clinic.id)
+    before = now - retention.policy_of(clinic).years * _A_YEAR
+    found: list[RetentionEntry] = []
+    while True:
+        page = await retention.over_before(session, clinic.id, before, after=last, limit=PAGE)
+        for over in page:
+            entry = None if over.id in under_way else await _entry(session, over, today)
+            if entry is not None:
+                found.append(entry)
+            if len(found) == MOST_AT_ONCE:
+                return found
+        if len(page) < PAGE:
+            return found
+        last = page[-1]
+
+
+async def _entry(session: AsyncSession, over: Over, today: date) -> RetentionEntry | None:
+    """Where the request may be destroyed today. What does not open is left out: nobody knows how long to keep it."""
+    try:
+        row = await requests.load_request(session, over.id)
+        until, because = await why_kept(session, row, today) if row else (today, KeptBecause.GONE)
+    except NOT_OPENED as error:
+        tell_not_opened("requests.form", str(over.id), error)
+        return None
+    if because is not None:
+        return None
+    return RetentionEntry(
+        request_id=over.id,
+        number=over.number,
+        offering=over.offering,
+        last_entry_at=over.last_entry_at,
+        kept_until=until,
+    )
+
+
+# Destruction
+
+
+async def take_up(services: Services) -> None:
+    """Begin what was approved while the engine was away."""
+    async with services.database.session() as session:
+        approved = await retention.approved_lists(session)
+    for list_id in approved:
+        await begin_destruction(services, list_id)
+
+
+async def destroy_listed(services: Services, list_id: UUID) -> None:
+    """Destroy what stands on an approved list and may go.
+
+    One with which something is wrong keeps nobody from the others: what it raises is raised when these are done. So are the
+    errors of the database, the store and the engine when they are away.
+    """
+    async with services.database.session() as session:
+        found = await retention.load_list(session, list_id)
+        left = await retention.unsettled(session, list_id)
+    if found is None or found.state is not ListState.APPROVED:
+        return
+    failed: Exception | None = None
+    for request_id in left:
+        try:
+            await _destroy_one(services, list_id, request_id)
+        except Exception as error:
+            log.error("a request could not be destroyed", request_id=str(request_id), error=type(error).__name__)
+            failed = error
+    if failed is not None:
+        raise failed
+
+
+async def _destroy_one(services: Services, list_id: UUID, request_id: UUID) -> None:
+    async with services.database.session() as session:
+        entry = await retention.lock_entry(session, list_id, request_id)
+        if entry is None or entry.settled_at is not None:
+            return
+        if entry.outcome is None:
+            because = await _destroy_if_it_may(session, entry)
+            entry.outcome = EntryOutcome.KEPT if because else EntryOutcome.DESTROYED
+            entry.kept_because = because
+            entry.settled_at = datetime.now(UTC) if because else None
+        is_kept = entry.outcome is EntryOutcome.KEPT
+        tombstone = None if is_kept else await destruction.find_destroyed(session, request_id)
+    if tombstone is not None:
+        await _remove_files(services.store, tombstone)
+        await forget(services.engine, workflow_id(request_id))
+        await _settle(services, list_id, request_id)
+    log.info("a request of a list was settled", request_id=str(request_id), status="kept" if is_kept else "destroyed")
+
+
+async def _destroy_if_it_may(session: AsyncSession, entry: RetentionEntry) -> KeptBecause | None:
+    """Destroy the request, and write that down in the name of who approved; or why it is kept."""
+    approved = await retention.load_list(session, entry.list_id)
+    if approved is None or approved.state is not ListState.APPROVED:
+        return KeptBecause.GONE
+    now = datetime.now(UTC)
+    try:
+        row = await requests.lock_request(session, entry.request_id)
+        _, because = await why_kept(session, row, day_of(now))
+    except NotFoundError:
+        return KeptBecause.GONE
+    except NOT_OPENED as error:
+        tell_not_opened("requests.form", str(entry.request_id), error)
+        return KeptBecause.UNREADABLE
+    if because is not None:
+        return because
+    await _destroy(session, row, entry.list_id, now)
+    audit.add(
+        session,
+        Act.DESTROYED,
+        By(approved.approved_by, Side.SYSTEM, clinic_id=approved.clinic_id),
+        now,
+        role=Role.CLINIC_ADMINISTRATOR,
+        request_id=entry.request_id,
+        object_id=entry.list_id,
+    )
+    return None
+
+
+async def _destroy(session: AsyncSession, row: RequestRecord, list_id: UUID, now: datetime) -> None:
+    await destruction.destroy(session, row, list_id, now)
+    session.expunge(row)
+
+
+async def _remove_files(store: DocumentStore, tombstone: DestroyedRequest) -> None:
+    """Remove its files, whoever names them. Raises StoreError where some are still there."""
+    id_ = tombstone.request_id
+    for folder in (f"attachments/{id_}", f"documents/{id_}", *map(uploads.parts_folder, tombstone.parts_of)):
+        await store.delete_folder(folder)
+        async for _ in store.list_older(folder, _NOTHING_IS_YOUNGER, 1):
+            raise StoreError(f"files of a destroyed request are still there: {folder}")
+
+
+async def _settle(services: Services, list_id: UUID, request_id: UUID) -> None:
+    async with services.database.session() as session:
+        entry = await retention.lock_entry(session, list_id, request_id)
+        if entry is not None and entry.settled_at is None:
+            entry.settled_at = datetime.now(UTC)

@@ -1,0 +1,100 @@
+"""Drafts that were never submitted: after a month that nobody touched them they go, a week after their writer was warned."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio.client import Client
+
+from domain.accounts import LetterKind
+from domain.audit import Act
+from domain.retention import DRAFTS_KEPT_FOR, DRAFTS_WARNED_BEFORE
+from records import account_letters, audit, old_drafts, people, requests
+from records.audit import By
+from records.database import Database
+from records.errors import NotEditableError, NotFoundError
+from records.models import Side
+from records.sealed import NOT_OPENED, tell_not_opened
+from records.store import DocumentStore
+from settings import Settings
+from use_cases.account_letters import send
+
+PAGE = 200
+
+log = structlog.get_logger(__name__)
+
+
+class Services(Protocol):
+    """What this works with."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def database(self) -> Database: ...
+    @property
+    def store(self) -> DocumentStore: ...
+    @property
+    def engine(self) -> Client: ...
+
+
+async def warn_and_remove(services: Services, now: datetime | None = None) -> int:
+    """Warn the writers of drafts that go soon, one e-mail for all of somebody's, and remove those whose time is over; gives how
+    many. Raises what the database or the store raises when it is away.
+    """
+    now = now or datetime.now(UTC)
+    while await _warn(services, now) == PAGE:
+        pass
+    removed = 0
+    while due := await _due(services, now):
+        gone = sum([await _remove(services, request_id, now) for request_id in due])
+        removed += gone
+        if not gone:
+            break  # what is left does not open, or somebody has just gone on with it
+    return removed
+
+
+async def _warn(services: Services, now: datetime) -> int:
+    """Warn of a page of drafts; gives how many drafts those were."""
+    untouched_since = now - (DRAFTS_KEPT_FOR - DRAFTS_WARNED_BEFORE)
+    async with services.database.session() as session:
+        taken = await old_drafts.take_to_warn(session, untouched_since, now, limit=PAGE)
+        writers = await people.accounts_by_id(session, set(taken))
+        letters = [
+            await account_letters.write_to(session, LetterKind.DRAFTS_END, account, now)
+            for account in writers.values()
+            if account.active
+        ]
+    await send(services, letters)
+    return len(taken)
+
+
+async def _due(services: Services, now: datetime) -> Sequence[UUID]:
+    async with services.database.session() as session:
+        return await _still_due(session, now)
+
+
+async def _still_due(session: AsyncSession, now: datetime, only: UUID | None = None) -> Sequence[UUID]:
+    kept_since, warned_before = now - DRAFTS_KEPT_FOR, now - DRAFTS_WARNED_BEFORE
+    return await old_drafts.to_remove(session, kept_since, warned_before, limit=PAGE, only=only)
+
+
+async def _remove(services: Services, request_id: UUID, now: datetime) -> bool:
+    """Remove one, unless somebody has just gone on with it."""
+    async with services.database.session() as session:
+        try:
+            await requests.lock_request(session, request_id)
+            if not await _still_due(session, now, request_id):
+                return False
+            unused = await requests.remove_draft(session, request_id, expected_version=None)
+        except (NotFoundError, NotEditableError):
+            return False
+        except NOT_OPENED as error:
+            tell_not_opened("requests.form", str(request_id), error)
+            return False
+        audit.add(session, Act.CHANGE, By(None, Side.SYSTEM), now, name="old_draft_removed", request_id=request_id)
+    await services.store.delete(unused)
+    log.info("a draft that nobody went on with was removed", request_id=str(request_id))
+    return True

@@ -1,0 +1,365 @@
+"""How long a clinic keeps what is over, for its administrators: the policy, holds, and lists to approve. Operators look on.
+
+See docs/decisions/retention.md; what follows an approval is in `use_cases.destruction`.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+import structlog
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError
+
+from domain.accounts import AccountEventKind
+from domain.audit import Act
+from domain.model import Frozen, Said, Sha256
+from domain.requests import Role, Status
+from domain.retention import EntryOutcome, KeptBecause, ListState, RetentionPolicy
+from domain.same_patient import is_same_patient
+from records import account_events, audit, destruction, people, requests, retention
+from records.canonical import canonical_json
+from records.database import Database
+from records.ids import new_id
+from records.models import Clinic, RequestRecord, RetentionEntry, RetentionHold, RetentionList
+from records.sealed import NOT_OPENED, tell_not_opened
+from use_cases import policy
+from use_cases.accesses import by
+from use_cases.administrators import Administrator, hand_of
+from use_cases.caller import Caller
+from use_cases.gate import Starting
+from use_cases.names import Names, PersonView
+from use_cases.people import clinic_of
+from use_cases.problems import Problem
+from use_cases.services import Services
+from use_cases.views import View
+from workflows.contract import DESTRUCTION, destruction_workflow_id
+
+LISTS_SHOWN = 100
+
+log = structlog.get_logger(__name__)
+
+
+class NewHold(Frozen):
+    """Why a request is kept beyond its time."""
+
+    reason: Said = Field(examples=["Plainte en cours"])
+    whole_patient: bool = Field(False, description="Also every other request that is probably about the same patient.")
+
+
+class Approval(Frozen):
+    """The list as somebody has seen it."""
+
+    sha256: Sha256 = Field(description="As the list gives it.", examples=["0" * 64])
+
+
+class HoldView(View):
+    """A request that is kept until the hold is lifted."""
+
+    id: UUID
+    request_id: UUID
+    number: str
+    whole_patient: bool
+    reason: str | None = Field(description="Null for operators, and where it does not open.")
+    set_by: PersonView | None
+    set_at: datetime
+
+
+class EntryView(View):
+    """A request on a list, and what became of it."""
+
+    request_id: UUID
+    number: str
+    offering: str
+    last_entry_at: datetime
+    kept_until: date = Field(description="The last day on which it was to be kept.")
+    held: bool = Field(description="It is held by now, and will be kept.")
+    outcome: EntryOutcome | None
+    kept_because: KeptBecause | None
+
+
+class ListView(View):
+    """A list of requests whose time is over, as lists of lists show it."""
+
+    id: UUID
+    clinic_id: UUID
+    state: ListState
+    policy: RetentionPolicy
+    made_at: datetime
+    requests: int
+    approved_by: PersonView | None
+    approved_at: datetime | None
+
+
+class WholeList(ListView):
+    """A list with everything on it."""
+
+    entries: list[EntryView]
+    sha256: str = Field(description="Of what stands on the list: an approval names it.")
+
+
+class Retention(View):
+    """How a clinic keeps what is over."""
+
+    clinic_id: UUID
+    policy: RetentionPolicy
+    version: int = Field(description="The clinic's, for If-Match.")
+    holds: list[HoldView]
+    lists: list[ListView]
+
+
+async def read_retention(database: Database, administrator: Administrator, clinic_id: UUID) -> Retention:
+    """Policy, holds and lists of a clinic. Raises Problem `not_found`."""
+    async with database.session() as session:
+        clinic = await clinic_of(session, administrator, clinic_id)
+        lists = await retention.lists_of(session, clinic_id, limit=LISTS_SHOWN)
+        counts = await retention.counts_of(session, [one.id for one in lists])
+        holds = await retention.holds_of(session, clinic_id)
+        people_named = [hold.set_by for hold, _ in holds] + [one.approved_by for one in lists if one.approved_by]
+        names = await Names.load(session, people_named, [])
+        return Retention(
+            clinic_id=clinic_id,
+            policy=retention.policy_of(clinic),
+            version=clinic.version,
+            holds=[
+                _hold_view(
+                    hold,
+                    number,
+                    names,
+                    reason=None if administrator.is_operator else await retention.reason_of(session, hold.id),
+                )
+                for hold, number in holds
+            ],
+            lists=[_list_view(one, counts.get(one.id, 0), names) for one in lists],
+        )
+
+
+async def change_policy(
+    services: Starting, caller: Caller, clinic_id: UUID, wanted: RetentionPolicy, expected_version: int | None
+) -> Retention:
+    """Set how long the clinic keeps what is over. Raises Problem `forbidden`, `not_found` or `clinic_changed`."""
+    _must_administer(caller, clinic_id)
+    async with services.database.session() as session:
+        clinic = await people.lock_clinic(session, clinic_id)
+        if clinic is None:
+            raise Problem("not_found")
+        if retention.policy_of(clinic) != wanted:
+            if expected_version not in (None, clinic.version):
+                raise Problem("clinic_changed")
+            clinic.retention = wanted.model_dump()
+            clinic.version += 1
+            changed = {"retention": None}
+            account_events.note(
+                session, AccountEventKind.CLINIC_CHANGED, clinic, hand_of(caller), datetime.now(UTC), changed
+            )
+    return await read_retention(services.database, Administrator.of(caller), clinic_id)
+
+
+async def set_hold(services: Services, caller: Caller, request_id: UUID, new: NewHold) -> HoldView:
+    """Keep a request beyond its time, in the name of the caller's clinic. The same a second time is the hold that there is.
+
+    Raises Problem `not_found`, `request_destroyed`, `forbidden` or `not_yet`.
+    """
+    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+    async with services.database.session() as session:
+        await policy.chart_to_see(session, caller, request_id)
+        row = await requests.lock_request(session, request_id)
+        if row.status is Status.DRAFT:
+            raise Problem("not_found")
+        hold = await _there_already(session, caller, row, new)
+        if hold is None:
+            now = datetime.now(UTC)
+            said = {"reason": new.reason, "whole_patient": new.whole_patient}
+            hold = RetentionHold(
+                id=new_id(), request_id=row.id, clinic_id=caller.clinic_id, set_by=caller.id, set_at=now, **said
+            )
+            session.add(hold)
+            audit.add(session, Act.CHANGE, by(caller), now, name="hold_set", request_id=row.id, object_id=hold.id)
+            await session.flush()
+        return _hold_view(hold, row.number, await Names.load(session, [hold.set_by], []), reason=new.reason)
+
+
+async def lift_hold(services: Starting, caller: Caller, hold_id: UUID) -> None:
+    """The request is not kept for this reason any more; a second time changes nothing.
+
+    Raises Problem `not_found` or `forbidden`.
+    """
+    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+    async with services.database.session() as session:
+        hold = await retention.lock_hold(session, hold_id)
+        if hold is None or hold.clinic_id != caller.clinic_id:
+            raise Problem("not_found")
+        if hold.lifted_at is None:
+            now = datetime.now(UTC)
+            hold.lifted_by, hold.lifted_at = caller.id, now
+            audit.add(
+                session, Act.CHANGE, by(caller), now, name="hold_lifted", request_id=hold.request_id, object_id=hold.id
+            )
+
+
+async def read_list(services: Starting, administrator: Administrator, list_id: UUID) -> WholeList:
+    """A list with everything on it. Raises Problem `not_found`."""
+    async with services.database.session() as session:
+        found = await list_to_see(session, administrator, list_id)
+        entries = await retention.entries_of(session, list_id)
+        held = await _held_now(session, entries) if found.state is ListState.WAITING else set()
+        names = await Names.load(session, [found.approved_by] if found.approved_by else [], [])
+        return WholeList(
+            **dict(_list_view(found, len(entries), names)),
+            entries=[_entry_view(entry, held=entry.request_id in held) for entry in entries],
+            sha256=digest_of(entries),
+        )
+
+
+async def approve(services: Starting, caller: Caller, list_id: UUID, approval: Approval) -> WholeList:
+    """Approve the list as it was seen: what stands on it, and may go, is destroyed from now on. Nothing brings it back.
+
+    The same a second time changes nothing. Raises Problem `forbidden`, `not_found`, or `retention_list_changed`.
+    """
+    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+    async with services.database.session() as session:
+        found = await retention.load_list(session, list_id, locked=True)
+        if found is None or found.clinic_id != caller.clinic_id:
+            raise Problem("not_found")
+        if digest_of(await retention.entries_of(session, list_id)) != approval.sha256:
+            raise Problem("retention_list_changed")
+        if found.state is ListState.WAITING:
+            now = datetime.now(UTC)
+            found.state, found.approved_by, found.approved_at = ListState.APPROVED, caller.id, now
+            clinic = await session.get_one(Clinic, found.clinic_id)
+            account_events.note(session, AccountEventKind.RETENTION_APPROVED, clinic, hand_of(caller), now)
+    await begin_destruction(services, list_id)
+    return await read_list(services, Administrator.of(caller), list_id)
+
+
+async def begin_destruction(services: Starting, list_id: UUID) -> None:
+    """Have a workflow go along the list. Where the engine is away, the nightly round begins it."""
+    try:
+        await services.engine.start_workflow(
+            DESTRUCTION,
+            list_id,
+            id=destruction_workflow_id(list_id),
+            task_queue=services.settings.task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        )
+    except RPCError as error:
+        name = destruction_workflow_id(list_id)
+        log.warning("a destruction could not begin yet", workflow_id=name, error=type(error).__name__)
+
+
+def digest_of(entries: Sequence[RetentionEntry]) -> str:
+    """The SHA-256 of what stands on a list."""
+    told = [[str(entry.list_id), str(entry.request_id), entry.number, str(entry.kept_until)] for entry in entries]
+    return hashlib.sha256(canonical_json(told)).hexdigest()
+
+
+async def why_kept(session: AsyncSession, row: RequestRecord, today: date) -> tuple[date, KeptBecause | None]:
+    """Until when the request is kept, and why it may not be destroyed today; None where it may. Raises what does not open."""
+    clinics = await destruction.involved_clinics(session, row.id)
+    born = row.form["patient"].get("birth_date")
+    policies = await retention.policies_of(session, clinics)
+    until = max(one.kept_until(row.updated_at, born) for one in (RetentionPolicy(), *policies))
+    is_over = row.status.is_final and row.follow_up_signer_id is None
+    is_on_its_way = row.submission_id or row.signature_id or await retention.has_commands_under_way(session, row.id)
+    if not is_over or is_on_its_way:
+        return until, KeptBecause.OPEN
+    if today <= until:
+        return until, KeptBecause.YOUNGER
+    if await retention.holds_on(session, row.id) or await _patient_is_held(session, row, clinics):
+        return until, KeptBecause.HELD
+    return until, None
+
+
+async def _patient_is_held(session: AsyncSession, row: RequestRecord, clinics: Sequence[UUID]) -> bool:
+    """Whether one of these clinics holds what is about this patient. One of which the form does not open holds everything."""
+    for request_id in await retention.holds_on_patients(session, clinics):
+        try:
+            other = await requests.load_request(session, request_id)
+        except NOT_OPENED as error:
+            tell_not_opened("requests.form", str(request_id), error)
+            return True
+        if other is not None and is_same_patient(row.form["patient"], other.form["patient"]):
+            return True
+    return False
+
+
+async def _held_now(session: AsyncSession, entries: Sequence[RetentionEntry]) -> set[UUID]:
+    """Those of the list that are held; where no patient is, that is one query."""
+    held = await retention.held_among(session, [entry.request_id for entry in entries])
+    if not await retention.holds_on_patients(session):
+        return held
+    for entry in entries:
+        try:
+            row = await requests.load_request(session, entry.request_id)
+        except NOT_OPENED:
+            continue
+        if row is not None and (await why_kept(session, row, date.max))[1] is KeptBecause.HELD:
+            held.add(row.id)
+    return held
+
+
+async def _there_already(
+    session: AsyncSession, caller: Caller, row: RequestRecord, new: NewHold
+) -> RetentionHold | None:
+    for hold in await retention.holds_on(session, row.id):
+        same = (hold.clinic_id, hold.whole_patient) == (caller.clinic_id, new.whole_patient)
+        if same and await retention.reason_of(session, hold.id) == new.reason:
+            return hold
+    return None
+
+
+async def list_to_see(session: AsyncSession, administrator: Administrator, list_id: UUID) -> RetentionList:
+    """The list, for who administers its clinic. Raises Problem `not_found`."""
+    found = await retention.load_list(session, list_id)
+    if found is None:
+        raise Problem("not_found")
+    administrator.check_sees(found.clinic_id)
+    return found
+
+
+def _must_administer(caller: Caller, clinic_id: UUID) -> None:
+    """Raise Problem `forbidden` unless the caller administers a clinic, and `not_found` for another one."""
+    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+    if caller.clinic_id != clinic_id:
+        raise Problem("not_found")
+
+
+def _hold_view(hold: RetentionHold, number: str, names: Names, *, reason: str | None) -> HoldView:
+    return HoldView(
+        id=hold.id,
+        request_id=hold.request_id,
+        number=number,
+        whole_patient=hold.whole_patient,
+        reason=reason,
+        set_by=names.person(hold.set_by),
+        set_at=hold.set_at,
+    )
+
+
+def _list_view(found: RetentionList, number: int, names: Names) -> ListView:
+    return ListView(
+        id=found.id,
+        clinic_id=found.clinic_id,
+        state=found.state,
+        policy=RetentionPolicy.model_validate(found.policy),
+        made_at=found.made_at,
+        requests=number,
+        approved_by=names.person(found.approved_by),
+        approved_at=found.approved_at,
+    )
+
+
+def _entry_view(entry: RetentionEntry, *, held: bool) -> EntryView:
+    return EntryView(
+        request_id=entry.request_id,
+        number=entry.number,
+        offering=entry.offering,
+        last_entry_at=entry.last_entry_at,
+        kept_until=entry.kept_until,
+        held=held,
+        outcome=entry.outcome,
+        kept_because=entry.kept_because,
+    )
