@@ -1,5 +1,6 @@
 """How long a clinic keeps a request that is over, and what keeps one from being destroyed. See docs/decisions/retention.md."""
 
+from collections.abc import Collection, Iterable
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
@@ -12,12 +13,20 @@ from domain.partial_dates import PartialDate
 FEWEST_YEARS = 10
 """As the keeping of medical records asks for at least; what is destroyed too early never comes back."""
 
+ADULT_AT = 18
+"""Of who was younger, the years are counted from that age on at the earliest."""
+
 DRAFTS_KEPT_FOR = timedelta(days=30)
 DRAFTS_WARNED_BEFORE = timedelta(days=7)
 """How long a draft that was never submitted lies untouched until it is removed, and how long before its writer is warned."""
 
-MOST_AT_ONCE = 500
-"""So many requests one list holds: somebody looks at each."""
+MOST_AT_ONCE, MOST_THINGS = 500, 5_000
+"""So many requests one list holds: somebody looks at each. And so many forms, reports and files, for its certificate names each;
+one request with more stands on a list by itself.
+"""
+
+DESTROYED_AFTER = timedelta(days=3)
+"""From the approval of a list until anything of it is destroyed: so long any administrator of the clinic takes it back."""
 
 
 class RetentionPolicy(Frozen):
@@ -27,10 +36,10 @@ class RetentionPolicy(Frozen):
 
     years: int = Field(FEWEST_YEARS, ge=FEWEST_YEARS, le=100, description="Years from the last entry.", examples=[10])
     minors_until: int = Field(
-        18, ge=14, le=25, description="The age, in years, below which a patient is a minor.", examples=[18]
+        ADULT_AT, ge=ADULT_AT, le=25, description="The age, in years, below which a patient is a minor.", examples=[18]
     )
     minors_years: int = Field(
-        FEWEST_YEARS, ge=0, le=100, description="Years that are kept beyond that age.", examples=[10]
+        FEWEST_YEARS, ge=FEWEST_YEARS, le=100, description="Years that are kept beyond that age.", examples=[10]
     )
 
     def kept_until(self, last_entry: datetime, born: str | None) -> date:
@@ -44,6 +53,26 @@ class RetentionPolicy(Frozen):
         if _later(birth, self.minors_until) > entered:
             until = max(until, _later(birth, self.minors_until + self.minors_years))
         return until
+
+    def is_shorter_than(self, other: "RetentionPolicy") -> bool:
+        """Whether anything is kept for less long than by the other one."""
+        ends = self.minors_until + self.minors_years, other.minors_until + other.minors_years
+        return self.years < other.years or self.minors_until < other.minors_until or ends[0] < ends[1]
+
+
+def kept_until(policies: Iterable[RetentionPolicy], last_entry: datetime, births: Collection[str | None]) -> date:
+    """The last day on which a request is kept: the latest that any of these policies asks for any of these days of birth.
+
+    The least that Relais allows counts in any case, and where no day of birth is given, that is one that is not known.
+    """
+    return max(
+        policy.kept_until(last_entry, born) for policy in (RetentionPolicy(), *policies) for born in births or (None,)
+    )
+
+
+def earliest_day(*clocks: datetime) -> date:
+    """Today, by the clock that is furthest behind: one alone that is ahead ends nobody's time."""
+    return day_of(min(clocks))
 
 
 class ListState(StrEnum):
@@ -65,6 +94,7 @@ class KeptBecause(StrEnum):
     """Why a request that stood on a list was kept after all."""
 
     HELD = "held"  # somebody has said that it must be kept
+    FOLLOWED = "followed"  # a request that follows it is there still
     OPEN = "open"  # something is still to be done about it, or on its way
     YOUNGER = "younger"  # something was entered since, or another policy is in force
     UNREADABLE = "unreadable"  # it does not open, so nobody knows for how long it must be kept
@@ -72,11 +102,14 @@ class KeptBecause(StrEnum):
 
 
 def _later(day: date, years: int) -> date:
-    """The same day so many years later; the first of March where there is no 29 February."""
+    """The same day so many years later; the first of March where there is no 29 February, and the last day that there is."""
+    year = day.year + years
+    if year > date.max.year:
+        return date.max
     try:
-        return day.replace(year=day.year + years)
+        return day.replace(year=year)
     except ValueError:
-        return date(day.year + years, 3, 1)
+        return date(year, 3, 1)
 
 
 def _latest_birth(born: str | None) -> date | None:

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import partial
 from time import monotonic
 from typing import Any, Self
 
 import asyncpg
-from sqlalchemy import Engine, event, make_url
+from sqlalchemy import Engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -202,3 +203,8 @@ def connect_arguments(application_name: str) -> dict[str, Any]:
             "jit": "off",  # worklist queries are short; compiling them costs more than it gains
         },
     }
+
+
+async def moment_of_database(session: AsyncSession) -> datetime:
+    """The time by the clock of the database's machine, at the beginning of the transaction."""
+    return (await session.execute(select(func.now()))).scalar_one()

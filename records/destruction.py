@@ -6,13 +6,14 @@ removes them next.
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any, cast
 
 from sqlalchemy import Select, delete, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.retention import RetentionPolicy
 from records import data_keys
 from records.models import (
     Attachment,
@@ -81,8 +82,18 @@ STAYS: Mapping[str, tuple[str, ...]] = {
 """Every other table, by the reason why a destruction leaves it alone."""
 
 
-async def destroy(session: AsyncSession, row: RequestRecord, list_id: uuid.UUID, now: datetime) -> DestroyedRequest:
-    """Destroy the request, which is locked, for good, and leave its tombstone. Its files are still there."""
+async def destroy(
+    session: AsyncSession,
+    row: RequestRecord,
+    list_id: uuid.UUID,
+    now: datetime,
+    *,
+    kept_until: date,
+    policy: RetentionPolicy,
+) -> DestroyedRequest:
+    """Destroy the request for good, and leave its tombstone. It is locked to be destroyed, and none follows it; it was to be kept
+    until that day, and the clinic that destroys it has that policy. Its files are still there.
+    """
     clinics = await involved_clinics(session, row.id)
     documents = await _pairs(session, select(StoredDocument.report_id, StoredDocument.pdf_sha256), row.id)
     uploads = list(await session.scalars(select(Upload.id).where(Upload.request_id == row.id)))
@@ -93,7 +104,12 @@ async def destroy(session: AsyncSession, row: RequestRecord, list_id: uuid.UUID,
         clinic_ids=clinics,
         list_id=list_id,
         destroyed_at=now,
-        destroyed={"things": things, "rows": await _counts(session, row.id)},
+        destroyed={
+            "things": things,
+            "rows": await _counts(session, row.id),
+            "kept_until": str(kept_until),
+            "policy": policy.model_dump(),
+        },
         document_ids=[id_ for id_, _ in documents],
         document_digests=[digest for _, digest in documents],
         parts_of=uploads,
@@ -123,11 +139,6 @@ async def tombstones_of(session: AsyncSession, list_id: uuid.UUID) -> dict[uuid.
     return {one.request_id: one for one in found}
 
 
-async def find_destroyed_number(session: AsyncSession, number: str) -> DestroyedRequest | None:
-    """What is left of the request that people knew under `number`, in whatever case they wrote it."""
-    return await session.scalar(select(DestroyedRequest).where(DestroyedRequest.number == number.strip().upper()))
-
-
 async def find_destroyed_document(
     session: AsyncSession, *, sha256: str | None = None, report_id: uuid.UUID | None = None
 ) -> DestroyedRequest | None:
@@ -139,12 +150,30 @@ async def find_destroyed_document(
 
 async def involved_clinics(session: AsyncSession, request_id: uuid.UUID) -> list[uuid.UUID]:
     """The clinics that ever had to do with the request."""
+    return (await involved_with(session, [request_id])).get(request_id, [])
+
+
+async def involved_with(session: AsyncSession, request_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[uuid.UUID]]:
+    """The same of many, by request."""
     query = (
-        select(RequestParty.clinic_id)
+        select(RequestParty.request_id, RequestParty.clinic_id)
         .distinct()
-        .where(RequestParty.request_id == request_id, RequestParty.clinic_id != uuid.UUID(int=0))
+        .where(RequestParty.request_id.in_(request_ids), RequestParty.clinic_id != uuid.UUID(int=0))
+        .order_by(RequestParty.clinic_id)
     )
-    return sorted(await session.scalars(query))
+    found: dict[uuid.UUID, list[uuid.UUID]] = {}
+    for request_id, clinic_id in await session.execute(query):
+        found.setdefault(request_id, []).append(clinic_id)
+    return found
+
+
+async def count_things(session: AsyncSession, request_id: uuid.UUID) -> int:
+    """How many things its certificate would name."""
+    counts = [
+        select(func.count()).select_from(table).where(_belongs(table, request_id)).scalar_subquery()
+        for table in (FrozenForm, FrozenReport, StoredDocument, Attachment)
+    ]
+    return sum((await session.execute(select(*counts))).one())
 
 
 async def _things(
@@ -175,10 +204,8 @@ async def _counts(session: AsyncSession, request_id: uuid.UUID) -> dict[str, int
 
 
 async def _let_go(session: AsyncSession, request_id: uuid.UUID) -> None:
-    """What stays and refers to it does so no more: later requests, and e-mails that were told with one of its own."""
+    """What stays and refers to it does so no more: e-mails that were told with one of its own."""
     quietly = {"synchronize_session": False}
-    later = update(RequestRecord).where(RequestRecord.earlier_id == request_id).values(earlier_id=None)
-    await session.execute(later.execution_options(**quietly))
     own = select(Notice.id).where(Notice.request_id == request_id)
     for column in (Notice.told_with, Notice.refused_notice_id):
         told = update(Notice).where(column.in_(own), Notice.request_id != request_id).values({column: None})

@@ -1,8 +1,9 @@
 """Forms as they were submitted: frozen with their SHA-256 before the command that submits them."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -89,6 +90,20 @@ async def is_unchanged(session: AsyncSession, row: RequestRecord) -> bool:
 
 async def load_form(session: AsyncSession, request_id: uuid.UUID, number: int) -> FrozenForm | None:
     return await session.get(FrozenForm, (request_id, number))
+
+
+async def patients_named(session: AsyncSession, row: RequestRecord) -> list[Mapping[str, Any]]:
+    """Whom the request is about, as its form says it now and as every version said it that was frozen: who goes on with a form
+    may have named another patient, and have submitted that never.
+    """
+    frozen = await session.scalars(
+        select(FrozenForm).where(FrozenForm.request_id == row.id).order_by(FrozenForm.number)
+    )
+    found: list[Mapping[str, Any]] = []
+    for patient in (row.form["patient"], *(form.content["patient"] for form in frozen)):
+        if patient not in found:
+            found.append(patient)
+    return found
 
 
 async def submitted_forms(session: AsyncSession, request_id: uuid.UUID) -> list[FrozenForm]:

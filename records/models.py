@@ -1657,8 +1657,9 @@ class RetentionEntry(Base):
 class DestroyedRequest(Base):
     """What is left of a request that was destroyed. Never changes. `clinic_ids` are the clinics that ever had to do with it.
 
-    `destroyed` tells of what it had, each thing with its id and digest, and how many rows of each table went; `document_digests`
-    are those of its signed documents; `parts_of` are the ids of uploads whose parts may still lie in the document store.
+    `destroyed` tells of what it had, each thing with its id and digest, how many rows of each table went, until when it was to be
+    kept, and the policy that was in force in the clinic that destroyed it; `document_digests` are those of its signed documents;
+    `parts_of` are the ids of uploads whose parts may still lie in the document store.
     """
 
     __tablename__ = "destroyed_requests"

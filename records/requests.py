@@ -37,6 +37,7 @@ _LOCKED = (
     .with_for_update(key_share=True)
     .execution_options(populate_existing=True)
 )
+_LOCKED_FOR_ALL = _LOCKED.with_for_update()
 _LOCKED_IF_FREE = _LOCKED.with_for_update(key_share=True, skip_locked=True)
 _TOLD = select(func.pg_notify(CHANNEL, bindparam("change")))
 
@@ -230,6 +231,20 @@ async def lock_request(session: AsyncSession, request_id: uuid.UUID) -> RequestR
     if row is None:
         raise NotFoundError
     return row
+
+
+async def lock_to_destroy(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord:
+    """The row, locked also against those who would write something that names it. Raises NotFoundError."""
+    row = await session.scalar(_LOCKED_FOR_ALL, {"request_id": request_id})
+    if row is None:
+        raise NotFoundError
+    return row
+
+
+async def keep_while_named(session: AsyncSession, request_id: uuid.UUID) -> bool:
+    """Let nobody destroy the request until the end of the transaction, which names it; False where it is not there any more."""
+    query = select(RequestRecord.id).where(RequestRecord.id == request_id).with_for_update(read=True, key_share=True)
+    return await session.scalar(query) is not None
 
 
 async def lock_request_if_free(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord | None:

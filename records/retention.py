@@ -1,7 +1,7 @@
 """Retention: policies, holds, lists of what is over its time, and their certificates."""
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -104,17 +104,15 @@ async def lock_hold(session: AsyncSession, hold_id: uuid.UUID) -> RetentionHold 
 
 
 async def holds_on_patients(
-    session: AsyncSession, clinic_ids: Collection[uuid.UUID] | None = None
-) -> Sequence[uuid.UUID]:
-    """The requests whose patients these clinics hold; or any clinic."""
-    query = (
-        select(RetentionHold.request_id)
-        .distinct()
-        .where(RetentionHold.whole_patient, RetentionHold.lifted_at.is_(None))
-    )
-    if clinic_ids is not None:
-        query = query.where(RetentionHold.clinic_id.in_(clinic_ids))
-    return (await session.scalars(query)).all()
+    session: AsyncSession, clinic_ids: Collection[uuid.UUID]
+) -> Mapping[uuid.UUID, Collection[uuid.UUID]]:
+    """By clinic, of these, the requests whose patients it holds."""
+    columns = RetentionHold.clinic_id, RetentionHold.request_id
+    query = select(*columns).where(RetentionHold.whole_patient, RetentionHold.lifted_at.is_(None))
+    found: dict[uuid.UUID, set[uuid.UUID]] = {}
+    for clinic_id, request_id in await session.execute(query.where(RetentionHold.clinic_id.in_(clinic_ids))):
+        found.setdefault(clinic_id, set()).add(request_id)
+    return found
 
 
 async def holds_of(session: AsyncSession, clinic_id: uuid.UUID) -> Sequence[tuple[RetentionHold, str]]:
@@ -133,11 +131,16 @@ async def holds_of(session: AsyncSession, clinic_id: uuid.UUID) -> Sequence[tupl
 
 
 async def write_list(
-    session: AsyncSession, clinic: Clinic, entries: Sequence[RetentionEntry], now: datetime
+    session: AsyncSession, clinic: Clinic, found: Sequence[RetentionEntry], now: datetime
 ) -> RetentionList | None:
-    """Write the clinic's list anew, in place of one that still waits; None where nothing is over its time."""
+    """Write the clinic's list anew, in place of one that still waits; None where nothing is over its time.
+
+    What is being destroyed by another list is left out: somebody may have approved the one that waited a moment ago.
+    """
     waiting = RetentionList.clinic_id == clinic.id, RetentionList.state == ListState.WAITING
     await session.execute(delete(RetentionList).where(*waiting).execution_options(synchronize_session=False))
+    under_way = await being_destroyed(session, clinic.id)
+    entries = [entry for entry in found if entry.request_id not in under_way]
     if not entries:
         return None
     made = RetentionList(

@@ -154,6 +154,7 @@ LATE: Mapping[DeadlineName, str] = {
 
 KEPT_BECAUSE: Mapping[KeptBecause, str] = {
     KeptBecause.HELD: _("It is on hold."),
+    KeptBecause.FOLLOWED: _("A request that follows it is still there."),
     KeptBecause.OPEN: _("Something is still to be done about it."),
     KeptBecause.YOUNGER: _("Its time is not over any more."),
     KeptBecause.UNREADABLE: _("It does not open, so nobody knows for how long it must be kept."),

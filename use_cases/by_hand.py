@@ -103,8 +103,7 @@ async def retention_now(settings: Settings, code: str | None = None) -> list[Ret
             clinics = [clinic for clinic in await people.list_clinics(session) if code in (None, clinic.code)]
         for clinic in clinics:
             kept = await read_retention(database, operator, clinic.id)
-            async with database.session() as session:
-                over = await over_time(session, clinic, now)
+            over = await over_time(database, clinic.id, now)
             held = [hold.number for hold in kept.holds]
             found.append(RetentionOfClinic(clinic.code, kept.policy, len(over), held, kept.lists))
     return found

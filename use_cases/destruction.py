@@ -12,20 +12,28 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 
 from domain.audit import Act
-from domain.calendar import day_of
 from domain.requests import Role
-from domain.retention import MOST_AT_ONCE, EntryOutcome, KeptBecause, ListState
+from domain.retention import (
+    MOST_AT_ONCE,
+    MOST_THINGS,
+    EntryOutcome,
+    KeptBecause,
+    ListState,
+    RetentionPolicy,
+    earliest_day,
+)
 from engine.forgetting import forget
 from records import audit, destruction, people, requests, retention, uploads
 from records.audit import By
-from records.database import Database
+from records.database import Database, moment_of_database
 from records.errors import NotFoundError, StoreError
-from records.models import Clinic, DestroyedRequest, RequestRecord, RetentionEntry, Side
+from records.models import DestroyedRequest, RetentionEntry, Side
 from records.retention import Over
 from records.sealed import NOT_OPENED, tell_not_opened
 from records.store import DocumentStore
 from settings import Settings
-from use_cases.retention import begin_destruction, why_kept
+from use_cases.each import all_of_them
+from use_cases.retention import HeldPatients, begin_destruction, why_kept
 from workflows.contract import workflow_id
 
 PAGE = 200
@@ -55,60 +63,85 @@ class Services(Protocol):
 async def write_lists(services: Services, now: datetime | None = None) -> int:
     """Write down for each clinic which of its requests are over their time; gives how many stand there.
 
-    A list that nobody has approved is written anew. Raises what the database raises when it is away.
+    A list that nobody has approved is written anew. A clinic with which something is wrong keeps no other from its list: what it
+    raises is raised at the end, as is what the database raises when it is away.
     """
     now = now or datetime.now(UTC)
     async with services.database.session() as session:
         clinic_ids = [clinic.id for clinic in await people.list_clinics(session)]
     listed = 0
-    for clinic_id in clinic_ids:
-        async with services.database.session() as session:
-            clinic = await people.lock_clinic(session, clinic_id)
-            if clinic is None:
-                continue
-            found = await over_time(session, clinic, now)
-            await retention.write_list(session, clinic, found, now)
-        listed += len(found)
-        if found:
-            log.info("requests of a clinic are over their time", count=len(found))
+    with all_of_them("the list of a clinic could not be written") as each:
+        for clinic_id in clinic_ids:
+            with each(clinic_id=str(clinic_id)):
+                listed += await _write_list(services.database, clinic_id, now)
     return listed
 
 
-async def over_time(session: AsyncSession, clinic: Clinic, now: datetime) -> list[RetentionEntry]:
-    """What may be destroyed of a clinic's requests, the oldest first, `MOST_AT_ONCE` at most; entries of no list yet."""
-    today, last = day_of(now), None
-    under_way = await retention.being_destroyed(session, clinic.id)
-    before = now - retention.policy_of(clinic).years * _A_YEAR
-    found: list[RetentionEntry] = []
+async def _write_list(database: Database, clinic_id: UUID, now: datetime) -> int:
+    """Write a clinic's list. What takes long only reads: a lock of the clinic, or a transaction that writes, is held by nobody
+    meanwhile.
+    """
+    found = await over_time(database, clinic_id, now)
+    async with database.session() as session:
+        clinic = await people.lock_clinic(session, clinic_id)
+        written = await retention.write_list(session, clinic, found, now) if clinic else None
+    if written is not None:
+        log.info("requests of a clinic are over their time", count=len(found))
+    return len(found) if written else 0
+
+
+async def over_time(database: Database, clinic_id: UUID, now: datetime) -> list[RetentionEntry]:
+    """What may be destroyed of a clinic's requests, the oldest first: `MOST_AT_ONCE` at most, with `MOST_THINGS` in them.
+
+    These are entries of no list yet. Each page of requests is a transaction of its own.
+    """
+    last: Over | None = None
+    held, found, things = HeldPatients(), list[RetentionEntry](), 0
     while True:
-        page = await retention.over_before(session, clinic.id, before, after=last, limit=PAGE)
-        for over in page:
-            entry = None if over.id in under_way else await _entry(session, over, today)
-            if entry is not None:
-                found.append(entry)
-            if len(found) == MOST_AT_ONCE:
+        async with database.session() as session:
+            clinic = await people.load_clinic(session, clinic_id)
+            if clinic is None:
                 return found
+            today = await _today(session, now)
+            under_way = await retention.being_destroyed(session, clinic_id)
+            before = now - retention.policy_of(clinic).years * _A_YEAR
+            page = await retention.over_before(session, clinic_id, before, after=last, limit=PAGE)
+            for over in page:
+                entry = None if over.id in under_way else await _entry(session, over, today, held)
+                if entry is None:
+                    continue
+                things += await destruction.count_things(session, over.id)
+                if found and things > MOST_THINGS:
+                    return found
+                found.append(entry)
+                if len(found) == MOST_AT_ONCE:
+                    return found
         if len(page) < PAGE:
             return found
         last = page[-1]
 
 
-async def _entry(session: AsyncSession, over: Over, today: date) -> RetentionEntry | None:
+async def _today(session: AsyncSession, now: datetime) -> date:
+    """The day, on which this machine and that of the database must agree: one clock that is years ahead ends nobody's time."""
+    return earliest_day(now, await moment_of_database(session))
+
+
+async def _entry(session: AsyncSession, over: Over, today: date, held: HeldPatients) -> RetentionEntry | None:
     """Where the request may be destroyed today. What does not open is left out: nobody knows how long to keep it."""
     try:
         row = await requests.load_request(session, over.id)
-        until, because = await why_kept(session, row, today) if row else (today, KeptBecause.GONE)
+        standing = await why_kept(session, row, today, held) if row else KeptBecause.GONE
     except NOT_OPENED as error:
         tell_not_opened("requests.form", str(over.id), error)
         return None
-    if because is not None:
+    if isinstance(standing, KeptBecause):
         return None
     return RetentionEntry(
         request_id=over.id,
         number=over.number,
         offering=over.offering,
         last_entry_at=over.last_entry_at,
-        kept_until=until,
+        kept_until=standing,
     )
 
 
@@ -134,15 +167,10 @@ async def destroy_listed(services: Services, list_id: UUID) -> None:
         left = await retention.unsettled(session, list_id)
     if found is None or found.state is not ListState.APPROVED:
         return
-    failed: Exception | None = None
-    for request_id in left:
-        try:
-            await _destroy_one(services, list_id, request_id)
-        except Exception as error:
-            log.error("a request could not be destroyed", request_id=str(request_id), error=type(error).__name__)
-            failed = error
-    if failed is not None:
-        raise failed
+    with all_of_them("a request could not be destroyed") as each:
+        for request_id in left:
+            with each(request_id=str(request_id)):
+                await _destroy_one(services, list_id, request_id)
 
 
 async def _destroy_one(services: Services, list_id: UUID, request_id: UUID) -> None:
@@ -171,16 +199,19 @@ async def _destroy_if_it_may(session: AsyncSession, entry: RetentionEntry) -> Ke
         return KeptBecause.GONE
     now = datetime.now(UTC)
     try:
-        row = await requests.lock_request(session, entry.request_id)
-        _, because = await why_kept(session, row, day_of(now))
+        row = await requests.lock_to_destroy(session, entry.request_id)
+        standing = await why_kept(session, row, await _today(session, now), HeldPatients())
     except NotFoundError:
         return KeptBecause.GONE
     except NOT_OPENED as error:
         tell_not_opened("requests.form", str(entry.request_id), error)
         return KeptBecause.UNREADABLE
-    if because is not None:
-        return because
-    await _destroy(session, row, entry.list_id, now)
+    if isinstance(standing, KeptBecause):
+        return standing
+    clinic = await people.load_clinic(session, approved.clinic_id)
+    applied = retention.policy_of(clinic) if clinic else RetentionPolicy()
+    await destruction.destroy(session, row, entry.list_id, now, kept_until=standing, policy=applied)
+    session.expunge(row)
     audit.add(
         session,
         Act.DESTROYED,
@@ -191,11 +222,6 @@ async def _destroy_if_it_may(session: AsyncSession, entry: RetentionEntry) -> Ke
         object_id=entry.list_id,
     )
     return None
-
-
-async def _destroy(session: AsyncSession, row: RequestRecord, list_id: UUID, now: datetime) -> None:
-    await destruction.destroy(session, row, list_id, now)
-    session.expunge(row)
 
 
 async def _remove_files(store: DocumentStore, tombstone: DestroyedRequest) -> None:

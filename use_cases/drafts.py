@@ -264,6 +264,8 @@ async def _earlier(session: AsyncSession, caller: Caller, earlier_id: UUID) -> R
     row = await policy.chart_to_see(session, caller, earlier_id)
     if row.status is Status.DRAFT:
         raise Problem("earlier_is_draft")
+    if not await requests.keep_while_named(session, earlier_id):  # it was destroyed in this moment
+        raise await policy.not_there(session, caller, earlier_id)
     await log_access(session, caller, row, Act.REQUEST)
     return row
 

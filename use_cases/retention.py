@@ -4,8 +4,9 @@ See docs/decisions/retention.md; what follows an approval is in `use_cases.destr
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -18,9 +19,9 @@ from domain.accounts import AccountEventKind
 from domain.audit import Act
 from domain.model import Frozen, Said, Sha256
 from domain.requests import Role, Status
-from domain.retention import EntryOutcome, KeptBecause, ListState, RetentionPolicy
+from domain.retention import EntryOutcome, KeptBecause, ListState, RetentionPolicy, kept_until
 from domain.same_patient import is_same_patient
-from records import account_events, audit, destruction, people, requests, retention
+from records import account_events, audit, destruction, failures, forms, people, requests, retention
 from records.canonical import canonical_json
 from records.database import Database
 from records.ids import new_id
@@ -256,48 +257,71 @@ def digest_of(entries: Sequence[RetentionEntry]) -> str:
     return hashlib.sha256(canonical_json(told)).hexdigest()
 
 
-async def why_kept(session: AsyncSession, row: RequestRecord, today: date) -> tuple[date, KeptBecause | None]:
-    """Until when the request is kept, and why it may not be destroyed today; None where it may. Raises what does not open."""
-    clinics = await destruction.involved_clinics(session, row.id)
-    born = row.form["patient"].get("birth_date")
-    policies = await retention.policies_of(session, clinics)
-    until = max(one.kept_until(row.updated_at, born) for one in (RetentionPolicy(), *policies))
-    is_over = row.status.is_final and row.follow_up_signer_id is None
+async def why_kept(session: AsyncSession, row: RequestRecord, today: date, held: "HeldPatients") -> date | KeptBecause:
+    """Why the request may not be destroyed today; or, where it may, until when it was to be kept. Raises what does not open."""
+    is_over = row.status.is_final and row.follow_up_signer_id is None and row.process.get("signing") is None
     is_on_its_way = row.submission_id or row.signature_id or await retention.has_commands_under_way(session, row.id)
-    if not is_over or is_on_its_way:
-        return until, KeptBecause.OPEN
+    if not is_over or is_on_its_way or await failures.list_failures(session, request_id=row.id):
+        return KeptBecause.OPEN
+    if await requests.later_requests(session, row.id):
+        return KeptBecause.FOLLOWED  # its reports are shown to who answers that one
+    clinics = await destruction.involved_clinics(session, row.id)
+    patients = await forms.patients_named(session, row)
+    policies = await retention.policies_of(session, clinics)
+    until = kept_until(policies, row.updated_at, [patient.get("birth_date") for patient in patients])
     if today <= until:
-        return until, KeptBecause.YOUNGER
-    if await retention.holds_on(session, row.id) or await _patient_is_held(session, row, clinics):
-        return until, KeptBecause.HELD
-    return until, None
+        return KeptBecause.YOUNGER
+    if await retention.holds_on(session, row.id):
+        return KeptBecause.HELD
+    by_clinic = await retention.holds_on_patients(session, clinics)
+    held_at = {id_ for ids in by_clinic.values() for id_ in ids}
+    return KeptBecause.HELD if await held.has_one_of(session, patients, held_at) else until
 
 
-async def _patient_is_held(session: AsyncSession, row: RequestRecord, clinics: Sequence[UUID]) -> bool:
-    """Whether one of these clinics holds what is about this patient. One of which the form does not open holds everything."""
-    for request_id in await retention.holds_on_patients(session, clinics):
-        try:
-            other = await requests.load_request(session, request_id)
-        except NOT_OPENED as error:
-            tell_not_opened("requests.form", str(request_id), error)
-            return True
-        if other is not None and is_same_patient(row.form["patient"], other.form["patient"]):
-            return True
-    return False
+class HeldPatients:
+    """The patients whom clinics hold. The request at which a hold was set says who it is, and is read once."""
+
+    def __init__(self) -> None:
+        self._read: dict[UUID, Sequence[Mapping[str, Any]] | None] = {}
+
+    async def has_one_of(
+        self, session: AsyncSession, patients: Sequence[Mapping[str, Any]], held_at: Collection[UUID]
+    ) -> bool:
+        """Whether one of the patients is probably held at one of these requests. One that does not open holds everybody."""
+        for request_id in held_at:
+            theirs = await self._patients(session, request_id)
+            if theirs is None or any(is_same_patient(one, other) for one in patients for other in theirs):
+                return True
+        return False
+
+    async def _patients(self, session: AsyncSession, request_id: UUID) -> Sequence[Mapping[str, Any]] | None:
+        if request_id not in self._read:
+            self._read[request_id] = await _patients_of(session, request_id)
+        return self._read[request_id]
+
+
+async def _patients_of(session: AsyncSession, request_id: UUID) -> Sequence[Mapping[str, Any]] | None:
+    """Whom a request is about; nobody where it is not there, and None where it does not open."""
+    try:
+        row = await requests.load_request(session, request_id)
+        return await forms.patients_named(session, row) if row else []
+    except NOT_OPENED as error:
+        tell_not_opened("requests.form", str(request_id), error)
+        return None
 
 
 async def _held_now(session: AsyncSession, entries: Sequence[RetentionEntry]) -> set[UUID]:
-    """Those of the list that are held; where no patient is, that is one query."""
-    held = await retention.held_among(session, [entry.request_id for entry in entries])
-    if not await retention.holds_on_patients(session):
-        return held
-    for entry in entries:
-        try:
-            row = await requests.load_request(session, entry.request_id)
-        except NOT_OPENED:
-            continue
-        if row is not None and (await why_kept(session, row, date.max))[1] is KeptBecause.HELD:
-            held.add(row.id)
+    """Those of the list that are held. A form is opened only where a clinic that had to do with it holds a patient."""
+    ids = [entry.request_id for entry in entries]
+    held, involved = await retention.held_among(session, ids), await destruction.involved_with(session, ids)
+    by_clinic = await retention.holds_on_patients(session, {id_ for clinics in involved.values() for id_ in clinics})
+    known = HeldPatients()
+    for request_id, clinics in involved.items():
+        held_at = {id_ for clinic_id in clinics for id_ in by_clinic.get(clinic_id, ())}
+        if held_at and request_id not in held:
+            patients = await _patients_of(session, request_id)
+            if patients is None or await known.has_one_of(session, patients, held_at):
+                held.add(request_id)
     return held
 
 

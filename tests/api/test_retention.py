@@ -1,6 +1,7 @@
 """What is over its time is listed, approved, destroyed and certified; every face says so, and nothing of it is left."""
 
-from datetime import UTC, datetime, timedelta
+import asyncio
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -14,11 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.audit import Act
 from domain.calendar import day_of
 from domain.requests import Role, Source
-from domain.retention import ListState
+from domain.retention import KeptBecause, ListState, RetentionPolicy
 from domain.webhooks import DeliveryState, EndpointState, WebhookType
 from engine.running import last_status
-from records import destruction
+from records import destruction, people, requests
+from records.database import Database
 from records.errors import StoreError
+from records.failures import note_failure, resolve_failure
+from records.forms import patients_named
 from records.ids import new_id
 from records.models import (
     Attachment,
@@ -34,6 +38,7 @@ from records.models import (
     RequestParty,
     RequestRecord,
     RequestReference,
+    RetentionEntry,
     RetentionHold,
     RetentionList,
     Upload,
@@ -46,11 +51,12 @@ from records.requests import load_request
 from tests.api.answers import problem
 from tests.api.test_fhir import call, outcome
 from tests.eventually import eventually
-from tests.journeys import closed, draft, ok
+from tests.journeys import assigned, cancelled, closed, draft, ok, somebody_new
 from tests.system import System, add_person
 from use_cases.certificates import certify
-from use_cases.destruction import destroy_listed, write_lists
+from use_cases.destruction import destroy_listed, over_time, write_lists
 from use_cases.repair import repair
+from use_cases.retention import HeldPatients, why_kept
 from workflows.contract import workflow_id
 
 LONG_AGO = timedelta(days=11 * 366)
@@ -144,7 +150,9 @@ async def with_everything(system: System, session: AsyncSession, request_id: UUI
             RefusedCommand(
                 id=new_id(), **own, command_id="x", name="accept", code="stale", source=Source.UPDATE, at=now
             ),
-            FailedEffect(effect_id=f"{request_id}:1:notify", **own, kind="notify", code="lost", at=now),
+            FailedEffect(
+                effect_id=f"{request_id}:1:notify", **own, kind="notify", code="lost", at=now, resolved_at=now
+            ),
             RequestReference(
                 **own, system_id=asks, value="commande 12", hash=request_id.bytes, hashed_with=b"a key of a test"
             ),
@@ -333,7 +341,10 @@ async def test_what_must_be_kept_is_kept_though_it_stands_on_the_list(system: Sy
     async with system.services.database.session() as session:
         row = await load_request(session, UUID(gone))
         assert row is not None
-        await destruction.destroy(session, row, UUID(before["id"]), datetime.now(UTC))
+        now = datetime.now(UTC)
+        await destruction.destroy(
+            session, row, UUID(before["id"]), now, kept_until=now.date(), policy=RetentionPolicy()
+        )
     done = await approved(system, before)
     kept = {one["request_id"]: one["kept_because"] for one in done["entries"] if one["outcome"] == "kept"}
     assert kept == {held: "held", younger: "younger", asked: "open", gone: "gone"}
@@ -361,6 +372,165 @@ async def waiting_entries(system: System) -> list[dict[str, Any]]:
     return [
         entry for id_ in waiting for entry in ok(await system.administrator.get(f"/retention/lists/{id_}"))["entries"]
     ]
+
+
+async def test_what_another_request_follows_is_kept_until_that_one_is_gone(system: System) -> None:
+    """Its reports are shown to whoever answers the later one; so it goes with no list before that one went."""
+    first, alone = await over(system), await over(system)
+    later = await draft(system, earlier_id=first, patient=somebody_new())
+    assert {first, alone} & {one["request_id"] for one in await waiting_entries(system)} == {alone}
+    assert ok(await system.requester.get(f"/requests/{later}"))["earlier"]["id"] == first
+    async with system.services.database.session() as session:
+        row = await load_request(session, UUID(first))
+        assert row is not None
+        why = await why_kept(session, row, date.max, HeldPatients())
+    assert why is KeptBecause.FOLLOWED
+    assert (await system.requester.http.delete(f"/api/v1/requests/{later}")).status_code == 204
+    assert first in {one["request_id"] for one in await waiting_entries(system)}
+
+
+async def test_nothing_begins_to_follow_what_is_destroyed_in_this_moment(system: System) -> None:
+    first = await over(system)
+    body = {"offering": "teledermatology", "earlier_id": first}
+    async with system.services.database.session() as session:
+        await requests.lock_to_destroy(session, UUID(first))
+        begun = asyncio.create_task(system.requester.post("/requests", body))
+        await eventually(partial(_somebody_waits_for, system, session))
+        await session.rollback()
+    later = ok(await begun, 201)["id"]
+    async with system.services.database.session() as session:
+        assert await requests.later_requests(session, UUID(first)) == [UUID(later)]
+
+
+async def _somebody_waits_for(system: System, session: AsyncSession) -> bool:
+    """Whether a transaction waits for what this session has locked."""
+    holder = await session.scalar(text("SELECT pg_backend_pid()"))
+    query = text("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE :holder = ANY(pg_blocking_pids(pid)))")
+    async with system.services.database.session() as other:
+        return bool(await other.scalar(query, {"holder": holder}))
+
+
+async def test_the_day_of_birth_that_was_submitted_counts_whatever_was_typed_over_it(system: System) -> None:
+    """A child's request comes back, another patient is typed over the child, and it is cancelled: the child's time counts."""
+    child = {**somebody_new(), "birth_date": str(datetime.now(UTC).date() - timedelta(days=12 * 366))}
+    request_id = await assigned(system, patient=child)
+    back = {"reason": "incomplete_submission", "text": "Les photos sont floues."}
+    ok(await system.provider.post(f"/requests/{request_id}/return-to-requester", back))
+    patched = {"patient": {**somebody_new(), "birth_date": "1958-03-14"}}
+    ok(await system.requester.http.patch(f"/api/v1/requests/{request_id}", json=patched))
+    ok(await system.requester.post(f"/requests/{request_id}/cancel", {"reason": "La patiente a été vue ailleurs."}))
+    await entered(system, request_id, LONG_AGO)
+    assert request_id not in {one["request_id"] for one in await waiting_entries(system)}
+    async with system.services.database.session() as session:
+        row = await load_request(session, UUID(request_id))
+        assert row is not None
+        assert row.form["patient"]["birth_date"] == "1958-03-14"
+        assert await why_kept(session, row, day_of(datetime.now(UTC)), HeldPatients()) is KeptBecause.YOUNGER
+        named = await patients_named(session, row)
+    assert [patient["birth_date"] for patient in named] == ["1958-03-14", child["birth_date"]]
+
+
+async def test_what_failed_and_waits_for_a_person_keeps_its_request(system: System) -> None:
+    request_id = await over(system)
+    effect = f"{request_id}:9:finalize"
+    async with system.services.database.session() as session:
+        await note_failure(
+            session, effect_id=effect, request_id=UUID(request_id), kind="finalize", code="lost", at=datetime.now(UTC)
+        )
+    assert request_id not in {one["request_id"] for one in await waiting_entries(system)}
+    async with system.services.database.session() as session:
+        await resolve_failure(session, effect, now=datetime.now(UTC))
+    assert request_id in {one["request_id"] for one in await waiting_entries(system)}
+
+
+async def test_a_worker_whose_clock_is_years_ahead_lists_nothing_more(system: System) -> None:
+    young = await closed(system)
+    in_thirty_years = datetime.now(UTC) + timedelta(days=30 * 366)
+    found = await over_time(system.services.database, system.clinics["near"].id, in_thirty_years)
+    assert young not in {str(entry.request_id) for entry in found}
+
+
+async def test_a_clinic_with_which_something_is_wrong_keeps_no_other_from_its_list(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = await over(system)
+    asked: list[UUID] = []
+
+    async def fails_first(database: Database, clinic_id: UUID, now: datetime) -> list[RetentionEntry]:
+        asked.append(clinic_id)
+        if clinic_id != system.clinics["near"].id:
+            raise Died
+        return await over_time(database, clinic_id, now)
+
+    with monkeypatch.context() as wrong:
+        wrong.setattr("use_cases.destruction.over_time", fails_first)
+        with pytest.raises(Died):
+            await write_lists(system.services)
+    async with system.services.database.session() as session:
+        assert set(asked) >= {clinic.id for clinic in await people.list_clinics(session)}
+        waiting = RetentionList.state == ListState.WAITING, RetentionList.clinic_id == system.clinics["near"].id
+        entries = select(RetentionEntry.request_id).join(RetentionList, RetentionList.id == RetentionEntry.list_id)
+        assert UUID(request_id) in set(await session.scalars(entries.where(*waiting)))
+
+
+async def test_looking_for_what_is_over_writes_nothing_and_locks_nobody(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the feed of changes and the tree of the audit would stand still for as long as it takes."""
+    await over(system)
+    written: list[object] = []
+    asks = destruction.count_things
+
+    async def looks(session: AsyncSession, request_id: UUID) -> int:
+        written.append(await session.scalar(text("SELECT pg_current_xact_id_if_assigned()::text")))
+        return await asks(session, request_id)
+
+    monkeypatch.setattr(destruction, "count_things", looks)
+    await write_lists(system.services)
+    assert written
+    assert set(written) == {None}
+
+
+async def test_a_list_ends_where_its_certificate_would_grow_too_long(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = {await over(system), await over(system)}
+    monkeypatch.setattr("use_cases.destruction.MOST_THINGS", 1)
+    near, now = system.clinics["near"].id, datetime.now(UTC)
+    assert len(await over_time(system.services.database, near, now)) == 1  # however much is in that one
+    monkeypatch.undo()
+    assert both <= {str(entry.request_id) for entry in await over_time(system.services.database, near, now)}
+
+
+async def test_a_look_at_a_list_opens_no_form_where_nobody_of_its_clinics_holds_a_patient(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = await over(system)
+    seen = await listed_with(system, request_id)
+    strangers = system.clinics["far"].id
+    async with system.services.database.session() as session:
+        elsewhere = RetentionHold(
+            id=new_id(),
+            request_id=UUID(await cancelled(system)),
+            clinic_id=strangers,
+            whole_patient=True,
+            reason="Poursuite",
+            set_by=system.far_requester.account.id,
+            set_at=datetime.now(UTC),
+        )
+        session.add(elsewhere)
+
+    async def opens(*_args: object) -> None:
+        raise AssertionError("a form was opened")
+
+    try:
+        with monkeypatch.context() as closed_forms:
+            closed_forms.setattr("use_cases.retention._patients_of", opens)
+            found = ok(await system.administrator.get(f"/retention/lists/{seen['id']}"))
+    finally:
+        async with system.services.database.session() as session:
+            await session.delete(await session.get_one(RetentionHold, elsewhere.id))
+    assert not next(one for one in found["entries"] if one["request_id"] == request_id)["held"]
 
 
 async def test_a_policy_is_set_by_administrators_and_counts_for_all_who_had_to_do_with_it(system: System) -> None:
