@@ -40,7 +40,10 @@ LISTS: Mapping[str, tuple[str, ...]] = {
         *("attachments.sha256", "attachments.pixels_sha256", "form_versions.sha256", "reports.content_sha256"),
         *("documents.pdf_sha256", "signing_tickets.matter_sha256", "offering_versions.sha256"),
         *("destroyed_requests.destroyed", "destroyed_requests.document_digests", "retention_certificates.content"),
-        *("retention_certificates.pdf_sha256",),
+        *(
+            "retention_certificates.sha256",
+            "retention_papers.pdf_sha256",
+        ),
     ),
     "secrets by their digest, or sealed with the key ring": (
         *("accounts.password_hash", "tokens.sha256", "service_secrets.sha256", "service_secrets.ending"),

@@ -58,6 +58,7 @@ STAYS: Mapping[str, tuple[str, ...]] = {
     ),
     "that it was destroyed: numbers, ids, digests and dates": (
         *("retention_lists", "retention_entries", "destroyed_requests", "retention_certificates"),
+        *("retention_papers",),
     ),
     "ids and times of changes, forgotten after thirty days; the end of the request is told there": (
         *("request_changes", "change_logs"),

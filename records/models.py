@@ -1681,12 +1681,22 @@ class DestroyedRequest(Base):
 
 
 class RetentionCertificate(Base):
-    """That what stood on a list was destroyed, for machines and as a sealed PDF. Never changes."""
+    """That what stood on a list was destroyed, as data; `sha256` is that of its canonical JSON. Never changes."""
 
     __tablename__ = "retention_certificates"
 
     list_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("retention_lists.id"), primary_key=True)
     content: Mapped[Json]
+    sha256: Mapped[str]
+    made_at: Mapped[datetime]
+
+
+class RetentionPaper(Base):
+    """The paper of a certificate, which is drawn and sealed after it. Never changes."""
+
+    __tablename__ = "retention_papers"
+
+    list_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("retention_certificates.list_id"), primary_key=True)
     pdf: Mapped[bytes]
     pdf_sha256: Mapped[str]
     made_at: Mapped[datetime]

@@ -20,6 +20,8 @@ from records.models import (
     RetentionEntry,
     RetentionHold,
     RetentionList,
+    RetentionPaper,
+    table_of,
 )
 from records.sealed import NOT_OPENED, tell_not_opened, unread
 
@@ -216,12 +218,17 @@ async def lock_entry(session: AsyncSession, list_id: uuid.UUID, request_id: uuid
     return await session.scalar(query.with_for_update())
 
 
-async def keep_certificate(session: AsyncSession, made: RetentionCertificate) -> None:
+async def keep_once(session: AsyncSession, made: RetentionCertificate | RetentionPaper) -> None:
     """Keep it, unless the list has one already: that one counts."""
-    values = {column.key: getattr(made, column.key) for column in RetentionCertificate.__table__.columns}
-    await session.execute(insert(RetentionCertificate).values(values).on_conflict_do_nothing())
+    values = {column.key: getattr(made, column.key) for column in table_of(type(made)).columns}
+    await session.execute(insert(type(made)).values(values).on_conflict_do_nothing())
 
 
 async def load_certificate(session: AsyncSession, list_id: uuid.UUID) -> RetentionCertificate | None:
     """The certificate of the list, once it is there."""
     return await session.get(RetentionCertificate, list_id)
+
+
+async def load_paper(session: AsyncSession, list_id: uuid.UUID) -> RetentionPaper | None:
+    """The paper of the list's certificate, once it is there."""
+    return await session.get(RetentionPaper, list_id)

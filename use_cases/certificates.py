@@ -1,10 +1,12 @@
 """The certificate of a destruction: what was destroyed, when, by whose approval, under which policy; for machines and as a PDF.
 
-The PDF is sealed as signed reports are, in the name of the clinic. It is made once everything on the list is settled.
+It is written down once everything on the list is settled, before anything is drawn: no drawing that fails takes the proof away.
+The paper has a line for each request and the SHA-256 of the whole, so that it stays short whatever was in them. It is sealed as
+signed reports are, in the name of the clinic.
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Literal
@@ -21,10 +23,18 @@ from documents.content import Practitioner
 from domain.calendar import day_of
 from domain.retention import EntryOutcome, KeptBecause, ListState, RetentionPolicy
 from records import destruction, people, retention
+from records.canonical import canonical_json, content_sha256
 from records.database import Database
-from records.models import Clinic, DestroyedRequest, RetentionCertificate, RetentionEntry, RetentionList
+from records.models import (
+    Clinic,
+    DestroyedRequest,
+    RetentionCertificate,
+    RetentionEntry,
+    RetentionList,
+    RetentionPaper,
+)
 from translations import Language, gettext_for, language_named
-from translations.dates import day, moment
+from translations.dates import moment
 from translations.words import KEPT_BECAUSE
 from use_cases.administrators import Administrator
 from use_cases.gate import Starting
@@ -49,7 +59,7 @@ class CertifiedDestruction(View):
     number: str
     offering: str
     last_entry_at: datetime
-    kept_until: date
+    kept_until: date = Field(description="As it was found out in the moment in which it was destroyed.")
     destroyed_at: datetime
     things: list[DestroyedThing]
     rows: dict[str, int] = Field(description="How many rows went, by table.")
@@ -68,7 +78,9 @@ class Certificate(View):
 
     list_id: UUID
     clinic: str
-    policy: RetentionPolicy
+    policies: list[RetentionPolicy] = Field(
+        description="The clinic's: those that were in force when something was destroyed, else the one of the list."
+    )
     listed_at: datetime
     approved_by: PersonView
     approved_at: datetime
@@ -85,66 +97,71 @@ class CertificatePdf:
     filename: str
 
 
-@dataclass(frozen=True)
-class _Read:
-    certificate: Certificate
-    clinic: Clinic
-    language: Language
+async def read_certificate(services: Starting, administrator: Administrator, list_id: UUID) -> bytes:
+    """What was destroyed of a list: the `Certificate` as canonical JSON, whose SHA-256 stands on the paper.
 
-
-async def read_certificate(services: Starting, administrator: Administrator, list_id: UUID) -> Certificate:
-    """What was destroyed of a list. Raises Problem `not_found`, also while not all is done."""
-    return Certificate.model_validate((await _made(services, administrator, list_id)).content)
-
-
-async def read_certificate_pdf(services: Starting, administrator: Administrator, list_id: UUID) -> CertificatePdf:
-    """The same as a sealed file. Raises Problem `not_found`."""
-    made = await _made(services, administrator, list_id)
-    return CertificatePdf(made.pdf, f"destruction-{day_of(made.made_at)}.pdf")
-
-
-async def _made(services: Starting, administrator: Administrator, list_id: UUID) -> RetentionCertificate:
+    Raises Problem `not_found`, also while not all is done.
+    """
     async with services.database.session() as session:
         await list_to_see(session, administrator, list_id)
         made = await retention.load_certificate(session, list_id)
     if made is None:
         raise Problem("not_found")
-    return made
+    return canonical_json(made.content)
+
+
+async def read_certificate_pdf(services: Starting, administrator: Administrator, list_id: UUID) -> CertificatePdf:
+    """The same on paper, as a sealed file. Raises Problem `not_found`."""
+    async with services.database.session() as session:
+        await list_to_see(session, administrator, list_id)
+        made = await retention.load_paper(session, list_id)
+    if made is None:
+        raise Problem("not_found")
+    return CertificatePdf(made.pdf, f"destruction-{day_of(made.made_at)}.pdf")
 
 
 async def certify(database: Database, authority: Authority, list_id: UUID) -> None:
-    """Make the certificate of a list on which everything is settled, once, and close the list.
+    """Make the certificate of a list on which everything is settled, once, then its paper, and close the list.
 
-    Raises ConfinedError (`confined`) when it can't be drawn or sealed, and what the database raises when it is away.
+    Raises ConfinedError (`confined`) when the paper can't be drawn or sealed, and what the database raises when it is away.
     """
     async with database.session() as session:
         found = await retention.load_list(session, list_id)
         if found is None or found.state is not ListState.APPROVED or await retention.unsettled(session, list_id):
             return
-        read = await _read(session, found)
-        revoked = await revocations(session, authority)
-    drawn = await draw_case(_content(read), {})
-    certificate, clinic = read.certificate, read.clinic
-    title = gettext_for(read.language)("Certificate of destruction")
-    signer = Practitioner(name=clinic.name, clinic=clinic.name)
-    sealed = await sign_report(
-        drawn, authority, clinic.id, signer, reason=title, at=certificate.completed_at, revoked=revoked
-    )
-    made = RetentionCertificate(
-        list_id=list_id,
-        content=certificate.model_dump(mode="json"),
-        pdf=sealed.pdf,
-        pdf_sha256=hashlib.sha256(sealed.pdf).hexdigest(),
-        made_at=certificate.completed_at,
-    )
+        written = (await _certificate(session, found)).model_dump(mode="json")
+        sha256, now = content_sha256(written), datetime.now(UTC)
+        kept = RetentionCertificate(list_id=list_id, content=written, sha256=sha256, made_at=now)
+        await retention.keep_once(session, kept)
+    paper = await _paper(database, authority, list_id)
     async with database.session() as session:
         closed = await retention.load_list(session, list_id, locked=True)
         if closed is not None and closed.state is ListState.APPROVED:
-            await retention.keep_certificate(session, made)
+            await retention.keep_once(session, paper)
             closed.state = ListState.DONE
 
 
-async def _read(session: AsyncSession, found: RetentionList) -> _Read:
+async def _paper(database: Database, authority: Authority, list_id: UUID) -> RetentionPaper:
+    """The paper of the certificate that is there."""
+    async with database.session() as session:
+        made = await session.get_one(RetentionCertificate, list_id)
+        found = await session.get_one(RetentionList, list_id)
+        clinic = await session.get_one(Clinic, found.clinic_id)
+        approver = await people.load_account(session, found.approved_by) if found.approved_by else None
+        revoked = await revocations(session, authority)
+    certificate, language = (
+        Certificate.model_validate(made.content),
+        language_named(approver.language if approver else ""),
+    )
+    drawn = await draw_case(paper_of(certificate, made.sha256, clinic.address_lines, language), {})
+    title = gettext_for(language)("Certificate of destruction")
+    signer = Practitioner(name=clinic.name, clinic=clinic.name)
+    sealed = await sign_report(drawn, authority, clinic.id, signer, reason=title, at=made.made_at, revoked=revoked)
+    sha256 = hashlib.sha256(sealed.pdf).hexdigest()
+    return RetentionPaper(list_id=list_id, pdf=sealed.pdf, pdf_sha256=sha256, made_at=made.made_at)
+
+
+async def _certificate(session: AsyncSession, found: RetentionList) -> Certificate:
     clinic = await session.get_one(Clinic, found.clinic_id)
     entries = await retention.entries_of(session, found.id)
     tombstones = await destruction.tombstones_of(session, found.id)
@@ -152,22 +169,23 @@ async def _read(session: AsyncSession, found: RetentionList) -> _Read:
     if approver is None or found.approved_at is None:
         raise LookupError("an approved list names who approved it")
     theirs = await session.get_one(Clinic, approver.clinic_id)
-    certificate = Certificate(
+    destroyed = [(one, tombstones[one.request_id]) for one in _with(entries, EntryOutcome.DESTROYED)]
+    policies = [RetentionPolicy.model_validate(tombstone.destroyed["policy"]) for _, tombstone in destroyed]
+    return Certificate(
         list_id=found.id,
         clinic=clinic.name,
-        policy=RetentionPolicy.model_validate(found.policy),
+        policies=list(dict.fromkeys(policies)) or [RetentionPolicy.model_validate(found.policy)],
         listed_at=found.made_at,
         approved_by=person_view(approver, theirs),
         approved_at=found.approved_at,
         completed_at=datetime.now(UTC),
-        destroyed=[_destroyed(one, tombstones[one.request_id]) for one in _with(entries, EntryOutcome.DESTROYED)],
+        destroyed=[_destroyed(entry, tombstone) for entry, tombstone in destroyed],
         kept=[
             CertifiedAsKept(request_id=one.request_id, number=one.number, because=one.kept_because)
             for one in _with(entries, EntryOutcome.KEPT)
             if one.kept_because is not None
         ],
     )
-    return _Read(certificate, clinic, language_named(approver.language))
 
 
 def _with(entries: Sequence[RetentionEntry], outcome: EntryOutcome) -> list[RetentionEntry]:
@@ -180,7 +198,7 @@ def _destroyed(entry: RetentionEntry, tombstone: DestroyedRequest) -> CertifiedD
         number=entry.number,
         offering=entry.offering,
         last_entry_at=entry.last_entry_at,
-        kept_until=entry.kept_until,
+        kept_until=date.fromisoformat(tombstone.destroyed["kept_until"]),
         destroyed_at=tombstone.destroyed_at,
         things=[DestroyedThing.model_validate(thing) for thing in tombstone.destroyed["things"]],
         rows=tombstone.destroyed["rows"],
@@ -190,10 +208,11 @@ def _destroyed(entry: RetentionEntry, tombstone: DestroyedRequest) -> CertifiedD
 # The paper
 
 
-def _content(read: _Read) -> CaseContent:
-    certificate, language = read.certificate, read.language
+def paper_of(certificate: Certificate, sha256: str, address_lines: Sequence[str], language: Language) -> CaseContent:
+    """What stands on the paper of the certificate, of which the canonical JSON has that SHA-256."""
     _ = gettext_for(language)
     approved = certificate.approved_by
+    policies = [sentence for policy in certificate.policies for sentence in policy_sentences(policy, language)]
     return CaseContent(
         language=language,
         title=_("Certificate of destruction"),
@@ -201,14 +220,15 @@ def _content(read: _Read) -> CaseContent:
         offering=certificate.clinic,
         notice=_(
             "Of each request named below, the data key, every record and every file were destroyed. "
-            "What is left are the numbers and digests on this paper, and the audit."
+            "What is left are their numbers, what the certificate says of them as data, and the audit."
         ),
         made_at=certificate.completed_at,
         running_head=[certificate.clinic, str(certificate.list_id)],
         facts=[
-            (_("Clinic"), [["", certificate.clinic], *(["", line] for line in read.clinic.address_lines)]),
+            (_("Clinic"), [["", certificate.clinic], *(["", line] for line in address_lines)]),
             (_("Approved by"), [["", approved.name], ["", moment(certificate.approved_at, language)]]),
-            (_("Policy"), [["", sentence] for sentence in policy_sentences(certificate.policy, language)]),
+            (_("Policy"), [["", sentence] for sentence in policies]),
+            (_("SHA-256 of the certificate as data"), [["", sha256]]),
         ],
         sections=tuple(section for section in _sections(certificate, language) if not section.is_empty),
         page_of=_("Page {page} of {pages}"),
@@ -226,33 +246,11 @@ def policy_sentences(policy: RetentionPolicy, language: Language) -> list[str]:
 
 def _sections(certificate: Certificate, language: Language) -> Iterator[Section]:
     _ = gettext_for(language)
-    yield Section(
-        title=_("Destroyed requests"), said=tuple(_said_of_destroyed(one, language) for one in certificate.destroyed)
+    line = _("{number} · destroyed on {moment} · forms, reports and files: {count}")
+    destroyed = (
+        line.format(number=one.number, moment=moment(one.destroyed_at, language), count=len(one.things))
+        for one in certificate.destroyed
     )
+    yield Section(title=_("Destroyed requests"), said=tuple(Said(head=head) for head in destroyed))
     kept = (Said(head=one.number, text=_(KEPT_BECAUSE[one.because])) for one in certificate.kept)
     yield Section(title=_("Kept requests"), said=tuple(kept))
-
-
-def _said_of_destroyed(one: CertifiedDestruction, language: Language) -> Said:
-    _ = gettext_for(language)
-    lines = [
-        _("Last entry: {last}; kept until {until}").format(
-            last=moment(one.last_entry_at, language), until=day(one.kept_until, language)
-        ),
-        str(one.request_id),
-        *_things(one.things, language),
-    ]
-    head = _("{number} · destroyed on {moment}").format(number=one.number, moment=moment(one.destroyed_at, language))
-    return Said(head=head, text="\n".join(lines))
-
-
-def _things(things: Collection[DestroyedThing], language: Language) -> Iterator[str]:
-    _ = gettext_for(language)
-    words = {
-        "form": _("Form {id}"),
-        "report": _("Content of report {id}"),
-        "document": _("Signed document {id}"),
-        "attachment": _("File {id}"),
-    }
-    for thing in things:
-        yield f"{words[thing.kind].format(id=thing.id)} · SHA-256 {thing.sha256}"

@@ -1,6 +1,8 @@
 """What is over its time is listed, approved, destroyed and certified; every face says so, and nothing of it is left."""
 
 import asyncio
+import hashlib
+import io
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -8,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
+from pypdf import PdfReader
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -298,7 +301,8 @@ async def _is_gone_from_the_stores(system: System, *ids: str) -> None:
 
 
 async def _is_certified(system: System, where: str, request_id: str, pdf: bytes) -> None:
-    certificate = ok(await system.administrator.get(f"{where}/certificate"))
+    answer = await system.administrator.get(f"{where}/certificate")
+    certificate = ok(answer)
     one = next(one for one in certificate["destroyed"] if one["request_id"] == request_id)
     assert {thing["kind"] for thing in one["things"]} == {"form", "report", "document", "attachment"}
     assert certificate["approved_by"]["id"] == system.administrator.id
@@ -311,6 +315,10 @@ async def _is_certified(system: System, where: str, request_id: str, pdf: bytes)
     paper = await system.administrator.get(f"{where}/certificate.pdf")
     sealed = await verified(system, paper.content)
     assert (sealed["valid"], sealed["signer_name"], sealed["destroyed_on"]) == (True, "Clinique du Fleuve", None)
+    said = "".join("".join(page.extract_text() for page in PdfReader(io.BytesIO(paper.content)).pages).split())
+    assert hashlib.sha256(answer.content).hexdigest() in said  # of what the API gives, to the byte
+    assert one["number"] in said
+    assert certificate["policies"] == [RetentionPolicy().model_dump()]
 
 
 async def verified(system: System, pdf: bytes) -> dict[str, Any]:

@@ -21,6 +21,9 @@ CHART = {
 CHART |= {"documents": "refuse_change"}
 """Frozen tables with rows of requests, and what keeps them until now."""
 
+PROOF = ("destroyed_requests", "retention_certificates", "retention_papers")
+"""What never changes from the beginning."""
+
 
 def upgrade() -> None:
     op.add_column(
@@ -57,7 +60,7 @@ def upgrade() -> None:
             f"CREATE TRIGGER frozen_each BEFORE DELETE ON {table} "
             "FOR EACH ROW EXECUTE FUNCTION refuse_all_but_destroying()"
         )
-    for table in ("destroyed_requests", "retention_certificates"):
+    for table in PROOF:
         op.execute(
             f"CREATE TRIGGER frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} EXECUTE FUNCTION refuse_change()"
         )
@@ -147,11 +150,19 @@ def _make_tables() -> None:
         "retention_certificates",
         sa.Column("list_id", sa.Uuid(), nullable=False),
         sa.Column("content", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("pdf", sa.LargeBinary(), nullable=False),
-        sa.Column("pdf_sha256", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["list_id"], ["retention_lists.id"], name="fk_retention_certificates_list_id"),
         sa.PrimaryKeyConstraint("list_id", name="pk_retention_certificates"),
+    )
+    op.create_table(
+        "retention_papers",
+        sa.Column("list_id", sa.Uuid(), nullable=False),
+        sa.Column("pdf", sa.LargeBinary(), nullable=False),
+        sa.Column("pdf_sha256", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["list_id"], ["retention_certificates.list_id"], name="fk_retention_papers_list_id"),
+        sa.PrimaryKeyConstraint("list_id", name="pk_retention_papers"),
     )
 
 
@@ -166,6 +177,7 @@ def downgrade() -> None:
         op.execute(f"CREATE TRIGGER frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} EXECUTE FUNCTION {kept_by}()")
     op.execute("DROP FUNCTION refuse_all_but_destroying()")
     for table in (
+        "retention_papers",
         "retention_certificates",
         "destroyed_requests",
         "retention_entries",
