@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
 from documents.authority import Authority
-from documents.bounded import draw_case, sign_report, check_pdf
+from documents.bounded import check_pdf, draw_case, sign_report
 from documents.content import Practitioner
 from domain.retention import MOST_AT_ONCE, MOST_THINGS, RetentionPolicy
 from records.canonical import content_sha256
