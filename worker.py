@@ -117,6 +117,7 @@ def build_workers(
     upkeep = UpkeepActivities(lambda: repair(parts), each_day, lambda: tell_clinics(parts))
     retention = RetentionActivities(
         lambda: destruction.write_lists(parts),
+        lambda list_id: destruction.when_to_destroy(database, list_id),
         lambda list_id: destruction.destroy_listed(parts, list_id),
         lambda list_id: certify(database, authority, list_id),
     )
@@ -130,7 +131,7 @@ def build_workers(
         activities=[
             *(records.record_event, records.note_refusal, records.note_failure),
             *(upkeep.repair, upkeep.sweep, upkeep.tell_unread_reports),
-            *(retention.list_over_time, retention.destroy_listed, retention.certify),
+            *(retention.list_over_time, retention.when_to_destroy, retention.destroy_listed, retention.certify),
             reports.finalize_report,  # of runs that began before documents had a task queue of their own
         ],
         workflow_runner=Sandbox(),

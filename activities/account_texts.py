@@ -103,6 +103,16 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
         _("The directory of your organization has ended the access of somebody of {clinic} who holds requests."),
         _("Hand them over now: you find them under People, with the person whose access has ended."),
     ),
+    LetterKind.RETENTION_APPROVED: AccountText(
+        _("requests are destroyed soon"),
+        _("An administrator of {clinic} has approved that requests that were kept long enough are destroyed for good."),
+        _("In three days it begins. Until then you can take the approval back: under People, Keeping and destroying."),
+    ),
+    LetterKind.RETENTION_SHORTENED: AccountText(
+        _("requests are kept for less long"),
+        _("An administrator of {clinic} has set that its requests are kept for less long than before."),
+        _("If that is not what the clinic wants, set it back: under People, Keeping and destroying."),
+    ),
     LetterKind.DRAFTS_END: AccountText(
         _("drafts are removed soon"),
         _("Drafts of requests that you began in Relais ({username}) have lain untouched for more than three weeks."),

@@ -1,7 +1,7 @@
 """The names of the activities and what they answer: all that workflows know of them."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.model import Frozen, Sha256
@@ -23,6 +23,7 @@ REPAIR = "repair"
 SWEEP = "sweep"
 TELL_UNREAD_REPORTS = "tell_unread_reports"
 LIST_OVER_TIME = "list_over_time"
+WHEN_TO_DESTROY = "when_to_destroy"
 DESTROY_LISTED = "destroy_listed"
 CERTIFY = "certify"
 
@@ -68,6 +69,12 @@ class UnreadReport(Frozen):
     """The answer of `tell_unread_reports`: of how many requests a clinic was told that a report lies unread."""
 
     requests: int = 0
+
+
+class DestructionDue(Frozen):
+    """The answer of `when_to_destroy`: from when on what stands on the list is destroyed; None where nothing of it is to be."""
+
+    at: datetime | None
 
 
 class SweepReport(Frozen):

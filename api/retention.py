@@ -55,8 +55,16 @@ async def get_retention_list(list_id: UUID, caller: CallerOf, services: Services
 async def approve_retention_list(
     list_id: UUID, approval: Approval, caller: CallerOf, services: ServicesOf
 ) -> WholeList:
-    """For administrators of the clinic. What stands on the list and may go is destroyed from now on; nothing brings it back."""
+    """For administrators of the clinic, who all get an e-mail. From `destroyed_from` on, what stands on the list and may go is
+    destroyed; nothing brings it back then.
+    """
     return await retention.approve(services, caller, list_id, approval)
+
+
+@router.post("/retention/lists/{list_id}/take-back", summary="Take the approval of a list back")
+async def take_retention_list_back(list_id: UUID, caller: CallerOf, services: ServicesOf) -> WholeList:
+    """For administrators of the clinic, whoever has approved it, until `destroyed_from`. The list waits again."""
+    return await retention.take_back(services, caller, list_id)
 
 
 @router.get(

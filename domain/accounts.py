@@ -68,6 +68,7 @@ class AccountEventKind(StrEnum):
     CLINIC_ADDED = "clinic_added"
     CLINIC_CHANGED = "clinic_changed"
     RETENTION_APPROVED = "retention_approved"  # a list of requests whose time is over
+    RETENTION_TAKEN_BACK = "retention_taken_back"
     SERVICE_ACCOUNT_ADDED = "service_account_added"
     SECRET_ADDED = "secret_added"  # noqa: S105 - the name of an event
     SECRET_ENDED = "secret_ended"  # noqa: S105
@@ -101,6 +102,8 @@ class LetterKind(StrEnum):
     IDENTITY_UNLINKED = "identity_unlinked"
     WEBHOOK_DISABLED = "webhook_disabled"  # by Relais itself
     PROVISIONED = "provisioned"  # an account made by the directory of the organization
+    RETENTION_APPROVED = "retention_approved"  # to administrators, as the next
+    RETENTION_SHORTENED = "retention_shortened"  # less long is kept what is over
     DRAFTS_END = "drafts_end"  # drafts that somebody has not touched for weeks are removed soon
     HAND_OVER = "hand_over"  # to administrators: somebody whose access the directory ended holds requests
 

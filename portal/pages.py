@@ -280,7 +280,11 @@ SENTENCES: Mapping[str, str] = {
     "held": _("The request is on hold: it is kept until the hold is lifted."),
     "hold_lifted": _("The hold is lifted."),
     "retention_approved": _(
-        "Approved. What stands on the list is being destroyed; the certificate comes when all is done."
+        "Approved. In three days what stands on the list is destroyed; until then it can be taken back. The certificate comes "
+        "when all is done."
+    ),
+    "retention_taken_back": _(
+        "The approval is taken back: nothing of this list is destroyed before it is approved again."
     ),
     "clinic_saved": _("Saved. The hours count for requests that are submitted from now on."),
     "person_saved": _("Saved. What the person may do counts from now on."),

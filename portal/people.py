@@ -69,6 +69,7 @@ EVENTS: Mapping[AccountEventKind, str] = {
     AccountEventKind.CLINIC_ADDED: _("Clinic made"),
     AccountEventKind.CLINIC_CHANGED: _("Changed"),
     AccountEventKind.RETENTION_APPROVED: _("Destruction of a list approved"),
+    AccountEventKind.RETENTION_TAKEN_BACK: _("Approval of a destruction taken back"),
     AccountEventKind.SERVICE_ACCOUNT_ADDED: _("Service account made"),
     AccountEventKind.SECRET_ADDED: _("New secret"),
     AccountEventKind.SECRET_ENDED: _("Secret ended"),

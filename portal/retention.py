@@ -25,7 +25,7 @@ router = APIRouter(include_in_schema=False)
 
 STATES: Mapping[ListState, str] = {
     ListState.WAITING: _("Waits for an approval"),
-    ListState.APPROVED: _("Approved: being destroyed"),
+    ListState.APPROVED: _("Approved"),
     ListState.DONE: _("Destroyed"),
 }
 
@@ -110,6 +110,19 @@ async def approve(list_id: UUID, visit: VisitOf) -> Response:
     except NOT_TAKEN as error:
         return await _list(visit, "retention_approve", list_id, as_problem(error))
     return visit.on_to(f"/retention/lists/{list_id}", "retention_approved")
+
+
+@router.post("/retention/lists/{list_id}/take-back")
+async def take_back(list_id: UUID, visit: VisitOf) -> Response:
+    """Take the approval back; or say why not."""
+
+    async def do() -> None:
+        await retention.take_back(visit.services, visit.caller, list_id)
+
+    async def again(error: Problem | Refusal) -> Response:
+        return await _list(visit, "retention_list", list_id, error)
+
+    return await done(visit, do, f"/retention/lists/{list_id}", "retention_taken_back", again)
 
 
 @router.get("/retention/lists/{list_id}/certificate.pdf")

@@ -21,10 +21,12 @@ async def write_to(
     return await _write(session, kind, account, now, address or account.email, account_id=account.id)
 
 
-async def write_to_administrators(session: AsyncSession, kind: LetterKind, clinic_id: uuid.UUID, now: datetime) -> None:
+async def write_to_administrators(
+    session: AsyncSession, kind: LetterKind, clinic_id: uuid.UUID, now: datetime
+) -> list[uuid.UUID]:
     """A letter to each administrator of a clinic."""
-    for one in await people.list_accounts(session, clinic_id=clinic_id, role=Role.CLINIC_ADMINISTRATOR):
-        await write_to(session, kind, one, now)
+    administrators = await people.list_accounts(session, clinic_id=clinic_id, role=Role.CLINIC_ADMINISTRATOR)
+    return [await write_to(session, kind, one, now) for one in administrators]
 
 
 async def write_link(

@@ -139,8 +139,7 @@ async def write_list(
 
     What is being destroyed by another list is left out: somebody may have approved the one that waited a moment ago.
     """
-    waiting = RetentionList.clinic_id == clinic.id, RetentionList.state == ListState.WAITING
-    await session.execute(delete(RetentionList).where(*waiting).execution_options(synchronize_session=False))
+    await drop_waiting(session, clinic.id)
     under_way = await being_destroyed(session, clinic.id)
     entries = [entry for entry in found if entry.request_id not in under_way]
     if not entries:
@@ -157,10 +156,24 @@ async def write_list(
     return made
 
 
-async def load_list(session: AsyncSession, list_id: uuid.UUID, *, locked: bool = False) -> RetentionList | None:
-    """The list, locked against others where that is asked for."""
+async def load_list(
+    session: AsyncSession, list_id: uuid.UUID, *, locked: bool = False, shared: bool = False
+) -> RetentionList | None:
+    """The list; `locked` against others, or `shared` with others who only keep it as it is."""
     query = select(RetentionList).where(RetentionList.id == list_id)
-    return await session.scalar(query.with_for_update() if locked else query)
+    return await session.scalar(query.with_for_update(read=shared) if locked or shared else query)
+
+
+async def has_begun(session: AsyncSession, list_id: uuid.UUID) -> bool:
+    """Whether it is decided of any request of the list what becomes of it."""
+    query = select(RetentionEntry).where(RetentionEntry.list_id == list_id, RetentionEntry.outcome.is_not(None))
+    return bool(await session.scalar(select(query.exists())))
+
+
+async def drop_waiting(session: AsyncSession, clinic_id: uuid.UUID) -> None:
+    """Forget the list of the clinic that waits, if there is one."""
+    waiting = RetentionList.clinic_id == clinic_id, RetentionList.state == ListState.WAITING
+    await session.execute(delete(RetentionList).where(*waiting).execution_options(synchronize_session=False))
 
 
 async def years_of(session: AsyncSession, list_id: uuid.UUID) -> int:

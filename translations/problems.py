@@ -65,6 +65,7 @@ PROBLEMS: Mapping[str, str] = {
     "request_destroyed": _(
         "This request was destroyed on %(destroyed_on)s, when its time was over: it was kept for %(years)s years or more."
     ),
+    "destruction_begun": _("Nothing can be taken back any more: what stands on the list is being destroyed, or was."),
     "retention_list_changed": _("This list is not the one that you saw any more. Look at it again."),
     "method_not_allowed": _("This address does not know this method."),
     "invalid_input": _("Something in what was sent is not right."),

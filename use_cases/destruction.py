@@ -27,13 +27,13 @@ from records import audit, destruction, people, requests, retention, uploads
 from records.audit import By
 from records.database import Database, moment_of_database
 from records.errors import NotFoundError, StoreError
-from records.models import DestroyedRequest, RetentionEntry, Side
+from records.models import DestroyedRequest, RetentionEntry, RetentionList, Side
 from records.retention import Over
 from records.sealed import NOT_OPENED, tell_not_opened
 from records.store import DocumentStore
 from settings import Settings
 from use_cases.each import all_of_them
-from use_cases.retention import HeldPatients, begin_destruction, why_kept
+from use_cases.retention import HeldPatients, begin_destruction, destroyed_from, why_kept
 from workflows.contract import workflow_id
 
 PAGE = 200
@@ -156,8 +156,19 @@ async def take_up(services: Services) -> None:
         await begin_destruction(services, list_id)
 
 
+class TooEarlyError(Exception):
+    """The list was approved so short a time ago that it may still be taken back, by this clock or by the database's."""
+
+
+async def when_to_destroy(database: Database, list_id: UUID) -> datetime | None:
+    """From when on what stands on the list is destroyed; None where it is not approved any more, or all is done."""
+    async with database.session() as session:
+        found = await retention.load_list(session, list_id)
+    return destroyed_from(found) if found is not None and found.state is ListState.APPROVED else None
+
+
 async def destroy_listed(services: Services, list_id: UUID) -> None:
-    """Destroy what stands on an approved list and may go.
+    """Destroy what stands on an approved list and may go. Raises TooEarlyError.
 
     One with which something is wrong keeps nobody from the others: what it raises is raised when these are done. So are the
     errors of the database, the store and the engine when they are away.
@@ -165,8 +176,12 @@ async def destroy_listed(services: Services, list_id: UUID) -> None:
     async with services.database.session() as session:
         found = await retention.load_list(session, list_id)
         left = await retention.unsettled(session, list_id)
+        now = min(datetime.now(UTC), await moment_of_database(session))
     if found is None or found.state is not ListState.APPROVED:
         return
+    due = destroyed_from(found)
+    if due is None or now < due:
+        raise TooEarlyError
     with all_of_them("a request could not be destroyed") as each:
         for request_id in left:
             with each(request_id=str(request_id)):
@@ -175,11 +190,13 @@ async def destroy_listed(services: Services, list_id: UUID) -> None:
 
 async def _destroy_one(services: Services, list_id: UUID, request_id: UUID) -> None:
     async with services.database.session() as session:
+        approved = await retention.load_list(session, list_id, shared=True)  # nobody takes it back meanwhile
         entry = await retention.lock_entry(session, list_id, request_id)
-        if entry is None or entry.settled_at is not None:
+        is_approved = approved is not None and approved.state is ListState.APPROVED
+        if approved is None or entry is None or entry.settled_at is not None or not is_approved:
             return
         if entry.outcome is None:
-            because = await _destroy_if_it_may(session, entry)
+            because = await _destroy_if_it_may(session, approved, entry)
             entry.outcome = EntryOutcome.KEPT if because else EntryOutcome.DESTROYED
             entry.kept_because = because
             entry.settled_at = datetime.now(UTC) if because else None
@@ -192,11 +209,10 @@ async def _destroy_one(services: Services, list_id: UUID, request_id: UUID) -> N
     log.info("a request of a list was settled", request_id=str(request_id), status="kept" if is_kept else "destroyed")
 
 
-async def _destroy_if_it_may(session: AsyncSession, entry: RetentionEntry) -> KeptBecause | None:
+async def _destroy_if_it_may(
+    session: AsyncSession, approved: RetentionList, entry: RetentionEntry
+) -> KeptBecause | None:
     """Destroy the request, and write that down in the name of who approved; or why it is kept."""
-    approved = await retention.load_list(session, entry.list_id)
-    if approved is None or approved.state is not ListState.APPROVED:
-        return KeptBecause.GONE
     now = datetime.now(UTC)
     try:
         row = await requests.lock_to_destroy(session, entry.request_id)

@@ -15,13 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
-from domain.accounts import AccountEventKind
+from domain.accounts import AccountEventKind, LetterKind
 from domain.audit import Act
 from domain.model import Frozen, Said, Sha256
 from domain.requests import Role, Status
-from domain.retention import EntryOutcome, KeptBecause, ListState, RetentionPolicy, kept_until
+from domain.retention import DESTROYED_AFTER, EntryOutcome, KeptBecause, ListState, RetentionPolicy, kept_until
 from domain.same_patient import is_same_patient
 from records import account_events, audit, destruction, failures, forms, people, requests, retention
+from records.account_letters import write_to_administrators
 from records.canonical import canonical_json
 from records.database import Database
 from records.ids import new_id
@@ -29,6 +30,7 @@ from records.models import Clinic, RequestRecord, RetentionEntry, RetentionHold,
 from records.sealed import NOT_OPENED, tell_not_opened
 from use_cases import policy
 from use_cases.accesses import by
+from use_cases.account_letters import send
 from use_cases.administrators import Administrator, hand_of
 from use_cases.caller import Caller
 from use_cases.gate import Starting
@@ -37,7 +39,7 @@ from use_cases.people import clinic_of
 from use_cases.problems import Problem
 from use_cases.services import Services
 from use_cases.views import View
-from workflows.contract import DESTRUCTION, destruction_workflow_id
+from workflows.contract import DESTRUCTION, LOOK_AGAIN, destruction_workflow_id
 
 LISTS_SHOWN = 100
 
@@ -93,6 +95,9 @@ class ListView(View):
     requests: int
     approved_by: PersonView | None
     approved_at: datetime | None
+    destroyed_from: datetime | None = Field(
+        description="From then on what stands on it is destroyed; until then any administrator of the clinic takes it back."
+    )
 
 
 class WholeList(ListView):
@@ -143,6 +148,7 @@ async def change_policy(
 ) -> Retention:
     """Set how long the clinic keeps what is over. Raises Problem `forbidden`, `not_found` or `clinic_changed`."""
     _must_administer(caller, clinic_id)
+    letters: Sequence[UUID] = ()
     async with services.database.session() as session:
         clinic = await people.lock_clinic(session, clinic_id)
         if clinic is None:
@@ -150,12 +156,17 @@ async def change_policy(
         if retention.policy_of(clinic) != wanted:
             if expected_version not in (None, clinic.version):
                 raise Problem("clinic_changed")
+            now, before = datetime.now(UTC), retention.policy_of(clinic)
             clinic.retention = wanted.model_dump()
             clinic.version += 1
-            changed = {"retention": None}
-            account_events.note(
-                session, AccountEventKind.CLINIC_CHANGED, clinic, hand_of(caller), datetime.now(UTC), changed
-            )
+            ends = [
+                (name, str(getattr(before, name)), str(getattr(wanted, name))) for name in RetentionPolicy.model_fields
+            ]
+            changed = {f"retention_{name}": [old, new] for name, old, new in ends if old != new}
+            account_events.note(session, AccountEventKind.CLINIC_CHANGED, clinic, hand_of(caller), now, changed)
+            if wanted.is_shorter_than(before):
+                letters = await write_to_administrators(session, LetterKind.RETENTION_SHORTENED, clinic_id, now)
+    await send(services, letters)
     return await read_retention(services.database, Administrator.of(caller), clinic_id)
 
 
@@ -216,15 +227,14 @@ async def read_list(services: Starting, administrator: Administrator, list_id: U
 
 
 async def approve(services: Starting, caller: Caller, list_id: UUID, approval: Approval) -> WholeList:
-    """Approve the list as it was seen: what stands on it, and may go, is destroyed from now on. Nothing brings it back.
+    """Approve the list as it was seen: what stands on it, and may go, is destroyed after `DESTROYED_AFTER`, and nothing brings it
+    back then. All administrators of the clinic are told.
 
     The same a second time changes nothing. Raises Problem `forbidden`, `not_found`, or `retention_list_changed`.
     """
-    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+    letters: Sequence[UUID] = ()
     async with services.database.session() as session:
-        found = await retention.load_list(session, list_id, locked=True)
-        if found is None or found.clinic_id != caller.clinic_id:
-            raise Problem("not_found")
+        found = await _own_list(session, caller, list_id)
         if digest_of(await retention.entries_of(session, list_id)) != approval.sha256:
             raise Problem("retention_list_changed")
         if found.state is ListState.WAITING:
@@ -232,12 +242,52 @@ async def approve(services: Starting, caller: Caller, list_id: UUID, approval: A
             found.state, found.approved_by, found.approved_at = ListState.APPROVED, caller.id, now
             clinic = await session.get_one(Clinic, found.clinic_id)
             account_events.note(session, AccountEventKind.RETENTION_APPROVED, clinic, hand_of(caller), now)
+            letters = await write_to_administrators(session, LetterKind.RETENTION_APPROVED, clinic.id, now)
+    await begin_destruction(services, list_id)
+    await send(services, letters)
+    return await read_list(services, Administrator.of(caller), list_id)
+
+
+async def take_back(services: Starting, caller: Caller, list_id: UUID) -> WholeList:
+    """Take the approval back, whoever of the clinic has given it: the list waits again, in place of a newer one that waits.
+
+    A second time changes nothing. Raises Problem `forbidden`, `not_found`, or `destruction_begun`.
+    """
+    async with services.database.session() as session:
+        found = await _own_list(session, caller, list_id)
+        if found.state is not ListState.WAITING:
+            now, due = datetime.now(UTC), destroyed_from(found)
+            if (
+                found.state is ListState.DONE
+                or due is None
+                or due <= now
+                or await retention.has_begun(session, list_id)
+            ):
+                raise Problem("destruction_begun")
+            await retention.drop_waiting(session, found.clinic_id)
+            found.state, found.approved_by, found.approved_at = ListState.WAITING, None, None
+            clinic = await session.get_one(Clinic, found.clinic_id)
+            account_events.note(session, AccountEventKind.RETENTION_TAKEN_BACK, clinic, hand_of(caller), now)
     await begin_destruction(services, list_id)
     return await read_list(services, Administrator.of(caller), list_id)
 
 
+def destroyed_from(found: RetentionList) -> datetime | None:
+    """From when on what stands on the list is destroyed, and nobody takes it back any more; None before it is approved."""
+    return found.approved_at + DESTROYED_AFTER if found.approved_at else None
+
+
+async def _own_list(session: AsyncSession, caller: Caller, list_id: UUID) -> RetentionList:
+    """The list, locked, for who may decide on it. Raises Problem `forbidden` or `not_found`."""
+    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+    found = await retention.load_list(session, list_id, locked=True)
+    if found is None or found.clinic_id != caller.clinic_id:
+        raise Problem("not_found")
+    return found
+
+
 async def begin_destruction(services: Starting, list_id: UUID) -> None:
-    """Have a workflow go along the list. Where the engine is away, the nightly round begins it."""
+    """Have a workflow go along the list, or look at it again. Where the engine is away, the nightly round begins it."""
     try:
         await services.engine.start_workflow(
             DESTRUCTION,
@@ -245,6 +295,7 @@ async def begin_destruction(services: Starting, list_id: UUID) -> None:
             id=destruction_workflow_id(list_id),
             task_queue=services.settings.task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=LOOK_AGAIN,
         )
     except RPCError as error:
         name = destruction_workflow_id(list_id)
@@ -373,6 +424,7 @@ def _list_view(found: RetentionList, number: int, names: Names) -> ListView:
         requests=number,
         approved_by=names.person(found.approved_by),
         approved_at=found.approved_at,
+        destroyed_from=destroyed_from(found),
     )
 
 

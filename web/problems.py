@@ -81,6 +81,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "too_many_webhooks",
         "webhook_disabled",
         "webhook_not_replayable",
+        "destruction_begun",
     ),
     410: ("phone_link_ended", "cursor_expired", "request_destroyed"),
     408: ("too_slow",),

@@ -33,6 +33,9 @@ RETENTION_LISTS = "RetentionLists"
 DESTRUCTION = "Destruction"
 """The types of the workflows of retention, see `workflows.retention`."""
 
+LOOK_AGAIN = "look_again"
+"""The Signal to a destruction that its list was approved, or taken back, since it looked."""
+
 
 def workflow_id(request_id: UUID) -> str:
     """The id of the workflow of a request."""

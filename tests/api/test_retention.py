@@ -11,14 +11,15 @@ from uuid import UUID
 import pytest
 from fastapi import FastAPI
 from pypdf import PdfReader
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.accounts import LetterKind
 from domain.audit import Act
 from domain.calendar import day_of
 from domain.requests import Role, Source
-from domain.retention import KeptBecause, ListState, RetentionPolicy
+from domain.retention import DESTROYED_AFTER, KeptBecause, ListState, RetentionPolicy
 from domain.webhooks import DeliveryState, EndpointState, WebhookType
 from engine.running import last_status
 from records import destruction, people, requests
@@ -28,6 +29,7 @@ from records.failures import note_failure, resolve_failure
 from records.forms import patients_named
 from records.ids import new_id
 from records.models import (
+    AccountLetter,
     Attachment,
     AuditEntry,
     Base,
@@ -57,10 +59,10 @@ from tests.eventually import eventually
 from tests.journeys import assigned, cancelled, closed, draft, ok, somebody_new
 from tests.system import System, add_person
 from use_cases.certificates import certify
-from use_cases.destruction import destroy_listed, over_time, write_lists
+from use_cases.destruction import TooEarlyError, destroy_listed, over_time, write_lists
 from use_cases.repair import repair
-from use_cases.retention import HeldPatients, why_kept
-from workflows.contract import workflow_id
+from use_cases.retention import HeldPatients, begin_destruction, why_kept
+from workflows.contract import destruction_workflow_id, workflow_id
 
 LONG_AGO = timedelta(days=11 * 366)
 PDF = {"Content-Type": "application/pdf"}
@@ -96,15 +98,24 @@ async def listed(system: System) -> dict[str, Any]:
 
 
 async def approved(system: System, seen: dict[str, Any]) -> dict[str, Any]:
-    """The list once it is approved and everything on it is done."""
+    """The list once it is approved, nobody has taken it back for days, and everything on it is done."""
     where = f"/retention/lists/{seen['id']}"
     ok(await system.administrator.post(f"{where}/approve", {"sha256": seen["sha256"]}), 202)
+    await days_later(system, seen["id"])
 
     async def is_done() -> bool:
         return bool(ok(await system.administrator.get(where))["state"] == ListState.DONE)
 
     await eventually(is_done)
     return ok(await system.administrator.get(where))
+
+
+async def days_later(system: System, list_id: str) -> None:
+    """As if the list had been approved some days ago."""
+    async with system.services.database.session() as session:
+        found = await session.get_one(RetentionList, UUID(list_id))
+        found.approved_at = datetime.now(UTC) - DESTROYED_AFTER
+    await begin_destruction(system.services, UUID(list_id))
 
 
 async def with_everything(system: System, session: AsyncSession, request_id: UUID) -> None:
@@ -561,8 +572,90 @@ async def approve_by_itself(system: System, list_id: str) -> None:
     """As if it had been approved while the engine was away."""
     async with system.services.database.session() as session:
         found = await session.get_one(RetentionList, UUID(list_id))
-        found.state, found.approved_at = ListState.APPROVED, datetime.now(UTC)
+        found.state, found.approved_at = ListState.APPROVED, datetime.now(UTC) - DESTROYED_AFTER
         found.approved_by = system.administrator.account.id
+
+
+async def letters_to(system: System, kind: LetterKind) -> int:
+    """How many such letters the administrator was written."""
+    async with system.services.database.session() as session:
+        written = AccountLetter.account_id == system.administrator.account.id, AccountLetter.kind == kind
+        return await session.scalar(select(func.count()).where(*written)) or 0
+
+
+async def test_an_approval_is_told_to_all_administrators_and_can_be_taken_back_for_days(system: System) -> None:
+    request_id = await over(system)
+    seen = await listed_with(system, request_id)
+    where, body, list_id = f"/retention/lists/{seen['id']}", {"sha256": seen["sha256"]}, UUID(seen["id"])
+    before = await letters_to(system, LetterKind.RETENTION_APPROVED)
+    told = ok(await system.administrator.post(f"{where}/approve", body), 202)
+    assert (
+        datetime.fromisoformat(told["destroyed_from"]) - datetime.fromisoformat(told["approved_at"]) == DESTROYED_AFTER
+    )
+    ok(await system.administrator.post(f"{where}/approve", body), 202)
+    assert await letters_to(system, LetterKind.RETENTION_APPROVED) == before + 1
+    with pytest.raises(TooEarlyError):
+        await destroy_listed(system.services, list_id)
+    await certify(system.services.database, system.authority, list_id)
+    await system.requester.view(request_id)
+
+    near = system.clinics["near"]
+    colleague = await add_person(system, "second_administrator", near, Role.CLINIC_ADMINISTRATOR)
+    stranger = await add_person(system, "far_administrator", system.clinics["far"], Role.CLINIC_ADMINISTRATOR)
+    problem(await stranger.post(f"{where}/take-back"), 404, "not_found")
+    problem(await system.operator.post(f"{where}/take-back"), 403, "forbidden")
+    assert ok(await colleague.post(f"{where}/take-back"))["state"] == ListState.WAITING
+    again = ok(await colleague.post(f"{where}/take-back"))
+    assert (again["sha256"], again["approved_at"], again["destroyed_from"]) == (seen["sha256"], None, None)
+    await destroy_listed(system.services, list_id)  # does nothing
+    assert {one["outcome"] for one in ok(await colleague.get(where))["entries"]} == {None}
+
+    async def has_ended() -> bool:
+        status = await last_status(system.services.engine, destruction_workflow_id(list_id))
+        return status is not None and status.name == "COMPLETED"
+
+    await eventually(has_ended)
+    events = {event["kind"] for event in (await colleague.get(f"/clinics/{near.id}/events")).json()}
+    assert events >= {"retention_approved", "retention_taken_back"}
+
+    done = await approved(system, again)
+    assert next(one for one in done["entries"] if one["request_id"] == request_id)["outcome"] == "destroyed"
+    problem(await colleague.post(f"{where}/take-back"), 409, "destruction_begun")
+
+
+async def test_an_approval_is_taken_back_no_more_once_its_days_are_over(system: System) -> None:
+    seen = await listed_with(system, await over(system))
+    await approve_by_itself(system, seen["id"])
+    where = f"/retention/lists/{seen['id']}"
+    problem(await system.administrator.post(f"{where}/take-back"), 409, "destruction_begun")
+    await destroy_listed(system.services, UUID(seen["id"]))
+    await certify(system.services.database, system.authority, UUID(seen["id"]))
+    assert ok(await system.administrator.get(where))["state"] == ListState.DONE
+
+
+async def test_who_takes_back_gets_their_list_in_place_of_a_newer_one(system: System) -> None:
+    first = await listed_with(system, await over(system))
+    where = f"/retention/lists/{first['id']}"
+    ok(await system.administrator.post(f"{where}/approve", {"sha256": first["sha256"]}), 202)
+    second = await listed_with(system, await over(system))
+    assert not {one["request_id"] for one in first["entries"]} & {one["request_id"] for one in second["entries"]}
+    assert ok(await system.administrator.post(f"{where}/take-back"))["state"] == ListState.WAITING
+    problem(await system.administrator.get(f"/retention/lists/{second['id']}"), 404, "not_found")
+    await waiting_entries(system)  # the next one has all of them
+    problem(await system.administrator.get(where), 404, "not_found")
+
+
+async def test_a_policy_that_keeps_less_is_told_to_all_administrators(system: System) -> None:
+    near = f"/clinics/{system.clinics['near'].id}"
+    policy = ok(await system.administrator.get(f"{near}/retention"))["policy"]
+    put = partial(system.administrator.http.put, f"/api/v1{near}/retention")
+    before = await letters_to(system, LetterKind.RETENTION_SHORTENED)
+    ok(await put(json={**policy, "years": policy["years"] + 20}))
+    assert await letters_to(system, LetterKind.RETENTION_SHORTENED) == before
+    ok(await put(json=policy))
+    assert await letters_to(system, LetterKind.RETENTION_SHORTENED) == before + 1
+    changes = [event["changes"] for event in (await system.administrator.get(f"{near}/events")).json()]
+    assert {"retention_years": [str(policy["years"] + 20), str(policy["years"])]} in changes
 
 
 class Died(Exception):  # noqa: N818 - what it is

@@ -1,6 +1,6 @@
 """Keeping and destroying in the portal, without scripts: a hold, a list that is looked at twice, and what is left to see."""
 
-from tests.api.test_retention import listed, over
+from tests.api.test_retention import days_later, listed, over
 from tests.eventually import eventually
 from tests.portal.browsing import PHONE, WIDE, Portal, barriers, overflow
 from tests.system import System
@@ -41,6 +41,14 @@ async def test_a_list_is_looked_at_twice_and_destroyed(portal: Portal, system: S
         assert await page.locator("#error-looked").count() == 1  # nothing is destroyed by one press
         await page.get_by_label("J’ai examiné cette liste une seconde fois.").check()
         await page.get_by_role("button", name="Détruire définitivement").click()
+
+        assert "Révocable jusqu’au" in await page.inner_text("main")
+        await page.get_by_role("button", name="Retirer l’approbation").click()
+        assert "L’approbation est retirée" in await page.inner_text("body")
+        await page.get_by_role("link", name="Revoir la liste et approuver").click()
+        await page.get_by_label("J’ai examiné cette liste une seconde fois.").check()
+        await page.get_by_role("button", name="Détruire définitivement").click()
+        await days_later(system, seen["id"])
 
         async def is_done() -> bool:
             await page.reload()
