@@ -5,7 +5,7 @@ from functools import partial
 from uuid import UUID
 
 from fastapi import APIRouter
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 from starlette.datastructures import FormData
 
 from domain.refusals import Refusal
@@ -74,6 +74,19 @@ async def hold(request_id: UUID, visit: VisitOf) -> Response:
     return await done(visit, do, "/retention", "held", partial(_hold, visit, request_id, form))
 
 
+@router.post("/retention/hold")
+async def find(visit: VisitOf) -> Response:
+    """On to the hold of the request of a number: a clinic that only answered it has no other way to it."""
+    form = await visit.form()
+    try:
+        visit.check_is_sent()
+        number = str(form.get("number", ""))
+        request_id = await retention.to_hold_numbered(visit.services, visit.caller, number)
+    except NOT_TAKEN as error:
+        return await _page(visit, form, as_problem(error), {"not_found": "number"})
+    return RedirectResponse(f"/requests/{request_id}/hold", status_code=303)
+
+
 @router.post("/retention/holds/{hold_id}/lift")
 async def lift(hold_id: UUID, visit: VisitOf) -> Response:
     """Lift a hold."""
@@ -132,11 +145,16 @@ async def certificate(list_id: UUID, visit: VisitOf) -> Response:
     return pdf_response(made.pdf, made.filename)
 
 
-async def _page(visit: Visit, form: FormData | None = None, error: Problem | Refusal | None = None) -> Response:
+async def _page(
+    visit: Visit,
+    form: FormData | None = None,
+    error: Problem | Refusal | None = None,
+    places: Mapping[str, str] | None = None,
+) -> Response:
     found = await retention.read_retention(
         visit.services.database, Administrator.of(visit.caller), visit.caller.clinic_id
     )
-    wrong = fields_of(error, visit.language)
+    wrong = fields_of(error, visit.language, places)
     policy = {name: str(getattr(found.policy, name)) for name in _POLICY}
     return visit.page(
         "retention",
@@ -152,12 +170,11 @@ async def _page(visit: Visit, form: FormData | None = None, error: Problem | Ref
 async def _hold(
     visit: Visit, request_id: UUID, form: FormData | None = None, error: Problem | Refusal | None = None
 ) -> Response:
-    Administrator.of(visit.caller)
     wrong = fields_of(error, visit.language)
     return visit.page(
         "retention_hold",
         because=error,
-        view=await visit.look_at(request_id),
+        view=await retention.to_hold(visit.services, visit.caller, request_id),
         form=pages.written(form or {}),
         wrong=pages.written(wrong),
         notice=summary(error, wrong, visit.language) if error else None,

@@ -25,6 +25,7 @@ from records import account_events, audit, destruction, failures, forms, people,
 from records.account_letters import write_to_administrators
 from records.canonical import canonical_json
 from records.database import Database
+from records.errors import NotFoundError
 from records.ids import new_id
 from records.models import Clinic, RequestRecord, RetentionEntry, RetentionHold, RetentionList
 from records.sealed import NOT_OPENED, tell_not_opened
@@ -50,7 +51,10 @@ class NewHold(Frozen):
     """Why a request is kept beyond its time."""
 
     reason: Said = Field(examples=["Plainte en cours"])
-    whole_patient: bool = Field(False, description="Also every other request that is probably about the same patient.")
+    whole_patient: bool = Field(
+        False,
+        description="Also every other request that is probably about the same patient, and with which the clinic had to do.",
+    )
 
 
 class Approval(Frozen):
@@ -69,6 +73,13 @@ class HoldView(View):
     reason: str | None = Field(description="Null for operators, and where it does not open.")
     set_by: PersonView | None
     set_at: datetime
+
+
+class ToHold(View):
+    """A request that may be put on hold: nothing of its chart."""
+
+    id: UUID
+    number: str
 
 
 class EntryView(View):
@@ -173,14 +184,10 @@ async def change_policy(
 async def set_hold(services: Services, caller: Caller, request_id: UUID, new: NewHold) -> HoldView:
     """Keep a request beyond its time, in the name of the caller's clinic. The same a second time is the hold that there is.
 
-    Raises Problem `not_found`, `request_destroyed`, `forbidden` or `not_yet`.
+    Raises Problem `not_found`, `request_destroyed` or `forbidden`.
     """
-    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
     async with services.database.session() as session:
-        await policy.chart_to_see(session, caller, request_id)
-        row = await requests.lock_request(session, request_id)
-        if row.status is Status.DRAFT:
-            raise Problem("not_found")
+        row = await _to_hold(session, caller, request_id)
         hold = await _there_already(session, caller, row, new)
         if hold is None:
             now = datetime.now(UTC)
@@ -192,6 +199,40 @@ async def set_hold(services: Services, caller: Caller, request_id: UUID, new: Ne
             audit.add(session, Act.CHANGE, by(caller), now, name="hold_set", request_id=row.id, object_id=hold.id)
             await session.flush()
         return _hold_view(hold, row.number, await Names.load(session, [hold.set_by], []), reason=new.reason)
+
+
+async def to_hold(services: Services, caller: Caller, request_id: UUID) -> ToHold:
+    """The request that the caller may hold. Raises as `set_hold`."""
+    async with services.database.session() as session:
+        row = await _to_hold(session, caller, request_id)
+        return ToHold(id=row.id, number=row.number)
+
+
+async def to_hold_numbered(services: Services, caller: Caller, number: str) -> UUID:
+    """The request of that number, for who may hold it. Raises Problem `not_found` or `forbidden`."""
+    async with services.database.session() as session:
+        request_id = await requests.id_of_number(session, number)
+        if request_id is None:
+            policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+            raise Problem("not_found")
+        return (await _to_hold(session, caller, request_id)).id
+
+
+async def _to_hold(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
+    """The request, locked, for an administrator of a clinic that ever had to do with it, whatever they see of it.
+
+    Who has signed a report holds nothing any more, and may have to answer for it.
+    """
+    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+    if caller.clinic_id not in await destruction.involved_clinics(session, request_id):
+        raise await policy.not_there(session, caller, request_id)
+    try:
+        row = await requests.lock_request(session, request_id)
+    except NotFoundError:
+        raise await policy.not_there(session, caller, request_id) from None
+    if row.status is Status.DRAFT:
+        raise Problem("not_found")
+    return row
 
 
 async def lift_hold(services: Starting, caller: Caller, hold_id: UUID) -> None:

@@ -56,8 +56,8 @@ from records.requests import load_request
 from tests.api.answers import problem
 from tests.api.test_fhir import call, outcome
 from tests.eventually import eventually
-from tests.journeys import assigned, cancelled, closed, draft, ok, somebody_new
-from tests.system import System, add_person
+from tests.journeys import assigned, cancelled, closed, draft, filled, ok, somebody_new, submitted
+from tests.system import PASSWORD, System, add_person
 from use_cases.certificates import certify
 from use_cases.destruction import TooEarlyError, destroy_listed, over_time, write_lists
 from use_cases.repair import repair
@@ -391,6 +391,29 @@ async def waiting_entries(system: System) -> list[dict[str, Any]]:
     return [
         entry for id_ in waiting for entry in ok(await system.administrator.get(f"/retention/lists/{id_}"))["entries"]
     ]
+
+
+async def test_the_clinic_that_answered_holds_what_it_does_not_see_any_more(system: System) -> None:
+    """Nobody holds what is over, so its administrators see no chart; a complaint about their physician still keeps it."""
+    request_id = await submitted(system)
+    provider, far = system.far_provider, system.clinics["far"]
+    ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": provider.id}))
+    ok(await provider.post(f"/requests/{request_id}/accept"))
+    answers = filled(system.services.offerings["teledermatology"].report)
+    ok(await provider.http.put(f"/api/v1/requests/{request_id}/report", json={"answers": answers}))
+    ok(await provider.post(f"/requests/{request_id}/report/sign", {"kind": "final", "password": PASSWORD}))
+    ok(await system.requester.post(f"/requests/{request_id}/acknowledge"))
+    await entered(system, request_id, LONG_AGO)
+    administrator = await add_person(system, "far_administrator", far, Role.CLINIC_ADMINISTRATOR)
+    problem(await administrator.get(f"/requests/{request_id}"), 404, "not_found")
+    hold = ok(await administrator.post(f"/requests/{request_id}/holds", {"reason": "Plainte au syndic"}), 201)
+    assert request_id not in {one["request_id"] for one in await waiting_entries(system)}
+    assert (await administrator.http.delete(f"/api/v1/retention/holds/{hold['id']}")).status_code == 204
+    problem(await administrator.post(f"/requests/{await closed(system)}/holds", {"reason": "Non"}), 404, "not_found")
+    problem(await administrator.post(f"/requests/{await draft(system)}/holds", {"reason": "Non"}), 404, "not_found")
+    problem(
+        await system.administrator.post(f"/requests/{await draft(system)}/holds", {"reason": "Non"}), 404, "not_found"
+    )
 
 
 async def test_what_another_request_follows_is_kept_until_that_one_is_gone(system: System) -> None:

@@ -62,6 +62,14 @@ async def test_a_list_is_looked_at_twice_and_destroyed(portal: Portal, system: S
         assert answer.status == 410
         assert "Cette demande a été détruite le" in await page.inner_text("main")
         await page.goto("/retention")
+        await page.get_by_label("Numéro de la demande").fill("TC-1900-000001")
+        await page.get_by_role("button", name="Continuer").click()
+        assert await page.locator("#error-number").count() == 1
+        await page.get_by_label("Numéro de la demande").fill(numbers[stays].lower())
+        await page.get_by_role("button", name="Continuer").click()
+        assert numbers[stays] in await page.inner_text("main")
+        assert await page.get_by_label("Motif").count() == 1
+        await page.goto("/retention")
         await page.get_by_role("button", name=f"Lever la suspension {numbers[stays]}").click()
         assert "La suspension est levée." in await page.inner_text("body")
 
