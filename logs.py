@@ -36,6 +36,7 @@ ALLOWED = frozenset(
             "notice_id",
             "letter_id",
             "account_id",
+            "clinic_id",
             "program",
         ),
         *(

@@ -16,7 +16,6 @@ from temporalio.worker import Worker
 import logs
 import memory
 from activities.account_letters import AccountLetterActivities
-from activities.contract import SweepReport
 from activities.media import MediaActivities
 from activities.notifications import NotificationActivities
 from activities.records import RecordActivities
@@ -35,12 +34,12 @@ from records.database import Database
 from records.store import DocumentStore
 from settings import Settings, get_settings
 from sign_of_life import SignOfLife
-from use_cases import audit_tree, destruction, old_drafts
+from use_cases import audit_tree, destruction
 from use_cases.certificates import certify
 from use_cases.forgotten_passwords import make_resets
+from use_cases.nightly import each_night
 from use_cases.repair import repair
-from use_cases.signing_roots import authority_to_sign_with, publish_revocations
-from use_cases.sweep import sweep
+from use_cases.signing_roots import authority_to_sign_with
 from use_cases.unread_reports import tell_clinics
 from use_cases.webhook_sender import Sender, calls_for
 from waiting import until_there
@@ -108,13 +107,7 @@ def build_workers(
     parts = Parts(settings, database, store, client)
     account_letters = AccountLetterActivities(settings, database, lambda typed: make_resets(parts, typed))
 
-    async def each_day() -> SweepReport:
-        await publish_revocations(database, authority)
-        await destruction.take_up(parts)
-        await old_drafts.warn_and_remove(parts)
-        return await sweep(parts)
-
-    upkeep = UpkeepActivities(lambda: repair(parts), each_day, lambda: tell_clinics(parts))
+    upkeep = UpkeepActivities(lambda: repair(parts), lambda: each_night(parts, authority), lambda: tell_clinics(parts))
     retention = RetentionActivities(
         lambda: destruction.write_lists(parts),
         lambda list_id: destruction.when_to_destroy(database, list_id),

@@ -116,7 +116,9 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
     LetterKind.DRAFTS_END: AccountText(
         _("drafts are removed soon"),
         _("Drafts of requests that you began in Relais ({username}) have lain untouched for more than three weeks."),
-        _("In a week they are removed, with their photos. To keep one, open it and change or submit it."),
+        _(
+            "In a week they are removed, with their photos. To keep one, open it and change something in it, or submit it."
+        ),
     ),
     LetterKind.PASSKEY_REMOVED: AccountText(
         _SIGN_IN_CHANGED, _("A passkey was removed from your account {username}."), _TELL

@@ -35,9 +35,7 @@ async def set_retention(
 
 @router.post("/requests/{request_id}/holds", status_code=201, summary="Keep a request beyond its time")
 async def hold_request(request_id: UUID, new: NewHold, caller: CallerOf, services: ServicesOf) -> HoldView:
-    """For administrators of every clinic that ever had to do with it, also where its chart does not show: whoever holds it lifts the
-    hold.
-    """
+    """For administrators of every clinic that ever had to do with it, also where no chart shows. That clinic lifts it."""
     return await retention.set_hold(services, caller, request_id, new)
 
 

@@ -4,11 +4,12 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import and_, delete, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import LetterKind
 from domain.requests import Role
+from domain.retention import DRAFTS_KEPT_FOR
 from records import people
 from records.ids import new_id
 from records.models import Account, AccountLetter, Invitation, LetterStatus, PasswordReset
@@ -84,10 +85,13 @@ async def newest_of_links(session: AsyncSession, link_ids: Collection[uuid.UUID]
 
 
 async def forget_letters(session: AsyncSession, before: datetime) -> int:
-    """Remove what was written before that moment and waits no more; gives how many. An invitation's stays as long as that."""
+    """Remove what was written before that moment and waits no more; gives how many. An invitation's stays as long as that, and
+    the warning of a draft longer: no draft goes of which nobody was told (`records.old_drafts`).
+    """
     is_listed = exists().where(Invitation.id == AccountLetter.link_id)
+    is_needed = and_(AccountLetter.kind == LetterKind.DRAFTS_END, AccountLetter.created_at >= before - DRAFTS_KEPT_FOR)
     gone = delete(AccountLetter).where(
-        AccountLetter.created_at < before, AccountLetter.status != LetterStatus.QUEUED, ~is_listed
+        AccountLetter.created_at < before, AccountLetter.status != LetterStatus.QUEUED, ~is_listed, ~is_needed
     )
     return len((await session.scalars(gone.returning(AccountLetter.id))).all())
 

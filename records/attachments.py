@@ -133,6 +133,7 @@ async def remove_attachment(
     if attachment is None or attachment.removed_at is not None:
         raise NotFoundError
     await _check_changeable(session, row, attachment_id)
+    row.draft_touched_at = now
     if await _is_frozen(session, attachment):
         attachment.removed_at = now
         await session.flush()
@@ -147,6 +148,7 @@ async def change_attachment(
     request_id: uuid.UUID,
     attachment_id: uuid.UUID,
     *,
+    now: datetime,
     slot: str | None = None,
     caption: str | None = None,
     view: PhotoView | None = None,
@@ -161,6 +163,7 @@ async def change_attachment(
     if attachment is None or attachment.removed_at is not None:
         raise NotFoundError
     await _check_changeable(session, row, attachment_id)
+    row.draft_touched_at = now
     attachment.slot = attachment.slot if slot is None else slot
     attachment.caption = attachment.caption if caption is None else caption
     attachment.view = attachment.view if view is None else view
@@ -178,13 +181,17 @@ def describe(attachment: Attachment, description: Description) -> None:
     attachment.caption, attachment.view = description.caption, description.view
 
 
-async def reorder(session: AsyncSession, request_id: uuid.UUID, ids: Sequence[uuid.UUID]) -> list[Attachment]:
+async def reorder(
+    session: AsyncSession, request_id: uuid.UUID, ids: Sequence[uuid.UUID], *, now: datetime
+) -> list[Attachment]:
     """Let these attachments stand in this order, on the places that they have among all; all of them, in their order then.
 
     Raises NotFoundError when one of them is not there, SubmissionUnderWayError, or NotEditableError unless the request is a draft
     or returned.
     """
-    check_editable(await lock_request(session, request_id))
+    row = await lock_request(session, request_id)
+    check_editable(row)
+    row.draft_touched_at = now
     there = await list_attachments(session, request_id)
     by_id = {attachment.id: attachment for attachment in there}
     if not by_id.keys() >= set(ids):

@@ -735,7 +735,8 @@ class RequestRecord(Base):
     While its requester has not read the newest report, `unread_colleagues_from` and `unread_clinic_from` say from when on others
     of their clinic see it (`domain.unread_reports`), and `unread_told_at` when these were told.
 
-    `draft_warned_at` is when the writer of a draft was told that it is removed soon.
+    `draft_warned_at` is when the writer of a draft was written that it is removed soon, `draft_touched_at` when something was
+    done with a draft's photos of which no time stands elsewhere.
 
     `earlier_id` is the request that this one follows, as its requester has said; `system_id` the clinic's system that began it
     for them.
@@ -791,6 +792,7 @@ class RequestRecord(Base):
     unread_clinic_from: Mapped[datetime | None]
     unread_told_at: Mapped[datetime | None]
     draft_warned_at: Mapped[datetime | None]
+    draft_touched_at: Mapped[datetime | None]
     submitted_at: Mapped[datetime | None]
     updated_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]

@@ -212,7 +212,13 @@ async def change(
     async with services.database.session() as session:
         try:
             await attachments.change_attachment(
-                session, request_id, attachment_id, slot=chosen, caption=changes.caption, view=changes.view
+                session,
+                request_id,
+                attachment_id,
+                now=datetime.now(UTC),
+                slot=chosen,
+                caption=changes.caption,
+                view=changes.view,
             )
         except NotFoundError:
             raise Problem("not_found") from None
@@ -230,7 +236,7 @@ async def reorder(services: Services, caller: Caller, request_id: UUID, ids: Seq
     async with services.database.session() as session:
         await policy.own_form_to_edit(session, caller, request_id)
         try:
-            return attachment_views(await attachments.reorder(session, request_id, ids))
+            return attachment_views(await attachments.reorder(session, request_id, ids, now=datetime.now(UTC)))
         except NotFoundError:
             raise Problem("unknown_attachment") from None
         except NotEditableError as error:

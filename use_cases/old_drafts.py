@@ -6,7 +6,6 @@ from typing import Protocol
 from uuid import UUID
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 
 from domain.accounts import LetterKind
@@ -21,6 +20,7 @@ from records.sealed import NOT_OPENED, tell_not_opened
 from records.store import DocumentStore
 from settings import Settings
 from use_cases.account_letters import send
+from use_cases.each import all_of_them
 
 PAGE = 200
 
@@ -42,17 +42,19 @@ class Services(Protocol):
 
 async def warn_and_remove(services: Services, now: datetime | None = None) -> int:
     """Warn the writers of drafts that go soon, one e-mail for all of somebody's, and remove those whose time is over; gives how
-    many. Raises what the database or the store raises when it is away.
+    many. A draft with which something is wrong keeps no other from its end: what it raises is raised when these are done, as is
+    what the database or the store raises when it is away.
     """
     now = now or datetime.now(UTC)
     while await _warn(services, now) == PAGE:
         pass
-    removed = 0
-    while due := await _due(services, now):
-        gone = sum([await _remove(services, request_id, now) for request_id in due])
-        removed += gone
-        if not gone:
-            break  # what is left does not open, or somebody has just gone on with it
+    removed, last = 0, None
+    with all_of_them("a draft could not be removed") as each:
+        while due := await _due(services, now, last):
+            for request_id in due:
+                with each(request_id=str(request_id)):
+                    removed += await _remove(services, request_id, now)
+            last = due[-1]
     return removed
 
 
@@ -60,25 +62,25 @@ async def _warn(services: Services, now: datetime) -> int:
     """Warn of a page of drafts; gives how many drafts those were."""
     untouched_since = now - (DRAFTS_KEPT_FOR - DRAFTS_WARNED_BEFORE)
     async with services.database.session() as session:
-        taken = await old_drafts.take_to_warn(session, untouched_since, now, limit=PAGE)
+        taken = await old_drafts.take_to_warn(
+            session, untouched_since, now, again_after=DRAFTS_WARNED_BEFORE, limit=PAGE
+        )
         writers = await people.accounts_by_id(session, set(taken))
         letters = [
-            await account_letters.write_to(session, LetterKind.DRAFTS_END, account, now)
-            for account in writers.values()
-            if account.active
+            await account_letters.write_to(session, LetterKind.DRAFTS_END, account, now) for account in writers.values()
         ]
     await send(services, letters)
     return len(taken)
 
 
-async def _due(services: Services, now: datetime) -> Sequence[UUID]:
+async def _due(services: Services, now: datetime, after: UUID | None) -> Sequence[UUID]:
     async with services.database.session() as session:
-        return await _still_due(session, now)
+        return await old_drafts.to_remove(session, *_ends(now), limit=PAGE, after=after)
 
 
-async def _still_due(session: AsyncSession, now: datetime, only: UUID | None = None) -> Sequence[UUID]:
-    kept_since, warned_before = now - DRAFTS_KEPT_FOR, now - DRAFTS_WARNED_BEFORE
-    return await old_drafts.to_remove(session, kept_since, warned_before, limit=PAGE, only=only)
+def _ends(now: datetime) -> tuple[datetime, datetime]:
+    """Since when a draft lies untouched that is removed now, and before when its writer was told."""
+    return now - DRAFTS_KEPT_FOR, now - DRAFTS_WARNED_BEFORE
 
 
 async def _remove(services: Services, request_id: UUID, now: datetime) -> bool:
@@ -86,7 +88,7 @@ async def _remove(services: Services, request_id: UUID, now: datetime) -> bool:
     async with services.database.session() as session:
         try:
             await requests.lock_request(session, request_id)
-            if not await _still_due(session, now, request_id):
+            if not await old_drafts.to_remove(session, *_ends(now), limit=1, only=request_id):
                 return False
             unused = await requests.remove_draft(session, request_id, expected_version=None)
         except (NotFoundError, NotEditableError):

@@ -1,4 +1,6 @@
-"""When the writer of a draft was warned that it goes. Code of the version before runs beside it, and warns nobody."""
+"""When the writer of a draft was warned that it goes, and when its photos were last arranged. Code of the version before runs
+beside it, and warns nobody.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,8 +12,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("requests", sa.Column("draft_warned_at", sa.DateTime(timezone=True), nullable=True))
+    for name in ("draft_warned_at", "draft_touched_at"):
+        op.add_column("requests", sa.Column(name, sa.DateTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:
-    op.drop_column("requests", "draft_warned_at")
+    for name in ("draft_touched_at", "draft_warned_at"):
+        op.drop_column("requests", name)

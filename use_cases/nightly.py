@@ -1,0 +1,24 @@
+"""The round of each night: what is done once a day and waits for nobody."""
+
+from activities.contract import SweepReport
+from documents.authority import Authority
+from use_cases import destruction, old_drafts
+from use_cases.destruction import Services
+from use_cases.each import all_of_them
+from use_cases.signing_roots import publish_revocations
+from use_cases.sweep import sweep
+
+
+async def each_night(services: Services, authority: Authority) -> SweepReport:
+    """All parts of it, whichever of them fails; the last failure is raised when all were tried."""
+    swept = SweepReport()
+    with all_of_them("a part of the nightly round failed") as each:
+        with each(part="sweep"):
+            swept = await sweep(services)
+        with each(part="revocations"):
+            await publish_revocations(services.database, authority)
+        with each(part="destructions"):
+            await destruction.take_up(services)
+        with each(part="drafts"):
+            await old_drafts.warn_and_remove(services)
+    return swept
