@@ -1679,6 +1679,7 @@ class DestroyedRequest(Base):
     __table_args__ = (
         Index("ix_destroyed_requests_digests", "document_digests", postgresql_using="gin"),
         Index("ix_destroyed_requests_documents", "document_ids", postgresql_using="gin"),
+        Index("ix_destroyed_requests_parts", "parts_of", postgresql_using="gin"),
     )
 
 

@@ -23,7 +23,7 @@ from domain.retention import (
     earliest_day,
 )
 from engine.forgetting import forget
-from records import audit, destruction, people, requests, retention, uploads
+from records import audit, data_keys, destruction, people, requests, retention, uploads
 from records.audit import By
 from records.database import Database, moment_of_database
 from records.errors import NotFoundError, StoreError
@@ -203,6 +203,7 @@ async def _destroy_one(services: Services, list_id: UUID, request_id: UUID) -> N
         is_kept = entry.outcome is EntryOutcome.KEPT
         tombstone = None if is_kept else await destruction.find_destroyed(session, request_id)
     if tombstone is not None:
+        await _destroy_late_keys(services.database, tombstone)
         await _remove_files(services.store, tombstone)
         await forget(services.engine, workflow_id(request_id))
         await _settle(services, list_id, request_id)
@@ -238,6 +239,12 @@ async def _destroy_if_it_may(
         object_id=entry.list_id,
     )
     return None
+
+
+async def _destroy_late_keys(database: Database, tombstone: DestroyedRequest) -> None:
+    """A key that somebody made anew in the moment of the destruction; later ones the database refuses."""
+    async with database.session() as session:
+        await data_keys.destroy(session, tombstone.request_id, *tombstone.parts_of)
 
 
 async def _remove_files(store: DocumentStore, tombstone: DestroyedRequest) -> None:

@@ -133,6 +133,7 @@ NEEDS_NO_KEY = {
     "/api/v1/service-accounts/{account_id}/reopen",
     "/api/v1/requests/{request_id}/holds",
     "/api/v1/retention/lists/{list_id}/approve",
+    "/api/v1/retention/lists/{list_id}/take-back",
     "/api/v1/webhooks",
     "/api/v1/webhooks/{webhook_id}/rotate",
     "/api/v1/webhooks/{webhook_id}/test",

@@ -258,6 +258,7 @@ async def test_what_is_over_its_time_is_destroyed_and_certified(system: System, 
     assert (entry["outcome"], entry["kept_because"]) == ("destroyed", None)
     await _is_gone_on_every_face(system, face, request_id, report["report_id"], before["number"])
     await _is_gone_from_the_stores(system, request_id, report["report_id"], *attachments)
+    await _no_key_comes_back(system, UUID(request_id))
     await _is_certified(system, where, request_id, pdf)
     assert request_id in {
         one["request_id"]
@@ -309,6 +310,18 @@ async def _is_gone_from_the_stores(system: System, *ids: str) -> None:
         return await last_status(system.services.engine, workflow_id(UUID(ids[0]))) is None
 
     await eventually(is_forgotten)
+
+
+async def _no_key_comes_back(system: System, request_id: UUID) -> None:
+    """A copy of a video that comes late, or a draft of the same id, gets no key: what it certifies stays true."""
+    async with system.services.database.session() as session:
+        gone = await destruction.find_destroyed(session, request_id)
+        assert gone is not None
+        assert gone.parts_of
+        for owner in (request_id, *gone.parts_of):
+            made = text("INSERT INTO data_keys (owner_id, sealed_key) VALUES (:owner, 'x') RETURNING owner_id")
+            assert await session.scalar(made, {"owner": owner}) is None
+        await session.rollback()
 
 
 async def _is_certified(system: System, where: str, request_id: str, pdf: bytes) -> None:

@@ -1,7 +1,7 @@
 """Retention: policies of clinics, holds, lists of what is over its time, and what is left of what was destroyed.
 
-Rows of the chart may go where the tombstone of their request stands. Code of the version before destroys nothing, and runs on
-beside it.
+Rows of the chart may go where the tombstone of their request stands, and no data key is made there any more. Code of the version
+before destroys nothing, and runs on beside it.
 """
 
 import sqlalchemy as sa
@@ -64,6 +64,23 @@ def upgrade() -> None:
         op.execute(
             f"CREATE TRIGGER frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} EXECUTE FUNCTION refuse_change()"
         )
+    op.execute(
+        """
+        CREATE FUNCTION make_no_key_of_destroyed() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF EXISTS (
+                SELECT FROM destroyed_requests WHERE request_id = NEW.owner_id OR parts_of @> ARRAY[NEW.owner_id]
+            ) THEN
+                RETURN NULL;
+            END IF;
+            RETURN NEW;
+        END $$
+        """
+    )
+    op.execute(
+        "CREATE TRIGGER none_of_destroyed BEFORE INSERT ON data_keys "
+        "FOR EACH ROW EXECUTE FUNCTION make_no_key_of_destroyed()"
+    )
 
 
 def _make_tables() -> None:
@@ -144,7 +161,7 @@ def _make_tables() -> None:
         sa.UniqueConstraint("number", name="uq_destroyed_requests_number"),
     )
     op.create_index("ix_destroyed_requests_list_id", "destroyed_requests", ["list_id"])
-    for name, column in (("digests", "document_digests"), ("documents", "document_ids")):
+    for name, column in (("digests", "document_digests"), ("documents", "document_ids"), ("parts", "parts_of")):
         op.create_index(f"ix_destroyed_requests_{name}", "destroyed_requests", [column], postgresql_using="gin")
     op.create_table(
         "retention_certificates",
@@ -176,6 +193,8 @@ def downgrade() -> None:
             op.execute(f"DROP TRIGGER {trigger} ON {table}")
         op.execute(f"CREATE TRIGGER frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} EXECUTE FUNCTION {kept_by}()")
     op.execute("DROP FUNCTION refuse_all_but_destroying()")
+    op.execute("DROP TRIGGER none_of_destroyed ON data_keys")
+    op.execute("DROP FUNCTION make_no_key_of_destroyed()")
     for table in (
         "retention_papers",
         "retention_certificates",
