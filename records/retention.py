@@ -176,12 +176,6 @@ async def drop_waiting(session: AsyncSession, clinic_id: uuid.UUID) -> None:
     await session.execute(delete(RetentionList).where(*waiting).execution_options(synchronize_session=False))
 
 
-async def years_of(session: AsyncSession, list_id: uuid.UUID) -> int:
-    """For how many years after the last entry what stood on the list was kept."""
-    policy = await session.scalar(select(RetentionList.policy).where(RetentionList.id == list_id))
-    return RetentionPolicy.model_validate(policy or {}).years
-
-
 async def lists_of(session: AsyncSession, clinic_id: uuid.UUID, *, limit: int) -> Sequence[RetentionList]:
     """The lists of a clinic, the newest first."""
     query = select(RetentionList).where(RetentionList.clinic_id == clinic_id)

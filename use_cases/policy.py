@@ -15,8 +15,9 @@ from domain.calendar import day_of
 from domain.commands import BaseCommand
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Actor, HolderKind, Request, Role, Status
+from domain.retention import RetentionPolicy
 from domain.service_accounts import Scope
-from records import attachments, destruction, people, requests, retention, visibility
+from records import attachments, destruction, people, requests, visibility
 from records import commands as ledger
 from records.errors import AnswerUnderWayError, NotEditableError, NotFoundError, SubmissionUnderWayError
 from records.models import Account, Clinic, RequestRecord
@@ -76,7 +77,7 @@ async def not_there(session: AsyncSession, caller: Caller, request_id: UUID) -> 
     gone = await destruction.find_destroyed(session, request_id)
     if gone is None or (caller.clinic_id not in gone.clinic_ids and Role.OPERATOR not in caller.roles):
         return Problem("not_found")
-    years = await retention.years_of(session, gone.list_id)
+    years = RetentionPolicy.model_validate(gone.destroyed["policy"]).years
     destroyed_on = day_of(gone.destroyed_at)
     return Problem("request_destroyed", destroyed_on=destroyed_on, years=years, retention_list=str(gone.list_id))
 

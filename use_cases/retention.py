@@ -258,7 +258,7 @@ async def read_list(services: Starting, administrator: Administrator, list_id: U
     async with services.database.session() as session:
         found = await list_to_see(session, administrator, list_id)
         entries = await retention.entries_of(session, list_id)
-        held = await _held_now(session, entries) if found.state is ListState.WAITING else set()
+        held = await _held_now(session, entries) if found.state is not ListState.DONE else set()
         names = await Names.load(session, [found.approved_by] if found.approved_by else [], [])
         return WholeList(
             **dict(_list_view(found, len(entries), names)),

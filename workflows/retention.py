@@ -88,8 +88,12 @@ class DestructionWorkflow:
                 start_to_close_timeout=_LOOK,
                 retry_policy=_RETRY,
             )
-            if due.at is None or due.at <= workflow.now():
-                return due.at is not None
+            if due.at is None:
+                if self._must_look:  # approved anew since
+                    continue
+                return False
+            if due.at <= workflow.now():
+                return True
             with suppress(TimeoutError):
                 await workflow.wait_condition(
                     lambda: self._must_look, timeout=due.at - workflow.now(), timeout_summary="until it is destroyed"

@@ -55,8 +55,9 @@ from records.models import (
 from records.requests import load_request
 from tests.api.answers import problem
 from tests.api.test_fhir import call, outcome
+from tests.api.test_hand_over import routed_far
 from tests.eventually import eventually
-from tests.journeys import assigned, cancelled, closed, draft, filled, ok, somebody_new, submitted
+from tests.journeys import assigned, cancelled, closed, draft, filled, ok, somebody_new
 from tests.system import PASSWORD, System, add_person
 from use_cases.certificates import certify
 from use_cases.destruction import TooEarlyError, destroy_listed, over_time, write_lists
@@ -408,10 +409,7 @@ async def waiting_entries(system: System) -> list[dict[str, Any]]:
 
 async def test_the_clinic_that_answered_holds_what_it_does_not_see_any_more(system: System) -> None:
     """Nobody holds what is over, so its administrators see no chart; a complaint about their physician still keeps it."""
-    request_id = await submitted(system)
-    provider, far = system.far_provider, system.clinics["far"]
-    ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": provider.id}))
-    ok(await provider.post(f"/requests/{request_id}/accept"))
+    request_id, provider, far = await routed_far(system), system.far_provider, system.clinics["far"]
     answers = filled(system.services.offerings["teledermatology"].report)
     ok(await provider.http.put(f"/api/v1/requests/{request_id}/report", json={"answers": answers}))
     ok(await provider.post(f"/requests/{request_id}/report/sign", {"kind": "final", "password": PASSWORD}))
