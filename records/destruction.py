@@ -174,7 +174,7 @@ async def count_things(session: AsyncSession, request_id: uuid.UUID) -> int:
         select(func.count()).select_from(table).where(_belongs(table, request_id)).scalar_subquery()
         for table in (FrozenForm, FrozenReport, StoredDocument, Attachment)
     ]
-    return sum((await session.execute(select(*counts))).one())
+    return int(sum((await session.execute(select(*counts))).one()))
 
 
 async def _things(

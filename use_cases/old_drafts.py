@@ -48,7 +48,8 @@ async def warn_and_remove(services: Services, now: datetime | None = None) -> in
     now = now or datetime.now(UTC)
     while await _warn(services, now) == PAGE:
         pass
-    removed, last = 0, None
+    removed = 0
+    last: UUID | None = None
     with all_of_them("a draft could not be removed") as each:
         while due := await _due(services, now, last):
             for request_id in due:
