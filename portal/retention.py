@@ -5,7 +5,7 @@ from functools import partial
 from uuid import UUID
 
 from fastapi import APIRouter
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 from starlette.datastructures import FormData
 
 from domain.refusals import Refusal
@@ -84,7 +84,7 @@ async def find(visit: VisitOf) -> Response:
         request_id = await retention.to_hold_numbered(visit.services, visit.caller, number)
     except NOT_TAKEN as error:
         return await _page(visit, form, as_problem(error), {"not_found": "number"})
-    return RedirectResponse(f"/requests/{request_id}/hold", status_code=303)
+    return visit.on_to(f"/requests/{request_id}/hold")
 
 
 @router.post("/retention/holds/{hold_id}/lift")

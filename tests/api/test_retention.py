@@ -560,8 +560,8 @@ async def test_a_look_at_a_list_opens_no_form_where_nobody_of_its_clinics_holds_
 ) -> None:
     request_id = await over(system)
     seen = await listed_with(system, request_id)
-    strangers = system.clinics["far"].id
     async with system.services.database.session() as session:
+        strangers = (await people.add_clinic(session, code=f"elsewhere-{new_id()}", name="Ailleurs")).id
         elsewhere = RetentionHold(
             id=new_id(),
             request_id=UUID(await cancelled(system)),
