@@ -1248,7 +1248,8 @@ class Mark(Base):
     """What somebody drew on a photo, or on a page of a document (`kind`: `domain.marks.MarkKind`), in a layer over it.
 
     `drawn` are its `start` and `end` in fractions of the upright picture, and the `calibration` of a measure, whose length is
-    `length_mm`. One that was removed stays, unseen.
+    `length_mm`. One that was removed stays, unseen. `sealed_for` is the request whose key seals the label; where it names none,
+    the key of the house does: so this version writes it, for the one before opens no other. The next one names the request.
     """
 
     __tablename__ = "marks"
@@ -1259,7 +1260,8 @@ class Mark(Base):
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
     kind: Mapped[str]
     drawn: Mapped[Json]
-    label: Mapped[str] = mapped_column(SealedText("marks.label", None))
+    label: Mapped[str] = mapped_column(SealedText("marks.label", "sealed_for"))
+    sealed_for: Mapped[uuid.UUID | None]
     length_mm: Mapped[float | None]
     created_at: Mapped[datetime]
     removed_at: Mapped[datetime | None]

@@ -103,8 +103,8 @@ _OPENED_JSON, _OPENED_IF_IT_OPENS, _OPENED_TEXT = _OpenedJson(), _OpenedJson(if_
 class _Sealed(TypeDecorator[Any]):
     """What both kinds of column have in common.
 
-    `at` is the column itself, as ``table.column``; `owner` the column beside it that says whose key it is (without one, the
-    house's); `row` the columns of the primary key.
+    `at` is the column itself, as ``table.column``; `owner` the column beside it that says whose key it is (the house's without
+    one, or where it says nobody's); `row` the columns of the primary key.
     """
 
     impl: Any = Text
@@ -126,7 +126,7 @@ class _Sealed(TypeDecorator[Any]):
 
     def write(self, session: Session, plain: Any, row: Mapping[str, Any]) -> Written:
         """`plain` on its way into that row, sealed if sealing has begun."""
-        owner = row[self.owner] if self.owner else HOUSE
+        owner = (row[self.owner] if self.owner else None) or HOUSE
         key = keys_of(session.get_bind().dialect).to_write_with(session, owner)
         if key is None:
             return Written(plain, plain)
@@ -144,7 +144,10 @@ class _Sealed(TypeDecorator[Any]):
     def key_and_place(self, column: Any) -> dict[str, ColumnElement[Any]]:
         """In SQL: what is needed to open the value of a row, by the names under which it comes."""
         of = column.table.c
-        owner = of[self.owner] if self.owner else literal_column(f"'{HOUSE}'::uuid")
+        house: ColumnElement[Any] = literal_column(f"'{HOUSE}'::uuid")
+        owner: ColumnElement[Any] = of[self.owner] if self.owner else house
+        if self.owner and of[self.owner].nullable:
+            owner = func.coalesce(owner, house)
         its_key = select(DATA_KEYS.c.sealed_key).where(DATA_KEYS.c.owner_id == owner)
         return {
             "key": its_key.correlate_except(DATA_KEYS).scalar_subquery(),

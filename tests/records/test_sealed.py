@@ -298,6 +298,34 @@ async def test_what_is_sealed_opens_in_its_own_row_only(sealed: Database) -> Non
             await session.scalar(select(Mark.label))
 
 
+async def test_a_label_opens_with_the_key_of_its_request_where_it_is_named_and_else_with_that_of_the_house(
+    sealed: Database,
+) -> None:
+    """What the next version writes is read by this one, and goes with its request; what stands there already opens as before."""
+    scene, request_id = await a_chart(sealed)
+    async with sealed.session() as session:
+        before = (await session.scalars(select(Mark))).one()
+        assert before.sealed_for is None
+        own = Mark(
+            id=new_id(),
+            attachment_id=before.attachment_id,
+            account_id=scene.accounts["requester"].id,
+            kind="arrow",
+            drawn={},
+            label="Bord droit",
+            sealed_for=request_id,
+            created_at=NOW,
+        )
+        session.add(own)
+    async with sealed.session() as session:
+        assert await session.scalar(select(Mark.label).where(Mark.id == own.id)) == "Bord droit"
+        await data_keys.destroy(session, request_id)
+    async with sealed.session() as session:
+        assert await session.scalar(select(Mark.label).where(Mark.id == before.id)) == MARKED
+        with pytest.raises(KeyGoneError):
+            await session.scalar(select(Mark.label).where(Mark.id == own.id))
+
+
 async def test_with_its_key_a_request_is_gone_and_no_other(sealed: Database, tmp_path: Path) -> None:
     scene, request_id = await a_chart(sealed)
     file = attachment_key(request_id, new_id())

@@ -35,6 +35,7 @@ def upgrade() -> None:
             server_default=sa.text("'{}'::jsonb"),
         ),
     )
+    op.add_column("marks", sa.Column("sealed_for", sa.Uuid(), nullable=True))
     _make_tables()
     op.execute(
         """
@@ -204,4 +205,9 @@ def downgrade() -> None:
         "retention_holds",
     ):
         op.drop_table(table)
+    op.execute(
+        "DO $$ BEGIN IF EXISTS (SELECT FROM marks WHERE sealed_for IS NOT NULL) THEN "
+        "RAISE EXCEPTION 'labels of marks are sealed with keys of requests: no older version opens them'; END IF; END $$"
+    )
+    op.drop_column("marks", "sealed_for")
     op.drop_column("clinics", "retention")
