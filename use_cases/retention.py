@@ -25,7 +25,6 @@ from records import account_events, audit, destruction, failures, forms, people,
 from records.account_letters import write_to_administrators
 from records.canonical import canonical_json
 from records.database import Database
-from records.errors import NotFoundError
 from records.ids import new_id
 from records.models import Clinic, RequestRecord, RetentionEntry, RetentionHold, RetentionList
 from records.sealed import NOT_OPENED, tell_not_opened
@@ -187,7 +186,8 @@ async def set_hold(services: Services, caller: Caller, request_id: UUID, new: Ne
     Raises Problem `not_found`, `request_destroyed` or `forbidden`.
     """
     async with services.database.session() as session:
-        row = await _to_hold(session, caller, request_id)
+        await _check_may_hold(session, caller, request_id)
+        row = await requests.lock_request(session, request_id)
         hold = await _there_already(session, caller, row, new)
         if hold is None:
             now = datetime.now(UTC)
@@ -204,7 +204,7 @@ async def set_hold(services: Services, caller: Caller, request_id: UUID, new: Ne
 async def to_hold(services: Services, caller: Caller, request_id: UUID) -> ToHold:
     """The request that the caller may hold. Raises as `set_hold`."""
     async with services.database.session() as session:
-        row = await _to_hold(session, caller, request_id)
+        row = await _check_may_hold(session, caller, request_id)
         return ToHold(id=row.id, number=row.number)
 
 
@@ -215,22 +215,20 @@ async def to_hold_numbered(services: Services, caller: Caller, number: str) -> U
         if request_id is None:
             policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
             raise Problem("not_found")
-        return (await _to_hold(session, caller, request_id)).id
+        return (await _check_may_hold(session, caller, request_id)).id
 
 
-async def _to_hold(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
-    """The request, locked, for an administrator of a clinic that ever had to do with it, whatever they see of it.
+async def _check_may_hold(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
+    """The request, for an administrator of a clinic that ever had to do with it, whatever they see of it.
 
-    Who has signed a report holds nothing any more, and may have to answer for it.
+    Who has signed a report holds nothing any more, and may have to answer for it. Nobody destroys it until the transaction ends.
     """
     policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
-    if caller.clinic_id not in await destruction.involved_clinics(session, request_id):
+    is_theirs = caller.clinic_id in await destruction.involved_clinics(session, request_id)
+    if not is_theirs or not await requests.keep_while_named(session, request_id):
         raise await policy.not_there(session, caller, request_id)
-    try:
-        row = await requests.lock_request(session, request_id)
-    except NotFoundError:
-        raise await policy.not_there(session, caller, request_id) from None
-    if row.status is Status.DRAFT:
+    row = await requests.load_request(session, request_id)
+    if row is None or row.status is Status.DRAFT:
         raise Problem("not_found")
     return row
 
