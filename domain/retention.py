@@ -26,7 +26,9 @@ one request with more stands on a list by itself.
 """
 
 DESTROYED_AFTER = timedelta(days=3)
-"""From the approval of a list until anything of it is destroyed: so long any administrator of the clinic takes it back."""
+"""From the approval of a list until anything of it is destroyed: so long any administrator of the clinic takes it back. The
+e-mail about it (`activities.account_texts`) and the page say it in words.
+"""
 
 
 class RetentionPolicy(Frozen):
