@@ -128,6 +128,7 @@ async def approve(list_id: UUID, visit: VisitOf) -> Response:
 @router.post("/retention/lists/{list_id}/take-back")
 async def take_back(list_id: UUID, visit: VisitOf) -> Response:
     """Take the approval back; or say why not."""
+    await visit.form()
 
     async def do() -> None:
         await retention.take_back(visit.services, visit.caller, list_id)

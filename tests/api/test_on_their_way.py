@@ -258,7 +258,7 @@ async def test_a_queued_submission_closes_the_form_and_arrives_as_it_was(away: A
     one = UUID(before["attachments"][0]["id"])
     async with system.services.database.session() as session:
         with pytest.raises(SubmissionUnderWayError):
-            await attachments.change_attachment(session, UUID(request_id), one, slot="overview")
+            await attachments.change_attachment(session, UUID(request_id), one, now=datetime.now(UTC), slot="overview")
     view = await who.view(request_id)
     assert view["submission_under_way"]["command_id"] == receipt["command_id"]
     assert (view["editable"], view["allowed_commands"], view["status"]) == (False, [], "draft")
