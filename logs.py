@@ -36,7 +36,6 @@ ALLOWED = frozenset(
             "notice_id",
             "letter_id",
             "account_id",
-            "clinic_id",
             "program",
         ),
         *(

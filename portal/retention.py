@@ -175,7 +175,7 @@ async def _hold(
     return visit.page(
         "retention_hold",
         because=error,
-        view=await retention.to_hold(visit.services, visit.caller, request_id),
+        to_hold=await retention.to_hold(visit.services, visit.caller, request_id),
         form=pages.written(form or {}),
         wrong=pages.written(wrong),
         notice=summary(error, wrong, visit.language) if error else None,

@@ -22,7 +22,7 @@ LISTS: Mapping[str, tuple[str, ...]] = {
         *("sign_on_attempts.provider", "signing_certificates.revocation_reason"),
         *("clinics.retention", "retention_lists.policy", "retention_entries.number", "retention_entries.offering"),
         *("destroyed_requests.number", "destroyed_requests.clinic_ids", "destroyed_requests.document_ids"),
-        *("destroyed_requests.parts_of",),
+        *("destroyed_requests.key_owners",),
     ),
     "keys under which objects lie in the document store: ids and digests": (
         *("attachments.object_key", "attachments.preview_key", "attachments.thumbnail_key", "attachments.full_key"),

@@ -6,7 +6,7 @@ removes them next.
 
 import uuid
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from sqlalchemy import Select, delete, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.retention import RetentionPolicy
-from records import data_keys
+from records import data_keys, uploads
 from records.models import (
     Attachment,
     Base,
@@ -51,6 +51,9 @@ OF_REQUEST: Sequence[type[Base]] = (
     *(RequestReference, PatientWord, RequestParty, OfferedPool, Participant, RetentionHold),
 )
 """What goes with a request, in an order in which nothing is left without what it refers to; the request itself goes last."""
+
+KEYS_OF_THEIR_OWN: Mapping[type[Base], Callable[[uuid.UUID], str]] = {Upload: uploads.parts_folder}
+"""Those of them of which each row has a data key of its own, by its id; and the folder in the store for the files of one."""
 
 STAYS: Mapping[str, tuple[str, ...]] = {
     "who did what and when, by ids: the audit outlives what it tells of": (
@@ -97,7 +100,11 @@ async def destroy(
     """
     clinics = await involved_clinics(session, row.id)
     documents = await _pairs(session, select(StoredDocument.report_id, StoredDocument.pdf_sha256), row.id)
-    uploads = list(await session.scalars(select(Upload.id).where(Upload.request_id == row.id)))
+    owners = [
+        id_
+        for table in KEYS_OF_THEIR_OWN
+        for id_ in await session.scalars(select(cast(Any, table).id).where(_belongs(table, row.id)))
+    ]
     things = await _things(session, row.id, documents)
     tombstone = DestroyedRequest(
         request_id=row.id,
@@ -113,11 +120,11 @@ async def destroy(
         },
         document_ids=[id_ for id_, _ in documents],
         document_digests=[digest for _, digest in documents],
-        parts_of=uploads,
+        key_owners=owners,
     )
     session.add(tombstone)
     await session.flush()
-    await data_keys.destroy(session, row.id, *uploads)
+    await data_keys.destroy(session, row.id, *owners)
     await session.execute(text("SET LOCAL relais.destroying = 'on'"))
     await _let_go(session, row.id)
     for table in OF_REQUEST:
@@ -127,6 +134,12 @@ async def destroy(
     for clinic_id in clinics:
         await _tell(session, row.id, clinic_id, now)
     return tombstone
+
+
+def folders_of(tombstone: DestroyedRequest) -> list[str]:
+    """Where files of the request may lie in the document store, whoever names them."""
+    apart = [folder_of(owner) for owner in tombstone.key_owners for folder_of in KEYS_OF_THEIR_OWN.values()]
+    return [f"attachments/{tombstone.request_id}", f"documents/{tombstone.request_id}", *apart]
 
 
 async def find_destroyed(session: AsyncSession, request_id: uuid.UUID) -> DestroyedRequest | None:

@@ -1663,7 +1663,7 @@ class DestroyedRequest(Base):
 
     `destroyed` tells of what it had, each thing with its id and digest, how many rows of each table went, until when it was to be
     kept, and the policy that was in force in the clinic that destroyed it; `document_digests` are those of its signed documents;
-    `parts_of` are the ids of uploads whose parts may still lie in the document store.
+    `key_owners` are the ids of what had a data key of its own, and files by that id in the document store.
     """
 
     __tablename__ = "destroyed_requests"
@@ -1676,12 +1676,12 @@ class DestroyedRequest(Base):
     destroyed: Mapped[Json]
     document_ids: Mapped[list[uuid.UUID]]
     document_digests: Mapped[list[str]]
-    parts_of: Mapped[list[uuid.UUID]]
+    key_owners: Mapped[list[uuid.UUID]]
 
     __table_args__ = (
         Index("ix_destroyed_requests_digests", "document_digests", postgresql_using="gin"),
         Index("ix_destroyed_requests_documents", "document_ids", postgresql_using="gin"),
-        Index("ix_destroyed_requests_parts", "parts_of", postgresql_using="gin"),
+        Index("ix_destroyed_requests_key_owners", "key_owners", postgresql_using="gin"),
     )
 
 

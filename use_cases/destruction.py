@@ -23,7 +23,7 @@ from domain.retention import (
     earliest_day,
 )
 from engine.forgetting import forget
-from records import audit, data_keys, destruction, people, requests, retention, uploads
+from records import audit, data_keys, destruction, people, requests, retention
 from records.audit import By
 from records.database import Database, moment_of_database
 from records.errors import NotFoundError, StoreError
@@ -72,7 +72,7 @@ async def write_lists(services: Services, now: datetime | None = None) -> int:
     listed = 0
     with all_of_them("the list of a clinic could not be written") as each:
         for clinic_id in clinic_ids:
-            with each(clinic_id=str(clinic_id)):
+            with each(clinic_id):
                 listed += await _write_list(services.database, clinic_id, now)
     return listed
 
@@ -184,7 +184,7 @@ async def destroy_listed(services: Services, list_id: UUID) -> None:
         raise TooEarlyError
     with all_of_them("a request could not be destroyed") as each:
         for request_id in left:
-            with each(request_id=str(request_id)):
+            with each(request_id):
                 await _destroy_one(services, list_id, request_id)
 
 
@@ -244,13 +244,12 @@ async def _destroy_if_it_may(
 async def _destroy_late_keys(database: Database, tombstone: DestroyedRequest) -> None:
     """A key that somebody made anew in the moment of the destruction; later ones the database refuses."""
     async with database.session() as session:
-        await data_keys.destroy(session, tombstone.request_id, *tombstone.parts_of)
+        await data_keys.destroy(session, tombstone.request_id, *tombstone.key_owners)
 
 
 async def _remove_files(store: DocumentStore, tombstone: DestroyedRequest) -> None:
     """Remove its files, whoever names them. Raises StoreError where some are still there."""
-    id_ = tombstone.request_id
-    for folder in (f"attachments/{id_}", f"documents/{id_}", *map(uploads.parts_folder, tombstone.parts_of)):
+    for folder in destruction.folders_of(tombstone):
         await store.delete_folder(folder)
         async for _ in store.list_older(folder, _NOTHING_IS_YOUNGER, 1):
             raise StoreError(f"files of a destroyed request are still there: {folder}")

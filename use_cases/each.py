@@ -2,28 +2,27 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
 
 import structlog
 
 log = structlog.get_logger(__name__)
 
-Each = Callable[..., AbstractContextManager[None]]
+Each = Callable[[object], AbstractContextManager[None]]
 
 
 @contextmanager
 def all_of_them(wrong: str) -> Iterator[Each]:
-    """In it, what is raised inside of ``with each(...):`` is logged as `wrong`, with what `each` was given; the last is raised at
+    """In it, what is raised inside of ``with each(...):`` is logged as `wrong`, with which one it was; the last is raised at
     the end. What ends the process, or cancels the work, passes at once.
     """
     failed: list[Exception] = []
 
     @contextmanager
-    def each(**told: Any) -> Iterator[None]:
+    def each(which: object) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            log.error(wrong, error=type(error).__name__, **told)
+            log.error(wrong, name=str(which), error=type(error).__name__)
             failed.append(error)
 
     yield each

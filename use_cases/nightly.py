@@ -13,12 +13,12 @@ async def each_night(services: Services, authority: Authority) -> SweepReport:
     """All parts of it, whichever of them fails; the last failure is raised when all were tried."""
     swept = SweepReport()
     with all_of_them("a part of the nightly round failed") as each:
-        with each(part="sweep"):
+        with each("sweep"):
             swept = await sweep(services)
-        with each(part="revocations"):
+        with each("revocations"):
             await publish_revocations(services.database, authority)
-        with each(part="destructions"):
+        with each("destructions"):
             await destruction.take_up(services)
-        with each(part="drafts"):
+        with each("drafts"):
             await old_drafts.warn_and_remove(services)
     return swept

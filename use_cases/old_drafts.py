@@ -53,7 +53,7 @@ async def warn_and_remove(services: Services, now: datetime | None = None) -> in
     with all_of_them("a draft could not be removed") as each:
         while due := await _due(services, now, last):
             for request_id in due:
-                with each(request_id=str(request_id)):
+                with each(request_id):
                     removed += await _remove(services, request_id, now)
             last = due[-1]
     return removed

@@ -10,7 +10,7 @@ def go_along(numbers: range, failing: set[int], error: type[BaseException]) -> l
     try:
         with all_of_them("something failed") as each:
             for number in numbers:
-                with each(count=number):
+                with each(number):
                     if number in failing:
                         raise error(number)
                     done.append(number)

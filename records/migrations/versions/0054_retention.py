@@ -70,7 +70,7 @@ def upgrade() -> None:
         CREATE FUNCTION make_no_key_of_destroyed() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
             IF EXISTS (
-                SELECT FROM destroyed_requests WHERE request_id = NEW.owner_id OR parts_of @> ARRAY[NEW.owner_id]
+                SELECT FROM destroyed_requests WHERE request_id = NEW.owner_id OR key_owners @> ARRAY[NEW.owner_id]
             ) THEN
                 RETURN NULL;
             END IF;
@@ -156,13 +156,13 @@ def _make_tables() -> None:
         sa.Column("destroyed", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("document_ids", postgresql.ARRAY(sa.Uuid()), nullable=False),
         sa.Column("document_digests", postgresql.ARRAY(sa.Text()), nullable=False),
-        sa.Column("parts_of", postgresql.ARRAY(sa.Uuid()), nullable=False),
+        sa.Column("key_owners", postgresql.ARRAY(sa.Uuid()), nullable=False),
         sa.ForeignKeyConstraint(["list_id"], ["retention_lists.id"], name="fk_destroyed_requests_list_id"),
         sa.PrimaryKeyConstraint("request_id", name="pk_destroyed_requests"),
         sa.UniqueConstraint("number", name="uq_destroyed_requests_number"),
     )
     op.create_index("ix_destroyed_requests_list_id", "destroyed_requests", ["list_id"])
-    for name, column in (("digests", "document_digests"), ("documents", "document_ids"), ("parts", "parts_of")):
+    for name, column in (("digests", "document_digests"), ("documents", "document_ids"), ("key_owners", "key_owners")):
         op.create_index(f"ix_destroyed_requests_{name}", "destroyed_requests", [column], postgresql_using="gin")
     op.create_table(
         "retention_certificates",
