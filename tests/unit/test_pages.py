@@ -15,6 +15,8 @@ IN_A_FILE_OF_ITS_OWN = {
     "/phone": "tests/portal/test_phone_links.py",
     "/phone/{code}": "tests/portal/test_phone_links.py",
     "/requests/{request_id}/phone-link": "tests/portal/test_phone_links.py",
+    "/retention/lists/{list_id}": "tests/portal/test_retention.py",
+    "/retention/lists/{list_id}/approve": "tests/portal/test_retention.py",
     "/service-accounts/{account_id}": "tests/portal/test_service_accounts.py",
     "/sign-on/{code}/return": "tests/sign_on/test_certified_provider.py",
     "/webhooks/{webhook_id}": "tests/portal/test_webhooks.py",
@@ -26,6 +28,7 @@ NO_PAGE = {
     *("/assignments/menu/{request_id}", "/requests/{request_id}/edit/check"),  # parts of pages
     *(f"/requests/{{request_id}}/{form}/files" for form in ("add-information", "answer", "edit")),
     *("/events", "/manifest-{language}.webmanifest", "/requests/{request_id}/report/preview.pdf"),
+    "/retention/lists/{list_id}/certificate.pdf",
 }
 
 ROUTES = [
