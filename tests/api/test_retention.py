@@ -799,7 +799,7 @@ async def test_rows_of_charts_go_with_their_tombstone_alone(system: System) -> N
 
 
 async def test_the_engine_forgets_what_was_destroyed(system: System) -> None:
-    """It does so in its own time, half a minute after a run has ended: the one that was destroyed first is looked at, as the last."""
+    """It does so in its own time, half a minute after a run has ended: so the one that was destroyed first is looked at."""
     seen = await listed_with(system, await over(system))
     await approve_by_itself(system, seen["id"])
     await destroy_listed(system.services, UUID(seen["id"]))

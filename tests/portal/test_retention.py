@@ -2,6 +2,7 @@
 
 from tests.api.test_retention import days_later, listed, over
 from tests.eventually import eventually
+from tests.journeys import ok
 from tests.portal.browsing import PHONE, WIDE, Portal, barriers, overflow
 from tests.system import System
 
@@ -57,6 +58,8 @@ async def test_a_list_is_looked_at_twice_and_destroyed(portal: Portal, system: S
         await eventually(is_done)
         shown = await page.inner_text("main")
         assert "Sa destruction est suspendue." in shown
+        data = await page.get_by_role("link", name="Les données du certificat").get_attribute("href")
+        assert ok(await system.administrator.get((data or "").removeprefix("/api/v1")))["list_id"] == seen["id"]
         answer = await page.goto(f"/requests/{goes}")
         assert answer is not None
         assert answer.status == 410
