@@ -103,6 +103,13 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
         _("The directory of your organization has ended the access of somebody of {clinic} who holds requests."),
         _("Hand them over now: you find them under People, with the person whose access has ended."),
     ),
+    LetterKind.RETENTION_LISTED: AccountText(
+        _("requests were kept long enough"),
+        _(
+            "Requests of {clinic} were kept for as long as they must be, and stand on a list. Nothing of it is destroyed yet."
+        ),
+        _("Look at it, put on hold what is to stay, and approve the rest: under People, Keeping and destroying."),
+    ),
     LetterKind.RETENTION_APPROVED: AccountText(
         _("requests are destroyed soon"),
         _("An administrator of {clinic} has approved that requests that were kept long enough are destroyed for good."),

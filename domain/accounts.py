@@ -102,7 +102,8 @@ class LetterKind(StrEnum):
     IDENTITY_UNLINKED = "identity_unlinked"
     WEBHOOK_DISABLED = "webhook_disabled"  # by Relais itself
     PROVISIONED = "provisioned"  # an account made by the directory of the organization
-    RETENTION_APPROVED = "retention_approved"  # to administrators, as the next
+    RETENTION_LISTED = "retention_listed"  # to administrators, as the next two
+    RETENTION_APPROVED = "retention_approved"
     RETENTION_SHORTENED = "retention_shortened"  # less long is kept what is over
     DRAFTS_END = "drafts_end"  # drafts that somebody has not touched for weeks are removed soon
     HAND_OVER = "hand_over"  # to administrators: somebody whose access the directory ended holds requests

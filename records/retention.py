@@ -156,6 +156,12 @@ async def write_list(
     return made
 
 
+async def listed_since(session: AsyncSession, clinic_id: uuid.UUID, moment: datetime) -> bool:
+    """Whether a list of the clinic was written since then that is still there."""
+    query = select(RetentionList.id).where(RetentionList.clinic_id == clinic_id, RetentionList.made_at > moment)
+    return bool(await session.scalar(select(query.exists())))
+
+
 async def load_list(
     session: AsyncSession, list_id: uuid.UUID, *, locked: bool = False, shared: bool = False
 ) -> RetentionList | None:

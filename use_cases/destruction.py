@@ -3,6 +3,7 @@
 Each step may be taken as often as needed, and whoever dies between two of them leaves the next for the next try.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -11,6 +12,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 
+from domain.accounts import LetterKind
 from domain.audit import Act
 from domain.requests import Role
 from domain.retention import (
@@ -24,6 +26,7 @@ from domain.retention import (
 )
 from engine.forgetting import forget
 from records import audit, data_keys, destruction, people, requests, retention
+from records.account_letters import write_to_administrators
 from records.audit import By
 from records.database import Database, moment_of_database
 from records.errors import NotFoundError, StoreError
@@ -32,13 +35,14 @@ from records.retention import Over
 from records.sealed import NOT_OPENED, tell_not_opened
 from records.store import DocumentStore
 from settings import Settings
+from use_cases.account_letters import send
 from use_cases.each import all_of_them
 from use_cases.retention import HeldPatients, begin_destruction, destroyed_from, why_kept
 from workflows.contract import workflow_id
 
 PAGE = 200
 
-_A_YEAR = timedelta(days=365)
+_A_YEAR, _A_DAY = timedelta(days=365), timedelta(days=1)
 _NOTHING_IS_YOUNGER = datetime.max.replace(tzinfo=UTC)
 
 log = structlog.get_logger(__name__)
@@ -73,18 +77,23 @@ async def write_lists(services: Services, now: datetime | None = None) -> int:
     with all_of_them("the list of a clinic could not be written") as each:
         for clinic_id in clinic_ids:
             with each(clinic_id):
-                listed += await _write_list(services.database, clinic_id, now)
+                listed += await _write_list(services, clinic_id, now)
     return listed
 
 
-async def _write_list(database: Database, clinic_id: UUID, now: datetime) -> int:
-    """Write a clinic's list. What takes long only reads: a lock of the clinic, or a transaction that writes, is held by nobody
-    meanwhile.
+async def _write_list(services: Services, clinic_id: UUID, now: datetime) -> int:
+    """Write a clinic's list, and tell its administrators, once a day at most however often it is tried. What takes long only
+    reads: a lock of the clinic, or a transaction that writes, is held by nobody meanwhile.
     """
-    found = await over_time(database, clinic_id, now)
-    async with database.session() as session:
+    found = await over_time(services.database, clinic_id, now)
+    letters: Sequence[UUID] = ()
+    async with services.database.session() as session:
         clinic = await people.lock_clinic(session, clinic_id)
+        told = await retention.listed_since(session, clinic_id, now - _A_DAY)
         written = await retention.write_list(session, clinic, found, now) if clinic else None
+        if written is not None and not told:
+            letters = await write_to_administrators(session, LetterKind.RETENTION_LISTED, clinic_id, now)
+    await send(services, letters)
     if written is not None:
         log.info("requests of a clinic are over their time", count=len(found))
     return len(found) if written else 0

@@ -725,6 +725,17 @@ async def test_who_takes_back_gets_their_list_in_place_of_a_newer_one(system: Sy
     problem(await system.administrator.get(where), 404, "not_found")
 
 
+async def test_a_list_is_told_to_all_administrators_once_a_month(system: System) -> None:
+    await over(system)
+    before = await letters_to(system, LetterKind.RETENTION_LISTED)
+    async with system.services.database.session() as session:
+        last_month = RetentionList.made_at - timedelta(days=31)
+        await session.execute(update(RetentionList).values(made_at=last_month))
+    await write_lists(system.services)
+    await write_lists(system.services)  # as where another clinic's could not be written
+    assert await letters_to(system, LetterKind.RETENTION_LISTED) == before + 1
+
+
 async def test_a_policy_that_keeps_less_is_told_to_all_administrators(system: System) -> None:
     near = f"/clinics/{system.clinics['near'].id}"
     policy = ok(await system.administrator.get(f"{near}/retention"))["policy"]
