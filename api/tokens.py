@@ -1,16 +1,18 @@
 """Signing in: a user name and a password against a bearer token; and one's own account."""
 
+from dataclasses import replace
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from domain.model import Discreet, Storable
-from use_cases import accounts
+from use_cases import accounts, sessions
 from use_cases import sign_in as signing_in
 from use_cases.accounts import AccountView, NewPassword, Preferences
-from use_cases.guessing import Origin
 from use_cases.passwords import MAX_PASSWORD
+from use_cases.sessions import SessionView
 from use_cases.sign_in import MAX_CODE, MAX_DEVICE, MAX_USERNAME
 from use_cases.views import View
 from web.origin import OriginOf
@@ -62,7 +64,7 @@ async def sign_in(credentials: Credentials, services: ServicesOf, origin: Origin
     before only there; after ten, one more is possible each 30 seconds (429, `Retry-After`). When many sign in at once, some are
     told when there will be room for them (503 `passwords_busy`, `Retry-After`).
     """
-    origin = Origin(origin.address, credentials.device)
+    origin = replace(origin, device=credentials.device)
     token = await signing_in.sign_in(
         services, credentials.username, credentials.password, origin, code=credentials.code
     )
@@ -91,3 +93,21 @@ async def change_preferences(preferences: Preferences, caller: CallerOf, service
 async def change_password(passwords: NewPassword, caller: CallerOf, services: ServicesOf) -> None:
     """Choose another password. It ends all other sign-ins of the account. Wrong ones count for this sign-in alone (429)."""
     await accounts.change_password(services, caller, passwords)
+
+
+@router.get("/me/sessions", summary="Where I am signed in")
+async def list_sessions(caller: CallerOf, services: ServicesOf) -> list[SessionView]:
+    """The caller's sessions that have not ended, the newest first; a hundred at the most."""
+    return await sessions.list_own(services, caller)
+
+
+@router.delete("/me/sessions", status_code=204, summary="Sign out everywhere else")
+async def end_other_sessions(caller: CallerOf, services: ServicesOf) -> None:
+    """End all sessions of the caller but the one of this call."""
+    await sessions.end_others(services, caller)
+
+
+@router.delete("/me/sessions/{session_id}", status_code=204, summary="Sign out somewhere else")
+async def end_session(session_id: UUID, caller: CallerOf, services: ServicesOf) -> None:
+    """End one session of the caller, at once and in every process; also the one of this call."""
+    await sessions.end_own(services, caller, session_id)

@@ -1,6 +1,7 @@
 """One's own settings: language, notices, absences, password; and who one is here, which others keep."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from portal.themes import THEMES
 from translations import gettext_noop as _
 from translations.dates import clock, day
 from translations.words import listed
-from use_cases import accounts, identities, sign_on
+from use_cases import accounts, identities, sessions, sign_on
 from use_cases.absences import list_absences
 from use_cases.accounts import NewPassword, Preferences
 from use_cases.new_passwords import MIN_PASSWORD
@@ -97,6 +98,21 @@ async def change_password(visit: VisitOf) -> Response:
     return await _done(visit, form, change, "password")
 
 
+@router.post("/account/sessions/{session_id}/end")
+async def end_session(session_id: UUID, visit: VisitOf) -> Response:
+    """Sign out somewhere else; where that session ended by itself meanwhile, the page says the same."""
+    with suppress(Problem):
+        await sessions.end_own(visit.services, visit.caller, session_id)
+    return visit.on_to("/account", "session_ended")
+
+
+@router.post("/account/sessions/end-others")
+async def end_other_sessions(visit: VisitOf) -> Response:
+    """Sign out everywhere else."""
+    await sessions.end_others(visit.services, visit.caller)
+    return visit.on_to("/account", "sessions_ended")
+
+
 async def _done(
     visit: Visit, form: FormData, do: Callable[[], Awaitable[object]], sentence: str, then: str = "/account"
 ) -> Response:
@@ -139,6 +155,7 @@ async def _page(
         linked=[{**one.model_dump(), "since": day(one.since, visit.language)} for one in linked],
         linkable=linkable,
         link_needs_code=bool(linkable) and await sign_on.link_needs_code(visit.services, visit.caller.id),
+        sessions=await sessions.list_own(visit.services, visit.caller),
         has_password=visit.caller.account.has_password and ways.by_password,
         form=pages.written(form),
         wrong=pages.written(wrong),

@@ -250,6 +250,8 @@ SENTENCES: Mapping[str, str] = {
     "theme": _("Your choice is kept on this device."),
     "offerings": _("Noted. Who serves an offering comes first where a provider is chosen for it."),
     "absence_removed": _("The absence is removed."),
+    "session_ended": _("You are signed out there."),
+    "sessions_ended": _("You are signed out everywhere but here."),
     "sent_again": _("The e-mail is sent again. Should it reach nobody once more, it comes back here."),
     "second_factor_reset": _("The second factor is removed: the password is enough until another one is set up."),
     "passkey_added": _("The passkey is added. Other devices are signed out."),

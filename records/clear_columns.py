@@ -83,6 +83,7 @@ LISTS: Mapping[str, tuple[str, ...]] = {
         *("invitations.given_name", "invitations.family_name", "invitations.title", "invitations.profession"),
         *("invitations.licence_number", "invitations.email", "account_letters.name", "account_letters.address"),
         *("account_events.changes", "account_events.address", "linked_identities.issuer", "linked_identities.subject"),
+        *("tokens.address", "tokens.program"),
         *("linked_identities.email", "tokens.idp_issuer", "tokens.idp_subject", "tokens.idp_sid", "tokens.acr"),
         *("tokens.amr", "signing_tickets.issuer", "signing_tickets.subject", "signing_tickets.acr"),
         *("signing_tickets.acrs", "signing_tickets.amr", "reports.proof_evidence", "passkeys.name", "notices.address"),

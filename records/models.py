@@ -245,6 +245,7 @@ class ServiceAssertion(Base):
 class Token(Base):
     """A bearer token, known only by the SHA-256 of its text.
 
+    Its person knows it by `address` and `program`, from where and with what they signed in, and ends it by `id`.
     One of a browser ends, too, when nobody was there for `idle_minutes`; `seen_at` is when somebody was, to the minute.
     Of who signed in through a provider it keeps as whom, in which session there (`idp_sid`), and what was proved when; the
     sealed ID token is shown when they sign out there.
@@ -253,7 +254,10 @@ class Token(Base):
     __tablename__ = "tokens"
 
     sha256: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[uuid.UUID] = mapped_column(server_default=text("gen_random_uuid()"))
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
+    address: Mapped[str | None]
+    program: Mapped[str | None]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     revoked_at: Mapped[datetime | None]

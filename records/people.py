@@ -2,7 +2,7 @@
 
 import secrets
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
@@ -277,11 +277,13 @@ async def add_token(
     now: datetime,
     expires_at: datetime,
     idle_minutes: int | None = None,
+    address: str | None = None,
+    program: str | None = None,
     elsewhere: SignedInElsewhere | None = None,
 ) -> None:
     """Write down a token that was given out. Its text stays with the person. It ends when unused for `idle_minutes`, if given.
 
-    `elsewhere` is how its person signed in at a provider, if they did.
+    `address` and `program` are from where and with what its person signed in; `elsewhere` is how at a provider, if they did.
     """
     session.add(
         Token(
@@ -290,6 +292,8 @@ async def add_token(
             created_at=now,
             expires_at=expires_at,
             idle_minutes=idle_minutes,
+            address=address,
+            program=program,
             seen_at=now,
             **(asdict(elsewhere) if elsewhere else {}),
         )
@@ -327,6 +331,21 @@ _BEARER = (
     )
 )
 """Made once, as in `records.requests`: every call asks it."""
+
+
+async def list_tokens(session: AsyncSession, account_id: uuid.UUID, now: datetime, limit: int) -> Sequence[Token]:
+    """The tokens that speak for an account now, the newest first."""
+    found = select(Token).where(Token.account_id == account_id, token_lives(now))
+    return (await session.scalars(found.order_by(Token.created_at.desc(), Token.id).limit(limit))).all()
+
+
+async def revoke_token_of(session: AsyncSession, account_id: uuid.UUID, token_id: uuid.UUID, now: datetime) -> bool:
+    """End one token of an account; False when it has none of that name, or it has ended. Every process hears of it."""
+    one = update(Token).where(Token.account_id == account_id, Token.id == token_id, token_lives(now))
+    ended = await session.scalar(one.values(revoked_at=now).returning(Token.id))
+    if ended is not None:
+        await tell_changed(session, account_id)
+    return ended is not None
 
 
 async def note_seen(session: AsyncSession, token_sha256: str, now: datetime) -> None:

@@ -34,10 +34,11 @@ IPV6_NETWORK = 64
 
 @dataclass(frozen=True)
 class Origin:
-    """From where somebody calls: the address as the server believes it, and what a device keeps of a sign-in before."""
+    """From where and with what somebody calls: the address as the server believes it, and what a device keeps from before."""
 
     address: str | None = None
     device: str | None = field(default=None, repr=False)
+    program: str | None = None
 
     @property
     def network(self) -> str:

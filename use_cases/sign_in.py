@@ -251,6 +251,8 @@ async def new_token(
             now=now,
             expires_at=expires_at,
             idle_minutes=(services.settings.idle_minutes or None) if in_a_browser else None,
+            address=origin.address,
+            program=origin.program,
             elsewhere=elsewhere,
         )
         name = "password" if elsewhere is None else "provider"

@@ -8,6 +8,7 @@ from fastapi import Depends, Request, Response
 from settings import Settings
 from use_cases.guessing import DEVICE_IS_KNOWN_FOR, Origin
 from use_cases.sign_in import MAX_DEVICE
+from web.programs import program_of
 from web.services import ServicesOf
 from web.session import address_of
 
@@ -31,7 +32,8 @@ def keep_device(response: Response, settings: Settings, device: str) -> None:
 
 async def _origin(request: Request, services: ServicesOf) -> Origin:
     device = request.cookies.get(device_cookie(services.settings), "")
-    return Origin(address_of(request), device[:MAX_DEVICE] or None)
+    program = program_of(request.headers.get("user-agent", ""))
+    return Origin(address_of(request), device[:MAX_DEVICE] or None, program)
 
 
 OriginOf = Annotated[Origin, Depends(_origin)]

@@ -121,6 +121,25 @@ async def test_a_new_password_counts_at_the_next_sign_in(portal_app: FastAPI, pe
             assert answer.status_code == status
 
 
+async def test_people_sign_out_elsewhere(portal_app: FastAPI, person: Clinician) -> None:
+    async with (
+        visitor(portal_app, person) as http,
+        visitor(portal_app, person) as one,
+        visitor(portal_app, person) as two,
+    ):
+        ends = re.findall(r"/account/sessions/[0-9a-f-]+/end", (await http.get("/account")).text)
+        answer = await http.post(ends[0])
+        assert answer.headers["location"] == "/account?done=session_ended"
+        assert (await http.post(ends[0])).headers["location"] == "/account?done=session_ended"  # it had ended already
+        assert {(await one.get("/account")).status_code, (await two.get("/account")).status_code} == {200, 303}
+        answer = await http.post("/account/sessions/end-others")
+        assert answer.headers["location"] == "/account?done=sessions_ended"
+        assert [(await each.get("/account")).status_code for each in (one, two)] == [303, 303]
+        page = shown(await http.get("/account?done=sessions_ended"))
+        assert "Toutes les autres sessions sont fermées." in page
+        assert "/end-others" not in page
+
+
 @pytest.mark.parametrize(
     ("current", "new", "field", "status"),
     [
