@@ -20,6 +20,7 @@ from starlette.datastructures import FormData
 
 from domain.calendar import TIME_ZONE
 from domain.offerings import ServiceOffering
+from domain.photos import MIN_EDGE, MIN_SHARPNESS
 from domain.refusals import Refusal
 from domain.requests import Role
 from media.kinds import MAX_PAGES
@@ -29,6 +30,7 @@ from portal.installable import COLOUR
 from settings import Settings
 from translations import LANGUAGES, Language, dates, gettext_for, language_accepted, language_named, numbers
 from translations import gettext_noop as _
+from translations.problems import PHOTO_WARNINGS
 from translations.typography import COLON, set_in_french
 from translations.words import (
     CONSENT_GIVERS,
@@ -64,6 +66,9 @@ POLICY = (
     f"font-src 'self'; manifest-src 'self'; form-action 'self'; {CLOSED}"
 )
 """The Content-Security-Policy of every page: nothing inline, nothing from elsewhere."""
+
+WITH_CAMERA = frozenset({"edit", "answer", "add_information", "phone"})
+"""The pages that may ask the browser for its camera (static/camera.js); all others may not."""
 
 LANGUAGE_COOKIE = "relais-language"
 """The language chosen before signing in; afterwards the account's own counts."""
@@ -365,6 +370,8 @@ def render(
         "Content-Language": language,
         **(headers_of(because) if because else {}),
     }
+    if page in WITH_CAMERA:
+        headers["Permissions-Policy"] = headers["Permissions-Policy"].replace("camera=()", "camera=(self)")
     return HTMLResponse(html, status_of(because) if because else status, headers)
 
 
@@ -433,6 +440,9 @@ def _environment(language: Language) -> Environment:
         "consent_parts": CONSENT_PARTS,
         "documents": DOCUMENTS,
         "photo_views": PHOTO_VIEWS,
+        "photo_warnings": PHOTO_WARNINGS,
+        "min_edge": MIN_EDGE,
+        "min_sharpness": MIN_SHARPNESS,
         "Role": Role,
     }
     made.tests["past"] = lambda at: at < datetime.now(UTC)

@@ -91,10 +91,28 @@
     busy = false;
   }
 
-  form.addEventListener("change", ({ target }) => {
-    for (const file of target.files) waiting.push([file, line(file)]);
-    target.value = ""; // the same photo may be chosen again
+  function take(files) {
+    for (const file of files) waiting.push([file, line(file)]);
     next();
+  }
+
+  form.addEventListener("change", ({ target }) => {
+    take(target.files);
+    target.value = ""; // the same photo may be chosen again
+  });
+
+  // The camera opens in the page; where it can't, or by its button, the field opens the device's own application.
+  const field = form.querySelector("[capture]");
+  let toDevice = !Camera.isThere();
+  field.addEventListener("click", (event) => {
+    if (toDevice) return;
+    event.preventDefault();
+    const openDevice = () => {
+      toDevice = true;
+      field.click();
+      toDevice = false;
+    };
+    new Camera((photo) => take([photo]), openDevice).open();
   });
   form.addEventListener("submit", (event) => event.preventDefault());
   window.addEventListener("beforeunload", (event) => { if (waiting.length) event.preventDefault(); });

@@ -306,18 +306,23 @@
   const formOf = (event) => event.target instanceof Element && event.target.closest("form[data-upload]");
   document.querySelectorAll("form[data-upload] [data-nojs]").forEach((button) => { button.hidden = true; });
 
-  // What has a touch screen has a camera: one press opens it, by the same field as every other file.
+  // What has a touch screen has a camera: one press opens it, in the page, or else by the same field as every other file.
   const withCamera = window.matchMedia("(pointer: coarse)").matches;
   document.querySelectorAll("[data-camera]").forEach((button) => { button.hidden = !withCamera; });
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-camera]");
     if (!button) return;
-    const field = button.form.querySelector("input[type=file]");
+    const openDevice = () => photograph(button.form.querySelector("input[type=file]"));
+    if (Camera.isThere()) new Camera((photo) => take(button.form, [photo]), openDevice).open();
+    else openDevice();
+  });
+
+  function photograph(field) {
     const { accept } = field;
     Object.assign(field, { accept: "image/*" }).setAttribute("capture", "environment");
     field.click();
     setTimeout(() => { field.accept = accept; field.removeAttribute("capture"); }, 1000); // the chooser has read them
-  });
+  }
 
   document.addEventListener("change", (event) => {
     const form = formOf(event);

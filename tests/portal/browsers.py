@@ -81,8 +81,10 @@ CHROMIUM_ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
 ]
-"""No sandbox, for it looks at our own pages only, often as root; no calls of its own to the network."""
+"""No sandbox, for it looks at our own pages only, often as root; no calls of its own to the network; a camera that draws, for whoever asks."""
 
 FIREFOX_PREFERENCES: dict[str, str | float | bool] = {
     "app.normandy.enabled": False,
