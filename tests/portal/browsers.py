@@ -84,7 +84,7 @@ CHROMIUM_ARGUMENTS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
-"""No sandbox, for it looks at our own pages only, often as root; no calls of its own to the network; a camera that draws, for all."""
+"""No sandbox, for it looks at our own pages only, often as root; no calls of its own to the network; a camera that draws."""
 
 FIREFOX_PREFERENCES: dict[str, str | float | bool] = {
     "app.normandy.enabled": False,
