@@ -1,5 +1,7 @@
 """Signing in through one's organization: on to the provider, back from it, and its identities linked with an account."""
 
+from urllib.parse import urlencode
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
@@ -39,11 +41,17 @@ async def signed_out() -> Response:
 
 @router.get("/sign-on/{code}", dependencies=[SIGN_ONS])
 async def begin(code: str, request: Request, services: ServicesOf, next: str = "") -> Response:  # noqa: A002
-    """On to the provider: an address that an organization may link to."""
+    """On to the provider: an address that an organization may link to. From another site's page it goes on by a press only.
+
+    Source: ASVS 5.0.0, V7.6.2.
+    """
+    wanted = local_address(next)
+    if request.headers.get("sec-fetch-site") == "cross-site" and code in services.sign_on.providers.all:
+        language = await _language(request, services)
+        label, here = services.sign_on.providers.all[code].label, f"/sign-on/{code}?{urlencode({'next': wanted})}"
+        return pages.render(request, "sign_on", language, address=here, label=label, by_itself=False)
     try:
-        begun = await sign_on.begin_sign_in(
-            services, code, kept_by(request, services.settings), local_address(next), ""
-        )
+        begun = await sign_on.begin_sign_in(services, code, kept_by(request, services.settings), wanted, "")
     except Problem as problem:
         return await _error(request, services, problem)
     response = RedirectResponse(begun.address, 303)

@@ -152,7 +152,7 @@ def sign_in_page_with(request: Request, language: Language, **values: Any) -> HT
 
 def on_page(request: Request, language: Language, address: str, label: Label) -> HTMLResponse:
     """The page from which a browser goes on to a provider by itself: an answer to a form may not lead elsewhere."""
-    return pages.render(request, "sign_on", language, address=address, label=label)
+    return pages.render(request, "sign_on", language, address=address, label=label, by_itself=True)
 
 
 def keep_session(response: Response, settings: Settings, token: str) -> None:

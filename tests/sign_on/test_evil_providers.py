@@ -237,6 +237,21 @@ async def test_who_is_not_linked_stays_outside_whatever_their_address(scene: Sce
         assert "ne vous connaît pas encore" in shown(answer, 403)
 
 
+async def test_another_sites_page_begins_no_session_without_a_press(scene: Scene) -> None:
+    async with visitor(scene.app) as http:
+        sent = await http.get("/sign-on/one?next=/account%3Fa%3D1", headers={"Sec-Fetch-Site": "cross-site"})
+        assert "Un autre site vous envoie ici." in shown(sent)
+        assert "refresh" not in sent.text
+        assert "relais-sign-on" not in sent.headers.get("set-cookie", "")
+        [press] = re.findall(r'class="button" href="([^"]+)"', sent.text)
+        answer = await http.get(unescape(press), headers={"Sec-Fetch-Site": "same-origin"})
+        assert answer.status_code == 303
+        asked = {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["location"]).query).items()}
+        there = await http.get(scene.back(asked), headers={"Sec-Fetch-Site": "cross-site"})
+        assert there.headers["location"] == "/account?a=1"
+        assert (await http.get("/sign-on/nobody", headers={"Sec-Fetch-Site": "cross-site"})).status_code == 404
+
+
 async def test_errors_of_a_provider_are_pages(scene: Scene) -> None:
     async with visitor(scene.app) as http:
         for error, status, words in (
