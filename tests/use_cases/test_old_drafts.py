@@ -60,6 +60,11 @@ async def arrived(system: System, who: Clinician, status: LetterStatus = LetterS
             return not await session.scalar(select(func.count()).where(*queued))
 
     await eventually(are_settled)
+    await noted(system, who, status)
+
+
+async def noted(system: System, who: Clinician, status: LetterStatus) -> None:
+    """As if that had become of every warning, when it was written."""
     sent_at = AccountLetter.created_at if status is LetterStatus.SENT else None
     async with system.services.database.session() as session:
         await session.execute(update(AccountLetter).where(_warnings(who)).values(status=status, sent_at=sent_at))
@@ -209,6 +214,21 @@ async def test_a_warning_that_did_not_arrive_counts_for_none(system: System, sta
     assert await letters_to(system, who) == 2  # once more
     await arrived(system, who)
     await warn_and_remove(system.services, NOW + timedelta(days=16))
+    assert await drafts_of(who) == set()
+
+
+async def test_a_warning_that_waits_for_its_mail_server_counts_once_it_was_taken(system: System) -> None:
+    who = await a_writer(system)
+    [request_id] = await begun(who, 1)
+    await untouched_for(system, request_id, 40)
+    await warn_and_remove(system.services, NOW)
+    await arrived(system, who)
+    await noted(system, who, LetterStatus.QUEUED)
+    await warn_and_remove(system.services, NOW + timedelta(days=8))
+    assert await drafts_of(who) == {request_id}
+    assert await letters_to(system, who) == 1  # it is on its way
+    await noted(system, who, LetterStatus.SENT)
+    await warn_and_remove(system.services, NOW + timedelta(days=8))
     assert await drafts_of(who) == set()
 
 
