@@ -5,8 +5,9 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from api.parameters import ExpectedVersion
-from use_cases import service_accounts, service_keys
+from use_cases import partners, service_accounts, service_keys
 from use_cases.administrators import Administrator
+from use_cases.partners import PartnerTerms, PartnerView
 from use_cases.people import PersonEvent
 from use_cases.service_accounts import (
     GivenSecret,
@@ -90,6 +91,21 @@ async def add_key(account_id: UUID, new: NewKey, caller: CallerOf, services: Ser
 async def end_key(account_id: UUID, key_id: UUID, caller: CallerOf, services: ServicesOf) -> ServiceAccountView:
     """Nobody comes in by it any more, nor by a token that it brought, at once. Its `kid` is not taken again."""
     return await service_keys.end_key(services, Administrator.of(caller), account_id, key_id)
+
+
+@router.get("/{account_id}/partner", summary="How messages of a system are taken")
+async def get_partner(account_id: UUID, caller: CallerOf, services: ServicesOf) -> PartnerView:
+    """Of a system that sends requests as FHIR messages (`messages:send`); 404 where nobody has said."""
+    return await partners.read_partner(services, Administrator.of(caller), account_id)
+
+
+@router.put("/{account_id}/partner", summary="Say how messages of a system are taken")
+async def keep_partner(account_id: UUID, terms: PartnerTerms, caller: CallerOf, services: ServicesOf) -> PartnerView:
+    """For a system with the scope `messages:send`: for whom it asks, who dispatches, and which offering each service is.
+
+    Until this is said, its messages are refused. It counts for the next message.
+    """
+    return await partners.keep_partner(services, Administrator.of(caller), account_id, terms)
 
 
 @router.post("/{account_id}/lock", summary="Lock a service account at once")

@@ -27,6 +27,25 @@ def is_same_patient(one: Mapping[str, object], other: Mapping[str, object]) -> b
     return are_known and bool(_names(one)) and _names(one) == _names(other)
 
 
+def is_surely_another(one: Mapping[str, object], known: Sequence[Mapping[str, object]]) -> bool:
+    """Whether this is nobody who is `known`, by all that was ever said of one patient: another number, or another name and day of
+    birth. Who lacks these may be anybody.
+
+    A newborn may have the mother's number; letters may follow a number (Ontario's versions of a card); one who is born on another
+    day and has a name in common may have been written down wrongly.
+    """
+    numbers = [number for patient in known if not _is_newborn(patient) and (number := _number(patient))]
+    own = _number(one)
+    if own and numbers and not any(own.startswith(other) or other.startswith(own) for other in numbers):
+        return True
+    births = [born for patient in known if len(born := _text(patient, "birth_date")) == _WHOLE_DATE]
+    names = [found for patient in known if (found := _names(patient))]
+    born = _text(one, "birth_date")
+    is_born_otherwise = len(born) == _WHOLE_DATE and bool(births) and born not in births
+    is_named_otherwise = bool(_names(one)) and bool(names) and all(found.isdisjoint(_names(one)) for found in names)
+    return is_born_otherwise and is_named_otherwise
+
+
 def words_in_common(patient: Mapping[str, object]) -> Iterator[Sequence[str]]:
     """Words (`domain.search`), in one or two sets: who is the same patient has all the words of one of these, and may not be it.
 

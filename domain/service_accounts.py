@@ -21,6 +21,7 @@ class Scope(StrEnum):
     DRAFTS_WRITE = "drafts:write"
     REQUESTS_SUBMIT = "requests:submit"
     PEOPLE_PROVISION = "people:provision"
+    MESSAGES_SEND = "messages:send"
 
 
 def known_scopes(kept: Iterable[str]) -> frozenset[Scope]:

@@ -1,6 +1,7 @@
 """The scopes of SMART App Launch that systems can ask for (`system/Task.rs`), and which of a service account's open them.
 
-A scope names a type of resources, or all, and what is done with them: `r` reads one, `s` searches. Nothing is written.
+A scope names a type of resources, or all, and what is done with them: `r` reads one, `s` searches. Nothing is written but
+messages, which are Bundles (`c`).
 """
 
 import re
@@ -33,14 +34,18 @@ OPENED_BY: Mapping[str, tuple[Scope, ...]] = {
 }
 """For each type of resources, the scopes of an account, one of which opens it; what none opens is for people."""
 
-_WRITTEN = re.compile(r"system/(\*|[A-Za-z]+)\.(read|r?s?)")
-_FIRST_VERSION = "read"
-"""How the first version of SMART's scopes says `rs`."""
+MESSAGES = "Bundle"
+SENDS_MESSAGES = f"system/{MESSAGES}.c"
+"""A message is a Bundle that is made at the other side; it takes `Scope.MESSAGES_SEND`."""
+
+_WRITTEN = re.compile(r"system/(\*|[A-Za-z]+)\.(read|write|c|r?s?)")
+_FIRST_VERSION = {"read": "rs", "write": "c"}
+"""How the first version of SMART's scopes says it."""
 
 
 @dataclass(frozen=True)
 class SmartScope:
-    """What a system may do with resources of a type (None: of every type): `may` holds of `r` and `s` what it may."""
+    """What a system may do with resources of a type (None: of every type): `may` holds of `r`, `s` and `c` what it may."""
 
     kind: str | None
     may: str
@@ -52,15 +57,18 @@ class SmartScope:
         if found is None or not found[2]:
             return None
         kind = None if found[1] == "*" else found[1]
-        if kind is not None and kind not in OPENED_BY:
+        may = _FIRST_VERSION.get(found[2], found[2])
+        if (kind == MESSAGES) != (may == "c") or (kind is not None and kind not in (*OPENED_BY, MESSAGES)):
             return None
-        return cls(kind, "rs" if found[2] == _FIRST_VERSION else found[2])
+        return cls(kind, may)
 
     def covers(self, kind: str, what: str) -> bool:
         """Whether it opens this to a system whose account has what it takes."""
-        return self.kind in (None, kind) and what in self.may and bool(OPENED_BY[kind])
+        return self.kind in (None, kind) and what in self.may and bool(OPENED_BY.get(kind, kind == MESSAGES))
 
     def is_had_by(self, has: frozenset[Scope]) -> bool:
         """Whether an account with these scopes has it: for every type, with whatever each of them takes."""
+        if self.kind == MESSAGES:
+            return Scope.MESSAGES_SEND in has
         openers = [opened_by for kind, opened_by in OPENED_BY.items() if self.kind in (kind, None)]
         return all(has.intersection(one) for one in openers if one or self.kind)

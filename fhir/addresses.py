@@ -43,6 +43,11 @@ class Server:
         """The system of codes that are ours."""
         return f"{self.base}/codes/{name}"
 
+    @property
+    def messages(self) -> str:
+        """Where messages are sent."""
+        return f"{self.base}/$process-message"
+
     def address(self, kind: str, id_: str) -> str:
         """The address of a resource."""
         return f"{self.base}/{kind}/{id_}"

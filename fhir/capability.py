@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from domain.smart_scopes import OPENED_BY
+from domain.messages import FROM_REQUESTERS, TO_KNOW
+from domain.smart_scopes import OPENED_BY, SENDS_MESSAGES
 from fhir.addresses import Server
 from fhir.kinds import BESIDE, OF_REQUESTS, known_parameters
 from fhir.searches import CURSOR
@@ -43,7 +44,18 @@ _BY_POST = "A health-insurance number. By POST to Patient/_search alone: in an a
 
 _ABOUT = (
     "Requests that were submitted, with their answers, for the systems of the clinics that have to do with them. "
-    "Nothing is written by FHIR."
+    "Resources are read; requests come as messages (messaging), from partners that clinics have named."
+)
+
+
+_PROCESS_MESSAGE = "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message"
+_TRANSPORTS = "http://terminology.hl7.org/CodeSystem/message-transport"
+_MESSAGES = (
+    "The events of CA:eReC and Ontario's eReferral that requesters send are acted on: "
+    + ", ".join(sorted(FROM_REQUESTERS))
+    + ". Kept for information: "
+    + ", ".join(sorted(TO_KNOW))
+    + ". Others are answered with not-supported. One message is done once, however often it is sent; async is not supported."
 )
 
 
@@ -65,6 +77,17 @@ def capability_statement(settings: Settings) -> dict[str, Any]:
                 "documentation": _ABOUT,
                 "security": _security(settings),
                 "resource": [_resource(kind) for kind in sorted(OPENED_BY)],
+                "operation": [{"name": "process-message", "definition": _PROCESS_MESSAGE}],
+            }
+        ],
+        "messaging": [
+            {
+                "endpoint": [{"protocol": {"system": _TRANSPORTS, "code": "http"}, "address": server.messages}],
+                "documentation": _MESSAGES,
+                "supportedMessage": [
+                    {"mode": "receiver", "definition": f"{server.base}/MessageDefinition/{event}"}
+                    for event in sorted(FROM_REQUESTERS | TO_KNOW)
+                ],
             }
         ],
     }
@@ -123,6 +146,7 @@ def smart_configuration(settings: Settings) -> dict[str, Any]:
         "scopes_supported": [
             *(f"system/{kind}.rs" for kind, opened_by in OPENED_BY.items() if opened_by),
             "system/*.rs",
+            SENDS_MESSAGES,
         ],
         "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
     }

@@ -95,6 +95,7 @@ class Meta(Element):
     version_id: str | None = None
     last_updated: Instant | None = None
     profile: tuple[str, ...] | None = None
+    security: tuple[Coding, ...] | None = None
 
 
 class HumanName(Element):

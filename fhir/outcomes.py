@@ -1,6 +1,7 @@
 """What can't be done, as FHIR says it: an OperationOutcome with a code of FHIR's, ours beside it, and a sentence for people."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from fhir.addresses import Server
@@ -51,6 +52,41 @@ class NotTaken(Exception):  # noqa: N818 - what it is to who asks
             )
         )
 
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with one element of what was sent: FHIR's code of the issue, a sentence, and the element."""
+
+    code: str
+    sentence: str
+    about: str
+
+
+class Faults(NotTaken):
+    """What can be read, and breaks what it must hold: an issue for each fault."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)[:MOST_FAULTS]
+        super().__init__(self.faults[0].sentence, status=422, code=self.faults[0].code, about=self.faults[0].about)
+
+    def outcome(self, server: Server) -> OperationOutcome:
+        """All of them, in the reader's language."""
+        say = gettext_for(server.language)
+        return OperationOutcome(
+            issue=tuple(
+                Issue(
+                    severity="error",
+                    code=fault.code,
+                    details=CodeableConcept(text=say(fault.sentence) % {"name": fault.about}),
+                    expression=(fault.about,),
+                )
+                for fault in self.faults
+            )
+        )
+
+
+MOST_FAULTS = 50
+"""So many are told at once."""
 
 UNKNOWN_PARAMETER = _("There is no search parameter “%(name)s” here.")
 NOT_IN_ADDRESS = _(

@@ -12,6 +12,7 @@ from domain.requests import EventName, HolderKind, Role, Status
 from fhir.addresses import Server, offering_id, part_of
 from fhir.elements import (
     CodeableConcept,
+    Coding,
     Extension,
     HumanName,
     Identifier,
@@ -40,6 +41,9 @@ CONSULT_NOTE = concept("http://loinc.org", "11488-4", "Consult note")
 
 _IDENTIFIER_TYPES = "http://terminology.hl7.org/CodeSystem/v2-0203"
 
+_IS_TEST = Coding(system="http://terminology.hl7.org/CodeSystem/v3-ActReason", code="HTEST")
+"""What came as a test is told as one."""
+
 _STATUSES: Mapping[Status, str] = {
     Status.AWAITING_DISPATCH: "active",
     Status.AWAITING_ACCEPTANCE: "active",
@@ -57,7 +61,8 @@ def meta_of(case: Case) -> Meta:
     """Of what belongs to a request. It is told to have changed with the request, whatever of that it shows: so whoever asks for
     what has changed since finds all of it, in one order.
     """
-    return Meta(version_id=str(case.row.version), last_updated=case.row.updated_at)
+    security = (_IS_TEST,) if case.row.is_test else None
+    return Meta(version_id=str(case.row.version), last_updated=case.row.updated_at, security=security)
 
 
 def number_of(case: Case, server: Server) -> Identifier:

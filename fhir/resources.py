@@ -320,3 +320,29 @@ class Bundle(Resource):
     timestamp: Instant
     link: tuple[Link, ...]
     entry: tuple[Entry, ...] | None
+
+
+class Destination(Element):
+    name: Text = None
+    endpoint: str
+
+
+class Source(Element):
+    name: Text = None
+    software: Text = None
+    endpoint: str
+
+
+class Response(Element):
+    identifier: str
+    code: Literal["ok", "transient-error", "fatal-error"]
+    details: Reference | None = None
+
+
+class MessageHeader(Resource):
+    resource_type: Annotated[Literal["MessageHeader"], _TYPE] = "MessageHeader"
+    event_coding: Coding
+    destination: tuple[Destination, ...]
+    source: Source
+    response: Response | None = None
+    focus: tuple[Reference, ...] | None = None

@@ -12,8 +12,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
+from domain import smart_scopes
+from domain.service_accounts import Scope
 from domain.smart_scopes import OPENED_BY
-from fhir import errors
+from fhir import errors, messages
 from fhir.addresses import BASE_PATH, Server
 from fhir.capability import capability_statement, smart_configuration
 from fhir.documents import PDF
@@ -30,11 +32,12 @@ from use_cases.cases import request_of_document
 from use_cases.client_credentials import OF_FHIR
 from use_cases.problems import Problem
 from use_cases.services import Services
+from web.connected import AttendedBy
 from web.files import pdf_response
 from web.language import language_of
 from web.oauth import FORM, answer_with_token
 from web.origin import OriginOf
-from web.rates import DOCUMENTS, OF_ONE_PATIENT
+from web.rates import DOCUMENTS, MESSAGES, OF_ONE_PATIENT
 from web.services import ServicesOf
 from web.session import SmartNeed, opened_by
 
@@ -69,6 +72,18 @@ async def configuration(services: ServicesOf) -> Response:
 async def token(request: Request, services: ServicesOf, origin: OriginOf) -> Response:
     """An access token for a system that signs (SMART Backend Services)."""
     return await answer_with_token(request, services, origin, OF_FHIR)
+
+
+@router.post("/$process-message", name="fhir_process_message", dependencies=[MESSAGES])
+@router.post("/$process-messages", name="fhir_process_messages", dependencies=[MESSAGES])
+async def process_message(
+    request: Request,
+    services: ServicesOf,
+    attended: AttendedBy,
+    caller: Annotated[Caller, Depends(opened_by(Scope.MESSAGES_SEND, smart=SmartNeed(smart_scopes.MESSAGES, "c")))],
+) -> Response:
+    """A message of a partner's system, done and answered."""
+    return await messages.process(request, services, caller, attended)
 
 
 def _asked(request: Request, services: Services, caller: Caller) -> Asked:

@@ -39,6 +39,7 @@ from use_cases.catalogue import legend_of, list_clinics, offering_of_request
 from use_cases.drafts import DraftChanges, NewDraft, begin_draft, change_draft, draft_to_begin, remove_draft
 from use_cases.new_attachments import SentFile
 from use_cases.orders import Resubmit, Submit
+from use_cases.patients import PATIENT_PARTS
 from use_cases.phone_links import living_link
 from use_cases.problems import FieldFault, Problem, input_faults
 from use_cases.requests import RequestView
@@ -393,7 +394,7 @@ async def _todo(visit: Visit, view: RequestView, legend: ServiceOffering | None 
             *_missing(visit, offering, found.text_advice),
             *(
                 (
-                    visit.say(forms.PATIENT["health_insurance_number"]),
+                    visit.say(PATIENT_PARTS["health_insurance_number"]),
                     health_number_sentence(code, found.issuer, visit.language),
                     place,
                 )
@@ -457,7 +458,7 @@ async def _edit_page(
         begins=f"?{visit.request.url.query}" if begins else "",
         waits=forms.waits(offering, visit.language),
         sexes=SEXES,
-        patient_labels=forms.PATIENT,
+        patient_labels=PATIENT_PARTS,
         was_returned=view.status is Status.RETURNED,
         goes_to=await _goes_to(visit, view) if view.status is Status.RETURNED else "",
         asks=asks,

@@ -21,26 +21,16 @@ from domain.priority import Priority
 from domain.typed_dates import as_date
 from translations import Language, gettext_for
 from translations import gettext_noop as _
-from translations.dates import birth, span
+from translations.dates import span
 from translations.numbers import number
-from translations.words import CONSENT_PARTS, ISSUERS, PHOTO_VIEWS, PRIORITIES, SEXES
+from translations.words import CONSENT_PARTS, PHOTO_VIEWS, PRIORITIES, SEXES
 from use_cases.answers import entries
+from use_cases.patients import PATIENT_PARTS, part_in_words
 from use_cases.problems import FieldFault
 from use_cases.requests import RequestView
 
 Values = Mapping[str, list[str]]
 """What stands in the fields of a page, by the field's name; an empty list for a field that is empty."""
-
-PATIENT: Mapping[str, str] = {
-    "given_name": _("Given name"),
-    "family_name": _("Family name"),
-    "mother_name": _("Mother’s name"),
-    "birth_date": _("Birth date"),
-    "birth_date_unknown": _("Birth date unknown"),
-    "health_insurance_number": _("Health insurance number"),
-    "health_insurance_issuer": _("Issuer of the number"),
-    "sex": _("Sex"),
-}
 
 
 @dataclass(frozen=True)
@@ -92,7 +82,7 @@ def read(form: FormData, offering: ServiceOffering, language: Language) -> Typed
     """What was typed into the form of a request."""
     return TypedForm(
         priority=_text(form, "priority") or None,
-        patient=_taking({name: _patient(form, name) for name in PATIENT}, _text(form, "take")),
+        patient=_taking({name: _patient(form, name) for name in PATIENT_PARTS}, _text(form, "take")),
         answers=read_answers(form, offering.form, language),
         offering_version=offering.version,
         drop_outdated=[name for name in form.getlist("drop") if isinstance(name, str)],
@@ -183,7 +173,7 @@ def label_of(fault: FieldFault, offering: ServiceOffering, language: Language) -
     """What the page calls it."""
     part, _, name = fault.field.partition(".")
     if part == "patient":
-        return gettext_for(language)(PATIENT.get(name, name))
+        return gettext_for(language)(PATIENT_PARTS.get(name, name))
     if name in CONSENT_PARTS:
         return gettext_for(language)(CONSENT_PARTS[name])
     group = offering.attachments if place_of(fault).startswith("slot-") else offering.form
@@ -326,7 +316,10 @@ def _difference(change: FormChange, offering: ServiceOffering, language: Languag
     if change.part == "priority":
         label, words = say("Priority"), lambda value: say(PRIORITIES.get(value, value))
     elif change.part == "patient":
-        label, words = say(PATIENT.get(change.field, change.field)), partial(_patient_words, change.field, language)
+        label, words = (
+            say(PATIENT_PARTS.get(change.field, change.field)),
+            partial(part_in_words, change.field, language),
+        )
     elif change.part == "captions":
         label, words = say(_("Caption")), str
     elif change.part == "views":
@@ -351,21 +344,6 @@ def _legible(words: Callable[[Any], str], value: Any) -> str:
 
 def _answer_words(fields: Iterable[FormField], name: str, language: Language, value: Any) -> str:
     return "".join(entry.value for entry in entries(fields, {name: value}, language))
-
-
-def _patient_words(name: str, language: Language, value: Any) -> str:
-    say = gettext_for(language)
-    match name:
-        case "sex":
-            return say(SEXES.get(value, value))
-        case "health_insurance_issuer":
-            return say(ISSUERS.get(value, value))
-        case "birth_date":
-            return birth(value, language)
-        case "birth_date_unknown":
-            return say(_("Yes")) if value else ""
-        case _:
-            return str(value)
 
 
 def _slot_title(name: str, offering: ServiceOffering, language: Language) -> str:

@@ -1,6 +1,6 @@
 """The page of one request: what is asked, what was said, what can be done now."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TypedDict
 from uuid import UUID
@@ -11,14 +11,17 @@ from fastapi.responses import Response
 from documents.content import Entry, ReportContent
 from domain.offerings import AttachmentSlot, ServiceOffering
 from domain.requests import DocumentKind
-from portal import accesses, history, pages
+from portal import accesses, forms, history, pages
 from portal.choices import offers, taking_back
 from portal.forms import Differences, differences
 from portal.guide import DEADLINES
 from portal.pages import Visit, VisitOf
+from translations.words import message_part
 from use_cases.answers import entries
 from use_cases.attachments import AttachmentView
 from use_cases.documents import DocumentView, read_content
+from use_cases.problems import FieldFault, Problem
+from use_cases.received import FileLeftOut
 from use_cases.requests import RequestView
 
 router = APIRouter(include_in_schema=False)
@@ -72,6 +75,9 @@ class Chart(TypedDict):
     changed: Differences
     slots: Slots
     others: list[AttachmentView]
+    missing_labels: list[str]
+    left_out_words: Callable[[FileLeftOut], str]
+    message_part: Callable[[str], str]
     is_requester: bool
 
 
@@ -94,8 +100,17 @@ async def chart(visit: Visit, view: RequestView, offering: ServiceOffering | Non
         changed=differences(view.form_changes or (), offering, visit.language),
         slots=_slots(offering, view),
         others=[attachment for attachment in view.attachments or [] if attachment.slot not in asked],
+        missing_labels=_missing(visit, view, offering),
+        left_out_words=lambda file: Problem(file.code, (), **file.numbers).told(visit.language),
+        message_part=lambda name: message_part(name, visit.language),
         is_requester=visit.is_requester_of(view),
     )
+
+
+def _missing(visit: Visit, view: RequestView, offering: ServiceOffering) -> list[str]:
+    """What a request that came as a message lacks, as the form calls it."""
+    parts = view.received.missing if view.received else []
+    return [forms.label_of(FieldFault(part.field, part.code), offering, visit.language) for part in parts]
 
 
 def _slots(offering: ServiceOffering, view: RequestView) -> Slots:

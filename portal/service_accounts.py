@@ -45,6 +45,7 @@ SCOPES: Mapping[Scope, str] = {
     Scope.PEOPLE_PROVISION: _(
         "Keep the people of the clinic as the organization’s directory has them: make, change and lock accounts"
     ),
+    Scope.MESSAGES_SEND: _("Send requests as messages (FHIR), and what their requesters say about them"),
 }
 """What a system may do, as pages name it."""
 
@@ -62,6 +63,7 @@ SYSTEM_FIELDS: Mapping[str, str] = {
     "expires_on": _("Last day"),
     "secret": _("Secret"),
     "key": _("Public key"),
+    "partner": _("How its messages are taken"),
 }
 
 _PLACES = {"service_account_name_taken": "name"}

@@ -20,6 +20,8 @@ LISTS: Mapping[str, tuple[str, ...]] = {
         *("recovery_codes.used_for", "second_factors.spent_for", "passkey_challenges.used_for", "notices.message_id"),
         *("signing_tickets.used_for", "service_accounts.scopes", "service_tokens.scopes", "sign_on_attempts.purpose"),
         *("sign_on_attempts.provider", "signing_certificates.revocation_reason"),
+        *("partners.event_system", "partners.language", "partners.default_offering", "partner_messages.event"),
+        "partner_messages.problem",
         *("clinics.retention", "retention_lists.policy", "retention_entries.number", "retention_entries.offering"),
         *("destroyed_requests.number", "destroyed_requests.clinic_ids", "destroyed_requests.document_ids"),
         *("destroyed_requests.key_owners",),
@@ -27,11 +29,13 @@ LISTS: Mapping[str, tuple[str, ...]] = {
     "keys under which objects lie in the document store: ids and digests": (
         *("attachments.object_key", "attachments.preview_key", "attachments.thumbnail_key", "attachments.full_key"),
         *("attachments.playable_key", "attachments.page_keys", "uploads.parts", "documents.object_key"),
+        "partner_messages.object_key",
     ),
     "ids of commands and calls, which programs make": (
         *("commands.command_id", "refused_commands.command_id", "events.command_id", "form_versions.command_id"),
         *("reports.command_id", "notices.command_id", "requests.submission_id", "requests.signature_id"),
         *("requests.creation_key", "absences.creation_key", "invitations.creation_key"),
+        "partner_messages.message_id",
     ),
     "the state of the process, by which worklists are made: ids, statuses, times and the offering's terms, no word of people": (
         *("requests.process", "events.holder", "events.holder_before"),
@@ -39,6 +43,7 @@ LISTS: Mapping[str, tuple[str, ...]] = {
     "digests of what is frozen or stored: of whole files and forms, which nobody guesses": (
         *("attachments.sha256", "attachments.pixels_sha256", "form_versions.sha256", "reports.content_sha256"),
         *("documents.pdf_sha256", "signing_tickets.matter_sha256", "offering_versions.sha256"),
+        "partner_messages.content_sha256",
         *("destroyed_requests.destroyed", "destroyed_requests.document_digests", "retention_certificates.content"),
         *(
             "retention_certificates.sha256",
@@ -89,6 +94,7 @@ LISTS: Mapping[str, tuple[str, ...]] = {
         *("signing_tickets.acrs", "signing_tickets.amr", "reports.proof_evidence", "passkeys.name", "notices.address"),
         *("service_accounts.purpose", "service_accounts.last_address", "absences.note"),
         *("webhook_endpoints.url", "webhook_endpoints.types", "webhook_endpoints.description"),
+        *("partners.offerings", "partners.licence_systems"),
     ),
     "texts that somebody uses for many patients, and the names that they give to filters": (
         *("snippets.name", "snippets.text", "saved_filters.name"),

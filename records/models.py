@@ -27,6 +27,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    false,
     text,
 )
 from sqlalchemy import Enum as EnumType
@@ -743,7 +744,7 @@ class RequestRecord(Base):
     done with a draft's photos of which no time stands elsewhere.
 
     `earlier_id` is the request that this one follows, as its requester has said; `system_id` the clinic's system that began it
-    for them.
+    for them. `is_test`: it came as a test, and is counted nowhere.
 
     `submission_id` is the command that submits the form, while it is on its way (since `submission_since`), and `signature_id`
     the one that signs the report's draft: from the moment at which it froze them until its end is known, neither changes.
@@ -759,6 +760,7 @@ class RequestRecord(Base):
     created_at: Mapped[datetime]
     created_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
     system_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))
+    is_test: Mapped[bool] = mapped_column(server_default=false())
     creation_key: Mapped[str | None]
     earlier_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("requests.id"))
 
@@ -1603,6 +1605,81 @@ class AuditHead(Base):
     horizon: Mapped[int] = mapped_column(BigInteger)
 
 
+# Messages of partners
+
+
+class Partner(Base):
+    """A clinic's system that sends requests as messages (`domain.messages`), by its service account.
+
+    `liaison_id` is the person of the clinic for whom it asks where the message's own author has no account there.
+    `dispatch_clinic_id` routes its requests; `offerings` says which offering a partner's service is, by its code or name.
+    """
+
+    __tablename__ = "partners"
+
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    liaison_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    dispatch_clinic_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clinics.id"))
+    event_system: Mapped[str]
+    language: Mapped[str]
+    default_offering: Mapped[str | None]
+    offerings: Mapped[Json]
+    licence_systems: Mapped[list[str]]
+
+
+class PartnerMessage(Base):
+    """A message that a partner sent, as it came (`object_key`, in the document store), and what was answered.
+
+    One that was taken in hand is there once for its `message_id`, whatever became of it; `answer` is None until it is answered.
+    One that could not be read, or was no message, was `refused`, and may come again in another form. `problem` is the code of
+    why what was read is not done; `tries` counts how often it was taken in hand. `request_id` is what it has made, from when it
+    is begun, or what it is about, once it is done.
+    """
+
+    __tablename__ = "partner_messages"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    partner_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    message_id: Mapped[str | None]
+    event: Mapped[str | None]
+    received_at: Mapped[datetime]
+    content_sha256: Mapped[str]
+    object_key: Mapped[str]
+    refused: Mapped[bool]
+    problem: Mapped[str | None]
+    tries: Mapped[int]
+    answered_at: Mapped[datetime | None]
+    answer: Mapped[Json | None] = mapped_column(SealedJson("partner_messages.answer", None))
+    request_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("requests.id", ondelete="SET NULL"), index=True)
+
+    __table_args__ = (
+        Index(
+            "ux_partner_messages_taken",
+            *("partner_id", "message_id"),
+            unique=True,
+            postgresql_where=text("NOT refused"),
+        ),
+        Index("ix_partner_messages_partner_id_received_at", "partner_id", "received_at"),
+        Index("ix_partner_messages_refused", "partner_id", "content_sha256", postgresql_where=text("refused")),
+    )
+
+
+class ReceivedRequest(Base):
+    """What a request that came as a message says besides its form: its author, what is missing, what has no place in the form.
+
+    `order_id` is the UUID that the order has at the partner, which says nothing of anybody.
+    """
+
+    __tablename__ = "received_requests"
+
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id", ondelete="CASCADE"), primary_key=True)
+    partner_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    order_id: Mapped[uuid.UUID | None]
+    content: Mapped[Json] = mapped_column(SealedJson("received_requests.content", "request_id", ("request_id",)))
+
+    __table_args__ = (Index("ix_received_requests_partner_id_order_id", "partner_id", "order_id"),)
+
+
 # Retention
 
 
@@ -1713,7 +1790,7 @@ class RetentionPaper(Base):
 
 SEALED_MODELS = (
     *(RequestRecord, FrozenForm, EventRecord, GivenCommand, Attachment, Mark, Upload, ReportDraft, FrozenReport),
-    *(RequestReference, SavedFilter, SignOnAttempt, SigningTicket, RetentionHold),
+    *(RequestReference, SavedFilter, SignOnAttempt, SigningTicket, RetentionHold, PartnerMessage, ReceivedRequest),
 )
 """The models of which columns are sealed."""
 

@@ -17,7 +17,17 @@ from domain.rules import CURRENT, rules_of
 from records import data_keys
 from records.errors import NotEditableError, NotFoundError, StaleVersionError, SubmissionUnderWayError
 from records.ids import new_id
-from records.models import Attachment, EventRecord, FrozenForm, Json, NumberCounter, PhoneLink, RequestRecord, Upload
+from records.models import (
+    Attachment,
+    EventRecord,
+    FrozenForm,
+    Json,
+    NumberCounter,
+    PartnerMessage,
+    PhoneLink,
+    RequestRecord,
+    Upload,
+)
 from records.patient_words import forget_words, keep_written
 from records.people import calendar_of
 
@@ -154,7 +164,9 @@ async def edit_draft(
 
 
 async def remove_draft(session: AsyncSession, request_id: uuid.UUID, *, expected_version: int | None) -> list[str]:
-    """Remove a draft, its attachments and uploads for good. Returns the keys of stored objects that nothing needs any more.
+    """Remove a draft for good, with its attachments, its uploads and the messages by which it was begun.
+
+    Returns the keys of stored objects that nothing needs any more.
 
     Raises NotFoundError, StaleVersionError when `expected_version` is not the visible version any more, SubmissionUnderWayError,
     or NotEditableError for what is no draft: also once a form was frozen, for what was frozen stays.
@@ -172,11 +184,14 @@ async def remove_draft(session: AsyncSession, request_id: uuid.UUID, *, expected
     await session.execute(delete(PhoneLink).where(PhoneLink.request_id == request_id))
     ended = delete(Upload).where(Upload.request_id == request_id).returning(Upload.id, Upload.parts)
     begun = (await session.execute(ended)).all()
+    came = delete(PartnerMessage).where(PartnerMessage.request_id == request_id)
+    messages = (await session.execute(came.returning(PartnerMessage.id, PartnerMessage.object_key))).all()
     keys = [key for attachment in removed for key in attachment.keys] + [key for _, parts in begun for key in parts]
+    keys += [key for _, key in messages]
     await forget_words(session, request_id)
     await session.delete(row)
     await session.flush()
-    await data_keys.destroy(session, request_id, *(upload_id for upload_id, _ in begun))
+    await data_keys.destroy(session, request_id, *(id_ for id_, _ in begun), *(id_ for id_, _ in messages))
     return keys
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import flag_modified
 
 from records.data_keys import DATA_KEYS, keys_of
-from records.models import SEALED_MODELS, Attachment, Base, RequestRecord, StoredDocument, table_of
+from records.models import SEALED_MODELS, Attachment, Base, PartnerMessage, RequestRecord, StoredDocument, table_of
 from records.sealed import NOT_OPENED, sealed_columns, unread
 from records.store import digest_in
 
@@ -73,7 +73,10 @@ async def count_clear(session: AsyncSession) -> dict[str, int]:
 
 
 async def files_after(
-    session: AsyncSession, of: type[Attachment] | type[StoredDocument], last: uuid.UUID, limit: int
+    session: AsyncSession,
+    of: type[Attachment] | type[StoredDocument] | type[PartnerMessage],
+    last: uuid.UUID,
+    limit: int,
 ) -> Sequence[tuple[uuid.UUID, Sequence[tuple[str, str | None]]]]:
     """The next rows that name files, in the order of their ids, with the keys of these in the store and their digests."""
     if of is Attachment:
@@ -82,6 +85,10 @@ async def files_after(
             (row.id, [(key, row.sha256 if key == row.object_key else digest_in(key)) for key in row.keys])
             for row in await session.scalars(found.options(*unread(Attachment)))
         ]
+    if of is PartnerMessage:
+        came = select(PartnerMessage).where(PartnerMessage.id > last).order_by(PartnerMessage.id).limit(limit)
+        messages = await session.scalars(came.options(*unread(PartnerMessage)))
+        return [(row.id, [(row.object_key, digest_in(row.object_key))]) for row in messages]
     made = select(StoredDocument).where(StoredDocument.report_id > last).order_by(StoredDocument.report_id)
     return [(row.report_id, [(row.object_key, row.pdf_sha256)]) for row in await session.scalars(made.limit(limit))]
 

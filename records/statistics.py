@@ -23,7 +23,12 @@ _COUNTED = (
 
 
 async def count(session: AsyncSession, row: RequestRecord, event: Event, request: Request) -> None:
-    """Count a new event, for the clinics that it is counted for; always in the same order, so that nobody waits in a ring."""
+    """Count a new event, for the clinics that it is counted for; always in the same order, so that nobody waits in a ring.
+
+    What was sent as a test counts nowhere.
+    """
+    if row.is_test:
+        return
     counted: list[tuple[uuid.UUID, Side, str]] = []
     if event.name is EventName.SUBMITTED:
         counted = [(row.requester_clinic_id, Side.ASKED, SUBMITTED)]

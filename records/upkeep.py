@@ -8,7 +8,16 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Status
-from records.models import Attachment, FrozenReport, Notice, NoticeStatus, RequestRecord, StoredDocument, Upload
+from records.models import (
+    Attachment,
+    FrozenReport,
+    Notice,
+    NoticeStatus,
+    PartnerMessage,
+    RequestRecord,
+    StoredDocument,
+    Upload,
+)
 from records.requests import needs_workflow
 from records.sealed import unread
 
@@ -46,7 +55,9 @@ async def waiting_notices(session: AsyncSession, *, before: datetime, limit: int
 
 
 async def named_objects(session: AsyncSession, keys: Iterable[str]) -> set[str]:
-    """Those of `keys` that the records name, as an attachment, one of its copies, a signed document or a part of an upload."""
+    """Those of `keys` that the records name: an attachment, one of its copies, a signed document, a part of an upload, or a
+    message of a partner.
+    """
     wanted = set(keys)
     named: set[str] = set()
     if ids := _ids(wanted, "attachments", 2):
@@ -57,6 +68,8 @@ async def named_objects(session: AsyncSession, keys: Iterable[str]) -> set[str]:
     if ids := _ids(wanted, "uploads", 1):
         parts = await session.scalars(select(Upload.parts).where(Upload.id.in_(ids)))
         named |= {key for keys_of_one in parts for key in keys_of_one}
+    if ids := _ids(wanted, "messages", 1):
+        named |= set(await session.scalars(select(PartnerMessage.object_key).where(PartnerMessage.id.in_(ids))))
     return wanted & named
 
 

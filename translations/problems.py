@@ -138,6 +138,9 @@ PROBLEMS: Mapping[str, str] = {
     "marks_closed": _("The request is over: nothing can be drawn on its photos any more, and no mark be removed."),
     "too_many_marks": _("This photo has %(limit)s marks already; remove one first."),
     "reference_taken": _("Your system calls another request by this reference."),
+    "several_requests": _("What is sent names more than one request, and can be about one only."),
+    "other_patient": _("What is sent names another patient than this request."),
+    "test_differs": _("A test can't be about a real request, nor what is real about a test (HTEST)."),
     "cursor_expired": _(
         "What has changed since then is not known any more. Begin without a place in the feed, and read the lists anew."
     ),

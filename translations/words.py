@@ -152,6 +152,44 @@ LATE: Mapping[DeadlineName, str] = {
 }
 """What is late, by the deadline that is over."""
 
+MESSAGE_PARTS: Mapping[str, str] = {
+    "code": _("Service asked for"),
+    "category": _("Category"),
+    "orderDetail": _("Details of the order"),
+    "bodySite": _("Body site"),
+    "locationCode": _("Place of care"),
+    "performerType": _("Kind of provider"),
+    "occurrence": _("When it is to be done"),
+    "supportingInfo": _("Supporting information"),
+    "patientInstruction": _("Instructions to the patient"),
+    "reasonCode": _("Reason"),
+    "Patient.deceased": _("Death"),
+    "Patient.active": _("Patient’s record in use"),
+    "Patient.telecom": _("Telephone, e-mail"),
+    "Patient.address": _("Address"),
+    "Patient.communication": _("Language"),
+    "Condition": _("Condition"),
+    "Observation": _("Observation"),
+    "AllergyIntolerance": _("Allergy or intolerance"),
+    "Medication": _("Medication"),
+    "MedicationStatement": _("Medication"),
+    "MedicationRequest": _("Prescription"),
+    "Immunization": _("Vaccination"),
+    "Procedure": _("Procedure"),
+    "FamilyMemberHistory": _("Family history"),
+    "DiagnosticReport": _("Result of an examination"),
+    "DocumentReference": _("Document"),
+    "Media": _("Picture"),
+    "QuestionnaireResponse": _("Form that was filled in"),
+}
+"""Parts of a partner's message that have no place in the form, by their names in FHIR."""
+
+
+def message_part(name: str, language: Language) -> str:
+    """What people call a part of a message: its own name, where it is another than FHIR's."""
+    return gettext_for(language)(MESSAGE_PARTS.get(name, name))
+
+
 KEPT_BECAUSE: Mapping[KeptBecause, str] = {
     KeptBecause.HELD: _("It is on hold."),
     KeptBecause.FOLLOWED: _("A request that follows it is still there."),

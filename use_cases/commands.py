@@ -38,7 +38,8 @@ class Call:
     """Somebody gives a command: to which request, under which id, having seen which version of it.
 
     `seen_offering` is the version of the offering whose form they saw, where a page says so; `held_by` the person who had the
-    request when they saw it, where only that counts.
+    request when they saw it, where only that counts. `as_received`: the form came as a message, and what it lacks nobody here can
+    fill in; `told_by` is its author, as the message names them, for the audit.
     """
 
     caller: Caller
@@ -47,6 +48,8 @@ class Call:
     expected_version: int | None = None
     seen_offering: int | None = None
     held_by: UUID | None = None
+    as_received: bool = False
+    told_by: str = ""
 
 
 class CommandReceipt(View):
@@ -177,6 +180,29 @@ async def came_before(services: Services, call: Call) -> bool:
     return is_on_its_way or (row is not None and _is_taken(call, requests.process_of(row), before))
 
 
+async def see_through(services: Services, call: Call) -> CommandReceipt | None:
+    """What became of the command that was given under this id, whatever it was: one that is on its way is given once more.
+
+    None where none was given, or it was refused. Raises as `carry_out` does.
+    """
+    async with services.database.session() as session:
+        row = await policy.request_to_command(session, call.caller, call.request_id, call.command_id)
+        request = requests.process_of(row)
+        before = (await ledger.look_up(session, row.id, call.command_id)).before
+        if _is_taken(call, request, before):
+            return _receipt(call, row, request)
+        if before is None or before.settled_at is not None:
+            return None
+        give = _once_more(services, request, before)
+    try:
+        shown = await give()
+    except gate.GateError as error:
+        raise _problem_of(error) from error
+    if shown is None:
+        return _receipt(call, row, request, state="queued")
+    return _receipt(call, shown, requests.process_of(shown))
+
+
 _Give = Callable[[], Awaitable[RequestRecord | None]]
 """Gives a command that is written down to its workflow: the row that shows what came of it, or None when that comes later."""
 
@@ -239,7 +265,7 @@ async def _write_down(
         role=actor.role,
         request_id=row.id,
         version=row.process_version,
-        content={"command_id": call.command_id},
+        content={"command_id": call.command_id, **({"author": call.told_by} if call.told_by else {})},
     )
     start = requests.process_of(row) if row.status is Status.DRAFT else request  # a draft got the terms of today
     return partial(giving.give, services, start, command, given_at=now, is_behind=is_behind)

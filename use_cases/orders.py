@@ -53,7 +53,8 @@ class Submit(Order):
         offering = await open_form(at.session, versions, at.row)
         if is_withdrawn(versions, at.row):
             raise Problem("offering_withdrawn")
-        await check_complete(at.session, versions, at.row)
+        if not at.call.as_received:
+            await check_complete(at.session, versions, at.row)
         if at.call.expected_version is not None and offering.version != (at.call.seen_offering or had):
             raise Refusal(RefusalCode.VERSION_CONFLICT, "the offering's form has changed; look at it again")
         await requests.renew_terms(at.session, at.row, offering.terms)
@@ -72,7 +73,8 @@ class Resubmit(Order):
 
     async def made(self, at: Moment) -> c.Resubmit:
         _check_open(at.row)
-        await check_complete(at.session, at.services.versions, at.row)
+        if not at.call.as_received:
+            await check_complete(at.session, at.services.versions, at.row)
         provider = at.request.returned_by
         is_away = provider is not None and await absences.is_away(at.session, provider.id)
         return c.Resubmit(**at.head, form=await _frozen(at), priority=at.row.form_priority, provider_away=is_away)

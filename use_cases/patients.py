@@ -1,7 +1,8 @@
 """The patient of a request."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StringConstraints, ValidationInfo
 from pydantic_core import PydanticCustomError
@@ -13,9 +14,11 @@ from domain.model import COMPOSED, ONE_LINE, Frozen, is_unset
 from domain.offerings import FieldProblem
 from domain.partial_dates import PartialDate, WrittenPartialDate
 from domain.sex import Sex
-from translations import Language
+from translations import Language, gettext_for
+from translations import gettext_noop as _
+from translations.dates import birth
 from translations.problems import FIELD_PROBLEMS
-from translations.words import baby_of
+from translations.words import ISSUERS, SEXES, baby_of
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1_000), COMPOSED, ONE_LINE]
 """A name as it is written. The longest that somebody is known to have has 750 letters."""
@@ -145,6 +148,35 @@ class Patient(RecordedPatient):
         description="Who gave out the number: a province or territory (ISO 3166-2), `CA` for a federal program, or `other`. "
         "Where it is empty, what begins with four letters is taken for a number of Québec.",
     )
+
+
+PATIENT_PARTS: Mapping[str, str] = {
+    "given_name": _("Given name"),
+    "family_name": _("Family name"),
+    "mother_name": _("Mother’s name"),
+    "birth_date": _("Birth date"),
+    "birth_date_unknown": _("Birth date unknown"),
+    "health_insurance_number": _("Health insurance number"),
+    "health_insurance_issuer": _("Issuer of the number"),
+    "sex": _("Sex"),
+}
+"""What is known of a patient, as people call it."""
+
+
+def part_in_words(name: str, language: Language, value: Any) -> str:
+    """The value of one of these parts. Raises ValueError for a birth date that is none."""
+    say = gettext_for(language)
+    match name:
+        case "sex":
+            return say(SEXES.get(value, value))
+        case "health_insurance_issuer":
+            return say(ISSUERS.get(value, value))
+        case "birth_date":
+            return birth(value, language)
+        case "birth_date_unknown":
+            return say(_("Yes")) if value else ""
+        case _:
+            return str(value)
 
 
 def check_patient(patient: RecordedPatient) -> tuple[FieldProblem, ...]:

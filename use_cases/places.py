@@ -29,6 +29,10 @@ LONGEST_PROMISE_SECONDS = 60.0
 log = structlog.get_logger(__name__)
 
 
+class NoVerdictProblem(Problem):
+    """There is room, but what was done there was ended without a verdict: it may be so each time."""
+
+
 @dataclass(frozen=True)
 class Queue:
     """How many may wait for a place, for how long, and what those are told for whom there is no room.
@@ -73,7 +77,8 @@ class Places:
             yield
         except NoVerdictError as error:
             log.error("work was ended without a verdict", error=type(error).__name__)
-            raise self._full(self._queue.busy) from None
+            busy = self._full(self._queue.busy)
+            raise NoVerdictProblem(busy.code, (), **busy.members) from None
         finally:
             self._learn(monotonic() - began)
             self._give_back(account)

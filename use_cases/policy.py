@@ -29,11 +29,21 @@ _ENGINE_ONLY = {(commands.Cancel, Role.OPERATOR)}
 """An operator cancels in the Temporal UI, where it is seen as what it is; the faces leave cancelling to the requester."""
 
 
-_OPENED_TO_SYSTEMS: Mapping[type[BaseCommand], Scope] = {
-    commands.Submit: Scope.REQUESTS_SUBMIT,
-    commands.Resubmit: Scope.REQUESTS_SUBMIT,
+_BY_SUBMITTERS = frozenset({Scope.REQUESTS_SUBMIT, Scope.MESSAGES_SEND})
+_BY_PARTNERS = frozenset({Scope.MESSAGES_SEND})
+
+_OPENED_TO_SYSTEMS: Mapping[type[BaseCommand], frozenset[Scope]] = {
+    commands.Submit: _BY_SUBMITTERS,
+    commands.Resubmit: _BY_SUBMITTERS,
+    commands.AnswerInformation: _BY_PARTNERS,
+    commands.AddInformation: _BY_PARTNERS,
+    commands.AskFollowUp: _BY_PARTNERS,
+    commands.Cancel: _BY_PARTNERS,
 }
-"""The commands that a clinic's system may give, for a person who may, and the scope that it needs for it."""
+"""The commands that a clinic's system may give, for a person who may, and the scopes one of which it needs for it.
+
+Those of partners are what a message of theirs says (`use_cases.partner_requests`); no address of the API gives them to systems.
+"""
 
 
 async def request_to_see(session: AsyncSession, caller: Caller, request_id: UUID) -> tuple[RequestRecord, Access]:
@@ -177,7 +187,7 @@ def actor_for(caller: Caller, command: type[BaseCommand], request: Request) -> A
 
 def is_open(caller: Caller, command: type[BaseCommand]) -> bool:
     """Whether the caller is a person, or a system with the scope for this command."""
-    return caller.system is None or _OPENED_TO_SYSTEMS.get(command) in caller.system.scopes
+    return caller.system is None or not caller.system.scopes.isdisjoint(_OPENED_TO_SYSTEMS.get(command, ()))
 
 
 def must_be_open(caller: Caller, command: type[BaseCommand]) -> None:

@@ -32,6 +32,7 @@ from use_cases.given_commands import CommandView, command_view
 from use_cases.marks import MarkView, marks_on
 from use_cases.names import HolderView, Names, PersonView
 from use_cases.presences import PresenceView, others_present
+from use_cases.received import ReceivedView, received_view
 from use_cases.references import ReferenceView, references_shown
 from use_cases.services import Services
 from use_cases.submitted_forms import form_in_force
@@ -109,6 +110,7 @@ class RequestSummary(View):
         "of their clinic see it then, and can say that they have read it."
     )
     holder_absent: bool = Field(description="Whether the person who holds it is away today, or has left.")
+    is_test: bool = Field(False, description="It was sent as a test, and is counted nowhere.")
     todo: ToDo | None = Field(
         description="What the caller has to do about it, whoever holds it; empty when others have to, or nobody."
     )
@@ -134,6 +136,10 @@ class RelatedRequest(View):
 
 class ChartView(View):
     """What only those see of a request who may see its chart."""
+
+    received: ReceivedView | None = Field(
+        None, description="Of a request that came as a message of a partner: what it says besides the form."
+    )
 
     references: list[ReferenceView] | None = Field(
         None, description="What systems of the caller's clinic call it by themselves; to a system, its own."
@@ -441,6 +447,7 @@ def _summary(
         awaits_new_photos=notes.awaits_photos,
         report_unread=notes.report_unread,
         holder_absent=notes.holder_absent,
+        is_test=row.is_test,
         todo=todo,
         is_new=notes.is_new,
         submission_under_way=_submission_under_way(row),
@@ -507,6 +514,7 @@ async def _chart(
     last_forms = (await forms.submitted_forms(session, row.id))[-2:]
     shown = await attachments_shown(session, row, caller, frozen, events)
     return ChartView(
+        received=await received_view(session, row),
         references=await references_shown(session, caller, row),
         answers=_form_shown(row, frozen)["answers"],
         outdated_answers=outdated_answers(row) if _is_editing(row, caller) else None,

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from records import data_keys, sealing
 from records.database import Database
 from records.errors import ContentDiffersError, NotFoundError
-from records.models import SEALED_MODELS, Attachment, Base, StoredDocument
+from records.models import SEALED_MODELS, Attachment, Base, PartnerMessage, StoredDocument
 from records.sealed import NOT_OPENED
 from records.store import DocumentStore
 from settings import Settings
@@ -130,7 +130,7 @@ async def _until_none(database: Database, step: Callable[[AsyncSession], Awaitab
 
 async def _files(database: Database) -> AsyncIterator[tuple[str, str | None]]:
     """The keys of all files that the records name, with their digests as far as they say it."""
-    for of in (Attachment, StoredDocument):
+    for of in (Attachment, StoredDocument, PartnerMessage):
         last = uuid.UUID(int=0)
         while True:
             async with database.session() as session:

@@ -8,8 +8,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Role
-from domain.service_accounts import known_scopes
-from domain.smart_scopes import SmartScope
+from domain.service_accounts import Scope, known_scopes
+from domain.smart_scopes import MESSAGES, SmartScope
 from records import people, service_accounts, service_keys
 from records.hidden import hidden
 from records.models import Account, ServiceSecret, ServiceToken, Side
@@ -48,6 +48,8 @@ async def caller_of(services: Services, token: str, address: str | None, on_beha
         scopes &= known_scopes(by.scopes)
         read = map(SmartScope.read, by.scopes)
         smart = frozenset(scope for scope in read if scope is not None and scope.is_had_by(has))
+        if any(scope.covers(MESSAGES, "c") for scope in smart):
+            scopes |= {Scope.MESSAGES_SEND}  # what a message says is ordered by the same ways as in the API
     system = System(found.account, scopes, smart)
     return Caller(person or found.account, token, Side.API, address, system)
 

@@ -37,6 +37,10 @@ class Services:
         default_factory=lambda: Places(16, Queue(each=4, all=16, patience_seconds=10), each=4)
     )
     """So many files of theirs are on their way here at once: each is held in memory."""
+    messages: Places = field(default_factory=lambda: Places(4, Queue(each=4, all=16)))
+    """So many messages of partners are read and done here at once; each is held whole, with a connection or two of its own to the
+    records.
+    """
     passwords: Lanes = field(default_factory=Lanes)
     sign_on: SignOn = field(default_factory=SignOn)
     """The providers through which people may sign in."""

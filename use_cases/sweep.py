@@ -6,7 +6,7 @@ day later where signing is tried again. It is removed under the lock under which
 stood still for longer loses what it is about to record. Bearer tokens go when they have been of no effect for as long, counts of
 wrong passwords when they count no more, access tokens of systems when they have ended, devices when nobody has signed in there
 for longer than a browser remembers, links and e-mails about accounts once they are over, invitations and
-what webhooks said and what the feed of changes tells a month later.
+what webhooks said and what the feed of changes tells a month later, messages of partners that became no request after three.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.contract import SweepReport
 from domain import changes as feed
+from domain import messages
 from domain.accounts import INVITATIONS_SHOWN_FOR
 from domain.webhooks import KEPT_FOR
 from records import (
@@ -27,6 +28,7 @@ from records import (
     changes,
     guesses,
     one_time_links,
+    partners,
     passkeys,
     people,
     phone_links,
@@ -48,7 +50,7 @@ from use_cases.used_keys import KEPT_FOR as KEYS_KEPT_FOR
 AGE = timedelta(days=7)
 """Long enough, too, to notice that a database was restored from a backup that is older than the store."""
 
-FOLDERS = ("documents", "attachments", "uploads")
+FOLDERS = ("documents", "attachments", "uploads", "messages")
 PAGE = 500
 
 log = structlog.get_logger(__name__)
@@ -140,6 +142,7 @@ async def _ended_sessions(services: Services, now: datetime, before: datetime, d
             "old e-mails about accounts": await account_letters.forget_letters(session, before),
             "used idempotency keys": await used_keys.forget(session, now - KEYS_KEPT_FOR),
             "old changes of requests": await changes.forget(session, now - feed.KEPT_FOR),
+            "old messages of partners": await partners.forget(session, now - messages.KEPT_FOR),
             **await webhooks.forget(session, now - KEPT_FOR),
         }
         if dry_run:

@@ -17,6 +17,12 @@ JSON_LIMIT = 1024**2
 PIECE_LIMIT = 64 * 1024**2
 """Bytes of a resumable upload in one call; a larger file comes in several (`api.uploads`)."""
 
+MESSAGE_LIMIT = 32 * 1024**2
+"""Bytes of a message of a partner, with the files that lie in it in Base64."""
+
+TAKES_A_MESSAGE = frozenset({"/fhir/$process-message", "/fhir/$process-messages"})
+"""Where partners send messages; some know the address in the plural."""
+
 DRAINED = 64 * 1024**2
 """Bytes that are read and thrown away of a body that is refused: most clients listen only when they have sent everything."""
 
@@ -84,6 +90,8 @@ class BodyLimit:
             return self._upload_limit
         if path in TAKES_A_DOCUMENT:
             return MAX_FILE_BYTES + FRAME
+        if path in TAKES_A_MESSAGE:
+            return MESSAGE_LIMIT
         return PIECE_LIMIT if method == "PATCH" and _UPLOAD.search(path) else JSON_LIMIT
 
 

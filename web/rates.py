@@ -112,6 +112,7 @@ LOGOUTS = Depends(LimitedStrangers("logouts", lambda settings: 10 * settings.sig
 SIGN_ONS = Depends(LimitedStrangers("sign-ons", lambda settings: settings.sign_ons_per_minute))
 UPLOADS = Depends(UPLOADS_OF_ONE)
 DIRECTORY = Depends(Limited("directory", lambda settings: 10 * settings.searches_per_minute))
+MESSAGES = Depends(Limited("messages", lambda settings: settings.uploads_per_minute))
 DECODES = Limit("decodes", lambda settings: settings.decodes_per_minute)
 STREAMS = Depends(Limited("streams", lambda settings: settings.streams_per_minute))
 

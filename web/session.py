@@ -41,10 +41,10 @@ READING = {"GET", "HEAD", "OPTIONS"}
 
 @dataclass(frozen=True)
 class SmartNeed:
-    """What a token for FHIR must open: to read (`r`) or search (`s`) resources of a type."""
+    """What a token for FHIR must open: to read (`r`) or search (`s`) resources of a type, or to send messages (`c`)."""
 
     kind: str
-    what: Literal["r", "s"]
+    what: Literal["r", "s", "c"]
 
 
 BearerOf = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]

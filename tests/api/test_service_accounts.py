@@ -85,6 +85,7 @@ OPENED: Mapping[str, set[str]] = {
         "GET /requests/{request_id}/commands/{command_id}",
     },
     "people:provision": set(),  # SCIM, a face of its own
+    "messages:send": set(),  # FHIR, a face of its own
 }
 """What each scope opens, and no other: all else is for people."""
 

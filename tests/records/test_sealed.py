@@ -31,6 +31,7 @@ from records import (
     data_keys,
     forms,
     marks,
+    partners,
     references,
     renewals,
     reports,
@@ -67,6 +68,7 @@ from records.models import (
     FrozenReport,
     Mark,
     Notice,
+    PartnerMessage,
     PatientWord,
     RequestRecord,
     RetentionHold,
@@ -188,6 +190,19 @@ async def a_chart(database: Database) -> tuple[Scene, uuid.UUID]:
         session.add(RetentionHold(id=new_id(), whole_patient=False, reason=MARKED, **held))
         await saved_filters.save_filter(session, requester.id, "mine", {"q": MARKED}, now=NOW, at_most=5)
         await saved_filters.save_filter(session, requester.id, "mine", {"q": MARKED * 2}, now=NOW, at_most=5)
+        message = PartnerMessage(
+            id=new_id(),
+            partner_id=requester.id,
+            message_id="m",
+            received_at=NOW,
+            content_sha256="0",
+            object_key="k",
+            refused=False,
+            tries=1,
+            answer={"said": MARKED},
+        )
+        await partners.add_message(session, message)
+        await partners.note_received(session, row.id, requester.id, {"author": MARKED})
     async with database.session() as session:
         form = await forms.freeze_form(session, row.id, command_id="s", frozen_by=requester.id, now=NOW)
     async with database.session() as session:

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 
 from confined import NoVerdictError
 from use_cases import places as module
-from use_cases.places import Places, Queue
+from use_cases.places import NoVerdictProblem, Places, Queue
 from use_cases.problems import Problem
 from web.connected import while_connected
 from web.problems import headers_of, status_of
@@ -202,6 +202,7 @@ async def test_what_ends_without_a_verdict_may_be_tried_again() -> None:
             async with places.place_for(ONE):
                 raise NoVerdictError
         assert (refused.value.code, status_of(refused.value)) == ("busy", 503)
+        assert isinstance(refused.value, NoVerdictProblem), "whoever gives up one day can tell it from a full house"
 
 
 async def test_work_ends_with_the_connection() -> None:

@@ -72,10 +72,15 @@ def test_a_system_is_of_its_person_only_who_asks() -> None:
 
 
 @pytest.mark.parametrize("command", c.PUBLIC_COMMANDS.values())
-def test_no_scope_gives_a_system_more_than_to_submit(command: type[c.PublicCommand]) -> None:
-    is_open = command in (c.Submit, c.Resubmit)
-    assert policy.is_open(system_for(REQUESTER, Role.REQUESTER), command) is is_open
-    less = system_for(REQUESTER, Role.REQUESTER, scopes=EVERYTHING - {Scope.REQUESTS_SUBMIT})
+def test_no_scope_gives_a_system_more_than_to_submit_and_to_pass_on_what_requesters_say(
+    command: type[c.PublicCommand],
+) -> None:
+    submits = command in (c.Submit, c.Resubmit)
+    passes_on = submits or command in (c.AnswerInformation, c.AddInformation, c.AskFollowUp, c.Cancel)
+    for scope, is_open in ((Scope.REQUESTS_SUBMIT, submits), (Scope.MESSAGES_SEND, passes_on)):
+        one = system_for(REQUESTER, Role.REQUESTER, scopes=frozenset({scope}))
+        assert policy.is_open(one, command) is is_open
+    less = system_for(REQUESTER, Role.REQUESTER, scopes=EVERYTHING - {Scope.REQUESTS_SUBMIT, Scope.MESSAGES_SEND})
     assert not policy.is_open(less, command)
     with pytest.raises(Problem, match="insufficient_scope"):
         policy.actor_for(less, command, submitted().request)

@@ -51,6 +51,7 @@ COSTLY = {
         "portal.drafts.add_files",
     },
     "streams": {"portal.live.events"},
+    "messages": {"fhir.server.process_message"},
 }
 """Every route that costs much, by the limit for which it counts."""
 

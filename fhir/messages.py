@@ -1,0 +1,292 @@
+"""What partners send by `$process-message`: each message is read, done once, and answered as a message.
+
+What can't be read is an error of HTTP with an OperationOutcome, as everywhere; what was read and can't be done is answered with
+`fatal-error` and 200; what can be done later with `transient-error` and 503.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import structlog
+from fastapi import Request
+from fastapi.responses import Response
+
+from domain.messages import MessageEvent
+from domain.refusals import Refusal, RefusalCode
+from fhir.addresses import Server
+from fhir.elements import CodeableConcept, Coding, Identifier, concept
+from fhir.formats import format_wanted
+from fhir.incoming import Message, Parsed, header_id, is_known, parsed, read_message
+from fhir.outcomes import NotTaken
+from fhir.replies import Code, Json, reply, sent_again
+from fhir.requests import tasks
+from fhir.resources import Issue, OperationOutcome, Task
+from records.models import Partner
+from translations import gettext_for, language_named
+from translations import gettext_noop as _
+from translations.problems import problem_sentence
+from use_cases import partner_messages, partner_requests
+from use_cases.attended import Attended
+from use_cases.caller import Caller
+from use_cases.cases import Behind, read_case
+from use_cases.partner_messages import InHand, OtherContentError
+from use_cases.partner_requests import Done
+from use_cases.partners import partner_of
+from use_cases.problems import Problem, passing_problem
+from use_cases.services import Services
+from use_cases.verification import RECEIVED_WITHIN
+from web.observe import tell
+from web.problems import headers_of, status_of
+
+log = structlog.get_logger(__name__)
+
+NO_ASYNC = _("Messages are answered at once: “async” is not supported.")
+NOT_FOR_BODY = _("A message has a body of the type application/fhir+json.")
+OTHER_CONTENT = _("A message with this id came before, and said something else.")
+NOT_SUPPORTED = _("Messages of this event are not acted on here.")
+_TYPES = ("application/fhir+json", "application/json", "application/json+fhir")
+_CORRELATION = "X-Correlation-ID"
+_LONGEST_NAME = 200
+
+
+async def process(request: Request, services: Services, caller: Caller, attended: Attended) -> Response:
+    """The answer to a message. Raises NotTaken; Problem for who may not send any, or where there is no place now.
+
+    A message is read when it is its turn, for it is held whole.
+    """
+    wanted = format_wanted(request)
+    correlation = request.headers.get(_CORRELATION, "")
+    if 0 < len(correlation) <= _LONGEST_NAME and correlation.isprintable() and correlation.isascii():
+        tell(request, {_CORRELATION: correlation})
+    if caller.system is None:
+        raise Problem("insufficient_scope")
+    async with services.messages.place_for(caller.actual_id):
+        body = await _received(request)
+        partner, message = await _read(request, services, caller, body)
+        server = Server.of(services.settings, language_named(partner.language))
+        answer = await _Work(services, caller, partner, server, message).done(body, attended)
+    sent = json.dumps(sent_again(answer.message), ensure_ascii=False, separators=(",", ":")).encode()
+    return Response(sent, answer.status, answer.headers, f"{wanted}; charset=utf-8")
+
+
+async def _received(request: Request) -> bytes:
+    """The whole body. Raises Problem `too_slow`: nobody may hold a place by sending slowly."""
+    try:
+        async with asyncio.timeout(RECEIVED_WITHIN.total_seconds()):
+            return await request.body()
+    except TimeoutError:
+        raise Problem("too_slow") from None
+
+
+async def _read(request: Request, services: Services, caller: Caller, body: bytes) -> tuple[Partner, Message]:
+    """The partner and its message. What is refused is kept. Raises NotTaken; Problem `forbidden` where no terms are said."""
+    came: Parsed | None = None
+    try:
+        _must_be_taken(request)
+        partner = await partner_of(services, caller)
+        came = await asyncio.to_thread(parsed, body)
+        return partner, await asyncio.to_thread(read_message, came, language_named(partner.language))
+    except (NotTaken, Problem) as error:
+        id_, digest = (header_id(came.value), came.digest) if came is not None else (None, "")
+        await partner_messages.keep_refused(services, caller.actual_id, id_, body, error.code, digest)
+        raise
+
+
+def _must_be_taken(request: Request) -> None:
+    """Raises NotTaken for what is asked in a way that there is not."""
+    if request.query_params.get("async", "false").casefold() == "true":
+        raise NotTaken(NO_ASYNC, code="not-supported", about="async")
+    if request.headers.get("content-type", "").partition(";")[0].strip().casefold() not in _TYPES:
+        raise NotTaken(NOT_FOR_BODY, status=415, code="not-supported")
+
+
+@dataclass(frozen=True)
+class _Answer:
+    message: Json
+    status: int
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Work:
+    services: Services
+    caller: Caller
+    partner: Partner
+    server: Server
+    message: Message
+
+    async def done(self, body: bytes, attended: Attended) -> _Answer:
+        """The message done, or the answer that it had."""
+        id_, event = self.partner.account_id, self.message.event
+        try:
+            async with partner_messages.in_hand(
+                self.services, id_, self.message.id, event, self.message.digest, body
+            ) as taken:
+                if taken.answer is not None:
+                    return _Answer(taken.answer, HTTPStatus.OK, {})
+                return await self._do(taken, attended)
+        except OtherContentError:
+            digest = self.message.digest
+            await partner_messages.keep_refused(self.services, id_, self.message.id, body, "duplicate", digest)
+            return _Answer(self._reply("fatal-error", self._issue("duplicate", OTHER_CONTENT)), HTTPStatus.CONFLICT, {})
+        except Exception as error:
+            passing = error if isinstance(error, Problem | Refusal) else passing_problem(error)
+            if passing is None:
+                raise
+            return self._later(passing)
+
+    async def _do(self, taken: InHand, attended: Attended) -> _Answer:
+        """Raises Problem or Refusal for what can be done later."""
+        done: Done | None = None
+        problem: str | None = None
+        if self.message.said is None:
+            is_taken = is_known(self.message.event) and "response" not in self.message.header
+            outcome = None if is_taken else self._issue("not-supported", NOT_SUPPORTED)
+            answer = self._reply("ok" if is_taken else "fatal-error", outcome)
+        else:
+            try:
+                done = await partner_requests.act(
+                    self.services, self.caller, self.partner, self.message.said, attended, taken.tries
+                )
+                answer = await self._with_task(done)
+            except (Problem, Refusal) as error:
+                if _passes(error):
+                    raise
+                answer, problem = self._reply("fatal-error", self._outcome(error)), error.code
+                log.warning(
+                    "a message of a partner can't be done", account_id=str(self.partner.account_id), code=problem
+                )
+        await partner_messages.answered(self.services, taken, answer, done.request_id if done else None, problem)
+        return _Answer(answer, HTTPStatus.OK, {})
+
+    async def _with_task(self, done: Done) -> Json:
+        """The answer with the Task as it is now."""
+        behind = Behind(report=True)
+        case = await read_case(self.services, done.caller, done.request_id, behind)
+        *_, newest = tasks(case, self.server)
+        return self._reply("ok", None, task=newest, known_as=self._known_as())
+
+    def _known_as(self) -> Json | None:
+        """How the partner calls the request, by its own identifier."""
+        name = next(iter(self.message.said.names), None) if self.message.said else None
+        if name is None:
+            return None
+        type_ = concept("http://terminology.hl7.org/CodeSystem/v2-0203", "PLAC", "Placer Identifier")
+        return Identifier(type=type_, system=name.system or None, value=name.value).as_json()
+
+    def _later(self, problem: Problem | Refusal) -> _Answer:
+        log.warning("a message of a partner waits", account_id=str(self.partner.account_id), code=problem.code)
+        wait = str(_WAITS.get(problem.code, 2))
+        headers = {"Retry-After": wait, **headers_of(problem)}
+        status = status_of(problem) if status_of(problem) == HTTPStatus.TOO_MANY_REQUESTS else 503
+        return _Answer(self._reply("transient-error", self._outcome(problem)), status, headers)
+
+    def _reply(
+        self, code: Code, outcome: OperationOutcome | None, task: Task | None = None, known_as: Json | None = None
+    ) -> Json:
+        return reply(
+            to=self.message.header,
+            event=self.message.event,
+            event_system=self.partner.event_system,
+            code=code,
+            server=self.server,
+            outcome=outcome,
+            task=task,
+            known_as=known_as,
+        )
+
+    def _issue(self, code: str, sentence: str) -> OperationOutcome:
+        text = gettext_for(self.server.language)(sentence)
+        return OperationOutcome(
+            issue=(Issue(severity="error", code=code, details=CodeableConcept(text=text), expression=_AT.get(code)),)
+        )
+
+    def _outcome(self, error: Problem | Refusal) -> OperationOutcome:
+        return why_not_done(error, self.message.event, self.server)
+
+
+def why_not_done(error: Problem | Refusal, event: MessageEvent, server: Server) -> OperationOutcome:
+    """Why a message of that event can't be done: FHIR's code, ours beside it, and what is wrong with which part."""
+    own = (Coding(system=server.codes("problem"), code=error.code),)
+    told = error.told(server.language) if isinstance(error, Problem) else problem_sentence(error.code, server.language)
+    faults = (
+        [(fault.told(server.language), fault.field) for fault in error.errors] if isinstance(error, Problem) else []
+    )
+    elements = _OF_WORDS if event is MessageEvent.SAID_BY_REQUESTER else _OF_REQUESTS
+    return OperationOutcome(
+        issue=tuple(
+            Issue(
+                severity="error",
+                code=_code(error),
+                details=CodeableConcept(coding=own, text=text),
+                expression=elements.get(place) or elements.get(error.code),
+            )
+            for text, place in (faults or [(told, "")])
+        )
+    )
+
+
+def _code(error: Problem | Refusal) -> str:
+    if error.code in _PASSING:
+        return "transient"
+    usual = "transient" if _passes(error) else "business-rule"
+    return _CODES.get(error.code) or _BY_STATUS.get(status_of(error), usual)
+
+
+_CODES = {
+    "reference_taken": "duplicate",
+    "unknown_offering": "not-found",
+    "not_found": "not-found",
+    "forbidden": "forbidden",
+    "insufficient_scope": "forbidden",
+    "several_requests": "multiple-matches",
+}
+_BY_STATUS = {403: "forbidden", 404: "not-found", 409: "conflict", 412: "conflict", 429: "throttled", 503: "transient"}
+_AT = {"duplicate": ("MessageHeader.id",), "not-supported": ("MessageHeader.event",)}
+_OF_BOTH: Mapping[str, tuple[str, ...]] = {
+    "other_patient": ("Patient",),
+    "test_differs": ("MessageHeader.meta.security",),
+}
+_OF_WORDS = {
+    **_OF_BOTH,
+    "stat_refused": ("Communication.priority",),
+    "not_found": ("Communication.basedOn",),
+    "several_requests": ("Communication.basedOn",),
+    "no_such_question": ("Communication.inResponseTo",),
+    "payload": ("Communication.payload",),
+}
+_OF_REQUESTS = {
+    **_OF_BOTH,
+    "reference_taken": ("ServiceRequest.identifier",),
+    "reference": ("ServiceRequest.identifier",),
+    "unknown_offering": ("ServiceRequest.performer",),
+    "stat_refused": ("ServiceRequest.priority",),
+    "not_found": ("ServiceRequest.identifier",),
+    "patient.birth_date": ("Patient.birthDate",),
+    "patient.given_name": ("Patient.name",),
+    "patient.family_name": ("Patient.name",),
+    "patient.health_insurance_number": ("Patient.identifier",),
+}
+"""Of our codes and fields, the elements of R4 that the message has; of others none is told, for there is none of that name."""
+
+_PASSING = frozenset(
+    {
+        *("answer_under_way", "submission_under_way", "unknown_person"),
+        *(RefusalCode.REPORT_BEING_SIGNED, RefusalCode.VERSION_CONFLICT),
+    }
+)
+"""What ends by itself, or by what people here do: commands on their way; a liaison who is locked, or has another role now."""
+
+_WAITS = {"unknown_person": 600}
+"""Seconds after which the same may well be possible, where that is not in a moment."""
+
+
+def _passes(problem: Problem | Refusal) -> bool:
+    """Whether the same message may well be done later."""
+    status = status_of(problem)
+    return (
+        problem.code in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS
+    )

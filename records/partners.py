@@ -1,0 +1,142 @@
+"""Partners, whose systems send requests as messages; the messages that came; and what they say besides the form."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from records import data_keys
+from records.models import Account, Json, Partner, PartnerMessage, ReceivedRequest, table_of
+
+_PARTNERS = table_of(Partner)
+
+
+async def load(session: AsyncSession, account_id: uuid.UUID) -> Partner | None:
+    """The partner whose service account that is."""
+    return await session.get(Partner, account_id, populate_existing=True)
+
+
+async def keep(session: AsyncSession, partner: Partner) -> None:
+    """Write a partner down, in the place of what was known of it."""
+    known = {column.name: getattr(partner, column.name) for column in _PARTNERS.columns}
+    written = insert(_PARTNERS).values(known)
+    await session.execute(written.on_conflict_do_update(constraint=_PARTNERS.primary_key, set_=known))
+
+
+async def people_licensed(session: AsyncSession, clinic_id: uuid.UUID, licence: str) -> Sequence[Account]:
+    """The people of a clinic with that licence number, however it is spaced."""
+    plain = func.replace(func.upper(Account.licence_number), " ", "")
+    wanted = licence.replace(" ", "").upper()
+    query = select(Account).where(Account.clinic_id == clinic_id, Account.active, plain == wanted)
+    return (await session.scalars(query.limit(2))).all()
+
+
+async def taken_message(session: AsyncSession, partner_id: uuid.UUID, message_id: str) -> PartnerMessage | None:
+    """The message of that id that was taken in hand."""
+    query = select(PartnerMessage).where(
+        PartnerMessage.partner_id == partner_id, PartnerMessage.message_id == message_id, ~PartnerMessage.refused
+    )
+    return await session.scalar(query)
+
+
+def message_folder(message_id: uuid.UUID) -> str:
+    """Where in the document store a message lies as it came."""
+    return f"messages/{message_id}"
+
+
+async def add_message(session: AsyncSession, message: PartnerMessage) -> None:
+    """Write down that a message came."""
+    session.add(message)
+    await session.flush()
+
+
+async def is_kept_refused(session: AsyncSession, partner_id: uuid.UUID, content_sha256: str) -> bool:
+    """Whether what was refused is kept already, of that digest."""
+    query = select(PartnerMessage.id).where(
+        PartnerMessage.partner_id == partner_id, PartnerMessage.refused, PartnerMessage.content_sha256 == content_sha256
+    )
+    return await session.scalar(query.limit(1)) is not None
+
+
+async def begin_try(session: AsyncSession, id_: uuid.UUID) -> int:
+    """The message is taken in hand; gives for the how-manieth time."""
+    message = await session.get_one(PartnerMessage, id_, populate_existing=True)
+    message.tries += 1
+    await session.flush()
+    return message.tries
+
+
+async def note_request(session: AsyncSession, partner_id: uuid.UUID, message_id: str, request_id: uuid.UUID) -> None:
+    """The message has begun that request: what came goes with the draft, if that is removed."""
+    message = await taken_message(session, partner_id, message_id)
+    if message is not None:
+        message.request_id = request_id
+        await session.flush()
+
+
+async def answer_message(
+    session: AsyncSession, id_: uuid.UUID, answer: Json, request_id: uuid.UUID | None, problem: str | None
+) -> None:
+    """What was answered to a message that was taken in hand; `problem` is why it is not done."""
+    message = await session.get_one(PartnerMessage, id_)
+    message.answer, message.answered_at, message.problem = answer, datetime.now(UTC), problem
+    message.request_id = request_id or message.request_id
+    await session.flush()
+
+
+async def forget(session: AsyncSession, before: datetime) -> int:
+    """Forget the messages of before then that no request has, and their keys: nobody opens any more what came. How many."""
+    old = delete(PartnerMessage).where(PartnerMessage.request_id.is_(None), PartnerMessage.received_at < before)
+    ids = (await session.scalars(old.returning(PartnerMessage.id))).all()
+    await data_keys.destroy(session, *ids)
+    return len(ids)
+
+
+async def count_refused(session: AsyncSession, partner_id: uuid.UUID, since: datetime) -> int:
+    """How many messages that came since then were not done, whatever the reason."""
+    is_refused = PartnerMessage.refused | PartnerMessage.problem.is_not(None)
+    query = select(func.count()).where(
+        PartnerMessage.partner_id == partner_id, PartnerMessage.received_at >= since, is_refused
+    )
+    return await session.scalar(query.select_from(PartnerMessage)) or 0
+
+
+async def count_waiting(session: AsyncSession, partner_id: uuid.UUID) -> int:
+    """How many messages were taken in hand and are not answered yet."""
+    query = select(func.count()).where(
+        PartnerMessage.partner_id == partner_id, ~PartnerMessage.refused, PartnerMessage.answered_at.is_(None)
+    )
+    return await session.scalar(query.select_from(PartnerMessage)) or 0
+
+
+async def received(session: AsyncSession, request_id: uuid.UUID) -> ReceivedRequest | None:
+    """What a request that came as a message says besides its form."""
+    return await session.get(ReceivedRequest, request_id)
+
+
+async def requests_of_order(session: AsyncSession, partner_id: uuid.UUID, order_id: uuid.UUID) -> Sequence[uuid.UUID]:
+    """The requests that came from that partner with an order of that id; at most two."""
+    query = select(ReceivedRequest.request_id).where(
+        ReceivedRequest.partner_id == partner_id, ReceivedRequest.order_id == order_id
+    )
+    return (await session.scalars(query.limit(2))).all()
+
+
+async def note_received(
+    session: AsyncSession,
+    request_id: uuid.UUID,
+    partner_id: uuid.UUID,
+    content: Json,
+    order_id: uuid.UUID | None = None,
+) -> None:
+    """Write it down, in the place of what an earlier message said."""
+    there = await received(session, request_id)
+    if there is None:
+        made = ReceivedRequest(request_id=request_id, partner_id=partner_id, order_id=order_id, content=content)
+        session.add(made)
+    else:
+        there.content, there.order_id = content, order_id or there.order_id
+    await session.flush()

@@ -1,0 +1,197 @@
+"""Partners: systems of clinics that send requests as messages (`messages:send`), and for whom each message asks."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.accounts import AccountEventKind
+from domain.messages import ONTARIO
+from domain.model import Frozen, KeptName
+from domain.offerings import Code
+from domain.requests import Role
+from domain.texts import plain
+from records import partners, people, service_accounts
+from records.models import Account, Partner
+from translations import LANGUAGES
+from use_cases import policy
+from use_cases.administrators import Administrator
+from use_cases.caller import Caller
+from use_cases.problems import FieldFault, Problem
+from use_cases.said import Licence
+from use_cases.service_accounts import changing
+from use_cases.services import Services
+from use_cases.views import View
+
+LATELY = timedelta(days=7)
+
+
+class PartnerTerms(Frozen):
+    """How the messages of a system are taken. It replaces what was said before."""
+
+    liaison_id: UUID = Field(
+        description="The requester of the clinic for whom it asks, where the author of a message has no account there; known by "
+        "the licence number."
+    )
+    dispatch_clinic_id: UUID | None = Field(
+        None, description="The clinic whose dispatchers route its requests; its own when empty."
+    )
+    event_system: str = Field(
+        ONTARIO, min_length=1, max_length=500, description="The system of the event codes in what it is answered."
+    )
+    language: str = Field(
+        "fr", pattern=f"^({'|'.join(LANGUAGES)})$", description="Of what it is answered.", examples=["fr"]
+    )
+    licence_systems: list[Annotated[str, Field(min_length=1, max_length=500)]] = Field(
+        [],
+        max_length=20,
+        description="The systems of identifiers by which the partner gives licence numbers of the clinic's college. While none "
+        "is named, an identifier counts that the message calls a licence (types `MD`, `LN`, `DN`, `RN` and `NP`).",
+        examples=[["https://fhir.infoway-inforoute.ca/NamingSystem/ca-qc-license-physician"]],
+    )
+    default_offering: Code | None = Field(
+        None, description="The service offering of a request that names no known service.", examples=["teledermatology"]
+    )
+    offerings: dict[KeptName, Code] = Field(
+        {},
+        max_length=200,
+        description="Which service offering a service is, by the code or the name that the partner has for it.",
+        examples=[{"DERM-01": "teledermatology"}],
+    )
+
+
+class PartnerView(PartnerTerms, View):
+    """How the messages of a system are taken."""
+
+    dispatch_clinic_id: UUID
+    refused_lately: int = Field(
+        description="Messages of the last seven days that were refused; each stands in the log, with the code of why."
+    )
+    waiting: int = Field(
+        description="Messages that are not answered for good yet: their sender is to send them again. Some wait for somebody "
+        "here, as for a liaison whose account is locked."
+    )
+
+
+async def read_partner(services: Services, by: Administrator, account_id: UUID) -> PartnerView:
+    """How its messages are taken. Raises Problem `not_found`, also where nobody has said."""
+    async with services.database.session() as session:
+        found = await service_accounts.load(session, account_id)
+        if found is None:
+            raise Problem("not_found")
+        by.check_sees(found.account.clinic_id)
+        known = await partners.load(session, account_id)
+        if known is None:
+            raise Problem("not_found")
+        return await _view(session, known)
+
+
+async def keep_partner(services: Services, by: Administrator, account_id: UUID, terms: PartnerTerms) -> PartnerView:
+    """Say how its messages are taken.
+
+    Raises Problem `not_found`, `unknown_person` for a liaison who does not ask for advice at the system's clinic,
+    `unknown_clinic`, `clinic_not_routed`, `unknown_offering`.
+    """
+    for code in (*terms.offerings.values(), *([terms.default_offering] if terms.default_offering else [])):
+        services.offering(code)
+    async with changing(services, by, account_id) as at:
+        own = await people.load_clinic(at.session, at.account.clinic_id)
+        if own is None or not await _may_ask(at.session, terms.liaison_id, own.id):
+            raise Problem("unknown_person", [FieldFault("liaison_id", "not_an_option")])
+        clinic = await people.load_clinic(at.session, terms.dispatch_clinic_id or own.id)
+        if clinic is None:
+            raise Problem("unknown_clinic")
+        if not policy.may_route_to(own, clinic.id):
+            raise Problem("clinic_not_routed")
+        partner = Partner(account_id=account_id, **{**terms.model_dump(), "dispatch_clinic_id": clinic.id})
+        await partners.keep(at.session, partner)
+        at.note(AccountEventKind.CHANGED, {"partner": [None, str(terms.liaison_id)]})
+        return await _view(at.session, partner)
+
+
+async def _view(session: AsyncSession, known: Partner) -> PartnerView:
+    since = datetime.now(UTC) - LATELY
+    return PartnerView(
+        liaison_id=known.liaison_id,
+        dispatch_clinic_id=known.dispatch_clinic_id,
+        event_system=known.event_system,
+        language=known.language,
+        default_offering=known.default_offering,
+        licence_systems=known.licence_systems,
+        refused_lately=await partners.count_refused(session, known.account_id, since),
+        waiting=await partners.count_waiting(session, known.account_id),
+        offerings=known.offerings,
+    )
+
+
+async def partner_of(services: Services, caller: Caller) -> Partner:
+    """What is known of the partner whose system calls. Raises Problem `insufficient_scope`, `forbidden` where nobody has said."""
+    if caller.system is None:
+        raise Problem("insufficient_scope")
+    async with services.database.statement() as session:
+        known = await partners.load(session, caller.system.account.id)
+    if known is None:
+        raise Problem("forbidden")
+    return known
+
+
+async def asking(
+    services: Services, caller: Caller, partner: Partner, author: str, licences: Sequence[Licence]
+) -> Caller:
+    """The system as it asks for the person of its clinic with one of these licences, else for the liaison.
+
+    Only numbers count that are licences by the partner's terms; and not for somebody whose name the author does not have: the
+    same number may be another province's.
+
+    Raises Problem `unknown_person` where the liaison does not ask for advice there any more.
+    """
+    async with services.database.session() as session:
+        for licence in licences:
+            if not _counts(licence, partner):
+                continue
+            licensed = await partners.people_licensed(session, caller.clinic_id, licence.value)
+            found = [one for one in licensed if _asks(one) and _may_be_called(one, author)]
+            if len(found) == 1:
+                return caller.with_account(found[0])
+        liaison = await people.load_account(session, partner.liaison_id)
+    return _as(caller, liaison)
+
+
+def _counts(licence: Licence, partner: Partner) -> bool:
+    """Whether that number is a licence, as far as the partner's terms say how it gives them."""
+    return licence.system in partner.licence_systems if partner.licence_systems else licence.is_typed
+
+
+def _may_be_called(account: Account, author: str) -> bool:
+    """Whether the author's name has the person's family name in it, where the message names them."""
+    words = _words(author)
+    return not words or words >= _words(account.family_name)
+
+
+def _words(name: str) -> frozenset[str]:
+    """Those of a name, however it is written: of two names, some write one with a hyphen."""
+    return frozenset(plain(name).replace("-", " ").split())
+
+
+async def asking_again(services: Services, caller: Caller, requester_id: UUID) -> Caller:
+    """The system as it speaks for whoever is the requester of one of its requests. Raises Problem `unknown_person`."""
+    async with services.database.statement() as session:
+        return _as(caller, await people.load_account(session, requester_id))
+
+
+def _as(caller: Caller, account: Account | None) -> Caller:
+    if account is None or account.clinic_id != caller.clinic_id or not _asks(account):
+        raise Problem("unknown_person")
+    return caller.with_account(account)
+
+
+async def _may_ask(session: AsyncSession, account_id: UUID, clinic_id: UUID) -> bool:
+    account = await people.load_account(session, account_id)
+    return account is not None and account.clinic_id == clinic_id and _asks(account)
+
+
+def _asks(account: Account) -> bool:
+    return account.active and Role.REQUESTER in account.roles
