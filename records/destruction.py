@@ -14,7 +14,7 @@ from sqlalchemy import Select, delete, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.retention import RetentionPolicy
-from records import data_keys, uploads
+from records import data_keys, partners, uploads
 from records.models import (
     Attachment,
     Base,
@@ -29,8 +29,10 @@ from records.models import (
     Notice,
     OfferedPool,
     Participant,
+    PartnerMessage,
     PatientWord,
     PhoneLink,
+    ReceivedRequest,
     RefusedCommand,
     ReportDraft,
     RequestParty,
@@ -48,11 +50,15 @@ OF_REQUEST: Sequence[type[Base]] = (
     *(WebhookAttempt, WebhookDelivery, WebhookMessage, Notice),
     *(StoredDocument, FrozenReport, ReportDraft, Mark, Attachment, Upload, PhoneLink),
     *(GivenCommand, RefusedCommand, FailedEffect, EventRecord, FrozenForm),
+    *(PartnerMessage, ReceivedRequest),
     *(RequestReference, PatientWord, RequestParty, OfferedPool, Participant, RetentionHold),
 )
 """What goes with a request, in an order in which nothing is left without what it refers to; the request itself goes last."""
 
-KEYS_OF_THEIR_OWN: Mapping[type[Base], Callable[[uuid.UUID], str]] = {Upload: uploads.parts_folder}
+KEYS_OF_THEIR_OWN: Mapping[type[Base], Callable[[uuid.UUID], str]] = {
+    Upload: uploads.parts_folder,
+    PartnerMessage: partners.message_folder,
+}
 """Those of them of which each row has a data key of its own, by its id; and the folder in the store for the files of one."""
 
 STAYS: Mapping[str, tuple[str, ...]] = {
@@ -76,7 +82,7 @@ STAYS: Mapping[str, tuple[str, ...]] = {
         *("forgotten_password_asks", "tokens", "linked_identities", "sign_on_attempts", "taken_logouts", "guesses"),
         *("known_devices", "second_factors", "recovery_codes", "passkeys", "passkey_challenges", "failed_logins"),
         *("service_accounts", "service_secrets", "service_keys", "service_tokens", "service_assertions"),
-        *("webhook_endpoints", "signing_roots", "signing_certificates"),
+        *("webhook_endpoints", "signing_roots", "signing_certificates", "partners"),
     ),
     "what people keep for themselves: texts, and filters, in which they may have typed a name": (
         *("saved_filters", "snippets"),

@@ -37,8 +37,10 @@ from records.models import (
     FailedEffect,
     Mark,
     OfferedPool,
+    PartnerMessage,
     PatientWord,
     PhoneLink,
+    ReceivedRequest,
     RefusedCommand,
     ReportDraft,
     RequestParty,
@@ -53,6 +55,7 @@ from records.models import (
     WebhookEndpoint,
     WebhookMessage,
 )
+from records.partners import message_folder
 from records.requests import load_request
 from tests.api.answers import problem
 from tests.api.test_fhir import call, outcome
@@ -134,7 +137,9 @@ async def with_everything(system: System, session: AsyncSession, request_id: UUI
     asks, clinic, now = row.requester_id, row.requester_clinic_id, datetime.now(UTC)
     attachment = await session.scalar(select(Attachment.id).where(Attachment.request_id == request_id).limit(1))
     own: dict[str, Any] = {"request_id": request_id}
-    message, endpoint = new_id(), new_id()
+    message, endpoint, came = new_id(), new_id(), new_id()
+    as_it_came = f"{message_folder(came)}/{new_id()}"
+    await system.services.store.put_new(as_it_came, b"of a patient")
     session.add_all(
         [
             Mark(
@@ -178,6 +183,28 @@ async def with_everything(system: System, session: AsyncSession, request_id: UUI
             ),
             RequestReference(
                 **own, system_id=asks, value="commande 12", hash=request_id.bytes, hashed_with=b"a key of a test"
+            ),
+            PartnerMessage(
+                id=came,
+                **own,
+                partner_id=asks,
+                message_id="m-1",
+                received_at=now,
+                content_sha256="x",
+                object_key=as_it_came,
+                refused=False,
+                tries=1,
+                answer={"of": "a patient"},
+            ),
+            ReceivedRequest(
+                **own,
+                partner_id=asks,
+                content={
+                    "identifier": {"system": "", "value": "commande 12"},
+                    **dict.fromkeys(("author", "organization"), "of a patient"),
+                    **{key: [] for key in ("missing", "lines", "elsewhere", "not_taken")},
+                    "edits": 0,
+                },
             ),
             RetentionHold(
                 id=new_id(),
@@ -313,7 +340,9 @@ async def _is_gone_from_the_stores(system: System, *ids: str) -> None:
     assert gone.destroyed["rows"].keys() == made | {"requests"}
     folder = system.services.store.folder
     assert folder is not None
-    assert not [path for path in folder.rglob("*") if path.is_file() and ids[0] in str(path)]
+    owners = {ids[0], *map(str, gone.key_owners)}
+    assert len(owners) == 3  # itself, an upload, and the message as it came
+    assert not [path for path in folder.rglob("*") if path.is_file() and owners.intersection(path.parts)]
 
 
 async def _no_key_comes_back(system: System, request_id: UUID) -> None:
