@@ -16,6 +16,7 @@ from temporalio.worker import Worker
 import logs
 import memory
 from activities.account_letters import AccountLetterActivities
+from activities.journals import JournalActivities
 from activities.media import MediaActivities
 from activities.notifications import NotificationActivities
 from activities.records import RecordActivities
@@ -37,6 +38,7 @@ from sign_of_life import SignOfLife
 from use_cases import audit_tree, destruction
 from use_cases.certificates import certify
 from use_cases.forgotten_passwords import make_resets
+from use_cases.journal_paper import make_journal
 from use_cases.nightly import each_night
 from use_cases.repair import repair
 from use_cases.signing_roots import authority_to_sign_with
@@ -46,6 +48,7 @@ from waiting import until_there
 from workflows.account_letters import AccountLetterWorkflow, ForgottenPasswordWorkflow
 from workflows.contract import signing_task_queue
 from workflows.digest import NoticeDigestWorkflow, SingleNoticeWorkflow
+from workflows.journals import JournalWorkflow
 from workflows.media import PrepareVideoWorkflow
 from workflows.retention import DestructionWorkflow, RetentionListsWorkflow
 from workflows.schedules import schedules
@@ -114,12 +117,13 @@ def build_workers(
         lambda list_id: destruction.destroy_listed(parts, list_id),
         lambda list_id: certify(database, authority, list_id),
     )
+    journals = JournalActivities(lambda order: make_journal(parts, authority, order))
     requests = Worker(
         client,
         task_queue=settings.task_queue,
         workflows=[
             *(TeleconsultationWorkflow, RepairWorkflow, SweepWorkflow, UnreadReportsWorkflow),
-            *(RetentionListsWorkflow, DestructionWorkflow),
+            *(RetentionListsWorkflow, DestructionWorkflow, JournalWorkflow),
         ],
         activities=[
             *(records.record_event, records.note_refusal, records.note_failure),
@@ -134,7 +138,7 @@ def build_workers(
     signing = Worker(
         client,
         task_queue=signing_task_queue(settings.task_queue),
-        activities=[reports.finalize_report],
+        activities=[reports.finalize_report, journals.make_journal],
         max_concurrent_activities=DOCUMENTS_TAKEN_PER_PLACE * at_once,
         graceful_shutdown_timeout=GRACE,
     )

@@ -1,8 +1,11 @@
 """The names of the activities and what they answer: all that workflows know of them."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import Literal
 from uuid import UUID
+
+from pydantic import AwareDatetime
 
 from domain.model import Frozen, Sha256
 
@@ -26,6 +29,7 @@ LIST_OVER_TIME = "list_over_time"
 WHEN_TO_DESTROY = "when_to_destroy"
 DESTROY_LISTED = "destroy_listed"
 CERTIFY = "certify"
+MAKE_JOURNAL = "make_journal"
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=15)
 """After this silence an activity that gives signs of life is taken for dead, and tried again."""
@@ -81,3 +85,39 @@ class SweepReport(Frozen):
     """The answer of `sweep`: how many objects were removed, by where they lay."""
 
     removed: Mapping[str, int] = {}
+
+
+class JournalRequest(Frozen):
+    """A request of which a journal tells: all acts (`whole`), or those of the clinic's own people alone.
+
+    Where its forms did not always say the same of the person, from when and until when one did.
+    """
+
+    request_id: UUID
+    whole: bool
+    named_since: AwareDatetime | None = None
+    named_until: AwareDatetime | None = None
+
+
+class JournalOrder(Frozen):
+    """The journal of accesses of the person of a request (`about`), for a clinic; ids only.
+
+    `since` and `until` are its days, `before` the moment at which it was asked for: later acts are not in it.
+    """
+
+    id: UUID
+    about: UUID
+    clinic_id: UUID
+    asked_by: UUID
+    before: AwareDatetime
+    since: date | None
+    until: date | None
+    language: Literal["fr", "en"]
+    requests: tuple[JournalRequest, ...]
+
+
+class MadeJournal(Frozen):
+    """The answer of `make_journal`: how many lines it has, or would have; where there are too many, none was made."""
+
+    lines: int
+    too_long: bool = False

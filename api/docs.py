@@ -95,6 +95,7 @@ TAGS = {
     "attachments": "Photos, videos and documents.",
     "uploads": "Files that come in parts (tus).",
     "reports": "The report, its draft and its signature.",
+    "journals": "For administrators: who has seen what is on file about somebody.",
     "verification": "Whether a signed document is as it was signed; for anybody.",
     "operations": "For those who run Relais.",
 }

@@ -18,6 +18,7 @@ from confined import ConfinedError, ForkServer, Limits, NoVerdictError
 from documents.authority import Authority, Revocation
 from documents.case_content import CaseContent
 from documents.content import Practitioner, ReportContent
+from documents.journal_content import JournalContent
 from documents.verification import Verification
 
 LIMITS = Limits(cpu_seconds=20, seconds=60, memory_bytes=2 * 1024**3, file_bytes=64 * 1024**2)
@@ -51,6 +52,15 @@ async def draw_case(case: CaseContent, pictures: Mapping[str, bytes]) -> bytes:
         for file, picture in pictures.items():
             await asyncio.to_thread((folder / file).write_bytes, picture)
         await _server.run("draw_whole", folder)
+        return await asyncio.to_thread((folder / DRAWN).read_bytes)
+
+
+async def draw_journal(journal: JournalContent) -> bytes:
+    """`render_journal` within limits. Raises ConfinedError."""
+    with await asyncio.to_thread(_new_folder) as name:
+        folder = Path(name)
+        await _ask(folder, {"journal": journal.model_dump(mode="json")})
+        await _server.run("draw_journal", folder)
         return await asyncio.to_thread((folder / DRAWN).read_bytes)
 
 

@@ -22,6 +22,8 @@ from documents.case import render_case
 from documents.case_content import CaseContent
 from documents.content import ReportContent
 from documents.credentials import credentials
+from documents.journal import render_journal
+from documents.journal_content import JournalContent
 from documents.report import fonts, render_report
 from documents.signature import sign_now, verify_now
 
@@ -49,6 +51,13 @@ def draw_whole(folder: Path) -> None:
     asked = json.loads((folder / ASKED).read_text())
     case = CaseContent.model_validate_json(json.dumps(asked["case"]))
     (folder / DRAWN).write_bytes(render_case(case, folder))
+
+
+def draw_journal(folder: Path) -> None:
+    """From `ASKED` (the journal of accesses) to `DRAWN`."""
+    asked = json.loads((folder / ASKED).read_text())
+    journal = JournalContent.model_validate_json(json.dumps(asked["journal"]))
+    (folder / DRAWN).write_bytes(render_journal(journal))
 
 
 def sign(folder: Path, authority: str, secret: str) -> None:

@@ -18,6 +18,9 @@ class Act(StrEnum):
     TIMELINE = "timeline"
     SEARCH = "search"  # it was found by words of its patient
     EXPORT = "export"  # the whole case, as one document
+    JOURNAL = (
+        "journal"  # the journal of accesses of its patient, asked for or taken along; `shown` says of which requests
+    )
     ENGINE = "engine"  # what the engine keeps of it was opened for an operator
     PHONE_PHOTO = "phone_photo"  # it came from a telephone on which nobody was signed in, by a link of that person
 
@@ -39,7 +42,7 @@ class Act(StrEnum):
 LOOKS = frozenset(
     {
         *(Act.REQUEST, Act.ATTACHMENT, Act.PREVIEW, Act.DOCUMENT, Act.REPORT_DRAFT, Act.TIMELINE),
-        *(Act.SEARCH, Act.EXPORT, Act.ENGINE, Act.PHONE_PHOTO),
+        *(Act.SEARCH, Act.EXPORT, Act.JOURNAL, Act.ENGINE, Act.PHONE_PHOTO),
     }
 )
 """Looks at one request, as its list of accesses shows them."""

@@ -28,6 +28,7 @@ KINDS: Mapping[Act, str] = {
     Act.REPORT_DRAFT: _("the draft of the report"),
     Act.DOCUMENT: _("a signed document"),
     Act.EXPORT: _("the whole case, taken along as a PDF"),
+    Act.JOURNAL: _("the journal of accesses of its patient"),
     Act.ENGINE: _("what the workflow engine keeps of it"),
     Act.PHONE_PHOTO: _("a photo, sent by a telephone with a link of theirs"),
     Act.SEARCH: _("the line of the worklist, found by the patient"),

@@ -29,6 +29,7 @@ PAGES: Mapping[str, Places] = {
     "webhooks": {Role.CLINIC_ADMINISTRATOR: "administrator-systems"},
     "retention": {Role.CLINIC_ADMINISTRATOR: "administrator-retention"},
     "statistics": {Role.CLINIC_ADMINISTRATOR: "administrator"},
+    "journals": {Role.CLINIC_ADMINISTRATOR: "privacy"},
     "account": {None: "settings"},
 }
 """By the first word of the address."""
@@ -62,6 +63,8 @@ STEPS: Mapping[str, Places] = {
     "media": {None: "keys"},
     "accesses": {None: "privacy"},
     "hold": {Role.CLINIC_ADMINISTRATOR: "administrator-retention"},
+    "journal": {None: "privacy"},
+    "journals": {None: "privacy"},
     "patient": {None: "privacy"},
 }
 """By the step that a page of a request is for: the word after the request's id."""

@@ -145,7 +145,7 @@ async def destroy(
 def folders_of(tombstone: DestroyedRequest) -> list[str]:
     """Where files of the request may lie in the document store, whoever names them."""
     apart = [folder_of(owner) for owner in tombstone.key_owners for folder_of in KEYS_OF_THEIR_OWN.values()]
-    return [f"attachments/{tombstone.request_id}", f"documents/{tombstone.request_id}", *apart]
+    return [*(f"{kind}/{tombstone.request_id}" for kind in ("attachments", "documents", "journals")), *apart]
 
 
 async def find_destroyed(session: AsyncSession, request_id: uuid.UUID) -> DestroyedRequest | None:

@@ -98,6 +98,11 @@ def document_key(request_id: uuid.UUID, report_id: uuid.UUID, pdf_sha256: str) -
     return f"documents/{request_id}/{report_id}/{pdf_sha256}.pdf"
 
 
+def journal_key(request_id: uuid.UUID, clinic_id: uuid.UUID, journal_id: uuid.UUID) -> str:
+    """Where a journal of accesses lies that a clinic has asked for about the person of a request."""
+    return f"journals/{request_id}/{clinic_id}/{journal_id}.pdf"
+
+
 @dataclass(frozen=True)
 class StoredObject:
     """What was stored: how many bytes, and their SHA-256 in lower-case hexadecimal."""

@@ -123,9 +123,9 @@ async def accepted(system: System, **more: Any) -> str:
     return request_id
 
 
-async def returned(system: System) -> str:
+async def returned(system: System, **more: Any) -> str:
     """A request that `provider` has returned to its requester."""
-    request_id = await assigned(system)
+    request_id = await assigned(system, **more)
     body = {"reason": "incomplete_submission", "text": "Les photos sont floues."}
     ok(await system.provider.post(f"/requests/{request_id}/return-to-requester", body))
     return request_id

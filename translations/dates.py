@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime, format_timedelta, get_month_names, get_period_names
 from babel.units import format_unit
@@ -30,27 +31,29 @@ def day(of: date, language: Language, *, weekday: bool = False) -> str:
     return f"{format_date(of, name, locale=LOCALES[language])}{written}" if weekday else written
 
 
-def clock(at: datetime, language: Language, *, zone: bool = False) -> str:
-    """« 9 h 05 », “9:05 a.m.”; with the zone, « 9 h 05 (HNE) »."""
-    local = at.astimezone(TIME_ZONE)
+def clock(at: datetime, language: Language, *, zone: bool = False, where: ZoneInfo = TIME_ZONE) -> str:
+    """« 9 h 05 », “9:05 a.m.”; with the zone, « 9 h 05 (HNE) ». `where` it is so late, if not here."""
+    local = at.astimezone(where)
     if language == "fr":
         written = f"{local.hour}{NO_BREAK_SPACE}h{NO_BREAK_SPACE}{local.minute:02}"
     else:
         half = _halves_of_a_day(language)["am" if local.hour < 12 else "pm"]
         written = f"{local.hour % 12 or 12}:{local.minute:02}{NO_BREAK_SPACE}{half}"
     if zone:
-        name = format_datetime(local, "z", tzinfo=TIME_ZONE, locale=LOCALES[language])
+        name = format_datetime(local, "z", tzinfo=where, locale=LOCALES[language])
         written += f"{NO_BREAK_SPACE}({name})"
     return written
 
 
-def moment(at: datetime, language: Language, *, weekday: bool = False, zone: bool = False) -> str:
+def moment(
+    at: datetime, language: Language, *, weekday: bool = False, zone: bool = False, where: ZoneInfo = TIME_ZONE
+) -> str:
     """« 1ᵉʳ décembre 2026 à 9 h 05 », “December 1, 2026 at 9:05 a.m.”."""
     _ = gettext_for(language)
-    local = at.astimezone(TIME_ZONE)
+    local = at.astimezone(where)
     return _("%(day)s at %(time)s") % {
         "day": day(local.date(), language, weekday=weekday),
-        "time": clock(local, language, zone=zone),
+        "time": clock(local, language, zone=zone, where=where),
     }
 
 

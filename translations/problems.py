@@ -220,6 +220,7 @@ LEFT_GAP = _("A blank, […], is left in the text: fill it in, or take it out.")
 
 FIELD_PROBLEMS: Mapping[str, str] = {
     "required": _("This field is required."),
+    "before_it_begins": _("The last day lies before the first."),
     "unknown_field": _("There is no such field."),
     "not_a_text": _("A text is expected."),
     "too_long": _("The text is too long: at most %(limit)d characters, %(excess)d too many."),

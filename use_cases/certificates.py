@@ -15,11 +15,9 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities.reports import revocations
 from documents.authority import Authority
-from documents.bounded import draw_case, sign_report
+from documents.bounded import draw_case
 from documents.case_content import CaseContent, Said, Section
-from documents.content import Practitioner
 from domain.calendar import day_of
 from domain.retention import EntryOutcome, KeptBecause, ListState, RetentionPolicy
 from records import destruction, people, retention
@@ -41,6 +39,7 @@ from use_cases.gate import Starting
 from use_cases.names import PersonView, person_view
 from use_cases.problems import Problem
 from use_cases.retention import list_to_see
+from use_cases.sealed_papers import sealed
 from use_cases.views import View
 
 
@@ -148,17 +147,14 @@ async def _paper(database: Database, authority: Authority, list_id: UUID) -> Ret
         found = await session.get_one(RetentionList, list_id)
         clinic = await session.get_one(Clinic, found.clinic_id)
         approver = await people.load_account(session, found.approved_by) if found.approved_by else None
-        revoked = await revocations(session, authority)
     certificate, language = (
         Certificate.model_validate(made.content),
         language_named(approver.language if approver else ""),
     )
     drawn = await draw_case(paper_of(certificate, made.sha256, clinic.address_lines, language), {})
     title = gettext_for(language)("Certificate of destruction")
-    signer = Practitioner(name=clinic.name, clinic=clinic.name)
-    sealed = await sign_report(drawn, authority, clinic.id, signer, reason=title, at=made.made_at, revoked=revoked)
-    sha256 = hashlib.sha256(sealed.pdf).hexdigest()
-    return RetentionPaper(list_id=list_id, pdf=sealed.pdf, pdf_sha256=sha256, made_at=made.made_at)
+    pdf = await sealed(database, authority, drawn, clinic, reason=title, at=made.made_at)
+    return RetentionPaper(list_id=list_id, pdf=pdf, pdf_sha256=hashlib.sha256(pdf).hexdigest(), made_at=made.made_at)
 
 
 async def _certificate(session: AsyncSession, found: RetentionList) -> Certificate:

@@ -20,7 +20,7 @@ from use_cases.views import View
 T = TypeVar("T")
 
 MAX_FILE_BYTES = 10 * 1024**2
-"""A signed report has some hundred kilobytes, with its fonts."""
+"""A signed report has some hundred kilobytes, with its fonts; the longest journal of accesses some six million bytes."""
 
 RECEIVED_WITHIN = timedelta(minutes=1)
 

@@ -24,6 +24,10 @@ PREPARE_VIDEO = "PrepareVideo"
 """The type of the workflow that makes the playable copy of a video, see `workflows.media`."""
 
 
+JOURNAL = "Journal"
+"""The type of the workflow that makes a person's journal of accesses, see `workflows.journals`."""
+
+
 REPAIR_WORKFLOW = "Repair"
 SWEEP_WORKFLOW = "Sweep"
 UNREAD_REPORTS_WORKFLOW = "UnreadReports"
@@ -63,6 +67,11 @@ def signing_task_queue(task_queue: str) -> str:
 def video_workflow_id(attachment_id: UUID) -> str:
     """The id of the workflow that prepares a video."""
     return f"video-{attachment_id}"
+
+
+def journal_workflow_id(journal_id: UUID) -> str:
+    """The id of the workflow that makes a journal of accesses."""
+    return f"journal-{journal_id}"
 
 
 def notice_workflow_id(notice_id: UUID) -> str:

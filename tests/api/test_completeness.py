@@ -47,6 +47,7 @@ def test_every_address_is_of_a_command(system: System) -> None:
         "/api/v1/requests/{request_id}/attachments",
         "/api/v1/requests/{request_id}/attachments/{attachment_id}/marks",
         "/api/v1/requests/{request_id}/holds",
+        "/api/v1/requests/{request_id}/journals",
         "/api/v1/requests/{request_id}/phone-link",
         "/api/v1/requests/{request_id}/uploads",
     }

@@ -129,6 +129,8 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("addendum", "provider", reported, "/requests/{id}/addendum"),
     ("closed request", "provider", closed, "/requests/{id}"),
     ("accesses", "requester", reported, "/requests/{id}/accesses"),
+    ("how one comes to a journal", "administrator", None, "/journals"),
+    ("journal of accesses", "administrator", reported, "/requests/{id}/journal"),
     ("process only", "operator", accepted, "/requests/{id}"),
     ("media", "provider", accepted, "/requests/{id}/media/{attachment}"),
     ("document", "requester", reported, "/requests/{id}/documents/{report}"),

@@ -12,6 +12,7 @@ from tests.portal.test_every_page import PAGES as LOOKED_AT
 
 IN_A_FILE_OF_ITS_OWN = {
     "/new-password/{code}": "tests/portal/test_people.py",
+    "/requests/{request_id}/journals/{journal_id}": "tests/portal/test_journals.py",
     "/phone": "tests/portal/test_phone_links.py",
     "/phone/{code}": "tests/portal/test_phone_links.py",
     "/requests/{request_id}/phone-link": "tests/portal/test_phone_links.py",
@@ -29,6 +30,7 @@ NO_PAGE = {
     *(f"/requests/{{request_id}}/{form}/files" for form in ("add-information", "answer", "edit")),
     *("/events", "/manifest-{language}.webmanifest", "/requests/{request_id}/report/preview.pdf"),
     "/retention/lists/{list_id}/certificate.pdf",
+    "/requests/{request_id}/journals/{journal_id}.pdf",
 }
 
 ROUTES = [

@@ -32,6 +32,9 @@ COSTLY = {
     "searches": {
         "api.requests.get_worklist",
         "api.requests.get_same_patient",
+        "api.journals.get_journal_offer",
+        "portal.journals.journal_page",
+        "portal.journals.ask_for_journal",
         "portal.worklist.worklist",
         "portal.patients.patient_page",
         "fhir.server.find",
@@ -40,6 +43,10 @@ COSTLY = {
     "documents": {
         *(f"api.reports.{what}" for what in ("preview_report", "get_document", "verify_document")),
         "api.requests.get_whole_case",
+        "api.journals.ask_journal",
+        "api.journals.get_journal_pdf",
+        "portal.journals.ask_for_journal",
+        "portal.journals.journal_file",
         "portal.reports.preview",
         "portal.reports.document_page",
         "fhir.server.binary",

@@ -1,0 +1,337 @@
+"""The person's journal: who has seen the requests about somebody, for the administrators of a clinic that had to do with one.
+
+The person is whoever a request is about: there is no register of patients. Others are told of as probably about the same person,
+and whoever asks says which are. See docs/decisions/persons-journal.md; the paper itself is made in `use_cases.journal_paper`.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+import structlog
+from pydantic import ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio.client import WorkflowExecutionStatus
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.contract import JournalOrder, JournalRequest, MadeJournal
+from domain.audit import Act
+from domain.model import Discreet
+from domain.requests import Role
+from domain.same_patient import is_same_patient
+from domain.search import read_search
+from records import audit, journals, requests
+from records.errors import NotFoundError
+from records.ids import new_id
+from records.models import FrozenForm, Json, RequestRecord
+from records.store import journal_key
+from records.visibility import Viewer, may_see
+from translations import Language
+from use_cases import policy
+from use_cases.accesses import by, log_lines
+from use_cases.caller import Caller
+from use_cases.patients import RecordedPatient, WrittenDate
+from use_cases.problems import FieldFault, Problem
+from use_cases.services import Services
+from use_cases.views import View
+from workflows.contract import JOURNAL, journal_workflow_id
+
+MOST_REQUESTS = 500
+"""Of one person, in one journal."""
+
+ASKED, TAKEN = "asked", "taken"
+"""What of a journal an entry of the audit is about."""
+
+_ANSWERS_WITHIN = timedelta(seconds=5)
+
+log = structlog.get_logger(__name__)
+
+
+class JournalState(StrEnum):
+    """How far a journal is."""
+
+    MAKING = "making"
+    READY = "ready"
+    TOO_LONG = "too_long"  # ask for fewer days
+    FAILED = "failed"  # ask for another; or it was here for seven days
+
+
+class AboutPerson(View):
+    """A request that is probably about the person."""
+
+    id: UUID
+    number: str
+    submitted_at: datetime | None
+    whole: bool = Field(
+        description="Whether the journal tells what everybody did with it; else only what people of your clinic did, for it is "
+        "with others now."
+    )
+    patient: RecordedPatient | None = Field(description="Whom its form names now, where your clinic sees it.")
+    renamed: bool = Field(description="Not all forms that were submitted of it say the same of the person.")
+
+
+class JournalOffer(View):
+    """The requests of which a journal can tell."""
+
+    request_id: UUID
+    requests: list[AboutPerson]
+
+
+class JournalBody(Discreet):
+    """What a journal is to tell of."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: WrittenDate | None = Field(
+        None,
+        description="The first day, in the clinic's time zone; from the beginning if empty.",
+        examples=["2026-01-01"],
+    )
+    until: WrittenDate | None = Field(None, description="The last day; until now if empty.", examples=["2026-12-31"])
+    language: Language | None = Field(None, description="Of the paper; your own if empty.")
+    request_ids: list[UUID] | None = Field(
+        None,
+        max_length=MOST_REQUESTS,
+        description="Of those that are offered; all of them if null. This request is always among them.",
+        examples=[None],
+    )
+
+
+class JournalView(View):
+    """A journal that was asked for. Its file is there once it is `ready`, for seven days."""
+
+    id: UUID
+    request_id: UUID
+    state: JournalState
+    asked_at: datetime
+    lines: int | None = Field(description="How many lines it has, as long as that is known.")
+
+
+async def offer_journal(services: Services, caller: Caller, request_id: UUID) -> JournalOffer:
+    """The requests that are probably about the person of this one, with which the clinic ever had to do. They are written down.
+
+    Raises Problem `forbidden` or `not_found`.
+    """
+    async with services.database.session() as session:
+        row = await _request_to_tell_of(session, caller, request_id)
+        found = [_about_person(caller, *one) for one in await _about_the_person_of(session, caller, row)]
+        await log_lines(session, caller, [one.id for one in found])
+    return JournalOffer(request_id=row.id, requests=found)
+
+
+async def find_numbered(services: Services, caller: Caller, number: str) -> UUID:
+    """The request of that number, for a clinic that has no other way to it. Raises Problem `forbidden` or `not_found`."""
+    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+    wanted, found = read_search(number).number, None
+    if wanted is not None:
+        async with services.database.session() as session:
+            found = await journals.requests_numbered(session, caller.clinic_id, wanted)
+    if found is None:
+        raise Problem("not_found")
+    return found
+
+
+async def ask_for_journal(services: Services, caller: Caller, request_id: UUID, body: JournalBody) -> JournalView:
+    """Have the journal made. That it was asked for is written down first, and stands in it.
+
+    Raises Problem `forbidden`, `not_found`, `invalid_input`, or `engine_unreachable`.
+    """
+    if body.since and body.until and body.until < body.since:
+        raise Problem("invalid_input", [FieldFault("until", "before_it_begins")])
+    now, journal_id = datetime.now(UTC), new_id()
+    async with services.database.session() as session:
+        row = await _request_to_tell_of(session, caller, request_id)
+        told = _chosen(await _about_the_person_of(session, caller, row), row.id, body.request_ids)
+        order = JournalOrder(
+            id=journal_id,
+            about=row.id,
+            clinic_id=caller.clinic_id,
+            asked_by=caller.id,
+            before=now + timedelta(microseconds=1),
+            since=body.since,
+            until=body.until,
+            language=body.language or caller.language,
+            requests=tuple(_told(caller, one, forms, patient) for one, forms, patient in told),
+        )
+        _note(session, caller, ASKED, row, journal_id, [one.id for one, _, _ in told], now)
+    await _start(services, order)
+    return JournalView(id=journal_id, request_id=row.id, state=JournalState.MAKING, asked_at=now, lines=None)
+
+
+async def read_journal(services: Services, caller: Caller, request_id: UUID, journal_id: UUID) -> JournalView:
+    """How far a journal is that somebody of the clinic has asked for. Raises Problem `forbidden` or `not_found`."""
+    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+    async with services.database.session() as session:
+        asked = await journals.load_asked(session, request_id, caller.clinic_id, journal_id, ASKED)
+    if asked is None:
+        raise Problem("not_found")
+    state, lines = await _state(services, caller, request_id, journal_id)
+    return JournalView(id=journal_id, request_id=request_id, state=state, asked_at=asked.at, lines=lines)
+
+
+async def take_journal(services: Services, caller: Caller, request_id: UUID, journal_id: UUID) -> bytes:
+    """The sealed file; that it was taken along is written down.
+
+    Raises Problem `forbidden`, or `not_found` while it is not there.
+    """
+    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+    async with services.database.session() as session:
+        row = await _request_to_tell_of(session, caller, request_id)
+        asked = await journals.load_asked(session, request_id, caller.clinic_id, journal_id, ASKED)
+    if asked is None:
+        raise Problem("not_found")
+    try:
+        pdf = await services.store.get(journal_key(request_id, caller.clinic_id, journal_id))
+    except NotFoundError:
+        raise Problem("not_found") from None
+    async with services.database.session() as session:
+        _note(session, caller, TAKEN, row, journal_id, asked.shown or (), datetime.now(UTC))
+    return pdf
+
+
+# Who may, and of which requests
+
+
+async def _request_to_tell_of(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
+    """The request, for an administrator of a clinic that ever had to do with it; not for systems."""
+    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+    if not await journals.had_to_do_with(session, caller.clinic_id, request_id):
+        raise Problem("not_found")
+    row = await requests.load_request(session, request_id)
+    if row is None:
+        raise Problem("not_found")
+    return row
+
+
+_Named = tuple[RequestRecord, Sequence[FrozenForm], Json]
+"""A request, its forms, and the person of whom the journal tells."""
+
+
+async def _about_the_person_of(session: AsyncSession, caller: Caller, row: RequestRecord) -> list[_Named]:
+    """This request, and those of which one form names the same person, the one in force or an earlier one; the oldest first."""
+    forms = (await journals.forms_of(session, [row]))[row.id]
+    if not forms:
+        return [(row, forms, {})]
+    patient: Json = forms[-1].content["patient"]
+    found: dict[UUID, _Named] = {row.id: (row, forms, patient)}
+
+    async def add(ids: Collection[UUID]) -> None:
+        others = await journals.rows_of(session, set(ids) - found.keys())
+        forms_of = await journals.forms_of(session, others)
+        for other in others:
+            if any(is_same_patient(patient, form.content["patient"]) for form in forms_of[other.id]):
+                found[other.id] = (other, forms_of[other.id], patient)
+
+    await add(await journals.probably_about(session, _as_administrator(caller), patient))
+    async for ids in journals.submitted_again(session, caller.clinic_id):
+        await add(ids)
+    newest = [id_ for id_ in sorted(found) if id_ != row.id][1 - MOST_REQUESTS :]
+    return [found[id_] for id_ in sorted({*newest, row.id})]
+
+
+def _chosen(found: Sequence[_Named], about: UUID, wanted: Collection[UUID] | None) -> Sequence[_Named]:
+    """What was chosen of what was found; the request with which one began says who the person is, and is always among it."""
+    if wanted is None:
+        return found
+    if not {row.id for row, _, _ in found}.issuperset(wanted):
+        raise Problem("invalid_input", [FieldFault("request_ids", "not_an_option")])
+    return [one for one in found if one[0].id in {*wanted, about}]
+
+
+def _as_administrator(caller: Caller) -> Viewer:
+    """What somebody else sees as well, who is also a provider there, is not their clinic's to give out."""
+    return Viewer(caller.id, caller.clinic_id, frozenset({Role.CLINIC_ADMINISTRATOR}))
+
+
+def _is_whole(caller: Caller, row: RequestRecord) -> bool:
+    return may_see(_as_administrator(caller), row, participants=(), pools=(), holders=()) == "chart"
+
+
+def _about_person(caller: Caller, row: RequestRecord, forms: Sequence[FrozenForm], patient: Json) -> AboutPerson:
+    whole = _is_whole(caller, row)
+    return AboutPerson(
+        id=row.id,
+        number=row.number,
+        submitted_at=row.submitted_at,
+        whole=whole,
+        patient=RecordedPatient.model_validate(forms[-1].content["patient"]) if whole and forms else None,
+        renamed=not all(_names(patient, forms)),
+    )
+
+
+def _told(caller: Caller, row: RequestRecord, forms: Sequence[FrozenForm], patient: Json) -> JournalRequest:
+    names = _names(patient, forms)
+    since = until = None
+    if any(names):
+        first, last = names.index(True), len(names) - 1 - names[::-1].index(True)
+        since = forms[first].frozen_at if first else None
+        until = forms[last + 1].frozen_at if last + 1 < len(forms) else None
+    return JournalRequest(request_id=row.id, whole=_is_whole(caller, row), named_since=since, named_until=until)
+
+
+def _names(patient: Json, forms: Iterable[FrozenForm]) -> list[bool]:
+    shown = (form.content["patient"] for form in forms)
+    return [other == patient or is_same_patient(patient, other) for other in shown]
+
+
+def _note(
+    session: AsyncSession,
+    caller: Caller,
+    name: str,
+    row: RequestRecord,
+    journal_id: UUID,
+    shown: Collection[UUID],
+    now: datetime,
+) -> None:
+    audit.add(
+        *(session, Act.JOURNAL, by(caller), now),
+        name=name,
+        role=Role.CLINIC_ADMINISTRATOR,
+        request_id=row.id,
+        object_id=journal_id,
+        version=row.process_version,
+        shown=shown,
+    )
+
+
+# The engine makes it
+
+
+async def _start(services: Services, order: JournalOrder) -> None:
+    try:
+        await services.engine.start_workflow(
+            JOURNAL,
+            order,
+            id=journal_workflow_id(order.id),
+            task_queue=services.settings.task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            rpc_timeout=timedelta(seconds=services.settings.command_timeout_seconds),
+        )
+    except RPCError as error:
+        log.warning("a journal could not be begun", error=error.status.name)
+        raise Problem("engine_unreachable") from None
+
+
+async def _state(
+    services: Services, caller: Caller, request_id: UUID, journal_id: UUID
+) -> tuple[JournalState, int | None]:
+    handle = services.engine.get_workflow_handle(journal_workflow_id(journal_id), result_type=MadeJournal)
+    made: MadeJournal | None = None
+    try:
+        found = await handle.describe(rpc_timeout=_ANSWERS_WITHIN)
+        if found.status is WorkflowExecutionStatus.RUNNING:
+            return JournalState.MAKING, None
+        if found.status is WorkflowExecutionStatus.COMPLETED:
+            made = await handle.result(rpc_timeout=_ANSWERS_WITHIN)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise Problem("engine_unreachable") from None
+    if made is not None and made.too_long:
+        return JournalState.TOO_LONG, made.lines
+    try:
+        await services.store.must_be_there(journal_key(request_id, caller.clinic_id, journal_id))
+    except NotFoundError:
+        return JournalState.FAILED, None
+    return JournalState.READY, made.lines if made else None

@@ -1,0 +1,25 @@
+"""Papers that a clinic gives out, and that are no reports: sealed in its name, so that anybody can check them."""
+
+from datetime import datetime
+
+from activities.reports import revocations
+from documents.authority import Authority
+from documents.bounded import sign_report
+from documents.content import Practitioner
+from records.database import Database
+from records.models import Clinic
+
+
+async def sealed(
+    database: Database, authority: Authority, drawn: bytes, clinic: Clinic, *, reason: str, at: datetime
+) -> bytes:
+    """The paper with the clinic's seal, as a signed report has its signer's. `reason` is what the seal says that it is.
+
+    Raises ConfinedError (`confined`).
+    """
+    async with database.session() as session:
+        revoked = await revocations(session, authority)
+    ended = drawn + b"\n"  # PDF/A wants the end of a line before anything is appended, see `documents.report`
+    signer = Practitioner(name=clinic.name, clinic=clinic.name)
+    made = await sign_report(ended, authority, clinic.id, signer, reason=reason, at=at, revoked=revoked)
+    return made.pdf
