@@ -24,10 +24,10 @@ _ADDENDUM = _("Writing of an addition to the report")
 _SIGNATURE = _("Signature of the report")
 _MARKS = _("Change of what is drawn on a photo")
 _ACCESSES = _("Opening of the list of who looked at the request")
-_JOURNAL = _("Journal of accesses: preparing, asking for it, or taking it along")
+_JOURNAL = _("Journal of accesses: a page about it, or how far it is")
 _ANSWER = _("Writing of an answer to a question")
 _INFORMATION = _("Writing of additional information")
-_LIST = _("A line of the request in a list")
+_LIST = _("A line of the request, shown in a list")
 _STEP = _("Opening of a page to do something with the request")
 _GIVEN = _("Something to be done with the request")
 
@@ -77,6 +77,11 @@ _BY_COMMAND: Mapping[str, str] = {
     "answer_follow_up": _("Answer to a question about the report"),
     "withdraw_follow_up": _("Withdrawal of a question about the report"),
     "deadline_reached": _("End of a waiting time"),
+}
+
+_BY_JOURNAL: Mapping[str, str] = {
+    "asked": _("Journal of accesses: asked for"),
+    "taken": _("Journal of accesses: opened, to be handed over"),
 }
 
 _BY_ROUTE: Mapping[str, str] = {
@@ -156,6 +161,8 @@ def is_named(route: str) -> bool:
 
 
 def _named(kind: Act, name: str) -> str:
+    if kind is Act.JOURNAL:
+        return _BY_JOURNAL.get(name, _BY_KIND[kind])
     if kind is Act.COMMAND:
         return _BY_COMMAND.get(name, _BY_KIND[kind])
     if kind in (Act.LOOK, Act.CHANGE, Act.REFUSED):

@@ -42,7 +42,7 @@ MOST_REQUESTS = 500
 """Of one person, in one journal."""
 
 ASKED, TAKEN = "asked", "taken"
-"""What of a journal an entry of the audit is about."""
+"""What of a journal an entry of the audit is about (`translations.acts` has the words)."""
 
 _ANSWERS_WITHIN = timedelta(seconds=5)
 

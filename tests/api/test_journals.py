@@ -135,7 +135,7 @@ async def test_the_journal_tells_every_act(system: System, face: FastAPI) -> Non
         "Refused, nothing was shown: Viewing of a photo",
         "The whole file of the request, taken along",
         "Found by a search for the person",
-        "Journal of accesses: preparing, asking for it",
+        "Journal of accesses: asked for",
         "Signature of the report",
         "Submission of the request",
         "Computer system “Dossier Alpha”",

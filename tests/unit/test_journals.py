@@ -18,6 +18,7 @@ from tests.unit.test_routes import routes
 from translations import LANGUAGES, Language
 from translations.acts import NO_WORDS, act_words, is_named
 from use_cases.journal_paper import MOST_LINES, Done, lines_of, span_of
+from use_cases.journals import ASKED, TAKEN
 from use_cases.verification import MAX_FILE_BYTES
 
 TORONTO = ZoneInfo("America/Toronto")
@@ -66,6 +67,8 @@ def test_every_act_has_plain_words(language: Language) -> None:
         assert words
         assert "_" not in words, (kind, name)
         assert "%" not in words, (kind, name)
+    journals = {act_words(Act.JOURNAL, name, language) for name in (None, ASKED, TAKEN)}
+    assert len(journals) == 3
     commands = {act_words(Act.COMMAND, name, language) for name in PUBLIC_COMMANDS}
     assert len(commands) == len(PUBLIC_COMMANDS), "each command is told apart from the others"
 
