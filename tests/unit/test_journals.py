@@ -169,3 +169,10 @@ def test_days_are_those_of_the_clinic(since: str, until: str, hours: int) -> Non
     first, last = span_of(order, TORONTO)
     assert first is not None
     assert last - first == timedelta(hours=hours)
+
+
+def test_a_line_of_very_many_requests_is_printed_whole() -> None:
+    numbers = [f"TC-2026-{count:06}" for count in range(500)]
+    line = Line(when="November 27, 2026", who=("Dre Anne Roy",), what=("A line",), request=", ".join(numbers))
+    text = text_of(render_journal(content(line)))
+    assert [number for number in numbers if number not in text] == []
