@@ -19,6 +19,7 @@ from tests.journeys import (
     reported,
     returned,
     signed,
+    somebody_new,
     submitted,
     upload,
     written,
@@ -84,6 +85,11 @@ async def worse(system: System) -> str:
     return request_id
 
 
+async def of_somebody(system: System) -> str:
+    """A request of a patient about whom nothing else is on file."""
+    return await submitted(system, patient=somebody_new())
+
+
 async def without_delay(system: System) -> str:
     return await reported(system, urgent=True)
 
@@ -130,7 +136,7 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("closed request", "provider", closed, "/requests/{id}"),
     ("accesses", "requester", reported, "/requests/{id}/accesses"),
     ("how one comes to a journal", "administrator", None, "/journals"),
-    ("journal of accesses", "administrator", reported, "/requests/{id}/journal"),
+    ("journal of accesses", "administrator", of_somebody, "/requests/{id}/journal"),
     ("process only", "operator", accepted, "/requests/{id}"),
     ("media", "provider", accepted, "/requests/{id}/media/{attachment}"),
     ("document", "requester", reported, "/requests/{id}/documents/{report}"),

@@ -2,13 +2,21 @@
 
 from playwright.async_api import expect
 
-from tests.journeys import reported
+from tests.journeys import accepted, signed, somebody_new, written
 from tests.portal.browsing import PHONE, WIDE, Portal, barriers, overflow
 from tests.system import System
 
 
+async def of_somebody(system: System) -> str:
+    """A reported request of a patient about whom nothing else is on file."""
+    request_id = await accepted(system, patient=somebody_new())
+    await written(system, request_id)
+    await signed(system, request_id)
+    return request_id
+
+
 async def test_from_a_request_to_the_document(portal: Portal, system: System) -> None:
-    request_id = await reported(system)
+    request_id = await of_somebody(system)
     async with portal.visit(system.administrator) as page:
         await page.goto(f"/requests/{request_id}/accesses")
         await page.get_by_role("link", name="Journal des accès, pour la personne").click()
@@ -31,7 +39,7 @@ async def test_from_a_request_to_the_document(portal: Portal, system: System) ->
 
 
 async def test_by_the_number_of_a_request_without_scripts(portal: Portal, system: System) -> None:
-    request_id = await reported(system)
+    request_id = await of_somebody(system)
     number = (await system.requester.view(request_id))["number"]
     async with portal.visit(system.administrator, java_script_enabled=False) as page:
         await page.goto("/people")
