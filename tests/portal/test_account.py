@@ -38,7 +38,7 @@ async def test_the_page_says_who_one_is_and_what_each_choice_means(portal_app: F
     assert "Clinique du Fleuve" in text
     assert "12345" in text
     assert "7 h 00, 12 h 00 et 17 h 00" in text
-    assert "Demandez à votre administrateur" in text
+    assert "Demandez à l’administration de votre clinique" in text
 
 
 async def test_the_page_answers_in_the_language_just_chosen(portal_app: FastAPI, person: Clinician) -> None:

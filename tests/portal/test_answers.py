@@ -128,7 +128,7 @@ async def test_the_requester_adds_without_being_asked(portal_app: FastAPI, syste
     async with visitor(portal_app, system.provider) as http:
         page = await http.get(f"/requests/{request_id}")
         text = shown(page)
-        assert "Le demandeur signale une aggravation." in text
+        assert "Une aggravation est signalée." in text
         assert text.count("La lésion saigne.") == 1  # among what was added; the history does not say it again
         assert f"/requests/{request_id}/change-priority" in page.text
         assert sent in page.text

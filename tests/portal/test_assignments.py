@@ -139,7 +139,7 @@ async def test_what_makes_no_sense(portal_app: FastAPI, system: System) -> None:
     request_id = await submitted(system)
     async with visitor(portal_app, system.dispatcher) as http:
         one = {"request": f"{request_id}/1"}
-        assert "Choisissez un fournisseur" in shown(await http.post("/assignments", data=one), 422)
+        assert "Choisissez une personne" in shown(await http.post("/assignments", data=one), 422)
         for form in (
             {"to": f"provider:{system.provider.id}"},
             {"request": "x/y", "to": "clinic:z"},
@@ -224,7 +224,7 @@ async def test_the_menu_of_a_row_by_keyboard_stays_open_when_the_list_renews_its
     async with portal.visit(system.dispatcher) as page:
         await page.goto(LIST)
         menu = page.locator(f"#assign-{request_id}")
-        pool = menu.get_by_role("button", name=re.compile("Tous les fournisseurs")).first
+        pool = menu.get_by_role("button", name=re.compile("Fournisseuses et fournisseurs")).first
         await menu.locator("summary").press("Enter")
         await expect(pool).to_be_visible()
         ok(await system.requester.post(f"/requests/{request_id}/add-information", {"text": "Elle saigne."}))

@@ -58,8 +58,9 @@ async def test_a_telephone_takes_photos_in_the_page_until_it_is_closed(portal: P
             await expect(dialog.get_by_role("status")).to_contain_text("La photo est gardée.")
             await expect(page.locator("[data-phone-lines] li[data-state=done]")).to_have_count(taken)
         await press(page, "Fermer")
-        assert await page.evaluate("document.querySelector('#camera video').srcObject") is None
-        assert await page.evaluate("document.querySelector('#camera canvas').width") == 0
+        await page.wait_for_function(
+            "document.querySelector('#camera video').srcObject === null && document.querySelector('#camera canvas').width === 0"
+        )
     assert len(await photos_of(system, request_id)) == before + 2
 
 

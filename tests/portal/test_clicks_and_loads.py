@@ -172,7 +172,11 @@ async def returned_and_corrected(provider: Hands, requester: Hands, question: st
     """Back to its requester, who writes the question anew and submits it again."""
     why = "input[name=reason][value=incomplete_submission]"
     await give(
-        provider, "return-to-requester", "retournée au demandeur", choice=why, text="Il manque l’âge de la lésion."
+        provider,
+        "return-to-requester",
+        "retournée à la personne qui l’a faite",
+        choice=why,
+        text="Il manque l’âge de la lésion.",
     )
     await requester.press("a[href*='/edit']", "Modifier et soumettre à nouveau")
     await requester.comes_to("/edit")

@@ -83,7 +83,10 @@ def test_where_a_page_finds_help(path: str, roles: list[Role], offered: list[str
 
 
 async def test_a_first_visit_shows_where_to_begin(portal_app: FastAPI, system: System) -> None:
-    for role, words in ((Role.REQUESTER, "Besoin de l’avis d’un spécialiste"), (Role.PROVIDER, "Rien ne vous attend")):
+    for role, words in (
+        (Role.REQUESTER, "Besoin de l’avis d’une ou d’un spécialiste"),
+        (Role.PROVIDER, "Rien ne vous attend"),
+    ):
         newcomer = await add_person(system, f"newcomer_{role}", system.clinics["far"], role)
         async with visitor(portal_app, newcomer) as http:
             page = await http.get("/worklist")

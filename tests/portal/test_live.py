@@ -224,8 +224,10 @@ async def test_who_is_slower_sees_it_before_they_press(portal: Portal, system: S
     request_id = await pooled(system)
     async with portal.visit(system.provider2) as page:
         await page.goto(f"/requests/{request_id}/return-to-requester")
-        await page.get_by_label("Explication pour le demandeur").fill("Il manque une photo.")
+        await page.get_by_label("Explication pour la personne qui a fait la demande").fill("Il manque une photo.")
         ok(await system.provider.post(f"/requests/{request_id}/accept"))
         await expect(page.get_by_text("Ce n’est plus possible.")).to_be_visible()
         await expect(page.get_by_text("a maintenant la demande")).to_be_visible()
-        await expect(page.get_by_label("Explication pour le demandeur")).to_have_value("Il manque une photo.")
+        await expect(page.get_by_label("Explication pour la personne qui a fait la demande")).to_have_value(
+            "Il manque une photo."
+        )

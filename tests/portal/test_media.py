@@ -146,7 +146,7 @@ async def test_a_video_that_cannot_be_played(portal_app: FastAPI, system: System
         assert source in links(page.text)
     async with visitor(portal_app, system.provider) as http:
         page = await http.get(page_of(request_id, first))
-        assert "Demandez-en une autre au demandeur" in shown(page)
+        assert "Demandez-en une autre à la personne qui a fait la demande" in shown(page)
         assert source not in links(page.text)
         assert "Lecture impossible" in shown(await http.get(f"/requests/{request_id}"))
 

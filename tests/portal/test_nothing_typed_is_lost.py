@@ -190,7 +190,7 @@ async def test_a_page_with_words_that_were_not_sent_is_not_left_by_a_slip(portal
     async with portal.visit(system.provider) as page:
         page.on("dialog", stay)
         await page.goto(f"/requests/{request_id}/return-to-dispatch")
-        comment = page.get_by_label("Commentaire pour les répartiteurs")
+        comment = page.get_by_label("Commentaire pour l’équipe de répartition")
         await comment.press_sequentially("Hors de mon domaine.")
         await page.locator("a.back").click()
         await expect(comment).to_have_value("Hors de mon domaine.")

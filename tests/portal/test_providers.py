@@ -103,7 +103,7 @@ async def test_nobody_chosen_is_said_in_words_of_the_page(portal_app: FastAPI, s
         page = await http.get(f"/requests/{request_id}/assign")
         answer = await http.post(f"/requests/{request_id}/assign", data={**hidden(page), "comment": "Merci."})
         text = shown(answer, 422)
-        assert "Choisissez un fournisseur, ou tous les fournisseurs d’une clinique." in text
+        assert "Choisissez une personne, ou toutes celles d’une clinique." in text
         assert 'href="#field-to"' in answer.text
         assert "Merci." in text
 
@@ -150,7 +150,7 @@ async def test_a_request_is_handed_on_from_its_page(portal_app: FastAPI, system:
     async with visitor(portal_app, system.administrator) as http:
         assert "Confier à quelqu’un d’autre" in shown(await http.get(f"/requests/{request_id}"))
         page = await http.get(f"/requests/{request_id}/reassign")
-        assert "Les répartiteurs cherchent quelqu’un d’autre." in shown(page)
+        assert "L’équipe de répartition cherche quelqu’un d’autre." in shown(page)
         assert f"provider:{system.provider.id}" not in page.text  # who has it
         answer = await http.post(f"/requests/{request_id}/reassign", data={**hidden(page), "to": "dispatch"})
         shown(answer, 422)

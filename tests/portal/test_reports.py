@@ -236,7 +236,7 @@ async def test_a_signature_after_news_asks_to_look_again(portal_app: FastAPI, sy
         again = await http.post(address, data=signature(page, kind="preliminary"))
         text = shown(again, 412)
         assert "Regardez-la de nouveau" in text
-        assert "Une question au demandeur est encore ouverte" in text
+        assert "Votre question est encore ouverte" in text
         answer = await http.post(address, data=signature(again, kind="preliminary"))
         assert answer.headers["location"].endswith("?done=sign_report")
     async with visitor(portal_app, system.requester) as http:
@@ -519,7 +519,7 @@ async def test_the_requester_is_led_to_new_photos_and_each_request_names_the_oth
         assert number in shown(await http.get(f"/requests/{later}"))
     async with visitor(portal_app, system.provider) as http:
         text = shown(await http.get(f"/requests/{request_id}"))
-        assert "Le rapport le dit, et le demandeur sait quoi faire ensuite." in text
+        assert "Le rapport le dit, et la personne qui a fait la demande sait quoi faire ensuite." in text
         assert "Recommencer avec de nouvelles photos" not in text
 
 

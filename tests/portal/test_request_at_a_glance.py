@@ -108,7 +108,7 @@ async def test_a_choice_opens_beside_the_photos_and_is_done_without_leaving_the_
         await page.get_by_role("link", name="Retourner en répartition").click()
         await page.locator("#opened .button").click()
         await expect(page.locator("#opened .notice.error")).to_be_focused()  # a comment is asked for
-        await page.get_by_label("Commentaire pour les répartiteurs").fill("Hors de mon domaine.")
+        await page.get_by_label("Commentaire pour l’équipe de répartition").fill("Hors de mon domaine.")
         await page.locator("#opened .button").click()
         await done(page, "de retour en répartition")
     assert loads == []
@@ -121,21 +121,25 @@ async def test_what_happens_meanwhile_wipes_nothing_that_is_being_typed(portal: 
         await page.goto(f"/requests/{request_id}")
         await page.get_by_role("link", name="Retourner au demandeur").click()
         await page.get_by_label("Soumission de demande incomplète").check()
-        await page.get_by_label("Explication pour le demandeur").fill("Il manque une photo.")
+        await page.get_by_label("Explication pour la personne qui a fait la demande").fill("Il manque une photo.")
         ok(
             await system.dispatcher.post(
                 f"/requests/{request_id}/change-priority", {"priority": "urgent", "reason": "x"}
             )
         )
         await expect(page.locator(".badge.priority-urgent").first).to_be_visible()
-        await expect(page.get_by_label("Explication pour le demandeur")).to_have_value("Il manque une photo.")
-        await expect(page.get_by_label("Explication pour le demandeur")).to_be_focused()
+        await expect(page.get_by_label("Explication pour la personne qui a fait la demande")).to_have_value(
+            "Il manque une photo."
+        )
+        await expect(page.get_by_label("Explication pour la personne qui a fait la demande")).to_be_focused()
         await expect(page.get_by_label("Soumission de demande incomplète")).to_be_checked()
         ok(await system.provider.post(f"/requests/{request_id}/accept"))
         await expect(page.locator("#opened").get_by_text("Ce n’est plus possible.")).to_be_visible()
         await page.locator("#opened .button").click()
         await expect(page.locator("#opened .notice.error")).to_be_visible()
-        await expect(page.get_by_label("Explication pour le demandeur")).to_have_value("Il manque une photo.")
+        await expect(page.get_by_label("Explication pour la personne qui a fait la demande")).to_have_value(
+            "Il manque une photo."
+        )
     assert (await system.requester.view(request_id))["status"] == "accepted"
 
 

@@ -18,7 +18,7 @@ async def test_a_text_is_written_used_and_its_blank_filled(portal: Portal, syste
         await page.goto("/account/texts")
         await page.get_by_label("Nom").fill("Depuis quand")
         await page.locator("#field-text").fill("Depuis quand la lésion du […] saigne-t-elle?")
-        await page.get_by_label("Questions aux demandeurs").check()
+        await page.get_by_label("Questions sur une demande").check()
         await page.get_by_role("button", name="Enregistrer le texte").click()
         await done(page, "Le texte est enregistré")
 

@@ -121,9 +121,11 @@ async def test_returned_corrected_and_submitted_again(portal: Portal, system: Sy
         await provider.goto(f"/requests/{request_id}")
         await provider.get_by_role("link", name="Retourner au demandeur").click()
         await provider.get_by_label("Soumission de demande incomplète").check()
-        await provider.get_by_label("Explication pour le demandeur").fill("Il manque l’âge de la lésion.")
+        await provider.get_by_label("Explication pour la personne qui a fait la demande").fill(
+            "Il manque l’âge de la lésion."
+        )
         await press(provider, "Retourner au demandeur")
-        await done(provider, "retournée au demandeur")
+        await done(provider, "retournée à la personne qui l’a faite")
 
         await expect(requester.get_by_text("Il manque l’âge de la lésion.").first).to_be_visible()
         await requester.get_by_role("link", name="Modifier et soumettre à nouveau").click()

@@ -78,7 +78,7 @@ async def test_the_dispatcher_assigns(portal: Portal, system: System) -> None:
         await page.get_by_role("link", name=number).click()
         await page.get_by_role("link", name="Attribuer").first.click()
         await press(page, "Attribuer")  # nobody is chosen yet
-        await expect(page.locator("#notice")).to_contain_text("Choisissez un fournisseur")
+        await expect(page.locator("#notice")).to_contain_text("Choisissez une personne")
         await page.locator(f"input[name=to][value='provider:{system.provider.id}']").check()
         await press(page, "Attribuer")
         await done(page, "La demande est attribuée")

@@ -31,6 +31,14 @@ MODULES = ("settings.py", "worker.py", "server.py", "cli.py")
 KEYWORDS = {"_": None, "gettext": None, "gettext_noop": None}
 EXTRACTORS = [("**.py", "python"), ("**.j2", "jinja2")]
 IDS = re.compile(r"^msgid (?!\"\"$)(.+)$", re.MULTILINE)
+OF_MEN = re.compile(
+    r"\b(demandeur|répartiteur|fournisseur|administrateur|opérateur|clinicien|infirmier)s?\b", re.IGNORECASE
+)
+OF_WOMEN = re.compile(
+    r"demandeuse|répartitrice|fournisseuse|administratrice|opératrice|clinicienne|infirmière", re.IGNORECASE
+)
+THE_GUIDES_OWN = {"Retourner au demandeur", "Retournée au demandeur", "retournée au demandeur"}
+"""Names of a step and of a status, as whoever has the process prescribes them (docs/requirements.md)."""
 PLACEHOLDER = re.compile(r"\{\w*\}|%\(\w+\)[a-z]")
 
 
@@ -137,3 +145,13 @@ def test_no_french_text_breaks_the_rules() -> None:
     translate = gettext_for("fr")
     texts = {translate(text) for text in french_entries()}
     assert {text for text in texts for fault in FAULTS if re.search(fault, text)} == set()
+
+
+def test_french_speaks_of_women_and_men() -> None:
+    """By both forms, by words that are one for both, or by what somebody does; of sign-ins, a provider is a thing."""
+    guide = (PROJECT_ROOT / "portal" / "templates" / "guide" / "fr.html.j2").read_text()
+    sentences = [*french_entries().values(), *re.split(r"(?<=[.?!:])\s|\n", guide)]
+    named = [text for text in sentences if OF_MEN.search(text.replace("fournisseur d’identité", ""))]
+    assert [
+        text for text in named if not OF_WOMEN.search(text) and not any(own in text for own in THE_GUIDES_OWN)
+    ] == []
