@@ -34,6 +34,7 @@ EXAMPLES = 3
 
 LEFT_OUT = {
     ("DELETE", "/api/v1/tokens/current"),
+    ("DELETE", "/api/v1/me/sessions"),
     ("POST", "/api/v1/tokens"),
     ("POST", "/api/v1/me/password"),
     ("POST", "/api/v1/invitations/acceptance"),

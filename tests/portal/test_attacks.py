@@ -40,6 +40,10 @@ REFUSED = (401, 403, 404, 410)
 """Answers to people for whom there is nothing there, whatever they send."""
 
 
+ENDS_SESSIONS = ("/signout", "/lock", "/account/sessions/end-others")
+"""Addresses that would end sessions of people whom all tests share."""
+
+
 def addresses(method: str) -> list[str]:
     """The pattern of every address of the portal that takes this method."""
     found = [route for page in PAGES for route in page.router.routes if isinstance(route, APIRoute)]
@@ -95,7 +99,7 @@ async def test_every_form_survives_what_nobody_types(portal_app: FastAPI, system
         *("answers.question", "answers.body_sites", "answers.largest_diameter", "answers.findings", "visit_avoided"),
         *("provider_id", "clinic_id", "outcome", "hours", "signature", "scope"),
     ]
-    patterns = [p for p in addresses("POST") if p not in ("/signout", "/lock", "/language") and "delete" not in p]
+    patterns = [p for p in addresses("POST") if p not in (*ENDS_SESSIONS, "/language") and "delete" not in p]
     choices = [
         "accept",
         "request-information",
@@ -174,7 +178,7 @@ async def test_a_file_where_a_text_is_expected(portal_app: FastAPI, system: Syst
     names = ("username", "password", "offering", "key", "version", "language", "current", "new", "note", "text", "slot")
     async with visitor(portal_app, system.requester) as http:
         for pattern in addresses("POST"):
-            if pattern in ("/signout",) or "delete" in pattern:
+            if pattern in ENDS_SESSIONS or "delete" in pattern:
                 continue
             address = address_of(pattern, request_id=request_id, address="cancel")
             answer = await http.post(address, files=[(name, ("f.txt", b"x")) for name in names])
