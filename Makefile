@@ -9,7 +9,7 @@ generator := $(abspath tests/description/.generator/bin)
 sources := $(wildcard *.py) $(dir $(wildcard */__init__.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check races story typed mutants audit sbom client lint types floors browser firefox lock clean
+.PHONY: help install run test check source rewritten races story typed mutants audit sbom client lint types floors browser firefox lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -18,10 +18,10 @@ run: install ## Start Relais on this machine: engine, database, mail, API, worke
 	@$(bin)/relais up
 
 # Three at once on two processors: half of a test's time is spent waiting for engines, browsers and clocks.
-test: lint types floors browser ## Check everything: style, types, floors, and every test on the real engines.
+test: source browser ## Check everything: style, types, floors, and every test on the real engines.
 	@$(bin)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-check: lint types floors ## Check in a minute or two what needs no engine: style, types, floors, and the tests in tests/unit but the longest.
+check: source ## Check in a minute or two what needs no engine: style, types, floors, and the tests in tests/unit but the longest.
 	@$(bin)/pytest --numprocesses 2 --dist worksteal -m "not long" tests/unit
 
 races: install ## Play the races, and the random lives of requests, four times as long as the tests do.
@@ -64,6 +64,14 @@ client: install ## Make the typed Python client for systems of clinics that the 
 	@test -x .audit/bin/python || $(uv) venv --quiet --python $(PYTHON) .audit
 	@VIRTUAL_ENV=.audit $(uv) pip sync --quiet --require-hashes requirements-audit.lock
 	@touch $@
+
+# Two at a time, for each takes one processor.
+source: install
+	@$(MAKE) --no-print-directory -j2 types lint floors rewritten
+
+# The assertions of the tests are rewritten once, for all processes that run them; what can't be read, those say.
+rewritten: install
+	@PYTHONDONTWRITEBYTECODE= $(bin)/pytest --collect-only -qq > /dev/null 2>&1 || true
 
 lint: install
 	@$(bin)/ruff check . && $(bin)/ruff format --check .

@@ -90,13 +90,13 @@ class SweepReport(Frozen):
 class JournalRequest(Frozen):
     """A request of which a journal tells: all acts (`whole`), or those of the clinic's own people alone.
 
-    Where its forms did not always say the same of the person, from when and until when one did.
+    Where its forms did not always name the person of the journal: `other_person_at` is when that changed, first to somebody else,
+    then back, and so on.
     """
 
     request_id: UUID
     whole: bool
-    named_since: AwareDatetime | None = None
-    named_until: AwareDatetime | None = None
+    other_person_at: tuple[AwareDatetime, ...] = ()
 
 
 class JournalOrder(Frozen):

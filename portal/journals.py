@@ -28,7 +28,7 @@ async def journals_page(visit: VisitOf) -> Response:
     return _begin(visit)
 
 
-@router.post("/journals")
+@router.post("/journals", dependencies=[OF_ONE_PATIENT])
 async def find_request(visit: VisitOf) -> Response:
     """On to the journal of the person of that request."""
     form = await visit.form()
@@ -96,7 +96,7 @@ async def _ask(
 ) -> Response:
     offer = await journals.offer_journal(visit.services, visit.caller, request_id)
     wrong = fields_of(error, visit.language)
-    chosen = set(form.getlist("request_ids")) if form else {str(one.id) for one in offer.requests}
+    chosen = set(form.getlist("request_ids")) if form else set()  # whoever has compared them says which
     return visit.page(
         "journal",
         because=error,

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Row, Select, Uuid, and_, exists, literal, or_, select
+from sqlalchemy import ARRAY, ColumnElement, Row, Select, Uuid, and_, exists, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.audit import Act
@@ -84,9 +84,9 @@ async def forms_of(session: AsyncSession, rows: Sequence[RequestRecord]) -> dict
 
 
 async def acts_of(
-    session: AsyncSession, ids: Collection[uuid.UUID], since: datetime | None, until: datetime
+    session: AsyncSession, ids: Collection[uuid.UUID], since: datetime | None, until: datetime, limit: int
 ) -> Sequence[Row[Any]]:
-    """Every act that names one of these requests, or something of theirs, from `since` to before `until`, the oldest first.
+    """The acts that name one of these requests, or something of theirs, from `since` to before `until`, the oldest first.
 
     Of what belongs to a request some acts know the thing alone; `object_id` is it, and `request_id` None.
     """
@@ -96,7 +96,11 @@ async def acts_of(
         AuditEntry.request_id.is_(None),
         AuditEntry.object_id.in_({*ids, *await things_of(session, ids)}),
     )
-    found = [*await session.execute(_acts(named, since, until)), *await session.execute(_acts(things, since, until))]
+    begun = await session.scalar(select(func.min(RequestRecord.created_at)).where(RequestRecord.id.in_(ids)))
+    since = max(
+        (at for at in (since, begun) if at is not None), default=None
+    )  # nobody did anything with one before it was
+    found = [row for one in (named, things) for row in await session.execute(_acts(one, since, until).limit(limit))]
     return sorted(found, key=lambda row: (row.at, row.id))
 
 

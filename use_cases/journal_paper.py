@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import groupby
+from itertools import groupby, zip_longest
 from typing import Any, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -23,7 +23,7 @@ from documents.authority import Authority
 from documents.bounded import draw_journal
 from documents.journal_content import JournalContent, Line
 from documents.page import patient_lines, running_head
-from domain.audit import Purpose, purpose_of
+from domain.audit import Act, Purpose, purpose_of
 from domain.requests import Role
 from records import journals, people
 from records.database import Database
@@ -43,6 +43,9 @@ from use_cases.verification import VERIFICATION_PAGE
 
 MOST_LINES = 5_000
 """So many lines are some two hundred pages, and a file that anybody can still have checked: that takes 8 s of a processor."""
+
+MOST_ACTS = 10_000
+"""So many entries of the audit are read at once; several of them can be one line."""
 
 _NOTHING_IS_OLDER = date(2000, 1, 1)
 
@@ -67,6 +70,7 @@ class Done:
     what: str
     ground: str
     requests: tuple[str, ...]
+    account_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,8 @@ async def make_journal(parts: Parts, authority: Authority, order: JournalOrder) 
     """
     async with parts.database.session() as session:
         read = await read_acts(session, order)
+    if len(read.acts) > MOST_ACTS:
+        return MadeJournal(lines=len(read.acts), too_long=True)
     verified_at = parts.settings.public_url.rstrip("/") + VERIFICATION_PAGE
     content = await asyncio.to_thread(content_of, read, verified_at)  # a long one takes seconds
     made = MadeJournal(lines=len(content.lines))
@@ -121,7 +127,7 @@ async def read_acts(session: AsyncSession, order: JournalOrder) -> Read:
     ids = [one.request_id for one in order.requests]
     rows = {row.id: row for row in await journals.rows_of(session, ids)}
     since, until = span_of(order, zone)
-    acts = await journals.acts_of(session, ids, since, until)
+    acts = await journals.acts_of(session, ids, since, until, MOST_ACTS + 1)
     accounts = await people.accounts_by_id(session, _accounts_named(acts))
     clinics = await people.clinics_by_id(session, _clinics_named(acts, accounts, rows.values()))
     if order.about not in rows:
@@ -191,7 +197,10 @@ def content_of(read: Read, verified_at: str) -> JournalContent:
             (_("Clinic"), [["", read.clinic.name], *(["", line] for line in read.clinic.address_lines if line)]),
             (
                 _("Period"),
-                [["", _period(order, language)], [_("Made"), moment(order.before, language, zone=True, where=zone)]],
+                [
+                    ["", _period(order, language, zone)],
+                    [_("Made"), moment(order.before, language, zone=True, where=zone)],
+                ],
             ),
         ],
         said=(
@@ -222,7 +231,7 @@ def content_of(read: Read, verified_at: str) -> JournalContent:
 
 def lines_of(done: Iterable[Done], language: Language, zone: ZoneInfo) -> Iterator[Line]:
     """A line for what the same person did within a minute with the same requests for the same, one after the other."""
-    for (minute, who, ground, numbers), acts in groupby(done, _one_line):
+    for (minute, _account, who, ground, numbers), acts in groupby(done, _one_line):
         counted = Counter(act.what for act in acts)
         what = "; ".join(text if count == 1 else f"{text} (× {count})" for text, count in counted.items())
         yield Line(
@@ -233,8 +242,8 @@ def lines_of(done: Iterable[Done], language: Language, zone: ZoneInfo) -> Iterat
         )
 
 
-def _one_line(act: Done) -> tuple[datetime, tuple[str, ...], str, tuple[str, ...]]:
-    return act.at.replace(second=0, microsecond=0), act.who, act.ground, act.requests
+def _one_line(act: Done) -> tuple[datetime, UUID | None, tuple[str, ...], str, tuple[str, ...]]:
+    return act.at.replace(second=0, microsecond=0), act.account_id, act.who, act.ground, act.requests
 
 
 def told_of(read: Read) -> Iterator[Done]:
@@ -244,16 +253,29 @@ def told_of(read: Read) -> Iterator[Done]:
     for act in read.acts:
         ours = _clinic_of(read, act) == read.clinic.id
         numbers = tuple(
-            read.rows[id_].number for id_ in _requests_of(read, act) if id_ in read.rows and (ours or told[id_].whole)
+            read.rows[id_].number
+            for id_ in _requests_of(read, act)
+            if id_ in read.rows and (ours or told[id_].whole) and not _is_of_another(told[id_], act.at)
         )
-        if numbers and act.kind not in NO_WORDS:
+        if numbers and act.kind not in NO_WORDS and not _is_told_already(act):
             yield Done(
                 at=act.at,
                 who=_who(read, act),
                 what=act_words(act.kind, act.name, language),
                 ground=_ground(read, act),
                 requests=numbers,
+                account_id=act.account_id,
             )
+
+
+def _is_of_another(told: JournalRequest, at: datetime) -> bool:
+    """Whether the request's form named somebody else then."""
+    return sum(change <= at for change in told.other_person_at) % 2 == 1
+
+
+def _is_told_already(act: Any) -> bool:
+    """Whether this is one of the entries of a journal that another one names together."""
+    return act.kind is Act.JOURNAL and not act.shown
 
 
 def _requests_of(read: Read, act: Any) -> list[UUID]:
@@ -288,25 +310,11 @@ def _named(account: Account) -> str:
 
 
 def _ground(read: Read, act: Any) -> str:
-    """For what, and in which role: as it was noted, or as whoever did it is there."""
+    """For what, and in which role, as it was noted; nothing is guessed from what somebody is today."""
     _ = gettext_for(read.order.language)
-    role: Role | None = act.role or _role(read, act)
+    role: Role | None = act.role
     purpose: Purpose | None = act.purpose or (purpose_of(role) if role else None)
     return " · ".join(_(words) for words in (GROUNDS[purpose] if purpose else "", ROLES[role] if role else "") if words)
-
-
-def _role(read: Read, act: Any) -> Role | None:
-    """In which role somebody did what was noted without one: as `use_cases.policy` has it of looks."""
-    account = read.accounts.get(act.for_account_id or act.account_id)
-    if account is None:
-        return Role.OPERATOR if act.side is Side.COMMAND_LINE else Role.SYSTEM
-    if account.kind is AccountKind.SERVICE:
-        return Role.CLINIC_ADMINISTRATOR
-    rows = [read.rows[id_] for id_ in _requests_of(read, act) if id_ in read.rows]
-    if rows and all(row.requester_id == account.id for row in rows):
-        return Role.REQUESTER
-    others = [role for role in Role if role in account.roles and role is not Role.REQUESTER]
-    return others[0] if others else Role.REQUESTER
 
 
 # Its head
@@ -328,10 +336,11 @@ def _person(read: Read) -> list[list[str]]:
     return [list(line) for line in patient_lines(printed, read.order.before, read.order.language)]
 
 
-def _period(order: JournalOrder, language: Language) -> str:
+def _period(order: JournalOrder, language: Language, zone: ZoneInfo) -> str:
     _ = gettext_for(language)
     since = day(order.since, language) if order.since else ""
-    until = day(order.until, language) if order.until else ""
+    last = order.before.astimezone(zone).date()
+    until = day(min(order.until, last), language) if order.until else ""
     if since and until:
         return _("From {since} to {until}, both included").format(since=since, until=until)
     if since:
@@ -348,16 +357,16 @@ def _request(read: Read, told: JournalRequest) -> tuple[str, ...]:
         _("{number}, submitted on {moment}").format(number=row.number, moment=submitted) if submitted else row.number
     )
     more = []
-    if told.named_since:
-        since = moment(told.named_since, language, zone=True, where=zone)
-        more.append(
-            _("Until {moment} its form did not name this person, or named them otherwise.").format(moment=since)
+    changes = [moment(at, language, zone=True, where=zone) for at in told.other_person_at]
+    for since, until in zip_longest(changes[::2], changes[1::2]):
+        sentence = (
+            _(
+                "From {since} to {until} its form said something else of the person: what was done then is not told here."
+            )
+            if until
+            else _("Since {since} its form says something else of the person: what was done since is not told here.")
         )
-    if told.named_until:
-        until = moment(told.named_until, language, zone=True, where=zone)
-        more.append(
-            _("Since {moment} its form does not name this person, or names them otherwise.").format(moment=until)
-        )
+        more.append(sentence.format(since=since, until=until))
     if not told.whole:  # where it went since then is not theirs to know; who asked, they knew
         asked = read.clinics[row.requester_clinic_id].name
         sentence = _("Only what people of {clinic} did is told here; who else saw it, {asked} can tell.")

@@ -91,11 +91,12 @@ class JournalBody(Discreet):
     )
     until: WrittenDate | None = Field(None, description="The last day; until now if empty.", examples=["2026-12-31"])
     language: Language | None = Field(None, description="Of the paper; your own if empty.")
-    request_ids: list[UUID] | None = Field(
-        None,
+    request_ids: list[UUID] = Field(
+        [],
         max_length=MOST_REQUESTS,
-        description="Of those that are offered; all of them if null. This request is always among them.",
-        examples=[None],
+        description="Those of the offered ones that are about the same person, as somebody has judged who compared them. This "
+        "request is always among them.",
+        examples=[[]],
     )
 
 
@@ -155,15 +156,15 @@ async def ask_for_journal(services: Services, caller: Caller, request_id: UUID, 
             language=body.language or caller.language,
             requests=tuple(_told(caller, one, forms, patient) for one, forms, patient in told),
         )
-        _note(session, caller, ASKED, row, journal_id, [one.id for one, _, _ in told], now)
+        _note(session, caller, ASKED, row, journal_id, [one for one, _, _ in told], now)
     await _start(services, order)
     return JournalView(id=journal_id, request_id=row.id, state=JournalState.MAKING, asked_at=now, lines=None)
 
 
 async def read_journal(services: Services, caller: Caller, request_id: UUID, journal_id: UUID) -> JournalView:
     """How far a journal is that somebody of the clinic has asked for. Raises Problem `forbidden` or `not_found`."""
-    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
     async with services.database.session() as session:
+        await _request_to_tell_of(session, caller, request_id)
         asked = await journals.load_asked(session, request_id, caller.clinic_id, journal_id, ASKED)
     if asked is None:
         raise Problem("not_found")
@@ -176,7 +177,6 @@ async def take_journal(services: Services, caller: Caller, request_id: UUID, jou
 
     Raises Problem `forbidden`, or `not_found` while it is not there.
     """
-    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
     async with services.database.session() as session:
         row = await _request_to_tell_of(session, caller, request_id)
         asked = await journals.load_asked(session, request_id, caller.clinic_id, journal_id, ASKED)
@@ -187,7 +187,8 @@ async def take_journal(services: Services, caller: Caller, request_id: UUID, jou
     except NotFoundError:
         raise Problem("not_found") from None
     async with services.database.session() as session:
-        _note(session, caller, TAKEN, row, journal_id, asked.shown or (), datetime.now(UTC))
+        told = await journals.rows_of(session, asked.shown or ())
+        _note(session, caller, TAKEN, row, journal_id, told, datetime.now(UTC))
     return pdf
 
 
@@ -196,12 +197,12 @@ async def take_journal(services: Services, caller: Caller, request_id: UUID, jou
 
 async def _request_to_tell_of(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
     """The request, for an administrator of a clinic that ever had to do with it; not for systems."""
-    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
-    if not await journals.had_to_do_with(session, caller.clinic_id, request_id):
-        raise Problem("not_found")
-    row = await requests.load_request(session, request_id)
+    await policy.must_be_administrator(session, caller, request_id)
+    row = None
+    if await journals.had_to_do_with(session, caller.clinic_id, request_id):
+        row = await requests.load_request(session, request_id)
     if row is None:
-        raise Problem("not_found")
+        raise await policy.not_there(session, caller, request_id)
     return row
 
 
@@ -210,15 +211,19 @@ _Named = tuple[RequestRecord, Sequence[FrozenForm], Json]
 
 
 async def _about_the_person_of(session: AsyncSession, caller: Caller, row: RequestRecord) -> list[_Named]:
-    """This request, and those of which one form names the same person, the one in force or an earlier one; the oldest first."""
+    """This request, and those of which one form names the same person, the one in force or an earlier one; the oldest first.
+
+    Only forms that the clinic sees are held against each other: whom a request names that is with others now, they do not know.
+    """
     forms = (await journals.forms_of(session, [row]))[row.id]
-    if not forms:
-        return [(row, forms, {})]
+    if not forms or not _is_whole(caller, row):
+        return [(row, (), {})]
     patient: Json = forms[-1].content["patient"]
     found: dict[UUID, _Named] = {row.id: (row, forms, patient)}
 
     async def add(ids: Collection[UUID]) -> None:
-        others = await journals.rows_of(session, set(ids) - found.keys())
+        rows = await journals.rows_of(session, set(ids) - found.keys())
+        others = [other for other in rows if _is_whole(caller, other)]
         forms_of = await journals.forms_of(session, others)
         for other in others:
             if any(is_same_patient(patient, form.content["patient"]) for form in forms_of[other.id]):
@@ -231,10 +236,8 @@ async def _about_the_person_of(session: AsyncSession, caller: Caller, row: Reque
     return [found[id_] for id_ in sorted({*newest, row.id})]
 
 
-def _chosen(found: Sequence[_Named], about: UUID, wanted: Collection[UUID] | None) -> Sequence[_Named]:
+def _chosen(found: Sequence[_Named], about: UUID, wanted: Collection[UUID]) -> Sequence[_Named]:
     """What was chosen of what was found; the request with which one began says who the person is, and is always among it."""
-    if wanted is None:
-        return found
     if not {row.id for row, _, _ in found}.issuperset(wanted):
         raise Problem("invalid_input", [FieldFault("request_ids", "not_an_option")])
     return [one for one in found if one[0].id in {*wanted, about}]
@@ -262,13 +265,15 @@ def _about_person(caller: Caller, row: RequestRecord, forms: Sequence[FrozenForm
 
 
 def _told(caller: Caller, row: RequestRecord, forms: Sequence[FrozenForm], patient: Json) -> JournalRequest:
+    changes = other_person_at(row.created_at, forms, patient)
+    return JournalRequest(request_id=row.id, whole=_is_whole(caller, row), other_person_at=changes)
+
+
+def other_person_at(begun: datetime, forms: Sequence[FrozenForm], patient: Json) -> tuple[datetime, ...]:
+    """When the forms of a request that was begun then turned from this person to somebody else, back, and so on."""
     names = _names(patient, forms)
-    since = until = None
-    if any(names):
-        first, last = names.index(True), len(names) - 1 - names[::-1].index(True)
-        since = forms[first].frozen_at if first else None
-        until = forms[last + 1].frozen_at if last + 1 < len(forms) else None
-    return JournalRequest(request_id=row.id, whole=_is_whole(caller, row), named_since=since, named_until=until)
+    since = [begun, *(form.frozen_at for form in forms[1:])]  # before it was submitted, the first form was a draft
+    return tuple(at for at, is_named, was in zip(since, names, [True, *names], strict=False) if is_named != was)
 
 
 def _names(patient: Json, forms: Iterable[FrozenForm]) -> list[bool]:
@@ -280,20 +285,23 @@ def _note(
     session: AsyncSession,
     caller: Caller,
     name: str,
-    row: RequestRecord,
+    about: RequestRecord,
     journal_id: UUID,
-    shown: Collection[UUID],
+    told: Iterable[RequestRecord],
     now: datetime,
 ) -> None:
-    audit.add(
-        *(session, Act.JOURNAL, by(caller), now),
-        name=name,
-        role=Role.CLINIC_ADMINISTRATOR,
-        request_id=row.id,
-        object_id=journal_id,
-        version=row.process_version,
-        shown=shown,
-    )
+    """An entry of each request that is told of, for who asks who looked at that one; the first of them names all."""
+    others = [row for row in told if row.id != about.id]
+    for row in (about, *others):
+        audit.add(
+            *(session, Act.JOURNAL, by(caller), now),
+            name=name,
+            role=Role.CLINIC_ADMINISTRATOR,
+            request_id=row.id,
+            object_id=journal_id,
+            version=row.process_version,
+            shown=[about.id, *(other.id for other in others)] if row is about else (),
+        )
 
 
 # The engine makes it

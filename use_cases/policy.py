@@ -92,6 +92,13 @@ async def not_there(session: AsyncSession, caller: Caller, request_id: UUID) -> 
     return Problem("request_destroyed", destroyed_on=destroyed_on, years=years, retention_list=str(gone.list_id))
 
 
+async def must_be_administrator(session: AsyncSession, caller: Caller, request_id: UUID) -> None:
+    """Raise Problem `forbidden` for who is no administrator of a clinic, and `not_found` where the request is nothing to them."""
+    if Role.CLINIC_ADMINISTRATOR not in caller.roles:
+        await request_to_see(session, caller, request_id)
+        raise Problem("forbidden")
+
+
 async def _gave(session: AsyncSession, caller: Caller, request_id: UUID, command_id: str) -> bool:
     given = await ledger.load_command(session, request_id, command_id)
     return given is not None and given.account_id == caller.id

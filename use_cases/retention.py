@@ -210,10 +210,10 @@ async def to_hold(services: Services, caller: Caller, request_id: UUID) -> ToHol
 
 async def to_hold_numbered(services: Services, caller: Caller, number: str) -> UUID:
     """The request of that number, for who may hold it. Raises Problem `not_found` or `forbidden`."""
+    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
     async with services.database.session() as session:
         request_id = await requests.id_of_number(session, number)
         if request_id is None:
-            policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
             raise Problem("not_found")
         return (await _check_may_hold(session, caller, request_id)).id
 
@@ -223,7 +223,7 @@ async def _check_may_hold(session: AsyncSession, caller: Caller, request_id: UUI
 
     Who has signed a report holds nothing any more, and may have to answer for it. Nobody destroys it until the transaction ends.
     """
-    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+    await policy.must_be_administrator(session, caller, request_id)
     is_theirs = caller.clinic_id in await destruction.involved_clinics(session, request_id)
     if not is_theirs or not await requests.keep_while_named(session, request_id):
         raise await policy.not_there(session, caller, request_id)

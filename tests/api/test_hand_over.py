@@ -271,8 +271,8 @@ async def test_an_administrator_who_hands_to_dispatch_elsewhere_is_answered_the_
     problem(await person.post(path, body), 404, "not_found")
 
 
-async def routed_far(system: System, **more: Any) -> str:
-    """A request that the near clinic dispatches and a provider of the far clinic has accepted."""
+async def routed_far(system: System, *, is_accepted: bool = True, **more: Any) -> str:
+    """A request that the near clinic dispatches and a provider of the far clinic has, and has accepted."""
     near, far = system.clinics["near"], system.clinics["far"]
     async with system.services.database.session() as session:
         dispatching = await people.load_clinic(session, near.id)
@@ -280,7 +280,8 @@ async def routed_far(system: System, **more: Any) -> str:
         dispatching.routes_to = [*dispatching.routes_to, far.id]
     request_id = await submitted(system, **more)
     ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": system.far_provider.id}))
-    ok(await system.far_provider.post(f"/requests/{request_id}/accept"))
+    if is_accepted:
+        ok(await system.far_provider.post(f"/requests/{request_id}/accept"))
     async with system.services.database.session() as session:
         dispatching = await people.load_clinic(session, near.id)
         assert dispatching is not None

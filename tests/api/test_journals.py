@@ -9,9 +9,10 @@ from uuid import UUID, uuid4
 
 from fastapi import FastAPI
 from pypdf import PdfReader
-from sqlalchemy import ARRAY, Uuid, literal, or_, select
+from sqlalchemy import ARRAY, Uuid, and_, func, literal, not_, or_, select
 
 from activities.contract import JournalOrder, JournalRequest
+from domain.audit import Act
 from domain.requests import Role
 from records import people
 from records.models import AuditEntry
@@ -69,13 +70,16 @@ def somebody() -> dict[str, str]:
 async def acts_of(system: System, *ids: str) -> int:
     """How many entries of the audit name one of these requests, or something that was sent with one."""
     named = [UUID(one) for one in ids]
+    of_a_journal_again = and_(
+        AuditEntry.kind == Act.JOURNAL, func.cardinality(AuditEntry.shown) == 0
+    )  # one of it names them all
     of_these = or_(
         AuditEntry.request_id.in_(named),
         AuditEntry.shown.op("&&")(literal(named, ARRAY(Uuid()))),
         AuditEntry.object_id.in_(named),
     )
     async with system.services.database.session() as session:
-        return len((await session.scalars(select(AuditEntry.id).where(of_these))).all())
+        return len((await session.scalars(select(AuditEntry.id).where(of_these, not_(of_a_journal_again)))).all())
 
 
 async def test_the_journal_tells_every_act(system: System, face: FastAPI) -> None:
@@ -108,7 +112,7 @@ async def test_the_journal_tells_every_act(system: System, face: FastAPI) -> Non
         token = {"Authorization": system.provider.http.headers["Authorization"]}
         assert (await http.get(f"/fhir/Patient/{first}", headers=token)).status_code == 200
 
-    made = await journal(system.administrator, second)
+    made = await journal(system.administrator, second, request_ids=[first])
     order = JournalOrder(
         id=uuid4(),
         about=UUID(second),
@@ -154,7 +158,10 @@ async def test_the_journal_tells_every_act(system: System, face: FastAPI) -> Non
     )
     assert verdict["valid"]
     assert verdict["signer_name"] == "Clinique du Fleuve"
-    again = await journal(system.administrator, second, request_ids=[])
+    for one in (first, second):
+        looks = (await system.administrator.get(f"/requests/{one}/accesses")).json()
+        assert "journal" in {look["what"] for look in looks}, "it stands where each of its requests tells who looked"
+    again = await journal(system.administrator, second)
     assert numbers[0] not in again.text, "whoever asks says which requests are about the person"
     assert numbers[1] in again.text
 
@@ -193,8 +200,8 @@ async def test_nobody_else_gets_one(system: System) -> None:
     stranger = await add_person(system, "lonely_keeper", alone, Role.CLINIC_ADMINISTRATOR)
     far = await add_person(system, "far_keeper2", system.clinics["far"], Role.CLINIC_ADMINISTRATOR)
     paths = ("journal", f"journals/{mine}", f"journals/{mine}.pdf")
-    refused = [(stranger, 404), (far, 404), *((who, 403) for who in (system.requester, system.provider))]
-    for who, status in [*refused, (system.dispatcher, 403), (system.operator, 403)]:
+    refused = [(stranger, 404), (far, 404), (system.provider, 404)]  # to them, it is not there
+    for who, status in [*refused, *((who, 403) for who in (system.requester, system.dispatcher, system.operator))]:
         for path in paths:
             assert (await who.get(f"/requests/{request_id}/{path}")).status_code == status, (who, path)
         assert (await who.post(f"/requests/{request_id}/journals", {})).status_code == status
@@ -211,21 +218,50 @@ async def test_nobody_else_gets_one(system: System) -> None:
 
 
 async def test_a_corrected_form_leads_to_whom_it_named_before(system: System) -> None:
-    """A request that was begun about the wrong person stands in the journals of both, with since when it names each."""
+    """A request that was begun about the wrong person stands in the journals of both, each with its own part."""
     wrong, right = somebody(), somebody()
     request_id = await returned(system, patient=wrong)
     ok(await system.requester.http.patch(f"/api/v1/requests/{request_id}", json={"patient": right}))
     ok(await system.requester.post(f"/requests/{request_id}/resubmit"))
     number = (await system.requester.view(request_id))["number"]
     another = {one["family_name"]: await submitted(system, patient=one) for one in (wrong, right)}
-    earlier = (await journal(system.administrator, another[wrong["family_name"]])).text
+    for name in (wrong["family_name"], right["family_name"]):
+        alone = (await journal(system.administrator, another[name])).text
+        assert number not in alone, "nobody has said that it is about the same person"
+    returned_it, sent_again = "Return of the request to whoever asked for advice", "New submission of the request"
+    earlier = (await journal(system.administrator, another[wrong["family_name"]], request_ids=[request_id])).text
     assert number in earlier
-    assert "its form does not name this person" in earlier
-    later = (await journal(system.administrator, another[right["family_name"]])).text
+    assert "its form says something else of the person: what was done since is not told here" in earlier
+    assert returned_it in earlier
+    later = (await journal(system.administrator, another[right["family_name"]], request_ids=[request_id])).text
     assert number in later
-    assert "its form did not name this person" in later
+    assert "its form said something else of the person: what was done then is not told here" in later
+    assert returned_it not in later
+    assert sent_again in earlier + later
     assert right["family_name"] not in earlier
     assert wrong["family_name"] not in later
+
+
+async def test_whom_a_request_names_that_is_with_others_now_is_not_told(system: System) -> None:
+    """It was with the far clinic for somebody; then it was corrected, and went elsewhere."""
+    wrong, right = somebody(), somebody()
+    request_id = await routed_far(system, is_accepted=False, patient=wrong)
+    why = {"reason": "incomplete_submission", "text": "Ce n’est pas la bonne personne."}
+    ok(await system.far_provider.post(f"/requests/{request_id}/return-to-requester", why))
+    ok(await system.requester.http.patch(f"/api/v1/requests/{request_id}", json={"patient": right}))
+    ok(await system.requester.post(f"/requests/{request_id}/resubmit"))
+    comment = {"comment": "Hors de mon domaine."}
+    ok(await system.far_provider.post(f"/requests/{request_id}/return-to-dispatch", comment))
+    theirs = await routed_far(system, patient=right)
+    far = await add_person(system, "far_keeper3", system.clinics["far"], Role.CLINIC_ADMINISTRATOR)
+    offered = ok(await far.get(f"/requests/{theirs}/journal"))["requests"]
+    assert [one["id"] for one in offered] == [theirs]
+    [alone] = ok(await far.get(f"/requests/{request_id}/journal"))["requests"]
+    assert (alone["id"], alone["whole"], alone["patient"], alone["renamed"]) == (request_id, False, None, False)
+    answer = await far.post(f"/requests/{theirs}/journals", {"request_ids": [request_id]})
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "not_an_option")
+    text = (await journal(far, request_id)).text
+    assert not {wrong["family_name"], right["family_name"]} & set(re.findall(r"\w+", text))
 
 
 async def test_a_journal_of_days_in_which_nothing_was_done(system: System) -> None:

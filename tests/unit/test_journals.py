@@ -14,11 +14,12 @@ from documents.journal import render_journal
 from documents.journal_content import JournalContent, Line
 from domain.audit import Act
 from domain.commands import PUBLIC_COMMANDS
+from records.models import FrozenForm
 from tests.unit.test_routes import routes
 from translations import LANGUAGES, Language
 from translations.acts import NO_WORDS, act_words, is_named
 from use_cases.journal_paper import MOST_LINES, Done, lines_of, span_of
-from use_cases.journals import ASKED, TAKEN
+from use_cases.journals import ASKED, TAKEN, other_person_at
 from use_cases.verification import MAX_FILE_BYTES
 
 TORONTO = ZoneInfo("America/Toronto")
@@ -169,6 +170,23 @@ def test_days_are_those_of_the_clinic(since: str, until: str, hours: int) -> Non
     first, last = span_of(order, TORONTO)
     assert first is not None
     assert last - first == timedelta(hours=hours)
+
+
+def test_a_form_that_names_somebody_else_in_between_is_left_out() -> None:
+    """By the number of the card: two letters of a name make nobody else."""
+    one, other = {"health_insurance_number": "TREJ58541412"}, {"health_insurance_number": "ROYA31550714"}
+    begun = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    days = [begun + timedelta(days=count) for count in range(4)]
+    for named, changes in (
+        ((one, one), ()),
+        ((one, other, one), (days[1], days[2])),
+        ((other, one, other), (begun, days[1], days[2])),
+        ((other,), (begun,)),
+    ):
+        forms = [
+            FrozenForm(content={"patient": patient}, frozen_at=at) for patient, at in zip(named, days, strict=False)
+        ]
+        assert other_person_at(begun, forms, one) == changes
 
 
 def test_a_line_of_very_many_requests_is_printed_whole() -> None:
