@@ -86,7 +86,7 @@ class Resources:
         self.all.append(resource)
         self._urls[id(resource)] = full_url
         id_ = resource.get("id")
-        for name in (full_url, full_url.removeprefix("urn:uuid:")):
+        for name in (full_url, full_url.removeprefix("urn:uuid:")) if full_url else ():
             self._by.setdefault(name, resource)
         for name in (id_, f"{resource['resourceType']}/{id_}") if isinstance(id_, str) and id_ else ():
             if self._by.setdefault(name, resource) != resource:  # the same twice is one

@@ -174,6 +174,7 @@ def _services(asked: Json, resources: Resources) -> Iterator[str]:
                 yield line_of(one.get("name"))
                 yield line_of(one.get("id"))
         if isinstance(performer, dict):
+            yield line_of(dict_of(performer.get("identifier")).get("value"))
             yield line_of(performer.get("display"))
             yield line_of(str(performer.get("reference", "")).rsplit("/", 1)[-1])
     for concept in (asked.get("code"), *list_of(asked.get("category"))):

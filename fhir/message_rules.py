@@ -171,6 +171,9 @@ def _faults_of_bundle(bundle: Json) -> Iterator[Fault]:
         for name in sorted(bundle.keys() - _OF_BUNDLES)
         if _is_plain(name)
     )
+    has_urls = any(
+        "fullUrl" in entry for entry in dicts_of(bundle["entry"])
+    )  # large systems write none, and refer by type and id
     seen: set[str] = set()
     for number, entry in enumerate(bundle["entry"]):
         place = f"Bundle.entry[{number}]"
@@ -189,7 +192,8 @@ def _faults_of_bundle(bundle: Json) -> Iterator[Fault]:
             yield Fault("value", WRONG_VALUE, f"{place}.resource")
         full_url = entry.get("fullUrl")
         if not isinstance(full_url, str) or not full_url:
-            yield Fault("required", MISSING, f"{place}.fullUrl")
+            if has_urls:
+                yield Fault("required", MISSING, f"{place}.fullUrl")
         elif full_url in seen:
             yield Fault("value", TWICE, f"{place}.fullUrl")
         else:
@@ -223,8 +227,8 @@ def _faults_of_ways(header: Json, resources: Resources) -> Iterator[Fault]:
     for name in ("author", "sender", "responsible"):
         if name in header and not isinstance(header[name], dict):
             yield Fault("value", WRONG_VALUE, f"MessageHeader.{name}")
-        elif _leads_nowhere(header.get(name), resources):
-            yield Fault("value", LEADS_NOWHERE, f"MessageHeader.{name}")
+    if _leads_nowhere(header.get("author"), resources):  # hubs name themselves as senders, and nothing more of them
+        yield Fault("value", LEADS_NOWHERE, "MessageHeader.author")
     for number, focus in enumerate(list_of(header.get("focus"))):
         if resources.find(focus) is None:
             yield Fault("value", LEADS_NOWHERE, f"MessageHeader.focus[{number}]")

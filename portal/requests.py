@@ -16,6 +16,7 @@ from portal.choices import offers, taking_back
 from portal.forms import Differences, differences
 from portal.guide import DEADLINES
 from portal.pages import Visit, VisitOf
+from translations import gettext_noop as _
 from translations.words import message_part
 from use_cases.answers import entries
 from use_cases.attachments import AttachmentView
@@ -109,8 +110,12 @@ async def chart(visit: Visit, view: RequestView, offering: ServiceOffering | Non
 
 def _missing(visit: Visit, view: RequestView, offering: ServiceOffering) -> list[str]:
     """What a request that came as a message lacks, as the form calls it."""
-    parts = view.received.missing if view.received else []
-    return [forms.label_of(FieldFault(part.field, part.code), offering, visit.language) for part in parts]
+    labels = []
+    for part in view.received.missing if view.received else []:
+        label = forms.label_of(FieldFault(part.field, part.code), offering, visit.language)
+        is_begun = part.code == "too_few_attachments"
+        labels.append(visit.say(_("%(name)s (more are needed)")) % {"name": label} if is_begun else label)
+    return labels
 
 
 def _slots(offering: ServiceOffering, view: RequestView) -> Slots:

@@ -23,7 +23,19 @@ from tests.api.test_service_accounts import connected
 from tests.away import away_from
 from tests.eventually import eventually
 from tests.fhir.checker import faults_of
-from tests.fhir.messages import ORDERS, Json, changed, find, header_of, message, new_request, resource, said, untidy
+from tests.fhir.messages import (
+    ORDERS,
+    Json,
+    by_ids,
+    changed,
+    find,
+    header_of,
+    message,
+    new_request,
+    resource,
+    said,
+    untidy,
+)
 from tests.journeys import ok, signed, written
 from tests.portal.browsing import shown, visitor
 from tests.system import System, photo
@@ -35,7 +47,7 @@ async def partner(system: System, face: FastAPI) -> Partner:
 
 
 async def test_a_message_becomes_a_request(system: System, partner: Partner) -> None:
-    sent = new_request(photo=photo((330, 240)))
+    sent = by_ids(new_request(photo=photo((330, 240))))
     answer = ok(await partner.send(sent, **{"X-Correlation-ID": "c-1"}))
     assert await faults_of([answer]) == [[]]
     assert response_of(answer)["identifier"] == header_of(sent)["id"]
@@ -91,6 +103,7 @@ async def test_what_real_systems_leave_out_keeps_no_request_away(
     async with visitor(face, system.dispatcher) as page:
         told = shown(await page.get(f"/requests/{row.id}"))
     assert "Elle est incomplète." in told
+    assert "Photos (il en faut davantage)" in told
     assert "<b>Lésion</b>&nbsp;au dos" in told  # as text
     assert "Catégorie" in told
 
@@ -107,6 +120,7 @@ FAULTS: dict[str, tuple[Callable[[Json], Any], int, str]] = {
     "timestamp without a zone": (lambda m: m.update(timestamp="2026-11-27T10:15:00"), 422, "value"),
     "a total": (lambda m: m.update(total=2), 422, "value"),
     "the same fullUrl twice": (lambda m: m["entry"][2].update(fullUrl=m["entry"][1]["fullUrl"]), 422, "value"),
+    "an entry without a fullUrl": (lambda m: m["entry"][-1].pop("fullUrl"), 422, "required"),
     "an entry without a resource": (
         lambda m: m["entry"].append({"fullUrl": "urn:uuid:" + str(uuid4())}),
         422,

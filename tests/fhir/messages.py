@@ -139,6 +139,29 @@ def changed(sent: Json, event: str, **of_request: Any) -> Json:
     return made
 
 
+def by_ids(sent: Json) -> Json:
+    """The same as large systems write it: no fullUrl, references by type and id, and a sender of whom nothing more is said."""
+    kinds = {one["fullUrl"]: one["resource"]["resourceType"] for one in sent["entry"]}
+
+    def led(part: Any) -> Any:
+        if isinstance(part, list):
+            return [led(one) for one in part]
+        if not isinstance(part, dict):
+            return part
+        return {
+            name: f"{kinds[value]}/{value.removeprefix('urn:uuid:')}"
+            if name == "reference" and value in kinds
+            else led(value)
+            for name, value in part.items()
+        }
+
+    made = led(sent)
+    for one in made["entry"]:
+        del one["fullUrl"]
+    header_of(made)["sender"] = {"reference": "Organization/hub"}
+    return {**made}
+
+
 def untidy() -> Json:
     """What a real system may send: hardly anything of a profile's wishes, and still a request."""
     patient = resource(

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from fhir.replies import reply
 from tests.fhir.messages import (
     ORDERS,
     Json,
+    by_ids,
     changed,
     entry,
     find,
@@ -207,6 +208,27 @@ def test_an_address_leads_to_what_is_from_there() -> None:
     other = {**order("B"), "id": "7"}
     sent["entry"].append({"fullUrl": "https://b.test/ServiceRequest/7", "resource": other})
     assert what_is_said(sent).names == (OrderName("ServiceRequest/7"),), "of two, none"
+
+
+def test_references_by_type_and_id_need_no_full_url() -> None:
+    sent = new_request(photo=b"x")
+    said_by_ids, said_by_urls = what_is_said(by_ids(sent)), what_is_said(sent)
+    assert replace(said_by_ids, services=said_by_urls.services) == said_by_urls
+    assert "DERM-01" in said_by_ids.services
+    beside = order("A", id=str(UUID(int=7)))
+    spoken = word(beside, basedOn=[ref(beside)])
+    assert what_is_said(by_ids(spoken)).names == (OrderName("A", ORDERS),)
+    nameless = by_ids(sent)
+    header_of(nameless)["author"] = {"reference": ""}
+    assert refused(nameless) == {("value", "MessageHeader.author")}
+    del sent["entry"][2]["fullUrl"]
+    assert ("required", "Bundle.entry[2].fullUrl") in refused(sent), "everywhere, or nowhere"
+
+
+def test_a_service_is_known_by_its_number_alone() -> None:
+    sent = new_request()
+    find(sent, "ServiceRequest")["performer"] = [{"identifier": {"system": "https://o.test", "value": "DERM-02"}}]
+    assert "DERM-02" in what_is_said(sent).services
 
 
 def test_what_lies_in_a_message_twice_is_one() -> None:
