@@ -87,17 +87,21 @@ async def load_look(session: AsyncSession, entry_id: uuid.UUID) -> AuditEntry | 
 async def was_logged(
     session: AsyncSession,
     request_id: uuid.UUID,
-    account_id: uuid.UUID,
+    by: By,
     kind: Act,
     object_id: uuid.UUID | None,
     *,
     since: datetime,
     version: int = 0,
 ) -> bool:
-    """Whether such a look was written down since then, at that version or a newer one: then it stands for another, too."""
+    """Whether such a look of theirs, for the same person, was written down since then, at that version or a newer one.
+
+    Then it stands for another, too.
+    """
     query = select(AuditEntry.id).where(
         AuditEntry.request_id == request_id,
-        AuditEntry.account_id == account_id,
+        AuditEntry.account_id == by.account_id,
+        AuditEntry.for_account_id.is_not_distinct_from(by.for_account_id),
         AuditEntry.kind == kind,
         AuditEntry.object_id == object_id,
         AuditEntry.at >= since,

@@ -139,7 +139,7 @@ async def log_access(
     if caller.renews and await access.was_logged(
         session,
         row.id,
-        caller.actual_id,
+        by(caller),
         kind,
         object_id,
         since=datetime.now(UTC) - ONE_OPENING,
@@ -163,7 +163,7 @@ async def log_unless_just_seen(
 ) -> None:
     """Write a look down at what a page shows besides, unless it was looked at a moment ago."""
     since = datetime.now(UTC) - ONE_LOOK
-    if not await access.was_logged(session, row.id, caller.actual_id, kind, object_id, since=since):
+    if not await access.was_logged(session, row.id, by(caller), kind, object_id, since=since):
         await log_access(session, caller, row, kind, object_id)
 
 
@@ -171,6 +171,6 @@ async def log_unless_opened(session: AsyncSession, caller: Caller, row: RequestR
     """Write a look at what belongs to an attachment down, unless it or the request was opened a moment ago."""
     since = datetime.now(UTC) - ONE_LOOK
     for kind, what in ((Act.REQUEST, None), (Act.PREVIEW, attachment_id)):
-        if await access.was_logged(session, row.id, caller.actual_id, kind, what, since=since):
+        if await access.was_logged(session, row.id, by(caller), kind, what, since=since):
             return
     await log_access(session, caller, row, Act.PREVIEW, attachment_id)

@@ -106,7 +106,7 @@ async def make_journal(parts: Parts, authority: Authority, order: JournalOrder) 
         return MadeJournal(lines=made.lines, too_long=True)
     try:
         drawn = await draw_journal(content)
-        pdf = await sealed(parts.database, authority, drawn, read.clinic, reason=content.title, at=content.made_at)
+        pdf = await sealed(parts.database, authority, drawn, read.clinic, reason=content.title, at=datetime.now(UTC))
     except NoVerdictError:
         raise
     except ConfinedError as error:

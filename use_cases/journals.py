@@ -327,6 +327,7 @@ async def _state(
 ) -> tuple[JournalState, int | None]:
     handle = services.engine.get_workflow_handle(journal_workflow_id(journal_id), result_type=MadeJournal)
     made: MadeJournal | None = None
+    is_away = False
     try:
         found = await handle.describe(rpc_timeout=_ANSWERS_WITHIN)
         if found.status is WorkflowExecutionStatus.RUNNING:
@@ -334,12 +335,13 @@ async def _state(
         if found.status is WorkflowExecutionStatus.COMPLETED:
             made = await handle.result(rpc_timeout=_ANSWERS_WITHIN)
     except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise Problem("engine_unreachable") from None
+        is_away = error.status is not RPCStatusCode.NOT_FOUND
     if made is not None and made.too_long:
         return JournalState.TOO_LONG, made.lines
     try:
         await services.store.must_be_there(journal_key(request_id, caller.clinic_id, journal_id))
     except NotFoundError:
+        if is_away:
+            raise Problem("engine_unreachable") from None
         return JournalState.FAILED, None
     return JournalState.READY, made.lines if made else None

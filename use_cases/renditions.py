@@ -16,7 +16,7 @@ from records.errors import ContentDiffersError, NotFoundError
 from records.models import Attachment, MediaState, RequestRecord
 from records.store import digest_in
 from use_cases import policy
-from use_cases.accesses import ONE_LOOK, log_access, log_unless_opened
+from use_cases.accesses import ONE_LOOK, by, log_access, log_unless_opened
 from use_cases.attachments import visible_attachments
 from use_cases.attended import Attended
 from use_cases.caller import Caller
@@ -118,7 +118,7 @@ async def _log(look: Look, row: RequestRecord, kind: Act) -> None:
     async with look.services.database.session() as session:
         if look.in_parts:
             since = datetime.now(UTC) - ONE_LOOK
-            if await access.was_logged(session, row.id, look.caller.id, kind, look.attachment_id, since=since):
+            if await access.was_logged(session, row.id, by(look.caller), kind, look.attachment_id, since=since):
                 return
         await log_access(session, look.caller, row, kind, look.attachment_id)
 

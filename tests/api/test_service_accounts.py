@@ -255,6 +255,21 @@ async def test_what_a_system_reads_for_somebody_they_have_not_read(system: Syste
     assert {look["on_behalf_of"]["id"] for look in by_system} == {system.requester.id}
 
 
+async def test_a_look_for_somebody_else_is_another_one(system: System) -> None:
+    """Within a few minutes, what one person looked at again is one look; a system may look for several."""
+    request_id = await accepted(system)
+    photo = (await system.requester.view(request_id))["attachments"][0]["id"]
+    reading = await connected(system, "attachments:read")
+    for whose in (None, system.requester.id, system.requester.id):
+        http = by_secret(system, reading.secret, whose)
+        async with http:
+            answer = await http.get(f"/api/v1/requests/{request_id}/attachments/{photo}/thumbnail")
+            assert answer.status_code == 200
+    looks = (await system.requester.get(f"/requests/{request_id}/accesses")).json()
+    by_system = [look["on_behalf_of"] for look in looks if look["by"]["id"] == reading.id]
+    assert [whose and whose["id"] for whose in by_system] == [system.requester.id, None]
+
+
 async def test_a_system_prepares_and_submits_for_somebody_and_the_history_names_both(system: System) -> None:
     whole = ok(await system.requester.get(f"/requests/{await draft(system)}"))
     name = f"Dossier {uuid4().hex[:8]}"
