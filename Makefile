@@ -17,6 +17,7 @@ help: ## List the commands.
 run: install ## Start Relais on this machine: engine, database, mail, API, worker, demonstration data.
 	@$(bin)/relais up
 
+test: besides := rewritten
 # Three at once on two processors: half of a test's time is spent waiting for engines, browsers and clocks.
 test: source browser ## Check everything: style, types, floors, and every test on the real engines.
 	@$(bin)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
@@ -67,7 +68,7 @@ client: install ## Make the typed Python client for systems of clinics that the 
 
 # Two at a time, for each takes one processor.
 source: install
-	@$(MAKE) --no-print-directory -j2 types lint floors rewritten
+	@$(MAKE) --no-print-directory -j2 types lint floors $(besides)
 
 # The assertions of the tests are rewritten once, for all processes that run them; what can't be read, those say.
 rewritten: install

@@ -33,6 +33,7 @@ COSTLY = {
         "api.requests.get_worklist",
         "api.requests.get_same_patient",
         "api.journals.get_journal_offer",
+        "portal.journals.find_request",
         "portal.journals.journal_page",
         "portal.journals.ask_for_journal",
         "portal.worklist.worklist",
