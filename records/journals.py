@@ -17,23 +17,14 @@ from records.search import MOST_FOUND, find_patient, sift
 from records.visibility import Viewer
 from records.ways import Order, Sieve
 
-PAGE = 200
 MOST_OPENED = 2_000
-"""So many requests that were submitted again are opened, and so many at once, to see whom their earlier forms name."""
+"""So many requests that were submitted again are opened, to see whom their earlier forms name."""
+
+PAGE = 200
+"""So many of them at once."""
 
 _OF_ADDRESSES = (Act.LOOK, Act.CHANGE, Act.REFUSED)
 """What the face writes, by the address: not each of them names a request."""
-
-
-async def had_to_do_with(session: AsyncSession, clinic_id: uuid.UUID, request_id: uuid.UUID) -> bool:
-    """Whether the clinic ever had to do with this request, which was submitted."""
-    of_clinic = select(RequestRecord.id).where(RequestRecord.id == request_id, _is_of(clinic_id))
-    return await session.scalar(of_clinic) is not None
-
-
-async def requests_numbered(session: AsyncSession, clinic_id: uuid.UUID, number: str) -> uuid.UUID | None:
-    """The request of that number, if the clinic ever had to do with it."""
-    return await session.scalar(select(RequestRecord.id).where(RequestRecord.number == number, _is_of(clinic_id)))
 
 
 async def probably_about(session: AsyncSession, viewer: Viewer, patient: Mapping[str, object]) -> list[uuid.UUID]:

@@ -21,7 +21,6 @@ from domain.audit import Act
 from domain.model import Discreet
 from domain.requests import Role
 from domain.same_patient import is_same_patient
-from domain.search import read_search
 from records import audit, journals, requests
 from records.errors import NotFoundError
 from records.ids import new_id
@@ -113,37 +112,35 @@ class JournalView(View):
 async def offer_journal(services: Services, caller: Caller, request_id: UUID) -> JournalOffer:
     """The requests that are probably about the person of this one, with which the clinic ever had to do. They are written down.
 
-    Raises Problem `forbidden` or `not_found`.
+    Raises Problem `forbidden`, `not_found` or `request_destroyed`.
     """
     async with services.database.session() as session:
-        row = await _request_to_tell_of(session, caller, request_id)
+        row = await policy.request_of_clinic(session, caller, request_id)
         found = [_about_person(caller, *one) for one in await _about_the_person_of(session, caller, row)]
         await log_lines(session, caller, [one.id for one in found])
     return JournalOffer(request_id=row.id, requests=found)
 
 
 async def find_numbered(services: Services, caller: Caller, number: str) -> UUID:
-    """The request of that number, for a clinic that has no other way to it. Raises Problem `forbidden` or `not_found`."""
+    """The request of that number, for a clinic that has no other way to it. Raises as `offer_journal`."""
     policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
-    wanted, found = read_search(number).number, None
-    if wanted is not None:
-        async with services.database.session() as session:
-            found = await journals.requests_numbered(session, caller.clinic_id, wanted)
-    if found is None:
-        raise Problem("not_found")
-    return found
+    async with services.database.session() as session:
+        request_id = await requests.id_of_number(session, number)
+        if request_id is None:
+            raise Problem("not_found")
+        return (await policy.request_of_clinic(session, caller, request_id)).id
 
 
 async def ask_for_journal(services: Services, caller: Caller, request_id: UUID, body: JournalBody) -> JournalView:
     """Have the journal made. That it was asked for is written down first, and stands in it.
 
-    Raises Problem `forbidden`, `not_found`, `invalid_input`, or `engine_unreachable`.
+    Raises as `offer_journal`, and Problem `invalid_input` or `engine_unreachable`.
     """
     if body.since and body.until and body.until < body.since:
         raise Problem("invalid_input", [FieldFault("until", "before_it_begins")])
     now, journal_id = datetime.now(UTC), new_id()
     async with services.database.session() as session:
-        row = await _request_to_tell_of(session, caller, request_id)
+        row = await policy.request_of_clinic(session, caller, request_id)
         told = _chosen(await _about_the_person_of(session, caller, row), row.id, body.request_ids)
         order = JournalOrder(
             id=journal_id,
@@ -162,9 +159,9 @@ async def ask_for_journal(services: Services, caller: Caller, request_id: UUID, 
 
 
 async def read_journal(services: Services, caller: Caller, request_id: UUID, journal_id: UUID) -> JournalView:
-    """How far a journal is that somebody of the clinic has asked for. Raises Problem `forbidden` or `not_found`."""
+    """How far a journal is that somebody of the clinic has asked for. Raises as `offer_journal`."""
     async with services.database.session() as session:
-        await _request_to_tell_of(session, caller, request_id)
+        await policy.request_of_clinic(session, caller, request_id)
         asked = await journals.load_asked(session, request_id, caller.clinic_id, journal_id, ASKED)
     if asked is None:
         raise Problem("not_found")
@@ -175,10 +172,10 @@ async def read_journal(services: Services, caller: Caller, request_id: UUID, jou
 async def take_journal(services: Services, caller: Caller, request_id: UUID, journal_id: UUID) -> bytes:
     """The sealed file; that it was taken along is written down.
 
-    Raises Problem `forbidden`, or `not_found` while it is not there.
+    Raises as `offer_journal`, and Problem `not_found` while it is not there.
     """
     async with services.database.session() as session:
-        row = await _request_to_tell_of(session, caller, request_id)
+        row = await policy.request_of_clinic(session, caller, request_id)
         asked = await journals.load_asked(session, request_id, caller.clinic_id, journal_id, ASKED)
     if asked is None:
         raise Problem("not_found")
@@ -193,17 +190,6 @@ async def take_journal(services: Services, caller: Caller, request_id: UUID, jou
 
 
 # Who may, and of which requests
-
-
-async def _request_to_tell_of(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
-    """The request, for an administrator of a clinic that ever had to do with it; not for systems."""
-    await policy.must_be_administrator(session, caller, request_id)
-    row = None
-    if await journals.had_to_do_with(session, caller.clinic_id, request_id):
-        row = await requests.load_request(session, request_id)
-    if row is None:
-        raise await policy.not_there(session, caller, request_id)
-    return row
 
 
 _Named = tuple[RequestRecord, Sequence[FrozenForm], Json]

@@ -92,11 +92,19 @@ async def not_there(session: AsyncSession, caller: Caller, request_id: UUID) -> 
     return Problem("request_destroyed", destroyed_on=destroyed_on, years=years, retention_list=str(gone.list_id))
 
 
-async def must_be_administrator(session: AsyncSession, caller: Caller, request_id: UUID) -> None:
-    """Raise Problem `forbidden` for who is no administrator of a clinic, and `not_found` where the request is nothing to them."""
+async def request_of_clinic(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
+    """The request, for an administrator of a clinic that ever had to do with it since it was submitted, whatever they see of it.
+
+    Raises Problem `not_found`, `request_destroyed`, or `forbidden` for who knows of it in another role.
+    """
     if Role.CLINIC_ADMINISTRATOR not in caller.roles:
         await request_to_see(session, caller, request_id)
         raise Problem("forbidden")
+    is_theirs = caller.clinic_id in await destruction.involved_clinics(session, request_id)
+    row = await requests.load_request(session, request_id) if is_theirs else None
+    if row is None or row.status is Status.DRAFT:
+        raise await not_there(session, caller, request_id)
+    return row
 
 
 async def _gave(session: AsyncSession, caller: Caller, request_id: UUID, command_id: str) -> bool:

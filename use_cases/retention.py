@@ -18,7 +18,7 @@ from temporalio.service import RPCError
 from domain.accounts import AccountEventKind, LetterKind
 from domain.audit import Act
 from domain.model import Frozen, Said, Sha256
-from domain.requests import Role, Status
+from domain.requests import Role
 from domain.retention import DESTROYED_AFTER, EntryOutcome, KeptBecause, ListState, RetentionPolicy, kept_until
 from domain.same_patient import is_same_patient
 from records import account_events, audit, destruction, failures, forms, people, requests, retention
@@ -219,17 +219,13 @@ async def to_hold_numbered(services: Services, caller: Caller, number: str) -> U
 
 
 async def _check_may_hold(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
-    """The request, for an administrator of a clinic that ever had to do with it, whatever they see of it.
+    """The request, for who administers a clinic that ever had to do with it. Nobody destroys it until the transaction ends.
 
-    Who has signed a report holds nothing any more, and may have to answer for it. Nobody destroys it until the transaction ends.
+    Who has signed a report holds nothing any more, and may have to answer for it.
     """
-    await policy.must_be_administrator(session, caller, request_id)
-    is_theirs = caller.clinic_id in await destruction.involved_clinics(session, request_id)
-    if not is_theirs or not await requests.keep_while_named(session, request_id):
+    row = await policy.request_of_clinic(session, caller, request_id)
+    if not await requests.keep_while_named(session, request_id):
         raise await policy.not_there(session, caller, request_id)
-    row = await requests.load_request(session, request_id)
-    if row is None or row.status is Status.DRAFT:
-        raise Problem("not_found")
     return row
 
 
