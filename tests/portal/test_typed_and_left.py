@@ -143,6 +143,12 @@ def saving_forms(system: System, begun: str, mine: str) -> Iterator[tuple[Clinic
     yield system.provider, f"/requests/{mine}/report", "answers.findings"
 
 
+async def lose_the_line(page: Page) -> None:
+    """For this page for good: what a page sends as it closes may still be on its way when the line is back."""
+    await page.context.set_offline(True)
+    await page.evaluate("() => { window.fetch = async () => { throw new TypeError('no line'); }; }")
+
+
 async def write_elsewhere(system: System, address: str, name: str) -> None:
     """Something else into that field, by the API."""
     answers = {name.removeprefix("answers."): "Écrit ailleurs."}
@@ -159,7 +165,7 @@ async def test_what_a_draft_and_a_report_could_not_save_is_there_again(portal: P
     for who, address, name in saving_forms(system, begun, mine):
         async with portal.visit(who) as page:
             await page.goto(address)
-            await page.context.set_offline(True)
+            await lose_the_line(page)
             await page.locator(f"[name='{name}']").fill(WRITTEN)
             await expect_kept(page)
             await page.context.new_page()
@@ -197,7 +203,7 @@ async def test_what_a_draft_could_not_save_overwrites_nothing(portal: Portal, sy
     request_id = await draft(system)
     async with portal.visit(system.requester) as page:
         await page.goto(f"/requests/{request_id}/edit")
-        await page.context.set_offline(True)
+        await lose_the_line(page)
         await page.locator("[name='answers.question']").fill(WRITTEN)
         await expect_kept(page)
         await page.context.new_page()
