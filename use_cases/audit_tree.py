@@ -8,7 +8,6 @@ import asyncio
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import urlsplit
 
 import structlog
@@ -18,9 +17,9 @@ from domain.signed_notes import Checkpoint, signed
 from records import audit_tree
 from records.database import Database
 from records.errors import StoreError
-from records.store import DocumentStore
 from records.trouble import DATABASE_ERRORS
 from settings import Settings
+from use_cases.parts import Parts
 
 EVERY = timedelta(seconds=1)
 CHECKPOINT_EVERY = timedelta(minutes=1)
@@ -29,17 +28,6 @@ FOLDER = "checkpoints"
 """Where checkpoints lie in the document store."""
 
 log = structlog.get_logger(__name__)
-
-
-class Parts(Protocol):
-    """What keeps the tree."""
-
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def database(self) -> Database: ...
-    @property
-    def store(self) -> DocumentStore: ...
 
 
 def origin(settings: Settings) -> str:

@@ -5,12 +5,10 @@ Each step may be taken as often as needed, and whoever dies between two of them 
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Protocol
 from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
-from temporalio.client import Client
 
 from domain.accounts import LetterKind
 from domain.audit import Act
@@ -34,9 +32,9 @@ from records.models import DestroyedRequest, RetentionEntry, RetentionList, Side
 from records.retention import Over
 from records.sealed import NOT_OPENED, tell_not_opened
 from records.store import DocumentStore
-from settings import Settings
 from use_cases.account_letters import send
 from use_cases.each import all_of_them
+from use_cases.parts import PartsWithEngine
 from use_cases.retention import HeldPatients, begin_destruction, destroyed_from, why_kept
 from workflows.contract import workflow_id
 
@@ -48,23 +46,10 @@ _NOTHING_IS_YOUNGER = datetime.max.replace(tzinfo=UTC)
 log = structlog.get_logger(__name__)
 
 
-class Services(Protocol):
-    """What a destruction works with."""
-
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def database(self) -> Database: ...
-    @property
-    def store(self) -> DocumentStore: ...
-    @property
-    def engine(self) -> Client: ...
-
-
 # Lists
 
 
-async def write_lists(services: Services, now: datetime | None = None) -> int:
+async def write_lists(services: PartsWithEngine, now: datetime | None = None) -> int:
     """Write down for each clinic which of its requests are over their time; gives how many stand there.
 
     A list that nobody has approved is written anew. A clinic with which something is wrong keeps no other from its list: what it
@@ -81,7 +66,7 @@ async def write_lists(services: Services, now: datetime | None = None) -> int:
     return listed
 
 
-async def _write_list(services: Services, clinic_id: UUID, now: datetime) -> int:
+async def _write_list(services: PartsWithEngine, clinic_id: UUID, now: datetime) -> int:
     """Write a clinic's list, and tell its administrators, once a day at most however often it is tried. What takes long only
     reads: a lock of the clinic, or a transaction that writes, is held by nobody meanwhile.
     """
@@ -157,7 +142,7 @@ async def _entry(session: AsyncSession, over: Over, today: date, held: HeldPatie
 # Destruction
 
 
-async def take_up(services: Services) -> None:
+async def take_up(services: PartsWithEngine) -> None:
     """Begin what was approved while the engine was away."""
     async with services.database.session() as session:
         approved = await retention.approved_lists(session)
@@ -176,7 +161,7 @@ async def when_to_destroy(database: Database, list_id: UUID) -> datetime | None:
     return destroyed_from(found) if found is not None and found.state is ListState.APPROVED else None
 
 
-async def destroy_listed(services: Services, list_id: UUID) -> None:
+async def destroy_listed(services: PartsWithEngine, list_id: UUID) -> None:
     """Destroy what stands on an approved list and may go. Raises TooEarlyError.
 
     One with which something is wrong keeps nobody from the others: what it raises is raised when these are done. So are the
@@ -197,7 +182,7 @@ async def destroy_listed(services: Services, list_id: UUID) -> None:
                 await _destroy_one(services, list_id, request_id)
 
 
-async def _destroy_one(services: Services, list_id: UUID, request_id: UUID) -> None:
+async def _destroy_one(services: PartsWithEngine, list_id: UUID, request_id: UUID) -> None:
     async with services.database.session() as session:
         approved = await retention.load_list(session, list_id, shared=True)  # nobody takes it back meanwhile
         entry = await retention.lock_entry(session, list_id, request_id)
@@ -264,7 +249,7 @@ async def _remove_files(store: DocumentStore, tombstone: DestroyedRequest) -> No
             raise StoreError(f"files of a destroyed request are still there: {folder}")
 
 
-async def _settle(services: Services, list_id: UUID, request_id: UUID) -> None:
+async def _settle(services: PartsWithEngine, list_id: UUID, request_id: UUID) -> None:
     async with services.database.session() as session:
         entry = await retention.lock_entry(session, list_id, request_id)
         if entry is not None and entry.settled_at is None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby, zip_longest
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -26,17 +26,16 @@ from documents.page import patient_lines, running_head
 from domain.audit import Act, Purpose, purpose_of
 from domain.requests import Role
 from records import journals, people
-from records.database import Database
 from records.errors import ContentConflictError, NotFoundError
 from records.models import Account, AccountKind, Clinic, RequestRecord, Side
-from records.store import DocumentStore, journal_key
-from settings import Settings
+from records.store import journal_key
 from translations import Language, gettext_for
 from translations.acts import GROUNDS, NO_WORDS, act_words
 from translations.dates import day, moment
 from translations.words import ROLES
 from use_cases.names import full_name
 from use_cases.paper import patient_printed
+from use_cases.parts import Parts
 from use_cases.patients import RecordedPatient
 from use_cases.sealed_papers import sealed
 from use_cases.verification import VERIFICATION_PAGE
@@ -48,17 +47,6 @@ MOST_ACTS = 10_000
 """So many entries of the audit are read at once; several of them can be one line."""
 
 _NOTHING_IS_OLDER = date(2000, 1, 1)
-
-
-class Parts(Protocol):
-    """What the making works with."""
-
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def database(self) -> Database: ...
-    @property
-    def store(self) -> DocumentStore: ...
 
 
 @dataclass(frozen=True)

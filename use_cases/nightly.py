@@ -3,13 +3,13 @@
 from activities.contract import SweepReport
 from documents.authority import Authority
 from use_cases import destruction, old_drafts
-from use_cases.destruction import Services
 from use_cases.each import all_of_them
+from use_cases.parts import PartsWithEngine
 from use_cases.signing_roots import publish_revocations
 from use_cases.sweep import sweep
 
 
-async def each_night(services: Services, authority: Authority) -> SweepReport:
+async def each_night(services: PartsWithEngine, authority: Authority) -> SweepReport:
     """All parts of it, whichever of them fails; the last failure is raised when all were tried."""
     swept = SweepReport()
     with all_of_them("a part of the nightly round failed") as each:

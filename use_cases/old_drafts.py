@@ -2,45 +2,28 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Protocol
 from uuid import UUID
 
 import structlog
-from temporalio.client import Client
 
 from domain.accounts import LetterKind
 from domain.audit import Act
 from domain.retention import DRAFTS_KEPT_FOR, DRAFTS_WARNED_BEFORE
 from records import account_letters, audit, old_drafts, people, requests
 from records.audit import By
-from records.database import Database
 from records.errors import NotEditableError, NotFoundError
 from records.models import Side
 from records.sealed import NOT_OPENED, tell_not_opened
-from records.store import DocumentStore
-from settings import Settings
 from use_cases.account_letters import send
 from use_cases.each import all_of_them
+from use_cases.parts import PartsWithEngine
 
 PAGE = 200
 
 log = structlog.get_logger(__name__)
 
 
-class Services(Protocol):
-    """What this works with."""
-
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def database(self) -> Database: ...
-    @property
-    def store(self) -> DocumentStore: ...
-    @property
-    def engine(self) -> Client: ...
-
-
-async def warn_and_remove(services: Services, now: datetime | None = None) -> int:
+async def warn_and_remove(services: PartsWithEngine, now: datetime | None = None) -> int:
     """Warn the writers of drafts that go soon, one e-mail for all of somebody's, and remove those whose time is over; gives how
     many. A draft with which something is wrong keeps no other from its end: what it raises is raised when these are done, as is
     what the database or the store raises when it is away.
@@ -59,7 +42,7 @@ async def warn_and_remove(services: Services, now: datetime | None = None) -> in
     return removed
 
 
-async def _warn(services: Services, now: datetime) -> int:
+async def _warn(services: PartsWithEngine, now: datetime) -> int:
     """Warn of a page of drafts; gives how many drafts those were."""
     untouched_since = now - (DRAFTS_KEPT_FOR - DRAFTS_WARNED_BEFORE)
     async with services.database.session() as session:
@@ -74,7 +57,7 @@ async def _warn(services: Services, now: datetime) -> int:
     return len(taken)
 
 
-async def _due(services: Services, now: datetime, after: UUID | None) -> Sequence[UUID]:
+async def _due(services: PartsWithEngine, now: datetime, after: UUID | None) -> Sequence[UUID]:
     async with services.database.session() as session:
         return await old_drafts.to_remove(session, *_ends(now), limit=PAGE, after=after)
 
@@ -84,7 +67,7 @@ def _ends(now: datetime) -> tuple[datetime, datetime]:
     return now - DRAFTS_KEPT_FOR, now - DRAFTS_WARNED_BEFORE
 
 
-async def _remove(services: Services, request_id: UUID, now: datetime) -> bool:
+async def _remove(services: PartsWithEngine, request_id: UUID, now: datetime) -> bool:
     """Remove one, unless somebody has just gone on with it."""
     async with services.database.session() as session:
         try:

@@ -1,7 +1,7 @@
 """How tests look at the portal: by plain HTTP as a browser without scripts does, and with a real Chromium or Firefox."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from html import unescape
@@ -167,6 +167,19 @@ async def overflow(page: Page) -> int:
     """How many pixels the page is wider than its window: 0 when nobody has to scroll sideways."""
     wider: int = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     return wider
+
+
+async def overflow_and_barriers(portal: Portal, who: Clinician, addresses: Iterable[str]) -> list[str]:
+    """Barriers, and pages wider than their window, at these addresses: on a wide screen and on a phone."""
+    found = []
+    for address in addresses:
+        for size in (WIDE, PHONE):
+            page = await portal.look(who)
+            await page.set_viewport_size(size)
+            await page.goto(address)
+            found += [f"{address} {barrier}" for barrier in await barriers(page, colours=True)]
+            found += [f"{address} too wide"] if await overflow(page) else []
+    return found
 
 
 async def too_wide(page: Page) -> list[str]:

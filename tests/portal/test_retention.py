@@ -3,7 +3,7 @@
 from tests.api.test_retention import days_later, listed, over
 from tests.eventually import eventually
 from tests.journeys import ok
-from tests.portal.browsing import PHONE, WIDE, Portal, barriers, overflow
+from tests.portal.browsing import Portal, overflow_and_barriers
 from tests.system import System
 
 
@@ -26,15 +26,8 @@ async def test_a_list_is_looked_at_twice_and_destroyed(portal: Portal, system: S
         assert "Plainte au syndic" in shown
         assert numbers[stays] in shown
 
-        found = []
-        for address in (f"/retention/lists/{seen['id']}", f"/retention/lists/{seen['id']}/approve", "/retention"):
-            for size in (WIDE, PHONE):
-                look = await portal.look(system.administrator)
-                await look.set_viewport_size(size)
-                await look.goto(address)
-                found += [f"{address} {barrier}" for barrier in await barriers(look, colours=True)]
-                found += [f"{address} too wide"] if await overflow(look) else []
-        assert found == []
+        addresses = (f"/retention/lists/{seen['id']}", f"/retention/lists/{seen['id']}/approve", "/retention")
+        assert await overflow_and_barriers(portal, system.administrator, addresses) == []
 
         await page.goto(f"/retention/lists/{seen['id']}")
         await page.get_by_role("link", name="Revoir la liste et approuver").click()

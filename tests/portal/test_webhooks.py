@@ -7,7 +7,7 @@ from domain.webhooks import DeliveryState, Tried, Verdict
 from records.webhook_queue import Called, Taken, settle
 from records.webhooks import list_messages, load
 from tests.journeys import ok
-from tests.portal.browsing import PHONE, WIDE, Portal, barriers, overflow
+from tests.portal.browsing import Portal, overflow_and_barriers
 from tests.system import System
 
 
@@ -43,15 +43,8 @@ async def test_the_life_of_a_webhook(portal: Portal, system: System) -> None:
         shown = await page.inner_text("main")
         assert "Aucune réponse" in shown
         assert "Il n’a pas répondu en 15 secondes." in shown
-        found = []
-        for address in (f"/webhooks/{webhook_id}", page.url, "/webhooks"):
-            for size in (WIDE, PHONE):
-                look = await portal.look(system.administrator)
-                await look.set_viewport_size(size)
-                await look.goto(address)
-                found += [f"{address} {barrier}" for barrier in await barriers(look, colours=True)]
-                found += [f"{address} too wide"] if await overflow(look) else []
-        assert found == []
+        addresses = (f"/webhooks/{webhook_id}", page.url, "/webhooks")
+        assert await overflow_and_barriers(portal, system.administrator, addresses) == []
 
         await page.goto(f"/webhooks/{webhook_id}")
         await page.get_by_role("button", name="Désactiver").click()
