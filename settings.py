@@ -52,6 +52,11 @@ class Settings(BaseSettings):
 
     # the records
     database_url: SecretStr | None = Field(None, description="postgresql+asyncpg://… ; `relais up` fills it in.")
+    api_database_url: SecretStr | None = Field(
+        None,
+        description="The same database by the account of the API, which opens for each caller what is of their clinic alone "
+        "(docs/operations.md, “The account of the API”); `database_url` when empty.",
+    )
     database_pool_size: int = Field(10, ge=1, description="Connections that one process keeps to the database.")
     document_store: str | None = Field(None, description="Object store: file:///folder or s3://bucket/prefix.")
     max_photo_bytes: int = Field(40 * 1024**2, description="Largest photo or DICOM picture accepted, in bytes.")

@@ -25,6 +25,7 @@ from embedded.child import RunAs, wrap
 from embedded.errors import StartError
 
 USER = DATABASE = "relais"
+API_USER = "relais_api"
 PORT = 5432  # only a part of the socket's name
 LONGEST_SOCKET_PATH = 103
 """Bytes of a Unix socket's path, without the closing zero: 107 on Linux, 103 on macOS."""
@@ -59,18 +60,31 @@ class Cluster:
     @property
     def url(self) -> str:
         """Address of the database, for SQLAlchemy."""
+        return self._url(USER)
+
+    @property
+    def api_url(self) -> str:
+        """The same by the account of the API."""
+        return self._url(API_USER)
+
+    def _url(self, user: str) -> str:
         return URL.create(
-            "postgresql+asyncpg", username=USER, database=DATABASE, query={"host": str(self.socket_folder)}
+            "postgresql+asyncpg", username=user, database=DATABASE, query={"host": str(self.socket_folder)}
         ).render_as_string()
 
     async def ready(self, _born: datetime) -> bool:
-        """Whether the server takes connections; makes the database when it is missing. Raises what the connection raises."""
+        """Whether the server takes connections; makes the database, and the account of the API, when they are missing.
+
+        Raises what the connection raises.
+        """
         connection = await asyncpg.connect(
             host=str(self.socket_folder), port=PORT, user=USER, database="postgres", timeout=5
         )
         try:
             if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
                 await connection.execute(f"CREATE DATABASE {DATABASE}")
+            if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", API_USER):
+                await connection.execute(f"CREATE ROLE {API_USER} LOGIN")
         finally:
             await connection.close()
         return True

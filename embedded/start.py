@@ -39,7 +39,15 @@ PORT_VARIABLES = {
     "metrics": "RELAIS_METRICS_PORT",
 }
 
-OWN_SETTINGS = ("embedded", "database_url", "smtp_host", "smtp_security", "smtp_username", "smtp_password")
+OWN_SETTINGS = (
+    "embedded",
+    "database_url",
+    "api_database_url",
+    "smtp_host",
+    "smtp_security",
+    "smtp_username",
+    "smtp_password",
+)
 """Settings that this mode decides alone: their environment variables would point the parts at other engines."""
 
 WORKER_GRACE_SECONDS = 35.0
@@ -155,6 +163,7 @@ def _local_settings(
         "public_url": f"http://{_reachable(settings.host)}:{settings.port}",
         "temporal_ui_url": engine.ui_address,
         "database_url": cluster.url,
+        "api_database_url": cluster.api_url,
         "document_store": (data_dir / "documents").as_uri(),
         "encryption_keys": data_folder.encryption_keys(data_dir),
         "authority_secret": data_folder.authority_secret(data_dir),

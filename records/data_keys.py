@@ -111,11 +111,14 @@ class DataKeys:
         found, house = connection.execute(_ITS_OWN_AND_OF_HOUSE, {"owner": owner}).one()
         if found is None and house is not None:
             self.open(house)  # whose ring lacks that, would make keys that nobody else opens
-            made = insert(DATA_KEYS).values(owner_id=owner, sealed_key=self.new())
-            connection.execute(made.on_conflict_do_nothing())
-            found = connection.scalar(_ITS_OWN, {"owner": owner})  # ours, or that of who was quicker
+            found = self.new()
+            made = insert(DATA_KEYS).values(owner_id=owner, sealed_key=found).on_conflict_do_nothing()
+            if not connection.execute(made).rowcount:
+                found = connection.scalar(_ITS_OWN, {"owner": owner})  # of who was quicker
             if found is None:
-                raise EncryptionError("a data key was destroyed while it was made: nothing is written in clear instead")
+                raise EncryptionError(
+                    "a data key was destroyed, or is another clinic's: nothing is written in clear instead"
+                )
         return found
 
 
@@ -151,7 +154,7 @@ async def check_ring(session: AsyncSession) -> None:
     Every key that has sealed any data key must be on the ring, and the key of the house must open.
     """
     keys = keys_of(session.get_bind().dialect)
-    missing = set(await session.scalars(select(_RING_KEY).distinct()))
+    missing = set(await session.scalars(select(func.ring_keys_in_use())))
     if not missing:
         return
     house = await session.scalar(_ITS_OWN, {"owner": HOUSE})
@@ -186,6 +189,7 @@ async def key_of(session: AsyncSession, owner: uuid.UUID, *, to_write: bool = Fa
 async def destroy(session: AsyncSession, *owners: uuid.UUID) -> None:
     """Nothing that was sealed with their keys can be read any more, wherever copies of it are.
 
+    While the rows of the owners still say whose they are: see `records.acting`.
     A backup that holds the key itself gives it to who has a key of the ring from before: see docs/operations.md.
     """
     await session.execute(delete(DATA_KEYS).where(DATA_KEYS.c.owner_id.in_(owners)))

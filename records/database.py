@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from records.acting import ActingConnection
 from records.data_keys import DataKeys, check_ring, use
 from records.errors import NotOpenError, OldSchemaError
 from records.patient_words import IN_SESSION, SearchKeys
@@ -70,13 +71,17 @@ class Database:
         self._closed_because: str | None = None
 
     @classmethod
-    def from_settings(cls, settings: Settings, *, application_name: str = "relais") -> Self:
-        """The database that the settings name. Raises SettingsError when they name none."""
-        if settings.database_url is None:
+    def from_settings(cls, settings: Settings, *, application_name: str = "relais", as_api: bool = False) -> Self:
+        """The database that the settings name, `as_api` by the account that they name for the API, if they do.
+
+        Raises SettingsError when they name none.
+        """
+        url = settings.api_database_url if as_api and settings.api_database_url else settings.database_url
+        if url is None:
             raise SettingsError("RELAIS_DATABASE_URL is not set: start `relais up`, or name a PostgreSQL database")
         try:
             return cls(
-                settings.database_url.get_secret_value(),
+                url.get_secret_value(),
                 pool_size=settings.database_pool_size,
                 application_name=application_name,
                 search_keys=SearchKeys.of(settings),
@@ -194,6 +199,7 @@ def connect_arguments(application_name: str) -> dict[str, Any]:
     return {
         "timeout": CONNECT_TIMEOUT_SECONDS,
         "command_timeout": STATEMENT_TIMEOUT_SECONDS + 5,  # for a server that has gone without a word
+        "connection_class": ActingConnection,
         "server_settings": {
             "application_name": application_name,
             "timezone": "UTC",

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, NullPool, exists, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from key_ring import NO_RING, EncryptionError
-from records import data_keys
+from records import data_keys, grants
 from records.database import Database
 from records.models import RequestRecord
 from records.patient_words import fill_words
@@ -32,14 +32,16 @@ async def bring_up_to_date(settings: Settings) -> None:
     are of this version.
     The keys of what is sealed are wrapped anew where the ring has another first key than they know.
 
-    Raises DatabaseAwayError, SettingsError when the settings name no database, and EncryptionError when there is no key ring, or
-    not that with which the records are sealed.
+    Raises DatabaseAwayError, SettingsError when the settings name no database, or for the API an account that won't do, and
+    EncryptionError when there is no key ring, or not that with which the records are sealed.
     """
     if settings.encryption_keys is None:
         raise EncryptionError(NO_RING)
     async with Database.opened(settings, application_name="relais migrations") as database:
         await upgrade(database.url)
         async with database.session() as session:
+            if settings.api_database_url is not None:
+                await grants.let_in(session, settings.api_database_url.get_secret_value())
             await data_keys.check_ring(session)
             if settings.embedded or not await session.scalar(select(exists(RequestRecord))):
                 await data_keys.begin(session)

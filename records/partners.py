@@ -89,9 +89,10 @@ async def answer_message(
 
 async def forget(session: AsyncSession, before: datetime) -> int:
     """Forget the messages of before then that no request has, and their keys: nobody opens any more what came. How many."""
-    old = delete(PartnerMessage).where(PartnerMessage.request_id.is_(None), PartnerMessage.received_at < before)
-    ids = (await session.scalars(old.returning(PartnerMessage.id))).all()
+    old = select(PartnerMessage.id).where(PartnerMessage.request_id.is_(None), PartnerMessage.received_at < before)
+    ids = (await session.scalars(old.with_for_update())).all()
     await data_keys.destroy(session, *ids)
+    await session.execute(delete(PartnerMessage).where(PartnerMessage.id.in_(ids)))
     return len(ids)
 
 

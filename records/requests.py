@@ -182,16 +182,18 @@ async def remove_draft(session: AsyncSession, request_id: uuid.UUID, *, expected
         raise StaleVersionError(row.version)
     removed = await session.scalars(delete(Attachment).where(Attachment.request_id == request_id).returning(Attachment))
     await session.execute(delete(PhoneLink).where(PhoneLink.request_id == request_id))
-    ended = delete(Upload).where(Upload.request_id == request_id).returning(Upload.id, Upload.parts)
-    begun = (await session.execute(ended)).all()
-    came = delete(PartnerMessage).where(PartnerMessage.request_id == request_id)
-    messages = (await session.execute(came.returning(PartnerMessage.id, PartnerMessage.object_key))).all()
+    ended, came = Upload.request_id == request_id, PartnerMessage.request_id == request_id
+    begun = (await session.execute(select(Upload.id, Upload.parts).where(ended).with_for_update())).all()
+    sent = select(PartnerMessage.id, PartnerMessage.object_key).where(came).with_for_update()
+    messages = (await session.execute(sent)).all()
+    await data_keys.destroy(session, request_id, *(id_ for id_, _ in begun), *(id_ for id_, _ in messages))
+    await session.execute(delete(Upload).where(ended))
+    await session.execute(delete(PartnerMessage).where(came))
     keys = [key for attachment in removed for key in attachment.keys] + [key for _, parts in begun for key in parts]
     keys += [key for _, key in messages]
     await forget_words(session, request_id)
     await session.delete(row)
     await session.flush()
-    await data_keys.destroy(session, request_id, *(id_ for id_, _ in begun), *(id_ for id_, _ in messages))
     return keys
 
 

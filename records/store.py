@@ -33,6 +33,7 @@ from obstore.exceptions import NotFoundError as ObjectNotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from records import data_keys
+from records.acting import acting_clinic
 from records.database import Database
 from records.errors import (
     ContentConflictError,
@@ -133,7 +134,7 @@ class DocumentStore:
     def __init__(self, url: str, database: Database | None = None) -> None:
         parts = urlsplit(url)
         self._database = database
-        self._looked: dict[str, _Looked] = {}
+        self._looked: dict[tuple[uuid.UUID | None, str], _Looked] = {}
         self._compared: dict[str, tuple[float, object]] = {}
         self._folder: Path | None = None
         self._store: ObjectStore
@@ -235,7 +236,7 @@ class DocumentStore:
 
         Raises NotFoundError, StoreError, and for a sealed object that was changed ContentDiffersError.
         """
-        found = self._looked.get(key) or await self._look(key)
+        found = self._looked.get((acting_clinic(), key)) or await self._look(key)
         try:
             got = await self._get(key, found, start, end)
         except _ChangedError:  # it was sealed meanwhile
@@ -268,7 +269,7 @@ class DocumentStore:
             try:
                 return await obstore.get_async(self._store, key, options=options)
             except PreconditionError:
-                self._looked.pop(key, None)
+                self._looked.pop((acting_clinic(), key), None)
                 raise _ChangedError from None
 
     async def _look(self, key: str) -> "_Looked":
@@ -276,7 +277,7 @@ class DocumentStore:
         with _failures_named():
             meta = await obstore.head_async(self._store, key)
             stored, state = meta["size"], (meta["size"], meta["e_tag"], meta["last_modified"])
-            known = self._looked.get(key)
+            known = self._looked.get((acting_clinic(), key))
             if known is not None and known.state == state:
                 return known
             head = bytes(await obstore.get_range_async(self._store, key, start=0, end=HEAD_BYTES)) if stored else b""
@@ -286,7 +287,7 @@ class DocumentStore:
             if data_key is None:  # it was destroyed, or the database is from before the file
                 raise ContentDiffersError
             size, seal = size_in_clear(stored), Seal.of(data_key, key, head)
-        found = self._looked[key] = _Looked(size, stored, seal, meta["e_tag"], state)
+        found = self._looked[acting_clinic(), key] = _Looked(size, stored, seal, meta["e_tag"], state)
         if len(self._looked) > MOST_REMEMBERED:
             del self._looked[next(iter(self._looked))]
         return found
@@ -324,7 +325,7 @@ class DocumentStore:
             if content.differs:
                 raise ContentDiffersError from None
             raise
-        self._looked.pop(key, None)
+        self._looked.pop((acting_clinic(), key), None)
         return True
 
     async def is_sealed(self, key: str) -> bool:

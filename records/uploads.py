@@ -122,6 +122,7 @@ async def expired_uploads(session: AsyncSession, now: datetime, *, limit: int) -
 
 async def forget_upload(session: AsyncSession, upload_id: uuid.UUID, now: datetime) -> None:
     """Remove the row of an upload that is over and whose parts are gone, and the key of these."""
-    gone = delete(Upload).where(Upload.id == upload_id, Upload.expires_at <= now).returning(Upload.id)
-    if await session.scalar(gone) is not None:
+    over = select(Upload.id).where(Upload.id == upload_id, Upload.expires_at <= now).with_for_update()
+    if await session.scalar(over) is not None:
         await data_keys.destroy(session, upload_id)
+        await session.execute(delete(Upload).where(Upload.id == upload_id))

@@ -55,7 +55,7 @@ class Away:
 
     def _be_patient(self, seconds: float) -> None:
         settings = self.system.settings.model_copy(update={"command_timeout_seconds": seconds})
-        self.system.app.state.services = replace(self.system.services, settings=settings)
+        self.system.app.state.services = replace(self.system.of_api, settings=settings)
 
 
 @asynccontextmanager
@@ -65,7 +65,7 @@ async def away_from(shared: System) -> AsyncIterator[Away]:
     queues = {"task_queue": name, "mail_task_queue": f"{name}-mail", "media_task_queue": f"{name}-media"}
     settings = shared.settings.model_copy(update=queues)
     services = replace(shared.services, settings=settings)
-    app = create_app(settings, services)
+    app = create_app(settings, replace(shared.of_api, settings=settings))
     people = {
         name: Clinician(
             shared.people[name].account,

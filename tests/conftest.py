@@ -17,12 +17,12 @@ from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 import memory
 from embedded import postgres
 from embedded.child import wrap
-from records import migrate
+from records import grants, migrate
 from records.database import Database
 from records.ids import new_id
 from records.patient_words import SearchKeys
 from tests.mail.post_office import open_post_office
-from tests.system import System, part_with_newcomers, run_system
+from tests.system import System, api_account, part_with_newcomers, run_system
 
 settings.register_profile("relais", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("relais")  # how long an example takes says something of the machine only
@@ -111,6 +111,10 @@ async def migrated_template(make_database: MakeDatabase) -> str:
     """The name of a database that has the schema and no rows."""
     url = await make_database(None)
     await migrate.upgrade(url)
+    database = Database(url)
+    async with database.session() as session:
+        await grants.let_in(session, api_account(url))
+    await database.close()
     return str(make_url(url).database)
 
 

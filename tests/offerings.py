@@ -83,7 +83,7 @@ async def started(system: System, folder: Path) -> AsyncIterator[System]:
     async with system.services.database.session() as session:
         await put_in_force(session, folder, offerings, datetime.now(UTC))
     services = replace(system.services, offerings=offerings)
-    app = create_app(system.settings, services)
+    app = create_app(system.settings, replace(system.of_api, offerings=offerings))
     people = {
         name: Clinician(
             person.account,

@@ -18,7 +18,7 @@ import httpx
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 from PIL import Image
-from sqlalchemy import delete, update
+from sqlalchemy import delete, make_url, update
 from temporalio.client import WorkflowHandle
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
@@ -26,6 +26,7 @@ from api.server import create_app
 from documents.authority import Authority
 from domain.notices import NoticeMode
 from domain.requests import Request, Role
+from embedded.postgres import API_USER
 from engine.client import key_ring
 from engine.converter import data_converter
 from engine.search_attributes import ensure_search_attributes
@@ -110,6 +111,12 @@ class System:
         except KeyError:
             raise AttributeError(name) from None
 
+    @property
+    def of_api(self) -> Services:
+        """What the API works with: it comes to the database by its own account. `services` come as the tables' owner."""
+        services: Services = self.app.state.services
+        return services
+
     def workflow(self, request_id: str) -> WorkflowHandle[Any, Any]:
         """The workflow of a request."""
         return self.services.engine.get_workflow_handle(workflow_id(UUID(request_id)))
@@ -166,6 +173,11 @@ async def forget_what_is_on_its_way(system: System) -> None:
         await session.execute(delete(GivenCommand).where(GivenCommand.settled_at.is_(None)))
 
 
+def api_account(database_url: str) -> str:
+    """The same database by the account of the API, which row-level security binds."""
+    return make_url(database_url).set(username=API_USER).render_as_string(hide_password=False)
+
+
 @asynccontextmanager
 async def run_system(
     database_url: str,
@@ -179,6 +191,7 @@ async def run_system(
     settings = Settings(
         data_dir=folder,
         database_url=database_url,
+        api_database_url=api_account(database_url),
         document_store=(folder / "documents").as_uri(),
         encryption_keys=encryption_keys or f"test:{base64.b64encode(secrets.token_bytes(32)).decode()}",
         authority_secret=secrets.token_urlsafe(),
@@ -198,6 +211,7 @@ async def run_system(
     )
     environment = await start_environment(settings, server_limits)
     database = Database.from_settings(settings)
+    of_api = Database.from_settings(settings, as_api=True)
     store = DocumentStore.from_settings(settings, database)
     authority = await authority_to_sign_with(settings, database)
     await ensure_search_attributes(environment.client, SEARCH_ATTRIBUTES)
@@ -217,13 +231,16 @@ async def run_system(
             engine=environment.client,
             offerings=offerings,
         )
-        app = create_app(settings, services)
+        app = create_app(
+            settings, replace(services, database=of_api, store=DocumentStore.from_settings(settings, of_api))
+        )
         system = System(settings, services, environment, post_office, authority, {}, app)
         await _populate(system)
         system.first_people = frozenset(system.people)
         yield system
         for clinician in system.people.values():
             await clinician.http.aclose()
+    await of_api.close()
     await database.close()
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.kinds import PHOTO_TYPES
 from records import phone_links, requests
+from records.acting import act_from_here
 from records.errors import NotFoundError
 from records.models import Account, PhoneLink
 from use_cases import new_attachments, policy
@@ -219,6 +220,7 @@ async def _of_code(session: AsyncSession, code: str) -> tuple[PhoneLink, Account
         raise Problem("phone_link_ended")
     if found[0].device_sha256 is not None:
         raise Problem("phone_link_taken")
+    await act_from_here(session, found[1].clinic_id)
     return found
 
 
@@ -226,6 +228,7 @@ async def _of_device(session: AsyncSession, device: str, link_id: str | None) ->
     found = await phone_links.link_of_device(session, token_sha256(device), datetime.now(UTC))
     if found is None or link_id not in (None, str(found[0].id)):
         raise Problem("phone_link_ended")
+    await act_from_here(session, found[1].clinic_id)
     return found
 
 

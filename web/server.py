@@ -18,6 +18,7 @@ import memory
 from engine.client import EngineConnection
 from records.database import Database
 from records.feed import ProjectionFeed
+from records.grants import is_bound
 from records.store import DocumentStore
 from settings import Settings, get_settings
 from sign_on.providers import is_near, load_providers
@@ -42,7 +43,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     offerings = load_offerings(settings.offerings_dir)
     near = is_near(settings.public_url)
     providers = load_providers(settings.sign_on_file, near=near)
-    database = Database.from_settings(settings, application_name="relais-api")
+    database = Database.from_settings(settings, application_name="relais-api", as_api=True)
     store = DocumentStore.from_settings(settings, database)
     try:
         async with (
@@ -116,6 +117,11 @@ async def _opening(services: Services, server: _Server) -> AsyncIterator[None]:
 
     async def open_records() -> None:
         await services.database.open(put_offerings_in_force)
+        async with services.database.session() as session:
+            if not await is_bound(session):
+                log.warning(
+                    "nothing but the use cases keeps clinics apart: set RELAIS_API_DATABASE_URL, see docs/operations.md"
+                )
         for provider, clinics in (await unknown_clinics(services)).items():
             log.warning("sign-on names clinics that do not exist", name=provider, code=", ".join(clinics))
         await asyncio.gather(documents.bounded.get_ready(), media.examine.get_ready())

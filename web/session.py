@@ -11,6 +11,7 @@ from fastapi import Depends, Header, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from domain.service_accounts import FOR_SOMEBODY, Scope
+from records.acting import act_for
 from records.models import Account, Side
 from settings import Settings
 from use_cases.caller import Caller, System
@@ -68,6 +69,7 @@ async def identify(
         caller = await caller_of(services, credentials.credentials, address_of(request), on_behalf_of)
     else:
         caller = await _person(request, services, credentials, from_page_of)
+    act_for(caller.clinic_id)
     request.state.language = caller.language
     request.state.caller = caller
     return caller

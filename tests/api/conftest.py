@@ -25,7 +25,7 @@ class Shelf:
 @pytest.fixture(scope="session")
 def face(system: System) -> FastAPI:
     """The whole application, with every face."""
-    return create_app(system.settings, system.services)
+    return create_app(system.settings, system.of_api)
 
 
 @pytest.fixture(scope="session")

@@ -219,7 +219,7 @@ async def test_what_is_removed_is_gone(system: System) -> None:
 async def test_too_large_a_file(system: System, draft_id: str) -> None:
     """Over the limit of photos, and over what is read of a body at all: neither leaves anything behind."""
     small = system.settings.model_copy(update={"max_photo_bytes": 100_000, "max_video_bytes": 200_000})
-    app = create_app(small, replace(system.services, settings=small))
+    app = create_app(small, replace(system.of_api, settings=small))
     before = stored_files(system, draft_id)
     path = f"/api/v1/requests/{draft_id}/attachments"
     headers = {"Authorization": system.requester.http.headers["Authorization"]}

@@ -80,7 +80,7 @@ async def marked(system: System) -> Marked:
 
 @pytest.fixture(scope="module")
 def served(system: System) -> FastAPI:
-    return create_app(system.settings, system.services)
+    return create_app(system.settings, system.of_api)
 
 
 def addresses(app: FastAPI) -> Iterator[tuple[str, str]]:

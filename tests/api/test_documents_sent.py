@@ -99,7 +99,7 @@ async def test_a_document_that_is_too_large_or_too_long_is_told_the_limit(system
     assert (told["pages"], told["limit_pages"]) == (31, 30)
     assert "31" in told["detail"]
     settings = system.settings.model_copy(update={"max_document_bytes": 500})
-    app = create_app(settings, replace(system.services, settings=settings))
+    app = create_app(settings, replace(system.of_api, settings=settings))
     headers = {"Authorization": system.requester.http.headers["Authorization"]}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://relais.test") as http:
         path = f"/api/v1/requests/{request_id}/attachments"

@@ -37,7 +37,7 @@ def full_store(tmp_path: Path) -> Iterator[DocumentStore]:
 async def test_no_room_for_a_photo(system: System, full_store: DocumentStore) -> None:
     request_id = await draft(system)
     before = await system.requester.view(request_id)
-    app = create_app(system.settings, replace(system.services, store=full_store))
+    app = create_app(system.settings, replace(system.of_api, store=full_store))
     headers = {"Authorization": system.requester.http.headers["Authorization"]}
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://relais.test", headers=headers

@@ -163,7 +163,7 @@ async def test_each_cause_has_its_sentence(system: System, draft_id: str) -> Non
 async def test_what_a_look_refuses_waits_for_no_place(system: System, draft_id: str) -> None:
     """While every place is held: a kind that is not taken, and more bytes than its kind may have."""
     path, small = f"/requests/{draft_id}/attachments", system.settings.model_copy(update={"max_photo_bytes": 50_000})
-    app = create_app(small, replace(system.services, settings=small))
+    app = create_app(small, replace(system.of_api, settings=small))
     headers = dict(system.requester.http.headers)
     async with (
         AsyncExitStack() as held,

@@ -309,7 +309,7 @@ async def test_a_video_outlives_an_engine_that_is_away(system: System, tmp_path:
     """It is taken, and prepared as soon as somebody asks for it."""
     away = await lost_engine(system)
     hasty = system.settings.model_copy(update={"command_timeout_seconds": 0.5})
-    app = create_app(hasty, replace(system.services, settings=hasty, engine=away))
+    app = create_app(hasty, replace(system.of_api, settings=hasty, engine=away))
     request_id = await draft(system)
     headers = {"Authorization": system.requester.http.headers["Authorization"]}
     content = await clip("film.mp4", folder=tmp_path)

@@ -38,7 +38,7 @@ OURS = ("22P02", "23505", "42601", "42P01", "XX000")
 @asynccontextmanager
 async def with_statements(system: System) -> AsyncIterator[httpx.AsyncClient]:
     """The whole application, with an address of the API and one of the portal that let the server say something."""
-    app = create_app(system.settings, system.services)
+    app = create_app(system.settings, system.of_api)
 
     async def run(statement: str, services: ServicesOf) -> None:
         async with services.database.session() as session:
@@ -94,7 +94,7 @@ async def test_a_lock_that_is_not_had_in_time(system: System, monkeypatch: pytes
     monkeypatch.setattr(database_module, "LOCK_TIMEOUT_SECONDS", 0.2)
     request_id = await draft(system)
     async with another_database(system) as database:
-        app = create_app(system.settings, replace(system.services, database=database))
+        app = create_app(system.settings, replace(system.of_api, database=database))
         async with system.services.database.session() as session:
             await lock_request(session, UUID(request_id))
             async with client(app, system) as http:
@@ -125,7 +125,7 @@ async def test_a_deadlock(system: System) -> None:
 async def test_no_connection_that_is_free(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database_module, "POOL_TIMEOUT_SECONDS", 0.1)
     async with another_database(system, pool_size=1) as database:
-        app = create_app(system.settings, replace(system.services, database=database))
+        app = create_app(system.settings, replace(system.of_api, database=database))
         async with database.session() as session:
             await session.execute(text("SELECT 1"))
             async with client(app, system) as http:
@@ -155,7 +155,7 @@ async def test_nobody_waits_for_a_second_connection(system: System, monkeypatch:
         await _twice(lean.requester, request_id, "answer-information", {"text": "Depuis mai."})
         ok(await lean.provider.http.put(f"/api/v1/requests/{request_id}/report", json=report))
         await _twice(lean.provider, request_id, "report/sign", {"kind": "final", "password": PASSWORD})
-        async with client(create_app(lean.settings, lean.services), system) as http:
+        async with client(create_app(lean.settings, lean.of_api), system) as http:
             request = f"/requests/{request_id}"
             lists = ("/worklist", "/worklist?q=Tremblay", "/providers", "/api/v1/requests?q=Tremblay")
             for path in (request, f"/api/v1{request}", f"/api/v1{request}/timeline", f"{request}/accesses", *lists):

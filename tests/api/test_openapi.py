@@ -188,7 +188,7 @@ async def test_headers_of_every_answer(system: System, path: str) -> None:
 
 async def test_browsers_are_told_to_stay_with_tls(system: System) -> None:
     settings = system.settings.model_copy(update={"public_url": "https://relais.test"})
-    app = create_app(settings, system.services)
+    app = create_app(settings, system.of_api)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://relais.test") as http:
         for path in ("/healthz", "/api/v1/me", "/nothing"):
             assert (await http.get(path)).headers["strict-transport-security"] == "max-age=63072000; includeSubDomains"

@@ -197,7 +197,7 @@ async def test_the_same_photo_twice_counts_once_and_is_advised_against(system: S
     told = [(advice["attachment_id"], advice["code"]) for advice in check["advice"]]
     assert (same["id"], "repeated") in told
     assert [who for who, code in told if code == "repeated"] == [same["id"]]
-    async with visitor(create_app(system.settings, system.services), system.requester) as http:
+    async with visitor(create_app(system.settings, system.of_api), system.requester) as http:
         text = shown(await http.get(f"/requests/{request_id}/edit"))
     assert "2 sur 3 requises" in text
     assert "Cette photo est là deux fois" in text

@@ -104,7 +104,7 @@ async def test_to_whom_it_is_shown(system: System) -> None:
     assert await named(system.dispatcher, request_id) == [reference]
     assert await named(system.operator, request_id) is None
     for who, is_shown in ((system.dispatcher, True), (system.operator, False)):
-        async with visitor(create_app(system.settings, system.services), who) as browser:
+        async with visitor(create_app(system.settings, system.of_api), who) as browser:
             assert (reference in shown(await browser.get(f"/requests/{request_id}"))) is is_shown
     assert await found(system.operator, reference) == [request_id]
     here = await add_person(system, f"here_{uuid4().hex}", system.clinics["near"], Role.DISPATCHER)

@@ -311,7 +311,7 @@ async def test_without_the_engine_nothing_is_signed(system: System) -> None:
     await written(system, request_id)
     before = await picture(system.requester, request_id)
     hasty = system.settings.model_copy(update={"command_timeout_seconds": 0.5})
-    app = create_app(hasty, replace(system.services, engine=await lost_engine(system), settings=hasty))
+    app = create_app(hasty, replace(system.of_api, engine=await lost_engine(system), settings=hasty))
     headers = dict(system.provider.http.headers)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://relais.test", headers=headers
@@ -339,7 +339,7 @@ async def test_an_engine_that_is_only_coming_up_is_no_fault_of_ours(system: Syst
         namespace="not-loaded-yet",
         data_converter=data_converter(key_ring(system.settings)),
     )
-    app = create_app(system.settings, replace(system.services, engine=starting))
+    app = create_app(system.settings, replace(system.of_api, engine=starting))
     headers = dict(system.provider.http.headers)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://relais.test", headers=headers

@@ -438,7 +438,7 @@ async def test_every_refusal_says_the_protocol_and_hears_the_client_out(
 async def test_too_large(system: System, draft_id: str) -> None:
     """Too large for what it turns out to be, and too many bytes in one call."""
     small = system.settings.model_copy(update={"max_photo_bytes": 100_000, "max_video_bytes": 200_000})
-    app = create_app(small, replace(system.services, settings=small))
+    app = create_app(small, replace(system.of_api, settings=small))
     headers = {"Authorization": system.requester.http.headers["Authorization"]}
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://relais.test", headers=headers

@@ -24,7 +24,7 @@ LOOKED_AT: list[Portal] = []
 @pytest.fixture(scope="session")
 def portal_app(system: System) -> FastAPI:
     """The API with the portal over it, as it is served."""
-    return create_app(system.settings, system.services)
+    return create_app(system.settings, system.of_api)
 
 
 @pytest.fixture(scope="session")

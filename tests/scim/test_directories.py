@@ -101,7 +101,7 @@ def somebody(**more: Any) -> dict[str, Any]:
 @asynccontextmanager
 async def directory_of(system: System, *scopes: str, by: Clinician | None = None) -> AsyncIterator[Directory]:
     given = await connected(system, *(scopes or ("people:provision",)), by=by)
-    transport = httpx.ASGITransport(create_app(system.settings, system.services))
+    transport = httpx.ASGITransport(create_app(system.settings, system.of_api))
     headers = {"Authorization": f"Bearer {given.secret}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://relais.test/scim/v2", headers=headers) as http:
         yield Directory(system, UUID(given.id), http)
@@ -116,7 +116,7 @@ async def directory(system: System) -> AsyncIterator[Directory]:
 async def test_a_foreign_checker_finds_no_error(system: System) -> None:
     """scim2-tester, over a socket: discovery, every way to make, change, find and remove, each attribute by itself."""
     secret = (await connected(system, "people:provision")).secret
-    config = uvicorn.Config(create_app(system.settings, system.services), port=0, lifespan="off", log_config=None)
+    config = uvicorn.Config(create_app(system.settings, system.of_api), port=0, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
 

@@ -66,7 +66,7 @@ async def scene(system: System, tmp_path_factory: pytest.TempPathFactory) -> Asy
         providers = load_providers(written(folder, issuer, system), near=True)
         async with SignOn(providers, near=True) as sign_on:
             settings = system.settings.model_copy(update={"public_url": address})
-            app = create_app(settings, replace(system.services, settings=settings, sign_on=sign_on))
+            app = create_app(settings, replace(system.of_api, settings=settings, sign_on=sign_on))
             config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False)
             server = uvicorn.Server(config)
             serving = asyncio.create_task(server.serve(sockets=[listening]))
@@ -289,7 +289,7 @@ async def test_without_the_provider_others_still_sign_in(scene: Scene, tmp_path:
     (tmp_path / "secret").write_text(SECRET)
     providers: Providers = load_providers(written(tmp_path, nobody, scene.system), near=True)
     async with SignOn(providers, near=True) as sign_on:
-        app = create_app(scene.system.settings, replace(scene.system.services, sign_on=sign_on))
+        app = create_app(scene.system.settings, replace(scene.system.of_api, sign_on=sign_on))
         transport = httpx.ASGITransport(app)
         async with browser("http://relais.test", transport=transport) as it:
             assert "ne répond pas" in shown(await it.relais.get("/sign-on/network"), 503)

@@ -89,7 +89,7 @@ async def scene(system: System, tmp_path_factory: pytest.TempPathFactory) -> Asy
     async with SignOn(
         known, transport=Evils(evils), clock=lambda: 0.0
     ) as sign_on:  # no minute passes, however slow the machine
-        app = create_app(system.settings, replace(system.services, sign_on=sign_on))
+        app = create_app(system.settings, replace(system.of_api, sign_on=sign_on))
         yield Scene(app, system, evils, who)
 
 
