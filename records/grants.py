@@ -50,6 +50,7 @@ async def let_in(session: AsyncSession, url: str) -> None:
         f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {quoted}",
         f"GRANT USAGE ON SCHEMA {schema} TO {quoted}",
         f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {quoted}",
+        f"GRANT EXECUTE ON FUNCTION {schema}.ring_keys_in_use() TO {quoted}",
         *(f'GRANT {rights} ON {schema}."{table}" TO {quoted}' for table, rights in RIGHTS.items()),
     ):
         await session.execute(text(statement))

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, bindparam, delete, exists, func, or_, select
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, inspect, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,7 +15,7 @@ from domain.priority import Priority
 from domain.requests import Holder, Person, Request, Status
 from domain.rules import CURRENT, rules_of
 from records import data_keys
-from records.errors import NotEditableError, NotFoundError, StaleVersionError, SubmissionUnderWayError
+from records.errors import KeyGoneError, NotEditableError, NotFoundError, StaleVersionError, SubmissionUnderWayError
 from records.ids import new_id
 from records.models import (
     Attachment,
@@ -30,6 +30,7 @@ from records.models import (
 )
 from records.patient_words import forget_words, keep_written
 from records.people import calendar_of
+from records.sealed import unread
 
 CHANNEL = "relais_request"
 """The channel on which a change of a request is told, as ``<request id>:<process version>``. See `records.feed`."""
@@ -49,6 +50,8 @@ _LOCKED = (
 )
 _LOCKED_FOR_ALL = _LOCKED.with_for_update()
 _LOCKED_IF_FREE = _LOCKED.with_for_update(key_share=True, skip_locked=True)
+_PROCESS_LOCKED = _LOCKED.options(*unread(RequestRecord))
+_PROCESS_LOCKED_IF_FREE = _LOCKED_IF_FREE.options(*unread(RequestRecord))
 _TOLD = select(func.pg_notify(CHANNEL, bindparam("change")))
 
 
@@ -232,6 +235,24 @@ async def load_request(session: AsyncSession, request_id: uuid.UUID) -> RequestR
     return await session.get(RequestRecord, request_id)
 
 
+async def load_process(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord | None:
+    """The same without its form: for who wants to know how the request stands, whoever they are."""
+    return await session.get(RequestRecord, request_id, options=unread(RequestRecord))
+
+
+async def load_for_anybody(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord | None:
+    """The row, without its form where that does not open for whoever asks (`records.acting`): they may see the process alone."""
+    try:
+        return await load_request(session, request_id)
+    except KeyGoneError:
+        return await load_process(session, request_id)
+
+
+def is_without_form(row: RequestRecord) -> bool:
+    """Whether the row was loaded without its form."""
+    return "form" in inspect(row).unloaded
+
+
 async def find_request(session: AsyncSession, number: str) -> RequestRecord | None:
     """The request that people know under `number`, in whatever case they wrote it."""
     return await session.scalar(select(RequestRecord).where(RequestRecord.number == number.strip().upper()))
@@ -267,6 +288,25 @@ async def keep_while_named(session: AsyncSession, request_id: uuid.UUID) -> bool
 async def lock_request_if_free(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord | None:
     """The row, locked as by `lock_request`; None, without waiting, while somebody else has it locked, or where there is none."""
     return await session.scalar(_LOCKED_IF_FREE, {"request_id": request_id})
+
+
+async def lock_for_anybody_if_free(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord | None:
+    """The same, as `load_for_anybody` gives it."""
+    try:
+        return await lock_request_if_free(session, request_id)
+    except KeyGoneError:
+        return await session.scalar(_PROCESS_LOCKED_IF_FREE, {"request_id": request_id})
+
+
+async def lock_for_anybody(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord:
+    """The row locked, as `load_for_anybody` gives it. Raises NotFoundError."""
+    try:
+        return await lock_request(session, request_id)
+    except KeyGoneError:
+        row = await session.scalar(_PROCESS_LOCKED, {"request_id": request_id})
+        if row is None:
+            raise NotFoundError from None
+        return row
 
 
 async def lock_start(session: AsyncSession, request_id: uuid.UUID) -> None:

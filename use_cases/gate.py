@@ -138,7 +138,7 @@ async def _shown(services: Services, receipt: Receipt, watch: Watch) -> RequestR
 
 async def _row_at(services: Services, receipt: Receipt) -> RequestRecord | None:
     async with services.database.statement() as session:
-        row = await requests.load_request(session, receipt.request_id)
+        row = await requests.load_process(session, receipt.request_id)
     return row if row is not None and row.process_version >= receipt.version else None
 
 

@@ -19,7 +19,7 @@ from domain.retention import RetentionPolicy
 from domain.service_accounts import Scope
 from records import attachments, destruction, people, requests, visibility
 from records import commands as ledger
-from records.errors import AnswerUnderWayError, NotEditableError, NotFoundError, SubmissionUnderWayError
+from records.errors import AnswerUnderWayError, KeyGoneError, NotEditableError, NotFoundError, SubmissionUnderWayError
 from records.models import Account, Clinic, RequestRecord
 from records.visibility import Access
 from use_cases.caller import Caller
@@ -52,12 +52,14 @@ async def request_to_see(session: AsyncSession, caller: Caller, request_id: UUID
     Raises Problem `not_found` when that is nothing; `not_yet` when it will be more, by the commands that are on their way;
     `request_destroyed`.
     """
-    row = await requests.load_request(session, request_id)
+    row = await requests.load_for_anybody(session, request_id)
     if row is None:
         raise await not_there(session, caller, request_id)
     access = await visibility.access(session, caller.viewer, row)
     if access is None:
         raise not_yet() if await _expected_access(session, caller, row) else Problem("not_found")
+    if access == "chart" and requests.is_without_form(row):
+        raise KeyGoneError(f"requests.form of {row.id}")
     return row, access
 
 
@@ -67,8 +69,8 @@ async def request_to_command(session: AsyncSession, caller: Caller, request_id: 
     Who handed it to where they see nothing more gets the answer of the first time. Raises Problem `not_found` or
     `request_destroyed`.
     """
-    locked = await requests.lock_request_if_free(session, request_id)
-    row = locked or await requests.load_request(session, request_id)
+    locked = await requests.lock_for_anybody_if_free(session, request_id)
+    row = locked or await requests.load_for_anybody(session, request_id)
     if row is None:
         raise await not_there(session, caller, request_id)
     may = await visibility.access(session, caller.viewer, row) or await _expected_access(session, caller, row)
@@ -77,7 +79,7 @@ async def request_to_command(session: AsyncSession, caller: Caller, request_id: 
     if locked:
         return locked
     try:
-        return await requests.lock_request(session, request_id)
+        return await requests.lock_for_anybody(session, request_id)
     except NotFoundError:  # a draft that was removed meanwhile
         raise await not_there(session, caller, request_id) from None
 

@@ -99,10 +99,7 @@ async def test_a_connection_remembers_no_clinic_for_the_next_who_uses_it(
         async def seen() -> set[uuid.UUID]:
             act_for(clinic_id)
             async with api.session() as session:
-                found = await owners(session)
-                await session.rollback()  # what goes on after it begins anew
-                assert await owners(session) == found
-            return found
+                return await owners(session)
 
         return seen
 
@@ -187,7 +184,7 @@ async def test_a_file_is_opened_for_its_clinics_also_after_another_has_opened_it
     store = DocumentStore.from_settings(Settings(document_store=tmp_path.as_uri()), api)
     key = attachment_key(request_id, new_id(), "original")
     act_for(scene.home.id)
-    await store.put(key, b"a photo")
+    await store.put_new(key, b"a photo")
     assert b"".join([part async for part in store.stream(key)]) == b"a photo"
     act_for(scene.far.id)
     with pytest.raises(ContentDiffersError):
@@ -223,7 +220,8 @@ async def test_no_function_and_no_view_is_a_way_around(owner: Database) -> None:
             ("ring_keys_in_use", ["search_path=public, pg_temp"])
         ]
         views = text(
-            "SELECT relname FROM pg_class WHERE relkind IN ('v', 'm') AND relnamespace = 'public'::regnamespace"
+            "SELECT relname FROM pg_class WHERE relkind IN ('v', 'm') AND relnamespace = 'public'::regnamespace "
+            "AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)"
         )
         assert list(await session.scalars(views)) == []
 
@@ -231,8 +229,8 @@ async def test_no_function_and_no_view_is_a_way_around(owner: Database) -> None:
 async def test_every_table_is_the_apis_as_the_list_says(api: Database) -> None:
     async with api.session() as session:
         rights = text(
-            "SELECT c.relname, string_agg(p, ', ') FROM pg_class AS c, "
-            "unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS p "
+            "SELECT c.relname, string_agg(p, ', ' ORDER BY n) FROM pg_class AS c, "
+            "unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) WITH ORDINALITY AS p (p, n) "
             "WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND has_table_privilege(c.oid, p) GROUP BY 1"
         )
         assert {name: given for name, given in await session.execute(rights)} == grants.RIGHTS  # noqa: C416

@@ -45,6 +45,8 @@ def upgrade() -> None:
         SET search_path = {schema}, pg_temp AS $$ SELECT DISTINCT split_part(sealed_key, ':', 1) FROM data_keys $$
         """  # noqa: S608
     )
+    op.execute("REVOKE ALL ON FUNCTION ring_keys_in_use() FROM PUBLIC")
+    op.execute("ALTER VIEW access_log SET (security_invoker = true)")  # for processes of an older version
     op.execute("ALTER TABLE data_keys ENABLE ROW LEVEL SECURITY")
     op.execute(f"CREATE POLICY opened_by_its_clinics ON data_keys FOR SELECT USING ({ITS_CLINICS})")
     op.execute(f"CREATE POLICY destroyed_by_its_clinics ON data_keys FOR DELETE USING ({ITS_CLINICS})")
@@ -57,5 +59,6 @@ def downgrade() -> None:
     for policy in ("made_for_a_clinic", "destroyed_by_its_clinics", "opened_by_its_clinics"):
         op.execute(f"DROP POLICY {policy} ON data_keys")
     op.execute("ALTER TABLE data_keys DISABLE ROW LEVEL SECURITY")
+    op.execute("ALTER VIEW access_log RESET (security_invoker)")
     op.execute("DROP FUNCTION ring_keys_in_use()")
     op.execute("DROP FUNCTION acting_clinic()")
