@@ -72,8 +72,9 @@ async def load_upload(
     session: AsyncSession, upload_id: uuid.UUID, *, request_id: uuid.UUID, account_id: uuid.UUID, now: datetime
 ) -> Upload:
     """The upload of that request that this person began. Raises NotFoundError, also when it has expired."""
-    upload = await session.get(Upload, upload_id)
-    if upload is None or upload.expires_at <= now or (upload.request_id, upload.account_id) != (request_id, account_id):
+    theirs = select(Upload).where(Upload.id == upload_id, Upload.request_id == request_id, Upload.account_id == account_id)
+    upload = await session.scalar(theirs.where(Upload.expires_at > now))
+    if upload is None:
         raise NotFoundError
     return upload
 

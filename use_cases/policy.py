@@ -19,6 +19,7 @@ from domain.retention import RetentionPolicy
 from domain.service_accounts import Scope
 from records import attachments, destruction, people, requests, visibility
 from records import commands as ledger
+from records.acting import act_from_here
 from records.errors import AnswerUnderWayError, KeyGoneError, NotEditableError, NotFoundError, SubmissionUnderWayError
 from records.models import Account, Clinic, RequestRecord
 from records.visibility import Access
@@ -76,6 +77,8 @@ async def request_to_command(session: AsyncSession, caller: Caller, request_id: 
     may = await visibility.access(session, caller.viewer, row) or await _expected_access(session, caller, row)
     if not may and not await _gave(session, caller, request_id, command_id):
         raise Problem("not_found")  # before waiting for the lock: that would tell a stranger that the request exists
+    if requests.is_without_form(row):  # an operator, say: what they order is kept sealed with the rest of the request
+        await act_from_here(session, row.requester_clinic_id)
     if locked:
         return locked
     try:
