@@ -6,6 +6,8 @@ and what the call begins. No connection remembers it: it is said with the beginn
 """
 
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -27,6 +29,15 @@ async def act_from_here(session: AsyncSession, clinic_id: uuid.UUID) -> None:
     """The same where it is found out within a transaction: it holds for the rest of that, too."""
     act_for(clinic_id)
     await session.execute(_SAY, {"clinic": str(clinic_id)})
+
+
+@asynccontextmanager
+async def looking_for(session: AsyncSession, clinic_id: uuid.UUID) -> AsyncIterator[None]:
+    """The same for a block alone: to find out for a caller what only that clinic's eyes tell."""
+    before = acting_clinic()
+    await session.execute(_SAY, {"clinic": str(clinic_id)})
+    yield
+    await session.execute(_SAY, {"clinic": str(before or "")})
 
 
 def acting_clinic() -> uuid.UUID | None:

@@ -72,7 +72,9 @@ async def load_upload(
     session: AsyncSession, upload_id: uuid.UUID, *, request_id: uuid.UUID, account_id: uuid.UUID, now: datetime
 ) -> Upload:
     """The upload of that request that this person began. Raises NotFoundError, also when it has expired."""
-    theirs = select(Upload).where(Upload.id == upload_id, Upload.request_id == request_id, Upload.account_id == account_id)
+    theirs = select(Upload).where(
+        Upload.id == upload_id, Upload.request_id == request_id, Upload.account_id == account_id
+    )
     upload = await session.scalar(theirs.where(Upload.expires_at > now))
     if upload is None:
         raise NotFoundError

@@ -228,7 +228,7 @@ async def test_nobody_learns_whether_there_is_an_account(system: System) -> None
     """The same statements, and the same call of the engine, in the same order: so the same time."""
     who, gone = await newcomer(system, Role.REQUESTER), await newcomer(system, Role.REQUESTER)
     ok(await system.administrator.post(f"/accounts/{gone.id}/lock"))
-    engine = system.services.database.engine.sync_engine
+    engine = system.of_api.database.engine.sync_engine
     said: list[str] = []
 
     @event.listens_for(engine, "before_cursor_execute")

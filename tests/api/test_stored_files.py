@@ -177,13 +177,13 @@ async def test_a_video_is_compared_once_for_many_parts(
     file = place_of(system, row.playable_key)
     kept, whole = file.read_bytes(), await bytes_in_clear(system, file)
     read: list[str] = []
-    hashed = system.services.store._sha256
+    hashed = system.of_api.store._sha256
 
     async def counted(key: str) -> str:
         read.append(key)
         return await hashed(key)
 
-    monkeypatch.setattr(system.services.store, "_sha256", counted)
+    monkeypatch.setattr(system.of_api.store, "_sha256", counted)
     for start in (0, 100, 2_000):
         part = await system.requester.get(path, headers={"Range": f"bytes={start}-{start + 99}"})
         assert (part.status_code, part.content) == (206, whole[start : start + 100])
@@ -197,7 +197,7 @@ async def test_nothing_is_compared_for_who_left(system: System, monkeypatch: pyt
     request_id = await draft(system)
     view = ok(await upload(system.requester, request_id, photo()), 201)
     comparing = Endless()
-    monkeypatch.setattr(system.services.store, "_sha256", comparing)
+    monkeypatch.setattr(system.of_api.store, "_sha256", comparing)
     await leaves(system, system.requester, f"/requests/{request_id}/attachments/{view['id']}", comparing)
 
 
@@ -217,14 +217,14 @@ async def test_what_is_removed_while_it_is_being_given_out_is_not_there(
     request_id = await draft(system)
     view = ok(await upload(system.requester, request_id, photo()), 201)
     address = f"/requests/{request_id}/attachments/{view['id']}"
-    compare = system.services.store.compare
+    compare = system.of_api.store.compare
 
     async def then_removed(key: str, sha256: str, *, again: bool = False) -> int:
         size = await compare(key, sha256, again=again)
         assert (await system.requester.http.delete(f"/api/v1{address}")).status_code == 204
         return size
 
-    monkeypatch.setattr(system.services.store, "compare", then_removed)
+    monkeypatch.setattr(system.of_api.store, "compare", then_removed)
     problem(await system.requester.get(f"{address}{what}"), 404, "not_found")
     assert await failures_of(system, request_id) == []
 
