@@ -36,6 +36,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from key_ring import KEY_BYTES, EncryptionError, KeyRing, open_sealed, seal, sealed_with
+from records.errors import KeyGoneError
 from settings import Settings
 
 HOUSE = uuid.UUID(int=0)
@@ -116,9 +117,9 @@ class DataKeys:
             if not connection.execute(made).rowcount:
                 found = connection.scalar(_ITS_OWN, {"owner": owner})  # of who was quicker
             if found is None:
-                raise EncryptionError(
-                    "a data key was destroyed, or is another clinic's: nothing is written in clear instead"
-                )
+                raise KeyGoneError(
+                    "a data key that was destroyed, or is another clinic's"
+                )  # and nothing is written in clear
         return found
 
 

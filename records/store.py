@@ -38,6 +38,7 @@ from records.database import Database
 from records.errors import (
     ContentConflictError,
     ContentDiffersError,
+    KeyGoneError,
     NotFoundError,
     StoreError,
     StoreFullError,
@@ -164,8 +165,9 @@ class DocumentStore:
     ) -> StoredObject:
         """Store `content` under a key that was free, or that holds the same bytes already. A stream is never held in memory.
 
-        Raises ContentConflictError when the key holds other bytes, TooLargeError when there are more than `max_bytes`, and
-        StoreError (StoreFullError where there is no room); then nothing was stored.
+        Raises ContentConflictError when the key holds other bytes, TooLargeError when there are more than `max_bytes`,
+        NotFoundError when that to which it belongs was removed, and StoreError (StoreFullError where there is no room); then
+        nothing was stored.
         """
         if _KEY.fullmatch(key) is None:
             raise ValueError(f"not a key: {key}")
@@ -293,15 +295,18 @@ class DocumentStore:
         return found
 
     async def _data_key(self, key: str, *, to_write: bool = False) -> bytes | None:
-        """The data key of whom the object belongs to; None where it has none.
+        """The data key of whom the object belongs to; None where it has none. Raises NotFoundError where none is made any more.
 
         The database is asked each time: an owner that is removed may come again under its id, with another key.
         """
         owner = _owner_of(key)
         if self._database is None or owner is None:
             return None
-        async with self._database.session() as session:
-            return await data_keys.key_of(session, owner, to_write=to_write)
+        try:
+            async with self._database.session() as session:
+                return await data_keys.key_of(session, owner, to_write=to_write)
+        except KeyGoneError:  # the owner was removed, or is another clinic's
+            raise NotFoundError from None
 
     async def seal_object(self, key: str, sha256: str | None = None) -> bool:
         """Seal an object that stands in clear, in its place; whether that was to do.

@@ -165,10 +165,12 @@ async def _receive(services: Services, upload: Upload, arriving: AsyncIterator[b
 
 async def _add_part(services: Services, upload: Upload, content: bytes) -> Upload:
     key = uploads.new_part_key(upload)
-    await services.store.put_new(key, content)
     try:
+        await services.store.put_new(key, content)
         async with services.database.session() as session:
             return await uploads.add_part(session, upload, key, len(content), datetime.now(UTC))
+    except NotFoundError:  # it was given up meanwhile
+        raise Problem("not_found") from None
     except (StaleVersionError, TooLargeError) as error:
         await services.store.delete([key])
         raise Problem("offset_mismatch" if isinstance(error, StaleVersionError) else "too_large") from None

@@ -2,49 +2,62 @@
 
 import secrets
 
+import httpx
 import pytest
 
 from domain.requests import Role
-from records import visibility
-from tests.journeys import PATIENT, accepted
-from tests.system import Clinician, System, add_person
+from records import people, visibility
+from tests.journeys import PATIENT, draft, ok, reported, upload
+from tests.system import Clinician, System, add_person, photo
 
-PATHS = (
-    "",
-    "/timeline",
-    "/questions",
-    "/attachments",
-    "/reports",
-    "/accesses",
-    "/information-requests",
-    "/messages",
-    "/case",
-)
+PATHS = ("", "/timeline", "/attachments", "/reports", "/accesses", "/case.pdf", "/journal")
+NAME = PATIENT["family_name"]
 
 
 @pytest.fixture
 async def stranger(system: System) -> Clinician:
     """Somebody of a clinic that no request has ever named."""
     async with system.services.database.session() as session:
-        from records import people
-
         clinic = await people.add_clinic(session, code=f"apart-{secrets.token_hex(4)}", name="Clinique à part")
-    return await add_person(system, "stranger", clinic, Role.REQUESTER, Role.DISPATCHER, Role.PROVIDER)
+    who = await add_person(system, "stranger", clinic, Role.REQUESTER, Role.DISPATCHER, Role.PROVIDER)
+    who.http._transport = httpx.ASGITransport(system.app, raise_app_exceptions=False)
+    return who
 
 
 async def test_no_chart_is_opened_for_another_clinic(
     system: System, stranger: Clinician, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request_id = await accepted(system)
-    seen = {path: (await system.provider.get(f"/requests/{request_id}{path}")) for path in PATHS}
-    assert any(PATIENT["family_name"] in answer.text for answer in seen.values())
+    request_id = await reported(system)
+    [shown] = ok(await system.requester.get(f"/requests/{request_id}"))["documents"]
+    paths = [f"/requests/{request_id}{path}" for path in PATHS] + [
+        f"/requests/{request_id}/reports/{shown['report_id']}.pdf"
+    ]
+    opened = {path: (await system.requester.get(path)).content for path in paths}
+    assert NAME.encode() in opened[paths[0]]
 
     async def everything(*_: object, **__: object) -> str:
         return "chart"
 
     monkeypatch.setattr(visibility, "access", everything)
-    for path, before in seen.items():
-        answer = await stranger.get(f"/requests/{request_id}{path}")
-        assert PATIENT["family_name"] not in answer.text, path
-        if before.status_code == 200 and path == "":
-            assert answer.status_code >= 400
+    for path in paths:
+        answer = await stranger.get(path)
+        assert NAME not in answer.text, path
+        assert answer.content != opened[path] or answer.status_code >= 400, path
+    assert (await stranger.get(paths[0])).status_code == 500
+
+
+async def test_no_photo_is_opened_for_another_clinic(
+    system: System, stranger: Clinician, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = await draft(system)
+    attachment = ok(await upload(system.requester, request_id, photo()), 201)["id"]
+    path = f"/requests/{request_id}/attachments/{attachment}/preview"
+    assert (await system.requester.get(path)).status_code == 200
+
+    async def everything(*_: object, **__: object) -> str:
+        return "chart"
+
+    monkeypatch.setattr(visibility, "access", everything)
+    answer = await stranger.get(path)
+    assert answer.status_code >= 400
+    assert answer.headers["content-type"].startswith("application/problem+json")
