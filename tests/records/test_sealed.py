@@ -481,7 +481,7 @@ async def test_a_key_that_can_t_be_made_lets_nothing_be_written_in_clear(sealed:
         await session.execute(
             text("CREATE TRIGGER none BEFORE INSERT ON data_keys FOR EACH ROW EXECUTE FUNCTION pass_over()")
         )
-    with pytest.raises(EncryptionError):
+    with pytest.raises(KeyGoneError):
         async with sealed.session() as session:
             await make_draft(session, scene)
 
