@@ -5,10 +5,11 @@ neutral words, what is to be done by when, and a link; nothing of the patient an
 """
 
 import unicodedata
+from base64 import b64encode
+from binascii import b2a_qp
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email import quoprimime
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -38,6 +39,9 @@ LONGEST_NAME = 80
 """Characters of a person's name that an e-mail shows."""
 
 RECIPIENTS_KEPT = 500
+
+WORD_BYTES = 39
+"""Of an encoded word, so that a line with it and with the header's name has 76 signs at the most."""
 
 ACCOUNT_PATH = "/account"
 """The page on which people choose how they are told."""
@@ -317,6 +321,9 @@ def _sentence_case(text: str) -> str:
 _BOUNDARY = "=_relais"
 """Between the two parts. Its first two signs never stand in quoted-printable text (RFC 2045, 6.7)."""
 
+_CONTENT_TYPE = SMTP.header_factory("Content-Type", f'multipart/alternative; boundary="{_BOUNDARY}"')
+"""Parsed once, for it is asked again and again while an e-mail is written out."""
+
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).resolve().parent / "mail"),
     autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
@@ -333,12 +340,22 @@ def _envelope(settings: Settings, *, to: Any, subject: str, message_id: str, dat
     message = EmailMessage(policy=SMTP)
     message["From"] = _sender(settings.mail_from)
     message["To"] = to
-    message["Subject"] = subject
+    message.set_raw("Subject", _encoded(subject))
     message.set_raw("Date", format_datetime(date.astimezone(TIME_ZONE)))
     message.set_raw("Message-ID", message_id)
     message.set_raw("Auto-Submitted", "auto-generated")
     message.set_raw("X-Auto-Response-Suppress", "All")
     return message
+
+
+def _encoded(text: str) -> str:
+    """A header's text as encoded words of whole characters, one a line (RFC 2047, 2)."""
+    words = [b""]
+    for sign in text:
+        if len(words[-1]) + len(sign.encode()) > WORD_BYTES:
+            words.append(b"")
+        words[-1] += sign.encode()
+    return "\n ".join(f"=?utf-8?b?{b64encode(word).decode()}?=" for word in words)
 
 
 def _with_content(
@@ -355,24 +372,20 @@ def _with_content(
     }
     message.set_raw("Content-Language", language)
     message.set_raw("MIME-Version", "1.0")
-    message["Content-Type"] = _content_type(f'multipart/alternative; boundary="{_BOUNDARY}"')
-    message.attach(_part("plain", _TEMPLATES.get_template(f"{template}.txt.j2").render(values)))
-    message.attach(_part("html", _TEMPLATES.get_template(f"{template}.html.j2").render(values)))
+    message["Content-Type"] = _CONTENT_TYPE
+    plain = _part("plain", _TEMPLATES.get_template(f"{template}.txt.j2").render(values))
+    html = _part("html", _TEMPLATES.get_template(f"{template}.html.j2").render(values))
+    message.set_payload(f"{plain}{html}--{_BOUNDARY}--\r\n")
     return message
 
 
-def _part(subtype: str, text: str) -> EmailMessage:
-    part = EmailMessage(policy=SMTP)
-    part["Content-Type"] = _content_type(f'text/{subtype}; charset="utf-8"')
-    part.set_raw("Content-Transfer-Encoding", "quoted-printable")
-    part.set_payload(quoprimime.body_encode(text.encode().decode("latin-1")))
-    return part
-
-
-@cache
-def _content_type(value: str) -> Any:
-    """Parsed, for it is asked again and again while the e-mail is written out."""
-    return SMTP.header_factory("Content-Type", value)
+def _part(subtype: str, text: str) -> str:
+    """A part as it travels: written out by the library from objects of its own, it would cost as much as to draw it."""
+    content = b2a_qp(text.encode()).decode("ascii").replace("\n", "\r\n")
+    return (
+        f'--{_BOUNDARY}\r\nContent-Type: text/{subtype}; charset="utf-8"\r\n'
+        f"Content-Transfer-Encoding: quoted-printable\r\n\r\n{content}\r\n"
+    )
 
 
 @cache

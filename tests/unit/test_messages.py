@@ -97,7 +97,7 @@ def delivered(message: EmailMessage) -> EmailMessage:
 
 
 def part(message: EmailMessage, kind: str) -> str:
-    body = message.get_body((kind,))
+    body = delivered(message).get_body((kind,))
     assert body is not None
     return str(body.get_content())
 
