@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from key_ring import KEY_BYTES, EncryptionError, KeyRing, open_sealed, seal, sealed_with
 from records.errors import KeyGoneError
@@ -121,6 +121,18 @@ class DataKeys:
                     "a data key that was destroyed, or is another clinic's"
                 )  # and nothing is written in clear
         return found
+
+
+def sealed_key_of(owner: ColumnElement[uuid.UUID] | InstrumentedAttribute[uuid.UUID]) -> ColumnElement[str | None]:
+    """In SQL: the key of that owner, for who reads something in order to write about it, see `keep_at_hand`."""
+    its_own = select(DATA_KEYS.c.sealed_key).where(DATA_KEYS.c.owner_id == owner)
+    return its_own.correlate_except(DATA_KEYS).scalar_subquery()
+
+
+def keep_at_hand(session: AsyncSession, owner: uuid.UUID, sealed_key: str | None) -> None:
+    """What was read in this transaction need not be asked for when it writes. One that is not there yet is still to be made."""
+    if sealed_key is not None:
+        session.info.setdefault(_IN_TRANSACTION, {})[owner] = sealed_key
 
 
 def use(dialect: Dialect, keys: DataKeys) -> None:

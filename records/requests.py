@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, bindparam, delete, exists, func, inspect, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, func, inspect, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -43,7 +43,7 @@ _OPEN = [status for status in Status if status.is_open]
 # What every command asks is a statement made once: to build it, and to find out what it is, costs as much as to send it.
 
 _LOCKED = (
-    select(RequestRecord)
+    select(RequestRecord, data_keys.sealed_key_of(RequestRecord.id))
     .where(RequestRecord.id == bindparam("request_id"))
     .with_for_update(key_share=True)
     .execution_options(populate_existing=True)
@@ -265,7 +265,7 @@ async def id_of_number(session: AsyncSession, number: str) -> uuid.UUID | None:
 
 async def lock_request(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord:
     """The row as it is now, locked against other writers until the end of the transaction. Raises NotFoundError."""
-    row = await session.scalar(_LOCKED, {"request_id": request_id})
+    row = await _locked(session, _LOCKED, request_id)
     if row is None:
         raise NotFoundError
     return row
@@ -273,7 +273,7 @@ async def lock_request(session: AsyncSession, request_id: uuid.UUID) -> RequestR
 
 async def lock_to_destroy(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord:
     """The row, locked also against those who would write something that names it. Raises NotFoundError."""
-    row = await session.scalar(_LOCKED_FOR_ALL, {"request_id": request_id})
+    row = await _locked(session, _LOCKED_FOR_ALL, request_id)
     if row is None:
         raise NotFoundError
     return row
@@ -287,7 +287,19 @@ async def keep_while_named(session: AsyncSession, request_id: uuid.UUID) -> bool
 
 async def lock_request_if_free(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord | None:
     """The row, locked as by `lock_request`; None, without waiting, while somebody else has it locked, or where there is none."""
-    return await session.scalar(_LOCKED_IF_FREE, {"request_id": request_id})
+    return await _locked(session, _LOCKED_IF_FREE, request_id)
+
+
+async def _locked(
+    session: AsyncSession, statement: Select[RequestRecord, str | None], request_id: uuid.UUID
+) -> RequestRecord | None:
+    """The row, and at hand for this transaction the key with which is sealed what it will write of the request."""
+    found = (await session.execute(statement, {"request_id": request_id})).one_or_none()
+    if found is None:
+        return None
+    row, sealed_key = found
+    data_keys.keep_at_hand(session, request_id, sealed_key)
+    return row
 
 
 async def lock_for_anybody_if_free(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord | None:

@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import ARRAY, Text, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.event import listen
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -267,6 +268,28 @@ async def is_read_as_it_was_written(database: Database, scene: Scene, request_id
             patients = {line.request.id: line.patient for line in (await worklist(session, viewer, wanted)).rows}
             assert patients[request_id] == row.form["patient"]
         assert find_patient(session, viewer, words_in_common(row.form["patient"])).candidates is not None
+
+
+async def test_who_has_locked_a_request_need_not_ask_for_its_key(sealed: Database) -> None:
+    async with sealed.session() as session:
+        scene = await set_scene(session)
+        draft = await make_draft(session, scene)
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith("SELECT (SELECT data_keys"):
+            asked.append(statement)
+
+    listen(sealed.engine.sync_engine, "before_cursor_execute", note)
+    cancel = c.Cancel(id="c", actor=scene.actor("requester"), reason=MARKED)
+    async with sealed.session() as session:
+        row = await requests.lock_request(session, draft.id)
+        await commands.write_down(session, row, cancel, account_id=draft.requester_id, now=NOW)
+    async with sealed.session() as session:
+        given = await commands.load_command(session, draft.id, "c")
+        assert given is not None
+        assert given.command["reason"] == MARKED
+    assert asked == []
 
 
 async def test_what_is_written_is_sealed_and_read_as_before(sealed: Database) -> None:
