@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.audit import Act, purpose_of
@@ -22,12 +22,17 @@ from domain.requests import Role
 from records.canonical import canonical_json
 from records.database import WRITTEN_IN_AUDIT
 from records.ids import new_id
-from records.models import AuditEntry, Side
+from records.models import AuditEntry, Side, table_of
+from records.straight import Straight
 
 _LEAF = b"\x00"
 """With what the hash of a leaf begins (RFC 6962, 2.1)."""
 
 _KEY_BYTES = 16
+
+_ENTRIES = table_of(AuditEntry)
+_COLUMNS = tuple(column.name for column in _ENTRIES.columns if column.server_default is None)
+_WRITTEN = Straight(insert(_ENTRIES))
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,41 @@ def add(
     content: Mapping[str, Any] | None = None,
 ) -> AuditEntry:
     """Write an act down in the transaction of `session`. `content` may name what can have to be erased one day."""
+    entry = entry_of(
+        *(act, by, at),
+        name=name,
+        role=role,
+        request_id=request_id,
+        object_id=object_id,
+        version=version,
+        shown=shown,
+        content=content,
+    )
+    session.add(entry)
+    _note_when_committed(session, act)
+    return entry
+
+
+async def write(session: AsyncSession, entry: AuditEntry) -> None:
+    """Write an entry down at once: `add` for what every command does, without the machinery of objects."""
+    await _WRITTEN.run(session, {name: getattr(entry, name) for name in _COLUMNS})
+    _note_when_committed(session, entry.kind)
+
+
+def entry_of(
+    act: Act,
+    by: By,
+    at: datetime,
+    *,
+    name: str | None = None,
+    role: Role | None = None,
+    request_id: uuid.UUID | None = None,
+    object_id: uuid.UUID | None = None,
+    version: int | None = None,
+    shown: Collection[uuid.UUID] | None = None,
+    content: Mapping[str, Any] | None = None,
+) -> AuditEntry:
+    """The entry of an act, which is still to be written."""
     told = {**(content or {}), **({"address": by.address} if by.address else {})}
     key = secrets.token_bytes(_KEY_BYTES) if told else None
     entry = AuditEntry(
@@ -101,9 +141,11 @@ def add(
         content_hmac=hmac_of(key, told) if key else None,
     )
     entry.leaf = leaf_of(entry)
-    session.add(entry)
-    session.info.setdefault(WRITTEN_IN_AUDIT, []).append(partial(note_written, act))
     return entry
+
+
+def _note_when_committed(session: AsyncSession, act: Act) -> None:
+    session.info.setdefault(WRITTEN_IN_AUDIT, []).append(partial(note_written, act))
 
 
 async def was_written(

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import Text, Uuid, bindparam, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import lifecycle
@@ -33,24 +33,25 @@ from domain.refusals import Refusal
 from domain.requests import SYSTEM, EventName, Request
 from records.models import FrozenReport, GivenCommand, RequestRecord, table_of
 from records.requests import announce, lock_request, process_of
-from records.sealed import unread
+from records.sealed import to_write, unread
+from records.straight import Straight
 
 _COMMANDS = table_of(GivenCommand)
 
 # Made once, as in `records.requests`.
 
-_STANDING = (
-    select(GivenCommand)
-    .where(
-        GivenCommand.request_id == bindparam("request_id"),
-        or_(GivenCommand.command_id == bindparam("command_id"), GivenCommand.settled_at.is_(None)),
-    )
-    .order_by(GivenCommand.number)
+_OF_CONCERN = (
+    GivenCommand.request_id == bindparam("request_id", type_=Uuid()),
+    or_(GivenCommand.command_id == bindparam("command_id", type_=Text()), GivenCommand.settled_at.is_(None)),
 )
-_SETTLED = update(_COMMANDS).where(
+_ANY_STANDING = Straight(select(select(GivenCommand.number).where(*_OF_CONCERN).exists()))
+_STANDING = select(GivenCommand).where(*_OF_CONCERN).order_by(GivenCommand.number)
+_WRITTEN = Straight(insert(_COMMANDS))
+_IT = update(_COMMANDS).where(
     _COMMANDS.c.request_id == bindparam("of_request"), _COMMANDS.c.command_id == bindparam("of_command")
 )
-_SETTLED_IF_OPEN = _SETTLED.where(_COMMANDS.c.settled_at.is_(None))
+_SETTLED = Straight(_IT)
+_SETTLED_IF_OPEN = Straight(_IT.where(_COMMANDS.c.settled_at.is_(None)))
 
 SIGNING_FAILED = "signing_failed"
 """The refusal of a signature that was taken, and of which no document could be made."""
@@ -73,7 +74,7 @@ async def write_down(
     now: datetime,
     replaces: GivenCommand | None = None,
     system_id: uuid.UUID | None = None,
-) -> GivenCommand:
+) -> None:
     """Note that `command` is on its way, and close what it froze. `row` is locked. `system_id`: by which system it was given.
 
     The same id again, after a refusal, is a new command that `replaces` the old one.
@@ -81,24 +82,22 @@ async def write_down(
     if replaces is not None:
         await session.delete(replaces)
         await session.flush()  # so that the one with the same id is a new row, with a number of its own
-    given = GivenCommand(
-        request_id=row.id,
-        command_id=command.id,
-        name=command.type,
-        account_id=account_id,
-        system_id=system_id,
-        command=command.model_dump(mode="json"),
-        given_at=now,
-    )
-    session.add(given)
+    given = {
+        "request_id": row.id,
+        "command_id": command.id,
+        "name": command.type,
+        "account_id": account_id,
+        "system_id": system_id,
+        "command": command.model_dump(mode="json"),
+        "given_at": now,
+    }
+    await _WRITTEN.run(session, await to_write(session, GivenCommand, given))
     if isinstance(command, Submit | Resubmit):
         row.submission_id, row.submission_since = command.id, now
         await announce(session, row)
     if isinstance(command, SignReport):
         row.signature_id = command.id
         await announce(session, row)
-    await session.flush()
-    return given
 
 
 async def load_command(session: AsyncSession, request_id: uuid.UUID, command_id: str) -> GivenCommand | None:
@@ -121,7 +120,10 @@ class Standing:
 
 async def look_up(session: AsyncSession, request_id: uuid.UUID, command_id: str) -> Standing:
     """How a command with that id to that request stands."""
-    found = list(await session.scalars(_STANDING, {"request_id": request_id, "command_id": command_id}))
+    which = {"request_id": request_id, "command_id": command_id}
+    if not await _ANY_STANDING.value(session, which):
+        return Standing(None, [])  # as nearly always
+    found = list(await session.scalars(_STANDING, which))
     before = next((given for given in found if given.command_id == command_id), None)
     return Standing(before, [given for given in found if given.settled_at is None])
 
@@ -217,7 +219,7 @@ async def settle_by_event(session: AsyncSession, row: RequestRecord, event: Even
         refusal = SIGNING_FAILED if isinstance(event.command, FailSigning) else None
         settled = _SETTLED_IF_OPEN  # another's try to use its proof ends nothing
     end = {"settled_at": event.at, "event": event.name, "refusal": refusal, "version": event.version}
-    await session.execute(settled, {"of_request": event.request_id, "of_command": command_id, **end})
+    await settled.run(session, {"of_request": event.request_id, "of_command": command_id, **end})
     _open(row, command_id)
 
 

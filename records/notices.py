@@ -52,19 +52,21 @@ from domain.requests import EventName, Holder, HolderKind, Person, Request, Role
 from records.absences import is_away_provider
 from records.ids import new_id
 from records.models import Account, EventRecord, GivenCommand, Notice, NoticeStatus, RequestRecord, table_of
+from records.straight import Straight
 
 _NOTICES = table_of(Notice)
 
 # Made once, as in `records.requests`.
 
-_PLANNED = (
+_INSERTED = (
     insert(_NOTICES)
     .values(send_at=func.clock_timestamp() + bindparam("wait", type_=Interval()))
     .on_conflict_do_nothing()
 )
-_IN_HAND = _PLANNED.values(taken_up_at=func.clock_timestamp())
+_PLANNED = Straight(_INSERTED)
+_IN_HAND = Straight(_INSERTED.values(taken_up_at=func.clock_timestamp()))
 _MAILS = bindparam("mails", type_=ARRAY(Uuid()))
-_MARKED = (
+_MARKED = Straight(
     update(_NOTICES)
     .where(
         _NOTICES.c.status == NoticeStatus.QUEUED,
@@ -660,8 +662,7 @@ async def _insert(
         }
         for notice in planned
     ]
-    if rows:
-        await session.execute(_IN_HAND if by else _PLANNED, rows)
+    await (_IN_HAND if by else _PLANNED).run_for_each(session, rows)
     return planned
 
 
@@ -697,4 +698,4 @@ def _of_one_mail(*notice_ids: uuid.UUID) -> ColumnElement[bool]:
 
 async def _mark(session: AsyncSession, *notice_ids: uuid.UUID, **values: object) -> None:
     """Write down what became of the e-mails of those notices, of all that go with them; nobody has them in hand any more."""
-    await session.execute(_MARKED, {"mails": notice_ids, **values})
+    await _MARKED.run(session, {"mails": notice_ids, **values})

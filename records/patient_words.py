@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-from sqlalchemy import and_, delete, exists, func, not_, select, update
+from sqlalchemy import Uuid, and_, bindparam, delete, exists, func, not_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,6 +19,7 @@ from domain.requests import Status
 from domain.search import words_of_patient
 from records.models import FrozenForm, Json, PatientWord, RequestRecord, table_of
 from records.sealed import NOT_OPENED, tell_not_opened
+from records.straight import Straight
 from settings import Settings
 
 _KEPT = "kept 2"
@@ -26,6 +27,14 @@ _KEPT = "kept 2"
 `domain.search` makes other words of a patient than before, so that `fill_words` makes them anew."""
 
 _WORDS = table_of(PatientWord)
+
+# Made once, as in `records.requests`.
+
+_ADDED = {
+    form: Straight(insert(_WORDS).on_conflict_do_update(constraint=_WORDS.primary_key, set_={form: True}))
+    for form in ("written", "submitted")
+}
+_SHARED = Straight(select(func.share_patient_words(bindparam("request_id", type_=Uuid()))))
 
 IN_SESSION = "search_keys"
 """Under this name a session's `info` has the keys of its database."""
@@ -72,7 +81,7 @@ async def keep_submitted(session: AsyncSession, row: RequestRecord) -> None:
     """Keep the words of the form that is in force: all find by them who see the chart, each in their clinic."""
     await _keep(session, row, await _submitted_patient(session, row), "submitted")
     if keys_of(session).keys:
-        await session.execute(select(func.share_patient_words(row.id)))
+        await _SHARED.run(session, {"request_id": row.id})
 
 
 async def forget_words(session: AsyncSession, request_id: uuid.UUID) -> None:
@@ -132,10 +141,8 @@ async def _keep(
         await session.execute(update(_WORDS).where(gone).values({column: False}))
     if new := wanted - there:
         whose = {"clinic_id": clinic_id, "request_id": request_id}
-        added = insert(_WORDS).values(
-            [{**whose, "hash": word, column.name: True, other.name: False} for word in sorted(new)]
-        )
-        await session.execute(added.on_conflict_do_update(constraint=_WORDS.primary_key, set_={column.name: True}))
+        added = [{**whose, "hash": word, column.name: True, other.name: False} for word in sorted(new)]
+        await _ADDED[of_form].run_for_each(session, added)
 
 
 def _keyed(key: bytes, text: str) -> bytes:

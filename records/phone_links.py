@@ -18,6 +18,7 @@ from records.audit import By
 from records.ids import new_id
 from records.models import Account, Attachment, AuditEntry, EventRecord, PhoneLink, RequestRecord, Token
 from records.people import token_lives
+from records.straight import Straight
 
 _HAS_LINK = (
     select(PhoneLink.id).where(PhoneLink.request_id == bindparam("request_id"), PhoneLink.ended_at.is_(None)).exists()
@@ -27,7 +28,7 @@ _HAS_PHOTO = (
     .where(Attachment.request_id == bindparam("request_id"), Attachment.phone_link_id.is_not(None))
     .exists()
 )
-_CONCERNED = select(or_(_HAS_LINK, _HAS_PHOTO))
+_CONCERNED = Straight(select(or_(_HAS_LINK, _HAS_PHOTO)))
 """Whether a request has a link that is open, or photos that came by one; made once, as in `records.requests`."""
 
 
@@ -163,7 +164,7 @@ async def follow(session: AsyncSession, row: RequestRecord, event: Event) -> Non
 
     Events that somebody recorded who knew nothing of links, as code of an earlier version does, are made good.
     """
-    if not await session.scalar(_CONCERNED, {"request_id": row.id}):
+    if not await _CONCERNED.value(session, {"request_id": row.id}):
         return  # as nearly all
     if event.name in _ENDS_LINKS and event.command.actor.id is not None:
         await end_links(session, row.id, event.command.actor.id, event.at)

@@ -19,19 +19,22 @@ from records.notices import PlannedNotice, plan_notices, queued_notices, send_mo
 from records.patient_words import keep_submitted
 from records.requests import announce, lock_request, project
 from records.sealed import to_write
+from records.straight import Straight
 
 _EVENTS, _PARTICIPANTS, _POOLS = (table_of(kind) for kind in (EventRecord, Participant, OfferedPool))
 
 # Made once, as in `records.requests`.
 
-_ADDED = insert(_EVENTS).on_conflict_do_nothing().returning(_EVENTS.c.version)
 _OF_REQUEST = bindparam("of_request", type_=Uuid())
 _ACTED = (
     insert(_PARTICIPANTS)
     .from_select(["request_id", "account_id"], select(_OF_REQUEST, Account.id).where(Account.id == bindparam("by")))
     .on_conflict_do_nothing()
 )
-_OFFERED = (
+_ADDED = Straight(insert(_EVENTS).on_conflict_do_nothing().returning(_EVENTS.c.version).add_cte(_ACTED.cte("acted")))
+"""The event, and with it who acted. People whom the records don't know are passed over."""
+
+_OFFERED = Straight(
     insert(_POOLS)
     .from_select(["request_id", "clinic_id"], select(_OF_REQUEST, Clinic.id).where(Clinic.id == bindparam("to")))
     .on_conflict_do_nothing()
@@ -64,7 +67,7 @@ async def record_event(
     row = await lock_request(session, event.request_id)
     in_hand: list[PlannedNotice] | None = None
     if await _append(session, event):
-        await _add_ties(session, event)
+        await _add_pool(session, event)
         at_once = at_once and not mails_gather_for and row.process_version < request.version
         with session.no_autoflush:  # the row is written once, with all that follows: it stands in some thirty indexes
             _note_milestones(row, event)
@@ -107,7 +110,9 @@ async def _append(session: AsyncSession, event: Event) -> bool:
         "holder": event.holder.model_dump(mode="json"),
         "command": event.command.model_dump(mode="json"),
     }
-    if await session.scalar(_ADDED, await to_write(session, EventRecord, values)):
+    acted = None if actor.role in (Role.OPERATOR, Role.SYSTEM) else actor.id
+    ready = await to_write(session, EventRecord, values)
+    if await _ADDED.rows(session, {**ready, "of_request": event.request_id, "by": acted}):
         return True
     there = await session.get(EventRecord, (event.request_id, event.version))
     if there is None or there.command_id != event.command.id:
@@ -125,10 +130,7 @@ def _note_milestones(row: RequestRecord, event: Event) -> None:
         row.waiting_since = max(row.waiting_since, event.at)
 
 
-async def _add_ties(session: AsyncSession, event: Event) -> None:
-    """Remember who acted, and which pool it was offered to. People and clinics that the records don't know are passed over."""
-    actor = event.command.actor
-    if actor.role not in (Role.OPERATOR, Role.SYSTEM):
-        await session.execute(_ACTED, {"of_request": event.request_id, "by": actor.id})
+async def _add_pool(session: AsyncSession, event: Event) -> None:
+    """Remember which pool it was offered to. Clinics that the records don't know are passed over."""
     if event.holder.kind is HolderKind.POOL:
-        await session.execute(_OFFERED, {"of_request": event.request_id, "to": event.holder.clinic_id})
+        await _OFFERED.run(session, {"of_request": event.request_id, "to": event.holder.clinic_id})

@@ -31,6 +31,7 @@ from records.models import (
 from records.patient_words import forget_words, keep_written
 from records.people import calendar_of
 from records.sealed import unread
+from records.straight import Straight
 
 CHANNEL = "relais_request"
 """The channel on which a change of a request is told, as ``<request id>:<process version>``. See `records.feed`."""
@@ -42,6 +43,7 @@ _OPEN = [status for status in Status if status.is_open]
 
 # What every command asks is a statement made once: to build it, and to find out what it is, costs as much as to send it.
 
+_PROCESS = select(RequestRecord).where(RequestRecord.id == bindparam("request_id")).options(*unread(RequestRecord))
 _LOCKED = (
     select(RequestRecord, data_keys.sealed_key_of(RequestRecord.id))
     .where(RequestRecord.id == bindparam("request_id"))
@@ -52,7 +54,7 @@ _LOCKED_FOR_ALL = _LOCKED.with_for_update()
 _LOCKED_IF_FREE = _LOCKED.with_for_update(key_share=True, skip_locked=True)
 _PROCESS_LOCKED = _LOCKED.options(*unread(RequestRecord))
 _PROCESS_LOCKED_IF_FREE = _LOCKED_IF_FREE.options(*unread(RequestRecord))
-_TOLD = select(func.pg_notify(CHANNEL, bindparam("change")))
+_TOLD = Straight(select(func.pg_notify(CHANNEL, bindparam("change"))))
 
 
 async def create_draft(
@@ -237,7 +239,7 @@ async def load_request(session: AsyncSession, request_id: uuid.UUID) -> RequestR
 
 async def load_process(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord | None:
     """The same without its form: for who wants to know how the request stands, whoever they are."""
-    return await session.get(RequestRecord, request_id, options=unread(RequestRecord))
+    return await session.scalar(_PROCESS, {"request_id": request_id})
 
 
 async def load_for_anybody(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord | None:
@@ -332,7 +334,7 @@ async def lock_start(session: AsyncSession, request_id: uuid.UUID) -> None:
 async def announce(session: AsyncSession, row: RequestRecord) -> None:
     """Tell open pages and those who wait that something of the request is new, at the end of the transaction."""
     await session.flush()
-    await session.execute(_TOLD, {"change": f"{row.id}:{row.process_version}"})
+    await _TOLD.run(session, {"change": f"{row.id}:{row.process_version}"})
 
 
 async def timeline(session: AsyncSession, request_id: uuid.UUID) -> list[EventRecord]:

@@ -13,9 +13,10 @@ from domain.events import Event
 from domain.requests import EventName, Request
 from domain.statistics import SUBMITTED, Side, measure_of, week_of
 from records.models import RequestRecord, WeeklyCount, table_of
+from records.straight import Straight
 
 _COUNTS = table_of(WeeklyCount)
-_COUNTED = (
+_COUNTED = Straight(
     insert(_COUNTS)
     .values(number=1)
     .on_conflict_do_update(constraint=_COUNTS.primary_key, set_={"number": _COUNTS.c.number + 1})
@@ -40,7 +41,7 @@ async def count(session: AsyncSession, row: RequestRecord, event: Event, request
         ]
     for clinic_id, side, measure in sorted(counted):
         key = {"clinic_id": clinic_id, "side": side, "week": week_of(event.at), "measure": measure}
-        await session.execute(_COUNTED, key)
+        await _COUNTED.run(session, key)
 
 
 async def counts_since(

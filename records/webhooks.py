@@ -29,17 +29,20 @@ from records.models import (
     WebhookMessage,
     table_of,
 )
+from records.straight import Straight
 
 CHANNEL = "relais_webhooks"
 """The channel on which senders hear that there is something to send."""
 
 _MESSAGES, _DELIVERIES = table_of(WebhookMessage), table_of(WebhookDelivery)
 _TELL = text(f"SELECT pg_notify('{CHANNEL}', '')")
-_WANTING = select(WebhookEndpoint.id, WebhookEndpoint.types).where(
-    WebhookEndpoint.clinic_id == any_(bindparam("clinic_ids", type_=ARRAY(Uuid()))),
-    WebhookEndpoint.state != EndpointState.DISABLED,
-    WebhookEndpoint.verified_at.is_not(None),
-    WebhookEndpoint.types.overlap(bindparam("wanted")),
+_WANTING = Straight(
+    select(WebhookEndpoint.id, WebhookEndpoint.types).where(
+        WebhookEndpoint.clinic_id == any_(bindparam("clinic_ids", type_=ARRAY(Uuid()))),
+        WebhookEndpoint.state != EndpointState.DISABLED,
+        WebhookEndpoint.verified_at.is_not(None),
+        WebhookEndpoint.types.overlap(bindparam("wanted")),
+    )
 )
 """Made once, as in `records.requests`: every event asks it."""
 
@@ -115,7 +118,7 @@ async def _wanting(
 ) -> list[tuple[uuid.UUID, list[str]]]:
     """The endpoints of these clinics that want some of these types, once somebody there has answered; with what they want."""
     asked = {"clinic_ids": list(clinic_ids), "wanted": [type_.value for type_ in types]}
-    return [(id_, wanted) for id_, wanted in await session.execute(_WANTING, asked)]
+    return [(id_, wanted) for id_, wanted in await _WANTING.rows(session, asked)]
 
 
 async def queue(

@@ -259,14 +259,15 @@ async def _write_down(
     await ledger.write_down(
         *(session, row, command), account_id=call.caller.id, now=now, replaces=standing.before, system_id=system_id
     )
-    audit.add(
-        *(session, Act.COMMAND, by(call.caller), now),
+    entry = audit.entry_of(
+        *(Act.COMMAND, by(call.caller), now),
         name=order.command_name(),
         role=actor.role,
         request_id=row.id,
         version=row.process_version,
         content={"command_id": call.command_id, **({"author": call.told_by} if call.told_by else {})},
     )
+    await audit.write(session, entry)
     start = requests.process_of(row) if row.status is Status.DRAFT else request  # a draft got the terms of today
     return partial(giving.give, services, start, command, given_at=now, is_behind=is_behind)
 
