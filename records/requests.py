@@ -309,7 +309,7 @@ async def lock_for_anybody_if_free(session: AsyncSession, request_id: uuid.UUID)
     try:
         return await lock_request_if_free(session, request_id)
     except KeyGoneError:
-        return await session.scalar(_PROCESS_LOCKED_IF_FREE, {"request_id": request_id})
+        return await _locked(session, _PROCESS_LOCKED_IF_FREE, request_id)
 
 
 async def lock_for_anybody(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord:
@@ -317,7 +317,7 @@ async def lock_for_anybody(session: AsyncSession, request_id: uuid.UUID) -> Requ
     try:
         return await lock_request(session, request_id)
     except KeyGoneError:
-        row = await session.scalar(_PROCESS_LOCKED, {"request_id": request_id})
+        row = await _locked(session, _PROCESS_LOCKED, request_id)
         if row is None:
             raise NotFoundError from None
         return row
