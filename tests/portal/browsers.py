@@ -94,15 +94,18 @@ FIREFOX_PREFERENCES: dict[str, str | float | bool] = {
     "browser.safebrowsing.phishing.enabled": False,
     "browser.topsites.contile.enabled": False,
     "datareporting.policy.dataSubmissionEnabled": False,
+    "dom.ipc.processCount": 1,
+    "dom.ipc.processPrelaunch.enabled": False,
     "dom.disable_beforeunload": False,  # as people have it
     "extensions.update.enabled": False,
+    "fission.autostart": False,
     "network.captive-portal-service.enabled": False,
     "network.connectivity-service.enabled": False,
     "network.dns.disablePrefetch": True,
     "network.prefetch-next": False,
     "services.settings.server": "data:,",
 }
-"""Of a Firefox that makes no calls of its own to the network."""
+"""Of a Firefox that makes no calls of its own to the network, and no process for pages that nobody has opened."""
 
 
 async def launch_chromium(play: Playwright) -> Browser:

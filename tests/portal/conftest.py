@@ -100,9 +100,9 @@ def only_in_chromium(portal: Portal) -> None:
         pytest.skip("playwright can't do this with a stock Firefox")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def portal_in_firefox(portal_address: str) -> AsyncIterator[Portal]:
-    """The portal, and a Firefox to look at it."""
+    """The portal, and a Firefox to look at it, closed after the file: it takes a fifth of a processor while nobody looks."""
     async with async_playwright() as play:
         browser = await browsers.launch_firefox(play)
         try:
