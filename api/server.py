@@ -1,6 +1,9 @@
 """The API as an application."""
 
-from fastapi import Depends, FastAPI
+from functools import cache
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.routing import APIRoute
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from api import (
@@ -72,7 +75,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         description=docs.DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         openapi_url="/api/openapi.json",
-        generate_unique_id_function=lambda route: route.name,
+        generate_unique_id_function=_name,
         docs_url=None,
         redoc_url=None,
     )
@@ -80,9 +83,32 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     app.state.spent = Spent()
     problems.install(app)
     docs.install(app)
-    app.include_router(operations.router)
-    app.include_router(codec.router)
-    app.include_router(backchannel_logout.router)
+    app.router.routes.extend(_addresses().routes)
+    app.add_middleware(Audit)
+    app.add_middleware(
+        BodyLimit,
+        upload_limit=max(settings.max_photo_bytes, settings.max_video_bytes),
+        photo_limit=settings.max_photo_bytes,
+    )
+    app.add_middleware(Conditional, below=f"{V1}/")
+    app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=COMPRESSED_ALREADY)
+    app.add_middleware(Heads)
+    app.add_middleware(Observe, over_tls=settings.over_tls)
+    app.add_middleware(codec.PagesOfTheUI, settings=settings)
+    return app
+
+
+def _name(route: APIRoute) -> str:
+    return route.name
+
+
+@cache
+def _addresses() -> APIRouter:
+    """What the API answers, once for all applications of a process: to make of every function what reads a call takes a while."""
+    router = APIRouter(generate_unique_id_function=_name)
+    router.include_router(operations.router)
+    router.include_router(codec.router)
+    router.include_router(backchannel_logout.router)
     known_only = [Depends(parameters.known_parameters_only)]
     for module in (
         tokens,
@@ -113,18 +139,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         mail,
         statistics,
     ):
-        app.include_router(module.router, prefix=V1, dependencies=known_only)
-    app.include_router(operations.api_router, prefix=V1, dependencies=known_only)
-    app.include_router(oauth.router, prefix=V1)  # its errors are those of OAuth
-    app.add_middleware(Audit)
-    app.add_middleware(
-        BodyLimit,
-        upload_limit=max(settings.max_photo_bytes, settings.max_video_bytes),
-        photo_limit=settings.max_photo_bytes,
-    )
-    app.add_middleware(Conditional, below=f"{V1}/")
-    app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=COMPRESSED_ALREADY)
-    app.add_middleware(Heads)
-    app.add_middleware(Observe, over_tls=settings.over_tls)
-    app.add_middleware(codec.PagesOfTheUI, settings=settings)
-    return app
+        router.include_router(module.router, prefix=V1, dependencies=known_only)
+    router.include_router(operations.api_router, prefix=V1, dependencies=known_only)
+    router.include_router(oauth.router, prefix=V1)  # its errors are those of OAuth
+    return router
