@@ -39,20 +39,31 @@ async def branch(system: System, *, ring: KeyRing | None = None, **changes: Any)
         update={"task_queue": f"relais-{name}", "mail_task_queue": f"relais-mail-{name}", **changes}
     )
     engine = system.services.engine if ring is None else with_keys(system, ring)
-    database = Database.from_settings(settings)
-    services = replace(system.services, settings=settings, engine=engine, database=database)
-    app = create_app(settings, services)
     async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(_records(system, settings))
+        services = replace(system.services, settings=settings, engine=engine, database=database)
+        app = create_app(settings, services)
         people = {}
         for person, clinician in system.people.items():
             http = httpx.AsyncClient(
                 transport=httpx.ASGITransport(app), base_url="http://relais.test", headers=clinician.http.headers
             )
             people[person] = Clinician(clinician.account, await stack.enter_async_context(http))
-        stack.push_async_callback(database.close)
         yield replace(system, settings=settings, services=services, app=app, people=people)
         if "task_queue" not in changes:
             await forget_what_is_on_its_way(system)  # its workers are gone for good
+
+
+@asynccontextmanager
+async def _records(system: System, settings: Settings) -> AsyncIterator[Database]:
+    """The system's own connections, unless these settings ask for others: a pool of its own compiles every statement anew."""
+    if all(
+        getattr(settings, name) == getattr(system.settings, name) for name in ("database_url", "database_pool_size")
+    ):
+        yield system.services.database
+        return
+    async with Database.opened(settings) as others:
+        yield others
 
 
 @asynccontextmanager
@@ -77,15 +88,12 @@ async def workers(
     """The branch's workers, by its settings with `changes`, with the keys of `ring` and another document store."""
     settings: Settings = branch.settings.model_copy(update=changes)
     client = branch.services.engine if ring is None else with_keys(branch, ring)
-    database = Database.from_settings(settings)
-    running = build_workers(client, settings, database, store or branch.services.store, branch.authority)
-    try:
-        async with AsyncExitStack() as stack:
-            for worker in running:
-                await stack.enter_async_context(worker)
-            yield running
-    finally:
-        await database.close()
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(_records(branch, settings))
+        running = build_workers(client, settings, database, store or branch.services.store, branch.authority)
+        for worker in running:
+            await stack.enter_async_context(worker)
+        yield running
 
 
 @asynccontextmanager
