@@ -9,7 +9,7 @@ generator := $(abspath tests/description/.generator/bin)
 sources := $(wildcard *.py) $(dir $(wildcard */__init__.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check source rewritten races story typed mutants audit sbom client lint types floors browser firefox lock clean
+.PHONY: help install run test check source rewritten races pages story typed mutants audit sbom client lint types floors browser firefox lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -28,6 +28,9 @@ check: source ## Check in a minute or two what needs no engine: style, types, fl
 races: install ## Play the races, and the random lives of requests, four times as long as the tests do.
 	@RELAIS_TEST_ROUNDS=4 $(bin)/pytest --numprocesses 2 --dist loadfile \
 		tests/api/test_on_their_way.py tests/workflow/test_races.py tests/workflow/test_repair.py tests/unit/domain/test_lifecycle_properties.py
+
+pages: install browser ## Search every page for barriers in both languages, widths and looks, and send every form all that nobody types.
+	@RELAIS_TEST_ROUNDS=4 $(bin)/pytest --numprocesses 2 --dist loadfile tests/portal/test_every_page.py tests/portal/test_attacks.py
 
 firefox: install browser ## Look at every page of the portal in Firefox, where the tests look with Chromium.
 	@RELAIS_TEST_BROWSER=firefox $(bin)/pytest --numprocesses 2 --dist loadfile tests/portal

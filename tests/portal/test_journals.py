@@ -31,7 +31,7 @@ async def test_from_a_request_to_the_document(portal: Portal, system: System) ->
         found = []
         for size in (WIDE, PHONE):
             await page.set_viewport_size(size)
-            found += [f"{size['width']}: {barrier}" for barrier in await barriers(page, colours=True)]
+            found += [f"{size['width']}: {barrier}" for barrier in await barriers(page)]
             found += [f"{size['width']}: too wide"] if await overflow(page) else []
         assert found == []
         answer = await page.request.get(address)
