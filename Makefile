@@ -25,9 +25,10 @@ test: source browser ## Check everything: style, types, floors, and every test o
 check: source ## Check in a minute or two what needs no engine: style, types, floors, and the tests in tests/unit but the longest.
 	@$(bin)/pytest --numprocesses 2 --dist worksteal -m "not long" tests/unit
 
-races: install ## Play the races, and the random lives of requests, four times as long as the tests do.
-	@RELAIS_TEST_ROUNDS=4 $(bin)/pytest --numprocesses 2 --dist loadfile \
-		tests/api/test_on_their_way.py tests/workflow/test_races.py tests/workflow/test_repair.py tests/unit/domain/test_lifecycle_properties.py
+races: install ## Play what is left to chance (races, lives of requests, calls and files made up) eight times as long as the tests do.
+	@RELAIS_TEST_ROUNDS=8 $(bin)/pytest --numprocesses 2 --dist loadfile \
+		tests/api/test_on_their_way.py tests/workflow/test_races.py tests/workflow/test_repair.py tests/unit/domain/test_lifecycle_properties.py \
+		tests/api/test_openapi.py tests/api/test_attachments.py tests/webhooks/test_foreign.py
 
 pages: install browser ## Search every page for barriers in both languages, widths and looks, and send every form all that nobody types.
 	@RELAIS_TEST_ROUNDS=4 $(bin)/pytest --numprocesses 2 --dist loadfile tests/portal/test_every_page.py tests/portal/test_attacks.py

@@ -3,4 +3,4 @@
 import os
 
 LONGER = int(os.environ.get("RELAIS_TEST_ROUNDS", "1"))
-"""1 in the usual run; `make races` looks four times as long, and `make pages` at all of what the usual run takes a part of."""
+"""1 in the usual run; `make races` looks eight times as long, and `make pages` at all of what the usual run takes a part of."""

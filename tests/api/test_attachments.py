@@ -25,6 +25,7 @@ from tests.journeys import ok, upload
 from tests.media import of_each_set
 from tests.papers import paper
 from tests.radiographs import radiograph
+from tests.rounds import LONGER
 from tests.system import System, photo
 
 
@@ -106,7 +107,7 @@ async def test_files_changed_by_chance_are_taken_or_refused() -> None:
     chance = random.Random(3)  # noqa: S311
     whole = [photo(), encoded("PNG"), encoded("WEBP"), encoded("HEIF"), encoded("JPEG", exif=_turned())]
     outcomes: set[str] = set()
-    for _ in range(250):
+    for _ in range(100 * LONGER):
         content = bytearray(chance.choice(whole))
         for _ in range(chance.choice((1, 3, 9))):
             place = chance.randrange(len(content))

@@ -33,7 +33,7 @@ from use_cases import gate, giving, uploads
 from use_cases.caller import Caller
 from use_cases.problems import Problem
 
-ROUNDS = 4 * LONGER
+ROUNDS = 2 * LONGER
 """In each order."""
 AT_ONCE = 6
 

@@ -27,9 +27,10 @@ from api.server import create_app
 from domain.requests import Role
 from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.journeys import ok
+from tests.rounds import LONGER
 from tests.system import Clinician, System, add_person
 
-EXAMPLES = 3
+EXAMPLES = 2 * LONGER
 """Calls made up per operation and kind (as described, or not); each person makes them."""
 
 LEFT_OUT = {

@@ -191,7 +191,7 @@ def _earlier(value: Any, time: timedelta) -> Any:
 
 
 async def test_nothing_is_doubled_when_a_command_comes_at_the_same_time(system: System) -> None:
-    for _ in range(3 * LONGER):
+    for _ in range(2 * LONGER):
         request_id = await accepted(system)
         before = await recorded(system, request_id, 3)
         await quiet(system, request_id)

@@ -596,7 +596,7 @@ class Life(RuleBasedStateMachine):
 
 TestLife = Life.TestCase
 TestLife.settings = settings(
-    max_examples=120 * LONGER,
+    max_examples=50 * LONGER,
     stateful_step_count=100,
     deadline=None,
     print_blob=True,
