@@ -9,7 +9,7 @@ generator := $(abspath tests/description/.generator/bin)
 sources := $(wildcard *.py) $(dir $(wildcard */__init__.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check source rewritten races pages story typed mutants audit sbom client lint types floors browser firefox lock clean
+.PHONY: help install run test tested check source rewritten races pages story typed mutants audit sbom client lint types floors browser firefox lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -17,9 +17,12 @@ help: ## List the commands.
 run: install ## Start Relais on this machine: engine, database, mail, API, worker, demonstration data.
 	@$(bin)/relais up
 
-test: besides := rewritten
+# Types beside the rest: by themselves they keep one processor for a minute, and leave the other to nobody.
+test: browser ## Check everything: style, types, floors, and every test on the real engines.
+	@$(MAKE) --no-print-directory -j2 types tested
+
 # Three at once on two processors: half of a test's time is spent waiting for engines, browsers and clocks.
-test: source browser ## Check everything: style, types, floors, and every test on the real engines.
+tested: lint floors rewritten
 	@$(bin)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 check: source ## Check in a minute or two what needs no engine: style, types, floors, and the tests in tests/unit but the longest.
@@ -72,7 +75,7 @@ client: install ## Make the typed Python client for systems of clinics that the 
 
 # Two at a time, for each takes one processor.
 source: install
-	@$(MAKE) --no-print-directory -j2 types lint floors $(besides)
+	@$(MAKE) --no-print-directory -j2 types lint floors
 
 # The assertions of the tests are rewritten once, for all processes that run them; what can't be read, those say.
 rewritten: install
