@@ -34,7 +34,7 @@ REQUESTS, CLINICS = 5_000, 2
 STAFF = {Role.PROVIDER: 2, Role.REQUESTER: 2, Role.DISPATCHER: 1, Role.CLINIC_ADMINISTRATOR: 1, Role.OPERATOR: 1}
 COUNTED, FOUND, LOOKED_THROUGH = 25, 100, 300
 MOST_ROWS = 750
-"""That one step of a query reads for a page of `ROWS`: a clinic here sees 2,500 requests, and late in the evening 700 rows of today."""
+"""That one step of a query reads for a page of `ROWS`: a clinic here sees 2,500 requests, late in the evening 700 of today."""
 
 ROWS = 10
 
