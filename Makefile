@@ -9,7 +9,7 @@ generator := $(abspath tests/description/.generator/bin)
 sources := $(wildcard *.py) $(dir $(wildcard */__init__.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test tested check source rewritten races pages story typed mutants audit sbom client lint types floors browser firefox lock clean
+.PHONY: help install run test tested check source rewritten races pages story typed mutants audit sbom client lint types floors browser scanner firefox lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -18,7 +18,7 @@ run: install ## Start Relais on this machine: engine, database, mail, API, worke
 	@$(bin)/relais up
 
 # Types beside the rest: by themselves they keep one processor for a minute, and leave the other to nobody.
-test: browser ## Check everything: style, types, floors, and every test on the real engines.
+test: browser scanner ## Check everything: style, types, floors, and every test on the real engines.
 	@$(MAKE) --no-print-directory -j2 types tested
 
 # Three at once on two processors: half of a test's time is spent waiting for engines, browsers and clocks.
@@ -92,6 +92,9 @@ floors: install
 
 browser: install # The tests of the portal look at it with a real Chromium and a real Firefox: the system's, else playwright's own.
 	@$(bin)/python -m tests.portal.browsers
+
+scanner: install # Virus scanning is tested with a real clamd, where it can be had.
+	@$(bin)/python -m tests.scanner
 
 # Python may be told not to write bytecode: then each start, and the sandbox of each new request, would compile our files anew.
 install: .venv/.installed ## Set up the environment in .venv (done by the others as needed).

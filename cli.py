@@ -218,6 +218,37 @@ def repair(
     typer.echo(f"E-mails that nobody looked after: {report.letters}.")
 
 
+@app.command("scan-files")
+def scan_files(
+    again: Annotated[
+        bool, typer.Option("--again", help="Also those of which the scanner could say nothing, such as too large ones.")
+    ] = False,
+) -> None:
+    """Scan for viruses what nobody has scanned: files from before there was a scanner (RELAIS_CLAMD_URL).
+
+    It may be stopped, and goes on when run again. Exit code 1 if some could not be scanned.
+    """
+    from outgoing.clamd import ScannerAwayError
+    from settings import SettingsError, get_settings
+    from use_cases import scanning
+
+    settings = get_settings()
+    scanner = scanning.scanner_of(settings)
+    if scanner is None:
+        raise SettingsError("There is no virus scanner: set RELAIS_CLAMD_URL.")
+    try:
+        done = asyncio.run(scanning.scan_files(settings, scanner, typer.echo, again=again))
+    except ScannerAwayError as error:
+        raise SettingsError(
+            f"No virus scanner answers at {settings.clamd_url} ({error}): start it, then try again."
+        ) from None
+    for state, number in done.by_state.items():
+        typer.echo(f"{state.value}: {number}")
+    if done.failed:
+        typer.echo(f"Scans that failed: {done.failed}.")
+    raise typer.Exit(1 if done.failed else 0)
+
+
 @app.command()
 def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be removed.")] = False,

@@ -62,6 +62,21 @@ class Settings(BaseSettings):
     max_photo_bytes: int = Field(40 * 1024**2, description="Largest photo or DICOM picture accepted, in bytes.")
     max_document_bytes: int = Field(20 * 1024**2, description="Largest document (PDF) accepted, in bytes.")
     max_video_bytes: int = Field(500 * 1024**2, description="Largest video accepted, in bytes.")
+    clamd_url: str | None = Field(
+        None,
+        pattern=r"^(tcp://[^/\s]+:[0-9]{1,5}|unix:///\S+)$",
+        description="Virus scanner (clamd or the like): tcp://host:3310 or unix:///path. Nothing is scanned when empty.",
+    )
+    clamd_timeout_seconds: float = Field(120.0, gt=0, description="How long the scan of one file may take.")
+    clamd_max_bytes: int = Field(
+        500 * 1024**2,
+        ge=1,
+        description="Largest file given to the scanner, in bytes: not more than its StreamMaxLength and MaxFileSize.",
+    )
+    scan_required: bool = Field(
+        True,
+        description="Where there is a scanner: what it has not passed is kept back from others. False: only what is infected.",
+    )
     offerings_dir: Path = Field(PROJECT_ROOT / "offerings", description="Folder of the service-offering files.")
 
     # secrets

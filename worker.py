@@ -41,6 +41,7 @@ from use_cases.forgotten_passwords import make_resets
 from use_cases.journal_paper import make_journal
 from use_cases.nightly import each_night
 from use_cases.repair import repair
+from use_cases.scanning import Scanning, scanner_of
 from use_cases.signing_roots import authority_to_sign_with
 from use_cases.unread_reports import tell_clinics
 from use_cases.webhook_sender import Sender, calls_for
@@ -237,7 +238,10 @@ async def _work(
         for worker in build_workers(client, settings, database, store, authority, notifications):
             await stack.enter_async_context(worker)
         await stack.enter_async_context(Sender(settings, database, calls_for(settings)))
-        tree = asyncio.create_task(audit_tree.keep(Parts(settings, database, store, client)), name="tree of the audit")
+        parts = Parts(settings, database, store, client)
+        if (scanner := scanner_of(settings)) is not None:
+            await stack.enter_async_context(Scanning(parts, scanner))
+        tree = asyncio.create_task(audit_tree.keep(parts), name="tree of the audit")
         stack.callback(tree.cancel)
         memory.settle()
         life.ready = True

@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.contract import MAKE_PLAYABLE, NOTE_UNPLAYABLE, VideoToPrepare
 from activities.heartbeat import alive
+from domain.scans import ScanState
 from media.videos import VideoFaultError, make_playable
 from records import attachments
 from records.database import Database
@@ -33,14 +34,14 @@ class MediaActivities:
 
     @activity.defn(name=MAKE_PLAYABLE)
     async def make_playable(self, video: VideoToPrepare) -> None:
-        """Make, store and note the playable copy, once. Does nothing for a video that was removed.
+        """Make, store and note the playable copy, once. Does nothing for a video that was removed or is infected.
 
         Raises a non-retryable ApplicationError when ffmpeg failed on it `TRIES` times.
         """
         async with alive():
             async with self._database.session() as session:
                 attachment = await attachments.load_attachment(session, video.request_id, video.attachment_id)
-            if attachment is None or attachment.playable_key is not None:
+            if attachment is None or attachment.playable_key is not None or attachment.scan is ScanState.INFECTED:
                 return
             with tempfile.TemporaryDirectory(prefix="relais-") as folder:
                 await self._make(attachment, Path(folder))

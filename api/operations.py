@@ -23,7 +23,7 @@ async def healthz() -> dict[str, str]:
 async def readyz(services: ServicesOf) -> JSONResponse:
     """200 when database, engine and store answer, there is room on the disk, and workflows go on; 503 with what is not so.
 
-    `warnings` tell of what does not stop the work yet.
+    `warnings` tell of what does not stop the work yet, such as a virus scanner that does not answer.
     """
     found = await health.look(services)
     told: dict[str, object] = {

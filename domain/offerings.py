@@ -339,6 +339,7 @@ class FieldProblem(Frozen):
         "gap_left",
         "too_few_attachments",
         "too_many_attachments",
+        "infected_attachment",
         "outdated_answer",
         "slot_gone",
     ]

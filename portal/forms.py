@@ -144,7 +144,7 @@ def fault_told(fault: FieldFault, saved: Values, language: Language) -> str:
 
 def place_of(fault: FieldFault) -> str:
     """Where on the page something is, of which is said that it is missing."""
-    if fault.code in ("too_few_attachments", "too_many_attachments", "slot_gone"):
+    if fault.code in ("too_few_attachments", "too_many_attachments", "infected_attachment", "slot_gone"):
         return f"slot-{fault.field}"
     if fault.code == "outdated_answer":
         return f"outdated-{fault.field}"

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.offerings import FileKind
 from domain.photos import UNDESCRIBED, Description, PhotoView
+from domain.scans import ScanState
 from records.commands import expected_state, on_their_way
 from records.errors import AnswerUnderWayError, NotEditableError, NotFoundError
 from records.models import Attachment, EventRecord, FrozenForm, MediaState, RequestRecord
@@ -44,10 +45,11 @@ async def add_attachment(
     pixels_sha256: str | None = None,
     page_keys: Sequence[str] = (),
     phone_link_id: uuid.UUID | None = None,
+    to_scan: bool = False,
 ) -> Attachment:
     """Write down an attachment whose bytes are stored. A video is still to be prepared.
 
-    It stands behind those whose uploads had `begun` before its own.
+    It stands behind those whose uploads had `begun` before its own. `to_scan`: the virus scanner is to see it.
 
     It may come while the form can be edited, and until the report with what the requester answers or adds. Raises NotFoundError,
     SubmissionUnderWayError, AnswerUnderWayError, or NotEditableError when the request waits for nothing from its requester.
@@ -81,6 +83,8 @@ async def add_attachment(
         preview_key=preview_key,
         thumbnail_key=thumbnail_key,
         full_key=full_key,
+        scan=ScanState.PENDING if to_scan else ScanState.NOT_SCANNED,
+        scan_due_at=now if to_scan else None,
     )
     session.add(attachment)
     await session.flush()
@@ -221,12 +225,13 @@ async def note_playable(
     playable_key: str,
     duration_seconds: float,
 ) -> bool:
-    """The playable copy of a video lies under that key. False when the video was removed meanwhile, or has another copy.
+    """The playable copy of a video lies under that key. False when the video was removed or found infected
+    meanwhile, or has another copy.
 
     So it is when another one was uploaded under its id since: what was made before was sealed with a key that is gone.
     """
     attachment = await _video_to_note(session, request_id, attachment_id)
-    if attachment is None or attachment.uploaded_at != uploaded_at:
+    if attachment is None or attachment.uploaded_at != uploaded_at or attachment.scan is ScanState.INFECTED:
         return False
     if attachment.playable_key not in (None, playable_key):
         return False

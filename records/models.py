@@ -42,6 +42,7 @@ from domain.notices import Importance, NoticeMode, Recipient
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Role, Source, Status
 from domain.retention import EntryOutcome, KeptBecause, ListState
+from domain.scans import ScanState
 from domain.webhooks import DeliveryState, DisabledReason, EndpointState, WebhookType
 from records.sealed import SealedJson, SealedText, seal_on_flush
 
@@ -1205,6 +1206,10 @@ class Attachment(Base):
     Attachments stand in the order of their `position`: at first the moment at which their upload began, in microseconds since
     1970. `caption` says in one line what is seen, or where on the body, and `view` whether it is an overview or a close-up
     (`domain.photos.PhotoView`). `phone_link_id` is the link by which a telephone sent it, in the name of `uploaded_by`.
+
+    `scan` is what the virus scanner has said of it (`records.scans`): when (`scanned_at`), which engine with which database
+    (`scan_engine`), and what it found, or why it could not say (`scan_finding`). While it is to be scanned, it is taken up at
+    `scan_due_at`, and `scan_tries` scans have failed. An infected one has no files any more.
     """
 
     __tablename__ = "attachments"
@@ -1238,14 +1243,23 @@ class Attachment(Base):
     view: Mapped[str] = mapped_column(server_default="")
     pixels_sha256: Mapped[str | None]
     phone_link_id: Mapped[uuid.UUID | None]
+    scan: Mapped[ScanState] = mapped_column(server_default=ScanState.NOT_SCANNED)
+    scan_due_at: Mapped[datetime | None]
+    scan_tries: Mapped[int] = mapped_column(server_default="0")
+    scanned_at: Mapped[datetime | None]
+    scan_engine: Mapped[str | None]
+    scan_finding: Mapped[str | None]
 
     __table_args__ = (
         Index("ix_attachments_phone_link", "phone_link_id", postgresql_where=text("phone_link_id IS NOT NULL")),
+        Index("ix_attachments_scan", "scan", "scan_due_at", postgresql_where=text("scan IN ('pending', 'infected')")),
     )
 
     @property
     def keys(self) -> list[str]:
-        """The keys of all its objects in the document store."""
+        """The keys of all its objects in the document store. An infected one has none: what may be left is nobody's."""
+        if self.scan is ScanState.INFECTED:
+            return []
         keys = (self.object_key, self.preview_key, self.thumbnail_key, self.full_key, self.playable_key)
         return [key for key in (*keys, *self.page_keys) if key]
 

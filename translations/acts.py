@@ -117,6 +117,7 @@ _BY_ROUTE: Mapping[str, str] = {
     "choice_page": _STEP,
     "choose": _GIVEN,
     "deadline": _BY_COMMAND["deadline_reached"],
+    "virus_found": _("A virus, found in a file that was sent: the file was destroyed"),
 }
 
 _BY_RESOURCE: Mapping[str, str] = {

@@ -122,6 +122,11 @@ PROBLEMS: Mapping[str, str] = {
     "videos_not_possible": _("Videos can't be taken at the moment: the server lacks a program. Photos can."),
     "video_preparing": _("The video is being prepared; ask again in a moment."),
     "video_not_playable": _("The video could not be made playable; its first frame is all there is to see."),
+    "file_being_checked": _(
+        "This file is still being checked for viruses. It can be opened as soon as that is done; ask again in a moment."
+    ),
+    "file_not_scanned": _("This file could not be checked for viruses, so it is not given out."),
+    "file_infected": _("A virus was found in this file. Nobody gets it, and it was destroyed."),
     "stored_file_missing": _(
         "The stored file is not where it was kept, so it can't be given out. The operators are notified."
     ),
@@ -268,6 +273,7 @@ FIELD_PROBLEMS: Mapping[str, str] = {
         "Shorten this one, the longest."
     ),
     "too_few_attachments": _("At least %(limit)d are needed."),
+    "infected_attachment": _("A virus was found in a file: remove it to submit the request."),
     "too_many_attachments": _("At most %(limit)d can be taken."),
     "too_many": _("At most %(limit)d can be taken."),
     "outdated_answer": _("The form has changed since this was answered: take over what is needed, then remove it."),

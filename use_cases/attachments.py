@@ -18,6 +18,7 @@ from domain.forms import WholeForm, descriptions
 from domain.model import Discreet
 from domain.offerings import AttachmentSlot, FileKind
 from domain.photos import Caption, Description, PhotoView, PhotoWarning, repeated
+from domain.scans import Hold, ScanState
 from records import attachments, requests
 from records.errors import NotEditableError, NotFoundError
 from records.models import Attachment, EventRecord, FrozenForm, MediaState, RequestRecord
@@ -25,6 +26,7 @@ from use_cases import policy
 from use_cases.accesses import log_access
 from use_cases.caller import Caller
 from use_cases.problems import Problem
+from use_cases.scans import Viewer
 from use_cases.services import Services
 from use_cases.submitted_forms import form_in_force
 from use_cases.views import View
@@ -43,10 +45,17 @@ class AttachmentView(View):
     filename: str
     sha256: str
     uploaded_at: datetime
-    has_preview: bool
+    has_preview: bool = Field(description="Whether there is a picture of it that the reader gets.")
     captured_at: datetime | None = Field(description="When it was taken, by the clock of the camera.")
     duration_seconds: float | None = Field(description="The length of a video that is ready.")
     state: MediaState = Field(description="Whether the copy that others get is there; a video needs a moment.")
+    scan: ScanState = Field(
+        description="What the virus scanner said. `not_scanned`: there is none, or it does not take this file."
+    )
+    held: Hold | None = Field(
+        description="Why the reader does not get the file: the code that its address answers. None where they do. Who sent "
+        "it may get its pictures all the same."
+    )
     warnings: list[PhotoWarning] = Field(description="Why the photo is probably of no use. Advice: nothing is refused.")
     caption: str = Field(description="What is seen, or where on the body, in one line; empty for nothing.")
     view: PhotoView = Field(description="Whether it is an overview or a close-up; empty where nobody has said so.")
@@ -60,15 +69,17 @@ Descriptions = Mapping[str, Description]
 """What is said of attachments, by their ids."""
 
 
-def attachment_views(there: Sequence[Attachment], said: Descriptions | None = None) -> list[AttachmentView]:
+def attachment_views(
+    there: Sequence[Attachment], viewer: Viewer, said: Descriptions | None = None
+) -> list[AttachmentView]:
     """What is known of all attachments that somebody sees; with what was `said` of them instead of what is said now."""
     marked = [(a.id, [f"{a.slot} {mark}" for mark in (a.sha256, a.pixels_sha256) if mark]) for a in there]
     same, then = repeated(marked), said or {}
-    return [attachment_view(a, then.get(str(a.id)), same.get(a.id)) for a in there]
+    return [attachment_view(a, viewer, then.get(str(a.id)), same.get(a.id)) for a in there]
 
 
 def attachment_view(
-    attachment: Attachment, said: Description | None = None, same_as: UUID | None = None
+    attachment: Attachment, viewer: Viewer, said: Description | None = None, same_as: UUID | None = None
 ) -> AttachmentView:
     """What is known of a photo or video: by itself, or among others, one of which may show the same."""
     said = said or attachments.description_of(attachment)
@@ -83,10 +94,12 @@ def attachment_view(
         filename=attachment.filename,
         sha256=attachment.sha256,
         uploaded_at=attachment.uploaded_at,
-        has_preview=attachment.preview_key is not None,
+        has_preview=attachment.preview_key is not None and viewer.hold(attachment, picture=True) is None,
         captured_at=attachment.captured_at,
         duration_seconds=attachment.duration_seconds,
         state=attachment.state,
+        scan=attachment.scan,
+        held=viewer.hold(attachment),
         warnings=attachment.warnings,
         caption=said.caption,
         view=said.view,
@@ -105,7 +118,7 @@ async def list_attachments(services: Services, caller: Caller, request_id: UUID)
         await log_access(session, caller, row, Act.REQUEST)
         seen = await _read(session, row, caller)
         shown = await attachments_shown(session, row, caller, seen.frozen, seen.events)
-        return views_shown(row, caller, seen.frozen, seen.events, shown)
+        return views_shown(row, Viewer.of(services.settings, caller), seen.frozen, seen.events, shown)
 
 
 async def visible_attachments(session: AsyncSession, row: RequestRecord, caller: Caller) -> list[Attachment]:
@@ -131,15 +144,15 @@ async def _read(session: AsyncSession, row: RequestRecord, caller: Caller) -> _S
 
 def views_shown(
     row: RequestRecord,
-    caller: Caller,
+    viewer: Viewer,
     frozen: FrozenForm | None,
     events: Sequence[EventRecord],
     shown: Sequence[Attachment],
 ) -> list[AttachmentView]:
     """What is known of the attachments shown: for others than the requester with what was said of them as they were sent."""
-    if frozen is None or row.requester_id == caller.id:
-        return attachment_views(shown)
-    return attachment_views(shown, descriptions_sent(frozen, events))
+    if frozen is None or row.requester_id == viewer.account_id:
+        return attachment_views(shown, viewer)
+    return attachment_views(shown, viewer, descriptions_sent(frozen, events))
 
 
 def descriptions_sent(frozen: FrozenForm, events: Iterable[EventRecord]) -> dict[str, Description]:
@@ -225,7 +238,8 @@ async def change(
         except NotEditableError as error:
             raise policy.closed(error) from None
         found = await attachments.list_attachments(session, request_id)
-    return next(view for view in attachment_views(found) if view.id == attachment_id)
+    viewer = Viewer.of(services.settings, caller)
+    return next(view for view in attachment_views(found, viewer) if view.id == attachment_id)
 
 
 async def reorder(services: Services, caller: Caller, request_id: UUID, ids: Sequence[UUID]) -> list[AttachmentView]:
@@ -236,11 +250,12 @@ async def reorder(services: Services, caller: Caller, request_id: UUID, ids: Seq
     async with services.database.session() as session:
         await policy.own_form_to_edit(session, caller, request_id)
         try:
-            return attachment_views(await attachments.reorder(session, request_id, ids, now=datetime.now(UTC)))
+            there = await attachments.reorder(session, request_id, ids, now=datetime.now(UTC))
         except NotFoundError:
             raise Problem("unknown_attachment") from None
         except NotEditableError as error:
             raise policy.closed(error) from None
+        return attachment_views(there, Viewer.of(services.settings, caller))
 
 
 async def step(services: Services, caller: Caller, request_id: UUID, attachment_id: UUID, by: Literal[-1, 1]) -> None:

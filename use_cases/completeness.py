@@ -14,6 +14,7 @@ from domain.health_insurance import HealthNumberWarning, Issuer, PatientSuggesti
 from domain.offerings import FieldProblem, check_answers, check_attachments
 from domain.photos import PhotoWarning
 from domain.requests import Status
+from domain.scans import ScanState
 from records import attachments, forms
 from records.drafts import is_withdrawn, open_form, outdated_answers
 from records.models import RequestRecord
@@ -26,6 +27,7 @@ from use_cases.patients import RecordedPatient, check_patient
 from use_cases.printable import check_printable, check_texts
 from use_cases.problems import FieldFault, Problem, field_faults
 from use_cases.same_patient import open_for_same_patient
+from use_cases.scans import Viewer
 from use_cases.services import Services
 
 
@@ -67,7 +69,7 @@ async def check(services: Services, caller: Caller, request_id: UUID) -> Check:
         there = await attachments.list_attachments(session, row.id)
         others = await open_for_same_patient(session, caller, row)
         unchanged = row.status is Status.RETURNED and await forms.is_unchanged(session, row)
-    patient = RecordedPatient.model_validate(row.form["patient"])
+    patient, viewer = RecordedPatient.model_validate(row.form["patient"]), Viewer.of(services.settings, caller)
     return Check(
         unchanged=unchanged,
         open_requests=tuple((line.request.id, line.request.number) for line in others),
@@ -75,7 +77,9 @@ async def check(services: Services, caller: Caller, request_id: UUID) -> Check:
         issuer=issuer_of(patient.health_insurance_number, patient.health_insurance_issuer),
         suggestions=patient.suggestions(day_of(datetime.now(UTC))),
         errors=field_faults(missing),
-        advice=tuple(PhotoAdvice(photo, found) for photo in attachment_views(there) for found in _warnings(photo)),
+        advice=tuple(
+            PhotoAdvice(photo, found) for photo in attachment_views(there, viewer) for found in _warnings(photo)
+        ),
         text_advice=tuple(
             FieldFault(found.field, "not_printable", PRINTED_AS_CODES, characters=found.characters)
             for found in unprintable
@@ -98,11 +102,13 @@ async def check_complete(session: AsyncSession, versions: OfferingVersions, row:
 async def _missing(session: AsyncSession, versions: OfferingVersions, row: RequestRecord) -> tuple[FieldProblem, ...]:
     offering = await open_form(session, versions, row)
     there = await attachments.list_attachments(session, row.id)
-    counts = Counter(attachment.slot for attachment in there)
+    infected = dict.fromkeys(attachment.slot for attachment in there if attachment.scan is ScanState.INFECTED)
+    counts = Counter(attachment.slot for attachment in there if attachment.scan is not ScanState.INFECTED)
     return (
         *check_patient(RecordedPatient.model_validate(row.form["patient"])),
         *check_answers(offering.form, row.form["answers"], complete=True, today=day_of(datetime.now(UTC))),
         *check_attachments(offering, counts),
+        *(FieldProblem(field=slot, code="infected_attachment") for slot in infected),
         *check_carried_over(outdated_answers(row), offering, counts if row.status is Status.DRAFT else {}),
     )
 

@@ -32,6 +32,7 @@ from use_cases.patients import Patient
 from use_cases.problems import Problem, field_faults
 from use_cases.references import Reference, give
 from use_cases.requests import RequestView, request_view, submitted_form
+from use_cases.scans import scan_rule
 from use_cases.services import Services
 
 
@@ -121,7 +122,7 @@ async def create_draft(
             row = await _create(session, services, caller, draft, key=key)
         if not _is_the_one_asked_for(row, draft, draft.clinic or caller.clinic_id):
             raise Problem("idempotency_key_reused")
-        return await request_view(session, caller, row, "chart", language)
+        return await request_view(session, caller, row, "chart", language, scan_rule(services.settings))
 
 
 async def draft_to_begin(
@@ -137,7 +138,7 @@ async def draft_to_begin(
             return None
         async with session.begin_nested() as trial:
             row = await _create(session, services, caller, draft, request_id=request_id)
-            view = await request_view(session, caller, row, "chart", language)
+            view = await request_view(session, caller, row, "chart", language, scan_rule(services.settings))
             await trial.rollback()
         if draft.earlier_id is not None:
             await _earlier(session, caller, draft.earlier_id)  # what was shown of it stays written down
@@ -192,7 +193,7 @@ async def change_draft(
             raise policy.closed(error) from None
         except NotFoundError:  # removed in the meantime
             raise Problem("not_found") from None
-        return await request_view(session, caller, row, "chart", language)
+        return await request_view(session, caller, row, "chart", language, scan_rule(services.settings))
 
 
 async def remove_draft(services: Services, caller: Caller, request_id: UUID, expected_version: int | None) -> None:

@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from prometheus_client import Gauge
@@ -12,16 +13,26 @@ from sqlalchemy import text
 from temporalio.service import RPCError
 
 from engine.running import count_running, count_stuck
+from outgoing.clamd import ScannerAwayError, database_made_at
+from records import scans
 from records.store import DocumentStore
 from settings import Settings
 from use_cases import gate
+from use_cases.scanning import scanner_of
 from use_cases.services import Services
 from workflows.contract import TELECONSULTATION
 
 ANSWER_WITHIN_SECONDS = 4.0
 
+DATABASE_IS_OLD_AFTER = timedelta(days=7)
+"""Of the virus scanner: new ones come out each day."""
+
 FREE_BYTES = Gauge("relais_disk_free_bytes", "Room for files, by what they are for", ["place"])
 STUCK = Gauge("relais_workflows_stuck", "Requests whose workflow task fails again and again")
+WAITING = Gauge("relais_scans_waiting", "Files that wait for the virus scanner")
+OLDEST = Gauge("relais_oldest_waiting_scan_seconds", "How long the oldest of them waits")
+INFECTED = Gauge("relais_files_infected", "Files in which a virus was found")
+DATABASE_AGE = Gauge("relais_scanner_database_age_seconds", "How old the virus scanner's database is")
 PART = Gauge("relais_part_ready", "1 when the part answers and can work", ["part"])
 
 
@@ -39,11 +50,12 @@ class Health:
 
 async def look(services: Services) -> Health:
     """Ask every part, all at once, each for some seconds at most."""
-    database, engine, documents, disk = await asyncio.gather(
+    database, engine, documents, disk, scanner = await asyncio.gather(
         _within(_database(services)),
         _within(_engine(services)),
         _within(_documents(services.store)),
         _within(_disk(services.settings, services.store)),
+        _within(_scanner(services)),
     )
     stuck, open_ = (0, 0) if engine else await _stuck(services)
     few = f"{stuck} of {open_} open requests can't go on: their workflow task fails again and again"
@@ -57,7 +69,7 @@ async def look(services: Services) -> Health:
     }
     for name, reason in parts.items():
         PART.labels(name).set(reason is None)
-    return Health(parts, (few,) if stuck and not all_fail else ())
+    return Health(parts, tuple(filter(None, (few if stuck and not all_fail else None, scanner))))
 
 
 async def _within(check: Awaitable[str | None]) -> str | None:
@@ -83,6 +95,29 @@ async def _engine(services: Services) -> str | None:
 async def _documents(store: DocumentStore) -> str | None:
     await store.check()
     return None
+
+
+async def _scanner(services: Services) -> str | None:
+    """What is to be seen to about the virus scanner, where there is one. Work goes on without it: what comes waits."""
+    if (scanner := scanner_of(services.settings)) is None:
+        return None
+    async with services.database.session() as session:
+        stands = await scans.standing(session)
+    now = datetime.now(UTC)
+    WAITING.set(stands.waiting)
+    OLDEST.set((now - stands.since).total_seconds() if stands.since else 0)
+    INFECTED.set(stands.infected)
+    PART.labels("scanner").set(0)
+    try:
+        version = await scanner.version()
+    except ScannerAwayError:
+        return f"the virus scanner does not answer; files that wait for it: {stands.waiting}"
+    PART.labels("scanner").set(1)
+    if (made_at := database_made_at(version)) is None:
+        return "the virus scanner does not say how old its database is"
+    DATABASE_AGE.set((now - made_at).total_seconds())
+    days = (now - made_at).days
+    return f"the virus scanner's database is {days} days old" if now - made_at > DATABASE_IS_OLD_AFTER else None
 
 
 async def _disk(settings: Settings, store: DocumentStore) -> str | None:

@@ -46,6 +46,7 @@ from use_cases.attachments import AttachmentView, attachment_view, slot_for
 from use_cases.attended import Attended
 from use_cases.caller import Caller
 from use_cases.problems import Problem
+from use_cases.scans import Viewer
 from use_cases.services import Services
 from use_cases.videos import prepare_video
 
@@ -117,7 +118,7 @@ async def add(
     any more), and what `attended` raises when the caller goes away while the file is examined.
     """
     if place.there is not None:
-        return await _again(place.there, file)
+        return await _again(services, caller, place.there, file)
     found = await attended(_examined_in_turn(services, caller, file.content))
     try:
         return await keep_examined(services, caller, place, file, found)
@@ -125,14 +126,14 @@ async def add(
         raise Problem("not_found") from None
 
 
-async def _again(there: Attachment, file: SentFile) -> AttachmentView:
+async def _again(services: Services, caller: Caller, there: Attachment, file: SentFile) -> AttachmentView:
     """The answer to a file whose key came before: it must be the same."""
     digest = hashlib.sha256()
     async for chunk in _chunks(file.content):
         digest.update(chunk)
     if digest.hexdigest() != there.sha256:
         raise Problem("idempotency_key_reused")
-    return attachment_view(there)
+    return attachment_view(there, Viewer.of(services.settings, caller))
 
 
 async def keep_examined(
@@ -144,7 +145,7 @@ async def keep_examined(
     `idempotency_key_reused` (another file has this id), or `submission_under_way`, `answer_under_way` or `not_editable` (it was
     closed meanwhile); NotFoundError when it was removed meanwhile, also where one was begun under its id since.
     """
-    row, attachment_id = place.row, place.attachment_id
+    row, attachment_id, viewer = place.row, place.attachment_id, Viewer.of(services.settings, caller)
     chosen = await slot_for(services, row, file.slot, found.kind)
     stored = await _store(services, row, attachment_id, file, found)
     async with services.database.session() as session:
@@ -158,7 +159,7 @@ async def keep_examined(
             # to the new one may just be naming it: the sweep removes what nobody named.
             raise NotFoundError
         if there := await attachments.load_attachment(session, row.id, attachment_id):
-            return attachment_view(there)  # the same upload came twice at the same time
+            return attachment_view(there, viewer)  # the same upload came twice at the same time
         try:
             attachment = await attachments.add_attachment(
                 session,
@@ -186,6 +187,7 @@ async def keep_examined(
                 pixels_sha256=found.pixels_sha256,
                 page_keys=stored.pages,
                 phone_link_id=file.phone_link_id,
+                to_scan=services.settings.clamd_url is not None,
             )
         except NotEditableError as error:
             await services.store.delete(stored.keys)
@@ -195,7 +197,7 @@ async def keep_examined(
             await requests.announce(session, row)
     if attachment.state is MediaState.PREPARING:
         await prepare_video(services, attachment)
-    return attachment_view(attachment)
+    return attachment_view(attachment, viewer)
 
 
 @dataclass(frozen=True)

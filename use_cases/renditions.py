@@ -1,7 +1,8 @@
 """Photos and videos: what is looked at and downloaded, and by whom.
 
 Who uploaded a file gets it back byte for byte. Everybody else gets the clean copy that was made of it (`media`): position and
-device of a telephone, and whatever hides in a file, end with the one who sent it.
+device of a telephone, and whatever hides in a file, end with the one who sent it. What the virus scanner has
+not passed is given out as `use_cases.scans` says.
 """
 
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from use_cases.attachments import visible_attachments
 from use_cases.attended import Attended
 from use_cases.caller import Caller
 from use_cases.problems import Problem
+from use_cases.scans import Viewer
 from use_cases.services import Services
 from use_cases.stored_files import Fault, StoredFile, fault
 from use_cases.videos import prepare_video
@@ -41,10 +43,11 @@ class Look:
 async def original(look: Look) -> StoredFile:
     """For who uploaded it, the very bytes; for others the clean copy, a JPEG, an MP4 or a PDF.
 
-    Raises Problem `not_found`, `forbidden` or `not_yet`; `stored_file_missing` or `stored_file_differs`; of a video
-    `video_preparing` while its copy is not there yet, `video_not_playable` when it could not be made.
+    Raises Problem `not_found`, `forbidden` or `not_yet`; `file_being_checked`, `file_not_scanned` or `file_infected`;
+    `stored_file_missing` or `stored_file_differs`; of a video `video_preparing` while its copy is not there yet,
+    `video_not_playable` when it could not be made.
     """
-    row, attachment = await _to_see(look)
+    row, attachment = await _to_see(look, picture=False)
     if attachment.uploaded_by == look.caller.id:
         found = _Kept(attachment.object_key, attachment.media_type, attachment.filename, attachment.sha256)
     elif attachment.kind == "document":
@@ -95,7 +98,7 @@ async def page(look: Look, number: int) -> StoredFile:
 
 async def video(look: Look) -> StoredFile:
     """The copy of a video that every browser plays. Raises as `original` does, and Problem `not_found` for a photo."""
-    row, attachment = await _to_see(look)
+    row, attachment = await _to_see(look, picture=False)
     if attachment.kind != "video":
         raise Problem("not_found")
     key = await _playable_key(look.services, attachment)
@@ -103,13 +106,15 @@ async def video(look: Look) -> StoredFile:
     return await _given_out(look, attachment, _Kept(key, MP4))
 
 
-async def _to_see(look: Look) -> tuple[RequestRecord, Attachment]:
+async def _to_see(look: Look, *, picture: bool = True) -> tuple[RequestRecord, Attachment]:
+    """The attachment, which the caller may see: a `picture` that was made of it, or more than that."""
     async with look.services.database.session() as session:
         row = await policy.chart_to_see(session, look.caller, look.request_id)
         visible = await visible_attachments(session, row, look.caller)
     attachment = next((a for a in visible if a.id == look.attachment_id), None)
     if attachment is None:
         raise Problem("not_found")
+    Viewer.of(look.services.settings, look.caller).check(attachment, picture=picture)
     return row, attachment
 
 

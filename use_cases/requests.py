@@ -14,6 +14,7 @@ from domain.lifecycle import TAKEN_BACK_WITHIN, may_still_take_back
 from domain.offerings import CalledFor, DeadlineName
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Request, Status, Undo
+from domain.scans import ScanRule
 from records import absences, commands, forms, requests, visibility, worklist
 from records.access import last_seen
 from records.drafts import open_form, outdated_answers
@@ -34,6 +35,7 @@ from use_cases.names import HolderView, Names, PersonView
 from use_cases.presences import PresenceView, others_present
 from use_cases.received import ReceivedView, received_view
 from use_cases.references import ReferenceView, references_shown
+from use_cases.scans import Viewer, scan_rule
 from use_cases.services import Services
 from use_cases.submitted_forms import form_in_force
 from use_cases.timeline import (
@@ -239,7 +241,7 @@ async def _looked_at(
     row, access = await policy.request_to_see(session, caller, request_id)
     await open_form(session, services.versions, row)
     course = await read_course(session, row, with_systems=Act.TIMELINE in looks)
-    view = await request_view(session, caller, row, access, language, course)
+    view = await request_view(session, caller, row, access, language, scan_rule(services.settings), course)
     for kind in looks:
         await log_access(session, caller, row, kind)
     present = await others_present(session, services, caller, request_id)
@@ -278,11 +280,12 @@ async def request_view(
     row: RequestRecord,
     access: Access,
     language: Language,
+    rule: ScanRule,
     course: Course | None = None,
 ) -> RequestView:
     """The whole request, as far as the caller may see it; `is_new` as it is before this look is written down.
 
-    `course` is what happened to it, where that has been read already.
+    `rule` says which files may be seen; `course` is what happened to it, where that has been read already.
     """
     process = requests.process_of(row)
     notes = await worklist.notes_on(session, caller.viewer, row.id)
@@ -292,7 +295,7 @@ async def request_view(
     if access == "chart":
         frozen = await _frozen_shown(session, row, process, caller)
         patient = _form_shown(row, frozen)["patient"]
-        chart = await _chart(session, caller, row, process, frozen, course)
+        chart = await _chart(session, Viewer(rule, caller.id), caller, row, process, frozen, course)
     return RequestView(
         **dict(
             _summary(row, notes, caller, names, language, patient, to_do_of(caller, row, process, **_for_others(notes)))
@@ -504,6 +507,7 @@ def _form_shown(row: RequestRecord, frozen: FrozenForm | None) -> WrittenForm:
 
 async def _chart(
     session: AsyncSession,
+    viewer: Viewer,
     caller: Caller,
     row: RequestRecord,
     process: Request,
@@ -521,7 +525,7 @@ async def _chart(
         questions=questions_of(row.id, events, names, [question.id for question in process.questions]),
         additions=await _additions(session, row, caller, events, names),
         follow_ups=follow_ups_of(row.id, events, names),
-        attachments=views_shown(row, caller, frozen, events, shown),
+        attachments=views_shown(row, viewer, frozen, events, shown),
         marks=await marks_on(session, caller, row, [attachment.id for attachment in shown]),
         documents=[document_view(document, names) for document in documents],
         outcome=next((e.command.get("outcome") for e in events if e.name is EventName.ACKNOWLEDGED), None),

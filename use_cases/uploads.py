@@ -31,6 +31,7 @@ from use_cases.attended import Attended
 from use_cases.caller import Caller
 from use_cases.new_attachments import NewPlace, SentFile, examined, keep_examined, kind_of
 from use_cases.problems import Problem
+from use_cases.scans import Viewer
 from use_cases.services import Services
 
 PART_BYTES = 4 * 1024**2
@@ -120,7 +121,7 @@ async def progress(services: Services, caller: Caller, own: OwnUpload, attended:
     upload = own.upload
     if upload.offset < upload.length:
         return Progress(upload, None)
-    kept = await _kept_before(services, upload) or await _keep(services, caller, own.row, upload, attended)
+    kept = await _kept_before(services, caller, upload) or await _keep(services, caller, own.row, upload, attended)
     return Progress(upload, kept)
 
 
@@ -176,10 +177,12 @@ async def _add_part(services: Services, upload: Upload, content: bytes) -> Uploa
         raise Problem("offset_mismatch" if isinstance(error, StaleVersionError) else "too_large") from None
 
 
-async def _kept_before(services: Services, upload: Upload) -> AttachmentView | None:
+async def _kept_before(services: Services, caller: Caller, upload: Upload) -> AttachmentView | None:
     async with services.database.session() as session:
         there = await attachments.load_attachment(session, upload.request_id, upload.id)
-    return None if there is None or there.removed_at is not None else attachment_view(there)
+    if there is None or there.removed_at is not None:
+        return None
+    return attachment_view(there, Viewer.of(services.settings, caller))
 
 
 async def _keep(
@@ -193,7 +196,7 @@ async def _keep(
             view = await keep_examined(services, caller, NewPlace(row, upload.id, None, upload.created_at), sent, found)
         except (NotFoundError, ContentDiffersError):
             # It was kept meanwhile, or given up; or removed since, alone or with the draft, and the key of its parts with it.
-            if there := await _kept_before(services, upload):
+            if there := await _kept_before(services, caller, upload):
                 return there
             raise Problem("not_found") from None
         except Problem as problem:

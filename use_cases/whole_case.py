@@ -21,6 +21,7 @@ from documents.page import image_name, known, patient_lines, practitioner_lines,
 from domain.audit import Act
 from domain.offerings import ServiceOffering
 from domain.photos import UNDESCRIBED, Description
+from domain.scans import Hold
 from media.jpegs import size_of
 from records import attachments, reports, unread_reports
 from records.errors import ContentDiffersError, NotFoundError
@@ -40,7 +41,9 @@ from use_cases.marks import MarkView, mark_words
 from use_cases.names import PersonView, full_name
 from use_cases.paper import patient_printed, slot_printed, slots_of
 from use_cases.patients import RecordedPatient
+from use_cases.problems import Problem
 from use_cases.requests import RequestView, request_view
+from use_cases.scans import Viewer, scan_rule
 from use_cases.services import Services
 from use_cases.stored_files import fault
 from use_cases.timeline import TimelineEntry, read_course, timeline_view
@@ -65,6 +68,15 @@ class _Drawing:
 
 
 @dataclass(frozen=True)
+class _Held:
+    """An attachment of which nothing is shown, and why."""
+
+    attachment: Attachment
+    number: int
+    hold: Hold
+
+
+@dataclass(frozen=True)
 class _Read:
     """What the records say of the request, as the reader may see it."""
 
@@ -73,6 +85,8 @@ class _Read:
     offering: ServiceOffering
     reports: Sequence[tuple[DocumentView, ReportContent]]
     pictures: Sequence[_Drawing]
+    held: Sequence[_Held]
+    """What the reader does not get."""
 
 
 async def whole_case(
@@ -99,20 +113,23 @@ async def _read(
     session: AsyncSession, services: Services, caller: Caller, row: RequestRecord, language: Language
 ) -> _Read:
     course = await read_course(session, row)
-    view = await request_view(session, caller, row, "chart", language, course)
+    view = await request_view(session, caller, row, "chart", language, scan_rule(services.settings), course)
     contents = []
     for document in view.documents or ():
         frozen = await reports.load_frozen_report(session, document.report_id)
         if frozen is not None:
             contents.append((document, content_of(frozen, document.signed_at)))
     kept = {found.id: found for found in await attachments.list_attachments(session, row.id, with_removed=True)}
-    there = [kept[shown.id] for shown in view.attachments or ()]
+    viewer = Viewer.of(services.settings, caller)
+    there = [(kept[shown.id], number) for number, shown in enumerate(view.attachments or (), 1)]
+    holds = [(attachment, number, viewer.hold(attachment, picture=True)) for attachment, number in there]
     return _Read(
         view=view,
         timeline=timeline_view(course, "chart", language),
         offering=await services.versions.of(session, row),
         reports=contents,
-        pictures=[one for number, attachment in enumerate(there, 1) for one in _drawings_of(attachment, number)],
+        pictures=[one for attachment, number, hold in holds if not hold for one in _drawings_of(attachment, number)],
+        held=[_Held(attachment, number, hold) for attachment, number, hold in holds if hold],
     )
 
 
@@ -184,7 +201,11 @@ def _sections(read: _Read, pictures: Mapping[str, bytes], language: Language) ->
             entries=tuple(entry for entry in report.answer if entry.value),
         )
     yield Section(title=_("Form of the request"), entries=form)
-    yield Section(title=_("Photos, videos and documents"), pictures=tuple(_pictures(read, pictures, language)))
+    yield Section(
+        title=_("Photos, videos and documents"),
+        said=tuple(_said_of(held, language) for held in read.held),
+        pictures=tuple(_pictures(read, pictures, language)),
+    )
     yield Section(title=_("Questions and answers"), said=tuple(_exchange(view, language)))
     yield Section(title=_("Added by the requester"), said=tuple(_additions(view, language)))
     yield Section(title=_("Questions about the report"), said=tuple(_follow_ups(view, language)))
@@ -196,6 +217,11 @@ def _line(by: PersonView | None, at: datetime, language: Language, *more: str) -
     """« Dre Anne Roy, Clinique du Fleuve · 20 novembre 2026 à 13 h 05 »."""
     who = f"{by.name}, {by.clinic}" if by else ""
     return " · ".join(filter(None, (who, moment(at, language), *more)))
+
+
+def _said_of(held: _Held, language: Language) -> Said:
+    name = image_name(held.attachment.kind, held.number, language)
+    return Said(head=name, text=Problem(held.hold.value).told(language))
 
 
 def _pictures(read: _Read, pictures: Mapping[str, bytes], language: Language) -> Iterator[Picture]:

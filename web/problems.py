@@ -42,6 +42,8 @@ _CODES: Mapping[int, tuple[str, ...]] = {
     405: ("method_not_allowed",),
     409: (
         "offering_withdrawn",
+        "file_being_checked",
+        "file_not_scanned",
         "video_preparing",
         "video_not_playable",
         "offset_mismatch",
@@ -86,7 +88,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "webhook_not_replayable",
         "destruction_begun",
     ),
-    410: ("phone_link_ended", "cursor_expired", "request_destroyed"),
+    410: ("phone_link_ended", "cursor_expired", "request_destroyed", "file_infected"),
     408: ("too_slow",),
     412: ("unsupported_tus_version", "account_changed", "clinic_changed", "webhook_changed", "retention_list_changed"),
     413: ("too_large",),
@@ -170,6 +172,7 @@ RETRY_AFTER: Mapping[str, int] = {
     "records_busy": 2,
     "store_unreachable": 2,
     "video_preparing": 3,
+    "file_being_checked": 5,
     "newer_rules": 30,
     "storage_full": 60,
 }
