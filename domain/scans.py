@@ -43,8 +43,8 @@ class ScanRule:
     def hold(self, state: ScanState, *, shows_sender: bool = False) -> Hold | None:
         """Why a file in that state is not given out; None where it is.
 
-        `shows_sender`: it is a picture that was made anew of the file, for the one who sent it and has it. What is infected nobody
-        gets, whatever the rule.
+        `shows_sender`: it is a picture that was made anew of the file, for the one who sent it and has it. What is infected
+        nobody gets, whatever the rule.
         """
         if state is ScanState.INFECTED:
             return Hold.INFECTED

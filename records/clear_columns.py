@@ -10,6 +10,7 @@ LISTS: Mapping[str, tuple[str, ...]] = {
     "names and codes that Relais itself gives: they say nothing of a patient": (
         *("accounts.roles", "accounts.language", "clinics.code", "invitations.roles", "invitations.language"),
         *("attachments.slot", "attachments.kind", "attachments.media_type", "attachments.warnings", "attachments.view"),
+        *("attachments.scan_engine", "attachments.scan_finding"),
         *("uploads.slot", "phone_links.slot", "marks.kind", "requests.offering", "request_participants.offering"),
         *("commands.name", "commands.refusal", "refused_commands.name", "refused_commands.code"),
         *("failed_effects.effect_id", "failed_effects.kind", "failed_effects.code", "weekly_counts.side"),

@@ -1,7 +1,7 @@
 """A real virus scanner for tests: Debian's clamd, with a database of two signatures of its own, so that nothing is fetched.
 
-``python -m tests.scanner`` installs it where it is not there and this user may install packages; where it can't be had, what needs
-it is skipped, and says so.
+``python -m tests.scanner`` installs it where it is not there and this user may install packages; where it can't be had, what
+needs it is skipped, and says so.
 """
 
 import asyncio

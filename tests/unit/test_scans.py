@@ -1,0 +1,198 @@
+"""To whom files are given out after what a scanner said; who may read them at all; and how scanners that answer badly are met."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from domain.scans import Hold, ScanRule, ScanState
+from outgoing.clamd import (
+    Clamd,
+    ScanFailedError,
+    ScannerAwayError,
+    TooLargeForScannerError,
+    database_made_at,
+)
+from settings import PROJECT_ROOT, Settings
+from tests.scanner import EICAR, MARKER, needs_clamd, running_scanner
+from web.problems import STATUSES
+
+Meet = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+ALL = ScanRule(has_scanner=True, is_required=True)
+SOME = ScanRule(has_scanner=True, is_required=False)
+NO_SCANNER = ScanRule(has_scanner=False, is_required=True)
+
+HELD = {
+    # rule, state: held from others; what its sender sees of it
+    (ALL, ScanState.CLEAN): (None, None),
+    (ALL, ScanState.PENDING): (Hold.BEING_CHECKED, None),
+    (ALL, ScanState.NOT_SCANNED): (Hold.NOT_SCANNED, None),
+    (ALL, ScanState.INFECTED): (Hold.INFECTED, Hold.INFECTED),
+    (SOME, ScanState.CLEAN): (None, None),
+    (SOME, ScanState.PENDING): (None, None),
+    (SOME, ScanState.NOT_SCANNED): (None, None),
+    (SOME, ScanState.INFECTED): (Hold.INFECTED, Hold.INFECTED),
+    (NO_SCANNER, ScanState.CLEAN): (None, None),
+    (NO_SCANNER, ScanState.PENDING): (None, None),
+    (NO_SCANNER, ScanState.NOT_SCANNED): (None, None),
+    (NO_SCANNER, ScanState.INFECTED): (Hold.INFECTED, Hold.INFECTED),
+}
+
+
+def test_to_whom_files_are_given_out() -> None:
+    assert {state for _, state in HELD} == set(ScanState)
+    for (rule, state), (file, picture) in HELD.items():
+        assert rule.hold(state) is file, (rule, state)
+        assert rule.hold(state, shows_sender=True) is picture, (rule, state)
+
+
+def test_every_hold_is_a_problem() -> None:
+    assert {hold.value for hold in Hold} <= STATUSES.keys()
+
+
+READERS = {
+    "use_cases/attachments.py": "whether there is a picture that the reader gets",
+    "use_cases/marks.py": "how large a page is on which somebody draws: no byte of it goes out",
+    "use_cases/new_attachments.py": "keeps them",
+    "use_cases/renditions.py": "gives them out, after Viewer.check",
+    "use_cases/scanning.py": "gives them to the scanner",
+    "use_cases/whole_case.py": "draws them, after Viewer.hold",
+    "use_cases/documents.py": "signed documents: ours",
+    "use_cases/partner_messages.py": "messages as they came: given out to nobody",
+    "activities/media.py": "makes the copy of a video",
+    "activities/reports.py": "signed documents: ours",
+}
+"""The modules above the records that know where a file lies. A new one asks `use_cases.scans` before it shows one to somebody."""
+
+
+def test_who_knows_where_files_lie() -> None:
+    keys = re.compile(r"\b(object_key|preview_key|thumbnail_key|full_key|playable_key|page_keys)\b")
+    folders = ("use_cases", "activities", "web", "api", "fhir", "portal", "scim", "workflows")
+    found = {
+        path.relative_to(PROJECT_ROOT).as_posix()
+        for folder in folders
+        for path in (PROJECT_ROOT / folder).rglob("*.py")
+        if keys.search(path.read_text())
+    }
+    assert found == READERS.keys()
+
+
+def test_the_address_of_a_scanner() -> None:
+    for good in ("tcp://clamd:3310", "tcp://127.0.0.1:3310", "unix:///run/clamav/clamd.ctl"):
+        assert Settings(clamd_url=good).clamd_url == good
+        assert Clamd(good, timedelta(seconds=1))
+    for bad in ("clamd:3310", "http://clamd:3310", "tcp://clamd", "unix://run/clamd", "tcp:///x:1"):
+        with pytest.raises(ValidationError):
+            Settings(clamd_url=bad)
+        with pytest.raises(ValueError, match="is expected"):
+            Clamd(bad, timedelta(seconds=1))
+
+
+def test_how_old_a_database_is() -> None:
+    said = "ClamAV 1.4.3/27831/Thu Nov 26 09:45:12 2026"
+    assert database_made_at(said) == datetime(2026, 11, 26, 9, 45, 12, tzinfo=UTC)
+    for other in ("ClamAV 1.4.3", "ClamAV 1.4.3/27831", "ClamAV 1.4.3/27831/yesterday", ""):
+        assert database_made_at(other) is None
+
+
+async def of(content: bytes, pieces: int = 1) -> AsyncIterator[bytes]:
+    for _ in range(pieces):
+        yield content
+
+
+@asynccontextmanager
+async def scanner_that(meets: Meet) -> AsyncIterator[Clamd]:
+    """Something that listens as a scanner does, and goes about it in its own way."""
+
+    async def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await meets(reader, writer)
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(met, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield Clamd(f"tcp://127.0.0.1:{port}", timedelta(seconds=0.5))
+    finally:
+        server.close()
+
+
+def that_says(answer: bytes) -> Meet:
+    async def meets(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(answer)
+        await writer.drain()
+
+    return meets
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"", ScanFailedError),
+        (b"stream: OK", ScanFailedError),  # broken off before its end
+        (b"stream: \0", ScanFailedError),
+        (b"FOUND\0", ScanFailedError),
+        (b"stream: OKAY\0", ScanFailedError),
+        (b"stream: Can't allocate memory ERROR\0", ScanFailedError),
+        (b"x" * 10_000, ScanFailedError),
+        (b"INSTREAM size limit exceeded. ERROR\0", TooLargeForScannerError),
+        (b"stream: Heuristics.Limits.Exceeded.MaxFileSize FOUND\0", TooLargeForScannerError),
+    ],
+)
+async def test_what_is_no_verdict_is_none(answer: bytes, error: type[Exception]) -> None:
+    async with scanner_that(that_says(answer)) as scanner:
+        with pytest.raises(error) as raised:
+            await scanner.scan(of(b"x" * 1000, 100))
+    assert type(raised.value) is error
+
+
+async def test_who_says_nothing_is_waited_for_as_long_as_was_said() -> None:
+    async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with scanner_that(silent) as scanner:
+        with pytest.raises(ScanFailedError):
+            await scanner.scan(of(b"x"))
+
+
+async def test_nobody_listens() -> None:
+    away = Clamd("tcp://127.0.0.1:1", timedelta(seconds=1))
+    for call in (away.version, lambda: away.scan(of(b"x"))):
+        with pytest.raises(ScannerAwayError):
+            await call()
+    with pytest.raises(ScannerAwayError):
+        await Clamd("unix:///nowhere/clamd.ctl", timedelta(seconds=1)).version()
+
+
+async def test_what_the_content_raises_comes_through() -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise KeyError("gone")
+
+    async def patient(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with scanner_that(patient) as scanner:
+        with pytest.raises(KeyError):
+            await scanner.scan(broken())
+
+
+@needs_clamd
+@pytest.mark.long
+async def test_a_real_scanner() -> None:
+    async with running_scanner(stream_max="1M") as running:
+        scanner = Clamd(running.url, timedelta(seconds=60))
+        assert (await scanner.version()).startswith("ClamAV ")
+        for content, name in ((b"hello", None), (EICAR, "Eicar"), (b"\0" * 500_000 + MARKER, "Marker")):
+            found = await scanner.scan(of(content))
+            assert found == (name and f"Relais.Test.{name}.UNOFFICIAL")
+        assert await scanner.scan(of(b"")) is None
+        with pytest.raises(TooLargeForScannerError):
+            await scanner.scan(of(b"x" * 100_000, 200))
