@@ -107,7 +107,10 @@ async def video(look: Look) -> StoredFile:
 
 
 async def _to_see(look: Look, *, picture: bool = True) -> tuple[RequestRecord, Attachment]:
-    """The attachment, which the caller may see: a `picture` that was made of it, or more than that."""
+    """The attachment, which the caller may see: a `picture` that was made of it, or more than that.
+
+    Raises Problem `not_found`, `forbidden` or `not_yet`; `file_being_checked`, `file_not_scanned` or `file_infected`.
+    """
     async with look.services.database.session() as session:
         row = await policy.chart_to_see(session, look.caller, look.request_id)
         visible = await visible_attachments(session, row, look.caller)

@@ -36,6 +36,6 @@ class Viewer:
         return self.rule.hold(attachment.scan, shows_sender=picture and attachment.uploaded_by == self.account_id)
 
     def check(self, attachment: Attachment, *, picture: bool = False) -> None:
-        """Raise Problem `file_being_checked`, `file_not_scanned` or `file_infected` where the viewer does not get it."""
+        """Raises Problem `file_being_checked`, `file_not_scanned` or `file_infected` where the viewer does not get it."""
         if (hold := self.hold(attachment, picture=picture)) is not None:
             raise Problem(hold.value)

@@ -29,6 +29,7 @@ from records.models import Attachment, RequestRecord
 from records.store import digest_in
 from translations import Language, gettext_for
 from translations.dates import moment
+from translations.problems import PROBLEMS
 from translations.words import DOCUMENTS, PRIORITIES, RETURN_REASONS, ROLES
 from use_cases import policy
 from use_cases.accesses import log_access
@@ -41,7 +42,6 @@ from use_cases.marks import MarkView, mark_words
 from use_cases.names import PersonView, full_name
 from use_cases.paper import patient_printed, slot_printed, slots_of
 from use_cases.patients import RecordedPatient
-from use_cases.problems import Problem
 from use_cases.requests import RequestView, request_view
 from use_cases.scans import Viewer, scan_rule
 from use_cases.services import Services
@@ -221,7 +221,7 @@ def _line(by: PersonView | None, at: datetime, language: Language, *more: str) -
 
 def _said_of(held: _Held, language: Language) -> Said:
     name = image_name(held.attachment.kind, held.number, language)
-    return Said(head=name, text=Problem(held.hold.value).told(language))
+    return Said(head=name, text=gettext_for(language)(PROBLEMS[held.hold.value]))
 
 
 def _pictures(read: _Read, pictures: Mapping[str, bytes], language: Language) -> Iterator[Picture]:
