@@ -22,7 +22,7 @@ from use_cases.attachments import visible_attachments
 from use_cases.attended import Attended
 from use_cases.caller import Caller
 from use_cases.problems import Problem
-from use_cases.scans import Viewer
+from use_cases.scans import Viewer, check_given_out
 from use_cases.services import Services
 from use_cases.stored_files import Fault, StoredFile, fault
 from use_cases.videos import prepare_video
@@ -117,7 +117,7 @@ async def _to_see(look: Look, *, picture: bool = True) -> tuple[RequestRecord, A
     attachment = next((a for a in visible if a.id == look.attachment_id), None)
     if attachment is None:
         raise Problem("not_found")
-    Viewer.of(look.services.settings, look.caller).check(attachment, picture=picture)
+    check_given_out(Viewer.of(look.services.settings, look.caller), attachment, picture=picture)
     return row, attachment
 
 

@@ -35,7 +35,8 @@ class Viewer:
         """Why the viewer does not get the file, or a `picture` that was made of it; None where they do."""
         return self.rule.hold(attachment.scan, shows_sender=picture and attachment.uploaded_by == self.account_id)
 
-    def check(self, attachment: Attachment, *, picture: bool = False) -> None:
-        """Raises Problem `file_being_checked`, `file_not_scanned` or `file_infected` where the viewer does not get it."""
-        if (hold := self.hold(attachment, picture=picture)) is not None:
-            raise Problem(hold.value)
+
+def check_given_out(viewer: Viewer, attachment: Attachment, *, picture: bool) -> None:
+    """Raises Problem `file_being_checked`, `file_not_scanned` or `file_infected` where the viewer does not get it."""
+    if (hold := viewer.hold(attachment, picture=picture)) is not None:
+        raise Problem(hold.value)

@@ -59,7 +59,7 @@ READERS = {
     "use_cases/attachments.py": "whether there is a picture that the reader gets",
     "use_cases/marks.py": "how large a page is on which somebody draws: no byte of it goes out",
     "use_cases/new_attachments.py": "keeps them",
-    "use_cases/renditions.py": "gives them out, after Viewer.check",
+    "use_cases/renditions.py": "gives them out, after check_given_out",
     "use_cases/scanning.py": "gives them to the scanner",
     "use_cases/whole_case.py": "draws them, after Viewer.hold",
     "use_cases/documents.py": "signed documents: ours",
