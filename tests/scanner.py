@@ -79,8 +79,15 @@ class Scanner:
         assert program is not None
         command = [program, f"--config-file={self._config}"]
         with (self._folder / "clamd.log").open("ab") as log:
+            nobody = _nobody()
             self._process = subprocess.Popen(  # noqa: ASYNC220
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, **_as_somebody()
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=nobody and nobody.pw_uid,
+                group=nobody and nobody.pw_gid,
+                extra_groups=nobody and [],
             )
         await eventually(self._answers)
 
@@ -110,20 +117,15 @@ async def running_scanner(*, stream_max: str = "600M") -> AsyncIterator[Scanner]
             await scanner.kill()
 
 
-def _as_somebody() -> dict[str, object]:
-    """As root it would change to a user of its configuration; it needs none of root's rights."""
-    if os.geteuid() != 0:
-        return {}
-    nobody = pwd.getpwnam("nobody")
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+def _nobody() -> pwd.struct_passwd | None:
+    """As whom it runs where we are root, of whose rights it needs none."""
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
 
 
 def _give_away(folder: Path) -> None:
-    if os.geteuid() != 0:
-        return
-    nobody = pwd.getpwnam("nobody")
-    for path in (folder, *folder.rglob("*")):
-        os.chown(path, nobody.pw_uid, nobody.pw_gid)
+    if (nobody := _nobody()) is not None:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, nobody.pw_uid, nobody.pw_gid)
 
 
 if __name__ == "__main__":
