@@ -1,4 +1,4 @@
-"""What people see of a virus check: that it is under way, that it found something, that it could not be done; in both languages."""
+"""What people see of a virus check: that it is under way, that something was found, that it could not be done."""
 
 from datetime import UTC, datetime
 from uuid import UUID
