@@ -59,16 +59,17 @@ async def let_go(session: AsyncSession, id_: uuid.UUID, due: datetime, *, failed
     await session.execute(one.values(scan_due_at=due, **tries))
 
 
-async def note(session: AsyncSession, scanned: Attachment, verdict: Verdict) -> bool:
-    """Write down what became of a file. False when somebody else did, or it was removed, or is another one by now.
+async def note(session: AsyncSession, scanned: Attachment, verdict: Verdict) -> Sequence[str] | None:
+    """Write down what became of a file; the keys of what is nobody's any more, which is all of an infected one.
 
-    Of an infected one no copy is named any more. Pages that show the request hear of it. Raises NotFoundError where the request
-    is gone.
+    None when somebody else did, or it was removed, or is another one by now. Pages that show the request hear of it. Raises
+    NotFoundError where the request is gone.
     """
     row = await lock_request(session, scanned.request_id)
     attachment = await load_attachment(session, scanned.request_id, scanned.id)
     if attachment is None or attachment.uploaded_at != scanned.uploaded_at or attachment.scan is not scanned.scan:
-        return False
+        return None
+    unused = attachment.keys if verdict.state is ScanState.INFECTED else []
     attachment.scan, attachment.scan_due_at = verdict.state, None
     attachment.scanned_at, attachment.scan_engine = verdict.at, verdict.engine
     attachment.scan_finding = verdict.finding
@@ -77,7 +78,7 @@ async def note(session: AsyncSession, scanned: Attachment, verdict: Verdict) -> 
         attachment.page_keys = []
     await session.flush()
     await announce(session, row)
-    return True
+    return unused
 
 
 @dataclass(frozen=True)

@@ -78,13 +78,17 @@ class Scanning:
 
     async def _run(self) -> None:
         """Scan for ever, whatever happens to the database or the scanner."""
+        is_well = True
         while True:
             try:
                 await self._keep()
                 if await self._is_there():
                     await self._take()
+                is_well = True
             except Exception as error:
-                log.warning("files can't be scanned now", error=type(error).__name__)
+                if is_well:  # once for each time that the records are away
+                    log.warning("files can't be scanned now", error=type(error).__name__)
+                is_well = False
             if len(self._in_hand) < AT_ONCE:
                 await asyncio.sleep(LOOKS_EVERY_SECONDS)
             else:
@@ -181,10 +185,10 @@ async def settle(parts: Parts, attachment: Attachment, verdict: Verdict) -> None
 
     A process that dies in between leaves what no record names, which the sweep removes.
     """
-    keys = attachment.keys
     try:
         async with parts.database.session() as session:
-            if not await scans.note(session, attachment, verdict):
+            unused = await scans.note(session, attachment, verdict)
+            if unused is None:
                 return
             if verdict.state is ScanState.INFECTED:
                 audit.add(
@@ -210,7 +214,7 @@ async def settle(parts: Parts, attachment: Attachment, verdict: Verdict) -> None
     told = {"attachment_id": str(attachment.id), "request_id": str(attachment.request_id)}
     if verdict.state is ScanState.INFECTED:
         log.error("a virus was found in a file", code=verdict.finding, size_bytes=attachment.size_bytes, **told)
-        await parts.store.delete(keys)
+        await parts.store.delete(unused)
     elif verdict.state is ScanState.NOT_SCANNED:
         log.error("a file can't be scanned for viruses", code=verdict.finding, **told)
 

@@ -102,7 +102,7 @@ async def said_at_last(system: System, attachment_id: str) -> None:
     async with system.services.database.session() as session:
         attachment = await session.get(Attachment, UUID(attachment_id))
         assert attachment is not None
-        assert await scans.note(session, attachment, Verdict(ScanState.CLEAN, datetime.now(UTC), "ClamAV 1.4.3"))
+        assert await scans.note(session, attachment, Verdict(ScanState.CLEAN, datetime.now(UTC), "ClamAV 1.4.3")) == []
 
 
 async def test_its_sender_sees_the_picture_while_it_waits_and_what_to_do_when_it_is_infected(
