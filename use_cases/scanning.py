@@ -14,6 +14,7 @@ from typing import Self
 from uuid import UUID
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.audit import Act
 from domain.scans import MOST_TRIES, ScanState, WhyNotScanned
@@ -190,33 +191,36 @@ async def settle(parts: Parts, attachment: Attachment, verdict: Verdict) -> None
             unused = await scans.note(session, attachment, verdict)
             if unused is None:
                 return
-            if verdict.state is ScanState.INFECTED:
-                audit.add(
-                    session,
-                    Act.CHANGE,
-                    By(None, Side.SYSTEM),
-                    verdict.at,
-                    name="virus_found",
-                    request_id=attachment.request_id,
-                    object_id=attachment.id,
-                )
-            if verdict.state in (ScanState.INFECTED, ScanState.NOT_SCANNED):
-                await failures.note_failure(
-                    session,
-                    effect_id=f"scan:{attachment.id}",
-                    request_id=attachment.request_id,
-                    kind="virus_scan",
-                    code="virus_found" if verdict.state is ScanState.INFECTED else f"not_scanned_{verdict.finding}",
-                    at=verdict.at,
-                )
+            if verdict.state is not ScanState.CLEAN:
+                await _tell(session, attachment, verdict)
     except NotFoundError:  # the request is gone, and its files with it
         return
-    told = {"attachment_id": str(attachment.id), "request_id": str(attachment.request_id)}
+    await parts.store.delete(unused)
+
+
+async def _tell(session: AsyncSession, attachment: Attachment, verdict: Verdict) -> None:
+    """Tell the operators, and the audit, of a file that was not found clean."""
+    code = f"not_scanned_{verdict.finding}"
     if verdict.state is ScanState.INFECTED:
-        log.error("a virus was found in a file", code=verdict.finding, size_bytes=attachment.size_bytes, **told)
-        await parts.store.delete(unused)
-    elif verdict.state is ScanState.NOT_SCANNED:
-        log.error("a file can't be scanned for viruses", code=verdict.finding, **told)
+        code, request_id, by = "virus_found", attachment.request_id, By(None, Side.SYSTEM)
+        audit.add(
+            session, Act.CHANGE, by, verdict.at, name="virus_found", request_id=request_id, object_id=attachment.id
+        )
+    await failures.note_failure(
+        session,
+        effect_id=f"scan:{attachment.id}",
+        request_id=attachment.request_id,
+        kind="virus_scan",
+        code=code,
+        at=verdict.at,
+    )
+    log.error(
+        "a file was not found clean",
+        attachment_id=str(attachment.id),
+        request_id=str(attachment.request_id),
+        size_bytes=attachment.size_bytes,
+        code=code,
+    )
 
 
 # For operators
