@@ -220,6 +220,7 @@ async def _tell(session: AsyncSession, attachment: Attachment, verdict: Verdict)
         request_id=str(attachment.request_id),
         size_bytes=attachment.size_bytes,
         code=code,
+        error=verdict.finding,
     )
 
 
