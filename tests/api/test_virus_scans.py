@@ -18,7 +18,7 @@ from uuid import UUID
 import httpx
 import pytest
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi.routing import iter_route_contexts
 from PIL import Image
 from pypdf import PdfReader
 from sqlalchemy import select, update
@@ -42,7 +42,6 @@ from tests.portal.test_phone_links import link_of, take
 from tests.portal.test_phone_links import send as send_by_phone
 from tests.scanner import EICAR, MARKER, Scanner, needs_clamd, running_scanner
 from tests.system import Clinician, System, hasty, photo
-from tests.unit.test_routes import routes
 from use_cases import health, scanning
 from use_cases.services import Services
 from worker import Parts
@@ -140,8 +139,8 @@ class Ways:
     async def in_parts(self) -> tuple[str, str]:
         request_id, content = await draft(self.system, patient=somebody_new()), in_png(EICAR)
         address = await begun(self.system.requester, request_id, len(content), slot="photos")
-        await send(self.system.requester, address, 0, content[:1000])
-        last = await send(self.system.requester, address, 1000, content[1000:])
+        await send(self.system.requester, address, 0, content[:200])
+        last = await send(self.system.requester, address, 200, content[200:])
         return request_id, told_attachment(last)["id"]
 
     async def by_a_form(self) -> tuple[str, str]:
@@ -216,49 +215,48 @@ async def given_out(system: System, face: FastAPI, request_id: str, attachment_i
         may_see = await who.get(f"/requests/{request_id}")
         if may_see.status_code != 200:
             continue
-        holds = {one["held"] for one in may_see.json().get("attachments") or () if one["id"] == attachment_id}
+        there = may_see.json().get("attachments") or []
+        holds = {one["held"] for one in there if one["id"] == attachment_id}
+        others = sum(one["has_preview"] for one in there if one["id"] != attachment_id)
         waits = name == "requester" and "file_being_checked" in holds
         async with visitor(face, who) as page:
-            for address in addresses(request_id, attachment_id):
+            for address in addresses(face, request_id, attachment_id):
                 answer = await (who.http if address.startswith("/api/") else page).get(address)
-                if gives(answer, attachment_id) and not (waits and is_picture(answer)):
+                if gives(answer, request_id, attachment_id, others) and not (waits and is_picture(answer)):
                     found.append(f"{name}: {address} {answer.status_code}")
     return found
 
 
 def is_picture(answer: httpx.Response) -> bool:
-    return answer.headers["content-type"].startswith(("image/jpeg", "text/html"))
+    """Or a page, or the whole case, with pictures."""
+    is_file = "content-disposition" in answer.headers and not answer.request.url.path.endswith("/case.pdf")
+    return not is_file and answer.headers["content-type"].startswith(("image/jpeg", "text/html", "application/pdf"))
 
 
-def addresses(request_id: str, attachment_id: str) -> list[str]:
+def addresses(face: FastAPI, request_id: str, attachment_id: str) -> list[str]:
     """Every address about a request that can be read, those of a file first."""
-    made = set()
-    for route in routes():
-        if not isinstance(route, APIRoute) or "GET" not in (route.methods or ()):
-            continue
-        path = ("" if route.endpoint.__module__.startswith("portal.") else "/api/v1") + route.path
-        if "{request_id}" not in path:
-            continue
-        path = path.replace("{request_id}", request_id).replace("{attachment_id}", attachment_id)
-        path = path.replace("{number}", "1")
-        if "{" not in path:
-            made.add(path)
+    paths = {one.path for one in iter_route_contexts(face.routes) if one.path and "GET" in (one.methods or ())}
+    filled = {
+        path.replace("{request_id}", request_id).replace("{attachment_id}", attachment_id).replace("{number}", "1")
+        for path in paths
+        if "{request_id}" in path
+    }
+    made = [path for path in filled if "{" not in path]
     assert sum(attachment_id in path for path in made) >= 8
+    assert len(made) > 20
     return sorted(made, key=lambda path: (attachment_id not in path, path))
 
 
-def gives(answer: httpx.Response, attachment_id: str) -> bool:
-    """Whether an answer gives something of the file out, or shows a picture of it."""
+def gives(answer: httpx.Response, request_id: str, attachment_id: str, others: int) -> bool:
+    """Whether an answer gives something of the file out, or shows a picture of it; `others` have pictures besides."""
     if answer.status_code not in (200, 206):
         return False
-    kind = answer.headers.get("content-type", "")
-    if attachment_id in answer.request.url.path:
-        return not kind.startswith(("application/json", "text/html")) or f"{attachment_id}/thumbnail" in answer.text
+    kind, path = answer.headers.get("content-type", ""), answer.request.url.path
     if kind.startswith("text/html"):
-        return (
-            f'src="/api/v1/requests/{answer.request.url.path.split("/")[2]}/attachments/{attachment_id}' in answer.text
-        )
-    return False
+        return f'src="/api/v1/requests/{request_id}/attachments/{attachment_id}' in answer.text
+    if path.endswith("/case.pdf"):
+        return sum(len(page.images) for page in PdfReader(io.BytesIO(answer.content)).pages) > others
+    return attachment_id in path and not kind.startswith("application/json")
 
 
 async def test_what_waits_reaches_nobody_and_appears_by_itself(system: System, face: FastAPI, clamd: Scanner) -> None:
