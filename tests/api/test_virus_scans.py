@@ -418,13 +418,13 @@ async def test_a_slow_scanner_delays_no_command(system: System, face: FastAPI) -
         with with_scanner(system, face, slow):
             async with scanned_by(system, slow):
                 request_id = await draft(system, patient=somebody_new())
+                sent = ok(await upload(system.requester, request_id, photo((510, 400)), "photos"), 201)["id"]
                 await came.wait()
                 ok(await system.requester.post(f"/requests/{request_id}/submit"))
                 who = {"provider_id": system.provider.id}
                 ok(await system.dispatcher.post(f"/requests/{request_id}/assign", who))
                 ok(await system.provider.post(f"/requests/{request_id}/accept"))
-                seen = (await system.provider.view(request_id))["attachments"]
-                assert {one["held"] for one in seen} == {"file_being_checked"}
+                assert (await shown_to(system.provider, request_id, sent))["held"] == "file_being_checked"
 
 
 async def test_what_is_too_large_is_never_called_clean(system: System, face: FastAPI, clamd: Scanner) -> None:
