@@ -4,10 +4,12 @@ What is scanned goes as a stream of its bytes; nothing is written to a disk on t
 """
 
 import asyncio
+import socket
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 CONNECT_SECONDS = 3.0
@@ -47,9 +49,10 @@ class Clamd:
     async def version(self) -> str:
         """What it says of itself: engine, version and date of its database. Raises ScannerAwayError."""
         try:
-            async with asyncio.timeout(CONNECT_SECONDS), self._connected() as (reader, writer):
-                writer.write(b"zVERSION\0")
-                return await _answer(reader)
+            async with asyncio.timeout(CONNECT_SECONDS):
+                with await self._connected() as connection:
+                    await _send(connection, b"zVERSION\0")
+                    return await _answer(connection)
         except (OSError, TimeoutError, EOFError, ValueError) as error:
             raise ScannerAwayError(type(error).__name__) from None
 
@@ -60,33 +63,26 @@ class Clamd:
         """
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                reader, writer = await self._connect()
+                connection = await self._connected()
         except (OSError, TimeoutError) as error:
             raise ScannerAwayError(type(error).__name__) from None
-        answer = asyncio.create_task(_answer(reader))  # it may come before all was sent, with the end of the connection
-        try:
-            async with asyncio.timeout(self._patience):
-                await _send(writer, content, answer)
-                return _found(await answer)
-        except (TimeoutError, ConnectionError, EOFError, ValueError) as error:
-            raise ScanFailedError(type(error).__name__) from None
-        finally:
-            answer.cancel()
-            await asyncio.gather(answer, return_exceptions=True)
-            writer.transport.abort()
+        with connection:
+            try:
+                async with asyncio.timeout(self._patience):
+                    await _send_all(connection, content)
+                    return _found(await _answer(connection))
+            except (TimeoutError, ConnectionError, EOFError, ValueError) as error:
+                raise ScanFailedError(type(error).__name__) from None
 
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        reader, writer = await self._connect()
-        try:
-            yield reader, writer
-        finally:
-            writer.transport.abort()
-
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connected(self) -> socket.socket:
+        """A bare socket: asyncio's streams lose an answer that is there already when the other end hangs up while they write."""
         if self._path is not None:
-            return await asyncio.open_unix_connection(self._path, limit=LONGEST_ANSWER)
-        return await asyncio.open_connection(self._host, self._port, limit=LONGEST_ANSWER)
+            return await _joined(socket.AF_UNIX, self._path)
+        found = await asyncio.get_running_loop().getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        for family, _, _, _, address in found[:-1]:
+            with suppress(OSError):
+                return await _joined(family, address)
+        return await _joined(found[-1][0], found[-1][4])
 
 
 def database_made_at(version: str) -> datetime | None:
@@ -108,28 +104,43 @@ def _address(url: str) -> tuple[str | None, int | None, str | None]:
     raise ValueError("tcp://host:port or unix:///path is expected")
 
 
-async def _send(writer: asyncio.StreamWriter, content: AsyncIterator[bytes], answer: "asyncio.Task[str]") -> None:
-    """Send it all, or up to where the scanner has answered already."""
-    with suppress(ConnectionError):  # what it said before it hung up is in the answer
-        writer.write(b"zINSTREAM\0")
+async def _joined(family: int, address: tuple[Any, ...] | str) -> socket.socket:
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, address)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+async def _send(connection: socket.socket, content: bytes) -> None:
+    await asyncio.get_running_loop().sock_sendall(connection, content)
+
+
+async def _send_all(connection: socket.socket, content: AsyncIterator[bytes]) -> None:
+    """Send it all, or up to where the scanner hangs up: it has said then why."""
+    with suppress(ConnectionError):
+        await _send(connection, b"zINSTREAM\0")
         async for chunk in content:
             for start in range(0, len(chunk), _PIECE_BYTES):
-                if answer.done():
-                    return
                 piece = chunk[start : start + _PIECE_BYTES]
-                writer.write(struct.pack("!L", len(piece)) + piece)
-                await writer.drain()
-        writer.write(struct.pack("!L", 0))
-        await writer.drain()
+                await _send(connection, struct.pack("!L", len(piece)) + piece)
+        await _send(connection, struct.pack("!L", 0))
 
 
-async def _answer(reader: asyncio.StreamReader) -> str:
-    """Raises EOFError (IncompleteReadError) or ConnectionError without one, ValueError for one that is too long."""
-    try:
-        told = await reader.readuntil(b"\0")
-    except asyncio.LimitOverrunError:
-        raise ValueError("the answer is too long") from None
-    return told[:-1].decode(errors="replace").strip()
+async def _answer(connection: socket.socket) -> str:
+    """Raises EOFError or ConnectionError without one, ValueError for one that is too long."""
+    told = b""
+    while b"\0" not in told:
+        came = await asyncio.get_running_loop().sock_recv(connection, LONGEST_ANSWER)
+        if not came:
+            raise EOFError
+        told += came
+        if len(told) > LONGEST_ANSWER:
+            raise ValueError("the answer is too long")
+    return told.partition(b"\0")[0].decode(errors="replace").strip()
 
 
 def _found(answer: str) -> str | None:
