@@ -310,7 +310,7 @@ async def test_its_sender_is_told_and_removes_it(system: System, face: FastAPI, 
         async with visitor(face, system.requester) as page:
             told = shown(await page.get(f"/requests/{request_id}/edit"))
         assert "Virus trouvé" in told
-        assert "Retirez-le" in told
+        assert "Supprimez-le" in told
         path = f"/requests/{request_id}/attachments/{attachment_id}"
         assert (await system.requester.http.delete(f"/api/v1{path}")).status_code == 204
         ok(await system.requester.post(f"/requests/{request_id}/submit"))

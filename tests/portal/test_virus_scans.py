@@ -116,9 +116,9 @@ async def test_its_sender_sees_the_picture_while_it_waits_and_what_to_do_when_it
             answer = await page.get(f"/requests/{request_id}/edit")
         told = shown(answer)
         assert "vous n’avez rien à faire" in told
-        assert "Retirez-le et envoyez-en un autre" in told
+        assert "Supprimez-le et envoyez-en un autre" in told
         assert "Envoyez-en un plus petit" in told
-        assert "Un virus a été trouvé dans un fichier : retirez-le pour envoyer la demande." in told
+        assert "Un virus a été trouvé dans un fichier : supprimez-le pour envoyer la demande." in told
         for state, id_ in {**made, "a document": lab}.items():
             assert (f"/{id_}/thumbnail" in answer.text) is (state is not ScanState.INFECTED)
         assert await overflow_and_barriers(portal, system.requester, [f"/requests/{request_id}/edit"]) == []
@@ -131,7 +131,7 @@ async def test_its_sender_sees_the_picture_while_it_waits_and_what_to_do_when_it
             await said(system, made[ScanState.PENDING], ScanState.CLEAN)
             waited = page.locator(f"#scan-{made[ScanState.PENDING]}")
             await expect(waited).to_be_empty()
-            await tile.get_by_role("button", name="Retirer").click()
+            await tile.get_by_role("button", name="Supprimer").click()
             await expect(tile).to_have_count(0)
 
 
