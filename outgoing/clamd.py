@@ -68,10 +68,12 @@ class Clamd:
             raise ScannerAwayError(type(error).__name__) from None
         with connection:
             try:
-                async with asyncio.timeout(self._patience):
-                    await _send_all(connection, content)
-                    return _found(await _answer(connection))
-            except (TimeoutError, ConnectionError, EOFError, ValueError) as error:
+                async with asyncio.timeout(self._patience) as patience:
+                    is_whole = await _send_all(connection, content)
+                    return _found(await _verdict(connection), is_whole=is_whole)
+            except TimeoutError as error:
+                if not patience.expired():  # that was the content's
+                    raise
                 raise ScanFailedError(type(error).__name__) from None
 
     async def _connected(self) -> socket.socket:
@@ -119,15 +121,32 @@ async def _send(connection: socket.socket, content: bytes) -> None:
     await asyncio.get_running_loop().sock_sendall(connection, content)
 
 
-async def _send_all(connection: socket.socket, content: AsyncIterator[bytes]) -> None:
-    """Send it all, or up to where the scanner hangs up: it has said then why."""
-    with suppress(ConnectionError):
-        await _send(connection, b"zINSTREAM\0")
-        async for chunk in content:
-            for start in range(0, len(chunk), _PIECE_BYTES):
-                piece = chunk[start : start + _PIECE_BYTES]
-                await _send(connection, struct.pack("!L", len(piece)) + piece)
-        await _send(connection, struct.pack("!L", 0))
+async def _send_all(connection: socket.socket, content: AsyncIterator[bytes]) -> bool:
+    """Send it all, or up to where the scanner hangs up: it has said then why. Whether all went out."""
+    async for part in _parts(content):
+        try:
+            await _send(connection, part)
+        except OSError:
+            return False
+    return True
+
+
+async def _parts(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """What is sent for a scan."""
+    yield b"zINSTREAM\0"
+    async for chunk in content:
+        for start in range(0, len(chunk), _PIECE_BYTES):
+            piece = chunk[start : start + _PIECE_BYTES]
+            yield struct.pack("!L", len(piece)) + piece
+    yield struct.pack("!L", 0)
+
+
+async def _verdict(connection: socket.socket) -> str:
+    """The answer to a scan. Raises ScanFailedError without one."""
+    try:
+        return await _answer(connection)
+    except (OSError, EOFError, ValueError) as error:
+        raise ScanFailedError(type(error).__name__) from None
 
 
 async def _answer(connection: socket.socket) -> str:
@@ -143,10 +162,12 @@ async def _answer(connection: socket.socket) -> str:
     return told.partition(b"\0")[0].decode(errors="replace").strip()
 
 
-def _found(answer: str) -> str | None:
-    """Raises ScanFailedError for anything but a verdict."""
+def _found(answer: str, *, is_whole: bool) -> str | None:
+    """Raises ScanFailedError for anything but a verdict, and where nothing is found in what was not sent as a whole."""
     said = answer.removeprefix("stream: ")
     if said == "OK":
+        if not is_whole:
+            raise ScanFailedError("a verdict before the end")
         return None
     if said.startswith(_TOO_LARGE):
         raise TooLargeForScannerError

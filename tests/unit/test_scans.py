@@ -17,6 +17,7 @@ from outgoing.clamd import (
     TooLargeForScannerError,
     database_made_at,
 )
+from records.errors import NotOpenError
 from settings import PROJECT_ROOT, Settings
 from tests.scanner import EICAR, MARKER, needs_clamd, running_scanner
 from web.problems import STATUSES
@@ -183,6 +184,42 @@ async def test_what_the_content_raises_comes_through() -> None:
     async with scanner_that(patient) as scanner:
         with pytest.raises(KeyError):
             await scanner.scan(broken())
+
+
+@pytest.mark.parametrize("error", [ConnectionError, NotOpenError, TimeoutError, ValueError])
+async def test_what_the_content_raises_is_not_taken_for_the_scanner_s(error: type[Exception]) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise error
+
+    async def takes_all_and_is_content(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"x")
+        writer.write(b"stream: OK\0")
+        await reader.read()
+
+    async with scanner_that(takes_all_and_is_content) as scanner:
+        with pytest.raises(error) as raised:
+            await scanner.scan(broken())
+    assert type(raised.value) is error
+
+
+@pytest.mark.parametrize("hangs_up", [True, False])
+async def test_nothing_found_in_a_part_is_no_verdict(*, hangs_up: bool) -> None:
+    async def hasty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"stream: OK\0")
+        await writer.drain()
+        if not hangs_up:
+            await asyncio.Event().wait()
+
+    async with scanner_that(hasty) as scanner:
+        with pytest.raises(ScanFailedError):
+            await scanner.scan(of(b"x" * 1_000_000, 100))
+
+
+async def test_what_is_found_in_a_part_counts() -> None:
+    async with scanner_that(that_says(b"stream: Eicar FOUND\0")) as scanner:
+        assert await scanner.scan(of(b"x" * 1_000_000, 100)) == "Eicar"
 
 
 @needs_clamd
