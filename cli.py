@@ -229,6 +229,7 @@ def scan_files(
     It may be stopped, and goes on when run again. Exit code 1 if some could not be scanned.
     """
     from outgoing.clamd import ScannerAwayError
+    from records.errors import StoreError
     from settings import SettingsError, get_settings
     from use_cases import scanning
 
@@ -242,11 +243,13 @@ def scan_files(
         raise SettingsError(
             f"No virus scanner answers at {settings.clamd_url} ({error}): start it, then try again."
         ) from None
+    except StoreError as error:
+        raise SettingsError(f"The document store can't be read ({error}): see to it, then try again.") from None
     for state, number in done.by_state.items():
         typer.echo(f"{state.value}: {number}")
     if done.failed:
         typer.echo(f"Scans that failed: {done.failed}.")
-    raise typer.Exit(1 if done.failed else 0)
+    raise typer.Exit(0 if done.all_could_be else 1)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from email.utils import parseaddr
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
@@ -234,6 +235,14 @@ class Settings(BaseSettings):
         """What mail is sent from, and what people write to, must be an address: found out at the start, not at each e-mail."""
         if value:
             checked_address(parseaddr(value)[1], reachable=False)
+        return value
+
+    @field_validator("clamd_url")
+    @classmethod
+    def _has_a_port(cls, value: str | None) -> str | None:
+        """The port of a scanner is one: found out at the start, not at each file. `port` raises ValueError beyond the last."""
+        if value is not None and value.startswith("tcp:") and not urlsplit(value).port:
+            raise ValueError("a port from 1 to 65535 is expected")
         return value
 
     @property

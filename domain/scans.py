@@ -1,6 +1,7 @@
 """Whether a file was scanned for viruses, and to whom it is given out then."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 
@@ -29,8 +30,15 @@ class Hold(StrEnum):
     INFECTED = "file_infected"
 
 
-MOST_TRIES = 5
-"""A file on which a scanner that answers fails so often counts as one that can't be scanned."""
+MOST_TRIES = 36
+"""A file on which a scanner that answers fails so often, which takes it a day, counts as one that can't be scanned."""
+
+LONGEST_PAUSE = timedelta(hours=1)
+
+
+def pause_after(failed: int) -> timedelta:
+    """How long a file waits after so many scans of it have failed: a second at first, twice as long each time, up to an hour."""
+    return min(timedelta(seconds=2 ** min(failed - 1, 12)), LONGEST_PAUSE)
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ async def note(session: AsyncSession, scanned: Attachment, verdict: Verdict) -> 
     if attachment is None or attachment.uploaded_at != scanned.uploaded_at or attachment.scan is not scanned.scan:
         return None
     unused = attachment.keys if verdict.state is ScanState.INFECTED else []
-    attachment.scan, attachment.scan_due_at = verdict.state, None
+    attachment.scan, attachment.scan_due_at, attachment.scan_tries = verdict.state, None, 0
     attachment.scanned_at, attachment.scan_engine = verdict.at, verdict.engine
     attachment.scan_finding = verdict.finding
     if verdict.state is ScanState.INFECTED:

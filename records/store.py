@@ -257,6 +257,13 @@ class DocumentStore:
             if wanted:
                 yield wanted
 
+    def stream_compared(self, key: str, size: int, sha256: str) -> AsyncIterator[bytes]:
+        """The whole object, compared on its way: raises ContentDiffersError at its end where it has not that size and digest.
+
+        Raises, too, what `stream` does.
+        """
+        return _Compared(self.stream(key), size, sha256)
+
     async def _get(self, key: str, found: "_Looked", start: int, end: int | None) -> "GetResult":
         """The stored bytes in which those from `start` to `end` lie, if the object is still as it was found."""
         options: GetOptions = {"if_match": found.tag} if found.tag else {}
@@ -338,12 +345,13 @@ class DocumentStore:
         return (await self._look(key)).seal is not None
 
     async def delete(self, keys: Iterable[str]) -> None:
-        """Remove objects that nothing in the records names any more. Those that are not there are passed over."""
+        """Remove objects that nothing in the records names any more. Those that are not there are passed over.
+
+        Raises StoreError.
+        """
         for key in keys:
-            try:
+            with suppress(NotFoundError), _failures_named():
                 await obstore.delete_async(self._store, key)
-            except (ObjectNotFoundError, FileNotFoundError):
-                continue
 
     async def delete_folder(self, folder: str) -> None:
         """Remove every object whose key begins with `folder` and a slash."""
@@ -422,8 +430,9 @@ class _ChangedError(Exception):
 
 
 async def _bytes_of(got: "GetResult") -> AsyncIterator[bytes]:
-    async for chunk in got.stream(min_chunk_size=CHUNK_BYTES):
-        yield bytes(chunk)
+    with _failures_named():
+        async for chunk in got.stream(min_chunk_size=CHUNK_BYTES):
+            yield bytes(chunk)
 
 
 def _owner_of(key: str) -> uuid.UUID | None:

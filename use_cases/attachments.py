@@ -18,7 +18,7 @@ from domain.forms import WholeForm, descriptions
 from domain.model import Discreet
 from domain.offerings import AttachmentSlot, FileKind
 from domain.photos import Caption, Description, PhotoView, PhotoWarning, repeated
-from domain.scans import Hold, ScanState
+from domain.scans import Hold, ScanState, WhyNotScanned
 from records import attachments, requests
 from records.errors import NotEditableError, NotFoundError
 from records.models import Attachment, EventRecord, FrozenForm, MediaState, RequestRecord
@@ -51,6 +51,9 @@ class AttachmentView(View):
     state: MediaState = Field(description="Whether the copy that others get is there; a video needs a moment.")
     scan: ScanState = Field(
         description="What the virus scanner said. `not_scanned`: there is none, or it does not take this file."
+    )
+    why_not_scanned: WhyNotScanned | None = Field(
+        description="Why a scanner that is there could say nothing of it. None, too, where nobody asked it."
     )
     held: Hold | None = Field(
         description="Why the reader does not get the file: the code that its address answers. None where they do. Who sent "
@@ -99,6 +102,7 @@ def attachment_view(
         duration_seconds=attachment.duration_seconds,
         state=attachment.state,
         scan=attachment.scan,
+        why_not_scanned=why_not_scanned(attachment),
         held=viewer.hold(attachment),
         warnings=attachment.warnings,
         caption=said.caption,
@@ -106,6 +110,13 @@ def attachment_view(
         pages=len(attachment.page_keys) or None,
         same_as=same_as,
     )
+
+
+def why_not_scanned(attachment: Attachment) -> WhyNotScanned | None:
+    """Why a scanner that is there could say nothing of it; None where it did, or nobody asked it."""
+    if attachment.scan is ScanState.NOT_SCANNED and attachment.scan_finding is not None:
+        return WhyNotScanned(attachment.scan_finding)
+    return None
 
 
 async def list_attachments(services: Services, caller: Caller, request_id: UUID) -> list[AttachmentView]:

@@ -27,6 +27,9 @@ ANSWER_WITHIN_SECONDS = 4.0
 DATABASE_IS_OLD_AFTER = timedelta(days=7)
 """Of the virus scanner: new ones come out each day."""
 
+WAITS_LONG_AFTER = timedelta(minutes=10)
+"""Of a file that is to be scanned: no worker has it in hand, or its scans fail."""
+
 FREE_BYTES = Gauge("relais_disk_free_bytes", "Room for files, by what they are for", ["place"])
 STUCK = Gauge("relais_workflows_stuck", "Requests whose workflow task fails again and again")
 WAITING = Gauge("relais_scans_waiting", "Files that wait for the virus scanner")
@@ -69,7 +72,9 @@ async def look(services: Services) -> Health:
     }
     for name, reason in parts.items():
         PART.labels(name).set(reason is None)
-    return Health(parts, tuple(filter(None, (few if stuck and not all_fail else None, scanner))))
+    return Health(
+        parts, tuple(filter(None, (few if stuck and not all_fail else None, scanner and f"virus scanner: {scanner}")))
+    )
 
 
 async def _within(check: Awaitable[str | None]) -> str | None:
@@ -111,13 +116,25 @@ async def _scanner(services: Services) -> str | None:
     try:
         version = await scanner.version()
     except ScannerAwayError:
-        return f"the virus scanner does not answer; files that wait for it: {stands.waiting}"
+        return f"does not answer; files that wait for it: {stands.waiting}"
     PART.labels("scanner").set(1)
-    if (made_at := database_made_at(version)) is None:
-        return "the virus scanner does not say how old its database is"
+    told = _of_queue(stands, now), _of_database(database_made_at(version), now)
+    return "; ".join(filter(None, told)) or None
+
+
+def _of_queue(stands: scans.Standing, now: datetime) -> str | None:
+    waits = now - stands.since if stands.since else timedelta()
+    if waits <= WAITS_LONG_AFTER:
+        return None
+    minutes = int(waits.total_seconds() // 60)
+    return f"files that wait for it: {stands.waiting}, the oldest for {minutes} minutes"
+
+
+def _of_database(made_at: datetime | None, now: datetime) -> str | None:
+    if made_at is None:
+        return "does not say how old its database is"
     DATABASE_AGE.set((now - made_at).total_seconds())
-    days = (now - made_at).days
-    return f"the virus scanner's database is {days} days old" if now - made_at > DATABASE_IS_OLD_AFTER else None
+    return f"its database is {(now - made_at).days} days old" if now - made_at > DATABASE_IS_OLD_AFTER else None
 
 
 async def _disk(settings: Settings, store: DocumentStore) -> str | None:

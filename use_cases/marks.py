@@ -41,7 +41,7 @@ from use_cases.caller import Caller
 from use_cases.names import Names, PersonView
 from use_cases.problems import FieldFault, Problem
 from use_cases.services import Services
-from use_cases.stored_files import fault
+from use_cases.stored_files import why_not
 from use_cases.views import View
 
 MOST_MARKS = 100
@@ -218,7 +218,7 @@ async def _to_mark(session: AsyncSession, caller: Caller, request_id: UUID) -> R
 async def _size(services: Services, there: Attachment, page: int) -> tuple[int, int]:
     """Of the picture that is drawn on, in its pixels. Not within a session: the document store may need one.
 
-    Raises Problem `not_a_photo`, `invalid_input` where it has no such page, `stored_file_missing` or `stored_file_differs`.
+    Raises Problem `not_a_photo`, `invalid_input` where it has no such page, or what `stored_files.why_not` gives.
     """
     if there.kind == "video":
         raise Problem("not_a_photo")
@@ -229,10 +229,8 @@ async def _size(services: Services, there: Attachment, page: int) -> tuple[int, 
     key = there.page_keys[page - 1]
     try:
         return size_of(await services.store.get(key))
-    except NotFoundError:
-        raise await fault(services, there.request_id, key, "missing") from None
-    except ContentDiffersError:
-        raise await fault(services, there.request_id, key, "differs") from None
+    except (ContentDiffersError, NotFoundError) as error:
+        raise await why_not(services, there, key, error) from None
 
 
 def _length(wanted: NewMark, size: tuple[int, int]) -> float | None:

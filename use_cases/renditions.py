@@ -12,7 +12,7 @@ from uuid import UUID
 
 from domain.audit import Act
 from media.kinds import JPEG, MP4, PDF
-from records import access, attachments
+from records import access
 from records.errors import ContentDiffersError, NotFoundError
 from records.models import Attachment, MediaState, RequestRecord
 from records.store import digest_in
@@ -24,7 +24,7 @@ from use_cases.caller import Caller
 from use_cases.problems import Problem
 from use_cases.scans import Viewer, check_given_out
 from use_cases.services import Services
-from use_cases.stored_files import Fault, StoredFile, fault
+from use_cases.stored_files import StoredFile, why_not
 from use_cases.videos import prepare_video
 
 
@@ -164,17 +164,8 @@ async def _given_out(look: Look, attachment: Attachment, kept: _Kept) -> StoredF
     try:
         size = await look.attended(comparing)
     except (ContentDiffersError, NotFoundError) as error:
-        if await _is_removed(look.services, attachment):
-            raise Problem("not_found") from None
-        what: Fault = "missing" if isinstance(error, NotFoundError) else "differs"
-        raise await fault(look.services, attachment.request_id, kept.key, what) from None
+        raise await why_not(look.services, attachment, kept.key, error) from None
     return StoredFile(kept.key, size, kept.media_type, kept.filename, store)
-
-
-async def _is_removed(services: Services, attachment: Attachment) -> bool:
-    """Whether it was taken out of the form while somebody asked for it: then its files are gone by right, or their key is."""
-    async with services.database.session() as session:
-        return await attachments.load_attachment(session, attachment.request_id, attachment.id) is None
 
 
 def _named(attachment: Attachment, suffix: str) -> str:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Self
 from uuid import UUID
 
@@ -17,12 +18,12 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.audit import Act
-from domain.scans import MOST_TRIES, ScanState, WhyNotScanned
+from domain.scans import MOST_TRIES, ScanState, WhyNotScanned, pause_after
 from outgoing.clamd import Clamd, ScanFailedError, ScannerAwayError, TooLargeForScannerError
 from records import audit, failures, scans
 from records.audit import By
 from records.database import Database
-from records.errors import ContentDiffersError, NotFoundError
+from records.errors import ContentDiffersError, NotFoundError, StoreError
 from records.models import Attachment, Side
 from records.scans import Verdict
 from records.sealed import NOT_OPENED
@@ -43,6 +44,9 @@ IN_HAND_FOR = timedelta(seconds=20)
 """So long after the last of these, another one takes it: the first has died."""
 
 PAGE = 200
+
+_NOT_SCANNED = "not_scanned_"
+"""With this the codes begin of failures to scan; the reason follows."""
 
 log = structlog.get_logger(__name__)
 
@@ -111,9 +115,9 @@ class Scanning:
     async def _keep(self) -> None:
         now = datetime.now(UTC)
         if self._in_hand and now - self._kept_at >= KEEPS_EVERY:
-            self._kept_at = now
             async with self._parts.database.session() as session:
                 await scans.keep(session, list(self._in_hand), now + IN_HAND_FOR)
+            self._kept_at = now
 
     async def _take(self) -> None:
         """Take up what is due, as far as there is room."""
@@ -123,9 +127,14 @@ class Scanning:
         async with self._parts.database.session() as session:
             taken = await scans.take(session, now, now + IN_HAND_FOR, room)
         for attachment in taken:
-            task = asyncio.create_task(self._scan(attachment), name="virus scan")
-            self._in_hand[attachment.id] = task
-            task.add_done_callback(lambda _, id_=attachment.id: self._in_hand.pop(id_, None))  # type: ignore[misc]
+            if attachment.id not in self._in_hand:  # else we came too late to say that we have it, and have it still
+                task = asyncio.create_task(self._scan(attachment), name="virus scan")
+                self._in_hand[attachment.id] = task
+                task.add_done_callback(partial(self._leave, attachment.id))
+
+    def _leave(self, id_: UUID, task: asyncio.Task[None]) -> None:
+        if self._in_hand.get(id_) is task:
+            del self._in_hand[id_]
 
     async def _scan(self, attachment: Attachment) -> None:
         """One file. Whatever hinders it, the file's turn comes again."""
@@ -147,7 +156,7 @@ class Scanning:
             await self._let_go(attachment, timedelta(), failed=False)
         except ScanFailedError as error:
             log.warning("a virus scan failed", attachment_id=str(attachment.id), error=str(error))
-            await self._let_go(attachment, timedelta(seconds=2**attachment.scan_tries), failed=True)
+            await self._let_go(attachment, pause_after(attachment.scan_tries + 1), failed=True)
 
     async def _let_go(self, attachment: Attachment, pause: timedelta, *, failed: bool) -> None:
         async with self._parts.database.session() as session:
@@ -163,7 +172,9 @@ async def verdict_on(parts: Parts, scanner: Clamd, attachment: Attachment) -> Ve
     if attachment.size_bytes > parts.settings.clamd_max_bytes:
         return _not_scanned(WhyNotScanned.TOO_LARGE, engine)
     try:
-        found = await scanner.scan(parts.store.stream(attachment.object_key))
+        found = await scanner.scan(
+            parts.store.stream_compared(attachment.object_key, attachment.size_bytes, attachment.sha256)
+        )
     except TooLargeForScannerError:
         return _not_scanned(WhyNotScanned.TOO_LARGE, engine)
     except ScanFailedError:
@@ -191,16 +202,22 @@ async def settle(parts: Parts, attachment: Attachment, verdict: Verdict) -> None
             unused = await scans.note(session, attachment, verdict)
             if unused is None:
                 return
+            if verdict.state is not ScanState.NOT_SCANNED:
+                await _resolve(session, attachment, verdict)
             if verdict.state is not ScanState.CLEAN:
                 await _tell(session, attachment, verdict)
     except NotFoundError:  # the request is gone, and its files with it
         return
-    await parts.store.delete(unused)
+    for key in unused:
+        try:
+            await parts.store.delete([key])
+        except StoreError as error:
+            log.error("an infected file is not destroyed yet", attachment_id=str(attachment.id), error=str(error))
 
 
 async def _tell(session: AsyncSession, attachment: Attachment, verdict: Verdict) -> None:
     """Tell the operators, and the audit, of a file that was not found clean."""
-    code = f"not_scanned_{verdict.finding}"
+    code = f"{_NOT_SCANNED}{verdict.finding}"
     if verdict.state is ScanState.INFECTED:
         code, request_id, by = "virus_found", attachment.request_id, By(None, Side.SYSTEM)
         audit.add(
@@ -208,7 +225,7 @@ async def _tell(session: AsyncSession, attachment: Attachment, verdict: Verdict)
         )
     await failures.note_failure(
         session,
-        effect_id=f"scan:{attachment.id}",
+        effect_id=_effect_id(attachment, code),
         request_id=attachment.request_id,
         kind="virus_scan",
         code=code,
@@ -224,6 +241,18 @@ async def _tell(session: AsyncSession, attachment: Attachment, verdict: Verdict)
     )
 
 
+async def _resolve(session: AsyncSession, attachment: Attachment, verdict: Verdict) -> None:
+    """What could not be scanned before, and was now, is off the list of failures."""
+    if attachment.scan_finding is not None:
+        for why in WhyNotScanned:
+            effect_id = _effect_id(attachment, f"{_NOT_SCANNED}{why.value}")
+            await failures.resolve_failure(session, effect_id, now=verdict.at)
+
+
+def _effect_id(attachment: Attachment, code: str) -> str:
+    return f"scan:{attachment.id}:{code}"
+
+
 # For operators
 
 
@@ -233,6 +262,11 @@ class Scanned:
 
     by_state: Counter[ScanState] = field(default_factory=Counter)
     failed: int = 0
+
+    @property
+    def all_could_be(self) -> bool:
+        """Whether the scanner has said of each whether it is clean."""
+        return not self.failed and not self.by_state[ScanState.NOT_SCANNED]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,10 @@ from uuid import UUID
 import structlog
 from prometheus_client import Counter
 
-from records import failures
+from domain.scans import Hold, ScanState
+from records import attachments, failures
+from records.errors import ContentDiffersError, NotFoundError
+from records.models import Attachment
 from records.store import DocumentStore
 from use_cases.problems import Problem
 from use_cases.services import Services
@@ -43,6 +46,24 @@ class StoredFile:
     def read(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """Its bytes from `start` on, up to but without `end`, piece by piece."""
         return self._store.stream(self.key, start=start, end=end)
+
+
+async def why_not(
+    services: Services, attachment: Attachment, key: str, error: NotFoundError | ContentDiffersError
+) -> Problem:
+    """What is told to who asked for a file of an attachment that is gone, or is another one.
+
+    Where it was taken out of the form meanwhile, or a virus was found in it, its files are gone by right, or their key is;
+    else the operators are told.
+    """
+    async with services.database.session() as session:
+        there = await attachments.load_attachment(session, attachment.request_id, attachment.id)
+    if there is None:
+        return Problem("not_found")
+    if there.scan is ScanState.INFECTED:
+        return Problem(Hold.INFECTED.value)
+    what: Fault = "missing" if isinstance(error, NotFoundError) else "differs"
+    return await fault(services, attachment.request_id, key, what)
 
 
 async def fault(services: Services, request_id: UUID, key: str, what: Fault) -> Problem:

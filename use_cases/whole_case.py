@@ -5,7 +5,7 @@ was taken along is written in the access log.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
@@ -42,10 +42,11 @@ from use_cases.marks import MarkView, mark_words
 from use_cases.names import PersonView, full_name
 from use_cases.paper import patient_printed, slot_printed, slots_of
 from use_cases.patients import RecordedPatient
+from use_cases.problems import Problem
 from use_cases.requests import RequestView, request_view
 from use_cases.scans import Viewer, scan_rule
 from use_cases.services import Services
-from use_cases.stored_files import fault
+from use_cases.stored_files import why_not
 from use_cases.timeline import TimelineEntry, read_course, timeline_view
 
 
@@ -103,7 +104,7 @@ async def whole_case(
         read = await _read(session, services, caller, row, language)
         await log_access(session, caller, row, Act.EXPORT)
         await unread_reports.note_reading(session, row, caller.actual_id)
-    pictures = {f"{number}.jpg": await _picture(services, each) for number, each in enumerate(read.pictures, 1)}
+    read, pictures = await _with_pictures(services, read)
     case = _content(read, pictures, caller, language, datetime.now(UTC))
     draw = partial(draw_case, case, pictures)
     return WholeCase(await attended(drawn(services, caller, "a whole case", draw)), f"{row.number}.pdf")
@@ -140,17 +141,31 @@ def _drawings_of(attachment: Attachment, number: int) -> Iterator[_Drawing]:
         yield _Drawing(attachment, attachment.preview_key, number)
 
 
+async def _with_pictures(services: Services, read: _Read) -> tuple[_Read, Mapping[str, bytes]]:
+    """What is drawn, with the pictures by the names of their files: without those in which a virus is found meanwhile."""
+    found: list[tuple[_Drawing, bytes]] = []
+    held: dict[UUID, _Held] = {}
+    for drawing in read.pictures:
+        try:
+            found.append((drawing, await _picture(services, drawing)))
+        except Problem as problem:
+            if problem.code != Hold.INFECTED.value:
+                raise
+            held[drawing.attachment.id] = _Held(drawing.attachment, drawing.number, Hold.INFECTED)
+    shown = [(drawing, picture) for drawing, picture in found if drawing.attachment.id not in held]
+    read = replace(read, pictures=[drawing for drawing, _ in shown], held=[*read.held, *held.values()])
+    return read, {f"{number}.jpg": picture for number, (_, picture) in enumerate(shown, 1)}
+
+
 async def _picture(services: Services, drawing: _Drawing) -> bytes:
     """The copy that was made to be looked at, compared with its digest."""
     attachment, key = drawing.attachment, drawing.key
     try:
         picture = await services.store.get(key)
-    except NotFoundError:
-        raise await fault(services, attachment.request_id, key, "missing") from None
-    except ContentDiffersError:
-        raise await fault(services, attachment.request_id, key, "differs") from None
-    if digest_in(key) not in (None, sha256(picture).hexdigest()):
-        raise await fault(services, attachment.request_id, key, "differs")
+        if digest_in(key) not in (None, sha256(picture).hexdigest()):
+            raise ContentDiffersError
+    except (ContentDiffersError, NotFoundError) as error:
+        raise await why_not(services, attachment, key, error) from None
     return picture
 
 

@@ -22,6 +22,7 @@ from use_cases.accesses import by
 from use_cases.caller import Caller
 from use_cases.problems import FieldFault, Problem
 from use_cases.requests import RequestSummary, summaries
+from use_cases.scans import scan_rule
 from use_cases.services import Services
 from use_cases.views import View
 
@@ -40,7 +41,7 @@ class RequestLine(RequestSummary):
         None, description="The first line of the question, where the caller may see the chart."
     )
     first_photo_id: UUID | None = Field(
-        None, description="The attachment with which the form's photos begin, where the caller may see the chart."
+        None, description="The first of the form's photos that the caller gets, where they may see the chart."
     )
 
 
@@ -71,7 +72,8 @@ async def read_worklist(services: Services, caller: Caller, wanted: WorklistFilt
             raise Problem("invalid_input", [FieldFault("cursor", "bad_cursor")]) from None
         await _log_finds(session, caller, wanted, page.rows)
         shown = await summaries(session, caller, page.rows, language)
-        glimpses = await glimpses_of(session, caller.id, [row.request.id for row in page.rows if row.access == "chart"])
+        charts = [row.request.id for row in page.rows if row.access == "chart"]
+        glimpses = await glimpses_of(session, caller.id, scan_rule(services.settings), charts)
         items = [await _line(services, session, summary, glimpses.get(summary.id)) for summary in shown]
     return Worklist(
         items=items,

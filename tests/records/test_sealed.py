@@ -24,6 +24,7 @@ from domain.photos import Description
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, Request, Role, Status
 from domain.same_patient import words_in_common
+from domain.scans import ScanRule
 from key_ring import EncryptionError, KeyRing
 from media.kinds import Media
 from records import (
@@ -704,7 +705,9 @@ async def test_a_list_is_read_without_the_words_of_what_does_not_open(
     async with sealed.session() as session:
         lines = {line.request.id: line.patient for line in (await worklist(session, viewer, WorklistFilter())).rows}
         assert lines == {gone: None, other: {"family_name": "Tremblay"}}
-        glimpses = await glimpses_of(session, viewer.account_id, [gone, other])
+        glimpses = await glimpses_of(
+            session, viewer.account_id, ScanRule(has_scanner=False, is_required=True), [gone, other]
+        )
         assert {id_: glimpse.answers for id_, glimpse in glimpses.items()} == {other: {"reason": "lésion"}}
     assert str(gone) in capsys.readouterr().out
 

@@ -87,7 +87,15 @@ def test_the_address_of_a_scanner() -> None:
     for good in ("tcp://clamd:3310", "tcp://127.0.0.1:3310", "unix:///run/clamav/clamd.ctl"):
         assert Settings(clamd_url=good).clamd_url == good
         assert Clamd(good, timedelta(seconds=1))
-    for bad in ("clamd:3310", "http://clamd:3310", "tcp://clamd", "unix://run/clamd", "tcp:///x:1"):
+    for bad in (
+        "clamd:3310",
+        "http://clamd:3310",
+        "tcp://clamd",
+        "unix://run/clamd",
+        "tcp:///x:1",
+        "tcp://h:99999",
+        "tcp://h:0",
+    ):
         with pytest.raises(ValidationError):
             Settings(clamd_url=bad)
         with pytest.raises(ValueError, match="is expected"):
