@@ -137,7 +137,8 @@ async def add_mark(
     """Draw on a photo, or on a page of a document. The same `key` draws once.
 
     Raises Problem `not_found`, `forbidden` or `not_yet`; `marks_closed` when the request is over, `not_a_photo` for a video,
-    `invalid_input`, `too_many_marks` or `idempotency_key_reused`; `stored_file_missing` or `stored_file_differs` of a page.
+    `invalid_input`, `too_many_marks` or `idempotency_key_reused`; `stored_file_missing`, `stored_file_differs` or
+    `file_infected` of a page.
     """
     async with services.database.session() as session:
         _row, there = await _seen(session, caller, request_id, attachment_id)

@@ -7,10 +7,10 @@ import io
 import signal
 import struct
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -24,9 +24,11 @@ from pypdf import PdfReader
 from sqlalchemy import select, update
 
 from domain.audit import Act
-from domain.scans import ScanState
+from domain.scans import MOST_TRIES, ScanState, WhyNotScanned
 from outgoing.clamd import Clamd
+from records.errors import StoreError
 from records.models import Attachment, AuditEntry
+from records.scans import Verdict
 from settings import Settings
 from tests.api.answers import problem, stored_files
 from tests.api.partners import a_partner, row_of
@@ -119,25 +121,26 @@ async def in_video(bad: bytes, folder: Path) -> bytes:
 
 @dataclass
 class Ways:
-    """The ways by which files come in: each gives the request and the attachment's id."""
+    """The ways by which files come in, each with that in it: it gives the request and the attachment's id."""
 
     system: System
     face: FastAPI
     folder: Path
+    hidden: bytes
 
     async def by_api(self) -> tuple[str, str]:
         request_id = await draft(self.system, patient=somebody_new())
-        sent = ok(await upload(self.system.requester, request_id, in_pdf(EICAR), "lab-results", "labo.pdf"), 201)
+        sent = ok(await upload(self.system.requester, request_id, in_pdf(self.hidden), "lab-results", "labo.pdf"), 201)
         return request_id, sent["id"]
 
     async def a_video(self) -> tuple[str, str]:
         request_id = await draft(self.system, patient=somebody_new())
-        content = await in_video(MARKER, self.folder)
+        content = await in_video(self.hidden, self.folder)
         sent = ok(await upload(self.system.requester, request_id, content, "videos", "film.mp4"), 201)
         return request_id, sent["id"]
 
     async def in_parts(self) -> tuple[str, str]:
-        request_id, content = await draft(self.system, patient=somebody_new()), in_png(EICAR)
+        request_id, content = await draft(self.system, patient=somebody_new()), in_png(self.hidden)
         address = await begun(self.system.requester, request_id, len(content), slot="photos")
         await send(self.system.requester, address, 0, content[:200])
         last = await send(self.system.requester, address, 200, content[200:])
@@ -146,7 +149,7 @@ class Ways:
     async def by_a_form(self) -> tuple[str, str]:
         request_id = await draft(self.system, patient=somebody_new())
         before = {one["id"] for one in (await self.system.requester.view(request_id))["attachments"]}
-        files = {"file": ("photo.jpg", in_jpeg(EICAR), "image/jpeg")}
+        files = {"file": ("photo.jpg", in_jpeg(self.hidden), "image/jpeg")}
         async with visitor(self.face, self.system.requester) as page:
             fields = {"slot": "photos", "key": "k", "next": f"/requests/{request_id}/edit"}
             answer = await page.post(f"/requests/{request_id}/attachments", files=files, data=fields)
@@ -159,7 +162,7 @@ class Ways:
         before = {one["id"] for one in (await self.system.requester.view(request_id))["attachments"]}
         address = await link_of(self.system, request_id)
         async with visitor(self.face) as phone:
-            line = shown(await send_by_phone(phone, await take(phone, address), in_jpeg(MARKER)))
+            line = shown(await send_by_phone(phone, await take(phone, address), in_jpeg(self.hidden)))
         assert "Contrôle antivirus en cours" in line
         after = {one["id"] for one in (await self.system.requester.view(request_id))["attachments"]}
         return request_id, (after - before).pop()
@@ -167,49 +170,89 @@ class Ways:
     async def added(self) -> tuple[str, str]:
         """After the submission, with what the requester adds."""
         request_id = await accepted(self.system, patient=somebody_new())
-        sent = ok(await upload(self.system.requester, request_id, in_jpeg(EICAR), "photos"), 201)
+        sent = ok(await upload(self.system.requester, request_id, in_jpeg(self.hidden), "photos"), 201)
         body = {"text": "Une autre photo.", "attachment_ids": [sent["id"]]}
         ok(await self.system.requester.post(f"/requests/{request_id}/add-information", body))
         return request_id, sent["id"]
 
     async def by_a_partner(self) -> tuple[str, str]:
         partner = await a_partner(self.system, self.face)
-        found = await row_of(self.system, await partner.taken(new_request(photo=in_jpeg(EICAR))))
+        found = await row_of(self.system, await partner.taken(new_request(photo=in_jpeg(self.hidden))))
         view = await self.system.dispatcher.view(str(found.id))
         return str(found.id), view["attachments"][0]["id"]
 
+    async def accepted(self, way: str) -> tuple[str, str]:
+        """By that way, into a request that the provider has accepted since: everybody who may see it does."""
+        request_id, attachment_id = await getattr(self, way)()
+        answer = await self.system.requester.view(request_id)
+        if answer["status"] == "draft":
+            ok(await self.system.requester.post(f"/requests/{request_id}/submit"))
+        if answer["status"] != "accepted":
+            who = {"provider_id": self.system.provider.id}
+            ok(await self.system.dispatcher.post(f"/requests/{request_id}/assign", who))
+            ok(await self.system.provider.post(f"/requests/{request_id}/accept"))
+        return request_id, attachment_id
+
 
 WAYS = ("by_api", "a_video", "in_parts", "by_a_form", "by_telephone", "added", "by_a_partner")
+
+
+NOBODY: dict[str, tuple[str, ...]] = {"requester": (), "dispatcher": (), "provider": ()}
+"""What is given out of a request that all of them may see, where nobody gets anything of a file."""
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_what_is_clean_reaches_everybody_who_may_see_it_by_whatever_way_it_came(
+    way: str, system: System, face: FastAPI, clamd: Scanner, tmp_path: Path
+) -> None:
+    """Else the next test would be content with nothing."""
+    with with_scanner(system, face, clamd.url):
+        request_id, attachment_id = await Ways(system, face, tmp_path, b"").accepted(way)
+        assert await given_out(system, face, request_id, attachment_id) == NOBODY
+        async with scanned_by(system, clamd.url):
+            await becomes(system, attachment_id, ScanState.CLEAN)
+        found = await given_out(system, face, request_id, attachment_id)
+    assert found.keys() == NOBODY.keys()
+    for name, there in found.items():
+        path = f"/api/v1/requests/{request_id}/attachments/{attachment_id}"
+        assert {f"{path}/preview", f"{path}/thumbnail"} <= set(there), (name, there)
+        assert len(there) > 3, (name, there)
 
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_what_is_infected_reaches_nobody_by_whatever_way_it_came(
     way: str, system: System, face: FastAPI, clamd: Scanner, tmp_path: Path
 ) -> None:
+    hidden = MARKER if way in ("a_video", "by_telephone") else EICAR
     with with_scanner(system, face, clamd.url):
-        request_id, attachment_id = await getattr(Ways(system, face, tmp_path), way)()
+        request_id, attachment_id = await Ways(system, face, tmp_path, hidden).accepted(way)
         assert (await row(system, attachment_id)).scan is ScanState.PENDING
-        assert await given_out(system, face, request_id, attachment_id) == []
+        assert await given_out(system, face, request_id, attachment_id) == NOBODY
         async with scanned_by(system, clamd.url):
             found = await becomes(system, attachment_id, ScanState.INFECTED)
         assert found.scan_engine is not None
         assert found.scan_engine.startswith("ClamAV ")
         assert found.scan_finding in ("Relais.Test.Eicar.UNOFFICIAL", "Relais.Test.Marker.UNOFFICIAL")
-        assert await given_out(system, face, request_id, attachment_id) == []
+        assert await given_out(system, face, request_id, attachment_id) == NOBODY
 
-    assert await given_out(system, face, request_id, attachment_id) == []  # nor where there is no scanner any more
+    assert await given_out(system, face, request_id, attachment_id) == NOBODY  # nor where there is no scanner any more
     left = [path for path in stored_files(system, request_id) if attachment_id in path.as_posix()]
     assert left == []
-    listed = (await system.operator.get("/failures")).json()
-    assert [one["code"] for one in listed if one["effect_id"] == f"scan:{attachment_id}"] == ["virus_found"]
+    assert await failures_of(system, attachment_id) == ["virus_found"]
     async with system.services.database.session() as session:
         told = select(AuditEntry.name).where(AuditEntry.object_id == UUID(attachment_id), AuditEntry.kind == Act.CHANGE)
         assert "virus_found" in (await session.scalars(told)).all()
 
 
-async def given_out(system: System, face: FastAPI, request_id: str, attachment_id: str) -> list[str]:
-    """The addresses that give out something of the file to whoever may see the request: all that are there are asked."""
-    found = []
+async def failures_of(system: System, attachment_id: str) -> list[str]:
+    """The codes of what the operators' list says of scans of a file."""
+    listed = (await system.operator.get("/failures")).json()
+    return [one["code"] for one in listed if one["effect_id"].startswith(f"scan:{attachment_id}:")]
+
+
+async def given_out(system: System, face: FastAPI, request_id: str, attachment_id: str) -> dict[str, tuple[str, ...]]:
+    """By who may see the request, the addresses that give out something of the file: all that are there are asked."""
+    found = {}
     for name in ("requester", "dispatcher", "provider"):
         who = system.people[name]
         may_see = await who.get(f"/requests/{request_id}")
@@ -219,11 +262,13 @@ async def given_out(system: System, face: FastAPI, request_id: str, attachment_i
         holds = {one["held"] for one in there if one["id"] == attachment_id}
         others = sum(one["has_preview"] for one in there if one["id"] != attachment_id)
         waits = name == "requester" and "file_being_checked" in holds
+        given = []
         async with visitor(face, who) as page:
             for address in addresses(face, request_id, attachment_id):
                 answer = await (who.http if address.startswith("/api/") else page).get(address)
                 if gives(answer, request_id, attachment_id, others) and not (waits and is_picture(answer)):
-                    found.append(f"{name}: {address} {answer.status_code}")
+                    given.append(address)
+        found[name] = tuple(given)
     return found
 
 
@@ -301,7 +346,7 @@ async def test_what_waits_reaches_nobody_and_appears_by_itself(system: System, f
 
 async def test_its_sender_is_told_and_removes_it(system: System, face: FastAPI, clamd: Scanner, tmp_path: Path) -> None:
     with with_scanner(system, face, clamd.url):
-        request_id, attachment_id = await Ways(system, face, tmp_path).by_api()
+        request_id, attachment_id = await Ways(system, face, tmp_path, EICAR).by_api()
         async with scanned_by(system, clamd.url):
             await becomes(system, attachment_id, ScanState.INFECTED)
         answer = await system.requester.post(f"/requests/{request_id}/submit")
@@ -455,12 +500,13 @@ async def test_a_file_on_which_the_scanner_fails_again_and_again(system: System,
         request_id = await draft(system, patient=somebody_new())
         sent = ok(await upload(system.requester, request_id, photo((430, 300)), "photos"), 201)["id"]
         async with system.services.database.session() as session:
-            tried = update(Attachment).where(Attachment.id == UUID(sent)).values(scan_tries=3)
+            tried = update(Attachment).where(Attachment.id == UUID(sent)).values(scan_tries=MOST_TRIES - 1)
             await session.execute(tried)
         async with scanned_by(system, url):
             found = await becomes(system, sent, ScanState.NOT_SCANNED)
     server.close()
-    assert (found.scan_finding, found.scan_tries) == ("failed", 4)
+    assert (found.scan_finding, found.scan_tries) == ("failed", 0)  # counted anew when it is tried again
+    assert await failures_of(system, sent) == ["not_scanned_failed"]
 
 
 async def test_an_operator_has_scanned_what_was_not(system: System, face: FastAPI, clamd: Scanner) -> None:
@@ -480,3 +526,213 @@ async def test_an_operator_has_scanned_what_was_not(system: System, face: FastAP
     assert sum(again.by_state.values()) == 0
     with with_scanner(system, face, clamd.url):
         assert (await system.provider.get(path)).status_code == 200
+
+
+# What comes between
+
+
+async def says(system: System, attachment_id: str, state: ScanState, finding: str | None = None) -> None:
+    """A scanner says that of a file, and what follows is done."""
+    services = system.services
+    parts = Parts(services.settings, services.database, services.store, services.engine)
+    verdict = Verdict(state, datetime.now(UTC), "ClamAV 1.4.3", finding)
+    await scanning.settle(parts, await row(system, attachment_id), verdict)
+
+
+async def one_that_waits(system: System, face: FastAPI, content: bytes, slot: str = "photos") -> tuple[str, str]:
+    """An accepted request to which a file was added that nobody has scanned; the ids of both."""
+    request_id = await accepted(system, patient=somebody_new())
+    with with_scanner(system, face, NOWHERE):
+        sent = ok(await upload(system.requester, request_id, content, slot), 201)["id"]
+        body = {"text": "Voici.", "attachment_ids": [sent]}
+        ok(await system.requester.post(f"/requests/{request_id}/add-information", body))
+    return request_id, sent
+
+
+async def test_a_scan_that_fails_for_a_minute_is_tried_for_longer(system: System, face: FastAPI) -> None:
+    async def meets(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if await reader.readuntil(b"\0") == b"zVERSION\0":
+            writer.write(b"ClamAV 1.4.3\0")
+        writer.close()
+
+    _, sent = await one_that_waits(system, face, photo((431, 300)))
+    async with system.services.database.session() as session:
+        await session.execute(update(Attachment).where(Attachment.id == UUID(sent)).values(scan_tries=7))
+
+    async def has_failed() -> bool:
+        return (await row(system, sent)).scan_tries == 8
+
+    server = await asyncio.start_server(meets, "127.0.0.1", 0)
+    async with server, scanned_by(system, f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"):
+        await eventually(has_failed)
+    found = await row(system, sent)
+    assert found.scan is ScanState.PENDING
+    assert found.scan_due_at is not None
+    assert found.scan_due_at > datetime.now(UTC) + timedelta(seconds=60)
+    await says(system, sent, ScanState.CLEAN)
+
+
+async def test_a_later_verdict_takes_what_was_not_scanned_off_the_list(system: System, face: FastAPI) -> None:
+    for verdict, then in ((ScanState.CLEAN, []), (ScanState.INFECTED, ["virus_found"])):
+        _, sent = await one_that_waits(system, face, photo((432, 300)))
+        for why in WhyNotScanned:
+            await says(system, sent, ScanState.NOT_SCANNED, why.value)
+        told = [f"not_scanned_{why.value}" for why in WhyNotScanned]
+        assert sorted(await failures_of(system, sent)) == sorted(told)
+        await says(system, sent, verdict, "Relais.Test" if verdict is ScanState.INFECTED else None)
+        assert await failures_of(system, sent) == then
+
+
+async def test_a_verdict_while_a_file_is_given_out_raises_no_alarm(
+    system: System, face: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of its pictures, of the whole case, and of a page that is drawn on: whoever looked before reads what is destroyed now."""
+    store = system.services.store
+
+    async def of_a_picture() -> None:
+        request_id, sent = await one_that_waits(system, face, photo((433, 300)))
+        compare = store.compare
+
+        async def too_late(key: str, sha256: str | None, *, again: bool = True) -> int:
+            await says(system, sent, ScanState.INFECTED, "Relais.Test")
+            return await compare(key, sha256, again=again)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "compare", too_late)
+            answer = await system.provider.get(f"/requests/{request_id}/attachments/{sent}/preview")
+        problem(answer, 410, "file_infected")
+        assert await alarms(request_id) == []
+
+    async def of_the_case() -> None:
+        request_id, sent = await one_that_waits(system, face, photo((434, 300)))
+        get = store.get
+
+        async def too_late(key: str) -> bytes:
+            if sent in key:
+                await says(system, sent, ScanState.INFECTED, "Relais.Test")
+            return await get(key)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "get", too_late)
+            answer = await system.provider.get(f"/requests/{request_id}/case.pdf")
+        pages = PdfReader(io.BytesIO(answer.content)).pages
+        others = len((await system.provider.view(request_id))["attachments"]) - 1
+        assert sum(len(page.images) for page in pages) == others > 0
+        assert "Un virus a été trouvé" in " ".join(" ".join(page.extract_text() for page in pages).split())
+        assert await alarms(request_id) == []
+
+    async def of_a_page() -> None:
+        request_id, sent = await one_that_waits(system, face, paper(1), "lab-results")
+        get = store.get
+
+        async def too_late(key: str) -> bytes:
+            await says(system, sent, ScanState.INFECTED, "Relais.Test")
+            return await get(key)
+
+        arrow = {"kind": "arrow", "start": {"x": 0.1, "y": 0.2}, "end": {"x": 0.5, "y": 0.5}}
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "get", too_late)
+            answer = await system.provider.post(f"/requests/{request_id}/attachments/{sent}/marks", arrow)
+        problem(answer, 410, "file_infected")
+        assert await alarms(request_id) == []
+
+    async def alarms(request_id: str) -> list[str]:
+        listed = (await system.operator.get("/failures")).json()
+        return [one["code"] for one in listed if one["request_id"] == request_id and one["kind"] == "stored_file"]
+
+    await of_a_picture()
+    await of_the_case()
+    await of_a_page()
+
+
+async def test_the_worklist_shows_the_first_photo_that_its_reader_gets(system: System, face: FastAPI) -> None:
+    with with_scanner(system, face, NOWHERE):
+        request_id = await draft(system, patient=somebody_new())
+        photos = [
+            one["id"] for one in (await system.requester.view(request_id))["attachments"] if one["kind"] == "photo"
+        ]
+        assert len(photos) > 1
+        first, second = photos[:2]
+
+        async def seen_by(who: Clinician) -> str | None:
+            page = ok(await who.get("/requests", params={"limit": 200}))
+            photo_id: str | None = next(one["first_photo_id"] for one in page["items"] if one["id"] == request_id)
+            return photo_id
+
+        for one in photos[2:]:
+            await says(system, one, ScanState.CLEAN)
+        assert await seen_by(system.requester) == first  # the sender sees what waits
+        ok(await system.requester.post(f"/requests/{request_id}/submit"))
+        assert await seen_by(system.requester) == first
+        assert await seen_by(system.dispatcher) == (photos[2] if len(photos) > 2 else None)
+        await says(system, second, ScanState.CLEAN)
+        assert await seen_by(system.dispatcher) == second
+        await says(system, first, ScanState.INFECTED, "Relais.Test")
+        assert await seen_by(system.requester) == second
+        problem(
+            await system.requester.get(f"/requests/{request_id}/attachments/{first}/thumbnail"), 410, "file_infected"
+        )
+    assert await seen_by(system.dispatcher) == second  # also where there is no scanner any more
+
+
+async def test_what_is_not_what_was_sent_is_not_called_clean(system: System, face: FastAPI, clamd: Scanner) -> None:
+    store = system.services.store
+    for content in (photo((435, 301)), photo((435, 300))[:-1]):
+        _, sent = await one_that_waits(system, face, photo((435, 300)))
+        found = await row(system, sent)
+        await store.delete([found.object_key])
+        await store.put_new(found.object_key, content)
+        async with scanned_by(system, clamd.url):
+            found = await becomes(system, sent, ScanState.NOT_SCANNED)
+        assert found.scan_finding == "unreadable"
+
+
+async def test_of_an_infected_file_is_destroyed_what_can_be(
+    system: System, face: FastAPI, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request_id, sent = await one_that_waits(system, face, photo((436, 300)))
+    found = await row(system, sent)
+    delete = system.services.store.delete
+
+    async def fails_at_first(keys: Iterable[str]) -> None:
+        if found.object_key in (wanted := list(keys)):
+            raise StoreError("PermissionError")
+        await delete(wanted)
+
+    monkeypatch.setattr(system.services.store, "delete", fails_at_first)
+    await says(system, sent, ScanState.INFECTED, "Relais.Test")
+    (left,) = [path for path in stored_files(system, request_id) if sent in path.as_posix()]
+    assert left.as_posix().endswith(found.object_key)
+    assert "an infected file is not destroyed yet" in capsys.readouterr().out
+
+
+async def test_the_health_tells_what_has_waited_for_long(system: System, face: FastAPI, clamd: Scanner) -> None:
+    _, sent = await one_that_waits(system, face, photo((437, 300)))
+    with with_scanner(system, face, clamd.url):
+        at = datetime.now(UTC) - timedelta(minutes=12)
+        async with system.services.database.session() as session:
+            await session.execute(update(Attachment).where(Attachment.id == UUID(sent)).values(uploaded_at=at))
+        (warning,) = [one for one in (await health.look(face.state.services)).warnings if "scanner" in one]
+        assert warning.startswith("virus scanner: files that wait for it: ")
+        assert "the oldest for 12 minutes" in warning
+        await says(system, sent, ScanState.CLEAN)
+        assert not any("the oldest" in one for one in (await health.look(face.state.services)).warnings)
+
+
+async def test_who_said_too_late_that_it_has_a_file_has_it_once(system: System, face: FastAPI) -> None:
+    _, sent = await one_that_waits(system, face, photo((438, 300)))
+
+    async def put_off() -> bool:
+        due = (await row(system, sent)).scan_due_at
+        return due is not None and due > datetime.now(UTC)
+
+    async with slow_scanner() as (slow, came), scanned_by(system, slow):
+        await came.wait()
+        for _ in range(2):
+            async with system.services.database.session() as session:
+                past = datetime.now(UTC) - timedelta(minutes=1)
+                await session.execute(update(Attachment).where(Attachment.id == UUID(sent)).values(scan_due_at=past))
+            await eventually(put_off)
+        tasks = [task for task in asyncio.all_tasks() if task.get_name() == "virus scan" and not task.done()]
+        assert len(tasks) == 1
+    await says(system, sent, ScanState.CLEAN)

@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from playwright.async_api import expect
 
-from domain.scans import ScanState
+from domain.scans import ScanState, WhyNotScanned
 from records import scans
 from records.models import Attachment
 from records.scans import Verdict
@@ -96,6 +96,42 @@ async def test_a_page_that_is_open_shows_the_file_when_it_is_clean(
             await said_at_last(system, waits)
             await expect(page.locator(f'img[src$="{waits}/preview"]')).to_be_visible()
             await expect(page.get_by_text("Rien n’a été trouvé.")).to_be_visible()
+
+
+SAID = {
+    None: ("n’est pas encore fait", "was not checked for viruses yet"),
+    "too_large": ("Ce fichier est trop volumineux", "This file is too large"),
+    "failed": ("n’a pas pu être fait", "could not be checked"),
+    "unreadable": ("n’a pas pu être fait", "could not be checked"),
+}
+"""Why nothing is known of a file, and what pages say of it."""
+
+
+async def test_who_is_told_to_send_a_smaller_file_has_sent_a_large_one(portal_app: FastAPI, system: System) -> None:
+    assert {why for why in SAID if why} == {why.value for why in WhyNotScanned}
+    request_id = await accepted(system, patient=somebody_new())
+    sent = (await system.requester.view(request_id))["attachments"][0]["id"]
+    services = system.services
+    parts = Parts(services.settings, services.database, services.store, services.engine)
+    with hasty(portal_app, **CLAMD, scan_required=True):
+        for why, (french, english) in SAID.items():
+            async with services.database.session() as session:
+                attachment = await session.get(Attachment, UUID(sent))
+                assert attachment is not None
+            if why is not None:
+                verdict = Verdict(ScanState.NOT_SCANNED, datetime.now(UTC), "ClamAV 1.4.3", why)
+                await scanning.settle(parts, attachment, verdict)
+            view = await system.provider.view(request_id)
+            assert view["attachments"][0]["why_not_scanned"] == why
+            for who in (system.requester, system.provider):
+                for language, words in (("fr", french), ("en", english)):
+                    ok(await who.http.patch("/api/v1/me", json={"language": language}))
+                    async with visitor(portal_app, who) as page:
+                        told = shown(await page.get(f"/requests/{request_id}/media/{sent}"))
+                    assert words in told, (why, language)
+                    asks = "plus petit" in told or "smaller" in told
+                    assert asks is (why == "too_large"), (why, language)
+                ok(await who.http.patch("/api/v1/me", json={"language": "fr"}))
 
 
 async def said_at_last(system: System, attachment_id: str) -> None:

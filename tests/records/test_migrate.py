@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from pydantic import SecretStr
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -50,6 +50,8 @@ async def test_two_migrations_at_once(make_database: MakeDatabase) -> None:
 
 
 BEFORE_THE_INDEXES, THE_INDEXES = "0052", "0053"
+SCANS = "0059"
+BEFORE_SCANS = ScriptDirectory.from_config(migrate._config()).get_revision(SCANS).down_revision
 
 
 async def taken_back(database: Database) -> None:
@@ -64,6 +66,32 @@ async def taken_back(database: Database) -> None:
         await connection.run_sync(downgrade)
     async with database.session() as session:
         await session.execute(text("UPDATE alembic_version SET version_num = :before"), {"before": BEFORE_THE_INDEXES})
+
+
+async def test_the_migration_of_scans_is_done_again_where_it_was_broken_off(
+    make_database: MakeDatabase, migrated_template: str
+) -> None:
+    """Its columns are there then, and its index is not, or is not whole."""
+    url = await make_database(migrated_template)
+    database = Database(url)
+
+    def downgrade(connection: Connection) -> None:
+        config = migrate._config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, SCANS)
+
+    def indexes(connection: Connection) -> set[str | None]:
+        return {index["name"] for index in inspect(connection).get_indexes("attachments")}
+
+    async with database.engine.connect() as connection:
+        await connection.run_sync(downgrade)
+    async with database.session() as session:
+        await session.execute(text("DROP INDEX ix_attachments_scan"))
+        await session.execute(text("UPDATE alembic_version SET version_num = :before"), {"before": BEFORE_SCANS})
+    await migrate.upgrade(url)
+    async with database.engine.connect() as connection:
+        assert "ix_attachments_scan" in await connection.run_sync(indexes)
+    await database.close()
 
 
 async def test_indexes_are_made_while_requests_are_written(make_database: MakeDatabase, migrated_template: str) -> None:

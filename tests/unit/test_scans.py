@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from domain.scans import Hold, ScanRule, ScanState
+import cli
+from domain.scans import LONGEST_PAUSE, MOST_TRIES, Hold, ScanRule, ScanState, pause_after
 from outgoing.clamd import (
     Clamd,
     ScanFailedError,
@@ -17,9 +19,10 @@ from outgoing.clamd import (
     TooLargeForScannerError,
     database_made_at,
 )
-from records.errors import NotOpenError
+from records.errors import NotOpenError, StoreError
 from settings import PROJECT_ROOT, Settings
 from tests.scanner import EICAR, MARKER, needs_clamd, running_scanner
+from use_cases.scanning import Scanned
 from web.problems import STATUSES
 
 Meet = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -54,6 +57,37 @@ def test_to_whom_files_are_given_out() -> None:
 
 def test_every_hold_is_a_problem() -> None:
     assert {hold.value for hold in Hold} <= STATUSES.keys()
+
+
+def test_how_long_a_scan_that_fails_is_tried() -> None:
+    pauses = [pause_after(failed) for failed in range(1, MOST_TRIES)]
+    assert pauses[:4] == [timedelta(seconds=1), timedelta(seconds=2), timedelta(seconds=4), timedelta(seconds=8)]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == LONGEST_PAUSE == timedelta(hours=1)
+    assert timedelta(hours=24) < sum(pauses, timedelta()) < timedelta(hours=25)
+
+
+def test_what_a_round_could_not_do() -> None:
+    assert Scanned(Counter({ScanState.CLEAN: 2, ScanState.INFECTED: 1})).all_could_be
+    assert not Scanned(Counter({ScanState.CLEAN: 2, ScanState.NOT_SCANNED: 1})).all_could_be
+    assert not Scanned(failed=1).all_could_be
+
+
+def test_a_store_that_fails_is_told_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fails(*_: object, **__: object) -> Scanned:
+        raise StoreError("PermissionError")
+
+    monkeypatch.setattr("use_cases.scanning.scan_files", fails)
+    monkeypatch.setattr("settings.get_settings", lambda: Settings(clamd_url="tcp://127.0.0.1:1"))
+    monkeypatch.setattr("sys.argv", ["relais", "scan-files"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == (
+        "relais: The document store can't be read (PermissionError): see to it, then try again.\n"
+    )
 
 
 READERS = {
@@ -98,7 +132,7 @@ def test_the_address_of_a_scanner() -> None:
     ):
         with pytest.raises(ValidationError):
             Settings(clamd_url=bad)
-        with pytest.raises(ValueError, match="is expected"):
+        with pytest.raises(ValueError, match=r"is expected|out of range"):
             Clamd(bad, timedelta(seconds=1))
 
 
