@@ -226,7 +226,7 @@ def scan_files(
 ) -> None:
     """Scan for viruses what nobody has scanned: files from before there was a scanner (RELAIS_CLAMD_URL).
 
-    It may be stopped, and goes on when run again. Exit code 1 if some could not be scanned.
+    It may be stopped, and goes on when run again. Exit code 1 if some could not be scanned, such as those that are too large.
     """
     from outgoing.clamd import ScannerAwayError
     from records.errors import StoreError
