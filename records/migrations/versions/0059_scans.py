@@ -8,7 +8,7 @@ from alembic import op
 from records.migrations.beside import make_index
 
 revision = "0059"
-down_revision = "0057"
+down_revision = "0058"
 branch_labels = None
 depends_on = None
 
