@@ -906,14 +906,17 @@ def print_offerings(found: "Offerings", folder: Path, console: "Console") -> Non
 
 @app.command("trust-authority")
 def trust_authority() -> None:
-    """Let this installation sign with the authority of RELAIS_AUTHORITY_DIR too; one is made where there is none."""
+    """Let this installation sign with the authority of its folder or token (RELAIS_AUTHORITY_DIR, RELAIS_PKCS11_TOKEN) too;
+    one is made where there is none.
+    """
+    from documents.key_places import key_place
     from settings import get_settings
     from use_cases.signing_roots import trust_own_authority
 
     settings = get_settings()
     sha256 = asyncio.run(trust_own_authority(settings))
     typer.echo(
-        f"Documents may be signed with the authority in {settings.authority_path}. Its fingerprint (SHA-256): {sha256}"
+        f"Documents may be signed with the authority in {key_place(settings)}. Its fingerprint (SHA-256): {sha256}"
     )
 
 
@@ -955,7 +958,7 @@ def verify(
     ] = None,
 ) -> None:
     """Check signed documents, also without a network. Exit code 1 when one of them does not hold."""
-    from documents.authority import ROOT_CERTIFICATE
+    from documents.key_folder import ROOT_CERTIFICATE
     from documents.signature import verify_now
     from settings import get_settings
 
@@ -1006,7 +1009,7 @@ def main() -> None:
 
 def _repairable() -> tuple[type[Exception], ...]:
     """The errors whose text tells the user what to do: a setting, a file, a server that is not there."""
-    from documents.authority import WrongSecretError
+    from documents.keys import KeysAwayError, WrongSecretError
     from engine.client import EngineError
     from engine.search_attributes import SearchAttributeError
     from key_ring import EncryptionError
@@ -1022,6 +1025,7 @@ def _repairable() -> tuple[type[Exception], ...]:
         OtherAuthorityError,
         UnknownSignerError,
         WrongSecretError,
+        KeysAwayError,
         EngineError,
         EncryptionError,
         SearchAttributeError,

@@ -88,7 +88,25 @@ class Settings(BaseSettings):
     authority_dir: Path | None = Field(
         None, description="Folder with the signers' keys and certificates; data_dir/authority when empty."
     )
-    authority_secret: SecretStr | None = Field(None, description="Locks the signers' keys in their folder.")
+    authority_secret: SecretStr | None = Field(
+        None, description="Locks the signers' keys in their folder; the key that signs the audit is made of it, too."
+    )
+    pkcs11_module: Path | None = Field(
+        None,
+        description="PKCS#11 module (a library) of the token that has the signers' keys, such as an HSM; they are in the folder "
+        "when empty.",
+    )
+    pkcs11_token: str | None = Field(None, description="Label of that token.")
+    pkcs11_serial: str | None = Field(
+        None, description="Serial number of that token, beside its label or in its place."
+    )
+    pkcs11_pin_file: Path | None = Field(None, description="File that holds the token's PIN, and nothing else.")
+    pkcs11_pin: SecretStr | None = Field(None, description="The PIN itself, where there is no file.")
+    pkcs11_environment: frozenset[str] = Field(
+        frozenset(),
+        description="Names of environment variables that the module reads for itself, as a JSON list: processes that sign know "
+        "no others.",
+    )
     audit_checkpoints_dir: Path | None = Field(
         None,
         description="Folder, best one of another machine, in which workers leave a signed checkpoint of the audit "

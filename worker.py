@@ -25,6 +25,7 @@ from activities.retention import RetentionActivities
 from activities.upkeep import UpkeepActivities
 from documents.authority import Authority
 from documents.bounded import get_ready
+from documents.keys import KeysAwayError
 from engine.client import EngineConnection
 from engine.sandbox import Sandbox
 from engine.schedules import ensure_schedules
@@ -71,6 +72,9 @@ TOLD_WITHIN = timedelta(seconds=0.2)
 
 PREPARE_WITHIN_SECONDS = 30.0
 """How long the search attributes and schedules may take before they are tried anew."""
+
+KEYS_WITHIN_SECONDS = 60.0
+"""How long the authority may take to open, or to be made, before it is tried anew."""
 
 MAILS_AT_ONCE = 500
 """Many may wait for a relay that does not answer, each for minutes: whoever comes then must not wait for them."""
@@ -228,7 +232,12 @@ async def _work(
     """Wait for what the work needs, then work until cancelled."""
     await asyncio.gather(database.open(), engine.connected())
     client = engine.client
-    authority = await authority_to_sign_with(settings, database)
+    authority = await until_there(
+        "signing keys",
+        lambda: authority_to_sign_with(settings, database),
+        away=(KeysAwayError,),
+        within_seconds=KEYS_WITHIN_SECONDS,
+    )
     await until_there(
         "namespace", lambda: _prepare(client, settings), away=(RPCError,), within_seconds=PREPARE_WITHIN_SECONDS
     )

@@ -14,6 +14,7 @@ from argon2 import PasswordHasher
 from documents.authority import Authority
 from documents.content import ReportContent
 from documents.credentials import SignerCredentials, credentials
+from documents.key_folder import KeyFolder
 from documents.report import FOLDER, fonts, inputs
 from documents.signature import sign_now
 from documents.typefaces import families_with
@@ -37,7 +38,7 @@ _ready: list[Inputs] = []
 def prepare(content: dict[str, Any], folder: Path) -> None:
     """Make the inputs of this process, from a report's content as the API gives it and a folder for an authority's keys."""
     report = ReportContent.model_validate_json(json.dumps(content))
-    keys = Authority.open(folder, b"of a benchmark and of nothing else").signer(
+    keys = Authority.open(KeyFolder(folder, b"of a benchmark and of nothing else")).signer(
         uuid4(), "Dre Anne Roy", "Clinique", "1"
     )
     drawing = inputs(report, families_with, preview=False)

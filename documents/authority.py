@@ -1,40 +1,25 @@
 """The local certificate authority: who may sign, with which key, and when it was.
 
-Relais needs no outside service to sign. At first use the authority makes, in one folder, a root key and certificate, a
-certificate for time stamps, and then one key and certificate per signer::
+Relais needs no outside service to sign. At first use the authority makes a root key and certificate, a key and certificate for
+time stamps, and then one of each per signer. Keys are P-256 and never leave the place where they are (`documents.keys`): a
+folder or a token. `documents.credentials` makes of them what signs.
 
-    root.key.pem      root.cert.pem        trusted by whoever checks a report; give the certificate out, never the key
-    stamps.key.pem    stamps.cert.pem      signs the time stamps
-    signers/<id>.key.pem, <id>.cert.pem    one person each
-
-Keys are P-256, encrypted with a passphrase that is derived from the caller's secret, and readable by their owner only. They
-never leave the server. `documents.credentials` makes of them what signs.
-
-Files are read and written here, and keys made: call these functions in a thread.
+Keys are read, made and asked to sign here: call these functions in a thread.
 """
 
-import base64
-import fcntl
-import os
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Literal, Self
 from uuid import UUID
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from documents.key_places import KeyPlace
 
 ROOT_LIFE = timedelta(days=40 * 365)
 # A report is kept for at least 10 years after the last entry in the record; its last time stamp must be checkable till then.
@@ -44,17 +29,15 @@ SIGNER_LIFE = timedelta(days=2 * 365)
 SIGNER_RENEWAL = timedelta(days=30)
 # Clocks of two machines are never quite the same.
 CLOCK_DIFFERENCE = timedelta(hours=1)
-ROOT_KEY, ROOT_CERTIFICATE = "root.key.pem", "root.cert.pem"
-"""The files of the root; whoever checks a report has to trust the second one."""
 LONGEST_NAME = 64  # bytes; RFC 5280, appendix A: ub-common-name, ub-organization-name, ub-serial-number
 
 
-class WrongSecretError(Exception):
-    """The keys in the folder were encrypted with another secret."""
+_ROOT, _STAMPS, _SIGNERS = "root", "stamps", "signers/"
+"""The names of keys."""
 
 
 class NoAuthorityError(Exception):
-    """The folder holds no authority, and none may be made there."""
+    """The keys are not there, and none may be made."""
 
 
 Reason = Literal["key_compromise", "affiliation_changed", "superseded", "cessation_of_operation"]
@@ -94,40 +77,33 @@ class SigningKeys:
 
 
 class Authority:
-    """The certificate authority of one folder. `Authority.open` makes or opens it."""
+    """The certificate authority of one place. `Authority.open` makes or opens it."""
 
-    def __init__(self, folder: Path, secret: bytes, clock: Callable[[], datetime], lists_at: str | None = None) -> None:
-        self.folder = folder
-        self.secret = secret
-        self._clock = clock
+    def __init__(self, place: KeyPlace, clock: Callable[[], datetime], lists_at: str | None = None) -> None:
+        self.place = place
         self.lists_at = lists_at
-        with self._locked():
-            self._root = self._identity("root", self._root_certificate, lambda _: True)
+        self._keys = place.keys()
+        self._clock = clock
+        with self._keys.locked():
+            self._root = self._identity(_ROOT, self._root_certificate, lambda _: True)
 
     @classmethod
     def open(
         cls,
-        folder: Path,
-        secret: bytes,
+        place: KeyPlace,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         *,
         may_make: bool = True,
         lists_at: str | None = None,
     ) -> Self:
-        """Opens the authority of `folder`, and makes it if there is none; several processes may do so at once.
+        """Opens the authority of `place`, and makes it if there is none; several processes may do so at once.
 
-        Raises `WrongSecretError` if the folder was made with another secret, `NoAuthorityError` if there is none and it must not
-        be made (`may_make`), and `ValueError` if the secret is shorter than 16 bytes. `secret` is a key and not a password: it is
-        not stretched. New certificates say where the list of those that are revoked is: ``<lists_at>/<root_sha256>.crl``.
+        Raises `NoAuthorityError` if there is none and it must not be made (`may_make`), and what `documents.keys` raises. New
+        certificates say where the list of those that are revoked is: ``<lists_at>/<root_sha256>.crl``.
         """
-        if len(secret) < 16:
-            raise ValueError("the secret of the signing authority needs at least 16 bytes")
-        if not may_make and not (folder / ROOT_KEY).exists():
-            raise NoAuthorityError(f"{folder} holds no signing authority")
-        (folder / "signers").mkdir(mode=0o700, parents=True, exist_ok=True)
-        for private in (folder, folder / "signers"):
-            private.chmod(0o700)
-        return cls(folder, secret, clock, lists_at)
+        if not may_make and place.keys().key(_ROOT) is None:
+            raise NoAuthorityError(f"{place} holds no signing authority")
+        return cls(place, clock, lists_at)
 
     @property
     def root_sha256(self) -> str:
@@ -159,11 +135,12 @@ class Authority:
                 if value
             ]
         )
-        with self._locked():
+        name = f"{_SIGNERS}{signer_id}"
+        with self._keys.locked():
             if self._serial_number_of(signer_id) in ended:
-                (self.folder / f"signers/{signer_id}.key.pem").unlink(missing_ok=True)
+                self._keys.remove_key(name)
             person = self._identity(
-                f"signers/{signer_id}",
+                name,
                 lambda key: self._certificate(key, subject, SIGNER_LIFE, content_commitment=True),
                 lambda certificate: (
                     certificate.serial_number not in ended
@@ -172,7 +149,7 @@ class Authority:
                 ),
             )
             stamps = self._identity(
-                "stamps",
+                _STAMPS,
                 lambda key: self._certificate(key, _common_name("Relais – horodatage"), STAMP_LIFE, time_stamping=True),
                 lambda certificate: self._lives(certificate, STAMP_RENEWAL),
             )
@@ -182,27 +159,19 @@ class Authority:
 
     def certificate_of(self, signer_id: UUID) -> x509.Certificate | None:
         """The certificate that one person signs with now; None where they have not signed."""
-        try:
-            return x509.load_pem_x509_certificate((self.folder / f"signers/{signer_id}.cert.pem").read_bytes())
-        except FileNotFoundError:
-            return None
+        return self._keys.certificate(f"{_SIGNERS}{signer_id}")
 
     def certificates(self) -> dict[UUID, x509.Certificate]:
         """The certificates that people sign with now, by the ids of their accounts."""
-        ids = [UUID(file.name.removesuffix(".cert.pem")) for file in (self.folder / "signers").glob("*.cert.pem")]
-        found = {signer_id: self.certificate_of(signer_id) for signer_id in ids}
-        return {signer_id: certificate for signer_id, certificate in found.items() if certificate is not None}
+        return {
+            UUID(name.removeprefix(_SIGNERS)): certificate
+            for name, certificate in self._keys.certificates()
+            if name.startswith(_SIGNERS)
+        }
 
     def _serial_number_of(self, signer_id: UUID) -> int | None:
         certificate = self.certificate_of(signer_id)
         return certificate.serial_number if certificate else None
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One process at a time makes keys in this folder. The lock goes with the process, however it ends."""
-        with (self.folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
     def _identity(
         self,
@@ -211,25 +180,12 @@ class Authority:
         still_good: Callable[[x509.Certificate], bool],
     ) -> Identity:
         """The key and certificate of that name: read, or made. A certificate that is missing or no longer good is issued anew."""
-        key_file, certificate_file = self.folder / f"{name}.key.pem", self.folder / f"{name}.cert.pem"
-        passphrase = self._passphrase(name)
-        if key_file.exists():
-            key = _read_key(key_file, passphrase)
-        else:
-            key = ec.generate_private_key(ec.SECP256R1())
-            encryption = BestAvailableEncryption(passphrase)
-            _write(key_file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
-        if certificate_file.exists():
-            certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
-            if still_good(certificate):
-                return Identity(key, certificate)
-        certificate = issue(key)
-        _write(certificate_file, certificate.public_bytes(Encoding.PEM))
+        key = self._keys.key(name) or self._keys.make_key(name)
+        certificate = self._keys.certificate(name)
+        if certificate is None or not still_good(certificate):
+            certificate = issue(key)
+            self._keys.keep_certificate(name, certificate)
         return Identity(key, certificate)
-
-    def _passphrase(self, name: str) -> bytes:
-        derive = HKDF(hashes.SHA256(), length=32, salt=None, info=f"relais signing authority: {name}".encode())
-        return base64.b64encode(derive.derive(self.secret))
 
     def _lives(self, certificate: x509.Certificate, at_least: timedelta) -> bool:
         return certificate.not_valid_after_utc - self._clock() > at_least
@@ -332,29 +288,3 @@ def _key_usage(**uses: bool) -> x509.KeyUsage:
         "decipher_only",
     )
     return x509.KeyUsage(**{use: uses.get(use, False) for use in every})
-
-
-def _read_key(path: Path, passphrase: bytes) -> ec.EllipticCurvePrivateKey:
-    try:
-        key = load_pem_private_key(path.read_bytes(), passphrase)
-    except ValueError as error:
-        raise WrongSecretError(f"{path} does not open with this secret") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise TypeError(f"{path} holds no elliptic-curve key")
-    return key
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Writes a whole file or none, readable by its owner only, and on the disk when this returns."""
-    unfinished = path.with_suffix(".unfinished")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -19,6 +19,7 @@ from documents.authority import Authority, Revocation
 from documents.case_content import CaseContent
 from documents.content import Practitioner, ReportContent
 from documents.journal_content import JournalContent
+from documents.key_places import told
 from documents.verification import Verification
 
 LIMITS = Limits(cpu_seconds=20, seconds=60, memory_bytes=2 * 1024**3, file_bytes=64 * 1024**2)
@@ -96,7 +97,7 @@ async def sign_report(
         folder = Path(name)
         await _ask(folder, asked)
         await asyncio.to_thread((folder / DRAWN).write_bytes, drawn)
-        await _server.run("sign", folder, str(authority.folder.absolute()), authority.secret.hex())
+        await _server.run("sign", folder, told(authority.place))
         return SignedReport(
             await asyncio.to_thread((folder / SIGNED).read_bytes),
             await asyncio.to_thread((folder / CERTIFICATE).read_bytes),

@@ -1,7 +1,7 @@
 """What signs a report: a signer, a time stamper, and what proves both.
 
-`SignerCredentials` is all that `documents.signature` knows of keys: a token (PKCS#11), an outside certificate or an outside
-time-stamping service takes the local authority's place by giving the same four things.
+`SignerCredentials` is all that `documents.signature` knows of keys: an outside certificate or an outside time-stamping service
+takes the local authority's place by giving the same four things. Where the authority's keys are makes no difference here.
 """
 
 from collections.abc import Callable
@@ -10,14 +10,15 @@ from datetime import datetime
 from typing import Any
 
 from asn1crypto import cms, core, tsp  # type: ignore[import-untyped]
-from asn1crypto import keys as asn1_keys
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.sign.general import as_signing_certificate_v2, simple_cms_attribute
-from pyhanko.sign.signers.pdf_cms import PdfCMSSignedAttributes, Signer, SimpleSigner
+from pyhanko.sign.signers.pdf_cms import PdfCMSSignedAttributes, Signer
 from pyhanko.sign.timestamps import TimeStamper
 from pyhanko_certvalidator.registry import SimpleCertificateStore
+from pyhanko_certvalidator.util import get_pyca_cryptography_hash
 
 from documents.authority import Identity, SigningKeys
 
@@ -41,21 +42,38 @@ class SignerCredentials:
 def credentials(keys: SigningKeys) -> SignerCredentials:
     """The credentials that keys of the local authority make."""
     return SignerCredentials(
-        signer=_signer(keys.signer, keys.root, with_root=True),
-        time_stamper=LocalTimeStamper(_signer(keys.stamps, keys.root, with_root=False), keys.clock),
+        signer=LocalSigner(keys.signer, keys.root, with_root=True),
+        time_stamper=LocalTimeStamper(LocalSigner(keys.stamps, keys.root, with_root=False), keys.clock),
         trust_roots=(keys.root.public_bytes(Encoding.DER),),
         revocation_lists=(keys.revocation_list,),
     )
 
 
-class LocalSigner(SimpleSigner):
-    """Signs with a key in memory, in a time that does not depend on luck.
+LONGEST_SIGNATURE = 72  # bytes, of a signature with P-256 in DER
+
+
+class LocalSigner(Signer):
+    """Signs with a key of the authority, wherever it is, in a time that does not depend on luck.
 
     asn1crypto takes every length that ends in the byte 0x80 for an indefinite one (its issue 249) and then encodes the whole
     structure anew, several times over for each level that it holds to be changed: seconds instead of milliseconds, for one
     signature in three. What it holds to be changed is the certificate's hash where that is SHA-256, the default that DER
     leaves out. So the certificate is named by its SHA-512 here, and what was built is handed on as parsed from its bytes.
     """
+
+    def __init__(self, identity: Identity, root: x509.Certificate, *, with_root: bool) -> None:
+        super().__init__(
+            signing_cert=_asn1(identity.certificate),
+            cert_registry=SimpleCertificateStore.from_certs([_asn1(root)]),  # type: ignore[no-untyped-call]
+            embed_roots=with_root,
+        )
+        self._key = identity.key
+
+    async def async_sign_raw(self, data: bytes, digest_algorithm: str, dry_run: bool = False) -> bytes:
+        """The signature in DER. A dry run only asks how long one can be."""
+        if dry_run:
+            return bytes(LONGEST_SIGNATURE)
+        return self._key.sign(data, ec.ECDSA(get_pyca_cryptography_hash(digest_algorithm)))
 
     async def signed_attrs(self, *args: Any, **kwargs: Any) -> cms.CMSAttributes:
         attributes = await super().signed_attrs(*args, **kwargs)
@@ -95,16 +113,6 @@ class LocalTimeStamper(TimeStamper):
             signed_attr_settings=PdfCMSSignedAttributes(),
         )
         return tsp.TimeStampResp({"status": {"status": "granted"}, "time_stamp_token": token})
-
-
-def _signer(identity: Identity, root: x509.Certificate, *, with_root: bool) -> Signer:
-    key = identity.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    return LocalSigner(
-        signing_cert=_asn1(identity.certificate),
-        signing_key=asn1_keys.PrivateKeyInfo.load(key),
-        cert_registry=SimpleCertificateStore.from_certs([_asn1(root)]),  # type: ignore[no-untyped-call]
-        embed_roots=with_root,
-    )
 
 
 def _asn1(certificate: x509.Certificate) -> asn1_x509.Certificate:

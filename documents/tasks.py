@@ -24,6 +24,8 @@ from documents.content import ReportContent
 from documents.credentials import credentials
 from documents.journal import render_journal
 from documents.journal_content import JournalContent
+from documents.key_folder import KeyFolder
+from documents.key_places import heard
 from documents.report import fonts, render_report
 from documents.signature import sign_now, verify_now
 
@@ -35,7 +37,8 @@ def prepare() -> None:
     fonts()
     typefaces.families_with("a")
     with tempfile.TemporaryDirectory(prefix="relais-") as folder:
-        keys = Authority.open(Path(folder), b"of an authority for one signature").signer(UUID(int=0), "-", "", "")
+        place = KeyFolder(Path(folder), b"of an authority for one signature")
+        keys = Authority.open(place).signer(UUID(int=0), "-", "", "")
         sign_now(_empty_page(), credentials(keys), "-", datetime.now(UTC))
 
 
@@ -60,10 +63,10 @@ def draw_journal(folder: Path) -> None:
     (folder / DRAWN).write_bytes(render_journal(journal))
 
 
-def sign(folder: Path, authority: str, secret: str) -> None:
+def sign(folder: Path, keys_at: str) -> None:
     """From `DRAWN` and `ASKED` (who signs, why, and when; what is revoked) to `SIGNED` and its `CERTIFICATE`.
 
-    The authority is that of the folder, with its secret (hex).
+    `keys_at` tells where the authority's keys are, with what opens them (`documents.key_places`).
     """
     asked = json.loads((folder / ASKED).read_text())
     who = asked["signer"]
@@ -71,7 +74,7 @@ def sign(folder: Path, authority: str, secret: str) -> None:
         Revocation(int(one["serial_number"]), datetime.fromisoformat(one["at"]), one["reason"])
         for one in asked["revoked"]
     ]
-    keys = Authority.open(Path(authority), bytes.fromhex(secret), lists_at=asked["lists_at"]).signer(
+    keys = Authority.open(heard(keys_at), lists_at=asked["lists_at"]).signer(
         UUID(who["id"]), who["name"], who["clinic"] or "", who["licence_number"] or "", revoked
     )
     (folder / CERTIFICATE).write_bytes(keys.signer.certificate.public_bytes(Encoding.DER))

@@ -17,12 +17,15 @@ from cryptography.x509.oid import NameOID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.reports import revocations
-from documents.authority import ROOT_CERTIFICATE, Authority, NoAuthorityError, Reason
+from documents.authority import Authority, NoAuthorityError, Reason
 from documents.bounded import check_pdf
+from documents.key_folder import ROOT_CERTIFICATE, KeyFolder
+from documents.key_places import key_place
+from documents.keys import KeysAwayError
 from documents.verification import Verification
 from records import people, reports, signing_roots
 from records.database import Database
-from settings import Settings, SettingsError
+from settings import Settings
 from use_cases.problems import Problem
 from use_cases.services import Services
 
@@ -66,9 +69,9 @@ class Root:
 
 
 async def authority_to_sign_with(settings: Settings, database: Database) -> Authority:
-    """The authority of the settings' folder, if it is one of this installation's; the very first worker makes it.
+    """The authority of the settings' folder or token, if it is one of this installation's; the very first worker makes it.
 
-    Raises OtherAuthorityError, WrongSecretError, and SettingsError when the settings do not say what locks the keys.
+    Raises OtherAuthorityError, WrongSecretError, KeysAwayError, and SettingsError when the settings do not say what locks them.
     """
     async with database.session() as session:
         await signing_roots.lock_signing_roots(session)
@@ -77,16 +80,16 @@ async def authority_to_sign_with(settings: Settings, database: Database) -> Auth
         try:
             authority = await asyncio.to_thread(_open, settings, may_make=not known and not has_signed)
         except NoAuthorityError:
-            sentence = _NOT_HERE if known else _LOST
-            raise OtherAuthorityError(sentence.format(folder=settings.authority_path, known=_named(known))) from None
+            raise OtherAuthorityError(_told(settings, _NOT_HERE if known else _LOST, known)) from None
         if known and authority.root_sha256 not in known:
-            raise OtherAuthorityError(_ANOTHER.format(folder=settings.authority_path, known=_named(known)))
+            raise OtherAuthorityError(_told(settings, _ANOTHER, known))
         await _add(session, authority)
     return authority
 
 
 async def trust_own_authority(settings: Settings) -> str:
-    """Let this installation sign with the authority of the settings' folder too, and make it if there is none; its fingerprint.
+    """Let this installation sign with the authority of the settings' folder or token too, and make it if there is none; its
+    fingerprint.
 
     Raises as `authority_to_sign_with` does, but for what this is for.
     """
@@ -118,7 +121,7 @@ async def revoke_signer(settings: Settings, username: str, reason: Reason, *, si
             raise UnknownSignerError(f"There is no account {username}.")
         try:
             authority = await asyncio.to_thread(_open, settings, may_make=False)
-        except NoAuthorityError:
+        except (NoAuthorityError, KeysAwayError):
             authority = None
         if authority is not None:
             await _note_certificates(session, authority)
@@ -170,13 +173,8 @@ async def checked(services: Services, pdf: bytes, at: datetime) -> Verification:
 
 
 def _open(settings: Settings, *, may_make: bool) -> Authority:
-    if settings.authority_secret is None:
-        raise SettingsError(
-            "RELAIS_AUTHORITY_SECRET is not set: choose a long random text and keep it as long as the keys"
-        )
-    secret = settings.authority_secret.get_secret_value().encode()
     lists_at = f"{settings.public_url.rstrip('/')}/api/v1/signing-roots"
-    return Authority.open(settings.authority_path, secret, may_make=may_make, lists_at=lists_at)
+    return Authority.open(key_place(settings), may_make=may_make, lists_at=lists_at)
 
 
 async def _add(session: AsyncSession, authority: Authority) -> None:
@@ -233,21 +231,22 @@ def _root(pem: str, since: datetime, revocation_list: bytes | None = None) -> Ro
     )
 
 
-def _named(known: set[str]) -> str:
-    return " or ".join(sorted(known))
+def _told(settings: Settings, sentence: str, known: set[str]) -> str:
+    place = key_place(settings)
+    what_to_do = _IN_A_FOLDER if isinstance(place, KeyFolder) else _IN_AN_HSM
+    return f"{sentence.format(place=place, known=' or '.join(sorted(known)))}: {what_to_do}"
 
 
-_NOT_HERE = (
-    "{folder} holds no signing authority, and this installation signs with the one of the fingerprint {known}: copy root.key.pem "
-    "and root.cert.pem there from the host that has them (RELAIS_AUTHORITY_DIR). If its keys are lost, `relais "
-    "trust-authority` makes another one; what was signed before can still be checked."
-)
-_LOST = (
-    "{folder} holds no signing authority, and documents were signed here before: put root.key.pem and root.cert.pem of the one "
-    "that signed them there (RELAIS_AUTHORITY_DIR). If its keys are lost, `relais trust-authority` makes another one."
-)
+_NOT_HERE = "{place} holds no signing authority, and this installation signs with the one of the fingerprint {known}"
+_LOST = "{place} holds no signing authority, and documents were signed here before"
 _ANOTHER = (
-    "{folder} holds another signing authority than the one that this installation signs with, of the fingerprint {known}: put "
-    "root.key.pem and root.cert.pem of that one there (RELAIS_AUTHORITY_DIR), or let this installation sign with both: "
-    "`relais trust-authority`."
+    "{place} holds another signing authority than the one that this installation signs with, of the fingerprint {known}"
+)
+_IN_A_FOLDER = (
+    "copy root.key.pem and root.cert.pem there from the host that has them (RELAIS_AUTHORITY_DIR). If its keys are lost, or to "
+    "sign with this authority too: `relais trust-authority`; what was signed before can still be checked."
+)
+_IN_AN_HSM = (
+    "name the token that has it (RELAIS_PKCS11_TOKEN, RELAIS_PKCS11_SERIAL), or begin to sign with an authority of this token: "
+    "`relais trust-authority`; what was signed before can still be checked."
 )

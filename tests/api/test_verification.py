@@ -21,6 +21,7 @@ from documents.authority import Authority
 from documents.bounded import sign_report
 from documents.content import Practitioner
 from documents.credentials import credentials
+from documents.key_folder import KeyFolder
 from documents.signature import sign_pdf, verify_pdf
 from records.models import SigningCertificate, SigningRoot
 from records.signing_roots import add_signing_root, note_certificate, signing_roots
@@ -114,7 +115,7 @@ async def test_what_was_changed_does_not_hold(system: System) -> None:
 
 async def signed_elsewhere(folder: Path) -> tuple[Authority, bytes]:
     """A document signed in the name of somebody who is known here, under an authority that is not."""
-    authority = Authority.open(folder, b"the secret of another authority")
+    authority = Authority.open(KeyFolder(folder, b"the secret of another authority"))
     signer = Practitioner(name="Dre Isabelle Haddad", licence_number="98-3142")
     made = await sign_report(unsigned(), authority, UUID(int=7), signer, reason="TC-2026-000001", at=datetime.now(UTC))
     return authority, made.pdf
@@ -254,7 +255,7 @@ async def test_a_lost_key_signs_nothing_more(system: System) -> None:
 
     async def stamped(moment: datetime) -> tuple[bytes, str]:
         """A document stamped at that moment with the key that is there, and the certificate's serial number."""
-        authority = Authority.open(system.authority.folder, system.authority.secret, lambda: moment)
+        authority = Authority.open(system.authority.place, lambda: moment)
         keys = authority.signer(signer, "Dre Anne Roy", "Clinique", "1")
         pdf = await sign_pdf(unsigned(), credentials(keys), reason="TC-2026-000001", at=moment)
         return pdf, f"{keys.signer.certificate.serial_number:x}"

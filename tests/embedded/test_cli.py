@@ -15,6 +15,7 @@ from pypdf import PdfWriter
 
 from documents.authority import Authority
 from documents.credentials import credentials
+from documents.key_folder import KeyFolder
 from documents.signature import sign_now
 from embedded.data_folder import locked
 from embedded.runtime import Runtime
@@ -93,7 +94,7 @@ def test_the_mail_server_alone_asks_for_its_ports(tmp_path: Path) -> None:
 
 
 def test_checks_signed_documents_without_a_network(tmp_path: Path) -> None:
-    authority = Authority.open(tmp_path / "authority", b"a secret of this test alone")
+    authority = Authority.open(KeyFolder(tmp_path / "authority", b"a secret of this test alone"))
     keys = authority.signer(UUID(int=1), "Dre Isabelle Haddad", "Clinique", "98-3142")
     writer, bare = PdfWriter(), BytesIO()
     writer.add_blank_page(100, 100)

@@ -9,7 +9,8 @@ import pytest
 from cryptography import x509
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from documents.authority import ROOT_CERTIFICATE, ROOT_KEY, Authority
+from documents.authority import Authority
+from documents.key_folder import ROOT_CERTIFICATE, ROOT_KEY, KeyFolder
 from domain.requests import DocumentKind, Role
 from records import people, reports
 from records.database import Database
@@ -114,7 +115,7 @@ async def test_of_two_first_workers_one_makes_it(url: str, tmp_path: Path) -> No
 async def test_one_that_was_made_elsewhere_signs_only_when_somebody_says_so(url: str, tmp_path: Path) -> None:
     """So it was before the records knew of authorities: each host made one of its own."""
     first, second = host(url, tmp_path / "first"), host(url, tmp_path / "second")
-    other = Authority.open(tmp_path / "second", SECRET.encode())
+    other = Authority.open(KeyFolder(tmp_path / "second", SECRET.encode()))
     own = await authority_of(first)
     with pytest.raises(OtherAuthorityError, match="trust-authority"):
         await authority_of(second)
@@ -140,8 +141,10 @@ async def test_what_people_signed_with_before_the_records_knew_is_revoked_too(ur
     settings = host(url, tmp_path / "own")
     async with Database.opened(settings) as database, database.session() as session:
         signer = await somebody_in(session)
-    held = Authority.open(tmp_path / "own", SECRET.encode()).signer(signer.id, "Dre Anne Roy", "Clinique", "1")
-    Authority.open(tmp_path / "own", SECRET.encode()).signer(new_id(), "Somebody else", "Clinique", "2")
+    held = Authority.open(KeyFolder(tmp_path / "own", SECRET.encode())).signer(
+        signer.id, "Dre Anne Roy", "Clinique", "1"
+    )
+    Authority.open(KeyFolder(tmp_path / "own", SECRET.encode())).signer(new_id(), "Somebody else", "Clinique", "2")
     authority = await authority_of(settings)
     async with Database.opened(settings) as database:
         async with database.session() as session:
@@ -160,7 +163,7 @@ async def test_without_the_folder_it_is_revoked_and_said_where_it_is_not_told_ye
     settings = host(url, tmp_path / "own")
     async with Database.opened(settings) as database, database.session() as session:
         signer = await somebody_in(session)
-    Authority.open(tmp_path / "own", SECRET.encode()).signer(signer.id, "Dre Anne Roy", "Clinique", "1")
+    Authority.open(KeyFolder(tmp_path / "own", SECRET.encode())).signer(signer.id, "Dre Anne Roy", "Clinique", "1")
     authority = await authority_of(settings)
     revoked = await revoke_signer(host(url, tmp_path / "elsewhere"), signer.username, "key_compromise")
     assert (len(revoked.serial_numbers), revoked.unpublished) == (1, (authority.root_sha256,))

@@ -19,6 +19,7 @@ from activities.contract import FINALIZE_REPORT
 from activities.reports import ReportActivities
 from confined import ForkServer
 from documents.bounded import LIMITS
+from documents.key_folder import KeyFolder
 from domain.effects import Finalize
 from records import reports
 from tests.eventually import eventually
@@ -30,12 +31,18 @@ from tests.workflow.looks import names, projected
 from workflows.contract import SECOND_MANNER, signing_task_queue
 
 
+def place_of(system: System) -> KeyFolder:
+    """Where the keys are."""
+    assert isinstance(system.authority.place, KeyFolder)
+    return system.authority.place
+
+
 @pytest.fixture
 def halted(system: System, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The file that the first signature leaves, which then halts."""
     server = ForkServer(halting.__name__, LIMITS)
     monkeypatch.setattr(documents.bounded, "_server", server)
-    file = system.authority.folder / halting.HALTED
+    file = place_of(system).path / halting.HALTED
     yield file
     server.end()
     file.unlink(missing_ok=True)
@@ -70,7 +77,7 @@ async def test_a_process_that_is_killed_while_it_signs_is_followed_by_another(
     signing = asyncio.create_task(signed(system, request_id))
     await eventually(halted.exists)
     pid, known = _told(halted)
-    secret = system.authority.secret
+    secret = place_of(system).secret
     assert secret not in known
     assert secret.hex().encode() not in known
     server = documents.bounded._server._process

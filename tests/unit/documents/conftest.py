@@ -19,6 +19,7 @@ from documents.content import (
 )
 from documents.credentials import SignerCredentials
 from documents.credentials import credentials as credentials_of
+from documents.key_folder import KeyFolder
 from documents.report import render_report
 from documents.signature import sign_pdf
 
@@ -107,7 +108,7 @@ def report() -> ReportContent:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority.open(tmp_path_factory.mktemp("documents") / "authority", SECRET)
+    return Authority.open(KeyFolder(tmp_path_factory.mktemp("documents") / "authority", SECRET))
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from documents.authority import Authority, SigningKeys, WrongSecretError
+from documents.authority import Authority, SigningKeys
 from documents.credentials import SignerCredentials
+from documents.key_folder import KeyFolder
+from documents.keys import WrongSecretError
 from settings import PROJECT_ROOT
 from tests.unit.documents.conftest import SECRET
 
@@ -44,7 +46,7 @@ def sign_up(authority: Authority, name: str = "Dr Étienne Gagnon") -> SigningKe
 
 
 def test_files_are_for_their_owner_only_and_keys_are_encrypted(folder: Path) -> None:
-    sign_up(Authority.open(folder, SECRET))
+    sign_up(Authority.open(KeyFolder(folder, SECRET)))
     assert {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()} == {
         "lock",
         "root.key.pem",
@@ -63,34 +65,35 @@ def test_files_are_for_their_owner_only_and_keys_are_encrypted(folder: Path) -> 
 
 def test_a_folder_left_open_to_others_is_closed(folder: Path) -> None:
     folder.mkdir(parents=True, mode=0o755)
-    Authority.open(folder, SECRET)
+    Authority.open(KeyFolder(folder, SECRET))
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 def test_opens_what_it_made(folder: Path) -> None:
-    first = Authority.open(folder, SECRET)
+    first = Authority.open(KeyFolder(folder, SECRET))
     credentials = sign_up(first)
-    second = Authority.open(folder, SECRET)
+    second = Authority.open(KeyFolder(folder, SECRET))
     assert second.root_certificate_pem == first.root_certificate_pem
     assert certificate_of(sign_up(second)) == certificate_of(credentials)
 
 
 def test_needs_the_secret_that_the_keys_were_made_with(folder: Path) -> None:
-    Authority.open(folder, SECRET)
+    Authority.open(KeyFolder(folder, SECRET))
     with pytest.raises(WrongSecretError):
-        Authority.open(folder, b"another secret that is long enough")
+        Authority.open(KeyFolder(folder, b"another secret that is long enough"))
 
 
 def test_refuses_a_short_secret(folder: Path) -> None:
     with pytest.raises(ValueError, match="16 bytes"):
-        Authority.open(folder, b"short")
+        Authority.open(KeyFolder(folder, b"short"))
     assert not folder.exists()
 
 
 def test_processes_that_open_it_at_once_get_the_same_keys(folder: Path) -> None:
     program = (
-        "import sys, uuid; from pathlib import Path; from documents.authority import Authority\n"
-        "authority = Authority.open(Path(sys.argv[1]), sys.argv[2].encode())\n"
+        "import sys, uuid; from pathlib import Path\n"
+        "from documents.authority import Authority; from documents.key_folder import KeyFolder\n"
+        "authority = Authority.open(KeyFolder(Path(sys.argv[1]), sys.argv[2].encode()))\n"
         "keys = authority.signer(uuid.UUID(sys.argv[3]), 'A. B.', 'Clinique', '1')\n"
         "print(authority.root_certificate_pem.decode(), keys.signer.certificate.serial_number)"
     )
@@ -109,9 +112,9 @@ def test_processes_that_open_it_at_once_get_the_same_keys(folder: Path) -> None:
 
 
 def test_a_key_whose_certificate_was_not_written_gets_one(folder: Path) -> None:
-    credentials = sign_up(Authority.open(folder, SECRET))
+    credentials = sign_up(Authority.open(KeyFolder(folder, SECRET)))
     (folder / "signers" / f"{SOMEBODY}.cert.pem").unlink()
-    again = sign_up(Authority.open(folder, SECRET))
+    again = sign_up(Authority.open(KeyFolder(folder, SECRET)))
     assert certificate_of(again).public_key() == certificate_of(credentials).public_key()
 
 
@@ -161,7 +164,7 @@ def test_what_is_not_known_is_left_out_of_the_certificate(authority: Authority) 
 
 def test_a_certificate_is_renewed_before_its_end_and_the_key_stays(folder: Path) -> None:
     clock = Clock()
-    authority = Authority.open(folder, SECRET, clock)
+    authority = Authority.open(KeyFolder(folder, SECRET), clock)
     first = certificate_of(sign_up(authority))
     clock.now = first.not_valid_after_utc - timedelta(days=31)
     assert certificate_of(sign_up(authority)) == first
@@ -181,7 +184,7 @@ def test_a_new_name_gets_a_new_certificate(authority: Authority) -> None:
 
 def test_time_stamps_can_be_checked_for_as_long_as_a_record_is_kept(folder: Path) -> None:
     clock = Clock()
-    authority = Authority.open(folder, SECRET, clock)
+    authority = Authority.open(KeyFolder(folder, SECRET), clock)
     for _ in range(10):
         sign_up(authority)
         stamps = x509.load_pem_x509_certificate((folder / "stamps.cert.pem").read_bytes())

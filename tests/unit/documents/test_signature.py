@@ -30,6 +30,7 @@ from pypdf import PdfReader
 from documents.authority import Authority, Revocation, SigningKeys
 from documents.credentials import SignerCredentials
 from documents.credentials import credentials as credentials_of
+from documents.key_folder import KeyFolder
 from documents.signature import sign_pdf, verify_pdf
 from documents.verification import Verification, document_hash
 from tests.unit.documents.conftest import SECRET, SIGNED_AT
@@ -240,7 +241,7 @@ async def test_a_signature_without_its_last_time_stamp_is_not_enough(signed: byt
 
 
 async def test_another_root_is_not_trusted(signed: bytes, tmp_path: Path) -> None:
-    stranger = Authority.open(tmp_path / "authority", SECRET)
+    stranger = Authority.open(KeyFolder(tmp_path / "authority", SECRET))
     verdict = await verify_pdf(signed, [stranger.root_certificate_pem])
     assert verdict.intact
     assert not verdict.trusted
@@ -251,7 +252,7 @@ async def test_another_root_is_not_trusted(signed: bytes, tmp_path: Path) -> Non
 async def test_a_signature_of_another_authority_is_not_trusted(
     unsigned: bytes, tmp_path: Path, verify: Callable[..., Any]
 ) -> None:
-    other = Authority.open(tmp_path / "authority", SECRET)
+    other = Authority.open(KeyFolder(tmp_path / "authority", SECRET))
     stranger = credentials_of(other.signer(uuid4(), "Dr Étienne Gagnon", "Clinique", "98765"))
     forged = await sign_pdf(unsigned, stranger, reason="Rapport final", at=SIGNED_AT)
     verdict: Verification = await verify(forged)
@@ -338,8 +339,10 @@ async def test_what_is_signed_after_a_revocation_does_not_hold_and_what_was_befo
 ) -> None:
     """Whoever took the key has the list of its time too: a newer one, of the same root and no other, tells."""
     now = [SIGNED_AT]
-    authority = Authority.open(tmp_path / "own", SECRET, lambda: now[0], lists_at="https://relais.test/lists")
-    other = Authority.open(tmp_path / "other", SECRET, lambda: now[0])  # its root has the same name
+    authority = Authority.open(
+        KeyFolder(tmp_path / "own", SECRET), lambda: now[0], lists_at="https://relais.test/lists"
+    )
+    other = Authority.open(KeyFolder(tmp_path / "other", SECRET), lambda: now[0])  # its root has the same name
     roots = [other.root_certificate_pem, authority.root_certificate_pem]
     somebody = uuid4()
 
