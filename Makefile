@@ -9,7 +9,7 @@ generator := $(abspath tests/description/.generator/bin)
 sources := $(wildcard *.py) $(dir $(wildcard */__init__.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test tested check source rewritten races pages story typed mutants audit sbom client lint types floors browser scanner firefox lock clean
+.PHONY: help install run test tested check source rewritten races pages story typed mutants audit sbom client lint types floors browser scanner token firefox lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -18,7 +18,7 @@ run: install ## Start Relais on this machine: engine, database, mail, API, worke
 	@$(bin)/relais up
 
 # Types beside the rest: by themselves they keep one processor for a minute, and leave the other to nobody.
-test: browser scanner ## Check everything: style, types, floors, and every test on the real engines.
+test: browser scanner token ## Check everything: style, types, floors, and every test on the real engines.
 	@$(MAKE) --no-print-directory -j2 types tested
 
 # Three at once on two processors: half of a test's time is spent waiting for engines, browsers and clocks.
@@ -96,6 +96,9 @@ browser: install # The tests of the portal look at it with a real Chromium and a
 scanner: install # Virus scanning is tested with a real clamd, where it can be had.
 	@$(bin)/python -m tests.scanner
 
+token: install # The tests of signing keys in a token ask a real one, in software.
+	@$(bin)/python -m tests.tokens
+
 # Python may be told not to write bytecode: then each start, and the sandbox of each new request, would compile our files anew.
 install: .venv/.installed ## Set up the environment in .venv (done by the others as needed).
 	@$(bin)/python -m compileall -q -j 0 $(sources)
@@ -114,9 +117,9 @@ $(uv):
 	@touch $@
 
 lock: $(uv) ## Choose the newest versions that pyproject.toml allows and write the four lock files.
-	@$(uv) pip compile pyproject.toml --extra embedded --group dev --universal --python-version 3.11 \
+	@$(uv) pip compile pyproject.toml --extra embedded --extra pkcs11 --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --quiet --upgrade --output-file requirements.lock
-	@$(uv) pip compile pyproject.toml --constraint requirements.lock --universal --python-version 3.11 \
+	@$(uv) pip compile pyproject.toml --extra pkcs11 --constraint requirements.lock --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --quiet --output-file requirements-production.lock
 	@$(uv) pip compile --group audit --constraint requirements.lock --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --quiet --output-file requirements-audit.lock

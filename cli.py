@@ -126,6 +126,8 @@ def worker_health() -> None:
     sign = read_sign(Path(path)) if path else None
     state = "silent" if sign is None or not sign.is_alive else "works" if sign.ready else "waits for another part"
     typer.echo(f"The worker {state}." if state != "silent" else "There is no sign of life of the worker.")
+    if sign is not None and state == "works" and sign.trouble:
+        typer.echo(sign.trouble)
     raise typer.Exit(0 if state == "works" else 1)
 
 

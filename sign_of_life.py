@@ -28,6 +28,8 @@ class Sign:
     """It has all that its work needs, and asks for work."""
 
     age_seconds: float
+    trouble: str | None = None
+    """What it can't do now while all else goes on."""
 
     @property
     def is_alive(self) -> bool:
@@ -39,6 +41,7 @@ class SignOfLife:
 
     def __init__(self, path: Path | None) -> None:
         self.ready = False
+        self.trouble: str | None = None
         self._path = path
         self._renewing: asyncio.Task[None] | None = None
 
@@ -57,7 +60,7 @@ class SignOfLife:
         told = False
         while True:
             try:
-                await asyncio.to_thread(_write, path, self.ready)
+                await asyncio.to_thread(_write, path, self.ready, self.trouble)
                 told = False
             except OSError as error:  # a full disk: the work matters more than its sign
                 if not told:
@@ -70,12 +73,14 @@ def read_sign(path: Path) -> Sign | None:
     """The last sign in the file; None when there is none that can be read."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         said = json.loads(path.read_text())
-        return Sign(int(said["pid"]), bool(said["ready"]), time.monotonic() - float(said["at"]))
+        age = time.monotonic() - float(said["at"])
+        return Sign(int(said["pid"]), bool(said["ready"]), age, said.get("trouble"))
     return None
 
 
-def _write(path: Path, ready: bool) -> None:
+def _write(path: Path, ready: bool, trouble: str | None) -> None:
     """The clock is the machine's time since it was started: the same for all its processes, and nobody sets it."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(json.dumps({"pid": os.getpid(), "ready": ready, "at": time.monotonic()}))
+    said = {"pid": os.getpid(), "ready": ready, "at": time.monotonic(), "trouble": trouble}
+    beside.write_text(json.dumps(said))
     beside.replace(path)

@@ -36,7 +36,7 @@ from records.database import Database
 from records.store import DocumentStore
 from settings import Settings, get_settings
 from sign_of_life import SignOfLife
-from use_cases import audit_tree, destruction
+from use_cases import audit_tree, destruction, signing_keys
 from use_cases.certificates import certify
 from use_cases.forgotten_passwords import make_resets
 from use_cases.journal_paper import make_journal
@@ -252,6 +252,8 @@ async def _work(
             await stack.enter_async_context(Scanning(parts, scanner))
         tree = asyncio.create_task(audit_tree.keep(parts), name="tree of the audit")
         stack.callback(tree.cancel)
+        watch = asyncio.create_task(signing_keys.watch(authority, life), name="watch over the signing keys")
+        stack.callback(watch.cancel)
         memory.settle()
         life.ready = True
         log.info("worker ready", task_queue=settings.task_queue, namespace=client.namespace)

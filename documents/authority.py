@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from documents.key_places import KeyPlace
+from documents.keys import KeysAwayError
 
 ROOT_LIFE = timedelta(days=40 * 365)
 # A report is kept for at least 10 years after the last entry in the record; its last time stamp must be checkable till then.
@@ -104,6 +105,11 @@ class Authority:
         if not may_make and place.keys().key(_ROOT) is None:
             raise NoAuthorityError(f"{place} holds no signing authority")
         return cls(place, clock, lists_at)
+
+    def look_for_its_keys(self) -> None:
+        """Whether they can be had now. Raises KeysAwayError or WrongSecretError when not."""
+        if self._keys.key(_ROOT) is None:
+            raise KeysAwayError(f"{self.place} holds the key of the authority no more")
 
     @property
     def root_sha256(self) -> str:

@@ -28,12 +28,12 @@ def heard(text: str) -> KeyPlace:
 
 def key_place(settings: Settings) -> KeyPlace:
     """Where the settings say that the keys are. Raises SettingsError when they don't say enough."""
-    if settings.pkcs11_module is not None:
-        return _token(settings, settings.pkcs11_module)
-    if settings.authority_secret is None:
+    if settings.authority_secret is None:  # of which the audit's key is made, wherever the others are
         raise SettingsError(
             "RELAIS_AUTHORITY_SECRET is not set: choose a long random text and keep it as long as the keys"
         )
+    if settings.pkcs11_module is not None:
+        return _token(settings, settings.pkcs11_module)
     return KeyFolder(settings.authority_path.absolute(), settings.authority_secret.get_secret_value().encode())
 
 
