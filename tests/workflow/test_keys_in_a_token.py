@@ -48,7 +48,7 @@ async def signing_with_a_token(system: System, shelf: Shelf, pin_file: Path) -> 
     """The system with workers whose keys are in a token of the shelf."""
     async with branch(system, **_settings(shelf.token(), pin_file)) as other:
         with pytest.raises(
-            OtherAuthorityError, match="the token relais-.* holds no signing authority.*trust-authority"
+            OtherAuthorityError, match=r"the token relais-.* holds no signing authority.*trust-authority"
         ):
             await authority_to_sign_with(other.settings, other.services.database)
         sha256 = await trust_own_authority(other.settings)
