@@ -954,6 +954,10 @@ def verify(
         list[Path] | None,
         typer.Option(help="Root certificate (PEM or DER) to trust; the one in the data folder when not given."),
     ] = None,
+    stamps: Annotated[
+        list[Path] | None,
+        typer.Option(help="Certificate (PEM or DER) that vouches for time stamps of an outside service.", exists=True),
+    ] = None,
     revoked: Annotated[
         list[Path] | None,
         typer.Option(help="List of revoked certificates (DER), newer than the documents.", exists=True),
@@ -970,10 +974,11 @@ def verify(
         raise StartError(f"There is no root certificate {', '.join(missing)}: name one with --root.")
     certificates = [file.read_bytes() for file in trusted]
     lists = [file.read_bytes() for file in revoked or ()]
+    stamp_roots = [file.read_bytes() for file in stamps or ()]
     holds = True
     for file in files:
         try:
-            verdict = verify_now(file.read_bytes(), certificates, datetime.now(UTC), lists)
+            verdict = verify_now(file.read_bytes(), certificates, datetime.now(UTC), lists, stamp_roots)
         except ValueError:
             raise StartError("The root certificate can't be read: it must be a certificate, in PEM or DER.") from None
         holds = holds and verdict.valid

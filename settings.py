@@ -107,6 +107,24 @@ class Settings(BaseSettings):
         description="Names of environment variables that the module reads for itself, as a JSON list: processes that sign know "
         "no others.",
     )
+    time_stamps_url: str | None = Field(
+        None,
+        description="Address of a service that stamps the time on signatures (RFC 3161), over https; the authority stamps them "
+        "when empty.",
+    )
+    time_stamps_certificates: Path | None = Field(
+        None,
+        description="File (PEM) of the certificates that vouch for its stamps: those that it stamps with, or of who issued them.",
+    )
+    time_stamps_user: str | None = Field(None, description="User name at the service; nobody logs in when empty.")
+    time_stamps_password: SecretStr | None = Field(None, description="Password at the service.")
+    time_stamps_timeout_seconds: float = Field(
+        10.0, gt=0, le=15, description="How long each stamp may take; then the signature is tried again."
+    )
+    time_stamps_from_this_machine: bool = Field(
+        False,
+        description="Lets the service be on this very machine, without TLS: behind a relay of yours, or to try it.",
+    )
     audit_checkpoints_dir: Path | None = Field(
         None,
         description="Folder, best one of another machine, in which workers leave a signed checkpoint of the audit "

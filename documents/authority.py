@@ -21,6 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from documents.key_places import KeyPlace
 from documents.keys import KeysAwayError
+from documents.stamp_service import StampService
 
 ROOT_LIFE = timedelta(days=40 * 365)
 # A report is kept for at least 10 years after the last entry in the record; its last time stamp must be checkable till then.
@@ -64,7 +65,8 @@ class Identity:
 
 @dataclass(frozen=True)
 class SigningKeys:
-    """What the authority gives for the signatures of one person: their key, the one of the time stamps, and what proves both.
+    """What the authority gives for the signatures of one person: their key, the one of the time stamps, and what proves both;
+    or, in the place of the latter, the outside service that stamps.
 
     `revocation_list` is DER: it tells which certificates are revoked, and neither of these two is. `clock` tells the time that is
     stamped.
@@ -75,14 +77,22 @@ class SigningKeys:
     stamps: Identity
     revocation_list: bytes
     clock: Callable[[], datetime]
+    stamped_by: StampService | None = None
 
 
 class Authority:
     """The certificate authority of one place. `Authority.open` makes or opens it."""
 
-    def __init__(self, place: KeyPlace, clock: Callable[[], datetime], lists_at: str | None = None) -> None:
+    def __init__(
+        self,
+        place: KeyPlace,
+        clock: Callable[[], datetime],
+        lists_at: str | None = None,
+        stamped_by: StampService | None = None,
+    ) -> None:
         self.place = place
         self.lists_at = lists_at
+        self.stamped_by = stamped_by
         self._keys = place.keys()
         self._clock = clock
         with self._keys.locked():
@@ -96,15 +106,17 @@ class Authority:
         *,
         may_make: bool = True,
         lists_at: str | None = None,
+        stamped_by: StampService | None = None,
     ) -> Self:
         """Opens the authority of `place`, and makes it if there is none; several processes may do so at once.
 
         Raises `NoAuthorityError` if there is none and it must not be made (`may_make`), and what `documents.keys` raises. New
-        certificates say where the list of those that are revoked is: ``<lists_at>/<root_sha256>.crl``.
+        certificates say where the list of those that are revoked is: ``<lists_at>/<root_sha256>.crl``. `stamped_by` is an outside
+        service that stamps the time in the authority's place.
         """
         if not may_make and place.keys().key(_ROOT) is None:
             raise NoAuthorityError(f"{place} holds no signing authority")
-        return cls(place, clock, lists_at)
+        return cls(place, clock, lists_at, stamped_by)
 
     def look_for_its_keys(self) -> None:
         """Whether they can be had now. Raises KeysAwayError or WrongSecretError when not."""
@@ -161,7 +173,7 @@ class Authority:
             )
         # It names the end of the root as its next update, because nothing brings a newer one into the report.
         proof = self.revocation_list(revoked, until=self._root.certificate.not_valid_after_utc)
-        return SigningKeys(self._root.certificate, person, stamps, proof, self._clock)
+        return SigningKeys(self._root.certificate, person, stamps, proof, self._clock, self.stamped_by)
 
     def certificate_of(self, signer_id: UUID) -> x509.Certificate | None:
         """The certificate that one person signs with now; None where they have not signed."""

@@ -20,6 +20,7 @@ from documents.case_content import CaseContent
 from documents.content import Practitioner, ReportContent
 from documents.journal_content import JournalContent
 from documents.key_places import told
+from documents.stamp_service import service_told
 from documents.verification import Verification
 
 LIMITS = Limits(cpu_seconds=20, seconds=60, memory_bytes=2 * 1024**3, file_bytes=64 * 1024**2)
@@ -97,18 +98,21 @@ async def sign_report(
         folder = Path(name)
         await _ask(folder, asked)
         await asyncio.to_thread((folder / DRAWN).write_bytes, drawn)
-        await _server.run("sign", folder, told(authority.place))
+        await _server.run("sign", folder, told(authority.place), service_told(authority.stamped_by))
         return SignedReport(
             await asyncio.to_thread((folder / SIGNED).read_bytes),
             await asyncio.to_thread((folder / CERTIFICATE).read_bytes),
         )
 
 
-async def check_pdf(pdf: bytes, trust_roots: Sequence[bytes], *, at: datetime) -> Verification:
+async def check_pdf(
+    pdf: bytes, trust_roots: Sequence[bytes], *, at: datetime, stamp_roots: Sequence[bytes] = ()
+) -> Verification:
     """`verify_pdf` within limits: a file that brings them about is `unreadable`. Raises NoVerdictError (`confined`)."""
+    roots, of_stamps = ([root.decode("ascii") for root in given] for given in (trust_roots, stamp_roots))
     with await asyncio.to_thread(_new_folder) as name:
         folder = Path(name)
-        await _ask(folder, {"roots": [root.decode("ascii") for root in trust_roots], "at": at.isoformat()})
+        await _ask(folder, {"roots": roots, "stamp_roots": of_stamps, "at": at.isoformat()})
         await asyncio.to_thread((folder / SIGNED).write_bytes, pdf)
         try:
             await _server.run("check", folder)

@@ -21,6 +21,7 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 from pyhanko_certvalidator.util import get_pyca_cryptography_hash
 
 from documents.authority import Identity, SigningKeys
+from documents.time_stamps import OutsideTimeStamper
 
 # The policy under which the stamps are made: RFC 3161 wants one named. This arc is for identifiers made from a UUID (X.667).
 STAMP_POLICY = "2.25.147266541374207613298462938170427415083"
@@ -31,21 +32,28 @@ class SignerCredentials:
     """What it takes to sign one report so that it can still be checked years later.
 
     `trust_roots` and `revocation_lists` are DER; the lists say that neither the signer's nor the stamps' certificate is revoked.
+    `stamp_roots` (DER) vouch for the stamps of an outside service.
     """
 
     signer: Signer
     time_stamper: TimeStamper
     trust_roots: tuple[bytes, ...]
     revocation_lists: tuple[bytes, ...]
+    stamp_roots: tuple[bytes, ...] = ()
 
 
 def credentials(keys: SigningKeys) -> SignerCredentials:
     """The credentials that keys of the local authority make."""
     return SignerCredentials(
         signer=LocalSigner(keys.signer, keys.root, with_root=True),
-        time_stamper=LocalTimeStamper(LocalSigner(keys.stamps, keys.root, with_root=False), keys.clock),
+        time_stamper=(
+            OutsideTimeStamper(keys.stamped_by)
+            if keys.stamped_by
+            else LocalTimeStamper(LocalSigner(keys.stamps, keys.root, with_root=False), keys.clock)
+        ),
         trust_roots=(keys.root.public_bytes(Encoding.DER),),
         revocation_lists=(keys.revocation_list,),
+        stamp_roots=keys.stamped_by.certificates if keys.stamped_by else (),
     )
 
 

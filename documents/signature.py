@@ -11,6 +11,7 @@ document is certified: any change after signing, even one that was appended in d
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
@@ -47,10 +48,11 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.context import CertValidationPolicySpec
 from pyhanko_certvalidator.ltv.types import ValidationTimingInfo
-from pyhanko_certvalidator.policy_decl import REQUIRE_REVINFO, CertRevTrustPolicy
+from pyhanko_certvalidator.policy_decl import REQUIRE_REVINFO, CertRevTrustPolicy, RevocationCheckingPolicy
 from pyhanko_certvalidator.registry import SimpleTrustManager
 
 from documents.credentials import SignerCredentials
+from documents.time_stamps import is_tight
 from documents.verification import Certificate, Problem, Verification
 
 SIGNATURE_FIELD = "Signature"
@@ -61,6 +63,8 @@ EVERYTHING_UNDER_THE_LAST_STAMP = DSSContentSettings(
     placement=SigDSSPlacementPreference.TOGETHER_WITH_NEXT_TS,
     next_ts_settings=TimestampDSSContentSettings(include_vri=False, update_before_ts=True),
 )
+REVOCATION_IF_KNOWN = RevocationCheckingPolicy.from_legacy("soft-fail")
+"""Of an outside service the file does not hold whether its certificate is revoked."""
 UNCHANGED = (ModificationLevel.NONE, ModificationLevel.LTA_UPDATES)
 REVOKED = (AdESFailure.REVOKED, AdESIndeterminate.REVOKED_NO_POE, AdESIndeterminate.REVOKED_CA_NO_POE)
 
@@ -81,15 +85,21 @@ async def sign_pdf(pdf: bytes, credentials: SignerCredentials, *, reason: str, a
 
 
 async def verify_pdf(
-    pdf: bytes, trust_roots: Sequence[bytes], *, at: datetime | None = None, revocation_lists: Sequence[bytes] = ()
+    pdf: bytes,
+    trust_roots: Sequence[bytes],
+    *,
+    at: datetime | None = None,
+    revocation_lists: Sequence[bytes] = (),
+    stamp_roots: Sequence[bytes] = (),
 ) -> Verification:
     """Checks a signed report against root certificates (PEM or DER), as of now or as of `at`.
 
-    `revocation_lists` (DER) are newer ones than the report holds itself, where there are any.
+    `revocation_lists` (DER) are newer ones than the report holds itself, where there are any. `stamp_roots` (PEM or DER) vouch
+    for time stamps from outside, and for nothing else.
 
     Never raises for what is in the file: whatever is wrong with it ends up in `problems`. Asks nothing of the network.
     """
-    return await asyncio.to_thread(verify_now, pdf, trust_roots, at or datetime.now(UTC), revocation_lists)
+    return await asyncio.to_thread(verify_now, pdf, trust_roots, at or datetime.now(UTC), revocation_lists, stamp_roots)
 
 
 def sign_now(pdf: bytes, credentials: SignerCredentials, reason: str, at: datetime) -> bytes:
@@ -106,9 +116,10 @@ def sign_now(pdf: bytes, credentials: SignerCredentials, reason: str, at: dateti
         use_pades_lta=True,
         dss_settings=EVERYTHING_UNDER_THE_LAST_STAMP,
         validation_context=ValidationContext(
-            trust_roots=[x509.Certificate.load(root) for root in credentials.trust_roots],
+            trust_roots=[x509.Certificate.load(root) for root in (*credentials.trust_roots, *credentials.stamp_roots)],
             crls=list(credentials.revocation_lists),
-            revocation_mode="require",
+            # of an outside service's certificate nobody has told here whether it is revoked
+            revocation_mode="soft-fail" if credentials.stamp_roots else "require",
             allow_fetching=False,
         ),
     )
@@ -133,30 +144,46 @@ class _SignerAt(PdfSigner):
 
 
 def verify_now(
-    pdf: bytes, trust_roots: Sequence[bytes], at: datetime, revocation_lists: Sequence[bytes] = ()
+    pdf: bytes,
+    trust_roots: Sequence[bytes],
+    at: datetime,
+    revocation_lists: Sequence[bytes] = (),
+    stamp_roots: Sequence[bytes] = (),
 ) -> Verification:
     """`verify_pdf` in this thread, for as long as the file may take (see `documents.tasks`)."""
-    roots = [root for pem_or_der in trust_roots for root in load_certs_from_pemder_data(pem_or_der)]
+    trusted = _Trusted(_loaded(trust_roots), _loaded(stamp_roots))
     try:
         reader = PdfFileReader(BytesIO(pdf))
         signatures = reader.embedded_regular_signatures
         if len(signatures) != 1:
             return Verification(problems=("several_signatures" if signatures else "not_signed",))
-        return _verdict(pdf, reader, signatures[0], roots, at, revocation_lists)
+        return _verdict(pdf, reader, signatures[0], trusted, at, revocation_lists)
     except Exception:  # a damaged file can break its parsers in any way, and a verdict is still owed
         return Verification(problems=("unreadable",))
+
+
+@dataclass(frozen=True)
+class _Trusted:
+    """Who is trusted: for signatures and time stamps, and for time stamps alone."""
+
+    roots: list[x509.Certificate]
+    stamp_roots: list[x509.Certificate]
+
+
+def _loaded(certificates: Sequence[bytes]) -> list[x509.Certificate]:
+    return [one for pem_or_der in certificates for one in load_certs_from_pemder_data(pem_or_der)]
 
 
 def _verdict(
     pdf: bytes,
     reader: PdfFileReader,
     signature: EmbeddedPdfSignature,
-    roots: list[x509.Certificate],
+    trusted_ones: _Trusted,
     at: datetime,
     revocation_lists: Sequence[bytes],
 ) -> Verification:
     signature.compute_integrity_info()  # type: ignore[no-untyped-call]
-    result = _validated(signature, roots, at)
+    result = _validated(signature, trusted_ones, at)
     status = result.api_status
     intact = bool(status and status.intact and status.valid)
     trusted = result.ades_subindic is AdESPassed.OK
@@ -166,7 +193,8 @@ def _verdict(
     stamped = stamp is not None and stamp.ades_subindic is AdESPassed.OK
     archived = result.oldest_evidence_record_timestamp is not None
     revoked = result.ades_subindic in REVOKED or (
-        stamped and _revoked_before(result.best_signature_time, signature.signer_cert, roots, revocation_lists)
+        stamped
+        and _revoked_before(result.best_signature_time, signature.signer_cert, trusted_ones.roots, revocation_lists)
     )
 
     found: dict[Problem, bool] = {
@@ -231,13 +259,18 @@ def _certificate(certificate: x509.Certificate) -> Certificate:
     )
 
 
-def _validated(signature: EmbeddedPdfSignature, roots: list[x509.Certificate], at: datetime) -> AdESLTAValidationResult:
+def _validated(signature: EmbeddedPdfSignature, trusted: _Trusted, at: datetime) -> AdESLTAValidationResult:
     """The validation of ETSI EN 319 102-1, 5.6.3, with nothing but what the file holds and the given roots."""
+    of_stamps = CertValidationPolicySpec(
+        trust_manager=SimpleTrustManager.build(trust_roots=[*trusted.roots, *trusted.stamp_roots]),
+        revinfo_policy=CertRevTrustPolicy(REVOCATION_IF_KNOWN),
+    )
     rules = SignatureValidationSpec(
         cert_validation_policy=CertValidationPolicySpec(
-            trust_manager=SimpleTrustManager.build(trust_roots=roots),
+            trust_manager=SimpleTrustManager.build(trust_roots=trusted.roots),
             revinfo_policy=CertRevTrustPolicy(REQUIRE_REVINFO),
         ),
+        ts_cert_validation_policy=of_stamps if trusted.stamp_roots else None,
         revinfo_gathering_policy=RevocationInfoGatheringSpec(RevinfoOnlineFetchingRule.LOCAL_ONLY),
         key_usage_settings=KeyUsageConstraints(key_usage={"non_repudiation"}),
     )
@@ -258,18 +291,5 @@ def _covered_to_the_end(pdf: bytes, reader: PdfFileReader) -> bool:
         last.coverage == SignatureCoverageLevel.ENTIRE_FILE
         and pdf[start:end] == b"<" + token.hex().upper().encode() + b">"
         and not any(token[end_of_token:])
-        and _is_tight(cms.ContentInfo.load(token[:end_of_token]))
-    )
-
-
-def _is_tight(token: cms.ContentInfo) -> bool:
-    """Whether the few fields of a time stamp that its own signature leaves out are what they must be (RFC 5652, 5.1 and 5.3)."""
-    signed = token["content"]
-    signer = signed["signer_infos"][0]
-    by_issuer = signer["sid"].name == "issuer_and_serial_number"
-    return bool(
-        len(token["content_type"].dump()) + len(signed.dump()) == len(token.contents)
-        and signed["version"].dump() == cms.CMSVersion("v3").dump()
-        and signed["digest_algorithms"].contents == signer["digest_algorithm"].dump()
-        and signer["version"].dump() == cms.CMSVersion("v1" if by_issuer else "v3").dump()
+        and is_tight(cms.ContentInfo.load(token[:end_of_token]))
     )

@@ -28,6 +28,7 @@ from documents.key_folder import KeyFolder
 from documents.key_places import heard
 from documents.report import fonts, render_report
 from documents.signature import sign_now, verify_now
+from documents.stamp_service import service_heard
 
 
 def prepare() -> None:
@@ -63,10 +64,11 @@ def draw_journal(folder: Path) -> None:
     (folder / DRAWN).write_bytes(render_journal(journal))
 
 
-def sign(folder: Path, keys_at: str) -> None:
+def sign(folder: Path, keys_at: str, stamped_by: str) -> None:
     """From `DRAWN` and `ASKED` (who signs, why, and when; what is revoked) to `SIGNED` and its `CERTIFICATE`.
 
-    `keys_at` tells where the authority's keys are, with what opens them (`documents.key_places`).
+    `keys_at` tells where the authority's keys are, with what opens them (`documents.key_places`), and `stamped_by` which service
+    stamps the time (`documents.stamp_service`).
     """
     asked = json.loads((folder / ASKED).read_text())
     who = asked["signer"]
@@ -74,7 +76,8 @@ def sign(folder: Path, keys_at: str) -> None:
         Revocation(int(one["serial_number"]), datetime.fromisoformat(one["at"]), one["reason"])
         for one in asked["revoked"]
     ]
-    keys = Authority.open(heard(keys_at), lists_at=asked["lists_at"]).signer(
+    service = service_heard(stamped_by)
+    keys = Authority.open(heard(keys_at), lists_at=asked["lists_at"], stamped_by=service).signer(
         UUID(who["id"]), who["name"], who["clinic"] or "", who["licence_number"] or "", revoked
     )
     (folder / CERTIFICATE).write_bytes(keys.signer.certificate.public_bytes(Encoding.DER))
@@ -85,8 +88,9 @@ def sign(folder: Path, keys_at: str) -> None:
 def check(folder: Path) -> None:
     """From `SIGNED` and `ASKED` (trusted roots in PEM, and as of when) to `VERDICT`."""
     asked = json.loads((folder / ASKED).read_text())
-    roots = [root.encode("ascii") for root in asked["roots"]]
-    verdict = verify_now((folder / SIGNED).read_bytes(), roots, datetime.fromisoformat(asked["at"]))
+    roots, of_stamps = ([root.encode("ascii") for root in asked[name]] for name in ("roots", "stamp_roots"))
+    at = datetime.fromisoformat(asked["at"])
+    verdict = verify_now((folder / SIGNED).read_bytes(), roots, at, stamp_roots=of_stamps)
     (folder / VERDICT).write_text(verdict.model_dump_json())
 
 

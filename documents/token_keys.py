@@ -13,7 +13,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pkcs11
 from cryptography import x509
@@ -27,6 +27,9 @@ from pkcs11.util.ec import encode_ec_public_key, encode_ecdsa_signature, encode_
 from documents.key_token import KeyToken
 from documents.keys import KeysAwayError, WrongSecretError
 from settings import SettingsError
+
+if TYPE_CHECKING:
+    from pkcs11._pkcs11 import lib as Module
 
 _LABEL = "relais:"
 
@@ -142,7 +145,7 @@ class TokenKeys:
         _sessions[self._token] = session
         return session
 
-    def _signed_in(self, module: pkcs11.lib) -> Session:
+    def _signed_in(self, module: "Module") -> Session:
         serial = None if self._token.serial is None else self._token.serial.encode()
         try:
             token = module.get_token(token_label=self._token.label, token_serial=serial)

@@ -69,6 +69,7 @@ LISTS: Mapping[str, tuple[str, ...]] = {
     ),
     "public keys and certificates": (
         *("signing_roots.sha256", "signing_roots.certificate", "signing_certificates.root_sha256"),
+        *("stamping_roots.sha256", "stamping_roots.certificate"),
         *(
             "signing_certificates.serial_number",
             "service_keys.kid",

@@ -1382,6 +1382,20 @@ class SigningRoot(Base):
     """The newest list of certificates that are revoked (DER); None until a worker has made one."""
 
 
+class StampingRoot(Base):
+    """A certificate (PEM) that vouches for time stamps of an outside service, or once did, and for nothing else. Nothing removes
+    one.
+
+    `sha256` is its fingerprint, in lower-case hexadecimal.
+    """
+
+    __tablename__ = "stamping_roots"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    certificate: Mapped[str]
+    since: Mapped[datetime]
+
+
 class SigningCertificate(Base):
     """A certificate that somebody has signed with here, by the root that issued it and its serial number (hexadecimal)."""
 

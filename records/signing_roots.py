@@ -12,7 +12,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from records.models import SigningCertificate, SigningRoot
+from records.models import SigningCertificate, SigningRoot, StampingRoot
 
 
 async def lock_signing_roots(session: AsyncSession) -> None:
@@ -29,6 +29,17 @@ async def add_signing_root(session: AsyncSession, *, sha256: str, certificate: s
     """From now on documents are signed under this certificate (PEM), too. One that is known stays as it is."""
     values = {"sha256": sha256, "certificate": certificate, "since": since}
     await session.execute(insert(SigningRoot).values(values).on_conflict_do_nothing())
+
+
+async def stamping_roots(session: AsyncSession) -> Sequence[StampingRoot]:
+    """All that vouch for time stamps from outside, or once did."""
+    return (await session.scalars(select(StampingRoot).order_by(StampingRoot.sha256))).all()
+
+
+async def add_stamping_root(session: AsyncSession, *, sha256: str, certificate: str, since: datetime) -> None:
+    """From now on documents have time stamps that this certificate (PEM) vouches for. One that is known stays as it is."""
+    values = {"sha256": sha256, "certificate": certificate, "since": since}
+    await session.execute(insert(StampingRoot).values(values).on_conflict_do_nothing())
 
 
 async def note_revocation_list(session: AsyncSession, sha256: str, revocation_list: bytes) -> None:

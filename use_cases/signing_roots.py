@@ -22,6 +22,7 @@ from documents.bounded import check_pdf
 from documents.key_folder import ROOT_CERTIFICATE, KeyFolder
 from documents.key_places import key_place
 from documents.keys import KeysAwayError
+from documents.stamp_service import stamp_service
 from documents.verification import Verification
 from records import people, reports, signing_roots
 from records.database import Database
@@ -163,7 +164,14 @@ async def checked(services: Services, pdf: bytes, at: datetime) -> Verification:
     roots = await known_roots(services)
     if not roots:
         raise Problem("no_authority_yet", retry_after=10)
-    verdict = await check_pdf(pdf, [root.pem.encode() for root in roots], at=at)
+    async with services.database.statement() as session:
+        stamping = await signing_roots.stamping_roots(session)
+    verdict = await check_pdf(
+        pdf,
+        [root.pem.encode() for root in roots],
+        at=at,
+        stamp_roots=[root.certificate.encode() for root in stamping],
+    )
     if verdict.certificate is None or verdict.stamped_at is None or "revoked" in verdict.problems:
         return verdict
     async with services.database.statement() as session:
@@ -174,7 +182,7 @@ async def checked(services: Services, pdf: bytes, at: datetime) -> Verification:
 
 def _open(settings: Settings, *, may_make: bool) -> Authority:
     lists_at = f"{settings.public_url.rstrip('/')}/api/v1/signing-roots"
-    return Authority.open(key_place(settings), may_make=may_make, lists_at=lists_at)
+    return Authority.open(key_place(settings), may_make=may_make, lists_at=lists_at, stamped_by=stamp_service(settings))
 
 
 async def _add(session: AsyncSession, authority: Authority) -> None:
@@ -184,6 +192,14 @@ async def _add(session: AsyncSession, authority: Authority) -> None:
         certificate=authority.root_certificate_pem.decode(),
         since=datetime.now(UTC),
     )
+    for certificate in authority.stamped_by.certificates if authority.stamped_by else ():
+        loaded = x509.load_der_x509_certificate(certificate)
+        await signing_roots.add_stamping_root(
+            session,
+            sha256=loaded.fingerprint(SHA256()).hex(),
+            certificate=loaded.public_bytes(Encoding.PEM).decode(),
+            since=datetime.now(UTC),
+        )
     await _note_certificates(session, authority)
     await _publish(session, authority)
 

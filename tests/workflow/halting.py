@@ -15,7 +15,7 @@ HALTED = "halted"
 """File in the authority's folder with the id of the process that halted, and its environment and command line."""
 
 
-def sign(folder: Path, keys_at: str) -> None:
+def sign(folder: Path, keys_at: str, stamped_by: str) -> None:
     """As `documents.tasks.sign`, but for the first time."""
     place = heard(keys_at)
     assert isinstance(place, KeyFolder)
@@ -26,4 +26,4 @@ def sign(folder: Path, keys_at: str) -> None:
         (folder / HALTED).rename(halted)
         while True:
             time.sleep(1)
-    tasks.sign(folder, keys_at)
+    tasks.sign(folder, keys_at, stamped_by)

@@ -144,7 +144,7 @@ async def _document(system: System, request_id: str) -> bytes:
 
 
 async def _report_id(system: System, request_id: str) -> str:
-    [document] = ok(await system.requester.get(f"/requests/{request_id}/reports"))
+    [document] = (await system.requester.get(f"/requests/{request_id}/reports")).json()
     return str(document["report_id"])
 
 
