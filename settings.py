@@ -150,6 +150,9 @@ class Settings(BaseSettings):
     checks_per_minute: int = Field(
         20, ge=0, description="How many signed documents may be checked from one address without signing in."
     )
+    statuses_per_minute: int = Field(
+        600, ge=0, description="How many times it may be asked from one address whether a certificate is revoked."
+    )
     forgotten_passwords_per_minute: int = Field(
         10, ge=0, description="How many times a link to a new password may be asked for from one address."
     )

@@ -1,12 +1,14 @@
 """For anybody who was given a signed document: is it what was signed here; and the certificates to check it with elsewhere."""
 
-from datetime import datetime
+import base64
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from use_cases import signing_roots
+from use_cases.certificate_status import LONGEST_QUESTION, StatusAnswer, certificate_status
 from use_cases.problems import FieldFault, Problem
 from use_cases.signing_roots import Root
 from use_cases.verification import MAX_FILE_BYTES, FileVerification, received, verify_file
@@ -14,7 +16,7 @@ from use_cases.views import View
 from web.connected import AttendedBy
 from web.files import content_disposition
 from web.origin import OriginOf
-from web.rates import CHECKS
+from web.rates import CHECKS, STATUSES
 from web.services import ServicesOf
 
 router = APIRouter(tags=["verification"])
@@ -110,6 +112,58 @@ async def get_revocation_list(sha256: str, services: ServicesOf) -> Response:
     if root.revocation_list is None:
         raise Problem("not_found")
     return _file(root.revocation_list, "application/pkix-crl", f"relais-{root.sha256[:8]}.crl")
+
+
+_QUESTION: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": f"The question (OCSPRequest, DER) about one certificate, of at most {LONGEST_QUESTION} bytes.",
+        "content": {"application/ocsp-request": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"application/ocsp-response": {}},
+        "description": "The answer (OCSPResponse, DER): good, revoked or unknown; or, unsigned, that there is none.",
+    }
+}
+
+
+@router.get(
+    "/signing-roots/{sha256}/ocsp/{question:path}",
+    response_class=Response,
+    responses=_ANSWER,
+    dependencies=[STATUSES],
+    summary="Whether a certificate of one of these roots is revoked (OCSP)",
+)
+async def ask_certificate_status(sha256: str, question: str, services: ServicesOf) -> Response:
+    """RFC 6960, by GET: the question in Base64. What has no nonce may be kept by caches until it ends."""
+    try:
+        asked = base64.b64decode(question, validate=True)
+    except ValueError:
+        asked = b""
+    return _status(await certificate_status(services, sha256, asked, datetime.now(UTC)))
+
+
+@router.post(
+    "/signing-roots/{sha256}/ocsp",
+    response_class=Response,
+    responses=_ANSWER,
+    dependencies=[STATUSES],
+    openapi_extra=_QUESTION,
+    summary="Whether a certificate of one of these roots is revoked (OCSP)",
+)
+async def post_certificate_status(sha256: str, request: Request, services: ServicesOf) -> Response:
+    """RFC 6960, by POST. The certificates name this address. Only what was issued here is known; anything else is `unknown`."""
+    asked = await request.body()
+    answer = await certificate_status(services, sha256, asked[: LONGEST_QUESTION + 1], datetime.now(UTC))
+    return _status(answer, by_get=False)
+
+
+def _status(answer: StatusAnswer, *, by_get: bool = True) -> Response:
+    kept = answer.holds_for if by_get else None
+    control = f"public, max-age={round(kept.total_seconds())}, no-transform" if kept else "no-store"
+    return Response(answer.der, media_type="application/ocsp-response", headers={"Cache-Control": control})
 
 
 def _file(content: bytes, media_type: str, filename: str) -> Response:

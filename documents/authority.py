@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from documents.key_places import KeyPlace
 from documents.keys import KeysAwayError
@@ -30,6 +30,8 @@ STAMP_RENEWAL = timedelta(days=15 * 365)
 SIGNER_LIFE = timedelta(days=2 * 365)
 SIGNER_RENEWAL = timedelta(days=30)
 # Clocks of two machines are never quite the same.
+RESPONDER_LIFE = timedelta(days=30)
+RESPONDER_RENEWAL = timedelta(days=20)
 CLOCK_DIFFERENCE = timedelta(hours=1)
 LONGEST_NAME = 64  # bytes; RFC 5280, appendix A: ub-common-name, ub-organization-name, ub-serial-number
 
@@ -111,8 +113,8 @@ class Authority:
         """Opens the authority of `place`, and makes it if there is none; several processes may do so at once.
 
         Raises `NoAuthorityError` if there is none and it must not be made (`may_make`), and what `documents.keys` raises. New
-        certificates say where the list of those that are revoked is: ``<lists_at>/<root_sha256>.crl``. `stamped_by` is an outside
-        service that stamps the time in the authority's place.
+        certificates say where to learn whether they are revoked: ``<lists_at>/<root_sha256>.crl``, and ``…/ocsp``. `stamped_by` is an
+        outside service that stamps the time in the authority's place.
         """
         if not may_make and place.keys().key(_ROOT) is None:
             raise NoAuthorityError(f"{place} holds no signing authority")
@@ -166,14 +168,21 @@ class Authority:
                     and self._lives(certificate, SIGNER_RENEWAL)
                 ),
             )
-            stamps = self._identity(
-                _STAMPS,
-                lambda key: self._certificate(key, _common_name("Relais – horodatage"), STAMP_LIFE, time_stamping=True),
-                lambda certificate: self._lives(certificate, STAMP_RENEWAL),
-            )
+            stamps = self._stamps()
         # It names the end of the root as its next update, because nothing brings a newer one into the report.
         proof = self.revocation_list(revoked, until=self._root.certificate.not_valid_after_utc)
         return SigningKeys(self._root.certificate, person, stamps, proof, self._clock, self.stamped_by)
+
+    def stamps_certificate(self) -> x509.Certificate:
+        """The certificate of the time stamps, made where there is none."""
+        with self._keys.locked():
+            return self._stamps().certificate
+
+    def responder(self) -> Identity:
+        """A new key, in memory, and a certificate with which it may tell for some weeks which certificates are revoked (OCSP)."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = _common_name("Relais – révocations")
+        return Identity(key, self._certificate(key, name, RESPONDER_LIFE, responding=True))
 
     def certificate_of(self, signer_id: UUID) -> x509.Certificate | None:
         """The certificate that one person signs with now; None where they have not signed."""
@@ -186,6 +195,13 @@ class Authority:
             for name, certificate in self._keys.certificates()
             if name.startswith(_SIGNERS)
         }
+
+    def _stamps(self) -> Identity:
+        return self._identity(
+            _STAMPS,
+            lambda key: self._certificate(key, _common_name("Relais – horodatage"), STAMP_LIFE, time_stamping=True),
+            lambda certificate: self._lives(certificate, STAMP_RENEWAL),
+        )
 
     def _serial_number_of(self, signer_id: UUID) -> int | None:
         certificate = self.certificate_of(signer_id)
@@ -226,6 +242,7 @@ class Authority:
         *,
         content_commitment: bool = False,
         time_stamping: bool = False,
+        responding: bool = False,
     ) -> x509.Certificate:
         builder = (
             self._builder(key, subject, life)
@@ -240,12 +257,13 @@ class Authority:
                 critical=False,
             )
         )
-        if self.lists_at is not None:
-            address = x509.UniformResourceIdentifier(f"{self.lists_at}/{self.root_sha256}.crl")
-            where = x509.DistributionPoint([address], None, None, None)
-            builder = builder.add_extension(x509.CRLDistributionPoints([where]), critical=False)
+        if self.lists_at is not None and not responding:  # nobody asks a responder about itself (RFC 6960, 4.2.2.2.1)
+            builder = _with_addresses(builder, f"{self.lists_at}/{self.root_sha256}")
         if time_stamping:
             builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
+        if responding:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING]), critical=True)
+            builder = builder.add_extension(x509.OCSPNoCheck(), critical=False)
         return builder.sign(self._root.key, hashes.SHA256())
 
     def _builder(self, key: ec.EllipticCurvePrivateKey, subject: x509.Name, life: timedelta) -> x509.CertificateBuilder:
@@ -283,6 +301,19 @@ class Authority:
                 .build()
             )
         return builder.sign(self._root.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def _with_addresses(builder: x509.CertificateBuilder, root: str) -> x509.CertificateBuilder:
+    """Where to learn whether the certificate is revoked, by list and by question, and where its issuer's certificate is."""
+    at = x509.UniformResourceIdentifier
+    where = x509.DistributionPoint([at(f"{root}.crl")], None, None, None)
+    access = [
+        x509.AccessDescription(AuthorityInformationAccessOID.OCSP, at(f"{root}/ocsp")),
+        x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, at(f"{root}.cer")),
+    ]
+    return builder.add_extension(x509.CRLDistributionPoints([where]), critical=False).add_extension(
+        x509.AuthorityInformationAccess(access), critical=False
+    )
 
 
 def _shortened(text: str) -> str:

@@ -29,7 +29,7 @@ from documents.keys import KeysAwayError, WrongSecretError
 from settings import SettingsError
 
 if TYPE_CHECKING:
-    from pkcs11._pkcs11 import lib as Module
+    from pkcs11 import _pkcs11
 
 _LABEL = "relais:"
 
@@ -145,7 +145,7 @@ class TokenKeys:
         _sessions[self._token] = session
         return session
 
-    def _signed_in(self, module: "Module") -> Session:
+    def _signed_in(self, module: "_pkcs11.lib") -> Session:
         serial = None if self._token.serial is None else self._token.serial.encode()
         try:
             token = module.get_token(token_label=self._token.label, token_serial=serial)

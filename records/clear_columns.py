@@ -65,7 +65,7 @@ LISTS: Mapping[str, tuple[str, ...]] = {
             "second_factors.sealed_secret",
             "data_keys.sealed_key",
         ),
-        *("webhook_endpoints.sealed_secret", "webhook_endpoints.sealed_older_secret"),
+        *("webhook_endpoints.sealed_secret", "webhook_endpoints.sealed_older_secret", "signing_roots.sealed_responder"),
     ),
     "public keys and certificates": (
         *("signing_roots.sha256", "signing_roots.certificate", "signing_certificates.root_sha256"),

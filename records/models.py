@@ -1381,6 +1381,12 @@ class SigningRoot(Base):
     revocation_list: Mapped[bytes | None]
     """The newest list of certificates that are revoked (DER); None until a worker has made one."""
 
+    responder_certificate: Mapped[bytes | None]
+    """The certificate (DER) of the key that answers questions about certificates (OCSP); None until a worker has made one."""
+
+    sealed_responder: Mapped[str | None]
+    """That key, sealed with the key ring."""
+
 
 class StampingRoot(Base):
     """A certificate (PEM) that vouches for time stamps of an outside service, or once did, and for nothing else. Nothing removes
@@ -1397,13 +1403,16 @@ class StampingRoot(Base):
 
 
 class SigningCertificate(Base):
-    """A certificate that somebody has signed with here, by the root that issued it and its serial number (hexadecimal)."""
+    """A certificate that was issued here, by the root that issued it and its serial number (hexadecimal).
+
+    `signer_id` is who has signed with it; None for the seal of a clinic, and for time stamps.
+    """
 
     __tablename__ = "signing_certificates"
 
     root_sha256: Mapped[str] = mapped_column(ForeignKey("signing_roots.sha256"), primary_key=True)
     serial_number: Mapped[str] = mapped_column(primary_key=True)
-    signer_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
+    signer_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"), index=True)
     since: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     revocation_reason: Mapped[str | None]

@@ -49,13 +49,31 @@ async def note_revocation_list(session: AsyncSession, sha256: str, revocation_li
     )
 
 
+async def signing_root(session: AsyncSession, sha256: str) -> SigningRoot | None:
+    """The one of that fingerprint."""
+    return await session.get(SigningRoot, sha256)
+
+
+async def note_responder(session: AsyncSession, sha256: str, certificate: bytes, sealed_key: str) -> None:
+    """Who answers questions about the certificates of that root: the certificate (DER), and its key, sealed."""
+    values = {"responder_certificate": certificate, "sealed_responder": sealed_key}
+    await session.execute(update(SigningRoot).where(SigningRoot.sha256 == sha256).values(values))
+
+
 # The certificates of signers
 
 
+async def issued_certificate(session: AsyncSession, root_sha256: str, serial_number: int) -> SigningCertificate | None:
+    """What is known of the certificate of that root and serial number."""
+    return await session.get(SigningCertificate, (root_sha256, f"{serial_number:x}"))
+
+
 async def note_certificate(
-    session: AsyncSession, *, root_sha256: str, serial_number: int, signer_id: uuid.UUID, now: datetime
+    session: AsyncSession, *, root_sha256: str, serial_number: int, signer_id: uuid.UUID | None, now: datetime
 ) -> SigningCertificate:
-    """Somebody has signed with a certificate of that root. What is known of it already stays: also that it is revoked."""
+    """That root has issued a certificate: somebody has signed with it, or a clinic, or it stamps the time (`signer_id` is None).
+    What is known of it already stays: also that it is revoked.
+    """
     values = {
         "root_sha256": root_sha256,
         "serial_number": f"{serial_number:x}",

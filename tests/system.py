@@ -51,6 +51,7 @@ LIMITS: dict[str, Any] = dict.fromkeys(
         "pictures_per_minute",
         "documents_per_minute",
         "checks_per_minute",
+        "statuses_per_minute",
         "forgotten_passwords_per_minute",
         "uploads_per_minute",
         "sign_ons_per_minute",

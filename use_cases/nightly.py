@@ -16,7 +16,7 @@ async def each_night(services: PartsWithEngine, authority: Authority) -> SweepRe
         with each("sweep"):
             swept = await sweep(services)
         with each("revocations"):
-            await publish_revocations(services.database, authority)
+            await publish_revocations(services.settings, services.database, authority)
         with each("destructions"):
             await destruction.take_up(services)
         with each("drafts"):

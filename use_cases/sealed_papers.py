@@ -1,11 +1,14 @@
 """Papers that a clinic gives out, and that are no reports: sealed in its name, so that anybody can check them."""
 
-from datetime import datetime
+from datetime import UTC, datetime
+
+from cryptography import x509
 
 from activities.reports import revocations
 from documents.authority import Authority
 from documents.bounded import sign_report
 from documents.content import Practitioner
+from records import signing_roots
 from records.database import Database
 from records.models import Clinic
 
@@ -22,4 +25,12 @@ async def sealed(
     ended = drawn + b"\n"  # PDF/A wants the end of a line before anything is appended, see `documents.report`
     signer = Practitioner(name=clinic.name, clinic=clinic.name)
     made = await sign_report(ended, authority, clinic.id, signer, reason=reason, at=at, revoked=revoked)
+    async with database.session() as session:
+        await signing_roots.note_certificate(
+            session,
+            root_sha256=authority.root_sha256,
+            serial_number=x509.load_der_x509_certificate(made.certificate).serial_number,
+            signer_id=None,
+            now=datetime.now(UTC),
+        )
     return made.pdf

@@ -27,6 +27,7 @@ from documents.verification import Verification
 from records import people, reports, signing_roots
 from records.database import Database
 from settings import Settings
+from use_cases.certificate_status import renew_responder
 from use_cases.problems import Problem
 from use_cases.services import Services
 
@@ -84,7 +85,7 @@ async def authority_to_sign_with(settings: Settings, database: Database) -> Auth
             raise OtherAuthorityError(_told(settings, _NOT_HERE if known else _LOST, known)) from None
         if known and authority.root_sha256 not in known:
             raise OtherAuthorityError(_told(settings, _ANOTHER, known))
-        await _add(session, authority)
+        await _add(settings, session, authority)
     return authority
 
 
@@ -97,15 +98,16 @@ async def trust_own_authority(settings: Settings) -> str:
     async with Database.opened(settings) as database, database.session() as session:
         await signing_roots.lock_signing_roots(session)
         authority = await asyncio.to_thread(_open, settings, may_make=True)
-        await _add(session, authority)
+        await _add(settings, session, authority)
         return authority.root_sha256
 
 
-async def publish_revocations(database: Database, authority: Authority) -> None:
-    """Make the list of what is revoked anew, before the last one is too old to be believed."""
+async def publish_revocations(settings: Settings, database: Database, authority: Authority) -> None:
+    """Make the list of what is revoked anew, and give who answers questions a new key, before the last ones are too old."""
     async with database.session() as session:
         await signing_roots.lock_signing_roots(session)
-        await _publish(session, authority)
+        await _note_certificates(session, authority)
+        await _publish(settings, session, authority)
 
 
 async def revoke_signer(settings: Settings, username: str, reason: Reason, *, since: datetime | None = None) -> Revoked:
@@ -130,7 +132,7 @@ async def revoke_signer(settings: Settings, username: str, reason: Reason, *, si
         moment = since or datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
         revoked = await signing_roots.revoke_certificates(session, account.id, reason=reason, since=moment)
         if authority is not None:
-            await _publish(session, authority)
+            await _publish(settings, session, authority)
     here = authority.root_sha256 if authority else None
     elsewhere = {one.root_sha256 for one in revoked} - {here}
     return Revoked(tuple(one.serial_number for one in revoked), tuple(sorted(elsewhere)))
@@ -185,7 +187,7 @@ def _open(settings: Settings, *, may_make: bool) -> Authority:
     return Authority.open(key_place(settings), may_make=may_make, lists_at=lists_at, stamped_by=stamp_service(settings))
 
 
-async def _add(session: AsyncSession, authority: Authority) -> None:
+async def _add(settings: Settings, session: AsyncSession, authority: Authority) -> None:
     await signing_roots.add_signing_root(
         session,
         sha256=authority.root_sha256,
@@ -201,28 +203,34 @@ async def _add(session: AsyncSession, authority: Authority) -> None:
             since=datetime.now(UTC),
         )
     await _note_certificates(session, authority)
-    await _publish(session, authority)
+    await _publish(settings, session, authority)
 
 
 async def _note_certificates(session: AsyncSession, authority: Authority) -> None:
-    """The records know what people sign with, also who has not signed since they know of certificates."""
+    """The records know what people sign with, also who has not signed since they know of certificates; what clinics seal with,
+    and what stamps the time.
+    """
     held = await asyncio.to_thread(authority.certificates)
-    for signer_id in await people.accounts_by_id(session, held):
+    stamps = await asyncio.to_thread(authority.stamps_certificate)
+    accounts = await people.accounts_by_id(session, held)
+    issued = [(certificate, signer_id if signer_id in accounts else None) for signer_id, certificate in held.items()]
+    for certificate, owner in [*issued, (stamps, None)]:
         await signing_roots.note_certificate(
             session,
             root_sha256=authority.root_sha256,
-            serial_number=held[signer_id].serial_number,
-            signer_id=signer_id,
+            serial_number=certificate.serial_number,
+            signer_id=owner,
             now=datetime.now(UTC),
         )
 
 
-async def _publish(session: AsyncSession, authority: Authority) -> None:
+async def _publish(settings: Settings, session: AsyncSession, authority: Authority) -> None:
     """With the roots locked: an older list must not come after a newer one."""
     revoked = await revocations(session, authority)
     until = datetime.now(UTC) + LIST_HOLDS_FOR
     made = await asyncio.to_thread(partial(authority.revocation_list, revoked, until=until))
     await signing_roots.note_revocation_list(session, authority.root_sha256, made)
+    await renew_responder(settings, session, authority)
 
 
 def _in_the_folder(settings: Settings) -> list[Root]:

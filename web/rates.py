@@ -104,6 +104,7 @@ OF_ONE_PATIENT = Depends(Limited("searches", lambda settings: settings.searches_
 PICTURES = Depends(Limited("pictures", lambda settings: settings.pictures_per_minute))
 DOCUMENTS = Depends(Limited("documents", lambda settings: settings.documents_per_minute))
 CHECKS = Depends(LimitedStrangers("checks", lambda settings: settings.checks_per_minute))
+STATUSES = Depends(LimitedStrangers("statuses", lambda settings: settings.statuses_per_minute))
 UPLOADS_OF_ONE = Limited("uploads", lambda settings: settings.uploads_per_minute)
 FORGOTTEN_PASSWORDS = Depends(
     LimitedStrangers("forgotten-passwords", lambda settings: settings.forgotten_passwords_per_minute)

@@ -47,6 +47,7 @@ drafts that the others are made up for (`test_draft_removal`)."""
 
 schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")  # parts of an upload
 schemathesis.serializer.alias("application/pdf", "application/octet-stream")
+schemathesis.serializer.alias("application/ocsp-request", "application/octet-stream")
 
 FOR_ANYBODY = {
     "/api/v1/tokens",
@@ -59,6 +60,8 @@ FOR_ANYBODY = {
     "/api/v1/signing-roots/{sha256}.pem",
     "/api/v1/signing-roots/{sha256}.cer",
     "/api/v1/signing-roots/{sha256}.crl",
+    "/api/v1/signing-roots/{sha256}/ocsp",
+    "/api/v1/signing-roots/{sha256}/ocsp/{question}",
 }
 """What needs no sign-in."""
 

@@ -1,6 +1,7 @@
 """Which authority a worker signs with: the installation's, on whichever host; none makes another that nobody would know."""
 
 import asyncio
+import base64
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ from use_cases.signing_roots import (
 )
 
 SECRET = "what locks the keys of all hosts"
+RING = f"test:{base64.b64encode(bytes(32)).decode()}"
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ async def url(make_database: MakeDatabase, migrated_template: str) -> str:
 
 def host(url: str, folder: Path) -> Settings:
     """The settings of a worker on a host of its own."""
-    return Settings(database_url=url, authority_dir=folder, authority_secret=SECRET)
+    return Settings(database_url=url, authority_dir=folder, authority_secret=SECRET, encryption_keys=RING)
 
 
 async def authority_of(settings: Settings) -> Authority:
@@ -149,7 +151,7 @@ async def test_what_people_signed_with_before_the_records_knew_is_revoked_too(ur
     async with Database.opened(settings) as database:
         async with database.session() as session:
             await lock_signing_roots(session)
-            listing = asyncio.create_task(publish_revocations(database, authority))
+            listing = asyncio.create_task(publish_revocations(settings, database, authority))
             revoking = asyncio.create_task(revoke_signer(settings, signer.username, "key_compromise"))
         await asyncio.gather(listing, revoking)
         async with database.session() as session:

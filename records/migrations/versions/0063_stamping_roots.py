@@ -1,4 +1,4 @@
-"""Who vouches for the time stamps of outside services."""
+"""Who vouches for the time stamps of outside services, and who answers whether certificates are revoked (OCSP)."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,7 +17,14 @@ def upgrade() -> None:
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("sha256", name="pk_stamping_roots"),
     )
+    op.add_column("signing_roots", sa.Column("responder_certificate", sa.LargeBinary(), nullable=True))
+    op.add_column("signing_roots", sa.Column("sealed_responder", sa.Text(), nullable=True))
+    op.alter_column("signing_certificates", "signer_id", existing_type=sa.Uuid(), nullable=True)
 
 
 def downgrade() -> None:
+    op.execute("DELETE FROM signing_certificates WHERE signer_id IS NULL")
+    op.alter_column("signing_certificates", "signer_id", existing_type=sa.Uuid(), nullable=False)
+    op.drop_column("signing_roots", "sealed_responder")
+    op.drop_column("signing_roots", "responder_certificate")
     op.drop_table("stamping_roots")

@@ -155,9 +155,9 @@ async def test_nobody_else_vouches(service: OpensslService, folders: Path, autho
 
 
 async def test_a_certificate_that_is_over_is_refused(folders: Path) -> None:
-    with served(made(folders / "over", life=-timedelta(days=1))) as running:
-        with pytest.raises(StampRefusedError, match="nobody who is trusted"):
-            await ask(running)
+    over = made(folders / "over", life=-timedelta(days=1))
+    with served(over) as running, pytest.raises(StampRefusedError, match="nobody who is trusted"):
+        await ask(running)
 
 
 async def test_a_certificate_for_something_else_stamps_nothing(authority: Authority) -> None:
