@@ -113,8 +113,8 @@ class Authority:
         """Opens the authority of `place`, and makes it if there is none; several processes may do so at once.
 
         Raises `NoAuthorityError` if there is none and it must not be made (`may_make`), and what `documents.keys` raises. New
-        certificates say where to learn whether they are revoked: ``<lists_at>/<root_sha256>.crl``, and ``…/ocsp``. `stamped_by` is an
-        outside service that stamps the time in the authority's place.
+        certificates say where to learn whether they are revoked: ``<lists_at>/<root_sha256>.crl``, and ``…/ocsp``. `stamped_by`
+        is an outside service that stamps the time in the authority's place.
         """
         if not may_make and place.keys().key(_ROOT) is None:
             raise NoAuthorityError(f"{place} holds no signing authority")

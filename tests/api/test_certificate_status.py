@@ -5,7 +5,7 @@ import base64
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -51,7 +51,7 @@ def question_about(
     algorithm: hashes.HashAlgorithm | None = None,
 ) -> bytes:
     named = ocsp.OCSPRequestBuilder().add_certificate_by_hash(
-        *_hashes(issuer, algorithm or hashes.SHA1()), serial_number, algorithm or hashes.SHA1()
+        *_hashes(issuer, algorithm or hashes.SHA256()), serial_number, algorithm or hashes.SHA256()
     )
     if nonce is not None:
         named = named.add_extension(x509.OCSPNonce(nonce), critical=False)
@@ -119,12 +119,12 @@ async def test_it_is_asked_where_the_certificate_says(system: System) -> None:
     assert address == f"http://relais.test/api/v1{address_of(system)}"
     async with stranger(system) as http:
         assert x509.load_der_x509_certificate((await http.get(issuer)).content) == root_of(system)
-        for algorithm in (hashes.SHA1(), hashes.SHA256()):
+        for algorithm in (hashes.SHA384(), hashes.SHA256()):
             question = base64.b64encode(
                 question_about(certificate.serial_number, root_of(system), None, algorithm)
             ).decode()
             for written in (question, quote(question, safe="")):
-                answer = await http.get(f"{urlsplit(address).path}/{written}".replace("/api/v1", "", 1))
+                answer = await http.get(f"{address}/{written}")
                 found = ocsp.load_der_ocsp_response(answer.content)
                 assert found.certificate_status is ocsp.OCSPCertStatus.GOOD
                 assert answer.headers["cache-control"] == "public, max-age=3600, no-transform"
@@ -133,7 +133,6 @@ async def test_it_is_asked_where_the_certificate_says(system: System) -> None:
         with_nonce = base64.b64encode(question_about(certificate.serial_number, root_of(system), b"n" * 16)).decode()
         kept = await http.get(f"{address_of(system)}/{quote(with_nonce, safe='')}")
         assert kept.headers["cache-control"] == "no-store"
-    assert unquote(question)
 
 
 async def test_a_nonce_comes_back_and_everything_issued_is_known(system: System) -> None:
