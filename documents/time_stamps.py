@@ -45,16 +45,17 @@ class OutsideTimeStamper(TimeStamper):
             raise StampsAwayError(f"status {answer.status}")
         try:
             response = tsp.TimeStampResp.load(answer.start, strict=True)
-            await check_stamp(req, response, self._service.certificates)
+            return await checked_stamp(req, response, self._service.certificates)
         except (ValueError, TypeError, KeyError) as error:
             raise StampRefusedError("it can't be read") from error
-        return response
 
 
-async def check_stamp(req: tsp.TimeStampReq, response: tsp.TimeStampResp, trusted: Sequence[bytes]) -> None:
-    """Whether the answer is a time stamp for this question, of now, by a service that one of those certificates vouches for.
+async def checked_stamp(
+    req: tsp.TimeStampReq, response: tsp.TimeStampResp, trusted: Sequence[bytes]
+) -> tsp.TimeStampResp:
+    """The answer, if it is a time stamp for this question, of now, by a service that one of those certificates vouches for.
 
-    Raises StampsAwayError, StampRefusedError, and what a damaged structure raises.
+    Of the certificates that came with it, those are left out that nobody needs: nothing would notice a change of them. Raises StampsAwayError, StampRefusedError, and what a damaged structure raises.
     """
     if response["status"]["status"].native != "granted":
         raise StampsAwayError("not granted")
@@ -71,10 +72,23 @@ async def check_stamp(req: tsp.TimeStampReq, response: tsp.TimeStampResp, truste
         raise StampRefusedError("it answers another question")
     if abs(told["gen_time"].native - datetime.now(UTC)) > CLOCKS_DIFFER:
         raise StampRefusedError("it tells another time")
-    await _check_signature(token["content"], imprint["hashed_message"].native, trusted)
+    needed = await _needed_certificates(token["content"], imprint["hashed_message"].native, trusted)
+    return _with(token, needed)
 
 
-async def _check_signature(signed: cms.SignedData, digest: bytes, trusted: Sequence[bytes]) -> None:
+def _with(token: cms.ContentInfo, certificates: Sequence[x509.Certificate]) -> tsp.TimeStampResp:
+    signed = token["content"]
+    signed["certificates"] = cms.CertificateSet([cms.CertificateChoices("certificate", one) for one in certificates])
+    whole = cms.ContentInfo.load(cms.ContentInfo({"content_type": "signed_data", "content": signed}).dump())
+    if not is_tight(whole):
+        raise StampRefusedError("it is not in the form that can be checked byte for byte")
+    return tsp.TimeStampResp({"status": {"status": "granted"}, "time_stamp_token": whole})
+
+
+async def _needed_certificates(
+    signed: cms.SignedData, digest: bytes, trusted: Sequence[bytes]
+) -> list[x509.Certificate]:
+    """Those on the way from who signed to who is trusted, without the latter. Raises StampRefusedError."""
     context = ValidationContext(
         trust_roots=[x509.Certificate.load(one) for one in trusted], allow_fetching=False, revocation_mode="soft-fail"
     )
@@ -86,6 +100,8 @@ async def _check_signature(signed: cms.SignedData, digest: bytes, trusted: Seque
         raise StampRefusedError("its signature does not hold")
     if found.get("validation_path") is None or found.get("trust_problem_indic") is not None:
         raise StampRefusedError("nobody who is trusted vouches for it, or no more")
+    own: x509.Certificate = found["signing_cert"]
+    return [own, *(one for one in found["validation_path"].iter_certs(include_root=False) if one.dump() != own.dump())]
 
 
 def is_tight(token: cms.ContentInfo) -> bool:

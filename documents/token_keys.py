@@ -21,7 +21,15 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 from pkcs11 import Attribute, CertificateType, KeyType, Mechanism, MechanismFlag, ObjectClass, Session, TokenFlag
-from pkcs11.exceptions import NoSuchToken, PinIncorrect, PinInvalid, PinLenRange, PinLocked, PKCS11Error
+from pkcs11.exceptions import (
+    NoSuchToken,
+    PinIncorrect,
+    PinInvalid,
+    PinLenRange,
+    PinLocked,
+    PKCS11Error,
+    UserAlreadyLoggedIn,
+)
 from pkcs11.util.ec import encode_ec_public_key, encode_ecdsa_signature, encode_named_curve_parameters
 
 from documents.key_token import KeyToken
@@ -131,8 +139,10 @@ class TokenKeys:
         os.environ.update(self._token.environment)
         try:
             module = pkcs11.lib(str(self._token.module))
-        except PKCS11Error:
-            raise SettingsError(f"RELAIS_PKCS11_MODULE: {self._token.module} can't be loaded") from None
+        except PKCS11Error as error:
+            if type(error) is PKCS11Error:  # what the loader of libraries says; all else is the module's word
+                raise SettingsError(f"RELAIS_PKCS11_MODULE: {self._token.module} can't be loaded") from None
+            raise KeysAwayError(f"{self} is not there: the module does not start ({type(error).__name__})") from None
         try:
             session = self._signed_in(module)
         except (PinIncorrect, PinInvalid, PinLenRange, PinLocked) as error:
@@ -141,7 +151,7 @@ class TokenKeys:
             raise KeysAwayError(f"{self} is not there") from None
         except PKCS11Error as error:
             self._close()
-            raise KeysAwayError(f"{self} does not open ({type(error).__name__})") from None
+            raise KeysAwayError(f"{self} is not there: it does not open ({type(error).__name__})") from None
         _sessions[self._token] = session
         return session
 
@@ -149,12 +159,15 @@ class TokenKeys:
         serial = None if self._token.serial is None else self._token.serial.encode()
         try:
             token = module.get_token(token_label=self._token.label, token_serial=serial)
-        except NoSuchToken:  # it may have come since the module looked
+        except PKCS11Error:  # it may have come, or another gone, since the module looked
             module.reinitialize()
             token = module.get_token(token_label=self._token.label, token_serial=serial)
         if token.flags & _ONE_MORE_AND_IT_IS_SHUT:
             raise WrongSecretError(f"{self} was given too many wrong PINs: sign in to it by hand once")
-        return token.open(rw=True, user_pin=self._token.pin)
+        try:
+            return token.open(rw=True, user_pin=self._token.pin)
+        except UserAlreadyLoggedIn:  # this process is, by another name of the token
+            return token.open(rw=True)
 
     def _close(self) -> None:
         """Leave the module as if it had never been used: so it looks anew which tokens are there."""

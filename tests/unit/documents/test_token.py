@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from cryptography import x509
-from pkcs11 import TokenFlag
+from pkcs11 import Attribute, ObjectClass, TokenFlag
 
 from confined import ConfinedError
 from documents import token_keys
@@ -66,15 +66,16 @@ async def test_processes_that_sign_open_it_for_themselves(token: KeyToken, unsig
     assert x509.load_der_x509_certificate(made.certificate) == certificate_of(authority)
 
 
-def test_keys_are_made_in_it_and_stay_there(shelf: Shelf, token: KeyToken, tmp_path: Path) -> None:
+def test_keys_are_made_in_it_and_stay_there(shelf: Shelf, token: KeyToken) -> None:
     certificate_of(Authority.open(token))
     told_of = shelf.look_at(token, "--list-objects", "--type", "privkey").stdout
     assert told_of.count("Private Key Object") == 3  # root, time stamps, one signer
     assert told_of.count("sensitive, always sensitive, never extractable, local") == 3
-    with pytest.raises(subprocess.CalledProcessError):
-        shelf.look_at(
-            *(token, "--read-object", "--type", "privkey", "--label", "relais:root"),
-            *("--output-file", str(tmp_path / "key")),
+    keys = token.keys()
+    assert isinstance(keys, token_keys.TokenKeys)
+    with pytest.raises(KeysAwayError, match="AttributeSensitive"):
+        keys._ask(
+            lambda session: session.get_key(object_class=ObjectClass.PRIVATE_KEY, label="relais:root")[Attribute.VALUE]
         )
     public = shelf.look_at(token, "--list-objects", "--type", "cert").stdout
     assert {line.split(":", 1)[1].strip() for line in public.splitlines() if "label:" in line} == {
