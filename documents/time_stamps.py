@@ -55,7 +55,9 @@ async def checked_stamp(
 ) -> tsp.TimeStampResp:
     """The answer, if it is a time stamp for this question, of now, by a service that one of those certificates vouches for.
 
-    Of the certificates that came with it, those are left out that nobody needs: nothing would notice a change of them. Raises StampsAwayError, StampRefusedError, and what a damaged structure raises.
+    Of the certificates that came with it, those are left out that nobody needs: nothing would notice a change of them.
+
+    Raises StampsAwayError, StampRefusedError, and what a damaged structure raises.
     """
     if response["status"]["status"].native != "granted":
         raise StampsAwayError("not granted")
@@ -77,7 +79,10 @@ async def checked_stamp(
 
 
 def _with(token: cms.ContentInfo, certificates: Sequence[x509.Certificate]) -> tsp.TimeStampResp:
+    """The stamp with these certificates. Raises StampRefusedError where it has other parts that nothing would guard."""
     signed = token["content"]
+    if signed["crls"].native or signed["signer_infos"][0]["unsigned_attrs"].native:
+        raise StampRefusedError("it holds more than was asked for")
     signed["certificates"] = cms.CertificateSet([cms.CertificateChoices("certificate", one) for one in certificates])
     whole = cms.ContentInfo.load(cms.ContentInfo({"content_type": "signed_data", "content": signed}).dump())
     if not is_tight(whole):
