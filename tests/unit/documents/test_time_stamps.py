@@ -90,6 +90,13 @@ async def test_a_document_has_the_stamps_of_the_service(
         assert not (await verify_pdf(changed, [root], stamp_roots=[stamp_root])).valid
 
 
+async def test_what_the_authority_stamped_holds_beside_it(
+    service: OpensslService, signed: bytes, authority: Authority
+) -> None:
+    stamp_root = x509.load_der_x509_certificate(service.root).public_bytes(Encoding.PEM)
+    assert (await verify_pdf(signed, [authority.root_certificate_pem], stamp_roots=[stamp_root])).valid
+
+
 async def test_while_it_is_away_nothing_is_signed(service: OpensslService, tmp_path: Path, unsigned: bytes) -> None:
     authority = Authority.open(KeyFolder(tmp_path, SECRET), stamped_by=service.service())
     service.status = 503
