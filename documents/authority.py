@@ -29,9 +29,9 @@ STAMP_LIFE = timedelta(days=20 * 365)
 STAMP_RENEWAL = timedelta(days=15 * 365)
 SIGNER_LIFE = timedelta(days=2 * 365)
 SIGNER_RENEWAL = timedelta(days=30)
-# Clocks of two machines are never quite the same.
 RESPONDER_LIFE = timedelta(days=30)
 RESPONDER_RENEWAL = timedelta(days=20)
+# Clocks of two machines are never quite the same.
 CLOCK_DIFFERENCE = timedelta(hours=1)
 LONGEST_NAME = 64  # bytes; RFC 5280, appendix A: ub-common-name, ub-organization-name, ub-serial-number
 

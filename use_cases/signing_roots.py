@@ -9,6 +9,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from uuid import UUID
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -106,8 +107,9 @@ async def publish_revocations(settings: Settings, database: Database, authority:
     """Make the list of what is revoked anew, and give who answers questions a new key, before the last ones are too old."""
     async with database.session() as session:
         await signing_roots.lock_signing_roots(session)
-        await _note_certificates(session, authority)
-        await _publish(settings, session, authority)
+        await _note_stamps(session, authority)
+        await _publish(session, authority)
+        await renew_responder(settings, session, authority)
 
 
 async def revoke_signer(settings: Settings, username: str, reason: Reason, *, since: datetime | None = None) -> Revoked:
@@ -132,7 +134,7 @@ async def revoke_signer(settings: Settings, username: str, reason: Reason, *, si
         moment = since or datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
         revoked = await signing_roots.revoke_certificates(session, account.id, reason=reason, since=moment)
         if authority is not None:
-            await _publish(settings, session, authority)
+            await _publish(session, authority)
     here = authority.root_sha256 if authority else None
     elsewhere = {one.root_sha256 for one in revoked} - {here}
     return Revoked(tuple(one.serial_number for one in revoked), tuple(sorted(elsewhere)))
@@ -203,34 +205,41 @@ async def _add(settings: Settings, session: AsyncSession, authority: Authority) 
             since=datetime.now(UTC),
         )
     await _note_certificates(session, authority)
-    await _publish(settings, session, authority)
+    await _note_stamps(session, authority)
+    await _publish(session, authority)
+    await renew_responder(settings, session, authority)
 
 
 async def _note_certificates(session: AsyncSession, authority: Authority) -> None:
-    """The records know what people sign with, also who has not signed since they know of certificates; what clinics seal with,
-    and what stamps the time.
-    """
+    """The records know what people sign with and clinics seal with, also who has not since they know of certificates."""
     held = await asyncio.to_thread(authority.certificates)
-    stamps = await asyncio.to_thread(authority.stamps_certificate)
     accounts = await people.accounts_by_id(session, held)
-    issued = [(certificate, signer_id if signer_id in accounts else None) for signer_id, certificate in held.items()]
-    for certificate, owner in [*issued, (stamps, None)]:
-        await signing_roots.note_certificate(
-            session,
-            root_sha256=authority.root_sha256,
-            serial_number=certificate.serial_number,
-            signer_id=owner,
-            now=datetime.now(UTC),
-        )
+    for signer_id, certificate in held.items():
+        await _note(session, authority, certificate, signer_id if signer_id in accounts else None)
 
 
-async def _publish(settings: Settings, session: AsyncSession, authority: Authority) -> None:
+async def _note_stamps(session: AsyncSession, authority: Authority) -> None:
+    await _note(session, authority, await asyncio.to_thread(authority.stamps_certificate), None)
+
+
+async def _note(
+    session: AsyncSession, authority: Authority, certificate: x509.Certificate, signer_id: UUID | None
+) -> None:
+    await signing_roots.note_certificate(
+        session,
+        root_sha256=authority.root_sha256,
+        serial_number=certificate.serial_number,
+        signer_id=signer_id,
+        now=datetime.now(UTC),
+    )
+
+
+async def _publish(session: AsyncSession, authority: Authority) -> None:
     """With the roots locked: an older list must not come after a newer one."""
     revoked = await revocations(session, authority)
     until = datetime.now(UTC) + LIST_HOLDS_FOR
     made = await asyncio.to_thread(partial(authority.revocation_list, revoked, until=until))
     await signing_roots.note_revocation_list(session, authority.root_sha256, made)
-    await renew_responder(settings, session, authority)
 
 
 def _in_the_folder(settings: Settings) -> list[Root]:
