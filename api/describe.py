@@ -78,7 +78,7 @@ def describe(app: FastAPI) -> Part:
     document = _plain(app)
     examples = Examples(document["components"]["schemas"])
     for route in iter_route_contexts(app.routes):
-        methods = document["paths"].get(route.path, {})
+        methods = document["paths"].get(route.path_format, {})
         for method in {one.lower() for one in route.methods or ()} & methods.keys():
             if method == "get" and str(route.path).startswith(V1):
                 _tell_condition(methods[method])

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from pydantic import Base64Bytes
 
 from documents.keys import WrongSecretError
 
@@ -41,7 +42,7 @@ class KeyFolder:
     """
 
     path: Path
-    secret: bytes = field(repr=False)
+    secret: Base64Bytes = field(repr=False)
 
     def __post_init__(self) -> None:
         if len(self.secret) < 16:

@@ -3,17 +3,16 @@
 import os
 from pathlib import Path
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import TypeAdapter
 
 from documents.key_folder import KeyFolder
 from documents.key_token import KeyToken
+from domain.model import DISCREET
 from settings import Settings, SettingsError
 
 KeyPlace = KeyFolder | KeyToken
 
-_JSON: TypeAdapter[KeyPlace] = TypeAdapter(
-    KeyPlace, config=ConfigDict(ser_json_bytes="hex", val_json_bytes="hex", hide_input_in_errors=True)
-)
+_JSON: TypeAdapter[KeyPlace] = TypeAdapter(KeyPlace, config=DISCREET)
 
 
 def told(place: KeyPlace) -> str:

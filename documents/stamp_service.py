@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import Base64Bytes, TypeAdapter
 
+from domain.model import DISCREET
 from outgoing.destinations import ForbiddenError, Walls, destination_of
 from settings import Settings, SettingsError
 
@@ -21,7 +22,7 @@ class StampService:
     """
 
     url: str
-    certificates: tuple[bytes, ...] = field(repr=False)
+    certificates: tuple[Base64Bytes, ...] = field(repr=False)
     seconds: float = 15.0
     user: str | None = None
     password: str = field(default="", repr=False)
@@ -42,9 +43,7 @@ class StampService:
         return told
 
 
-_JSON: TypeAdapter[StampService | None] = TypeAdapter(
-    StampService | None, config=ConfigDict(ser_json_bytes="hex", val_json_bytes="hex", hide_input_in_errors=True)
-)
+_JSON: TypeAdapter[StampService | None] = TypeAdapter(StampService | None, config=DISCREET)
 
 
 def service_told(service: StampService | None) -> str:

@@ -100,7 +100,7 @@ def _responder_of(settings: Settings, root: SigningRoot) -> Identity | None:
     try:
         key = load_der_private_key(open_sealed(key_ring(settings), root.sealed_responder, _place_of(root.sha256)), None)
     except EncryptionError:
-        log.error("the key that answers for certificates does not open", root=root.sha256)
+        log.error("the key that answers for certificates does not open")
         return None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise TypeError("a responder has an elliptic-curve key")
