@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+import sign_of_life
 import waiting
 from sign_of_life import SILENT_AFTER_SECONDS, SignOfLife, read_sign
 from tests.eventually import eventually
@@ -59,5 +60,9 @@ async def test_a_worker_gives_a_sign_of_life(tmp_path: Path) -> None:
     sign = read_sign(path)
     assert sign is not None
     assert not sign.is_alive
+    sign_of_life._write(path, True, "Nothing can be signed now: the token is not there.")
+    sign = read_sign(path)
+    assert sign is not None
+    assert (sign.is_alive, sign.trouble) == (True, "Nothing can be signed now: the token is not there.")
     path.write_text("half a li")
     assert read_sign(path) is None
