@@ -87,23 +87,26 @@ async def asked_by_openssl(system: System, certificate: x509.Certificate, folder
     """What OpenSSL says of the answer to its own question, with a nonce."""
     for name, one in (("one", certificate), ("root", root_of(system))):
         await asyncio.to_thread((folder / f"{name}.pem").write_bytes, one.public_bytes(Encoding.PEM))
-    about = ("ocsp", "-issuer", "root.pem", "-cert", "one.pem")
+    about = ("-issuer", "root.pem", "-cert", "one.pem")
     await openssl(folder, *about, "-reqout", "question.der", "-no_nonce")
     await openssl(folder, *about, "-reqout", "with_nonce.der")
     async with stranger(system) as http:
         for name in ("question", "with_nonce"):
             asked = await asyncio.to_thread((folder / f"{name}.der").read_bytes)
             answer = await http.post(address_of(system), content=asked, headers=QUESTION)
-            await asyncio.to_thread((folder / "answer.der").write_bytes, answer.content)
-            more = () if name == "question" else ("-reqin", f"{name}.der")
-            said = await openssl(folder, *about, *more, "-respin", "answer.der", "-CAfile", "root.pem")
-            assert "Response verify OK" in said
+            await asyncio.to_thread((folder / f"answer_to_{name}.der").write_bytes, answer.content)
+    answered = ("-respin", "answer_to_with_nonce.der", "-CAfile", "root.pem")
+    said = await openssl(folder, "-reqin", "with_nonce.der", *answered)
+    assert "Response verify OK" in said
+    assert "onc" not in said  # neither a warning that there is no nonce, nor that it is another one
+    said = await openssl(folder, *about, "-no_nonce", "-respin", "answer_to_question.der", "-CAfile", "root.pem")
+    assert "Response verify OK" in said
     return said
 
 
 async def openssl(folder: Path, *arguments: str) -> str:
     process = await asyncio.create_subprocess_exec(
-        "openssl", *arguments, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        "openssl", "ocsp", *arguments, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     return (await process.communicate())[0].decode()
 
