@@ -28,8 +28,8 @@ def test_they_are_in_the_folder_of_the_data(tmp_path: Path) -> None:
 def test_they_are_in_a_token_whose_pin_is_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKENS_ARE_AT", "/tokens")
     (tmp_path / "pin").write_text("1234-5678\n")
-    named = {"pkcs11_pin_file": tmp_path / "pin", "pkcs11_environment": frozenset({"TOKENS_ARE_AT", "NOT_SET"})}
-    place = key_place(Settings(**IN_A_TOKEN, **named))
+    environment = frozenset({"TOKENS_ARE_AT", "NOT_SET"})
+    place = key_place(Settings(**IN_A_TOKEN, pkcs11_pin_file=tmp_path / "pin", pkcs11_environment=environment))
     assert place == KeyToken(Path("/usr/lib/token.so"), "1234-5678", "relais", environment={"TOKENS_ARE_AT": "/tokens"})
     assert heard(told(place)) == place
     assert "1234-5678" not in repr(place)

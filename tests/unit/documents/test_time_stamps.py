@@ -56,7 +56,7 @@ def question(digest: bytes = b"\x01" * 32, nonce: int | None = None) -> Any:
         {
             "version": 1,
             "message_imprint": {"hash_algorithm": {"algorithm": "sha256"}, "hashed_message": digest},
-            "nonce": nonce or get_nonce(),
+            "nonce": nonce or get_nonce(),  # type: ignore[no-untyped-call]
             "cert_req": True,
         }
     )
