@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from documents.key_places import KeyPlace
-from documents.keys import KeysAwayError
+from documents.keys import ROOT, KeysAwayError
 from documents.stamp_service import StampService
 
 ROOT_LIFE = timedelta(days=40 * 365)
@@ -35,9 +35,8 @@ RESPONDER_RENEWAL = timedelta(days=20)
 CLOCK_DIFFERENCE = timedelta(hours=1)
 LONGEST_NAME = 64  # bytes; RFC 5280, appendix A: ub-common-name, ub-organization-name, ub-serial-number
 
-
-_ROOT, _STAMPS, _SIGNERS = "root", "stamps", "signers/"
-"""The names of keys."""
+_STAMPS, _SIGNERS = "stamps", "signers/"
+"""The names of keys, besides the root's."""
 
 
 class NoAuthorityError(Exception):
@@ -98,7 +97,7 @@ class Authority:
         self._keys = place.keys()
         self._clock = clock
         with self._keys.locked():
-            self._root = self._identity(_ROOT, self._root_certificate, lambda _: True)
+            self._root = self._identity(ROOT, self._root_certificate, lambda _: True)
 
     @classmethod
     def open(
@@ -116,13 +115,13 @@ class Authority:
         certificates say where to learn whether they are revoked: ``<lists_at>/<root_sha256>.crl``, and ``…/ocsp``. `stamped_by`
         is an outside service that stamps the time in the authority's place.
         """
-        if not may_make and place.keys().key(_ROOT) is None:
+        if not may_make and place.keys().key(ROOT) is None:
             raise NoAuthorityError(f"{place} holds no signing authority")
         return cls(place, clock, lists_at, stamped_by)
 
     def look_for_its_keys(self) -> None:
         """Whether they can be had now. Raises KeysAwayError or WrongSecretError when not."""
-        if self._keys.key(_ROOT) is None:
+        if self._keys.key(ROOT) is None:
             raise KeysAwayError(f"{self.place} holds the key of the authority no more")
 
     @property

@@ -12,6 +12,9 @@ from typing import Protocol
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+ROOT = "root"
+"""The name of the authority's own key."""
+
 
 class WrongSecretError(Exception):
     """The keys do not open with the secret, or the PIN, that the settings name."""

@@ -11,7 +11,7 @@ authority, ever do.
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,7 +33,7 @@ from pkcs11.exceptions import (
 from pkcs11.util.ec import encode_ec_public_key, encode_ecdsa_signature, encode_named_curve_parameters
 
 from documents.key_token import KeyToken
-from documents.keys import KeysAwayError, WrongSecretError
+from documents.keys import ROOT, KeysAwayError, WrongSecretError
 from settings import SettingsError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ _LABEL = "relais:"
 _ONE_MORE_AND_IT_IS_SHUT = TokenFlag.USER_PIN_FINAL_TRY | TokenFlag.USER_PIN_LOCKED
 
 _Answer = TypeVar("_Answer")
+_Found = TypeVar("_Found", bound=Collection[Any])
 
 _one_at_a_time = threading.RLock()
 _sessions: dict[KeyToken, Session] = {}
@@ -68,7 +69,7 @@ class TokenKeys:
     def key(self, name: str) -> ec.EllipticCurvePrivateKey | None:
         """The one with the newest certificate; where there is none, any that was made and got none."""
         certificates = self._certificates(name)
-        ids = [one for one, _ in certificates] + self._ask(lambda session: _ids(session, name))
+        ids = [one for one, _ in certificates] + self._find(lambda session: _ids(session, name))
         found = (self._key(key_id) for key_id in ids)
         return next((key for key in found if key is not None), None)
 
@@ -95,7 +96,7 @@ class TokenKeys:
 
     def certificates(self) -> Iterator[tuple[str, x509.Certificate]]:
         """Those that Relais has made there."""
-        names = self._ask(_names)
+        names = self._find(_names)
         for name in sorted(names):
             if (certificate := self.certificate(name)) is not None:
                 yield name, certificate
@@ -111,12 +112,24 @@ class TokenKeys:
 
     def _certificates(self, name: str) -> list[tuple[bytes, x509.Certificate]]:
         """The certificates of that name with the ids of their keys, the newest first."""
-        found = self._ask(lambda session: _certificates(session, name))
+        found = self._find(lambda session: _certificates(session, name))
         return sorted(found, key=lambda one: (one[1].not_valid_before_utc, one[1].serial_number), reverse=True)
 
     def _key(self, key_id: bytes) -> "_TokenKey | None":
         public = self._ask(lambda session: _public_key(session, key_id))
         return None if public is None else _TokenKey(self, key_id, public)
+
+    def _find(self, question: Callable[[Session], _Found]) -> _Found:
+        """What the token has. That it has nothing is not believed of an old session that sees the root no more: to it a token
+        that went and came back stays empty, and then a key would be made where there is one, or one that is revoked be kept.
+        """
+        with _one_at_a_time:
+            is_old = self._token in _sessions
+            found = self._ask(question)
+            if found or not is_old or self._ask(lambda session: _certificates(session, ROOT)):
+                return found
+            self._close()
+            return self._ask(question)
 
     def _ask(self, question: Callable[[Session], _Answer]) -> _Answer:
         """What the token answers. Where the session is an old one that does not work any more, a new one is asked."""

@@ -146,6 +146,23 @@ def test_a_token_that_goes_and_comes_back(shelf: Shelf, token: KeyToken) -> None
     assert Authority.open(token, may_make=False).root_sha256 == authority.root_sha256
 
 
+def test_a_session_that_sees_nothing_any_more_is_not_believed(shelf: Shelf, token: KeyToken) -> None:
+    authority = Authority.open(token)
+    lost = certificate_of(authority)
+    shelf.take_away()
+    try:
+        with pytest.raises(KeysAwayError, match="is not there"):
+            authority.look_for_its_keys()
+        with pytest.raises(KeysAwayError, match="is not there"):
+            Authority.open(token, may_make=False)
+    finally:
+        shelf.bring_back()
+    authority.look_for_its_keys()
+    revoked = [Revocation(lost.serial_number, datetime.now(UTC), "key_compromise")]
+    keys = authority.signer(SOMEBODY, "Dr Étienne Gagnon", "Clinique", "98765", revoked)
+    assert keys.signer.certificate.public_key() != lost.public_key()
+
+
 async def test_while_it_is_away_nothing_is_signed(shelf: Shelf, token: KeyToken, unsigned: bytes) -> None:
     authority = Authority.open(token)
     shelf.take_away()
