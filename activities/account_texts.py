@@ -120,6 +120,13 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
         _("An administrator of {clinic} has set that its requests are kept for less long than before."),
         _("If that is not what the clinic wants, set it back: under People, Keeping and destroying."),
     ),
+    LetterKind.ACCESSES_TO_REVIEW: AccountText(
+        _("accesses wait to be signed off"),
+        _(
+            "Relais has looked through the accesses of {clinic} of a month that is over, and nobody has signed it off yet."
+        ),
+        _("Say of each line what it is, and sign the month off: under People, Accesses of the month."),
+    ),
     LetterKind.DRAFTS_END: AccountText(
         _("drafts are removed soon"),
         _("Drafts of requests that you began in Relais ({username}) have lain untouched for more than three weeks."),

@@ -8,6 +8,7 @@ from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddle
 
 from api import (
     absences,
+    access_reviews,
     assignments,
     attachments,
     backchannel_logout,
@@ -121,6 +122,7 @@ def _addresses() -> APIRouter:
         service_accounts,
         webhooks,
         retention,
+        access_reviews,
         drafts,
         requests,
         changes,

@@ -69,6 +69,7 @@ class AccountEventKind(StrEnum):
     CLINIC_CHANGED = "clinic_changed"
     RETENTION_APPROVED = "retention_approved"  # a list of requests whose time is over
     RETENTION_TAKEN_BACK = "retention_taken_back"
+    ACCESSES_SIGNED_OFF = "accesses_signed_off"  # those of one month
     SERVICE_ACCOUNT_ADDED = "service_account_added"
     SECRET_ADDED = "secret_added"  # noqa: S105 - the name of an event
     SECRET_ENDED = "secret_ended"  # noqa: S105
@@ -105,6 +106,7 @@ class LetterKind(StrEnum):
     RETENTION_LISTED = "retention_listed"  # to administrators, as the next two
     RETENTION_APPROVED = "retention_approved"
     RETENTION_SHORTENED = "retention_shortened"  # less long is kept what is over
+    ACCESSES_TO_REVIEW = "accesses_to_review"  # to administrators: a month waits to be signed off
     DRAFTS_END = "drafts_end"  # drafts that somebody has not touched for weeks are removed soon
     HAND_OVER = "hand_over"  # to administrators: somebody whose access the directory ended holds requests
 

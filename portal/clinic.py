@@ -49,6 +49,7 @@ CLINIC_FIELDS: Mapping[str, str] = {
     "retention_years": _("Years from the last entry"),
     "retention_minors_until": _("Age below which a patient is a minor"),
     "retention_minors_years": _("Years that are kept beyond that age"),
+    "month": _("Month"),
     "webhook": _("Webhook"),
     "url": _("Address"),
     "types": _("What is told"),

@@ -28,6 +28,7 @@ PAGES: Mapping[str, Places] = {
     "service-accounts": {Role.CLINIC_ADMINISTRATOR: "administrator-systems"},
     "webhooks": {Role.CLINIC_ADMINISTRATOR: "administrator-systems"},
     "retention": {Role.CLINIC_ADMINISTRATOR: "administrator-retention"},
+    "access-reviews": {Role.CLINIC_ADMINISTRATOR: "administrator-accesses"},
     "statistics": {Role.CLINIC_ADMINISTRATOR: "administrator"},
     "journals": {Role.CLINIC_ADMINISTRATOR: "privacy"},
     "account": {None: "settings"},

@@ -293,6 +293,8 @@ SENTENCES: Mapping[str, str] = {
     "retention_taken_back": _(
         "The approval is taken back: nothing of this list is destroyed before it is approved again."
     ),
+    "accesses_settled": _("Saved. What was said stays on record."),
+    "accesses_signed_off": _("The month is signed off in your name."),
     "clinic_saved": _("Saved. The hours count for requests that are submitted from now on."),
     "person_saved": _("Saved. What the person may do counts from now on."),
     "locked": _("The account is locked: its sessions have ended, and nobody signs in with it."),
@@ -451,6 +453,7 @@ def _environment(language: Language) -> Environment:
         "short_moment": partial(dates.short_moment, language=language),
         "clock": partial(dates.clock, language=language),
         "day": partial(dates.day, language=language),
+        "month": partial(dates.month, language=language),
         "distance": partial(dates.distance, language=language),
         "age": partial(dates.age, language=language),
         "birth": partial(dates.birth, language=language),

@@ -21,6 +21,7 @@ from portal.pages import Visit, VisitOf
 from records.models import Side
 from translations import gettext_noop as _
 from use_cases import forgotten_passwords, identities, people
+from use_cases.access_reviews import count_waiting
 from use_cases.administrators import Administrator
 from use_cases.catalogue import newest_offerings
 from use_cases.hand_over import MAY_HAND_OVER
@@ -70,6 +71,7 @@ EVENTS: Mapping[AccountEventKind, str] = {
     AccountEventKind.CLINIC_CHANGED: _("Changed"),
     AccountEventKind.RETENTION_APPROVED: _("Destruction of a list approved"),
     AccountEventKind.RETENTION_TAKEN_BACK: _("Approval of a destruction taken back"),
+    AccountEventKind.ACCESSES_SIGNED_OFF: _("Accesses of a month signed off"),
     AccountEventKind.SERVICE_ACCOUNT_ADDED: _("Service account made"),
     AccountEventKind.SECRET_ADDED: _("New secret"),
     AccountEventKind.SECRET_ENDED: _("Secret ended"),
@@ -125,6 +127,7 @@ async def people_page(visit: VisitOf, clinic: UUID | None = None) -> Response:
         there=[person for person in found if person.state is not AccountState.LEFT],
         left=[person for person in found if person.state is AccountState.LEFT],
         due=sum(person.review is not None for person in found),
+        months=await count_waiting(visit.services, visit.caller) if clinic_id == visit.caller.clinic_id else 0,
         invitations=await list_invitations(visit.services, by, clinic_id),
         finds=len(found) >= providers.FILTER_FROM,
         states=STATES,

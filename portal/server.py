@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from portal import (
+    access_reviews,
     accesses,
     account,
     answers,
@@ -53,6 +54,7 @@ PAGES = (
     service_accounts,
     webhooks,
     retention,
+    access_reviews,
     worklist,
     saved_filters,
     past_cases,

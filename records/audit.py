@@ -162,7 +162,7 @@ async def was_written(
     query = select(AuditEntry.id).where(
         AuditEntry.account_id == by.account_id,
         AuditEntry.for_account_id.is_not_distinct_from(by.for_account_id),
-        AuditEntry.id > _first_id_of(since),
+        AuditEntry.id > first_id_of(since),
         AuditEntry.kind == act,
         AuditEntry.name == name,
         AuditEntry.request_id.is_not_distinct_from(request_id),
@@ -178,7 +178,7 @@ async def last_shown(session: AsyncSession, by: By, *, since: datetime) -> froze
         .where(
             AuditEntry.account_id == by.account_id,
             AuditEntry.for_account_id.is_not_distinct_from(by.for_account_id),
-            AuditEntry.id > _first_id_of(since),
+            AuditEntry.id > first_id_of(since),
             AuditEntry.kind == Act.LIST,
         )
         .order_by(AuditEntry.id.desc())
@@ -187,7 +187,7 @@ async def last_shown(session: AsyncSession, by: By, *, since: datetime) -> froze
     return frozenset(await session.scalar(query) or ())
 
 
-def _first_id_of(moment: datetime) -> uuid.UUID:
+def first_id_of(moment: datetime) -> uuid.UUID:
     """The smallest id that is made at that moment: ids begin with their milliseconds (RFC 9562, 5.7)."""
     return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
 

@@ -25,7 +25,7 @@ LISTS: Mapping[str, tuple[str, ...]] = {
         "partner_messages.problem",
         *("clinics.retention", "retention_lists.policy", "retention_entries.number", "retention_entries.offering"),
         *("destroyed_requests.number", "destroyed_requests.clinic_ids", "destroyed_requests.document_ids"),
-        *("destroyed_requests.key_owners",),
+        *("destroyed_requests.key_owners", "access_findings.entries"),
     ),
     "keys under which objects lie in the document store: ids and digests": (
         *("attachments.object_key", "attachments.preview_key", "attachments.thumbnail_key", "attachments.full_key"),
@@ -49,6 +49,7 @@ LISTS: Mapping[str, tuple[str, ...]] = {
         *(
             "retention_certificates.sha256",
             "retention_papers.pdf_sha256",
+            "access_sign_offs.sha256",
         ),
     ),
     "secrets by their digest, or sealed with the key ring": (

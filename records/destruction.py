@@ -65,6 +65,9 @@ STAYS: Mapping[str, tuple[str, ...]] = {
     "who did what and when, by ids: the audit outlives what it tells of": (
         *("audit_entries", "audit_leaves", "audit_checkpoints", "audit_heads"),
     ),
+    "reviews of accesses, by ids; a note about the request is sealed with its key, and ends with that": (
+        *("access_reviews", "access_findings", "access_verdicts", "access_sign_offs"),
+    ),
     "that it was destroyed: numbers, ids, digests and dates": (
         *("retention_lists", "retention_entries", "destroyed_requests", "retention_certificates"),
         *("retention_papers",),

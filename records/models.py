@@ -34,6 +34,7 @@ from sqlalchemy import Enum as EnumType
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from domain.access_review import Rule, Verdict
 from domain.accounts import AccountEventKind, LetterKind
 from domain.audit import Act, Purpose
 from domain.changes import ChangeKind
@@ -52,6 +53,7 @@ Json = dict[str, Any]
 FROZEN_TABLES = (
     *("form_versions", "events", "reports", "documents", "audit_entries", "offering_versions"),
     *("account_events", "audit_leaves", "audit_checkpoints", "destroyed_requests", "retention_certificates"),
+    *("access_reviews", "access_findings", "access_verdicts", "access_sign_offs"),
 )
 """Tables to which rows are only added: a trigger refuses every change."""
 
@@ -1825,9 +1827,87 @@ class RetentionPaper(Base):
     made_at: Mapped[datetime]
 
 
+# Reviews of accesses
+
+
+class AccessReview(Base):
+    """The analysis of a clinic's accesses of one month (`month` is its first day): so many `accesses` were looked at. Never
+    changes. `left_out` are findings that were too many.
+    """
+
+    __tablename__ = "access_reviews"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    clinic_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clinics.id"))
+    month: Mapped[date]
+    made_at: Mapped[datetime]
+    accesses: Mapped[int]
+    left_out: Mapped[int]
+
+    __table_args__ = (UniqueConstraint("clinic_id", "month"),)
+
+
+class AccessFinding(Base):
+    """Acts of one person that meet a rule: so many, from when to when; `entries` are the first in the audit. Never changes."""
+
+    __tablename__ = "access_findings"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    review_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("access_reviews.id"))
+    rule: Mapped[Rule]
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    request_id: Mapped[uuid.UUID | None]
+    day: Mapped[date]
+    number: Mapped[int]
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    entries: Mapped[list[uuid.UUID]]
+
+    __table_args__ = (Index("ix_access_findings_review", "review_id", "id"),)
+
+
+class AccessVerdict(Base):
+    """What an administrator said of a finding; the last one counts, and none ever changes.
+
+    `about_self`: they said it of themselves, because there was nobody else. The note, ``{"said": …}``, is sealed with
+    the key of the request that the finding is about, and ends with it.
+    """
+
+    __tablename__ = "access_verdicts"
+
+    finding_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("access_findings.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    review_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("access_reviews.id"), index=True)
+    request_id: Mapped[uuid.UUID | None]
+    verdict: Mapped[Verdict]
+    note: Mapped[Json] = mapped_column(SealedJson("access_verdicts.note", "request_id", ("finding_id", "number")))
+    about_self: Mapped[bool]
+    given_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    given_at: Mapped[datetime]
+
+
+class AccessSignOff(Base):
+    """That somebody signed a month off, when there were so many `verdicts`; a later verdict asks for a next one. Never changes.
+
+    `sha256` is that of all that was signed: findings with their last verdicts. `about_self` counts those of whoever signed that
+    nobody else has settled.
+    """
+
+    __tablename__ = "access_sign_offs"
+
+    review_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("access_reviews.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    verdicts: Mapped[int]
+    sha256: Mapped[str]
+    about_self: Mapped[int]
+    signed_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    signed_at: Mapped[datetime]
+
+
 SEALED_MODELS = (
     *(RequestRecord, FrozenForm, EventRecord, GivenCommand, Attachment, Mark, Upload, ReportDraft, FrozenReport),
     *(RequestReference, SavedFilter, SignOnAttempt, SigningTicket, RetentionHold, PartnerMessage, ReceivedRequest),
+    AccessVerdict,
 )
 """The models of which columns are sealed."""
 

@@ -57,6 +57,11 @@ def moment(
     }
 
 
+def month(of: date, language: Language) -> str:
+    """« novembre 2026 », “November 2026”."""
+    return f"{_months('wide', language)[of.month]} {of.year}"
+
+
 def short_moment(at: datetime, language: Language, now: datetime | None = None) -> str:
     """As short as it stays clear: the time today, “yesterday” with the time, else the day with the time."""
     _ = gettext_for(language)

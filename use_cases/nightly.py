@@ -2,7 +2,7 @@
 
 from activities.contract import SweepReport
 from documents.authority import Authority
-from use_cases import destruction, old_drafts
+from use_cases import access_analysis, destruction, old_drafts
 from use_cases.each import all_of_them
 from use_cases.parts import PartsWithEngine
 from use_cases.signing_roots import publish_revocations
@@ -19,6 +19,8 @@ async def each_night(services: PartsWithEngine, authority: Authority) -> SweepRe
             await publish_revocations(services.settings, services.database, authority)
         with each("destructions"):
             await destruction.take_up(services)
+        with each("accesses"):
+            await access_analysis.analyse_and_remind(services)
         with each("drafts"):
             await old_drafts.warn_and_remove(services)
     return swept

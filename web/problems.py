@@ -22,6 +22,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "forbidden",
         "operators_only",
         "not_for_oneself",
+        "about_yourself",
         "routes_by_operators",
         "wrong_voice_code",
         "wrong_current_password",
@@ -87,10 +88,14 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "webhook_disabled",
         "webhook_not_replayable",
         "destruction_begun",
+        "access_review_open",
     ),
     410: ("phone_link_ended", "cursor_expired", "request_destroyed", "file_infected"),
     408: ("too_slow",),
-    412: ("unsupported_tus_version", "account_changed", "clinic_changed", "webhook_changed", "retention_list_changed"),
+    412: (
+        *("unsupported_tus_version", "account_changed", "clinic_changed", "webhook_changed", "retention_list_changed"),
+        "access_review_changed",
+    ),
     413: ("too_large",),
     415: (
         "unsupported_media",

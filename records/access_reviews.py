@@ -1,0 +1,353 @@
+"""Reviews of accesses: what the analysis reads of the audit, and what is kept of it."""
+
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Select, Uuid, and_, cast, exists, func, insert, not_, or_, select, tuple_
+from sqlalchemy.dialects.postgresql import insert as insert_or_not
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.access_review import NO_USE, WATCHED, Bond, Finding, Rule, Seen, Verdict, family_words, kin
+from domain.audit import Act
+from domain.requests import HolderKind, Role, Status
+from domain.search import LONGEST_BEGINNING
+from records import journals
+from records.audit import first_id_of
+from records.ids import new_id
+from records.models import (
+    AccessFinding,
+    AccessReview,
+    AccessSignOff,
+    AccessVerdict,
+    Account,
+    AuditEntry,
+    EventRecord,
+    OfferedPool,
+    Participant,
+    PatientWord,
+    RequestRecord,
+    table_of,
+)
+from records.patient_words import keys_of
+from records.sealed import NOT_OPENED, tell_not_opened, unread
+
+_MARGIN = timedelta(hours=1)
+"""By so much the time of an entry may differ from that in its id."""
+
+_FINAL = [status for status in Status if status.is_final]
+_NOT_FINAL = [status for status in Status if not status.is_final]
+_CHUNK = 1_000
+
+
+# What the analysis reads
+
+
+async def people_of(session: AsyncSession, clinic_id: uuid.UUID) -> Sequence[Account]:
+    """Everybody who ever had an account there, the systems too."""
+    query = select(Account).where(Account.clinic_id == clinic_id).order_by(Account.id)
+    return (await session.scalars(query)).all()
+
+
+async def was_used_in(session: AsyncSession, clinic_id: uuid.UUID, since: datetime, until: datetime) -> bool:
+    """Whether anything was done for the clinic from `since` to before `until`."""
+    theirs = select(Account.id).where(Account.clinic_id == clinic_id)
+    query = select(AuditEntry.id).where(
+        AuditEntry.account_id.in_(theirs), AuditEntry.clinic_id == clinic_id, *_within(since, until)
+    )
+    return bool(await session.scalar(select(query.exists())))
+
+
+async def acts_of(
+    session: AsyncSession,
+    account_id: uuid.UUID,
+    clinic_id: uuid.UUID,
+    since: datetime,
+    until: datetime,
+    *,
+    after: uuid.UUID | None,
+    limit: int,
+) -> list[Seen]:
+    """What somebody did for the clinic that a rule looks at, in the order of the entries; a page."""
+    query = _acts(account_id, clinic_id, since, until).where(AuditEntry.kind.in_(WATCHED)).limit(limit)
+    if after is not None:
+        query = query.where(AuditEntry.id > after)
+    return [Seen(*found) for found in await session.execute(query)]
+
+
+async def first_use(
+    session: AsyncSession, account_id: uuid.UUID, clinic_id: uuid.UUID, since: datetime, until: datetime
+) -> Seen | None:
+    """The first use that somebody made of their account in that time."""
+    query = _acts(account_id, clinic_id, since, until).where(AuditEntry.kind.not_in(NO_USE)).limit(1)
+    found = (await session.execute(query)).first()
+    return Seen(*found) if found else None
+
+
+async def last_use_before(session: AsyncSession, account_id: uuid.UUID, moment: datetime) -> datetime | None:
+    """When somebody last used their account before that moment, as far as the audit knows."""
+    query = (
+        select(AuditEntry.at)
+        .where(AuditEntry.account_id == account_id, AuditEntry.id < first_id_of(moment + _MARGIN))
+        .where(AuditEntry.at < moment, AuditEntry.kind.not_in(NO_USE))
+        .order_by(AuditEntry.id.desc())
+        .limit(1)
+    )
+    return await session.scalar(query)
+
+
+def _acts(
+    account_id: uuid.UUID, clinic_id: uuid.UUID, since: datetime, until: datetime
+) -> Select[uuid.UUID, datetime, Act, str | None, uuid.UUID | None]:
+    columns = AuditEntry.id, AuditEntry.at, AuditEntry.kind, AuditEntry.name, AuditEntry.request_id
+    query = select(*columns).where(AuditEntry.account_id == account_id, AuditEntry.clinic_id == clinic_id)
+    return query.where(*_within(since, until)).order_by(AuditEntry.id)
+
+
+def _within(since: datetime, until: datetime) -> tuple[ColumnElement[bool], ...]:
+    """By the ids as well, which an index is ordered by."""
+    ids = AuditEntry.id >= first_id_of(since - _MARGIN), AuditEntry.id < first_id_of(until + _MARGIN)
+    return (*ids, AuditEntry.at >= since, AuditEntry.at < until)
+
+
+async def bonds_of(
+    session: AsyncSession, account: Account, request_ids: Collection[uuid.UUID], until: datetime
+) -> dict[uuid.UUID, Bond]:
+    """What somebody had to do with each of these requests, and its end before `until`. Those that are gone are missing."""
+    over = (
+        select(func.max(EventRecord.at))
+        .where(EventRecord.request_id == RequestRecord.id, EventRecord.at < until)
+        .where(EventRecord.status.in_(_FINAL), EventRecord.status_before.in_(_NOT_FINAL))
+    )
+    query = select(RequestRecord.id, _is_theirs(account), over.scalar_subquery())
+    found = (await session.execute(query.where(RequestRecord.id.in_(request_ids)))).all()
+    bearing = await _bearing_a_name_of(session, account, request_ids)
+    return {id_: Bond(bool(theirs), over_since, bearing.get(id_)) for id_, theirs, over_since in found}
+
+
+def _is_theirs(account: Account) -> ColumnElement[bool]:
+    """They acted on it, asked for it, or it was with them by name, with their pool, or with their clinic to dispatch."""
+    acted = exists().where(Participant.request_id == RequestRecord.id, Participant.account_id == account.id)
+    held = exists().where(
+        EventRecord.request_id == RequestRecord.id,
+        EventRecord.holder["kind"].astext == HolderKind.PROVIDER,
+        cast(EventRecord.holder["id"].astext, Uuid) == account.id,
+    )
+    ways = [RequestRecord.requester_id == account.id, acted, held]
+    if Role.PROVIDER in account.roles:
+        ways.append(
+            exists().where(OfferedPool.request_id == RequestRecord.id, OfferedPool.clinic_id == account.clinic_id)
+        )
+    if Role.DISPATCHER in account.roles:
+        ways.append(RequestRecord.dispatch_clinic_id == account.clinic_id)
+    return or_(*ways)
+
+
+async def _bearing_a_name_of(
+    session: AsyncSession, account: Account, request_ids: Collection[uuid.UUID]
+) -> dict[uuid.UUID, Rule]:
+    """Those of the requests whose patient has a name in common with somebody.
+
+    The keyed hashes of words say which may; only their forms are opened then. One that does not open is left out.
+    """
+    words = {f"name:{word[:LONGEST_BEGINNING]}" for word in family_words(account.family_name)}
+    query = select(PatientWord.request_id).where(
+        PatientWord.clinic_id == account.clinic_id,
+        PatientWord.hash.in_(keys_of(session).looked_for(words)),
+        PatientWord.request_id.in_(request_ids),
+    )
+    rows = await journals.rows_of(session, set(await session.scalars(query)))
+    forms = await journals.forms_of(session, rows)
+    found = {
+        row.id: kin(account.given_name, account.family_name, forms[row.id][-1].content["patient"])
+        for row in rows
+        if forms[row.id]
+    }
+    return {id_: rule for id_, rule in found.items() if rule is not None}
+
+
+# What is kept
+
+
+async def newest_month(session: AsyncSession, clinic_id: uuid.UUID) -> date | None:
+    """The last month of the clinic of which there is a review."""
+    return await session.scalar(select(func.max(AccessReview.month)).where(AccessReview.clinic_id == clinic_id))
+
+
+async def keep_once(
+    session: AsyncSession,
+    clinic_id: uuid.UUID,
+    month: date,
+    now: datetime,
+    accesses: int,
+    findings: Iterable[Finding],
+    left_out: int,
+) -> bool:
+    """Keep what was found of a month; False where another one was faster, and that counts."""
+    review_id = new_id()
+    values = {"id": review_id, "clinic_id": clinic_id, "month": month, "made_at": now}
+    made = insert_or_not(AccessReview).values({**values, "accesses": accesses, "left_out": left_out})
+    if await session.scalar(made.on_conflict_do_nothing().returning(AccessReview.id)) is None:
+        return False
+    rows = [
+        {
+            "id": new_id(),
+            "review_id": review_id,
+            "rule": one.rule,
+            "account_id": one.account_id,
+            "request_id": one.request_id,
+            "day": one.day,
+            "number": one.sample.number,
+            "first_at": one.sample.first_at,
+            "last_at": one.sample.last_at,
+            "entries": one.sample.entries,
+        }
+        for one in findings
+    ]
+    for start in range(0, len(rows), _CHUNK):
+        await session.execute(insert(table_of(AccessFinding)), rows[start : start + _CHUNK])
+    return True
+
+
+async def reviews_of(session: AsyncSession, clinic_id: uuid.UUID, *, limit: int) -> Sequence[AccessReview]:
+    """The reviews of a clinic, the newest month first."""
+    query = select(AccessReview).where(AccessReview.clinic_id == clinic_id)
+    return (await session.scalars(query.order_by(AccessReview.month.desc()).limit(limit))).all()
+
+
+async def load_review(session: AsyncSession, review_id: uuid.UUID, *, locked: bool = False) -> AccessReview | None:
+    """The review; `locked` against others who say something of it."""
+    query = select(AccessReview).where(AccessReview.id == review_id)
+    return await session.scalar(query.with_for_update() if locked else query)
+
+
+class Counts(NamedTuple):
+    """Of a review: its findings, those with a verdict, all verdicts, and how many there were when it was last signed off."""
+
+    findings: int
+    settled: int
+    verdicts: int
+    signed: int | None
+
+
+async def counts_of(session: AsyncSession, review_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Counts]:
+    """How far each of these reviews is."""
+    of = AccessReview.id
+    findings = select(func.count()).select_from(AccessFinding).where(AccessFinding.review_id == of)
+    said = AccessVerdict.review_id == of
+    settled = select(func.count(AccessVerdict.finding_id.distinct())).where(said)
+    verdicts = select(func.count()).select_from(AccessVerdict).where(said)
+    signed = select(func.max(AccessSignOff.verdicts)).where(AccessSignOff.review_id == of)
+    columns = [one.scalar_subquery() for one in (findings, settled, verdicts, signed)]
+    query = select(of, *columns).where(of.in_(review_ids))
+    return {id_: Counts(*numbers) for id_, *numbers in await session.execute(query)}
+
+
+async def findings_of(
+    session: AsyncSession,
+    review_id: uuid.UUID,
+    *,
+    rule: Rule | None = None,
+    only_open: bool = False,
+    after: uuid.UUID | None = None,
+    limit: int | None = None,
+) -> Sequence[AccessFinding]:
+    """The findings of a review in their order: of one rule, or only those without a verdict; those after one of them."""
+    query = select(AccessFinding).where(AccessFinding.review_id == review_id).order_by(AccessFinding.id).limit(limit)
+    if rule is not None:
+        query = query.where(AccessFinding.rule == rule)
+    if only_open:
+        query = query.where(not_(exists().where(AccessVerdict.finding_id == AccessFinding.id)))
+    if after is not None:
+        query = query.where(AccessFinding.id > after)
+    return (await session.scalars(query)).all()
+
+
+async def rules_of(session: AsyncSession, review_id: uuid.UUID) -> dict[Rule, int]:
+    """How many findings there are by each rule."""
+    query = select(AccessFinding.rule, func.count()).where(AccessFinding.review_id == review_id)
+    return {Rule(rule): number for rule, number in await session.execute(query.group_by(AccessFinding.rule))}
+
+
+async def to_follow_up(session: AsyncSession, clinic_id: uuid.UUID) -> dict[uuid.UUID, int]:
+    """By review of the clinic, how many findings are still to be followed up, by their last verdict."""
+    last = _last_verdicts().where(AccessReview.clinic_id == clinic_id).subquery()
+    query = (
+        select(last.c.review_id, func.count()).where(last.c.verdict == Verdict.TO_FOLLOW_UP).group_by(last.c.review_id)
+    )
+    return {review_id: number for review_id, number in await session.execute(query)}  # noqa: C416
+
+
+def _last_verdicts() -> Select[uuid.UUID, uuid.UUID, int, Verdict]:
+    columns = AccessVerdict.finding_id, AccessVerdict.review_id, AccessVerdict.number, AccessVerdict.verdict
+    return (
+        select(*columns)
+        .distinct(AccessVerdict.finding_id)
+        .join(AccessReview, AccessReview.id == AccessVerdict.review_id)
+        .order_by(AccessVerdict.finding_id, AccessVerdict.number.desc())
+    )
+
+
+async def verdicts_on(
+    session: AsyncSession, finding_ids: Collection[uuid.UUID]
+) -> dict[uuid.UUID, list[AccessVerdict]]:
+    """All that was said of these findings, the first first, without the notes."""
+    query = select(AccessVerdict).where(AccessVerdict.finding_id.in_(finding_ids))
+    query = query.order_by(AccessVerdict.finding_id, AccessVerdict.number).options(*unread(AccessVerdict))
+    found: dict[uuid.UUID, list[AccessVerdict]] = {}
+    for one in await session.scalars(query):
+        found.setdefault(one.finding_id, []).append(one)
+    return found
+
+
+async def last_verdicts(session: AsyncSession, review_id: uuid.UUID) -> dict[uuid.UUID, AccessVerdict]:
+    """By finding of the review what was said of it last, without the notes."""
+    query = select(AccessVerdict).where(AccessVerdict.review_id == review_id).distinct(AccessVerdict.finding_id)
+    query = query.order_by(AccessVerdict.finding_id, AccessVerdict.number.desc()).options(*unread(AccessVerdict))
+    return {one.finding_id: one for one in await session.scalars(query)}
+
+
+async def notes_of(
+    session: AsyncSession, verdicts: Sequence[AccessVerdict]
+) -> Mapping[tuple[uuid.UUID, int], str | None]:
+    """What was written with these verdicts; None, and a line in the log, where that does not open: its request is destroyed."""
+    ids = [(one.finding_id, one.number) for one in verdicts]
+    query = select(AccessVerdict.finding_id, AccessVerdict.number, AccessVerdict.note)
+    query = query.where(tuple_(AccessVerdict.finding_id, AccessVerdict.number).in_(ids))
+    try:
+        return {(id_, number): note["said"] for id_, number, note in await session.execute(query)}
+    except NOT_OPENED as error:
+        if len(verdicts) == 1:
+            tell_not_opened("access_verdicts.note", str(ids[0][0]), error)
+            return {ids[0]: None}
+        one_by_one = [await notes_of(session, [one]) for one in verdicts]
+        return {key: note for one in one_by_one for key, note in one.items()}
+
+
+async def sign_offs_of(session: AsyncSession, review_id: uuid.UUID) -> Sequence[AccessSignOff]:
+    """Who signed a month off, the first first."""
+    query = select(AccessSignOff).where(AccessSignOff.review_id == review_id)
+    return (await session.scalars(query.order_by(AccessSignOff.number))).all()
+
+
+async def entries_named(session: AsyncSession, ids: Collection[uuid.UUID]) -> Sequence[AuditEntry]:
+    """These entries of the audit, in their order."""
+    query = select(AuditEntry).where(AuditEntry.id.in_(ids)).order_by(AuditEntry.id)
+    return (await session.scalars(query)).all()
+
+
+async def numbers_of(session: AsyncSession, request_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """The numbers of these requests; those that are gone are missing."""
+    query = select(RequestRecord.id, RequestRecord.number).where(RequestRecord.id.in_(request_ids))
+    return {id_: number for id_, number in await session.execute(query)}  # noqa: C416
+
+
+async def waiting_since(session: AsyncSession, clinic_id: uuid.UUID) -> Sequence[AccessReview]:
+    """The clinic's reviews that are not signed off as they are now, the oldest first."""
+    verdicts = select(func.count()).select_from(AccessVerdict).where(AccessVerdict.review_id == AccessReview.id)
+    signed = exists().where(
+        and_(AccessSignOff.review_id == AccessReview.id, AccessSignOff.verdicts == verdicts.scalar_subquery())
+    )
+    query = select(AccessReview).where(AccessReview.clinic_id == clinic_id, not_(signed))
+    return (await session.scalars(query.order_by(AccessReview.month))).all()

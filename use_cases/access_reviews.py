@@ -1,0 +1,397 @@
+"""The accesses of a month, for the administrators of the clinic: what was found, what they say of it, and that they sign it off.
+
+Only of their own clinic, and nobody else sees it, operators included: a finding may say whose relative somebody is. Who a finding
+is about says nothing of it where the clinic has another administrator. See docs/decisions/access-reviews.md.
+"""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.access_review import ReviewState, Rule, Verdict, must_be_settled_by_others, state_of
+from domain.accounts import AccountEventKind
+from domain.audit import Act
+from domain.model import Frozen, Said
+from domain.requests import Role
+from records import access_reviews, account_events, audit, destruction, people
+from records.access_reviews import Counts
+from records.canonical import canonical_json
+from records.models import AccessFinding, AccessReview, AccessSignOff, AccessVerdict, Clinic
+from use_cases import policy
+from use_cases.accesses import by
+from use_cases.administrators import hand_of
+from use_cases.caller import Caller
+from use_cases.names import Names, PersonView
+from use_cases.problems import Problem
+from use_cases.services import Services
+from use_cases.views import View
+
+REVIEWS_SHOWN = 60
+
+FINDINGS_SHOWN = 100
+"""On one page."""
+
+MOST_AT_ONCE = 500
+"""So many findings may get the same verdict at once."""
+
+
+class NewVerdict(Frozen):
+    """What somebody says of findings of one month."""
+
+    finding_ids: tuple[UUID, ...] = Field(min_length=1, max_length=MOST_AT_ONCE)
+    verdict: Verdict = Field(examples=["explained"])
+    note: Said = Field(description="Why.", examples=["Remplacement de la Dre Roy, absente ce jour-là"])
+
+
+class NewSignOff(Frozen):
+    """The month as somebody has seen it."""
+
+    version: int = Field(description="As the review gives it.", examples=[3])
+
+
+class ReviewView(View):
+    """The accesses of one month, as lists show it."""
+
+    id: UUID
+    month: date = Field(description="Its first day.")
+    state: ReviewState
+    made_at: datetime
+    accesses: int = Field(description="How many entries of the audit were looked at.")
+    findings: int
+    left: int = Field(description="Findings without a verdict.")
+    to_follow_up: int = Field(description="Findings of which it was said last that they are to be followed up.")
+    left_out: int = Field(description="Findings that were too many to be listed.")
+    version: int = Field(description="Grows with each verdict; a sign-off names it.")
+
+
+class VerdictView(View):
+    """What was said of a finding."""
+
+    verdict: Verdict
+    note: str | None = Field(description="Null where it does not open any more: the request was destroyed.")
+    about_self: bool = Field(description="They said it of themselves: the clinic had no other administrator.")
+    given_by: PersonView | None
+    given_at: datetime
+
+
+class EntryView(View):
+    """An entry of the audit that belongs to a finding."""
+
+    at: datetime
+    what: Act
+    name: str | None = Field(description="By which route, or the code of a failure.")
+    request_id: UUID | None
+
+
+class FindingView(View):
+    """Acts of one person that meet a rule."""
+
+    id: UUID
+    rule: Rule
+    person: PersonView | None
+    system: bool
+    request_id: UUID | None
+    request_number: str | None = Field(description="Null where there is none, or it was destroyed.")
+    day: date = Field(description="In the clinic's time zone, of the first act.")
+    number: int = Field(description="How many acts.")
+    first_at: datetime
+    last_at: datetime
+    verdicts: list[VerdictView] = Field(description="The last one counts.")
+    others_only: bool = Field(description="It is about you, and another administrator has to say what it is.")
+
+
+class SignOffView(View):
+    """That somebody signed the month off."""
+
+    signed_by: PersonView | None
+    signed_at: datetime
+    about_self: int = Field(description="Findings about whoever signed that nobody else has settled.")
+    current: bool = Field(description="Nothing was said since.")
+    sha256: str = Field(description="Of what was signed: the findings with what was said of them last.")
+
+
+class WholeReview(ReviewView):
+    """A month with a page of its findings, in their order: the gravest first."""
+
+    rules: dict[Rule, int] = Field(description="How many findings by each rule.")
+    page: list[FindingView]
+    next: UUID | None = Field(description="The last finding of this page, where others follow.")
+    sign_offs: list[SignOffView]
+
+
+class WholeFinding(FindingView):
+    """A finding with its acts."""
+
+    review_id: UUID
+    month: date
+    entries: list[EntryView] = Field(description="The first of them.")
+
+
+async def list_reviews(services: Services, caller: Caller) -> list[ReviewView]:
+    """The months of the caller's clinic, the newest first. Raises Problem `forbidden`."""
+    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+    async with services.database.session() as session:
+        found = await access_reviews.reviews_of(session, caller.clinic_id, limit=REVIEWS_SHOWN)
+        return await _views(session, caller.clinic_id, found)
+
+
+async def count_waiting(services: Services, caller: Caller) -> int:
+    """How many months of the clinic nobody has signed off as they are now; 0 for who has nothing to do with it."""
+    if Role.CLINIC_ADMINISTRATOR not in caller.roles:
+        return 0
+    async with services.database.session() as session:
+        return len(await access_reviews.waiting_since(session, caller.clinic_id))
+
+
+async def read_review(
+    services: Services,
+    caller: Caller,
+    review_id: UUID,
+    *,
+    rule: Rule | None = None,
+    only_open: bool = False,
+    after: UUID | None = None,
+) -> WholeReview:
+    """A month with its findings, or those of one rule, or without a verdict; a page.
+
+    Raises Problem `forbidden` or `not_found`.
+    """
+    async with services.database.session() as session:
+        review = await _own(session, caller, review_id)
+        page = await access_reviews.findings_of(
+            session, review_id, rule=rule, only_open=only_open, after=after, limit=FINDINGS_SHOWN + 1
+        )
+        shown = page[:FINDINGS_SHOWN]
+        [view] = await _views(session, caller.clinic_id, [review])
+        return WholeReview(
+            **dict(view),
+            rules=await access_reviews.rules_of(session, review_id),
+            page=await _finding_views(session, caller, shown),
+            next=shown[-1].id if len(page) > len(shown) else None,
+            sign_offs=await _sign_off_views(session, review_id, view.version),
+        )
+
+
+async def read_finding(services: Services, caller: Caller, review_id: UUID, finding_id: UUID) -> WholeFinding:
+    """A finding with its acts. Raises Problem `forbidden` or `not_found`."""
+    async with services.database.session() as session:
+        review = await _own(session, caller, review_id)
+        [finding] = await _findings(session, review_id, [finding_id])
+        [view] = await _finding_views(session, caller, [finding])
+        entries = await access_reviews.entries_named(session, finding.entries)
+        return WholeFinding(
+            **dict(view),
+            review_id=review_id,
+            month=review.month,
+            entries=[EntryView(at=one.at, what=one.kind, name=one.name, request_id=one.request_id) for one in entries],
+        )
+
+
+async def settle(services: Services, caller: Caller, review_id: UUID, new: NewVerdict) -> WholeReview:
+    """Say the same of these findings. What they say again, word by word, changes nothing; anything else is one more verdict.
+
+    Raises Problem `forbidden`, `not_found`, or `about_yourself` where somebody else has to say it.
+    """
+    async with services.database.session() as session:
+        await _own(session, caller, review_id, locked=True)
+        findings = await _findings(session, review_id, new.finding_ids)
+        administrators = await _administrators(session, caller.clinic_id)
+        if any(must_be_settled_by_others(one.account_id, caller.id, administrators) for one in findings):
+            raise Problem("about_yourself")
+        said = await access_reviews.verdicts_on(session, new.finding_ids)
+        now = datetime.now(UTC)
+        for one in findings:
+            before = said.get(one.id, [])
+            if not await _says_again(session, caller, before, new):
+                await _add_verdict(session, caller, one, len(before) + 1, new, now)
+        audit.add(session, Act.CHANGE, by(caller), now, name="accesses_settled", object_id=review_id)
+    return await read_review(services, caller, review_id)
+
+
+async def sign_off(services: Services, caller: Caller, review_id: UUID, new: NewSignOff) -> WholeReview:
+    """Sign the month off as it was seen: everything on it has a verdict. Signed off as it is, it stays so.
+
+    Raises Problem `forbidden`, `not_found`, `access_review_changed`, or `access_review_open` while something waits for a verdict.
+    """
+    async with services.database.session() as session:
+        review = await _own(session, caller, review_id, locked=True)
+        counts = (await access_reviews.counts_of(session, [review_id]))[review_id]
+        if new.version != counts.verdicts:
+            raise Problem("access_review_changed")
+        state = _state(counts)
+        if state is ReviewState.OPEN:
+            raise Problem("access_review_open")
+        if state is ReviewState.TO_SIGN_OFF:
+            await _sign(session, caller, review, counts.verdicts)
+    return await read_review(services, caller, review_id)
+
+
+async def _sign(session: AsyncSession, caller: Caller, review: AccessReview, verdicts: int) -> None:
+    now = datetime.now(UTC)
+    findings = await access_reviews.findings_of(session, review.id)
+    last = await access_reviews.last_verdicts(session, review.id)
+    earlier = await access_reviews.sign_offs_of(session, review.id)
+    session.add(
+        AccessSignOff(
+            review_id=review.id,
+            number=len(earlier) + 1,
+            verdicts=verdicts,
+            sha256=digest_of(review, findings, last),
+            about_self=sum(one.about_self and one.given_by == caller.id for one in last.values()),
+            signed_by=caller.id,
+            signed_at=now,
+        )
+    )
+    clinic = await session.get_one(Clinic, review.clinic_id)
+    month = {"month": [review.month.strftime("%Y-%m")]}
+    account_events.note(session, AccountEventKind.ACCESSES_SIGNED_OFF, clinic, hand_of(caller), now, month)
+
+
+def digest_of(review: AccessReview, findings: Sequence[AccessFinding], last: dict[UUID, AccessVerdict]) -> str:
+    """The SHA-256 of a month as it is signed off: of each finding its acts, and what was said of it last, by whom."""
+    told = {
+        "review": str(review.id),
+        "month": review.month.isoformat(),
+        "accesses": review.accesses,
+        "left_out": review.left_out,
+        "findings": [
+            [
+                *(str(one.id), one.rule, str(one.account_id), one.number),
+                *(last[one.id].number, last[one.id].verdict, str(last[one.id].given_by)),
+            ]
+            for one in findings
+        ],
+    }
+    return hashlib.sha256(canonical_json(told)).hexdigest()
+
+
+async def _own(session: AsyncSession, caller: Caller, review_id: UUID, *, locked: bool = False) -> AccessReview:
+    """The review, for an administrator of its clinic. Raises Problem `forbidden` or `not_found`."""
+    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+    review = await access_reviews.load_review(session, review_id, locked=locked)
+    if review is None or review.clinic_id != caller.clinic_id:
+        raise Problem("not_found")
+    return review
+
+
+async def _findings(session: AsyncSession, review_id: UUID, ids: Collection[UUID]) -> list[AccessFinding]:
+    """These findings, which are of that review. Raises Problem `not_found`."""
+    found = {one.id: one for one in await access_reviews.findings_of(session, review_id)}
+    if not found.keys() >= set(ids):
+        raise Problem("not_found")
+    return [found[id_] for id_ in dict.fromkeys(ids)]
+
+
+async def _administrators(session: AsyncSession, clinic_id: UUID) -> list[UUID]:
+    found = await people.list_accounts(session, clinic_id=clinic_id, role=Role.CLINIC_ADMINISTRATOR)
+    return [one.id for one in found]
+
+
+async def _says_again(session: AsyncSession, caller: Caller, before: Sequence[AccessVerdict], new: NewVerdict) -> bool:
+    last = before[-1] if before else None
+    if last is None or (last.given_by, last.verdict) != (caller.id, new.verdict):
+        return False
+    return (await access_reviews.notes_of(session, [last]))[last.finding_id, last.number] == new.note
+
+
+async def _add_verdict(
+    session: AsyncSession, caller: Caller, finding: AccessFinding, number: int, new: NewVerdict, now: datetime
+) -> None:
+    """Its note is sealed with the key of the request, unless there is none any more."""
+    request_id = finding.request_id
+    if request_id is not None and await destruction.find_destroyed(session, request_id):
+        request_id = None
+    verdict = AccessVerdict(
+        finding_id=finding.id,
+        number=number,
+        review_id=finding.review_id,
+        request_id=request_id,
+        verdict=new.verdict,
+        note={"said": new.note},
+        about_self=finding.account_id == caller.id,
+        given_by=caller.id,
+        given_at=now,
+    )
+    session.add(verdict)
+
+
+# Views
+
+
+def _state(counts: Counts) -> ReviewState:
+    return state_of(findings=counts.findings, settled=counts.settled, verdicts=counts.verdicts, signed=counts.signed)
+
+
+async def _views(session: AsyncSession, clinic_id: UUID, found: Sequence[AccessReview]) -> list[ReviewView]:
+    counts = await access_reviews.counts_of(session, [one.id for one in found])
+    follow_up = await access_reviews.to_follow_up(session, clinic_id)
+    return [
+        ReviewView(
+            id=one.id,
+            month=one.month,
+            state=_state(counts[one.id]),
+            made_at=one.made_at,
+            accesses=one.accesses,
+            findings=counts[one.id].findings,
+            left=counts[one.id].findings - counts[one.id].settled,
+            to_follow_up=follow_up.get(one.id, 0),
+            left_out=one.left_out,
+            version=counts[one.id].verdicts,
+        )
+        for one in found
+    ]
+
+
+async def _finding_views(session: AsyncSession, caller: Caller, findings: Sequence[AccessFinding]) -> list[FindingView]:
+    said = await access_reviews.verdicts_on(session, [one.id for one in findings])
+    verdicts = [verdict for of_one in said.values() for verdict in of_one]
+    notes = await access_reviews.notes_of(session, verdicts)
+    named = [*(one.account_id for one in findings), *(one.given_by for one in verdicts)]
+    names = await Names.load(session, named, [])
+    numbers = await access_reviews.numbers_of(session, {one.request_id for one in findings if one.request_id})
+    administrators = await _administrators(session, caller.clinic_id)
+    return [
+        FindingView(
+            id=one.id,
+            rule=one.rule,
+            person=names.person(one.account_id),
+            system=names.is_system(one.account_id),
+            request_id=one.request_id,
+            request_number=numbers.get(one.request_id) if one.request_id else None,
+            day=one.day,
+            number=one.number,
+            first_at=one.first_at,
+            last_at=one.last_at,
+            verdicts=[
+                VerdictView(
+                    verdict=verdict.verdict,
+                    note=notes[verdict.finding_id, verdict.number],
+                    about_self=verdict.about_self,
+                    given_by=names.person(verdict.given_by),
+                    given_at=verdict.given_at,
+                )
+                for verdict in said.get(one.id, [])
+            ],
+            others_only=must_be_settled_by_others(one.account_id, caller.id, administrators),
+        )
+        for one in findings
+    ]
+
+
+async def _sign_off_views(session: AsyncSession, review_id: UUID, verdicts: int) -> list[SignOffView]:
+    found = await access_reviews.sign_offs_of(session, review_id)
+    names = await Names.load(session, [one.signed_by for one in found], [])
+    return [
+        SignOffView(
+            signed_by=names.person(one.signed_by),
+            signed_at=one.signed_at,
+            about_self=one.about_self,
+            current=one.verdicts == verdicts,
+            sha256=one.sha256,
+        )
+        for one in found
+    ]
