@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Select, Uuid, and_, cast, exists, func, insert, not_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, Uuid, cast, exists, func, insert, not_, or_, select, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -283,7 +284,7 @@ def _last_verdicts() -> Select[uuid.UUID, uuid.UUID, int, Verdict]:
     columns = AccessVerdict.finding_id, AccessVerdict.review_id, AccessVerdict.number, AccessVerdict.verdict
     return (
         select(*columns)
-        .distinct(AccessVerdict.finding_id)
+        .ext(distinct_on(AccessVerdict.finding_id))
         .join(AccessReview, AccessReview.id == AccessVerdict.review_id)
         .order_by(AccessVerdict.finding_id, AccessVerdict.number.desc())
     )
@@ -303,7 +304,8 @@ async def verdicts_on(
 
 async def last_verdicts(session: AsyncSession, review_id: uuid.UUID) -> dict[uuid.UUID, AccessVerdict]:
     """By finding of the review what was said of it last, without the notes."""
-    query = select(AccessVerdict).where(AccessVerdict.review_id == review_id).distinct(AccessVerdict.finding_id)
+    query = select(AccessVerdict).where(AccessVerdict.review_id == review_id)
+    query = query.ext(distinct_on(AccessVerdict.finding_id))
     query = query.order_by(AccessVerdict.finding_id, AccessVerdict.number.desc()).options(*unread(AccessVerdict))
     return {one.finding_id: one for one in await session.scalars(query)}
 
@@ -345,9 +347,9 @@ async def numbers_of(session: AsyncSession, request_ids: Collection[uuid.UUID]) 
 
 async def waiting_since(session: AsyncSession, clinic_id: uuid.UUID) -> Sequence[AccessReview]:
     """The clinic's reviews that are not signed off as they are now, the oldest first."""
-    verdicts = select(func.count()).select_from(AccessVerdict).where(AccessVerdict.review_id == AccessReview.id)
-    signed = exists().where(
-        and_(AccessSignOff.review_id == AccessReview.id, AccessSignOff.verdicts == verdicts.scalar_subquery())
-    )
-    query = select(AccessReview).where(AccessReview.clinic_id == clinic_id, not_(signed))
+    of = AccessReview.id
+    verdicts = select(func.count()).select_from(AccessVerdict).where(AccessVerdict.review_id == of)
+    signed = select(func.max(AccessSignOff.verdicts)).where(AccessSignOff.review_id == of)
+    differ = signed.scalar_subquery().is_distinct_from(verdicts.scalar_subquery())
+    query = select(AccessReview).where(AccessReview.clinic_id == clinic_id, differ)
     return (await session.scalars(query.order_by(AccessReview.month))).all()
