@@ -141,6 +141,8 @@ NEEDS_NO_KEY = {
     "/api/v1/requests/{request_id}/holds",
     "/api/v1/retention/lists/{list_id}/approve",
     "/api/v1/retention/lists/{list_id}/take-back",
+    "/api/v1/access-reviews/{review_id}/verdicts",
+    "/api/v1/access-reviews/{review_id}/sign-off",
     "/api/v1/webhooks",
     "/api/v1/webhooks/{webhook_id}/rotate",
     "/api/v1/webhooks/{webhook_id}/test",

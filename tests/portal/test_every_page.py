@@ -183,6 +183,7 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("webhooks", "administrator", None, "/webhooks"),
     ("add a webhook", "administrator", None, "/webhooks/new"),
     ("keeping and destroying", "administrator", None, "/retention"),
+    ("accesses of the month", "administrator", None, "/access-reviews"),
     ("put on hold", "administrator", reported, "/requests/{id}/hold"),
     ("forgotten password", None, None, "/forgotten-password"),
     ("a link that opens nothing", None, None, "/invitation/nothing"),

@@ -11,6 +11,8 @@ from settings import PROJECT_ROOT
 from tests.portal.test_every_page import PAGES as LOOKED_AT
 
 IN_A_FILE_OF_ITS_OWN = {
+    "/access-reviews/{review_id}": "tests/portal/test_access_reviews.py",
+    "/access-reviews/{review_id}/findings/{finding_id}": "tests/portal/test_access_reviews.py",
     "/new-password/{code}": "tests/portal/test_people.py",
     "/requests/{request_id}/journals/{journal_id}": "tests/portal/test_journals.py",
     "/phone": "tests/portal/test_phone_links.py",
