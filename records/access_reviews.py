@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.access_review import NO_USE, WATCHED, Bond, Finding, Rule, Seen, Verdict, family_words, kin
 from domain.audit import Act
-from domain.requests import HolderKind, Role, Status
+from domain.requests import HolderKind, Role
 from domain.search import LONGEST_BEGINNING
 from records import journals
 from records.audit import first_id_of
@@ -37,8 +37,6 @@ from records.sealed import NOT_OPENED, tell_not_opened, unread
 _MARGIN = timedelta(hours=1)
 """By so much the time of an entry may differ from that in its id."""
 
-_FINAL = [status for status in Status if status.is_final]
-_NOT_FINAL = [status for status in Status if not status.is_final]
 _CHUNK = 1_000
 
 
@@ -113,18 +111,13 @@ def _within(since: datetime, until: datetime) -> tuple[ColumnElement[bool], ...]
 
 
 async def bonds_of(
-    session: AsyncSession, account: Account, request_ids: Collection[uuid.UUID], until: datetime
+    session: AsyncSession, account: Account, request_ids: Collection[uuid.UUID]
 ) -> dict[uuid.UUID, Bond]:
-    """What somebody had to do with each of these requests, and its end before `until`. Those that are gone are missing."""
-    over = (
-        select(func.max(EventRecord.at))
-        .where(EventRecord.request_id == RequestRecord.id, EventRecord.at < until)
-        .where(EventRecord.status.in_(_FINAL), EventRecord.status_before.in_(_NOT_FINAL))
-    )
-    query = select(RequestRecord.id, _is_theirs(account), over.scalar_subquery())
+    """What somebody had to do with each of these requests, and when it ended. Those that are gone are missing."""
+    query = select(RequestRecord.id, _is_theirs(account), RequestRecord.ended_at)
     found = (await session.execute(query.where(RequestRecord.id.in_(request_ids)))).all()
     bearing = await _bearing_a_name_of(session, account, request_ids)
-    return {id_: Bond(bool(theirs), over_since, bearing.get(id_)) for id_, theirs, over_since in found}
+    return {id_: Bond(bool(theirs), ended_at, bearing.get(id_)) for id_, theirs, ended_at in found}
 
 
 def _is_theirs(account: Account) -> ColumnElement[bool]:

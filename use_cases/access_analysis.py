@@ -118,7 +118,7 @@ async def _go_along(database: Database, account: Account, course: Course, since:
                 *(session, account.id, account.clinic_id, since, until), after=after, limit=PAGE
             )
             new = {act.request_id for act in page if act.request_id} - bonds.keys()
-            found = await access_reviews.bonds_of(session, account, new, until) if new else {}
+            found = await access_reviews.bonds_of(session, account, new) if new else {}
             bonds |= {id_: found.get(id_, STRANGER) for id_ in new}
         _take(course, page, bonds)
         number += len(page)

@@ -222,7 +222,7 @@ async def test_names_are_compared_by_their_hashes_and_then_by_the_form(system: S
         async with system.services.database.session() as session:
             account = await session.get_one(Account, system.requester2.account.id)
             ids = [UUID(one) for one in (kin, own, other)]
-            bonds = await access_reviews.bonds_of(session, account, [*ids, uuid4()], datetime.now(UTC))
+            bonds = await access_reviews.bonds_of(session, account, [*ids, uuid4()])
     finally:
         async with system.services.database.session() as session:
             await session.execute(mine.values(given_name=before[0], family_name=before[1]))
@@ -235,9 +235,9 @@ async def test_who_had_to_do_with_a_request_is_no_stranger(system: System) -> No
     ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": system.provider.id}))
     async with system.services.database.session() as session:
         theirs = {
-            name: (
-                await access_reviews.bonds_of(session, system.people[name].account, [request_id], datetime.now(UTC))
-            )[request_id].is_theirs
+            name: (await access_reviews.bonds_of(session, system.people[name].account, [request_id]))[
+                request_id
+            ].is_theirs
             for name in ("requester", "requester2", "dispatcher", "provider", "provider2", "administrator", "operator")
         }
     assert theirs == {

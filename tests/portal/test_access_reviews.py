@@ -1,4 +1,4 @@
-"""The accesses of a month in the portal, without scripts: lines are judged, the month is signed off, and it is seen what waits."""
+"""The accesses of a month in the portal, without scripts: lines are judged, and the month is signed off."""
 
 from domain.access_review import Rule
 from tests.api.test_access_reviews import Small, analysed, looked, small
