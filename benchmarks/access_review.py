@@ -2,7 +2,7 @@
 
     .venv/bin/python -m benchmarks.access_review [--accesses 1000000] [--patterns 200]
 
-Starts a PostgreSQL of its own in a temporary folder, fills it (`benchmarks.full_records`), and writes as many accesses of one month
+Starts a PostgreSQL of its own in a temporary folder, fills it (`benchmarks.full_records`), and writes so many accesses of a month
 and one clinic of 400 people: each opens a dozen or two of their own requests a day, in working hours, with their photos and
 documents. One in five bears the name of a patient in 400, some take a file along, work late, or mistype their password, as people
 do. Among these it hides patterns of misuse, eleven kinds in turn, then analyses the month. Prints how many of them are on the

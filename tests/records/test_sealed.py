@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities import notifications
 from domain import commands as c
+from domain.access_review import Rule, Verdict
 from domain.notices import Importance, Recipient
 from domain.photos import Description
 from domain.priority import Priority
@@ -62,6 +63,9 @@ from records.ids import new_id
 from records.migrate import bring_up_to_date
 from records.models import (
     SEALED_MODELS,
+    AccessFinding,
+    AccessReview,
+    AccessVerdict,
     Attachment,
     Base,
     DataKey,
@@ -190,6 +194,7 @@ async def a_chart(database: Database) -> tuple[Scene, uuid.UUID]:
         await references.refer(session, row.id, scene.accounts["dispatcher"].id, MARKED)
         held = {"request_id": row.id, "clinic_id": scene.home.id, "set_by": requester.id, "set_at": NOW}
         session.add(RetentionHold(id=new_id(), whole_patient=False, reason=MARKED, **held))
+        await _judged(session, scene, row.id)
         await saved_filters.save_filter(session, requester.id, "mine", {"q": MARKED}, now=NOW, at_most=5)
         await saved_filters.save_filter(session, requester.id, "mine", {"q": MARKED * 2}, now=NOW, at_most=5)
         message = PartnerMessage(
@@ -236,6 +241,35 @@ async def a_chart(database: Database) -> tuple[Scene, uuid.UUID]:
     return scene, row.id
 
 
+async def _judged(session: AsyncSession, scene: Scene, request_id: uuid.UUID) -> None:
+    """An administrator has said of a look at the request what it was."""
+    review, finding, who = new_id(), new_id(), scene.accounts["home_administrator"].id
+    session.add(
+        AccessReview(
+            id=review, clinic_id=scene.home.id, month=NOW.date().replace(day=1), made_at=NOW, accesses=1, left_out=0
+        )
+    )
+    await session.flush()
+    times = {"day": NOW.date(), "first_at": NOW, "last_at": NOW}
+    session.add(
+        AccessFinding(
+            id=finding,
+            review_id=review,
+            rule=Rule.NO_PARTICIPANT,
+            account_id=scene.accounts["requester"].id,
+            request_id=request_id,
+            number=1,
+            entries=[],
+            **times,
+        )
+    )
+    await session.flush()
+    given = {"verdict": Verdict.EXPLAINED, "about_self": False, "given_by": who, "given_at": NOW}
+    ids = {"finding_id": finding, "number": 1, "review_id": review, "request_id": request_id}
+    session.add(AccessVerdict(note={"said": MARKED}, **ids, **given))
+    await session.flush()
+
+
 async def everything_in(database: Database) -> str:
     """All rows of all tables, as text."""
     async with database.session() as session:
@@ -263,6 +297,8 @@ async def is_read_as_it_was_written(database: Database, scene: Scene, request_id
         assert given.command["reason"] == MARKED
         [hold] = await retention.holds_on(session, request_id)
         assert await retention.reason_of(session, hold.id) == MARKED
+        [verdict] = await session.scalars(select(AccessVerdict).where(AccessVerdict.request_id == request_id))
+        assert verdict.note == {"said": MARKED}
         [kept] = await saved_filters.list_filters(session, viewer.account_id)
         assert kept.criteria == {"q": MARKED * 2}
         for wanted in (WorklistFilter(), WorklistFilter(q="Marquée")):
