@@ -162,12 +162,12 @@ class Finding:
     sample: Sample
 
 
-@dataclass
+@dataclass(frozen=True)
 class Day:
-    """What somebody read on one day."""
+    """What somebody read on one day: of how many requests, and what."""
 
-    requests: set[UUID] = field(default_factory=set)
-    reads: Sample = field(default_factory=Sample)
+    requests: int
+    reads: Sample
 
 
 def bounds(month: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
@@ -195,7 +195,7 @@ class Course:
         self._last_minute: deque[Seen] = deque()
         self._search: list[Seen] = []
         self._tries: dict[date, Sample] = {}
-        self._days: dict[date, Day] = {}
+        self._days: dict[date, tuple[set[UUID], Sample]] = {}
 
     def take(self, act: Seen, bond: Bond) -> None:
         """The next act; `bond` says what they had to do with its request."""
@@ -215,7 +215,7 @@ class Course:
 
     def days(self) -> Mapping[date, Day]:
         """What they read, by day."""
-        return self._days
+        return {day: Day(len(requests), reads) for day, (requests, reads) in self._days.items()}
 
     def findings(self) -> Iterator[Finding]:
         """All but those for which others must be known, too."""
@@ -241,9 +241,9 @@ class Course:
         local = act.at.astimezone(self._zone)
         if self._person.works_by_day and not DAY_BEGINS <= local.time() < DAY_ENDS:
             self._on_day(Rule.OFF_HOURS, act)
-        day = self._days.setdefault(local.date(), Day())
-        day.requests.add(act.request_id)
-        day.reads.add(act)
+        requests, reads = self._days.setdefault(local.date(), (set(), Sample()))
+        requests.add(act.request_id)
+        reads.add(act)
         if act.kind not in _WITH_A_PAGE:
             self._in_a_minute(act)
 
@@ -288,11 +288,11 @@ def many_patients(days: Iterable[tuple[Person, Mapping[date, Day]]]) -> Iterator
     found = [(person, day, read) for person, of_days in days for day, read in of_days.items()]
     by_role: dict[Role | None, list[int]] = {}
     for person, _, read in found:
-        by_role.setdefault(person.main_role, []).append(len(read.requests))
+        by_role.setdefault(person.main_role, []).append(read.requests)
     most = {role: most_usual(numbers) for role, numbers in by_role.items()}
     for person, day, read in found:
         limit = most[person.main_role]
-        if limit is not None and len(read.requests) > limit:
+        if limit is not None and read.requests > limit:
             yield Finding(Rule.MANY_PATIENTS, person.account_id, None, day, read.reads)
 
 

@@ -10,14 +10,16 @@ from fastapi.responses import Response
 from starlette.datastructures import FormData
 
 from domain.access_review import ReviewState, Rule, Verdict
+from domain.audit import Act
 from domain.refusals import Refusal
 from portal import pages
 from portal.errors import done, fields_of, summary
 from portal.pages import Visit, VisitOf
+from translations import gettext_for
 from translations import gettext_noop as _
 from translations.acts import act_words
 from use_cases import access_reviews
-from use_cases.access_reviews import NewSignOff, NewVerdict
+from use_cases.access_reviews import EntryView, NewSignOff, NewVerdict
 from use_cases.problems import Problem
 
 router = APIRouter(include_in_schema=False)
@@ -47,6 +49,14 @@ VERDICTS: Mapping[Verdict, str] = {
     Verdict.TO_FOLLOW_UP: _("To follow up"),
 }
 
+_BEFORE_ALL: Mapping[Act, str] = {
+    Act.SIGN_IN: _("Sign-in"),
+    Act.SIGN_IN_FAILED: _("Failed sign-in"),
+    Act.SIGN_OUT: _("Sign-out"),
+    Act.ACCOUNT: _("A change of an account or of the clinic"),
+}
+"""What is never of a request, and has no words in the person's journal."""
+
 _SHOWN = ("rule", "open", "after")
 """What of a month a page shows: fields of its form, and of its address."""
 
@@ -73,7 +83,7 @@ async def access_finding_page(review_id: UUID, finding_id: UUID, visit: VisitOf)
         found=found,
         rules=RULES,
         verdicts=VERDICTS,
-        acts=[(one, act_words(one.what, one.name, visit.language)) for one in found.entries],
+        acts=[(one, _words(visit, one)) for one in found.entries],
     )
 
 
@@ -113,6 +123,12 @@ async def sign_month_off(review_id: UUID, visit: VisitOf) -> Response:
         return await _month(visit, review_id, {}, error=error)
 
     return await done(visit, do, f"/access-reviews/{review_id}", "accesses_signed_off", again)
+
+
+def _words(visit: Visit, entry: EntryView) -> str:
+    if entry.what in _BEFORE_ALL:
+        return gettext_for(visit.language)(_BEFORE_ALL[entry.what])
+    return act_words(entry.what, entry.name, visit.language)
 
 
 def _shown(said: Mapping[str, object]) -> dict[str, str]:

@@ -1,7 +1,13 @@
 """The accesses of a month in the portal, without scripts: lines are judged, and the month is signed off."""
 
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import update
+
 from domain.access_review import Rule
-from tests.api.test_access_reviews import Small, analysed, looked, small
+from domain.audit import Act
+from records.models import Account
+from tests.api.test_access_reviews import Small, acted, analysed, looked, small
 from tests.journeys import ok, submitted
 from tests.portal.browsing import Portal, overflow_and_barriers
 from tests.system import System
@@ -14,7 +20,7 @@ async def test_a_month_is_judged_and_signed_off(portal: Portal, system: System, 
         await looked(system, small.requester, await submitted(system))
     await looked(system, small.administrator, await submitted(system))
     review = await analysed(system, small)
-    assert set(review["rules"]) == {Rule.NO_PARTICIPANT}
+    assert review["rules"] == {Rule.NO_PARTICIPANT: 3}
     here = f"/access-reviews/{review['id']}"
     async with portal.visit(small.administrator, java_script_enabled=False) as page:
         await page.goto("/people")
@@ -61,3 +67,20 @@ async def test_others_have_no_such_page(portal: Portal, system: System) -> None:
     answer = await page.goto("/access-reviews")
     assert answer is not None
     assert answer.status == 403
+
+
+async def test_acts_of_no_request_have_words_too(portal: Portal, system: System, small: Small) -> None:
+    for _ in range(5):
+        await acted(system, small.requester, Act.SIGN_IN_FAILED, name="wrong_password")
+    async with system.services.database.session() as session:
+        long_ago = datetime.now(UTC) - timedelta(days=200)
+        mine = update(Account).where(Account.id == small.colleague.account.id).values(created_at=long_ago)
+        await session.execute(mine)
+    await acted(system, small.colleague, Act.SIGN_IN, at=datetime.now(UTC) - timedelta(minutes=1))
+    review = await analysed(system, small)
+    pages = {one["rule"]: f"/access-reviews/{review['id']}/findings/{one['id']}" for one in review["page"]}
+    async with portal.visit(small.administrator, java_script_enabled=False) as page:
+        await page.goto(pages["failed_tries"])
+        assert (await page.inner_text("main")).count("Ouverture de session manquée") == 5
+        await page.goto(pages["after_silence"])
+        assert "Premier usage du compte" in await page.inner_text("main")
