@@ -191,7 +191,7 @@ async def main(accesses: int, patterns: int) -> None:
 async def _people(database: Database, clinic_id: UUID) -> list[Somebody]:
     """The clinic's people who have requests of their own."""
     query = text(
-        "SELECT a.id, a.roles ->> 0 AS role, p.request_id, right(q.number, 6)::int AS number, q.created_at "
+        "SELECT a.id, a.roles[1] AS role, p.request_id, right(q.number, 6)::int AS number, q.created_at "
         "FROM accounts AS a JOIN request_participants AS p ON p.account_id = a.id JOIN requests AS q ON q.id = p.request_id "
         "WHERE a.clinic_id = :clinic AND q.created_at < :before ORDER BY a.id, q.created_at DESC"
     )
