@@ -156,6 +156,7 @@ async def _month(
         found=found,
         shown=shown,
         rule=rule,
+        only_open="open" in shown,
         states=STATES,
         rules=RULES,
         verdicts=VERDICTS,
