@@ -47,6 +47,15 @@ NOISE = 60
 COLUMNS = ("id", "at", "kind", "account_id", "clinic_id", "request_id", "role", "version")
 MINUTE = timedelta(minutes=1)
 
+FORMS = (
+    "INSERT INTO form_versions (request_id, number, content, sha256, command_id, frozen_by, frozen_at) "
+    "SELECT id, 1, form, repeat('0', 64), 's', requester_id, created_at FROM requests "
+    "WHERE id = ANY (:ids) AND status <> 'draft' ON CONFLICT DO NOTHING",
+    "UPDATE requests SET process = jsonb_set(process, '{form}', '{\"number\": 1}') "
+    "WHERE id = ANY (:ids) AND status <> 'draft'",
+)
+"""Only where names are compared a form is opened."""
+
 
 @dataclass
 class Somebody:
@@ -250,8 +259,7 @@ async def _name(
     since = month.moment(month.days[0], 0)
     async with database.session() as session:
         await session.execute(text("SET LOCAL session_replication_role = 'replica'"))
-        await session.execute(text("SET LOCAL statement_timeout = 0"))
-        await session.execute(text("TRUNCATE audit_entries"))
+        await session.execute(text("TRUNCATE audit_entries CASCADE"))
         await session.execute(text("UPDATE accounts SET created_at = :at"), {"at": since - timedelta(days=20)})
         for id_ in silent:
             at = since - LONG_AGO
@@ -262,17 +270,9 @@ async def _name(
             await session.execute(
                 text("UPDATE accounts SET given_name = :given, family_name = :family WHERE id = :id"), values
             )
-        await session.execute(
-            text(
-                "INSERT INTO form_versions (request_id, number, content, sha256, command_id, frozen_by, frozen_at) "
-                "SELECT id, 1, form, repeat('0', 64), 's', requester_id, created_at FROM requests WHERE status <> 'draft'"
-            )
-        )
-        await session.execute(
-            text(
-                "UPDATE requests SET process = jsonb_set(process, '{form}', '{\"number\": 1}') WHERE status <> 'draft'"
-            )
-        )
+            theirs = [request for one in month.people if one.id == id_ for request, *_ in bearing(one, name)]
+            for statement in FORMS:
+                await session.execute(text(statement), {"ids": theirs})
 
 
 async def _write(database: Database, month: Month) -> None:
@@ -283,9 +283,7 @@ async def _write(database: Database, month: Month) -> None:
         raw = (await (await session.connection()).get_raw_connection()).driver_connection
         assert raw is not None
         await raw.copy_records_to_table("audit_entries", records=month.acts, columns=COLUMNS, timeout=1_000)
-    async with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        await connection.execute(text("SET statement_timeout = 0"))
-        await connection.execute(text("VACUUM ANALYZE"))
+        await raw.execute("ANALYZE audit_entries", timeout=1_000)
 
 
 async def _compare(database: Database, month: Month) -> None:

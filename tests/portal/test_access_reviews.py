@@ -58,7 +58,7 @@ async def test_a_month_is_judged_and_signed_off(portal: Portal, system: System, 
         await page.goto("/people")
         assert await page.get_by_role("link", name="Mois d’accès à signer").count() == 0
         await page.goto(f"{here}/findings/{finding}")
-        assert "Consultation de la demande" in await page.inner_text("main")
+        assert "Ouverture de la demande" in await page.inner_text("main")
     assert ok(await small.administrator.get(here))["state"] == "signed_off"
 
 
