@@ -41,6 +41,7 @@ from use_cases.access_analysis import analyse
 REQUESTS = 80_000
 STAFF = {Role.PROVIDER: 120, Role.REQUESTER: 250, Role.DISPATCHER: 20, Role.CLINIC_ADMINISTRATOR: 9, Role.OPERATOR: 1}
 RECENT, LONG_AGO = 40, timedelta(days=120)
+BUSY_WITH_IT = timedelta(days=50)
 NOISE = 60
 """So many files are taken along, and so many reads are late, without any harm."""
 
@@ -63,7 +64,13 @@ class Somebody:
 
     id: UUID
     role: Role
-    requests: list[tuple[UUID, int, datetime]] = field(default_factory=list)
+    requests: list[tuple[UUID, int, datetime, datetime | None]] = field(default_factory=list)
+
+    @property
+    def recent(self) -> list[UUID]:
+        """With which they are busy."""
+        newest = self.requests[0][2]
+        return [one[0] for one in self.requests[:RECENT] if newest - one[2] < BUSY_WITH_IT]
 
 
 @dataclass(frozen=True)
@@ -98,9 +105,9 @@ class Month:
 
     def usual_day(self, who: Somebody, day: date, acts: int) -> None:
         """A dozen or two of one's own requests, with what belongs to them."""
-        at, left = self.moment(day, 8 + self.chance.random()), acts
+        at, left, recent = self.moment(day, 8 + self.chance.random()), acts, who.recent
         while left > 0:
-            request_id = self.chance.choice(who.requests[:RECENT])[0]
+            request_id = self.chance.choice(recent)
             kinds = [Act.REQUEST, Act.TIMELINE, *[Act.ATTACHMENT] * self.chance.randint(1, 4), Act.DOCUMENT]
             for number, kind in enumerate(kinds[:left]):
                 self.act(who, at + timedelta(seconds=4 * number), kind, request_id)
@@ -112,9 +119,9 @@ class Month:
         self.patterns.append(Pattern(rule, who.id, request_id, day))
 
 
-def bearing(person: Somebody, name: int) -> list[tuple[UUID, int, datetime]]:
+def bearing(person: Somebody, name: int) -> list[UUID]:
     """Their requests whose patient has that family name."""
-    return [one for one in person.requests if one[1] % FAMILY_NAMES == name]
+    return [one[0] for one in person.requests if one[1] % FAMILY_NAMES == name]
 
 
 def stranger(month: Month, who: Somebody, day: date) -> None:
@@ -129,7 +136,7 @@ def stranger(month: Month, who: Somebody, day: date) -> None:
 def long_over(month: Month, who: Somebody, day: date) -> None:
     """Opens what was over long ago."""
     limit = month.moment(day, 12) - timedelta(days=95)
-    request_id = month.chance.choice([one[0] for one in who.requests if one[2] < limit])
+    request_id = month.chance.choice([one[0] for one in who.requests if one[3] is not None and one[3] < limit])
     month.act(who, month.moment(day, 12.5), Act.REQUEST, request_id)
     month.hide(Rule.LONG_OVER, who, request_id, day)
 
@@ -200,18 +207,19 @@ async def main(accesses: int, patterns: int) -> None:
 async def _people(database: Database, clinic_id: UUID) -> list[Somebody]:
     """The clinic's people who have requests of their own."""
     query = text(
-        "SELECT a.id, a.roles[1] AS role, p.request_id, right(q.number, 6)::int AS number, q.created_at "
+        "SELECT a.id, a.roles[1] AS role, p.request_id, right(q.number, 6)::int AS number, q.created_at, "
+        "q.ended_at "
         "FROM accounts AS a JOIN request_participants AS p ON p.account_id = a.id JOIN requests AS q ON q.id = p.request_id "
         "WHERE a.clinic_id = :clinic AND q.created_at < :before ORDER BY a.id, q.created_at DESC"
     )
     month = datetime.now(TIME_ZONE).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     found: dict[UUID, Somebody] = {}
     async with database.session() as session:
-        for id_, role, request_id, number, created_at in await session.execute(
+        for id_, role, request_id, number, created_at, ended_at in await session.execute(
             query, {"clinic": clinic_id, "before": month}
         ):
             person = found.setdefault(id_, Somebody(id_, Role(role)))
-            person.requests.append((request_id, REQUESTS + 1 - number, created_at))
+            person.requests.append((request_id, REQUESTS + 1 - number, created_at, ended_at))
     return [one for one in found.values() if len(one.requests) > 3 * RECENT]
 
 
@@ -247,7 +255,7 @@ async def _make_up(database: Database, month: Month, accesses: int, patterns: in
             month.hide(Rule.AFTER_SILENCE, silent[nth], None, day)
         else:
             who, rule = (relatives[nth], Rule.SAME_FAMILY_NAME) if kind == 9 else (patients[nth], Rule.OWN_RECORD)
-            request_id = bearing(who, names[who.id])[0][0]
+            request_id = bearing(who, names[who.id])[0]
             month.act(who, month.moment(day, 12.5), Act.REQUEST, request_id)
             month.hide(rule, who, request_id, day)
 
@@ -270,7 +278,7 @@ async def _name(
             await session.execute(
                 text("UPDATE accounts SET given_name = :given, family_name = :family WHERE id = :id"), values
             )
-            theirs = [request for one in month.people if one.id == id_ for request, *_ in bearing(one, name)]
+            theirs = [request for one in month.people if one.id == id_ for request in bearing(one, name)]
             for statement in FORMS:
                 await session.execute(text(statement), {"ids": theirs})
 
