@@ -19,7 +19,7 @@ from translations import gettext_for
 from translations import gettext_noop as _
 from translations.acts import act_words
 from use_cases import access_reviews
-from use_cases.access_reviews import EntryView, NewSignOff, NewVerdict
+from use_cases.access_reviews import ActView, NewSignOff, NewVerdict
 from use_cases.problems import Problem
 
 router = APIRouter(include_in_schema=False)
@@ -125,7 +125,7 @@ async def sign_month_off(review_id: UUID, visit: VisitOf) -> Response:
     return await done(visit, do, f"/access-reviews/{review_id}", "accesses_signed_off", again)
 
 
-def _words(visit: Visit, entry: EntryView) -> str:
+def _words(visit: Visit, entry: ActView) -> str:
     if entry.what in _BEFORE_ALL:
         return gettext_for(visit.language)(_BEFORE_ALL[entry.what])
     return act_words(entry.what, entry.name, visit.language)

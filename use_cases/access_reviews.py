@@ -78,7 +78,7 @@ class VerdictView(View):
     given_at: datetime
 
 
-class EntryView(View):
+class ActView(View):
     """An entry of the audit that belongs to a finding."""
 
     at: datetime
@@ -128,7 +128,7 @@ class WholeFinding(FindingView):
 
     review_id: UUID
     month: date
-    entries: list[EntryView] = Field(description="The first of them.")
+    entries: list[ActView] = Field(description="The first of them.")
 
 
 async def list_reviews(services: Services, caller: Caller) -> list[ReviewView]:
@@ -187,7 +187,7 @@ async def read_finding(services: Services, caller: Caller, review_id: UUID, find
             **dict(view),
             review_id=review_id,
             month=review.month,
-            entries=[EntryView(at=one.at, what=one.kind, name=one.name, request_id=one.request_id) for one in entries],
+            entries=[ActView(at=one.at, what=one.kind, name=one.name, request_id=one.request_id) for one in entries],
         )
 
 
