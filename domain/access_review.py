@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from itertools import islice
 from statistics import fmean, pstdev
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -22,6 +23,7 @@ class Rule(StrEnum):
     """Why something is on the list, the gravest first."""
 
     OWN_RECORD = "own_record"  # the patient bears the name of who looked
+    KIN_OF_A_STRANGER = "same_name_uninvolved"  # the two that follow at once
     NO_PARTICIPANT = "no_participant"  # they never acted on the request, nor was it ever with them
     SAME_FAMILY_NAME = "same_family_name"
     LONG_OVER = "long_over"  # the request was over for more than 90 days
@@ -32,6 +34,7 @@ class Rule(StrEnum):
     WIDE_SEARCH = "wide_search"  # a search for a patient that showed many
     FAILED_TRIES = "failed_tries"
     AFTER_SILENCE = "after_silence"  # an account that nobody used for 90 days
+    DESTROYED = "looked_at_destroyed"  # what became of each rule about a request when that was destroyed
 
 
 class Verdict(StrEnum):
@@ -105,7 +108,8 @@ class Bond:
     kin: Rule | None = None
 
 
-STRANGER = Bond(is_theirs=False)
+NOTHING_KNOWN = Bond(is_theirs=True)
+"""Of what is not there any more nothing is said."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +197,7 @@ class Course:
         self._of_request: dict[tuple[Rule, UUID], Sample] = {}
         self._of_day: dict[tuple[Rule, date], Sample] = {}
         self._last_minute: deque[Seen] = deque()
+        self._counted = 0  # so many of these, the first ones, are in a burst already
         self._search: list[Seen] = []
         self._tries: dict[date, Sample] = {}
         self._days: dict[date, tuple[set[UUID], Sample]] = {}
@@ -232,12 +237,9 @@ class Course:
     def _read(self, act: Seen, bond: Bond) -> None:
         if self._person.is_system or act.request_id is None:  # it reads for others, at any hour, and much
             return
-        if bond.kin is not None:
-            self._with_request(bond.kin, act)
-        if not bond.is_theirs:
-            self._with_request(Rule.NO_PARTICIPANT, act)
-        if bond.over_since is not None and act.at - bond.over_since > LONG:
-            self._with_request(Rule.LONG_OVER, act)
+        rule = _gravest(bond, act.at)
+        if rule is not None:
+            self._of_request.setdefault((rule, act.request_id), Sample()).add(act)
         local = act.at.astimezone(self._zone)
         if self._person.works_by_day and not DAY_BEGINS <= local.time() < DAY_ENDS:
             self._on_day(Rule.OFF_HOURS, act)
@@ -248,14 +250,15 @@ class Course:
             self._in_a_minute(act)
 
     def _in_a_minute(self, act: Seen) -> None:
-        """What was read within a minute, once it is too much."""
-        was_too_much = len(self._last_minute) > MOST_READS_A_MINUTE
+        """What was read within a minute, once it is too much; each act once."""
         self._last_minute.append(act)
         while act.at - self._last_minute[0].at >= timedelta(minutes=1):
             self._last_minute.popleft()
+            self._counted = max(0, self._counted - 1)
         if len(self._last_minute) > MOST_READS_A_MINUTE:
-            for one in [act] if was_too_much else self._last_minute:
+            for one in islice(self._last_minute, self._counted, None):
                 self._on_day(Rule.BURST, one)
+            self._counted = len(self._last_minute)
 
     def _found(self, act: Seen) -> None:
         """What one search showed is written down with one time."""
@@ -268,10 +271,6 @@ class Course:
             for act in self._search:
                 self._on_day(Rule.WIDE_SEARCH, act)
         self._search.clear()
-
-    def _with_request(self, rule: Rule, act: Seen) -> None:
-        assert act.request_id is not None  # noqa: S101 - `_read` has looked
-        self._of_request.setdefault((rule, act.request_id), Sample()).add(act)
 
     def _on_day(self, rule: Rule, act: Seen) -> None:
         self._of_day.setdefault((rule, self._day(act)), Sample()).add(act)
@@ -336,6 +335,20 @@ def state_of(*, findings: int, settled: int, verdicts: int, signed: int | None) 
 def must_be_settled_by_others(finding_account: UUID, settler: UUID, administrators: Collection[UUID]) -> bool:
     """Whether somebody else has to say what a finding is about: nobody does about themselves, where there is anybody else."""
     return finding_account == settler and any(one != settler for one in administrators)
+
+
+def _gravest(bond: Bond, at: datetime) -> Rule | None:
+    """Of the rules about a request that a read meets the gravest.
+
+    One line of a person with a request, whatever it meets: how many there are tells nothing of names once it is destroyed.
+    """
+    if bond.kin is Rule.OWN_RECORD:
+        return bond.kin
+    if not bond.is_theirs:
+        return Rule.KIN_OF_A_STRANGER if bond.kin else Rule.NO_PARTICIPANT
+    if bond.kin is None and bond.over_since is not None and at - bond.over_since > LONG:
+        return Rule.LONG_OVER
+    return bond.kin
 
 
 def _is_refused_a_request(act: Seen) -> bool:

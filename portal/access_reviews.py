@@ -32,6 +32,7 @@ STATES: Mapping[ReviewState, str] = {
 
 RULES: Mapping[Rule, str] = {
     Rule.OWN_RECORD: _("The patient bears the same name"),
+    Rule.KIN_OF_A_STRANGER: _("The same family name as the patient, and had nothing to do with the request"),
     Rule.NO_PARTICIPANT: _("Had nothing to do with the request"),
     Rule.SAME_FAMILY_NAME: _("The same family name as the patient"),
     Rule.LONG_OVER: _("Request over for more than 90 days"),
@@ -40,8 +41,9 @@ RULES: Mapping[Rule, str] = {
     Rule.OFF_HOURS: _("Between 22 h and 6 h"),
     Rule.TAKEN_ALONG: _("Whole files or journals taken along"),
     Rule.WIDE_SEARCH: _("A search by name with more than 10 results"),
-    Rule.FAILED_TRIES: _("Five or more failed tries on one day"),
+    Rule.FAILED_TRIES: _("Five or more failed tries on this account on one day"),
     Rule.AFTER_SILENCE: _("First use of the account for more than 90 days"),
+    Rule.DESTROYED: _("A look at a request that was destroyed since"),
 }
 
 VERDICTS: Mapping[Verdict, str] = {

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Select, Uuid, cast, exists, func, insert, not_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, Uuid, case, cast, exists, func, insert, not_, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,15 +24,18 @@ from records.models import (
     AccessVerdict,
     Account,
     AuditEntry,
+    DestroyedRequest,
     EventRecord,
+    Notice,
     OfferedPool,
     Participant,
     PatientWord,
+    RequestParty,
     RequestRecord,
     table_of,
 )
 from records.patient_words import keys_of
-from records.sealed import NOT_OPENED, tell_not_opened, unread
+from records.sealed import unread, with_key_if_it_opens
 
 _MARGIN = timedelta(hours=1)
 """By so much the time of an entry may differ from that in its id."""
@@ -121,15 +124,19 @@ async def bonds_of(
 
 
 def _is_theirs(account: Account) -> ColumnElement[bool]:
-    """They acted on it, asked for it, or it was with them by name, with their pool, or with their clinic to dispatch."""
+    """They acted on it, asked for it, or it was with them by name, with their pool, or with their clinic to dispatch; or Relais
+    has sent them there: by a notice, or for a colleague of theirs who has signed.
+    """
     acted = exists().where(Participant.request_id == RequestRecord.id, Participant.account_id == account.id)
     held = exists().where(
         EventRecord.request_id == RequestRecord.id,
         EventRecord.holder["kind"].astext == HolderKind.PROVIDER,
         cast(EventRecord.holder["id"].astext, Uuid) == account.id,
     )
-    ways = [RequestRecord.requester_id == account.id, acted, held]
+    told = exists().where(Notice.request_id == RequestRecord.id, Notice.account_id == account.id)
+    ways = [RequestRecord.requester_id == account.id, acted, held, told]
     if Role.PROVIDER in account.roles:
+        ways.append(RequestRecord.follow_up_clinic_id == account.clinic_id)  # they cover for who has signed
         ways.append(
             exists().where(OfferedPool.request_id == RequestRecord.id, OfferedPool.clinic_id == account.clinic_id)
         )
@@ -186,7 +193,7 @@ async def keep_once(
         return False
     rows = [
         {
-            "id": new_id(),
+            "id": uuid.uuid4(),  # in no order, as that would tell the rule of a line that has lost its own
             "review_id": review_id,
             "rule": one.rule,
             "account_id": one.account_id,
@@ -210,10 +217,17 @@ async def reviews_of(session: AsyncSession, clinic_id: uuid.UUID, *, limit: int)
     return (await session.scalars(query.order_by(AccessReview.month.desc()).limit(limit))).all()
 
 
-async def load_review(session: AsyncSession, review_id: uuid.UUID, *, locked: bool = False) -> AccessReview | None:
-    """The review; `locked` against others who say something of it."""
-    query = select(AccessReview).where(AccessReview.id == review_id)
-    return await session.scalar(query.with_for_update() if locked else query)
+async def load_review(session: AsyncSession, review_id: uuid.UUID) -> AccessReview | None:
+    """The review."""
+    return await session.get(AccessReview, review_id)
+
+
+_PLACE = (
+    case({rule: number for number, rule in enumerate(Rule)}, value=AccessFinding.rule),
+    AccessFinding.day,
+    AccessFinding.id,
+)
+"""Where a finding stands among those of its month."""
 
 
 class Counts(NamedTuple):
@@ -247,14 +261,16 @@ async def findings_of(
     after: uuid.UUID | None = None,
     limit: int | None = None,
 ) -> Sequence[AccessFinding]:
-    """The findings of a review in their order: of one rule, or only those without a verdict; those after one of them."""
-    query = select(AccessFinding).where(AccessFinding.review_id == review_id).order_by(AccessFinding.id).limit(limit)
+    """The findings of a review, the gravest first: of one rule, or only those without a verdict; those after one of them."""
+    query = select(AccessFinding).where(AccessFinding.review_id == review_id).order_by(*_PLACE).limit(limit)
     if rule is not None:
         query = query.where(AccessFinding.rule == rule)
     if only_open:
         query = query.where(not_(exists().where(AccessVerdict.finding_id == AccessFinding.id)))
     if after is not None:
-        query = query.where(AccessFinding.id > after)
+        place = select(*_PLACE).where(AccessFinding.id == after, AccessFinding.review_id == review_id)
+        found = (await session.execute(place)).first()
+        query = query.where(tuple_(*_PLACE) > tuple(found)) if found else query
     return (await session.scalars(query)).all()
 
 
@@ -306,18 +322,14 @@ async def last_verdicts(session: AsyncSession, review_id: uuid.UUID) -> dict[uui
 async def notes_of(
     session: AsyncSession, verdicts: Sequence[AccessVerdict]
 ) -> Mapping[tuple[uuid.UUID, int], str | None]:
-    """What was written with these verdicts; None, and a line in the log, where that does not open: its request is destroyed."""
+    """What was written with these verdicts; None where the request is destroyed, and with it what opens the note."""
     ids = [(one.finding_id, one.number) for one in verdicts]
-    query = select(AccessVerdict.finding_id, AccessVerdict.number, AccessVerdict.note)
+    is_there = exists().where(RequestRecord.id == AccessVerdict.request_id)
+    query = select(AccessVerdict.finding_id, AccessVerdict.number, with_key_if_it_opens(AccessVerdict.note))
     query = query.where(tuple_(AccessVerdict.finding_id, AccessVerdict.number).in_(ids))
-    try:
-        return {(id_, number): note["said"] for id_, number, note in await session.execute(query)}
-    except NOT_OPENED as error:
-        if len(verdicts) == 1:
-            tell_not_opened("access_verdicts.note", str(ids[0][0]), error)
-            return {ids[0]: None}
-        one_by_one = [await notes_of(session, [one]) for one in verdicts]
-        return {key: note for one in one_by_one for key, note in one.items()}
+    query = query.where(or_(AccessVerdict.request_id.is_(None), is_there))
+    opened = {(id_, number): note["said"] for id_, number, note in await session.execute(query) if note}
+    return {id_: opened.get(id_) for id_ in ids}
 
 
 async def sign_offs_of(session: AsyncSession, review_id: uuid.UUID) -> Sequence[AccessSignOff]:
@@ -330,6 +342,23 @@ async def entries_named(session: AsyncSession, ids: Collection[uuid.UUID]) -> Se
     """These entries of the audit, in their order."""
     query = select(AuditEntry).where(AuditEntry.id.in_(ids)).order_by(AuditEntry.id)
     return (await session.scalars(query)).all()
+
+
+async def known_to(session: AsyncSession, clinic_id: uuid.UUID, request_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of the requests with which the clinic ever had to do, destroyed ones too: it may be told which they are."""
+    own = select(RequestParty.request_id).where(
+        RequestParty.clinic_id == clinic_id, RequestParty.request_id.in_(request_ids)
+    )
+    gone = select(DestroyedRequest.request_id).where(
+        DestroyedRequest.clinic_ids.contains([clinic_id]), DestroyedRequest.request_id.in_(request_ids)
+    )
+    return set(await session.scalars(own.union(gone)))
+
+
+async def forget_why(session: AsyncSession, request_id: uuid.UUID) -> None:
+    """Of what is being destroyed it is not kept which rule led to it, as that may be a likeness of names."""
+    lines = update(AccessFinding).where(AccessFinding.request_id == request_id)
+    await session.execute(lines.values(rule=Rule.DESTROYED).execution_options(synchronize_session=False))
 
 
 async def numbers_of(session: AsyncSession, request_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:

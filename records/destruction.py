@@ -14,7 +14,7 @@ from sqlalchemy import Select, delete, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.retention import RetentionPolicy
-from records import data_keys, partners, uploads
+from records import access_reviews, data_keys, partners, uploads
 from records.models import (
     Attachment,
     Base,
@@ -65,7 +65,7 @@ STAYS: Mapping[str, tuple[str, ...]] = {
     "who did what and when, by ids: the audit outlives what it tells of": (
         *("audit_entries", "audit_leaves", "audit_checkpoints", "audit_heads"),
     ),
-    "reviews of accesses, by ids; a note about the request is sealed with its key, and ends with that": (
+    "reviews of accesses, by ids; why a look at the request is listed is forgotten, and the key of the notes about it goes": (
         *("access_reviews", "access_findings", "access_verdicts", "access_sign_offs"),
     ),
     "that it was destroyed: numbers, ids, digests and dates": (
@@ -136,6 +136,7 @@ async def destroy(
     await data_keys.destroy(session, row.id, *owners)
     await session.execute(text("SET LOCAL relais.destroying = 'on'"))
     await _let_go(session, row.id)
+    await access_reviews.forget_why(session, row.id)
     for table in OF_REQUEST:
         await session.execute(_deletion(table, row.id))
     await session.execute(delete(RequestRecord).where(RequestRecord.id == row.id))

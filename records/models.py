@@ -1848,7 +1848,9 @@ class AccessReview(Base):
 
 
 class AccessFinding(Base):
-    """Acts of one person that meet a rule: so many, from when to when; `entries` are the first in the audit. Never changes."""
+    """Acts of one person that meet a rule: so many, from when to when; `entries` are the first in the audit. Never changes, but
+    for the rule, which is `Rule.DESTROYED` once the request is.
+    """
 
     __tablename__ = "access_findings"
 
@@ -1863,14 +1865,18 @@ class AccessFinding(Base):
     last_at: Mapped[datetime]
     entries: Mapped[list[uuid.UUID]]
 
-    __table_args__ = (Index("ix_access_findings_review", "review_id", "id"),)
+    __table_args__ = (
+        Index("ix_access_findings_review", "review_id", "id"),
+        Index("ix_access_findings_request", "request_id", postgresql_where=text("request_id IS NOT NULL")),
+    )
 
 
 class AccessVerdict(Base):
     """What an administrator said of a finding; the last one counts, and none ever changes.
 
     `about_self`: they said it of themselves, because there was nobody else. The note, ``{"said": …}``, is sealed with
-    the key of the request that the finding is about, and ends with it.
+    the key of the request that the finding is about, and ends with it; `request_id` is None where the clinic has nothing to do
+    with that, or it is destroyed already.
     """
 
     __tablename__ = "access_verdicts"
@@ -1889,8 +1895,8 @@ class AccessVerdict(Base):
 class AccessSignOff(Base):
     """That somebody signed a month off, when there were so many `verdicts`; a later verdict asks for a next one. Never changes.
 
-    `sha256` is that of all that was signed: findings with their last verdicts. `about_self` counts those of whoever signed that
-    nobody else has settled.
+    `sha256` is that of all that was signed: findings with their last verdicts. `about_self` counts those that somebody settled
+    about themselves.
     """
 
     __tablename__ = "access_sign_offs"

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from domain.access_review import (
+    NOTHING_KNOWN,
     REMINDED_EVERY,
-    STRANGER,
     Bond,
     Course,
     Finding,
@@ -31,7 +31,6 @@ from records.account_letters import count_since, write_to
 from records.database import Database
 from records.models import Account, AccountKind
 from use_cases.account_letters import send
-from use_cases.each import all_of_them
 from use_cases.parts import PartsWithEngine
 
 PAGE = 2_000
@@ -42,17 +41,20 @@ log = structlog.get_logger(__name__)
 async def analyse_and_remind(services: PartsWithEngine, now: datetime | None = None) -> int:
     """Analyse each month that is over, of each clinic, and remind of those that wait; gives how many months were analysed.
 
-    A clinic with which something is wrong keeps no other from its review: what it raises is raised at the end.
+    A clinic with which something is wrong keeps no other from its review, and is tried again the next night: months that were
+    missed are made then.
     """
     now = now or datetime.now(UTC)
     async with services.database.session() as session:
         clinic_ids = [clinic.id for clinic in await people.list_clinics(session)]
     made = 0
-    with all_of_them("the accesses of a clinic could not be analysed") as each:
-        for clinic_id in clinic_ids:
-            with each(clinic_id):
-                made += await analyse_clinic(services.database, clinic_id, now)
-                await send(services, await _remind(services.database, clinic_id, now))
+    for clinic_id in clinic_ids:
+        try:
+            made += await analyse_clinic(services.database, clinic_id, now)
+            await send(services, await _remind(services.database, clinic_id, now))
+        except Exception as error:
+            wrong = "the accesses of a clinic could not be analysed"
+            log.error(wrong, name=str(clinic_id), error=type(error).__name__)
     return made
 
 
@@ -119,7 +121,7 @@ async def _go_along(database: Database, account: Account, course: Course, since:
             )
             new = {act.request_id for act in page if act.request_id} - bonds.keys()
             found = await access_reviews.bonds_of(session, account, new) if new else {}
-            bonds |= {id_: found.get(id_, STRANGER) for id_ in new}
+            bonds |= {id_: found.get(id_, NOTHING_KNOWN) for id_ in new}
         _take(course, page, bonds)
         number += len(page)
         if len(page) < PAGE:
@@ -129,7 +131,7 @@ async def _go_along(database: Database, account: Account, course: Course, since:
 
 def _take(course: Course, page: Sequence[Seen], bonds: dict[UUID, Bond]) -> None:
     for act in page:
-        course.take(act, bonds[act.request_id] if act.request_id else STRANGER)
+        course.take(act, bonds[act.request_id] if act.request_id else NOTHING_KNOWN)
 
 
 async def _remind(database: Database, clinic_id: UUID, now: datetime) -> list[UUID]:

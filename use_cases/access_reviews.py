@@ -5,7 +5,7 @@ is about says nothing of it where the clinic has another administrator. See docs
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime
 from uuid import UUID
 
@@ -17,10 +17,10 @@ from domain.accounts import AccountEventKind
 from domain.audit import Act
 from domain.model import Frozen, Said
 from domain.requests import Role
-from records import access_reviews, account_events, audit, destruction, people
+from records import access_reviews, account_events, audit, people, requests
 from records.access_reviews import Counts
 from records.canonical import canonical_json
-from records.models import AccessFinding, AccessReview, AccessSignOff, AccessVerdict, Clinic
+from records.models import AccessFinding, AccessReview, AccessSignOff, AccessVerdict, AuditEntry, Clinic
 from use_cases import policy
 from use_cases.accesses import by
 from use_cases.administrators import hand_of
@@ -84,7 +84,7 @@ class ActView(View):
     at: datetime
     what: Act
     name: str | None = Field(description="By which route, or the code of a failure.")
-    request_id: UUID | None
+    request_id: UUID | None = Field(description="Null also where the clinic has nothing to do with it.")
 
 
 class FindingView(View):
@@ -96,6 +96,7 @@ class FindingView(View):
     system: bool
     request_id: UUID | None
     request_number: str | None = Field(description="Null where there is none, or it was destroyed.")
+    elsewhere: bool = Field(description="It is a request with which the clinic has nothing to do, and is not named.")
     day: date = Field(description="In the clinic's time zone, of the first act.")
     number: int = Field(description="How many acts.")
     first_at: datetime
@@ -109,7 +110,7 @@ class SignOffView(View):
 
     signed_by: PersonView | None
     signed_at: datetime
-    about_self: int = Field(description="Findings about whoever signed that nobody else has settled.")
+    about_self: int = Field(description="Findings that somebody settled about themselves.")
     current: bool = Field(description="Nothing was said since.")
     sha256: str = Field(description="Of what was signed: the findings with what was said of them last.")
 
@@ -183,11 +184,20 @@ async def read_finding(services: Services, caller: Caller, review_id: UUID, find
         [finding] = await _findings(session, review_id, [finding_id])
         [view] = await _finding_views(session, caller, [finding])
         entries = await access_reviews.entries_named(session, finding.entries)
+        known = await _known(session, caller, entries)
         return WholeFinding(
             **dict(view),
             review_id=review_id,
             month=review.month,
-            entries=[ActView(at=one.at, what=one.kind, name=one.name, request_id=one.request_id) for one in entries],
+            entries=[
+                ActView(
+                    at=one.at,
+                    what=one.kind,
+                    name=one.name,
+                    request_id=one.request_id if one.request_id in known else None,
+                )
+                for one in entries
+            ],
         )
 
 
@@ -197,17 +207,20 @@ async def settle(services: Services, caller: Caller, review_id: UUID, new: NewVe
     Raises Problem `forbidden`, `not_found`, or `about_yourself` where somebody else has to say it.
     """
     async with services.database.session() as session:
-        await _own(session, caller, review_id, locked=True)
+        await _own(session, caller, review_id)
+        await people.lock_clinic(session, caller.clinic_id)  # one after the other
         findings = await _findings(session, review_id, new.finding_ids)
         administrators = await _administrators(session, caller.clinic_id)
         if any(must_be_settled_by_others(one.account_id, caller.id, administrators) for one in findings):
             raise Problem("about_yourself")
         said = await access_reviews.verdicts_on(session, new.finding_ids)
+        known = await _known(session, caller, findings)
         now = datetime.now(UTC)
         for one in findings:
             before = said.get(one.id, [])
             if not await _says_again(session, caller, before, new):
-                await _add_verdict(session, caller, one, len(before) + 1, new, now)
+                request_id = await _seals_with(session, one.request_id, known)
+                await _add_verdict(session, caller, one, request_id, len(before) + 1, new, now)
         audit.add(session, Act.CHANGE, by(caller), now, name="accesses_settled", object_id=review_id)
     return await read_review(services, caller, review_id)
 
@@ -218,7 +231,8 @@ async def sign_off(services: Services, caller: Caller, review_id: UUID, new: New
     Raises Problem `forbidden`, `not_found`, `access_review_changed`, or `access_review_open` while something waits for a verdict.
     """
     async with services.database.session() as session:
-        review = await _own(session, caller, review_id, locked=True)
+        review = await _own(session, caller, review_id)
+        await people.lock_clinic(session, caller.clinic_id)
         counts = (await access_reviews.counts_of(session, [review_id]))[review_id]
         if new.version != counts.verdicts:
             raise Problem("access_review_changed")
@@ -241,7 +255,7 @@ async def _sign(session: AsyncSession, caller: Caller, review: AccessReview, ver
             number=len(earlier) + 1,
             verdicts=verdicts,
             sha256=digest_of(review, findings, last),
-            about_self=sum(one.about_self and one.given_by == caller.id for one in last.values()),
+            about_self=sum(one.about_self for one in last.values()),
             signed_by=caller.id,
             signed_at=now,
         )
@@ -252,7 +266,10 @@ async def _sign(session: AsyncSession, caller: Caller, review: AccessReview, ver
 
 
 def digest_of(review: AccessReview, findings: Sequence[AccessFinding], last: dict[UUID, AccessVerdict]) -> str:
-    """The SHA-256 of a month as it is signed off: of each finding its acts, and what was said of it last, by whom."""
+    """The SHA-256 of a month as it is signed off: of each finding its acts, and what was said of it last, by whom.
+
+    Not by which rule acts with a request are listed: that is forgotten with the request, and the digest stays.
+    """
     told = {
         "review": str(review.id),
         "month": review.month.isoformat(),
@@ -260,19 +277,21 @@ def digest_of(review: AccessReview, findings: Sequence[AccessFinding], last: dic
         "left_out": review.left_out,
         "findings": [
             [
-                *(str(one.id), one.rule, str(one.account_id), one.number),
+                *(str(one.id), str(one.account_id), None if one.request_id else one.rule, one.day.isoformat()),
+                *(one.request_id and str(one.request_id), one.number, [str(entry) for entry in one.entries]),
+                *(at.astimezone(UTC).isoformat() for at in (one.first_at, one.last_at)),
                 *(last[one.id].number, last[one.id].verdict, str(last[one.id].given_by)),
             ]
-            for one in findings
+            for one in sorted(findings, key=lambda one: one.id)
         ],
     }
     return hashlib.sha256(canonical_json(told)).hexdigest()
 
 
-async def _own(session: AsyncSession, caller: Caller, review_id: UUID, *, locked: bool = False) -> AccessReview:
+async def _own(session: AsyncSession, caller: Caller, review_id: UUID) -> AccessReview:
     """The review, for an administrator of its clinic. Raises Problem `forbidden` or `not_found`."""
     policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
-    review = await access_reviews.load_review(session, review_id, locked=locked)
+    review = await access_reviews.load_review(session, review_id)
     if review is None or review.clinic_id != caller.clinic_id:
         raise Problem("not_found")
     return review
@@ -298,13 +317,27 @@ async def _says_again(session: AsyncSession, caller: Caller, before: Sequence[Ac
     return (await access_reviews.notes_of(session, [last]))[last.finding_id, last.number] == new.note
 
 
+async def _known(session: AsyncSession, caller: Caller, named: Iterable[AccessFinding | AuditEntry]) -> set[UUID]:
+    """Those of the requests that the caller's clinic may know of."""
+    return await access_reviews.known_to(session, caller.clinic_id, {one.request_id for one in named if one.request_id})
+
+
+async def _seals_with(session: AsyncSession, request_id: UUID | None, known: Collection[UUID]) -> UUID | None:
+    """With the key of which request a note is sealed; None where that is destroyed, or the clinic has nothing to do with it."""
+    if request_id is not None and request_id in known and await requests.keep_while_named(session, request_id):
+        return request_id
+    return None
+
+
 async def _add_verdict(
-    session: AsyncSession, caller: Caller, finding: AccessFinding, number: int, new: NewVerdict, now: datetime
+    session: AsyncSession,
+    caller: Caller,
+    finding: AccessFinding,
+    request_id: UUID | None,
+    number: int,
+    new: NewVerdict,
+    now: datetime,
 ) -> None:
-    """Its note is sealed with the key of the request, unless there is none any more."""
-    request_id = finding.request_id
-    if request_id is not None and await destruction.find_destroyed(session, request_id):
-        request_id = None
     verdict = AccessVerdict(
         finding_id=finding.id,
         number=number,
@@ -352,7 +385,8 @@ async def _finding_views(session: AsyncSession, caller: Caller, findings: Sequen
     notes = await access_reviews.notes_of(session, verdicts)
     named = [*(one.account_id for one in findings), *(one.given_by for one in verdicts)]
     names = await Names.load(session, named, [])
-    numbers = await access_reviews.numbers_of(session, {one.request_id for one in findings if one.request_id})
+    known = await _known(session, caller, findings)
+    numbers = await access_reviews.numbers_of(session, known)
     administrators = await _administrators(session, caller.clinic_id)
     return [
         FindingView(
@@ -360,8 +394,9 @@ async def _finding_views(session: AsyncSession, caller: Caller, findings: Sequen
             rule=one.rule,
             person=names.person(one.account_id),
             system=names.is_system(one.account_id),
-            request_id=one.request_id,
+            request_id=one.request_id if one.request_id in known else None,
             request_number=numbers.get(one.request_id) if one.request_id else None,
+            elsewhere=one.request_id is not None and one.request_id not in known,
             day=one.day,
             number=one.number,
             first_at=one.first_at,

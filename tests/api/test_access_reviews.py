@@ -2,33 +2,40 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
+from sqlalchemy.exc import DBAPIError
 
-from domain.access_review import Rule, following
+from domain.access_review import Bond, Rule, following
 from domain.accounts import LetterKind
 from domain.audit import Act
 from domain.calendar import day_of
 from domain.requests import Role
+from domain.retention import ListState, RetentionPolicy
 from records import access_reviews, audit, destruction, people
 from records.audit import By
+from records.canonical import canonical_json
 from records.database import Database
 from records.models import (
-    AccessFinding,
     AccessReview,
     Account,
     AccountLetter,
     AuditEntry,
     Clinic,
+    RequestParty,
     RequestRecord,
+    RetentionList,
 )
-from tests.api.answers import problem
-from tests.journeys import ok, submitted
+from tests.api.answers import let_lie, problem
+from tests.journeys import cancelled, ok, reported, submitted
 from tests.system import Clinician, System, add_person
 from use_cases.access_analysis import analyse_and_remind, analyse_clinic
+from use_cases.access_reviews import digest_of
+from use_cases.unread_reports import tell_clinics
 
 
 @dataclass
@@ -79,6 +86,13 @@ async def looked(system: System, who: Clinician, request_id: str, **more: Any) -
     )
 
 
+async def had_to_do_with(system: System, small: Small, request_id: str) -> None:
+    """As if the clinic had had a part in the request."""
+    async with system.services.database.session() as session:
+        ids = {"clinic_id": small.clinic.id, "party_id": small.clinic.id}
+        session.add(RequestParty(request_id=UUID(request_id), **ids))
+
+
 async def analysed(system: System, small: Small) -> dict[str, Any]:
     """The review of this month, as an administrator sees it when it is over."""
     assert await analyse_clinic(system.services.database, small.clinic.id, next_month()) == 1
@@ -112,6 +126,7 @@ async def signed_off(who: Clinician, review: dict[str, Any]) -> Any:
 
 async def test_what_somebody_did_is_listed_judged_and_signed_off(system: System, small: Small) -> None:
     request_id = await submitted(system)
+    await had_to_do_with(system, small, request_id)
     await looked(system, small.requester, request_id)
     for _ in range(5):
         await acted(system, small.requester, Act.SIGN_IN_FAILED, name="wrong_password")
@@ -121,7 +136,7 @@ async def test_what_somebody_did_is_listed_judged_and_signed_off(system: System,
     [one] = [finding for finding in review["page"] if finding["rule"] == "no_participant"]
     assert one["request_id"] == request_id
     whole = ok(await small.administrator.get(f"/access-reviews/{review['id']}/findings/{one['id']}"))
-    assert [entry["what"] for entry in whole["entries"]] == ["request"]
+    assert [(entry["what"], entry["request_id"]) for entry in whole["entries"]] == [("request", request_id)]
     problem(await signed_off(small.administrator, review), 409, "access_review_open")
 
     ok(await said(small.administrator, review, Rule.NO_PARTICIPANT, note="Remplacement de la Dre Roy"))
@@ -147,6 +162,60 @@ async def test_what_somebody_did_is_listed_judged_and_signed_off(system: System,
     assert last["sign_offs"][0]["sha256"] != last["sign_offs"][1]["sha256"]
     events: Any = ok(await small.administrator.get(f"/clinics/{small.clinic.id}/events"))
     assert "accesses_signed_off" in {event["kind"] for event in events}
+
+
+async def test_a_request_with_which_the_clinic_has_nothing_to_do_is_judged_and_not_named(
+    system: System, small: Small
+) -> None:
+    request_id = await submitted(system)
+    number = (await system.requester.view(request_id))["number"]
+    await looked(system, small.requester, request_id)
+    review = await analysed(system, small)
+    [one] = review["page"]
+    whole = await small.administrator.get(f"/access-reviews/{review['id']}/findings/{one['id']}")
+    for answer in (str(review), whole.text):
+        assert request_id not in answer
+        assert number not in answer
+    assert (one["rule"], one["elsewhere"], one["request_id"]) == ("no_participant", True, None)
+    ok(await said(small.administrator, review, note="Ouverte pour un dépannage"))
+    done = ok(await signed_off(small.colleague, review))
+    assert (done["state"], done["page"][0]["verdicts"][0]["note"]) == ("signed_off", "Ouverte pour un dépannage")
+
+
+async def test_what_was_signed_off_is_made_up_again_from_the_rows(system: System, small: Small) -> None:
+    await looked(system, small.requester, await submitted(system))
+    for _ in range(5):
+        await acted(system, small.requester, Act.SIGN_IN_FAILED, name="wrong_password")
+    review = await analysed(system, small)
+    ok(await said(small.administrator, review))
+    done = ok(await signed_off(small.colleague, review))
+    async with system.services.database.session() as session:
+        rows = (
+            await session.execute(
+                text(
+                    "SELECT f.*, v.number AS verdict_number, v.verdict, v.given_by FROM access_findings AS f "
+                    "JOIN access_verdicts AS v ON v.finding_id = f.id WHERE f.review_id = :id ORDER BY f.id"
+                ),
+                {"id": review["id"]},
+            )
+        ).all()
+    told = {
+        "review": review["id"],
+        "month": review["month"],
+        "accesses": 6,
+        "left_out": 0,
+        "findings": [
+            [
+                *(str(row.id), str(row.account_id), None if row.request_id else row.rule, str(row.day)),
+                *(row.request_id and str(row.request_id), row.number, [str(one) for one in row.entries]),
+                *(row.first_at.astimezone(UTC).isoformat(), row.last_at.astimezone(UTC).isoformat()),
+                *(row.verdict_number, row.verdict, str(row.given_by)),
+            ]
+            for row in rows
+        ],
+    }
+    assert len(rows) == 2
+    assert done["sign_offs"][0]["sha256"] == sha256(canonical_json(told)).hexdigest()
 
 
 async def test_the_same_when_made_twice(system: System, small: Small) -> None:
@@ -226,7 +295,7 @@ async def test_names_are_compared_by_their_hashes_and_then_by_the_form(system: S
     finally:
         async with system.services.database.session() as session:
             await session.execute(mine.values(given_name=before[0], family_name=before[1]))
-    assert bonds.keys() == set(ids)
+    assert bonds.keys() == set(ids)  # one that is gone is missing
     assert [bonds[one].kin for one in ids] == [Rule.SAME_FAMILY_NAME, Rule.OWN_RECORD, None]
 
 
@@ -249,6 +318,31 @@ async def test_who_had_to_do_with_a_request_is_no_stranger(system: System) -> No
         "administrator": False,
         "operator": False,
     }
+
+
+async def bond(system: System, name: str, request_id: str) -> Bond:
+    account, id_ = system.people[name].account, UUID(request_id)
+    async with system.services.database.session() as session:
+        return (await access_reviews.bonds_of(session, account, [id_]))[id_]
+
+
+async def test_whom_relais_has_sent_there_is_no_stranger(system: System) -> None:
+    """Colleagues of who has not read a report are told of it, and providers cover for who has signed."""
+    request_id = await reported(system)
+    assert not (await bond(system, "requester2", request_id)).is_theirs
+    await let_lie(system, request_id, timedelta(days=3))
+    await tell_clinics(system.services)
+    assert (await bond(system, "requester2", request_id)).is_theirs
+    assert not (await bond(system, "provider2", request_id)).is_theirs
+    ok(await system.requester.post(f"/requests/{request_id}/ask-follow-up", {"text": "Combien de fois?"}))
+    assert (await bond(system, "provider2", request_id)).is_theirs
+    assert not (await bond(system, "far_provider", request_id)).is_theirs
+
+
+async def test_of_what_is_gone_when_it_is_analysed_nothing_is_said(system: System, small: Small) -> None:
+    await looked(system, small.requester, str(uuid4()))
+    review = await analysed(system, small)
+    assert (review["accesses"], review["page"]) == (1, [])
 
 
 async def test_only_administrators_of_the_clinic_see_it(system: System, small: Small) -> None:
@@ -330,33 +424,75 @@ async def test_a_clinic_with_which_something_is_wrong_keeps_no_other_from_its_re
         return await real(database, clinic_id, now)
 
     monkeypatch.setattr("use_cases.access_analysis.analyse_clinic", fails_first)
-    with pytest.raises(RuntimeError):
-        await analyse_and_remind(system.services, next_month())
+    assert await analyse_and_remind(system.services, next_month()) == 1
     assert failed
     assert len(await months(small.administrator)) == 1
 
 
-async def test_a_verdict_on_what_is_destroyed_is_taken(system: System, small: Small, monkeypatch: Any) -> None:
+async def destroyed(system: System, request_id: str) -> None:
+    """As a list of retention destroys it."""
+    now = datetime.now(UTC)
+    async with system.services.database.session() as session:
+        row = await session.get_one(RequestRecord, UUID(request_id))
+        kept = RetentionList(
+            id=uuid4(), clinic_id=row.requester_clinic_id, state=ListState.DONE, policy={}, made_at=now
+        )
+        session.add(kept)
+        await session.flush()
+        await destruction.destroy(session, row, kept.id, now, kept_until=now.date(), policy=RetentionPolicy())
+
+
+async def test_a_destruction_takes_the_reason_and_the_note_and_leaves_what_was_signed(
+    system: System, small: Small
+) -> None:
     """The key of the request is gone then: its older note does not open any more, a new one does."""
+    request_id = await cancelled(system)
+    await had_to_do_with(system, small, request_id)
+    await looked(system, small.requester, request_id)
+    await looked(system, small.administrator, await submitted(system))
+    review = await analysed(system, small)
+    ok(await said(small.colleague, review, note="Avant"))
+    signed = ok(await signed_off(small.colleague, review))
+    await destroyed(system, request_id)
+
+    here = f"/access-reviews/{review['id']}"
+    after = ok(await small.administrator.get(here))
+    assert after["rules"] == {"no_participant": 1, "looked_at_destroyed": 1}
+    assert after["sign_offs"] == signed["sign_offs"]
+    line = after["page"][-1]
+    assert (line["rule"], line["request_id"], line["request_number"]) == ("looked_at_destroyed", request_id, None)
+    assert (line["elsewhere"], [one["note"] for one in line["verdicts"]]) == (False, [None])
+    async with system.services.database.session() as session:
+        row = await session.get_one(AccessReview, UUID(review["id"]))
+        findings = await access_reviews.findings_of(session, row.id)
+        last = await access_reviews.last_verdicts(session, row.id)
+    assert digest_of(row, findings, last) == after["sign_offs"][0]["sha256"]
+
+    body = {"finding_ids": [line["id"]], "verdict": "explained", "note": "Après"}
+    again = ok(await small.colleague.post(f"{here}/verdicts", body))
+    assert [one["note"] for one in again["page"][-1]["verdicts"]] == [None, "Après"]
+    async with system.services.database.session() as session:
+        kept = await access_reviews.verdicts_on(session, [UUID(line["id"])])
+        keys = await session.scalar(text("SELECT count(*) FROM data_keys WHERE owner_id = :id"), {"id": request_id})
+    assert [one.request_id for one in kept[UUID(line["id"])]] == [UUID(request_id), None]
+    assert keys == 0
+
+
+async def test_nothing_but_a_destruction_takes_the_reason_of_a_line(system: System, small: Small) -> None:
     request_id = await submitted(system)
     await looked(system, small.requester, request_id)
     review = await analysed(system, small)
-    ok(await said(small.administrator, review, note="Avant"))
-    async with system.services.database.session() as session:
-        row = await session.get_one(RequestRecord, UUID(request_id))
-        tombstone = destruction.find_destroyed
-    assert row is not None
-
-    async def is_destroyed(session: Any, id_: UUID) -> Any:
-        return row if id_ == row.id else await tombstone(session, id_)
-
-    monkeypatch.setattr("use_cases.access_reviews.destruction.find_destroyed", is_destroyed)
-    after = ok(await said(small.administrator, review, note="Après"))
-    assert [one["note"] for one in after["page"][0]["verdicts"]] == ["Avant", "Après"]
-    async with system.services.database.session() as session:
-        finding = await session.get_one(AccessFinding, UUID(review["page"][0]["id"]))
-        kept = await access_reviews.verdicts_on(session, [finding.id])
-    assert [one.request_id for one in kept[finding.id]] == [UUID(request_id), None]
+    changes = {"id": review["page"][0]["id"]}
+    for mode, change in (
+        ("off", "rule = 'looked_at_destroyed'"),
+        ("on", "rule = 'looked_at_destroyed'"),  # it is not destroyed
+        ("on", "number = 7"),
+    ):
+        async with system.services.database.session() as session:
+            await session.execute(text(f"SET LOCAL relais.destroying = '{mode}'"))
+            with pytest.raises(DBAPIError, match="never change"):
+                await session.execute(text(f"UPDATE access_findings SET {change} WHERE id = :id"), changes)  # noqa: S608
+            await session.rollback()
 
 
 async def test_what_is_said_is_in_the_audit(system: System, small: Small) -> None:

@@ -1,6 +1,7 @@
 """Reviews of accesses: what is to be looked at of each month, what was said of it, and who signed it off.
 
-Tables to which rows are only added. Code of the version before makes no review, and runs on beside it.
+Tables to which rows are only added; of a finding the rule is forgotten when its request is destroyed. Code of the version before
+makes no review, and runs on beside it.
 """
 
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ down_revision = "0058"
 branch_labels = None
 depends_on = None
 
-FROZEN = ("access_reviews", "access_findings", "access_sign_offs")
+FROZEN = ("access_reviews", "access_sign_offs")
 
 
 def upgrade() -> None:
@@ -45,6 +46,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_access_findings"),
     )
     op.create_index("ix_access_findings_review", "access_findings", ["review_id", "id"])
+    op.create_index(
+        *("ix_access_findings_request", "access_findings", ["request_id"]),
+        postgresql_where=sa.text("request_id IS NOT NULL"),
+    )
     op.create_table(
         "access_verdicts",
         sa.Column("finding_id", sa.Uuid(), nullable=False),
@@ -80,6 +85,32 @@ def upgrade() -> None:
             f"CREATE TRIGGER frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} EXECUTE FUNCTION refuse_change()"
         )
     op.execute(
+        """
+        CREATE FUNCTION refuse_all_but_forgetting_why() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF TG_OP = 'UPDATE' AND current_setting('relais.destroying', true) = 'on' THEN
+                IF TG_LEVEL = 'STATEMENT' THEN
+                    RETURN NULL;
+                END IF;
+                IF to_jsonb(OLD) - 'rule' = to_jsonb(NEW) - 'rule' AND NEW.rule = 'looked_at_destroyed'
+                    AND EXISTS (SELECT FROM destroyed_requests WHERE request_id = OLD.request_id)
+                THEN
+                    RETURN NEW;
+                END IF;
+            END IF;
+            RAISE EXCEPTION 'the rows of % never change', TG_TABLE_NAME USING ERRCODE = 'object_not_in_prerequisite_state';
+        END $$
+        """
+    )
+    op.execute(
+        "CREATE TRIGGER frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON access_findings "
+        "EXECUTE FUNCTION refuse_all_but_forgetting_why()"
+    )
+    op.execute(
+        "CREATE TRIGGER frozen_row BEFORE UPDATE ON access_findings "
+        "FOR EACH ROW EXECUTE FUNCTION refuse_all_but_forgetting_why()"
+    )
+    op.execute(
         "CREATE TRIGGER frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON access_verdicts "
         "EXECUTE FUNCTION refuse_all_but_sealing()"
     )
@@ -96,3 +127,4 @@ def downgrade() -> None:
     )
     for table in ("access_sign_offs", "access_verdicts", "access_findings", "access_reviews"):
         op.drop_table(table)
+    op.execute("DROP FUNCTION refuse_all_but_forgetting_why()")

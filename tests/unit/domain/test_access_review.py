@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
+from itertools import accumulate
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,8 @@ import pytest
 from domain.access_review import (
     KEPT_ENTRIES,
     MOST_FINDINGS,
-    STRANGER,
+    MOST_READS_A_MINUTE,
+    NOTHING_KNOWN,
     Bond,
     Course,
     Finding,
@@ -34,7 +36,7 @@ from domain.requests import Role
 
 ZONE = ZoneInfo("America/Toronto")
 NOON = datetime(2026, 10, 14, 12, 0, tzinfo=ZONE)
-OURS = Bond(is_theirs=True)
+OURS, STRANGER = Bond(is_theirs=True), Bond(is_theirs=False)
 SECOND = timedelta(seconds=1)
 
 
@@ -82,6 +84,19 @@ def test_names_are_listed_also_of_who_takes_part() -> None:
         assert found([(act(), Bond(is_theirs=True, kin=rule))]) == {rule: 1}
 
 
+def test_of_several_rules_about_a_request_the_gravest_makes_the_line() -> None:
+    long_ago = NOON - timedelta(days=200)
+    for bond, rule in (
+        (Bond(is_theirs=False, over_since=long_ago, kin=Rule.OWN_RECORD), Rule.OWN_RECORD),
+        (Bond(is_theirs=False, over_since=long_ago, kin=Rule.SAME_FAMILY_NAME), Rule.KIN_OF_A_STRANGER),
+        (Bond(is_theirs=False, over_since=long_ago), Rule.NO_PARTICIPANT),
+        (Bond(is_theirs=True, over_since=long_ago, kin=Rule.SAME_FAMILY_NAME), Rule.SAME_FAMILY_NAME),
+        (Bond(is_theirs=True, over_since=long_ago), Rule.LONG_OVER),
+    ):
+        assert found([(act(), bond)]) == {rule: 1}
+    assert found([(act(), NOTHING_KNOWN)]) == {}
+
+
 @pytest.mark.parametrize(("days", "listed"), [(90, {}), (91, {Rule.LONG_OVER: 1})])
 def test_what_is_long_over(days: int, listed: dict[Rule, int]) -> None:
     assert found([(act(), Bond(is_theirs=True, over_since=NOON - timedelta(days=days)))]) == listed
@@ -91,6 +106,20 @@ def test_what_is_long_over(days: int, listed: dict[Rule, int]) -> None:
 def test_reads_within_a_minute(reads: int, listed: dict[Rule, int]) -> None:
     request_id = uuid4()
     assert found([(act(NOON + SECOND * number, request_id=request_id), OURS) for number in range(reads)]) == listed
+
+
+@pytest.mark.parametrize("pauses", [[2.9] * 599, [2.5] * 21 + [5, 1.5] * 20], ids=["steady", "now and then"])
+def test_an_act_is_counted_once_however_often_it_is_too_much(pauses: list[float]) -> None:
+    request_id = uuid4()
+    times = [NOON + timedelta(seconds=seconds) for seconds in accumulate(pauses, initial=0.0)]
+    minutes = [[at for at in times if last - timedelta(minutes=1) < at <= last] for last in times]
+    too_much = {at for minute in minutes if len(minute) > MOST_READS_A_MINUTE for at in minute}
+    course = Course(person(Role.REQUESTER), ZONE)
+    for at in times:
+        course.take(act(at, request_id=request_id), OURS)
+    [burst] = course.findings()
+    assert (burst.rule, burst.sample.number) == (Rule.BURST, len(too_much))
+    assert len(set(burst.sample.entries)) == len(burst.sample.entries) == KEPT_ENTRIES
 
 
 def test_a_minute_passes() -> None:
