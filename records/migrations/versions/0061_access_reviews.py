@@ -27,7 +27,7 @@ def upgrade() -> None:
         sa.Column("left_out", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["clinic_id"], ["clinics.id"], name="fk_access_reviews_clinic_id"),
         sa.PrimaryKeyConstraint("id", name="pk_access_reviews"),
-        sa.UniqueConstraint("clinic_id", "month", name="uq_access_reviews_clinic_id"),
+        sa.UniqueConstraint("clinic_id", "month", name="uq_access_reviews_clinic_id_month"),
     )
     op.create_table(
         "access_findings",
@@ -65,6 +65,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["review_id"], ["access_reviews.id"], name="fk_access_verdicts_review_id"),
         sa.ForeignKeyConstraint(["given_by"], ["accounts.id"], name="fk_access_verdicts_given_by"),
         sa.PrimaryKeyConstraint("finding_id", "number", name="pk_access_verdicts"),
+    )
+    op.execute(
+        "ALTER TABLE access_verdicts ADD CONSTRAINT ck_access_verdicts_note_sealed CHECK "
+        "(NOT note ? 'relais:sealed' OR note - ARRAY['relais:sealed'] = '{}')"
     )
     op.create_index("ix_access_verdicts_review_id", "access_verdicts", ["review_id"])
     op.create_table(
