@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0061"
-down_revision = "0058"
+down_revision = "0063"
 branch_labels = None
 depends_on = None
 
