@@ -36,6 +36,7 @@ LISTS: Mapping[str, tuple[str, ...]] = {
         *("commands.command_id", "refused_commands.command_id", "events.command_id", "form_versions.command_id"),
         *("reports.command_id", "notices.command_id", "requests.submission_id", "requests.signature_id"),
         *("requests.creation_key", "absences.creation_key", "invitations.creation_key"),
+        *("incidents.creation_key", "communications.creation_key"),
         "partner_messages.message_id",
     ),
     "the state of the process, by which worklists are made: ids, statuses, times and the offering's terms, no word of people": (

@@ -72,6 +72,9 @@ STAYS: Mapping[str, tuple[str, ...]] = {
         *("retention_lists", "retention_entries", "destroyed_requests", "retention_certificates"),
         *("retention_papers",),
     ),
+    "the registers of clinics, which outlive what they tell of: a request stands there by its id": (
+        *("incidents", "incident_versions", "communications"),
+    ),
     "ids and times of changes, forgotten after thirty days; the end of the request is told there": (
         *("request_changes", "change_logs"),
     ),

@@ -54,6 +54,7 @@ FROZEN_TABLES = (
     *("form_versions", "events", "reports", "documents", "audit_entries", "offering_versions"),
     *("account_events", "audit_leaves", "audit_checkpoints", "destroyed_requests", "retention_certificates"),
     *("access_reviews", "access_findings", "access_verdicts", "access_sign_offs"),
+    *("incidents", "incident_versions", "communications"),
 )
 """Tables to which rows are only added: a trigger refuses every change."""
 
@@ -1910,10 +1911,65 @@ class AccessSignOff(Base):
     signed_at: Mapped[datetime]
 
 
+# Registers
+
+
+class IncidentRecord(Base):
+    """An incident of confidentiality in the register of a clinic, by its `number` there. What it says stands in its versions."""
+
+    __tablename__ = "incidents"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    clinic_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clinics.id"))
+    number: Mapped[int]
+    recorded_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    creation_key: Mapped[str | None]
+
+    __table_args__ = (UniqueConstraint("clinic_id", "number"), UniqueConstraint("recorded_by", "creation_key"))
+
+
+class IncidentVersion(Base):
+    """What somebody wrote of an incident (`domain.incidents.Incident`), whole, from the first version on. Never changes."""
+
+    __tablename__ = "incident_versions"
+
+    incident_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("incidents.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    content: Mapped[Json] = mapped_column(
+        SealedJson("incident_versions.content", "incident_id", ("incident_id", "number"))
+    )
+    written_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    written_at: Mapped[datetime]
+
+
+class CommunicationRecord(Base):
+    """What left a clinic outside of Relais, as somebody entered it by hand. Never changes: another one `replaces` it.
+
+    `content` is the `domain.communications.ByHand` as JSON, but for its day and its request, which may be gone.
+    """
+
+    __tablename__ = "communications"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    clinic_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clinics.id"))
+    given_on: Mapped[date]
+    request_id: Mapped[uuid.UUID | None]
+    content: Mapped[Json] = mapped_column(SealedJson("communications.content", "id"))
+    replaces: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("communications.id"), unique=True)
+    written_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    written_at: Mapped[datetime]
+    creation_key: Mapped[str | None]
+
+    __table_args__ = (
+        UniqueConstraint("written_by", "creation_key"),
+        Index("ix_communications_clinic", "clinic_id", "given_on", "id"),
+    )
+
+
 SEALED_MODELS = (
     *(RequestRecord, FrozenForm, EventRecord, GivenCommand, Attachment, Mark, Upload, ReportDraft, FrozenReport),
     *(RequestReference, SavedFilter, SignOnAttempt, SigningTicket, RetentionHold, PartnerMessage, ReceivedRequest),
-    AccessVerdict,
+    *(AccessVerdict, IncidentVersion, CommunicationRecord),
 )
 """The models of which columns are sealed."""
 
