@@ -39,25 +39,32 @@ class Incident(Frozen):
     """What a version of an incident says. An incident is recorded when little is known: what is not known yet is empty."""
 
     information: Said = Field(
-        description="Which information is concerned, or why that can't be said.", examples=["Noms et numéros d’assurance."]
+        description="Which information is concerned, or why that can't be said.",
+        examples=["Noms et numéros d’assurance."],
     )
     circumstances: Said = Field(
         description="What happened, in short.", examples=["Rapport envoyé au mauvais télécopieur."]
     )
     cause: Said | None = Field(None, description="What caused it, where that is known.")
     happened_from: WrittenPartialDate | None = Field(
-        None, description="When it happened, as far as that is known: a day, a month or a year.", examples=["2026-11-20"]
+        None,
+        description="When it happened, as far as that is known: a day, a month or a year.",
+        examples=["2026-11-20"],
     )
     happened_until: WrittenPartialDate | None = Field(None, description="Until when, where it was a period.")
     happened_roughly: bool = Field(False, description="When it happened is an approximation.")
     aware_on: date = Field(description="When the clinic became aware of it.", examples=["2026-11-22"])
-    persons: int | None = Field(None, ge=0, le=MOST_PERSONS, description="How many persons are concerned.", examples=[12])
+    persons: int | None = Field(
+        None, ge=0, le=MOST_PERSONS, description="How many persons are concerned.", examples=[12]
+    )
     persons_in_quebec: int | None = Field(
         None, ge=0, le=MOST_PERSONS, description="How many of them reside in Québec.", examples=[12]
     )
     persons_roughly: bool = Field(False, description="These numbers are approximations.")
     serious_risk: bool | None = Field(
-        None, description="Whether there is a risk of serious injury; empty as long as nobody has said so.", examples=[True]
+        None,
+        description="Whether there is a risk of serious injury; empty as long as nobody has said so.",
+        examples=[True],
     )
     risk_elements: Said | None = Field(
         None,
@@ -85,7 +92,10 @@ class Incident(Frozen):
     advice: Said | None = Field(None, description="What the persons are advised to do.")
     contact: Said | None = Field(None, description="Whom to ask about it: name, telephone, e-mail.")
     request_ids: tuple[UUID, ...] = Field(
-        (), max_length=MOST_LINKED, description="Requests that it concerns, with which the clinic had to do.", examples=[[]]
+        (),
+        max_length=MOST_LINKED,
+        description="Requests that it concerns, with which the clinic had to do.",
+        examples=[[]],
     )
 
     @property
@@ -139,7 +149,9 @@ Fault = Literal["before_it_begins", "in_the_future", "before_aware", "required"]
 
 def faults(incident: Incident, today: date) -> Iterator[tuple[str, Fault]]:
     """What can't be so, as field and code: days in the future, ends before beginnings, notices before anybody knew."""
-    begun, ended = (PartialDate.read(text) if text else None for text in (incident.happened_from, incident.happened_until))
+    begun, ended = (
+        PartialDate.read(text) if text else None for text in (incident.happened_from, incident.happened_until)
+    )
     if begun and begun.first > today:
         yield "happened_from", "in_the_future"
     if ended and not begun:

@@ -112,6 +112,17 @@ async def request_of_clinic(session: AsyncSession, caller: Caller, request_id: U
     return row
 
 
+async def numbered_of_clinic(session: AsyncSession, caller: Caller, number: str) -> UUID | None:
+    """The request that people know under that number, for an administrator of a clinic that ever had to do with it; else None."""
+    request_id = await requests.id_of_number(session, number)
+    if request_id is None:
+        return None
+    try:
+        return (await request_of_clinic(session, caller, request_id)).id
+    except Problem:
+        return None
+
+
 async def _gave(session: AsyncSession, caller: Caller, request_id: UUID, command_id: str) -> bool:
     given = await ledger.load_command(session, request_id, command_id)
     return given is not None and given.account_id == caller.id

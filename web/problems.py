@@ -89,12 +89,14 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "webhook_not_replayable",
         "destruction_begun",
         "access_review_open",
+        "communication_replaced",
     ),
     410: ("phone_link_ended", "cursor_expired", "request_destroyed", "file_infected"),
     408: ("too_slow",),
     412: (
         *("unsupported_tus_version", "account_changed", "clinic_changed", "webhook_changed", "retention_list_changed"),
         "access_review_changed",
+        "incident_changed",
     ),
     413: ("too_large",),
     415: (
@@ -107,6 +109,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
     416: ("range_not_satisfiable",),
     422: (
         "invalid_input",
+        "register_too_long",
         "malformed_json",
         "unknown_offering",
         "unknown_offering_version",
