@@ -20,6 +20,7 @@ from activities.journals import JournalActivities
 from activities.media import MediaActivities
 from activities.notifications import NotificationActivities
 from activities.records import RecordActivities
+from activities.registers import RegisterActivities
 from activities.reports import ReportActivities
 from activities.retention import RetentionActivities
 from activities.upkeep import UpkeepActivities
@@ -41,6 +42,7 @@ from use_cases.certificates import certify
 from use_cases.forgotten_passwords import make_resets
 from use_cases.journal_paper import make_journal
 from use_cases.nightly import each_night
+from use_cases.register_paper import make_register
 from use_cases.repair import repair
 from use_cases.scanning import Scanning, scanner_of
 from use_cases.signing_roots import authority_to_sign_with
@@ -52,6 +54,7 @@ from workflows.contract import signing_task_queue
 from workflows.digest import NoticeDigestWorkflow, SingleNoticeWorkflow
 from workflows.journals import JournalWorkflow
 from workflows.media import PrepareVideoWorkflow
+from workflows.registers import RegisterWorkflow
 from workflows.retention import DestructionWorkflow, RetentionListsWorkflow
 from workflows.schedules import schedules
 from workflows.teleconsultation import TeleconsultationWorkflow
@@ -123,12 +126,13 @@ def build_workers(
         lambda list_id: certify(database, authority, list_id),
     )
     journals = JournalActivities(lambda order: make_journal(parts, authority, order))
+    registers = RegisterActivities(lambda order: make_register(parts, authority, order))
     requests = Worker(
         client,
         task_queue=settings.task_queue,
         workflows=[
             *(TeleconsultationWorkflow, RepairWorkflow, SweepWorkflow, UnreadReportsWorkflow),
-            *(RetentionListsWorkflow, DestructionWorkflow, JournalWorkflow),
+            *(RetentionListsWorkflow, DestructionWorkflow, JournalWorkflow, RegisterWorkflow),
         ],
         activities=[
             *(records.record_event, records.note_refusal, records.note_failure),
@@ -143,7 +147,7 @@ def build_workers(
     signing = Worker(
         client,
         task_queue=signing_task_queue(settings.task_queue),
-        activities=[reports.finalize_report, journals.make_journal],
+        activities=[reports.finalize_report, journals.make_journal, registers.make_register],
         max_concurrent_activities=DOCUMENTS_TAKEN_PER_PLACE * at_once,
         graceful_shutdown_timeout=GRACE,
     )

@@ -30,6 +30,7 @@ WHEN_TO_DESTROY = "when_to_destroy"
 DESTROY_LISTED = "destroy_listed"
 CERTIFY = "certify"
 MAKE_JOURNAL = "make_journal"
+MAKE_REGISTER = "make_register"
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=15)
 """After this silence an activity that gives signs of life is taken for dead, and tried again."""
@@ -118,6 +119,26 @@ class JournalOrder(Frozen):
 
 class MadeJournal(Frozen):
     """The answer of `make_journal`: how many lines it has, or would have; where there are too many, none was made."""
+
+    lines: int
+    too_long: bool = False
+
+
+class RegisterOrder(Frozen):
+    """A register of a clinic as a paper; ids and days alone. `before` is the moment at which it was asked for."""
+
+    id: UUID
+    clinic_id: UUID
+    asked_by: UUID
+    before: AwareDatetime
+    kind: Literal["incidents", "communications"]
+    since: date | None = None
+    until: date | None = None
+    language: Literal["fr", "en"]
+
+
+class MadeRegister(Frozen):
+    """The answer of `make_register`: how many lines it has; where there are too many, none was made."""
 
     lines: int
     too_long: bool = False

@@ -97,6 +97,7 @@ TAGS = {
     "uploads": "Files that come in parts (tus).",
     "reports": "The report, its draft and its signature.",
     "journals": "For administrators: who has seen what is on file about somebody.",
+    "registers": "For administrators: confidentiality incidents of the clinic, and when data about patients left it.",
     "verification": "Whether a signed document is as it was signed; for anybody.",
     "operations": "For those who run Relais.",
 }

@@ -31,6 +31,9 @@ PAGES: Mapping[str, Places] = {
     "access-reviews": {Role.CLINIC_ADMINISTRATOR: "administrator-accesses"},
     "statistics": {Role.CLINIC_ADMINISTRATOR: "administrator"},
     "journals": {Role.CLINIC_ADMINISTRATOR: "privacy"},
+    "incidents": {Role.CLINIC_ADMINISTRATOR: "privacy"},
+    "communications": {Role.CLINIC_ADMINISTRATOR: "privacy"},
+    "registers": {Role.CLINIC_ADMINISTRATOR: "privacy"},
     "account": {None: "settings"},
 }
 """By the first word of the address."""

@@ -65,19 +65,21 @@ async def step(
     before: uuid.UUID,
     *,
     request_id: uuid.UUID | None = None,
+    limit: int,
 ) -> Stretch:
     """Acts that may be a communication of the clinic, older than `before` and not older than `since`: those of the next `STEP`
-    entries, or of one request.
+    entries, or of one request, and not more than `limit`.
     """
     first = first_id_of(since) if since else uuid.UUID(int=0)
+    floor: uuid.UUID | None = None
+    if request_id is None:
+        window = select(AuditEntry.id).where(AuditEntry.id < before, AuditEntry.id >= first)
+        floor = await session.scalar(window.order_by(AuditEntry.id.desc()).offset(STEP - 1).limit(1))
+    query = _maybe(clinic_id, floor or first, before).limit(limit)
     if request_id is not None:
-        query = _maybe(clinic_id, first, before).where(AuditEntry.request_id == request_id).limit(STEP)
-        found = [Told(*row) for row in await session.execute(query)]
-        return Stretch(found, found[-1].id if len(found) == STEP else None)
-    window = select(AuditEntry.id).where(AuditEntry.id < before, AuditEntry.id >= first)
-    floor = await session.scalar(window.order_by(AuditEntry.id.desc()).offset(STEP - 1).limit(1))
-    query = _maybe(clinic_id, floor or first, before)
-    return Stretch([Told(*row) for row in await session.execute(query)], floor)
+        query = query.where(AuditEntry.request_id == request_id)
+    found = [Told(*row) for row in await session.execute(query)]
+    return Stretch(found, found[-1].id if len(found) == limit else floor)
 
 
 def _maybe(clinic_id: uuid.UUID, first: uuid.UUID, before: uuid.UUID) -> Select[*tuple[Any, ...]]:

@@ -65,7 +65,7 @@ async def versions_of(session: AsyncSession, incident_id: uuid.UUID) -> Sequence
 async def newest_of(
     session: AsyncSession, clinic_id: uuid.UUID, limit: int
 ) -> list[tuple[IncidentRecord, IncidentVersion | None]]:
-    """The newest incidents of a clinic, each with what is in force of it; None, and a line in the log, where that does not open."""
+    """The newest incidents of a clinic, each with what is in force of it; None, and a line in the log, for what does not open."""
     newest = (
         select(IncidentVersion.incident_id, func.max(IncidentVersion.number).label("number"))
         .group_by(IncidentVersion.incident_id)

@@ -105,6 +105,11 @@ def journal_key(request_id: uuid.UUID, clinic_id: uuid.UUID, journal_id: uuid.UU
     return f"journals/{request_id}/{clinic_id}/{journal_id}.pdf"
 
 
+def register_key(clinic_id: uuid.UUID, paper_id: uuid.UUID) -> str:
+    """Where a paper of a register lies that a clinic has asked for; sealed with a key of the clinic's own."""
+    return f"registers/{clinic_id}/{paper_id}.pdf"
+
+
 @dataclass(frozen=True)
 class StoredObject:
     """What was stored: how many bytes, and their SHA-256 in lower-case hexadecimal."""

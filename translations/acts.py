@@ -112,6 +112,7 @@ _BY_ROUTE: Mapping[str, str] = {
     **dict.fromkeys(("journal_page", "get_journal_offer", "ask_journal", "ask_for_journal"), _JOURNAL),
     **dict.fromkeys(("journal_state_page", "get_journal", "get_journal_pdf", "journal_file"), _JOURNAL),
     **dict.fromkeys(("hold", "hold_page", "hold_request"), _("Keeping of the request beyond its time")),
+    "communication_entered": _("Entry about the request in the clinic’s register of communications"),
     **dict.fromkeys(("answer", "answer_page"), _ANSWER),
     "addition_page": _INFORMATION,
     "choice_page": _STEP,

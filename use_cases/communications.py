@@ -35,6 +35,9 @@ from use_cases.views import View
 
 PAGE = 50
 
+FOUND_AT_ONCE = 500
+"""So many acts one query gives at most."""
+
 STEPS_OF_A_PAGE = 5
 """So many stretches of the audit one page is looked for in, see `records.communications.STEP`."""
 
@@ -149,7 +152,9 @@ async def _steps(
     newest = first_id_of(until or datetime.now(UTC) + timedelta(days=1))
     at: UUID | None = min(before or newest, newest)
     while at is not None:
-        found, at = await communications.step(session, clinic_id, since, at, request_id=asked.request_id)
+        found, at = await communications.step(
+            session, clinic_id, since, at, request_id=asked.request_id, limit=FOUND_AT_ONCE
+        )
         flows = [(act, flow_of(act)) for act in found]
         ours = [(act, one) for act, one in flows if one is not None and one.of == clinic_id]
         told = await _told(session, ours, language)

@@ -7,7 +7,7 @@ stood still for longer loses what it is about to record. Bearer tokens go when t
 wrong passwords when they count no more, access tokens of systems when they have ended, devices when nobody has signed in there
 for longer than a browser remembers, links and e-mails about accounts once they are over, invitations and
 what webhooks said and what the feed of changes tells a month later, messages of partners that became no request after three.
-Journals of accesses are taken along as they are made: no record names one, so that they go as well.
+Journals of accesses and papers of registers are taken along as they are made: no record names one, so that they go as well.
 """
 
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ from use_cases.used_keys import KEPT_FOR as KEYS_KEPT_FOR
 AGE = timedelta(days=7)
 """Long enough, too, to notice that a database was restored from a backup that is older than the store."""
 
-FOLDERS = ("documents", "attachments", "uploads", "messages", "journals")
+FOLDERS = ("documents", "attachments", "uploads", "messages", "journals", "registers")
 PAGE = 500
 
 log = structlog.get_logger(__name__)

@@ -17,6 +17,15 @@ def content_disposition(kind: Literal["inline", "attachment"], filename: str) ->
     return f'{kind}; filename="{plain}"{full}'
 
 
+def csv_response(table: bytes, filename: str) -> Response:
+    """A table to be saved under that name."""
+    return Response(
+        table,
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": content_disposition("attachment", filename)},
+    )
+
+
 def pdf_response(pdf: bytes, filename: str) -> Response:
     """A document to be shown, and saved under that name."""
     return Response(

@@ -27,6 +27,9 @@ PREPARE_VIDEO = "PrepareVideo"
 JOURNAL = "Journal"
 """The type of the workflow that makes a person's journal of accesses, see `workflows.journals`."""
 
+REGISTER = "Register"
+"""The type of the workflow that makes a paper of a clinic's register, see `workflows.registers`."""
+
 
 REPAIR_WORKFLOW = "Repair"
 SWEEP_WORKFLOW = "Sweep"
@@ -72,6 +75,11 @@ def video_workflow_id(attachment_id: UUID) -> str:
 def journal_workflow_id(journal_id: UUID) -> str:
     """The id of the workflow that makes a journal of accesses."""
     return f"journal-{journal_id}"
+
+
+def register_workflow_id(clinic_id: UUID, paper_id: UUID) -> str:
+    """The id of the workflow that makes a paper of a register of that clinic."""
+    return f"register-{clinic_id}-{paper_id}"
 
 
 def notice_workflow_id(notice_id: UUID) -> str:

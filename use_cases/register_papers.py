@@ -1,0 +1,270 @@
+"""The registers of a clinic as files, for its administrators: a table for a spreadsheet, and a sealed paper made by a worker."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import structlog
+from pydantic import ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio.client import WorkflowExecutionStatus
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.contract import MadeRegister, RegisterOrder
+from domain.audit import Act
+from domain.model import Discreet
+from domain.requests import Role
+from records import audit, incidents, people
+from records.errors import NotFoundError
+from records.ids import new_id
+from records.store import register_key
+from translations import Language, gettext_for
+from translations.dates import day, moment
+from translations.registers import DUTIES
+from use_cases import policy
+from use_cases.accesses import by
+from use_cases.caller import Caller
+from use_cases.communications import Asked, check_days, entries_of, every_communication
+from use_cases.incident_texts import told
+from use_cases.incidents import MOST_SHOWN, IncidentLine, sorted_lines
+from use_cases.patients import WrittenDate
+from use_cases.problems import Problem
+from use_cases.services import Services
+from use_cases.tables import as_csv
+from use_cases.views import View
+from workflows.contract import REGISTER, register_workflow_id
+
+MOST_LINES = 5_000
+"""So many lines one file of the register of communications has at most."""
+
+MOST_STEPS = 100
+"""So many stretches of the audit it is looked for in (`records.communications.STEP`): two million entries."""
+
+_ANSWERS_WITHIN = timedelta(seconds=5)
+
+log = structlog.get_logger(__name__)
+
+
+class Register(StrEnum):
+    """Which register."""
+
+    INCIDENTS = "incidents"
+    COMMUNICATIONS = "communications"
+
+
+class PaperState(StrEnum):
+    """How far a paper is."""
+
+    MAKING = "making"
+    READY = "ready"
+    TOO_LONG = "too_long"  # ask for fewer days
+    FAILED = "failed"  # ask for another
+
+
+class PaperBody(Discreet):
+    """Which register is to be a paper, of which days."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Register = Field(description="Which register.", examples=["incidents"])
+    since: WrittenDate | None = Field(
+        None, description="The first day, of communications; from the beginning if empty.", examples=["2026-01-01"]
+    )
+    until: WrittenDate | None = Field(None, description="The last day; until now if empty.", examples=["2026-12-31"])
+    language: Language | None = Field(None, description="Of the paper; your own if empty.")
+
+
+class PaperView(View):
+    """A paper that was asked for. Its file is there once it is `ready`, for seven days."""
+
+    id: UUID
+    state: PaperState
+    lines: int | None = Field(description="How many lines it has, as long as that is known.")
+
+
+async def ask_for_paper(services: Services, caller: Caller, body: PaperBody) -> PaperView:
+    """Have the paper made; that it was asked for is written down.
+
+    Raises Problem `forbidden`, `invalid_input` or `engine_unreachable`.
+    """
+    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+    check_days(Asked(body.since, body.until))
+    now, paper_id = datetime.now(UTC), new_id()
+    async with services.database.session() as session:
+        name = f"register_of_{body.kind.value}_asked"
+        audit.add(session, Act.CHANGE, by(caller), now, name=name, object_id=paper_id)
+    order = RegisterOrder(
+        id=paper_id,
+        clinic_id=caller.clinic_id,
+        asked_by=caller.id,
+        before=now,
+        kind=body.kind.value,
+        since=body.since,
+        until=body.until,
+        language=body.language or caller.language,
+    )
+    try:
+        await services.engine.start_workflow(
+            REGISTER,
+            order,
+            id=register_workflow_id(caller.clinic_id, paper_id),
+            task_queue=services.settings.task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            rpc_timeout=timedelta(seconds=services.settings.command_timeout_seconds),
+        )
+    except RPCError as error:
+        log.warning("a paper of a register could not be begun", error=error.status.name)
+        raise Problem("engine_unreachable") from None
+    return PaperView(id=paper_id, state=PaperState.MAKING, lines=None)
+
+
+async def read_paper(services: Services, caller: Caller, paper_id: UUID) -> PaperView:
+    """How far a paper is that somebody of the caller's clinic has asked for.
+
+    Raises Problem `forbidden`, `not_found` or `engine_unreachable`.
+    """
+    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+    state, lines = await _state(services, caller.clinic_id, paper_id)
+    return PaperView(id=paper_id, state=state, lines=lines)
+
+
+async def take_paper(services: Services, caller: Caller, paper_id: UUID) -> bytes:
+    """The sealed file. Raises Problem `forbidden`, or `not_found` while it is not there."""
+    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+    try:
+        return await services.store.get(register_key(caller.clinic_id, paper_id))
+    except NotFoundError:
+        raise Problem("not_found") from None
+
+
+async def _state(services: Services, clinic_id: UUID, paper_id: UUID) -> tuple[PaperState, int | None]:
+    """Both the workflow and the file are found under the clinic's own name alone."""
+    handle = services.engine.get_workflow_handle(register_workflow_id(clinic_id, paper_id), result_type=MadeRegister)
+    made: MadeRegister | None = None
+    missing: RPCStatusCode | None = None
+    try:
+        found = await handle.describe(rpc_timeout=_ANSWERS_WITHIN)
+        if found.status is WorkflowExecutionStatus.RUNNING:
+            return PaperState.MAKING, None
+        if found.status is WorkflowExecutionStatus.COMPLETED:
+            made = await handle.result(rpc_timeout=_ANSWERS_WITHIN)
+    except RPCError as error:
+        missing = error.status
+    if made is not None and made.too_long:
+        return PaperState.TOO_LONG, made.lines
+    try:
+        await services.store.must_be_there(register_key(clinic_id, paper_id))
+    except NotFoundError:
+        if missing is RPCStatusCode.NOT_FOUND:
+            raise Problem("not_found") from None
+        if missing is not None:
+            raise Problem("engine_unreachable") from None
+        return PaperState.FAILED, None
+    return PaperState.READY, made.lines if made else None
+
+
+# As tables
+
+
+async def incidents_as_csv(services: Services, caller: Caller, language: Language) -> bytes:
+    """The register of incidents. Raises Problem `forbidden`."""
+    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+    async with services.database.session() as session:
+        lines = await incident_lines(session, caller.clinic_id)
+        numbers = await numbers_in(session, lines)
+    _ = gettext_for(language)
+    points = [(line, told(line.incident, numbers[line.id], language)) for line in lines if line.incident]
+    names = [name for name, _text in points[0][1]] if points else []
+    columns = (_("Number"), *names, _("Still owed"), _("To be kept until"))
+    rows = (
+        (
+            str(line.number),
+            *(text for _name, text in point),
+            "; ".join(_(DUTIES[one.duty]) for one in line.owed),
+            str(line.kept_until),
+        )
+        for line, point in points
+    )
+    return as_csv(columns, rows)
+
+
+async def incident_lines(session: AsyncSession, clinic_id: UUID) -> list[IncidentLine]:
+    """What the register of incidents of a clinic holds."""
+    return sorted_lines(await incidents.newest_of(session, clinic_id, MOST_SHOWN))
+
+
+async def numbers_in(session: AsyncSession, lines: Sequence[IncidentLine]) -> dict[UUID, list[str]]:
+    """By incident, the numbers of the requests that it concerns."""
+    linked = {line.id: line.incident.request_ids if line.incident else () for line in lines}
+    known = await incidents.numbers_of(session, {id_ for ids in linked.values() for id_ in ids})
+    return {id_: [known[one] for one in ids if one in known] for id_, ids in linked.items()}
+
+
+async def communications_as_csv(services: Services, caller: Caller, asked: Asked, language: Language) -> bytes:
+    """The register of communications of these days: what left by Relais, and what was entered by hand, the newest first.
+
+    Raises Problem `forbidden`, `invalid_input` or `register_too_long`.
+    """
+    policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+    check_days(asked)
+    async with services.database.session() as session:
+        lines = await communication_lines(session, caller.clinic_id, asked, language)
+    if lines is None:
+        raise Problem("register_too_long")
+    _ = gettext_for(language)
+    columns = (_("When"), _("Given by"), _("Recipient"), _("What left"), _("For what, and why"), _("Request"))
+    return as_csv(
+        columns, ((one.when, one.given_by, one.recipient, one.nature, one.purpose, one.number) for one in lines)
+    )
+
+
+class CommunicationLine(View):
+    """A line of the register of communications, in words."""
+
+    order: datetime
+    when: str
+    given_by: str
+    recipient: str
+    nature: str
+    purpose: str
+    number: str
+
+
+async def communication_lines(
+    session: AsyncSession, clinic_id: UUID, asked: Asked, language: Language
+) -> list[CommunicationLine] | None:
+    """All lines of these days, the newest first; None where there are more than one file holds."""
+    found = await every_communication(session, clinic_id, asked, language, most=MOST_LINES, most_steps=MOST_STEPS)
+    if found is None:
+        return None
+    _ = gettext_for(language)
+    zone = ZoneInfo((await people.calendar_of(session, clinic_id)).time_zone)
+    lines = [
+        CommunicationLine(
+            order=one.at,
+            when=moment(one.at, language, zone=True, where=zone),
+            given_by=one.given_by or "",
+            recipient=one.recipient,
+            nature=one.nature,
+            purpose=one.purpose,
+            number=one.number,
+        )
+        for one in found
+    ]
+    entered = [
+        CommunicationLine(
+            order=datetime.combine(one.entry.given_on, datetime.max.time(), UTC),
+            when=day(one.entry.given_on, language),
+            given_by=_("Entered by hand by {name}").format(name=one.written_by.name if one.written_by else ""),
+            recipient=one.entry.recipient,
+            nature=one.entry.nature,
+            purpose=one.entry.purpose,
+            number=one.number or "",
+        )
+        for one in await entries_of(session, clinic_id, asked)
+    ]
+    both = sorted([*lines, *entered], key=lambda line: line.order, reverse=True)
+    return both if len(both) <= MOST_LINES else None
