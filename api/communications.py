@@ -37,8 +37,8 @@ async def list_communications(
     request_id: Of = None,
     before: Annotated[UUID | None, Query(description="Go on from here, as `next` of a page says.")] = None,
 ) -> Communications:
-    """For administrators, of their own clinic, from the audit, the newest first. A page may be empty and have a `next`: so far the
-    audit was looked through. Patients are named by their requests' numbers alone.
+    """For administrators, of their own clinic, from the audit, the newest first. A page may be empty and have a `next`: so far
+    the audit was looked through. Patients are named by their requests' numbers alone.
     """
     asked = Asked(since, until, recipient, request_id)
     found = await communications.list_communications(services, caller, asked, before, language)
