@@ -57,7 +57,7 @@ def test_each_act_is_one_or_never_one() -> None:
     """A new act that shows something of one request comes in by itself; whoever adds one looks at this."""
     assert {act for _, act, *_ in LINES if act in KINDS} == KINDS
     assert frozenset() == KINDS & NEVER
-    assert LOOKS - SHOWING == {Act.JOURNAL, Act.PHONE_PHOTO, Act.REPORT_DRAFT}
+    assert {Act.JOURNAL, Act.PHONE_PHOTO, Act.REPORT_DRAFT} == LOOKS - SHOWING
     assert PUBLIC_COMMANDS.keys() >= ANSWERS
 
 

@@ -17,9 +17,7 @@ COMPLETE: dict[str, Any] = {
 
 
 def incident(**more: Any) -> Incident:
-    return Incident.model_validate(
-        {"information": "Noms", "circumstances": "Télécopieur", "aware_on": AWARE, **more}
-    )
+    return Incident.model_validate({"information": "Noms", "circumstances": "Télécopieur", "aware_on": AWARE, **more})
 
 
 def duties(one: Incident) -> list[Duty]:

@@ -1,0 +1,190 @@
+"""The register of confidentiality incidents: recorded, completed by versions, seen by the clinic's administrators alone."""
+
+import csv
+import io
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+
+from domain.audit import Act
+from domain.calendar import day_of
+from domain.requests import Role
+from records.models import AuditEntry
+from records.people import add_clinic
+from tests.api.answers import problem
+from tests.api.test_hand_over import routed_far
+from tests.api.test_journals import text_of
+from tests.eventually import eventually
+from tests.journeys import ok, submitted
+from tests.system import Clinician, System, add_person
+
+MARKED = "Secret-des-Érables"
+
+
+@pytest.fixture
+async def boss(system: System) -> Clinician:
+    """An administrator of a clinic of which nobody else has anything."""
+    async with system.services.database.session() as session:
+        clinic = await add_clinic(session, code=f"own-{uuid4().hex[:8]}", name="Clinique du Registre")
+    return await add_person(system, f"boss_{uuid4().hex[:6]}", clinic, Role.CLINIC_ADMINISTRATOR)
+
+
+def said(**more: Any) -> dict[str, Any]:
+    today = str(day_of(datetime.now(UTC)))
+    return {"information": "Noms et numéros", "circumstances": f"{MARKED}, télécopieur", "aware_on": today, **more}
+
+
+async def record(who: Clinician, **more: Any) -> dict[str, Any]:
+    return ok(await who.post("/incidents", said(**more)), 201)
+
+
+async def paper(who: Clinician, **body: Any) -> str:
+    """The text of the sealed paper that somebody asks for, once it is there."""
+    asked = ok(await who.post("/register-papers", {"language": "en", **body}), 202)
+    address = f"/register-papers/{asked['id']}"
+
+    async def is_made() -> bool:
+        return bool(ok(await who.get(address))["state"] != "making")
+
+    await eventually(is_made)
+    assert ok(await who.get(address))["state"] == "ready"
+    answer = await who.get(f"{address}.pdf")
+    assert answer.status_code == 200
+    return text_of(answer.content)
+
+
+async def test_an_incident_is_recorded_completed_and_never_loses_a_version(system: System, boss: Clinician) -> None:
+    first = await record(boss)
+    assert (first["number"], first["version"]) == (1, 1)
+    assert [one["duty"] for one in first["owed"]] == ["assess", "complete"]
+    address = f"/incidents/{first['id']}"
+    more = said(serious_risk=True, persons=3, persons_roughly=True, measures="Rappelé", risk_elements="Numéros")
+    changed = await boss.http.put(f"/api/v1{address}", json=more, headers={"If-Match": '"1"'})
+    assert [one["duty"] for one in ok(changed)["owed"]] == [
+        *("tell_minister", "tell_commission", "tell_persons", "complete")
+    ]
+    again = await boss.http.put(f"/api/v1{address}", json=more, headers={"If-Match": '"1"'})
+    assert ok(again)["version"] == 2, "the same once more is no new version"
+    late = await boss.http.put(f"/api/v1{address}", json=said(), headers={"If-Match": '"1"'})
+    problem(late, 412, "incident_changed")
+    found = ok(await boss.get(address))
+    assert [one["version"] for one in found["versions"]] == [2, 1]
+    assert [one["incident"]["serious_risk"] for one in found["versions"]] == [True, None]
+    assert {one["written_by"]["id"] for one in found["versions"]} == {boss.id}
+    async with system.services.database.session() as session:
+        entries = select(AuditEntry.name).where(
+            AuditEntry.object_id == UUID(first["id"]), AuditEntry.kind == Act.CHANGE
+        )
+        assert sorted(await session.scalars(entries)) == ["incident_changed", "incident_recorded"]
+
+
+async def test_what_cannot_be_so_is_refused_field_by_field(system: System, boss: Clinician) -> None:
+    elsewhere = await submitted(system)
+    wrong = said(aware_on="2999-01-01", happened_until="2026-01-01", request_ids=[elsewhere, str(uuid4())])
+    errors = problem(await boss.post("/incidents", wrong), 422, "invalid_input")["errors"]
+    assert {(one["field"], one["code"]) for one in errors} == {
+        *(("aware_on", "in_the_future"), ("happened_from", "required"), ("request_ids", "unknown_request")),
+    }
+    problem(await boss.post("/incidents", {"information": " ", "circumstances": "x"}), 422, "invalid_input")
+    assert ok_list(await boss.get("/incidents")) == []
+
+
+def ok_list(answer: Any) -> list[dict[str, Any]]:
+    found: Any = ok(answer)
+    return list(found)
+
+
+async def test_the_same_key_records_one(boss: Clinician) -> None:
+    key = uuid4().hex
+    one, other = [ok(await boss.post("/incidents", said(), key=key), 201) for _ in range(2)]
+    assert one["id"] == other["id"]
+    assert len(ok_list(await boss.get("/incidents"))) == 1
+
+
+async def test_what_owes_something_stands_first(boss: Clinician) -> None:
+    done = {"serious_risk": False, "risk_elements": "Noms", "happened_from": "2026", "persons": 1, "measures": "Rien"}
+    finished = await record(boss, **done, aware_on="2026-01-02")
+    recent = await record(boss)
+    old = await record(boss, aware_on="2026-01-02")
+    assert [one["id"] for one in ok_list(await boss.get("/incidents"))] == [old["id"], recent["id"], finished["id"]]
+    assert [one["number"] for one in (finished, recent, old)] == [1, 2, 3]
+
+
+async def test_nobody_else_sees_or_writes_it(system: System, boss: Clinician) -> None:
+    there = await record(boss)
+    address = f"/incidents/{there['id']}"
+    for who in (system.administrator,):
+        problem(await who.get(address), 404, "not_found")
+        problem(await who.http.put(f"/api/v1{address}", json=said()), 404, "not_found")
+        problem(await who.get(f"{address}/drafts/notice"), 404, "not_found")
+        assert there["id"] not in {one["id"] for one in ok_list(await who.get("/incidents"))}
+        assert MARKED not in (await who.get("/incidents.csv")).text
+    for who in (system.requester, system.dispatcher, system.provider, system.operator):
+        problem(await who.get("/incidents"), 403, "forbidden")
+        problem(await who.get(address), 403, "forbidden")
+        problem(await who.post("/incidents", said()), 403, "forbidden")
+        problem(await who.get("/incidents.csv"), 403, "forbidden")
+        problem(await who.post("/register-papers", {"kind": "incidents"}), 403, "forbidden")
+
+
+async def test_it_is_sealed_and_frozen(system: System, boss: Clinician) -> None:
+    there = await record(boss)
+    async with system.services.database.session() as session:
+        kept = await session.scalar(
+            text("SELECT content::text FROM incident_versions WHERE incident_id = :id"), {"id": there["id"]}
+        )
+    assert MARKED not in kept
+    for change in ("UPDATE incident_versions SET number = 9", "DELETE FROM incident_versions", "DELETE FROM incidents"):
+        with pytest.raises(DBAPIError, match="never change"):
+            async with system.services.database.session() as session:
+                await session.execute(text(change))
+
+
+async def test_requests_are_named_by_who_had_to_do_with_them(system: System) -> None:
+    request_id = await routed_far(system)
+    number = (await system.requester.view(request_id))["number"]
+    far = await add_person(system, f"far_{uuid4().hex[:6]}", system.clinics["far"], Role.CLINIC_ADMINISTRATOR)
+    there = await record(far, request_ids=[request_id])
+    assert there["requests"] == [{"id": request_id, "number": number}]
+
+
+async def test_the_texts_to_send_have_the_points_of_the_regulation(boss: Clinician) -> None:
+    there = await record(boss, serious_risk=True, cause="Mauvais numéro", persons=12, contact="Ève Roy, 418 555-0199")
+    english = {"Accept-Language": "en"}
+    notice = (await boss.get(f"/incidents/{there['id']}/drafts/notice", headers=english)).text
+    for place in range(1, 11):
+        assert f"\n{place}. " in notice
+    assert MARKED in notice
+    assert "Mauvais numéro" in notice
+    assert "Ève Roy, 418 555-0199" in notice
+    assert "Persons concerned: 12" in notice
+    assert "[…]" in notice
+    letter = (await boss.get(f"/incidents/{there['id']}/drafts/letter")).text
+    assert MARKED in letter
+    assert "Clinique du Registre" in letter
+    assert "Mauvais numéro" not in letter
+
+
+async def test_as_a_table_and_as_a_sealed_paper(boss: Clinician) -> None:
+    await record(boss, cause="=HYPERLINK(1)", serious_risk=True)
+    await record(boss, aware_on="2026-02-03")
+    answer = await boss.get("/incidents.csv")
+    assert answer.headers["content-type"].startswith("text/csv")
+    rows = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    assert len(rows) == 3
+    assert len({len(row) for row in rows}) == 1
+    assert "'=HYPERLINK(1)" in rows[1] + rows[2]
+    told = await paper(boss, kind="incidents")
+    assert "Register of confidentiality incidents" in told
+    assert MARKED in told
+    assert "Notify the Minister" in told
+
+
+async def test_a_paper_of_another_clinic_is_not_there(system: System, boss: Clinician) -> None:
+    asked = ok(await boss.post("/register-papers", {"kind": "incidents"}), 202)
+    for address in (f"/register-papers/{asked['id']}", f"/register-papers/{asked['id']}.pdf"):
+        problem(await system.administrator.get(address), 404, "not_found")
