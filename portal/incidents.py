@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.responses import Response
+from pydantic import ValidationError
 from starlette.datastructures import FormData
 
 from domain.incidents import Duty, Incident
@@ -134,8 +135,11 @@ async def ask_for_paper(visit: VisitOf) -> Response:
     """Have a register made as a sealed document."""
     form = await visit.form()
     visit.check_is_sent()
-    names = ("kind", "since", "until")
-    body = PaperBody.model_validate({name: str(form.get(name, "")) or None for name in names})
+    days = {name: as_date(str(form.get(name, ""))) or None for name in ("since", "until")}
+    try:
+        body = PaperBody.model_validate({"kind": str(form.get("kind", "")), **days})
+    except ValidationError as error:  # the form itself offers days that were read already
+        raise as_problem(error) from None
     asked = await register_papers.ask_for_paper(visit.services, visit.caller, body)
     return visit.on_to(f"/registers/papers/{asked.id}?kind={body.kind.value}")
 

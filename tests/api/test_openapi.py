@@ -111,6 +111,7 @@ NEEDS_NO_KEY = {
     "/api/v1/signing-roots/{sha256}/ocsp",
     "/api/v1/service-accounts/{account_id}/keys",
     "/api/v1/requests/{request_id}/journals",
+    "/api/v1/register-papers",
     "/api/v1/verifications",
     "/api/v1/tokens",
     "/api/v1/me/password",

@@ -94,6 +94,14 @@ FORMS = (
     ),
     TypedForm("administrator", "/requests/{id}/hold", "reason", about="reported"),
     TypedForm("administrator", "/people/{provider}/leave", "reason", {"to": "dispatch"}),
+    TypedForm("administrator", "/incidents/new", "circumstances", {"information": "Noms", "aware_on": "2026-11-01"}),
+    TypedForm("administrator", "/incidents/{incident}/edit", "circumstances", has_a_version=True),
+    TypedForm(
+        "administrator",
+        "/communications/new",
+        "nature",
+        {"given_on": "2026-11-01", "recipient": "La personne", "purpose": "Sa demande"},
+    ),
     TypedForm("requester", "/requests/{id}/answer", "text"),
     TypedForm("requester", "/requests/{id}/add-information", "text", {"worse": "yes"}),
     TypedForm("requester", "/requests/{id}/cancel", "reason"),
@@ -150,14 +158,23 @@ async def a_webhook(system: System) -> str:
     return str(ok(await system.administrator.post("/webhooks", new), 201)["webhook"]["id"])
 
 
+async def an_incident(system: System) -> str:
+    """An incident of the near clinic; its id."""
+    new = {"information": "Noms", "circumstances": "Télécopieur", "aware_on": "2026-11-01"}
+    return str(ok(await system.administrator.post("/incidents", new), 201)["id"])
+
+
 @dataclass(frozen=True)
 class Stage:
-    """The requests that the forms are about, by name, and the people, the system and the webhook whom their addresses name."""
+    """The requests that the forms are about, by name, and the people, the system, the webhook and the incident whom their addresses
+    name.
+    """
 
     system: System
     ids: Mapping[str, str]
     service_account: str
     webhook: str
+    incident: str
 
     @classmethod
     async def built(cls, system: System) -> "Stage":
@@ -172,12 +189,17 @@ class Stage:
             "draft": await draft(system, patient=somebody_new()),
         }
         ok(await system.provider.post(f"/requests/{ids['accepted']}/request-information", {"text": "Depuis quand?"}))
-        return cls(system, ids, await a_system(system), await a_webhook(system))
+        return cls(system, ids, await a_system(system), await a_webhook(system), await an_incident(system))
 
     def filled_in(self, text: str, form: TypedForm) -> str:
         """A text of the table with the ids that it means."""
         people = {"provider": self.system.provider.id, "provider2": self.system.provider2.id}
-        more = {"accepted": self.ids["accepted"], "system": self.service_account, "webhook": self.webhook}
+        more = {
+            "accepted": self.ids["accepted"],
+            "system": self.service_account,
+            "webhook": self.webhook,
+            "incident": self.incident,
+        }
         return text.format(id=self.ids[form.about], **more, **people)
 
     def page(self, form: TypedForm) -> str:

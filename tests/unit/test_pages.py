@@ -15,6 +15,10 @@ IN_A_FILE_OF_ITS_OWN = {
     "/access-reviews/{review_id}/findings/{finding_id}": "tests/portal/test_access_reviews.py",
     "/new-password/{code}": "tests/portal/test_people.py",
     "/requests/{request_id}/journals/{journal_id}": "tests/portal/test_journals.py",
+    "/incidents/{incident_id}": "tests/portal/test_registers.py",
+    "/incidents/{incident_id}/edit": "tests/portal/test_registers.py",
+    "/incidents/{incident_id}/drafts/{draft}": "tests/portal/test_registers.py",
+    "/registers/papers/{paper_id}": "tests/portal/test_registers.py",
     "/phone": "tests/portal/test_phone_links.py",
     "/phone/{code}": "tests/portal/test_phone_links.py",
     "/requests/{request_id}/phone-link": "tests/portal/test_phone_links.py",
@@ -33,6 +37,7 @@ NO_PAGE = {
     *("/events", "/manifest-{language}.webmanifest", "/requests/{request_id}/report/preview.pdf"),
     "/retention/lists/{list_id}/certificate.pdf",
     "/requests/{request_id}/journals/{journal_id}.pdf",
+    *("/incidents.csv", "/communications.csv", "/registers/papers/{paper_id}.pdf"),
 }
 
 ROUTES = [
