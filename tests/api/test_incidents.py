@@ -79,7 +79,8 @@ async def test_an_incident_is_recorded_completed_and_never_loses_a_version(syste
         entries = select(AuditEntry.name).where(
             AuditEntry.object_id == UUID(first["id"]), AuditEntry.kind == Act.CHANGE
         )
-        assert sorted(await session.scalars(entries)) == ["incident_changed", "incident_recorded"]
+        names = (await session.scalars(entries)).all()
+        assert [names.count(name) for name in ("incident_recorded", "incident_changed")] == [1, 1]
 
 
 async def test_what_cannot_be_so_is_refused_field_by_field(system: System, boss: Clinician) -> None:
