@@ -6,7 +6,6 @@ One's own people and systems are nobody outside. See docs/decisions/registers.md
 """
 
 from dataclasses import dataclass
-from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from pydantic import Field
 
 from domain.audit import LOOKS, Act
 from domain.model import Frozen, Said
+from domain.partial_dates import WrittenDay
 from domain.requests import Role
 
 
@@ -43,9 +43,9 @@ TAKEN = "taken"
 
 NOTHING_SHOWN = frozenset(
     {
-        *("hold_page", "hold_request", "journal_page", "journal_state_page", "get_journal", "get_journal_offer"),
-        *("get_command", "choice_page", "phone_link_state", "link_state", "get_phone_link", "accesses"),
-        *("get_accesses", "accesses_page"),
+        *("hold_page", "journal_page", "journal_state_page", "get_journal", "get_journal_offer"),
+        *("get_command", "choice_page", "link_state", "get_phone_link"),
+        *("accesses", "get_accesses", "accesses_page"),
     }
 )
 """Routes that name a request and show nothing of its patient: numbers, people of clinics, whether something is done."""
@@ -96,7 +96,7 @@ def _shown(act: Act, name: str | None, role: Role | None, asked: UUID, *, is_own
 class ByHand(Frozen):
     """What left the clinic outside of Relais: on paper, by telephone, by another system; with the fields that the law names."""
 
-    given_on: date = Field(description="When it left.", examples=["2026-11-22"])
+    given_on: WrittenDay = Field(description="When it left.", examples=["2026-11-22"])
     nature: Said = Field(description="Which information, or what kind of it.", examples=["Copie papier du rapport"])
     recipient: Said = Field(description="Who got it.", examples=["La personne concernée"])
     purpose: Said = Field(

@@ -15,7 +15,7 @@ from uuid import UUID
 from pydantic import Field
 
 from domain.model import Frozen, Said
-from domain.partial_dates import PartialDate, WrittenPartialDate
+from domain.partial_dates import KnownDate, PartialDate, WrittenDay
 
 KEPT_YEARS = 5
 """So long a register is kept at least, from the day on which the clinic became aware (A-2.1, r. 3.1, s. 8)."""
@@ -46,14 +46,14 @@ class Incident(Frozen):
         description="What happened, in short.", examples=["Rapport envoyé au mauvais télécopieur."]
     )
     cause: Said | None = Field(None, description="What caused it, where that is known.")
-    happened_from: WrittenPartialDate | None = Field(
+    happened_from: KnownDate | None = Field(
         None,
         description="When it happened, as far as that is known: a day, a month or a year.",
         examples=["2026-11-20"],
     )
-    happened_until: WrittenPartialDate | None = Field(None, description="Until when, where it was a period.")
+    happened_until: KnownDate | None = Field(None, description="Until when, where it was a period.")
     happened_roughly: bool = Field(False, description="When it happened is an approximation.")
-    aware_on: date = Field(description="When the clinic became aware of it.", examples=["2026-11-22"])
+    aware_on: WrittenDay = Field(description="When the clinic became aware of it.", examples=["2026-11-22"])
     persons: int | None = Field(
         None, ge=0, le=MOST_PERSONS, description="How many persons are concerned.", examples=[12]
     )
@@ -71,20 +71,20 @@ class Incident(Frozen):
         description="What led to that conclusion: how sensitive the information is, for what harm it could be used, what would "
         "follow, and how likely that is.",
     )
-    minister_told_on: date | None = Field(None, description="When the Minister was notified.")
+    minister_told_on: WrittenDay | None = Field(None, description="When the Minister was notified.")
     minister_not_told: Said | None = Field(None, description="Why the Minister was not, where they are not to be.")
-    commission_told_on: date | None = Field(
+    commission_told_on: WrittenDay | None = Field(
         None, description="When the Commission d’accès à l’information was notified."
     )
     commission_not_told: Said | None = Field(None, description="Why it was not, where it is not to be.")
-    persons_told_on: date | None = Field(None, description="When the persons were notified.")
+    persons_told_on: WrittenDay | None = Field(None, description="When the persons were notified.")
     persons_not_told: Said | None = Field(
         None, description="Why they were not: as long as it could hamper an investigation, they need not be."
     )
     persons_told_how: Said | None = Field(
         None, description="How the persons are notified, and until when that is expected."
     )
-    public_notice_on: date | None = Field(None, description="When public notice was given, if it was.")
+    public_notice_on: WrittenDay | None = Field(None, description="When public notice was given, if it was.")
     public_notice_because: Said | None = Field(None, description="Why public notice was given.")
     measures: Said | None = Field(
         None, description="What was done or will be, to reduce the risk and so that it does not happen again, and when."

@@ -2,10 +2,11 @@
 
 import re
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Self
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
+from pydantic_core import PydanticCustomError
 
 _WRITTEN = re.compile(r"(?P<year>[0-9]{4})(?:-(?P<month>[0-9]{2})(?:-(?P<day>[0-9]{2}))?)?", re.ASCII)
 
@@ -67,3 +68,29 @@ def _checked(text: str) -> str:
 
 WrittenPartialDate = Annotated[str, AfterValidator(_checked)]
 """A date as far as it is known, as text: ``1980``, ``1980-05`` or ``1980-05-17``."""
+
+
+def _known(value: object) -> object:
+    if value is None:
+        return None
+    try:
+        return str(PartialDate.read(value.strip() if isinstance(value, str) else ""))
+    except ValueError:
+        raise PydanticCustomError("not_a_partial_date", "a day, a month or a year is expected") from None
+
+
+KnownDate = Annotated[str, BeforeValidator(_known)]
+"""The same as somebody gives it now, with a code of ours where it can't be read."""
+
+
+def _day(value: object) -> object:
+    if value is None or (isinstance(value, date) and not isinstance(value, datetime)):
+        return value
+    read = read_day(value.strip() if isinstance(value, str) else value)
+    if read is None:
+        raise PydanticCustomError("not_a_date", "a date such as 2026-11-22 is expected")
+    return read
+
+
+WrittenDay = Annotated[date, BeforeValidator(_day)]
+"""A day that is written as ``2026-11-22``, and in no other way."""

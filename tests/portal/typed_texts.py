@@ -166,9 +166,7 @@ async def an_incident(system: System) -> str:
 
 @dataclass(frozen=True)
 class Stage:
-    """The requests that the forms are about, by name, and the people, the system, the webhook and the incident whom their addresses
-    name.
-    """
+    """The requests that the forms are about, by name, and whom or what else their addresses name."""
 
     system: System
     ids: Mapping[str, str]

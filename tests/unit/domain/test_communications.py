@@ -8,6 +8,7 @@ from domain.audit import LOOKS, Act
 from domain.commands import PUBLIC_COMMANDS
 from domain.communications import ANSWERS, KINDS, NEVER, NOTHING_SHOWN, SHOWING, Flow, Recipient, flow
 from domain.requests import Role
+from tests.unit.test_routes import routes
 
 ASKED, ANSWERED, THIRD = (UUID(int=number) for number in (1, 2, 3))
 READ, GAVE, HANDED, TOOK = Recipient.READER, Recipient.ASKING_CLINIC, Recipient.PERSON, Recipient.TAKEN_ALONG
@@ -59,6 +60,12 @@ def test_each_act_is_one_or_never_one() -> None:
     assert frozenset() == KINDS & NEVER
     assert {Act.JOURNAL, Act.PHONE_PHOTO, Act.REPORT_DRAFT} == LOOKS - SHOWING
     assert PUBLIC_COMMANDS.keys() >= ANSWERS
+
+
+def test_what_shows_nothing_is_a_route_of_a_request() -> None:
+    """But for what is noted of a list of looks, by whichever face (`use_cases.accesses`)."""
+    there = {route.name for route in routes() if "{request_id}" in route.path and "GET" in (route.methods or ())}
+    assert NOTHING_SHOWN - there == {"accesses"}
 
 
 @pytest.mark.parametrize("act", sorted(Act))

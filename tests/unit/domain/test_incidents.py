@@ -2,8 +2,10 @@
 
 from datetime import date, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from pydantic import ValidationError
 
 from domain.incidents import OF_REGISTER, TOLD, Duty, Incident, faults, owed, pressing
 
@@ -80,3 +82,23 @@ def test_it_is_kept_for_five_years_from_when_the_clinic_knew() -> None:
     assert Incident.model_validate({**incident().model_dump(), "aware_on": date(2024, 2, 29)}).kept_until == date(
         2029, 3, 1
     )
+
+
+@pytest.mark.parametrize(
+    ("field", "said", "code"),
+    [
+        *(("aware_on", said, "not_a_date") for said in ("", "hier", 0, 1_700_000_000, "20261120", "2026-02-30")),
+        *(("happened_from", said, "not_a_partial_date") for said in ("", "mai", 2026, "2026-13", "2026-1")),
+        ("persons", -1, "greater_than_equal"),
+        ("cause", " \u200b", "string_too_short"),
+    ],
+)
+def test_what_cannot_be_read_has_a_code(field: str, said: object, code: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        incident(**{field: said})
+    assert [(one["loc"], one["type"]) for one in raised.value.errors()] == [((field,), code)]
+
+
+def test_what_was_recorded_reads_as_it_was_written() -> None:
+    one = incident(**COMPLETE, serious_risk=True, minister_told_on="2026-11-20", request_ids=[uuid4()])
+    assert Incident.model_validate(one.model_dump(mode="json")) == one
