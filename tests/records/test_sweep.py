@@ -20,7 +20,7 @@ from records.errors import NotFoundError
 from records.ids import new_id
 from records.models import AccountLetter, Invitation, LetterStatus, PasswordReset, Token
 from records.requests import lock_request
-from records.store import INCOMING, DocumentStore, attachment_key, document_key, journal_key
+from records.store import INCOMING, DocumentStore, attachment_key, document_key, journal_key, register_key
 from records.uploads import begin_upload, parts_folder
 from tests.eventually import eventually
 from tests.journeys import closed, draft
@@ -32,7 +32,7 @@ from use_cases.sweep import sweep
 WEEK = timedelta(days=7)
 
 
-FOLDERS = ("documents", "attachments", "uploads", "journals", "incoming")
+FOLDERS = ("documents", "attachments", "uploads", "journals", "registers", "incoming")
 
 
 def in_the_store(report: SweepReport) -> dict[str, int]:
@@ -70,6 +70,7 @@ async def test_what_nobody_names_goes_and_what_is_named_stays(system: System) ->
         attachment_key(request_id, new_id(), "preview", "1" * 64),
         f"{parts_folder(new_id())}/0-{new_id()}",
         journal_key(request_id, new_id(), new_id()),
+        register_key(new_id(), new_id()),
     ]
     for key in left:
         await store.put_new(key, b"of a patient")
@@ -79,7 +80,14 @@ async def test_what_nobody_names_goes_and_what_is_named_stays(system: System) ->
     make_old(system)
     now = datetime.now(UTC)  # others' sessions end meanwhile
     found = await sweep(stores, dry_run=True, now=now)
-    assert in_the_store(found) == {"documents": 2, "attachments": 2, "uploads": 1, "journals": 1, "incoming": 1}
+    assert in_the_store(found) == {
+        "documents": 2,
+        "attachments": 2,
+        "uploads": 1,
+        "journals": 1,
+        "registers": 1,
+        "incoming": 1,
+    }
     assert found.removed["expired uploads"] == 0
     assert keys(system) == {*before, *left, f"{INCOMING}/half"}
     assert (await sweep(stores, now=now)).removed == found.removed
