@@ -194,6 +194,10 @@ def _recipient(act: Told, one: Flow, names: Names, language: Language) -> str:
         return gettext_for(language)(words)
     if one.to is Recipient.ASKING_CLINIC:
         return names.clinic(act.asked) or ""
+    if act.role is Role.OPERATOR:
+        return _named(act, names, language)  # for no clinic
+    if act.account_id is None:
+        return names.clinic(act.by) or _named(act, names, language)  # Relais sent it there
     return ", ".join(filter(None, (_named(act, names, language), names.clinic(act.by))))
 
 
