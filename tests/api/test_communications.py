@@ -145,7 +145,8 @@ async def test_every_row_of_the_query_is_judged_by_the_rule(system: System, far_
     async with system.services.database.session() as session:
         newest = audit.first_id_of(datetime.now(UTC) + timedelta(days=1))
         for clinic_id in (system.clinics["near"].id, system.clinics["far"].id):
-            found, before = [], newest
+            found: list[communications.Told] = []
+            before: UUID | None = newest
             while before is not None:
                 part, before = await communications.step(session, clinic_id, None, before, limit=500)
                 found += part

@@ -212,10 +212,20 @@ async def a_chart(database: Database) -> tuple[Scene, uuid.UUID]:
         )
         await partners.add_message(session, message)
         await partners.note_received(session, row.id, requester.id, {"author": MARKED})
-        by = {"written_by": requester.id, "now": NOW, "creation_key": None}
-        await incidents.record_incident(session, scene.home.id, {"circumstances": MARKED}, **by)
-        left = {"given_on": NOW.date(), "request_id": row.id, "replaces": None}
-        await communications.enter(session, scene.home.id, {"nature": MARKED}, **left, **by)
+        await incidents.record_incident(
+            session, scene.home.id, {"circumstances": MARKED}, written_by=requester.id, now=NOW, creation_key=None
+        )
+        await communications.enter(
+            session,
+            scene.home.id,
+            {"nature": MARKED},
+            given_on=NOW.date(),
+            request_id=row.id,
+            replaces=None,
+            written_by=requester.id,
+            now=NOW,
+            creation_key=None,
+        )
     async with database.session() as session:
         form = await forms.freeze_form(session, row.id, command_id="s", frozen_by=requester.id, now=NOW)
     async with database.session() as session:
