@@ -10,8 +10,7 @@ from uuid import UUID
 
 from domain.incidents import Incident
 from records import people
-from translations import Language, gettext_for
-from translations import gettext_noop as noop
+from translations import Language, gettext_for, gettext_noop
 from translations.dates import birth, day
 from translations.registers import INCIDENT_FIELDS, RISKS
 from use_cases.caller import Caller
@@ -30,8 +29,8 @@ class Draft(StrEnum):
 
 
 TITLES = {
-    Draft.NOTICE: noop("Notice of a confidentiality incident"),
-    Draft.LETTER: noop("Letter about a confidentiality incident"),
+    Draft.NOTICE: gettext_noop("Notice of a confidentiality incident"),
+    Draft.LETTER: gettext_noop("Letter about a confidentiality incident"),
 }
 
 
