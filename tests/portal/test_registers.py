@@ -87,6 +87,8 @@ async def test_communications_without_scripts(portal_app: FastAPI, system: Syste
         assert "Rapport signé" in page
         assert "Clinique du Fleuve" in page
         assert "Requester" not in page
+        assert "En tableau (CSV)" in page
+        assert "Ces jours, en document scellé" in page
         said = {"nature": "Copie papier", "recipient": "La personne", "purpose": "Sa demande", "number": number}
         refused = await http.post("/communications/new", data={**said, "given_on": "x", "key": uuid4().hex})
         assert "Copie papier" in refused.text
@@ -101,6 +103,7 @@ async def test_communications_without_scripts(portal_app: FastAPI, system: Syste
         wrong = await http.get("/communications?since=2026-13-77")
         assert wrong.status_code == 422
         assert "2026-13-77" in wrong.text
+        assert "En tableau (CSV)" not in wrong.text, "there is no telling which days are meant"
         table = await http.get(f"/communications.csv?number={number}")
         assert table.headers["content-type"].startswith("text/csv")
         assert "Copie papier" in table.text
