@@ -48,12 +48,10 @@ async def add_version(
     await session.flush()
 
 
-async def load_incident(
-    session: AsyncSession, clinic_id: uuid.UUID, incident_id: uuid.UUID, *, locked: bool = False
-) -> IncidentRecord | None:
-    """An incident of that clinic; `locked` against others who write a version."""
+async def load_incident(session: AsyncSession, clinic_id: uuid.UUID, incident_id: uuid.UUID) -> IncidentRecord | None:
+    """An incident of that clinic."""
     query = select(IncidentRecord).where(IncidentRecord.id == incident_id, IncidentRecord.clinic_id == clinic_id)
-    return await session.scalar(query.with_for_update() if locked else query)
+    return await session.scalar(query)
 
 
 async def versions_of(session: AsyncSession, incident_id: uuid.UUID) -> Sequence[IncidentVersion]:

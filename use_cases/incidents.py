@@ -127,7 +127,8 @@ async def correct_incident(
     policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
     now, content = datetime.now(UTC), wanted.model_dump(mode="json")
     async with services.database.session() as session:
-        row = await _own(session, caller, incident_id, locked=True)
+        await people.lock_clinic(session, caller.clinic_id)  # one version after the other
+        row = await _own(session, caller, incident_id)
         newest = (await incidents.versions_of(session, row.id))[0]
         if _read(newest) != wanted:
             if expected_version not in (None, newest.number):
@@ -151,8 +152,8 @@ async def requests_numbered(services: Services, caller: Caller, numbers: Sequenc
     return tuple(dict.fromkeys(id_ for id_ in found if id_))
 
 
-async def _own(session: AsyncSession, caller: Caller, incident_id: UUID, *, locked: bool = False) -> IncidentRecord:
-    row = await incidents.load_incident(session, caller.clinic_id, incident_id, locked=locked)
+async def _own(session: AsyncSession, caller: Caller, incident_id: UUID) -> IncidentRecord:
+    row = await incidents.load_incident(session, caller.clinic_id, incident_id)
     if row is None:
         raise Problem("not_found")
     return row

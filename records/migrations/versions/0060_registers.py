@@ -8,7 +8,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0060"
-down_revision = "0057"
+down_revision = "0058"
 branch_labels = None
 depends_on = None
 
