@@ -13,14 +13,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from key_ring import KeyRing
-from records import data_keys, grants, partners, requests, uploads
+from records import communications, data_keys, grants, incidents, partners, requests, uploads
 from records.acting import act_for, acting_clinic
 from records.data_keys import DATA_KEYS, HOUSE, DataKeys
 from records.database import Database
 from records.errors import ContentDiffersError, KeyGoneError
 from records.ids import new_id
-from records.models import FROZEN_TABLES, PartnerMessage, RequestRecord
-from records.store import DocumentStore, attachment_key
+from records.models import FROZEN_TABLES, CommunicationRecord, IncidentVersion, PartnerMessage, RequestRecord
+from records.store import DocumentStore, attachment_key, register_key
 from settings import Settings, SettingsError
 from tests.conftest import MakeDatabase
 from tests.records.scenes import NOW, SHA, Scene, make_draft, set_scene
@@ -265,3 +265,52 @@ async def test_what_a_partner_has_sent_is_opened_for_its_clinic(api: Database, o
     act_for(scene.far.id)
     async with api.session() as session:
         assert message_id not in await owners(session)
+
+
+async def test_registers_are_opened_for_the_clinic_whose_they_are(
+    api: Database, owner: Database, scene: Scene, tmp_path: Any
+) -> None:
+    """An incident, what was entered by hand, and a paper, which is read where a worker has stored it."""
+    act_for(scene.home.id)
+    by = scene.accounts["dispatcher"].id
+    async with api.session() as session:
+        incident = await incidents.record_incident(
+            session, scene.home.id, {"text": "télécopieur"}, written_by=by, now=NOW, creation_key=None
+        )
+        await incidents.add_version(session, incident.id, 2, {"text": "la suite"}, written_by=by, now=NOW)
+        entry = await communications.enter(
+            session,
+            scene.home.id,
+            {"text": "sur papier"},
+            given_on=NOW.date(),
+            request_id=None,
+            replaces=None,
+            written_by=by,
+            now=NOW,
+            creation_key=None,
+        )
+        mine = {incident.id, entry.id}
+    paper = register_key(scene.home.id, new_id())
+    settings = Settings(document_store=tmp_path.as_uri())
+    await DocumentStore.from_settings(settings, owner).put_new(paper, b"a register")
+    written = select(IncidentVersion.content).where(IncidentVersion.incident_id == incident.id)
+    entered = select(CommunicationRecord.content).where(CommunicationRecord.id == entry.id)
+    store = DocumentStore.from_settings(settings, api)
+    async with api.session() as session:
+        assert await owners(session) == {HOUSE, scene.home.id, *mine}
+        assert [one["text"] for one in await session.scalars(written)] == ["télécopieur", "la suite"]
+        assert await session.scalar(entered) == {"text": "sur papier"}
+    assert await store.get(paper) == b"a register"
+    act_for(scene.far.id)
+    async with api.session() as session:
+        assert await owners(session) == {HOUSE}
+        for query in (written, entered):
+            with pytest.raises(KeyGoneError):
+                await session.scalar(query)
+    with pytest.raises(ContentDiffersError):
+        await store.get(paper)
+    act_for(scene.home.id)
+    async with api.session() as session:  # what a register has is destroyed by nobody who comes by the API
+        await data_keys.destroy(session, scene.home.id, *mine)
+    async with owner.session() as session:
+        assert await owners(session) == {HOUSE, scene.home.id, *mine}

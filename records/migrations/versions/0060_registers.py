@@ -1,6 +1,7 @@
 """The registers of clinics: incidents of confidentiality, version by version, and communications that are entered by hand.
 
-Code of the version before knows nothing of these tables, and runs on beside them.
+Code of the version before knows nothing of these tables, and runs on beside them. The account of the API opens what is of the
+caller's clinic in them, as it does of requests (0058).
 """
 
 import sqlalchemy as sa
@@ -11,6 +12,32 @@ revision = "0060"
 down_revision = "0058"
 branch_labels = None
 depends_on = None
+
+HOUSE = "00000000-0000-0000-0000-000000000000"
+
+OF_REQUESTS = f"""
+    owner_id = '{HOUSE}'
+    OR EXISTS (
+        SELECT FROM request_parties AS p
+        WHERE p.request_id = owner_id AND p.clinic_id = (SELECT acting_clinic())
+    )
+    OR EXISTS (
+        SELECT FROM uploads AS u JOIN request_parties AS p ON p.request_id = u.request_id
+        WHERE u.id = owner_id AND p.clinic_id = (SELECT acting_clinic())
+    )
+    OR EXISTS (
+        SELECT FROM partner_messages AS m JOIN accounts AS a ON a.id = m.partner_id
+        WHERE m.id = owner_id AND a.clinic_id = (SELECT acting_clinic())
+    )
+"""  # noqa: S608
+"""Whose keys were opened before, as 0058 says it."""
+
+OF_REGISTERS = """
+    OR owner_id = (SELECT acting_clinic())
+    OR EXISTS (SELECT FROM incidents AS i WHERE i.id = owner_id AND i.clinic_id = (SELECT acting_clinic()))
+    OR EXISTS (SELECT FROM communications AS c WHERE c.id = owner_id AND c.clinic_id = (SELECT acting_clinic()))
+"""
+"""And those of a clinic's papers, of its incidents, and of what it entered by hand. None of these is destroyed by the API."""
 
 SEALED = ("incident_versions", "communications")
 """Tables whose `content` is kept sealed: nothing is written beside what is, and it may be sealed once."""
@@ -76,6 +103,7 @@ def upgrade() -> None:
             f"CREATE TRIGGER frozen_row BEFORE UPDATE ON {table} "
             "FOR EACH ROW EXECUTE FUNCTION refuse_all_but_sealing('content')"
         )
+    _open_to_its_clinics(OF_REQUESTS + OF_REGISTERS)
 
 
 def downgrade() -> None:
@@ -83,5 +111,11 @@ def downgrade() -> None:
         "DO $$ BEGIN IF EXISTS (SELECT FROM incidents) OR EXISTS (SELECT FROM communications) THEN "
         "RAISE EXCEPTION 'registers were begun: the law asks to keep them'; END IF; END $$"
     )
+    _open_to_its_clinics(OF_REQUESTS)
     for table in ("communications", "incident_versions", "incidents"):
         op.drop_table(table)
+
+
+def _open_to_its_clinics(whose: str) -> None:
+    op.execute("DROP POLICY opened_by_its_clinics ON data_keys")
+    op.execute(f"CREATE POLICY opened_by_its_clinics ON data_keys FOR SELECT USING ({whose})")
