@@ -125,12 +125,11 @@ class MadeJournal(Frozen):
 
 
 class RegisterOrder(Frozen):
-    """A register of a clinic as a paper; ids and days alone. `before` is the moment at which it was asked for."""
+    """A register of a clinic as a paper; ids and days alone."""
 
     id: UUID
     clinic_id: UUID
     asked_by: UUID
-    before: AwareDatetime
     kind: Literal["incidents", "communications"]
     since: date | None = None
     until: date | None = None

@@ -6,13 +6,14 @@ One's own people and systems are nobody outside. See docs/decisions/registers.md
 """
 
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
 from pydantic import Field
 
 from domain.audit import LOOKS, Act
-from domain.model import Frozen, Said
+from domain.model import Frozen, Said, ShortText
 from domain.partial_dates import WrittenDay
 from domain.requests import Role
 
@@ -37,6 +38,9 @@ ANSWERS = frozenset(
     }
 )
 """Commands with which whoever answers says something about the patient to the clinic that asked."""
+
+SIGNING = ("sign_report", "add_addendum")
+"""Those of them by which a report is signed."""
 
 TAKEN = "taken"
 """How a journal of accesses is called in the audit that was opened, to be handed over (`use_cases.journals`)."""
@@ -70,8 +74,8 @@ def flow(
 ) -> Flow | None:
     """How data left with that act, of a request for which the clinic `asked` asked; None where nothing left.
 
-    `by` is the clinic for which somebody acted, None for Relais itself; `written_by` the one that signed the report that was
-    opened: what it reads of its own does not leave another.
+    `by` is the clinic for which somebody acted, None for Relais itself; `written_by` the same where it opened a report, and had
+    signed one of the request before: what it reads of its own does not leave another.
     """
     is_own = by == asked
     if act in SHOWING and (by is None or by != written_by):
@@ -103,3 +107,12 @@ class ByHand(Frozen):
         description="For what, and why it was allowed or asked for.", examples=["Demande d’accès de la personne"]
     )
     request_id: UUID | None = Field(None, description="The request from which it came, where it came from one.")
+
+
+class ByHandOnRecord(ByHand):
+    """The same as it is on record: what was written was taken by the rules of its own time."""
+
+    given_on: date
+    nature: ShortText
+    recipient: ShortText
+    purpose: ShortText

@@ -14,8 +14,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from domain.model import Frozen, Said
-from domain.partial_dates import KnownDate, PartialDate, WrittenDay
+from domain.model import Frozen, Said, ShortText
+from domain.partial_dates import KnownDate, PartialDate, WrittenDay, WrittenPartialDate
 
 KEPT_YEARS = 5
 """So long a register is kept at least, from the day on which the clinic became aware (A-2.1, r. 3.1, s. 8)."""
@@ -106,6 +106,33 @@ class Incident(Frozen):
             return self.aware_on.replace(year=year)
         except ValueError:
             return date(year, 3, 1)
+
+
+class IncidentOnRecord(Incident):
+    """The same as it is on record: what was written was taken by the rules of its own time."""
+
+    information: ShortText
+    circumstances: ShortText
+    cause: ShortText | None = None
+    happened_from: WrittenPartialDate | None = None
+    happened_until: WrittenPartialDate | None = None
+    aware_on: date
+    persons: int | None = None
+    persons_in_quebec: int | None = None
+    risk_elements: ShortText | None = None
+    minister_told_on: date | None = None
+    minister_not_told: ShortText | None = None
+    commission_told_on: date | None = None
+    commission_not_told: ShortText | None = None
+    persons_told_on: date | None = None
+    persons_not_told: ShortText | None = None
+    persons_told_how: ShortText | None = None
+    public_notice_on: date | None = None
+    public_notice_because: ShortText | None = None
+    measures: ShortText | None = None
+    advice: ShortText | None = None
+    contact: ShortText | None = None
+    request_ids: tuple[UUID, ...] = ()
 
 
 TOLD: Mapping[Duty, tuple[str, str]] = {

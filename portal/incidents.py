@@ -15,8 +15,8 @@ from domain.typed_dates import as_date
 from portal import pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Visit, VisitOf
-from translations import LANGUAGES, Language
-from translations.registers import DUTIES, INCIDENT_FIELDS
+from translations import LANGUAGES, Language, gettext_for
+from translations.registers import DUTIES, INCIDENT_FIELDS, RISKS
 from use_cases import incidents, policy, register_papers
 from use_cases.incident_texts import TITLES, Draft, read_draft, told
 from use_cases.incidents import IncidentView
@@ -106,9 +106,11 @@ async def correct(incident_id: UUID, visit: VisitOf) -> Response:
     try:
         visit.check_is_sent()
         wanted = Incident.model_validate(await _said(visit, form, found))
-        version = pages.number_in(form, "version")
+        version = pages.number_in(form, "version") or 0  # who names none has seen none
         await incidents.correct_incident(visit.services, visit.caller, incident_id, wanted, version)
     except NOT_TAKEN as error:
+        if _is_changed(error):
+            found = await incidents.read_incident(visit.services, visit.caller, incident_id)
         return _form(visit, found, form, as_problem(error))
     return visit.on_to(f"/incidents/{incident_id}", "incident_corrected")
 
@@ -164,11 +166,20 @@ def _form(
     form: FormData | None = None,
     error: Problem | Refusal | None = None,
 ) -> Response:
+    """The form as it was typed, with the version that its page has shown: what somebody else wrote since is not seen yet.
+
+    Where that is why it was not taken, what they wrote stands beside, and that is the version seen.
+    """
     wrong = {place.partition(".")[0]: words for place, words in fields_of(error, visit.language).items()}
+    seen = pages.number_in(form, "version") or 0 if form is not None else 0
+    is_changed = found is not None and _is_changed(error)
     return visit.page(
         "incident_edit",
         because=error,
         found=found,
+        version=found.version if found and (form is None or is_changed) else seen,
+        since=[one for one in found.versions if one.version > seen] if found and is_changed else [],
+        differs=_differs(found, form, seen, visit.language) if found and form is not None and is_changed else {},
         words=INCIDENT_FIELDS,
         form=pages.written(form if form is not None else _as_written(found)),
         wrong=pages.written(wrong),
@@ -190,10 +201,10 @@ async def _said(visit: Visit, form: FormData, found: IncidentView | None = None)
         elif name != "request_ids":
             said[name] = text or None
     known = {one.number: one.id for one in found.requests} if found else {}
-    numbers = [number.upper() for number in str(form.get("request_ids", "")).replace(",", " ").split()]
+    numbers = dict.fromkeys(str(form.get("request_ids", "")).upper().replace(",", " ").split())
     new = [number for number in numbers if number not in known]
-    asked = dict(zip(new, await incidents.requests_numbered(visit.services, visit.caller, new), strict=False))
-    said["request_ids"] = [{**known, **asked}[number] for number in dict.fromkeys(numbers)]
+    known |= await incidents.requests_numbered(visit.services, visit.caller, new)
+    said["request_ids"] = [known[number] for number in numbers]
     return {name: value for name, value in said.items() if value is not None}
 
 
@@ -205,3 +216,25 @@ def _as_written(found: IncidentView | None) -> dict[str, str]:
     risk = next((name for name, value in _RISKS.items() if value is found.incident.serious_risk), "")
     ticked = {name: "yes" for name in _YES if getattr(found.incident, name)}
     return {**texts, **ticked, "serious_risk": risk, "request_ids": ", ".join(one.number for one in found.requests)}
+
+
+def _is_changed(error: Exception | None) -> bool:
+    return isinstance(error, Problem) and error.code == "incident_changed"
+
+
+def _differs(found: IncidentView, form: FormData, seen: int, language: Language) -> dict[str, str]:
+    """What others have written since the version that was seen, where it is not what the form says."""
+    before = next((one.incident for one in found.versions if one.version == seen), None)
+    now = _as_written(found)
+    return {
+        name: _shown(name, now.get(name, ""), language)
+        for name in Incident.model_fields
+        if (before is None or getattr(before, name) != getattr(found.incident, name))
+        and str(form.get(name, "")).replace("\r\n", "\n").strip() != now.get(name, "")
+    }
+
+
+def _shown(name: str, text: str, language: Language) -> str:
+    if name == "serious_risk":
+        return gettext_for(language)(RISKS[_RISKS.get(text)])
+    return gettext_for(language)(RISKS[bool(text)]) if name in _YES else text

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from domain.audit import Act, Purpose
-from domain.communications import ANSWERS, KINDS, SHOWING, TAKEN
+from domain.communications import ANSWERS, KINDS, SHOWING, SIGNING, TAKEN
 from domain.requests import Role
 from records.audit import first_id_of
 from records.ids import new_id
@@ -19,7 +19,6 @@ from records.models import (
     AuditEntry,
     CommunicationRecord,
     DestroyedRequest,
-    FrozenReport,
     Json,
     RequestRecord,
     RetentionList,
@@ -84,22 +83,20 @@ async def step(
 
 def _maybe(clinic_id: uuid.UUID, first: uuid.UUID, before: uuid.UUID) -> Select[*tuple[Any, ...]]:
     """Whatever `domain.communications.flow` may find to be a communication of that clinic, and little else."""
-    actor, signer = aliased(Account), aliased(Account)
+    actor = aliased(Account)
     by = func.coalesce(AuditEntry.clinic_id, actor.clinic_id)
     asked = func.coalesce(RequestRecord.requester_clinic_id, RetentionList.clinic_id)  # whoever destroyed it had asked
     number = func.coalesce(RequestRecord.number, DestroyedRequest.number)
     query: Select[*tuple[Any, ...]] = select(
         *(AuditEntry.id, AuditEntry.at, AuditEntry.kind, AuditEntry.name, AuditEntry.account_id),
         *(AuditEntry.for_account_id, AuditEntry.role, AuditEntry.purpose, AuditEntry.side, AuditEntry.request_id),
-        *(AuditEntry.object_id, number, asked, by, signer.clinic_id),
+        *(AuditEntry.object_id, number, asked, by, _signed_before(by)),
     )
     return (
         query.outerjoin(RequestRecord, RequestRecord.id == AuditEntry.request_id)
         .outerjoin(DestroyedRequest, DestroyedRequest.request_id == AuditEntry.request_id)
         .outerjoin(RetentionList, RetentionList.id == DestroyedRequest.list_id)
         .outerjoin(actor, actor.id == AuditEntry.account_id)
-        .outerjoin(FrozenReport, and_(AuditEntry.kind == Act.DOCUMENT, FrozenReport.id == AuditEntry.object_id))
-        .outerjoin(signer, signer.id == FrozenReport.signer_id)
         .where(AuditEntry.id >= first, AuditEntry.id < before, AuditEntry.request_id.is_not(None))
         .where(AuditEntry.kind.in_(KINDS), asked.is_not(None))
         .where(
@@ -115,6 +112,20 @@ def _maybe(clinic_id: uuid.UUID, first: uuid.UUID, before: uuid.UUID) -> Select[
         )
         .order_by(AuditEntry.id.desc())
     )
+
+
+def _signed_before(by: ColumnElement[uuid.UUID | None]) -> ColumnElement[uuid.UUID | None]:
+    """Who opens a report, where the audit says that they had signed one of the request: so much outlives the reports."""
+    signing, signer = aliased(AuditEntry), aliased(Account)
+    signed = (
+        select(signing.id)
+        .join(signer, signer.id == signing.account_id)
+        .where(signing.request_id == AuditEntry.request_id, signing.id < AuditEntry.id)
+        .where(signing.kind == Act.COMMAND, signing.name.in_(SIGNING))
+        .where(func.coalesce(signing.clinic_id, signer.clinic_id) == by)
+        .exists()
+    )
+    return case((and_(AuditEntry.kind == Act.DOCUMENT, signed), by))
 
 
 # By hand

@@ -3,7 +3,7 @@
 See `domain.incidents` for what is recorded and docs/decisions/registers.md for why it is so. Every change is a new version.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.audit import Act
 from domain.calendar import day_of
-from domain.incidents import Duty, Incident, faults, owed, pressing
+from domain.incidents import MOST_LINKED, Duty, Incident, IncidentOnRecord, faults, owed, pressing
 from domain.requests import Role
 from records import audit, incidents, people
 from records.models import IncidentRecord, IncidentVersion
@@ -130,7 +130,7 @@ async def correct_incident(
         await people.lock_clinic(session, caller.clinic_id)  # one version after the other
         row = await _own(session, caller, incident_id)
         newest = (await incidents.versions_of(session, row.id))[0]
-        if _read(newest) != wanted:
+        if _read(newest).model_dump(mode="json") != content:
             if expected_version not in (None, newest.number):
                 raise Problem("incident_changed")
             await _check(session, caller, wanted, _read(newest).request_ids)
@@ -142,14 +142,20 @@ async def correct_incident(
         return await _view(session, row)
 
 
-async def requests_numbered(services: Services, caller: Caller, numbers: Sequence[str]) -> tuple[UUID, ...]:
-    """The requests of these numbers with which the clinic had to do. Raises Problem `forbidden` or `invalid_input`."""
+async def requests_numbered(services: Services, caller: Caller, numbers: Collection[str]) -> dict[str, UUID]:
+    """The requests of these numbers with which the clinic had to do, `MOST_LINKED` at most.
+
+    Raises Problem `forbidden` or `invalid_input`.
+    """
     policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
+    if len(numbers) > MOST_LINKED:
+        raise Problem("invalid_input", [FieldFault("request_ids", "too_many", limit=MOST_LINKED)])
     async with services.database.session() as session:
-        found = [await policy.numbered_of_clinic(session, caller, number) for number in numbers]
-    if None in found:
+        found = {number: await policy.numbered_of_clinic(session, caller, number) for number in numbers}
+    known = {number: id_ for number, id_ in found.items() if id_ is not None}
+    if len(known) < len(found):
         raise Problem("invalid_input", [FieldFault("request_ids", "unknown_request")])
-    return tuple(dict.fromkeys(id_ for id_ in found if id_))
+    return known
 
 
 async def _own(session: AsyncSession, caller: Caller, incident_id: UUID) -> IncidentRecord:
@@ -175,7 +181,7 @@ async def _check(session: AsyncSession, caller: Caller, wanted: Incident, known:
 
 
 def _read(version: IncidentVersion) -> Incident:
-    return Incident.model_validate(version.content)
+    return IncidentOnRecord.model_validate(version.content)
 
 
 def _line(row: IncidentRecord, version: IncidentVersion | None) -> IncidentLine:

@@ -59,17 +59,19 @@ Drawn = tuple[bytes, Clinic, str, int]
 
 
 async def _incidents(parts: Parts, order: RegisterOrder) -> Drawn | None:
+    read_at = datetime.now(UTC)
     async with parts.database.session() as session:
         clinic = await people.load_clinic(session, order.clinic_id)
         lines = await incident_lines(session, order.clinic_id)
         numbers = await numbers_in(session, lines)
     if clinic is None:
         raise NotFoundError("the clinic is gone")
-    content = incidents_paper(clinic.name, clinic.address_lines, lines, numbers, order)
+    content = incidents_paper(clinic.name, clinic.address_lines, lines, numbers, order, read_at)
     return await draw_case(content, {}), clinic, content.title, len(lines)
 
 
 async def _communications(parts: Parts, order: RegisterOrder) -> Drawn | None:
+    read_at = datetime.now(UTC)
     async with parts.database.session() as session:
         clinic = await people.load_clinic(session, order.clinic_id)
         asked = Asked(order.since, order.until)
@@ -79,7 +81,7 @@ async def _communications(parts: Parts, order: RegisterOrder) -> Drawn | None:
     if lines is None:
         return None
     verified_at = parts.settings.public_url.rstrip("/") + VERIFICATION_PAGE
-    content = communications_paper(clinic.name, clinic.address_lines, lines, order, verified_at)
+    content = communications_paper(clinic.name, clinic.address_lines, lines, order, verified_at, read_at)
     return await draw_journal(content), clinic, content.title, len(lines)
 
 
@@ -89,6 +91,7 @@ def incidents_paper(
     lines: Sequence[IncidentLine],
     numbers: dict[UUID, list[str]],
     order: RegisterOrder,
+    read_at: datetime,
 ) -> CaseContent:
     """What stands on the paper of the register of incidents: a section for each."""
     language = order.language
@@ -102,11 +105,11 @@ def incidents_paper(
         notice=_(
             "What the register held at the moment that is named; what was written before a correction stays in Relais."
         ),
-        made_at=order.before,
+        made_at=read_at,
         running_head=[clinic, title],
         facts=[
             (_("Clinic"), [["", clinic], *(["", line] for line in address_lines if line)]),
-            (_("Made"), [["", moment(order.before, language)]]),
+            (_("Made"), [["", moment(read_at, language)]]),
             (_("Incidents"), [["", str(len(lines))]]),
         ],
         sections=tuple(_section(line, numbers.get(line.id, []), language) for line in lines),
@@ -132,6 +135,7 @@ def communications_paper(
     lines: Sequence[CommunicationLine],
     order: RegisterOrder,
     verified_at: str,
+    read_at: datetime,
 ) -> JournalContent:
     """What stands on the paper of the register of communications: a line for each."""
     language = order.language
@@ -141,13 +145,13 @@ def communications_paper(
         language=language,
         title=title,
         number=str(order.id),
-        made_at=order.before,
+        made_at=read_at,
         running_head=[clinic, ""],
         facts=[
             (_("Clinic"), [["", clinic], *(["", line] for line in address_lines if line)]),
             (
                 _("Period"),
-                [["", _days(order, language)], [_("Made"), moment(order.before, language, zone=True)]],
+                [["", _days(order, language)], [_("Made"), moment(read_at, language, zone=True)]],
             ),
         ],
         said=(

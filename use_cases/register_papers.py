@@ -100,7 +100,6 @@ async def ask_for_paper(services: Services, caller: Caller, body: PaperBody) -> 
         id=paper_id,
         clinic_id=caller.clinic_id,
         asked_by=caller.id,
-        before=now,
         kind=body.kind.value,
         since=body.since,
         until=body.until,
