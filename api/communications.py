@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from api.parameters import IdempotencyKey, ReaderLanguage, tell_next
 from domain.communications import ByHand
 from use_cases import communications, register_papers
-from use_cases.communications import Asked, Communications, EntryView
+from use_cases.communications import Asked, Communications, Entries, EntryView
 from use_cases.patients import WrittenDate
 from use_cases.register_papers import PaperBody, PaperView
 from web.files import csv_response, pdf_response
@@ -70,15 +70,22 @@ async def get_communications_csv(
 
 @router.get("/communications/by-hand", summary="What was entered by hand")
 async def list_entries(
+    request: Request,
+    response: Response,
     caller: CallerOf,
     services: ServicesOf,
     since: Since = None,
     until: Until = None,
     recipient: To = "",
     request_id: Of = None,
-) -> list[EntryView]:
-    """What left the clinic outside of Relais, the newest day first, 1,000 at most. What was replaced is not among it."""
-    return await communications.list_entries(services, caller, Asked(since, until, recipient, request_id))
+    before: Annotated[UUID | None, Query(description="Go on from here, as `next` of a page says.")] = None,
+) -> Entries:
+    """What left the clinic outside of Relais, the newest day first. What was replaced is not among it. A page may be empty and
+    have a `next`: so far was looked for the recipient. What does not open is told with its day.
+    """
+    found = await communications.list_entries(services, caller, Asked(since, until, recipient, request_id), before)
+    tell_next(request, response, before=found.next)
+    return found
 
 
 @router.post("/communications/by-hand", status_code=201, summary="Enter what left outside of Relais")

@@ -16,7 +16,7 @@ from portal import pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, summary
 from portal.pages import Visit, VisitOf
 from use_cases import communications, policy, register_papers
-from use_cases.communications import Asked, Communications, EntryView
+from use_cases.communications import Asked, Communications, Entries, EntryView
 from use_cases.patients import WrittenDate
 from use_cases.problems import Problem
 from use_cases.views import View
@@ -34,15 +34,17 @@ class _Days(View):
 
 
 @router.get("/communications", dependencies=[OF_ONE_PATIENT])
-async def communications_page(visit: VisitOf, before: UUID | None = None) -> Response:
+async def communications_page(
+    visit: VisitOf, before: UUID | None = None, by_hand_before: UUID | None = None
+) -> Response:
     """What left in the days that are asked for; or say what of them can't be read."""
     typed = _typed(visit.request.query_params)
-    found, entries, error = Communications(items=[], next=None), list[EntryView](), None
+    found, entries, error = Communications(items=[], next=None), Entries(items=[], next=None), None
     try:
         asked = await _asked(visit, typed)
         found = await communications.list_communications(visit.services, visit.caller, asked, before, visit.language)
         if before is None:
-            entries = await communications.list_entries(visit.services, visit.caller, asked)
+            entries = await communications.list_entries(visit.services, visit.caller, asked, by_hand_before)
     except NOT_TAKEN as raised:
         error = as_problem(raised)
         if not isinstance(error, Problem) or not error.errors:
@@ -108,7 +110,7 @@ async def _asked(visit: Visit, typed: dict[str, str]) -> Asked:
 async def _said(visit: Visit, form: FormData, before: EntryView | None) -> dict[str, Any]:
     texts = {name: str(form.get(name, "")).replace("\r\n", "\n").strip() for name in ("nature", "recipient", "purpose")}
     number = str(form.get("number", "")).strip().upper()
-    request_id = before.entry.request_id if before and number == before.number else None
+    request_id = before.request_id if before and number == before.number else None
     if number and request_id is None:
         request_id = await communications.find_numbered(visit.services, visit.caller, number)
     return {**texts, "given_on": as_date(str(form.get("given_on", ""))), "request_id": request_id}
@@ -126,7 +128,8 @@ def _form(
     }
     held = {}
     if before is not None:
-        held = {**before.entry.model_dump(mode="json", exclude={"request_id"}), "number": before.number or ""}
+        said = before.entry.model_dump(mode="json", exclude={"request_id"}) if before.entry else {}
+        held = {"given_on": str(before.given_on), **said, "number": before.number or ""}
     return visit.page(
         "communication_new",
         because=error,

@@ -42,6 +42,7 @@ async def incidents_page(visit: VisitOf) -> Response:
         lines=await incidents.list_incidents(visit.services, visit.caller),
         duties=DUTIES,
         complete=Duty.COMPLETE,
+        most=incidents.MOST_SHOWN,
         notice=pages.done_notice(visit.request, visit.language),
     )
 

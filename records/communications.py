@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -114,7 +114,7 @@ def _maybe(clinic_id: uuid.UUID, first: uuid.UUID, before: uuid.UUID) -> Select[
     )
 
 
-def _signed_before(by: ColumnElement[uuid.UUID | None]) -> ColumnElement[uuid.UUID | None]:
+def _signed_before(by: ColumnElement[uuid.UUID]) -> ColumnElement[uuid.UUID | None]:
     """Who opens a report, where the audit says that they had signed one of the request: so much outlives the reports."""
     signing, signer = aliased(AuditEntry), aliased(Account)
     signed = (
@@ -131,10 +131,28 @@ def _signed_before(by: ColumnElement[uuid.UUID | None]) -> ColumnElement[uuid.UU
 # By hand
 
 
-async def find_entered(session: AsyncSession, written_by: uuid.UUID, creation_key: str) -> CommunicationRecord | None:
+class Entered(NamedTuple):
+    """What was entered by hand; `content` is None, and a line is in the log, where it does not open."""
+
+    id: uuid.UUID
+    given_on: date
+    request_id: uuid.UUID | None
+    replaces: uuid.UUID | None
+    written_by: uuid.UUID
+    written_at: datetime
+    content: Json | None
+
+
+_CLEAR = (
+    *(CommunicationRecord.id, CommunicationRecord.given_on, CommunicationRecord.request_id),
+    *(CommunicationRecord.replaces, CommunicationRecord.written_by, CommunicationRecord.written_at),
+)
+
+
+async def find_entered(session: AsyncSession, written_by: uuid.UUID, creation_key: str) -> Entered | None:
     """The entry that this person made under that key."""
-    query = select(CommunicationRecord).where(CommunicationRecord.written_by == written_by)
-    return await session.scalar(query.where(CommunicationRecord.creation_key == creation_key))
+    query = select(*_CLEAR).where(CommunicationRecord.written_by == written_by)
+    return await _one(session, query.where(CommunicationRecord.creation_key == creation_key))
 
 
 async def enter(
@@ -148,7 +166,7 @@ async def enter(
     written_by: uuid.UUID,
     now: datetime,
     creation_key: str | None,
-) -> CommunicationRecord:
+) -> Entered:
     """A new entry in the register of the clinic, whose row is locked."""
     row = CommunicationRecord(
         id=new_id(),
@@ -163,15 +181,13 @@ async def enter(
     )
     session.add(row)
     await session.flush()
-    return row
+    return Entered(row.id, given_on, request_id, replaces, written_by, now, content)
 
 
-async def load_entry(session: AsyncSession, clinic_id: uuid.UUID, entry_id: uuid.UUID) -> CommunicationRecord | None:
+async def load_entry(session: AsyncSession, clinic_id: uuid.UUID, entry_id: uuid.UUID) -> Entered | None:
     """An entry of that clinic."""
-    query = select(CommunicationRecord).where(
-        CommunicationRecord.id == entry_id, CommunicationRecord.clinic_id == clinic_id
-    )
-    return await session.scalar(query)
+    query = select(*_CLEAR).where(CommunicationRecord.id == entry_id, CommunicationRecord.clinic_id == clinic_id)
+    return await _one(session, query)
 
 
 async def is_replaced(session: AsyncSession, entry_id: uuid.UUID) -> bool:
@@ -185,32 +201,41 @@ async def entered(
     clinic_id: uuid.UUID,
     since: date | None,
     until: date | None,
+    before: uuid.UUID | None,
     *,
     request_id: uuid.UUID | None,
     limit: int,
-) -> list[CommunicationRecord]:
-    """What was entered by hand of these days, and nothing has replaced, the newest day first; without what does not open."""
-    newer = aliased(CommunicationRecord)
-    query = select(CommunicationRecord.id).where(
+) -> list[Entered]:
+    """What was entered by hand of these days, and nothing has replaced, the newest day first; what follows the entry `before`."""
+    newer, last = aliased(CommunicationRecord), aliased(CommunicationRecord)
+    day_of_last = select(last.given_on).where(last.id == before, last.clinic_id == clinic_id).scalar_subquery()
+    place = tuple_(CommunicationRecord.given_on, CommunicationRecord.id)
+    query = select(*_CLEAR).where(
         CommunicationRecord.clinic_id == clinic_id,
         ~select(newer.id).where(newer.replaces == CommunicationRecord.id).exists(),
         *((CommunicationRecord.given_on >= since,) if since else ()),
         *((CommunicationRecord.given_on <= until,) if until else ()),
         *((CommunicationRecord.request_id == request_id,) if request_id else ()),
+        *((place < tuple_(day_of_last, before),) if before else ()),
     )
     order = CommunicationRecord.given_on.desc(), CommunicationRecord.id.desc()
-    ids = (await session.scalars(query.order_by(*order).limit(limit))).all()
-    found = await _opened(session, ids)
-    return [found[id_] for id_ in ids if id_ in found]
+    rows = (await session.execute(query.order_by(*order).limit(limit))).all()
+    contents = await _opened(session, [row.id for row in rows])
+    return [Entered(*row[:6], contents.get(row.id)) for row in rows]
 
 
-async def _opened(session: AsyncSession, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, CommunicationRecord]:
+async def _one(session: AsyncSession, query: Select[*tuple[Any, ...]]) -> Entered | None:
+    row = (await session.execute(query)).one_or_none()
+    return Entered(*row, (await _opened(session, [row.id])).get(row.id)) if row else None
+
+
+async def _opened(session: AsyncSession, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Json]:
+    query = select(CommunicationRecord.id, CommunicationRecord.content).where(CommunicationRecord.id.in_(ids))
     try:
-        rows = await session.scalars(select(CommunicationRecord).where(CommunicationRecord.id.in_(ids)))
-        return {row.id: row for row in rows}
+        return {id_: content for id_, content in await session.execute(query)}  # noqa: C416 - rows are no pairs
     except NOT_OPENED as error:
         if len(ids) == 1:
             tell_not_opened("communications.content", str(ids[0]), error)
             return {}
         one_by_one = [await _opened(session, [id_]) for id_ in ids]
-        return {id_: row for found in one_by_one for id_, row in found.items()}
+        return {id_: content for found in one_by_one for id_, content in found.items()}

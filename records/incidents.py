@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from records.ids import new_id
@@ -82,11 +82,9 @@ async def newest_of(
 
 
 async def _opened(session: AsyncSession, wanted: Sequence[tuple[uuid.UUID, int]]) -> dict[uuid.UUID, IncidentVersion]:
-    numbers = dict(wanted)
-    query = select(IncidentVersion).where(IncidentVersion.incident_id.in_(numbers))
+    query = select(IncidentVersion).where(tuple_(IncidentVersion.incident_id, IncidentVersion.number).in_(wanted))
     try:
-        rows = await session.scalars(query)
-        return {row.incident_id: row for row in rows if row.number == numbers[row.incident_id]}
+        return {row.incident_id: row for row in await session.scalars(query)}
     except NOT_OPENED as error:
         if len(wanted) == 1:
             tell_not_opened("incident_versions.content", str(wanted[0][0]), error)

@@ -16,12 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain import texts
 from domain.audit import Act
 from domain.calendar import day_of
-from domain.communications import ByHand, Flow, Recipient, flow
+from domain.communications import ByHand, ByHandOnRecord, Flow, Recipient, flow
 from domain.requests import Role
 from records import audit, communications, incidents, people
 from records.audit import first_id_of
-from records.communications import Told
-from records.models import CommunicationRecord
+from records.communications import Entered, Told
 from translations import Language, gettext_for
 from translations.acts import act_words
 from translations.registers import NATURES, PURPOSES, RECIPIENTS
@@ -41,8 +40,8 @@ FOUND_AT_ONCE = 500
 STEPS_OF_A_PAGE = 5
 """So many stretches of the audit one page is looked for in, see `records.communications.STEP`."""
 
-MOST_BY_HAND = 1_000
-"""So many entries by hand of the days asked for are told of, the newest."""
+BY_HAND_AT_ONCE = 500
+"""So many entries by hand are looked through for one page, the newest day first."""
 
 
 class Communication(View):
@@ -73,11 +72,22 @@ class EntryView(View):
     """What left the clinic outside of Relais, as it was entered by hand."""
 
     id: UUID
-    entry: ByHand
+    given_on: date
+    entry: ByHand | None = Field(description="What was written; null where it does not open.")
+    request_id: UUID | None
     number: str | None = Field(description="Of the request from which it came.")
     replaces: UUID | None = Field(description="The entry in whose place it stands.")
     written_by: PersonView | None
     written_at: datetime
+
+
+class Entries(View):
+    """A part of what was entered by hand, the newest day first."""
+
+    items: list[EntryView]
+    next: UUID | None = Field(
+        description="Go on from here (`before`), also where no item stands: so far was looked. Null where nothing is older."
+    )
 
 
 @dataclass(frozen=True)
@@ -235,21 +245,43 @@ def _midnight(of: date, zone: ZoneInfo) -> datetime:
 # By hand
 
 
-async def list_entries(services: Services, caller: Caller, asked: Asked) -> list[EntryView]:
-    """What was entered by hand of these days, the newest first. Raises Problem `forbidden` or `invalid_input`."""
+async def list_entries(services: Services, caller: Caller, asked: Asked, before: UUID | None) -> Entries:
+    """A page of what was entered by hand of these days. Raises Problem `forbidden` or `invalid_input`."""
     policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
     check_days(asked)
     async with services.database.session() as session:
-        return await entries_of(session, caller.clinic_id, asked)
+        return await _entries(session, caller.clinic_id, asked, before)
 
 
-async def entries_of(session: AsyncSession, clinic_id: UUID, asked: Asked) -> list[EntryView]:
-    """The same, for whoever may have it."""
+async def every_entry(
+    session: AsyncSession, clinic_id: UUID, asked: Asked, *, most: int, most_steps: int
+) -> list[EntryView] | None:
+    """All of them, the newest day first; None where these are more than `most`, or lie behind more than `most_steps` pages."""
+    items: list[EntryView] = []
+    at: UUID | None = None
+    for _step in range(most_steps):
+        found = await _entries(session, clinic_id, asked, at)
+        items += found.items
+        at = found.next
+        if len(items) > most:
+            return None
+        if at is None:
+            return items
+    return None
+
+
+async def _entries(session: AsyncSession, clinic_id: UUID, asked: Asked, before: UUID | None) -> Entries:
+    """Who got it is sealed, so it is looked for in what was found; what does not open may be meant."""
     rows = await communications.entered(
-        session, clinic_id, asked.since, asked.until, request_id=asked.request_id, limit=MOST_BY_HAND
+        *(session, clinic_id, asked.since, asked.until, before),
+        request_id=asked.request_id,
+        limit=BY_HAND_AT_ONCE + 1,
     )
-    views = await _views(session, rows)
-    return [view for view in views if _is_meant(view.entry.recipient, asked.recipient)]
+    views = await _views(session, rows[:BY_HAND_AT_ONCE])
+    return Entries(
+        items=[view for view in views if view.entry is None or _is_meant(view.entry.recipient, asked.recipient)],
+        next=views[-1].id if len(rows) > BY_HAND_AT_ONCE else None,
+    )
 
 
 async def read_entry(services: Services, caller: Caller, entry_id: UUID) -> EntryView:
@@ -291,7 +323,9 @@ async def enter(
                 request_id=row.request_id,
                 object_id=row.id,
             )
-        elif (_read(row), row.replaces) != (wanted, replaces):
+        elif (row.content, row.given_on, row.request_id, row.replaces) != (
+            *(content, wanted.given_on, wanted.request_id, replaces),
+        ):
             raise Problem("idempotency_key_reused")
         return (await _views(session, [row]))[0]
 
@@ -310,24 +344,28 @@ async def _check(session: AsyncSession, caller: Caller, wanted: ByHand, replaces
             raise Problem("invalid_input", [FieldFault("request_id", "unknown_request")]) from None
 
 
-async def _own(session: AsyncSession, caller: Caller, entry_id: UUID) -> CommunicationRecord:
+async def _own(session: AsyncSession, caller: Caller, entry_id: UUID) -> Entered:
     row = await communications.load_entry(session, caller.clinic_id, entry_id)
     if row is None:
         raise Problem("not_found")
     return row
 
 
-def _read(row: CommunicationRecord) -> ByHand:
-    return ByHand.model_validate({**row.content, "given_on": row.given_on, "request_id": row.request_id})
+def _read(row: Entered) -> ByHand | None:
+    if row.content is None:
+        return None
+    return ByHandOnRecord.model_validate({**row.content, "given_on": row.given_on, "request_id": row.request_id})
 
 
-async def _views(session: AsyncSession, rows: Sequence[CommunicationRecord]) -> list[EntryView]:
+async def _views(session: AsyncSession, rows: Sequence[Entered]) -> list[EntryView]:
     names = await Names.load(session, [row.written_by for row in rows], [])
     numbers = await incidents.numbers_of(session, {row.request_id for row in rows if row.request_id})
     return [
         EntryView(
             id=row.id,
+            given_on=row.given_on,
             entry=_read(row),
+            request_id=row.request_id,
             number=numbers.get(row.request_id) if row.request_id else None,
             replaces=row.replaces,
             written_by=names.person(row.written_by),

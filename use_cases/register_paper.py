@@ -63,9 +63,11 @@ async def _incidents(parts: Parts, order: RegisterOrder) -> Drawn | None:
     async with parts.database.session() as session:
         clinic = await people.load_clinic(session, order.clinic_id)
         lines = await incident_lines(session, order.clinic_id)
-        numbers = await numbers_in(session, lines)
+        numbers = await numbers_in(session, lines or ())
     if clinic is None:
         raise NotFoundError("the clinic is gone")
+    if lines is None:
+        return None
     content = incidents_paper(clinic.name, clinic.address_lines, lines, numbers, order, read_at)
     return await draw_case(content, {}), clinic, content.title, len(lines)
 

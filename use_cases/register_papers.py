@@ -27,9 +27,9 @@ from translations.registers import DUTIES
 from use_cases import policy
 from use_cases.accesses import by
 from use_cases.caller import Caller
-from use_cases.communications import Asked, check_days, entries_of, every_communication
+from use_cases.communications import Asked, check_days, every_communication, every_entry
 from use_cases.incident_texts import told
-from use_cases.incidents import MOST_SHOWN, IncidentLine, sorted_lines
+from use_cases.incidents import IncidentLine, sorted_lines
 from use_cases.patients import WrittenDate
 from use_cases.problems import Problem
 from use_cases.services import Services
@@ -38,10 +38,10 @@ from use_cases.views import View
 from workflows.contract import REGISTER, register_workflow_id
 
 MOST_LINES = 5_000
-"""So many lines one file of the register of communications has at most."""
+"""So many lines one file of a register has at most."""
 
 MOST_STEPS = 100
-"""So many stretches of the audit it is looked for in (`records.communications.STEP`): two million entries."""
+"""So many stretches of the audit communications are looked for in (`records.communications.STEP`): two million entries."""
 
 _ANSWERS_WITHIN = timedelta(seconds=5)
 
@@ -169,30 +169,37 @@ async def _state(services: Services, clinic_id: UUID, paper_id: UUID) -> tuple[P
 
 
 async def incidents_as_csv(services: Services, caller: Caller, language: Language) -> bytes:
-    """The register of incidents. Raises Problem `forbidden`."""
+    """The register of incidents; one that does not open is a line that says so.
+
+    Raises Problem `forbidden` or `register_too_long`.
+    """
     policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
     async with services.database.session() as session:
         lines = await incident_lines(session, caller.clinic_id)
-        numbers = await numbers_in(session, lines)
+        numbers = await numbers_in(session, lines or ())
+    if lines is None:
+        raise Problem("register_too_long")
     _ = gettext_for(language)
-    points = [(line, told(line.incident, numbers[line.id], language)) for line in lines if line.incident]
-    names = [name for name, _text in points[0][1]] if points else []
+    points = {line.id: told(line.incident, numbers[line.id], language) for line in lines if line.incident}
+    names = [name for name, _text in next(iter(points.values()), ())] or [_("What the register says")]
     columns = (_("Number"), *names, _("Still owed"), _("To be kept until"))
+    not_opened = (_("What was written does not open."), *("" for _name in names[1:]))
     rows = (
         (
             str(line.number),
-            *(text for _name, text in point),
+            *((text for _name, text in points[line.id]) if line.id in points else not_opened),
             "; ".join(_(DUTIES[one.duty]) for one in line.owed),
-            str(line.kept_until),
+            str(line.kept_until or ""),
         )
-        for line, point in points
+        for line in lines
     )
     return as_csv(columns, rows)
 
 
-async def incident_lines(session: AsyncSession, clinic_id: UUID) -> list[IncidentLine]:
-    """What the register of incidents of a clinic holds."""
-    return sorted_lines(await incidents.newest_of(session, clinic_id, MOST_SHOWN))
+async def incident_lines(session: AsyncSession, clinic_id: UUID) -> list[IncidentLine] | None:
+    """What the register of incidents of a clinic holds, whole; None where that is more than one file holds."""
+    found = await incidents.newest_of(session, clinic_id, MOST_LINES + 1)
+    return sorted_lines(found) if len(found) <= MOST_LINES else None
 
 
 async def numbers_in(session: AsyncSession, lines: Sequence[IncidentLine]) -> dict[UUID, list[str]]:
@@ -237,7 +244,8 @@ async def communication_lines(
 ) -> list[CommunicationLine] | None:
     """All lines of these days, the newest first; None where there are more than one file holds."""
     found = await every_communication(session, clinic_id, asked, language, most=MOST_LINES, most_steps=MOST_STEPS)
-    if found is None:
+    by_hand = await every_entry(session, clinic_id, asked, most=MOST_LINES, most_steps=MOST_STEPS)
+    if found is None or by_hand is None or len(found) + len(by_hand) > MOST_LINES:
         return None
     _ = gettext_for(language)
     zone = ZoneInfo((await people.calendar_of(session, clinic_id)).time_zone)
@@ -255,15 +263,14 @@ async def communication_lines(
     ]
     entered = [
         CommunicationLine(
-            order=datetime.combine(one.entry.given_on, datetime.max.time(), UTC),
-            when=day(one.entry.given_on, language),
+            order=datetime.combine(one.given_on, datetime.max.time(), UTC),
+            when=day(one.given_on, language),
             given_by=_("Entered by hand by {name}").format(name=one.written_by.name if one.written_by else ""),
-            recipient=one.entry.recipient,
-            nature=one.entry.nature,
-            purpose=one.entry.purpose,
+            recipient=one.entry.recipient if one.entry else "",
+            nature=one.entry.nature if one.entry else _("What was written does not open."),
+            purpose=one.entry.purpose if one.entry else "",
             number=one.number or "",
         )
-        for one in await entries_of(session, clinic_id, asked)
+        for one in by_hand
     ]
-    both = sorted([*lines, *entered], key=lambda line: line.order, reverse=True)
-    return both if len(both) <= MOST_LINES else None
+    return sorted([*lines, *entered], key=lambda line: line.order, reverse=True)

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from domain.audit import Act
 from domain.calendar import day_of
 from domain.requests import Role
+from records import data_keys, incidents
 from records.models import AuditEntry
 from records.people import add_clinic
 from tests.api.answers import problem
@@ -28,6 +29,11 @@ MARKED = "Secret-des-Érables"
 @pytest.fixture
 async def boss(system: System) -> Clinician:
     """An administrator of a clinic of which nobody else has anything."""
+    return await of_a_new_clinic(system)
+
+
+async def of_a_new_clinic(system: System) -> Clinician:
+    """The administrator of a clinic that is there for one test."""
     async with system.services.database.session() as session:
         clinic = await add_clinic(session, code=f"own-{uuid4().hex[:8]}", name="Clinique du Registre")
     return await add_person(system, f"boss_{uuid4().hex[:6]}", clinic, Role.CLINIC_ADMINISTRATOR)
@@ -189,3 +195,43 @@ async def test_a_paper_of_another_clinic_is_not_there(system: System, boss: Clin
     asked = ok(await boss.post("/register-papers", {"kind": "incidents"}), 202)
     for address in (f"/register-papers/{asked['id']}", f"/register-papers/{asked['id']}.pdf"):
         problem(await system.administrator.get(address), 404, "not_found")
+
+
+async def test_an_incident_that_does_not_open_is_told_as_a_line(system: System, boss: Clinician) -> None:
+    lost, kept = await record(boss), await record(boss)
+    async with system.services.database.session() as session:
+        await data_keys.destroy(session, UUID(lost["id"]))
+    found = ok_list(await boss.get("/incidents"))
+    assert [(one["id"], one["incident"] is None) for one in found] == [(lost["id"], True), (kept["id"], False)]
+    told = await paper(boss, kind="incidents")
+    assert "What was written does not open." in told
+    assert MARKED in told
+    for not_opened in ({"1"}, {"1", "2"}):
+        answer = await boss.get("/incidents.csv", headers={"Accept-Language": "en"})
+        rows = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
+        assert {row[0] for row in rows if row[1] == "What was written does not open."} == not_opened
+        assert (len(rows), len({len(row) for row in rows})) == (3, 1)
+        async with system.services.database.session() as session:
+            await data_keys.destroy(session, UUID(kept["id"]))
+
+
+async def test_a_file_has_all_incidents_or_says_that_these_are_too_many(
+    boss: Clinician, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        await record(boss)
+    monkeypatch.setattr("use_cases.incidents.MOST_SHOWN", 1)
+    assert len(ok_list(await boss.get("/incidents"))) == 1
+    rows = list(csv.reader(io.StringIO((await boss.get("/incidents.csv")).content.decode("utf-8-sig"))))
+    assert len(rows) == 3
+    monkeypatch.setattr("use_cases.register_papers.MOST_LINES", 1)
+    problem(await boss.get("/incidents.csv"), 422, "register_too_long")
+
+
+async def test_what_is_on_record_is_read_by_the_rules_of_its_time(system: System, boss: Clinician) -> None:
+    there, now = await record(boss), datetime.now(UTC)
+    old = {**said(), "information": "\u200b", "cause": "E\u0301ve", "persons": -1}
+    async with system.services.database.session() as session:
+        await incidents.add_version(session, UUID(there["id"]), 2, old, written_by=boss.account.id, now=now)
+    found = ok(await boss.get(f"/incidents/{there['id']}"))["incident"]
+    assert (found["information"], found["cause"], found["persons"]) == ("\u200b", "E\u0301ve", -1)

@@ -11,7 +11,9 @@ from domain.calendar import day_of
 from domain.requests import Role
 from records.people import add_clinic
 from tests.api.test_communications import answered_far
+from tests.journeys import ok
 from tests.portal.browsing import PHONE, WIDE, Portal, barriers, overflow, shown, visitor
+from tests.portal.page_forms import form_to
 from tests.system import Clinician, System, add_person
 
 
@@ -110,6 +112,43 @@ async def test_communications_without_scripts(portal_app: FastAPI, system: Syste
         asked = await http.post("/registers/papers", data={"kind": "communications", "since": today})
         assert asked.status_code == 303
         assert (await http.post("/registers/papers", data={"kind": "other"})).status_code == 422
+
+
+async def test_what_somebody_else_wrote_meanwhile_is_never_overwritten_unseen(
+    portal_app: FastAPI, system: System, boss: Clinician
+) -> None:
+    """A page that is shown again for another reason keeps the version that it has shown; then what differs stands beside."""
+    said = {"information": "Noms", "circumstances": "Un télécopieur", "aware_on": str(day_of(datetime.now(UTC)))}
+    there = ok(await boss.post("/incidents", said), 201)
+    address = f"/incidents/{there['id']}/edit"
+    async with visitor(portal_app, boss) as http:
+        form = {**form_to((await http.get(address)).text, address).as_shown, "cause": "Mon texte"}
+        ok(await boss.http.put(f"/api/v1/incidents/{there['id']}", json={**said, "measures": "Leur mesure"}))
+        again = await http.post(address, data={**form, "aware_on": "demain"})
+        assert again.status_code == 422
+        shown_again = form_to(again.text, address).as_shown
+        assert shown_again["version"] == "1"
+        changed = await http.post(address, data={**shown_again, "aware_on": said["aware_on"]})
+        assert changed.status_code == 412
+        assert "Leur mesure" in shown(changed)
+        assert "La version 2 est de" in shown(changed)
+        seen = form_to(changed.text, address).as_shown
+        assert (seen["version"], seen["cause"], seen["measures"]) == ("2", "Mon texte", "")
+        assert (await http.post(address, data={**seen, "measures": "Leur mesure"})).status_code == 303
+    newest = ok(await boss.get(f"/incidents/{there['id']}"))
+    assert (newest["version"], newest["incident"]["cause"], newest["incident"]["measures"]) == (
+        *(3, "Mon texte", "Leur mesure"),
+    )
+
+
+async def test_a_request_that_is_named_twice_is_one(portal_app: FastAPI, system: System) -> None:
+    number = (await system.requester.view(await answered_far(system)))["number"]
+    said = {"information": "Noms", "circumstances": "Un télécopieur", "aware_on": str(day_of(datetime.now(UTC)))}
+    async with visitor(portal_app, system.administrator) as http:
+        for numbers, status in ((f"{number}, {number.lower()}", 303), (" ".join(f"X-{n}" for n in range(51)), 422)):
+            answer = await http.post("/incidents/new", data={**said, "request_ids": numbers, "key": uuid4().hex})
+            assert answer.status_code == status, answer.text
+    assert "X-50" in answer.text
 
 
 async def test_others_have_no_such_pages(portal_app: FastAPI, system: System) -> None:
