@@ -126,7 +126,7 @@ async def test_systems_and_journals_stand_in_it(system: System, far_boss: Clinic
     theirs = await connected(system, "requests:read", by=far_boss, name=f"Autre {uuid4().hex[:6]}")
     assert (await ours.http.get(f"/api/v1/requests/{request_id}")).status_code == 200
     async with system.services.database.session() as session:  # as where theirs has read it
-        by = audit.By(UUID(str(theirs.account.id)), None, clinic_id=system.clinics["far"].id)
+        by = audit.By(UUID(theirs.id), None, clinic_id=system.clinics["far"].id)
         audit.add(session, Act.REQUEST, by, datetime.now(UTC), role=Role.PROVIDER, request_id=UUID(request_id))
     made = await journal(far_boss, request_id)
     assert made.pdf
