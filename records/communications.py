@@ -210,7 +210,7 @@ async def entered(
     newer, last = aliased(CommunicationRecord), aliased(CommunicationRecord)
     day_of_last = select(last.given_on).where(last.id == before, last.clinic_id == clinic_id).scalar_subquery()
     place = tuple_(CommunicationRecord.given_on, CommunicationRecord.id)
-    query = select(*_CLEAR).where(
+    query: Select[*tuple[Any, ...]] = select(*_CLEAR).where(
         CommunicationRecord.clinic_id == clinic_id,
         ~select(newer.id).where(newer.replaces == CommunicationRecord.id).exists(),
         *((CommunicationRecord.given_on >= since,) if since else ()),
@@ -221,12 +221,12 @@ async def entered(
     order = CommunicationRecord.given_on.desc(), CommunicationRecord.id.desc()
     rows = (await session.execute(query.order_by(*order).limit(limit))).all()
     contents = await _opened(session, [row.id for row in rows])
-    return [Entered(*row[:6], contents.get(row.id)) for row in rows]
+    return [Entered._make((*row, contents.get(row.id))) for row in rows]
 
 
 async def _one(session: AsyncSession, query: Select[*tuple[Any, ...]]) -> Entered | None:
     row = (await session.execute(query)).one_or_none()
-    return Entered(*row, (await _opened(session, [row.id])).get(row.id)) if row else None
+    return Entered._make((*row, (await _opened(session, [row.id])).get(row.id))) if row else None
 
 
 async def _opened(session: AsyncSession, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Json]:
