@@ -29,7 +29,7 @@ async def looked_at(page: Page) -> list[str]:
     found = []
     for size in (WIDE, PHONE):
         await page.set_viewport_size(size)
-        found += [f"{size['width']}: {barrier}" for barrier in await barriers(page, colours=True)]
+        found += [f"{size['width']}: {barrier}" for barrier in await barriers(page)]
         found += [f"{size['width']}: too wide"] if await overflow(page) else []
     return found
 

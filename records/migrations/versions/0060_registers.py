@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0060"
-down_revision = "0058"
+down_revision = "0061"
 branch_labels = None
 depends_on = None
 
