@@ -165,7 +165,7 @@ def migrate() -> None:
     """Bring the database to the schema of this version."""
     from records.migrate import bring_up_to_date
     from settings import get_settings
-    from use_cases import second_factor, webhooks
+    from use_cases import partner_endpoints, second_factor, webhooks
 
     settings = get_settings()
     if settings.database_url is None:
@@ -173,6 +173,7 @@ def migrate() -> None:
     _run(lambda: bring_up_to_date(settings))
     _run(lambda: second_factor.seal_anew(settings))
     _run(lambda: webhooks.seal_anew(settings))
+    _run(lambda: partner_endpoints.seal_anew(settings))
 
 
 @app.command()

@@ -31,6 +31,7 @@ from engine.client import EngineConnection
 from engine.sandbox import Sandbox
 from engine.schedules import ensure_schedules
 from engine.search_attributes import ensure_search_attributes
+from fhir.told import heard, message_to_send
 from media.kinds import NoFfmpegError
 from media.videos import ffmpeg
 from records.database import Database
@@ -43,6 +44,8 @@ from use_cases.forgotten_passwords import make_resets
 from use_cases.journal_paper import make_journal
 from use_cases.nightly import each_night
 from use_cases.register_paper import make_register
+from use_cases.partner_sender import PartnerSender, Words
+from use_cases.partner_sender import calls_for as messages_for
 from use_cases.repair import repair
 from use_cases.scanning import Scanning, scanner_of
 from use_cases.signing_roots import authority_to_sign_with
@@ -182,6 +185,11 @@ def build_workers(
     return requests, signing, mail, media
 
 
+def partner_sender(settings: Settings, database: Database, store: DocumentStore) -> PartnerSender:
+    """What tells partners of their requests, in FHIR's words."""
+    return PartnerSender(settings, database, store, messages_for(settings), Words(message_to_send, heard))
+
+
 def processors() -> int:
     """Those that this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
@@ -255,6 +263,8 @@ async def _work(
         if (scanner := scanner_of(settings)) is not None:
             await stack.enter_async_context(Scanning(parts, scanner))
         tree = asyncio.create_task(audit_tree.keep(parts), name="tree of the audit")
+        await stack.enter_async_context(partner_sender(settings, database, store))
+        tree = asyncio.create_task(audit_tree.keep(Parts(settings, database, store, client)), name="tree of the audit")
         stack.callback(tree.cancel)
         watch = asyncio.create_task(signing_keys.watch(authority, life), name="watch over the signing keys")
         stack.callback(watch.cancel)

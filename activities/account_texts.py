@@ -90,6 +90,14 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
         ),
         _("Have it looked at, then turn it on again: you find it under People, Webhooks, with what can be sent again."),
     ),
+    LetterKind.PARTNER_DISABLED: AccountText(
+        _("a partner is not told any more"),
+        _(
+            "A system of {clinic} that sends requests as messages wants no more answers, or has not answered for five days. "
+            "Relais tells it nothing any more of what becomes of its requests."
+        ),
+        _("Have it looked at, then turn it on again: what it has missed can be sent."),
+    ),
     LetterKind.PROVISIONED: AccountText(
         _("you have an account"),
         _(

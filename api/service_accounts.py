@@ -1,12 +1,15 @@
 """Service accounts of a clinic's systems, for its administrators and for operators."""
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from api.parameters import ExpectedVersion
-from use_cases import partners, service_accounts, service_keys
+from api.parameters import ExpectedVersion, tell_next
+from domain.told_partners import MessageState
+from use_cases import partner_endpoints, partners, service_accounts, service_keys
 from use_cases.administrators import Administrator
+from use_cases.partner_endpoints import ToldMessagePage, ToldMessageView
 from use_cases.partners import PartnerTerms, PartnerView
 from use_cases.people import PersonEvent
 from use_cases.service_accounts import (
@@ -17,6 +20,7 @@ from use_cases.service_accounts import (
     ServiceAccountView,
 )
 from use_cases.service_keys import NewKey
+from use_cases.webhooks import Replayed, ReplaySince
 from web.services import ServicesOf
 from web.session import CallerOf
 
@@ -101,11 +105,48 @@ async def get_partner(account_id: UUID, caller: CallerOf, services: ServicesOf) 
 
 @router.put("/{account_id}/partner", summary="Say how messages of a system are taken")
 async def keep_partner(account_id: UUID, terms: PartnerTerms, caller: CallerOf, services: ServicesOf) -> PartnerView:
-    """For a system with the scope `messages:send`: for whom it asks, who dispatches, and which offering each service is.
+    """For a system with the scope `messages:send`: for whom it asks, who dispatches, and which offering each service is; and
+    where it is told by messages what becomes of its requests (`endpoint`).
 
     Until this is said, its messages are refused. It counts for the next message.
     """
     return await partners.keep_partner(services, Administrator.of(caller), account_id, terms)
+
+
+@router.get("/{account_id}/partner/messages", summary="What a partner was told")
+async def list_told_messages(
+    request: Request,
+    response: Response,
+    account_id: UUID,
+    caller: CallerOf,
+    services: ServicesOf,
+    status: MessageState | None = None,
+    before: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = partner_endpoints.MESSAGES_SHOWN,
+) -> ToldMessagePage:
+    """The newest first, with what became of each. What they said is not kept: it was made of the request."""
+    by = Administrator.of(caller)
+    page = await partner_endpoints.list_messages(services, by, account_id, state=status, before=before, limit=limit)
+    tell_next(request, response, before=page.next)
+    return page
+
+
+@router.post(
+    "/{account_id}/partner/messages/{message_id}/replay", status_code=202, summary="Send a message to a partner again"
+)
+async def replay_told_message(
+    account_id: UUID, message_id: UUID, caller: CallerOf, services: ServicesOf
+) -> ToldMessageView:
+    """Under the same `MessageHeader.id`, with all its tries. What failed of its request goes with it, in its order."""
+    return await partner_endpoints.replay_message(services, Administrator.of(caller), account_id, message_id)
+
+
+@router.post("/{account_id}/partner/replay", status_code=202, summary="Send again what did not reach a partner")
+async def replay_told_messages(
+    account_id: UUID, replay: ReplaySince, caller: CallerOf, services: ServicesOf
+) -> Replayed:
+    """What happened since then, under the same ids."""
+    return await partner_endpoints.replay_since(services, Administrator.of(caller), account_id, replay.since)
 
 
 @router.post("/{account_id}/lock", summary="Lock a service account at once")

@@ -24,6 +24,8 @@ class Act(StrEnum):
     ENGINE = "engine"  # what the engine keeps of it was opened for an operator
     PHONE_PHOTO = "phone_photo"  # it came from a telephone on which nobody was signed in, by a link of that person
 
+    MESSAGE = "message"  # its partner was told of it by a message: `name` is its event, `object_id` the message
+
     # whatever else shows or does something
     LIST = "list"  # lines of requests were shown: `shown` says of which
     LOOK = "look"  # something else was shown: `name` says by which route
@@ -42,7 +44,7 @@ class Act(StrEnum):
 LOOKS = frozenset(
     {
         *(Act.REQUEST, Act.ATTACHMENT, Act.PREVIEW, Act.DOCUMENT, Act.REPORT_DRAFT, Act.TIMELINE),
-        *(Act.SEARCH, Act.EXPORT, Act.JOURNAL, Act.ENGINE, Act.PHONE_PHOTO),
+        *(Act.SEARCH, Act.EXPORT, Act.JOURNAL, Act.ENGINE, Act.PHONE_PHOTO, Act.MESSAGE),
     }
 )
 """Looks at one request, as its list of accesses shows them."""

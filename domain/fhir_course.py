@@ -134,6 +134,22 @@ def _ended(task: CourseTask, event: Happening) -> CourseTask:
     return task.after(event, TaskStatus.REJECTED if refuses else TaskStatus.CANCELLED)
 
 
+def open_questions(events: Iterable[Happening]) -> int:
+    """How many questions to the requester are open after these events; when a request leaves the providers, none are."""
+    count = 0
+    for event in events:
+        if event.name is EventName.INFORMATION_REQUESTED:
+            count += 1
+        elif event.name in _CLOSES_A_QUESTION:
+            count -= 1
+        elif not event.status.is_before_report:
+            count = 0
+    return count
+
+
+_CLOSES_A_QUESTION = frozenset({EventName.INFORMATION_ANSWERED, EventName.INFORMATION_REQUEST_WITHDRAWN})
+
+
 class BusinessStatus(StrEnum):
     """What a Task's status does not say, in the words of CA:eReC's partners; the last five are ours."""
 

@@ -120,6 +120,7 @@ class Address(Element):
 class Attachment(Element):
     content_type: str | None = None
     language: str | None = None
+    data: str | None = None
     url: str | None = None
     size: int | None = None
     title: Text = None

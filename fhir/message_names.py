@@ -128,11 +128,22 @@ def _address(text: str) -> str | None:
         return plain if plain.startswith(("http://", "https://")) else None
 
 
-def event_replied_to(reference: object) -> tuple[UUID, int] | None:
-    """The event of a request of ours that a Communication of ours tells of (`fhir.exchange`)."""
+def event_replied_to(reference: object) -> tuple[UUID, int] | UUID | None:
+    """The event of a request of ours that a Communication of ours tells of (`fhir.exchange`); or the id that this has in
+    messages (`domain.told_partners`).
+    """
     named = line_of(dict_of(reference).get("reference")).split("/_history/")[0]
+    if named.startswith("urn:uuid:"):
+        return _uuid(named.removeprefix("urn:uuid:"))
     id_ = named.rsplit("/", 1)[-1]
     try:
         return request_in(id_), int(id_.partition(".")[2])
+    except ValueError:
+        return None
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
     except ValueError:
         return None

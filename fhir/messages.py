@@ -17,12 +17,12 @@ from fastapi.responses import Response
 from domain.messages import MessageEvent
 from domain.refusals import Refusal, RefusalCode
 from fhir.addresses import Server
-from fhir.elements import CodeableConcept, Coding, Identifier, concept
+from fhir.elements import CodeableConcept, Coding
 from fhir.formats import format_wanted
 from fhir.incoming import Message, Parsed, header_id, is_known, parsed, read_message
 from fhir.outcomes import NotTaken
 from fhir.replies import Code, Json, reply, sent_again
-from fhir.requests import tasks
+from fhir.requests import placer, tasks
 from fhir.resources import Issue, OperationOutcome, Task
 from records.models import Partner
 from translations import gettext_for, language_named
@@ -174,8 +174,7 @@ class _Work:
         name = next(iter(self.message.said.names), None) if self.message.said else None
         if name is None:
             return None
-        type_ = concept("http://terminology.hl7.org/CodeSystem/v2-0203", "PLAC", "Placer Identifier")
-        return Identifier(type=type_, system=name.system or None, value=name.value).as_json()
+        return placer(name.system, name.value).as_json()
 
     def _later(self, problem: Problem | Refusal) -> _Answer:
         log.warning("a message of a partner waits", account_id=str(self.partner.account_id), code=problem.code)

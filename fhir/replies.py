@@ -6,18 +6,16 @@ What lies in a message is named by `urn:uuid:`, and what does not by its address
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid4
 
 from domain.messages import MessageEvent
+from domain.told_partners import id_in_messages
 from fhir.addresses import Server
 from fhir.elements import Coding, Resource, reference_to
 from fhir.loose import dict_of, line_of
 from fhir.resources import Destination, MessageHeader, OperationOutcome, Response, Source
 
 Json = dict[str, Any]
-
-SPACE = UUID("6f7c1c53-55f6-4c9f-8d15-5d0f1f0a8b3e")
-"""From it and a resource's address here, the id is made that it has in messages."""
 
 Code = Literal["ok", "transient-error", "fatal-error"]
 
@@ -86,9 +84,9 @@ def sent_again(message: Json) -> Json:
 def _id_of(kind: str, id_: str) -> str:
     """The id of a resource in messages: its own where that is a UUID already."""
     try:
-        return str(UUID(id_)) if kind in ("MessageHeader", "OperationOutcome") else str(uuid5(SPACE, f"{kind}/{id_}"))
+        return str(UUID(id_)) if kind in ("MessageHeader", "OperationOutcome") else str(id_in_messages(kind, id_))
     except ValueError:
-        return str(uuid5(SPACE, f"{kind}/{id_}"))
+        return str(id_in_messages(kind, id_))
 
 
 def _led(value: Any, inside: Mapping[str, str], server: Server) -> Any:

@@ -41,7 +41,7 @@ CONSULT_NOTE = concept("http://loinc.org", "11488-4", "Consult note")
 
 _IDENTIFIER_TYPES = "http://terminology.hl7.org/CodeSystem/v2-0203"
 
-_IS_TEST = Coding(system="http://terminology.hl7.org/CodeSystem/v3-ActReason", code="HTEST")
+IS_TEST = Coding(system="http://terminology.hl7.org/CodeSystem/v3-ActReason", code="HTEST")
 """What came as a test is told as one."""
 
 _STATUSES: Mapping[Status, str] = {
@@ -61,8 +61,8 @@ def meta_of(case: Case) -> Meta:
     """Of what belongs to a request. It is told to have changed with the request, whatever of that it shows: so whoever asks for
     what has changed since finds all of it, in one order.
     """
-    security = (_IS_TEST,) if case.row.is_test else None
-    return Meta(version_id=str(case.row.version), last_updated=case.row.updated_at, security=security)
+    security = (IS_TEST,) if case.row.is_test else None
+    return Meta(version_id=str(case.moment.version), last_updated=case.moment.at, security=security)
 
 
 def number_of(case: Case, server: Server) -> Identifier:
@@ -107,8 +107,8 @@ def service_request(case: Case, server: Server) -> Iterator[ServiceRequest]:
         meta=meta_of(case),
         language=server.language,
         identifier=(number_of(case, server), *(_reference(one, server) for one in case.references)),
-        status=_STATUSES[case.row.status],
-        priority=case.row.priority.value,
+        status=_STATUSES[case.moment.status],
+        priority=case.moment.priority.value,
         code=offering_code(case.offering, server),
         subject=patient_of(case),
         authored_on=case.row.submitted_at,
@@ -123,8 +123,13 @@ def service_request(case: Case, server: Server) -> Iterator[ServiceRequest]:
 
 def _reference(one: RequestReference, server: Server) -> Identifier:
     """What a system of the reader's clinic calls the request."""
+    return placer(f"{server.references}/{one.system_id}", one.value)
+
+
+def placer(system: str, value: str) -> Identifier:
+    """What another system calls a request by itself."""
     type_ = concept(_IDENTIFIER_TYPES, "PLAC", "Placer Identifier")
-    return Identifier(type=type_, system=f"{server.references}/{one.system_id}", value=one.value)
+    return Identifier(type=type_, system=system or None, value=value)
 
 
 def _service(case: Case) -> Reference:
@@ -201,7 +206,7 @@ def tasks(case: Case, server: Server) -> Iterator[Task]:
             status=task.status.value,
             status_reason=_reason(step, task),
             business_status=_business(business, server),
-            priority=case.row.priority.value,
+            priority=case.moment.priority.value,
             code=concept(None, CONSULTATION),
             focus=request_of(case, server),
             for_=patient_of(case),
@@ -216,8 +221,8 @@ def tasks(case: Case, server: Server) -> Iterator[Task]:
 def _facts(case: Case, step: EventRecord) -> Facts:
     ending = next((event for event in reversed(case.events) if event.name is EventName.CANCELLED), None)
     return Facts(
-        status=case.row.status,
-        waits_for_answer=bool(case.process.questions),
+        status=case.moment.status,
+        waits_for_answer=case.moment.waits_for_answer,
         needs_visit=case.needs_visit,
         not_eligible=step.command.get("reason") == ReturnReason.NOT_ELIGIBLE,
         by_requester=ending is None or ending.actor_role is Role.REQUESTER,

@@ -343,6 +343,7 @@ class MessageHeader(Resource):
     resource_type: Annotated[Literal["MessageHeader"], _TYPE] = "MessageHeader"
     event_coding: Coding
     destination: tuple[Destination, ...]
+    author: Reference | None = None
     source: Source
     response: Response | None = None
     focus: tuple[Reference, ...] | None = None

@@ -85,6 +85,9 @@ EVENTS: Mapping[AccountEventKind, str] = {
     AccountEventKind.WEBHOOK_VERIFIED: _("Webhook active"),
     AccountEventKind.WEBHOOK_REPLAYED: _("Messages of a webhook sent again"),
     AccountEventKind.WEBHOOK_DISABLED: _("Webhook turned off"),
+    AccountEventKind.PARTNER_VERIFIED: _("The partner has answered a message"),
+    AccountEventKind.PARTNER_DISABLED: _("The partner is not told any more"),
+    AccountEventKind.PARTNER_REPLAYED: _("Messages to the partner sent again"),
 }
 
 SIDES: Mapping[Side, str] = {

@@ -22,7 +22,7 @@ LISTS: Mapping[str, tuple[str, ...]] = {
         *("signing_tickets.used_for", "service_accounts.scopes", "service_tokens.scopes", "sign_on_attempts.purpose"),
         *("sign_on_attempts.provider", "signing_certificates.revocation_reason"),
         *("partners.event_system", "partners.language", "partners.default_offering", "partner_messages.event"),
-        "partner_messages.problem",
+        *("partner_messages.problem", "told_messages.last_error", "told_messages.answered"),
         *("clinics.retention", "retention_lists.policy", "retention_entries.number", "retention_entries.offering"),
         *("destroyed_requests.number", "destroyed_requests.clinic_ids", "destroyed_requests.document_ids"),
         *("destroyed_requests.key_owners", "access_findings.entries"),
@@ -68,6 +68,11 @@ LISTS: Mapping[str, tuple[str, ...]] = {
             "data_keys.sealed_key",
         ),
         *("webhook_endpoints.sealed_secret", "webhook_endpoints.sealed_older_secret", "signing_roots.sealed_responder"),
+        *(
+            "webhook_endpoints.sealed_secret",
+            "webhook_endpoints.sealed_older_secret",
+            "partner_endpoints.sealed_secret",
+        ),
     ),
     "public keys and certificates": (
         *("signing_roots.sha256", "signing_roots.certificate", "signing_certificates.root_sha256"),
@@ -77,6 +82,7 @@ LISTS: Mapping[str, tuple[str, ...]] = {
             "service_keys.kid",
             "service_keys.algorithm",
             "service_keys.public_key",
+            "partner_endpoints.public_key",
         ),
     ),
     "the people who work with Relais, their clinics and systems; names are searched and sorted by": (
@@ -98,7 +104,8 @@ LISTS: Mapping[str, tuple[str, ...]] = {
         *("signing_tickets.acrs", "signing_tickets.amr", "reports.proof_evidence", "passkeys.name", "notices.address"),
         *("service_accounts.purpose", "service_accounts.last_address", "absences.note"),
         *("webhook_endpoints.url", "webhook_endpoints.types", "webhook_endpoints.description"),
-        *("partners.offerings", "partners.licence_systems"),
+        *("partners.offerings", "partners.licence_systems", "partner_endpoints.url", "partner_endpoints.token_url"),
+        *("partner_endpoints.client_id", "partner_endpoints.token_scope", "told_messages.told_to"),
     ),
     "texts that somebody uses for many patients, and the names that they give to filters": (
         *("snippets.name", "snippets.text", "saved_filters.name"),

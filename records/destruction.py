@@ -40,6 +40,7 @@ from records.models import (
     RequestReference,
     RetentionHold,
     StoredDocument,
+    ToldMessage,
     Upload,
     WebhookAttempt,
     WebhookDelivery,
@@ -50,7 +51,7 @@ OF_REQUEST: Sequence[type[Base]] = (
     *(WebhookAttempt, WebhookDelivery, WebhookMessage, Notice),
     *(StoredDocument, FrozenReport, ReportDraft, Mark, Attachment, Upload, PhoneLink),
     *(GivenCommand, RefusedCommand, FailedEffect, EventRecord, FrozenForm),
-    *(PartnerMessage, ReceivedRequest),
+    *(PartnerMessage, ReceivedRequest, ToldMessage),
     *(RequestReference, PatientWord, RequestParty, OfferedPool, Participant, RetentionHold),
 )
 """What goes with a request, in an order in which nothing is left without what it refers to; the request itself goes last."""
@@ -89,6 +90,8 @@ STAYS: Mapping[str, tuple[str, ...]] = {
         *("known_devices", "second_factors", "recovery_codes", "passkeys", "passkey_challenges", "failed_logins"),
         *("service_accounts", "service_secrets", "service_keys", "service_tokens", "service_assertions"),
         *("webhook_endpoints", "signing_roots", "signing_certificates", "stamping_roots", "partners"),
+        *("webhook_endpoints", "signing_roots", "signing_certificates", "partners"),
+        "partner_endpoints",
     ),
     "what people keep for themselves: texts, and filters, in which they may have typed a name": (
         *("saved_filters", "snippets"),

@@ -39,11 +39,13 @@ from domain.accounts import AccountEventKind, LetterKind
 from domain.audit import Act, Purpose
 from domain.changes import ChangeKind
 from domain.forms import FormContent
+from domain.messages import MessageEvent
 from domain.notices import Importance, NoticeMode, Recipient
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Role, Source, Status
 from domain.retention import EntryOutcome, KeptBecause, ListState
 from domain.scans import ScanState
+from domain.told_partners import Authorization, Documents, MessageState
 from domain.webhooks import DeliveryState, DisabledReason, EndpointState, WebhookType
 from records.sealed import SealedJson, SealedText, seal_on_flush
 
@@ -1701,6 +1703,74 @@ class PartnerMessage(Base):
         ),
         Index("ix_partner_messages_partner_id_received_at", "partner_id", "received_at"),
         Index("ix_partner_messages_refused", "partner_id", "content_sha256", postgresql_where=text("refused")),
+    )
+
+
+class PartnerEndpoint(Base):
+    """Where a partner is told of its requests by messages, and how it knows that it is Relais (`domain.told_partners`).
+
+    `sealed_secret` is what the partner has given (a client's secret, or with what messages are signed), or the private key of
+    which it has the `public_key`. `verified_at` is when somebody there last answered a message; `paused_until` when it wants to
+    hear again; `failing_since` since when every call has failed.
+    """
+
+    __tablename__ = "partner_endpoints"
+
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    url: Mapped[str]
+    documents: Mapped[Documents]
+    authorization: Mapped[Authorization]
+    token_url: Mapped[str | None]
+    client_id: Mapped[str | None]
+    token_scope: Mapped[str | None]
+    sealed_secret: Mapped[str]
+    public_key: Mapped[Json | None]
+    state: Mapped[EndpointState]
+    disabled_reason: Mapped[DisabledReason | None]
+    verified_at: Mapped[datetime | None]
+    failing_since: Mapped[datetime | None]
+    paused_until: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(server_default="1")
+
+
+class ToldMessage(Base):
+    """A message to a partner about one of its requests, written with the event that it tells, and what became of it.
+
+    Nothing of the patient stands here: what it says is made when it goes. `sequence` is the event's version, `part` the place
+    among the messages of the event, `version` the request's. `claimed_by` is the number of the sender that has it in hand;
+    `attempts` counts the tries since it was written, or last replayed. `told_to` is where it went, by the host, as the audit
+    has it; `answered` FHIR's code of why it was not taken.
+    """
+
+    __tablename__ = "told_messages"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    partner_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"))
+    sequence: Mapped[int]
+    part: Mapped[int]
+    event: Mapped[MessageEvent]
+    version: Mapped[int]
+    at: Mapped[datetime]
+    state: Mapped[MessageState]
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    next_attempt: Mapped[datetime]
+    claimed_by: Mapped[int | None]
+    last_status: Mapped[int | None]
+    last_error: Mapped[str | None]
+    answered: Mapped[str | None]
+    told_to: Mapped[str | None]
+    settled_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("request_id", "sequence", "part"),
+        Index("ix_told_messages_partner", "partner_id", "id"),
+        Index(
+            "ix_told_messages_waiting",
+            *("partner_id", "next_attempt", "id"),
+            postgresql_where=text("state = 'pending'"),
+        ),
+        Index("ix_told_messages_claimed", "partner_id", postgresql_where=text("claimed_by IS NOT NULL")),
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.events import Event
 from domain.requests import EventName, HolderKind, Request, Role
-from records import phone_links, statistics, unread_reports, webhooks
+from records import partner_outbox, phone_links, statistics, unread_reports, webhooks
 from records.commands import settle_by_event
 from records.errors import ContentConflictError
 from records.models import Account, Clinic, EventRecord, OfferedPool, Participant, RequestRecord, table_of
@@ -74,6 +74,7 @@ async def record_event(
             await settle_by_event(session, row, event)
             await statistics.count(session, row, event, request)
             await webhooks.tell_event(session, row, event, request)
+            await partner_outbox.tell_event(session, row, event)
             planned = await plan_notices(session, event, request, mails_gather_for, at_once=at_once)
         in_hand = planned if at_once else None
     if row.process_version < request.version:

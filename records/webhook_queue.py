@@ -1,7 +1,6 @@
 """Messages on their way to endpoints: taken up by a sender, and what became of each call.
 
-A sender has a number, and lives as long as it holds the lock of that number (`hold_number`), which ends with its connection. What
-it has claimed is nobody else's for as long as it lives. So no time has to pass until another one goes on with what it left.
+What a sender has claimed is nobody else's for as long as it lives (`records.senders`).
 """
 
 import uuid
@@ -10,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-import asyncpg
 from sqlalchemy import Integer, Text, Update, insert, literal, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,20 +19,7 @@ from records.models import RequestRecord, WebhookAttempt, WebhookDelivery, Webho
 from records.sealed import unread
 from records.visibility import Viewer, may_see
 
-_LOCKS = 0x7765_6268  # "webh": the class of the locks of senders among all of the database
 _NOBODY = uuid.UUID(int=0)
-
-_FREE_WHAT_THE_DEAD_HELD = text(
-    """
-    UPDATE webhook_deliveries SET claimed_by = NULL
-    WHERE claimed_by IS NOT NULL AND claimed_by NOT IN (
-        SELECT objid::bigint FROM pg_locks
-        WHERE locktype = 'advisory' AND classid = :locks AND objsubid = 2 AND granted
-          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    )
-    """
-)
-
 
 _READY = text(
     """
@@ -99,16 +84,6 @@ class Taken:
     message: WebhookMessage
     endpoint: WebhookEndpoint
     attempts: int
-
-
-async def hold_number(connection: asyncpg.Connection, number: int) -> bool:
-    """Live as the sender of that number until `connection` ends; False when another one does."""
-    return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", _LOCKS, number))
-
-
-async def free_what_the_dead_held(session: AsyncSession) -> None:
-    """What senders had in hand that live no more may be taken up by others."""
-    await session.execute(_FREE_WHAT_THE_DEAD_HELD, {"locks": _LOCKS})
 
 
 async def take_up(session: AsyncSession, number: int, now: datetime, most: int) -> list[Taken]:

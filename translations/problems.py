@@ -216,6 +216,8 @@ PROBLEMS: Mapping[str, str] = {
     "webhook_url_taken": _("The clinic has a webhook at this address already."),
     "too_many_webhooks": _("A clinic has %(limit)s webhooks at most."),
     "webhook_disabled": _("This webhook is turned off. Turn it on first."),
+    "partner_not_told": _("Nothing goes to this partner: say where it is told, or turn that on first."),
+    "message_not_replayable": _("This message has arrived, or is still on its way."),
     "webhook_changed": _("Somebody else has changed this webhook in the meantime; look at it again."),
     "webhook_not_replayable": _(
         "This message can't be sent again: what it said is not kept any more, or it was a test. Of a test, make another one."
@@ -265,6 +267,7 @@ FIELD_PROBLEMS: Mapping[str, str] = {
     ),
     "not_a_web_address": _("An address such as https://records.example.ca/relais is expected."),
     "not_https": _("The address must begin with https."),
+    "not_a_signing_secret": _("A secret such as whsec_… is expected, of 24 to 64 bytes in Base64."),
     "port_not_allowed": _("Webhooks do not go to this port: leave it out, or ask whoever runs Relais."),
     "address_not_public": _("Webhooks go to the public Internet only, never to an address inside a network."),
     "not_within_a_year": _("The last day is today or later, and a year from now at most."),

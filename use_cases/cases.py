@@ -6,16 +6,21 @@ A draft is nobody's business but its writer's, so none is given out.
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.audit import Act
+from domain.fhir_course import open_questions
 from domain.offerings import ServiceOffering
+from domain.priority import Priority
 from domain.requests import EventName, Request, Status
 from domain.visits import needs_visit
+from domain.webhooks import WITH_DOCUMENT
 from records import cases, destruction, references, reports, requests
 from records.cases import Key, Window
 from records.models import EventRecord, FrozenForm, RequestRecord, RequestReference, StoredDocument
+from records.offering_versions import OfferingVersions
 from records.sealed import NOT_OPENED, tell_not_opened
 from use_cases import policy
 from use_cases.accesses import log_access
@@ -36,6 +41,33 @@ class Behind:
 
 
 @dataclass(frozen=True)
+class Moment:
+    """What of a request becomes otherwise with what happens to it: as it is, or as it was. `version` is what people see."""
+
+    version: int
+    at: datetime
+    status: Status
+    priority: Priority
+    waits_for_answer: bool
+
+    @classmethod
+    def now(cls, row: RequestRecord, process: Request) -> "Moment":
+        """As it is."""
+        return cls(row.version, row.updated_at, row.status, row.priority, bool(process.questions))
+
+    @classmethod
+    def after(cls, events: Sequence[EventRecord], version: int) -> "Moment":
+        """As it was after these events, the first to the last; the `version` that people saw then."""
+        last = events[-1]
+        said = (event.command.get("priority") for event in reversed(events) if event.name in _SAYS_PRIORITY)
+        priority = next(Priority(one) for one in said if one is not None)
+        return cls(version, last.at, last.status, priority, open_questions(events) > 0)
+
+
+_SAYS_PRIORITY = (EventName.SUBMITTED, EventName.RESUBMITTED, EventName.PRIORITY_CHANGED)
+
+
+@dataclass(frozen=True)
 class Case:
     """A request with what is behind it: `forms` as they were submitted, oldest first, and `documents` in the order of signing.
 
@@ -46,6 +78,7 @@ class Case:
     row: RequestRecord
     process: Request
     offering: ServiceOffering
+    moment: Moment
     events: Sequence[EventRecord]
     forms: Sequence[FrozenForm] = ()
     documents: Sequence[StoredDocument] = ()
@@ -61,6 +94,30 @@ class Case:
     def form(self) -> FrozenForm | None:
         """The form in force."""
         return self.forms[-1] if self.forms else None
+
+
+async def case_as_it_was(
+    session: AsyncSession, versions: OfferingVersions, row: RequestRecord, sequence: int, version: int
+) -> Case:
+    """A request as it was after its event of that number, for what is told of it by itself: with the documents that there were.
+
+    `version` is the one that people saw then. Who may be told is for the caller to know.
+    """
+    offering, process = await versions.of(session, row), requests.process_of(row)
+    events = [event for event in (await cases.events_of(session, [row.id]))[row.id] if event.version <= sequence]
+    issued = {event.command["report_id"] for event in events if event.name in WITH_DOCUMENT}
+    documents = (await cases.documents_of(session, [row.id]))[row.id]
+    is_answered = any(event.name is EventName.FINAL_REPORT_ISSUED for event in events)
+    answers = await cases.report_answers_of(session, [row.id]) if is_answered else {}
+    return Case(
+        row=row,
+        process=process,
+        offering=offering,
+        moment=Moment.after(events, version),
+        events=events,
+        documents=[one for one in documents if str(one.report_id) in issued],
+        needs_visit=needs_visit(offering.report, answers[row.id]) if row.id in answers else None,
+    )
 
 
 async def read_case(services: Services, caller: Caller, request_id: uuid.UUID, behind: Behind) -> Case:
@@ -148,6 +205,7 @@ async def _with_what_is_behind(
                 row=row,
                 process=process,
                 offering=offering,
+                moment=Moment.now(row, process),
                 events=events[row.id],
                 forms=_submitted(forms.get(row.id, ()), events[row.id]),
                 documents=[one for one in documents.get(row.id, ()) if one.report_id in issued],

@@ -23,6 +23,7 @@ from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import EventName, Status
 from domain.same_patient import is_surely_another
+from domain.told_partners import command_id_of, word_id
 from records import attachments, partners, references, requests
 from records.models import Json, Partner, RequestRecord
 from translations import Language, gettext_for, language_named
@@ -94,7 +95,7 @@ class LeftFile:
 
 def command_id(partner: Partner, message_id: str) -> str:
     """The id of the command that a message gives: the message acts once."""
-    return f"fhir:{partner.account_id}:{message_id}"
+    return command_id_of(partner.account_id, message_id)
 
 
 async def act(
@@ -381,15 +382,17 @@ class Way:
         is_open = [question.id for question in requests.process_of(row).questions]
         if not self.said.replies_to:
             return is_open[0] if is_open else None
-        if any(place is not None and place[0] != row.id for place in self.said.replies_to):
+        places = [place for place in self.said.replies_to if isinstance(place, tuple)]
+        if any(place[0] != row.id for place in places):
             raise Problem("several_requests")
-        versions = {place[1] for place in self.said.replies_to if place is not None}
+        versions = {place[1] for place in places}
         async with self.services.database.session() as session:
             events = await requests.timeline(session, row.id)
         asked = {
             question_id(row.id, event.command_id)
             for event in events
-            if event.version in versions and event.name is EventName.INFORMATION_REQUESTED
+            if event.name is EventName.INFORMATION_REQUESTED
+            and (event.version in versions or word_id(row.id, event.version) in self.said.replies_to)
         }
         meant = [question for question in is_open if question in asked]
         if is_open and len(meant) != 1:

@@ -17,9 +17,10 @@ from domain.texts import plain
 from records import partners, people, service_accounts
 from records.models import Account, Partner
 from translations import LANGUAGES
-from use_cases import policy
+from use_cases import partner_endpoints, policy
 from use_cases.administrators import Administrator
 from use_cases.caller import Caller
+from use_cases.partner_endpoints import EndpointTerms, EndpointView
 from use_cases.problems import FieldFault, Problem
 from use_cases.said import Licence
 from use_cases.service_accounts import changing
@@ -29,8 +30,8 @@ from use_cases.views import View
 LATELY = timedelta(days=7)
 
 
-class PartnerTerms(Frozen):
-    """How the messages of a system are taken. It replaces what was said before."""
+class _Terms(Frozen):
+    """How the messages of a system are taken."""
 
     liaison_id: UUID = Field(
         description="The requester of the clinic for whom it asks, where the author of a message has no account there; known by "
@@ -63,10 +64,20 @@ class PartnerTerms(Frozen):
     )
 
 
-class PartnerView(PartnerTerms, View):
-    """How the messages of a system are taken."""
+class PartnerTerms(_Terms):
+    """How the messages of a system are taken, and where it is told. It replaces what was said before."""
+
+    endpoint: EndpointTerms | None = Field(
+        None,
+        description="Where the partner is told, by messages, what becomes of its requests; it is not told when empty.",
+    )
+
+
+class PartnerView(_Terms, View):
+    """How the messages of a system are taken, and where it is told."""
 
     dispatch_clinic_id: UUID
+    endpoint: EndpointView | None
     refused_lately: int = Field(
         description="Messages of the last seven days that were refused; each stands in the log, with the code of why."
     )
@@ -93,7 +104,7 @@ async def keep_partner(services: Services, by: Administrator, account_id: UUID, 
     """Say how its messages are taken.
 
     Raises Problem `not_found`, `unknown_person` for a liaison who does not ask for advice at the system's clinic,
-    `unknown_clinic`, `clinic_not_routed`, `unknown_offering`.
+    `unknown_clinic`, `clinic_not_routed`, `unknown_offering`, and what is wrong with where it is told.
     """
     for code in (*terms.offerings.values(), *([terms.default_offering] if terms.default_offering else [])):
         services.offering(code)
@@ -106,9 +117,11 @@ async def keep_partner(services: Services, by: Administrator, account_id: UUID, 
             raise Problem("unknown_clinic")
         if not policy.may_route_to(own, clinic.id):
             raise Problem("clinic_not_routed")
-        partner = Partner(account_id=account_id, **{**terms.model_dump(), "dispatch_clinic_id": clinic.id})
+        said = {**terms.model_dump(exclude={"endpoint"}), "dispatch_clinic_id": clinic.id}
+        partner = Partner(account_id=account_id, **said)
         await partners.keep(at.session, partner)
-        at.note(AccountEventKind.CHANGED, {"partner": [None, str(terms.liaison_id)]})
+        told = await partner_endpoints.keep(at.session, services.settings, account_id, terms.endpoint, at.now)
+        at.note(AccountEventKind.CHANGED, {"partner": [None, str(terms.liaison_id)], **told})
         return await _view(at.session, partner)
 
 
@@ -124,6 +137,7 @@ async def _view(session: AsyncSession, known: Partner) -> PartnerView:
         refused_lately=await partners.count_refused(session, known.account_id, since),
         waiting=await partners.count_waiting(session, known.account_id),
         offerings=known.offerings,
+        endpoint=await partner_endpoints.view_of(session, known.account_id),
     )
 
 

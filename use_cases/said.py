@@ -75,7 +75,8 @@ class Said:
     partner, where that is a UUID. `services`: how it calls the service that it asks, by
     codes or names. `priority` is None where it says none. `answers` are those to a form of ours, by `answers_to` (its code).
     `elsewhere` are files of which only an address is given; `left_out` is what lies in it and does not count, and why.
-    `replies_to` are events of requests (its id, the event's version) that it answers, None for what is nothing of ours.
+    `replies_to` are events of requests (its id, the event's version) that it answers, or the ids under which partners were told
+    of them (`domain.told_partners`); None for what is nothing of ours.
     """
 
     event: MessageEvent
@@ -96,5 +97,5 @@ class Said:
     files: tuple[InlineFile, ...] = ()
     elsewhere: tuple[Line, ...] = ()
     left_out: tuple[Line, ...] = ()
-    replies_to: tuple[tuple[UUID, int] | None, ...] = ()
+    replies_to: tuple[tuple[UUID, int] | UUID | None, ...] = ()
     is_test: bool = False

@@ -1,18 +1,14 @@
 """The sender of webhooks: takes messages up that are due, calls their endpoints, and writes down what came of it.
 
-Several may run, one in each worker. Each has a number that it holds by a lock on a connection of its own
-(`records.webhook_queue`), on which it also hears of new messages. See docs/decisions/webhooks.md.
+Several may run, one in each worker (`sending.py`). See docs/decisions/webhooks.md.
 """
 
-import asyncio
 import json
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Self
 
-import asyncpg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -32,30 +28,16 @@ from domain.webhooks import (
 )
 from outgoing.calls import Answer, CallError, Calls
 from records import account_letters, webhook_queue, webhooks
-from records.account_events import Hand
 from records.database import Database
-from records.models import Side, WebhookEndpoint
+from records.models import WebhookEndpoint
 from records.webhook_queue import Called, Taken
 from settings import Settings
+from use_cases.sending import BY_ITSELF, Sending
 from use_cases.webhooks import note, secrets_of, walls_of, wire_id
 
 USER_AGENT = "Relais-Webhooks/1"
 
-CALLS_AT_ONCE = 400
-"""Of one sender: endpoints that do not answer hold two places each, for fifteen seconds."""
-
-LOOKS_EVERY_SECONDS = 1.0
-"""How soon something is seen that is due by the clock, or that nobody was told of."""
-
-LOOKS_FOR_THE_DEAD_EVERY_SECONDS = 5.0
-
-RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
-"""Pauses between tries to get at the database again; the last one repeats."""
-
 SHOWN_OF_AN_ANSWER = 200
-
-BY_ITSELF = Hand(None, Side.SYSTEM)
-"""Whose hand it is that looks at how calls go: nobody's."""
 
 CHALLENGE_NOT_ANSWERED = "challenge_not_answered"
 
@@ -67,11 +49,14 @@ def calls_for(settings: Settings) -> Calls:
     return Calls(walls_of(settings), patience=PATIENCE, most_read=MOST_READ)
 
 
-class Sender:
-    """Use it as ``async with Sender(settings, database, calls):``; at the end, calls that are under way are waited for.
+class Sender(Sending[Taken]):
+    """The sender of webhooks. `clock` and `chance` (from 0 to 1, for the pauses) are others in tests."""
 
-    `clock` and `chance` (from 0 to 1, for the pauses) are others in tests.
-    """
+    WHAT = "webhooks"
+    CHANNEL = webhooks.CHANNEL
+    AT_ONCE = 400
+    """Endpoints that do not answer hold two places each, for fifteen seconds."""
+    PATIENCE = PATIENCE
 
     def __init__(
         self,
@@ -82,101 +67,11 @@ class Sender:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         chance: Callable[[], float] = random.random,
     ) -> None:
+        super().__init__(database)
         self._settings = settings
-        self._database = database
         self._calls = calls
         self._clock = clock
         self._chance = chance
-        self._woken = asyncio.Event()
-        self._under_way: set[asyncio.Task[None]] = set()
-        self._number = 0
-        self._running: asyncio.Task[None] | None = None
-        self._lost: Exception | None = None
-
-    async def __aenter__(self) -> Self:
-        self._running = asyncio.create_task(self._run(), name="webhooks")
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
-
-    async def send_due(self) -> int:
-        """Send what is due now, and wait until all that was answered, or not; gives how many calls were made."""
-        count = 0
-        while taken := await self._take_up(CALLS_AT_ONCE):
-            count += len(taken)
-            await asyncio.gather(*map(self._send, taken))
-        return count
-
-    async def _run(self) -> None:
-        """Send for ever, whatever happens to the database."""
-        failures = 0
-        while True:
-            try:
-                connection = await self._database.connection("relais webhooks")
-                try:
-                    await self._take_number(connection)
-                    failures = 0
-                    await self._send_what_comes(connection)
-                finally:
-                    await self._let_end()  # under this number: what it has in hand is nobody else's until then
-                    connection.terminate()
-            except Exception as error:
-                if failures == 0:  # once for each time that it is away
-                    log.warning("webhooks can't be sent now", error=type(error).__name__)
-                await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
-                failures += 1
-
-    async def _take_number(self, connection: asyncpg.Connection) -> None:
-        self._lost = None
-        while not await webhook_queue.hold_number(connection, number := random.randrange(1, 2**31)):  # noqa: S311
-            pass
-        self._number = number
-        connection.add_termination_listener(self._on_lost)
-        await connection.add_listener(webhooks.CHANNEL, lambda *_: self._woken.set())
-
-    def _on_lost(self, _connection: object) -> None:
-        self._lost = ConnectionError()
-        self._woken.set()
-
-    async def _send_what_comes(self, connection: asyncpg.Connection) -> None:
-        looked_at = float("-inf")
-        while self._lost is None:
-            self._woken.clear()
-            if monotonic() - looked_at >= LOOKS_FOR_THE_DEAD_EVERY_SECONDS:
-                looked_at = monotonic()
-                await connection.execute("SELECT 1", timeout=LOOKS_FOR_THE_DEAD_EVERY_SECONDS)
-                async with self._database.session() as session:
-                    await webhook_queue.free_what_the_dead_held(session)
-            room = CALLS_AT_ONCE - len(self._under_way)
-            taken = await self._take_up(room) if room > 0 else []
-            for one in taken:
-                task = asyncio.create_task(self._send(one))
-                self._under_way.add(task)
-                task.add_done_callback(self._on_done)
-            if not taken:
-                await self._wait()
-        raise self._lost
-
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(LOOKS_EVERY_SECONDS):
-                await self._woken.wait()
-        except TimeoutError:
-            pass
-
-    def _on_done(self, task: "asyncio.Task[None]") -> None:
-        """What could not be written down is let go with our number: it goes once more."""
-        self._under_way.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._lost = error if isinstance(error, Exception) else ConnectionError()
-        self._woken.set()
-
-    async def _let_end(self) -> None:
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=PATIENCE.total_seconds() + 5)
 
     # One message
 

@@ -87,6 +87,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "too_many_webhooks",
         "webhook_disabled",
         "webhook_not_replayable",
+        *("partner_not_told", "message_not_replayable"),
         "destruction_begun",
         "access_review_open",
         "communication_replaced",

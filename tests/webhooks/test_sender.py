@@ -23,7 +23,7 @@ from domain.webhooks import (
     EndpointState,
     WebhookType,
 )
-from records import webhook_queue
+from records import senders, webhook_queue
 from records import webhooks as outbox
 from records.models import AccountEvent, AccountLetter, EventRecord, WebhookAttempt, WebhookMessage
 from records.projection import record_event
@@ -351,12 +351,12 @@ async def test_what_a_dead_sender_had_in_hand_goes_at_once(office: Office, recei
     endpoint_id, _ = await office.endpoint(scene, "home_administrator", receiver)
     await tell(office, endpoint_id, 5)
     connection = await office.database.connection("a sender that will be killed")
-    assert await webhook_queue.hold_number(connection, 4_711)
+    assert await senders.hold_number(connection, 4_711)
     async with office.database.session() as session:
         taken = await webhook_queue.take_up(session, 4_711, office.now, 100)
         assert len(taken) == MOST_AT_ONCE
     async with office.database.session() as session:
-        await webhook_queue.free_what_the_dead_held(session)
+        await senders.free_what_the_dead_held(session)
         assert await webhook_queue.take_up(session, 1, office.now, 100) == []  # it lives
     connection.terminate()
     async with office.sender():

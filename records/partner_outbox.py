@@ -1,0 +1,216 @@
+"""Messages to partners about their requests, written in the transaction of what they tell, and where each partner hears them.
+
+Nothing of a patient stands here: what a message says is made when it goes. How messages go out is in `records.partner_queue`.
+"""
+
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, CursorResult, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.events import Event
+from domain.requests import Status
+from domain.told_partners import MessageState, is_of_partner, messages_of
+from domain.webhooks import DisabledReason, EndpointState
+from records.ids import new_id
+from records.models import Partner, PartnerEndpoint, RequestRecord, ToldMessage, table_of
+
+CHANNEL = "relais_told_messages"
+"""The channel on which senders hear that there is something to send."""
+
+REPLAYED = frozenset({MessageState.FAILED, MessageState.REFUSED, MessageState.DROPPED})
+"""What somebody can send once more."""
+
+_MESSAGES = table_of(ToldMessage)
+_TELL = text(f"SELECT pg_notify('{CHANNEL}', '')")
+
+
+# The outbox
+
+
+async def tell_event(session: AsyncSession, row: RequestRecord, event: Event) -> None:
+    """Write down what the partner is told of a new event that has made the request by a message, in the event's transaction.
+
+    What failed before of the request, because nobody answered, goes before it: a partner hears all of it, in its order. Where
+    nothing goes any more, it has failed. Whether the partner may be told is asked when it goes.
+    """
+    partner_id = row.system_id
+    if partner_id is None or event.status is Status.DRAFT or not is_of_partner(row.creation_key, partner_id):
+        return
+    said = messages_of(event.name, event.command.id, partner_id)
+    state = await _state_of(session, partner_id) if said else None
+    if state is None:
+        return
+    is_off = state is EndpointState.DISABLED
+    message = {
+        "partner_id": partner_id,
+        "request_id": event.request_id,
+        "sequence": event.version,
+        "version": event.version + row.edits,
+        "at": event.at,
+        "state": MessageState.FAILED if is_off else MessageState.PENDING,
+        "next_attempt": func.now(),
+        "settled_at": event.at if is_off else None,
+    }
+    rows = [{**message, "id": new_id(), "part": part, "event": one} for part, one in enumerate(said)]
+    await session.execute(insert(_MESSAGES).values(rows))
+    if not is_off:
+        of_request = ToldMessage.request_id == event.request_id, ToldMessage.state == MessageState.FAILED
+        await _send_again(session, partner_id, *of_request)
+        await session.execute(_TELL)
+
+
+async def _state_of(session: AsyncSession, partner_id: uuid.UUID) -> EndpointState | None:
+    """None where the partner's terms name no endpoint."""
+    query = select(PartnerEndpoint.state).join(Partner, Partner.account_id == PartnerEndpoint.account_id)
+    return await session.scalar(query.where(PartnerEndpoint.account_id == partner_id))
+
+
+# Endpoints
+
+
+async def load(session: AsyncSession, partner_id: uuid.UUID) -> PartnerEndpoint | None:
+    """Where that partner is told."""
+    return await session.get(PartnerEndpoint, partner_id, populate_existing=True)
+
+
+async def lock(session: AsyncSession, partner_id: uuid.UUID) -> PartnerEndpoint | None:
+    """The same as it is now, kept from others who change it until the transaction ends."""
+    query = select(PartnerEndpoint).where(PartnerEndpoint.account_id == partner_id).with_for_update(key_share=True)
+    return await session.scalar(query.execution_options(populate_existing=True))
+
+
+async def all_endpoints(session: AsyncSession) -> Sequence[PartnerEndpoint]:
+    """Those of all partners."""
+    return (await session.scalars(select(PartnerEndpoint))).all()
+
+
+async def disable(session: AsyncSession, endpoint: PartnerEndpoint, reason: DisabledReason, now: datetime) -> None:
+    """Nothing goes there any more: what waits has failed, and can be replayed."""
+    endpoint.state, endpoint.disabled_reason = EndpointState.DISABLED, reason
+    endpoint.version += 1
+    await session.flush()
+    await end_waiting(session, endpoint.account_id, MessageState.FAILED, now)
+
+
+async def remove(session: AsyncSession, endpoint: PartnerEndpoint, now: datetime) -> None:
+    """The partner is told nothing any more; what became of its messages stays."""
+    await end_waiting(session, endpoint.account_id, MessageState.DROPPED, now)
+    await session.delete(endpoint)
+    await session.flush()
+
+
+async def end_waiting(
+    session: AsyncSession, partner_id: uuid.UUID, state: MessageState, now: datetime, *which: ColumnElement[bool]
+) -> None:
+    """What still waits for a partner ends so."""
+    waiting = update(ToldMessage).where(
+        ToldMessage.partner_id == partner_id, ToldMessage.state == MessageState.PENDING, *which
+    )
+    await session.execute(waiting.values(state=state, settled_at=now), execution_options={"synchronize_session": False})
+
+
+# Messages
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A message, and the number of the request that it tells of."""
+
+    message: ToldMessage
+    number: str
+
+
+async def list_messages(
+    session: AsyncSession,
+    partner_id: uuid.UUID,
+    *,
+    state: MessageState | None,
+    before: uuid.UUID | None,
+    limit: int,
+) -> list[Listed]:
+    """The newest first; those before another one, where that is named."""
+    query = (
+        select(ToldMessage, RequestRecord.number)
+        .join(RequestRecord, RequestRecord.id == ToldMessage.request_id)
+        .where(ToldMessage.partner_id == partner_id)
+    )
+    if state is not None:
+        query = query.where(ToldMessage.state == state)
+    if before is not None:
+        query = query.where(ToldMessage.id < before)
+    found = await session.execute(query.order_by(ToldMessage.id.desc()).limit(limit))
+    return [Listed(message, number) for message, number in found]
+
+
+async def load_message(session: AsyncSession, partner_id: uuid.UUID, id_: uuid.UUID) -> Listed | None:
+    """One of a partner."""
+    query = (
+        select(ToldMessage, RequestRecord.number)
+        .join(RequestRecord, RequestRecord.id == ToldMessage.request_id)
+        .where(ToldMessage.partner_id == partner_id, ToldMessage.id == id_)
+        .execution_options(populate_existing=True)
+    )
+    row = (await session.execute(query)).one_or_none()
+    return Listed(row[0], row[1]) if row else None
+
+
+async def replay(session: AsyncSession, message: ToldMessage) -> int:
+    """It goes once more under its id, and with it what failed of its request besides; gives how many go."""
+    again = (ToldMessage.id == message.id) | (ToldMessage.state == MessageState.FAILED)
+    count = await _send_again(session, message.partner_id, ToldMessage.request_id == message.request_id, again)
+    await session.execute(_TELL)
+    return count
+
+
+async def replay_since(session: AsyncSession, partner_id: uuid.UUID, since: datetime) -> int:
+    """All go once more that did not arrive and tell of what happened since then; gives how many."""
+    count = await _send_again(session, partner_id, ToldMessage.at >= since)
+    await session.execute(_TELL)
+    return count
+
+
+async def _send_again(session: AsyncSession, partner_id: uuid.UUID, *which: ColumnElement[bool]) -> int:
+    again = update(ToldMessage).where(ToldMessage.partner_id == partner_id, ToldMessage.state.in_(REPLAYED), *which)
+    pending = again.values(
+        state=MessageState.PENDING, attempts=0, next_attempt=func.now(), settled_at=None, told_to=None, answered=None
+    )
+    done = await session.execute(pending, execution_options={"synchronize_session": False})
+    return done.rowcount if isinstance(done, CursorResult) else 0
+
+
+async def told_through(session: AsyncSession, message: ToldMessage) -> ToldMessage:
+    """The message up to whose event the partner knows the request when that one arrives: itself, or a later one that did."""
+    later = select(ToldMessage).where(
+        ToldMessage.request_id == message.request_id,
+        ToldMessage.sequence > message.sequence,
+        ToldMessage.state == MessageState.DELIVERED,
+    )
+    return await session.scalar(later.order_by(ToldMessage.sequence.desc()).limit(1)) or message
+
+
+# Upkeep
+
+
+async def waiting(session: AsyncSession, now: datetime) -> tuple[int, datetime | None]:
+    """How many messages should have gone by now, and since when the first."""
+    query = select(func.count(), func.min(ToldMessage.next_attempt)).where(
+        ToldMessage.state == MessageState.PENDING, ToldMessage.next_attempt <= now
+    )
+    count, since = (await session.execute(query)).one()
+    return count, since
+
+
+async def count_by_state(
+    session: AsyncSession, partner_id: uuid.UUID, states: Collection[MessageState]
+) -> dict[MessageState, int]:
+    """How many messages of a partner there are in each of these states."""
+    query = select(ToldMessage.state, func.count()).where(
+        ToldMessage.partner_id == partner_id, ToldMessage.state.in_(states)
+    )
+    found = {row[0]: row[1] for row in await session.execute(query.group_by(ToldMessage.state))}
+    return {state: found.get(state, 0) for state in states}

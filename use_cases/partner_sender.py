@@ -1,0 +1,339 @@
+"""The sender of messages to partners: takes up what is due, makes each message of the request as it was, and sends it.
+
+It works as the sender of webhooks does (`sending.py`). Whether a partner may be told is asked when the message goes, in the
+transaction that writes into the audit that it went. What a message says, and what an answer means, is FHIR's (`Words`). See
+docs/decisions/messages-to-partners.md.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from documents.verification import document_hash
+from domain.accounts import AccountEventKind, LetterKind
+from domain.audit import Act
+from domain.requests import Role
+from domain.told_partners import (
+    MOST_READ,
+    PATIENCE,
+    Authorization,
+    Documents,
+    Heard,
+    Outcome,
+    judge,
+    message_id,
+)
+from domain.webhooks import WITH_DOCUMENT, DisabledReason, EndpointState, Tried, is_given_up, signature
+from outgoing.calls import Answer, CallError, Calls
+from records import account_events, account_letters, audit, partner_outbox, partner_queue, partners, people, reports
+from records.audit import By
+from records.database import Database
+from records.errors import ContentDiffersError, NotFoundError
+from records.models import Account, Clinic, EventRecord, Partner, PartnerEndpoint, Side, ToldMessage
+from records.offering_versions import OfferingVersions
+from records.partner_queue import Taken, Told
+from records.sealed import NOT_OPENED
+from records.store import DocumentStore
+from settings import Settings
+from use_cases.cases import Case, case_as_it_was
+from use_cases.known_people import Person
+from use_cases.partner_endpoints import signing_secret
+from use_cases.partner_tokens import NoTokenError, Tokens
+from use_cases.sending import BY_ITSELF, Sending
+from use_cases.webhooks import walls_of
+
+USER_AGENT = "Relais-Messages/1"
+FHIR = "application/fhir+json"
+
+NOT_MADE = "not_made"
+"""The code of a message that can't be made now: something of the request does not open, or its document is not there."""
+
+NO_TOKEN = "no_token"  # noqa: S105 - the name of a fault
+"""The code of a call before which no token was given: nothing was sent."""
+
+log = structlog.get_logger(__name__)
+
+
+def calls_for(settings: Settings) -> Calls:
+    """Calls within the walls that the settings draw, as webhooks go."""
+    return Calls(walls_of(settings), patience=PATIENCE, most_read=MOST_READ)
+
+
+@dataclass(frozen=True)
+class Telling:
+    """All that a message is made of. `called` is what the partner calls the request: a system, and a value. `pdf` is the document
+    with which the event came, where it goes inside.
+    """
+
+    settings: Settings
+    message: ToldMessage
+    event: EventRecord
+    partner: Partner
+    endpoint: PartnerEndpoint
+    case: Case
+    people: Mapping[UUID, Person]
+    clinics: Mapping[UUID, Clinic]
+    called: tuple[str, str] | None
+    pdf: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a message is written, and what an answer (its status and body) says of the message with that id."""
+
+    write: Callable[[Telling], bytes]
+    heard: Callable[[int, bytes, UUID], Heard]
+
+
+class NotMadeError(Exception):
+    """The message can't be made now."""
+
+
+class PartnerSender(Sending[Taken]):
+    """The sender. `clock` and `chance` (from 0 to 1, for the pauses) are others in tests."""
+
+    WHAT = "messages to partners"
+    CHANNEL = partner_outbox.CHANNEL
+    AT_ONCE = 100
+    """Each holds a document at most."""
+    PATIENCE = 2 * PATIENCE  # a token comes first
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        store: DocumentStore,
+        calls: Calls,
+        words: Words,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        super().__init__(database)
+        self._settings = settings
+        self._store = store
+        self._calls = calls
+        self._words = words
+        self._clock = clock
+        self._chance = chance
+        self._tokens = Tokens(settings, calls)
+        self._versions = OfferingVersions({})
+
+    async def _take_up(self, most: int) -> list[Taken]:
+        async with self._database.session() as session:
+            return await partner_queue.take_up(session, self._number, self._clock(), most)
+
+    async def _send(self, taken: Taken) -> None:
+        try:
+            telling = await self._telling(taken)
+        except NotMadeError:
+            await self._settle(taken, None, Tried(self._clock(), error=NOT_MADE), Heard())
+            return
+        if telling is None:
+            return
+        message, answer, error = telling.message, None, None
+        id_ = message_id(message.request_id, message.sequence, message.event)
+        try:
+            answer = await self._call(taken, telling, id_)
+            if answer is None:
+                return
+        except CallError as failed:
+            error = failed.code
+        except NoTokenError:
+            error = NO_TOKEN
+        heard = self._words.heard(answer.status, answer.start, id_) if answer else Heard()
+        status, retry_after = (answer.status, answer.retry_after) if answer else (None, None)
+        await self._settle(taken, telling.endpoint, Tried(self._clock(), status, retry_after, error), heard)
+
+    # What it says
+
+    async def _telling(self, taken: Taken) -> Telling | None:
+        """What the message is made of; None where the partner may not be told. Raises NotMadeError."""
+        try:
+            async with self._database.session() as session:
+                told = await partner_queue.to_tell(session, taken, self._clock())
+                if told is None:
+                    return None
+                return await self._made_of(session, told)
+        except (*NOT_OPENED, NotFoundError, ContentDiffersError) as error:
+            log.error("a message to a partner can't be made", message_id=str(taken.id), error=type(error).__name__)
+            raise NotMadeError from None
+
+    async def _made_of(self, session: AsyncSession, told: Told) -> Telling:
+        row, through = told.row, told.through
+        case = await case_as_it_was(session, self._versions, row, through.sequence, through.version)
+        event = next(one for one in case.events if one.version == told.message.sequence)
+        received = await partners.received(session, row.id)
+        name = received.content["identifier"] if received is not None else None
+        known = await _known(session, case)
+        return Telling(
+            settings=self._settings,
+            message=told.message,
+            event=event,
+            partner=told.partner,
+            endpoint=told.endpoint,
+            case=case,
+            people=known[0],
+            clinics=known[1],
+            called=(name["system"], name["value"]) if name and name["value"] else None,
+            pdf=await self._pdf(session, event, told.endpoint),
+        )
+
+    async def _pdf(self, session: AsyncSession, event: EventRecord, endpoint: PartnerEndpoint) -> bytes | None:
+        """The very bytes that were signed. Raises NotFoundError, ContentDiffersError."""
+        if event.name not in WITH_DOCUMENT or endpoint.documents is not Documents.INSIDE:
+            return None
+        document = await reports.find_document(session, UUID(event.command["report_id"]))
+        if document is None or document.request_id != event.request_id:
+            raise NotFoundError
+        pdf = await self._store.get(document.object_key)
+        if document_hash(pdf) != document.pdf_sha256:
+            raise ContentDiffersError
+        return pdf
+
+    # The call
+
+    async def _call(self, taken: Taken, telling: Telling, id_: UUID) -> Answer | None:
+        """Send it, if it still may go. None where it may not. Raises CallError, NoTokenError."""
+        body, endpoint = self._words.write(telling), telling.endpoint
+        headers = {
+            "Content-Type": f"{FHIR}; charset=utf-8",
+            "Accept": FHIR,
+            "User-Agent": USER_AGENT,
+            "X-Request-ID": str(uuid4()),
+            **await self._authorized(endpoint, id_, body),
+        }
+        if not await self._may_go(taken, endpoint):
+            return None
+        answer = await self._calls.post(endpoint.url, body, headers)
+        if answer.status == 401:
+            self._tokens.forget(endpoint)
+        return answer
+
+    async def _authorized(self, endpoint: PartnerEndpoint, id_: UUID, body: bytes) -> Mapping[str, str]:
+        if endpoint.authorization is not Authorization.SIGNATURE:
+            return {"Authorization": f"Bearer {await self._tokens.token_of(endpoint)}"}
+        timestamp = int(self._clock().timestamp())
+        secret = signing_secret(self._settings, endpoint)
+        return {
+            "webhook-id": str(id_),
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": signature([secret], str(id_), timestamp, body),
+        }
+
+    async def _may_go(self, taken: Taken, endpoint: PartnerEndpoint) -> bool:
+        """Whether it may still go, right before it does, to where it was made for; that it goes there is written down, once."""
+        now = self._clock()
+        async with self._database.session() as session:
+            told = await partner_queue.to_tell(session, taken, now)
+            if told is None:
+                return False
+            if told.endpoint.version != endpoint.version:
+                told.message.claimed_by = None  # the terms are others now: it is made anew
+                return False
+            host = urlsplit(endpoint.url).hostname or ""
+            if await partner_queue.note_told_to(session, told.message, host):
+                _note_told(session, told, host, now)
+        return True
+
+    # What came of it
+
+    async def _settle(self, taken: Taken, called: PartnerEndpoint | None, tried: Tried, heard: Heard) -> None:
+        """Write down what became of it. What came from where the partner was says nothing of where it is now."""
+        async with self._database.session() as session:
+            endpoint = await partner_outbox.lock(session, taken.partner_id)
+            is_there = endpoint is not None and called is not None and endpoint.version == called.version
+            is_known = is_there and endpoint is not None and endpoint.verified_at is not None
+            message = await session.get(ToldMessage, taken.id, populate_existing=True)
+            if message is None:
+                return
+            outcome = judge(tried, heard, message.attempts, self._chance(), is_known=is_known)
+            if (
+                await partner_queue.settle(session, taken, tried, heard.why, outcome)
+                and is_there
+                and endpoint is not None
+            ):
+                await _follow(session, endpoint, tried, outcome)
+        log.info(
+            "message to a partner",
+            message_id=str(taken.id),
+            account_id=str(taken.partner_id),
+            status=outcome.state.value,
+            code=tried.error or heard.why,
+        )
+
+
+async def _known(session: AsyncSession, case: Case) -> tuple[Mapping[UUID, Person], Mapping[UUID, Clinic]]:
+    """The people and clinics that the request has had to do with."""
+    account_ids, clinic_ids = {case.row.requester_id}, {case.row.requester_clinic_id, case.row.dispatch_clinic_id}
+    account_ids.update(one.signer_id for one in case.documents)
+    clinic_ids.update(signed.signer.clinic_id for signed in case.process.documents)
+    for event in case.events:
+        account_ids.update(id_ for id_ in (event.actor_id, _uuid(event.holder["id"])) if id_)
+        clinic_ids.update(id_ for id_ in (_uuid(event.holder["clinic_id"]),) if id_)
+    accounts = [one for id_ in sorted(account_ids) if (one := await people.load_account(session, id_))]
+    clinic_ids.update(account.clinic_id for account in accounts)
+    clinics = {id_: found for id_ in sorted(clinic_ids) if (found := await people.load_clinic(session, id_))}
+    return {account.id: Person(account, clinics[account.clinic_id]) for account in accounts}, clinics
+
+
+def _uuid(text: str | None) -> UUID | None:
+    return UUID(text) if text else None
+
+
+def _note_told(session: AsyncSession, told: Told, host: str, now: datetime) -> None:
+    """A communication of somebody's data: to whose system, about which request, what, and where to."""
+    account, message = told.system.account, told.message
+    by = By(account.id, Side.SYSTEM, None, account.clinic_id, told.row.requester_id)
+    audit.add(
+        session,
+        Act.MESSAGE,
+        by,
+        now,
+        name=message.event.value,
+        role=Role.REQUESTER,
+        request_id=message.request_id,
+        object_id=message.id,
+        version=told.through.sequence,
+        content={"to": host},
+    )
+
+
+async def _follow(session: AsyncSession, endpoint: PartnerEndpoint, tried: Tried, outcome: Outcome) -> None:
+    """What a call says of the partner's endpoint: somebody is there, it wants to be left alone for some time, or for ever."""
+    if endpoint.state is EndpointState.DISABLED:
+        return
+    if outcome.paused_until is not None:
+        endpoint.paused_until = max(outcome.paused_until, endpoint.paused_until or outcome.paused_until)
+    if outcome.was_heard:
+        endpoint.failing_since = None
+        endpoint.verified_at = tried.at
+        if endpoint.state is EndpointState.UNVERIFIED:
+            endpoint.state = EndpointState.ACTIVE
+            await _note(session, AccountEventKind.PARTNER_VERIFIED, endpoint, tried.at)
+        return
+    endpoint.failing_since = endpoint.failing_since or tried.at
+    if outcome.is_gone:
+        await _give_up(session, endpoint, DisabledReason.GONE, tried.at)
+    elif is_given_up(endpoint.failing_since, tried.at):
+        await _give_up(session, endpoint, DisabledReason.FAILING, tried.at)
+
+
+async def _give_up(session: AsyncSession, endpoint: PartnerEndpoint, reason: DisabledReason, now: datetime) -> None:
+    """Nothing goes there any more, and the clinic's administrators are told, as of webhooks."""
+    await partner_outbox.disable(session, endpoint, reason, now)
+    account = await _note(session, AccountEventKind.PARTNER_DISABLED, endpoint, now)
+    await account_letters.write_to_administrators(session, LetterKind.PARTNER_DISABLED, account.clinic_id, now)
+    log.warning("an endpoint of a partner is given up", account_id=str(endpoint.account_id), code=reason.value)
+
+
+async def _note(session: AsyncSession, kind: AccountEventKind, endpoint: PartnerEndpoint, now: datetime) -> Account:
+    account = await session.get_one(Account, endpoint.account_id)
+    account_events.note(session, kind, account, BY_ITSELF, now, {"endpoint": [None, urlsplit(endpoint.url).hostname]})
+    return account
