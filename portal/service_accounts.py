@@ -64,6 +64,8 @@ SYSTEM_FIELDS: Mapping[str, str] = {
     "secret": _("Secret"),
     "key": _("Public key"),
     "partner": _("How its messages are taken"),
+    "endpoint": _("Where it is told of its requests"),
+    "messages": _("Messages"),
 }
 
 _PLACES = {"service_account_name_taken": "name"}
