@@ -18,8 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.accounts import LetterKind
 from domain.audit import Act
 from domain.calendar import day_of
+from domain.messages import MessageEvent
 from domain.requests import Role, Source
 from domain.retention import DESTROYED_AFTER, KeptBecause, ListState, RetentionPolicy
+from domain.told_partners import MessageState
 from domain.webhooks import DeliveryState, EndpointState, WebhookType
 from engine.running import last_status
 from records import destruction, people, requests
@@ -49,6 +51,7 @@ from records.models import (
     RetentionEntry,
     RetentionHold,
     RetentionList,
+    ToldMessage,
     Upload,
     WebhookAttempt,
     WebhookDelivery,
@@ -205,6 +208,18 @@ async def with_everything(system: System, session: AsyncSession, request_id: UUI
                     **{key: [] for key in ("missing", "lines", "elsewhere", "not_taken")},
                     "edits": 0,
                 },
+            ),
+            ToldMessage(
+                id=new_id(),
+                **own,
+                partner_id=asks,
+                sequence=99,
+                part=0,
+                event=MessageEvent.UPDATE_PROCESS,
+                version=99,
+                at=now,
+                state=MessageState.DELIVERED,
+                next_attempt=now,
             ),
             RetentionHold(
                 id=new_id(),
