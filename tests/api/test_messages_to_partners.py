@@ -16,6 +16,7 @@ from fhir.told import heard, message_to_send
 from records.models import AccountEvent, AuditEntry
 from tests.api.answers import problem
 from tests.api.partners import Partner, a_partner, number_in, row_of
+from tests.api.test_fhir import call
 from tests.fhir.checker import faults_of
 from tests.fhir.messages import find, header_of, new_request, said
 from tests.journeys import ok, signed, written
@@ -69,7 +70,7 @@ async def test_a_conversation_about_one_request(system: System, face: FastAPI, r
     answer = said(number_in(asked), "Depuis mardi.")
     find(answer, "Communication")["inResponseTo"] = [{"reference": f"urn:uuid:{question['id']}"}]
     await partner.taken(answer)
-    assert (await system.requester.view(request_id))["questions"] == []
+    assert [one["state"] for one in (await system.requester.view(request_id))["questions"]] == ["answered"]
     stray = said(number_in(asked), "Autre chose.")
     find(stray, "Communication")["inResponseTo"] = [{"reference": f"urn:uuid:{uuid4()}"}]
     ok(await system.provider.post(f"/requests/{request_id}/request-information", {"text": "Où?"}))
@@ -101,7 +102,7 @@ async def test_a_conversation_about_one_request(system: System, face: FastAPI, r
     [last] = of_type(requester.messages[-1], "Task")
     assert last["status"] == "completed"
     assert last["extension"][0]["valueBoolean"] is True
-    read = ok(await system.requester.http.get(f"/fhir/Task/{request_id}.1"))
+    read = ok(await call(face, system.requester, f"/fhir/Task/{request_id}.1"))
     assert {name: last[name] for name in ("status", "authoredOn", "lastModified", "businessStatus")} == {
         name: read[name] for name in ("status", "authoredOn", "lastModified", "businessStatus")
     }
@@ -120,7 +121,7 @@ async def test_who_asked_sees_what_was_told_to_whom(system: System, face: FastAP
     looks = ok(await system.requester.get(f"/requests/{request_id}/accesses"))
     [look] = [one for one in looks if one["what"] == "message"]
     assert (look["system"], look["on_behalf_of"]["id"]) == (True, system.requester.id)
-    events = ok(await system.requester.http.get(f"/fhir/AuditEvent?patient={request_id}&_count=100"))
+    events = ok(await call(face, system.requester, f"/fhir/AuditEvent?patient={request_id}&_count=100"))
     codes = [entry["resource"]["subtype"][0]["code"] for entry in events["entry"]]
     assert codes.count("message") == 1
     row = (await system.requester.view(request_id))["number"]

@@ -3,7 +3,6 @@
 import base64
 import json
 import random
-from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID
 
@@ -18,7 +17,7 @@ from domain.accounts import AccountEventKind, LetterKind
 from domain.audit import Act
 from domain.fhir_course import open_questions
 from domain.priority import Priority
-from domain.requests import SYSTEM, DocumentKind, EventName, FormVersion, Request, Role
+from domain.requests import EventName, FormVersion, Role
 from domain.told_partners import TOLD, message_id, word_id
 from domain.webhooks import GIVEN_UP_AFTER, PAUSES, WITH_DOCUMENT
 from key_ring import EncryptionError
@@ -40,6 +39,7 @@ from tests.eventually import eventually
 from tests.fhir.checker import faults_of
 from tests.partners.office import BASE, SIGNING, Office, Told, a_partner, at, change_account
 from tests.partners.requester import Json, Requester, event_of, faults_in, of_type
+from tests.partners.stories import TALES, Acts
 from tests.records.scenes import SHA, Story, random_story, usual_story
 from use_cases.partner_endpoints import kept_secret
 from use_cases.problems import Problem
@@ -192,57 +192,11 @@ async def test_a_test_is_told_as_one(office: Office, requester: Requester) -> No
 # Every message of every status and event
 
 
-def deadlines(told: Told, draft: Request) -> Iterator[Story]:
-    """Stories in which time passes, and what random ones seldom have."""
-    scene = told.scene
-    operator = scene.actor("operator")
-    provider, dispatcher = scene.actor("provider"), scene.actor("dispatcher")
-
-    def begun(*more: c.AnyCommand) -> Story:
-        story = Story(draft)
-        story.give(submit(told))
-        for command in more:
-            story.give(command)
-        return story
-
-    assign = c.Assign(id="a", actor=dispatcher, to=scene.person("provider"))
-    accept = c.Accept(id="b", actor=provider)
-    why = c.ReturnToRequester(
-        id="r", actor=provider, reason=c.ReturnReason.INCOMPLETE_SUBMISSION, text="Les photos sont floues."
-    )
-
-    def over(name: str, number: int = 0) -> c.AnyCommand:
-        said = {"type": "deadline_reached", "id": f"over-{number}", "actor": operator, "name": name}
-        return c.ANY_COMMAND.validate_python(said)
-
-    def until_over(story: Story) -> Story:
-        for number in range(12):
-            if story.request.deadlines and not story.request.status.is_final:
-                story.give(over(story.request.deadlines[0].name, 100 + number))
-        return story
-
-    yield begun(assign, over("acceptance"))
-    yield until_over(begun(assign, why))
-    ask = c.RequestInformation(id="q", actor=provider, text="Depuis quand?")
-    story = begun(assign, accept, ask)
-    for number in range(4):
-        story.give(over("information", number))
-    yield story
-    report = new_id()
-    story = begun(
-        assign,
-        accept,
-        c.SignReport(id="s", actor=provider, kind=DocumentKind.FINAL, report_id=report, content_sha256=SHA),
-        c.IssueDocument(id="i", actor=SYSTEM, report_id=report, pdf_sha256=SHA),
-    )
-    yield until_over(story)
-
-
 async def test_every_message_is_sound_whatever_happens(office: Office, requester: Requester) -> None:
     """Of lives by chance, and with every deadline: by R4's definitions and bindings, and by the rules that no validator has."""
     told, chance = await a_partner(office, requester), random.Random(11)  # noqa: S311
     seen: set[tuple[EventName, str]] = set()
-    stories = [story for number in range(4) for story in _one(deadlines(told, await told.another()), number)]
+    stories = [tale(Acts(told.scene), Story(await told.another())) for tale in TALES]
     stories += [
         random_story(told.scene, await told.another(is_test=chance.random() < 0.2), chance, 40) for _ in range(40)
     ]
@@ -268,10 +222,6 @@ async def test_every_message_is_sound_whatever_happens(office: Office, requester
     # and each Task is, in the end, as the request's reader is told
     for story in stories:
         assert open_questions([event for event, _ in story.steps]) == len(story.request.questions)
-
-
-def _one(stories: Iterator[Story], number: int) -> list[Story]:
-    return [story for at_, story in enumerate(stories) if at_ == number]
 
 
 def test_each_event_is_told_or_it_is_said_why_not() -> None:
