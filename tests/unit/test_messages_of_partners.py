@@ -475,6 +475,8 @@ def test_which_question_is_answered() -> None:
     place = "01a20528-2326-771d-b244-f33a25c63e64"
     replies = [{"reference": f"https://relais.test/fhir/Communication/{place}.7"}, {"reference": "Communication/x"}]
     assert what_is_said(word(inResponseTo=replies)).replies_to == ((UUID(place), 7), None)
+    as_told = [{"reference": f"urn:uuid:{place}"}, {"reference": "urn:uuid:x"}]  # the id that it had in a message of ours
+    assert what_is_said(word(inResponseTo=as_told)).replies_to == (UUID(place), None)
 
 
 def test_a_message_with_too_many_parts_is_refused_before_it_is_read() -> None:
