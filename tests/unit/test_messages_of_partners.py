@@ -475,7 +475,7 @@ def test_which_question_is_answered() -> None:
     place = "01a20528-2326-771d-b244-f33a25c63e64"
     replies = [{"reference": f"https://relais.test/fhir/Communication/{place}.7"}, {"reference": "Communication/x"}]
     assert what_is_said(word(inResponseTo=replies)).replies_to == ((UUID(place), 7), None)
-    as_told = [{"reference": f"urn:uuid:{place}"}, {"reference": "urn:uuid:x"}]  # the id that it had in a message of ours
+    as_told = [{"reference": f"urn:uuid:{one}"} for one in (place, "x")]  # the id that it had in a message of ours
     assert what_is_said(word(inResponseTo=as_told)).replies_to == (UUID(place), None)
 
 
