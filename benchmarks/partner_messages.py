@@ -212,7 +212,8 @@ async def tell(requests: int, count: int) -> tuple[Requester, Counter[str]]:
         migrated = await stack.enter_async_context(running_database(folder / "database"))
         requester = await stack.enter_async_context(open_requester())
         told = environment(migrated.url, folder)
-        settings = Settings(**{name.removeprefix("RELAIS_").lower(): value for name, value in told.items()})
+        said: dict[str, Any] = {name.removeprefix("RELAIS_").lower(): value for name, value in told.items()}
+        settings = Settings(**said)
         database = await stack.enter_async_context(Database.opened(settings))
         async with database.session() as session:
             await data_keys.begin(session)

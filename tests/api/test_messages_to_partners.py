@@ -118,7 +118,7 @@ async def test_who_asked_sees_what_was_told_to_whom(system: System, face: FastAP
     request_id = str((await row_of(system, await partner.taken(new_request()))).id)
     ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": system.provider.id}))
     await send(system)
-    looks = ok(await system.requester.get(f"/requests/{request_id}/accesses"))
+    looks: Any = ok(await system.requester.get(f"/requests/{request_id}/accesses"))
     [look] = [one for one in looks if one["what"] == "message"]
     assert (look["system"], look["on_behalf_of"]["id"]) == (True, system.requester.id)
     events = ok(await call(face, system.requester, f"/fhir/AuditEvent?patient={request_id}&_count=100"))

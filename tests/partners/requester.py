@@ -77,13 +77,12 @@ class Requester:
         """One connection."""
         self.connections += 1
         call = await read_call(reader)
-        if "/token" in call.line:
-            answer = self._give_token(call)
-        else:
+        answer: bytes | None = self._give_token(call) if "/token" in call.line else None
+        if answer is None:
             self.calls.append(call)
             answer = await self._process(call)
-            if answer is None:
-                return
+        if answer is None:  # it hangs up
+            return
         writer.write(answer)
         await writer.drain()
 
