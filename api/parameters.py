@@ -9,6 +9,7 @@ from fastapi import Depends, Header, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
+from domain.told_partners import BY_MESSAGE
 from records.canonical import canonical_json
 from translations import Language
 from use_cases import used_keys
@@ -33,7 +34,7 @@ async def _idempotency_key(
     ] = None,
 ) -> AsyncIterator[str | None]:
     """What fails leaves the key free: what is wrong with a body can be put right under the same one."""
-    if idempotency_key is not None and not re.fullmatch(r"[\x21-\x7e]{1,120}", idempotency_key):
+    if idempotency_key is not None and not re.fullmatch(rf"(?!{BY_MESSAGE})[\x21-\x7e]{{1,120}}", idempotency_key):
         raise Problem("invalid_idempotency_key")
     if idempotency_key is None:
         yield None

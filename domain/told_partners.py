@@ -85,13 +85,17 @@ TOLD: Mapping[EventName, tuple[MessageEvent, ...]] = MappingProxyType(
 """The messages of each event, in their order. What the requester says itself, and what is ours alone, is not told."""
 
 
+BY_MESSAGE = "fhir:"
+"""So begins the id of whatever partners' messages ask for; nobody else's key does."""
+
+
 def command_id_of(partner_id: UUID, message_id: str) -> str:
     """The id of the command that a partner's message gives, and the key of the request that it begins."""
     return f"{_by_message_of(partner_id)}{message_id}"
 
 
 def _by_message_of(partner_id: UUID) -> str:
-    return f"fhir:{partner_id}:"
+    return f"{BY_MESSAGE}{partner_id}:"
 
 
 def messages_of(name: EventName, command_id: str, partner_id: UUID) -> tuple[MessageEvent, ...]:
@@ -163,7 +167,9 @@ def judge(tried: Tried, heard: Heard, tries_before: int, chance: float, *, is_kn
         return Outcome(MessageState.REFUSED, was_heard=True)
     status = tried.status or 0
     if heard.code is None and is_known and 400 <= status < 500 and status not in _FOR_LATER:
-        return Outcome(MessageState.FAILED, is_gone=True) if status == 410 else Outcome(MessageState.REFUSED)
+        if status == 410:
+            return Outcome(MessageState.FAILED, is_gone=True)
+        return Outcome(MessageState.REFUSED, was_heard=heard.why is not None)  # who says why is there
     again = tried
     if heard.code is not None:  # it is this message that has to wait: others may go, unless there are too many
         again = replace(tried, status=429 if status == 429 else 503)

@@ -65,6 +65,7 @@ SYSTEM_FIELDS: Mapping[str, str] = {
     "key": _("Public key"),
     "partner": _("How its messages are taken"),
     "endpoint": _("Where it is told of its requests"),
+    "endpoint_terms": _("What of it is new"),
     "messages": _("Messages"),
 }
 

@@ -1711,7 +1711,8 @@ class PartnerEndpoint(Base):
 
     `sealed_secret` is what the partner has given (a client's secret, or with what messages are signed), or the private key of
     which it has the `public_key`. `verified_at` is when somebody there last answered a message; `paused_until` when it wants to
-    hear again; `failing_since` since when every call has failed.
+    hear again; `failing_since` since when every call has failed. `version` is another one after each change of its terms, and none
+    comes back, nor after it was removed.
     """
 
     __tablename__ = "partner_endpoints"
@@ -1730,7 +1731,7 @@ class PartnerEndpoint(Base):
     verified_at: Mapped[datetime | None]
     failing_since: Mapped[datetime | None]
     paused_until: Mapped[datetime | None]
-    version: Mapped[int] = mapped_column(server_default="1")
+    version: Mapped[uuid.UUID]
 
 
 class ToldMessage(Base):

@@ -92,7 +92,7 @@ async def all_endpoints(session: AsyncSession) -> Sequence[PartnerEndpoint]:
 async def disable(session: AsyncSession, endpoint: PartnerEndpoint, reason: DisabledReason, now: datetime) -> None:
     """Nothing goes there any more: what waits has failed, and can be replayed."""
     endpoint.state, endpoint.disabled_reason = EndpointState.DISABLED, reason
-    endpoint.version += 1
+    endpoint.version = new_id()
     await session.flush()
     await end_waiting(session, endpoint.account_id, MessageState.FAILED, now)
 
@@ -197,9 +197,12 @@ async def told_through(session: AsyncSession, message: ToldMessage) -> ToldMessa
 
 
 async def waiting(session: AsyncSession, now: datetime) -> tuple[int, datetime | None]:
-    """How many messages should have gone by now, and since when the first."""
-    query = select(func.count(), func.min(ToldMessage.next_attempt)).where(
-        ToldMessage.state == MessageState.PENDING, ToldMessage.next_attempt <= now
+    """How many messages should have gone by now, and since when the first; to where something goes."""
+    query = (
+        select(func.count(), func.min(ToldMessage.next_attempt))
+        .join(PartnerEndpoint, PartnerEndpoint.account_id == ToldMessage.partner_id)
+        .where(PartnerEndpoint.state != EndpointState.DISABLED)
+        .where(ToldMessage.state == MessageState.PENDING, ToldMessage.next_attempt <= now)
     )
     count, since = (await session.execute(query)).one()
     return count, since

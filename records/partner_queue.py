@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, text, tuple_, update
+from sqlalchemy import select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.service_accounts import Scope, known_scopes
@@ -25,13 +25,14 @@ _DUE = """
         WHERE earlier.request_id = m.request_id AND earlier.state = 'pending'
           AND (earlier.sequence, earlier.part) < (m.sequence, m.part)
     )
-    AND (e.verified_at IS NOT NULL AND e.state = 'active' OR NOT EXISTS (
-        SELECT FROM told_messages tried
-        WHERE tried.partner_id = m.partner_id AND tried.state = 'pending' AND tried.attempts > 0 AND tried.id <> m.id
-    ))
+    AND (e.verified_at IS NOT NULL AND e.state = 'active' OR m.request_id = coalesce((
+        SELECT tried.request_id FROM told_messages tried
+        WHERE tried.partner_id = m.partner_id AND tried.state = 'pending' AND tried.told_to IS NOT NULL
+        ORDER BY tried.id LIMIT 1
+    ), m.request_id))
 """
-"""One at a time of each request, in the order of its events. Where nobody has answered yet, one alone is tried: to a wrong
-address, no second patient's goes."""
+"""One at a time of each request, in the order of its events. Where nobody has answered yet, those of one request alone are tried:
+to a wrong address, no second patient's goes. What could not be made, or had no token, has not left and holds up nobody."""
 
 _READY = text(
     f"""
@@ -167,9 +168,3 @@ async def settle(session: AsyncSession, taken: Taken, tried: Tried, why: str | N
         )
         await partner_outbox.end_waiting(session, taken.partner_id, MessageState.FAILED, tried.at, *behind)
     return was_wanted
-
-
-async def let_go(session: AsyncSession, taken: Taken) -> None:
-    """It is in nobody's hands any more, if it still was."""
-    released = update(ToldMessage).where(ToldMessage.id == taken.id).values(claimed_by=None)
-    await session.execute(released, execution_options={"synchronize_session": False})

@@ -69,8 +69,8 @@ async def load(session: AsyncSession, account_id: uuid.UUID) -> Found | None:
 
 
 async def lock(session: AsyncSession, account_id: uuid.UUID) -> Found | None:
-    """The same, as it is now, kept from others until the transaction ends."""
-    await session.execute(select(Account.id).where(Account.id == account_id).with_for_update())
+    """The same, as it is now, kept from others who change it until the transaction ends; what refers to it does not wait."""
+    await session.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
     query = select(Account, ServiceAccount).join(ServiceAccount).where(Account.id == account_id)
     row = (await session.execute(query.execution_options(populate_existing=True))).one_or_none()
     return Found(*row) if row else None

@@ -168,7 +168,9 @@ PROBLEMS: Mapping[str, str] = {
     "answer_under_way": _("The answer is on its way: nothing can be added to it or taken out of it now."),
     "not_yet": _("What was asked for before is still on its way. Try again in a moment."),
     "idempotency_key_reused": _("This Idempotency-Key was used for something else."),
-    "invalid_idempotency_key": _("An Idempotency-Key has 1 to 120 printable ASCII characters."),
+    "invalid_idempotency_key": _(
+        "An Idempotency-Key has 1 to 120 printable ASCII characters, and does not begin with “fhir:”."
+    ),
     "invalid_if_match": _("If-Match must hold the version of the request."),
     "too_many_filters": _("You have kept %(limit)s filters already; remove one first."),
     "too_many_snippets": _("%(limit)s texts are kept already; remove one first."),

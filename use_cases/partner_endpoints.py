@@ -28,6 +28,7 @@ from key_ring import open_sealed, seal, sealed_anew
 from outgoing.destinations import LONGEST_URL, ForbiddenError, destination_of
 from records import partner_outbox, service_accounts
 from records.database import Database
+from records.ids import new_id
 from records.models import PartnerEndpoint
 from records.partner_outbox import REPLAYED, Listed
 from settings import Settings
@@ -80,7 +81,8 @@ class EndpointTerms(_Where):
         None,
         repr=False,
         description="The client’s secret, or for `signature` one of Standard Webhooks (`whsec_…`, 24 to 64 bytes). It is never "
-        "shown. What was given before stays when it is left out; not where `token_url` or `client_id` are others.",
+        "shown. What was given before stays when it is left out; a client’s not where `token_url`, `client_id` or the origin of `url` "
+        "are others.",
         json_schema_extra={"writeOnly": True},
     )
 
@@ -96,7 +98,8 @@ class EndpointView(_Where, View):
     failing_since: datetime | None = Field(description="Since when every call has failed.")
     paused_until: datetime | None = Field(description="Until when it asked to be left alone.")
     public_key: dict[str, str] | None = Field(
-        description="For `client_assertion`: the key (JWK) that the partner registers for the client."
+        description="For `client_assertion`: the key (JWK) that the partner registers for the client. It is another one where the "
+        "origin of `url` is."
     )
     messages: dict[MessageState, int] = Field(
         description="How many messages wait, or did not arrive, by what became of them."
@@ -188,7 +191,8 @@ async def list_messages(
 async def keep(
     session: AsyncSession, settings: Settings, account_id: UUID, terms: EndpointTerms | None, now: datetime
 ) -> Mapping[str, Any]:
-    """Say where a partner is told, in the transaction of its terms; gives what is noted of the change: hosts alone.
+    """Say where a partner is told, in the transaction of its terms; gives what is noted of the change: hosts, and which
+    terms are others.
 
     Another address has to answer before more than one message goes there. Raises Problem `invalid_input`.
     """
@@ -201,12 +205,14 @@ async def keep(
     _check(settings, terms)
     sealed, public = _secret(settings, account_id, terms, before)
     is_new = before is None or before.url != terms.url
-    endpoint = before or PartnerEndpoint(account_id=account_id, state=EndpointState.UNVERIFIED, version=0)
+    endpoint = before or PartnerEndpoint(account_id=account_id, state=EndpointState.UNVERIFIED)
+    was_on = before is not None and before.state is not EndpointState.DISABLED
     said = terms.model_dump(include={"url", "documents", "authorization", "token_url", "client_id", "token_scope"})
+    said |= {"sealed_secret": sealed, "public_key": public}
+    others = {name for name, value in said.items() if before is None or getattr(before, name) != value}
     for name, value in said.items():
         setattr(endpoint, name, value)
-    endpoint.sealed_secret, endpoint.public_key = sealed, public
-    endpoint.version += 1
+    endpoint.version = new_id()
     if is_new or (endpoint.state is EndpointState.DISABLED and terms.enabled):
         endpoint.state, endpoint.disabled_reason = EndpointState.UNVERIFIED, None
         endpoint.verified_at = endpoint.failing_since = endpoint.paused_until = None
@@ -214,7 +220,9 @@ async def keep(
     await session.flush()
     if not terms.enabled and endpoint.state is not EndpointState.DISABLED:
         await partner_outbox.disable(session, endpoint, DisabledReason.BY_HAND, now)
-    return {"endpoint": [host, _host(endpoint)]}
+    others |= {"enabled"} if was_on is not terms.enabled else set()
+    named = sorted(others - {"sealed_secret"} | ({"secret"} if "sealed_secret" in others else set()))
+    return {"endpoint": [host, _host(endpoint)], "endpoint_terms": [None, ", ".join(named)]}
 
 
 async def replay_message(services: Starting, by: Administrator, account_id: UUID, id_: UUID) -> ToldMessageView:
@@ -282,8 +290,9 @@ def _secret(
 ) -> tuple[str, dict[str, str] | None]:
     """What is kept sealed, and the public key that belongs to it. Raises Problem `invalid_input`."""
     stays = before is not None and before.authorization is terms.authorization
+    is_elsewhere = before is not None and _origin(before.url) != _origin(terms.url)  # tokens would go to somebody else
     if terms.authorization is Authorization.CLIENT_ASSERTION:
-        if stays and before is not None:
+        if stays and before is not None and not is_elsewhere:
             return before.sealed_secret, before.public_key
         key = ECKey.generate_key("P-384", private=True)
         public = {**key.as_dict(private=False), "alg": "ES384", "use": "sig", "kid": key.thumbprint()}
@@ -296,9 +305,14 @@ def _secret(
     is_sent = terms.authorization is Authorization.CLIENT_SECRET
     if before is None or not stays:
         raise _fault("secret", "required")
-    if is_sent and (before.token_url, before.client_id) != (terms.token_url, terms.client_id):
-        raise _fault("secret", "required")  # it would go to somebody who did not have it
+    if is_sent and (is_elsewhere or (before.token_url, before.client_id) != (terms.token_url, terms.client_id)):
+        raise _fault("secret", "required")  # it, or what it gets, would go to somebody who did not have it
     return before.sealed_secret, None
+
+
+def _origin(url: str) -> tuple[str, str | None, int]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or 443
 
 
 def _signs(secret: str) -> bool:

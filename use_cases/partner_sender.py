@@ -7,12 +7,13 @@ docs/decisions/messages-to-partners.md.
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from documents.verification import document_hash
@@ -35,10 +36,18 @@ from records import account_events, account_letters, audit, partner_outbox, part
 from records.audit import By
 from records.database import Database
 from records.errors import ContentDiffersError, NotFoundError
-from records.models import Account, Clinic, EventRecord, Partner, PartnerEndpoint, Side, ToldMessage
+from records.models import (
+    Account,
+    Clinic,
+    EventRecord,
+    Partner,
+    PartnerEndpoint,
+    Side,
+    StoredDocument,
+    ToldMessage,
+)
 from records.offering_versions import OfferingVersions
 from records.partner_queue import Taken, Told
-from records.sealed import NOT_OPENED
 from records.store import DocumentStore
 from settings import Settings
 from use_cases.cases import Case, case_as_it_was
@@ -52,7 +61,8 @@ USER_AGENT = "Relais-Messages/1"
 FHIR = "application/fhir+json"
 
 NOT_MADE = "not_made"
-"""The code of a message that can't be made now: something of the request does not open, or its document is not there."""
+"""The code of a message that can't be made now: something of the request does not open, or its document is not there. Whatever
+else goes wrong with one has this code, too: it is tried again like the rest, and others go on."""
 
 NO_TOKEN = "no_token"  # noqa: S105 - the name of a fault
 """The code of a call before which no token was given: nothing was sent."""
@@ -91,8 +101,13 @@ class Words:
     heard: Callable[[int, bytes, UUID], Heard]
 
 
-class NotMadeError(Exception):
-    """The message can't be made now."""
+@dataclass(frozen=True)
+class Done:
+    """What was done about a message: where it was sent, if it was; how that went; what was answered."""
+
+    called: PartnerEndpoint | None
+    tried: Tried
+    heard: Heard = Heard()
 
 
 class PartnerSender(Sending[Taken]):
@@ -131,39 +146,52 @@ class PartnerSender(Sending[Taken]):
 
     async def _send(self, taken: Taken) -> None:
         try:
-            telling = await self._telling(taken)
-        except NotMadeError:
-            await self._settle(taken, None, Tried(self._clock(), error=NOT_MADE), Heard())
-            return
+            done = await self._done(taken)
+        except (SQLAlchemyError, OSError):  # the database is away: nothing was done
+            raise
+        except Exception as error:  # one that can't be made must not hold up those of others
+            log.error("a message to a partner can't be made", message_id=str(taken.id), error=type(error).__name__)
+            done = Done(None, Tried(self._clock(), error=NOT_MADE))
+        if done is not None:
+            await self._settle(taken, done.called, done.tried, done.heard)
+
+    async def _done(self, taken: Taken) -> Done | None:
+        """Make it and send it. None for what may not go (any more). Raises what stands in the way of making it."""
+        telling = await self._telling(taken)
         if telling is None:
-            return
+            return None
         message, answer, error = telling.message, None, None
         id_ = message_id(message.request_id, message.sequence, message.event)
         try:
             answer = await self._call(taken, telling, id_)
             if answer is None:
-                return
+                return None
         except CallError as failed:
             error = failed.code
         except NoTokenError:
             error = NO_TOKEN
         heard = self._words.heard(answer.status, answer.start, id_) if answer else Heard()
         status, retry_after = (answer.status, answer.retry_after) if answer else (None, None)
-        await self._settle(taken, telling.endpoint, Tried(self._clock(), status, retry_after, error), heard)
+        return Done(telling.endpoint, Tried(self._clock(), status, retry_after, error), heard)
 
     # What it says
 
     async def _telling(self, taken: Taken) -> Telling | None:
-        """What the message is made of; None where the partner may not be told. Raises NotMadeError."""
-        try:
-            async with self._database.session() as session:
-                told = await partner_queue.to_tell(session, taken, self._clock())
-                if told is None:
-                    return None
-                return await self._made_of(session, told)
-        except (*NOT_OPENED, NotFoundError, ContentDiffersError) as error:
-            log.error("a message to a partner can't be made", message_id=str(taken.id), error=type(error).__name__)
-            raise NotMadeError from None
+        """What the message is made of; None where the partner may not be told. Raises what a request that does not open does,
+        NotFoundError, ContentDiffersError, StoreError.
+        """
+        async with self._database.session() as session:
+            told = await partner_queue.to_tell(session, taken, self._clock())
+            if told is None:
+                return None
+            telling = await self._made_of(session, told)
+            document = await _document_of(session, telling)
+        if document is None:
+            return telling
+        pdf = await self._store.get(document.object_key)  # no connection of the database is held meanwhile
+        if document_hash(pdf) != document.pdf_sha256:
+            raise ContentDiffersError
+        return replace(telling, pdf=pdf)
 
     async def _made_of(self, session: AsyncSession, told: Told) -> Telling:
         row, through = told.row, told.through
@@ -182,20 +210,7 @@ class PartnerSender(Sending[Taken]):
             people=known[0],
             clinics=known[1],
             called=(name["system"], name["value"]) if name and name["value"] else None,
-            pdf=await self._pdf(session, event, told.endpoint),
         )
-
-    async def _pdf(self, session: AsyncSession, event: EventRecord, endpoint: PartnerEndpoint) -> bytes | None:
-        """The very bytes that were signed. Raises NotFoundError, ContentDiffersError."""
-        if event.name not in WITH_DOCUMENT or endpoint.documents is not Documents.INSIDE:
-            return None
-        document = await reports.find_document(session, UUID(event.command["report_id"]))
-        if document is None or document.request_id != event.request_id:
-            raise NotFoundError
-        pdf = await self._store.get(document.object_key)
-        if document_hash(pdf) != document.pdf_sha256:
-            raise ContentDiffersError
-        return pdf
 
     # The call
 
@@ -267,6 +282,17 @@ class PartnerSender(Sending[Taken]):
             status=outcome.state.value,
             code=tried.error or heard.why,
         )
+
+
+async def _document_of(session: AsyncSession, telling: Telling) -> StoredDocument | None:
+    """The document that goes inside the message. Raises NotFoundError."""
+    event = telling.event
+    if event.name not in WITH_DOCUMENT or telling.endpoint.documents is not Documents.INSIDE:
+        return None
+    document = await reports.find_document(session, UUID(event.command["report_id"]))
+    if document is None or document.request_id != event.request_id:
+        raise NotFoundError
+    return document
 
 
 async def _known(session: AsyncSession, case: Case) -> tuple[Mapping[UUID, Person], Mapping[UUID, Clinic]]:

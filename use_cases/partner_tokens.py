@@ -38,7 +38,7 @@ class NoTokenError(Exception):
 
 @dataclass(frozen=True)
 class _Kept:
-    version: int
+    version: UUID
     token: str = field(repr=False)
     ends: float
 
@@ -104,4 +104,4 @@ def _given(answer: Answer) -> tuple[str, float]:
         raise NoTokenError
     lasts = said.get("expires_in")
     is_number = isinstance(lasts, int | float) and not isinstance(lasts, bool) and lasts > 0
-    return token, min(float(lasts), LASTS_AT_MOST) if is_number else LASTS_UNLESS_SAID
+    return token, float(min(lasts, LASTS_AT_MOST)) if is_number else LASTS_UNLESS_SAID

@@ -28,6 +28,9 @@ LOOKS_FOR_THE_DEAD_EVERY_SECONDS = 5.0
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
 """Pauses between tries to get at the database again; the last one repeats."""
 
+ENDS_WITHIN_SECONDS = 15.0
+"""How long calls under way are waited for at the end. What is let go then goes once more, under the same id."""
+
 BY_ITSELF = Hand(None, Side.SYSTEM)
 """Whose hand it is that looks at how calls go: nobody's."""
 
@@ -37,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 
 class Sending(ABC, Generic[T]):
-    """Use it as ``async with …:``; at the end, calls that are under way are waited for."""
+    """Use it as ``async with …:``; at the end, calls that are under way are waited for a while."""
 
     WHAT: ClassVar[str]
     """What is sent, as the log and the database's list of connections call it."""
@@ -71,7 +74,10 @@ class Sending(ABC, Generic[T]):
     async def __aexit__(self, *_: object) -> None:
         if self._running is not None:
             self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+            await asyncio.wait({self._running}, timeout=ENDS_WITHIN_SECONDS)
+            for late in self._under_way:
+                late.cancel()
+            await asyncio.gather(self._running, *self._under_way, return_exceptions=True)
 
     async def send_due(self) -> int:
         """Send what is due now, and wait until all that was answered, or not; gives how many calls were made."""

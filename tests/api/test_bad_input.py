@@ -173,7 +173,7 @@ async def test_english_is_given_to_who_asks_for_it(system: System) -> None:
 async def test_headers_that_are_not_right(system: System, shelf: Shelf) -> None:
     path = f"/requests/{shelf.by_status['awaiting_acceptance']}/accept"
     before = await picture(system.requester, shelf.by_status["awaiting_acceptance"])
-    for key in ("", " ", "with space", "x" * 121, "caf\xe9"):
+    for key in ("", " ", "with space", "x" * 121, "caf\xe9", "fhir:1"):
         answer = await system.provider.http.post(
             f"/api/v1{path}", headers=[(b"idempotency-key", key.encode("latin-1"))]
         )

@@ -50,6 +50,7 @@ class Requester:
     tokens: list[Json] = field(default_factory=list)
     token: str = "token-1"
     token_status: int = 200
+    token_lasts: int = 300
     done: dict[str, Json] = field(default_factory=dict)
     tasks: dict[str, Json] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
@@ -88,7 +89,9 @@ class Requester:
 
     def _give_token(self, call: Call) -> bytes:
         self.tokens.append({name: value[0] for name, value in parse_qs(call.body.decode()).items()})
-        return _http(self.token_status, {"access_token": self.token, "token_type": "Bearer", "expires_in": 300})
+        return _http(
+            self.token_status, {"access_token": self.token, "token_type": "Bearer", "expires_in": self.token_lasts}
+        )
 
     async def _process(self, call: Call) -> bytes | None:
         said = call.said

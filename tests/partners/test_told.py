@@ -3,26 +3,31 @@
 import base64
 import json
 import random
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from standardwebhooks.webhooks import Webhook
 
 from domain import commands as c
 from domain.accounts import AccountEventKind, LetterKind
 from domain.audit import Act
 from domain.fhir_course import open_questions
+from domain.messages import MessageEvent
 from domain.priority import Priority
 from domain.requests import EventName, FormVersion, Role
-from domain.told_partners import TOLD, message_id, word_id
+from domain.told_partners import TOLD, Heard, message_id, word_id
 from domain.webhooks import GIVEN_UP_AFTER, PAUSES, WITH_DOCUMENT
-from key_ring import EncryptionError
-from records import partner_outbox, partner_queue, senders
-from records.errors import NotFoundError
+from fhir.told import heard, message_to_send
+from key_ring import EncryptionError, KeyRing
+from records import data_keys, partner_outbox, partner_queue, senders, service_accounts
+from records.data_keys import DataKeys
+from records.database import Database
+from records.errors import NotFoundError, StoreError
 from records.ids import new_id
 from records.models import (
     AccountEvent,
@@ -34,14 +39,19 @@ from records.models import (
     StoredDocument,
     ToldMessage,
 )
+from records.projection import record_event
+from records.store import DocumentStore
 from settings import Settings
+from tests.conftest import MakeDatabase
 from tests.eventually import eventually
 from tests.fhir.checker import faults_of
 from tests.partners.office import BASE, SIGNING, Office, Told, a_partner, at, change_account
 from tests.partners.requester import Json, Requester, event_of, faults_in, of_type
 from tests.partners.stories import TALES, Acts
 from tests.records.scenes import SHA, Story, random_story, usual_story
+from use_cases import sending
 from use_cases.partner_endpoints import kept_secret
+from use_cases.partner_sender import Telling, Words
 from use_cases.problems import Problem
 
 ADDED, CHANGED, SAID = (
@@ -219,8 +229,7 @@ async def test_every_message_is_sound_whatever_happens(office: Office, requester
         if faults or own:
             wrong[f"{row.event} {row.sequence}"] = (faults, own)
     assert wrong == {}
-    # and each Task is, in the end, as the request's reader is told
-    for story in stories:
+    for story in stories:  # what is open by its events is what the request itself has open
         assert open_questions([event for event, _ in story.steps]) == len(story.request.questions)
 
 
@@ -522,14 +531,17 @@ async def test_to_a_wrong_address_no_second_patients_message_goes(office: Office
     assert (await office.endpoint(told.partner_id)).state == "unverified"
 
 
+@pytest.mark.parametrize("is_removed", [False, True])
 async def test_an_answer_from_the_old_address_proves_nothing_of_the_new(
-    office: Office, requester: Requester, other: Requester
+    office: Office, requester: Requester, other: Requester, is_removed: bool
 ) -> None:
     told = await a_partner(office, requester)
     await office.record(usual_story(told.scene, told.draft), slice(0, 1))
     requester.may_answer.clear()
     async with office.sender():
         await eventually(lambda: len(requester.calls) == 1)
+        if is_removed:
+            await told.keep(None)
         await told.keep(at(other))
         requester.may_answer.set()
 
@@ -585,6 +597,21 @@ async def test_who_is_gone_is_told_nothing_any_more(office: Office, requester: R
     assert await letters(office, told) == [LetterKind.PARTNER_DISABLED]
 
 
+async def test_who_says_why_it_refuses_is_there(office: Office, requester: Requester) -> None:
+    """By HTTP's status and an OperationOutcome, for longer than one may fail."""
+    told = await a_partner(office, requester)
+    story = usual_story(told.scene, told.draft)
+    await office.record(story, slice(0, 1))
+    await office.send()
+    requester.status, requester.body = 422, outcome("error", "required")
+    for step in (1, 2):
+        await office.record(story, slice(step, step + 1))
+        await office.send(GIVEN_UP_AFTER)
+    endpoint = await office.endpoint(told.partner_id)
+    assert (endpoint.state, endpoint.failing_since) == ("active", None)
+    assert await office.states(told.draft.id) == ["delivered", "refused", "refused"]
+
+
 async def letters(office: Office, told: Told) -> list[LetterKind]:
     to = told.scene.accounts["home_administrator"].id
     async with office.database.session() as session:
@@ -629,6 +656,184 @@ async def test_a_document_that_is_not_there_is_waited_for(office: Office, reques
     await office.store.put_new(document.object_key, pdf)
     await office.send(timedelta(hours=1))
     assert await office.states(told.draft.id) == ["delivered"] * 7
+
+
+@pytest.mark.parametrize("what", ["token", "secret", "store", "words", "answer"])
+async def test_what_goes_wrong_with_one_message_holds_up_no_other_partner(
+    office: Office, requester: Requester, other: Requester, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """It counts as a try of that message, and the sender goes on."""
+    said = {"authorization": "client_secret", "secret": "s", "client_id": "relais", "token_url": requester.token_url}
+    told, beside = await a_partner(office, requester, **said), await a_partner(office, other)
+    requester.token_lasts = 10**400
+    await office.record(usual_story(told.scene, told.draft))
+    await office.record(usual_story(beside.scene, beside.draft))
+    sender, get = office.sender(), office.store.get
+
+    async def fails(key: str) -> bytes:
+        if str(told.draft.id) in key:
+            raise StoreError
+        return await get(key)
+
+    def write(telling: Telling) -> bytes:
+        if telling.partner.account_id == told.partner_id:
+            raise KeyError("a new code")
+        return message_to_send(telling)
+
+    def hear(status: int, body: bytes, id_: UUID) -> Heard:
+        if id_ in {message_id(told.draft.id, 1, one) for one in MessageEvent}:
+            raise RecursionError
+        return heard(status, body, id_)
+
+    if what == "secret":
+        theirs = (await office.endpoint(beside.partner_id)).sealed_secret
+        async with office.database.session() as session:
+            (await session.get_one(PartnerEndpoint, told.partner_id)).sealed_secret = theirs
+    if what == "store":
+        monkeypatch.setattr(office.store, "get", fails)
+    sender._words = {"words": Words(write, heard), "answer": Words(message_to_send, hear)}.get(what, sender._words)
+    begun: list[int] = []
+    async with sender:
+
+        async def is_done() -> bool:
+            begun.append(sender._number)
+            waiting = [one for one in await office.told(told.draft.id) if one.state == "pending"]
+            is_tried = waiting[0].attempts == 1 if waiting else what == "token"
+            return is_tried and len(other.messages) == 7
+
+        await eventually(is_done)
+    assert len(set(begun) - {0}) == 1  # it did not begin anew
+    rows = await office.told(told.draft.id)
+    if what == "token":
+        assert [one.state for one in rows] == ["delivered"] * 7
+        return
+    tried = next(one for one in rows if one.state == "pending")
+    assert (tried.attempts, tried.last_error, tried.claimed_by) == (1, "not_made", None)
+    assert tried.next_attempt > office.now
+    assert (await office.endpoint(told.partner_id)).failing_since is None
+
+
+async def test_a_token_of_a_removed_address_goes_to_no_other(
+    office: Office, requester: Requester, other: Requester
+) -> None:
+    said = {"authorization": "client_secret", "secret": "s", "client_id": "relais"}
+    told = await a_partner(office, requester, token_url=requester.token_url, **said)
+    story, sender = usual_story(told.scene, told.draft), office.sender()
+    await office.record(story, slice(0, 1))
+    await sender.send_due()
+    await told.keep(None)
+    other.token = "token-of-other"
+    await told.keep(at(other, token_url=other.token_url, **said))
+    await office.record(story, slice(1, 2))
+    await sender.send_due()
+    assert [call.headers["authorization"] for call in requester.calls] == ["Bearer token-1"]
+    assert [call.headers["authorization"] for call in other.calls] == ["Bearer token-of-other"]
+
+
+async def test_a_document_is_fetched_without_a_connection_in_hand(
+    office: Office, requester: Requester, make_database: MakeDatabase, migrated_template: str
+) -> None:
+    """Of a pool with one connection: what is stored opens with a key that lies in the database."""
+    keys = DataKeys(KeyRing({"only": bytes(32)}))
+    database = Database(await make_database(migrated_template), pool_size=1, data_keys=keys)
+    try:
+        async with database.session() as session:
+            await data_keys.begin(session)
+        small = replace(office, database=database, store=DocumentStore.from_settings(office.settings, database))
+        told = await a_partner(small, requester)
+        await small.record(usual_story(told.scene, told.draft))
+        while await small.send():
+            pass
+        assert await small.states(told.draft.id) == ["delivered"] * 7
+    finally:
+        await database.close()
+
+
+async def test_what_happens_does_not_wait_for_who_changes_the_partner(office: Office, requester: Requester) -> None:
+    told = await a_partner(office, requester)
+    story = usual_story(told.scene, told.draft)
+    async with office.database.session() as changing, office.database.session() as session:
+        await service_accounts.lock(changing, told.partner_id)
+        await session.execute(text("SET LOCAL lock_timeout = '5s'"))
+        await record_event(session, *story.steps[0])
+    assert await office.states(told.draft.id) == ["pending"]
+
+
+async def test_who_ends_waits_a_while_and_lets_go(
+    office: Office, requester: Requester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "ENDS_WITHIN_SECONDS", 0.2)
+    told = await a_partner(office, requester)
+    await office.record(usual_story(told.scene, told.draft), slice(0, 1))
+    requester.may_answer.clear()
+    async with office.sender() as ending:
+        await eventually(lambda: len(requester.calls) == 1)
+    assert not ending._under_way
+    assert await office.states(told.draft.id) == ["pending"]
+    requester.may_answer.set()
+    async with office.sender():  # it goes once more, by whoever is there
+
+        async def is_delivered() -> bool:
+            return await office.states(told.draft.id) == ["delivered"]
+
+        await eventually(is_delivered)
+    assert requester.wrong == []
+
+
+async def test_where_nobody_has_answered_yet_what_never_left_holds_up_nothing(
+    office: Office, requester: Requester
+) -> None:
+    told = await a_partner(office, requester)
+    beside = await told.another()
+    await office.record(usual_story(told.scene, told.draft), slice(0, 1))
+    sender = office.sender()
+
+    def write(telling: Telling) -> bytes:
+        if telling.message.request_id == told.draft.id:
+            raise KeyError("a new code")
+        return message_to_send(telling)
+
+    sender._words = Words(write, heard)
+    await sender.send_due()
+    await office.record(usual_story(told.scene, beside), slice(0, 1))
+    await sender.send_due()
+    assert await office.states(told.draft.id) == ["pending"]
+    assert await office.states(beside.id) == ["delivered"]
+
+
+async def test_two_that_were_tried_elsewhere_do_not_wait_for_each_other(
+    office: Office, requester: Requester, other: Requester
+) -> None:
+    """Two are under way to who has answered before; then the address is another one, where one alone is tried."""
+    told = await a_partner(office, requester)
+    story, beside = usual_story(told.scene, told.draft), await told.another()
+    await office.record(story, slice(0, 1))
+    await office.send()
+    requester.status, requester.body = 500, b""
+    await office.record(story, slice(1, 2))
+    await office.record(usual_story(told.scene, beside), slice(0, 1))
+    await office.send()
+    await office.send(timedelta(minutes=10))
+    assert [one.attempts > 0 for id_ in (told.draft.id, beside.id) for one in await office.told(id_)] == [True] * 3
+    await told.keep(at(other))
+    other.status, other.body = 404, b"nothing here"
+    await office.send(timedelta(hours=1))
+    assert len(other.calls) == 1
+    other.status, other.body = 200, None
+    await office.send(timedelta(hours=1))
+    assert await office.states(told.draft.id) == ["delivered"] * 2
+    assert await office.states(beside.id) == ["delivered"]
+
+
+async def test_what_waits_is_what_could_go(office: Office, requester: Requester) -> None:
+    told = await a_partner(office, requester)
+    await office.record(usual_story(told.scene, told.draft), slice(0, 1))
+    async with office.database.session() as session:
+        assert (await partner_outbox.waiting(session, office.now))[0] == 1
+    await told.keep(at(requester, enabled=False))
+    async with office.database.session() as session:  # as it is written by who saw the partner just before
+        await session.execute(update(ToldMessage).values(state="pending", settled_at=None))
+        assert await partner_outbox.waiting(session, office.now) == (0, None)
 
 
 # How a partner knows that it is Relais
@@ -740,6 +945,8 @@ async def test_a_secret_opens_for_its_partner_alone_and_goes_to_nobody_else(
         {"token_url": f"{requester.token_url}/mine"},
         {"client_id": "another"},
         {"authorization": "signature"},
+        {"url": "http://localhost:8/fhir/$process-message"},
+        {"url": requester.url.replace("127.0.0.1", "localhost")},
     ):
         with pytest.raises(Problem) as error:
             await told.keep(at(requester, **{**left_out, **change}, secret=None))
@@ -748,6 +955,16 @@ async def test_a_secret_opens_for_its_partner_alone_and_goes_to_nobody_else(
         with pytest.raises(Problem) as error:
             await told.keep(at(requester, authorization="signature", secret=secret))
         assert error.value.errors[0].code == "not_a_signing_secret"
+
+
+async def test_another_origin_has_another_key(office: Office, requester: Requester, other: Requester) -> None:
+    said = {"authorization": "client_assertion", "client_id": "relais", "token_url": requester.token_url}
+    told = await a_partner(office, requester, **said, secret=None)
+    first = (await office.endpoint(told.partner_id)).public_key
+    await told.keep(at(requester, **said, url=f"{requester.url}/deeper", secret=None))
+    assert (await office.endpoint(told.partner_id)).public_key == first
+    await told.keep(at(other, **said, secret=None))
+    assert (await office.endpoint(told.partner_id)).public_key != first
 
 
 # Nowhere inside

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0058"
-down_revision = "0057"
+revision = "0064"
+down_revision = "0058"
 branch_labels = None
 depends_on = None
 
@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.Column("verified_at", MOMENT, nullable=True),
         sa.Column("failing_since", MOMENT, nullable=True),
         sa.Column("paused_until", MOMENT, nullable=True),
-        sa.Column("version", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("version", sa.Uuid(), nullable=False),
         sa.PrimaryKeyConstraint("account_id", name="pk_partner_endpoints"),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name="fk_partner_endpoints_account_id_accounts"),
     )
