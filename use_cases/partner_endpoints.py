@@ -81,8 +81,8 @@ class EndpointTerms(_Where):
         None,
         repr=False,
         description="The client’s secret, or for `signature` one of Standard Webhooks (`whsec_…`, 24 to 64 bytes). It is never "
-        "shown. What was given before stays when it is left out; a client’s not where `token_url`, `client_id` or the origin of `url` "
-        "are others.",
+        "shown. What was given before stays when it is left out; a client’s not where `token_url`, `client_id` or the origin of "
+        "`url` are others.",
         json_schema_extra={"writeOnly": True},
     )
 
@@ -98,8 +98,8 @@ class EndpointView(_Where, View):
     failing_since: datetime | None = Field(description="Since when every call has failed.")
     paused_until: datetime | None = Field(description="Until when it asked to be left alone.")
     public_key: dict[str, str] | None = Field(
-        description="For `client_assertion`: the key (JWK) that the partner registers for the client. It is another one where the "
-        "origin of `url` is."
+        description="For `client_assertion`: the key (JWK) that the partner registers for the client. It is another one where "
+        "the origin of `url` is."
     )
     messages: dict[MessageState, int] = Field(
         description="How many messages wait, or did not arrive, by what became of them."

@@ -107,7 +107,7 @@ class Done:
 
     called: PartnerEndpoint | None
     tried: Tried
-    heard: Heard = Heard()
+    heard: Heard = field(default_factory=Heard)
 
 
 class PartnerSender(Sending[Taken]):

@@ -197,4 +197,7 @@ async def test_it_is_administered_as_the_terms_are(system: System, face: FastAPI
         query = select(AccountEvent).where(AccountEvent.account_id == UUID(partner.id)).order_by(AccountEvent.id)
         noted = list(await session.scalars(query))
     assert "partner_replayed" in [one.kind for one in noted]
+    terms = [one.changes["endpoint_terms"][1] for one in noted if "endpoint_terms" in one.changes]
+    assert terms[-2:] == ["enabled", "enabled"]
+    assert "secret" in terms[0]
     assert SECRET not in str([one.changes for one in noted])

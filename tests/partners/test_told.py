@@ -658,6 +658,22 @@ async def test_a_document_that_is_not_there_is_waited_for(office: Office, reques
     assert await office.states(told.draft.id) == ["delivered"] * 7
 
 
+def words_that_fail(request_id: UUID, what: str) -> Words:
+    """Those of a version with a fault: of that request they can't write, or read no answer."""
+
+    def write(telling: Telling) -> bytes:
+        if telling.message.request_id == request_id and what == "words":
+            raise KeyError("a new code")
+        return message_to_send(telling)
+
+    def hear(status: int, body: bytes, id_: UUID) -> Heard:
+        if id_ in {message_id(request_id, 1, one) for one in MessageEvent} and what == "answer":
+            raise RecursionError
+        return heard(status, body, id_)
+
+    return Words(write, hear)
+
+
 @pytest.mark.parametrize("what", ["token", "secret", "store", "words", "answer"])
 async def test_what_goes_wrong_with_one_message_holds_up_no_other_partner(
     office: Office, requester: Requester, other: Requester, monkeypatch: pytest.MonkeyPatch, what: str
@@ -675,23 +691,14 @@ async def test_what_goes_wrong_with_one_message_holds_up_no_other_partner(
             raise StoreError
         return await get(key)
 
-    def write(telling: Telling) -> bytes:
-        if telling.partner.account_id == told.partner_id:
-            raise KeyError("a new code")
-        return message_to_send(telling)
-
-    def hear(status: int, body: bytes, id_: UUID) -> Heard:
-        if id_ in {message_id(told.draft.id, 1, one) for one in MessageEvent}:
-            raise RecursionError
-        return heard(status, body, id_)
-
     if what == "secret":
         theirs = (await office.endpoint(beside.partner_id)).sealed_secret
         async with office.database.session() as session:
             (await session.get_one(PartnerEndpoint, told.partner_id)).sealed_secret = theirs
     if what == "store":
         monkeypatch.setattr(office.store, "get", fails)
-    sender._words = {"words": Words(write, heard), "answer": Words(message_to_send, hear)}.get(what, sender._words)
+    if what in ("words", "answer"):
+        sender._words = words_that_fail(told.draft.id, what)
     begun: list[int] = []
     async with sender:
 
@@ -787,13 +794,7 @@ async def test_where_nobody_has_answered_yet_what_never_left_holds_up_nothing(
     beside = await told.another()
     await office.record(usual_story(told.scene, told.draft), slice(0, 1))
     sender = office.sender()
-
-    def write(telling: Telling) -> bytes:
-        if telling.message.request_id == told.draft.id:
-            raise KeyError("a new code")
-        return message_to_send(telling)
-
-    sender._words = Words(write, heard)
+    sender._words = words_that_fail(told.draft.id, "words")
     await sender.send_due()
     await office.record(usual_story(told.scene, beside), slice(0, 1))
     await sender.send_due()
