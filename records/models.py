@@ -1711,8 +1711,8 @@ class PartnerEndpoint(Base):
 
     `sealed_secret` is what the partner has given (a client's secret, or with what messages are signed), or the private key of
     which it has the `public_key`. `verified_at` is when somebody there last answered a message; `paused_until` when it wants to
-    hear again; `failing_since` since when every call has failed. `version` is another one after each change of the terms, and none
-    comes back, not even where they were removed between.
+    hear again; `failing_since` since when every call has failed. `version` is another one after each change of the terms, and
+    none comes back, not even where they were removed between.
     """
 
     __tablename__ = "partner_endpoints"

@@ -198,6 +198,6 @@ async def test_it_is_administered_as_the_terms_are(system: System, face: FastAPI
         noted = list(await session.scalars(query))
     assert "partner_replayed" in [one.kind for one in noted]
     terms = [one.changes["endpoint_terms"][1] for one in noted if "endpoint_terms" in one.changes]
-    assert terms[-2:] == ["enabled", "enabled"]
+    assert terms[-2:] == ["enabled, secret", "enabled"]  # the secret was given once more, and stayed
     assert "secret" in terms[0]
     assert SECRET not in str([one.changes for one in noted])
