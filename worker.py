@@ -43,9 +43,9 @@ from use_cases.certificates import certify
 from use_cases.forgotten_passwords import make_resets
 from use_cases.journal_paper import make_journal
 from use_cases.nightly import each_night
-from use_cases.register_paper import make_register
 from use_cases.partner_sender import PartnerSender, Words
 from use_cases.partner_sender import calls_for as messages_for
+from use_cases.register_paper import make_register
 from use_cases.repair import repair
 from use_cases.scanning import Scanning, scanner_of
 from use_cases.signing_roots import authority_to_sign_with
@@ -260,11 +260,10 @@ async def _work(
             await stack.enter_async_context(worker)
         await stack.enter_async_context(Sender(settings, database, calls_for(settings)))
         parts = Parts(settings, database, store, client)
+        await stack.enter_async_context(partner_sender(settings, database, store))
         if (scanner := scanner_of(settings)) is not None:
             await stack.enter_async_context(Scanning(parts, scanner))
         tree = asyncio.create_task(audit_tree.keep(parts), name="tree of the audit")
-        await stack.enter_async_context(partner_sender(settings, database, store))
-        tree = asyncio.create_task(audit_tree.keep(Parts(settings, database, store, client)), name="tree of the audit")
         stack.callback(tree.cancel)
         watch = asyncio.create_task(signing_keys.watch(authority, life), name="watch over the signing keys")
         stack.callback(watch.cancel)

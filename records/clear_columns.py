@@ -68,11 +68,7 @@ LISTS: Mapping[str, tuple[str, ...]] = {
             "data_keys.sealed_key",
         ),
         *("webhook_endpoints.sealed_secret", "webhook_endpoints.sealed_older_secret", "signing_roots.sealed_responder"),
-        *(
-            "webhook_endpoints.sealed_secret",
-            "webhook_endpoints.sealed_older_secret",
-            "partner_endpoints.sealed_secret",
-        ),
+        "partner_endpoints.sealed_secret",
     ),
     "public keys and certificates": (
         *("signing_roots.sha256", "signing_roots.certificate", "signing_certificates.root_sha256"),

@@ -89,9 +89,14 @@ STAYS: Mapping[str, tuple[str, ...]] = {
         *("forgotten_password_asks", "tokens", "linked_identities", "sign_on_attempts", "taken_logouts", "guesses"),
         *("known_devices", "second_factors", "recovery_codes", "passkeys", "passkey_challenges", "failed_logins"),
         *("service_accounts", "service_secrets", "service_keys", "service_tokens", "service_assertions"),
-        *("webhook_endpoints", "signing_roots", "signing_certificates", "stamping_roots", "partners"),
-        *("webhook_endpoints", "signing_roots", "signing_certificates", "partners"),
-        "partner_endpoints",
+        *(
+            "webhook_endpoints",
+            "signing_roots",
+            "signing_certificates",
+            "stamping_roots",
+            "partners",
+            "partner_endpoints",
+        ),
     ),
     "what people keep for themselves: texts, and filters, in which they may have typed a name": (
         *("saved_filters", "snippets"),
