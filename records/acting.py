@@ -20,8 +20,8 @@ _SAY = text("SELECT set_config('relais.clinic', :clinic, true)")
 _clinic: ContextVar[uuid.UUID | None] = ContextVar("acting clinic", default=None)
 
 
-def act_for(clinic_id: uuid.UUID) -> None:
-    """From now on this call is one of that clinic."""
+def act_for(clinic_id: uuid.UUID | None) -> None:
+    """From now on this call is one of that clinic; None: of nobody's."""
     _clinic.set(clinic_id)
 
 

@@ -29,6 +29,12 @@ from tests.system import api_account
 RING = {"only": bytes(32)}
 
 
+@pytest.fixture(autouse=True)
+def nobody_calls() -> None:
+    """Tests before this one may have called in this very context."""
+    act_for(None)
+
+
 @pytest.fixture
 async def owner(make_database: MakeDatabase, migrated_template: str) -> AsyncIterator[Database]:
     """The records as workers and the command line come to them."""
