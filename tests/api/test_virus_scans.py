@@ -437,7 +437,7 @@ async def test_a_worker_dies_in_the_middle(system: System, face: FastAPI, clamd:
             *(sys.executable, "-c", HOLDS_FOR_EVER), env=environment_of(system.settings, slow)
         )
         try:
-            await came.wait()
+            await eventually(came.is_set)
         finally:
             worker.send_signal(signal.SIGKILL)
             await worker.wait()
@@ -464,7 +464,7 @@ async def test_a_slow_scanner_delays_no_command(system: System, face: FastAPI) -
             async with scanned_by(system, slow):
                 request_id = await draft(system, patient=somebody_new())
                 sent = ok(await upload(system.requester, request_id, photo((510, 400)), "photos"), 201)["id"]
-                await came.wait()
+                await eventually(came.is_set)
                 ok(await system.requester.post(f"/requests/{request_id}/submit"))
                 who = {"provider_id": system.provider.id}
                 ok(await system.dispatcher.post(f"/requests/{request_id}/assign", who))
@@ -727,7 +727,7 @@ async def test_who_said_too_late_that_it_has_a_file_has_it_once(system: System, 
         return due is not None and due > datetime.now(UTC)
 
     async with slow_scanner() as (slow, came), scanned_by(system, slow):
-        await came.wait()
+        await eventually(came.is_set)
         for _ in range(2):
             async with system.services.database.session() as session:
                 past = datetime.now(UTC) - timedelta(minutes=1)
