@@ -33,7 +33,10 @@ async def act_from_here(session: AsyncSession, clinic_id: uuid.UUID) -> None:
 
 @asynccontextmanager
 async def looking_for(session: AsyncSession, clinic_id: uuid.UUID) -> AsyncIterator[None]:
-    """The same for a block alone: to find out for a caller what only that clinic's eyes tell."""
+    """The same for a block alone: to find out for a caller what only that clinic's eyes tell.
+
+    Where the block raises, the transaction must end.
+    """
     before = acting_clinic()
     await session.execute(_SAY, {"clinic": str(clinic_id)})
     yield

@@ -104,6 +104,11 @@ async def load_command(session: AsyncSession, request_id: uuid.UUID, command_id:
     return await session.get(GivenCommand, (request_id, command_id), populate_existing=True)
 
 
+async def find_given(session: AsyncSession, request_id: uuid.UUID, command_id: str) -> GivenCommand | None:
+    """The same without what it says: for who asks whether it was given, by whom, and what became of it."""
+    return await session.get(GivenCommand, (request_id, command_id), options=unread(GivenCommand))
+
+
 @dataclass(frozen=True)
 class Standing:
     """What the ledger says to a command that comes: the one that was given under its id before, and all that are on their way."""
@@ -129,9 +134,9 @@ async def look_up(session: AsyncSession, request_id: uuid.UUID, command_id: str)
 
 
 async def newest_of(session: AsyncSession, request_id: uuid.UUID, account_id: uuid.UUID) -> GivenCommand | None:
-    """What this person gave last to that request."""
+    """What this person gave last to that request, without what it says."""
     query = select(GivenCommand).where(GivenCommand.request_id == request_id, GivenCommand.account_id == account_id)
-    return await session.scalar(query.order_by(GivenCommand.number.desc()).limit(1))
+    return await session.scalar(query.order_by(GivenCommand.number.desc()).limit(1).options(*unread(GivenCommand)))
 
 
 async def on_their_way(session: AsyncSession, request_id: uuid.UUID) -> list[GivenCommand]:

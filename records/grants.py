@@ -27,15 +27,20 @@ RIGHTS = {
 }
 
 
+_PASSES = text(
+    "SELECT rolsuper OR rolbypassrls OR pg_has_role(rolname, relowner, 'USAGE') FROM pg_roles, pg_class "
+    "WHERE rolname = :role AND pg_class.oid = 'data_keys'::regclass"
+)
+"""Whether that account, if there is one, sees all rows: as the owner does, and who may act as it."""
+
+
 async def let_in(session: AsyncSession, url: str) -> None:
     """Give the account of that address what the API needs, and take from it what it does not.
 
     Raises SettingsError where PostgreSQL does not know the account, or lets it pass every wall.
     """
     role = make_url(url).username or ""
-    passes = await session.scalar(
-        text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = :role"), {"role": role}
-    )
+    passes = await session.scalar(_PASSES, {"role": role})
     if passes is None:
         raise SettingsError(
             f"RELAIS_API_DATABASE_URL names the account '{role}', which PostgreSQL does not know: make it first"

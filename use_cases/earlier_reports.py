@@ -71,11 +71,12 @@ async def _followed(session: AsyncSession, caller: Caller, row: RequestRecord) -
     for _ in range(MOST_REQUESTS):
         if request is None:
             return
-        if request is row or await visibility.access(session, caller.viewer, request) == "chart":
+        seen = request is row or await visibility.access(session, caller.viewer, request) == "chart"
+        if seen and not requests.is_without_form(request):
             yield request
         earlier_id = request.earlier_id
         try:
-            request = await requests.load_request(session, earlier_id) if earlier_id else None
+            request = await requests.load_for_anybody(session, earlier_id) if earlier_id else None
         except NOT_OPENED as error:
             tell_not_opened("requests.form", str(earlier_id), error)
             return

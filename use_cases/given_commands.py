@@ -37,7 +37,7 @@ async def read_command(
 ) -> CommandView:
     """For the one who gave it, from the moment at which it was written down. Raises Problem `not_found`."""
     async with services.database.session() as session:
-        given = await commands.load_command(session, request_id, command_id)
+        given = await commands.find_given(session, request_id, command_id)
     if given is None or given.account_id != caller.id:
         raise Problem("not_found")
     return command_view(given, language)

@@ -125,7 +125,7 @@ async def numbered_of_clinic(session: AsyncSession, caller: Caller, number: str)
 
 
 async def _gave(session: AsyncSession, caller: Caller, request_id: UUID, command_id: str) -> bool:
-    given = await ledger.load_command(session, request_id, command_id)
+    given = await ledger.find_given(session, request_id, command_id)
     return given is not None and given.account_id == caller.id
 
 

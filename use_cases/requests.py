@@ -354,7 +354,7 @@ async def _later(session: AsyncSession, caller: Caller, row: RequestRecord) -> l
 async def _load_related(session: AsyncSession, request_id: UUID) -> RequestRecord | None:
     """None for one that does not open: it keeps nobody from this one."""
     try:
-        return await requests.load_request(session, request_id)
+        return await requests.load_for_anybody(session, request_id)
     except NOT_OPENED as error:
         tell_not_opened("requests.form", str(request_id), error)
         return None

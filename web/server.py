@@ -100,6 +100,7 @@ async def serve(create: Callable[[Settings, Services], FastAPI]) -> None:
             server_header=False,
             forwarded_allow_ips=settings.trusted_proxies,
             timeout_graceful_shutdown=20,
+            reset_contextvars=True,  # a call on a connection begins as nobody's, whoever called on it before
         )
         server = _Server(config, services)
         async with metrics_listener(settings, services), _opening(services, server):

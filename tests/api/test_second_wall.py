@@ -7,7 +7,7 @@ import pytest
 
 from domain.requests import Role
 from records import people, visibility
-from tests.journeys import PATIENT, draft, ok, reported, upload
+from tests.journeys import PATIENT, draft, ok, reported, submitted, upload
 from tests.system import Clinician, System, add_person, photo
 
 PATHS = ("", "/timeline", "/attachments", "/reports", "/accesses", "/case.pdf", "/journal")
@@ -61,3 +61,20 @@ async def test_no_photo_is_opened_for_another_clinic(
     answer = await stranger.get(path)
     assert answer.status_code >= 400
     assert answer.headers["content-type"].startswith("application/problem+json")
+
+
+async def test_an_operator_of_a_clinic_apart_sees_the_process_and_acts(system: System) -> None:
+    """What they see, and what they order, is of requests with which their clinic has nothing to do."""
+    async with system.services.database.session() as session:
+        clinic = await people.add_clinic(session, code=f"apart-{secrets.token_hex(4)}", name="Clinique à part")
+    operator = await add_person(system, "operator_apart", clinic, Role.OPERATOR)
+    request_id = await submitted(system)
+    assert (await operator.view(request_id))["access"] == "process"
+    timeline = (await operator.get(f"/requests/{request_id}/timeline")).json()
+    assert [entry["name"] for entry in timeline] == ["submitted"]
+    assert timeline[0]["details"] == {}
+    receipt = ok(await operator.post(f"/requests/{request_id}/deadlines/dispatch"))
+    given = ok(await operator.get(f"/requests/{request_id}/commands/{receipt['command_id']}"))
+    assert given["state"] == "done"
+    assert (await operator.view(request_id))["access"] == "process"
+    assert NAME not in (await operator.get(f"/requests/{request_id}/timeline")).text

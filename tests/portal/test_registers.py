@@ -130,8 +130,8 @@ async def test_what_somebody_else_wrote_meanwhile_is_never_overwritten_unseen(
         assert shown_again["version"] == "1"
         changed = await http.post(address, data={**shown_again, "aware_on": said["aware_on"]})
         assert changed.status_code == 412
-        assert "Leur mesure" in shown(changed)
-        assert "La version 2 est de" in shown(changed)
+        assert "Leur mesure" in shown(changed, 412)
+        assert "La version 2 est de" in shown(changed, 412)
         seen = form_to(changed.text, address).as_shown
         assert (seen["version"], seen["cause"], seen["measures"]) == ("2", "Mon texte", "")
         assert (await http.post(address, data={**seen, "measures": "Leur mesure"})).status_code == 303
