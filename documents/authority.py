@@ -40,7 +40,7 @@ _STAMPS, _SIGNERS = "stamps", "signers/"
 
 
 class NoAuthorityError(Exception):
-    """The keys are not there, and none may be made."""
+    """There is no authority, or but a part of one, and none may be made. The text names the place."""
 
 
 Reason = Literal["key_compromise", "affiliation_changed", "superseded", "cessation_of_operation"]
@@ -90,14 +90,15 @@ class Authority:
         clock: Callable[[], datetime],
         lists_at: str | None = None,
         stamped_by: StampService | None = None,
+        *,
+        may_make: bool = True,
     ) -> None:
         self.place = place
         self.lists_at = lists_at
         self.stamped_by = stamped_by
         self._keys = place.keys()
         self._clock = clock
-        with self._keys.locked():
-            self._root = self._identity(ROOT, self._root_certificate, lambda _: True)
+        self._root = self._made_root() if may_make else self._found_root()
 
     @classmethod
     def open(
@@ -111,17 +112,17 @@ class Authority:
     ) -> Self:
         """Opens the authority of `place`, and makes it if there is none; several processes may do so at once.
 
-        Raises `NoAuthorityError` if there is none and it must not be made (`may_make`), and what `documents.keys` raises. New
-        certificates say where to learn whether they are revoked: ``<lists_at>/<root_sha256>.crl``, and ``…/ocsp``. `stamped_by`
-        is an outside service that stamps the time in the authority's place.
+        Raises `NoAuthorityError` if there is none and it must not be made (`may_make`), or if the root's key and certificate do
+        not belong together; and what `documents.keys` raises. New certificates say where to learn whether they are revoked:
+        ``<lists_at>/<root_sha256>.crl``, and ``…/ocsp``. `stamped_by` is an outside service that stamps the time in the
+        authority's place.
         """
-        if not may_make and place.keys().key(ROOT) is None:
-            raise NoAuthorityError(f"{place} holds no signing authority")
-        return cls(place, clock, lists_at, stamped_by)
+        return cls(place, clock, lists_at, stamped_by, may_make=may_make)
 
     def look_for_its_keys(self) -> None:
-        """Whether they can be had now. Raises KeysAwayError or WrongSecretError when not."""
-        if self._keys.key(ROOT) is None:
+        """Whether they can be had now, and are still its own. Raises KeysAwayError or WrongSecretError when not."""
+        key = self._keys.key(ROOT)
+        if key is None or not _belong_together(key, self._root.certificate):
             raise KeysAwayError(f"{self.place} holds the key of the authority no more")
 
     @property
@@ -206,16 +207,40 @@ class Authority:
         certificate = self.certificate_of(signer_id)
         return certificate.serial_number if certificate else None
 
+    def _made_root(self) -> Identity:
+        """The root that is there; a new one where there is none, or a certificate for a key that got none. A root certificate is
+        never replaced: documents were signed under it.
+        """
+        with self._keys.locked():
+            if self._keys.certificate(ROOT) is None:
+                key = self._keys.key(ROOT) or self._keys.make_key(ROOT)
+                self._keys.keep_certificate(ROOT, self._root_certificate(key))
+            return self._found_root()
+
+    def _found_root(self) -> Identity:
+        """Makes nothing. Raises NoAuthorityError."""
+        key, certificate = self._keys.key(ROOT), self._keys.certificate(ROOT)
+        if key is None and certificate is None:
+            raise NoAuthorityError(f"{self.place} holds no signing authority")
+        if key is None or certificate is None:
+            missing = "key" if key is None else "certificate"
+            raise NoAuthorityError(f"{self.place} holds a signing authority whose root has no {missing}")
+        if not _belong_together(key, certificate):
+            raise NoAuthorityError(f"{self.place} holds a root certificate that is not of the root's key")
+        return Identity(key, certificate)
+
     def _identity(
         self,
         name: str,
         issue: Callable[[ec.EllipticCurvePrivateKey], x509.Certificate],
         still_good: Callable[[x509.Certificate], bool],
     ) -> Identity:
-        """The key and certificate of that name: read, or made. A certificate that is missing or no longer good is issued anew."""
+        """The key and certificate of that name: read, or made. A certificate that is missing or no longer good is issued anew; so
+        is one of another key, as it may be there when two hosts make keys of one name at once.
+        """
         key = self._keys.key(name) or self._keys.make_key(name)
         certificate = self._keys.certificate(name)
-        if certificate is None or not still_good(certificate):
+        if certificate is None or not _belong_together(key, certificate) or not still_good(certificate):
             certificate = issue(key)
             self._keys.keep_certificate(name, certificate)
         return Identity(key, certificate)
@@ -313,6 +338,10 @@ def _with_addresses(builder: x509.CertificateBuilder, root: str) -> x509.Certifi
     return builder.add_extension(x509.CRLDistributionPoints([where]), critical=False).add_extension(
         x509.AuthorityInformationAccess(access), critical=False
     )
+
+
+def _belong_together(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> bool:
+    return key.public_key() == certificate.public_key()
 
 
 def _shortened(text: str) -> str:

@@ -87,13 +87,21 @@ async def sign_report(
     """`sign_pdf` within limits, with the signer's key from `authority`, which the process opens for itself.
 
     A key whose certificate is among those `revoked` signs nothing any more: another one is made. Raises ConfinedError
-    (`confined`) when it comes to no end, or when keys and signer do not make a signature.
+    (`confined`) when it comes to no end, when keys and signer do not make a signature, or when the keys that are there now are
+    not those of `authority`.
     """
     who = {"id": str(signer_id), **signer.model_dump(mode="json")}
     ended = [
         {"serial_number": str(one.serial_number), "at": one.at.isoformat(), "reason": one.reason} for one in revoked
     ]
-    asked = {"signer": who, "reason": reason, "at": at.isoformat(), "revoked": ended, "lists_at": authority.lists_at}
+    asked = {
+        "signer": who,
+        "reason": reason,
+        "at": at.isoformat(),
+        "revoked": ended,
+        "lists_at": authority.lists_at,
+        "root_sha256": authority.root_sha256,
+    }
     with await asyncio.to_thread(_new_folder) as name:
         folder = Path(name)
         await _ask(folder, asked)

@@ -76,12 +76,22 @@ class LocalSigner(Signer):
             embed_roots=with_root,
         )
         self._key = identity.key
+        self._certificate = identity.certificate
 
     async def async_sign_raw(self, data: bytes, digest_algorithm: str, dry_run: bool = False) -> bytes:
-        """The signature in DER. A dry run only asks how long one can be."""
+        """The signature in DER. A dry run only asks how long one can be.
+
+        Raises InvalidSignature when it is not one that the certificate vouches for: a token's word is not taken for it.
+        """
         if dry_run:
             return bytes(LONGEST_SIGNATURE)
-        return self._key.sign(data, ec.ECDSA(get_pyca_cryptography_hash(digest_algorithm)))
+        algorithm = ec.ECDSA(get_pyca_cryptography_hash(digest_algorithm))
+        signature = self._key.sign(data, algorithm)
+        public_key = self._certificate.public_key()
+        if not isinstance(public_key, ec.EllipticCurvePublicKey):
+            raise TypeError("the authority signs with elliptic-curve keys only")
+        public_key.verify(signature, data, algorithm)
+        return signature
 
     async def signed_attrs(self, *args: Any, **kwargs: Any) -> cms.CMSAttributes:
         attributes = await super().signed_attrs(*args, **kwargs)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
@@ -17,6 +18,17 @@ LONGEST_NONCE = 128
 
 class UnreadableError(Exception):
     """It is no question about one certificate."""
+
+
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    NotImplementedError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What reading a question that is none raises."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +51,12 @@ class Question:
             question = cls(
                 asked.serial_number, asked.issuer_name_hash, asked.issuer_key_hash, asked.hash_algorithm, nonce
             )
-        except (ValueError, TypeError, NotImplementedError, x509.UnsupportedGeneralNameType) as error:
+        except _UNREADABLE as error:
             raise UnreadableError from error
+        if (
+            question.serial_number <= 0
+        ):  # no certificate has such a one (RFC 5280, 4.1.2.2), and no answer can be about it
+            raise UnreadableError
         if nonce is not None and not 0 < len(nonce) <= LONGEST_NONCE:
             raise UnreadableError
         return question

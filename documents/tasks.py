@@ -26,6 +26,7 @@ from documents.journal import render_journal
 from documents.journal_content import JournalContent
 from documents.key_folder import KeyFolder
 from documents.key_places import heard
+from documents.keys import KeysAwayError
 from documents.report import fonts, render_report
 from documents.signature import sign_now, verify_now
 from documents.stamp_service import service_heard
@@ -68,7 +69,8 @@ def sign(folder: Path, keys_at: str, stamped_by: str) -> None:
     """From `DRAWN` and `ASKED` (who signs, why, and when; what is revoked) to `SIGNED` and its `CERTIFICATE`.
 
     `keys_at` tells where the authority's keys are, with what opens them (`documents.key_places`), and `stamped_by` which service
-    stamps the time (`documents.stamp_service`).
+    stamps the time (`documents.stamp_service`). Signs with the authority that is asked for, or not at all: it makes none where
+    the place was emptied. Raises NoAuthorityError and KeysAwayError.
     """
     asked = json.loads((folder / ASKED).read_text())
     who = asked["signer"]
@@ -77,9 +79,10 @@ def sign(folder: Path, keys_at: str, stamped_by: str) -> None:
         for one in asked["revoked"]
     ]
     service = service_heard(stamped_by)
-    keys = Authority.open(heard(keys_at), lists_at=asked["lists_at"], stamped_by=service).signer(
-        UUID(who["id"]), who["name"], who["clinic"] or "", who["licence_number"] or "", revoked
-    )
+    authority = Authority.open(heard(keys_at), may_make=False, lists_at=asked["lists_at"], stamped_by=service)
+    if authority.root_sha256 != asked["root_sha256"]:
+        raise KeysAwayError(f"{authority.place} holds another signing authority than the one that is to sign")
+    keys = authority.signer(UUID(who["id"]), who["name"], who["clinic"] or "", who["licence_number"] or "", revoked)
     (folder / CERTIFICATE).write_bytes(keys.signer.certificate.public_bytes(Encoding.DER))
     at = datetime.fromisoformat(asked["at"])
     (folder / SIGNED).write_bytes(sign_now((folder / DRAWN).read_bytes(), credentials(keys), asked["reason"], at))

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ObjectIdentifier
 from sqlalchemy import update
 
 from documents.authority import Authority
@@ -168,6 +168,10 @@ async def test_what_can_t_be_answered_is_said(system: System, tmp_path: Path) ->
             (b"no question", ocsp.OCSPResponseStatus.MALFORMED_REQUEST),
             (about_two, ocsp.OCSPResponseStatus.MALFORMED_REQUEST),
             (question_about(1, root_of(system), b"n" * 129), ocsp.OCSPResponseStatus.MALFORMED_REQUEST),
+            (_with_an_unknown_hash(question_about(1, root_of(system))), ocsp.OCSPResponseStatus.MALFORMED_REQUEST),
+            (_with_two_nonces(root_of(system)), ocsp.OCSPResponseStatus.MALFORMED_REQUEST),
+            (_about_serial_number(0x00, root_of(system)), ocsp.OCSPResponseStatus.MALFORMED_REQUEST),
+            (_about_serial_number(0xFF, root_of(system)), ocsp.OCSPResponseStatus.MALFORMED_REQUEST),
             (b"\x30" * 5000, ocsp.OCSPResponseStatus.MALFORMED_REQUEST),
         ):
             assert (await told(http, system, question)).response_status is status
@@ -177,6 +181,31 @@ async def test_what_can_t_be_answered_is_said(system: System, tmp_path: Path) ->
             f"/signing-roots/{'0' * 64}/ocsp", content=question_about(1, elsewhere), headers=QUESTION
         )
         problem(nowhere, 404, "not_found")
+
+
+def _with_an_unknown_hash(question: bytes) -> bytes:
+    sha256 = bytes.fromhex("608648016503040201")
+    assert question.count(sha256) == 1
+    return question.replace(sha256, sha256[:-1] + b"\x7f")
+
+
+def _with_two_nonces(issuer: x509.Certificate) -> bytes:
+    other, nonce = ObjectIdentifier("1.3.6.1.5.5.7.48.1.99"), bytes.fromhex("2b0601050507300102")
+    built = (
+        ocsp.OCSPRequestBuilder()
+        .add_certificate_by_hash(*_hashes(issuer, hashes.SHA256()), 1, hashes.SHA256())
+        .add_extension(x509.OCSPNonce(b"n" * 16), critical=False)
+        .add_extension(x509.UnrecognizedExtension(other, b"\x04\x01n"), critical=False)
+    )
+    question = built.build().public_bytes(Encoding.DER)
+    return question.replace(nonce[:-1] + b"\x63", nonce)
+
+
+def _about_serial_number(last_byte: int, issuer: x509.Certificate) -> bytes:
+    """That byte alone: 0xFF is -1."""
+    question = question_about(1, issuer)
+    assert question.endswith(b"\x02\x01\x01")
+    return question[:-1] + bytes([last_byte])
 
 
 async def test_nobody_floods_it(system: System) -> None:

@@ -1,5 +1,6 @@
 """The keys: where they are, who can read them, and when they change."""
 
+import shutil
 import stat
 import subprocess
 import sys
@@ -9,13 +10,17 @@ from uuid import UUID, uuid4
 
 import pytest
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from documents.authority import Authority, SigningKeys
-from documents.credentials import SignerCredentials
-from documents.key_folder import KeyFolder
-from documents.keys import WrongSecretError
+from confined import ConfinedError
+from documents.authority import Authority, Identity, NoAuthorityError, SigningKeys
+from documents.bounded import sign_report
+from documents.content import Practitioner
+from documents.credentials import LocalSigner, SignerCredentials
+from documents.key_folder import ROOT_CERTIFICATE, ROOT_KEY, KeyFolder
+from documents.keys import KeysAwayError, WrongSecretError
 from settings import PROJECT_ROOT
 from tests.unit.documents.conftest import SECRET
 
@@ -116,6 +121,71 @@ def test_a_key_whose_certificate_was_not_written_gets_one(folder: Path) -> None:
     (folder / "signers" / f"{SOMEBODY}.cert.pem").unlink()
     again = sign_up(Authority.open(KeyFolder(folder, SECRET)))
     assert certificate_of(again).public_key() == certificate_of(credentials).public_key()
+
+
+def test_a_certificate_of_another_key_is_issued_anew(folder: Path) -> None:
+    place = KeyFolder(folder, SECRET)
+    authority = Authority.open(place)
+    before = certificate_of(sign_up(authority))
+    place.remove_key(f"signers/{SOMEBODY}")
+    made = place.make_key(f"signers/{SOMEBODY}")
+    after = sign_up(authority).signer
+    assert after.key.public_key() == after.certificate.public_key() == made.public_key()
+    assert after.certificate.serial_number != before.serial_number
+
+
+async def test_a_signature_that_its_certificate_does_not_vouch_for_is_none(authority: Authority) -> None:
+    keys = authority.signer(uuid4(), "A. B.", "Clinique", "1")
+    root = x509.load_pem_x509_certificate(authority.root_certificate_pem)
+    good = LocalSigner(keys.signer, root, with_root=True)
+    assert await good.async_sign_raw(b"what is signed", "sha256")
+    mixed_up = LocalSigner(Identity(keys.stamps.key, keys.signer.certificate), root, with_root=True)
+    with pytest.raises(InvalidSignature):
+        await mixed_up.async_sign_raw(b"what is signed", "sha256")
+
+
+@pytest.mark.parametrize("missing", [ROOT_KEY, ROOT_CERTIFICATE])
+def test_half_a_root_is_none(folder: Path, missing: str) -> None:
+    Authority.open(KeyFolder(folder, SECRET))
+    (folder / missing).unlink()
+    with pytest.raises(NoAuthorityError, match="whose root has no"):
+        Authority.open(KeyFolder(folder, SECRET), may_make=False)
+    assert not (folder / missing).exists()
+
+
+@pytest.mark.parametrize("may_make", [True, False])
+def test_a_root_certificate_is_never_replaced(folder: Path, may_make: bool) -> None:
+    place = KeyFolder(folder, SECRET)
+    certificate = Authority.open(place).root_certificate_pem
+    place.remove_key("root")
+    with pytest.raises(NoAuthorityError, match="whose root has no key"):
+        Authority.open(place, may_make=may_make)
+    assert not (folder / ROOT_KEY).exists()
+    place.make_key("root")
+    with pytest.raises(NoAuthorityError, match="not of the root's key"):
+        Authority.open(place, may_make=may_make)
+    assert (folder / ROOT_CERTIFICATE).read_bytes() == certificate
+
+
+async def test_another_authority_does_not_sign_in_its_place(folder: Path, unsigned: bytes) -> None:
+    """Where a folder is emptied, or holds another's keys, under a worker: none is made, and nothing signed, until it is back."""
+    place = KeyFolder(folder, SECRET)
+    authority = Authority.open(place)
+    signer, now = Practitioner(name="A. B.", clinic="Clinique"), datetime.now(UTC)
+    away = place.path.rename(place.path.with_name("away"))
+    with pytest.raises(ConfinedError, match="NoAuthorityError"):
+        await sign_report(unsigned, authority, SOMEBODY, signer, reason="-", at=now)
+    assert not place.path.exists()
+    Authority.open(place)
+    with pytest.raises(ConfinedError, match="KeysAwayError"):
+        await sign_report(unsigned, authority, SOMEBODY, signer, reason="-", at=now)
+    assert list((place.path / "signers").iterdir()) == []
+    with pytest.raises(KeysAwayError):
+        authority.look_for_its_keys()
+    shutil.rmtree(folder)
+    away.rename(folder)
+    authority.look_for_its_keys()
+    assert await sign_report(unsigned, authority, SOMEBODY, signer, reason="-", at=now)
 
 
 def test_a_certificate_says_who_signs_and_what_for(authority: Authority, credentials: SignerCredentials) -> None:

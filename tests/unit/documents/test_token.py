@@ -205,6 +205,21 @@ def test_the_pin_is_told_to_who_signs_and_to_nobody_else(token: KeyToken) -> Non
     assert token.pin not in str(token)
 
 
+def test_who_makes_a_key_at_the_same_moment_signs_under_its_own_certificate(
+    token: KeyToken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other host's key and certificate came between this one's look for a key and its look for a certificate."""
+    authority = Authority.open(token)
+    theirs = certificate_of(authority)
+    monkeypatch.setattr(token_keys.TokenKeys, "key", lambda *_: None)
+    ours = authority.signer(SOMEBODY, "Dr Étienne Gagnon", "Clinique", "98765").signer
+    monkeypatch.undo()
+    assert ours.certificate.public_key() == ours.key.public_key() != theirs.public_key()
+    again = authority.signer(SOMEBODY, "Dr Étienne Gagnon", "Clinique", "98765").signer
+    assert again.certificate.public_key() == again.key.public_key()
+    assert again.certificate in (theirs, ours.certificate)
+
+
 def test_processes_that_open_it_at_once_sign_with_the_same_root(token: KeyToken) -> None:
     """Keys of one name may be made twice, see `documents.token_keys`; the root is made under a lock of the records."""
     root = Authority.open(token).root_certificate_pem
