@@ -1017,6 +1017,7 @@ def main() -> None:
 
 def _repairable() -> tuple[type[Exception], ...]:
     """The errors whose text tells the user what to do: a setting, a file, a server that is not there."""
+    from documents.authority import NoAuthorityError
     from documents.keys import KeysAwayError, WrongSecretError
     from engine.client import EngineError
     from engine.search_attributes import SearchAttributeError
@@ -1032,6 +1033,7 @@ def _repairable() -> tuple[type[Exception], ...]:
         AdministrationError,
         OtherAuthorityError,
         UnknownSignerError,
+        NoAuthorityError,
         WrongSecretError,
         KeysAwayError,
         EngineError,

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -22,15 +23,17 @@ from documents.authority import Authority, NoAuthorityError, Reason
 from documents.bounded import check_pdf
 from documents.key_folder import ROOT_CERTIFICATE, KeyFolder
 from documents.key_places import key_place
-from documents.keys import KeysAwayError
+from documents.keys import KeysAwayError, WrongSecretError
 from documents.stamp_service import stamp_service
 from documents.verification import Verification
 from records import people, reports, signing_roots
 from records.database import Database
-from settings import Settings
+from settings import Settings, SettingsError
 from use_cases.certificate_status import renew_responder
 from use_cases.problems import Problem
 from use_cases.services import Services
+
+log = structlog.get_logger(__name__)
 
 LIST_HOLDS_FOR = timedelta(days=30)
 """A list of what is revoked is made anew each day, and believed for so long."""
@@ -74,15 +77,18 @@ class Root:
 async def authority_to_sign_with(settings: Settings, database: Database) -> Authority:
     """The authority of the settings' folder or token, if it is one of this installation's; the very first worker makes it.
 
-    Raises OtherAuthorityError, WrongSecretError, KeysAwayError, and SettingsError when the settings do not say what locks them.
+    Raises OtherAuthorityError, WrongSecretError, KeysAwayError, NoAuthorityError when what lies there is but half a root, and
+    SettingsError when the settings do not say what locks them.
     """
     async with database.session() as session:
         await signing_roots.lock_signing_roots(session)
         known = {root.sha256 for root in await signing_roots.signing_roots(session)}
-        has_signed = await reports.are_there_documents(session)
+        may_make = not known and not await reports.are_there_documents(session)
         try:
-            authority = await asyncio.to_thread(_open, settings, may_make=not known and not has_signed)
+            authority = await asyncio.to_thread(_open, settings, may_make=may_make)
         except NoAuthorityError:
+            if may_make:
+                raise
             raise OtherAuthorityError(_told(settings, _NOT_HERE if known else _LOST, known)) from None
         if known and authority.root_sha256 not in known:
             raise OtherAuthorityError(_told(settings, _ANOTHER, known))
@@ -116,26 +122,31 @@ async def revoke_signer(settings: Settings, username: str, reason: Reason, *, si
     """Let no document hold that is stamped from now on, or from `since` on, with what this person has signed with until now;
     their next signature has another key. What they have signed before still holds.
 
-    Our own checks know it at once. The list for others is published here for the authority whose folder is here, and within the
-    day by the workers that have the others'. Raises UnknownSignerError.
+    Our own checks know it at once, whatever becomes of the rest. The list for others is published here for the authority whose
+    folder or token is here, and within the day by the workers that have the others'. Raises UnknownSignerError.
     """
-    async with Database.opened(settings) as database, database.session() as session:
-        await signing_roots.lock_signing_roots(session)
-        account = await people.find_account(session, username)
-        if account is None:
-            raise UnknownSignerError(f"There is no account {username}.")
+    # Stamps tell whole seconds: what is stamped in this one was signed before.
+    moment = since or datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    async with Database.opened(settings) as database:
+        async with database.session() as session:
+            await signing_roots.lock_signing_roots(session)
+            account = await people.find_account(session, username)
+            if account is None:
+                raise UnknownSignerError(f"There is no account {username}.")
+            revoke = partial(signing_roots.revoke_certificates, signer_id=account.id, reason=reason, since=moment)
+            revoked = [*await revoke(session)]
+        here = None
         try:
             authority = await asyncio.to_thread(_open, settings, may_make=False)
-        except (NoAuthorityError, KeysAwayError):
-            authority = None
-        if authority is not None:
-            await _note_certificates(session, authority)
-        # Stamps tell whole seconds: what is stamped in this one was signed before.
-        moment = since or datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
-        revoked = await signing_roots.revoke_certificates(session, account.id, reason=reason, since=moment)
-        if authority is not None:
-            await _publish(session, authority)
-    here = authority.root_sha256 if authority else None
+            async with database.session() as session:
+                await signing_roots.lock_signing_roots(session)
+                await _note_certificates(session, authority)
+                only_now_known = await revoke(session)
+                await _publish(session, authority)
+            revoked.extend(only_now_known)
+            here = authority.root_sha256
+        except (NoAuthorityError, KeysAwayError, WrongSecretError, SettingsError) as error:
+            log.warning("what is revoked is not published here: the keys can't be had", error=str(error))
     elsewhere = {one.root_sha256 for one in revoked} - {here}
     return Revoked(tuple(one.serial_number for one in revoked), tuple(sorted(elsewhere)))
 

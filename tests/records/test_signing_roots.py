@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from documents.authority import Authority
 from documents.key_folder import ROOT_CERTIFICATE, ROOT_KEY, KeyFolder
+from documents.keys import KeysAwayError
 from domain.requests import DocumentKind, Role
 from records import people, reports
 from records.database import Database
@@ -159,6 +161,38 @@ async def test_what_people_signed_with_before_the_records_knew_is_revoked_too(ur
     serial_number = held.signer.certificate.serial_number
     assert revoking.result().serial_numbers == (f"{serial_number:x}",)
     assert [one.serial_number for one in x509.load_der_x509_crl(root.revocation_list or b"")] == [serial_number]
+
+
+async def test_revoking_holds_where_the_keys_do_not_open(url: str, tmp_path: Path) -> None:
+    settings = host(url, tmp_path / "own")
+    async with Database.opened(settings) as database, database.session() as session:
+        signer = await somebody_in(session)
+    Authority.open(KeyFolder(tmp_path / "own", SECRET.encode())).signer(signer.id, "Dre Anne Roy", "Clinique", "1")
+    authority = await authority_of(settings)
+    wrong = settings.model_copy(update={"authority_secret": SecretStr("another secret that is long enough")})
+    revoked = await revoke_signer(wrong, signer.username, "key_compromise")
+    assert (len(revoked.serial_numbers), revoked.unpublished) == (1, (authority.root_sha256,))
+    again = await revoke_signer(wrong, signer.username, "key_compromise")
+    assert again.serial_numbers == ()
+
+
+async def test_revoking_holds_where_the_keys_go_meanwhile(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = host(url, tmp_path / "own")
+    async with Database.opened(settings) as database, database.session() as session:
+        signer = await somebody_in(session)
+    Authority.open(KeyFolder(tmp_path / "own", SECRET.encode())).signer(signer.id, "Dre Anne Roy", "Clinique", "1")
+    authority = await authority_of(settings)
+
+    def gone(*_: object, **__: object) -> bytes:
+        raise KeysAwayError("the token is not there")
+
+    monkeypatch.setattr(Authority, "revocation_list", gone)
+    revoked = await revoke_signer(settings, signer.username, "key_compromise")
+    assert (len(revoked.serial_numbers), revoked.unpublished) == (1, (authority.root_sha256,))
+    monkeypatch.undo()
+    assert (await revoke_signer(settings, signer.username, "key_compromise")).serial_numbers == ()
 
 
 async def test_without_the_folder_it_is_revoked_and_said_where_it_is_not_told_yet(url: str, tmp_path: Path) -> None:
