@@ -587,7 +587,7 @@ async def test_a_verdict_while_a_file_is_given_out_raises_no_alarm(
     system: System, face: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of its pictures, of the whole case, and of a page that is drawn on: whoever looked before reads what is destroyed now."""
-    store = system.services.store
+    store = system.of_api.store
 
     async def of_a_picture() -> None:
         request_id, sent = await one_that_waits(system, face, photo((433, 300)))
@@ -653,9 +653,10 @@ async def test_the_worklist_shows_the_first_photo_that_its_reader_gets(system: S
         ]
         assert len(photos) > 1
         first, second = photos[:2]
+        number = (await system.requester.view(request_id))["number"]
 
         async def seen_by(who: Clinician) -> str | None:
-            page = ok(await who.get("/requests", params={"limit": 200}))
+            page = ok(await who.get("/requests", params={"q": number}))
             photo_id: str | None = next(one["first_photo_id"] for one in page["items"] if one["id"] == request_id)
             return photo_id
 

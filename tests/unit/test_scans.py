@@ -101,6 +101,7 @@ READERS = {
     "use_cases/partner_messages.py": "messages as they came: given out to nobody",
     "activities/media.py": "makes the copy of a video",
     "activities/reports.py": "signed documents: ours",
+    "use_cases/partner_sender.py": "signed documents, for partners: ours",
 }
 """The modules above the records that know where a file lies. A new one asks `use_cases.scans` before it shows one to somebody."""
 

@@ -33,6 +33,7 @@ LINES: list[tuple[str, Act, str | None, Role | None, UUID | None, UUID | None, F
     ("an operator sees how it moves", Act.REQUEST, None, Role.OPERATOR, ANSWERED, None, None),
     ("an operator opens what the engine has", Act.ENGINE, None, Role.OPERATOR, THIRD, None, Flow(ASKED, READ)),
     ("Relais sends it to another's system", Act.EXPORT, None, None, ANSWERED, None, Flow(ASKED, READ)),
+    ("Relais tells it to another's system", Act.MESSAGE, None, None, ANSWERED, None, Flow(ASKED, READ)),
     ("a telephone sends a photo", Act.PHONE_PHOTO, None, Role.REQUESTER, ASKED, None, None),
     ("a journal is asked for", Act.JOURNAL, "asked", Role.CLINIC_ADMINISTRATOR, ANSWERED, None, None),
     ("a journal is taken", Act.JOURNAL, "taken", Role.CLINIC_ADMINISTRATOR, ANSWERED, None, Flow(ANSWERED, HANDED)),
