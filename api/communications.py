@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.parameters import IdempotencyKey, ReaderLanguage, tell_next
 from domain.communications import ByHand
@@ -24,6 +24,14 @@ To = Annotated[str, Query(alias="recipient", max_length=200, description="Words 
 Of = Annotated[UUID | None, Query(alias="request_id", description="The request that it is of.")]
 
 
+async def _asked(since: Since = None, until: Until = None, recipient: To = "", request_id: Of = None) -> Asked:
+    return Asked(since, until, recipient, request_id)
+
+
+AskedOf = Annotated[Asked, Depends(_asked)]
+"""Which communications are asked for."""
+
+
 @router.get("/communications", dependencies=[OF_ONE_PATIENT], summary="When data left the clinic by Relais")
 async def list_communications(
     request: Request,
@@ -31,16 +39,12 @@ async def list_communications(
     caller: CallerOf,
     services: ServicesOf,
     language: ReaderLanguage,
-    since: Since = None,
-    until: Until = None,
-    recipient: To = "",
-    request_id: Of = None,
+    asked: AskedOf,
     before: Annotated[UUID | None, Query(description="Go on from here, as `next` of a page says.")] = None,
 ) -> Communications:
     """For administrators, of their own clinic, from the audit, the newest first. A page may be empty and have a `next`: so far
     the audit was looked through. Patients are named by their requests' numbers alone.
     """
-    asked = Asked(since, until, recipient, request_id)
     found = await communications.list_communications(services, caller, asked, before, language)
     tell_next(request, response, before=found.next)
     return found
@@ -57,13 +61,9 @@ async def get_communications_csv(
     caller: CallerOf,
     services: ServicesOf,
     language: ReaderLanguage,
-    since: Since = None,
-    until: Until = None,
-    recipient: To = "",
-    request_id: Of = None,
+    asked: AskedOf,
 ) -> Response:
     """What left by Relais, and what was entered by hand, the newest first; 5,000 lines at most. No cell is a formula."""
-    asked = Asked(since, until, recipient, request_id)
     made = await register_papers.communications_as_csv(services, caller, asked, language)
     return csv_response(made, "communications.csv")
 
@@ -74,16 +74,13 @@ async def list_entries(
     response: Response,
     caller: CallerOf,
     services: ServicesOf,
-    since: Since = None,
-    until: Until = None,
-    recipient: To = "",
-    request_id: Of = None,
+    asked: AskedOf,
     before: Annotated[UUID | None, Query(description="Go on from here, as `next` of a page says.")] = None,
 ) -> Entries:
     """What left the clinic outside of Relais, the newest day first. What was replaced is not among it. A page may be empty and
     have a `next`: so far was looked for the recipient. What does not open is told with its day.
     """
-    found = await communications.list_entries(services, caller, Asked(since, until, recipient, request_id), before)
+    found = await communications.list_entries(services, caller, asked, before)
     tell_next(request, response, before=found.next)
     return found
 

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, Unpack
 
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -69,31 +69,21 @@ def note_written(act: Act) -> None:
         answer.acts.add(act)
 
 
-def add(
-    session: AsyncSession,
-    act: Act,
-    by: By,
-    at: datetime,
-    *,
-    name: str | None = None,
-    role: Role | None = None,
-    request_id: uuid.UUID | None = None,
-    object_id: uuid.UUID | None = None,
-    version: int | None = None,
-    shown: Collection[uuid.UUID] | None = None,
-    content: Mapping[str, Any] | None = None,
-) -> AuditEntry:
-    """Write an act down in the transaction of `session`. `content` may name what can have to be erased one day."""
-    entry = entry_of(
-        *(act, by, at),
-        name=name,
-        role=role,
-        request_id=request_id,
-        object_id=object_id,
-        version=version,
-        shown=shown,
-        content=content,
-    )
+class Particulars(TypedDict, total=False):
+    """What an entry says besides who did what and when. `content` may name what can have to be erased one day."""
+
+    name: str | None
+    role: Role | None
+    request_id: uuid.UUID | None
+    object_id: uuid.UUID | None
+    version: int | None
+    shown: Collection[uuid.UUID] | None
+    content: Mapping[str, Any] | None
+
+
+def add(session: AsyncSession, act: Act, by: By, at: datetime, **more: Unpack[Particulars]) -> AuditEntry:
+    """Write an act down in the transaction of `session`."""
+    entry = entry_of(act, by, at, **more)
     session.add(entry)
     _note_when_committed(session, act)
     return entry

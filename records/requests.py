@@ -1,7 +1,8 @@
 """Requests as rows: numbers, drafts and the edits of their form. What a workflow decides is written by `records.projection`."""
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, func, inspect, or_, select
@@ -15,6 +16,7 @@ from domain.priority import Priority
 from domain.requests import Holder, Person, Request, Status
 from domain.rules import CURRENT, rules_of
 from records import data_keys
+from records.acting import looking_for
 from records.errors import KeyGoneError, NotEditableError, NotFoundError, StaleVersionError, SubmissionUnderWayError
 from records.ids import new_id
 from records.models import (
@@ -253,6 +255,18 @@ async def load_for_anybody(session: AsyncSession, request_id: uuid.UUID) -> Requ
 def is_without_form(row: RequestRecord) -> bool:
     """Whether the row was loaded without its form."""
     return "form" in inspect(row).unloaded
+
+
+@asynccontextmanager
+async def in_its_eyes(session: AsyncSession, row: RequestRecord) -> AsyncIterator[None]:
+    """While the block lasts, what is sealed of the request opens, also for a caller to whom it does not, and who is told of the
+    process alone. As `looking_for`.
+    """
+    if not is_without_form(row):
+        yield
+        return
+    async with looking_for(session, row.requester_clinic_id):
+        yield
 
 
 async def find_request(session: AsyncSession, number: str) -> RequestRecord | None:

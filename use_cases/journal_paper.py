@@ -18,7 +18,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.exceptions import ApplicationError
 
 from activities.contract import JournalOrder, JournalRequest, MadeJournal
-from confined import ConfinedError, NoVerdictError
 from documents.authority import Authority
 from documents.bounded import draw_journal
 from documents.journal_content import JournalContent, Line
@@ -26,7 +25,7 @@ from documents.page import patient_lines, running_head
 from domain.audit import Act, Purpose, purpose_of
 from domain.requests import Role
 from records import journals, people
-from records.errors import ContentConflictError, NotFoundError
+from records.errors import NotFoundError
 from records.models import Account, AccountKind, Clinic, RequestRecord, Side
 from records.store import journal_key
 from translations import Language, gettext_for
@@ -37,7 +36,7 @@ from use_cases.names import full_name
 from use_cases.paper import patient_printed
 from use_cases.parts import Parts
 from use_cases.patients import RecordedPatient
-from use_cases.sealed_papers import sealed
+from use_cases.sealed_papers import keep, never_made, sealed
 from use_cases.verification import VERIFICATION_PAGE
 
 MOST_LINES = 5_000
@@ -92,17 +91,10 @@ async def make_journal(parts: Parts, authority: Authority, order: JournalOrder) 
     key = journal_key(order.about, order.clinic_id, order.id)
     if made.lines > MOST_LINES:
         return MadeJournal(lines=made.lines, too_long=True)
-    try:
+    with never_made("journal_not_made"):
         drawn = await draw_journal(content)
         pdf = await sealed(parts.database, authority, drawn, read.clinic, reason=content.title, at=datetime.now(UTC))
-    except NoVerdictError:
-        raise
-    except ConfinedError as error:
-        raise ApplicationError(str(error), type="journal_not_made", non_retryable=True) from None
-    try:
-        await parts.store.put_new(key, pdf)
-    except ContentConflictError:  # another try was first; its seal has another time stamp
-        await parts.store.must_be_there(key)
+    await keep(parts.store, key, pdf)
     return made
 
 

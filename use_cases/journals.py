@@ -9,12 +9,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-import structlog
 from pydantic import ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
-from temporalio.client import WorkflowExecutionStatus
-from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.service import RPCError, RPCStatusCode
 
 from activities.contract import JournalOrder, JournalRequest, MadeJournal
 from domain.audit import Act
@@ -28,7 +24,7 @@ from records.models import FrozenForm, Json, RequestRecord
 from records.store import journal_key
 from records.visibility import Viewer, may_see
 from translations import Language
-from use_cases import policy
+from use_cases import papers_under_way, policy
 from use_cases.accesses import by, log_lines
 from use_cases.caller import Caller
 from use_cases.patients import RecordedPatient, WrittenDate
@@ -42,10 +38,6 @@ MOST_REQUESTS = 500
 
 ASKED, TAKEN = "asked", "taken"
 """What of a journal an entry of the audit is about (`translations.acts` has the words)."""
-
-_ANSWERS_WITHIN = timedelta(seconds=5)
-
-log = structlog.get_logger(__name__)
 
 
 class JournalState(StrEnum):
@@ -154,7 +146,7 @@ async def ask_for_journal(services: Services, caller: Caller, request_id: UUID, 
             requests=tuple(_told(caller, one, forms, patient) for one, forms, patient in told),
         )
         _note(session, caller, ASKED, row, journal_id, [one for one, _, _ in told], now)
-    await _start(services, order)
+    await papers_under_way.begin(services, JOURNAL, order, journal_workflow_id(order.id), what="a journal")
     return JournalView(id=journal_id, request_id=row.id, state=JournalState.MAKING, asked_at=now, lines=None)
 
 
@@ -165,8 +157,10 @@ async def read_journal(services: Services, caller: Caller, request_id: UUID, jou
         asked = await journals.load_asked(session, request_id, caller.clinic_id, journal_id, ASKED)
     if asked is None:
         raise Problem("not_found")
-    state, lines = await _state(services, caller, request_id, journal_id)
-    return JournalView(id=journal_id, request_id=request_id, state=state, asked_at=asked.at, lines=lines)
+    key = journal_key(request_id, caller.clinic_id, journal_id)
+    progress = await papers_under_way.progress_of(services, journal_workflow_id(journal_id), key, MadeJournal)
+    state = JournalState.FAILED if progress.state == "unknown" else JournalState(progress.state)
+    return JournalView(id=journal_id, request_id=request_id, state=state, asked_at=asked.at, lines=progress.lines)
 
 
 async def take_journal(services: Services, caller: Caller, request_id: UUID, journal_id: UUID) -> bytes:
@@ -288,46 +282,3 @@ def _note(
             version=row.process_version,
             shown=[about.id, *(other.id for other in others)] if row is about else (),
         )
-
-
-# The engine makes it
-
-
-async def _start(services: Services, order: JournalOrder) -> None:
-    try:
-        await services.engine.start_workflow(
-            JOURNAL,
-            order,
-            id=journal_workflow_id(order.id),
-            task_queue=services.settings.task_queue,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            rpc_timeout=timedelta(seconds=services.settings.command_timeout_seconds),
-        )
-    except RPCError as error:
-        log.warning("a journal could not be begun", error=error.status.name)
-        raise Problem("engine_unreachable") from None
-
-
-async def _state(
-    services: Services, caller: Caller, request_id: UUID, journal_id: UUID
-) -> tuple[JournalState, int | None]:
-    handle = services.engine.get_workflow_handle(journal_workflow_id(journal_id), result_type=MadeJournal)
-    made: MadeJournal | None = None
-    is_away = False
-    try:
-        found = await handle.describe(rpc_timeout=_ANSWERS_WITHIN)
-        if found.status is WorkflowExecutionStatus.RUNNING:
-            return JournalState.MAKING, None
-        if found.status is WorkflowExecutionStatus.COMPLETED:
-            made = await handle.result(rpc_timeout=_ANSWERS_WITHIN)
-    except RPCError as error:
-        is_away = error.status is not RPCStatusCode.NOT_FOUND
-    if made is not None and made.too_long:
-        return JournalState.TOO_LONG, made.lines
-    try:
-        await services.store.must_be_there(journal_key(request_id, caller.clinic_id, journal_id))
-    except NotFoundError:
-        if is_away:
-            raise Problem("engine_unreachable") from None
-        return JournalState.FAILED, None
-    return JournalState.READY, made.lines if made else None

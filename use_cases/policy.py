@@ -20,7 +20,7 @@ from domain.retention import RetentionPolicy
 from domain.service_accounts import Scope
 from records import attachments, destruction, people, requests, visibility
 from records import commands as ledger
-from records.acting import act_from_here, looking_for
+from records.acting import act_from_here
 from records.errors import AnswerUnderWayError, KeyGoneError, NotEditableError, NotFoundError, SubmissionUnderWayError
 from records.models import Account, Clinic, RequestRecord
 from records.visibility import Access
@@ -142,10 +142,7 @@ async def chart_to_see(session: AsyncSession, caller: Caller, request_id: UUID) 
 
 async def _expected_access(session: AsyncSession, caller: Caller, row: RequestRecord) -> Access | None:
     """How much of the request the caller will see by the commands that are on their way; None when none is, or nothing."""
-    if requests.is_without_form(row):  # another clinic's until those commands have acted
-        async with looking_for(session, row.requester_clinic_id):
-            expected = await ledger.expected_state(session, row, datetime.now(UTC))
-    else:
+    async with requests.in_its_eyes(session, row):  # another clinic's until those commands have acted
         expected = await ledger.expected_state(session, row, datetime.now(UTC))
     if expected is None:
         return None

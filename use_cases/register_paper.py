@@ -4,17 +4,14 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from temporalio.exceptions import ApplicationError
-
 from activities.contract import MadeRegister, RegisterOrder
-from confined import ConfinedError, NoVerdictError
 from documents.authority import Authority
 from documents.bounded import draw_case, draw_journal
 from documents.case_content import CaseContent, Section
 from documents.content import Entry
 from documents.journal_content import JournalContent, Line
 from records import people
-from records.errors import ContentConflictError, NotFoundError
+from records.errors import NotFoundError
 from records.models import Clinic
 from records.store import register_key
 from translations import Language, gettext_for
@@ -25,7 +22,7 @@ from use_cases.incident_texts import told
 from use_cases.incidents import IncidentLine
 from use_cases.parts import Parts
 from use_cases.register_papers import CommunicationLine, communication_lines, incident_lines, numbers_in
-from use_cases.sealed_papers import sealed
+from use_cases.sealed_papers import keep, never_made, sealed
 from use_cases.verification import VERIFICATION_PAGE
 
 
@@ -36,21 +33,13 @@ async def make_register(parts: Parts, authority: Authority, order: RegisterOrder
     not tried again, `register_not_made`, where it can't be drawn or sealed.
     """
     make = _incidents if order.kind == "incidents" else _communications
-    try:
+    with never_made("register_not_made"):
         drawn = await make(parts, order)
         if drawn is None:
             return MadeRegister(lines=0, too_long=True)
         pdf, clinic, title, lines = drawn
         made = await sealed(parts.database, authority, pdf, clinic, reason=title, at=datetime.now(UTC))
-    except NoVerdictError:
-        raise
-    except ConfinedError as error:
-        raise ApplicationError(str(error), type="register_not_made", non_retryable=True) from None
-    key = register_key(order.clinic_id, order.id)
-    try:
-        await parts.store.put_new(key, made)
-    except ContentConflictError:  # another try was first; its seal has another time stamp
-        await parts.store.must_be_there(key)
+    await keep(parts.store, register_key(order.clinic_id, order.id), made)
     return MadeRegister(lines=lines)
 
 

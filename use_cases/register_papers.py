@@ -1,17 +1,13 @@
 """The registers of a clinic as files, for its administrators: a table for a spreadsheet, and a sealed paper made by a worker."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import structlog
 from pydantic import ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
-from temporalio.client import WorkflowExecutionStatus
-from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.service import RPCError, RPCStatusCode
 
 from activities.contract import MadeRegister, RegisterOrder
 from domain.audit import Act
@@ -24,7 +20,7 @@ from records.store import register_key
 from translations import Language, gettext_for
 from translations.dates import day, moment
 from translations.registers import DUTIES
-from use_cases import policy
+from use_cases import papers_under_way, policy
 from use_cases.accesses import by
 from use_cases.caller import Caller
 from use_cases.communications import Asked, check_days, every_communication, every_entry
@@ -42,10 +38,6 @@ MOST_LINES = 5_000
 
 MOST_STEPS = 100
 """So many stretches of the audit communications are looked for in (`records.communications.STEP`): two million entries."""
-
-_ANSWERS_WITHIN = timedelta(seconds=5)
-
-log = structlog.get_logger(__name__)
 
 
 class Register(StrEnum):
@@ -105,18 +97,8 @@ async def ask_for_paper(services: Services, caller: Caller, body: PaperBody) -> 
         until=body.until,
         language=body.language or caller.language,
     )
-    try:
-        await services.engine.start_workflow(
-            REGISTER,
-            order,
-            id=register_workflow_id(caller.clinic_id, paper_id),
-            task_queue=services.settings.task_queue,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            rpc_timeout=timedelta(seconds=services.settings.command_timeout_seconds),
-        )
-    except RPCError as error:
-        log.warning("a paper of a register could not be begun", error=error.status.name)
-        raise Problem("engine_unreachable") from None
+    workflow_id = register_workflow_id(caller.clinic_id, paper_id)
+    await papers_under_way.begin(services, REGISTER, order, workflow_id, what="a paper of a register")
     return PaperView(id=paper_id, state=PaperState.MAKING, lines=None)
 
 
@@ -126,8 +108,12 @@ async def read_paper(services: Services, caller: Caller, paper_id: UUID) -> Pape
     Raises Problem `forbidden`, `not_found` or `engine_unreachable`.
     """
     policy.must_have_role(caller, Role.CLINIC_ADMINISTRATOR)
-    state, lines = await _state(services, caller.clinic_id, paper_id)
-    return PaperView(id=paper_id, state=state, lines=lines)
+    # both the workflow and the file are found under the clinic's own name alone
+    workflow_id, key = register_workflow_id(caller.clinic_id, paper_id), register_key(caller.clinic_id, paper_id)
+    progress = await papers_under_way.progress_of(services, workflow_id, key, MadeRegister)
+    if progress.state == "unknown":
+        raise Problem("not_found")
+    return PaperView(id=paper_id, state=PaperState(progress.state), lines=progress.lines)
 
 
 async def take_paper(services: Services, caller: Caller, paper_id: UUID) -> bytes:
@@ -137,32 +123,6 @@ async def take_paper(services: Services, caller: Caller, paper_id: UUID) -> byte
         return await services.store.get(register_key(caller.clinic_id, paper_id))
     except NotFoundError:
         raise Problem("not_found") from None
-
-
-async def _state(services: Services, clinic_id: UUID, paper_id: UUID) -> tuple[PaperState, int | None]:
-    """Both the workflow and the file are found under the clinic's own name alone."""
-    handle = services.engine.get_workflow_handle(register_workflow_id(clinic_id, paper_id), result_type=MadeRegister)
-    made: MadeRegister | None = None
-    missing: RPCStatusCode | None = None
-    try:
-        found = await handle.describe(rpc_timeout=_ANSWERS_WITHIN)
-        if found.status is WorkflowExecutionStatus.RUNNING:
-            return PaperState.MAKING, None
-        if found.status is WorkflowExecutionStatus.COMPLETED:
-            made = await handle.result(rpc_timeout=_ANSWERS_WITHIN)
-    except RPCError as error:
-        missing = error.status
-    if made is not None and made.too_long:
-        return PaperState.TOO_LONG, made.lines
-    try:
-        await services.store.must_be_there(register_key(clinic_id, paper_id))
-    except NotFoundError:
-        if missing is RPCStatusCode.NOT_FOUND:
-            raise Problem("not_found") from None
-        if missing is not None:
-            raise Problem("engine_unreachable") from None
-        return PaperState.FAILED, None
-    return PaperState.READY, made.lines if made else None
 
 
 # As tables

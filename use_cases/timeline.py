@@ -15,7 +15,6 @@ from domain.commands import RenewedClock, ReturnReason
 from domain.events import question_id
 from domain.requests import EventName, HolderKind, Role, Status
 from records import commands, reports, requests
-from records.acting import looking_for
 from records.models import EventRecord, Json, RequestRecord, StoredDocument
 from records.visibility import Access
 from translations import Language, gettext_for
@@ -151,10 +150,7 @@ async def read_course(
     session: AsyncSession, row: RequestRecord, *, with_documents: bool = True, with_systems: bool = True
 ) -> Course:
     """The course of a request; without its documents, or the systems, for who shows none."""
-    if requests.is_without_form(row):  # who sees the process alone is shown who did what, and nothing of what was said
-        async with looking_for(session, row.requester_clinic_id):
-            events = await requests.timeline(session, row.id)
-    else:
+    async with requests.in_its_eyes(session, row):  # who sees the process alone is shown nothing of what was said
         events = await requests.timeline(session, row.id)
     documents = await reports.documents_of(session, row.id) if with_documents else []
     systems = await commands.systems_of(session, row.id) if with_systems else {}
