@@ -4,9 +4,11 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 import structlog
 from temporalio.client import Client
@@ -26,7 +28,6 @@ from activities.retention import RetentionActivities
 from activities.upkeep import UpkeepActivities
 from documents.authority import Authority
 from documents.bounded import get_ready
-from documents.keys import KeysAwayError
 from engine.client import EngineConnection
 from engine.sandbox import Sandbox
 from engine.schedules import ensure_schedules
@@ -79,9 +80,6 @@ TOLD_WITHIN = timedelta(seconds=0.2)
 PREPARE_WITHIN_SECONDS = 30.0
 """How long the search attributes and schedules may take before they are tried anew."""
 
-KEYS_WITHIN_SECONDS = 60.0
-"""How long the authority may take to open, or to be made, before it is tried anew."""
-
 MAILS_AT_ONCE = 500
 """Many may wait for a relay that does not answer, each for minutes: whoever comes then must not wait for them."""
 
@@ -101,17 +99,31 @@ class Parts:
     engine: Client
 
 
+class Workers(NamedTuple):
+    """Four of one process. None of the last three may hold up a command."""
+
+    requests: Worker
+    """Requests with their records."""
+
+    documents: Worker
+    """What is signed and sealed: it takes a processor, and needs the keys."""
+
+    mail: Worker
+    """E-mails, which a slow relay holds up."""
+
+    media: Worker
+    """Videos, one at a time."""
+
+
 def build_workers(
     client: Client,
     settings: Settings,
     database: Database,
     store: DocumentStore,
-    authority: Authority,
+    authority: Callable[[], Authority],
     notifications: NotificationActivities | None = None,
-) -> tuple[Worker, ...]:
-    """Four workers of one process: requests with their records; documents, which take a processor; e-mails, which a slow relay
-    must not hold up; and videos, one at a time. None of the last three may hold up a command.
-    """
+) -> Workers:
+    """All of one process. `authority` gives the one that signs here, or raises KeysAwayError."""
     notifications = notifications or NotificationActivities(settings, database)
     gather = timedelta(seconds=settings.mail_gather_seconds)
     records = RecordActivities(database, notifications, mails_gather_for=gather)
@@ -126,10 +138,10 @@ def build_workers(
         lambda: destruction.write_lists(parts),
         lambda list_id: destruction.when_to_destroy(database, list_id),
         lambda list_id: destruction.destroy_listed(parts, list_id),
-        lambda list_id: certify(database, authority, list_id),
+        lambda list_id: certify(database, authority(), list_id),
     )
-    journals = JournalActivities(lambda order: make_journal(parts, authority, order))
-    registers = RegisterActivities(lambda order: make_register(parts, authority, order))
+    journals = JournalActivities(lambda order: make_journal(parts, authority(), order))
+    registers = RegisterActivities(lambda order: make_register(parts, authority(), order))
     requests = Worker(
         client,
         task_queue=settings.task_queue,
@@ -182,7 +194,7 @@ def build_workers(
         workflow_runner=Sandbox(),
         graceful_shutdown_timeout=GRACE,
     )
-    return requests, signing, mail, media
+    return Workers(requests, signing, mail, media)
 
 
 def partner_sender(settings: Settings, database: Database, store: DocumentStore) -> PartnerSender:
@@ -244,19 +256,17 @@ async def _work(
     """Wait for what the work needs, then work until cancelled."""
     await asyncio.gather(database.open(), engine.connected())
     client = engine.client
-    authority = await until_there(
-        "signing keys",
-        lambda: authority_to_sign_with(settings, database),
-        away=(KeysAwayError,),
-        within_seconds=KEYS_WITHIN_SECONDS,
-    )
+    keys = signing_keys.KeysToCome(lambda: authority_to_sign_with(settings, database), life)
     await until_there(
         "namespace", lambda: _prepare(client, settings), away=(RPCError,), within_seconds=PREPARE_WITHIN_SECONDS
     )
     notifications = NotificationActivities(settings, database)
     async with AsyncExitStack() as stack:
+        stack.callback(keys.give_up)
+        await keys.at_once()
         stack.push_async_callback(notifications.close)
-        for worker in build_workers(client, settings, database, store, authority, notifications):
+        workers = build_workers(client, settings, database, store, keys.authority, notifications)
+        for worker in (workers.requests, workers.mail, workers.media):
             await stack.enter_async_context(worker)
         await stack.enter_async_context(Sender(settings, database, calls_for(settings)))
         parts = Parts(settings, database, store, client)
@@ -265,13 +275,14 @@ async def _work(
             await stack.enter_async_context(Scanning(parts, scanner))
         tree = asyncio.create_task(audit_tree.keep(parts), name="tree of the audit")
         stack.callback(tree.cancel)
-        watch = asyncio.create_task(signing_keys.watch(authority, life), name="watch over the signing keys")
-        stack.callback(watch.cancel)
         memory.settle()
         life.ready = True
         log.info("worker ready", task_queue=settings.task_queue, namespace=client.namespace)
-        await get_ready()
         try:
+            authority = await keys.come()
+            await stack.enter_async_context(workers.documents)
+            await get_ready()
+            await signing_keys.watch(authority, life)
             await asyncio.Event().wait()
         finally:
             log.info("worker stops")

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import cast
 
@@ -32,9 +32,14 @@ log = structlog.get_logger(__name__)
 
 
 class ReportActivities:
-    """Makes signed documents with the keys of one authority, so many `at_once`; the others wait for their turn."""
+    """Makes signed documents with the keys of one authority, so many `at_once`; the others wait for their turn.
 
-    def __init__(self, database: Database, store: DocumentStore, authority: Authority, at_once: int) -> None:
+    `authority` gives it, or raises KeysAwayError while its keys can't be had.
+    """
+
+    def __init__(
+        self, database: Database, store: DocumentStore, authority: Callable[[], Authority], at_once: int
+    ) -> None:
         self._database = database
         self._store = store
         self._authority = authority
@@ -50,12 +55,12 @@ class ReportActivities:
             return await self._finalize(effect)
 
     async def _finalize(self, effect: Finalize) -> FinalizedReport:
-        signing = effect.signing
+        signing, authority = effect.signing, self._authority()
         async with self._database.session() as session:
             made = await reports.find_document(session, signing.report_id)
             frozen = await reports.load_frozen_report(session, signing.report_id)
             account = await people.load_account(session, signing.signer.id)
-            revoked = await revocations(session, self._authority)
+            revoked = await revocations(session, authority)
         if frozen is None:
             raise _unsignable("report_not_frozen", "the records hold no such report")
         _check_proof(effect, frozen)
@@ -65,7 +70,7 @@ class ReportActivities:
             raise _unsignable("signer_inactive", "the signer has no active account")
         content = ReportContent.model_validate({**frozen.content, "signed_at": signing.signed_at})
         async with self._places:
-            signed = await self._make(content, signing, revoked)
+            signed = await self._make(content, signing, authority, revoked)
         document = signed.pdf
         sha256 = hashlib.sha256(document).hexdigest()
         # Two tries at the same time would make two documents, each under its own key; the records take one, and only that
@@ -75,7 +80,7 @@ class ReportActivities:
         async with self._database.session() as session:
             used = await signing_roots.note_certificate(
                 session,
-                root_sha256=self._authority.root_sha256,
+                root_sha256=authority.root_sha256,
                 serial_number=x509.load_der_x509_certificate(signed.certificate).serial_number,
                 signer_id=signing.signer.id,
                 now=datetime.now(UTC),
@@ -97,8 +102,10 @@ class ReportActivities:
         )
         return FinalizedReport(pdf_sha256=sha256)
 
-    async def _make(self, content: ReportContent, signing: Signing, revoked: Collection[Revocation]) -> SignedReport:
-        return await self._sign(await self._draw(content, signing), content, signing, revoked)
+    async def _make(
+        self, content: ReportContent, signing: Signing, authority: Authority, revoked: Collection[Revocation]
+    ) -> SignedReport:
+        return await self._sign(await self._draw(content, signing), content, signing, authority, revoked)
 
     async def _draw(self, content: ReportContent, signing: Signing) -> bytes:
         try:
@@ -111,13 +118,18 @@ class ReportActivities:
             raise _not_drawn(str(error)) from None
 
     async def _sign(
-        self, drawn: bytes, content: ReportContent, signing: Signing, revoked: Collection[Revocation]
+        self,
+        drawn: bytes,
+        content: ReportContent,
+        signing: Signing,
+        authority: Authority,
+        revoked: Collection[Revocation],
     ) -> SignedReport:
         """What fails here is of the keys or the machine, which can be put right: it is tried again for as long as signing is."""
         try:
             return await sign_report(
                 drawn,
-                self._authority,
+                authority,
                 signing.signer.id,
                 content.signer,
                 reason=content.request_number,

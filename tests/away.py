@@ -34,8 +34,9 @@ class Away:
         self._be_patient(self.shared.settings.command_timeout_seconds)
         try:
             async with AsyncExitStack() as stack:
+                authority = self.system.authority
                 for worker in build_workers(
-                    services.engine, self.system.settings, services.database, services.store, self.system.authority
+                    services.engine, self.system.settings, services.database, services.store, lambda: authority
                 ):
                     await stack.enter_async_context(worker)
                 yield

@@ -216,7 +216,7 @@ async def run_system(
     store = DocumentStore.from_settings(settings, database)
     authority = await authority_to_sign_with(settings, database)
     await ensure_search_attributes(environment.client, SEARCH_ATTRIBUTES)
-    workers = build_workers(environment.client, settings, database, store, authority)
+    workers = build_workers(environment.client, settings, database, store, lambda: authority)
     offerings = load_offerings(settings.offerings_dir)
     async with database.session() as session:
         await data_keys.begin(session)

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +83,22 @@ class Shelf:
     def bring_back(self) -> None:
         """They are there again."""
         (self.folder / "away").rename(self.folder / "tokens")
+
+    def hang(self) -> None:
+        """Whoever loads the module from now on waits for its configuration, until the shelf is answering again."""
+        self._conf.rename(self.folder / "aside")
+        os.mkfifo(self._conf)
+
+    def answer(self) -> None:
+        """Those who wait get what they wait for, and so does everybody after them."""
+        waited = self._conf.rename(self.folder / "waited")
+        (self.folder / "aside").rename(self._conf)
+        with suppress(OSError), os.fdopen(os.open(waited, os.O_WRONLY | os.O_NONBLOCK), "w") as open_:  # nobody waits
+            open_.write(self._conf.read_text())
+
+    @property
+    def _conf(self) -> Path:
+        return self.folder / "softhsm2.conf"
 
     def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, **self.environment}

@@ -4,7 +4,6 @@ Answers are signed by a key for nothing else, with a certificate for some weeks,
 stands sealed in the records, so that each API answers at once and needs neither the authority's folder nor its token.
 """
 
-import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from documents.authority import RESPONDER_RENEWAL, Authority, Identity, Reason, Revocation
+from documents.keys_thread import of_the_keys
 from documents.ocsp import MALFORMED, TRY_LATER, UNAUTHORIZED, Question, UnreadableError, answered
 from engine.client import key_ring
 from key_ring import EncryptionError, open_sealed, seal, sealed_with
@@ -79,7 +79,7 @@ async def renew_responder(settings: Settings, session: AsyncSession, authority: 
     root = await signing_roots.signing_root(session, authority.root_sha256)
     if root is None or _is_fresh(settings, root, datetime.now(UTC)):
         return
-    made = await asyncio.to_thread(authority.responder)
+    made = await of_the_keys(authority.responder)
     key = made.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     sealed = seal(key_ring(settings), key, _place_of(root.sha256))
     await signing_roots.note_responder(session, root.sha256, made.certificate.public_bytes(Encoding.DER), sealed)

@@ -1,5 +1,7 @@
 """The round of each night: what is done once a day and waits for nobody."""
 
+from collections.abc import Callable
+
 from activities.contract import SweepReport
 from documents.authority import Authority
 from use_cases import access_analysis, destruction, old_drafts
@@ -9,14 +11,17 @@ from use_cases.signing_roots import publish_revocations
 from use_cases.sweep import sweep
 
 
-async def each_night(services: PartsWithEngine, authority: Authority) -> SweepReport:
-    """All parts of it, whichever of them fails; the last failure is raised when all were tried."""
+async def each_night(services: PartsWithEngine, authority: Callable[[], Authority]) -> SweepReport:
+    """All parts of it, whichever of them fails; the last failure is raised when all were tried.
+
+    `authority` gives the one that signs here, or raises KeysAwayError.
+    """
     swept = SweepReport()
     with all_of_them("a part of the nightly round failed") as each:
         with each("sweep"):
             swept = await sweep(services)
         with each("revocations"):
-            await publish_revocations(services.settings, services.database, authority)
+            await publish_revocations(services.settings, services.database, authority())
         with each("destructions"):
             await destruction.take_up(services)
         with each("accesses"):

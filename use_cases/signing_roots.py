@@ -23,7 +23,8 @@ from documents.authority import Authority, NoAuthorityError, Reason
 from documents.bounded import check_pdf
 from documents.key_folder import ROOT_CERTIFICATE, KeyFolder
 from documents.key_places import key_place
-from documents.keys import KeysAwayError, WrongSecretError
+from documents.keys import ROOT, KeysAwayError, WrongSecretError
+from documents.keys_thread import of_the_keys
 from documents.stamp_service import stamp_service
 from documents.verification import Verification
 from records import people, reports, signing_roots
@@ -80,12 +81,13 @@ async def authority_to_sign_with(settings: Settings, database: Database) -> Auth
     Raises OtherAuthorityError, WrongSecretError, KeysAwayError, NoAuthorityError when what lies there is but half a root, and
     SettingsError when the settings do not say what locks them.
     """
+    await of_the_keys(partial(_look, settings))  # a token that hangs must not do so with the roots locked
     async with database.session() as session:
         await signing_roots.lock_signing_roots(session)
         known = {root.sha256 for root in await signing_roots.signing_roots(session)}
         may_make = not known and not await reports.are_there_documents(session)
         try:
-            authority = await asyncio.to_thread(_open, settings, may_make=may_make)
+            authority = await of_the_keys(partial(_open, settings, may_make=may_make))
         except NoAuthorityError:
             if may_make:
                 raise
@@ -104,7 +106,7 @@ async def trust_own_authority(settings: Settings) -> str:
     """
     async with Database.opened(settings) as database, database.session() as session:
         await signing_roots.lock_signing_roots(session)
-        authority = await asyncio.to_thread(_open, settings, may_make=True)
+        authority = await of_the_keys(partial(_open, settings, may_make=True))
         await _add(settings, session, authority)
         return authority.root_sha256
 
@@ -137,7 +139,7 @@ async def revoke_signer(settings: Settings, username: str, reason: Reason, *, si
             revoked = [*await revoke(session)]
         here = None
         try:
-            authority = await asyncio.to_thread(_open, settings, may_make=False)
+            authority = await of_the_keys(partial(_open, settings, may_make=False))
             async with database.session() as session:
                 await signing_roots.lock_signing_roots(session)
                 await _note_certificates(session, authority)
@@ -195,6 +197,10 @@ async def checked(services: Services, pdf: bytes, at: datetime) -> Verification:
     return verdict.model_copy(update={"problems": (*verdict.problems, "revoked")})
 
 
+def _look(settings: Settings) -> None:
+    key_place(settings).keys().certificate(ROOT)
+
+
 def _open(settings: Settings, *, may_make: bool) -> Authority:
     lists_at = f"{settings.public_url.rstrip('/')}/api/v1/signing-roots"
     return Authority.open(key_place(settings), may_make=may_make, lists_at=lists_at, stamped_by=stamp_service(settings))
@@ -223,14 +229,14 @@ async def _add(settings: Settings, session: AsyncSession, authority: Authority) 
 
 async def _note_certificates(session: AsyncSession, authority: Authority) -> None:
     """The records know what people sign with and clinics seal with, also who has not since they know of certificates."""
-    held = await asyncio.to_thread(authority.certificates)
+    held = await of_the_keys(authority.certificates)
     accounts = await people.accounts_by_id(session, held)
     for signer_id, certificate in held.items():
         await _note(session, authority, certificate, signer_id if signer_id in accounts else None)
 
 
 async def _note_stamps(session: AsyncSession, authority: Authority) -> None:
-    await _note(session, authority, await asyncio.to_thread(authority.stamps_certificate), None)
+    await _note(session, authority, await of_the_keys(authority.stamps_certificate), None)
 
 
 async def _note(
@@ -249,7 +255,7 @@ async def _publish(session: AsyncSession, authority: Authority) -> None:
     """With the roots locked: an older list must not come after a newer one."""
     revoked = await revocations(session, authority)
     until = datetime.now(UTC) + LIST_HOLDS_FOR
-    made = await asyncio.to_thread(partial(authority.revocation_list, revoked, until=until))
+    made = await of_the_keys(partial(authority.revocation_list, revoked, until=until))
     await signing_roots.note_revocation_list(session, authority.root_sha256, made)
 
 

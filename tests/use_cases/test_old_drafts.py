@@ -306,5 +306,5 @@ async def test_a_part_of_the_night_that_fails_keeps_no_other_from_its_turn(
     monkeypatch.setattr(destruction, "take_up", takes_up)
     monkeypatch.setattr("use_cases.nightly.sweep", sweeps)
     with pytest.raises(LookupError, match="drafts"):
-        await each_night(system.services, system.authority)
+        await each_night(system.services, lambda: system.authority)
     assert set(done) == {"sweep", "destructions", "drafts"}

@@ -4,6 +4,7 @@ So a test may stop its workers, give them other keys, another mail server or a l
 """
 
 import asyncio
+import json
 import os
 import secrets
 import sys
@@ -90,7 +91,7 @@ async def workers(
     client = branch.services.engine if ring is None else with_keys(branch, ring)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(_records(branch, settings))
-        running = build_workers(client, settings, database, store or branch.services.store, branch.authority)
+        running = build_workers(client, settings, database, store or branch.services.store, lambda: branch.authority)
         for worker in running:
             await stack.enter_async_context(worker)
         yield running
@@ -108,7 +109,7 @@ async def worker_process(branch: System) -> AsyncIterator[asyncio.subprocess.Pro
         *("-c", "import asyncio, worker; asyncio.run(worker.main())"),
         env={
             **os.environ,
-            **{f"RELAIS_{name.upper()}": str(value) for name, value in settings.items()},
+            **{f"RELAIS_{name.upper()}": _written(value) for name, value in settings.items()},
             **{"TEMPORAL_ADDRESS": address, "TEMPORAL_CONFIG_FILE": os.devnull},
         },
     )
@@ -119,6 +120,11 @@ async def worker_process(branch: System) -> AsyncIterator[asyncio.subprocess.Pro
             process.terminate()
         await process.wait()
         await _call_off_schedules(branch)
+
+
+def _written(value: Any) -> str:
+    """As in an environment."""
+    return json.dumps(value) if isinstance(value, list) else str(value)
 
 
 async def _call_off_schedules(branch: System) -> None:

@@ -1,8 +1,9 @@
 """A whole report, signed with keys in a token (a real SoftHSM), while it is there, while it is away, and when it is back."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,19 @@ import pytest
 from sqlalchemy import delete
 from structlog.testing import capture_logs
 
+from documents import keys_thread
 from documents.authority import Authority
 from documents.key_token import KeyToken
 from documents.keys import KeysAwayError
 from documents.signature import verify_pdf
 from records.models import SigningCertificate, SigningRoot
-from sign_of_life import SignOfLife
+from sign_of_life import SignOfLife, read_sign
 from tests import tokens
 from tests.eventually import eventually
 from tests.journeys import accepted, ok, signed, written
 from tests.system import System
 from tests.tokens import Shelf
-from tests.workflow.branch import branch, workers
+from tests.workflow.branch import branch, worker_process, workers
 from use_cases import signing_keys
 from use_cases.signing_roots import (
     OtherAuthorityError,
@@ -98,6 +100,64 @@ async def test_what_is_signed_while_it_is_away_waits_for_it(system: System, shel
         assert (await verify_pdf(pdf, [other.authority.root_certificate_pem])).problems == ()
 
 
+@pytest.mark.parametrize("how", ["is away", "hangs"])
+async def test_a_worker_that_starts_without_the_token_does_all_else(
+    how: str, system: System, shelf: Shelf, tmp_path: Path
+) -> None:
+    gone, back = (shelf.take_away, shelf.bring_back) if how == "is away" else (shelf.hang, shelf.answer)
+    life = tmp_path / "life"
+    async with branch(system, worker_life_file=life, **_settings(shelf.token(), tmp_path / "pin")) as other:
+        await trust_own_authority(other.settings)
+        gone()
+        try:
+            async with worker_process(other) as process:
+                request_id = await accepted(other)
+                await written(other, request_id)
+                signing = asyncio.create_task(signed(other, request_id))
+                await eventually(lambda: _told(life, "Nothing can be signed now: "))
+                assert not signing.done()
+                back()
+                assert (await signing)["status"] == "reported"
+                await eventually(lambda: _told(life, None))
+                assert process.returncode is None
+        finally:
+            with suppress(FileNotFoundError):
+                back()
+
+
+async def test_a_worker_ends_while_the_token_hangs(system: System, shelf: Shelf, tmp_path: Path) -> None:
+    life = tmp_path / "life"
+    async with branch(system, worker_life_file=life, **_settings(shelf.token(), tmp_path / "pin")) as other:
+        await trust_own_authority(other.settings)
+        shelf.hang()
+        async with worker_process(other) as process:
+            await eventually(lambda: _told(life, "Nothing can be signed now: "))
+            process.terminate()
+            assert await process.wait() == 0
+
+
+async def test_what_hangs_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys_thread, "ANSWERS_WITHIN_SECONDS", 0.05)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hangs() -> None:
+        begun.set()
+        go_on.wait()
+
+    with pytest.raises(KeysAwayError, match="does not answer"):
+        await keys_thread.of_the_keys(hangs)
+    assert begun.is_set()
+    for _ in range(100):  # more than there are threads for everybody's work
+        with pytest.raises(KeysAwayError, match="does not answer"):
+            await keys_thread.of_the_keys(hangs)
+    assert await asyncio.to_thread(lambda: "done") == "done"
+    go_on.set()
+    monkeypatch.undo()
+    assert await keys_thread.of_the_keys(lambda: "back") == "back"
+    with pytest.raises(ZeroDivisionError):
+        await keys_thread.of_the_keys(lambda: 1 / 0)
+
+
 async def test_a_key_is_revoked_while_the_token_is_away(system: System, shelf: Shelf, tmp_path: Path) -> None:
     async with signing_with_a_token(system, shelf, tmp_path / "pin") as other:
         request_id = await accepted(other)
@@ -126,6 +186,14 @@ async def test_a_worker_says_that_the_keys_are_gone_and_back(shelf: Shelf) -> No
         "nothing can be signed: the keys are away",
         "the signing keys are back",
     ]
+
+
+async def _told(life: Path, trouble: str | None) -> bool:
+    """Whether the worker works, and says that of itself."""
+    sign = read_sign(life)
+    if sign is None or not sign.ready:
+        return False
+    return sign.trouble is None if trouble is None else str(sign.trouble).startswith(trouble)
 
 
 def _settings(token: KeyToken, pin_file: Path) -> dict[str, Any]:

@@ -122,7 +122,7 @@ async def test_who_waits_for_a_place_gives_signs_of_life(
     effect = Finalize.again(state.id, state.version, frozen.command_id, state.signing)
     environment, beats = ActivityEnvironment(), list[Any]()
     environment.on_heartbeat = lambda *details: beats.append(details)
-    full = ReportActivities(system.services.database, system.services.store, system.authority, at_once=0)
+    full = ReportActivities(system.services.database, system.services.store, lambda: system.authority, at_once=0)
     waiting = asyncio.create_task(environment.run(full.finalize_report, effect))
     await eventually(lambda: len(beats) > 3)
     assert not waiting.done()
