@@ -1,4 +1,6 @@
-"""The accesses of each month, for the clinic's administrators: the months, what is to be looked at of one, and its sign-off."""
+"""The accesses of each month, for the clinic's administrators: the months, what is to be looked at of one, and its sign-off; and
+those of a year, counted.
+"""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,9 +20,12 @@ from portal.pages import Visit, VisitOf
 from translations import gettext_for
 from translations import gettext_noop as _
 from translations.acts import act_words
-from use_cases import access_reviews
+from translations.registers import PURPOSES
+from use_cases import access_reviews, access_years
 from use_cases.access_reviews import ActView, NewSignOff, NewVerdict
 from use_cases.problems import Problem
+from web.files import csv_response
+from web.rates import DOCUMENTS
 
 router = APIRouter(include_in_schema=False)
 
@@ -67,7 +72,29 @@ _SHOWN = ("rule", "open", "after")
 async def access_reviews_page(visit: VisitOf) -> Response:
     """The months."""
     found = await access_reviews.list_reviews(visit.services, visit.caller)
-    return visit.page("access_reviews", found=found, states=STATES)
+    year = await access_years.year_now(visit.services, visit.caller)
+    return visit.page("access_reviews", found=found, states=STATES, year=year)
+
+
+@router.get("/access-years/{year}.csv", dependencies=[DOCUMENTS])
+async def access_year_file(year: int, visit: VisitOf) -> Response:
+    """The year, as a table."""
+    made = await access_years.year_as_csv(visit.services, visit.caller, year, visit.language)
+    return csv_response(made, f"accesses-{year}.csv")
+
+
+@router.get("/access-years/{year}", dependencies=[DOCUMENTS])
+async def access_year_page(year: int, visit: VisitOf) -> Response:
+    """The accesses of a year, counted."""
+    found = await access_years.read_year(visit.services, visit.caller, year, visit.language)
+    this_year = await access_years.year_now(visit.services, visit.caller)
+    return visit.page(
+        "access_year",
+        found=found,
+        rows=[(one, access_years.role_words(one, visit.language)) for one in found.categories],
+        purposes=PURPOSES,
+        this_year=this_year,
+    )
 
 
 @router.get("/access-reviews/{review_id}")

@@ -348,25 +348,25 @@ def render(
 ) -> HTMLResponse:
     """A page in that language, for somebody (`me`) or for nobody yet.
 
-    `because` is why a form was not taken: it gives the status, and says when it may be tried again.
+    `because` is why a form was not taken: it gives the status, and says when it may be tried again. Raises ValueError where a
+    value has the name of what every page has.
     """
     settings: Settings = request.app.state.services.settings
+    environment = _environment(language)
+    if hidden := values.keys() & environment.globals.keys():
+        raise ValueError(f"every page has something else of that name: {sorted(hidden)}")
     values.setdefault("me", None)
     values.setdefault("heard", "")
     values.setdefault("help_address", "/help")
     values.setdefault("typing_key", "")
     values.setdefault("notice", None)
     values.setdefault("theme", themes.theme_of(request))
-    html = (
-        _environment(language)
-        .get_template(f"{page}.html.j2")
-        .render(
-            support=support(settings, language),
-            limits=_limits(settings),
-            embedded=settings.embedded,
-            idle_minutes=settings.idle_minutes,
-            **values,
-        )
+    html = environment.get_template(f"{page}.html.j2").render(
+        support=support(settings, language),
+        limits=_limits(settings),
+        embedded=settings.embedded,
+        idle_minutes=settings.idle_minutes,
+        **values,
     )
     headers = {
         **HEADERS,

@@ -162,7 +162,7 @@ async def _provider(
         serves=_serves(form, person),
         asked_offerings=asked,
         held=held,
-        late={row.id for row in held if _is_late(row, found or (), day)},
+        due_while_away={row.id for row in held if _is_late(row, found or (), day)},
         chosen=set(form.getlist("request")) if form is not None and "reason" in form else None,
         refused={each.request_id: each for each in refused},
         gone=[each for each in refused if each.request_id not in {row.id for row in held}],

@@ -11,7 +11,8 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.access_review import NO_USE, WATCHED, Bond, Finding, Rule, Seen, Verdict, family_words, kin
-from domain.audit import Act
+from domain.access_year import Category
+from domain.audit import SHOWING, Act
 from domain.requests import HolderKind, Role
 from domain.search import LONGEST_BEGINNING
 from records import journals
@@ -97,6 +98,19 @@ async def last_use_before(session: AsyncSession, account_id: uuid.UUID, moment: 
         .limit(1)
     )
     return await session.scalar(query)
+
+
+async def count_accesses(
+    session: AsyncSession, account_id: uuid.UUID, clinic_id: uuid.UUID, since: datetime, until: datetime
+) -> list[tuple[Category, int]]:
+    """How often something of a request was shown to somebody who spoke for the clinic, from `since` to before `until`."""
+    query = (
+        select(AuditEntry.role, AuditEntry.kind, func.count())
+        .where(AuditEntry.account_id == account_id, AuditEntry.clinic_id == clinic_id, *_within(since, until))
+        .where(AuditEntry.kind.in_(SHOWING), or_(AuditEntry.request_id.is_not(None), AuditEntry.shown.is_not(None)))
+        .group_by(AuditEntry.role, AuditEntry.kind)
+    )
+    return [(Category(role, kind), number) for role, kind, number in await session.execute(query)]
 
 
 def _acts(

@@ -1,5 +1,6 @@
 """The accesses of a month in the portal, without scripts: lines are judged, and the month is signed off."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import update
@@ -8,6 +9,7 @@ from domain.access_review import Rule
 from domain.audit import Act
 from records.models import Account
 from tests.api.test_access_reviews import Small, acted, analysed, looked, small
+from tests.api.test_access_years import ZONE
 from tests.journeys import ok, submitted
 from tests.portal.browsing import Portal, overflow_and_barriers
 from tests.system import System
@@ -84,3 +86,21 @@ async def test_acts_of_no_request_have_words_too(portal: Portal, system: System,
         assert (await page.inner_text("main")).count("Ouverture de session manquée") == 5
         await page.goto(pages["after_silence"])
         assert "Premier usage du compte" in await page.inner_text("main")
+
+
+async def test_the_year_is_read_and_taken_along(portal: Portal, system: System, small: Small) -> None:
+    await looked(system, small.administrator, await submitted(system))
+    async with portal.visit(small.colleague, java_script_enabled=False) as page:
+        await page.goto("/access-reviews")
+        year = datetime.now(ZONE).year
+        await page.get_by_role("link", name=str(year), exact=True).click()
+        assert "L’année n’est pas terminée" in await page.inner_text("main")
+        assert re.search(r"À rapporter\s?: 1$", await page.inner_text("main"), re.MULTILINE)
+        assert "Ouverture de la demande" in await page.inner_text("table")
+        async with page.expect_download() as taken:
+            await page.get_by_role("link", name="En tableau (CSV)").click()
+        assert (await taken.value).suggested_filename == f"accesses-{year}.csv"
+        await page.get_by_role("link", name=f"← {year - 1}").click()
+        assert "Rien d’une demande n’a été montré" in await page.inner_text("main")
+        addresses = [f"/access-years/{one}" for one in (year, year - 1)]
+        assert await overflow_and_barriers(portal, small.colleague, addresses) == []

@@ -188,6 +188,7 @@ PAGES: list[tuple[str, str | None, Journey | None, str]] = [
     ("add a webhook", "administrator", None, "/webhooks/new"),
     ("keeping and destroying", "administrator", None, "/retention"),
     ("accesses of the month", "administrator", None, "/access-reviews"),
+    ("accesses of the year", "administrator", None, "/access-years/2026"),
     ("put on hold", "administrator", reported, "/requests/{id}/hold"),
     ("forgotten password", None, None, "/forgotten-password"),
     ("a link that opens nothing", None, None, "/invitation/nothing"),

@@ -1,10 +1,13 @@
 """Every page of the portal is looked at for barriers: in the table of `tests/portal/test_every_page.py`, or where this says."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
+from fastapi import Request
 from fastapi.routing import APIRoute
 
+from portal import pages
 from portal.choices import CHOICES, Choice
 from portal.server import PAGES
 from settings import PROJECT_ROOT
@@ -37,7 +40,7 @@ NO_PAGE = {
     *("/events", "/manifest-{language}.webmanifest", "/requests/{request_id}/report/preview.pdf"),
     "/retention/lists/{list_id}/certificate.pdf",
     "/requests/{request_id}/journals/{journal_id}.pdf",
-    *("/incidents.csv", "/communications.csv", "/registers/papers/{paper_id}.pdf"),
+    *("/incidents.csv", "/communications.csv", "/access-years/{year}.csv", "/registers/papers/{paper_id}.pdf"),
 }
 
 ROUTES = [
@@ -76,3 +79,11 @@ def test_what_is_named_here_is_there() -> None:
     assert (NO_PAGE | IN_A_FILE_OF_ITS_OWN.keys()) - {route.path for route in ROUTES} == set()
     for file in IN_A_FILE_OF_ITS_OWN.values():
         assert "barriers(" in (PROJECT_ROOT / file).read_text(), file
+
+
+def test_no_value_of_a_page_hides_what_every_page_has() -> None:
+    request = Request(
+        {"type": "http", "app": SimpleNamespace(state=SimpleNamespace(services=SimpleNamespace(settings=None)))}
+    )
+    with pytest.raises(ValueError, match="now"):
+        pages.render(request, "guide", "fr", now=2026)

@@ -53,6 +53,8 @@ COSTLY = {
         *(f"api.communications.{what}" for what in ("get_communications_csv", "ask_register_paper")),
         "api.communications.get_register_paper_pdf",
         "api.incidents.get_incidents_csv",
+        *(f"api.access_reviews.{what}" for what in ("get_access_year", "get_access_year_csv")),
+        *(f"portal.access_reviews.{what}" for what in ("access_year_page", "access_year_file")),
         "portal.communications.communications_file",
         *(f"portal.incidents.{what}" for what in ("incidents_file", "ask_for_paper", "paper_file")),
         "portal.reports.preview",
