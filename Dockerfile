@@ -1,7 +1,7 @@
 # Relais: one image for the API, the worker and the administration commands.
 #   docker build -t relais .
 
-FROM python:3.13-slim-bookworm AS build
+FROM python:3.13.14-slim-bookworm@sha256:67a1e1f215ccda113cfc024e8639049257e88f273898f595b61476d128d387e8 AS build
 ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN pip install --no-cache-dir uv==0.13.9
 WORKDIR /src
@@ -10,7 +10,7 @@ RUN uv venv /opt/relais && VIRTUAL_ENV=/opt/relais uv pip sync --require-hashes 
 COPY . .
 RUN VIRTUAL_ENV=/opt/relais uv pip install --no-deps --compile-bytecode .
 
-FROM python:3.13-slim-bookworm
+FROM python:3.13.14-slim-bookworm@sha256:67a1e1f215ccda113cfc024e8639049257e88f273898f595b61476d128d387e8
 LABEL org.opencontainers.image.title="Relais" \
       org.opencontainers.image.description="Asynchronous medical teleconsultation" \
       org.opencontainers.image.licenses="Apache-2.0"
