@@ -5,11 +5,12 @@
 Starts a PostgreSQL of its own in a temporary folder for each number of requests (up to 10,000,000: about 11 kB each on the
 disk), fills it (`benchmarks.full_records`), and asks all of them in turn, round by round, so that whatever else the machine does
 meanwhile meets each alike. With ``--keep`` the folders stay, and the next run finds them full (and migrates them); with
-``--fill`` it ends there. Prints of each query the median, the 99th percentile and how many lines were shown, at the last number
-also the time as a multiple of the first; with ``--plans`` also how PostgreSQL goes about it there. A page of three lines costs
-less than one of fifty, and of 10,000 requests of 20 clinics many pages are as short: with fewer ``--clinics`` they are as full as
-those of a million. Nothing here is a test; `tests/records/test_flat.py` holds the
-plans.
+``--fill`` it ends there. Prints of each query the median, the 99th percentile, how many lines were shown, how long processors
+were busy with it (here and in PostgreSQL) and how many blocks PostgreSQL looked at: the two tell what it costs on a machine that
+others use, too. Then how many queries took at most `AS_LONG` times what they took at the sizes before; with ``--plans`` also how
+PostgreSQL goes about each at the last size. A page of three lines costs less than one of fifty, and of 10,000 requests of 20
+clinics many pages are as short: with fewer ``--clinics`` they are as full as those of a million. Nothing here is a test;
+`tests/records/test_flat.py` holds the plans.
 """
 
 import argparse
@@ -19,19 +20,19 @@ import signal
 import statistics
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from benchmarks.full_records import CLINICS, FAMILY_NAMES, FIRST_BIRTH, GIVEN_NAMES, KEYS, fill, those_who_look
@@ -48,11 +49,36 @@ from records.worklist import WorklistFilter, WorklistPage, count_to_do, notes_on
 ROUNDS = 100
 PATIENT = 4321
 TOO_SLOW_SECONDS = 10
+AS_LONG = 1.5
+LONG_MILLISECONDS = 50
 
 Query = Callable[[AsyncSession], Awaitable[object]]
-Times = tuple[list[float], list[tuple[str, Any]], int | None]
-"""The milliseconds of each round, the statements of one with what they are given, and how many lines it showed."""
-Measured = dict[str, Times]
+Statement = tuple[str, Any]
+"""With what it is given."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one query: of each round the milliseconds on the clock and of processors; the 8 kB blocks that one looks at."""
+
+    lines: int | None
+    statements: list[Statement]
+    blocks: int
+    clock: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
+
+    @property
+    def p99(self) -> float:
+        """Of the clock."""
+        return sorted(self.clock)[int(0.99 * (len(self.clock) - 1))]
+
+    def cells(self) -> list[str]:
+        """For the table."""
+        times = (statistics.median(self.clock), self.p99, statistics.median(self.processor))
+        return [*(f"{time:.1f}" for time in times), f"{self.blocks:,}", "" if self.lines is None else f"{self.lines}"]
+
+
+Measured = dict[str, Cost]
 
 
 @dataclass(frozen=True)
@@ -119,10 +145,12 @@ async def main(sizes: list[Size], only: str, kept: Path | None, *, plans: bool, 
             found = await measure([(full[size], asked[size][name]) for size in sizes])
             for size, one in zip(sizes, found, strict=True):
                 measured[size][name] = one
-            print(f"{name:60}", *(cell for one in found for cell in _cells(one)), flush=True)
+            print(f"{name:60}", *(f"{cell:>7}" for one in found for cell in one.cells()), flush=True)
             if plans:
-                await explain(console, full[sizes[-1]], name, found[-1][1])
+                await explain(console, full[sizes[-1]], name, found[-1].statements)
     console.print(table_of(measured))
+    for line in summary_of(measured):
+        console.print(line)
 
 
 async def _filled(database: Database, size: Size, marker: Path) -> tuple[UUID, UUID, dict[Role, Viewer]]:
@@ -137,27 +165,38 @@ async def _filled(database: Database, size: Size, marker: Path) -> tuple[UUID, U
 
 def table_of(measured: dict[Size, Measured]) -> Table:
     """Of each query what it cost at each number of requests."""
-    table = Table("milliseconds", "statements", title="Lists, counts, searches, looks")
+    table = Table("", "statements", title="Lists, counts, searches, looks: milliseconds on the clock and of processors")
     for size in measured:
-        table.add_column(f"{size}: p50", justify="right")
-        table.add_column("p99", justify="right")
-        table.add_column("lines", justify="right")
+        for name in (f"{size}: p50", "p99", "processor", "blocks", "lines"):
+            table.add_column(name, justify="right")
     table.add_column("last ÷ first", justify="right")
-    first, last = (measured[count] for count in (next(iter(measured)), [*measured][-1]))
-    for name, (times, statements, _) in first.items():
-        cells = [cell for some in measured.values() for cell in _cells(some[name])]
-        ratio = _percentiles(last[name][0])[0] / _percentiles(times)[0]
-        table.add_row(name, str(len(statements)), *cells, f"{ratio:.2f}")
+    first, *_, last = measured.values()
+    for name, cost in last.items():
+        cells = [cell for some in measured.values() for cell in some[name].cells()]
+        table.add_row(name, str(len(cost.statements)), *cells, f"{_median(cost.clock, first[name].clock):.2f}")
     return table
 
 
-def _cells(one: Times) -> list[str]:
-    times, _, lines = one
-    return [*(f"{value:8.1f}" for value in _percentiles(times)), f"{'' if lines is None else lines:>5}"]
+def summary_of(measured: dict[Size, Measured]) -> Iterator[str]:
+    """How many queries cost about as much at the last number of requests as at each before."""
+    *before, (last, costs) = measured.items()
+    for size, those in before:
+        pairs = [(costs[name], those[name]) for name in costs]
+        full = [(one, other) for one, other in pairs if one.lines == other.lines]
+        for of, some in (("all", pairs), ("those with as many lines", full)):
+            clock = sum(_median(one.clock, other.clock) <= AS_LONG for one, other in some)
+            processor = sum(_median(one.processor, other.processor) <= AS_LONG for one, other in some)
+            blocks = sum(one.blocks <= AS_LONG * other.blocks for one, other in some)
+            yield (
+                f"{last} against {size}, {of}: of {len(some)} at most {AS_LONG} times the time {clock}, "
+                f"the processor {processor}, the blocks {blocks}"
+            )
+    long = sum(cost.p99 >= LONG_MILLISECONDS for cost in costs.values())
+    yield f"{last}: {long} of {len(costs)} have a 99th percentile of {LONG_MILLISECONDS} ms or more"
 
 
-def _percentiles(times: list[float]) -> tuple[float, float]:
-    return statistics.median(times), sorted(times)[int(0.99 * (len(times) - 1))]
+def _median(times: list[float], others: list[float]) -> float:
+    return statistics.median(times) / statistics.median(others)
 
 
 def queries(clinic_id: UUID, another_id: UUID, viewers: dict[Role, Viewer]) -> dict[str, Query]:
@@ -231,28 +270,39 @@ def _looking(viewer: Viewer) -> Query:
     return query
 
 
-async def measure(databases: Sequence[tuple[Database, Query]]) -> list[Times]:
+async def measure(databases: Sequence[tuple[Database, Query]]) -> list[Cost]:
     """Each database with its query, all of them in each round (fewer rounds, where they take long)."""
     async with AsyncExitStack() as stack:
         sessions = [(await stack.enter_async_context(database.session()), query) for database, query in databases]
-        found: list[Times] = []
-        for (database, _), (session, query) in zip(databases, sessions, strict=True):
-            answer = await query(session)
-            lines = len(answer.rows) if isinstance(answer, WorklistPage) else None
-            found.append(([], await _statements_of(database, session, query), lines))
+        found = [await _begin(database, *one) for (database, _), one in zip(databases, sessions, strict=True)]
+        servers = [await session.scalar(text("SELECT pg_backend_pid()")) for session, _ in sessions]
         for _ in range(ROUNDS):
-            for (session, query), (times, _, _) in zip(sessions, found, strict=True):
+            for (session, query), cost, server in zip(sessions, found, servers, strict=True):
                 session.expunge_all()
-                began = perf_counter()
+                busy, began = _busy(server), perf_counter()
                 await query(session)
-                times.append(1000 * (perf_counter() - began))
-            if max(sum(times) for times, _, _ in found) > 1000 * TOO_SLOW_SECONDS:
+                cost.clock.append(1000 * (perf_counter() - began))
+                cost.processor.append(1000 * (_busy(server) - busy))
+            if max(sum(cost.clock) for cost in found) > 1000 * TOO_SLOW_SECONDS:
                 break
     return found
 
 
-async def _statements_of(database: Database, session: AsyncSession, query: Query) -> list[tuple[str, Any]]:
-    statements: list[tuple[str, Any]] = []
+async def _begin(database: Database, session: AsyncSession, query: Query) -> Cost:
+    answer = await query(session)
+    lines = len(answer.rows) if isinstance(answer, WorklistPage) else None
+    statements = await _statements_of(database, session, query)
+    return Cost(lines, statements, await _blocks_of(database, statements))
+
+
+def _busy(server: int) -> float:
+    """For how many seconds processors have been busy with this process and with that of PostgreSQL, by the kernel's schedule."""
+    nanoseconds, *_ = Path(f"/proc/{server}/schedstat").read_text().split()
+    return process_time() + int(nanoseconds) / 1e9
+
+
+async def _statements_of(database: Database, session: AsyncSession, query: Query) -> list[Statement]:
+    statements: list[Statement] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
         statements.append((statement, parameters))
@@ -263,15 +313,25 @@ async def _statements_of(database: Database, session: AsyncSession, query: Query
     return statements
 
 
-async def explain(console: Console, database: Database, name: str, statements: list[tuple[str, Any]]) -> None:
+async def _blocks_of(database: Database, statements: list[Statement]) -> int:
+    """How many blocks these look at, those included that they look at again."""
+    plans = await _explained(database, statements, "ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON")
+    tops = [row[0][0]["Plan"] for (row,) in plans]
+    return sum(top["Shared Hit Blocks"] + top["Shared Read Blocks"] for top in tops)
+
+
+async def explain(console: Console, database: Database, name: str, statements: list[Statement]) -> None:
     """Print the plans."""
+    for plan in await _explained(database, statements, "ANALYZE, BUFFERS, COSTS OFF"):
+        console.rule(name)
+        console.print("\n".join(row[0][:200] for row in plan), markup=False, highlight=False)
+
+
+async def _explained(database: Database, statements: list[Statement], options: str) -> list[list[asyncpg.Record]]:
     async with database.engine.connect() as connection:
         raw = (await connection.get_raw_connection()).driver_connection
         assert raw is not None
-        for statement, parameters in statements:
-            rows = await raw.fetch(f"EXPLAIN (ANALYZE, COSTS OFF) {statement}", *parameters)
-            console.rule(name)
-            console.print("\n".join(row[0][:200] for row in rows), markup=False, highlight=False)
+        return [await raw.fetch(f"EXPLAIN ({options}) {statement}", *given) for statement, given in statements]
 
 
 @asynccontextmanager
