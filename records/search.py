@@ -46,13 +46,25 @@ MOST_FOUND = 1000
 LOOKED_THROUGH = 10_000
 """Of those that fit one of several words, so many are asked whether they fit the others."""
 
+_WRITTEN_ALONE = (Status.DRAFT, Status.RETURNED, Status.CANCELLED, Status.ABANDONED)
+"""Where the form as its requester writes it may be another than the one in force."""
+
 
 @dataclass(frozen=True)
 class Finds:
-    """What may be meant, by id, and what is asked of it."""
+    """What may be meant, by id, and what is asked of it.
+
+    With `fits`, it need not be asked but of requests that have words which are not in force: the rest fits by what led there.
+    """
 
     candidates: Select[uuid.UUID] | None
     condition: ColumnElement[bool]
+    fits: bool = False
+
+    @property
+    def left_to_ask(self) -> ColumnElement[bool]:
+        """What is asked of the rows."""
+        return or_(RequestRecord.status.not_in(_WRITTEN_ALONE), self.condition) if self.fits else self.condition
 
 
 @dataclass(frozen=True)
@@ -112,10 +124,11 @@ def _finds(
     if numbers:
         of_numbers = RequestRecord.number == any_(literal(list(numbers), ARRAY(RequestRecord.number.type)))
         led_to.append(select(RequestRecord.id.label("request_id")).where(of_numbers))
+    fits = Role.OPERATOR not in viewer.roles  # who finds by names alone what they see no chart of
     if len(led_to) < 2:
-        return Finds(led_to[0] if led_to else None, condition)
+        return Finds(led_to[0] if led_to else None, condition, fits)
     found = union(*(select(query.subquery().c.request_id) for query in led_to)).subquery()
-    return Finds(select(found.c.request_id), condition)
+    return Finds(select(found.c.request_id), condition, fits)
 
 
 async def sift(
@@ -124,7 +137,7 @@ async def sift(
     """What remains of what was found, the first after the key `after`."""
     if finds.candidates is None:
         return Found()
-    query = first_among(finds.candidates, sieve.and_(finds.condition), order, after, limit)
+    query = first_among(finds.candidates, sieve.and_(finds.left_to_ask), order, after, limit)
     (_, looked_at, _), *rows = await session.execute(query)
     counts = {Status(status): number for status, number, _ in rows if number}
     return Found([id_ for _, _, id_ in rows if id_], counts, looked_at > MOST_FOUND)

@@ -282,7 +282,7 @@ async def _finds(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter) 
     if wanted.reference is None:
         return finds
     referred = referred_to(session, wanted.reference, viewer.clinic_id, wanted.reference_of)
-    return replace(finds, candidates=referred)
+    return replace(finds, candidates=referred, fits=False)
 
 
 async def _lines(
