@@ -104,14 +104,15 @@ JOIN people_ AS p ON p.place = c.other AND p.role = CASE v WHEN 1 THEN 'dispatch
     AND p.nth = CASE v WHEN 1 THEN 0 ELSE of_person % :providers END
 WHERE c.status <> 'draft' AND c.n % 3 > 0;
 
-INSERT INTO request_participants (request_id, account_id, holding, asked, offering, status, overdue, priority_rank, due_sort,
-    updated_at, created_at)
-SELECT q.id, a.id, q.holder_kind = 'provider' AND q.holder_id IS NOT DISTINCT FROM a.id, q.requester_id = a.id, q.offering,
-       q.status, q.overdue, q.priority_rank, q.due_sort, q.updated_at, q.created_at
+INSERT INTO request_participants (request_id, account_id, holding, asked, ours, holder_id, offering, status, overdue,
+    priority_rank, due_sort, updated_at, created_at)
+SELECT q.id, a.id, q.holder_kind = 'provider' AND q.holder_id IS NOT DISTINCT FROM a.id, q.requester_id = a.id,
+       a.clinic_id IN (q.requester_clinic_id, q.dispatch_clinic_id, coalesce(q.holder_clinic_id, q.dispatch_clinic_id)),
+       q.holder_id, q.offering, q.status, q.overdue, q.priority_rank, q.due_sort, q.updated_at, q.created_at
 FROM cast_ AS c
 JOIN requests AS q ON q.id = c.id
 JOIN people_ AS p ON p.place = c.other AND p.role = 'provider' AND p.nth = of_person % :providers
-CROSS JOIN LATERAL (VALUES (q.requester_id), (p.id)) AS a (id)
+CROSS JOIN LATERAL (VALUES (q.requester_id, q.requester_clinic_id), (p.id, p.clinic_id)) AS a (id, clinic_id)
 WHERE c.status <> 'draft';
 
 INSERT INTO patient_words (clinic_id, hash, request_id, written, submitted)

@@ -685,7 +685,7 @@ WAYS = (
     Way("unread_clinic", "requester_clinic_id", _SORTED_OUT, "unread_colleagues_from IS NOT NULL"),
     Way("all", None, _SORTED_OUT, found_in=_FOUND_IN),
 )
-ACTED = Way("acted_on", "account_id", _SORTED_OUT, "NOT holding AND NOT asked")
+ACTED = Way("acted_on", "account_id", _SORTED_OUT, "NOT holding AND NOT asked", ("ours", "holder_id"))
 
 
 OF_SUBMISSION = (
@@ -861,7 +861,8 @@ class Participant(Base):
     """Somebody who ever gave a command on the request.
 
     What follows the two ids is the request's, so that indexes lead to what somebody had to do with: triggers keep it.
-    `holding`: they hold it now, as a provider; `asked`: it is their own request. Other ways lead to these.
+    `holding`: they hold it now, as a provider; `asked`: it is their own request. Other ways lead to these. `ours`: their clinic
+    asked for it, dispatches or holds it.
     """
 
     __tablename__ = "request_participants"
@@ -870,6 +871,8 @@ class Participant(Base):
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     holding: Mapped[bool] = mapped_column(server_default=FetchedValue())
     asked: Mapped[bool] = mapped_column(server_default=FetchedValue())
+    ours: Mapped[bool] = mapped_column(server_default=FetchedValue())
+    holder_id: Mapped[uuid.UUID | None] = mapped_column(server_default=FetchedValue())
     offering: Mapped[str] = mapped_column(server_default=FetchedValue())
     status: Mapped[Status] = mapped_column(server_default=FetchedValue())
     overdue: Mapped[bool] = mapped_column(server_default=FetchedValue())

@@ -137,7 +137,7 @@ async def sift(
     """What remains of what was found, the first after the key `after`."""
     if finds.candidates is None:
         return Found()
-    query = first_among(finds.candidates, sieve.and_(finds.left_to_ask), order, after, limit)
+    query = first_among([finds.candidates], sieve.and_(finds.left_to_ask), order, after, limit)
     (_, looked_at, _), *rows = await session.execute(query)
     counts = {Status(status): number for status, number, _ in rows if number}
     return Found([id_ for _, _, id_ in rows if id_], counts, looked_at > MOST_FOUND)

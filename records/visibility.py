@@ -208,12 +208,13 @@ def parts_for(viewer: Viewer) -> list[Part]:
     if Role.PROVIDER in viewer.roles:
         by_name = RequestRecord.holder_kind == HolderKind.PROVIDER
         parts.append(Part("holder", viewer.account_id, condition=by_name, clinic=viewer.clinic_id))
-        parts += [Part("pool", viewer.clinic_id), Part("acted_on", viewer.account_id)]
+        parts += [Part("pool", viewer.clinic_id), Part("acted_on", viewer.account_id, home=viewer.clinic_id)]
         parts.append(Part("asked_clinic", viewer.clinic_id, condition=covered_by(viewer)))
     if Role.REQUESTER in viewer.roles:
         parts.append(Part("unread_clinic", viewer.clinic_id, condition=read_for_others_by(viewer)))
         if Role.PROVIDER not in viewer.roles:
-            parts.append(Part("acted_on", viewer.account_id, condition=_was_asked_for_in(viewer.clinic_id)))
+            by_ours = _was_asked_for_in(viewer.clinic_id)
+            parts.append(Part("acted_on", viewer.account_id, condition=by_ours, home=viewer.clinic_id))
     elif Role.PROVIDER in viewer.roles:  # what they asked for themselves, while they were a requester
         acted = _acted_on_by(viewer)
         parts.append(Part("requester", viewer.account_id, condition=acted, clinic=viewer.clinic_id))

@@ -5,7 +5,9 @@ lists are filtered by (`Way.columns`), so that the first rows of each lie at one
 does not matter. Counting ends at `COUNTED_UP_TO`.
 """
 
+import functools
 import itertools
+import operator
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,6 +37,7 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    not_,
     null,
     or_,
     select,
@@ -73,7 +76,8 @@ class Part:
     """Requests that lie on a way: with `value`, or one of these, in its key, and one of the statuses, if `condition` holds.
 
     `awaits` is asked of ways that have one of the columns `awaits_holder` and `awaits_requester`. All of them were asked for, are
-    dispatched or held by `clinic`, where that is known.
+    dispatched or held by `clinic`, where that is known; `home` is the clinic of who acted on them, and the way tells which of
+    them that one asked for, dispatches or holds.
     """
 
     way: str
@@ -82,6 +86,7 @@ class Part:
     awaits: bool | None = None
     condition: ColumnElement[bool] = field(default_factory=true)
     clinic: uuid.UUID | None = None
+    home: uuid.UUID | None = None
 
 
 _EVERYTHING = Part("all")
@@ -93,7 +98,7 @@ class Sieve:
 
     `if_shared` is a condition, too, which of what somebody only acted on can fail in the statuses `shared_in`. Those `not_among`
     are few, and looked up once. `clinic` asked for them, dispatches or holds them; they were changed at `updated_since` or later,
-    and at `updated_until` or before.
+    and at `updated_until` or before. `held` says whether one of the people `holders` holds them.
     """
 
     statuses: frozenset[Status] = ALL
@@ -103,6 +108,8 @@ class Sieve:
     clinic: uuid.UUID | None = None
     updated_since: datetime | ColumnElement[datetime] | None = None
     updated_until: datetime | None = None
+    holders: Select[uuid.UUID] | None = None
+    held: bool = True
     condition: ColumnElement[bool] | None = None
     if_shared: ColumnElement[bool] | None = None
     shared_in: frozenset[Status] = ALL
@@ -116,9 +123,16 @@ class Sieve:
     def beside(self, part: Part) -> ColumnElement[bool] | None:
         """What is asked of each row on the way of the part: not what the way says by itself."""
         leads_there = part.value if WAY[part.way].key in CLINIC_KEYS else part.clinic
-        if self.clinic is None or leads_there is self.clinic:
+        if self.clinic is None or self.clinic is leads_there or self.clinic is part.home:
             return self.condition
         return self.and_(or_(*(_column(RequestRecord, key) == self.clinic for key in CLINIC_KEYS))).condition
+
+    def of_holders(self, table: Any) -> Iterable[ColumnElement[bool]]:
+        """What is asked of who holds them, of rows of that table."""
+        if self.holders is not None:
+            these = func.array(self.holders.scalar_subquery(), type_=ARRAY(Uuid()))  # few, and looked up once
+            is_held = func.coalesce(_column(table, "holder_id") == any_(these), false())
+            yield is_held if self.held else not_(is_held)
 
     @property
     def of_all_statuses(self) -> "Sieve":
@@ -168,37 +182,36 @@ def counts_of(parts: Sequence[Part], sieve: Sieve) -> Select[Any, int]:
     return select(statuses.c.status, counted.c.number).select_from(statuses.join(counted, true()))
 
 
+Lead = Select[uuid.UUID] | ColumnElement[bool]
+"""Ids, or what an index leads to by this condition alone."""
+
+
 def first_among(
-    candidates: Select[uuid.UUID] | ColumnElement[bool],
+    leads: Sequence[Lead],
     sieve: Sieve,
     order: Order,
     after: tuple[Any, ...] | None,
     limit: int,
     at_most: int | None = None,
 ) -> CompoundSelect[Any]:
-    """Of these candidates, for which all of this is asked, in one statement: a row with the `number` of candidates, one with that
-    of each `status` that remain, and then those with an `id`, which are the first after the key `after`.
+    """Of the candidates to which these lead, for which all of this is asked, in one statement: a row with the `number` of
+    candidates, one with that of each `status` that remain, and then those with an `id`, the first after the key `after`.
 
-    The candidates are ids, or what an index leads to by this condition alone. Where there are more than `at_most`, none is looked
-    at, and only their number is told, which is one more.
+    Where one of them leads to more than `at_most`, none is looked at, and only their number is told, which is more than that.
     """
-    if isinstance(candidates, Select):
-        given = candidates if at_most is None else candidates.limit(plainly(at_most + 1))
-        ids = select(func.array(given.scalar_subquery(), type_=ARRAY(Uuid())).label("ids")).cte("candidates")
-        number: ColumnElement[int] = func.cardinality(select(ids.c.ids).scalar_subquery())
-        is_candidate = RequestRecord.id == any_(cast(select(ids.c.ids).scalar_subquery(), ARRAY(Uuid())))
-    else:
-        led_to = select(RequestRecord.submitted_at).where(candidates)
-        led_to = led_to if at_most is None else led_to.limit(plainly(at_most + 1))
-        counted = select(func.count().label("number")).select_from(led_to.subquery()).cte("candidates")
-        number, is_candidate = select(counted.c.number).scalar_subquery(), candidates
+    led_to = [_candidates(lead, f"candidates_{at}", at_most) for at, lead in enumerate(leads)]
+    number = functools.reduce(operator.add, (number for number, _ in led_to))
     key = _column(RequestRecord, SORT_KEYS[order.by])
     rank = RequestRecord.priority_rank if order.by_rank else literal_column("0", Integer())
-    remain = select(RequestRecord.status, rank.label("rank"), key.label("key"), RequestRecord.id)
-    remain = remain.where(is_candidate, *_sifted(sieve))
-    if at_most is not None:
-        remain = remain.where(number <= plainly(at_most))  # asked once, before any is read
-    them = remain.cte("remain")  # read twice, so PostgreSQL makes it once
+    remain = []
+    for _, is_candidate in led_to:
+        some = select(RequestRecord.status, rank.label("rank"), key.label("key"), RequestRecord.id)
+        some = some.where(is_candidate, *_sifted(sieve))
+        if at_most is not None:
+            some = some.where(number <= plainly(at_most))  # asked once, before any is read
+        remain.append(some)
+    all_ = remain[0] if len(remain) == 1 else union(*remain)
+    them = all_.cte("remain")  # read twice, so PostgreSQL makes it once
     first = select(them.c.status, cast(null(), Integer()).label("number"), them.c.id)
     first = first.where(them.c.status.in_(sieve.statuses))
     if after is not None:
@@ -208,6 +221,19 @@ def first_among(
     of_all = select(cast(null(), Text()).label("status"), number.label("number"), cast(null(), Uuid()).label("id"))
     counts = select(them.c.status, func.count(), cast(null(), Uuid())).group_by(them.c.status)
     return union_all(of_all, counts, select(first.subquery()))
+
+
+def _candidates(lead: Lead, name: str, at_most: int | None) -> tuple[ColumnElement[int], ColumnElement[bool]]:
+    """How many there are, counted until there is one more than `at_most`, and the condition that leads to them."""
+    if isinstance(lead, Select):
+        given = lead if at_most is None else lead.limit(plainly(at_most + 1))
+        ids = select(func.array(given.scalar_subquery(), type_=ARRAY(Uuid())).label("ids")).cte(name)
+        is_candidate = RequestRecord.id == any_(cast(select(ids.c.ids).scalar_subquery(), ARRAY(Uuid())))
+        return func.cardinality(select(ids.c.ids).scalar_subquery()), is_candidate
+    there = select(RequestRecord.submitted_at).where(lead)
+    there = there if at_most is None else there.limit(plainly(at_most + 1))
+    counted = select(func.count().label("number")).select_from(there.subquery()).cte(name)
+    return select(counted.c.number).scalar_subquery(), lead
 
 
 def _sifted(sieve: Sieve) -> Iterable[ColumnElement[bool]]:
@@ -221,6 +247,7 @@ def _sifted(sieve: Sieve) -> Iterable[ColumnElement[bool]]:
         yield RequestRecord.updated_at >= sieve.updated_since
     if sieve.updated_until is not None:
         yield RequestRecord.updated_at <= sieve.updated_until
+    yield from sieve.of_holders(RequestRecord)
     yield from (RequestRecord.id.not_in(some) for some in sieve.not_among)
     for condition in (sieve.beside(_EVERYTHING), sieve.if_shared):
         if condition is not None:
@@ -361,6 +388,9 @@ def _on_the_way(part: Part, sieve: Sieve) -> Iterable[ColumnElement[bool]]:
         yield table.updated_at >= sieve.updated_since  # an index may lead there
     if sieve.updated_until is not None:
         yield table.updated_at <= sieve.updated_until
+    yield from sieve.of_holders(table)
+    if sieve.clinic is not None and part.home is sieve.clinic:
+        yield Participant.ours.is_(true())
     yield only_asked(part.condition)
     yield from (id_.not_in(some) for some in sieve.not_among)
     beside, if_shared = sieve.beside(part), sieve.if_shared

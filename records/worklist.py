@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 from sqlalchemy import (
     ARRAY,
+    CTE,
     ColumnElement,
     CompoundSelect,
     DateTime,
@@ -54,6 +55,7 @@ from records.absences import away_today, has_left_or_is_absent
 from records.errors import BadCursorError
 from records.models import (
     SORT_KEYS,
+    Account,
     AuditEntry,
     EventRecord,
     FrozenForm,
@@ -81,6 +83,7 @@ from records.ways import (
     BEYOND_DRAFT,
     CLINIC_WAYS,
     COUNTED_UP_TO,
+    Lead,
     Order,
     Part,
     Sieve,
@@ -95,7 +98,10 @@ from records.ways import (
 MAX_LIMIT = 200
 
 LED_TO = 1_000
-"""So many requests that another clinic or somebody away leads to are looked through one by one; each is a look at its row."""
+"""So many requests that another clinic leads to are looked through one by one; each is a look at its row."""
+
+HELD = 2_000
+"""So many of those who are away; of what a colleague holds, an index tells most of what is asked."""
 
 SUBMITTED = 20_000
 """So many of certain days; the index of the days tells most of what is asked."""
@@ -360,8 +366,8 @@ def led_statements(
     sieve, order = _sieve_of_rows(viewer, wanted), _ORDERS[wanted.sort]
     after = _given_key(order) if is_continued else None
     return [
-        (first_among(lead, sieve, order, after, _limit(wanted) + 1, at_most), at_most)
-        for lead, at_most in leads
+        (first_among(some, sieve, order, after, _limit(wanted) + 1, at_most), at_most)
+        for some, at_most in leads
         if _parts(viewer, wanted)
     ]
 
@@ -511,17 +517,21 @@ def _parts(viewer: Viewer, wanted: WorklistFilter) -> list[Part]:
     return [part for part in parts if part.statuses]
 
 
-def _leads(viewer: Viewer, wanted: WorklistFilter) -> list[tuple[Select[uuid.UUID] | ColumnElement[bool], int]]:
-    """What leads to what is wanted otherwise than the ways of the viewer."""
-    leads: list[tuple[Select[uuid.UUID] | ColumnElement[bool], int]] = []
+def _leads(viewer: Viewer, wanted: WorklistFilter) -> list[tuple[list[Lead], int]]:
+    """What leads to what is wanted otherwise than the ways of the viewer, and to how many it may."""
+    leads: list[tuple[list[Lead], int]] = []
     if Role.OPERATOR not in viewer.roles:  # whom their parts lead there
         ours = select(RequestParty.request_id).where(RequestParty.clinic_id == viewer.clinic_id)
         if wanted.clinic not in (None, _OWN_CLINIC):
-            leads.append((ours.where(RequestParty.party_id == wanted.clinic), LED_TO))
-        if wanted.holder_absent:
-            leads.append((ours.where(RequestParty.party_id.in_(_away_who_hold())), LED_TO))
+            leads.append(([ours.where(RequestParty.party_id == wanted.clinic)], LED_TO))
+        if wanted.holder_absent and viewer.roles & _SEES_WHAT_COLLEAGUES_HOLD:
+            colleagues = select(_AWAY.c.id).where(_AWAY.c.clinic_id == viewer.clinic_id)
+            theirs = func.array(colleagues.scalar_subquery(), type_=ARRAY(Uuid()))
+            others = select(_AWAY.c.id).where(_AWAY.c.clinic_id != viewer.clinic_id)
+            of_others = ours.where(RequestParty.party_id.in_(others))
+            leads.append(([RequestRecord.holder_id == any_(theirs), of_others], HELD))
     if days := _submitted_within(wanted):
-        leads.append((and_(*days), SUBMITTED))
+        leads.append(([and_(*days)], SUBMITTED))
     return leads
 
 
@@ -535,7 +545,9 @@ def _sieve_of(viewer: Viewer, wanted: WorklistFilter) -> Sieve:
     """What to ask of what lies there, wherever that is."""
     since = _SINCE if wanted.updated_since == _GIVEN else wanted.updated_since
     sieve = Sieve(wanted.statuses or ALL, wanted.offering, wanted.overdue, wanted.priority, wanted.clinic, since)
-    sieve = sieve.and_(*_conditions(wanted))
+    sieve = sieve.and_(*_submitted_within(wanted))
+    if wanted.holder_absent is not None:
+        sieve = replace(sieve, holders=select(_AWAY.c.id), held=wanted.holder_absent)
     return _without_what_is_to_do(viewer, sieve) if wanted.to_do is False else sieve
 
 
@@ -560,7 +572,7 @@ def _parts_of_all(viewer: Viewer, wanted: WorklistFilter) -> list[Part]:
     """Where operators find what they ask for: of a clinic, or of who is away, not among everything that there is."""
     *own, everything = parts_for(viewer)
     if wanted.holder_absent:
-        return [*own, Part("holder", _away_who_hold(), BEYOND_DRAFT)]
+        return [*own, Part("holder", select(_AWAY.c.id), BEYOND_DRAFT)]
     if wanted.clinic is not None:
         return [*own, *(Part(way, wanted.clinic) for way in CLINIC_WAYS)]
     return [*own, everything]
@@ -576,24 +588,19 @@ def _with_whom(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[boo
     return conditions
 
 
-def _conditions(wanted: WorklistFilter) -> list[ColumnElement[bool]]:
-    """What no index leads to."""
-    conditions: list[ColumnElement[bool]] = []
-    if wanted.holder_absent is not None:
-        away = func.array(_away_who_hold().scalar_subquery(), type_=ARRAY(Uuid()))  # few, and looked up once
-        is_away = func.coalesce(RequestRecord.holder_id == any_(away), false())
-        conditions.append(is_away if wanted.holder_absent else not_(is_away))
-    return conditions + _submitted_within(wanted)
-
-
-def _away_who_hold() -> Select[uuid.UUID]:
-    """Those who are away and hold something: of all who have ever left, hardly anybody does."""
+def _away_who_hold() -> CTE:
+    """Those who are away and hold something, with their clinic: of all who have ever left, hardly anybody does."""
     (away,) = away_today().subquery("away").c
     held = aliased(RequestRecord)
     one = (
         select(true()).where(held.holder_id == away).limit(plainly(1)).scalar_subquery()
     )  # a look into the index for each
-    return select(away).where(func.coalesce(one, false()))
+    query = select(Account.id, Account.clinic_id).where(Account.id == away, func.coalesce(one, false()))
+    return query.cte("away_who_hold")
+
+
+_AWAY = _away_who_hold()
+"""Looked up once in a statement, however often it is read."""
 
 
 def _submitted_within(wanted: WorklistFilter) -> list[ColumnElement[bool]]:
@@ -692,6 +699,7 @@ def _parts_held(viewer: Viewer) -> list[Part]:
     return parts
 
 
+_SEES_WHAT_COLLEAGUES_HOLD = frozenset({Role.DISPATCHER, Role.CLINIC_ADMINISTRATOR})
 _AT_DISPATCH = frozenset({Status.AWAITING_DISPATCH})
 _HELD_BY_NAME = {
     HolderKind.PROVIDER: frozenset({Status.AWAITING_ACCEPTANCE, Status.ACCEPTED}),

@@ -99,19 +99,27 @@ async def test_nothing_reads_more_than_it_shows(full: Full, role: Role) -> None:
 
 @pytest.mark.usefixtures("counting_ends_soon")
 @pytest.mark.parametrize(
-    ("role", "wanted", "index", "most"),
+    ("role", "name", "index", "most"),
     [
+        pytest.param(Role.PROVIDER, "not to do", "pk_requests", 250, id="only what a pool may have is looked at"),
+        pytest.param(Role.OPERATOR, "with somebody away", "ix_requests_holder", 250, id="away, in order"),
         pytest.param(
-            Role.PROVIDER, LISTS["not to do"], "pk_requests", 250, id="only what a pool may have is looked at"
+            Role.CLINIC_ADMINISTRATOR,
+            "with somebody away",
+            "pk_requests",
+            60,
+            id="what a colleague holds is not looked at",
         ),
-        pytest.param(Role.OPERATOR, LISTS["with somebody away"], "ix_requests_holder", 250, id="away, in order"),
+        pytest.param(Role.DISPATCHER, "with somebody away", "pk_requests", 60, id="nor by who dispatches it"),
+        pytest.param(Role.PROVIDER, "with somebody away", "pk_requests", 60, id="nor what others hold"),
+        pytest.param(Role.PROVIDER, "their own clinic", "pk_requests", 60, id="whose clinic's it is, one acted on"),
+        pytest.param(Role.DISPATCHER, "patient's family name", "pk_patient_words", 90, id="what led there has told"),
     ],
 )
-async def test_what_the_way_tells_is_not_looked_up(
-    full: Full, role: Role, wanted: WorklistFilter, index: str, most: int
-) -> None:
+async def test_what_the_way_tells_is_not_looked_up(full: Full, role: Role, name: str, index: str, most: int) -> None:
     database, viewers, _ = full
-    asked = _listing(viewers[role], replace(wanted, limit=ROWS))
+    lists_ = {**LISTS, "their own clinic": WorklistFilter(clinic=viewers[role].clinic_id)}
+    asked = _listing(viewers[role], replace(lists_[name], limit=ROWS))
     steps = [step for step in await _steps_of(database, asked) if step.get("Index Name", "").startswith(index)]
     assert 0 < sum(map(_rows_read, steps)) <= most
 
@@ -135,8 +143,8 @@ async def test_what_leads_to_few_tells_what_the_ways_tell(
     ]
     found = []
     for at_most in (REQUESTS, 0):
-        monkeypatch.setattr(lists, "LED_TO", at_most)
-        monkeypatch.setattr(lists, "SUBMITTED", at_most)
+        for bound in ("LED_TO", "HELD", "SUBMITTED"):
+            monkeypatch.setattr(lists, bound, at_most)
         _make_statements_anew()
         async with database.session() as session:
             found.append([await _first_pages(session, viewer, wanted) for wanted in asked])
