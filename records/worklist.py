@@ -590,12 +590,13 @@ def _with_whom(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[boo
 
 def _away_who_hold() -> CTE:
     """Those who are away and hold something, with their clinic: of all who have ever left, hardly anybody does."""
-    (away,) = away_today().subquery("away").c
+    away = away_today().subquery("away")
+    (account_id,) = away.c
     held = aliased(RequestRecord)
-    one = (
-        select(true()).where(held.holder_id == away).limit(plainly(1)).scalar_subquery()
-    )  # a look into the index for each
-    query = select(Account.id, Account.clinic_id).where(Account.id == away, func.coalesce(one, false()))
+    one = select(true()).where(held.holder_id == account_id).limit(plainly(1)).scalar_subquery()  # a look for each
+    query = (
+        select(Account.id, Account.clinic_id).join(away, account_id == Account.id).where(func.coalesce(one, false()))
+    )
     return query.cte("away_who_hold")
 
 

@@ -103,7 +103,12 @@ async def test_what_stands_beside_a_participant_is_the_request_s(database: Datab
             draft = requests.process_of(await make_draft(session, scene))
             for event, request in random_story(scene, draft, chance, length).steps:
                 await record_event(session, event, request)
-    query = select(Participant, Account, RequestRecord).join(RequestRecord).join(Account)
+    query = (
+        select(Participant, Account, RequestRecord)
+        .select_from(Participant)
+        .join(RequestRecord)
+        .join(Account, Account.id == Participant.account_id)
+    )
     async with database.session() as session:
         found = (await session.execute(query)).all()
     for participant, account, row in found:
