@@ -3,19 +3,20 @@
     .venv/bin/python -m benchmarks.worklist [--requests 10000 1000000] [--clinics 2 20] [--only dispatcher] [--plans] [--keep …]
 
 Starts a PostgreSQL of its own in a temporary folder for each number of requests (up to 10,000,000: about 11 kB each on the
-disk), fills it (`benchmarks.full_records`), and asks all of them in turn, round by round, so that whatever else the machine does
-meanwhile meets each alike. With ``--keep`` the folders stay, and the next run finds them full (and migrates them); with
-``--fill`` it ends there. Prints of each query the median, the 99th percentile, how many lines were shown, how long processors
-were busy with it (here and in PostgreSQL) and how many blocks PostgreSQL looked at: the two tell what it costs on a machine that
-others use, too. Then how many queries took at most `AS_LONG` times what they took at the sizes before; with ``--plans`` also how
-PostgreSQL goes about each at the last size. A page of three lines costs less than one of fifty, and of 10,000 requests of 20
-clinics many pages are as short: with fewer ``--clinics`` they are as full as those of a million. Nothing here is a test;
-`tests/records/test_flat.py` holds the plans.
+disk, and it says before it begins if there is not that much), fills it (`benchmarks.full_records`), and asks all of them in turn,
+round by round, so that whatever else the machine does meanwhile meets each alike. With ``--keep`` the folders stay, and the next
+run finds them full (and migrates them); with ``--fill`` it ends there. Prints of each query the median, the 99th percentile, how
+long processors were busy with it (here and in PostgreSQL), how many blocks PostgreSQL looked at and how many lines were shown:
+processors and blocks tell what it costs on a machine that others use, too. Then how many queries took at most `AS_LONG` times
+what they took at the sizes before; with ``--plans`` also how PostgreSQL goes about each at the last size. A page of three lines
+costs less than one of fifty, and of 10,000 requests of 20 clinics many pages are as short: with fewer ``--clinics`` they are as
+full as those of a million. Nothing here is a test; `tests/records/test_flat.py` holds the plans.
 """
 
 import argparse
 import asyncio
 import itertools
+import shutil
 import signal
 import statistics
 import subprocess
@@ -32,16 +33,27 @@ from uuid import UUID
 import asyncpg
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import event, text
+from sqlalchemy import event, exists, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from benchmarks.full_records import CLINICS, FAMILY_NAMES, FIRST_BIRTH, GIVEN_NAMES, KEYS, fill, those_who_look
+from benchmarks.full_records import (
+    BYTES_OF_REQUEST,
+    CLINICS,
+    FAMILY_NAMES,
+    FIRST_BIRTH,
+    GIVEN_NAMES,
+    KEYS,
+    fill,
+    those_who_look,
+)
+from domain.calendar import day_of
 from domain.priority import Priority
 from domain.requests import Role, Status
 from embedded import postgres
 from embedded.child import wrap
 from records import absences, load, migrate, people
 from records.database import Database
+from records.models import Clinic
 from records.same_patient import same_patient
 from records.visibility import Viewer
 from records.worklist import WorklistFilter, WorklistPage, count_to_do, notes_on, worklist
@@ -50,6 +62,7 @@ ROUNDS = 100
 PATIENT = 4321
 TOO_SLOW_SECONDS = 10
 AS_LONG = 1.5
+IS_FULL = "is-full"
 LONG_MILLISECONDS = 50
 
 Query = Callable[[AsyncSession], Awaitable[object]]
@@ -67,14 +80,9 @@ class Cost:
     clock: list[float] = field(default_factory=list)
     processor: list[float] = field(default_factory=list)
 
-    @property
-    def p99(self) -> float:
-        """Of the clock."""
-        return sorted(self.clock)[int(0.99 * (len(self.clock) - 1))]
-
     def cells(self) -> list[str]:
         """For the table."""
-        times = (statistics.median(self.clock), self.p99, statistics.median(self.processor))
+        times = (statistics.median(self.clock), p99(self.clock), statistics.median(self.processor))
         return [*(f"{time:.1f}" for time in times), f"{self.blocks:,}", "" if self.lines is None else f"{self.lines}"]
 
 
@@ -90,6 +98,11 @@ class Size:
 
     def __str__(self) -> str:
         return f"{self.requests:,} of {self.clinics} clinics"
+
+    @property
+    def folder(self) -> str:
+        """The name of theirs, where they are kept."""
+        return f"{self.requests}" if self.clinics == CLINICS else f"{self.requests}-of-{self.clinics}"
 
 
 OPEN = frozenset(status for status in Status if status.is_open)
@@ -127,16 +140,16 @@ LISTS: dict[str, WorklistFilter] = {
 
 async def main(sizes: list[Size], only: str, kept: Path | None, *, plans: bool, only_fill: bool) -> None:
     """Fill, measure, print."""
+    await asyncio.to_thread(check_room, sizes, kept)
     console = Console(width=190)
     full: dict[Size, Database] = {}
     asked: dict[Size, dict[str, Query]] = {}
     async with AsyncExitStack() as stack:
         for size in sizes:
-            name = f"{size.requests}" if size.clinics == CLINICS else f"{size.requests}-of-{size.clinics}"
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if kept is None else kept / name
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if kept is None else kept / size.folder
             full[size] = await stack.enter_async_context(running_database(folder))
             began = perf_counter()
-            asked[size] = queries(*await _filled(full[size], size, folder / "is-full"))
+            asked[size] = queries(*await _filled(full[size], size, folder / IS_FULL))
             console.print(f"{size} in {perf_counter() - began:.0f} s")
         if only_fill:
             return
@@ -153,10 +166,24 @@ async def main(sizes: list[Size], only: str, kept: Path | None, *, plans: bool, 
         console.print(line)
 
 
+def check_room(sizes: Sequence[Size], kept: Path | None) -> None:
+    """Raises SystemExit where the disk has not the room that they take."""
+    folder = Path(tempfile.gettempdir()) if kept is None else kept
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [size for size in sizes if kept is None or not (kept / size.folder / IS_FULL).exists()]
+    needed, free = sum(size.requests for size in missing) * BYTES_OF_REQUEST, shutil.disk_usage(folder).free
+    if needed > free:
+        what = ", ".join(map(str, missing))
+        raise SystemExit(
+            f"{what} take about {needed / 1e9:,.0f} GB, and {folder} has {free / 1e9:,.0f} GB left: "
+            "name fewer --requests, or a folder with more room by --keep"
+        )
+
+
 async def _filled(database: Database, size: Size, marker: Path) -> tuple[UUID, UUID, dict[Role, Viewer]]:
-    """As `fill` gives it; nothing is filled where an earlier run has left the marker."""
-    if await asyncio.to_thread(marker.exists):
-        async with database.session() as session:
+    """As `fill` gives it; nothing is filled where an earlier run has."""
+    async with database.session() as session:
+        if await session.scalar(select(exists(Clinic))):
             return await those_who_look(session)
     found = await fill(database, size.requests, size.clinics)
     await asyncio.to_thread(marker.touch)
@@ -191,8 +218,19 @@ def summary_of(measured: dict[Size, Measured]) -> Iterator[str]:
                 f"{last} against {size}, {of}: of {len(some)} at most {AS_LONG} times the time {clock}, "
                 f"the processor {processor}, the blocks {blocks}"
             )
-    long = sum(cost.p99 >= LONG_MILLISECONDS for cost in costs.values())
-    yield f"{last}: {long} of {len(costs)} have a 99th percentile of {LONG_MILLISECONDS} ms or more"
+    clock, processor = (
+        sum(p99(times) >= LONG_MILLISECONDS for times in some)
+        for some in ([cost.clock for cost in costs.values()], [cost.processor for cost in costs.values()])
+    )
+    yield (
+        f"{last}: of {len(costs)} the 99th percentile is {LONG_MILLISECONDS} ms or more on the clock of {clock}, "
+        f"of processors of {processor}"
+    )
+
+
+def p99(times: list[float]) -> float:
+    """The 99th percentile."""
+    return sorted(times)[int(0.99 * (len(times) - 1))]
 
 
 def _median(times: list[float], others: list[float]) -> float:
@@ -205,7 +243,7 @@ def queries(clinic_id: UUID, another_id: UUID, viewers: dict[Role, Viewer]) -> d
     async def providers(session: AsyncSession) -> None:
         found = [account.id for account in await people.list_providers(session, clinic_id)]
         await load.loads_of(session, found)
-        await absences.presence_of(session, found, on=datetime.now(UTC).date(), soon=timedelta(days=30))
+        await absences.presence_of(session, found, on=day_of(datetime.now(UTC)), soon=timedelta(days=30))
 
     found: dict[str, Query] = {
         "providers of a clinic, with load and absences": providers,
@@ -226,7 +264,7 @@ def _of_clinics(own_id: UUID, another_id: UUID) -> dict[str, WorklistFilter]:
 
 
 def _of_days() -> dict[str, WorklistFilter]:
-    today = datetime.now(UTC).date()
+    today = day_of(datetime.now(UTC))
     of_today = WorklistFilter(submitted_from=today, submitted_until=today)
     return {"of one day": of_today, "of the last week": WorklistFilter(submitted_from=today - timedelta(days=7))}
 

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from benchmarks import full_records
 from benchmarks.full_records import KEYS, fill
 from benchmarks.worklist import LISTS, OPEN, Query, look_for_the_same_patient
 from domain.priority import Priority
@@ -32,6 +33,7 @@ from tests.conftest import MakeDatabase
 
 REQUESTS, CLINICS = 5_000, 2
 STAFF = {Role.PROVIDER: 2, Role.REQUESTER: 2, Role.DISPATCHER: 1, Role.CLINIC_ADMINISTRATOR: 1, Role.OPERATOR: 1}
+IN_ONE_GO = 2_000
 COUNTED, FOUND, LOOKED_THROUGH = 25, 100, 300
 MOST_ROWS = 750
 """That one step of a query reads for a page of `ROWS`: a clinic here sees 2,500 requests, late in the evening 700 of today."""
@@ -48,7 +50,9 @@ LARGE = {"requests", "request_participants", "request_parties", "patient_words",
 async def full(make_database: MakeDatabase, migrated_template: str) -> AsyncIterator[Full]:
     """Full records, and somebody of each role who looks at them."""
     database = Database(await make_database(migrated_template), search_keys=KEYS)
-    _, another_id, viewers = await fill(database, REQUESTS, CLINICS, STAFF)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(full_records, "AT_ONCE", IN_ONE_GO)
+        _, another_id, viewers = await fill(database, REQUESTS, CLINICS, STAFF)
     yield database, viewers, another_id
     await database.close()
 

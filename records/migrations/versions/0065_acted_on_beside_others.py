@@ -22,29 +22,27 @@ NEXT = sa.text(
 )
 NOTE = sa.text(
     """
-    UPDATE request_participants AS p SET holder_id = r.holder_id, ours = coalesce(a.clinic_id = ANY (r.clinics), false)
-    FROM (
-        SELECT id, holder_id, updated_at, ARRAY[requester_clinic_id, dispatch_clinic_id, holder_clinic_id] AS clinics
-        FROM requests WHERE id > :last AND id <= :next
-    ) AS r, accounts AS a
-    WHERE p.request_id = r.id AND a.id = p.account_id AND p.updated_at = r.updated_at
-    AND (p.holder_id, p.ours) IS DISTINCT FROM (r.holder_id, coalesce(a.clinic_id = ANY (r.clinics), false))
+    UPDATE request_participants AS p
+    SET holder_id = r.holder_id,
+        ours = coalesce(a.clinic_id IN (r.requester_clinic_id, r.dispatch_clinic_id, r.holder_clinic_id), false)
+    FROM requests AS r, accounts AS a
+    WHERE p.request_id > :last AND p.request_id <= :next AND r.id = p.request_id AND a.id = p.account_id AND p.ours IS NULL
     """
 )
-"""A request that somebody changes meanwhile has another `updated_at` then: its trigger notes it, and what was read is not."""
+"""What somebody changes meanwhile their trigger notes, and it is not noted here, for `ours` says something then."""
 
 COPIED = ["offering", "status", "overdue", "priority_rank", "due_sort", "updated_at", "created_at"]
 CLINICS = ["requester_clinic_id", "dispatch_clinic_id", "holder_clinic_id"]
 
+KNOWN = "ck_request_participants_ours"
 INDEX = "ix_request_participants_acted_on_by_due"
 COLUMNS = ["account_id", "offering", "status", "overdue", "priority_rank", "due_sort", "request_id"]
 WHERE = "NOT holding AND NOT asked"
 
 
 def upgrade() -> None:
-    op.execute(  # constant: rewrites no row
-        "ALTER TABLE request_participants ADD COLUMN IF NOT EXISTS holder_id uuid, "
-        "ADD COLUMN IF NOT EXISTS ours boolean NOT NULL DEFAULT false"
+    op.execute(  # empty: rewrites no row
+        "ALTER TABLE request_participants ADD COLUMN IF NOT EXISTS holder_id uuid, ADD COLUMN IF NOT EXISTS ours boolean"
     )
     _follow(
         first=f"NEW.holder_id = request.holder_id; NEW.ours = {_ours('NEW.account_id', 'request')};",
@@ -53,6 +51,7 @@ def upgrade() -> None:
     )
     with op.get_context().autocommit_block():
         _note()
+        _is_known()
         _replace_index(include=["ours", "holder_id"])
 
 
@@ -69,6 +68,18 @@ def _note() -> None:
     while (following := connection.scalar(NEXT, {"last": last, "at_once": AT_ONCE})) is not None:
         connection.execute(NOTE, {"last": last, "next": following})
         last = following
+
+
+def _is_known() -> None:
+    """Of each row: looked through while others write, which setting NOT NULL would keep them from."""
+    for change in (
+        f"DROP CONSTRAINT IF EXISTS {KNOWN}",
+        f"ADD CONSTRAINT {KNOWN} CHECK (ours IS NOT NULL) NOT VALID",
+        f"VALIDATE CONSTRAINT {KNOWN}",
+        "ALTER COLUMN ours SET NOT NULL",
+        f"DROP CONSTRAINT {KNOWN}",
+    ):
+        op.execute(f"ALTER TABLE request_participants {change}")
 
 
 def _replace_index(include: list[str]) -> None:
