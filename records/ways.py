@@ -204,13 +204,14 @@ def first_among(
     key = _column(RequestRecord, SORT_KEYS[order.by])
     rank = RequestRecord.priority_rank if order.by_rank else literal_column("0", Integer())
     remain = []
-    for _, is_candidate in led_to:
+    for at, (_, is_candidate) in enumerate(led_to):
+        others = (func.coalesce(earlier, false()).is_(false()) for _, earlier in led_to[:at])  # each comes once
         some = select(RequestRecord.status, rank.label("rank"), key.label("key"), RequestRecord.id)
-        some = some.where(is_candidate, *_sifted(sieve))
+        some = some.where(is_candidate, *others, *_sifted(sieve))
         if at_most is not None:
             some = some.where(number <= plainly(at_most))  # asked once, before any is read
         remain.append(some)
-    all_ = remain[0] if len(remain) == 1 else union(*remain)
+    all_ = remain[0] if len(remain) == 1 else union_all(*remain)
     them = all_.cte("remain")  # read twice, so PostgreSQL makes it once
     first = select(them.c.status, cast(null(), Integer()).label("number"), them.c.id)
     first = first.where(them.c.status.in_(sieve.statuses))
