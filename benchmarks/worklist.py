@@ -9,8 +9,8 @@ run finds them full (and migrates them); with ``--fill`` it ends there. Prints o
 long processors were busy with it (here and in PostgreSQL), how many blocks PostgreSQL looked at and how many lines were shown:
 processors and blocks tell what it costs on a machine that others use, too. Then how many queries took at most `AS_LONG` times
 what they took at the sizes before; with ``--plans`` also how PostgreSQL goes about each at the last size. A page of three lines
-costs less than one of fifty, and of 10,000 requests of 20 clinics many pages are as short: with fewer ``--clinics`` they are as
-full as those of a million. Nothing here is a test; `tests/records/test_flat.py` holds the plans.
+costs less than one of fifty, and of 10,000 requests of 20 clinics many pages are as short: with fewer ``--clinics``, or fewer
+``--lines``, they are as full as those of a million. Nothing here is a test; `tests/records/test_flat.py` holds the plans.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter, process_time
@@ -52,11 +52,12 @@ from domain.requests import Role, Status
 from embedded import postgres
 from embedded.child import wrap
 from records import absences, load, migrate, people
+from records.cases import Window, first_in
 from records.database import Database
 from records.models import Clinic
 from records.same_patient import same_patient
 from records.visibility import Viewer
-from records.worklist import WorklistFilter, WorklistPage, count_to_do, notes_on, worklist
+from records.worklist import MAX_LIMIT, WorklistFilter, WorklistPage, count_to_do, notes_on, worklist
 
 ROUNDS = 100
 PATIENT = 4321
@@ -138,7 +139,9 @@ LISTS: dict[str, WorklistFilter] = {
 }
 
 
-async def main(sizes: list[Size], only: str, kept: Path | None, *, plans: bool, only_fill: bool) -> None:
+async def main(
+    sizes: list[Size], only: str, kept: Path | None, *, lines: int, rounds: int, plans: bool, only_fill: bool
+) -> None:
     """Fill, measure, print."""
     await asyncio.to_thread(check_room, sizes, kept)
     console = Console(width=190)
@@ -149,13 +152,13 @@ async def main(sizes: list[Size], only: str, kept: Path | None, *, plans: bool, 
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if kept is None else kept / size.folder
             full[size] = await stack.enter_async_context(running_database(folder))
             began = perf_counter()
-            asked[size] = queries(*await _filled(full[size], size, folder / IS_FULL))
+            asked[size] = queries(*await _filled(full[size], size, folder / IS_FULL), lines)
             console.print(f"{size} in {perf_counter() - began:.0f} s")
         if only_fill:
             return
         measured: dict[Size, Measured] = {size: {} for size in sizes}
         for name in [name for name in asked[sizes[0]] if only in name]:
-            found = await measure([(full[size], asked[size][name]) for size in sizes])
+            found = await measure([(full[size], asked[size][name]) for size in sizes], rounds)
             for size, one in zip(sizes, found, strict=True):
                 measured[size][name] = one
             print(f"{name:60}", *(f"{cell:>7}" for one in found for cell in one.cells()), flush=True)
@@ -197,7 +200,7 @@ def table_of(measured: dict[Size, Measured]) -> Table:
         for name in (f"{size}: p50", "p99", "processor", "blocks", "lines"):
             table.add_column(name, justify="right")
     table.add_column("last ÷ first", justify="right")
-    first, *_, last = measured.values()
+    first, last = (list(measured.values())[at] for at in (0, -1))
     for name, cost in last.items():
         cells = [cell for some in measured.values() for cell in some[name].cells()]
         table.add_row(name, str(len(cost.statements)), *cells, f"{_median(cost.clock, first[name].clock):.2f}")
@@ -237,8 +240,8 @@ def _median(times: list[float], others: list[float]) -> float:
     return statistics.median(times) / statistics.median(others)
 
 
-def queries(clinic_id: UUID, another_id: UUID, viewers: dict[Role, Viewer]) -> dict[str, Query]:
-    """What is measured: every list in every role, and what stands beside them."""
+def queries(clinic_id: UUID, another_id: UUID, viewers: dict[Role, Viewer], lines: int) -> dict[str, Query]:
+    """What is measured: every list in every role, of so many lines at most, and what stands beside them."""
 
     async def providers(session: AsyncSession) -> None:
         found = [account.id for account in await people.list_providers(session, clinic_id)]
@@ -254,8 +257,9 @@ def queries(clinic_id: UUID, another_id: UUID, viewers: dict[Role, Viewer]) -> d
         found[f"{role}: second page"] = _second_page(viewer)
         found[f"{role}: look at one"] = _looking(viewer)
         found[f"{role}: others about the same patient"] = look_for_the_same_patient(viewer)
+        found[f"{role}: newest cases for another system"] = _giving_out(viewer, lines)
         for name, wanted in {**LISTS, **_of_clinics(clinic_id, another_id), **_of_days()}.items():
-            found[f"{role}: {name}"] = _listing(viewer, wanted)
+            found[f"{role}: {name}"] = _listing(viewer, replace(wanted, limit=min(wanted.limit, lines)))
     return found
 
 
@@ -265,8 +269,11 @@ def _of_clinics(own_id: UUID, another_id: UUID) -> dict[str, WorklistFilter]:
 
 def _of_days() -> dict[str, WorklistFilter]:
     today = day_of(datetime.now(UTC))
-    of_today = WorklistFilter(submitted_from=today, submitted_until=today)
-    return {"of one day": of_today, "of the last week": WorklistFilter(submitted_from=today - timedelta(days=7))}
+    return {
+        "of one day": WorklistFilter(submitted_from=today, submitted_until=today),
+        "of the last week": WorklistFilter(submitted_from=today - timedelta(days=7)),
+        "what has changed": WorklistFilter(updated_since=datetime.now(UTC) - timedelta(hours=12), sort="updated"),
+    }
 
 
 def _listing(viewer: Viewer, wanted: WorklistFilter) -> Query:
@@ -283,6 +290,10 @@ def look_for_the_same_patient(viewer: Viewer) -> Query:
     names = {"given_name": f"Given{PATIENT % GIVEN_NAMES}", "family_name": f"Family{PATIENT % FAMILY_NAMES}"}
     patient = {**names, "birth_date": born, "health_insurance_number": f"HEAL{10_000_000 + PATIENT}"}
     return lambda session: same_patient(session, viewer, patient, but=viewer.account_id)
+
+
+def _giving_out(viewer: Viewer, lines: int) -> Query:
+    return lambda session: first_in(session, viewer, Window(descending=True), min(lines, WorklistFilter.limit))
 
 
 def _second_page(viewer: Viewer) -> Query:
@@ -308,13 +319,13 @@ def _looking(viewer: Viewer) -> Query:
     return query
 
 
-async def measure(databases: Sequence[tuple[Database, Query]]) -> list[Cost]:
+async def measure(databases: Sequence[tuple[Database, Query]], rounds: int) -> list[Cost]:
     """Each database with its query, all of them in each round (fewer rounds, where they take long)."""
     async with AsyncExitStack() as stack:
         sessions = [(await stack.enter_async_context(database.session()), query) for database, query in databases]
         found = [await _begin(database, *one) for (database, _), one in zip(databases, sessions, strict=True)]
         servers = [await session.scalar(text("SELECT pg_backend_pid()")) for session, _ in sessions]
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for (session, query), cost, server in zip(sessions, found, servers, strict=True):
                 session.expunge_all()
                 busy, began = _busy(server), perf_counter()
@@ -400,9 +411,21 @@ if __name__ == "__main__":
     parser.add_argument("--requests", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--clinics", type=int, nargs="+", default=[CLINICS], help="of each number, in turn")
     parser.add_argument("--only", default="", help="only queries with this in their names")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--lines", type=int, default=MAX_LIMIT, help="of a page, at most: short pages are full of both")
     parser.add_argument("--plans", action="store_true")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where the full records stay for the next run")
     parser.add_argument("--fill", action="store_true", help="only fill them")
     given = parser.parse_args()
     sizes = [Size(*one) for one in zip(given.requests, itertools.cycle(given.clinics), strict=False)]
-    asyncio.run(main(sizes, given.only, given.keep, plans=given.plans, only_fill=given.fill))
+    asyncio.run(
+        main(
+            sizes,
+            given.only,
+            given.keep,
+            lines=given.lines,
+            rounds=given.rounds,
+            plans=given.plans,
+            only_fill=given.fill,
+        )
+    )
