@@ -30,6 +30,7 @@ from sqlalchemy import (
     union,
     union_all,
 )
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -45,6 +46,9 @@ MOST_FOUND = 1000
 
 LOOKED_THROUGH = 10_000
 """Of those that fit one of several words, so many are asked whether they fit the others."""
+
+SIDE_BY_SIDE = 50
+"""So many words, people or clinics of one name are each a part of the statement: planning it takes longer with each."""
 
 _WRITTEN_ALONE = (Status.DRAFT, Status.RETURNED, Status.CANCELLED, Status.ABANDONED)
 """Where the form as its requester writes it may be another than the one in force."""
@@ -175,25 +179,27 @@ def _led_to(viewer: Viewer, way: Sequence[_Sought]) -> Select[Any]:
     most = MOST_FOUND + 1
     along = _along(viewer, first, max(most, LOOKED_THROUGH // first.size) if others else most)
     query = select(along.c.request_id).where(*(_is_there(viewer, other, along.c.request_id) for other in others))
-    return query.distinct().order_by(along.c.request_id.desc()).limit(plainly(most))
+    once = query.ext(distinct_on(along.c.request_id))  # in the order in which they come: it ends when there are enough
+    return once.order_by(along.c.request_id.desc()).limit(plainly(most))
 
 
 def _along(viewer: Viewer, sought: _Sought, most: int) -> Subquery:
     """Those that may fit it: of each word, person and clinic the newest, at most so many. Some may come twice."""
-    found = [_newest(viewer, table, key, values, most) for table, key, values in _keys(sought)]
+    found = [query for table, key, values in _keys(sought) for query in _newest(viewer, table, key, values, most)]
     return union_all(*found).subquery() if len(found) > 1 else found[0].subquery()
 
 
 def _newest(
     viewer: Viewer, table: Any, key: InstrumentedAttribute[Any], values: Sequence[Any], most: int
-) -> Select[Any]:
+) -> list[Select[Any]]:
+    """One for each value, so that they are gone along side by side until there are enough; of very many, one for all."""
     query = select(table.request_id).where(table.clinic_id == _place(viewer, table))
     query = query.order_by(table.request_id.desc()).limit(plainly(most))
-    if len(values) == 1:
-        return query.where(key == values[0])
+    if 0 < len(values) <= SIDE_BY_SIDE:
+        return [query.where(key == value) for value in values]
     each = func.unnest(_array(key, values)).table_valued(column("value", key.type), name="sought").render_derived()
     newest = query.where(key == each.c.value).correlate(each).lateral("newest")
-    return select(newest.c.request_id).select_from(each.join(newest, true()))
+    return [select(newest.c.request_id).select_from(each.join(newest, true()))]
 
 
 def _is_there(viewer: Viewer, sought: _Sought, request_id: ColumnElement[uuid.UUID]) -> ColumnElement[bool]:

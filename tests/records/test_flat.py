@@ -118,6 +118,7 @@ async def test_nothing_reads_more_than_it_shows(full: Full, role: Role) -> None:
         pytest.param(Role.PROVIDER, "with somebody away", "pk_requests", 60, id="nor what others hold"),
         pytest.param(Role.PROVIDER, "their own clinic", "pk_requests", 60, id="whose clinic's it is, one acted on"),
         pytest.param(Role.DISPATCHER, "patient's family name", "pk_patient_words", 90, id="what led there has told"),
+        pytest.param(Role.DISPATCHER, "provider's name", "pk_request_parties", 150, id="people of a name side by side"),
     ],
 )
 async def test_what_the_way_tells_is_not_looked_up(full: Full, role: Role, name: str, index: str, most: int) -> None:
