@@ -1,6 +1,6 @@
 """Of what somebody acted on, who holds it now, and whether their clinic has to do with it: lists need not look at the request.
 
-Code of the version before runs on beside it. Takes minutes for a million requests.
+Code of the version before runs on beside it. Takes a minute or so for a million requests.
 """
 
 import uuid
