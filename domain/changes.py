@@ -10,7 +10,7 @@ class ChangeKind(StrEnum):
     EVENT = "event"  # a row of its timeline
     BEGUN = "begun"  # a draft was begun
     EDITED = "edited"  # the form was edited; several edits one after the other are told once
-    SEEN = "seen"  # nothing happened to it: the reader sees it since their roles have changed
+    SEEN = "seen"  # nothing happened to it: the reader sees it since their roles have changed, or a restriction ended
     GONE = "gone"  # the reader does not see it any more
 
 

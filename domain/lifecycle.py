@@ -516,7 +516,7 @@ def _row(
 TABLE: tuple[Row, ...] = (
     _row(c.Submit, {Status.DRAFT}, (THE_REQUESTER,), _submit),
     _row(c.Assign, _DISPATCH | _ACCEPTANCE, (A_DISPATCHER,), _assign),
-    _row(c.Reassign, _WITH_PROVIDER, (A_DISPATCHER, THE_HOLDERS_ADMINISTRATOR), _reassign),
+    _row(c.Reassign, _WITH_PROVIDER, (A_DISPATCHER, THE_HOLDERS_ADMINISTRATOR, RELAIS), _reassign),
     _row(c.Accept, _ACCEPTANCE, (THE_HOLDING_PROVIDER,), _accept),
     _row(c.TakeBack, _WITH_PROVIDER, (THE_ONE_WHO_ASSIGNED, THE_ONE_WHO_ACCEPTED), _take_back),
     _row(c.Transfer, _WITH_PROVIDER, (THE_HOLDING_PROVIDER,), _transfer),

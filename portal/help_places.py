@@ -66,6 +66,7 @@ STEPS: Mapping[str, Places] = {
     "change-priority": {None: "dispatcher-priority"},
     "media": {None: "keys"},
     "accesses": {None: "privacy"},
+    "restrictions": {Role.CLINIC_ADMINISTRATOR: "administrator"},
     "hold": {Role.CLINIC_ADMINISTRATOR: "administrator-retention"},
     "journal": {None: "privacy"},
     "journals": {None: "privacy"},

@@ -285,6 +285,8 @@ SENTENCES: Mapping[str, str] = {
     ),
     "retention_saved": _("Saved. It counts at once, also for what stands on a list already."),
     "held": _("The request is on hold: it is kept until the hold is lifted."),
+    "restricted": _("Saved. Whom you named does not see the request any more."),
+    "restriction_ended": _("The restriction has ended."),
     "hold_lifted": _("The hold is lifted."),
     "retention_approved": _(
         "Approved. In three days what stands on the list is destroyed; until then it can be taken back. The certificate comes "

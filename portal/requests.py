@@ -24,6 +24,7 @@ from use_cases.documents import DocumentView, read_content
 from use_cases.problems import FieldFault, Problem
 from use_cases.received import FileLeftOut
 from use_cases.requests import RequestView
+from use_cases.restrictions import is_restricted
 
 router = APIRouter(include_in_schema=False)
 
@@ -37,6 +38,7 @@ async def request_page(request_id: UUID, visit: VisitOf) -> Response:
         view=view,
         history=history.folded(timeline),
         shows_accesses=accesses.may_be_shown(visit, view),
+        is_restricted=await is_restricted(visit.services, visit.caller, view),
         sent=await _sent(visit, view),
         deadline_labels=DEADLINES,
         begins_again=view.offering in visit.services.offerings,

@@ -15,7 +15,7 @@ from sqlalchemy.orm import defer
 
 from domain.requests import Role, Status
 from records.models import EventRecord, FrozenForm, Json, ReportDraft, RequestRecord, StoredDocument
-from records.visibility import Viewer, charts_of, parts_for
+from records.visibility import Viewer, charts_of, parts_for, shut_to
 from records.ways import BEYOND_DRAFT, Order, Sieve, first_of, in_order, only_asked
 
 _Of = TypeVar("_Of", EventRecord, FrozenForm, StoredDocument)
@@ -68,7 +68,7 @@ def _along(viewer: Viewer, window: Window, limit: int) -> Select[RequestRecord] 
     beyond = [] if far is None else [key > tuple_(*far) if window.descending else key < tuple_(*far)]
     if Role.OPERATOR in viewer.roles:
         beyond.append(only_asked(charts_of(viewer)))  # their list has more than charts
-    sieve = Sieve(window.statuses - {Status.DRAFT})
+    sieve = Sieve(window.statuses - {Status.DRAFT}, not_among=(shut_to(viewer),))
     if far is not None:  # an index ends there; the very place is asked beside
         end = far[0]
         sieve = replace(sieve, updated_since=end) if window.descending else replace(sieve, updated_until=end)

@@ -210,7 +210,7 @@ async def _rows(session: AsyncSession, viewer: Viewer, place: _Place, end: _Plac
         select(RequestChange, RequestRecord.number, access.label("access"))
         .outerjoin(RequestRecord, RequestRecord.id == RequestChange.request_id)
         .where(place.key < _KEY, end.key >= _KEY, _concerns(viewer, RequestChange.request_id) | is_own | has_left)
-        .where(or_(access.is_not(None), is_own, has_left))
+        .where(or_(access.is_not(None), is_own, has_left), or_(RequestChange.account_id.is_(None), is_own))
         .order_by(RequestChange.horizon, RequestChange.id)
         .limit(limit)
     )
@@ -225,7 +225,8 @@ def _concerns(viewer: Viewer, request_id: Any) -> ColumnElement[bool]:
 
 
 def _is_turn(row: Row[Any]) -> bool:
-    return bool(row.RequestChange.kind is ChangeKind.SEEN)
+    """Whether it tells of other roles: what is seen of one request alone, after a restriction, is told by itself."""
+    return bool(row.RequestChange.kind is ChangeKind.SEEN and row.RequestChange.request_id is None)
 
 
 async def _turned(

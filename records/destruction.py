@@ -38,6 +38,8 @@ from records.models import (
     RequestParty,
     RequestRecord,
     RequestReference,
+    RequestRestriction,
+    RestrictionEnd,
     RetentionHold,
     StoredDocument,
     ToldMessage,
@@ -53,6 +55,7 @@ OF_REQUEST: Sequence[type[Base]] = (
     *(GivenCommand, RefusedCommand, FailedEffect, EventRecord, FrozenForm),
     *(PartnerMessage, ReceivedRequest, ToldMessage),
     *(RequestReference, PatientWord, RequestParty, OfferedPool, Participant, RetentionHold),
+    *(RestrictionEnd, RequestRestriction),
 )
 """What goes with a request, in an order in which nothing is left without what it refers to; the request itself goes last."""
 

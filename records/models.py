@@ -57,6 +57,7 @@ FROZEN_TABLES = (
     *("account_events", "audit_leaves", "audit_checkpoints", "destroyed_requests", "retention_certificates"),
     *("access_reviews", "access_findings", "access_verdicts", "access_sign_offs"),
     *("incidents", "incident_versions", "communications"),
+    *("request_restrictions", "restriction_ends"),
 )
 """Tables to which rows are only added: a trigger refuses every change."""
 
@@ -987,8 +988,8 @@ class RequestChange(Base):
 
     It stands at its `horizon` and `id`: the transaction that wrote it, or that of the request's row before, if this is greater.
     Of an event, `sequence` is its version in the timeline; `version` is that of the request for people. `left_clinic_id` had the
-    request until then. What is ``gone`` was a draft of `account_id`; ``seen`` tells that the roles of this account changed, from
-    `roles_before`.
+    request until then. What is ``gone`` was a draft of `account_id`, or is shut to them; ``seen`` tells that the roles of this
+    account changed, from `roles_before`, or that one request is shut to them no more.
     """
 
     __tablename__ = "request_changes"
@@ -1815,6 +1816,45 @@ class RetentionHold(Base):
     lifted_at: Mapped[datetime | None]
 
     __table_args__ = (Index("ix_retention_holds_clinic", "clinic_id", postgresql_where=text("lifted_at IS NULL")),)
+
+
+class RequestRestriction(Base):
+    """At the wish of the person whom it is about, the request is shut to an account, or to everybody of a clinic in a role.
+
+    Its requester is never shut out by it. It holds until it has a `RestrictionEnd`.
+    """
+
+    __tablename__ = "request_restrictions"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"), index=True)
+    account_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id"))
+    clinic_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("clinics.id"))
+    role: Mapped[Role | None]
+    reason: Mapped[Json] = mapped_column(SealedJson("request_restrictions.reason", "request_id"))
+    set_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    set_at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint(
+            "(account_id IS NULL) <> (clinic_id IS NULL) AND (clinic_id IS NULL) = (role IS NULL)",
+            name="ck_request_restrictions_whom",
+        ),
+        Index("ix_request_restrictions_account", "account_id", postgresql_where=text("account_id IS NOT NULL")),
+        Index("ix_request_restrictions_role", "clinic_id", "role", postgresql_where=text("clinic_id IS NOT NULL")),
+    )
+
+
+class RestrictionEnd(Base):
+    """A restriction does not hold any more."""
+
+    __tablename__ = "restriction_ends"
+
+    restriction_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("request_restrictions.id"), primary_key=True)
+    request_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requests.id"), index=True)
+    reason: Mapped[Json] = mapped_column(SealedJson("restriction_ends.reason", "request_id", ("restriction_id",)))
+    ended_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
+    ended_at: Mapped[datetime]
 
 
 class RetentionList(Base):

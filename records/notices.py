@@ -52,6 +52,7 @@ from domain.requests import EventName, Holder, HolderKind, Person, Request, Role
 from records.absences import is_away_provider
 from records.ids import new_id
 from records.models import Account, EventRecord, GivenCommand, Notice, NoticeStatus, RequestRecord, table_of
+from records.restrictions import is_shut_out, shut_to, shuts_out
 from records.straight import Straight
 
 _NOTICES = table_of(Notice)
@@ -197,7 +198,7 @@ async def _concerned(session: AsyncSession, event: Event, request: Request, abou
     if not parties:
         return {}
     of_party = [party.label(f"is_party_{number}") for number, party in enumerate(parties)]
-    query = select(Account, *of_party).where(or_(*parties), Account.active)
+    query = select(Account, *of_party).where(or_(*parties), Account.active, ~is_shut_out(event.request_id))
     found = (await session.execute(query)).all()
     return {
         account.id: Told(account, recipient, importance)
@@ -251,7 +252,7 @@ async def take_up(session: AsyncSession, notice_id: uuid.UUID, by: str, now: dat
     """Put a notice that waits into the hands of the activity `by`, so that nobody else sends it; None when there is none.
 
     It is in those hands if its `taken_up_by` says so. Otherwise it is settled, goes with another one, or is in other hands. One
-    to a person who has left is suppressed.
+    to a person who has left, or to whom the request was shut meanwhile, is suppressed.
     """
     notice = await session.get(Notice, notice_id, with_for_update=True, populate_existing=True)
     if notice is None or notice.status is not NoticeStatus.QUEUED or notice.told_with is not None:
@@ -263,7 +264,7 @@ async def take_up(session: AsyncSession, notice_id: uuid.UUID, by: str, now: dat
     )  # who recorded the event has left the others' notices
     if notice.taken_up_by in let_go or notice.taken_up_at is None or notice.taken_up_at < now - IN_HAND_AT_MOST:
         account = await session.get_one(Account, notice.account_id, populate_existing=True)
-        if account.active:
+        if account.active and not await shuts_out(session, notice.request_id, account.id):
             notice.taken_up_by, notice.taken_up_at = by, now
             await session.flush()
         else:
@@ -283,7 +284,7 @@ async def keep_in_hand(session: AsyncSession, notice_ids: Collection[uuid.UUID],
 
 
 async def _suppress(session: AsyncSession, which: ColumnElement[bool]) -> None:
-    """Who has left gets no mail any more: what still waits for them ends."""
+    """Who has left, or must not see the request, gets no mail any more: what still waits for them ends."""
     await session.execute(update(Notice).where(which).values(status=NoticeStatus.SUPPRESSED))
 
 
@@ -331,7 +332,7 @@ async def plan_follow_up(session: AsyncSession, notice: Notice, event: str, now:
     )
     people = [
         Told(account, Recipient.DISPATCHERS, Importance.ACTION)
-        for account in await _active(session, and_(dispatchers, Account.id.not_in(waiting)))
+        for account in await _told_of(session, notice.request_id, and_(dispatchers, Account.id.not_in(waiting)))
         if account.id != notice.account_id
     ]
     await _insert(
@@ -358,7 +359,8 @@ async def plan_refused_command_notices(session: AsyncSession, given: GivenComman
     """Tell whoever gave a command that it was refused in the end, at once; the ids of the notices to send now."""
     account = await session.get_one(Account, given.account_id)
     party = _PARTIES.get(Role(given.command["actor"]["role"]), Recipient.DISPATCHERS)
-    told = [Told(account, party, Importance.ACTION)] if account.active else []
+    is_told = account.active and not await shuts_out(session, given.request_id, account.id)
+    told = [Told(account, party, Importance.ACTION)] if is_told else []
     event = SUBMISSION_REFUSED if given.name in ("submit", "resubmit") else COMMAND_REFUSED
     await _insert(
         session,
@@ -387,7 +389,7 @@ async def plan_unread_report_notices(session: AsyncSession, row: RequestRecord) 
     told = {
         account.id: Told(account, recipient, importance)
         for recipient, importance in MATRIX[UNREAD_REPORT].items()
-        for account in await _active(session, _others_of(requester, roles[recipient]))
+        for account in await _told_of(session, row.id, _others_of(requester, roles[recipient]))
     }
     key = f"unread:{row.process_version}"
     await _insert(
@@ -426,7 +428,7 @@ async def queue_again(
     if notice is None or notice.status not in UNDELIVERABLE:
         return notice, False
     account = await session.get_one(Account, notice.account_id)
-    if not account.active:
+    if not account.active or await shuts_out(session, notice.request_id, account.id):
         return notice, False
     notice.address, notice.language = account.email, account.language
     notice.status, notice.last_error, notice.send_at = NoticeStatus.QUEUED, None, now
@@ -515,7 +517,7 @@ async def claim_digest(session: AsyncSession, account_id: uuid.UUID, digest_id: 
     """Put the waiting notices of an account into the digest of that id; None when there are none.
 
     The same id gives the same digest again, so that a retry says the same. What an earlier digest claimed but never sent is
-    taken over. What waits for a person who has left is suppressed.
+    taken over. What waits for a person who has left, or is of a request that was shut to them meanwhile, is suppressed.
     """
     account = await session.get(Account, account_id, with_for_update={"key_share": True}, populate_existing=True)
     if account is None:
@@ -524,6 +526,7 @@ async def claim_digest(session: AsyncSession, account_id: uuid.UUID, digest_id: 
     if not account.active:
         await _suppress(session, waiting)
         return None
+    await _suppress(session, and_(waiting, Notice.request_id.in_(shut_to(account.id, account.clinic_id, frozenset()))))
     claimed = select(Notice).where(Notice.digest_id == digest_id, Notice.account_id == account_id).order_by(Notice.id)
     notices = list(await session.scalars(claimed))
     if not notices:
@@ -611,8 +614,9 @@ def _members(holder: Holder) -> ColumnElement[bool]:
             return false()
 
 
-async def _active(session: AsyncSession, who: ColumnElement[bool]) -> list[Account]:
-    return list(await session.scalars(select(Account).where(who, Account.active)))
+async def _told_of(session: AsyncSession, request_id: uuid.UUID, who: ColumnElement[bool]) -> list[Account]:
+    """Those of them who are active, and to whom the request is not shut."""
+    return list(await session.scalars(select(Account).where(who, Account.active, ~is_shut_out(request_id))))
 
 
 def _first_status(told: Told, in_time_for_the_digest: bool) -> NoticeStatus:

@@ -17,6 +17,9 @@ the same.
 (**) And of a colleague of their clinic, what they ever acted on, and what has a report that the colleague has not read in time.
 
 Nobody but its requester sees a draft. The process is the status and the names of those who act, without anything of the patient.
+
+Before all of this comes a restriction at the person's wish (`records.restrictions`): whom it names sees nothing, whatever else
+they are. Parts lead to what is restricted as well, so lists leave it out by their sieve (`shut_to`).
 """
 
 import uuid
@@ -27,6 +30,7 @@ from typing import Literal
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    Select,
     Uuid,
     and_,
     any_,
@@ -45,7 +49,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from domain.requests import HolderKind, Role, Status
-from records import unread_reports
+from records import restrictions, unread_reports
 from records.absences import is_away, is_away_provider
 from records.models import EventRecord, OfferedPool, Participant, RequestParty, RequestRecord
 from records.ways import ALL, CLINIC_WAYS, Part
@@ -65,7 +69,9 @@ class Viewer:
 
 async def access(session: AsyncSession, viewer: Viewer, row: RequestRecord) -> Access | None:
     """How much of this request the viewer may see; None for nothing, not even that it exists."""
-    if may_see(viewer, row, participants=(), pools=(), holders=()) == "chart":
+    if await is_shut_to(session, viewer, row):
+        return None
+    if may_see(viewer, row, participants=(), pools=(), holders=(), is_shut=False) == "chart":
         return "chart"  # the request itself says so; the rest need not be asked
     if await covers(session, viewer, row) or await reads_for_requester(session, viewer, row):
         return "chart"
@@ -76,9 +82,20 @@ async def access(session: AsyncSession, viewer: Viewer, row: RequestRecord) -> A
             EventRecord.request_id == row.id, EventRecord.holder["kind"].astext == HolderKind.PROVIDER
         )
     )
-    return may_see(
-        viewer, row, participants=participants.all(), pools=pools.all(), holders={uuid.UUID(id_) for id_ in holders}
-    )
+    held = {uuid.UUID(id_) for id_ in holders}
+    return may_see(viewer, row, participants=participants.all(), pools=pools.all(), holders=held, is_shut=False)
+
+
+async def is_shut_to(session: AsyncSession, viewer: Viewer, row: RequestRecord) -> bool:
+    """Whether a restriction shuts the request to the viewer."""
+    if row.requester_id == viewer.account_id:
+        return False  # and need not be asked
+    return await restrictions.is_shut_to(session, viewer.account_id, viewer.clinic_id, viewer.roles, row.id)
+
+
+def shut_to(viewer: Viewer) -> Select[uuid.UUID]:
+    """The ids of the requests that restrictions shut to the viewer: few, and looked up once."""
+    return restrictions.shut_to(viewer.account_id, viewer.clinic_id, viewer.roles)
 
 
 async def covers(session: AsyncSession, viewer: Viewer, row: RequestRecord) -> bool:
@@ -118,8 +135,13 @@ def may_see(
     participants: Collection[uuid.UUID],
     pools: Collection[uuid.UUID],
     holders: Collection[uuid.UUID],
+    is_shut: bool,
 ) -> Access | None:
-    """The rule in Python: who ever acted on the request, the clinics of its pools, and the providers who ever held it."""
+    """The rule in Python: who ever acted on the request, the clinics of its pools, the providers who ever held it, and whether a
+    restriction shuts it to the viewer (`is_shut_to`).
+    """
+    if is_shut:
+        return None
     if Role.REQUESTER in viewer.roles and row.requester_id == viewer.account_id:
         return "chart"
     if row.status is Status.DRAFT:
@@ -177,7 +199,7 @@ def charts_of(viewer: Viewer) -> ColumnElement[bool]:
             RequestRecord.dispatch_clinic_id == viewer.clinic_id,
             RequestRecord.holder_clinic_id == viewer.clinic_id,
         )
-    return or_(own, and_(RequestRecord.status != Status.DRAFT, process))
+    return and_(_is_open_to(viewer), or_(own, and_(RequestRecord.status != Status.DRAFT, process)))
 
 
 def processes_of(viewer: Viewer) -> ColumnElement[bool]:
@@ -185,16 +207,17 @@ def processes_of(viewer: Viewer) -> ColumnElement[bool]:
     process = _operates(viewer)
     if Role.PROVIDER in viewer.roles:
         process = or_(process, any_(_pools_of_request()) == viewer.clinic_id, _was_held_by(viewer))
-    return and_(RequestRecord.status != Status.DRAFT, process)
+    return and_(_is_open_to(viewer), RequestRecord.status != Status.DRAFT, process)
 
 
 def listed_for(viewer: Viewer) -> ColumnElement[bool]:
     """The requests in the viewer's worklist: those whose chart they may see; for operators, all."""
-    return or_(charts_of(viewer), and_(RequestRecord.status != Status.DRAFT, _operates(viewer)))
+    operated = and_(_is_open_to(viewer), RequestRecord.status != Status.DRAFT, _operates(viewer))
+    return or_(charts_of(viewer), operated)
 
 
 def parts_for(viewer: Viewer) -> list[Part]:
-    """The same requests, as the parts of the records in which they are found."""
+    """The same requests, as the parts of the records in which they are found; among them those that are `shut_to` the viewer."""
     parts = []
     if Role.REQUESTER in viewer.roles:
         own = frozenset({Status.DRAFT}) if Role.OPERATOR in viewer.roles else ALL
@@ -240,6 +263,10 @@ def covered_by(viewer: Viewer) -> ColumnElement[bool]:
 def read_for_others_by(viewer: Viewer) -> ColumnElement[bool]:
     """`reads_for_requester` in SQL."""
     return unread_reports.reads_for(viewer.account_id, viewer.clinic_id, viewer.roles)
+
+
+def _is_open_to(viewer: Viewer) -> ColumnElement[bool]:
+    return RequestRecord.id.not_in(shut_to(viewer))
 
 
 def _acted_on_by(viewer: Viewer) -> ColumnElement[bool]:

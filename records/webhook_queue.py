@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Role
 from domain.webhooks import MOST_AT_ONCE, DeliveryState, Tried, Verdict
+from records import restrictions
 from records.ids import new_id
 from records.models import RequestRecord, WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookMessage
 from records.sealed import unread
@@ -104,7 +105,8 @@ async def take_up(session: AsyncSession, number: int, now: datetime, most: int) 
         Taken(messages[row.message_id], endpoints[row.endpoint_id], row.attempts)
         for row in sorted(claimed, key=lambda row: row.message_id)
     ]
-    gone = [one for one in taken if not _may_go(one, requests)]
+    shut = await restrictions.shut_to_administrators(session, requests)
+    gone = [one for one in taken if not _may_go(one, requests, shut)]
     for one in gone:
         dropped = _delivery(one).values(state=DeliveryState.DROPPED, claimed_by=None, settled_at=now)
         await session.execute(dropped, execution_options={"synchronize_session": False})
@@ -117,13 +119,16 @@ async def _by_id(session: AsyncSession, kind: type[Row], ids: Collection[uuid.UU
     return {row.id: row for row in await session.scalars(query)} if ids else {}
 
 
-def _may_go(taken: Taken, requests: Mapping[uuid.UUID, RequestRecord]) -> bool:
-    """Whether the clinic may see now what it is told: as its administrators see requests."""
+def _may_go(
+    taken: Taken, requests: Mapping[uuid.UUID, RequestRecord], shut: Collection[tuple[uuid.UUID, uuid.UUID]]
+) -> bool:
+    """Whether the clinic may see now what it is told: as its administrators see requests. `shut`: what they may not."""
     if taken.message.request_id is None:
         return taken.message.clinic_id == taken.endpoint.clinic_id
     viewer = Viewer(_NOBODY, taken.endpoint.clinic_id, frozenset({Role.CLINIC_ADMINISTRATOR}))
     row = requests.get(taken.message.request_id)
-    return row is not None and may_see(viewer, row, participants=(), pools=(), holders=()) == "chart"
+    is_shut = (taken.message.request_id, taken.endpoint.clinic_id) in shut
+    return row is not None and may_see(viewer, row, participants=(), pools=(), holders=(), is_shut=is_shut) == "chart"
 
 
 # What became of it

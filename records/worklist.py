@@ -77,6 +77,7 @@ from records.visibility import (
     listed_for,
     parts_for,
     read_for_others_by,
+    shut_to,
 )
 from records.ways import (
     ALL,
@@ -384,8 +385,9 @@ def _given_key(order: Order) -> tuple[Any, ...]:
 
 @lru_cache(maxsize=STATEMENTS_KEPT)
 def count_statement(roles: frozenset[Role]) -> Select[Any, int] | None:
-    parts = _parts_to_do(_somebody(roles))
-    return counts_of(parts, Sieve()) if parts else None
+    viewer = _somebody(roles)
+    parts = _parts_to_do(viewer)
+    return counts_of(parts, Sieve(not_among=(shut_to(viewer),))) if parts else None
 
 
 @lru_cache(maxsize=STATEMENTS_KEPT)
@@ -545,7 +547,7 @@ def _sieve_of(viewer: Viewer, wanted: WorklistFilter) -> Sieve:
     """What to ask of what lies there, wherever that is."""
     since = _SINCE if wanted.updated_since == _GIVEN else wanted.updated_since
     sieve = Sieve(wanted.statuses or ALL, wanted.offering, wanted.overdue, wanted.priority, wanted.clinic, since)
-    sieve = sieve.and_(*_submitted_within(wanted))
+    sieve = replace(sieve, not_among=(shut_to(viewer),)).and_(*_submitted_within(wanted))
     if wanted.holder_absent is not None:
         sieve = replace(sieve, holders=select(_AWAY.c.id), held=wanted.holder_absent)
     return _without_what_is_to_do(viewer, sieve) if wanted.to_do is False else sieve
@@ -558,7 +560,7 @@ def _without_what_is_to_do(viewer: Viewer, sieve: Sieve) -> Sieve:
     by_holder = _to_do_by_holder(viewer)
     nothing = or_(*by_holder).is_not(true()) if by_holder else None  # NULL is nothing to do
     shared = frozenset(status for role, status in _SHARED.items() if role in viewer.roles)
-    return replace(sieve, if_shared=nothing, shared_in=shared, not_among=few)
+    return replace(sieve, if_shared=nothing, shared_in=shared, not_among=(*sieve.not_among, *few))
 
 
 def _beside_parts(viewer: Viewer, wanted: WorklistFilter) -> list[ColumnElement[bool]]:

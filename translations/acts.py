@@ -29,6 +29,9 @@ _ANSWER = _("Writing of an answer to a question")
 _INFORMATION = _("Writing of additional information")
 _LIST = _("A line of the request, shown in a list")
 _STEP = _("Opening of a page to do something with the request")
+_RESTRICTIONS = _("Opening of who is shut out of the request at the person’s wish")
+_RESTRICTED = _("Restriction of access to the request, at the person’s wish")
+_RESTRICTION_ENDED = _("End of a restriction of access to the request")
 _GIVEN = _("Something to be done with the request")
 
 _BY_KIND: Mapping[Act, str] = {
@@ -113,6 +116,9 @@ _BY_ROUTE: Mapping[str, str] = {
     **dict.fromkeys(("journal_page", "get_journal_offer", "ask_journal", "ask_for_journal"), _JOURNAL),
     **dict.fromkeys(("journal_state_page", "get_journal", "get_journal_pdf", "journal_file"), _JOURNAL),
     **dict.fromkeys(("hold", "hold_page", "hold_request"), _("Keeping of the request beyond its time")),
+    **dict.fromkeys(("restrictions_page", "get_restrictions", "restriction_end_page"), _RESTRICTIONS),
+    **dict.fromkeys(("restriction_set", "restrict", "restrict_request"), _RESTRICTED),
+    **dict.fromkeys(("restriction_ended", "end_restriction"), _RESTRICTION_ENDED),
     "communication_entered": _("Entry about the request in the clinic’s register of communications"),
     **dict.fromkeys(("answer", "answer_page"), _ANSWER),
     "addition_page": _INFORMATION,

@@ -70,6 +70,14 @@ PROBLEMS: Mapping[str, str] = {
     "access_review_changed": _("Something was said of this month since you saw it. Look at it again."),
     "access_review_open": _("Something of this month still waits for a verdict: only then it can be signed off."),
     "about_yourself": _("This is about you: another administrator of your clinic has to say what it is."),
+    "restricted_for_them": _(
+        "At the wish of the person whom it is about, the request is shut to whom you have chosen: choose somebody else."
+    ),
+    "nobody_left": _("Then nobody would be left who dispatches this request: let somebody else do so first."),
+    "restricts_yourself": _(
+        "That would shut you out, and nobody could end it: ask another administrator of your clinic."
+    ),
+    "wrote_the_request": _("Who wrote the request can’t be shut out of it."),
     "incident_changed": _("Somebody else has changed this incident in the meantime; look at it again."),
     "communication_replaced": _("Another entry stands in the place of this one already; look at it again."),
     "register_too_long": _("That is too much for one file: choose fewer days, and make several."),
@@ -299,6 +307,7 @@ FIELD_PROBLEMS: Mapping[str, str] = {
     "not_an_object": _("A JSON object is expected."),
     "not_each_once": _("Each id is named once."),
     "provider_or_clinic": _("Name either provider_id or clinic_id."),
+    "account_or_role": _("Name either account_id, or clinic_id and role."),
     "one_place": _("Name one of provider_id, clinic_id and dispatch."),
     "no_calibration": _("A measure needs the line along a ruler by which it is measured."),
     "not_measured": _("Only a measure has a line along a ruler."),

@@ -22,7 +22,7 @@ from records.errors import NotFoundError
 from records.ids import new_id
 from records.models import FrozenForm, Json, RequestRecord
 from records.store import journal_key
-from records.visibility import Viewer, may_see
+from records.visibility import Viewer, may_see, shut_to
 from translations import Language
 from use_cases import papers_under_way, policy
 from use_cases.accesses import by, log_lines
@@ -179,6 +179,8 @@ async def take_journal(services: Services, caller: Caller, request_id: UUID, jou
         raise Problem("not_found") from None
     async with services.database.session() as session:
         told = await journals.rows_of(session, asked.shown or ())
+        if {one.id for one in told} & await _shut_to(session, caller):
+            raise Problem("not_found")  # a colleague asked for it, to whom it is open
         _note(session, caller, TAKEN, row, journal_id, told, datetime.now(UTC))
     return pdf
 
@@ -200,9 +202,10 @@ async def _about_the_person_of(session: AsyncSession, caller: Caller, row: Reque
         return [(row, (), {})]
     patient: Json = forms[-1].content["patient"]
     found: dict[UUID, _Named] = {row.id: (row, forms, patient)}
+    shut = await _shut_to(session, caller)
 
     async def add(ids: Collection[UUID]) -> None:
-        rows = await journals.rows_of(session, set(ids) - found.keys())
+        rows = await journals.rows_of(session, set(ids) - found.keys() - shut)
         others = [other for other in rows if _is_whole(caller, other)]
         forms_of = await journals.forms_of(session, others)
         for other in others:
@@ -214,6 +217,10 @@ async def _about_the_person_of(session: AsyncSession, caller: Caller, row: Reque
         await add(ids)
     newest = [id_ for id_ in sorted(found) if id_ != row.id][1 - MOST_REQUESTS :]
     return [found[id_] for id_ in sorted({*newest, row.id})]
+
+
+async def _shut_to(session: AsyncSession, caller: Caller) -> set[UUID]:
+    return set(await session.scalars(shut_to(caller.viewer)))
 
 
 def _chosen(found: Sequence[_Named], about: UUID, wanted: Collection[UUID]) -> Sequence[_Named]:
@@ -229,7 +236,8 @@ def _as_administrator(caller: Caller) -> Viewer:
 
 
 def _is_whole(caller: Caller, row: RequestRecord) -> bool:
-    return may_see(_as_administrator(caller), row, participants=(), pools=(), holders=()) == "chart"
+    """Of a request that is not shut to them, whether the clinic's administrators see the chart."""
+    return may_see(_as_administrator(caller), row, participants=(), pools=(), holders=(), is_shut=False) == "chart"
 
 
 def _about_person(caller: Caller, row: RequestRecord, forms: Sequence[FrozenForm], patient: Json) -> AboutPerson:

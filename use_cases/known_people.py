@@ -33,7 +33,7 @@ async def read_clinic(services: Services, caller: Caller, clinic_id: UUID) -> Cl
     """A clinic that is known to the caller's. Raises Problem `not_found`."""
     async with services.database.statement() as session:
         clinic = await people.load_clinic(session, clinic_id)
-        if clinic is None or not await _is_known(session, caller, clinic):
+        if clinic is None or not await is_known(session, caller, clinic):
             raise Problem("not_found")
     return clinic
 
@@ -43,18 +43,20 @@ async def read_person(services: Services, caller: Caller, account_id: UUID) -> P
     async with services.database.statement() as session:
         account = await people.load_account(session, account_id)
         clinic = await people.load_clinic(session, account.clinic_id) if account else None
-        if account is None or clinic is None or not await _is_shown(session, caller, account, clinic):
+        if account is None or clinic is None or not await is_shown(session, caller, account, clinic):
             raise Problem("not_found")
     return Person(account, clinic)
 
 
-async def _is_shown(session: AsyncSession, caller: Caller, account: Account, clinic: Clinic) -> bool:
-    if set(account.roles).intersection(SHOWN) and await _is_known(session, caller, clinic):
+async def is_shown(session: AsyncSession, caller: Caller, account: Account, clinic: Clinic) -> bool:
+    """Whether that is somebody of a clinic that is known to the caller's, or who acted on a request of theirs."""
+    if set(account.roles).intersection(SHOWN) and await is_known(session, caller, clinic):
         return True
     return await visibility.acted_with(session, caller.clinic_id, account.id)
 
 
-async def _is_known(session: AsyncSession, caller: Caller, clinic: Clinic) -> bool:
+async def is_known(session: AsyncSession, caller: Caller, clinic: Clinic) -> bool:
+    """Whether the clinic is known to the caller's."""
     own = await people.load_clinic(session, caller.clinic_id)
     if Role.OPERATOR in caller.roles or (own is not None and policy.may_route_to(own, clinic.id)):
         return True

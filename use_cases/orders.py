@@ -19,9 +19,9 @@ from domain.offerings import DeadlineName
 from domain.photos import UNDESCRIBED, Description
 from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
-from domain.requests import FormVersion, Person, Role
+from domain.requests import FormVersion, Holder, Person, Role
 from domain.texts import has_gap
-from records import absences, attachments, forms, people, requests, visibility
+from records import absences, attachments, forms, people, requests, restrictions, visibility
 from records import commands as ledger
 from records.drafts import is_withdrawn, open_form
 from records.errors import NotEditableError
@@ -76,7 +76,10 @@ class Resubmit(Order):
         if not at.call.as_received:
             await check_complete(at.session, at.services.versions, at.row)
         provider = at.request.returned_by
-        is_away = provider is not None and await absences.is_away(at.session, provider.id)
+        is_away = provider is not None and (
+            await absences.is_away(at.session, provider.id)
+            or await restrictions.shuts_out(at.session, at.row.id, provider.id)
+        )
         return c.Resubmit(**at.head, form=await _frozen(at), priority=at.row.form_priority, provider_away=is_away)
 
 
@@ -101,9 +104,10 @@ class AssignBody(Order, SomeProvider):
     hands_on = True
 
     async def made(self, at: Moment) -> c.Assign:
-        """Raises Problem `unknown_provider`, `unknown_clinic`, or `clinic_not_routed`."""
+        """Raises Problem `unknown_provider`, `unknown_clinic`, `clinic_not_routed`, or `restricted_for_them`."""
         to = await _destination(at.session, self.provider_id, self.clinic_id)
         await _check_route(at, to)
+        await _check_is_open_to(at, to)
         return c.Assign(**at.head, to=to, comment=self.comment)
 
     def repeats(self, before: c.AnyCommand) -> bool:
@@ -134,12 +138,13 @@ class ReassignBody(Order, SomebodyElse):
     hands_on = True
 
     async def made(self, at: Moment) -> c.Reassign:
-        """Raises Problem `unknown_provider`, `unknown_clinic`, or `clinic_not_routed`."""
+        """Raises Problem `unknown_provider`, `unknown_clinic`, `clinic_not_routed`, or `restricted_for_them`."""
         if self.dispatch:
             return c.Reassign(**at.head, to="dispatch", reason=self.reason)
         to = await _destination(at.session, self.provider_id, self.clinic_id)
         if at.head["actor"].role is Role.DISPATCHER:
             await _check_route(at, to)
+        await _check_is_open_to(at, to)
         return c.Reassign(**at.head, to=to, reason=self.reason)
 
     def repeats(self, before: c.AnyCommand) -> bool:
@@ -159,6 +164,12 @@ class TakeBack(Order):
 
     command = c.TakeBack
 
+    async def made(self, at: Moment) -> c.PublicCommand:
+        """Raises Problem `restricted_for_them` where it was with somebody before to whom it is shut by now."""
+        if at.request.undo is not None and await _is_shut_to_holder(at, at.request.undo.holder):
+            raise Problem("restricted_for_them")
+        return await super().made(at)
+
 
 class TransferBody(Order):
     """A colleague of the same clinic."""
@@ -170,8 +181,10 @@ class TransferBody(Order):
     comment: Said | None = Field(None, examples=["Je suis en congé demain."])
 
     async def made(self, at: Moment) -> c.Transfer:
-        """Raises Problem `unknown_provider`."""
-        return c.Transfer(**at.head, to=await _provider(at.session, self.provider_id), comment=self.comment)
+        """Raises Problem `unknown_provider` or `restricted_for_them`."""
+        to = await _provider(at.session, self.provider_id)
+        await _check_is_open_to(at, to)
+        return c.Transfer(**at.head, to=to, comment=self.comment)
 
     def repeats(self, before: c.AnyCommand) -> bool:
         return isinstance(before, c.Transfer) and before.to.id == self.provider_id and before.comment == self.comment
@@ -283,6 +296,13 @@ class FollowUpBody(Order, c.Question[Said]):
 
     command = c.AskFollowUp
 
+    async def made(self, at: Moment) -> c.PublicCommand:
+        """Raises Problem `restricted_for_them` where it is shut to who has signed the report."""
+        report = at.request.final_report
+        if report is not None and await restrictions.shuts_out(at.session, at.row.id, report.signer.id):
+            raise Problem("restricted_for_them")
+        return await super().made(at)
+
 
 class FollowUpAnswerBody(Order, c.FollowUpAnswer[Said]):
     """The answer to what was asked about the report."""
@@ -372,6 +392,16 @@ async def _check_route(at: Moment, to: Person | c.Pool) -> None:
     dispatching = await people.load_clinic(at.session, at.row.dispatch_clinic_id)
     if dispatching is None or not policy.may_route_to(dispatching, to.clinic_id):
         raise Problem("clinic_not_routed")
+
+
+async def _check_is_open_to(at: Moment, to: Person | c.Pool) -> None:
+    """The request must not be shut to whom it is given; of a pool, not to all. Raises Problem `restricted_for_them`."""
+    if await _is_shut_to_holder(at, Holder.provider(to) if isinstance(to, Person) else Holder.pool(to.clinic_id)):
+        raise Problem("restricted_for_them")
+
+
+async def _is_shut_to_holder(at: Moment, holder: Holder) -> bool:
+    return await restrictions.is_shut_to_holder(at.session, at.row.id, holder)
 
 
 def _names(to: Person | c.Pool | Literal["dispatch"], provider_id: UUID | None, clinic_id: UUID | None) -> bool:

@@ -18,6 +18,7 @@ from engine.encryption import EncryptionCodec, workflow_of
 from key_ring import EncryptionError
 from records import requests
 from records.access import Find, log_each
+from records.visibility import shut_to
 from use_cases import policy
 from use_cases.accesses import ONE_LOOK, by
 from use_cases.caller import Caller
@@ -38,12 +39,17 @@ async def open_payloads(services: Services, payloads: Sequence[Payload]) -> list
 
 
 async def open_for(services: Services, caller: Caller, payloads: Sequence[Payload]) -> list[Payload]:
-    """For operators. Of which requests something was opened is written down, each once in a while.
+    """For operators. Of which requests something was opened is written down, each once in a while. What is of a request that a
+    restriction shuts to them stays sealed.
 
     Raises Problem `forbidden`, or `invalid_input` as `open_payloads` does.
     """
     policy.must_have_role(caller, Role.OPERATOR)
-    opened = await open_payloads(services, payloads)
+    async with services.database.session() as session:
+        shut = set(await session.scalars(shut_to(caller.viewer)))
+    of_open = [payload for payload in payloads if _request_of(payload) not in shut]
+    found = iter(await open_payloads(services, of_open))
+    opened = [payload if _request_of(payload) in shut else next(found) for payload in payloads]
     shown = {_request_of(before) for before, after in zip(payloads, opened, strict=True) if before != after}
     async with services.database.session() as session:
         await _note(session, caller, [request_id for request_id in shown if request_id])

@@ -76,7 +76,7 @@ async def request_to_command(session: AsyncSession, caller: Caller, request_id: 
     if row is None:
         raise await not_there(session, caller, request_id)
     may = await visibility.access(session, caller.viewer, row) or await _expected_access(session, caller, row)
-    if not may and not await _gave(session, caller, request_id, command_id):
+    if not may and not await _gave(session, caller, row, command_id):
         raise Problem("not_found")  # before waiting for the lock: that would tell a stranger that the request exists
     if requests.is_without_form(row):  # an operator, say: what they order is kept sealed with the rest of the request
         await act_from_here(session, row.requester_clinic_id)
@@ -99,7 +99,8 @@ async def not_there(session: AsyncSession, caller: Caller, request_id: UUID) -> 
 
 
 async def request_of_clinic(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
-    """The request, for an administrator of a clinic that ever had to do with it since it was submitted, whatever they see of it.
+    """The request, for an administrator of a clinic that ever had to do with it since it was submitted, whatever they see of it,
+    unless a restriction shuts it to them.
 
     Raises Problem `not_found`, `request_destroyed`, or `forbidden` for who knows of it in another role.
     """
@@ -110,6 +111,8 @@ async def request_of_clinic(session: AsyncSession, caller: Caller, request_id: U
     row = await requests.load_request(session, request_id) if is_theirs else None
     if row is None or row.status is Status.DRAFT:
         raise await not_there(session, caller, request_id)
+    if await visibility.is_shut_to(session, caller.viewer, row):
+        raise Problem("not_found")
     return row
 
 
@@ -124,9 +127,10 @@ async def numbered_of_clinic(session: AsyncSession, caller: Caller, number: str)
         return None
 
 
-async def _gave(session: AsyncSession, caller: Caller, request_id: UUID, command_id: str) -> bool:
-    given = await ledger.find_given(session, request_id, command_id)
-    return given is not None and given.account_id == caller.id
+async def _gave(session: AsyncSession, caller: Caller, row: RequestRecord, command_id: str) -> bool:
+    given = await ledger.find_given(session, row.id, command_id)
+    is_theirs = given is not None and given.account_id == caller.id
+    return is_theirs and not await visibility.is_shut_to(session, caller.viewer, row)
 
 
 async def chart_to_see(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:
@@ -146,7 +150,8 @@ async def _expected_access(session: AsyncSession, caller: Caller, row: RequestRe
         expected = await ledger.expected_state(session, row, datetime.now(UTC))
     if expected is None:
         return None
-    return visibility.may_see(caller.viewer, requests.as_expected(row, expected), participants=(), pools=(), holders=())
+    then, is_shut = requests.as_expected(row, expected), await visibility.is_shut_to(session, caller.viewer, row)
+    return visibility.may_see(caller.viewer, then, participants=(), pools=(), holders=(), is_shut=is_shut)
 
 
 async def own_form_to_edit(session: AsyncSession, caller: Caller, request_id: UUID) -> RequestRecord:

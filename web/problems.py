@@ -91,6 +91,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "destruction_begun",
         "access_review_open",
         "communication_replaced",
+        *("restricted_for_them", "nobody_left", "restricts_yourself", "wrote_the_request"),
     ),
     410: ("phone_link_ended", "cursor_expired", "request_destroyed", "file_infected"),
     408: ("too_slow",),

@@ -49,6 +49,8 @@ def test_every_address_is_of_a_command(system: System) -> None:
         "/api/v1/requests/{request_id}/holds",
         "/api/v1/requests/{request_id}/journals",
         "/api/v1/requests/{request_id}/phone-link",
+        "/api/v1/requests/{request_id}/restrictions",
+        "/api/v1/requests/{request_id}/restrictions/{restriction_id}/end",
         "/api/v1/requests/{request_id}/uploads",
     }
 

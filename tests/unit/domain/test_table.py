@@ -83,7 +83,9 @@ def to(status: str, *allowed_in: str) -> dict[str, str]:
 LINES = {
     "submit": Line(("requester",), to("awaiting_dispatch", "draft")),
     "assign": Line(("dispatcher",), to("awaiting_acceptance", "awaiting_dispatch", "awaiting_acceptance")),
-    "reassign": Line(("dispatcher", "administrator"), to("awaiting_acceptance", "awaiting_acceptance", "accepted")),
+    "reassign": Line(
+        ("dispatcher", "administrator", "relais"), to("awaiting_acceptance", "awaiting_acceptance", "accepted")
+    ),
     "accept": Line(("holder",), to("accepted", "awaiting_acceptance")),
     "take_back": Line(
         ("who assigned", "who accepted"),

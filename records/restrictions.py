@@ -1,0 +1,226 @@
+"""Restrictions at the wish of the person whom a request is about: to whom it is shut, whatever else would open it to them.
+
+Whether it is shut is one condition for each side: `shut_to` of somebody who looks, `is_shut_out` of accounts that are to be told
+of the request, or to be given it. Who wrote a request is never shut out of it.
+"""
+
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Select, and_, any_, exists, false, or_, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from domain.requests import Holder, HolderKind, Role
+from records.ids import new_id
+from records.models import (
+    Account,
+    AccountKind,
+    Json,
+    Participant,
+    RequestRecord,
+    RequestRestriction,
+    RestrictionEnd,
+)
+from records.sealed import NOT_OPENED, tell_not_opened, unread
+
+
+def shut_to(account_id: uuid.UUID, clinic_id: uuid.UUID, roles: frozenset[Role]) -> Select[uuid.UUID]:
+    """The ids of the requests that are shut to who looks in these roles. They are few, and looked up once by who asks of many.
+
+    Whatever else the account is counts as well: who looks in fewer roles than they have, as a system does for them, sees no more.
+    """
+    somebody = aliased(Account)
+    has_role = exists().where(somebody.id == account_id, RequestRestriction.role == any_(somebody.roles))
+    of_role = or_(RequestRestriction.role.in_(sorted(roles)) if roles else false(), has_role)
+    theirs = or_(RequestRestriction.account_id == account_id, and_(RequestRestriction.clinic_id == clinic_id, of_role))
+    asked = aliased(RequestRecord)
+    wrote_it = exists().where(asked.id == RequestRestriction.request_id, asked.requester_id == account_id)
+    return select(RequestRestriction.request_id).where(theirs, _holds(), ~wrote_it)
+
+
+async def is_shut_to(
+    session: AsyncSession, account_id: uuid.UUID, clinic_id: uuid.UUID, roles: frozenset[Role], request_id: uuid.UUID
+) -> bool:
+    """Whether this request is shut to who looks."""
+    query = shut_to(account_id, clinic_id, roles).where(RequestRestriction.request_id == request_id)
+    return await session.scalar(query.limit(1)) is not None
+
+
+def is_shut_out(request_id: uuid.UUID | ColumnElement[uuid.UUID]) -> ColumnElement[bool]:
+    """Of rows of `Account`: whether this request is shut to them."""
+    theirs = or_(
+        RequestRestriction.account_id == Account.id,
+        and_(RequestRestriction.clinic_id == Account.clinic_id, RequestRestriction.role == any_(Account.roles)),
+    )
+    asked = aliased(RequestRecord)
+    wrote_it = exists().where(asked.id == RequestRestriction.request_id, asked.requester_id == Account.id)
+    return exists().where(RequestRestriction.request_id == request_id, theirs, _holds(), ~wrote_it)
+
+
+async def shuts_out(session: AsyncSession, request_id: uuid.UUID, account_id: uuid.UUID) -> bool:
+    """Whether this request is shut to that account."""
+    query = select(Account.id).where(Account.id == account_id, is_shut_out(request_id))
+    return await session.scalar(query) is not None
+
+
+async def is_open_to_one(session: AsyncSession, request_id: uuid.UUID, clinic_id: uuid.UUID, role: Role) -> bool:
+    """Whether anybody who is active has that role at the clinic and may see this request."""
+    of_clinic = and_(Account.clinic_id == clinic_id, Account.active, Account.roles.contains([role.value]))
+    query = select(Account.id).where(of_clinic, ~is_shut_out(request_id)).limit(1)
+    return await session.scalar(query) is not None
+
+
+async def is_shut_to_holder(session: AsyncSession, request_id: uuid.UUID, holder: Holder) -> bool:
+    """Whether the holder is a provider, or a pool of them, and none of these may see the request."""
+    if holder.kind is HolderKind.PROVIDER and holder.id is not None:
+        return await shuts_out(session, request_id, holder.id)
+    if holder.kind is HolderKind.POOL and holder.clinic_id is not None:
+        is_restricted = select(RequestRestriction.id).where(RequestRestriction.request_id == request_id, _holds())
+        if await session.scalar(is_restricted.limit(1)) is None:
+            return False  # a pool of nobody is another matter
+        return not await is_open_to_one(session, request_id, holder.clinic_id, Role.PROVIDER)
+    return False
+
+
+async def shut_to_administrators(
+    session: AsyncSession, request_ids: Collection[uuid.UUID]
+) -> set[tuple[uuid.UUID, uuid.UUID]]:
+    """Of these requests, those that are shut to the administrators of a clinic, and so to its systems: each with the clinic."""
+    query = select(RequestRestriction.request_id, RequestRestriction.clinic_id).where(
+        RequestRestriction.request_id.in_(request_ids),
+        RequestRestriction.clinic_id.is_not(None),
+        RequestRestriction.role == Role.CLINIC_ADMINISTRATOR,
+        _holds(),
+    )
+    found = await session.execute(query) if request_ids else ()
+    return {(request_id, clinic_id) for request_id, clinic_id in found if clinic_id is not None}
+
+
+def _holds() -> ColumnElement[bool]:
+    return ~exists().where(RestrictionEnd.restriction_id == RequestRestriction.id)
+
+
+# Set and ended
+
+
+async def holding(session: AsyncSession, request_id: uuid.UUID) -> Sequence[RequestRestriction]:
+    """The restrictions of the request that hold, the newest first; without their reasons."""
+    query = select(RequestRestriction).where(RequestRestriction.request_id == request_id, _holds())
+    return (
+        await session.scalars(query.order_by(RequestRestriction.id.desc()).options(*unread(RequestRestriction)))
+    ).all()
+
+
+async def reason_of(session: AsyncSession, restriction_id: uuid.UUID) -> str | None:
+    """Why it was set; None where that does not open."""
+    try:
+        query = select(RequestRestriction.reason).where(RequestRestriction.id == restriction_id)
+        reason: Json | None = await session.scalar(query)
+    except NOT_OPENED as error:
+        tell_not_opened("request_restrictions.reason", str(restriction_id), error)
+        return None
+    return reason["text"] if reason else None
+
+
+async def add(
+    session: AsyncSession,
+    request_id: uuid.UUID,
+    account_id: uuid.UUID | None,
+    category: tuple[uuid.UUID, Role] | None,
+    *,
+    reason: str,
+    set_by: uuid.UUID,
+    now: datetime,
+) -> RequestRestriction:
+    """Shut the request, whose row is locked, to that account, or to everybody of a clinic in a role."""
+    clinic_id, role = category or (None, None)
+    restriction = RequestRestriction(
+        id=new_id(),
+        request_id=request_id,
+        account_id=account_id,
+        clinic_id=clinic_id,
+        role=role,
+        reason={"text": reason},
+        set_by=set_by,
+        set_at=now,
+    )
+    session.add(restriction)
+    await session.flush()
+    return restriction
+
+
+async def end(
+    session: AsyncSession, restriction: RequestRestriction, *, reason: str, ended_by: uuid.UUID, now: datetime
+) -> None:
+    """From now on it does not hold. The request's row is locked."""
+    session.add(
+        RestrictionEnd(
+            restriction_id=restriction.id,
+            request_id=restriction.request_id,
+            reason={"text": reason},
+            ended_by=ended_by,
+            ended_at=now,
+        )
+    )
+    await session.flush()
+
+
+async def load(session: AsyncSession, request_id: uuid.UUID, restriction_id: uuid.UUID) -> RequestRestriction | None:
+    """That restriction of the request, whether it holds or not; without its reason."""
+    query = select(RequestRestriction).where(
+        RequestRestriction.id == restriction_id, RequestRestriction.request_id == request_id
+    )
+    return await session.scalar(query.options(*unread(RequestRestriction)))
+
+
+async def accounts_named(
+    session: AsyncSession, account_id: uuid.UUID | None, category: tuple[uuid.UUID, Role] | None
+) -> Sequence[Account]:
+    """That account, or those of the category who are active; with administrators also the systems of their clinic."""
+    whom: ColumnElement[bool] = Account.id == account_id
+    if category is not None:
+        clinic_id, role = category
+        has_role: ColumnElement[bool] = Account.roles.contains([role.value])
+        if role is Role.CLINIC_ADMINISTRATOR:
+            has_role = or_(has_role, Account.kind == AccountKind.SERVICE)
+        whom = and_(Account.clinic_id == clinic_id, has_role)
+    return (await session.scalars(select(Account).where(whom, Account.active).order_by(Account.id))).all()
+
+
+async def tell(
+    session: AsyncSession, row: RequestRecord, account_ids: Collection[uuid.UUID], now: datetime, *, is_gone: bool
+) -> None:
+    """Note for the feed of changes that these do not see the request any more, or see it again."""
+    for account_id in account_ids:
+        values = {
+            "kind": "gone" if is_gone else "seen",
+            "request_id": row.id,
+            "version": row.version,
+            "at": now,
+            "account_id": account_id,
+        }
+        await session.execute(_NOTED, values)
+
+
+_NOTED = text("SELECT note_change(:kind, :request_id, NULL, :version, NULL, :at, NULL, :account_id, NULL)")
+
+
+# Whom it may name
+
+
+async def acted_on(session: AsyncSession, row: RequestRecord) -> Sequence[Account]:
+    """The people who ever acted on the request, or hold it, without its requester."""
+    acted = exists().where(Participant.request_id == row.id, Participant.account_id == Account.id)
+    return await _people(session, or_(acted, Account.id == row.holder_id), Account.id != row.requester_id)
+
+
+async def people_of(session: AsyncSession, clinic_ids: Collection[uuid.UUID]) -> Sequence[Account]:
+    """The people of these clinics."""
+    return await _people(session, Account.clinic_id.in_(clinic_ids))
+
+
+async def _people(session: AsyncSession, *which: ColumnElement[bool]) -> Sequence[Account]:
+    query = select(Account).where(*which, Account.active, Account.kind != AccountKind.SERVICE)
+    return (await session.scalars(query.order_by(Account.family_name, Account.given_name, Account.id))).all()
