@@ -89,6 +89,7 @@ TAGS = {
     "people": "For administrators: the people of a clinic, and the clinic.",
     "service accounts": "Systems of clinics that call by themselves.",
     "retention": "For administrators: how long a clinic keeps what is over, and what was destroyed.",
+    "restrictions": "For administrators: to whom a request is shut, at the wish of the person whom it is about.",
     "access reviews": "For administrators: the accesses of each month, what is to be looked at, and who signed it off.",
     "webhooks": "Where a clinic's systems hear of events.",
     "requests": "Writing and reading requests.",

@@ -2083,7 +2083,7 @@ class CommunicationRecord(Base):
 SEALED_MODELS = (
     *(RequestRecord, FrozenForm, EventRecord, GivenCommand, Attachment, Mark, Upload, ReportDraft, FrozenReport),
     *(RequestReference, SavedFilter, SignOnAttempt, SigningTicket, RetentionHold, PartnerMessage, ReceivedRequest),
-    *(AccessVerdict, IncidentVersion, CommunicationRecord),
+    *(AccessVerdict, IncidentVersion, CommunicationRecord, RequestRestriction, RestrictionEnd),
 )
 """The models of which columns are sealed."""
 

@@ -56,7 +56,8 @@ def is_shut_out(request_id: uuid.UUID | ColumnElement[uuid.UUID]) -> ColumnEleme
     )
     asked = aliased(RequestRecord)
     wrote_it = exists().where(asked.id == RequestRestriction.request_id, asked.requester_id == Account.id)
-    return exists().where(RequestRestriction.request_id == request_id, theirs, _holds(), ~wrote_it)
+    wrote_it = wrote_it.correlate(RequestRestriction, Account)
+    return exists().where(RequestRestriction.request_id == request_id, theirs, _holds(), ~wrote_it).correlate(Account)
 
 
 async def shuts_out(session: AsyncSession, request_id: uuid.UUID, account_id: uuid.UUID) -> bool:

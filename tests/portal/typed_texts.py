@@ -93,6 +93,7 @@ FORMS = (
         "administrator", "/people/{provider2}", "profession", {"given_name": "Ève"}, counted=False, has_a_version=True
     ),
     TypedForm("administrator", "/requests/{id}/hold", "reason", about="reported"),
+    TypedForm("administrator", "/requests/{id}/restrictions", "reason", {"whom": "{provider2}"}, about="reported"),
     TypedForm("administrator", "/people/{provider}/leave", "reason", {"to": "dispatch"}),
     TypedForm("administrator", "/incidents/new", "circumstances", {"information": "Noms", "aware_on": "2026-11-01"}),
     TypedForm("administrator", "/incidents/{incident}/edit", "circumstances", has_a_version=True),
@@ -121,13 +122,17 @@ FORMS = (
 )
 """Every form with free text that acts once (it has a `key`): `test_every_page` finds one that is not here.
 
-What several roles have is here once. The comment for several requests at once has no page that can be opened (`ALSO_KNOWN`).
+What several roles have is here once. The comment for several requests at once has no page that can be opened, that
+of the end of a restriction is gone once it was sent (`tests/portal/test_restrictions.py`; `ALSO_KNOWN`).
 """
 
-WHATEVER_ELSE_CHANGES = ("/requests/{id}/add-information", "/requests/{id}/addendum", "/requests/{id}/hold")
-"""More can be told, and added to a signed report, and a request is kept, whatever else has happened."""
+WHATEVER_ELSE_CHANGES = (
+    *("/requests/{id}/add-information", "/requests/{id}/addendum", "/requests/{id}/hold"),
+    "/requests/{id}/restrictions",
+)
+"""More can be told, and added to a signed report, and a request is kept or restricted, whatever else has happened."""
 
-ALSO_KNOWN = frozenset({"/assignments"})
+ALSO_KNOWN = frozenset({"/assignments", "/requests/*/restrictions/*/end"})
 
 
 def pattern_of(action: str) -> str:

@@ -25,6 +25,7 @@ IN_A_FILE_OF_ITS_OWN = {
     "/phone": "tests/portal/test_phone_links.py",
     "/phone/{code}": "tests/portal/test_phone_links.py",
     "/requests/{request_id}/phone-link": "tests/portal/test_phone_links.py",
+    "/requests/{request_id}/restrictions/{restriction_id}/end": "tests/portal/test_restrictions.py",
     "/retention/lists/{list_id}": "tests/portal/test_retention.py",
     "/retention/lists/{list_id}/approve": "tests/portal/test_retention.py",
     "/service-accounts/{account_id}": "tests/portal/test_service_accounts.py",

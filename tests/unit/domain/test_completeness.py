@@ -66,6 +66,7 @@ def test_only_relais_gives_its_own_commands() -> None:
     assert {name for name, command in COMMANDS.items() if Role.SYSTEM in roles_for(command)} == {
         *OF_RELAIS_ALONE,
         "deadline_reached",
+        "reassign",  # from a holder to whom a restriction shuts the request
     }
 
 
