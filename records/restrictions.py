@@ -48,7 +48,7 @@ async def is_shut_to(
     return await session.scalar(query.limit(1)) is not None
 
 
-def is_shut_out(request_id: uuid.UUID | ColumnElement[uuid.UUID]) -> ColumnElement[bool]:
+def is_shut_out(request_id: uuid.UUID) -> ColumnElement[bool]:
     """Of rows of `Account`: whether this request is shut to them."""
     theirs = or_(
         RequestRestriction.account_id == Account.id,

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from domain.requests import EventName
-from records import commands
+from records import commands, visibility
 from records.models import GivenCommand
 from translations import Language
 from translations.problems import problem_sentence
@@ -38,7 +38,9 @@ async def read_command(
     """For the one who gave it, from the moment at which it was written down. Raises Problem `not_found`."""
     async with services.database.session() as session:
         given = await commands.find_given(session, request_id, command_id)
-    if given is None or given.account_id != caller.id:
+        shut = visibility.shut_to(caller.viewer)
+        is_shut = given is not None and given.request_id in set(await session.scalars(shut))
+    if given is None or given.account_id != caller.id or is_shut:
         raise Problem("not_found")
     return command_view(given, language)
 

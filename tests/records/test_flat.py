@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from benchmarks import full_records
@@ -16,10 +16,11 @@ from benchmarks.full_records import KEYS, fill
 from benchmarks.worklist import LISTS, OPEN, Query, look_for_the_same_patient
 from domain.priority import Priority
 from domain.requests import Role
-from records import search, ways
+from records import restrictions, search, ways
 from records import worklist as lists
 from records.database import Database
-from records.visibility import Viewer
+from records.models import RequestRecord
+from records.visibility import Viewer, listed_for
 from records.worklist import (
     WorklistFilter,
     count_statement,
@@ -39,6 +40,9 @@ MOST_ROWS = 750
 """That one step of a query reads for a page of `ROWS`: a clinic here sees 2,500 requests, late in the evening 700 of today."""
 
 ROWS = 10
+
+SHUT = 20
+"""So many requests are restricted for somebody: more than for anybody who works."""
 
 Viewers = dict[Role, Viewer]
 Full = tuple[Database, Viewers, uuid.UUID]
@@ -75,10 +79,13 @@ def _make_statements_anew() -> None:
 
 
 @pytest.mark.usefixtures("counting_ends_soon")
+@pytest.mark.parametrize("shut", [0, SHUT])
 @pytest.mark.parametrize("role", STAFF)
-async def test_nothing_reads_more_than_it_shows(full: Full, role: Role) -> None:
+async def test_nothing_reads_more_than_it_shows(full: Full, role: Role, shut: int) -> None:
+    """Whether or not some requests are restricted for who looks."""
     database, viewers, another_id = full
     viewer = viewers[role]
+    await _shut(database, viewer, shut)
     today = datetime.now(UTC).date()
 
     async def look(session: AsyncSession) -> None:
@@ -156,6 +163,21 @@ async def test_what_leads_to_few_tells_what_the_ways_tell(
     _make_statements_anew()
     assert found[0] == found[1]
     assert sum(len(ids) for ids, _ in found[0]) > 100
+
+
+async def _shut(database: Database, viewer: Viewer, number: int) -> None:
+    """Restrict that many requests for the viewer, for half of them by their role."""
+    async with database.session() as session:
+        ids = await session.scalars(select(RequestRecord.id).where(listed_for(viewer)).limit(number))
+        for at, request_id in enumerate(ids):
+            role = (viewer.clinic_id, min(viewer.roles)) if at % 2 else None
+            account_id = None if role else viewer.account_id
+            await restrictions.add(
+                *(session, request_id, account_id, role),
+                reason="Parenté.",
+                set_by=viewer.account_id,
+                now=datetime.now(UTC),
+            )
 
 
 async def _first_pages(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter) -> tuple[list[uuid.UUID], object]:
