@@ -12,6 +12,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from domain import commands as c
 from domain.accounts import AccountEventKind, LetterKind
+from domain.requests import Role
 from domain.webhooks import (
     GIVEN_UP_AFTER,
     KEPT_FOR,
@@ -23,7 +24,7 @@ from domain.webhooks import (
     EndpointState,
     WebhookType,
 )
-from records import senders, webhook_queue
+from records import restrictions, senders, webhook_queue
 from records import webhooks as outbox
 from records.models import AccountEvent, AccountLetter, EventRecord, WebhookAttempt, WebhookMessage
 from records.projection import record_event
@@ -159,6 +160,23 @@ async def test_who_is_told_is_decided_when_it_goes(office: Office, receiver: Rec
     assert await office.states(far) == [DeliveryState.DROPPED] * 2
     assert receiver.connections == 1  # its test
     assert await office.states(home) == [DeliveryState.DELIVERED] * 4
+
+
+async def test_what_is_shut_to_administrators_is_not_told_to_their_systems(
+    office: Office, receiver: Receiver, other: Receiver
+) -> None:
+    """Whatever waited for their clinic; another clinic is told as before."""
+    scene, draft = await scene_with_draft(office.database)
+    far, _ = await office.endpoint(scene, "administrator", receiver)
+    home, _ = await office.endpoint(scene, "home_administrator", other)
+    await office.record(usual_story(scene, draft), slice(0, 3))
+    by, role = scene.accounts["home_administrator"].id, (scene.far.id, Role.CLINIC_ADMINISTRATOR)
+    async with office.database.session() as session:
+        await restrictions.add(session, draft.id, None, role, reason="Parenté.", set_by=by, now=office.now)
+    await office.send()
+    assert await office.states(far) == [DeliveryState.DROPPED] * 2
+    assert receiver.connections == 1  # its test
+    assert await office.states(home) == [DeliveryState.DELIVERED] * 3
 
 
 async def test_event_and_message_are_one_transaction(office: Office, receiver: Receiver) -> None:

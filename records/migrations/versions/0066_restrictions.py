@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0066"
-down_revision = "0064"
+down_revision = "0065"
 branch_labels = None
 depends_on = None
 
