@@ -18,12 +18,7 @@ from use_cases.restrictions import EndedRestriction, NewRestriction
 
 router = APIRouter(include_in_schema=False)
 
-_PLACES = {
-    "account_or_role": "whom",
-    "not_an_option": "whom",
-    "wrote_the_request": "whom",
-    "restricts_yourself": "whom",
-}
+_PLACES = dict.fromkeys(("wrote_the_request", "restricts_yourself", "nobody_left"), "whom")
 
 
 @router.get("/requests/{request_id}/restrictions")
@@ -79,7 +74,8 @@ async def _page(
     visit: Visit, request_id: UUID, form: FormData | None = None, error: Problem | Refusal | None = None
 ) -> Response:
     found = await restrictions.read_restrictions(visit.services, visit.caller, request_id)
-    wrong = fields_of(error, visit.language, _PLACES)
+    faults = fields_of(error, visit.language, _PLACES)
+    wrong = {field if field == "reason" else "whom": sentence for field, sentence in faults.items()}
     return visit.page(
         "restrictions",
         because=error,

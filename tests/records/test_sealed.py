@@ -41,6 +41,7 @@ from records import (
     renewals,
     reports,
     requests,
+    restrictions,
     retention,
     saved_filters,
     sealing,
@@ -79,6 +80,7 @@ from records.models import (
     PartnerMessage,
     PatientWord,
     RequestRecord,
+    RestrictionEnd,
     RetentionHold,
     Upload,
     table_of,
@@ -196,6 +198,10 @@ async def a_chart(database: Database) -> tuple[Scene, uuid.UUID]:
         await references.refer(session, row.id, scene.accounts["dispatcher"].id, MARKED)
         held = {"request_id": row.id, "clinic_id": scene.home.id, "set_by": requester.id, "set_at": NOW}
         session.add(RetentionHold(id=new_id(), whole_patient=False, reason=MARKED, **held))
+        restriction = await restrictions.add(
+            *(session, row.id, scene.accounts["operator"].id, None), reason=MARKED, set_by=requester.id, now=NOW
+        )
+        await restrictions.end(session, restriction, reason=MARKED, ended_by=requester.id, now=NOW)
         await _judged(session, scene, row.id)
         await saved_filters.save_filter(session, requester.id, "mine", {"q": MARKED}, now=NOW, at_most=5)
         await saved_filters.save_filter(session, requester.id, "mine", {"q": MARKED * 2}, now=NOW, at_most=5)
@@ -313,6 +319,9 @@ async def is_read_as_it_was_written(database: Database, scene: Scene, request_id
         assert given.command["reason"] == MARKED
         [hold] = await retention.holds_on(session, request_id)
         assert await retention.reason_of(session, hold.id) == MARKED
+        [end] = await session.scalars(select(RestrictionEnd).where(RestrictionEnd.request_id == request_id))
+        assert end.reason == {"text": MARKED}
+        assert await restrictions.reason_of(session, end.restriction_id) == MARKED
         [verdict] = await session.scalars(select(AccessVerdict).where(AccessVerdict.request_id == request_id))
         assert verdict.note == {"said": MARKED}
         [kept] = await saved_filters.list_filters(session, viewer.account_id)
