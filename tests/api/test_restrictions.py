@@ -25,7 +25,7 @@ from tests.api.test_audit import OF_REQUEST, addresses
 from tests.api.test_codec import coded, opened, ours, sealed_summary, token_of
 from tests.api.test_commands import ROWS
 from tests.api.test_completeness import address_of
-from tests.eventually import eventually
+from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.journeys import accepted, assigned, draft, ok, pooled, reported, returned, signed, submitted, written
 from tests.system import Clinician, System, add_person
 from use_cases.caller import Caller
@@ -456,6 +456,7 @@ async def test_what_is_on_its_way_shows_nothing_either(system: System, marked: M
         await ended(system, marked.id, restriction)
 
 
+@pytest.mark.usefixtures("near")
 async def test_nobody_is_told_by_e_mail(system: System) -> None:
     request_id = await assigned(system)
     await restricted(system, request_id, account_id=system.dispatcher2.id)
@@ -471,17 +472,17 @@ async def test_nobody_is_told_by_e_mail(system: System) -> None:
     assert sorted(later) == ["assigned", "submitted"], "what was told before they were shut out"
 
 
+@pytest.mark.usefixtures("near")
 async def test_an_open_page_hears_of_it_and_then_nothing(system: System) -> None:
     """It asks for itself anew, and is not there any more. Nobody follows it from then on."""
-    request_id = await assigned(system)
-    token = token_of(system, "provider")
-    caller = Caller(system.provider.account, token)
+    request_id, who = await assigned(system), system.dispatcher2
+    caller = Caller(who.account, token_of(system, "dispatcher2"))
     async with aclosing(news(system.of_api, caller, UUID(request_id), None, silence_seconds=3_600)) as heard:
         first = asyncio.ensure_future(anext(heard))
         await asyncio.sleep(0)
-        await restricted(system, request_id, account_id=system.provider.id)
-        assert await first is True
-    problem(await system.provider.get(f"/requests/{request_id}"), 404, "not_found")
+        await restricted(system, request_id, account_id=who.id)
+        assert await asyncio.wait_for(first, PATIENCE_SECONDS) is True
+    problem(await who.get(f"/requests/{request_id}"), 404, "not_found")
     with pytest.raises(Problem, match="not_found"):
         await check_may_follow(system.of_api, caller, UUID(request_id))
 
@@ -516,6 +517,7 @@ async def test_another_administrator_has_no_journal_of_it(system: System, marked
         await ended(system, marked.id, restriction)
 
 
+@pytest.mark.usefixtures("near")
 async def test_a_system_that_acts_for_them_is_shut_out_as_well(system: System) -> None:
     """In fewer roles than they have: it is who they are that counts, not what the system may do for them."""
     request_id = await reported(system)
