@@ -140,6 +140,8 @@ NEEDS_NO_KEY = {
     "/api/v1/service-accounts/{account_id}/lock",
     "/api/v1/service-accounts/{account_id}/reopen",
     "/api/v1/requests/{request_id}/holds",
+    "/api/v1/requests/{request_id}/restrictions",
+    "/api/v1/requests/{request_id}/restrictions/{restriction_id}/end",
     "/api/v1/retention/lists/{list_id}/approve",
     "/api/v1/retention/lists/{list_id}/take-back",
     "/api/v1/access-reviews/{review_id}/verdicts",
