@@ -49,23 +49,24 @@ async def test_two_migrations_at_once(make_database: MakeDatabase) -> None:
     await database.close()
 
 
-BEFORE_THE_INDEXES, THE_INDEXES = "0052", "0053"
+THE_INDEXES = "0053"
 SCANS = "0059"
-BEFORE_SCANS = ScriptDirectory.from_config(migrate._config()).get_revision(SCANS).down_revision
+BESIDE_PARTICIPANTS = "0065"
 
 
-async def taken_back(database: Database) -> None:
-    """The schema as it was when the migration of the indexes had been broken off: nothing newer is there."""
+async def taken_back(database: Database, broken_off: str = THE_INDEXES) -> None:
+    """The schema as it was when that migration had been broken off: nothing newer is there."""
 
     def downgrade(connection: Connection) -> None:
         config = migrate._config()
         config.attributes["connection"] = connection
-        command.downgrade(config, THE_INDEXES)
+        command.downgrade(config, broken_off)
 
+    before = ScriptDirectory.from_config(migrate._config()).get_revision(broken_off).down_revision
     async with database.engine.connect() as connection:
         await connection.run_sync(downgrade)
     async with database.session() as session:
-        await session.execute(text("UPDATE alembic_version SET version_num = :before"), {"before": BEFORE_THE_INDEXES})
+        await session.execute(text("UPDATE alembic_version SET version_num = :before"), {"before": before})
 
 
 async def test_the_migration_of_scans_is_done_again_where_it_was_broken_off(
@@ -75,19 +76,12 @@ async def test_the_migration_of_scans_is_done_again_where_it_was_broken_off(
     url = await make_database(migrated_template)
     database = Database(url)
 
-    def downgrade(connection: Connection) -> None:
-        config = migrate._config()
-        config.attributes["connection"] = connection
-        command.downgrade(config, SCANS)
-
     def indexes(connection: Connection) -> set[str | None]:
         return {index["name"] for index in inspect(connection).get_indexes("attachments")}
 
-    async with database.engine.connect() as connection:
-        await connection.run_sync(downgrade)
+    await taken_back(database, SCANS)
     async with database.session() as session:
         await session.execute(text("DROP INDEX ix_attachments_scan"))
-        await session.execute(text("UPDATE alembic_version SET version_num = :before"), {"before": BEFORE_SCANS})
     await migrate.upgrade(url)
     async with database.engine.connect() as connection:
         assert "ix_attachments_scan" in await connection.run_sync(indexes)
@@ -174,12 +168,13 @@ async def test_what_stands_beside_participants_is_noted_however_far_a_try_had_co
                 await record_event(session, event, request)
         before = (await session.execute(there)).all()
         assert len(set(before)) > 2
+    await taken_back(database, BESIDE_PARTICIPANTS)
+    async with database.session() as session:
         for change in (
             "ALTER TABLE request_participants ALTER COLUMN ours DROP NOT NULL",
             "UPDATE request_participants SET ours = NULL, holder_id = NULL WHERE NOT asked",
             "ALTER TABLE request_participants ADD CONSTRAINT ck_request_participants_ours CHECK (ours IS NOT NULL) NOT VALID",
             f"ALTER INDEX {index} RENAME TO {index}_new",
-            "UPDATE alembic_version SET version_num = '0064'",
         ):
             await session.execute(text(change))
     await migrate.upgrade(url)
