@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from domain.access_review import Bond, Rule, following
 from domain.accounts import LetterKind
 from domain.audit import Act
-from domain.calendar import day_of
+from domain.calendar import TIME_ZONE, day_of
 from domain.requests import Role
 from domain.retention import ListState, RetentionPolicy
 from records import access_reviews, audit, destruction, people
@@ -68,11 +68,16 @@ def next_month() -> datetime:
     )
 
 
+def by_day(now: datetime) -> datetime:
+    """That moment, or the noon of its day where it lies in the night, which is a matter of a rule."""
+    return now if 7 <= now.hour < 21 else now.replace(hour=12)
+
+
 async def acted(
     system: System, who: Clinician, kind: Act, *, at: datetime | None = None, name: str | None = None, **more: Any
 ) -> None:
-    """As if somebody had done that, at that time."""
-    at = at or datetime.now(UTC)
+    """As if somebody had done that, at that time; else by day, where the clinic is."""
+    at = at or by_day(datetime.now(TIME_ZONE))
     async with system.services.database.session() as session:
         by = By(who.account.id, None, "192.0.2.7", who.account.clinic_id)
         entry = audit.add(session, kind, by, at, name=name, **more)
