@@ -32,6 +32,7 @@ from engine.client import EngineConnection
 from engine.sandbox import Sandbox
 from engine.schedules import ensure_schedules
 from engine.search_attributes import ensure_search_attributes
+from fhir.notifications import notification_to_send
 from fhir.told import heard, message_to_send
 from media.kinds import NoFfmpegError
 from media.videos import ffmpeg
@@ -197,6 +198,11 @@ def build_workers(
     return Workers(requests, signing, mail, media)
 
 
+def webhook_sender(settings: Settings, database: Database) -> Sender:
+    """What tells clinics' systems of events: by webhooks, and by FHIR's notifications."""
+    return Sender(settings, database, calls_for(settings), notification_to_send)
+
+
 def partner_sender(settings: Settings, database: Database, store: DocumentStore) -> PartnerSender:
     """What tells partners of their requests, in FHIR's words."""
     return PartnerSender(settings, database, store, messages_for(settings), Words(message_to_send, heard))
@@ -268,7 +274,7 @@ async def _work(
         workers = build_workers(client, settings, database, store, keys.authority, notifications)
         for worker in (workers.requests, workers.mail, workers.media):
             await stack.enter_async_context(worker)
-        await stack.enter_async_context(Sender(settings, database, calls_for(settings)))
+        await stack.enter_async_context(webhook_sender(settings, database))
         parts = Parts(settings, database, store, client)
         await stack.enter_async_context(partner_sender(settings, database, store))
         if (scanner := scanner_of(settings)) is not None:

@@ -90,6 +90,16 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
         ),
         _("Have it looked at, then turn it on again: you find it under People, Webhooks, with what can be sent again."),
     ),
+    LetterKind.SUBSCRIPTION_DISABLED: AccountText(
+        _("a system is not told of events any more"),
+        _(
+            "A system of {clinic} has subscribed to events, and its address wants no more, or has taken nothing for days. Relais "
+            "no longer calls it."
+        ),
+        _(
+            "Have it looked at: the system itself begins anew, and asks for what it has missed. You find it under Webhooks."
+        ),
+    ),
     LetterKind.PARTNER_DISABLED: AccountText(
         _("a partner is not told any more"),
         _(

@@ -35,8 +35,8 @@ from records.ids import new_id
 from records.models import WebhookEndpoint
 from settings import Settings
 from tests.webhooks.receiver import read_call, served
-from use_cases.webhook_sender import Sender, calls_for
 from use_cases.webhooks import sealed_secret
+from worker import webhook_sender
 
 TYPE = WebhookType.ACCOUNT_LOCKED
 
@@ -44,7 +44,7 @@ TYPE = WebhookType.ACCOUNT_LOCKED
 async def send() -> None:
     """Be a sender, until somebody ends this process."""
     settings = Settings()
-    async with Database.opened(settings) as database, Sender(settings, database, calls_for(settings)):
+    async with Database.opened(settings) as database, webhook_sender(settings, database):
         await asyncio.Event().wait()
 
 

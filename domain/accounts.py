@@ -83,6 +83,11 @@ class AccountEventKind(StrEnum):
     WEBHOOK_VERIFIED = "webhook_verified"
     WEBHOOK_REPLAYED = "webhook_replayed"
     WEBHOOK_DISABLED = "webhook_disabled"
+    SUBSCRIPTION_ADDED = "subscription_added"
+    SUBSCRIPTION_CHANGED = "subscription_changed"
+    SUBSCRIPTION_REMOVED = "subscription_removed"
+    SUBSCRIPTION_VERIFIED = "subscription_verified"  # its endpoint has taken a handshake
+    SUBSCRIPTION_DISABLED = "subscription_disabled"
     PARTNER_VERIFIED = "partner_verified"  # somebody has answered a message to the partner
     PARTNER_DISABLED = "partner_disabled"
     PARTNER_REPLAYED = "partner_replayed"
@@ -105,6 +110,7 @@ class LetterKind(StrEnum):
     IDENTITY_LINKED = "identity_linked"
     IDENTITY_UNLINKED = "identity_unlinked"
     WEBHOOK_DISABLED = "webhook_disabled"  # by Relais itself
+    SUBSCRIPTION_DISABLED = "subscription_disabled"  # by Relais itself
     PARTNER_DISABLED = "partner_disabled"  # by Relais itself
     PROVISIONED = "provisioned"  # an account made by the directory of the organization
     RETENTION_LISTED = "retention_listed"  # to administrators, as the next two

@@ -22,6 +22,7 @@ class Scope(StrEnum):
     REQUESTS_SUBMIT = "requests:submit"
     PEOPLE_PROVISION = "people:provision"
     MESSAGES_SEND = "messages:send"
+    SUBSCRIPTIONS_WRITE = "subscriptions:write"
 
 
 def known_scopes(kept: Iterable[str]) -> frozenset[Scope]:

@@ -39,9 +39,18 @@ class WebhookType(StrEnum):
     DOCUMENT_READY = "report.document_ready"
     ACCOUNT_LOCKED = "account.locked"
     TEST = "webhook.test"
+    NOTIFICATION = "fhir.notification"  # to Subscriptions (`domain.subscriptions`), as the next two
+    HANDSHAKE = "fhir.handshake"
+    HEARTBEAT = "fhir.heartbeat"
 
 
-CHOSEN = tuple(one for one in WebhookType if one is not WebhookType.TEST)
+TO_SUBSCRIPTIONS = frozenset({WebhookType.NOTIFICATION, WebhookType.HANDSHAKE, WebhookType.HEARTBEAT})
+"""What goes to Subscriptions alone, in FHIR's words."""
+
+TRIED_ONCE = frozenset({WebhookType.TEST, WebhookType.HANDSHAKE, WebhookType.HEARTBEAT})
+"""What is not tried again."""
+
+CHOSEN = tuple(one for one in WebhookType if one is not WebhookType.TEST and one not in TO_SUBSCRIPTIONS)
 """Those that an endpoint is made for; a test comes to each."""
 
 _TOLD_AS: Mapping[EventName, WebhookType] = MappingProxyType(
@@ -95,6 +104,10 @@ class DisabledReason(StrEnum):
     BY_HAND = "by_hand"
     GONE = "gone"  # it said so (410)
     FAILING = "failing"  # for so long that nobody seems to look after it
+    NO_HANDSHAKE = "no_handshake"  # a Subscription's endpoint has not taken the first notification
+    BY_SYSTEM = "by_system"  # the system whose Subscription it is
+    OVER = "over"  # its end has come
+    SYSTEM_ENDED = "system_ended"  # the service account was locked, expired, or has lost what it takes
 
 
 class DeliveryState(StrEnum):

@@ -43,6 +43,10 @@ class Server:
         """The system of codes that are ours."""
         return f"{self.base}/codes/{name}"
 
+    def topic(self, name: str) -> str:
+        """The canonical address of a topic of Subscriptions."""
+        return f"{self.base}/SubscriptionTopic/{name}"
+
     @property
     def messages(self) -> str:
         """Where messages are sent."""

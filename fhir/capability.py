@@ -4,17 +4,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from domain.messages import FROM_REQUESTERS, TO_KNOW
-from domain.smart_scopes import OPENED_BY, SENDS_MESSAGES
+from domain.smart_scopes import KEEPS_SUBSCRIPTIONS, OPENED_BY, SENDS_MESSAGES, SUBSCRIPTIONS
+from domain.subscriptions import TOPICS, Topic
 from fhir.addresses import Server
 from fhir.kinds import BESIDE, OF_REQUESTS, known_parameters
+from fhir.notifications import BACKPORT
 from fhir.searches import CURSOR
+from fhir.subscriptions import PROFILE
 from settings import Settings
 from use_cases.client_credentials import OF_FHIR
 
 VERSION = "4.0.1"
 """Of FHIR: R4."""
 
-SINCE = "2026-11-27"
+SINCE = "2026-11-28"
 """When what is said here was said last."""
 
 _TYPES: Mapping[str, str] = {
@@ -44,7 +47,8 @@ _BY_POST = "A health-insurance number. By POST to Patient/_search alone: in an a
 
 _ABOUT = (
     "Requests that were submitted, with their answers, for the systems of the clinics that have to do with them. "
-    "Resources are read; requests come as messages (messaging), from partners that clinics have named."
+    "Resources are read; requests come as messages (messaging), from partners that clinics have named. "
+    "Systems subscribe to what happens (Subscription)."
 )
 
 
@@ -67,6 +71,7 @@ def capability_statement(settings: Settings) -> dict[str, Any]:
         "status": "active",
         "date": SINCE,
         "kind": "instance",
+        "instantiates": [f"{BACKPORT}/CapabilityStatement/backport-subscription-server-r4"],
         "software": {"name": "Relais"},
         "implementation": {"description": "Relais, asynchronous medical teleconsultation", "url": server.base},
         "fhirVersion": VERSION,
@@ -76,7 +81,9 @@ def capability_statement(settings: Settings) -> dict[str, Any]:
                 "mode": "server",
                 "documentation": _ABOUT,
                 "security": _security(settings),
-                "resource": [_resource(kind) for kind in sorted(OPENED_BY)],
+                "resource": sorted(
+                    [*map(_resource, OPENED_BY), _subscription(server)], key=lambda resource: str(resource["type"])
+                ),
                 "operation": [{"name": "process-message", "definition": _PROCESS_MESSAGE}],
             }
         ],
@@ -131,6 +138,41 @@ def _resource(kind: str) -> dict[str, Any]:
     return told
 
 
+_TOPICS: Mapping[Topic, str] = {
+    Topic.TASK_STATUS: "a Task of a request is new, or has another status",
+    Topic.REPORT_SIGNED: "a report, or an addendum to it, is signed",
+    Topic.COMMUNICATION: "something is said about a request: a question, an answer, why it was returned",
+}
+
+
+def _subscription(server: Server) -> dict[str, Any]:
+    """Subscriptions, with the topics that there are (Subscriptions R5 Backport 1.1.0)."""
+    topics = "; ".join(
+        f"{topic.value}: {said} (focus {TOPICS[topic].kind}, filter {TOPICS[topic].parameter})"
+        for topic, said in _TOPICS.items()
+    )
+    canonical = f"{BACKPORT}/StructureDefinition/capabilitystatement-subscriptiontopic-canonical"
+    return {
+        "extension": [{"url": canonical, "valueCanonical": server.topic(topic)} for topic in Topic],
+        "type": SUBSCRIPTIONS,
+        "supportedProfile": [PROFILE],
+        "documentation": f"A system's own, by rest-hook, empty or id-only. Topics: {topics}.",
+        "interaction": [{"code": code} for code in ("read", "create", "update", "delete", "search-type")],
+        "versioning": "versioned-update",
+        "conditionalRead": "not-match",
+        "updateCreate": False,
+        "searchParam": [
+            {"name": "_id", "type": "token"},
+            {"name": "status", "type": "token"},
+            {"name": "url", "type": "uri"},
+        ],
+        "operation": [
+            {"name": name, "definition": f"{BACKPORT}/OperationDefinition/backport-subscription-{name}"}
+            for name in ("status", "events")
+        ],
+    }
+
+
 def _parameter(kind: str, name: str) -> dict[str, str]:
     told = _BY_POST if (kind, name) == ("Patient", "identifier") else _DOCUMENTATION.get(name)
     return {"name": name, "type": _TYPES[name], **({"documentation": told} if told else {})}
@@ -147,6 +189,7 @@ def smart_configuration(settings: Settings) -> dict[str, Any]:
             *(f"system/{kind}.rs" for kind, opened_by in OPENED_BY.items() if opened_by),
             "system/*.rs",
             SENDS_MESSAGES,
+            KEEPS_SUBSCRIPTIONS,
         ],
         "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
     }

@@ -89,6 +89,17 @@ class Extension(Element):
     value_boolean: bool | None = None
     value_integer: int | None = None
     value_decimal: float | None = None
+    value_string: Text = None
+    value_code: str | None = None
+    value_canonical: str | None = None
+    value_unsigned_int: int | None = None
+    value_positive_int: int | None = None
+
+
+class Extended(Element):
+    """What stands beside a primitive value."""
+
+    extension: tuple[Extension, ...] | None
 
 
 class Meta(Element):

@@ -1,12 +1,12 @@
 """What was said about a request, as Communications: questions and answers, what was told unasked, why it was returned."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from uuid import UUID
 
 from domain.events import question_id
 from domain.fhir_course import tasks_of
 from domain.requests import EventName
+from domain.subscriptions import COMMUNICATIONS
 from fhir.addresses import Server, part_of
 from fhir.elements import Reference, concept, reference_to, some, words
 from fhir.requests import holder_of, meta_of, patient_of, request_of, role_of
@@ -16,23 +16,14 @@ from translations import gettext_for
 from translations import gettext_noop as _
 from use_cases.cases import Case
 
-
-@dataclass(frozen=True)
-class _Said:
-    """What somebody says with an event: its code among ours, and how it is called."""
-
-    code: str
-    words: str
-
-
-_SAID: Mapping[EventName, _Said] = {
-    EventName.INFORMATION_REQUESTED: _Said("question", _("Question from the provider")),
-    EventName.INFORMATION_ANSWERED: _Said("answer", _("Answer from the requester")),
-    EventName.INFORMATION_ADDED: _Said("information", _("Information added by the requester")),
-    EventName.WORSENING_REPORTED: _Said("worsening", _("The requester says that it gets worse")),
-    EventName.RETURNED_TO_REQUESTER: _Said("return-reason", _("Why the request was returned")),
-    EventName.FOLLOW_UP_ASKED: _Said("follow-up-question", _("Question about the report")),
-    EventName.FOLLOW_UP_ANSWERED: _Said("follow-up-answer", _("Answer to a question about the report")),
+_SAID: Mapping[EventName, str] = {
+    EventName.INFORMATION_REQUESTED: _("Question from the provider"),
+    EventName.INFORMATION_ANSWERED: _("Answer from the requester"),
+    EventName.INFORMATION_ADDED: _("Information added by the requester"),
+    EventName.WORSENING_REPORTED: _("The requester says that it gets worse"),
+    EventName.RETURNED_TO_REQUESTER: _("Why the request was returned"),
+    EventName.FOLLOW_UP_ASKED: _("Question about the report"),
+    EventName.FOLLOW_UP_ANSWERED: _("Answer to a question about the report"),
 }
 """What is told to the other side, with words; what dispatchers and colleagues tell each other is not."""
 
@@ -42,8 +33,8 @@ def communications(case: Case, server: Server) -> Iterator[Communication]:
     asked = {question_id(case.id, event.command_id): event for event in case.events if event.name in _ASKING}
     course = tasks_of(case.events)
     for event in case.events:
-        said = _SAID.get(event.name)
-        if said is None:
+        code = COMMUNICATIONS.get(event.name)
+        if code is None:
             continue
         task = next((one for one in reversed(course) if one.began <= event.version), None)
         yield Communication(
@@ -52,7 +43,7 @@ def communications(case: Case, server: Server) -> Iterator[Communication]:
             language=server.language,
             based_on=(request_of(case, server),),
             in_response_to=_answered(case, event, asked),
-            category=(concept(server.codes("communication"), said.code, gettext_for(server.language)(said.words)),),
+            category=(concept(server.codes("communication"), code, gettext_for(server.language)(_SAID[event.name])),),
             subject=patient_of(case),
             about=(reference_to("Task", part_of(case.id, task.number)),) if task else None,
             sent=event.at,

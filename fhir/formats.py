@@ -1,5 +1,6 @@
 """In which format an answer is wanted, and how it is sent: with its version as a tag, and 304 for who has it."""
 
+import asyncio
 import json
 from datetime import UTC
 from email.utils import format_datetime
@@ -10,6 +11,8 @@ from fastapi.responses import Response
 
 from fhir.elements import Resource
 from fhir.outcomes import OTHER_FORMAT, NotTaken
+from use_cases import verification
+from use_cases.problems import Problem
 from web import tags
 
 FHIR_JSON = "application/fhir+json"
@@ -59,6 +62,15 @@ def answer_with(request: Request, resource: Resource, kind: str) -> Response:
 def is_known(request: Request, tag: str) -> bool:
     """Whether who asks has this version."""
     return tags.is_known(request.headers.get("if-none-match", ""), tag)
+
+
+async def received(request: Request) -> bytes:
+    """The whole body. Raises Problem `too_slow`: nobody may hold a place by sending slowly."""
+    try:
+        async with asyncio.timeout(verification.RECEIVED_WITHIN.total_seconds()):
+            return await request.body()
+    except TimeoutError:
+        raise Problem("too_slow") from None
 
 
 def written(resource: Resource) -> bytes:

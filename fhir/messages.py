@@ -18,7 +18,7 @@ from domain.messages import MessageEvent
 from domain.refusals import Refusal, RefusalCode
 from fhir.addresses import Server
 from fhir.elements import CodeableConcept, Coding
-from fhir.formats import format_wanted
+from fhir.formats import format_wanted, received
 from fhir.incoming import Message, Parsed, header_id, is_known, parsed, read_message
 from fhir.outcomes import NotTaken
 from fhir.replies import Code, Json, reply, sent_again
@@ -37,7 +37,6 @@ from use_cases.partner_requests import Done
 from use_cases.partners import partner_of
 from use_cases.problems import Problem, passing_problem
 from use_cases.services import Services
-from use_cases.verification import RECEIVED_WITHIN
 from web.observe import tell
 from web.problems import headers_of, status_of
 
@@ -64,21 +63,12 @@ async def process(request: Request, services: Services, caller: Caller, attended
     if caller.system is None:
         raise Problem("insufficient_scope")
     async with services.messages.place_for(caller.actual_id):
-        body = await _received(request)
+        body = await received(request)
         partner, message = await _read(request, services, caller, body)
         server = Server.of(services.settings, language_named(partner.language))
         answer = await _Work(services, caller, partner, server, message).done(body, attended)
     sent = json.dumps(sent_again(answer.message), ensure_ascii=False, separators=(",", ":")).encode()
     return Response(sent, answer.status, answer.headers, f"{wanted}; charset=utf-8")
-
-
-async def _received(request: Request) -> bytes:
-    """The whole body. Raises Problem `too_slow`: nobody may hold a place by sending slowly."""
-    try:
-        async with asyncio.timeout(RECEIVED_WITHIN.total_seconds()):
-            return await request.body()
-    except TimeoutError:
-        raise Problem("too_slow") from None
 
 
 async def _read(request: Request, services: Services, caller: Caller, body: bytes) -> tuple[Partner, Message]:

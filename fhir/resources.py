@@ -11,6 +11,7 @@ from fhir.elements import (
     Coding,
     ContactPoint,
     Element,
+    Extended,
     Extension,
     HumanName,
     Identifier,
@@ -347,3 +348,61 @@ class MessageHeader(Resource):
     source: Source
     response: Response | None = None
     focus: tuple[Reference, ...] | None = None
+
+
+class Channel(Element):
+    extension: tuple[Extension, ...] | None
+    type: Literal["rest-hook"] = "rest-hook"
+    endpoint: str
+    payload: str
+    beside_payload: Annotated[Extended, Field(alias="_payload")]
+
+
+class Subscription(Resource):
+    resource_type: Annotated[Literal["Subscription"], _TYPE] = "Subscription"
+    status: str
+    end: Instant | None
+    reason: str
+    criteria: str
+    beside_criteria: Annotated[Extended | None, Field(alias="_criteria")]
+    error: Text = None
+    channel: Channel
+
+
+class Parameter(Element):
+    name: str
+    value_reference: Reference | None = None
+    value_canonical: str | None = None
+    value_code: str | None = None
+    value_string: str | None = None
+    value_instant: Instant | None = None
+    value_codeable_concept: CodeableConcept | None = None
+    part: tuple["Parameter", ...] | None = None
+
+
+class Parameters(Resource):
+    resource_type: Annotated[Literal["Parameters"], _TYPE] = "Parameters"
+    parameter: tuple[Parameter, ...]
+
+
+class EntryRequest(Element):
+    method: Literal["GET"] = "GET"
+    url: str
+
+
+class EntryResponse(Element):
+    status: str
+
+
+class HistoryEntry(Element):
+    full_url: str
+    resource: SerializeAsAny[Resource]
+    request: EntryRequest
+    response: EntryResponse
+
+
+class History(Resource):
+    resource_type: Annotated[Literal["Bundle"], _TYPE] = "Bundle"
+    type: Literal["history"] = "history"
+    timestamp: Instant
+    entry: tuple[HistoryEntry, ...]

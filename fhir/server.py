@@ -4,8 +4,7 @@ They are not part of the description of the API: FHIR has its own, at /fhir/meta
 """
 
 import base64
-import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -15,17 +14,17 @@ from fastapi.responses import JSONResponse
 from domain import smart_scopes
 from domain.service_accounts import Scope
 from domain.smart_scopes import OPENED_BY
-from fhir import errors, messages
+from fhir import errors, messages, subscription_routes
 from fhir.addresses import BASE_PATH, Server
 from fhir.capability import capability_statement, smart_configuration
 from fhir.documents import PDF
 from fhir.elements import reference_to
 from fhir.formats import answer_with, format_wanted, is_known, wants_file
 from fhir.kinds import BESIDE, BY_IDENTIFIER, OF_REQUESTS, known_parameters, read_of_request, uuid_in
-from fhir.outcomes import NOT_A_FORM, NOT_IN_ADDRESS, NOT_READ, UNKNOWN_PARAMETER, NotTaken
+from fhir.parameters import check_known, parameters_of
 from fhir.patients import find_patients
 from fhir.resources import Binary
-from fhir.searches import Asked, Parameters, address_of, page, search
+from fhir.searches import Asked, address_of, page, search
 from use_cases import documents
 from use_cases.caller import Caller
 from use_cases.cases import request_of_document
@@ -35,14 +34,11 @@ from use_cases.services import Services
 from web.connected import AttendedBy
 from web.files import pdf_response
 from web.language import language_of
-from web.oauth import FORM, answer_with_token
+from web.oauth import answer_with_token
 from web.origin import OriginOf
 from web.rates import DOCUMENTS, MESSAGES, OF_ONE_PATIENT
 from web.services import ServicesOf
 from web.session import SmartNeed, opened_by
-
-MOST_VALUES = 200
-"""So many values one search may name, all parameters together; each may be looked up."""
 
 Route = Callable[..., Awaitable[Response]]
 
@@ -51,7 +47,7 @@ router = APIRouter(prefix=BASE_PATH, include_in_schema=False)
 
 def install(app: FastAPI) -> None:
     """Put FHIR before what `app` serves already; what goes wrong there is told as an OperationOutcome."""
-    app.router.routes.extend(router.routes)
+    app.router.routes.extend([*router.routes, *subscription_routes.router.routes])
     errors.install(app)
 
 
@@ -98,7 +94,7 @@ def _reader(kind: str) -> Route:
         caller: Annotated[Caller, Depends(opened_by(*OPENED_BY[kind], smart=SmartNeed(kind, "r")))],
     ) -> Response:
         wanted = format_wanted(request)
-        _check_known(request, request.query_params.keys(), ("_format",))
+        check_known(request, request.query_params.keys(), ("_format",))
         asked = _asked(request, services, caller)
         if "\0" in resource_id:
             raise Problem("not_found")
@@ -118,7 +114,7 @@ def _searcher(kind: str) -> Route:
         caller: Annotated[Caller, Depends(opened_by(*OPENED_BY[kind], smart=SmartNeed(kind, "s")))],
     ) -> Response:
         wanted = format_wanted(request)
-        parameters = await _parameters(request, kind)
+        parameters = await parameters_of(request, kind, known_parameters(kind))
         asked = _asked(request, services, caller)
         links = {"self": address_of(kind, parameters, None, asked.server)}
         if kind == "Patient" and BY_IDENTIFIER in parameters:
@@ -138,47 +134,6 @@ def _searcher(kind: str) -> Route:
     return find
 
 
-async def _parameters(request: Request, kind: str) -> Parameters:
-    """What is asked for, in the address and in a form. Raises NotTaken."""
-    found: dict[str, list[str]] = {}
-    if request.method == "POST" and (await request.body() or "content-type" in request.headers):
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
-            raise NotTaken(NOT_A_FORM, status=415, code="not-supported")
-        async with request.form(max_fields=100) as form:
-            for name, value in form.multi_items():
-                found.setdefault(name, []).append(str(value))
-    if kind == "Patient" and any(_base_of(name) == BY_IDENTIFIER for name in request.query_params):
-        raise NotTaken(NOT_IN_ADDRESS, code="security", about=BY_IDENTIFIER)
-    for name, value in request.query_params.multi_items():
-        found.setdefault(name, []).append(value)
-    known = known_parameters(kind)
-    _check_known(request, found, known)
-    taken = {name: values for name, values in found.items() if name in known}
-    for name, values in taken.items():
-        if any("\0" in value for value in values):
-            raise NotTaken(NOT_READ, about=name)
-    if sum(1 + value.count(",") for values in taken.values() for value in values) > MOST_VALUES:
-        raise NotTaken(NOT_READ, about=max(taken, key=lambda name: sum(map(len, taken[name]))))
-    return taken
-
-
-def _base_of(name: str) -> str:
-    """A parameter without its modifier, or what stands behind it in a chain."""
-    return re.split(r"[:.]", name, maxsplit=1)[0]
-
-
-def _check_known(request: Request, names: Iterable[str], known: tuple[str, ...]) -> None:
-    """What is not understood is refused, unless who asks says that it may be passed over (Prefer: handling=lenient).
-
-    A modifier of what is known is never passed over: more would be found than was asked for.
-    """
-    is_lenient = "handling=lenient" in request.headers.get("prefer", "").replace(" ", "").lower()
-    bases = {_base_of(name) for name in known}
-    for name in names:
-        if name not in known and not (is_lenient and _base_of(name) not in bases):
-            raise NotTaken(UNKNOWN_PARAMETER, code="not-supported", about=name[:100])
-
-
 async def binary(
     request: Request,
     resource_id: str,
@@ -188,7 +143,7 @@ async def binary(
     """The very bytes of a signed document, or the resource that holds them, where FHIR's format is asked for."""
     as_file = wants_file(request)
     wanted = "" if as_file else format_wanted(request)
-    _check_known(request, request.query_params.keys(), ("_format",))
+    check_known(request, request.query_params.keys(), ("_format",))
     report_id = uuid_in(resource_id)
     request_id = await request_of_document(services, report_id)
     document = await documents.read_document(services, caller, request_id, report_id)

@@ -74,10 +74,13 @@ class Calls:
         self._trusted = trusted or httpcore.default_ssl_context()
         self._connect = connect or httpcore.AnyIOBackend()
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Send `body` there. Raises CallError."""
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], patience: timedelta | None = None
+    ) -> Answer:
+        """Send `body` there; with less `patience` than all calls have, where that is said. Raises CallError."""
+        seconds = self._patience if patience is None else min(self._patience, patience.total_seconds())
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(seconds):
                 to = destination_of(url, self._walls)
                 return await self._post(to, await self._checked(to), body, headers)
         except (TimeoutError, httpcore.TimeoutException):

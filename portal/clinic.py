@@ -51,6 +51,7 @@ CLINIC_FIELDS: Mapping[str, str] = {
     "retention_minors_years": _("Years that are kept beyond that age"),
     "month": _("Month"),
     "webhook": _("Webhook"),
+    "subscription": _("Subscription"),
     "url": _("Address"),
     "types": _("What is told"),
     "description": _("Description"),

@@ -46,6 +46,9 @@ SCOPES: Mapping[Scope, str] = {
         "Keep the people of the clinic as the organization’s directory has them: make, change and lock accounts"
     ),
     Scope.MESSAGES_SEND: _("Send requests as messages (FHIR), and what their requesters say about them"),
+    Scope.SUBSCRIPTIONS_WRITE: _(
+        "Subscribe (FHIR): say at which address it is told of what happens to what it may read"
+    ),
 }
 """What a system may do, as pages name it."""
 

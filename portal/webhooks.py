@@ -43,6 +43,9 @@ TYPES: Mapping[WebhookType, str] = {
     WebhookType.DOCUMENT_READY: _("A signed document is ready"),
     WebhookType.ACCOUNT_LOCKED: _("An account is locked"),
     WebhookType.TEST: _("Test"),
+    WebhookType.NOTIFICATION: _("An event"),
+    WebhookType.HANDSHAKE: _("Handshake"),
+    WebhookType.HEARTBEAT: _("Sign of life"),
 }
 """What is told, as pages name it."""
 
@@ -56,6 +59,10 @@ REASONS: Mapping[DisabledReason, str] = {
     DisabledReason.BY_HAND: _("Somebody has turned it off."),
     DisabledReason.GONE: _("It said that it is gone (410)."),
     DisabledReason.FAILING: _("Every call has failed for five days."),
+    DisabledReason.NO_HANDSHAKE: _("It did not take the handshake."),
+    DisabledReason.BY_SYSTEM: _("Its system has turned it off."),
+    DisabledReason.OVER: _("Its end has come."),
+    DisabledReason.SYSTEM_ENDED: _("Its system may not come in any more, or not subscribe."),
 }
 
 DELIVERIES: Mapping[DeliveryState, str] = {

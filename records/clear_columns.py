@@ -100,6 +100,7 @@ LISTS: Mapping[str, tuple[str, ...]] = {
         *("signing_tickets.acrs", "signing_tickets.amr", "reports.proof_evidence", "passkeys.name", "notices.address"),
         *("service_accounts.purpose", "service_accounts.last_address", "absences.note"),
         *("webhook_endpoints.url", "webhook_endpoints.types", "webhook_endpoints.description"),
+        *("subscriptions.filters", "subscriptions.payload", "subscriptions.reason"),
         *("partners.offerings", "partners.licence_systems", "partner_endpoints.url", "partner_endpoints.token_url"),
         *("partner_endpoints.client_id", "partner_endpoints.token_scope", "told_messages.told_to"),
     ),

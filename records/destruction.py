@@ -94,6 +94,7 @@ STAYS: Mapping[str, tuple[str, ...]] = {
         *("service_accounts", "service_secrets", "service_keys", "service_tokens", "service_assertions"),
         *(
             "webhook_endpoints",
+            "subscriptions",
             "signing_roots",
             "signing_certificates",
             "stamping_roots",

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     MetaData,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -45,6 +46,7 @@ from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Role, Source, Status
 from domain.retention import EntryOutcome, KeptBecause, ListState
 from domain.scans import ScanState
+from domain.subscriptions import Content, Topic
 from domain.told_partners import Authorization, Documents, MessageState
 from domain.webhooks import DeliveryState, DisabledReason, EndpointState, WebhookType
 from records.sealed import SealedJson, SealedText, seal_on_flush
@@ -1508,18 +1510,24 @@ class AuditEntry(Base):
     )
 
 
+_OF_A_CLINIC = text("account_id IS NULL")
+
+
 class WebhookEndpoint(Base):
     """An address at which a clinic wants to hear of events (`domain.webhooks`). Its secrets are sealed; the older one, after a
     rotation, signs beside the newer until `older_ends_at`.
 
     `verified_at` is when somebody there last answered a challenge; `paused_until` when it wants to hear again; `failing_since`
     since when every call has failed.
+
+    One of a service account is that account's `Subscription`: its `types` are the topic, what is sealed are the headers.
     """
 
     __tablename__ = "webhook_endpoints"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     clinic_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clinics.id"))
+    account_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("service_accounts.account_id"), index=True)
     url: Mapped[str]
     types: Mapped[list[str]]
     description: Mapped[str]
@@ -1534,13 +1542,39 @@ class WebhookEndpoint(Base):
     created_at: Mapped[datetime]
     version: Mapped[int] = mapped_column(server_default="1")
 
-    __table_args__ = (UniqueConstraint("clinic_id", "url"),)
+    __table_args__ = (
+        Index("uq_webhook_endpoints_clinic_id_url", "clinic_id", "url", unique=True, postgresql_where=_OF_A_CLINIC),
+    )
+
+
+class Subscription(Base):
+    """What an endpoint has besides that is a Subscription of FHIR (`domain.subscriptions`).
+
+    `filters` are written as `domain.subscriptions.takes` reads them; `events` is the number of the last event.
+    """
+
+    __tablename__ = "subscriptions"
+
+    endpoint_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("webhook_endpoints.id", ondelete="CASCADE"), primary_key=True
+    )
+    topic: Mapped[Topic]
+    filters: Mapped[list[str]]
+    content: Mapped[Content]
+    payload: Mapped[str]
+    heartbeat_seconds: Mapped[int | None]
+    timeout_seconds: Mapped[int | None]
+    max_count: Mapped[int | None]
+    reason: Mapped[str]
+    ends_at: Mapped[datetime | None]
+    events: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    next_heartbeat_at: Mapped[datetime | None]
 
 
 class WebhookMessage(Base):
     """Something that endpoints are told, written with the event itself: of a request, or of the clinic `clinic_id` alone.
 
-    `data` goes once nobody needs it any more.
+    `data` goes once nobody needs it any more; `part` is for several of the same type that tell one event.
     """
 
     __tablename__ = "webhook_messages"
@@ -1550,11 +1584,12 @@ class WebhookMessage(Base):
     request_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("requests.id"))
     sequence: Mapped[int | None]
     clinic_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("clinics.id"))
+    part: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     at: Mapped[datetime]
     data: Mapped[Json | None]
 
     __table_args__ = (
-        UniqueConstraint("request_id", "sequence", "type"),
+        UniqueConstraint("request_id", "sequence", "type", "part"),
         Index("ix_webhook_messages_with_data", "at", postgresql_where=text("data IS NOT NULL")),
     )
 
@@ -1563,7 +1598,7 @@ class WebhookDelivery(Base):
     """A message at one endpoint. Its `type` and `request_id` are those of the message.
 
     `claimed_by` is the number of the sender that has it in hand (`records.webhook_queue`); `attempts` counts the tries since it
-    was queued, or last replayed.
+    was queued, or last replayed. `number` counts the events of a Subscription, from 1 on without gaps.
     """
 
     __tablename__ = "webhook_deliveries"
@@ -1574,6 +1609,7 @@ class WebhookDelivery(Base):
     )
     request_id: Mapped[uuid.UUID | None]
     type: Mapped[WebhookType]
+    number: Mapped[int | None] = mapped_column(BigInteger)
     state: Mapped[DeliveryState]
     attempts: Mapped[int] = mapped_column(server_default="0")
     next_attempt: Mapped[datetime]
@@ -1584,6 +1620,17 @@ class WebhookDelivery(Base):
 
     __table_args__ = (
         Index("ix_webhook_deliveries_endpoint", "endpoint_id", "message_id"),
+        Index(
+            "uq_webhook_deliveries_number",
+            *("endpoint_id", "number"),
+            unique=True,
+            postgresql_where=text("number IS NOT NULL"),
+        ),
+        Index(
+            "ix_webhook_deliveries_unnumbered",
+            *("endpoint_id", "message_id"),
+            postgresql_where=text("type = 'fhir.notification' AND number IS NULL AND state <> 'dropped'"),
+        ),
         Index(
             "ix_webhook_deliveries_waiting",
             *("endpoint_id", "next_attempt", "message_id"),

@@ -15,9 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.requests import Role
 from domain.webhooks import MOST_AT_ONCE, DeliveryState, Tried, Verdict
 from records import restrictions
+from records import subscriptions
 from records.ids import new_id
 from records.models import RequestRecord, WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookMessage
 from records.sealed import unread
+from records.service_accounts import Found
+from records.subscriptions import Numbered, Subscribed
 from records.visibility import Viewer, may_see
 
 _NOBODY = uuid.UUID(int=0)
@@ -28,14 +31,16 @@ _READY = text(
     WHERE e.state <> 'disabled' AND EXISTS (
         SELECT FROM webhook_deliveries d
         WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.claimed_by IS NULL AND d.next_attempt <= :now
-          AND (d.type = 'webhook.test' OR e.state = 'active' AND (e.paused_until IS NULL OR e.paused_until <= :now))
+          AND (d.type IN ('webhook.test', 'fhir.handshake')
+               OR e.state = 'active' AND (e.paused_until IS NULL OR e.paused_until <= :now))
     )
     ORDER BY e.id LIMIT :most FOR NO KEY UPDATE OF e SKIP LOCKED
     """
 )
 """Endpoints for which something is due, kept from other senders: what these have claimed shows in the next statement.
 
-A test goes to every endpoint that is not disabled. The lock is one that what is queued meanwhile does not wait for."""
+A test, or a handshake, goes to every endpoint that is not disabled. The lock is one that what is queued meanwhile does not wait
+for."""
 
 _CLAIM = text(
     f"""
@@ -44,7 +49,9 @@ _CLAIM = text(
         FROM webhook_endpoints e CROSS JOIN LATERAL (
             SELECT d.message_id FROM webhook_deliveries d
             WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.claimed_by IS NULL AND d.next_attempt <= :now
-              AND (d.type = 'webhook.test' OR e.state = 'active' AND (e.paused_until IS NULL OR e.paused_until <= :now))
+              AND (d.type IN ('webhook.test', 'fhir.handshake')
+                   OR e.state = 'active' AND (e.paused_until IS NULL OR e.paused_until <= :now))
+              AND (d.type <> 'fhir.notification' OR d.number IS NOT NULL)
               AND NOT EXISTS (
                   SELECT FROM webhook_deliveries earlier
                   WHERE earlier.endpoint_id = e.id AND earlier.request_id = d.request_id
@@ -61,10 +68,13 @@ _CLAIM = text(
     )
     UPDATE webhook_deliveries SET claimed_by = :number FROM due
     WHERE webhook_deliveries.endpoint_id = due.endpoint_id AND webhook_deliveries.message_id = due.message_id
-    RETURNING webhook_deliveries.message_id, webhook_deliveries.endpoint_id, webhook_deliveries.attempts
+    RETURNING webhook_deliveries.message_id, webhook_deliveries.endpoint_id, webhook_deliveries.attempts,
+        webhook_deliveries.number
     """  # noqa: S608 - a number of ours
 )
-"""What is due is found once, before anything is claimed: found anew for each row, it would be others each time."""
+"""What is due is found once, before anything is claimed: found anew for each row, it would be others each time.
+
+What a Subscription is told goes once it has its number."""
 
 Row = TypeVar("Row", WebhookEndpoint, WebhookMessage, RequestRecord)
 
@@ -80,23 +90,30 @@ class Called:
 
 @dataclass(frozen=True)
 class Taken:
-    """A message that a sender has in hand, and the endpoint to which it goes."""
+    """A message that a sender has in hand, and the endpoint to which it goes; of a Subscription, that, and its event."""
 
     message: WebhookMessage
     endpoint: WebhookEndpoint
     attempts: int
+    subscribed: Subscribed | None = None
+    event: Numbered | None = None
 
 
 async def take_up(session: AsyncSession, number: int, now: datetime, most: int) -> list[Taken]:
     """Messages that are due, for the sender `number`: to each endpoint no more than `MOST_AT_ONCE` are under way, whoever sends.
 
     Of one request a message waits until the one before was tried. What a clinic may not see any more is dropped here, right
-    before it would go.
+    before it would go; an event of a Subscription that has its number already goes without saying what it is about.
     """
     ready = await session.scalars(_READY, {"now": now, "most": most})
     endpoint_ids = list(ready)
     if not endpoint_ids:
         return []
+    there = await subscriptions.of_endpoints(session, endpoint_ids)
+    systems = await subscriptions.systems_of(session, list(there.values()))
+    over = {id_ for id_, one in there.items() if one.is_over(systems, now)}  # they end with the next look at them
+    endpoint_ids = [id_ for id_ in endpoint_ids if id_ not in over]
+    await subscriptions.number(session, [one for id_, one in there.items() if id_ not in over], systems, now)
     claimed = (await session.execute(_CLAIM, {"ids": endpoint_ids, "number": number, "now": now})).all()
     endpoints = await _by_id(session, WebhookEndpoint, endpoint_ids)
     messages = await _by_id(session, WebhookMessage, [row.message_id for row in claimed])
@@ -107,10 +124,32 @@ async def take_up(session: AsyncSession, number: int, now: datetime, most: int) 
     ]
     shut = await restrictions.shut_to_administrators(session, requests)
     gone = [one for one in taken if not _may_go(one, requests, shut)]
+    taken = []
+    for row in sorted(claimed, key=lambda row: row.message_id):
+        message, subscribed = messages[row.message_id], there.get(row.endpoint_id)
+        event = _event(row.number, message, subscribed, systems, requests, now) if subscribed is not None else None
+        taken.append(Taken(message, endpoints[row.endpoint_id], row.attempts, subscribed, event))
+    gone = [one for one in taken if one.subscribed is None and not _may_go(one, requests)]
     for one in gone:
         dropped = _delivery(one).values(state=DeliveryState.DROPPED, claimed_by=None, settled_at=now)
         await session.execute(dropped, execution_options={"synchronize_session": False})
     return [one for one in taken if one not in gone]
+
+
+def _event(
+    number: int | None,
+    message: WebhookMessage,
+    one: Subscribed,
+    systems: Mapping[uuid.UUID, Found],
+    requests: Mapping[uuid.UUID, RequestRecord],
+    now: datetime,
+) -> Numbered | None:
+    """The event that it tells, as its system may see that now; None for a handshake or a heartbeat."""
+    if number is None:
+        return None
+    row = requests.get(message.request_id) if message.request_id else None
+    may = subscriptions.may_be_told(one.system_in(systems), one.own.topic, row, now)
+    return Numbered(number, message.at, subscriptions.focus_of(message, may))
 
 
 async def _by_id(session: AsyncSession, kind: type[Row], ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Row]:

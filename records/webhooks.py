@@ -8,16 +8,33 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from secrets import token_urlsafe
 
-from sqlalchemy import ColumnElement, Select, Uuid, any_, bindparam, delete, exists, func, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.commands import IssueDocument
 from domain.events import Event
 from domain.requests import Request
+from domain.subscriptions import ERRORS, topics_of
 from domain.webhooks import DeliveryState, DisabledReason, EndpointState, WebhookType, told_as
+from records import subscriptions
 from records.ids import new_id
 from records.models import (
     Account,
@@ -36,15 +53,22 @@ CHANNEL = "relais_webhooks"
 
 _MESSAGES, _DELIVERIES = table_of(WebhookMessage), table_of(WebhookDelivery)
 _TELL = text(f"SELECT pg_notify('{CHANNEL}', '')")
+_IN_ERROR = or_(*(WebhookEndpoint.disabled_reason == reason for reason in sorted(ERRORS)))
 _WANTING = Straight(
     select(WebhookEndpoint.id, WebhookEndpoint.types).where(
         WebhookEndpoint.clinic_id == any_(bindparam("clinic_ids", type_=ARRAY(Uuid()))),
-        WebhookEndpoint.state != EndpointState.DISABLED,
+        or_(
+            WebhookEndpoint.state != EndpointState.DISABLED,
+            and_(
+                WebhookEndpoint.account_id.is_not(None),
+                _IN_ERROR,
+            ),
+        ),
         WebhookEndpoint.verified_at.is_not(None),
         WebhookEndpoint.types.overlap(bindparam("wanted")),
     )
 )
-"""Made once, as in `records.requests`: every event asks it."""
+"""Made once, as in `records.requests`: every event asks it. For a Subscription in error what happens is counted."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +87,12 @@ async def tell_event(session: AsyncSession, row: RequestRecord, event: Event, re
 
     Whether such a clinic still is, is asked again when the message goes.
     """
-    types = told_as(event.name)
+    types, topics = told_as(event.name), topics_of(event.name)
     concerned = (request.requester.clinic_id, request.dispatch_clinic_id, request.holder.clinic_id)
-    wanting = await _wanting(session, {clinic_id for clinic_id in concerned if clinic_id}, types)
+    wanting = await _wanting(session, {clinic_id for clinic_id in concerned if clinic_id}, (*types, *topics))
+    subscribed = [id_ for id_, wanted in wanting if not {topic.value for topic in topics}.isdisjoint(wanted)]
+    if subscribed and await subscriptions.tell_event(session, event, subscribed):
+        await session.execute(_TELL)
     for type_ in types:
         endpoints = [one for one, wanted in wanting if type_ in wanted]
         await queue(
@@ -113,8 +140,20 @@ async def queue_test(session: AsyncSession, endpoint: WebhookEndpoint, now: date
     return id_
 
 
+async def queue_handshake(session: AsyncSession, endpoint: WebhookEndpoint, now: datetime) -> None:
+    """The first notification of a Subscription, or of one that begins anew. One that has not gone yet counts no more."""
+    await end_waiting(session, endpoint.id, now, WebhookDelivery.type == WebhookType.HANDSHAKE)
+    await queue(session, (WebhookType.HANDSHAKE, {}), [endpoint.id], now, clinic_id=endpoint.clinic_id)
+
+
+async def queue_heartbeat(session: AsyncSession, endpoint: WebhookEndpoint, now: datetime) -> None:
+    """A sign of life for a Subscription."""
+    await subscriptions.forget_heartbeats(session, endpoint.id)
+    await queue(session, (WebhookType.HEARTBEAT, {}), [endpoint.id], now, clinic_id=endpoint.clinic_id)
+
+
 async def _wanting(
-    session: AsyncSession, clinic_ids: Collection[uuid.UUID], types: Sequence[WebhookType]
+    session: AsyncSession, clinic_ids: Collection[uuid.UUID], types: Sequence[StrEnum]
 ) -> list[tuple[uuid.UUID, list[str]]]:
     """The endpoints of these clinics that want some of these types, once somebody there has answered; with what they want."""
     asked = {"clinic_ids": list(clinic_ids), "wanted": [type_.value for type_ in types]}
@@ -177,7 +216,9 @@ async def add(
 
 
 async def load(session: AsyncSession, endpoint_id: uuid.UUID) -> WebhookEndpoint | None:
-    return await session.get(WebhookEndpoint, endpoint_id)
+    """The endpoint; None where there is none, or a Subscription of a system."""
+    endpoint = await session.get(WebhookEndpoint, endpoint_id)
+    return endpoint if endpoint is not None and endpoint.account_id is None else None
 
 
 async def lock(session: AsyncSession, endpoint_id: uuid.UUID) -> WebhookEndpoint | None:
@@ -188,12 +229,12 @@ async def lock(session: AsyncSession, endpoint_id: uuid.UUID) -> WebhookEndpoint
 
 async def list_of(session: AsyncSession, clinic_id: uuid.UUID) -> list[WebhookEndpoint]:
     """Those of a clinic, in the order in which they were made."""
-    query = select(WebhookEndpoint).where(WebhookEndpoint.clinic_id == clinic_id).order_by(WebhookEndpoint.id)
-    return list(await session.scalars(query))
+    query = select(WebhookEndpoint).where(WebhookEndpoint.clinic_id == clinic_id, WebhookEndpoint.account_id.is_(None))
+    return list(await session.scalars(query.order_by(WebhookEndpoint.id)))
 
 
 async def all_endpoints(session: AsyncSession) -> list[WebhookEndpoint]:
-    """Those of all clinics."""
+    """Those of all clinics, and the Subscriptions of their systems."""
     return list(await session.scalars(select(WebhookEndpoint)))
 
 
@@ -330,5 +371,6 @@ async def waiting(session: AsyncSession, now: datetime) -> tuple[int, datetime |
 
 async def count_by_state(session: AsyncSession) -> dict[EndpointState, int]:
     """How many endpoints there are, by state."""
-    query = select(WebhookEndpoint.state, func.count()).group_by(WebhookEndpoint.state)
+    query = select(WebhookEndpoint.state, func.count()).where(WebhookEndpoint.account_id.is_(None))
+    query = query.group_by(WebhookEndpoint.state)
     return {found[0]: found[1] for found in await session.execute(query)}

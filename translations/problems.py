@@ -229,6 +229,13 @@ PROBLEMS: Mapping[str, str] = {
     "partner_not_told": _("Nothing goes to this partner: say where it is told, or turn that on first."),
     "message_not_replayable": _("This message has arrived, or is still on its way."),
     "webhook_changed": _("Somebody else has changed this webhook in the meantime; look at it again."),
+    "subscription_exists": _("The system has such a Subscription at this address already."),
+    "too_many_subscriptions": _("A system has %(limit)s Subscriptions at most: remove one that is off."),
+    "subscription_changed": _("The Subscription was changed in the meantime; read it again."),
+    "subscription_turned_off": _("An administrator of the clinic has turned this Subscription off."),
+    "subscription_is_of_its_topic": _(
+        "A Subscription keeps its topic and its filters, for its events are numbered: make another one for others."
+    ),
     "webhook_not_replayable": _(
         "This message can't be sent again: what it said is not kept any more, or it was a test. Of a test, make another one."
     ),

@@ -17,7 +17,7 @@ from joserfc.errors import JoseError
 
 from domain.audit import Act
 from domain.service_accounts import ACCESS_TOKEN_LASTS, ASSERTION_LASTS_AT_MOST, CLOCKS_DIFFER, Scope, known_scopes
-from domain.smart_scopes import OPENED_BY, SENDS_MESSAGES, SmartScope
+from domain.smart_scopes import KEEPS_SUBSCRIPTIONS, OPENED_BY, SENDS_MESSAGES, SmartScope
 from records import audit, service_keys
 from records.audit import By
 from records.hidden import hidden
@@ -202,7 +202,8 @@ def _smart_scopes(has: frozenset[Scope], asked: str | None) -> tuple[str, ...]:
     """
     if not asked:
         reads = (f"system/{kind}.rs" for kind, opened_by in OPENED_BY.items() if has.intersection(opened_by))
-        return (*reads, *([SENDS_MESSAGES] if Scope.MESSAGES_SEND in has else []))
+        messages = [SENDS_MESSAGES] if Scope.MESSAGES_SEND in has else []
+        return (*reads, *messages, *([KEEPS_SUBSCRIPTIONS] if Scope.SUBSCRIPTIONS_WRITE in has else []))
     wanted = dict.fromkeys(asked.split(" "))
     read = [SmartScope.read(text) for text in wanted]
     if not all(scope is not None and scope.is_had_by(has) for scope in read):

@@ -1,21 +1,25 @@
-"""The sender of webhooks: takes messages up that are due, calls their endpoints, and writes down what came of it.
+"""The sender of webhooks, and of what Subscriptions are told: takes messages up that are due, calls their endpoints, and writes
+down what came of it.
 
 Several may run, one in each worker (`sending.py`). See docs/decisions/webhooks.md.
 """
 
 import json
 import random
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import AccountEventKind, LetterKind
+from domain.subscriptions import NotificationKind
 from domain.webhooks import (
     MOST_READ,
     PATIENCE,
+    TRIED_ONCE,
     DeliveryState,
     DisabledReason,
     EndpointState,
@@ -27,12 +31,15 @@ from domain.webhooks import (
     signature,
 )
 from outgoing.calls import Answer, CallError, Calls
-from records import account_letters, webhook_queue, webhooks
+from records import account_letters, subscriptions, webhook_queue, webhooks
 from records.database import Database
 from records.models import WebhookEndpoint
+from records.subscriptions import Subscribed
 from records.webhook_queue import Called, Taken
 from settings import Settings
 from use_cases.sending import BY_ITSELF, Sending
+from use_cases.subscriptions import Notification, headers_of
+from use_cases.subscriptions import note as note_of_subscription
 from use_cases.webhooks import note, secrets_of, walls_of, wire_id
 
 USER_AGENT = "Relais-Webhooks/1"
@@ -40,6 +47,9 @@ USER_AGENT = "Relais-Webhooks/1"
 SHOWN_OF_AN_ANSWER = 200
 
 CHALLENGE_NOT_ANSWERED = "challenge_not_answered"
+
+Write = Callable[[Settings, Notification], bytes]
+"""How a notification is written: the same bytes at each try."""
 
 log = structlog.get_logger(__name__)
 
@@ -49,8 +59,17 @@ def calls_for(settings: Settings) -> Calls:
     return Calls(walls_of(settings), patience=PATIENCE, most_read=MOST_READ)
 
 
+@dataclass(frozen=True)
+class _Post:
+    """What goes to an endpoint."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    patience: timedelta | None = None
+
+
 class Sender(Sending[Taken]):
-    """The sender of webhooks. `clock` and `chance` (from 0 to 1, for the pauses) are others in tests."""
+    """The sender. `write` writes FHIR's notifications; `clock` and `chance` (from 0 to 1, for the pauses) are others in tests."""
 
     WHAT = "webhooks"
     CHANNEL = webhooks.CHANNEL
@@ -63,6 +82,7 @@ class Sender(Sending[Taken]):
         settings: Settings,
         database: Database,
         calls: Calls,
+        write: Write,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         chance: Callable[[], float] = random.random,
@@ -70,19 +90,22 @@ class Sender(Sending[Taken]):
         super().__init__(database)
         self._settings = settings
         self._calls = calls
+        self._write = write
         self._clock = clock
         self._chance = chance
 
     # One message
 
     async def _take_up(self, most: int) -> list[Taken]:
+        now = self._clock()
         async with self._database.session() as session:
-            return await webhook_queue.take_up(session, self._number, self._clock(), most)
+            await _look_after_subscriptions(session, now)
+            return await webhook_queue.take_up(session, self._number, now, most)
 
     async def _send(self, taken: Taken) -> None:
-        began = monotonic()
+        began, type_ = monotonic(), taken.message.type
         answer, error = await self._call(taken)
-        is_test = taken.message.type is WebhookType.TEST
+        is_test = type_ is WebhookType.TEST
         if is_test and error is None and answer is not None and answer.status < 300 and not _answers(answer, taken):
             error = CHALLENGE_NOT_ANSWERED
         tried = Tried(
@@ -92,12 +115,22 @@ class Sender(Sending[Taken]):
             error=error,
         )
         called = Called(tried, round((monotonic() - began) * 1_000), _start_of(answer))
-        if is_test:
-            await self._settle_test(taken, called)
-        else:
-            await self._settle(taken, called, judge(tried, taken.attempts, self._chance()))
+        if is_test or type_ is WebhookType.HANDSHAKE:
+            await self._settle_first(taken, called)
+            return
+        verdict = judge(tried, taken.attempts, self._chance())
+        if type_ in TRIED_ONCE and verdict.state is DeliveryState.PENDING:
+            verdict = replace(verdict, state=DeliveryState.FAILED, next_attempt=None)
+        await self._settle(taken, called, verdict)
 
     async def _call(self, taken: Taken) -> tuple[Answer | None, str | None]:
+        post = self._webhook(taken) if taken.subscribed is None else self._notification(taken, taken.subscribed)
+        try:
+            return await self._calls.post(taken.endpoint.url, post.body, post.headers, post.patience), None
+        except CallError as error:
+            return None, error.code
+
+    def _webhook(self, taken: Taken) -> _Post:
         now = self._clock()
         body = _body(taken, self._settings.public_url)
         id_, timestamp = wire_id(taken.message.id), int(now.timestamp())
@@ -108,10 +141,14 @@ class Sender(Sending[Taken]):
             "webhook-timestamp": str(timestamp),
             "webhook-signature": signature(secrets_of(self._settings, taken.endpoint, now), id_, timestamp, body),
         }
-        try:
-            return await self._calls.post(taken.endpoint.url, body, headers), None
-        except CallError as error:
-            return None, error.code
+        return _Post(body, headers)
+
+    def _notification(self, taken: Taken, one: Subscribed) -> _Post:
+        own = {"Content-Type": one.own.payload, "User-Agent": USER_AGENT}
+        body = self._write(self._settings, _told(taken, one))
+        seconds = one.own.timeout_seconds
+        patience = timedelta(seconds=seconds) if seconds is not None else None
+        return _Post(body, {**headers_of(self._settings, one), **own}, patience)
 
     async def _settle(self, taken: Taken, called: Called, verdict: Verdict) -> None:
         endpoint, state = taken.endpoint, verdict.state
@@ -122,33 +159,61 @@ class Sender(Sending[Taken]):
             return
         async with self._database.session() as session:
             now_there = await webhooks.lock(session, endpoint.id)
-            if not await webhook_queue.settle(session, taken, called, verdict):
+            was_wanted = await webhook_queue.settle(session, taken, called, verdict)
+            if not was_wanted:
                 await webhook_queue.let_go(session, taken)
             if now_there is not None:
-                await _follow(session, now_there, called.tried, verdict)
+                is_event = taken.message.type is WebhookType.NOTIFICATION
+                is_lost = was_wanted and is_event and state is DeliveryState.FAILED
+                await _follow(session, now_there, called.tried, verdict, is_lost=is_lost)
 
-    async def _settle_test(self, taken: Taken, called: Called) -> None:
-        """A test is not tried again. Whoever answers it has shown that they are at that address."""
+    async def _settle_first(self, taken: Taken, called: Called) -> None:
+        """A test and a handshake are not tried again. Whoever answers has shown that they are at that address."""
         state = DeliveryState.DELIVERED if called.tried.was_taken else DeliveryState.FAILED
         async with self._database.session() as session:
             endpoint = await webhooks.lock(session, taken.endpoint.id)
             is_wanted = await webhook_queue.is_pending(session, taken)
             if not await webhook_queue.settle(session, taken, called, Verdict(state)):
                 await webhook_queue.let_go(session, taken)
-            if endpoint is not None and is_wanted and state is DeliveryState.DELIVERED:
+            if endpoint is None or not is_wanted:
+                return
+            if state is DeliveryState.DELIVERED:
                 await _verify(session, endpoint, called.tried.at)
+            elif endpoint.account_id is not None:
+                endpoint.failing_since = called.tried.at
+                await _disable(session, endpoint, DisabledReason.NO_HANDSHAKE, called.tried.at)
 
 
 async def _verify(session: AsyncSession, endpoint: WebhookEndpoint, now: datetime) -> None:
     endpoint.verified_at = now
-    if endpoint.state is EndpointState.UNVERIFIED:
-        endpoint.state = EndpointState.ACTIVE
-        endpoint.version += 1
+    if endpoint.state is not EndpointState.UNVERIFIED:
+        return
+    endpoint.state = EndpointState.ACTIVE
+    endpoint.version += 1
+    await session.flush()
+    if (one := await subscriptions.load(session, endpoint.id)) is None:
         await note(session, AccountEventKind.WEBHOOK_VERIFIED, endpoint, BY_ITSELF, now)
+        return
+    await subscriptions.beat_again(session, one, now)
+    await note_of_subscription(session, AccountEventKind.SUBSCRIPTION_VERIFIED, one, BY_ITSELF, now)
 
 
-async def _follow(session: AsyncSession, endpoint: WebhookEndpoint, tried: Tried, verdict: Verdict) -> None:
-    """What a call says of its endpoint: it works, it wants to be left alone for some time, or for ever."""
+async def _look_after_subscriptions(session: AsyncSession, now: datetime) -> None:
+    """End those whose time is over, and queue the signs of life that are due."""
+    due = await subscriptions.due(session, now)
+    for one, reason in due.over:
+        await _disable(session, one.endpoint, reason, now)
+    for one in due.heartbeats:
+        await webhooks.queue_heartbeat(session, one.endpoint, now)
+        await subscriptions.beat_again(session, one, now)
+
+
+async def _follow(
+    session: AsyncSession, endpoint: WebhookEndpoint, tried: Tried, verdict: Verdict, *, is_lost: bool
+) -> None:
+    """What a call says of its endpoint: it works, it wants to be left alone for some time, or for ever. `is_lost`: an event of
+    which a Subscription will not be told any more, so that it lacks a number.
+    """
     if endpoint.state is EndpointState.DISABLED:
         return
     if verdict.state is DeliveryState.DELIVERED:
@@ -159,7 +224,7 @@ async def _follow(session: AsyncSession, endpoint: WebhookEndpoint, tried: Tried
         endpoint.paused_until = max(verdict.paused_until, endpoint.paused_until or verdict.paused_until)
     if verdict.is_gone:
         await _give_up(session, endpoint, DisabledReason.GONE, tried.at)
-    elif is_given_up(endpoint.failing_since, tried.at):
+    elif is_lost or is_given_up(endpoint.failing_since, tried.at):
         await _give_up(session, endpoint, DisabledReason.FAILING, tried.at)
 
 
@@ -167,10 +232,34 @@ async def _give_up(session: AsyncSession, endpoint: WebhookEndpoint, reason: Dis
     """Nothing goes there any more, and the clinic's administrators are told. The letters go as others do that nobody looks after
     (`use_cases.repair`).
     """
-    await webhooks.disable(session, endpoint, reason, now)
-    await note(session, AccountEventKind.WEBHOOK_DISABLED, endpoint, BY_ITSELF, now)
-    await account_letters.write_to_administrators(session, LetterKind.WEBHOOK_DISABLED, endpoint.clinic_id, now)
+    letter = LetterKind.WEBHOOK_DISABLED if endpoint.account_id is None else LetterKind.SUBSCRIPTION_DISABLED
+    await _disable(session, endpoint, reason, now)
+    await account_letters.write_to_administrators(session, letter, endpoint.clinic_id, now)
     log.warning("an endpoint of webhooks is given up", endpoint_id=str(endpoint.id), code=reason.value)
+
+
+async def _disable(session: AsyncSession, endpoint: WebhookEndpoint, reason: DisabledReason, now: datetime) -> None:
+    await webhooks.disable(session, endpoint, reason, now)
+    if (one := await subscriptions.load(session, endpoint.id)) is None:
+        await note(session, AccountEventKind.WEBHOOK_DISABLED, endpoint, BY_ITSELF, now)
+    else:
+        await note_of_subscription(session, AccountEventKind.SUBSCRIPTION_DISABLED, one, BY_ITSELF, now)
+
+
+_KINDS = {
+    WebhookType.HANDSHAKE: NotificationKind.HANDSHAKE,
+    WebhookType.HEARTBEAT: NotificationKind.HEARTBEAT,
+    WebhookType.NOTIFICATION: NotificationKind.EVENT,
+}
+
+
+def _told(taken: Taken, one: Subscribed) -> Notification:
+    """What a Subscription is told by a call; of an event that it comes as that one, whatever came after it."""
+    message, event = taken.message, taken.event
+    kind, content = _KINDS[message.type], one.own.content
+    if event is None:
+        return Notification(str(message.id), kind, one, message.at, one.own.events, content)
+    return Notification(f"{one.id}.{event.number}", kind, one, message.at, event.number, content, (event,))
 
 
 def _body(taken: Taken, public_url: str) -> bytes:

@@ -348,12 +348,12 @@ async def replay_failed(services: Starting, by: Administrator, endpoint_id: UUID
 
 def sealed_secret(settings: Settings, endpoint_id: UUID, secret: bytes) -> str:
     """The secret, as the records hold it."""
-    return seal(key_ring(settings), secret, _place_of(endpoint_id))
+    return seal(key_ring(settings), secret, place_of(endpoint_id))
 
 
 def secrets_of(settings: Settings, endpoint: WebhookEndpoint, now: datetime) -> list[bytes]:
     """The secrets with which a call is signed: the newer first."""
-    ring, place = key_ring(settings), _place_of(endpoint.id)
+    ring, place = key_ring(settings), place_of(endpoint.id)
     secrets = [open_sealed(ring, endpoint.sealed_secret, place)]
     if endpoint.sealed_older_secret and endpoint.older_ends_at and endpoint.older_ends_at > now:
         secrets.append(open_sealed(ring, endpoint.sealed_older_secret, place))
@@ -366,14 +366,14 @@ async def seal_anew(settings: Settings) -> int:
     async with Database.opened(settings) as database, database.session() as session:
         endpoints = await webhooks.all_endpoints(session)
         for endpoint in endpoints:
-            place = _place_of(endpoint.id)
+            place = place_of(endpoint.id)
             endpoint.sealed_secret = sealed_anew(ring, endpoint.sealed_secret, place)
             if endpoint.sealed_older_secret is not None:
                 endpoint.sealed_older_secret = sealed_anew(ring, endpoint.sealed_older_secret, place)
         return sum(map(session.is_modified, endpoints))
 
 
-def _place_of(endpoint_id: UUID) -> str:
+def place_of(endpoint_id: UUID) -> str:
     return f"webhook {endpoint_id}"
 
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from settings import Settings, SettingsError
-from use_cases import health, mail, partner_endpoints, webhooks
+from use_cases import health, mail, partner_endpoints, subscriptions, webhooks
 from use_cases.services import Services
 
 log = structlog.get_logger(__name__)
@@ -29,6 +29,7 @@ def create_metrics_app(services: Services) -> Starlette:
         await health.look(services)
         await mail.measure(services)
         await webhooks.measure(services)
+        await subscriptions.measure(services)
         await partner_endpoints.measure(services)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
 

@@ -87,6 +87,10 @@ _CODES: Mapping[int, tuple[str, ...]] = {
         "too_many_webhooks",
         "webhook_disabled",
         "webhook_not_replayable",
+        "subscription_exists",
+        "too_many_subscriptions",
+        "subscription_turned_off",
+        "subscription_is_of_its_topic",
         *("partner_not_told", "message_not_replayable"),
         "destruction_begun",
         "access_review_open",
@@ -97,6 +101,7 @@ _CODES: Mapping[int, tuple[str, ...]] = {
     408: ("too_slow",),
     412: (
         *("unsupported_tus_version", "account_changed", "clinic_changed", "webhook_changed", "retention_list_changed"),
+        "subscription_changed",
         "access_review_changed",
         "incident_changed",
     ),

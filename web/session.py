@@ -42,10 +42,12 @@ READING = {"GET", "HEAD", "OPTIONS"}
 
 @dataclass(frozen=True)
 class SmartNeed:
-    """What a token for FHIR must open: to read (`r`) or search (`s`) resources of a type, or to send messages (`c`)."""
+    """What a token for FHIR must open: to read (`r`) or search (`s`) resources of a type, to send messages (`c`), or to make,
+    change or remove Subscriptions (`c`, `u`, `d`).
+    """
 
     kind: str
-    what: Literal["r", "s", "c"]
+    what: Literal["c", "r", "u", "d", "s"]
 
 
 BearerOf = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]

@@ -13,6 +13,7 @@ from sqlalchemy import delete, select
 from temporalio.client import Client
 
 from domain.webhooks import CHOSEN, DeliveryState, WebhookType
+from fhir.notifications import notification_to_send
 from records.account_events import Hand
 from records.database import Database
 from records.models import Side, WebhookDelivery, WebhookEndpoint, WebhookMessage
@@ -40,8 +41,9 @@ class Office:
         raise AssertionError("nothing of webhooks needs the engine")
 
     def sender(self) -> Sender:
+        calls = calls_for(self.settings)
         return Sender(
-            self.settings, self.database, calls_for(self.settings), clock=lambda: self.now, chance=lambda: 0.5
+            self.settings, self.database, calls, notification_to_send, clock=lambda: self.now, chance=lambda: 0.5
         )
 
     async def send(self, later: timedelta = timedelta()) -> int:
