@@ -266,10 +266,10 @@ class _Reading:
                 self.wrong("required", MISSING, "channel.payload.extension")
         elif said == ["full-resource"]:
             self.wrong("not-supported", NO_FULL_RESOURCE, "channel.payload.extension")
-        elif len(said) > 1 or said[0] not in set(Content):
-            self.wrong("value", NOT_RIGHT, "channel.payload.extension")
+        elif (content := next((one for one in Content if said == [one.value]), None)) is not None:
+            return content
         else:
-            return Content(said[0])
+            self.wrong("value", NOT_RIGHT, "channel.payload.extension")
         return None
 
     def _headers(self, channel: Mapping[str, Any]) -> dict[str, str] | None:

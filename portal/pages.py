@@ -275,6 +275,7 @@ SENTENCES: Mapping[str, str] = {
     "webhook_saved": _("Saved."),
     "webhook_tested": _("A test is on its way. Look again in a moment."),
     "webhook_off": _("The webhook is turned off: nothing goes there any more."),
+    "subscription_off": _("The subscription is turned off: its system is told nothing any more."),
     "webhook_removed": _("The webhook is removed."),
     "webhook_replayed": _("On its way again. Look again in a moment."),
     "secret_ended": _("The secret has ended: nobody comes in by it any more."),

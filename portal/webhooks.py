@@ -11,12 +11,13 @@ from fastapi.responses import Response
 from starlette.datastructures import FormData
 
 from domain.refusals import Refusal
+from domain.subscriptions import SubscriptionStatus, Topic
 from domain.webhooks import CHOSEN, DeliveryState, DisabledReason, EndpointState, WebhookType
 from portal import pages
 from portal.errors import NOT_TAKEN, as_problem, done, fields_of, summary
 from portal.pages import Visit, VisitOf
 from translations import gettext_noop as _
-from use_cases import webhooks
+from use_cases import subscriptions, webhooks
 from use_cases.administrators import Administrator
 from use_cases.problems import Problem
 from use_cases.webhooks import GivenWebhookSecret, NewWebhook, WebhookChange, WebhookView
@@ -65,6 +66,20 @@ REASONS: Mapping[DisabledReason, str] = {
     DisabledReason.SYSTEM_ENDED: _("Its system may not come in any more, or not subscribe."),
 }
 
+TOPICS: Mapping[Topic, str] = {
+    Topic.TASK_STATUS: _("The status of a request as a task (Task)"),
+    Topic.REPORT_SIGNED: _("Signed reports (DiagnosticReport)"),
+    Topic.COMMUNICATION: _("Questions, answers and returns (Communication)"),
+}
+"""What systems subscribe to, as pages name it."""
+
+STATUSES: Mapping[SubscriptionStatus, str] = {
+    SubscriptionStatus.REQUESTED: STATES[EndpointState.UNVERIFIED],
+    SubscriptionStatus.ACTIVE: STATES[EndpointState.ACTIVE],
+    SubscriptionStatus.ERROR: _("In error: its system must begin anew"),
+    SubscriptionStatus.OFF: STATES[EndpointState.DISABLED],
+}
+
 DELIVERIES: Mapping[DeliveryState, str] = {
     DeliveryState.PENDING: _("On its way"),
     DeliveryState.DELIVERED: _("Delivered"),
@@ -97,14 +112,35 @@ _A_DAY = timedelta(days=1)
 
 @router.get("/webhooks")
 async def webhooks_page(visit: VisitOf) -> Response:
-    """The webhooks of the clinic."""
-    by = Administrator.of(visit.caller)
+    """The webhooks of the clinic, and what its systems have subscribed to."""
+    return await _all(visit)
+
+
+async def _all(visit: Visit, error: Problem | Refusal | None = None) -> Response:
+    by, clinic_id = Administrator.of(visit.caller), visit.caller.clinic_id
     return visit.page(
         "webhooks",
-        there=await webhooks.list_webhooks(visit.services, by, visit.caller.clinic_id),
+        because=error,
+        there=await webhooks.list_webhooks(visit.services, by, clinic_id),
+        subscribed=await subscriptions.list_of_clinic(visit.services, by, clinic_id),
         states=STATES,
-        notice=pages.done_notice(visit.request, visit.language),
+        statuses=STATUSES,
+        reasons=REASONS,
+        topics=TOPICS,
+        notice=summary(error, {}, visit.language) if error else pages.done_notice(visit.request, visit.language),
     )
+
+
+@router.post("/webhooks/subscriptions/{subscription_id}/off")
+async def turn_subscription_off(subscription_id: UUID, visit: VisitOf) -> Response:
+    """Nothing goes there any more, and its system does not begin anew with it."""
+    await visit.form()
+    try:
+        visit.check_is_sent()
+        await subscriptions.turn_off(visit.services, Administrator.of(visit.caller), subscription_id)
+    except NOT_TAKEN as error:
+        return await _all(visit, as_problem(error))
+    return visit.on_to("/webhooks", "subscription_off")
 
 
 @router.get("/webhooks/new")

@@ -21,6 +21,7 @@ from sqlalchemy import (
     delete,
     exists,
     func,
+    null,
     or_,
     select,
     text,
@@ -354,7 +355,7 @@ async def forget(session: AsyncSession, before: datetime) -> dict[str, int]:
     )
     told = update(WebhookMessage).where(WebhookMessage.data.is_not(None), WebhookMessage.at < before)
     bodies = await session.scalars(
-        told.values(data=None).returning(WebhookMessage.id), execution_options={"synchronize_session": False}
+        told.values(data=null()).returning(WebhookMessage.id), execution_options={"synchronize_session": False}
     )
     calls = await session.scalars(delete(WebhookAttempt).where(WebhookAttempt.at < before).returning(WebhookAttempt.id))
     return {"what old webhooks said": len(bodies.all()), "old calls of webhooks": len(calls.all())}

@@ -148,6 +148,7 @@ NEEDS_NO_KEY = {
     "/api/v1/access-reviews/{review_id}/sign-off",
     "/api/v1/service-accounts/{account_id}/partner/replay",
     "/api/v1/service-accounts/{account_id}/partner/messages/{message_id}/replay",
+    "/api/v1/subscriptions/{subscription_id}/turn-off",
     "/api/v1/webhooks",
     "/api/v1/webhooks/{webhook_id}/rotate",
     "/api/v1/webhooks/{webhook_id}/test",

@@ -44,6 +44,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("endpoint_id", name="pk_subscriptions"),
     )
+    op.execute(
+        "UPDATE webhook_messages SET data = NULL WHERE data = 'null'::jsonb"
+    )  # forgotten, as it should have been
     op.add_column("webhook_messages", sa.Column("part", sa.SmallInteger(), server_default="0", nullable=False))
     op.create_unique_constraint(f"{OF_MESSAGES}_part", "webhook_messages", ["request_id", "sequence", "type", "part"])
     op.drop_constraint(OF_MESSAGES, "webhook_messages")
