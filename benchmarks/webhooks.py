@@ -1,12 +1,14 @@
 """What webhooks promise when processes die, and when an endpoint does not answer.
 
     .venv/bin/python -m benchmarks.webhooks kills [--messages 5000] [--kills 50] [--endpoints 1]
+    .venv/bin/python -m benchmarks.webhooks subscription [--requests 100] [--kills 40]
     .venv/bin/python -m benchmarks.webhooks dead [--endpoints 100] [--rounds 30]
 
 `kills` lets a sender work, a process of its own, and kills it (SIGKILL) again and again while it has calls under way: each
-message must arrive, and few twice. `dead` has one of many endpoints never answer, and prints how long after its commit a message
-is at the others. Both start a PostgreSQL of their own in a temporary folder, and receivers on the loopback. Nothing here is a
-test; `tests/webhooks` holds that what a dead sender had in hand goes on.
+message must arrive, and few twice. `subscription` does so with a Subscription of FHIR, while its requests go on: its events must
+come with numbers that have no gap, each the same event whenever it comes. `dead` has one of many endpoints never answer, and
+prints how long after its commit a message is at the others. All start a PostgreSQL of their own in a temporary folder, and
+receivers on the loopback. Nothing here is a test; `tests/webhooks` holds that what a dead sender had in hand goes on.
 """
 
 import argparse
@@ -28,13 +30,20 @@ from time import perf_counter
 from uuid import UUID
 
 from benchmarks.worklist import running_database
+from domain.subscriptions import SubscriptionStatus
 from domain.webhooks import CHOSEN, EndpointState, WebhookType
 from records import people, webhooks
 from records.database import Database
 from records.ids import new_id
 from records.models import WebhookEndpoint
+from records.requests import process_of
 from settings import Settings
-from tests.webhooks.receiver import read_call, served
+from tests.eventually import eventually
+from tests.records.scenes import make_draft, set_scene, usual_story
+from tests.webhooks.conftest import Office
+from tests.webhooks.receiver import Receiver, read_call, served
+from tests.webhooks.test_subscriptions import Reader, reader_of, told_events, wanted
+from use_cases.subscriptions import create
 from use_cases.webhooks import sealed_secret
 from worker import webhook_sender
 
@@ -151,6 +160,71 @@ async def kills(messages: int, count: int, endpoints: int) -> tuple[int, int, in
     return len(arrivals.times), sum(times > 1 for times in arrivals.times.values()), arrivals.times.total()
 
 
+async def is_active(reader: Reader, id_: UUID) -> bool:
+    """Whether its handshake was taken."""
+    return (await reader.read(id_)).status is SubscriptionStatus.ACTIVE
+
+
+async def subscription(requests: int, count: int) -> str:
+    """What came of the events of so many requests (five each) while the sender was killed so often."""
+    chance, arrived = random.Random(11), dict[int, set[str]]()  # noqa: S311
+    calls: Counter[int] = Counter()
+    news = asyncio.Condition()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        call = await read_call(reader)
+        for event in told_events(call.said):
+            calls[event[0]] += 1
+            arrived.setdefault(event[0], set()).add(event[1])
+        writer.write(b"HTTP/1.1 204 Fine\r\n\r\n")
+        await writer.drain()
+        async with news:
+            news.notify_all()
+
+    async def wait_until(events: int) -> None:
+        async with news:
+            await news.wait_for(lambda: len(arrived) >= events)
+
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        database = await stack.enter_async_context(running_database(folder))
+        port = await stack.enter_async_context(served(take))
+        told = environment(database)
+        settings = Settings(encryption_keys=told["RELAIS_ENCRYPTION_KEYS"], webhooks_to_this_machine=True)
+        office = Office(settings, database)
+        async with database.session() as session:
+            scene = await set_scene(session)
+            drafts = [process_of(await make_draft(session, scene)) for _ in range(requests)]
+        reader = await reader_of(office, scene)
+        made = await create(office, reader.caller, wanted(Receiver(port)))
+        async with sender(told):
+            await eventually(lambda: is_active(reader, made.id))
+        stories, most = [usual_story(scene, draft) for draft in drafts], 5 * requests
+
+        async def happen() -> None:
+            for step in range(len(stories[0].steps)):
+                for story in stories:
+                    await office.record(story, slice(step, step + 1))
+
+        happening = asyncio.create_task(happen())
+        for kill in range(count):
+            async with sender(told):
+                goal = min(len(arrived) + chance.randint(1, 2 * most // count), most * (kill + 1) // count, most - 1)
+                await wait_until(goal)
+                await asyncio.sleep(chance.random() / 50)
+        await happening
+        async with sender(told):
+            await wait_until(most)
+        found = [one for first in range(1, most, 200) for one in await reader.events(made.id, first, first + 199)]
+    is_whole = sorted(arrived) == list(range(1, most + 1)) == [number for number, _ in found]
+    same = all(arrived[number] == {f"{settings.public_url}/fhir/{focus}"} for number, focus in found)
+    twice = sum(times > 1 for times in calls.values())
+    return (
+        f"{most} events, {count} kills: numbers 1 to {max(arrived)} {'without a gap' if is_whole else 'WITH GAPS'}, "
+        f"{'each one event' if same else 'SOME SEVERAL EVENTS'}, {twice} came more than once"
+    )
+
+
 async def dead(endpoints: int, rounds: int) -> list[float]:
     """The seconds from commit to arrival at those that answer, while one does not."""
     arrivals, delays = Arrivals(), list[float]()
@@ -179,9 +253,10 @@ async def dead(endpoints: int, rounds: int) -> list[float]:
 
 async def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("send", "kills", "dead"))
+    parser.add_argument("what", choices=("send", "kills", "subscription", "dead"))
     parser.add_argument("--messages", type=int, default=5_000)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--requests", type=int, default=100)
     parser.add_argument("--endpoints", type=int)
     parser.add_argument("--rounds", type=int, default=30)
     said = parser.parse_args()
@@ -190,6 +265,8 @@ async def main() -> None:
     elif said.what == "kills":
         arrived, twice, calls = await kills(said.messages, said.kills, said.endpoints or 1)
         print(f"{said.messages} messages, {said.kills} kills: {arrived} arrived, {twice} more than once, {calls} calls")
+    elif said.what == "subscription":
+        print(await subscription(said.requests, said.kills))
     else:
         delays = sorted(await dead(said.endpoints or 100, said.rounds))
         p99 = delays[int(len(delays) * 0.99)]

@@ -1,14 +1,25 @@
 """Webhooks in the portal: made, shown once, changed, turned off and on, and what became of a message; also without scripts."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
+from domain.service_accounts import Scope
+from domain.subscriptions import SubscriptionStatus
 from domain.webhooks import DeliveryState, Tried, Verdict
+from records import service_accounts
+from records.models import Side
 from records.webhook_queue import Called, Taken, settle
 from records.webhooks import list_messages, load
+from tests.api.test_service_accounts import connected
 from tests.journeys import ok
 from tests.portal.browsing import Portal, overflow_and_barriers
 from tests.system import System
+from tests.webhooks.receiver import Receiver
+from tests.webhooks.test_subscriptions import wanted
+from use_cases import subscriptions
+from use_cases.caller import Caller
+from use_cases.caller import System as CallingSystem
 
 
 async def test_the_life_of_a_webhook(portal: Portal, system: System) -> None:
@@ -59,6 +70,31 @@ async def test_the_life_of_a_webhook(portal: Portal, system: System) -> None:
         await page.get_by_role("button", name="Supprimer le webhook").click()
         assert "Le webhook est supprimé." in await page.inner_text("body")
         assert url not in await page.inner_text("main")
+
+
+async def test_what_systems_have_subscribed_to_is_seen_and_turned_off(portal: Portal, system: System) -> None:
+    name, url = f"Dossier {uuid4().hex[:6]}", f"https://records.example.ca/{uuid4().hex}"
+    reader = await connected(system, "subscriptions:write", "requests:read", name=name)
+    async with system.services.database.session() as session:
+        found = await service_accounts.load(session, UUID(reader.id))
+        assert found is not None
+    scopes = frozenset({Scope.SUBSCRIPTIONS_WRITE, Scope.REQUESTS_READ})
+    caller = Caller(found.account, "", Side.API, None, CallingSystem(found.account, scopes))
+    new = replace(wanted(Receiver()), url=url, filters=("status=completed",), reason="Suivre les demandes")
+    made = await subscriptions.create(system.services, caller, new)
+    async with portal.visit(system.administrator, java_script_enabled=False) as page:
+        await page.goto("/webhooks")
+        card = page.locator("section.card", has=page.get_by_role("heading", name=name))
+        shown = await card.inner_text()
+        for said in (url, "Suivre les demandes", "status=completed", "Personne n’y a encore répondu"):
+            assert said in shown
+        assert await overflow_and_barriers(portal, system.administrator, ("/webhooks",)) == []
+        await card.get_by_role("button", name="Désactiver").click()
+        assert "L’abonnement est désactivé" in await page.inner_text("body")
+        shown = await card.inner_text()
+        assert "Quelqu’un l’a désactivé." in shown
+        assert await card.get_by_role("button").count() == 0
+    assert (await subscriptions.read(system.services, caller, made.id)).status is SubscriptionStatus.OFF
 
 
 async def test_others_have_no_such_page(portal: Portal, system: System) -> None:

@@ -60,6 +60,9 @@ def test_every_type_is_served_and_opened() -> None:
         ("system/Task.read", "Task", "rs"),
         ("system/*.r", None, "r"),
         ("system/Patient.s", "Patient", "s"),
+        ("system/Subscription.cruds", "Subscription", "cruds"),
+        ("system/Subscription.read", "Subscription", "rs"),
+        ("system/Subscription.write", "Subscription", "cud"),
     ],
 )
 def test_a_scope_is_read(written: str, kind: str | None, may: str) -> None:
@@ -78,6 +81,11 @@ def test_a_scope_is_read(written: str, kind: str | None, may: str) -> None:
         "system/Task.crs",
         "patient/Task.rs",
         "system/Foo.rs",
+        "system/Task.cruds",
+        "system/*.cruds",
+        "system/Bundle.cu",
+        "system/Subscription.",
+        "system/Subscription.sd",
         "launch",
     ],
 )
@@ -92,3 +100,13 @@ def test_a_scope_for_every_type_is_for_who_has_all_that_they_take() -> None:
     assert not any(every.is_had_by(reading - {one}) for one in reading)
     assert SmartScope("Organization", "r").is_had_by(frozenset({Scope.CATALOGUE_READ}))
     assert not SmartScope("Task", "r").is_had_by(frozenset({Scope.CATALOGUE_READ}))
+
+
+def test_subscriptions_are_named_or_not_opened() -> None:
+    """An account that could ask for all there was before still can, and gets no more by it."""
+    assert not SmartScope(None, "rs").covers("Subscription", "r")
+    own = SmartScope("Subscription", "cr")
+    assert [own.covers("Subscription", what) for what in "cruds"] == [True, True, False, False, False]
+    assert not own.covers("Task", "r")
+    assert own.is_had_by(frozenset({Scope.SUBSCRIPTIONS_WRITE}))
+    assert not own.is_had_by(frozenset(Scope) - {Scope.SUBSCRIPTIONS_WRITE})

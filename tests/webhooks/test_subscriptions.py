@@ -1,6 +1,7 @@
 """Subscriptions from the event to their systems: handshakes, numbers without gaps, who is told, what ends them."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -130,6 +131,12 @@ def parameters(call: Call) -> dict[str, Any]:
         else:
             said[one["name"]] = value
     return said
+
+
+def told_events(bundle: dict[str, Any]) -> list[tuple[int, str]]:
+    """The events of a notification: their numbers, and what each is about."""
+    events = parameters(Call("", {}, json.dumps(bundle).encode()))["events"]
+    return [(int(event["event-number"]), event["focus"]["reference"]) for event in events]
 
 
 def numbers(receiver: Receiver) -> list[int]:
