@@ -432,14 +432,15 @@ async def test_administrators_see_them_and_turn_them_off(system: System, face: F
     mine = ok(await sent(face, reader, "POST", "", resource(channel=channel(header=["X-Key: hush"]))), 201)
     boss = system.administrator
     answer = await boss.get("/subscriptions")
-    [shown] = [one for one in ok(answer) if one["id"] == mine["id"]]
+    listed: list[dict[str, Any]] = answer.json()
+    [shown] = [one for one in listed if one["id"] == mine["id"]]
     assert "hush" not in answer.text
     assert (shown["url"], shown["status"], shown["topic"]) == (mine["channel"]["endpoint"], "requested", "task-status")
     assert shown["service_account_id"] == reader.id
     async with system.services.database.session() as session:
         clinic = await people.add_clinic(session, code=f"alone-{uuid4().hex[:8]}", name="Clinique isolée")
     stranger = await add_person(system, f"alone_{uuid4().hex[:6]}", clinic, Role.CLINIC_ADMINISTRATOR)
-    assert ok(await stranger.get("/subscriptions")) == []
+    assert (await stranger.get("/subscriptions")).json() == []
     assert (await stranger.post(f"/subscriptions/{mine['id']}/turn-off")).status_code == 404
     assert (await system.requester.get("/subscriptions")).status_code == 403
     assert (await system.requester.post(f"/subscriptions/{mine['id']}/turn-off")).status_code == 403
