@@ -47,6 +47,8 @@ USER_AGENT = "Relais-Webhooks/1"
 SHOWN_OF_AN_ANSWER = 200
 
 CHALLENGE_NOT_ANSWERED = "challenge_not_answered"
+NOT_WRITTEN = "not_written"
+"""What was to go could not be written: a secret does not open, or it is nothing that goes there."""
 
 Write = Callable[[Settings, Notification], bytes]
 """How a notification is written: the same bytes at each try."""
@@ -119,12 +121,18 @@ class Sender(Sending[Taken]):
             await self._settle_first(taken, called)
             return
         verdict = judge(tried, taken.attempts, self._chance())
-        if type_ in TRIED_ONCE and verdict.state is DeliveryState.PENDING:
+        is_tried_once = type_ in TRIED_ONCE or error == NOT_WRITTEN
+        if is_tried_once and verdict.state is DeliveryState.PENDING:
             verdict = replace(verdict, state=DeliveryState.FAILED, next_attempt=None)
         await self._settle(taken, called, verdict)
 
     async def _call(self, taken: Taken) -> tuple[Answer | None, str | None]:
-        post = self._webhook(taken) if taken.subscribed is None else self._notification(taken, taken.subscribed)
+        try:
+            post = self._webhook(taken) if taken.subscribed is None else self._notification(taken, taken.subscribed)
+        except Exception as error:  # whatever it is, the others are told all the same
+            of = {"message_id": str(taken.message.id), "endpoint_id": str(taken.endpoint.id)}
+            log.error("a webhook can't be written", **of, error=type(error).__name__)
+            return None, NOT_WRITTEN
         try:
             return await self._calls.post(taken.endpoint.url, post.body, post.headers, post.patience), None
         except CallError as error:
@@ -179,7 +187,7 @@ class Sender(Sending[Taken]):
                 return
             if state is DeliveryState.DELIVERED:
                 await _verify(session, endpoint, called.tried.at)
-            elif endpoint.account_id is not None:
+            elif taken.message.type is WebhookType.HANDSHAKE:
                 endpoint.failing_since = called.tried.at
                 await _disable(session, endpoint, DisabledReason.NO_HANDSHAKE, called.tried.at)
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from domain import commands as c
@@ -26,7 +26,7 @@ from domain.webhooks import (
 )
 from records import restrictions, senders, webhook_queue
 from records import webhooks as outbox
-from records.models import AccountEvent, AccountLetter, EventRecord, WebhookAttempt, WebhookMessage
+from records.models import AccountEvent, AccountLetter, EventRecord, WebhookAttempt, WebhookEndpoint, WebhookMessage
 from records.projection import record_event
 from tests.eventually import eventually
 from tests.records.scenes import Story, scene_with_draft, usual_story
@@ -424,6 +424,32 @@ async def test_what_was_said_is_kept_for_a_month(office: Office, receiver: Recei
     with pytest.raises(Problem) as error:
         await webhooks.replay_message(office, by, endpoint_id, told.message_id)
     assert error.value.code == "webhook_not_replayable"
+
+
+async def test_what_cant_be_written_fails_and_nobody_else_waits_for_it(
+    office: Office, receiver: Receiver, other: Receiver
+) -> None:
+    """Its secret does not open: a key has left the ring too early, or the row was changed by hand."""
+    scene, draft = await scene_with_draft(office.database)
+    broken, _ = await office.endpoint(scene, "home_administrator", receiver)
+    fine, _ = await office.endpoint(scene, "home_administrator", other)
+    async with office.database.session() as session:
+        away = update(WebhookEndpoint).where(WebhookEndpoint.id == broken).values(sealed_secret="gone:AAAA")
+        await session.execute(away)
+    await office.record(usual_story(scene, draft), slice(0, 2))
+    async with office.sender():
+        await eventually(lambda: _are(office, fine, [DeliveryState.DELIVERED] * 2))
+        await eventually(lambda: _are(office, broken, [DeliveryState.FAILED] * 2))
+    assert (len(receiver.calls), len(other.calls)) == (0, 2)
+    by = administrator(scene, "home_administrator")
+    messages = (await webhooks.list_messages(office, by, broken)).items[:2]
+    assert [(one.last_status, one.last_error, one.can_be_replayed) for one in messages] == [
+        (None, "not_written", True)
+    ] * 2
+
+
+async def _are(office: Office, endpoint_id: UUID, states: list[DeliveryState]) -> bool:
+    return await office.states(endpoint_id) == states
 
 
 async def letters(office: Office, account_id: UUID) -> list[LetterKind]:

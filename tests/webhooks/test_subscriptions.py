@@ -510,6 +510,30 @@ async def test_one_that_is_in_error_for_a_month_is_turned_off(office: Office, re
     assert DisabledReason.OVER not in ERRORS
 
 
+@pytest.mark.parametrize("how", ["secret", "test"])
+async def test_what_cant_be_written_ends_no_other(office: Office, receiver: Receiver, other: Receiver, how: str) -> None:
+    """Headers that do not open; a test, which is for webhooks, from code that knows no Subscription."""
+    scene, draft = await scene_with_draft(office.database)
+    reader = await reader_of(office, scene)
+    broken, fine = await reader.new(receiver), await reader.new(other)
+    async with office.database.session() as session:
+        endpoint = await session.get_one(WebhookEndpoint, broken)
+        if how == "secret":
+            endpoint.sealed_secret = "gone:AAAA"
+        else:
+            await outbox.queue_test(session, endpoint, office.now)
+    await office.record(usual_story(scene, draft), slice(0, 1))
+    await office.send()
+    assert numbers(other) == [1]
+    assert (await reader.read(fine)).status is SubscriptionStatus.ACTIVE
+    if how == "secret":
+        assert (await reader.read(broken)).status is SubscriptionStatus.ERROR
+        assert (numbers(receiver), await reader.events(broken)) == ([], [(1, f"Task/{draft.id}.1")])
+    else:
+        assert (await reader.read(broken)).status is SubscriptionStatus.ACTIVE
+        assert (len(receiver.calls), numbers(receiver)) == (2, [1])
+
+
 # Signs of life
 
 
