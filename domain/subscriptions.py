@@ -101,7 +101,9 @@ class SubscriptionStatus(StrEnum):
     OFF = "off"
 
 
-ERRORS = frozenset({DisabledReason.FAILING, DisabledReason.GONE, DisabledReason.NO_HANDSHAKE})
+ERRORS = frozenset(
+    {DisabledReason.FAILING, DisabledReason.EVENT_LOST, DisabledReason.GONE, DisabledReason.NO_HANDSHAKE}
+)
 """Why a Subscription is in error: events are counted on, and none is sent until its system asks for that again."""
 
 
@@ -121,6 +123,9 @@ LONGEST_HEARTBEAT = timedelta(days=7)
 MOST_HEADERS = 10
 LONGEST_HEADER = 4_000
 """Characters of one header, name and value."""
+
+GIVEN_UP_AFTER = timedelta(days=30)
+"""So long a Subscription is in error before it is off."""
 
 MOST_EVENTS = 200
 """Events of one answer to `$events`."""
@@ -142,10 +147,19 @@ def topics_of(name: EventName) -> tuple[Topic, ...]:
     return (Topic.TASK_STATUS, *reports, *said)
 
 
-def tellings(event: Event, before: Sequence[Happening]) -> Iterator[Telling]:
-    """What there is to tell of an event that came after those `before`; Tasks first, those that end before those that begin."""
-    for number, status in _steps([*before, event], before):
-        yield Telling(Topic.TASK_STATUS, f"Task/{event.request_id}.{number}", status)
+def task_tellings(event: Event, before: Sequence[Happening]) -> tuple[Telling, ...]:
+    """The Tasks that an event begins or moves, after those `before`; those that end before those that begin.
+
+    Raises ValueError where the events, as they are recorded, make no Tasks: some may come later.
+    """
+    return tuple(
+        Telling(Topic.TASK_STATUS, f"Task/{event.request_id}.{number}", status)
+        for number, status in _steps([*before, event], before)
+    )
+
+
+def tellings(event: Event) -> Iterator[Telling]:
+    """What else there is to tell of an event."""
     if event.name in REPORTS and isinstance(event.command, IssueDocument):
         report = f"DiagnosticReport/{event.command.report_id}"
         yield Telling(Topic.REPORT_SIGNED, report, REPORTS[event.name])

@@ -105,6 +105,8 @@ class DisabledReason(StrEnum):
     GONE = "gone"  # it said so (410)
     FAILING = "failing"  # for so long that nobody seems to look after it
     NO_HANDSHAKE = "no_handshake"  # a Subscription's endpoint has not taken the first notification
+    EVENT_LOST = "event_lost"  # a Subscription could not be told of one event
+    NOT_BEGUN_ANEW = "not_begun_anew"  # a Subscription's system has left it in error for a month
     BY_SYSTEM = "by_system"  # the system whose Subscription it is
     OVER = "over"  # its end has come
     SYSTEM_ENDED = "system_ended"  # the service account was locked, expired, or has lost what it takes

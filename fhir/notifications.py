@@ -58,7 +58,7 @@ def _parameters(told: Notification, server: Server) -> Iterator[Parameter]:
     yield Parameter(name="events-since-subscription-start", value_string=str(told.count))
     for event in told.events:
         yield Parameter(name="notification-event", part=tuple(_event(event, told.content, server)))
-    reason = one.endpoint.disabled_reason
+    reason = one.own.disabled_reason
     if reason is not None and one.status is SubscriptionStatus.ERROR:
         yield Parameter(name="error", value_codeable_concept=concept(server.codes("subscription-error"), reason.value))
 

@@ -78,7 +78,7 @@ def subscription(one: Subscribed, server: Server) -> Subscription:
     """A Subscription as it is read. Its headers are given back to nobody."""
     endpoint, own = one.endpoint, one.own
     filters = some(Extension(url=FILTER, value_string=said) for said in own.filters)
-    reason = endpoint.disabled_reason
+    reason = own.disabled_reason
     return Subscription(
         id=str(one.id),
         meta=Meta(version_id=str(endpoint.version), profile=(PROFILE,)),

@@ -1550,7 +1550,9 @@ class WebhookEndpoint(Base):
 class Subscription(Base):
     """What an endpoint has besides that is a Subscription of FHIR (`domain.subscriptions`).
 
-    `filters` are written as `domain.subscriptions.takes` reads them; `events` is the number of the last event.
+    `filters` are written as `domain.subscriptions.takes` reads them; `events` is the number of the last event. Where it stands is
+    said here: the state of its endpoint stays `unverified`, in which code that knows no Subscription sends nothing there. What
+    was removed goes at night, for there may be much of it.
     """
 
     __tablename__ = "subscriptions"
@@ -1567,8 +1569,20 @@ class Subscription(Base):
     max_count: Mapped[int | None]
     reason: Mapped[str]
     ends_at: Mapped[datetime | None]
+    state: Mapped[EndpointState]
+    disabled_reason: Mapped[DisabledReason | None]
+    disabled_at: Mapped[datetime | None]
+    removed_at: Mapped[datetime | None]
     events: Mapped[int] = mapped_column(BigInteger, server_default="0")
     next_heartbeat_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index(
+            "ix_subscriptions_next_heartbeat_at",
+            "next_heartbeat_at",
+            postgresql_where=text("next_heartbeat_at IS NOT NULL"),
+        ),
+    )
 
 
 class WebhookMessage(Base):

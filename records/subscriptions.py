@@ -6,19 +6,47 @@ be told. So a number is given once, there are no gaps, and what is told has a pl
 """
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
+import structlog
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import load_only
 
 from domain.events import Event
 from domain.requests import EventName, Status
 from domain.service_accounts import SEES_AS, Scope, known_scopes
-from domain.subscriptions import ERRORS, TOPICS, SubscriptionStatus, Topic, status_of, takes, tellings
-from domain.webhooks import KEPT_FOR, DeliveryState, DisabledReason, EndpointState, WebhookType
+from domain.subscriptions import (
+    ERRORS,
+    GIVEN_UP_AFTER,
+    TOPICS,
+    SubscriptionStatus,
+    Telling,
+    Topic,
+    status_of,
+    takes,
+    task_tellings,
+    tellings,
+)
+from domain.webhooks import DeliveryState, DisabledReason, EndpointState, WebhookType
 from records import service_accounts
 from records.ids import new_id
 from records.models import (
@@ -27,19 +55,27 @@ from records.models import (
     RequestRecord,
     ServiceAccount,
     Subscription,
+    WebhookAttempt,
     WebhookDelivery,
     WebhookEndpoint,
     WebhookMessage,
     table_of,
 )
-from records.sealed import unread
 from records.service_accounts import Found
 from records.visibility import Viewer, may_see
 
 _MESSAGES, _DELIVERIES = table_of(WebhookMessage), table_of(WebhookDelivery)
+_IS_THERE = Subscription.removed_at.is_(None)
 
 AT_ONCE = 100
 """So many Subscriptions are looked after in one transaction."""
+
+NUMBERED_AT_ONCE = 500
+"""So many events get their numbers in one transaction, and a few of each Subscription whatever the others have."""
+
+_FEWEST = 10
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -56,7 +92,7 @@ class Subscribed:
     @property
     def status(self) -> SubscriptionStatus:
         """Where it stands, as FHIR says it."""
-        return status_of(self.endpoint.state, self.endpoint.disabled_reason)
+        return status_of(self.own.state, self.own.disabled_reason)
 
     def system_in(self, systems: "Systems") -> Found | None:
         """The service account whose it is."""
@@ -98,11 +134,11 @@ class _Past:
 async def tell_event(session: AsyncSession, event: Event, endpoint_ids: Collection[uuid.UUID]) -> bool:
     """Write down what these Subscriptions are told of a new event, in its transaction; whether there was anything.
 
-    For one that is in error it is counted and not sent.
+    Where each of them stands is asked under its lock, when the event gets its number.
     """
     subscribed = await _load(session, WebhookEndpoint.id.in_(endpoint_ids))
     rows = []
-    for part, telling in enumerate(tellings(event, await _events_before(session, event))):
+    for part, telling in enumerate(await _tellings(session, event, {one.own.topic for one in subscribed})):
         takers = [one for one in subscribed if one.own.topic is telling.topic and takes(one.own.filters, telling.value)]
         if not takers:
             continue
@@ -111,14 +147,21 @@ async def tell_event(session: AsyncSession, event: Event, endpoint_ids: Collecti
         message = {"id": id_, "type": type_, "request_id": event.request_id, "at": event.at, "data": data}
         await session.execute(insert(_MESSAGES).values(**message, sequence=event.version, part=part))
         delivery = {"message_id": id_, "request_id": event.request_id, "type": type_, "next_attempt": func.now()}
-        rows += [{**delivery, "endpoint_id": one.id, "state": _state_for(one)} for one in takers]
+        rows += [{**delivery, "endpoint_id": one.id, "state": DeliveryState.PENDING} for one in takers]
     if rows:
         await session.execute(insert(_DELIVERIES).values(rows))
     return bool(rows)
 
 
-def _state_for(one: Subscribed) -> DeliveryState:
-    return DeliveryState.FAILED if one.endpoint.state is EndpointState.DISABLED else DeliveryState.PENDING
+async def _tellings(session: AsyncSession, event: Event, topics: Collection[Topic]) -> list[Telling]:
+    """A command never fails for who only listens: of events that make no Tasks, as they are recorded, no Task is told."""
+    tasks: tuple[Telling, ...] = ()
+    if Topic.TASK_STATUS in topics:
+        try:
+            tasks = task_tellings(event, await _events_before(session, event))
+        except ValueError:
+            log.warning("no Task is told of an event", request_id=str(event.request_id), version=event.version)
+    return [*tasks, *tellings(event)]
 
 
 async def _events_before(session: AsyncSession, event: Event) -> list[_Past]:
@@ -140,6 +183,7 @@ async def add(session: AsyncSession, endpoint: WebhookEndpoint, own: Subscriptio
 
 
 async def load(session: AsyncSession, subscription_id: uuid.UUID) -> Subscribed | None:
+    """One of them, also where it is removed and has not gone yet."""
     found = await _load(session, WebhookEndpoint.id == subscription_id)
     return found[0] if found else None
 
@@ -153,12 +197,12 @@ async def lock(session: AsyncSession, subscription_id: uuid.UUID) -> Subscribed 
 
 async def list_of_account(session: AsyncSession, account_id: uuid.UUID) -> list[Subscribed]:
     """Those of a service account, in the order in which they were made."""
-    return await _load(session, WebhookEndpoint.account_id == account_id)
+    return await _load(session, WebhookEndpoint.account_id == account_id, _IS_THERE)
 
 
 async def list_of_clinic(session: AsyncSession, clinic_id: uuid.UUID) -> list[Subscribed]:
     """Those of all systems of a clinic."""
-    return await _load(session, WebhookEndpoint.clinic_id == clinic_id)
+    return await _load(session, WebhookEndpoint.clinic_id == clinic_id, _IS_THERE)
 
 
 async def _load(session: AsyncSession, *conditions: ColumnElement[bool]) -> list[Subscribed]:
@@ -202,54 +246,100 @@ def may_be_told(system: Found | None, topic: Topic, row: RequestRecord | None, n
     return may_see(viewer, row, participants=(), pools=(), holders=()) == "chart"
 
 
-async def requests_of(session: AsyncSession, ids: Collection[uuid.UUID | None]) -> dict[uuid.UUID, RequestRecord]:
-    """These requests as they are now, without what is sealed."""
-    query = (
-        select(RequestRecord).where(RequestRecord.id.in_({one for one in ids if one})).options(*unread(RequestRecord))
+_SEEN_BY = tuple(
+    getattr(RequestRecord, name)
+    for name in (
+        *("id", "status", "requester_id", "requester_clinic_id", "dispatch_clinic_id"),
+        *("holder_kind", "holder_id", "holder_clinic_id"),
     )
-    return {row.id: row for row in await session.scalars(query.execution_options(populate_existing=True))}
+)
+"""What of a request says who sees it."""
+
+
+async def requests_of(session: AsyncSession, ids: Collection[uuid.UUID | None]) -> dict[uuid.UUID, RequestRecord]:
+    """These requests as they are now, as far as who sees them."""
+    wanted = literal(list({one for one in ids if one}), ARRAY(Uuid()))
+    query = select(RequestRecord).where(RequestRecord.id == any_(wanted))
+    query = query.options(load_only(*_SEEN_BY, raiseload=True)).execution_options(populate_existing=True)
+    return {row.id: row for row in await session.scalars(query)}
 
 
 # The numbers
 
 
-async def number(session: AsyncSession, subscribed: Sequence[Subscribed], systems: Systems, now: datetime) -> None:
-    """Give numbers to what waits for them, of Subscriptions whose endpoints are locked: in the order in which it was written.
+_IS_UNNUMBERED = and_(
+    WebhookDelivery.type == WebhookType.NOTIFICATION,
+    WebhookDelivery.number.is_(None),
+    WebhookDelivery.state != DeliveryState.DROPPED,
+)
 
-    What a system may not be told any more gets none, and is dropped.
+_NUMBER = text(
     """
-    waiting = await _unnumbered(session, [one.id for one in subscribed]) if subscribed else []
+    UPDATE webhook_deliveries SET
+        number = given.number,
+        state = CASE
+            WHEN given.number IS NULL THEN 'dropped'
+            WHEN :is_sent OR webhook_deliveries.state <> 'pending' THEN webhook_deliveries.state
+            ELSE 'failed' END,
+        settled_at = CASE
+            WHEN given.number IS NOT NULL AND (:is_sent OR webhook_deliveries.state <> 'pending')
+            THEN webhook_deliveries.settled_at ELSE :now END
+    FROM unnest(:message_ids, :numbers) AS given (message_id, number)
+    WHERE webhook_deliveries.endpoint_id = :endpoint_id AND webhook_deliveries.message_id = given.message_id
+    """
+).bindparams(bindparam("message_ids", type_=ARRAY(Uuid())), bindparam("numbers", type_=ARRAY(BigInteger())))
+"""What waits in vain has failed: it has its number, and is asked for."""
+
+
+async def unnumbered(session: AsyncSession, endpoint_ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
+    """Which of these have events that wait for their numbers."""
+    waits = exists().where(WebhookDelivery.endpoint_id == Subscription.endpoint_id, _IS_UNNUMBERED)
+    ids = literal(list(endpoint_ids), ARRAY(Uuid()))
+    query = select(Subscription.endpoint_id).where(Subscription.endpoint_id == any_(ids), waits)
+    return list(await session.scalars(query.order_by(Subscription.endpoint_id)))
+
+
+def share_of(count: int) -> int:
+    """How many events of each get their numbers at once where so many Subscriptions wait for that."""
+    return max(_FEWEST, NUMBERED_AT_ONCE // max(count, 1))
+
+
+async def number(
+    session: AsyncSession, one: Subscribed, systems: Systems, now: datetime, most: int = NUMBERED_AT_ONCE
+) -> int:
+    """Give numbers to what waits longest for them, of a Subscription whose endpoint is locked: in the order in which it was
+    written; gives how many it looked at.
+
+    What its system may not be told any more gets none, and is dropped; and so is what comes to one that is off.
+    """
+    waiting = await _waiting(session, one.id, most)
     if not waiting:
-        return
-    by_id = {one.id: one for one in subscribed}
-    rows = await requests_of(session, [message.request_id for _, message in waiting])
-    for delivery, message in waiting:
-        one = by_id[delivery.endpoint_id]
-        row = rows.get(message.request_id) if message.request_id else None
-        if may_be_told(one.system_in(systems), one.own.topic, row, now):
-            one.own.events += 1
-            delivery.number = one.own.events
-        else:
-            delivery.state, delivery.settled_at = DeliveryState.DROPPED, now
+        return 0
+    rows, system = await requests_of(session, [request_id for _, request_id in waiting]), one.system_in(systems)
+    is_on = one.status is not SubscriptionStatus.OFF
+    numbers: list[int | None] = []
+    for _, request_id in waiting:
+        row = rows.get(request_id) if request_id else None
+        is_told = is_on and may_be_told(system, one.own.topic, row, now)
+        one.own.events += is_told
+        numbers.append(one.own.events if is_told else None)
     await session.flush()
+    given = {"message_ids": [message_id for message_id, _ in waiting], "numbers": numbers}
+    is_sent = one.status is not SubscriptionStatus.ERROR
+    await session.execute(_NUMBER, {**given, "endpoint_id": one.id, "is_sent": is_sent, "now": now})
+    return len(waiting)
 
 
-async def _unnumbered(
-    session: AsyncSession, endpoint_ids: Sequence[uuid.UUID]
-) -> list[tuple[WebhookDelivery, WebhookMessage]]:
+async def _waiting(
+    session: AsyncSession, endpoint_id: uuid.UUID, most: int
+) -> list[tuple[uuid.UUID, uuid.UUID | None]]:
     query = (
-        select(WebhookDelivery, WebhookMessage)
-        .join(WebhookMessage, WebhookMessage.id == WebhookDelivery.message_id)
-        .where(
-            WebhookDelivery.endpoint_id.in_(endpoint_ids),
-            WebhookDelivery.type == WebhookType.NOTIFICATION,
-            WebhookDelivery.number.is_(None),
-            WebhookDelivery.state != DeliveryState.DROPPED,
-        )
+        select(WebhookDelivery.message_id, WebhookDelivery.request_id)
+        .where(WebhookDelivery.endpoint_id == endpoint_id, _IS_UNNUMBERED)
         .order_by(WebhookDelivery.message_id)
-        .execution_options(populate_existing=True)
+        .limit(most)
     )
-    return [(delivery, message) for delivery, message in await session.execute(query)]
+    return [(message_id, request_id) for message_id, request_id in await session.execute(query)]
 
 
 async def events(
@@ -288,37 +378,78 @@ def focus_of(message: WebhookMessage, may_be_seen: bool) -> str | None:
 
 @dataclass(frozen=True)
 class Due:
-    """Subscriptions with which something is to be done: these end, for that reason; to those a heartbeat goes."""
+    """A Subscription with which something is to be done: it ends, for that `reason`; a heartbeat goes to it; or events of it wait
+    for their numbers.
+    """
 
-    over: Sequence[tuple[Subscribed, DisabledReason]]
-    heartbeats: Sequence[Subscribed]
+    id: uuid.UUID
+    reason: DisabledReason | None
+    beats: bool
 
 
-async def due(session: AsyncSession, now: datetime) -> Due:
+async def due(session: AsyncSession, now: datetime) -> list[Due]:
     """What is to be looked after now, kept from other senders."""
     lives = and_(*service_accounts.may_come_in(now), ServiceAccount.scopes.contains([Scope.SUBSCRIPTIONS_WRITE.value]))
     has_ended = func.coalesce(Subscription.ends_at <= now, False)
-    is_on = or_(WebhookEndpoint.state != EndpointState.DISABLED, WebhookEndpoint.disabled_reason.in_(ERRORS))
-    is_forgotten = and_(
-        WebhookEndpoint.state == EndpointState.DISABLED, WebhookEndpoint.failing_since <= now - KEPT_FOR
-    )
-    is_over = or_(has_ended, ~lives, func.coalesce(is_forgotten, False))
-    beats = and_(WebhookEndpoint.state == EndpointState.ACTIVE, Subscription.next_heartbeat_at <= now)
+    is_off = Subscription.state == EndpointState.DISABLED
+    is_error = and_(is_off, Subscription.disabled_reason.in_(ERRORS))
+    is_left = and_(is_error, func.coalesce(Subscription.disabled_at <= now - GIVEN_UP_AFTER, False))
+    is_over = and_(or_(~is_off, is_error), or_(has_ended, ~lives, is_left))
+    beats = and_(Subscription.state == EndpointState.ACTIVE, Subscription.next_heartbeat_at <= now)
+    waits = exists().where(WebhookDelivery.endpoint_id == Subscription.endpoint_id, _IS_UNNUMBERED)
     query = (
-        select(WebhookEndpoint.id, is_over, lives)
+        select(WebhookEndpoint.id, is_over, has_ended, lives, func.coalesce(beats, False))
         .join(Subscription, Subscription.endpoint_id == WebhookEndpoint.id)
         .join(Account, Account.id == WebhookEndpoint.account_id)
         .join(ServiceAccount, ServiceAccount.account_id == Account.id)
-        .where(is_on, or_(is_over, beats))
-        .order_by(WebhookEndpoint.id)
+        .where(_IS_THERE, or_(is_over, beats, waits))
+        .order_by(func.random())
         .limit(AT_ONCE)
         .with_for_update(of=WebhookEndpoint, skip_locked=True, key_share=True)
     )
     found = (await session.execute(query)).all()
-    there = await of_endpoints(session, [row[0] for row in found])
-    reasons = {True: DisabledReason.OVER, False: DisabledReason.SYSTEM_ENDED}
-    over = [(there[id_], reasons[bool(may)]) for id_, ends, may in found if ends]
-    return Due(over, [there[id_] for id_, ends, _ in found if not ends])
+    return [Due(id_, _reason(ended, may) if over else None, bool(beat)) for id_, over, ended, may, beat in found]
+
+
+def _reason(has_ended: bool, lives: bool) -> DisabledReason:
+    if not lives:
+        return DisabledReason.SYSTEM_ENDED
+    return DisabledReason.OVER if has_ended else DisabledReason.NOT_BEGUN_ANEW
+
+
+def turn_off(one: Subscribed, reason: DisabledReason, now: datetime) -> None:
+    """It is in error or off, as the reason has it. One that is off is told of nothing before another handshake."""
+    own = one.own
+    own.state, own.disabled_reason, own.disabled_at = EndpointState.DISABLED, reason, now
+    if one.status is SubscriptionStatus.OFF:
+        one.endpoint.verified_at = None
+
+
+def begin_anew(one: Subscribed) -> None:
+    """A handshake comes first."""
+    one.own.state, one.own.disabled_reason, one.own.disabled_at = EndpointState.UNVERIFIED, None, None
+    one.endpoint.failing_since = one.endpoint.paused_until = None
+
+
+async def forget_removed(session: AsyncSession, most: int) -> int:
+    """What is left of Subscriptions that were removed: so many of their deliveries, with their calls, or one of them that has
+    none; gives how much went.
+    """
+    of_removed = select(Subscription.endpoint_id).where(Subscription.removed_at.is_not(None))
+    some = select(WebhookDelivery.message_id, WebhookDelivery.endpoint_id)
+    some = some.where(WebhookDelivery.endpoint_id.in_(of_removed)).limit(most)
+    keys = [tuple(row) for row in await session.execute(some)]
+    if keys:
+        for id_ in {endpoint_id for _, endpoint_id in keys}:
+            ids = literal([message_id for message_id, endpoint_id in keys if endpoint_id == id_], ARRAY(Uuid()))
+            for table in (WebhookAttempt, WebhookDelivery):
+                its = delete(table).where(table.endpoint_id == id_, table.message_id == any_(ids))
+                await session.execute(its, execution_options={"synchronize_session": False})
+        return len(keys)
+    empty = await session.scalars(of_removed.limit(most))
+    ids = literal(list(empty), ARRAY(Uuid()))
+    gone = delete(WebhookEndpoint).where(WebhookEndpoint.id == any_(ids)).returning(WebhookEndpoint.id)
+    return len((await session.scalars(gone, execution_options={"synchronize_session": False})).all())
 
 
 async def forget_heartbeats(session: AsyncSession, endpoint_id: uuid.UUID) -> None:
@@ -342,9 +473,9 @@ async def beat_again(session: AsyncSession, one: Subscribed, now: datetime) -> N
 async def count_by_status(session: AsyncSession) -> dict[SubscriptionStatus, int]:
     """How many there are of all clinics, by status."""
     query = (
-        select(WebhookEndpoint.state, WebhookEndpoint.disabled_reason, func.count())
-        .where(WebhookEndpoint.account_id.is_not(None))
-        .group_by(WebhookEndpoint.state, WebhookEndpoint.disabled_reason)
+        select(Subscription.state, Subscription.disabled_reason, func.count())
+        .where(_IS_THERE)
+        .group_by(Subscription.state, Subscription.disabled_reason)
     )
     counts = dict.fromkeys(SubscriptionStatus, 0)
     for state, reason, count in await session.execute(query):

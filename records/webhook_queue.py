@@ -4,12 +4,15 @@ What a sender has claimed is nobody else's for as long as it lives (`records.sen
 """
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Integer, Text, Update, insert, literal, select, text, true, update
+import structlog
+from sqlalchemy import Integer, Text, Update, Uuid, any_, insert, literal, select, text, true, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Role
@@ -18,21 +21,20 @@ from records import restrictions
 from records import subscriptions
 from records.ids import new_id
 from records.models import RequestRecord, WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookMessage
-from records.sealed import unread
 from records.service_accounts import Found
-from records.subscriptions import Numbered, Subscribed
+from records.subscriptions import Numbered, Subscribed, Systems
 from records.visibility import Viewer, may_see
 
 _NOBODY = uuid.UUID(int=0)
 
 _READY = text(
     """
-    SELECT e.id FROM webhook_endpoints e
-    WHERE e.state <> 'disabled' AND EXISTS (
+    SELECT e.id FROM webhook_endpoints e LEFT JOIN subscriptions s ON s.endpoint_id = e.id
+    WHERE coalesce(s.state, e.state) <> 'disabled' AND EXISTS (
         SELECT FROM webhook_deliveries d
         WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.claimed_by IS NULL AND d.next_attempt <= :now
           AND (d.type IN ('webhook.test', 'fhir.handshake')
-               OR e.state = 'active' AND (e.paused_until IS NULL OR e.paused_until <= :now))
+               OR coalesce(s.state, e.state) = 'active' AND (e.paused_until IS NULL OR e.paused_until <= :now))
     )
     ORDER BY e.id LIMIT :most FOR NO KEY UPDATE OF e SKIP LOCKED
     """
@@ -46,11 +48,11 @@ _CLAIM = text(
     f"""
     WITH due AS MATERIALIZED (
         SELECT e.id AS endpoint_id, first.message_id
-        FROM webhook_endpoints e CROSS JOIN LATERAL (
+        FROM webhook_endpoints e LEFT JOIN subscriptions s ON s.endpoint_id = e.id CROSS JOIN LATERAL (
             SELECT d.message_id FROM webhook_deliveries d
             WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.claimed_by IS NULL AND d.next_attempt <= :now
               AND (d.type IN ('webhook.test', 'fhir.handshake')
-                   OR e.state = 'active' AND (e.paused_until IS NULL OR e.paused_until <= :now))
+                   OR coalesce(s.state, e.state) = 'active' AND (e.paused_until IS NULL OR e.paused_until <= :now))
               AND (d.type <> 'fhir.notification' OR d.number IS NOT NULL)
               AND NOT EXISTS (
                   SELECT FROM webhook_deliveries earlier
@@ -64,7 +66,7 @@ _CLAIM = text(
             ))
             FOR UPDATE SKIP LOCKED
         ) AS first
-        WHERE e.id = ANY(:ids)
+        WHERE e.id = ANY(:ids) AND coalesce(s.state, e.state) <> 'disabled'
     )
     UPDATE webhook_deliveries SET claimed_by = :number FROM due
     WHERE webhook_deliveries.endpoint_id = due.endpoint_id AND webhook_deliveries.message_id = due.message_id
@@ -76,7 +78,9 @@ _CLAIM = text(
 
 What a Subscription is told goes once it has its number."""
 
-Row = TypeVar("Row", WebhookEndpoint, WebhookMessage, RequestRecord)
+Row = TypeVar("Row", WebhookEndpoint, WebhookMessage)
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,8 @@ async def take_up(session: AsyncSession, number: int, now: datetime, most: int) 
     systems = await subscriptions.systems_of(session, list(there.values()))
     over = {id_ for id_, one in there.items() if one.is_over(systems, now)}  # they end with the next look at them
     endpoint_ids = [id_ for id_ in endpoint_ids if id_ not in over]
-    await subscriptions.number(session, [one for id_, one in there.items() if id_ not in over], systems, now)
+    broken = await _number(session, [one for id_, one in there.items() if id_ not in over], systems, now)
+    endpoint_ids = [id_ for id_ in endpoint_ids if id_ not in broken]
     claimed = (await session.execute(_CLAIM, {"ids": endpoint_ids, "number": number, "now": now})).all()
     endpoints = await _by_id(session, WebhookEndpoint, endpoint_ids)
     messages = await _by_id(session, WebhookMessage, [row.message_id for row in claimed])
@@ -124,6 +129,7 @@ async def take_up(session: AsyncSession, number: int, now: datetime, most: int) 
     ]
     shut = await restrictions.shut_to_administrators(session, requests)
     gone = [one for one in taken if not _may_go(one, requests, shut)]
+    requests = await subscriptions.requests_of(session, [one.request_id for one in messages.values()])
     taken = []
     for row in sorted(claimed, key=lambda row: row.message_id):
         message, subscribed = messages[row.message_id], there.get(row.endpoint_id)
@@ -134,6 +140,25 @@ async def take_up(session: AsyncSession, number: int, now: datetime, most: int) 
         dropped = _delivery(one).values(state=DeliveryState.DROPPED, claimed_by=None, settled_at=now)
         await session.execute(dropped, execution_options={"synchronize_session": False})
     return [one for one in taken if one not in gone]
+
+
+async def _number(
+    session: AsyncSession, subscribed: Sequence[Subscribed], systems: Systems, now: datetime
+) -> set[uuid.UUID]:
+    """Give numbers to what waits for them; gives the Subscriptions with which that can't be done, for which nobody else waits."""
+    ids = set(await subscriptions.unnumbered(session, [one.id for one in subscribed]))
+    most, broken = subscriptions.share_of(len(ids)), set()
+    for one in subscribed:
+        if one.id not in ids:
+            continue
+        id_ = one.id
+        try:
+            async with session.begin_nested():
+                await subscriptions.number(session, one, systems, now, most)
+        except (SQLAlchemyError, ValueError, LookupError) as error:
+            log.error("events of a Subscription get no numbers", subscription_id=str(id_), error=type(error).__name__)
+            broken.add(id_)
+    return broken
 
 
 def _event(
@@ -153,8 +178,9 @@ def _event(
 
 
 async def _by_id(session: AsyncSession, kind: type[Row], ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Row]:
-    """As they are now, without what is sealed."""
-    query = select(kind).where(kind.id.in_(ids)).options(*unread(kind)).execution_options(populate_existing=True)
+    """As they are now."""
+    wanted = literal(list(ids), ARRAY(Uuid()))
+    query = select(kind).where(kind.id == any_(wanted)).execution_options(populate_existing=True)
     return {row.id: row for row in await session.scalars(query)} if ids else {}
 
 

@@ -15,14 +15,12 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     Uuid,
-    and_,
     any_,
     bindparam,
     delete,
     exists,
     func,
     null,
-    or_,
     select,
     text,
     update,
@@ -33,7 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.commands import IssueDocument
 from domain.events import Event
 from domain.requests import Request
-from domain.subscriptions import ERRORS, topics_of
+from domain.subscriptions import topics_of
 from domain.webhooks import DeliveryState, DisabledReason, EndpointState, WebhookType, told_as
 from records import subscriptions
 from records.ids import new_id
@@ -48,28 +46,22 @@ from records.models import (
     table_of,
 )
 from records.straight import Straight
+from records.subscriptions import Subscribed
 
 CHANNEL = "relais_webhooks"
 """The channel on which senders hear that there is something to send."""
 
 _MESSAGES, _DELIVERIES = table_of(WebhookMessage), table_of(WebhookDelivery)
 _TELL = text(f"SELECT pg_notify('{CHANNEL}', '')")
-_IN_ERROR = or_(*(WebhookEndpoint.disabled_reason == reason for reason in sorted(ERRORS)))
 _WANTING = Straight(
     select(WebhookEndpoint.id, WebhookEndpoint.types).where(
         WebhookEndpoint.clinic_id == any_(bindparam("clinic_ids", type_=ARRAY(Uuid()))),
-        or_(
-            WebhookEndpoint.state != EndpointState.DISABLED,
-            and_(
-                WebhookEndpoint.account_id.is_not(None),
-                _IN_ERROR,
-            ),
-        ),
+        WebhookEndpoint.state != EndpointState.DISABLED,
         WebhookEndpoint.verified_at.is_not(None),
         WebhookEndpoint.types.overlap(bindparam("wanted")),
     )
 )
-"""Made once, as in `records.requests`: every event asks it. For a Subscription in error what happens is counted."""
+"""Made once, as in `records.requests`: every event asks it. A Subscription in error is among them: what happens is counted."""
 
 
 @dataclass(frozen=True)
@@ -239,9 +231,17 @@ async def all_endpoints(session: AsyncSession) -> list[WebhookEndpoint]:
     return list(await session.scalars(select(WebhookEndpoint)))
 
 
+async def subscription_of(session: AsyncSession, endpoint: WebhookEndpoint) -> Subscribed | None:
+    """The Subscription that an endpoint is."""
+    return await subscriptions.load(session, endpoint.id) if endpoint.account_id is not None else None
+
+
 async def disable(session: AsyncSession, endpoint: WebhookEndpoint, reason: DisabledReason, now: datetime) -> None:
     """Nothing goes there any more: what waits has failed, and can be replayed."""
-    endpoint.state, endpoint.disabled_reason = EndpointState.DISABLED, reason
+    if (one := await subscription_of(session, endpoint)) is not None:
+        subscriptions.turn_off(one, reason, now)
+    else:
+        endpoint.state, endpoint.disabled_reason = EndpointState.DISABLED, reason
     endpoint.version += 1
     await session.flush()
     await end_waiting(session, endpoint.id, now)
@@ -259,9 +259,13 @@ async def end_waiting(
     )
 
 
-async def remove(session: AsyncSession, endpoint: WebhookEndpoint) -> None:
-    """The endpoint with what became of its messages."""
-    await session.delete(endpoint)
+async def remove(session: AsyncSession, endpoint: WebhookEndpoint, now: datetime) -> None:
+    """The endpoint with what became of its messages; that of a Subscription in the night, for it may be much."""
+    if (one := await subscription_of(session, endpoint)) is None:
+        await session.delete(endpoint)
+    else:
+        await disable(session, endpoint, DisabledReason.BY_SYSTEM, now)
+        one.own.removed_at = now
     await session.flush()
 
 
@@ -353,12 +357,16 @@ async def forget(session: AsyncSession, before: datetime) -> dict[str, int]:
         waits.values(state=DeliveryState.FAILED, settled_at=func.now()),
         execution_options={"synchronize_session": False},
     )
-    told = update(WebhookMessage).where(WebhookMessage.data.is_not(None), WebhookMessage.at < before)
-    bodies = await session.scalars(
-        told.values(data=null()).returning(WebhookMessage.id), execution_options={"synchronize_session": False}
-    )
+    bodies = await forget_told(session, before)
     calls = await session.scalars(delete(WebhookAttempt).where(WebhookAttempt.at < before).returning(WebhookAttempt.id))
-    return {"what old webhooks said": len(bodies.all()), "old calls of webhooks": len(calls.all())}
+    return {"what old webhooks said": bodies, "old calls of webhooks": len(calls.all())}
+
+
+async def forget_told(session: AsyncSession, before: datetime, most: int | None = None) -> int:
+    """What was told before that moment is not kept, of so many messages at once; gives of how many."""
+    old = select(WebhookMessage.id).where(WebhookMessage.data.is_not(None), WebhookMessage.at < before).limit(most)
+    told = update(WebhookMessage).where(WebhookMessage.id.in_(old)).values(data=null()).returning(WebhookMessage.id)
+    return len((await session.scalars(told, execution_options={"synchronize_session": False})).all())
 
 
 async def waiting(session: AsyncSession, now: datetime) -> tuple[int, datetime | None]:

@@ -113,7 +113,14 @@ async def create(services: Starting, caller: Caller, new: NewSubscription) -> Su
             created_at=now,
             version=1,
         )
-        own = Subscription(endpoint_id=id_, topic=new.topic, filters=list(new.filters), **_changeable(new))
+        own = Subscription(
+            endpoint_id=id_,
+            topic=new.topic,
+            filters=list(new.filters),
+            state=EndpointState.UNVERIFIED,
+            events=0,
+            **_changeable(new),
+        )
         one = await subscriptions.add(session, endpoint, own)
         await note(session, AccountEventKind.SUBSCRIPTION_ADDED, one, _hand(caller), now)
         await webhooks.queue_handshake(session, endpoint, now)
@@ -148,7 +155,7 @@ async def change(
         if (own.topic, sorted(own.filters)) != (new.topic, sorted(new.filters)):
             raise Problem("subscription_is_of_its_topic")
         if not new.is_off:
-            if endpoint.disabled_reason is DisabledReason.BY_HAND:
+            if own.disabled_reason is DisabledReason.BY_HAND:
                 raise Problem("subscription_turned_off")
             others = await subscriptions.list_of_account(at.session, _system(caller))
             _check_new([one for one in others if one.id != subscription_id], new)
@@ -172,11 +179,12 @@ async def _follow(at: "_Changing", new: NewSubscription, moves: bool) -> None:
         if at.one.status is not SubscriptionStatus.OFF:
             await webhooks.disable(at.session, endpoint, DisabledReason.BY_SYSTEM, at.now)
         return
-    if endpoint.state is EndpointState.ACTIVE and not moves:
+    if at.one.own.state is EndpointState.ACTIVE and not moves:
         await subscriptions.beat_again(at.session, at.one, at.now)
         return
-    endpoint.state, endpoint.disabled_reason = EndpointState.UNVERIFIED, None
-    endpoint.failing_since = endpoint.paused_until = None
+    if at.one.status is SubscriptionStatus.ERROR:  # what has no number yet is not sent either
+        await webhooks.end_waiting(at.session, endpoint.id, at.now)
+    subscriptions.begin_anew(at.one)
     await at.session.flush()
     await webhooks.queue_handshake(at.session, endpoint, at.now)
 
@@ -185,13 +193,13 @@ async def remove(services: Starting, caller: Caller, subscription_id: UUID) -> N
     """Remove it, with its events. Raises Problem `not_found`."""
     async with _changing(services, caller, subscription_id) as at:
         await at.note(AccountEventKind.SUBSCRIPTION_REMOVED)
-        await webhooks.remove(at.session, at.one.endpoint)
+        await webhooks.remove(at.session, at.one.endpoint, at.now)
 
 
 async def status(services: Starting, caller: Caller, subscription_id: UUID) -> Notification:
     """Where it stands, and how many events there were. Raises Problem `not_found`."""
+    await _number(services, caller, subscription_id)
     async with _changing(services, caller, subscription_id) as at:
-        await at.number()
         return _told(at, NotificationKind.QUERY_STATUS)
 
 
@@ -201,10 +209,19 @@ async def events(
     """Its events with these numbers, as far as what they told is kept, so many at once; those of which nothing may be seen any
     more without what they are about. Raises Problem `not_found`.
     """
+    await _number(services, caller, subscription_id)
     async with _changing(services, caller, subscription_id) as at:
-        await at.number()
         found = await subscriptions.events(at.session, at.one, first, last, MOST_EVENTS, at.now)
         return _told(at, NotificationKind.QUERY_EVENT, found, content)
+
+
+async def _number(services: Starting, caller: Caller, subscription_id: UUID) -> None:
+    """Give numbers to what has happened until now, some at a time: commands and the sender come in between."""
+    async with _changing(services, caller, subscription_id) as at:
+        looked_at = await at.number()
+    while looked_at == subscriptions.NUMBERED_AT_ONCE:
+        async with _changing(services, caller, subscription_id) as at:
+            looked_at = await at.number()
 
 
 def _told(
@@ -253,7 +270,7 @@ def _hand(caller: Caller) -> Hand:
 
 async def _own(session: AsyncSession, caller: Caller, subscription_id: UUID) -> Subscribed:
     one = await subscriptions.load(session, subscription_id)
-    if one is None or one.endpoint.account_id != _system(caller):
+    if one is None or one.own.removed_at is not None or one.endpoint.account_id != _system(caller):
         raise Problem("not_found")
     return one
 
@@ -267,10 +284,10 @@ class _Changing:
     by: Hand
     now: datetime
 
-    async def number(self) -> None:
-        """Give numbers to what has happened until now."""
+    async def number(self) -> int:
+        """Give numbers to what waits longest for them; how many were looked at."""
         systems = await subscriptions.systems_of(self.session, [self.one])
-        await subscriptions.number(self.session, [self.one], systems, self.now)
+        return await subscriptions.number(self.session, self.one, systems, self.now)
 
     async def note(self, kind: AccountEventKind) -> None:
         """Write down what is done."""
@@ -283,7 +300,7 @@ async def _changing(services: Starting, caller: Caller, subscription_id: UUID) -
         await _own(session, caller, subscription_id)
         await service_accounts.lock(session, _system(caller))  # addresses stay different
         one = await subscriptions.lock(session, subscription_id)
-        if one is None:
+        if one is None or one.own.removed_at is not None:
             raise Problem("not_found")
         yield _Changing(session, one, _hand(caller), datetime.now(UTC))
 
@@ -350,10 +367,10 @@ async def turn_off(services: Starting, by: Administrator, subscription_id: UUID)
     now = datetime.now(UTC)
     async with services.database.session() as session:
         one = await subscriptions.lock(session, subscription_id)
-        if one is None:
+        if one is None or one.own.removed_at is not None:
             raise Problem("not_found")
         by.check_sees(one.endpoint.clinic_id)
-        if one.endpoint.disabled_reason is not DisabledReason.BY_HAND:
+        if one.own.disabled_reason is not DisabledReason.BY_HAND:
             await webhooks.disable(session, one.endpoint, DisabledReason.BY_HAND, now)
             await note(session, AccountEventKind.SUBSCRIPTION_DISABLED, one, by.hand, now)
         return _shown(one, await subscriptions.systems_of(session, [one]))
@@ -376,7 +393,7 @@ def _shown(one: Subscribed, systems: Mapping[UUID, service_accounts.Found]) -> S
         url=endpoint.url,
         reason=own.reason,
         status=one.status,
-        disabled_reason=endpoint.disabled_reason,
+        disabled_reason=own.disabled_reason,
         failing_since=endpoint.failing_since,
         ends_at=own.ends_at,
         events=own.events,

@@ -35,6 +35,7 @@ from records import (
     phone_links,
     service_keys,
     sign_on,
+    subscriptions,
     upkeep,
     uploads,
     used_keys,
@@ -125,6 +126,10 @@ async def _expired(services: Services, now: datetime, dry_run: bool) -> int:
 
 
 async def _ended_sessions(services: Services, now: datetime, before: datetime, dry_run: bool) -> dict[str, int]:
+    told = 0
+    if not dry_run:
+        await _removed_subscriptions(services)
+        told = await _told(services, now - KEPT_FOR)
     async with services.database.session() as session:
         ended = {
             "expired tokens": await people.forget_expired_tokens(session, before),
@@ -148,7 +153,25 @@ async def _ended_sessions(services: Services, now: datetime, before: datetime, d
         }
         if dry_run:
             await session.rollback()
+    ended["what old webhooks said"] += told
     return ended
+
+
+async def _removed_subscriptions(services: Services) -> None:
+    """What is left of Subscriptions that their systems have removed, some at a time."""
+    gone = 1
+    while gone:
+        async with services.database.session() as session:
+            gone = await subscriptions.forget_removed(session, PAGE)
+
+
+async def _told(services: Services, before: datetime) -> int:
+    """What webhooks said, some at a time: in the first night after version 0067 all of it that was kept too long."""
+    count, gone = 0, PAGE
+    while gone == PAGE:
+        async with services.database.session() as session:
+            count += (gone := await webhooks.forget_told(session, before, PAGE))
+    return count
 
 
 async def expire_uploads(services: Services, limit: int, now: datetime | None = None) -> int:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import AccountEventKind, LetterKind
@@ -34,7 +35,7 @@ from outgoing.calls import Answer, CallError, Calls
 from records import account_letters, subscriptions, webhook_queue, webhooks
 from records.database import Database
 from records.models import WebhookEndpoint
-from records.subscriptions import Subscribed
+from records.subscriptions import Due, Subscribed
 from records.webhook_queue import Called, Taken
 from settings import Settings
 from use_cases.sending import BY_ITSELF, Sending
@@ -49,6 +50,8 @@ SHOWN_OF_AN_ANSWER = 200
 CHALLENGE_NOT_ANSWERED = "challenge_not_answered"
 NOT_WRITTEN = "not_written"
 """What was to go could not be written: a secret does not open, or it is nothing that goes there."""
+
+LOOKS_AFTER_SUBSCRIPTIONS_EVERY_SECONDS = 1.0
 
 Write = Callable[[Settings, Notification], bytes]
 """How a notification is written: the same bytes at each try."""
@@ -95,13 +98,16 @@ class Sender(Sending[Taken]):
         self._write = write
         self._clock = clock
         self._chance = chance
+        self._looked_after_at = float("-inf")
 
     # One message
 
     async def _take_up(self, most: int) -> list[Taken]:
         now = self._clock()
+        if monotonic() - self._looked_after_at >= LOOKS_AFTER_SUBSCRIPTIONS_EVERY_SECONDS:
+            self._looked_after_at = monotonic()
+            await _look_after_subscriptions(self._database, now)
         async with self._database.session() as session:
-            await _look_after_subscriptions(session, now)
             return await webhook_queue.take_up(session, self._number, now, most)
 
     async def _send(self, taken: Taken) -> None:
@@ -193,27 +199,52 @@ class Sender(Sending[Taken]):
 
 
 async def _verify(session: AsyncSession, endpoint: WebhookEndpoint, now: datetime) -> None:
+    one = await webhooks.subscription_of(session, endpoint)
+    stands = endpoint if one is None else one.own
     endpoint.verified_at = now
-    if endpoint.state is not EndpointState.UNVERIFIED:
+    if stands.state is not EndpointState.UNVERIFIED:
         return
-    endpoint.state = EndpointState.ACTIVE
+    stands.state = EndpointState.ACTIVE
     endpoint.version += 1
     await session.flush()
-    if (one := await subscriptions.load(session, endpoint.id)) is None:
+    if one is None:
         await note(session, AccountEventKind.WEBHOOK_VERIFIED, endpoint, BY_ITSELF, now)
         return
     await subscriptions.beat_again(session, one, now)
     await note_of_subscription(session, AccountEventKind.SUBSCRIPTION_VERIFIED, one, BY_ITSELF, now)
 
 
-async def _look_after_subscriptions(session: AsyncSession, now: datetime) -> None:
-    """End those whose time is over, and queue the signs of life that are due."""
-    due = await subscriptions.due(session, now)
-    for one, reason in due.over:
-        await _disable(session, one.endpoint, reason, now)
-    for one in due.heartbeats:
+async def _look_after_subscriptions(database: Database, now: datetime) -> None:
+    """End those whose time is over, queue the signs of life that are due, give numbers to what waits for them where nothing is
+    sent. Whatever becomes of one, the others are looked after, and messages go.
+    """
+    try:
+        async with database.session() as session:
+            due = await subscriptions.due(session, now)
+            for each in due:
+                await _try_to_look_after(session, each, now, subscriptions.share_of(len(due)))
+    except (SQLAlchemyError, OSError) as error:
+        log.error("Subscriptions can't be looked after", error=type(error).__name__)
+
+
+async def _try_to_look_after(session: AsyncSession, due: Due, now: datetime, most: int) -> None:
+    try:
+        async with session.begin_nested():
+            await _look_after(session, due, now, most)
+    except Exception as error:
+        log.error("a Subscription can't be looked after", subscription_id=str(due.id), error=type(error).__name__)
+
+
+async def _look_after(session: AsyncSession, due: Due, now: datetime, most: int) -> None:
+    one = await subscriptions.load(session, due.id)
+    if one is None:
+        return
+    if due.reason is not None:
+        await _disable(session, one.endpoint, due.reason, now)
+    elif due.beats:
         await webhooks.queue_heartbeat(session, one.endpoint, now)
         await subscriptions.beat_again(session, one, now)
+    await subscriptions.number(session, one, await subscriptions.systems_of(session, [one]), now, most)
 
 
 async def _follow(
@@ -222,7 +253,8 @@ async def _follow(
     """What a call says of its endpoint: it works, it wants to be left alone for some time, or for ever. `is_lost`: an event of
     which a Subscription will not be told any more, so that it lacks a number.
     """
-    if endpoint.state is EndpointState.DISABLED:
+    one = await webhooks.subscription_of(session, endpoint)
+    if (endpoint if one is None else one.own).state is EndpointState.DISABLED:
         return
     if verdict.state is DeliveryState.DELIVERED:
         endpoint.failing_since = endpoint.paused_until = None
@@ -232,8 +264,10 @@ async def _follow(
         endpoint.paused_until = max(verdict.paused_until, endpoint.paused_until or verdict.paused_until)
     if verdict.is_gone:
         await _give_up(session, endpoint, DisabledReason.GONE, tried.at)
-    elif is_lost or is_given_up(endpoint.failing_since, tried.at):
+    elif is_given_up(endpoint.failing_since, tried.at):
         await _give_up(session, endpoint, DisabledReason.FAILING, tried.at)
+    elif is_lost:
+        await _give_up(session, endpoint, DisabledReason.EVENT_LOST, tried.at)
 
 
 async def _give_up(session: AsyncSession, endpoint: WebhookEndpoint, reason: DisabledReason, now: datetime) -> None:
@@ -248,7 +282,7 @@ async def _give_up(session: AsyncSession, endpoint: WebhookEndpoint, reason: Dis
 
 async def _disable(session: AsyncSession, endpoint: WebhookEndpoint, reason: DisabledReason, now: datetime) -> None:
     await webhooks.disable(session, endpoint, reason, now)
-    if (one := await subscriptions.load(session, endpoint.id)) is None:
+    if (one := await webhooks.subscription_of(session, endpoint)) is None:
         await note(session, AccountEventKind.WEBHOOK_DISABLED, endpoint, BY_ITSELF, now)
     else:
         await note_of_subscription(session, AccountEventKind.SUBSCRIPTION_DISABLED, one, BY_ITSELF, now)

@@ -292,7 +292,7 @@ async def remove_webhook(services: Starting, by: Administrator, endpoint_id: UUI
     """Remove it, with what became of its messages. Raises Problem `not_found`."""
     async with _changing(services, by, endpoint_id) as at:
         await at.note(AccountEventKind.WEBHOOK_REMOVED)
-        await webhooks.remove(at.session, at.endpoint)
+        await webhooks.remove(at.session, at.endpoint, at.now)
 
 
 async def rotate(services: Starting, by: Administrator, endpoint_id: UUID) -> GivenWebhookSecret:

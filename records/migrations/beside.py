@@ -17,6 +17,7 @@ def make_index(
     where: str | None = None,
     include: Sequence[str] = (),
     using: str = "btree",
+    unique: bool = False,
 ) -> None:
     """An index, while rows are written; nothing happens where it is there. What a try that was broken off has left is removed."""
     left = sa.text("SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)").bindparams(name=name)
@@ -26,6 +27,7 @@ def make_index(
         name,
         table,
         list(columns),
+        unique=unique,
         postgresql_where=sa.text(where) if where else None,
         postgresql_include=list(include),
         postgresql_using=using,

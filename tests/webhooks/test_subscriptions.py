@@ -9,20 +9,23 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import commands as c
 from domain.accounts import AccountEventKind, LetterKind
 from domain.service_accounts import Scope
-from domain.subscriptions import ERRORS, Content, SubscriptionStatus, Topic
-from domain.webhooks import KEPT_FOR, MOST_AT_ONCE, PAUSES, DisabledReason, EndpointState
+from domain.subscriptions import ERRORS, GIVEN_UP_AFTER, Content, SubscriptionStatus, Topic
+from domain.webhooks import KEPT_FOR, MOST_AT_ONCE, PAUSES, DeliveryState, DisabledReason, EndpointState
 from records import senders, service_accounts, webhook_queue
+from records import subscriptions as stored
 from records import webhooks as outbox
 from records.models import (
     Account,
     AccountEvent,
     ServiceAccount,
     Side,
+    Subscription,
     WebhookDelivery,
     WebhookEndpoint,
     WebhookMessage,
@@ -164,7 +167,7 @@ async def test_nothing_is_told_before_a_handshake_is_taken(office: Office, recei
     await office.record(story, slice(0, 1))
     assert await office.send() == 1
     failed = await reader.read(made.id)
-    assert (failed.status, failed.endpoint.disabled_reason) == (SubscriptionStatus.ERROR, DisabledReason.NO_HANDSHAKE)
+    assert (failed.status, failed.own.disabled_reason) == (SubscriptionStatus.ERROR, DisabledReason.NO_HANDSHAKE)
     assert await office.send(timedelta(days=1)) == 0  # tried once
     await office.record(story, slice(1, 2))
     assert await office.messages_of(draft.id) == []
@@ -452,7 +455,7 @@ async def test_after_days_it_is_in_error_and_events_are_counted_on(office: Offic
     assert await office.send(PAUSES[-1]) == 1
     assert len({call.body for call in receiver.calls[1:]}) == 1
     failed = await reader.read(id_)
-    assert (failed.status, failed.endpoint.disabled_reason) == (SubscriptionStatus.ERROR, DisabledReason.FAILING)
+    assert (failed.status, failed.own.disabled_reason) == (SubscriptionStatus.ERROR, DisabledReason.EVENT_LOST)
     assert await letters(office, scene.accounts["home_administrator"].id) == [LetterKind.SUBSCRIPTION_DISABLED]
 
     await office.record(story, slice(1, 3))
@@ -490,7 +493,7 @@ async def test_who_says_gone_is_not_called_again(office: Office, receiver: Recei
     await office.record(usual_story(scene, draft), slice(0, 3))
     await office.send()
     assert len(receiver.calls) == 2
-    assert (await reader.read(gone)).endpoint.disabled_reason is DisabledReason.GONE
+    assert (await reader.read(gone)).own.disabled_reason is DisabledReason.GONE
     assert (await reader.read(fine)).status is SubscriptionStatus.ACTIVE
     assert sorted(numbers(other)) == [1, 2, 3]
     assert [number for number, _ in await reader.events(gone)] == [1, 2, 3]
@@ -511,7 +514,9 @@ async def test_one_that_is_in_error_for_a_month_is_turned_off(office: Office, re
 
 
 @pytest.mark.parametrize("how", ["secret", "test"])
-async def test_what_cant_be_written_ends_no_other(office: Office, receiver: Receiver, other: Receiver, how: str) -> None:
+async def test_what_cant_be_written_ends_no_other(
+    office: Office, receiver: Receiver, other: Receiver, how: str
+) -> None:
     """Headers that do not open; a test, which is for webhooks, from code that knows no Subscription."""
     scene, draft = await scene_with_draft(office.database)
     reader = await reader_of(office, scene)
@@ -594,9 +599,9 @@ async def test_it_ends_with_its_time_or_with_its_system(office: Office, receiver
             await session.execute(changes[how])
     assert await office.send(timedelta(hours=2)) == 0
     async with office.database.session() as session:
-        endpoint = await session.get_one(WebhookEndpoint, id_)
+        own = await session.get_one(Subscription, id_)
         reason = DisabledReason.OVER if how == "end" else DisabledReason.SYSTEM_ENDED
-        assert (endpoint.state, endpoint.disabled_reason) == (EndpointState.DISABLED, reason)
+        assert (own.state, own.disabled_reason) == (EndpointState.DISABLED, reason)
     await office.record(story, slice(1, 2))
     assert await office.send(timedelta(days=1)) == 0
     assert len(receiver.calls) == 1
@@ -618,7 +623,7 @@ async def test_its_system_and_administrators_turn_it_off(office: Office, receive
         await reader.change(two, wanted(other))
     assert error.value.code == "subscription_turned_off"
     await reader.change(two, wanted(other, is_off=True))
-    assert (await reader.read(two)).endpoint.disabled_reason is DisabledReason.BY_HAND
+    assert (await reader.read(two)).own.disabled_reason is DisabledReason.BY_HAND
     await subscriptions.remove(office, reader.caller, two)
     with pytest.raises(Problem):
         await reader.read(two)
@@ -660,3 +665,156 @@ async def test_two_calls_are_under_way_and_what_was_told_is_known_for_a_month(
         await outbox.forget(session, office.now + KEPT_FOR)
     assert await reader.events(id_) == []  # what was told is known for a month
     assert (await subscriptions.status(office, reader.caller, id_)).count == 4
+
+
+# Much of it
+
+
+async def many(office: Office, id_: UUID, request_id: UUID, count: int) -> None:
+    """Events that wait for their numbers."""
+    written = text(
+        """
+        WITH made AS (
+            INSERT INTO webhook_messages (id, type, request_id, sequence, part, at, data)
+            SELECT gen_random_uuid(), 'fhir.notification', :request_id, 100 + n, 0, now(), '{"focus": "Task/1"}'
+            FROM generate_series(1, :count) n RETURNING id
+        )
+        INSERT INTO webhook_deliveries (message_id, endpoint_id, request_id, type, state, next_attempt)
+        SELECT id, :id, :request_id, 'fhir.notification', 'pending', now() + interval '1 day' FROM made
+        """
+    )
+    async with office.database.session() as session:
+        await session.execute(written, {"id": id_, "request_id": request_id, "count": count})
+
+
+async def unnumbered(office: Office, id_: UUID) -> int:
+    query = select(func.count()).where(WebhookDelivery.endpoint_id == id_, WebhookDelivery.number.is_(None))
+    async with office.database.session() as session:
+        return (await session.scalar(query.where(WebhookDelivery.type == "fhir.notification"))) or 0
+
+
+async def test_very_many_events_get_their_numbers_some_at_a_time(
+    office: Office, receiver: Receiver, other: Receiver
+) -> None:
+    scene, draft = await scene_with_draft(office.database)
+    reader = await reader_of(office, scene)
+    full, fine = await reader.new(receiver), await reader.new(other)
+    await office.record(usual_story(scene, draft), slice(0, 1))
+    await office.send()
+    await many(office, full, draft.id, 40_000)
+    await office.record(await later_story(office, scene), slice(0, 1))
+    await office.send()
+    assert numbers(other) == [1, 2]
+    left = await unnumbered(office, full)
+    assert 30_000 < left < 40_000
+    told = await subscriptions.status(office, reader.caller, full)
+    assert (told.count, await unnumbered(office, full)) == (40_002, 0)
+    assert len(await reader.events(full, 39_900)) == 103
+    await subscriptions.remove(office, reader.caller, full)
+    with pytest.raises(Problem):
+        await reader.read(full)
+    assert [one.id for one in await subscriptions.list_own(office, reader.caller)] == [fine]
+    rounds = 0
+    async with office.database.session() as session:
+        while await stored.forget_removed(session, 10_000):
+            rounds += 1
+        assert rounds == 6
+        assert await session.get(WebhookEndpoint, full) is None
+        assert await session.get(WebhookEndpoint, fine) is not None
+
+
+async def later_story(office: Office, scene: Scene) -> Story:
+    async with office.database.session() as session:
+        return usual_story(scene, process_of(await make_draft(session, scene)))
+
+
+async def test_what_comes_to_one_in_error_gets_its_numbers_by_the_clock(office: Office, receiver: Receiver) -> None:
+    scene, draft = await scene_with_draft(office.database)
+    reader, story = await reader_of(office, scene), usual_story(scene, draft)
+    id_ = await reader.new(receiver)
+    receiver.status = 410
+    await office.record(story, slice(0, 1))
+    await office.send()
+    await office.record(story, slice(1, 3))
+    await office.send()
+    assert await unnumbered(office, id_) == 0
+    assert set(await office.states(id_)) == {DeliveryState.DELIVERED, DeliveryState.FAILED}
+
+
+async def test_one_that_gets_no_numbers_holds_up_no_other(office: Office, receiver: Receiver, other: Receiver) -> None:
+    """A number that is given already, by a restored table or by hand: the index holds them apart."""
+    scene, draft = await scene_with_draft(office.database)
+    reader, story = await reader_of(office, scene), usual_story(scene, draft)
+    broken, fine = await reader.new(receiver), await reader.new(other)
+    await office.record(story, slice(0, 1))
+    await office.send()
+    async with office.database.session() as session:
+        await session.execute(update(Subscription).where(Subscription.endpoint_id == broken).values(events=0))
+    await office.record(story, slice(1, 2))
+    await office.send()
+    assert (numbers(receiver), numbers(other)) == ([1], [1, 2])
+    assert (await reader.read(fine)).status is SubscriptionStatus.ACTIVE
+
+
+async def test_a_heartbeat_that_cant_be_queued_holds_up_nothing(
+    office: Office, receiver: Receiver, other: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, draft = await scene_with_draft(office.database)
+    reader = await reader_of(office, scene)
+    broken = await reader.new(receiver, heartbeat_seconds=60)
+    await reader.new(other, heartbeat_seconds=60)
+    queue = outbox.queue_heartbeat
+
+    async def fails(session: AsyncSession, endpoint: WebhookEndpoint, now: datetime) -> None:
+        if endpoint.id == broken:
+            await session.execute(text("SELECT 1 / 0"))
+        await queue(session, endpoint, now)
+
+    monkeypatch.setattr(outbox, "queue_heartbeat", fails)
+    await office.record(usual_story(scene, draft), slice(0, 1))
+    await office.send(timedelta(seconds=61))
+    assert (numbers(receiver), numbers(other)) == ([1], [1])
+    assert [parameters(call)["type"] for call in other.calls].count("heartbeat") == 1
+
+
+async def test_code_of_the_version_before_sends_nothing_there(office: Office, receiver: Receiver) -> None:
+    """Its sender takes up what is active; it reads these reasons alone."""
+    scene, draft = await scene_with_draft(office.database)
+    reader = await reader_of(office, scene)
+    id_ = await reader.new(receiver)
+    for status in (200, 410):
+        receiver.status = status
+        await office.record(usual_story(scene, draft), slice(0, 1))
+        await office.send()
+        async with office.database.session() as session:
+            endpoint = await session.get_one(WebhookEndpoint, id_)
+            assert (endpoint.state, endpoint.disabled_reason) == (EndpointState.UNVERIFIED, None)
+
+
+async def test_events_that_make_no_tasks_fail_no_command(office: Office, receiver: Receiver, other: Receiver) -> None:
+    """Reported before it was accepted, as it is recorded: what lies between may come later."""
+    scene, draft = await scene_with_draft(office.database)
+    reader, story = await reader_of(office, scene), usual_story(scene, draft)
+    tasks, said = await reader.new(receiver), await reader.new(other, Topic.COMMUNICATION)
+    await office.record(story, slice(0, 1))
+    await office.record(story, slice(3, None))
+    await office.send()
+    assert len(await reader.events(said)) == 2
+    assert await reader.events(tasks) == [(1, f"Task/{draft.id}.1")]
+
+
+async def test_an_error_lasts_a_month_from_when_it_began(office: Office, receiver: Receiver) -> None:
+    scene, draft = await scene_with_draft(office.database)
+    reader = await reader_of(office, scene)
+    id_ = await reader.new(receiver)
+    receiver.status = 503
+    await office.record(usual_story(scene, draft), slice(0, 1))
+    await office.send()
+    for pause in PAUSES:
+        await office.send(pause)
+    assert (await reader.read(id_)).own.disabled_reason is DisabledReason.EVENT_LOST
+    await office.send(GIVEN_UP_AFTER - A_MOMENT)
+    assert (await reader.read(id_)).status is SubscriptionStatus.ERROR
+    await office.send(2 * A_MOMENT)
+    off = await reader.read(id_)
+    assert (off.status, off.own.disabled_reason) == (SubscriptionStatus.OFF, DisabledReason.NOT_BEGUN_ANEW)
