@@ -157,6 +157,11 @@ class Settings(BaseSettings):
         10, ge=0, description="How many times a link to a new password may be asked for from one address."
     )
     uploads_per_minute: int = Field(600, ge=0, description="The same for files sent, and parts of files.")
+    subscriptions_per_hour: int = Field(
+        30,
+        ge=0,
+        description="How many times a system may make, change or remove a Subscription (FHIR) in an hour; 0 for no limit.",
+    )
     decodes_per_minute: int = Field(
         600,
         ge=0,

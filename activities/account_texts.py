@@ -20,6 +20,10 @@ class AccountText:
     button: str | None = None
 
 
+_BEGIN_ANEW = _(
+    "Have it looked at, then have the system send its Subscription again and ask for what it has missed: you find it under "
+    "People, Webhooks."
+)
 _TELL = _("If you did not expect this, tell the administrator of your clinic now.")
 
 _SIGN_IN_CHANGED = _("how you sign in is changed")
@@ -93,12 +97,18 @@ ACCOUNT_TEXTS: Mapping[LetterKind, AccountText] = {
     LetterKind.SUBSCRIPTION_DISABLED: AccountText(
         _("a system is not told of events any more"),
         _(
-            "A system of {clinic} has subscribed to events, and its address wants no more, or has taken nothing for days. Relais "
-            "no longer calls it."
+            "An address at which a system of {clinic} has subscribed to events wants no more, or has answered no call for five "
+            "days. Relais no longer calls it."
         ),
+        _BEGIN_ANEW,
+    ),
+    LetterKind.SUBSCRIPTION_EVENT_LOST: AccountText(
+        _("a system lacks an event"),
         _(
-            "Have it looked at: the system itself begins anew, and asks for what it has missed. You find it under Webhooks."
+            "A system of {clinic} has subscribed to events, and could not be told of one of them, for all that was tried. Relais "
+            "tells it of no others until it begins anew."
         ),
+        _BEGIN_ANEW,
     ),
     LetterKind.PARTNER_DISABLED: AccountText(
         _("a partner is not told any more"),

@@ -110,7 +110,8 @@ class LetterKind(StrEnum):
     IDENTITY_LINKED = "identity_linked"
     IDENTITY_UNLINKED = "identity_unlinked"
     WEBHOOK_DISABLED = "webhook_disabled"  # by Relais itself
-    SUBSCRIPTION_DISABLED = "subscription_disabled"  # by Relais itself
+    SUBSCRIPTION_DISABLED = "subscription_disabled"  # by Relais itself, as the next
+    SUBSCRIPTION_EVENT_LOST = "subscription_event_lost"
     PARTNER_DISABLED = "partner_disabled"  # by Relais itself
     PROVISIONED = "provisioned"  # an account made by the directory of the organization
     RETENTION_LISTED = "retention_listed"  # to administrators, as the next two

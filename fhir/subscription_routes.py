@@ -31,6 +31,7 @@ from use_cases.caller import Caller
 from use_cases.services import Services
 from use_cases.subscriptions import NewSubscription
 from web.language import language_of
+from web.rates import SUBSCRIPTIONS as SUBSCRIPTION_CHANGES
 from web.services import ServicesOf
 from web.session import SmartNeed, opened_by
 
@@ -58,7 +59,7 @@ Remover = Annotated[Caller, _opened("d")]
 Searcher = Annotated[Caller, _opened("s")]
 
 
-@router.post("", name="fhir_Subscription_create")
+@router.post("", name="fhir_Subscription_create", dependencies=[SUBSCRIPTION_CHANGES])
 async def create(request: Request, services: ServicesOf, caller: Maker) -> Response:
     """A new Subscription, to which a handshake goes."""
     kind, server = format_wanted(request), _server(request, services)
@@ -100,7 +101,7 @@ async def read(request: Request, resource_id: str, services: ServicesOf, caller:
     return answer_with(request, subscription(one, server), kind)
 
 
-@router.put("/{resource_id}", name="fhir_Subscription_update")
+@router.put("/{resource_id}", name="fhir_Subscription_update", dependencies=[SUBSCRIPTION_CHANGES])
 async def change(request: Request, resource_id: str, services: ServicesOf, caller: Changer) -> Response:
     """Have it as it is said now: off, or begun anew, or elsewhere."""
     kind, server = format_wanted(request), _server(request, services)
@@ -111,7 +112,7 @@ async def change(request: Request, resource_id: str, services: ServicesOf, calle
     return _written(subscription(await subscriptions.change(services, caller, id_, said, version), server), kind, 200)
 
 
-@router.delete("/{resource_id}", name="fhir_Subscription_delete")
+@router.delete("/{resource_id}", name="fhir_Subscription_delete", dependencies=[SUBSCRIPTION_CHANGES])
 async def remove(request: Request, resource_id: str, services: ServicesOf, caller: Remover) -> Response:
     """Remove it, with its events."""
     check_known(request, request.query_params.keys(), ("_format",))
@@ -166,7 +167,7 @@ async def _said(
     came = await _body(request)
     if resource_id is not None and dict_of(came).get("id") != resource_id:
         raise NotTaken(OTHER_ID, code="value", about="id")
-    return read_subscription(came, services.settings, server)
+    return read_subscription(came, services.settings, server, is_new=resource_id is None)
 
 
 async def _body(request: Request) -> object:
@@ -201,7 +202,7 @@ async def _asked(request: Request, known: tuple[str, ...]) -> dict[str, list[str
     found: dict[str, list[str]] = {}
     for name, value in request.query_params.multi_items():
         found.setdefault(name, []).append(value)
-    if request.method == "POST" and await request.body():
+    if request.method == "POST" and await received(request):
         came = await _body(request)
         for one in dicts_of(dict_of(came).get("parameter")):
             said = next((value for name, value in one.items() if name.startswith("value")), None)

@@ -47,6 +47,7 @@ MISSING = _("“%(name)s” is missing.")
 NOT_RIGHT = _("“%(name)s” is not as FHIR has it.")
 NOT_DONE = _("What “%(name)s” asks for is not done here.")
 OTHER_STATUS = _("A Subscription is “requested”, or “off”: everything else is said by this server.")
+NEW_IS_NOT_OFF = _("A new Subscription is “requested”.")
 NO_SUCH_TOPIC = _("There is no such topic: they stand in the CapabilityStatement.")
 NO_SUCH_FILTER = _("The topic is not narrowed by this. A filter is written as in status=completed,rejected.")
 ONLY_REST_HOOK = _("Notifications go by rest-hook alone.")
@@ -64,9 +65,10 @@ _LONGEST_REASON = 500
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _OURS = re.compile(
-    r"(host|content-.*|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|accept-encoding|user-agent|proxy-.*|cookie)"
+    r"host|content-.*|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|accept-encoding|user-agent|proxy-.*|cookie"
+    r"|forwarded|x-forwarded-.*|x-real-ip|via|x-http-method.*|x-method-override"
 )
-"""Headers that say how a call is made, and are not a receiver's to choose."""
+"""Headers that say how a call is made, from where, or as what it is to be taken: not a receiver's to choose."""
 
 _PAYLOADS = ("application/fhir+json", "application/json")
 _FILTER = re.compile(r"(?:(?P<kind>[A-Za-z]+)[.?])?(?P<name>[a-z-]+)=(?P<values>[a-z,-]+)")
@@ -107,11 +109,11 @@ def _numbers(one: Subscribed) -> Iterator[Extension]:
         yield Extension(url=MAX_COUNT, value_positive_int=own.max_count)
 
 
-def read_subscription(came: object, settings: Settings, server: Server) -> NewSubscription:
-    """What a system says of a Subscription. Raises NotTaken for what is none; Faults."""
+def read_subscription(came: object, settings: Settings, server: Server, *, is_new: bool = False) -> NewSubscription:
+    """What a system says of a Subscription; a new one is not off. Raises NotTaken for what is none; Faults."""
     if not isinstance(came, dict) or came.get("resourceType") != "Subscription":
         raise NotTaken(NO_SUBSCRIPTION, code="structure")
-    reading = _Reading(came, settings, server)
+    reading = _Reading(came, settings, server, is_new)
     said = reading.said()
     if reading.faults or said is None:
         raise Faults(reading.faults)
@@ -125,6 +127,7 @@ class _Reading:
     came: Mapping[str, Any]
     settings: Settings
     server: Server
+    is_new: bool
     faults: list[Fault] = field(default_factory=list)
 
     def wrong(self, code: str, sentence: str, about: str) -> None:
@@ -138,7 +141,7 @@ class _Reading:
         self._check_type(channel)
         filters, url = self._filters(topic), self._url(channel)
         content, payload = self._content(channel), self._payload(channel)
-        headers, ends_at = self._headers(channel), self._end(is_off)
+        headers, ends_at = self._headers(channel), self._end()
         reason = self._reason()
         least, most = SHORTEST_HEARTBEAT.total_seconds(), LONGEST_HEARTBEAT.total_seconds()
         heartbeat = self._number(channel, HEARTBEAT, "valueUnsignedInt", int(least), int(most))
@@ -175,6 +178,8 @@ class _Reading:
             self.wrong("required", MISSING, "status")
         elif status not in ("requested", "active", "off"):
             self.wrong("value", OTHER_STATUS, "status")
+        elif status == "off" and self.is_new:
+            self.wrong("business-rule", NEW_IS_NOT_OFF, "status")
         return status == "off"
 
     def _reason(self) -> str:
@@ -186,14 +191,14 @@ class _Reading:
             self.wrong("value", NOT_RIGHT, "reason")
         return line
 
-    def _end(self, is_off: bool) -> datetime | None:
+    def _end(self) -> datetime | None:
         said = self.came.get("end")
         if said is None:
             return None
         end = _instant(said)
         if end is None:
             self.wrong("value", NOT_RIGHT, "end")
-        elif end <= datetime.now(UTC) and not is_off:
+        elif end <= datetime.now(UTC):
             self.wrong("business-rule", END_IS_PAST, "end")
         return end
 

@@ -61,6 +61,8 @@ REASONS: Mapping[DisabledReason, str] = {
     DisabledReason.GONE: _("It said that it is gone (410)."),
     DisabledReason.FAILING: _("Every call has failed for five days."),
     DisabledReason.NO_HANDSHAKE: _("It did not take the handshake."),
+    DisabledReason.EVENT_LOST: _("It could not be told of one event."),
+    DisabledReason.NOT_BEGUN_ANEW: _("Its system has left it in error for a month."),
     DisabledReason.BY_SYSTEM: _("Its system has turned it off."),
     DisabledReason.OVER: _("Its end has come."),
     DisabledReason.SYSTEM_ENDED: _("Its system may not come in any more, or not subscribe."),

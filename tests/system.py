@@ -54,6 +54,7 @@ LIMITS: dict[str, Any] = dict.fromkeys(
         "statuses_per_minute",
         "forgotten_passwords_per_minute",
         "uploads_per_minute",
+        "subscriptions_per_hour",
         "sign_ons_per_minute",
         "streams_per_minute",
         "streams_at_once",

@@ -346,7 +346,11 @@ class SubscriptionView(View):
         description="`requested`: no handshake was taken yet. `error`: events are counted and not sent, until its system begins "
         "anew. `off`: nothing is sent."
     )
-    disabled_reason: DisabledReason | None
+    disabled_reason: DisabledReason | None = Field(
+        description="Of `error`: `no_handshake`, `gone` (it answered 410), `failing` (every call has failed for five days), "
+        "`event_lost` (one event could not be told). Of `off`: `by_hand`, `by_system`, `over`, `system_ended`, "
+        "`not_begun_anew` (a month in error)."
+    )
     failing_since: datetime | None = Field(description="Since when every call has failed.")
     ends_at: datetime | None
     events: int = Field(description="How many events have their number.")

@@ -274,7 +274,10 @@ async def _give_up(session: AsyncSession, endpoint: WebhookEndpoint, reason: Dis
     """Nothing goes there any more, and the clinic's administrators are told. The letters go as others do that nobody looks after
     (`use_cases.repair`).
     """
-    letter = LetterKind.WEBHOOK_DISABLED if endpoint.account_id is None else LetterKind.SUBSCRIPTION_DISABLED
+    letter = LetterKind.WEBHOOK_DISABLED
+    if endpoint.account_id is not None:
+        is_lost = reason is DisabledReason.EVENT_LOST
+        letter = LetterKind.SUBSCRIPTION_EVENT_LOST if is_lost else LetterKind.SUBSCRIPTION_DISABLED
     await _disable(session, endpoint, reason, now)
     await account_letters.write_to_administrators(session, letter, endpoint.clinic_id, now)
     log.warning("an endpoint of webhooks is given up", endpoint_id=str(endpoint.id), code=reason.value)

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from prometheus_client import Gauge
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -56,7 +57,16 @@ ATTEMPTS_SHOWN = 100
 
 Url = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_URL), ONE_LINE]
 Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), COMPOSED, ONE_LINE]
-Types = Annotated[list[WebhookType], Field(min_length=1, max_length=len(WebhookType))]
+
+
+def _to_choose(type_: WebhookType) -> WebhookType:
+    if type_ not in CHOSEN:
+        raise PydanticCustomError("enum", "a type that is told to endpoints by itself")
+    return type_
+
+
+Type = Annotated[WebhookType, AfterValidator(_to_choose), WithJsonSchema({"type": "string", "enum": list(CHOSEN)})]
+Types = Annotated[list[Type], Field(min_length=1, max_length=len(CHOSEN))]
 
 
 class NewWebhook(Frozen):
@@ -239,7 +249,7 @@ async def add_webhook(services: Starting, by: Administrator, clinic_id: UUID, ne
             endpoint_id=id_,
             clinic_id=clinic_id,
             url=new.url,
-            types=_chosen(new.event_types),
+            types=set(new.event_types),
             description=new.description,
             sealed_secret=sealed_secret(services.settings, id_, secret),
             now=now,
@@ -459,7 +469,7 @@ def _changed(endpoint: WebhookEndpoint, change: WebhookChange) -> dict[str, Any]
     """What is to be another than it is."""
     said = {
         "url": change.url,
-        "types": None if change.event_types is None else sorted(_chosen(change.event_types)),
+        "types": None if change.event_types is None else sorted(set(change.event_types)),
         "description": change.description,
         "enabled": change.enabled,
     }
@@ -470,10 +480,6 @@ def _changed(endpoint: WebhookEndpoint, change: WebhookChange) -> dict[str, Any]
         "enabled": endpoint.state is not EndpointState.DISABLED,
     }
     return {name: value for name, value in said.items() if value is not None and value != before[name]}
-
-
-def _chosen(types: Sequence[WebhookType]) -> set[WebhookType]:
-    return {one for one in types if one in CHOSEN}
 
 
 def _check_new(others: Sequence[WebhookEndpoint], url: str) -> None:

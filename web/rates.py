@@ -24,6 +24,7 @@ from web.services import ServicesOf
 from web.session import IdentifiedOf
 
 MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
 
 MOST_COUNTED = 10_000
 """So many counts are kept of each kind; of who did nothing for longest, it is forgotten."""
@@ -44,17 +45,23 @@ class Limit:
     """Counts calls of one kind against the limit of whoever calls, which the answer tells, and refuses them beyond."""
 
     def __init__(
-        self, name: str, a_minute: Callable[[Settings], int], only: Callable[[Request], bool] = lambda _: True
+        self,
+        name: str,
+        most: Callable[[Settings], int],
+        only: Callable[[Request], bool] = lambda _: True,
+        *,
+        window: timedelta = MINUTE,
     ) -> None:
         self.name = name
-        self._a_minute = a_minute
+        self._most = most
         self._only = only
+        self._window = window
 
     def count(self, request: Request, settings: Settings, who: Hashable) -> None:
         """Raises Problem `too_many_requests`, with the seconds to wait."""
-        most = self._a_minute(settings)
+        most = self._most(settings)
         if most and self._only(request):
-            self._spend(request, who, Rate.per(MINUTE, most))
+            self._spend(request, who, Rate.per(self._window, most))
 
     def _spend(self, request: Request, who: Hashable, rate: Rate) -> None:
         now = datetime.now(UTC)
@@ -114,6 +121,7 @@ SIGN_ONS = Depends(LimitedStrangers("sign-ons", lambda settings: settings.sign_o
 UPLOADS = Depends(UPLOADS_OF_ONE)
 DIRECTORY = Depends(Limited("directory", lambda settings: 10 * settings.searches_per_minute))
 MESSAGES = Depends(Limited("messages", lambda settings: settings.uploads_per_minute))
+SUBSCRIPTIONS = Depends(Limited("subscriptions", lambda settings: settings.subscriptions_per_hour, window=HOUR))
 DECODES = Limit("decodes", lambda settings: settings.decodes_per_minute)
 STREAMS = Depends(Limited("streams", lambda settings: settings.streams_per_minute))
 

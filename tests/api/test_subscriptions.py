@@ -1,5 +1,8 @@
 """Subscriptions over FHIR's addresses: made, read, changed, found and ended by a system, with its scopes, and what is refused."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -18,7 +21,7 @@ from tests.api.test_fhir_access import ask, bearer
 from tests.api.test_service_accounts import Integration, connected
 from tests.fhir.checker import faults_of
 from tests.journeys import ok
-from tests.system import System, add_person
+from tests.system import System, add_person, hasty
 
 BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
 OPEN = ("subscriptions:write", "requests:read", "documents:read")
@@ -227,6 +230,12 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
             ["Content-Length: 0"],
             ["content-type: text/plain"],
             ["Transfer-Encoding: chunked"],
+            ["Forwarded: for=10.0.0.1"],
+            ["X-Forwarded-For: 10.0.0.1"],
+            ["X-Forwarded-Host: a"],
+            ["X-HTTP-Method-Override: DELETE"],
+            ["X-HTTP-Method: PUT"],
+            ["Via: 1.1 a"],
             ["X-A: " + "a" * 4_000],
             [f"X-{n}: a" for n in range(MOST_HEADERS + 1)],
         )
@@ -448,3 +457,45 @@ async def test_administrators_see_them_and_turn_them_off(system: System, face: F
     assert ok(await boss.post(f"/subscriptions/{mine['id']}/turn-off"))["disabled_reason"] == "by_hand"
     outcome(await sent(face, reader, "PUT", f"/{mine['id']}", mine), 409, "conflict")
     assert ok(await sent(face, reader, "GET", f"/{mine['id']}"))["status"] == "off"
+
+
+async def test_what_is_over_or_off_is_not_begun(face: FastAPI, system: System) -> None:
+    reader = await connected(system, *OPEN)
+    outcome(await sent(face, reader, "POST", "", resource(status="off")), 400, "business-rule")
+    for status in ("requested", "off"):
+        made = ok(await sent(face, reader, "POST", "", resource()), 201)
+        past = {**made, "status": status, "end": "2026-01-01T00:00:00Z"}
+        ended = await sent(face, reader, "PUT", f"/{made['id']}", past)
+        outcome(ended, 400, "business-rule")
+        assert ok(await sent(face, reader, "GET", f"/{made['id']}"))["status"] == "requested"
+
+
+async def test_a_system_makes_and_changes_so_many_in_an_hour(face: FastAPI, system: System) -> None:
+    """Each calls an address that has said nothing yet."""
+    reader, neighbour = await connected(system, *OPEN), await connected(system, *OPEN)
+    with hasty(face, subscriptions_per_hour=3):
+        made = ok(await sent(face, reader, "POST", "", resource()), 201)
+        path = f"/{made['id']}"
+        ok(await sent(face, reader, "PUT", path, {**made, "reason": "Autre"}))
+        assert (await sent(face, reader, "DELETE", path)).status_code == 204
+        refused = await sent(face, reader, "POST", "", resource())
+        outcome(refused, 429, "throttled")
+        assert int(refused.headers["retry-after"]) > 600
+        assert ok(await sent(face, reader, "GET"))["total"] == 0
+        ok(await sent(face, neighbour, "POST", "", resource()), 201)
+
+
+async def test_who_asks_slowly_is_not_waited_for(
+    face: FastAPI, system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("use_cases.verification.RECEIVED_WITHIN", timedelta(milliseconds=50))
+    reader = await connected(system, *OPEN)
+    falls_silent = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"{"
+        await falls_silent.wait()
+
+    headers = {**bearer(reader.secret), "Content-Type": FHIR}
+    answer = await call(face, None, "/fhir/Subscription/$status", "POST", headers=headers, content=body())
+    outcome(answer, 408, "too-costly")

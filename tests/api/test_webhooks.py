@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from domain.audit import Act
 from domain.requests import Role
-from domain.webhooks import MOST_ENDPOINTS
+from domain.webhooks import CHOSEN, MOST_ENDPOINTS
 from key_ring import sealed_with
 from records.models import AccountEvent, AuditEntry, WebhookEndpoint, WebhookMessage
 from tests.api.answers import problem
@@ -160,6 +160,18 @@ async def test_only_who_administers_the_clinic_sees_them(system: System, elsewhe
 async def test_where_nothing_may_go(system: System, url: str, code: str) -> None:
     found = problem(await system.administrator.post("/webhooks", {"url": url}), 422, "invalid_input")
     assert [(one["field"], one["code"]) for one in found["errors"]] == [("url", code)]
+
+
+@pytest.mark.parametrize("type_", ["fhir.notification", "fhir.handshake", "fhir.heartbeat", "webhook.test"])
+async def test_only_what_may_be_chosen_is(system: System, elsewhere: Clinician, type_: str) -> None:
+    """With nothing else chosen, an endpoint would be told of nothing."""
+    new = {"url": address(), "event_types": ["account.locked", type_]}
+    found = problem(await elsewhere.post("/webhooks", new), 422, "invalid_input")
+    assert [one["field"] for one in found["errors"]] == ["event_types[1]"]
+    given = await made(elsewhere)
+    there = f"/api/v1/webhooks/{given['webhook']['id']}"
+    problem(await elsewhere.http.patch(there, json={"event_types": [type_]}), 422, "invalid_input")
+    assert ok(await elsewhere.get(f"/webhooks/{given['webhook']['id']}"))["event_types"] == sorted(CHOSEN)
 
 
 async def test_what_else_is_refused(system: System, elsewhere: Clinician) -> None:

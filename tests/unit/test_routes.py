@@ -69,6 +69,7 @@ COSTLY = {
     },
     "streams": {"portal.live.events"},
     "messages": {"fhir.server.process_message"},
+    "subscriptions": {f"fhir.subscription_routes.{what}" for what in ("create", "change", "remove")},
 }
 """Every route that costs much, by the limit for which it counts."""
 

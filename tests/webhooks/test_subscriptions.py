@@ -456,7 +456,7 @@ async def test_after_days_it_is_in_error_and_events_are_counted_on(office: Offic
     assert len({call.body for call in receiver.calls[1:]}) == 1
     failed = await reader.read(id_)
     assert (failed.status, failed.own.disabled_reason) == (SubscriptionStatus.ERROR, DisabledReason.EVENT_LOST)
-    assert await letters(office, scene.accounts["home_administrator"].id) == [LetterKind.SUBSCRIPTION_DISABLED]
+    assert await letters(office, scene.accounts["home_administrator"].id) == [LetterKind.SUBSCRIPTION_EVENT_LOST]
 
     await office.record(story, slice(1, 3))
     assert await office.send(timedelta(days=1)) == 0
