@@ -59,14 +59,25 @@ Url = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_
 Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), COMPOSED, ONE_LINE]
 
 
-def _to_choose(type_: WebhookType) -> WebhookType:
-    if type_ not in CHOSEN:
-        raise PydanticCustomError("enum", "a type that is told to endpoints by itself")
+_TAKEN = (*CHOSEN, WebhookType.TEST)
+
+
+def _taken(type_: WebhookType) -> WebhookType:
+    if type_ not in _TAKEN:
+        raise PydanticCustomError("enum", "what goes to Subscriptions alone")
     return type_
 
 
-Type = Annotated[WebhookType, AfterValidator(_to_choose), WithJsonSchema({"type": "string", "enum": list(CHOSEN)})]
-Types = Annotated[list[Type], Field(min_length=1, max_length=len(CHOSEN))]
+def _chosen(types: list[WebhookType]) -> list[WebhookType]:
+    """Without a test, which was taken from the first and comes to each."""
+    chosen = sorted(set(types) - {WebhookType.TEST})
+    if not chosen:
+        raise PydanticCustomError("too_short", "one that is told of nothing")
+    return chosen
+
+
+Type = Annotated[WebhookType, AfterValidator(_taken), WithJsonSchema({"type": "string", "enum": list(_TAKEN)})]
+Types = Annotated[list[Type], Field(min_length=1, max_length=len(_TAKEN)), AfterValidator(_chosen)]
 
 
 class NewWebhook(Frozen):
@@ -249,7 +260,7 @@ async def add_webhook(services: Starting, by: Administrator, clinic_id: UUID, ne
             endpoint_id=id_,
             clinic_id=clinic_id,
             url=new.url,
-            types=set(new.event_types),
+            types=new.event_types,
             description=new.description,
             sealed_secret=sealed_secret(services.settings, id_, secret),
             now=now,
@@ -469,7 +480,7 @@ def _changed(endpoint: WebhookEndpoint, change: WebhookChange) -> dict[str, Any]
     """What is to be another than it is."""
     said = {
         "url": change.url,
-        "types": None if change.event_types is None else sorted(set(change.event_types)),
+        "types": None if change.event_types is None else sorted(change.event_types),
         "description": change.description,
         "enabled": change.enabled,
     }

@@ -461,12 +461,12 @@ async def test_administrators_see_them_and_turn_them_off(system: System, face: F
 
 async def test_what_is_over_or_off_is_not_begun(face: FastAPI, system: System) -> None:
     reader = await connected(system, *OPEN)
-    outcome(await sent(face, reader, "POST", "", resource(status="off")), 400, "business-rule")
+    outcome(await sent(face, reader, "POST", "", resource(status="off")), 422, "business-rule")
     for status in ("requested", "off"):
         made = ok(await sent(face, reader, "POST", "", resource()), 201)
         past = {**made, "status": status, "end": "2026-01-01T00:00:00Z"}
         ended = await sent(face, reader, "PUT", f"/{made['id']}", past)
-        outcome(ended, 400, "business-rule")
+        outcome(ended, 422, "business-rule")
         assert ok(await sent(face, reader, "GET", f"/{made['id']}"))["status"] == "requested"
 
 
@@ -481,7 +481,7 @@ async def test_a_system_makes_and_changes_so_many_in_an_hour(face: FastAPI, syst
         refused = await sent(face, reader, "POST", "", resource())
         outcome(refused, 429, "throttled")
         assert int(refused.headers["retry-after"]) > 600
-        assert ok(await sent(face, reader, "GET"))["total"] == 0
+        assert ok(await sent(face, reader, "GET")).get("entry", []) == []
         ok(await sent(face, neighbour, "POST", "", resource()), 201)
 
 
@@ -498,4 +498,4 @@ async def test_who_asks_slowly_is_not_waited_for(
 
     headers = {**bearer(reader.secret), "Content-Type": FHIR}
     answer = await call(face, None, "/fhir/Subscription/$status", "POST", headers=headers, content=body())
-    outcome(answer, 408, "too-costly")
+    outcome(answer, 408, "processing")
