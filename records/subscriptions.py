@@ -47,7 +47,7 @@ from domain.subscriptions import (
     tellings,
 )
 from domain.webhooks import DeliveryState, DisabledReason, EndpointState, WebhookType
-from records import service_accounts
+from records import restrictions, service_accounts
 from records.ids import new_id
 from records.models import (
     Account,
@@ -236,14 +236,26 @@ def may_go_on(system: Found | None, now: datetime) -> bool:
     return Scope.SUBSCRIPTIONS_WRITE in known_scopes(system.service.scopes)
 
 
-def may_be_told(system: Found | None, topic: Topic, row: RequestRecord | None, now: datetime) -> bool:
+@dataclass(frozen=True)
+class Requests:
+    """Requests as they are now, as far as who sees them; and which are shut to the systems of which clinics."""
+
+    rows: Mapping[uuid.UUID, RequestRecord]
+    shut: Collection[tuple[uuid.UUID, uuid.UUID]]
+
+
+def may_be_told(
+    system: Found | None, topic: Topic, requests: Requests, request_id: uuid.UUID | None, now: datetime
+) -> bool:
     """Whether a system may read now what an event is about: as it sees requests when it asks itself."""
+    row = requests.rows.get(request_id) if request_id else None
     if system is None or row is None or not may_go_on(system, now):
         return False
     if TOPICS[topic].opened_by not in known_scopes(system.service.scopes):
         return False
     viewer = Viewer(system.account.id, system.account.clinic_id, SEES_AS)
-    return may_see(viewer, row, participants=(), pools=(), holders=()) == "chart"
+    is_shut = (row.id, system.account.clinic_id) in requests.shut
+    return may_see(viewer, row, participants=(), pools=(), holders=(), is_shut=is_shut) == "chart"
 
 
 _SEEN_BY = tuple(
@@ -256,12 +268,13 @@ _SEEN_BY = tuple(
 """What of a request says who sees it."""
 
 
-async def requests_of(session: AsyncSession, ids: Collection[uuid.UUID | None]) -> dict[uuid.UUID, RequestRecord]:
-    """These requests as they are now, as far as who sees them."""
+async def requests_of(session: AsyncSession, ids: Collection[uuid.UUID | None]) -> Requests:
+    """These requests as they are now."""
     wanted = literal(list({one for one in ids if one}), ARRAY(Uuid()))
     query = select(RequestRecord).where(RequestRecord.id == any_(wanted))
     query = query.options(load_only(*_SEEN_BY, raiseload=True)).execution_options(populate_existing=True)
-    return {row.id: row for row in await session.scalars(query)}
+    rows = {row.id: row for row in await session.scalars(query)}
+    return Requests(rows, await restrictions.shut_to_administrators(session, rows))
 
 
 # The numbers
@@ -315,12 +328,11 @@ async def number(
     waiting = await _waiting(session, one.id, most)
     if not waiting:
         return 0
-    rows, system = await requests_of(session, [request_id for _, request_id in waiting]), one.system_in(systems)
+    requests, system = await requests_of(session, [request_id for _, request_id in waiting]), one.system_in(systems)
     is_on = one.status is not SubscriptionStatus.OFF
     numbers: list[int | None] = []
     for _, request_id in waiting:
-        row = rows.get(request_id) if request_id else None
-        is_told = is_on and may_be_told(system, one.own.topic, row, now)
+        is_told = is_on and may_be_told(system, one.own.topic, requests, request_id, now)
         one.own.events += is_told
         numbers.append(one.own.events if is_told else None)
     await session.flush()
@@ -359,11 +371,11 @@ async def events(
     )
     found = [(number or 0, message) for number, message in await session.execute(query)]
     system = one.system_in(await systems_of(session, [one]))
-    rows = await requests_of(session, [message.request_id for _, message in found])
+    requests = await requests_of(session, [message.request_id for _, message in found])
     told = []
     for number_, message in found:
-        row = rows.get(message.request_id) if message.request_id else None
-        told.append(Numbered(number_, message.at, focus_of(message, may_be_told(system, one.own.topic, row, now))))
+        may = may_be_told(system, one.own.topic, requests, message.request_id, now)
+        told.append(Numbered(number_, message.at, focus_of(message, may)))
     return told
 
 

@@ -17,12 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Role
 from domain.webhooks import MOST_AT_ONCE, DeliveryState, Tried, Verdict
-from records import restrictions
 from records import subscriptions
 from records.ids import new_id
 from records.models import RequestRecord, WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookMessage
 from records.service_accounts import Found
-from records.subscriptions import Numbered, Subscribed, Systems
+from records.subscriptions import Numbered, Requests, Subscribed, Systems
 from records.visibility import Viewer, may_see
 
 _NOBODY = uuid.UUID(int=0)
@@ -122,20 +121,13 @@ async def take_up(session: AsyncSession, number: int, now: datetime, most: int) 
     claimed = (await session.execute(_CLAIM, {"ids": endpoint_ids, "number": number, "now": now})).all()
     endpoints = await _by_id(session, WebhookEndpoint, endpoint_ids)
     messages = await _by_id(session, WebhookMessage, [row.message_id for row in claimed])
-    requests = await _by_id(session, RequestRecord, [one.request_id for one in messages.values() if one.request_id])
-    taken = [
-        Taken(messages[row.message_id], endpoints[row.endpoint_id], row.attempts)
-        for row in sorted(claimed, key=lambda row: row.message_id)
-    ]
-    shut = await restrictions.shut_to_administrators(session, requests)
-    gone = [one for one in taken if not _may_go(one, requests, shut)]
     requests = await subscriptions.requests_of(session, [one.request_id for one in messages.values()])
     taken = []
     for row in sorted(claimed, key=lambda row: row.message_id):
         message, subscribed = messages[row.message_id], there.get(row.endpoint_id)
         event = _event(row.number, message, subscribed, systems, requests, now) if subscribed is not None else None
         taken.append(Taken(message, endpoints[row.endpoint_id], row.attempts, subscribed, event))
-    gone = [one for one in taken if one.subscribed is None and not _may_go(one, requests)]
+    gone = [one for one in taken if one.subscribed is None and not _may_go(one, requests.rows, requests.shut)]
     for one in gone:
         dropped = _delivery(one).values(state=DeliveryState.DROPPED, claimed_by=None, settled_at=now)
         await session.execute(dropped, execution_options={"synchronize_session": False})
@@ -166,14 +158,13 @@ def _event(
     message: WebhookMessage,
     one: Subscribed,
     systems: Mapping[uuid.UUID, Found],
-    requests: Mapping[uuid.UUID, RequestRecord],
+    requests: Requests,
     now: datetime,
 ) -> Numbered | None:
     """The event that it tells, as its system may see that now; None for a handshake or a heartbeat."""
     if number is None:
         return None
-    row = requests.get(message.request_id) if message.request_id else None
-    may = subscriptions.may_be_told(one.system_in(systems), one.own.topic, row, now)
+    may = subscriptions.may_be_told(one.system_in(systems), one.own.topic, requests, message.request_id, now)
     return Numbered(number, message.at, subscriptions.focus_of(message, may))
 
 

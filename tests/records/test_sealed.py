@@ -801,7 +801,7 @@ async def test_what_goes_through_many_reads_nothing_that_is_sealed(sealed: Datab
     async with sealed.session() as session:
         assert [request.id for request in await renewals.open_requests(session, after=None)] == [gone]
         assert await upkeep.named_objects(session, [key]) == {key}
-        assert (await subscriptions.requests_of(session, [gone, other])).keys() == {gone, other}
+        assert (await subscriptions.requests_of(session, [gone, other])).rows.keys() == {gone, other}
         assert await unread_reports.lock_untold(session, gone, NOW) is not None
     async with sealed.session() as session:
         await sweep._lock_if_there(session, gone)

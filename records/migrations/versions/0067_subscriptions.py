@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql
 from records.migrations.beside import make_index
 
 revision = "0067"
-down_revision = "0064"
+down_revision = "0066"
 branch_labels = None
 depends_on = None
 
