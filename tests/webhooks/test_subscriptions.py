@@ -14,10 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import commands as c
 from domain.accounts import AccountEventKind, LetterKind
+from domain.requests import Role
 from domain.service_accounts import Scope
 from domain.subscriptions import ERRORS, GIVEN_UP_AFTER, Content, SubscriptionStatus, Topic
 from domain.webhooks import KEPT_FOR, MOST_AT_ONCE, PAUSES, DeliveryState, DisabledReason, EndpointState
-from records import senders, service_accounts, webhook_queue
+from records import restrictions, senders, service_accounts, webhook_queue
 from records import subscriptions as stored
 from records import webhooks as outbox
 from records.models import (
@@ -339,6 +340,22 @@ async def test_an_event_that_may_not_be_seen_any_more_keeps_its_number_and_says_
     assert first["focus"] == {"reference": f"https://relais.test/fhir/Task/{draft.id}.1"}
     assert "focus" not in second
     assert await far.events(id_) == [(1, None)]
+
+
+async def test_what_is_shut_at_the_persons_wish_is_not_told(office: Office, receiver: Receiver) -> None:
+    scene, draft = await scene_with_draft(office.database)
+    reader, story = await reader_of(office, scene), usual_story(scene, draft)
+    id_ = await reader.new(receiver)
+    await office.record(story, slice(0, 1))
+    await office.send()
+    by = scene.accounts["home_administrator"]
+    async with office.database.session() as session:
+        role = (scene.home.id, Role.CLINIC_ADMINISTRATOR)
+        await restrictions.add(session, draft.id, None, role, reason="Parenté.", set_by=by.id, now=office.now)
+    await office.record(story, slice(1, 3))
+    await office.send()
+    assert numbers(receiver) == [1]
+    assert await reader.events(id_) == [(1, None)]
 
 
 async def test_other_systems_and_webhooks_know_nothing_of_it(office: Office, receiver: Receiver) -> None:
