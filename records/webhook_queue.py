@@ -148,7 +148,7 @@ async def _number(
             async with session.begin_nested():
                 await subscriptions.number(session, one, systems, now, most)
         except (SQLAlchemyError, ValueError, LookupError) as error:
-            log.error("events of a Subscription get no numbers", subscription_id=str(id_), error=type(error).__name__)
+            log.error("events of a Subscription get no numbers", endpoint_id=str(id_), error=type(error).__name__)
             broken.add(id_)
     return broken
 

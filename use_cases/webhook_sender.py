@@ -136,8 +136,9 @@ class Sender(Sending[Taken]):
         try:
             post = self._webhook(taken) if taken.subscribed is None else self._notification(taken, taken.subscribed)
         except Exception as error:  # whatever it is, the others are told all the same
-            of = {"message_id": str(taken.message.id), "endpoint_id": str(taken.endpoint.id)}
-            log.error("a webhook can't be written", **of, error=type(error).__name__)
+            message_id, endpoint_id = str(taken.message.id), str(taken.endpoint.id)
+            kind = type(error).__name__
+            log.error("a webhook can't be written", message_id=message_id, endpoint_id=endpoint_id, error=kind)
             return None, NOT_WRITTEN
         try:
             return await self._calls.post(taken.endpoint.url, post.body, post.headers, post.patience), None
@@ -232,7 +233,7 @@ async def _try_to_look_after(session: AsyncSession, due: Due, now: datetime, mos
         async with session.begin_nested():
             await _look_after(session, due, now, most)
     except Exception as error:
-        log.error("a Subscription can't be looked after", subscription_id=str(due.id), error=type(error).__name__)
+        log.error("a Subscription can't be looked after", endpoint_id=str(due.id), error=type(error).__name__)
 
 
 async def _look_after(session: AsyncSession, due: Due, now: datetime, most: int) -> None:
