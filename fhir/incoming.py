@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
+from domain.loose import Json, dict_of, dicts_of
 from domain.messages import FROM_REQUESTERS, TO_KNOW, MessageEvent
 from fhir.elements import ID
-from fhir.loose import Json, Resources, dict_of, dicts_of
+from fhir.loose import Resources
 from fhir.message_content import content_of
 from fhir.message_rules import event_of, faults_of
 from fhir.outcomes import Faults, NotTaken

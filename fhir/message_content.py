@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from math import isfinite
-from typing import Any, get_args
+from typing import Any
 
-from domain.health_insurance import Issuer
+from domain.loose import Json, dict_of, dicts_of, line_of, lines_of, list_of, text_of, told_of, words_of
 from domain.messages import MessageEvent
 from domain.priority import Priority
-from fhir.loose import Json, Resources, dict_of, dicts_of, line_of, lines_of, list_of, text_of, told_of, words_of
+from domain.said_patients import said_patient
+from fhir.loose import Resources
 from fhir.message_lines import lines_beside, lines_of_request
 from fhir.message_names import event_replied_to, kind_of, names_of, order_id_of, request_beside
 from fhir.message_rules import WRONG_VALUE, changes_meaning, foci_of
@@ -20,10 +21,6 @@ from fhir.outcomes import Fault, Faults
 from translations import Language, gettext_for
 from translations import gettext_noop as _
 from use_cases.said import InlineFile, Licence, Line, Said
-
-_RAMQ = re.compile(r"[A-Z]{4} ?[0-9]{4} ?[0-9]{4}")
-_OF_PROVINCE = re.compile(r"/ca-([a-z]{2})-")
-
 
 _PATIENTS = frozenset({"Patient", "RelatedPerson"})
 """Nobody of them is the author of a request: it is a professional's, who stands in the audit by name."""
@@ -66,7 +63,7 @@ def content_of(event: MessageEvent, header: Json, resources: Resources, bundle: 
         licences=author.licences,
         services=tuple(_services(asked, resources)) if asked else (),
         priority=Priority(focus["priority"]) if "priority" in focus else None,
-        patient=_patient(patients[0]) if patients else {},
+        patient=said_patient(patients[0]) if patients else {},
         question=question,
         answers=form.answers,
         answers_to=form.offering,
@@ -179,41 +176,6 @@ def _services(asked: Json, resources: Resources) -> Iterator[str]:
             yield line_of(str(performer.get("reference", "")).rsplit("/", 1)[-1])
     for concept in (asked.get("code"), *list_of(asked.get("category"))):
         yield from words_of(concept)
-
-
-def _patient(patient: Json) -> dict[str, Any]:
-    names = sorted(dicts_of(patient.get("name")), key=lambda one: one.get("use") not in ("official", "usual", None))
-    name = names[0] if names else {}
-    family, given = line_of(name.get("family")), " ".join(lines_of(name.get("given")))
-    if not (family or given):
-        family = line_of(name.get("text"))
-    number, issuer = _health_number(patient)
-    said = {
-        "given_name": given,
-        "family_name": family,
-        "birth_date": patient.get("birthDate"),
-        "sex": patient.get("gender"),
-        "health_insurance_number": number,
-        "health_insurance_issuer": issuer,
-    }
-    return {name: value for name, value in said.items() if value}
-
-
-def _health_number(patient: Json) -> tuple[str, str | None]:
-    """The number of the health insurance among the patient's identifiers, and who gave it; no number of a chart."""
-    for identifier in dicts_of(patient.get("identifier")):
-        number, system = line_of(identifier.get("value")), str(identifier.get("system", "")).casefold()
-        codes = {code.upper() for code in words_of(identifier.get("type"))}
-        is_old = identifier.get("use") == "old"
-        if (
-            number
-            and not is_old
-            and ("JHN" in codes or "healthcare-id" in system or "hcn" in system or _RAMQ.fullmatch(number.upper()))
-        ):
-            found = _OF_PROVINCE.search(system)
-            issuer = f"CA-{found[1].upper()}" if found else None
-            return number, issuer if issuer in get_args(Issuer) else None
-    return "", None
 
 
 def _question(event: MessageEvent, asked: Json, resources: Resources) -> str:

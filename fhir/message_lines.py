@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
-from fhir.loose import Json, Resources, dict_of, dicts_of, line_of, lines_of, list_of, text_of, told_of, words_of
+from domain.loose import Json, dict_of, dicts_of, line_of, lines_of, list_of, text_of, told_of, words_of
+from fhir.loose import Resources
 from translations import Language, gettext_for
 from use_cases.said import Line
 

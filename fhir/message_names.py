@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 from uuid import UUID
 
+from domain.loose import Json, dict_of, dicts_of, line_of
 from fhir.addresses import request_in
-from fhir.loose import Json, Resources, dict_of, dicts_of, line_of
+from fhir.loose import Resources
 from use_cases.said import OrderName
 
 _KIND = re.compile(r"[A-Z][A-Za-z]+")

@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 
+from domain.loose import Json, dicts_of, line_of, list_of, text_of
 from domain.messages import FROM_REQUESTERS, MessageEvent
 from fhir.elements import ID
-from fhir.loose import Json, Resources, dicts_of, line_of, list_of, text_of
+from fhir.loose import Resources
 from fhir.outcomes import Fault
 from translations import gettext_noop as _
 

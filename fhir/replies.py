@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
+from domain.loose import dict_of, line_of
 from domain.messages import MessageEvent
 from domain.told_partners import id_in_messages
 from fhir.addresses import Server
 from fhir.elements import Coding, Resource, reference_to
-from fhir.loose import dict_of, line_of
 from fhir.resources import Destination, MessageHeader, OperationOutcome, Response, Source
 
 Json = dict[str, Any]

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.fhir_course import tasks_of
+from domain.loose import dict_of, dicts_of, line_of
 from domain.messages import MessageEvent
 from domain.told_partners import Heard, message_id
 from domain.webhooks import WITH_DOCUMENT
@@ -19,7 +20,6 @@ from fhir.addresses import Server, part_of
 from fhir.documents import diagnostic_reports, document_references
 from fhir.elements import Coding, Meta, Reference, Resource
 from fhir.exchange import communications
-from fhir.loose import dict_of, dicts_of, line_of
 from fhir.people import organization, practitioner, practitioner_role
 from fhir.replies import Json, bundle
 from fhir.requests import IS_TEST, placer, role_of, tasks

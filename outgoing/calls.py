@@ -74,15 +74,22 @@ class Calls:
         self._trusted = trusted or httpcore.default_ssl_context()
         self._connect = connect or httpcore.AnyIOBackend()
 
+    async def get(self, url: str, headers: Mapping[str, str]) -> Answer:
+        """What is there. Raises CallError."""
+        return await self._call("GET", url, b"", headers, self._patience)
+
     async def post(
         self, url: str, body: bytes, headers: Mapping[str, str], patience: timedelta | None = None
     ) -> Answer:
         """Send `body` there; with less `patience` than all calls have, where that is said. Raises CallError."""
         seconds = self._patience if patience is None else min(self._patience, patience.total_seconds())
+        return await self._call("POST", url, body, {**headers, "Content-Length": str(len(body))}, seconds)
+
+    async def _call(self, method: str, url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Answer:
         try:
             async with asyncio.timeout(seconds):
                 to = destination_of(url, self._walls)
-                return await self._post(to, await self._checked(to), body, headers)
+                return await self._send(method, to, await self._checked(to), body, headers)
         except (TimeoutError, httpcore.TimeoutException):
             raise CallError("timeout") from None
         except ForbiddenError as error:
@@ -102,16 +109,15 @@ class Calls:
             raise ForbiddenError("address_not_public")
         return found
 
-    async def _post(
-        self, to: Destination, addresses: Sequence[IPAddress], body: bytes, headers: Mapping[str, str]
+    async def _send(
+        self, method: str, to: Destination, addresses: Sequence[IPAddress], body: bytes, headers: Mapping[str, str]
     ) -> Answer:
         url = httpcore.URL(scheme=to.scheme, host=to.host, port=to.port, target=to.target)
         connection = httpcore.AsyncHTTPConnection(
             url.origin, self._trusted, network_backend=_ToChecked(self._connect, addresses)
         )
         own = {"Host": _host_header(to), "Connection": "close", "Accept-Encoding": "identity"}
-        sent = {**headers, **own, "Content-Length": str(len(body))}
-        request = httpcore.Request("POST", url, headers=list(sent.items()), content=body)
+        request = httpcore.Request(method, url, headers=list({**headers, **own}.items()), content=body)
         try:
             answer = await connection.handle_async_request(request)
             start = b""

@@ -6,7 +6,7 @@ a moment later changes nothing (`outgoing.calls`).
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 IPAddress = IPv4Address | IPv6Address
@@ -68,14 +68,19 @@ class ForbiddenError(Exception):
 
 @dataclass(frozen=True)
 class Walls:
-    """Where calls may go: `ports` besides 443; with `near`, also to this very machine, on any port and without TLS."""
+    """Where calls may go: `ports` besides 443; with `near`, also to this very machine, on any port and without TLS.
+
+    Networks that are `inside` are allowed, too, though they lead to no stranger.
+    """
 
     ports: frozenset[int] = frozenset()
     near: bool = False
+    inside: frozenset[IPv4Network | IPv6Network] = frozenset()
 
     def allow(self, address: IPAddress) -> bool:
         """Whether a call may go to that address of the network."""
-        return is_public(address) or (self.near and address.is_loopback)
+        is_inside = any(address in network for network in self.inside)
+        return is_public(address) or is_inside or (self.near and address.is_loopback)
 
 
 @dataclass(frozen=True)

@@ -33,13 +33,14 @@ from translations.dates import clock
 from translations.problems import PHOTO_WARNINGS, health_number_sentence
 from translations.typography import COLON
 from translations.words import SEXES
-from use_cases import attachments, commands, completeness, new_attachments
+from use_cases import attachments, commands, completeness, launches, new_attachments
 from use_cases.attachments import AttachmentView
 from use_cases.catalogue import legend_of, list_clinics, offering_of_request
 from use_cases.drafts import DraftChanges, NewDraft, begin_draft, change_draft, draft_to_begin, remove_draft
+from use_cases.launches import LONGEST_KEY
 from use_cases.new_attachments import SentFile
 from use_cases.orders import Resubmit, Submit
-from use_cases.patients import PATIENT_PARTS
+from use_cases.patients import PATIENT_PARTS, Patient
 from use_cases.phone_links import living_link
 from use_cases.problems import FieldFault, Problem, input_faults
 from use_cases.requests import RequestView
@@ -93,18 +94,27 @@ def _said_of_new(said: Mapping[str, object]) -> dict[str, str]:
     return {name: str(said[name]) for name in ("offering", "clinic", "earlier_id", "copy_form") if said.get(name)}
 
 
-def _beginning(visit: Visit) -> NewDraft | None:
+async def _beginning(visit: Visit) -> NewDraft | None:
     """What the address says of a draft that is perhaps not there yet. Raises Problem `not_found` for what nobody could begin."""
     said = _said_of_new(visit.request.query_params)
     try:
-        return NewDraft.model_validate(said) if said else None
+        draft = NewDraft.model_validate(said) if said else None
     except ValidationError:
         raise Problem("not_found") from None
+    if draft is not None and (key := _launch_in(visit)):
+        patient = await launches.patient_to_begin(visit.services, visit.caller, key)
+        return draft.model_copy(update={"patient": patient or Patient()})
+    return draft
+
+
+def _launch_in(visit: Visit) -> str:
+    """The launch by a record system with whose patient the draft begins; empty where it is none."""
+    return visit.request.query_params.get("launch", "")[:LONGEST_KEY]
 
 
 async def begin_now(visit: Visit, request_id: UUID) -> None:
     """Make the draft now if it is not there: something is written into it."""
-    if (draft := _beginning(visit)) is not None:
+    if (draft := await _beginning(visit)) is not None:
         await begin_draft(visit.services, visit.caller, request_id, draft)
 
 
@@ -112,8 +122,10 @@ async def begin_now(visit: Visit, request_id: UUID) -> None:
 async def edit_page(request_id: UUID, visit: VisitOf) -> Response:
     """The form as it is saved; or as it begins."""
     begins = None
-    if (draft := _beginning(visit)) is not None:
+    if (draft := await _beginning(visit)) is not None:
         begins = await draft_to_begin(visit.services, visit.caller, request_id, draft, visit.language)
+        if begins is not None and _launch_in(visit) and draft.patient == Patient():
+            raise Problem("launch_over")
     notice = pages.done_notice(visit.request, visit.language)
     return await _edit_page(visit, request_id, notice=notice, begins=begins)
 

@@ -19,6 +19,7 @@ from portal import (
     installable,
     invitations,
     journals,
+    launches,
     live,
     media,
     passwords,
@@ -49,6 +50,7 @@ from portal import (
 PAGES = (
     signin,
     sign_on,
+    launches,
     idle,
     passwords,
     invitations,

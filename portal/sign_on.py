@@ -18,6 +18,7 @@ from sign_on.connection import Answer
 from translations import Language
 from use_cases import identities, sign_on
 from use_cases.attempts import ANSWERED_WITHIN, RETURN_PATH, Arrived, Begun, Browser
+from use_cases.guessing import Origin
 from use_cases.invitations import Joining
 from use_cases.problems import Problem, input_faults
 from use_cases.services import Services
@@ -47,15 +48,15 @@ async def begin(code: str, request: Request, services: ServicesOf, next: str = "
     """
     wanted = local_address(next)
     if request.headers.get("sec-fetch-site") == "cross-site" and code in services.sign_on.providers.all:
-        language = await _language(request, services)
+        language = await language_of(request, services)
         label, here = services.sign_on.providers.all[code].label, f"/sign-on/{code}?{urlencode({'next': wanted})}"
         return pages.render(request, "sign_on", language, address=here, label=label, by_itself=False)
     try:
         begun = await sign_on.begin_sign_in(services, code, kept_by(request, services.settings), wanted, "")
     except Problem as problem:
-        return await _error(request, services, problem)
+        return await why_not(request, services, problem)
     response = RedirectResponse(begun.address, 303)
-    _keep(response, services.settings, begun)
+    keep(response, services.settings, begun)
     return response
 
 
@@ -68,7 +69,7 @@ async def begin_with_a_form(code: str, request: Request, services: ServicesOf) -
     try:
         begun = await sign_on.begin_sign_in(services, code, kept_by(request, services.settings), wanted, unsent)
     except Problem as problem:
-        return await _error(request, services, problem)
+        return await why_not(request, services, problem)
     return await go_on(request, services, begun)
 
 
@@ -131,16 +132,24 @@ async def unlink(code: str, visit: VisitOf) -> Response:
 @router.get(RETURN_PATH)
 async def back(code: str, request: Request, services: ServicesOf, origin: OriginOf) -> Response:
     """Back from the provider, which says who it is, or why not."""
-    said = {name: value for name, value in request.query_params.items() if len(value) <= LONGEST_ANSWER}
-    answer = Answer(said.get("state", ""), said.get("code"), said.get("error"), said.get("iss"))
-    account = await account_of_session(request, services)
-    token = session_of(request, services.settings)
-    browser = Browser(kept_by(request, services.settings) or "", token, origin, account)
+    browser = await browser_of(request, services, origin)
     try:
-        arrived = await sign_on.finish(services, code, answer, browser)
+        arrived = await sign_on.finish(services, code, answer_in(request), browser)
     except Problem as problem:
-        return await _error(request, services, problem)
+        return await why_not(request, services, problem)
     return await _arrived(request, services, arrived)
+
+
+def answer_in(request: Request) -> Answer:
+    """What the browser brings back in its address."""
+    said = {name: value for name, value in request.query_params.items() if len(value) <= LONGEST_ANSWER}
+    return Answer(said.get("state", ""), said.get("code"), said.get("error"), said.get("iss"))
+
+
+async def browser_of(request: Request, services: Services, origin: Origin) -> Browser:
+    """The browser that comes, and whose session it has."""
+    account, token = await account_of_session(request, services), session_of(request, services.settings)
+    return Browser(kept_by(request, services.settings) or "", token, origin, account)
 
 
 async def _arrived(request: Request, services: Services, arrived: Arrived) -> Response:
@@ -165,13 +174,14 @@ async def _with_form(request: Request, services: Services, arrived: Arrived) -> 
 async def go_on(request: Request, services: Services, begun: Begun) -> Response:
     """The page from which the browser goes on to the provider."""
     label = services.sign_on.providers.all[begun.provider].label
-    response = on_page(request, await _language(request, services), begun.address, label)
-    _keep(response, services.settings, begun)
+    response = on_page(request, await language_of(request, services), begun.address, label)
+    keep(response, services.settings, begun)
     return response
 
 
-async def _error(request: Request, services: Services, problem: Problem) -> Response:
-    language = await _language(request, services)
+async def why_not(request: Request, services: Services, problem: Problem) -> Response:
+    """The page that says what stands against it, with the number by which the log says more."""
+    language = await language_of(request, services)
     reference, back = (str(problem.members.get(name, "")) for name in ("reference", "back"))
     sentence = problem.told(language)
     return pages.render(
@@ -179,7 +189,7 @@ async def _error(request: Request, services: Services, problem: Problem) -> Resp
     )
 
 
-async def _language(request: Request, services: Services) -> Language:
+async def language_of(request: Request, services: Services) -> Language:
     """Of who is signed in, else of this browser."""
     return pages.language_asked_for(request, await pages.reader(request, services))
 
@@ -194,7 +204,7 @@ def kept_by(request: Request, settings: Settings) -> str | None:
     return request.cookies.get(_cookie(settings), "")[:200] or None
 
 
-def _keep(response: Response, settings: Settings, begun: Begun) -> None:
+def keep(response: Response, settings: Settings, begun: Begun) -> None:
     """One for all sign-ins of a browser, however many tabs there are. Lax, for it comes along when a provider sends back."""
     response.set_cookie(
         _cookie(settings),

@@ -262,7 +262,7 @@ class SignedInElsewhere:
     auth_time: datetime | None
     acr: str | None
     amr: list[str]
-    sealed_id_token: bytes = field(repr=False)
+    sealed_id_token: bytes | None = field(repr=False)
 
 
 IDLE_GRACE = timedelta(minutes=2)

@@ -60,6 +60,25 @@ async def take_attempt(session: AsyncSession, sha256: str, provider: str, now: d
     return await session.scalar(delete(SignOnAttempt).where(*mine).returning(SignOnAttempt))
 
 
+async def find_launched(session: AsyncSession, sha256: str, purpose: str, now: datetime) -> SignOnAttempt | None:
+    """What a record system has opened, and is still kept."""
+    query = select(SignOnAttempt).where(SignOnAttempt.sha256 == sha256, SignOnAttempt.purpose == purpose)
+    return await session.scalar(query.where(SignOnAttempt.expires_at > now))
+
+
+async def give_to(session: AsyncSession, sha256: str, account_id: uuid.UUID) -> bool:
+    """From now on it is that account's alone; False when it is another's."""
+    mine = or_(SignOnAttempt.account_id.is_(None), SignOnAttempt.account_id == account_id)
+    given = update(SignOnAttempt).where(SignOnAttempt.sha256 == sha256, mine).values(account_id=account_id)
+    return await session.scalar(given.returning(SignOnAttempt.sha256)) is not None
+
+
+async def identity_at(session: AsyncSession, account_id: uuid.UUID, issuer: str) -> str | None:
+    """As whom that account is linked there, if it is."""
+    mine = LinkedIdentity.account_id == account_id, LinkedIdentity.issuer == issuer
+    return await session.scalar(select(LinkedIdentity.subject).where(*mine))
+
+
 async def unlink_all(session: AsyncSession, account_id: uuid.UUID) -> None:
     """By no identity somebody signs in any more."""
     await session.execute(delete(LinkedIdentity).where(LinkedIdentity.account_id == account_id))

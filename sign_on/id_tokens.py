@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from joserfc.jwk import KeySet
 
-from sign_on.providers import Provider, StepUp
+from sign_on.providers import Client, StepUp
 from sign_on.refused import RefusedError
 from sign_on.tokens import LEEWAY_SECONDS, Claims, check_is_for_us, claims_of, header_of, moment, subject_of, text
 
@@ -30,7 +30,7 @@ class Identity:
     email: str | None = field(default=None, repr=False)
 
 
-def identity_in(token: str, provider: Provider, keys: KeySet, nonce: str, now: datetime) -> Identity:
+def identity_in(token: str, provider: Client, keys: KeySet, nonce: str, now: datetime) -> Identity:
     """Whom the token names, if it was made by the provider, for us, for this very sign-in. Raises RefusedError."""
     if str(header_of(token).get("typ", "JWT")).upper() != "JWT":
         raise RefusedError("type")

@@ -1,10 +1,14 @@
-"""The providers through which people may sign in, and which clinics go by which: one file, read at the start."""
+"""The providers through which people may sign in, and the record systems that open Relais; which clinics go by which.
 
-from collections.abc import Iterable, Mapping
+All stand in one file, read at the start.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 import yaml
@@ -55,11 +59,11 @@ class StepUp(_Said):
     max_age_seconds: int = Field(60, ge=0, le=3_600)
 
 
-class Provider(_Said):
-    """One provider, as it knows Relais and Relais it.
+class Client(_Said):
+    """Relais as a client of one server that says who somebody is, and that server as Relais knows it.
 
     `subject` names the claim by which a person stays the same: `sub`, or `oid`, which Entra keeps over all applications and which
-    counts within one of `tenants` only. `sign_in_max_age_seconds` asks who signed in there longer ago to do so again.
+    counts within one of `tenants` only.
     """
 
     code: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
@@ -73,10 +77,6 @@ class Provider(_Said):
     tenants: tuple[_Text, ...] = ()
     algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ALGORITHMS
     label: Label
-    clinics: Annotated[dict[_Text, Rule], Field(min_length=1)]
-    step_up: StepUp | None = None
-    sign_in_max_age_seconds: int | None = Field(None, ge=0)
-    signs_out_there: bool = True
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -108,20 +108,73 @@ class Provider(_Said):
                 return key
         raise ValueError(f"{self.private_key_file} holds no private RSA or EC key")
 
+    @property
+    def signs_with(self) -> str:
+        """The algorithm by which Relais proves with its private key who it is."""
+        return "ES256" if isinstance(self.private_key, ECKey) else "RS256"
+
+    def is_for(self, clinic: str) -> bool:
+        """Whether it is for the people of the clinic of that code."""
+        raise NotImplementedError
+
+
+class Provider(Client):
+    """One provider. `sign_in_max_age_seconds` asks who signed in there longer ago to do so again."""
+
+    clinics: Annotated[dict[_Text, Rule], Field(min_length=1)]
+    step_up: StepUp | None = None
+    sign_in_max_age_seconds: int | None = Field(None, ge=0)
+    signs_out_there: bool = True
+
     def is_for(self, clinic: str) -> bool:
         """Whether the people of the clinic of that code may sign in through it."""
         return clinic in self.clinics
 
 
+class RecordSystem(Client):
+    """Software with the records of patients, which opens Relais for who works with it (SMART App Launch).
+
+    `fhir` is the address of its FHIR server, by which it names itself when it opens Relais. `chart_number_system` is that of the
+    identifiers that are numbers of charts there. `inside` are networks that are nobody's on the public Internet, in which it is.
+    """
+
+    fhir: _Text
+    scopes: tuple[_Text, ...] = ("openid", "fhirUser", "launch", "patient/Patient.rs")
+    chart_number_system: _Text | None = None
+    clinics: Annotated[tuple[_Text, ...], Field(min_length=1)]
+    inside: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    @model_validator(mode="after")
+    def _launches(self) -> Self:
+        if "launch" not in self.scopes:
+            raise ValueError("scopes must hold launch")
+        return self
+
+    @property
+    def signs_with(self) -> str:
+        """SMART asks for these two. Raises ValueError for a key of another curve."""
+        if not isinstance(self.private_key, ECKey):
+            return "RS384"
+        if self.private_key.curve_name != "P-384":
+            raise ValueError(f"{self.private_key_file} must be an RSA key, or an EC key of the curve P-384")
+        return "ES384"
+
+    def is_for(self, clinic: str) -> bool:
+        """Whether it opens Relais for the people of the clinic of that code."""
+        return clinic in self.clinics
+
+
 class _File(_Said):
-    providers: tuple[Provider, ...]
+    providers: tuple[Provider, ...] = ()
+    record_systems: tuple[RecordSystem, ...] = ()
 
 
 class Providers:
-    """All of them."""
+    """All of them, and the record systems."""
 
-    def __init__(self, providers: Iterable[Provider] = ()) -> None:
+    def __init__(self, providers: Iterable[Provider] = (), record_systems: Iterable[RecordSystem] = ()) -> None:
         self.all: Mapping[str, Provider] = {provider.code: provider for provider in providers}
+        self.record_systems: Mapping[str, RecordSystem] = {one.code: one for one in record_systems}
 
     def of_clinic(self, clinic: str) -> list[Provider]:
         """Those through which the people of the clinic of that code may sign in."""
@@ -140,27 +193,39 @@ def load_providers(file: Path | None, *, near: bool = False) -> Providers:
     if file is None:
         return Providers()
     try:
-        found = _File.model_validate(yaml.safe_load(file.read_text(encoding="utf-8"))).providers
-        found = tuple(_beside(file, provider) for provider in found)
-        for provider in found:
-            check_address(provider.issuer, near=near)
-            _ = provider.client_secret, provider.private_key
+        read = _File.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+        providers = tuple(_beside(file, provider) for provider in read.providers)
+        systems = tuple(_beside(file, system) for system in read.record_systems)
+        for client in (*providers, *systems):
+            check_address(client.issuer, near=near)
+            _ = client.client_secret, client.private_key and client.signs_with
+        for system in systems:
+            check_address(system.fhir, near=near)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ProvidersError(f"{file}: {place}: {first['msg']}") from None
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ProvidersError(f"{file}: {error}") from error
-    for name in ("code", "issuer"):
-        if len({getattr(provider, name) for provider in found}) < len(found):
-            raise ProvidersError(f"{file}: two providers have the same {name}")
-    return Providers(found)
+    _must_differ(file, "code", [client.code for client in (*providers, *systems)])
+    _must_differ(file, "issuer", [provider.issuer for provider in providers])
+    _must_differ(file, "issuer", [system.issuer for system in systems])
+    _must_differ(file, "fhir", [system.fhir.rstrip("/") for system in systems])
+    return Providers(providers, systems)
 
 
-def _beside(file: Path, provider: Provider) -> Provider:
+def _must_differ(file: Path, name: str, said: Sequence[str]) -> None:
+    if len(set(said)) < len(said):
+        raise ProvidersError(f"{file}: two entries have the same {name}")
+
+
+_ClientT = TypeVar("_ClientT", bound=Client)
+
+
+def _beside(file: Path, client: _ClientT) -> _ClientT:
     """Files that it names without a folder lie beside the one that names them."""
-    named = {name: getattr(provider, name) for name in ("client_secret_file", "private_key_file")}
-    return provider.model_copy(update={name: file.parent / path for name, path in named.items() if path is not None})
+    named = {name: getattr(client, name) for name in ("client_secret_file", "private_key_file")}
+    return client.model_copy(update={name: file.parent / path for name, path in named.items() if path is not None})
 
 
 def is_near(public_url: str) -> bool:

@@ -9,7 +9,7 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
-from sign_on.providers import Provider
+from sign_on.providers import Client
 from sign_on.refused import RefusedError
 
 LEEWAY_SECONDS = 60
@@ -38,7 +38,7 @@ def header_of(token: str) -> Mapping[str, Any]:
         raise RefusedError("token_malformed") from None
 
 
-def claims_of(token: str, provider: Provider, keys: KeySet) -> Claims:
+def claims_of(token: str, provider: Client, keys: KeySet) -> Claims:
     """What the token says, once it is known that the provider has signed it. Raises RefusedError."""
     header = header_of(token)
     algorithm = header.get("alg")
@@ -73,7 +73,7 @@ def key_for(keys: KeySet, header: Mapping[str, Any]) -> Any:
     return named[0] if len(named) == 1 else None
 
 
-def check_is_for_us(claims: Claims, provider: Provider, now: datetime) -> None:
+def check_is_for_us(claims: Claims, provider: Client, now: datetime) -> None:
     """Raise RefusedError unless this provider made it for this Relais, and it is valid now."""
     if claims.get("iss") != provider.issuer:
         raise RefusedError("issuer")
@@ -109,7 +109,7 @@ def text(claims: Claims, name: str, most: int = 255) -> str | None:
     return found
 
 
-def subject_of(claims: Claims, provider: Provider) -> str | None:
+def subject_of(claims: Claims, provider: Client) -> str | None:
     """By what the provider knows the person for ever; None where it does not say. Raises RefusedError for another tenant's."""
     if provider.subject == "sub":
         return text(claims, "sub")

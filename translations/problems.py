@@ -27,6 +27,23 @@ PROBLEMS: Mapping[str, str] = {
     "sign_on_denied": _("You did not sign in at your organization, or it did not let you in. Nothing was changed."),
     "sign_on_failed": _("What your organization answered can't be accepted. Nothing was changed."),
     "sign_on_away": _("Your organization's sign-in does not answer. Try again in a few minutes."),
+    "launch_unknown": _(
+        "Relais does not know the record software that has sent you here. Nothing was asked of it, and nothing was changed."
+    ),
+    "launch_not_valid": _("Your record software did not say what it has opened. Open Relais from there again."),
+    "launch_denied": _("Your record software did not let you in, or you stopped there. Nothing was changed."),
+    "launch_failed": _("What your record software answered can't be accepted. Nothing was changed."),
+    "launch_without_patient": _(
+        "Your record software did not say which patient is open. Open the patient’s chart there, then Relais from it."
+    ),
+    "launch_away": _("Your record software does not answer Relais. Try again in a few minutes."),
+    "launch_over": _(
+        "What your record software had opened is over, or was opened for somebody else. Open Relais from there again."
+    ),
+    "launch_not_for_clinic": _("This record software does not open Relais for your clinic."),
+    "launch_by_another": _(
+        "Your record software knows somebody else than who is signed in here. Sign out, then open Relais from there again."
+    ),
     "not_linked": _(
         "You are known to your organization, but not here yet. Follow the link of your invitation, or ask the administrator "
         "of your clinic for a link."

@@ -14,7 +14,7 @@ from records import sign_on as records
 from records.hidden import hidden
 from records.models import Account, SignOnAttempt
 from sign_on.connection import DENIED, Connection, Secrets
-from sign_on.providers import StepUp
+from sign_on.providers import Client, StepUp
 from sign_on.refused import AwayError, RefusedError
 from use_cases.guessing import Origin
 from use_cases.problems import Problem
@@ -37,6 +37,8 @@ class Purpose(StrEnum):
     LINK = "link"
     LINK_BY_LETTER = "link_by_letter"
     SIGN = "sign"
+    LAUNCH = "launch"  # at a record system, which has opened Relais
+    LAUNCHED = "launched"  # and has said for whom, and with which patient
 
 
 LINKING = (Purpose.JOIN, Purpose.LINK, Purpose.LINK_BY_LETTER)
@@ -88,6 +90,20 @@ async def begin(
         )
     except AwayError as error:
         away(provider, error)
+    return await write_down(services, provider, purpose, cookie, own, address, said, account_id)
+
+
+async def write_down(
+    services: Services,
+    provider: str,
+    purpose: Purpose,
+    cookie: str | None,
+    own: Secrets,
+    address: str,
+    said: Mapping[str, str],
+    account_id: UUID | None = None,
+) -> Begun:
+    """What goes on at that address, for the browser that has that cookie, or gets one."""
     cookie = cookie or secrets.token_urlsafe(32)
     async with services.database.session() as session:
         attempt = SignOnAttempt(
@@ -121,20 +137,31 @@ def connection_of(services: Services, provider: str) -> Connection:
     return found
 
 
+def client_of(services: Services, code: str) -> Client:
+    """The provider or the record system of that code. Raises Problem `not_found`."""
+    known = services.sign_on.providers
+    found = known.all.get(code) or known.record_systems.get(code)
+    if found is None:
+        raise Problem("not_found")
+    return found
+
+
 def return_address(services: Services, provider: str) -> str:
     """Where the provider sends browsers back to."""
     return services.settings.public_url.rstrip("/") + RETURN_PATH.format(code=provider)
 
 
-def refused(provider: str, error: RefusedError, code: str = "sign_on_failed", back: str = "/") -> NoReturn:
-    """Raise the Problem of that code; or `sign_on_denied`, where the provider let nobody in. `back` is the page to go back to."""
-    code = "sign_on_denied" if error.reason in DENIED else code
+def refused(
+    provider: str, error: RefusedError, code: str = "sign_on_failed", back: str = "/", denied: str = "sign_on_denied"
+) -> NoReturn:
+    """Raise the Problem of that code; or the one `denied`, where the provider let nobody in. `back` is the page to go back to."""
+    code = denied if error.reason in DENIED else code
     raise Problem(code, reference=_noted(provider, error.reason), back=back) from error
 
 
-def away(provider: str, error: AwayError, back: str = "/") -> NoReturn:
-    """Raise Problem `sign_on_away`."""
-    raise Problem("sign_on_away", reference=_noted(provider, error.reason), back=back) from error
+def away(provider: str, error: AwayError, back: str = "/", code: str = "sign_on_away") -> NoReturn:
+    """Raise the Problem of that code."""
+    raise Problem(code, reference=_noted(provider, error.reason), back=back) from error
 
 
 def _place(cookie: str, state: str) -> str:

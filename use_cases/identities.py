@@ -16,7 +16,7 @@ from records import sign_on as records
 from records.models import Account, LinkedIdentity
 from use_cases.account_letters import send
 from use_cases.administrators import Administrator, hand_of
-from use_cases.attempts import connection_of
+from use_cases.attempts import client_of
 from use_cases.caller import Caller
 from use_cases.people import PersonOnFile, account_to_see, changing, one_on_file
 from use_cases.problems import Problem
@@ -29,14 +29,14 @@ from use_cases.ways_in import ways_of_account
 class LinkedIdentityView(View):
     """An identity that somebody signs in with."""
 
-    code: str = Field(description="Which provider, as Relais names it.", examples=["network"])
+    code: str = Field(description="Which provider or record system, as Relais names it.", examples=["network"])
     label: Mapping[str, str] = Field(description="The organization's name, by language.")
     email: str | None = Field(description="The address that the provider told when it was linked.")
     since: datetime
 
 
 async def list_own(services: Services, caller: Caller) -> list[LinkedIdentityView]:
-    """The identities that one signs in with, of the providers that there are."""
+    """The identities that one signs in with, of the providers and record systems that there are."""
     async with services.database.session() as session:
         return _views(services, await records.identities_of(session, caller.id))
 
@@ -54,7 +54,7 @@ async def remove_own(services: Services, caller: Caller, provider: str, password
     Raises Problem `not_found`, `sign_on_required` where one could not come in any more, `password_first` for who has none,
     `wrong_current_password`, and what `proves_again` does.
     """
-    issuer = connection_of(services, provider).provider.issuer
+    issuer = client_of(services, provider).issuer
     if not (await ways_of_account(services, caller.account)).by_password:
         raise Problem("sign_on_required")
     if not caller.account.has_password:
@@ -79,7 +79,7 @@ async def remove_of_person(services: Services, by: Administrator, account_id: UU
 
     Raises Problem `not_found`, `operators_only`, or `not_for_oneself`: one's own is removed with proof (`remove_own`).
     """
-    issuer = connection_of(services, provider).provider.issuer
+    issuer = client_of(services, provider).issuer
     async with changing(services, by, account_id) as at:
         if at.is_ones_own:
             raise Problem("not_for_oneself")
@@ -109,7 +109,8 @@ async def _remove(session: AsyncSession, account: Account, issuer: str, now: dat
 
 
 def _views(services: Services, linked: Sequence[LinkedIdentity]) -> list[LinkedIdentityView]:
-    known = {provider.issuer: provider for provider in services.sign_on.providers.all.values()}
+    there = services.sign_on.providers
+    known = {one.issuer: one for one in (*there.record_systems.values(), *there.all.values())}
     return [
         LinkedIdentityView(
             code=known[one.issuer].code,

@@ -66,6 +66,7 @@ class RecordedPatient(Frozen):
     birth_date_unknown: StrictBool = Field(False, exclude_if=is_unset)
     health_insurance_number: str = ""
     health_insurance_issuer: Issuer | None = Field(None, exclude_if=is_unset)
+    chart_number: str = Field("", exclude_if=is_unset)
     sex: Sex | None = None
 
     @property
@@ -76,6 +77,7 @@ class RecordedPatient(Frozen):
             "family_name": self.family_name,
             "mother_name": self.mother_name,
             "health_insurance_number": self.health_insurance_number,
+            "chart_number": self.chart_number,
         }
 
     @property
@@ -148,6 +150,11 @@ class Patient(RecordedPatient):
         description="Who gave out the number: a province or territory (ISO 3166-2), `CA` for a federal program, or `other`. "
         "Where it is empty, what begins with four letters is taken for a number of Québec.",
     )
+    chart_number: HealthNumber = Field(
+        "",
+        exclude_if=is_unset,
+        description="Of the patient’s chart at the requester’s clinic, as its record system has it.",
+    )
 
 
 PATIENT_PARTS: Mapping[str, str] = {
@@ -158,6 +165,7 @@ PATIENT_PARTS: Mapping[str, str] = {
     "birth_date_unknown": _("Birth date unknown"),
     "health_insurance_number": _("Health insurance number"),
     "health_insurance_issuer": _("Issuer of the number"),
+    "chart_number": _("Chart number"),
     "sex": _("Sex"),
 }
 """What is known of a patient, as people call it."""

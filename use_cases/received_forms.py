@@ -46,7 +46,7 @@ class Fitted:
 
 def fitted(said: Said, offering: ServiceOffering, language: Language, today: date) -> Fitted:
     """What a message says, put into the form of an offering. What does not fit stands beside it: nothing is left out."""
-    patient, lines = _patient(said, language)
+    patient, lines = patient_fitted(said.patient, language)
     answers: dict[str, Any] = {}
     fields = {field.name: field for field in offering.form}
     for name, answer in said.answers.items():
@@ -134,9 +134,9 @@ def lines_told(lines: Sequence[Line], language: Language) -> list[str]:
     return [f"{message_part(line.label, language)}: {line.text}" for line in lines]
 
 
-def _patient(said: Said, language: Language) -> tuple[Patient, list[Line]]:
-    """The patient as far as what is said can be taken, and what can't."""
-    say, given = gettext_for(language), dict(said.patient)
+def patient_fitted(said: Mapping[str, Any], language: Language) -> tuple[Patient, list[Line]]:
+    """The patient as far as what is said of them can be taken, and what can't."""
+    say, given = gettext_for(language), dict(said)
     lines: list[Line] = []
     for _round in range(len(given)):
         try:

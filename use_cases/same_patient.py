@@ -1,5 +1,6 @@
 """Other requests about the patient of a request: earlier ones, open ones, and what the caller is writing."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -30,7 +31,7 @@ async def read_same_patient(
     async with services.database.session() as session:
         row = await policy.chart_to_see(session, caller, request_id)
         lines = await found.same_patient(session, caller.viewer, await patient_shown(session, row, caller), but=row.id)
-        await _log(session, caller, lines)
+        await log_finds(session, caller, lines)
         return await summaries(session, caller, lines, language)
 
 
@@ -41,7 +42,8 @@ async def open_for_same_patient(session: AsyncSession, caller: Caller, row: Requ
     return [line for line in lines if line.request.status.is_open and line.request.offering == row.offering]
 
 
-async def _log(session: AsyncSession, caller: Caller, lines: list[WorklistRow]) -> None:
+async def log_finds(session: AsyncSession, caller: Caller, lines: Sequence[WorklistRow]) -> None:
+    """Write down which requests the caller was shown as this patient's. Drafts are nobody else's business."""
     now = datetime.now(UTC)
     finds = [
         Find(line.request.id, policy.role_before(caller, line.request), line.request.process_version)

@@ -121,10 +121,18 @@ async def begin_to_link(
     """
     if provider not in {one.code for one in (await ways_of_account(services, caller.account)).providers}:
         raise Problem("not_found")
+    await prove_to_link(services, caller, password, factor_code)
+    return await begin(services, provider, Purpose.LINK, cookie, {}, caller.id)
+
+
+async def prove_to_link(services: Services, caller: Caller, password: str, factor_code: str) -> None:
+    """Who links an identity of their own gives their password again, with a code of the second factor, if they have one.
+
+    Raises Problem `wrong_current_password`, `code_needed`, `wrong_code`, and what `proves_again` does.
+    """
     if not await proves_again(services, caller, password):
         raise Problem("wrong_current_password")
     await _prove_the_factor(services, caller.id, factor_code, codes.of_a_session(token_sha256(caller.token)))
-    return await begin(services, provider, Purpose.LINK, cookie, {}, caller.id)
 
 
 async def link_needs_code(services: Services, account_id: UUID) -> bool:
@@ -197,7 +205,7 @@ async def _sign_in(services: Services, attempt: SignOnAttempt, identity: Identit
         if account is None or not account.active:
             raise Problem("not_linked")
         await _must_be_for(services, session, attempt.provider, account.clinic_id)
-    token = await _session_of(services, account, identity, browser)
+    token = await session_of(services, account, identity, browser)
     return Arrived(attempt.said["wanted"], token, attempt.said["unsent"])
 
 
@@ -208,9 +216,9 @@ async def _join(services: Services, attempt: SignOnAttempt, identity: Identity, 
         if invitation is None or not _is_still_open(invitation, attempt, now):
             raise Problem("link_not_valid")
         account = await join(session, invitation, attempt.said["username"], people.no_password(), _hand(browser), now)
-        letters = await _link(session, account, identity, attempt.provider, _hand(browser), now)
+        letters = await link_in(session, account, identity, attempt.provider, _hand(browser), now)
     await send(services, letters)
-    return Arrived("/worklist?done=joined", await _session_of(services, account, identity, browser))
+    return Arrived("/worklist?done=joined", await session_of(services, account, identity, browser))
 
 
 async def _link_by_letter(services: Services, attempt: SignOnAttempt, identity: Identity, browser: Browser) -> Arrived:
@@ -227,7 +235,7 @@ async def _link_by_letter(services: Services, attempt: SignOnAttempt, identity: 
         if before is not None:
             gone = {"provider": [attempt.provider, None]}
             account_events.note(session, AccountEventKind.IDENTITY_UNLINKED, account, _hand(browser), now, gone)
-        letters = await _link(session, account, identity, attempt.provider, _hand(browser), now, before)
+        letters = await link_in(session, account, identity, attempt.provider, _hand(browser), now, before)
         await people.revoke_tokens_of(session, account.id, now)
         await one_time_links.end_resets_of(session, account.id, now)
     await send(services, letters)
@@ -239,7 +247,7 @@ async def _link_own(services: Services, attempt: SignOnAttempt, identity: Identi
         raise Problem("sign_on_expired")
     async with services.database.session() as session:
         by, now = _hand(browser, browser.account), datetime.now(UTC)
-        letters = await _link(session, browser.account, identity, attempt.provider, by, now)
+        letters = await link_in(session, browser.account, identity, attempt.provider, by, now)
     await send(services, letters)
     return Arrived("/account?done=linked")
 
@@ -253,7 +261,11 @@ _ARRIVALS: Mapping[Purpose, Callable[[Services, SignOnAttempt, Identity, Browser
 }
 
 
-async def _session_of(services: Services, account: Account, identity: Identity, browser: Browser) -> BearerToken:
+async def session_of(services: Services, account: Account, identity: Identity, browser: Browser) -> BearerToken:
+    """A session of who has proved elsewhere to be that account's person, in place of what the browser had.
+
+    Raises Problem `not_linked` where the account is locked in this moment.
+    """
     elsewhere = people.SignedInElsewhere(
         idp_issuer=identity.issuer,
         idp_subject=identity.subject,
@@ -261,7 +273,7 @@ async def _session_of(services: Services, account: Account, identity: Identity, 
         auth_time=identity.auth_time,
         acr=identity.acr,
         amr=list(identity.amr),
-        sealed_id_token=seal_for(account, ID_TOKEN, identity.token.encode()),
+        sealed_id_token=seal_for(account, ID_TOKEN, identity.token.encode()) if identity.token else None,
     )
     token = await new_token(services, account, browser.origin, browser.token, in_a_browser=True, elsewhere=elsewhere)
     if token is None:  # locked in this moment
@@ -269,7 +281,7 @@ async def _session_of(services: Services, account: Account, identity: Identity, 
     return token
 
 
-async def _link(
+async def link_in(
     session: AsyncSession,
     account: Account,
     identity: Identity,
