@@ -101,15 +101,19 @@ async def _beginning(visit: Visit) -> NewDraft | None:
         draft = NewDraft.model_validate(said) if said else None
     except ValidationError:
         raise Problem("not_found") from None
-    if draft is not None and (key := _launch_in(visit)):
-        patient = await launches.patient_to_begin(visit.services, visit.caller, key)
-        return draft.model_copy(update={"patient": patient or Patient()})
+    if draft is not None and _launch_in(visit) and (patient := await _launched(visit)) is not None:
+        return draft.model_copy(update={"patient": patient})
     return draft
 
 
 def _launch_in(visit: Visit) -> str:
     """The launch by a record system with whose patient the draft begins; empty where it is none."""
     return visit.request.query_params.get("launch", "")[:LONGEST_KEY]
+
+
+async def _launched(visit: Visit) -> Patient | None:
+    """The patient of that launch, while it is kept. A form that was begun before has every word that stood in it."""
+    return await launches.patient_to_begin(visit.services, visit.caller, _launch_in(visit))
 
 
 async def begin_now(visit: Visit, request_id: UUID) -> None:
@@ -124,7 +128,7 @@ async def edit_page(request_id: UUID, visit: VisitOf) -> Response:
     begins = None
     if (draft := await _beginning(visit)) is not None:
         begins = await draft_to_begin(visit.services, visit.caller, request_id, draft, visit.language)
-        if begins is not None and _launch_in(visit) and draft.patient == Patient():
+        if begins is not None and _launch_in(visit) and await _launched(visit) is None:
             raise Problem("launch_over")
     notice = pages.done_notice(visit.request, visit.language)
     return await _edit_page(visit, request_id, notice=notice, begins=begins)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from domain.requests import Role
 from records import people
 from records.models import Account
-from sign_on.providers import Provider
+from sign_on.providers import Provider, RecordSystem
 from use_cases.problems import Problem
 from use_cases.services import Services
 
@@ -32,12 +32,16 @@ def ways_of(services: Services, clinic: str, roles: Collection[str]) -> WaysIn:
 
 
 async def unknown_clinics(services: Services) -> Mapping[str, list[str]]:
-    """Codes of clinics that the file of providers names and that do not exist, by provider: nobody comes in by them."""
-    if not services.sign_on.providers.all:
+    """Codes of clinics that the file names and that do not exist, by provider or record system: nobody comes in by them."""
+    clients: Mapping[str, Provider | RecordSystem] = {
+        **services.sign_on.providers.all,
+        **services.sign_on.providers.record_systems,
+    }
+    if not clients:
         return {}
     async with services.database.session() as session:
         there = {clinic.code for clinic in await people.list_clinics(session)}
-    named = {code: sorted(set(one.clinics) - there) for code, one in services.sign_on.providers.all.items()}
+    named = {code: sorted(set(one.clinics) - there) for code, one in clients.items()}
     return {code: clinics for code, clinics in named.items() if clinics}
 
 

@@ -46,6 +46,8 @@ class EvilProvider:
     nonces: dict[str, str] = field(default_factory=dict)
     more: dict[str, Any] = field(default_factory=dict)
     """What it says of itself besides, or instead."""
+    given: dict[str, Any] = field(default_factory=dict)
+    """What it gives for a code besides."""
 
     def code_for(self, nonce: str) -> str:
         """What the browser brings back, after somebody has signed in with that nonce."""
@@ -102,7 +104,9 @@ class EvilProvider:
             nonce = self.nonces.pop(str(form["code"]), None)
             if nonce is None or not form.get("code_verifier"):
                 return JSONResponse({"error": "invalid_grant"}, 400)
-            return JSONResponse({"id_token": self.answers(self.claims(nonce=nonce)), "access_token": "unused"})
+            return JSONResponse(
+                {"id_token": self.answers(self.claims(nonce=nonce)), "access_token": "unused", **self.given}
+            )
 
         return app
 

@@ -13,6 +13,7 @@ NOTHING_TO_KEEP = {
     "/account/passkeys/begin",
     "/account/second-factor/confirm",
     "/account/sign-on/{{ provider.code }}",
+    "/launched/{{ key }}/go-on",
     "/forgotten-password",
     "/new-password/{{ code }}",
     "/invitation/{{ code }}",

@@ -1,0 +1,472 @@
+"""What launches get that are forged, mixed up or broken: a page that says so, and nothing saved. And what a right one gets."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from sqlalchemy import func, select, update
+
+from domain.audit import Act
+from domain.requests import Role
+from records import sign_on as linked
+from records.models import AuditEntry, LinkedIdentity, RequestRecord, SignOnAttempt, Token
+from tests.journeys import ok
+from tests.portal.browsing import hidden, shown, visitor
+from tests.sign_on.evil import STRANGE, signed
+from tests.sign_on.evil_records import JEANNE, EvilRecords, as_known_here, evil_records, portal_beside
+from tests.sign_on.test_evil_providers import by_secret, unsigned
+from tests.system import PASSWORD, Clinician, System, add_person
+
+
+@dataclass
+class Scene:
+    """A portal that a record system opens, and somebody who is linked with it."""
+
+    app: FastAPI
+    system: System
+    records: EvilRecords
+    who: Clinician
+
+    async def begin(self, http: httpx.AsyncClient, **said: str) -> dict[str, str]:
+        """Press the button in the record system; what it is asked then."""
+        there = {"iss": self.records.fhir, "launch": "xyz-123", **said}
+        answer = await http.get("/launch", params=there, headers={"Sec-Fetch-Site": "cross-site"})
+        assert answer.status_code == 303, answer.text
+        return {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["location"]).query).items()}
+
+    def back(self, asked: dict[str, str], **more: str) -> str:
+        """The address at which the browser comes back."""
+        said = {
+            "state": asked["state"],
+            "code": self.records.code_for(asked["nonce"]),
+            "iss": self.records.issuer,
+            **more,
+        }
+        return str(httpx.URL("/launch/records/return", params={name: value for name, value in said.items() if value}))
+
+    async def come_back(self, http: httpx.AsyncClient) -> str:
+        """A whole launch; gives the page to which it leads."""
+        answer = await http.get(self.back(await self.begin(http)), headers={"Sec-Fetch-Site": "cross-site"})
+        assert answer.status_code == 303, answer.text
+        return str(answer.headers["location"])
+
+    async def saved(self) -> tuple[int, ...]:
+        """How much there is of what a launch could leave."""
+        async with self.system.services.database.session() as session:
+            tables = (RequestRecord.id, Token.id, LinkedIdentity.subject, SignOnAttempt.sha256)
+            return tuple([await session.scalar(select(func.count(column))) or 0 for column in tables])
+
+
+@pytest.fixture(scope="module")
+async def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("records") / "secret"
+    file.write_text("a secret\n")
+    return file
+
+
+@pytest.fixture
+async def scene(system: System, secret: Path) -> AsyncIterator[Scene]:
+    near = system.clinics["near"]
+    who = await add_person(system, "launching", near, Role.REQUESTER)
+    async with evil_records(subject=f"subject of {who.id}") as records, AsyncExitStack() as stack:
+        async with system.services.database.session() as session:
+            await linked.link(session, who.account.id, records.issuer, records.subject, None, datetime.now(UTC))
+        app = await stack.enter_async_context(portal_beside(system, as_known_here(records, secret, near.code)))
+        yield Scene(app, system, records, who)
+
+
+async def html(_request: Request) -> Response:
+    return HTMLResponse("<html><body>Sign in again</body></html>")
+
+
+async def huge(_request: Request) -> Response:
+    return JSONResponse({**JEANNE, "photo": [{"data": "A" * 5_000_000}]})
+
+
+async def never(_request: Request) -> Response:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def inside(_request: Request) -> Response:
+    return RedirectResponse("http://169.254.169.254/latest/meta-data", 302)
+
+
+def status(code: int) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(_request: Request) -> Response:
+        return JSONResponse({"resourceType": "OperationOutcome"}, code)
+
+    return answer
+
+
+REFUSED: dict[str, dict[str, Any]] = {
+    "an ID token of another issuer": {"answers": lambda claims: signed({**claims, "iss": "https://two.test"})},
+    "an ID token for another launch": {"answers": lambda claims: signed({**claims, "nonce": "another"})},
+    "an ID token for somebody else": {"answers": lambda claims: signed({**claims, "aud": "another"})},
+    "an ID token that nobody signed": {"answers": lambda claims: unsigned(claims)},
+    "an ID token signed with our secret": {"answers": lambda claims: by_secret(claims, b"a secret")},
+    "an ID token signed by somebody else": {"answers": lambda claims: signed(claims, STRANGE)},
+    "an ID token of long ago": {"answers": lambda claims: signed({**claims, "exp": claims["iat"] - 120})},
+    "a patient that is no id": {"given": {"patient": "../Observation?patient=1"}},
+    "a patient that is no text": {"given": {"patient": ["p-1"]}},
+    "no access token": {"given": {"access_token": None}},
+    "an access token with a line break": {"given": {"access_token": "a\r\nHost: b"}},
+    "an access token of another kind": {"given": {"token_type": "mac"}},
+    "the Patient of another id": {"patient": {**JEANNE, "id": "p-2"}},
+    "no Patient at all": {"patient": {**JEANNE, "resourceType": "Person"}},
+    "a FHIR server that lets nobody in": {"patient": status(401)},
+    "a FHIR server that has no such patient": {"patient": status(404)},
+}
+
+AWAY: dict[str, dict[str, Any]] = {
+    "a FHIR server that fails": {"patient": status(500)},
+    "a FHIR server that says nothing of JSON": {"patient": html},
+    "a FHIR server that says too much": {"patient": huge},
+    "a FHIR server that never answers": {"patient": never},
+    "a FHIR server that leads inside": {"patient": inside},
+}
+
+
+@pytest.mark.parametrize("forged", [*REFUSED, *AWAY])
+async def test_a_launch_that_is_not_right_leaves_nothing(scene: Scene, forged: str) -> None:
+    for name, value in {**REFUSED, **AWAY}[forged].items():
+        setattr(scene.records, name, {**scene.records.given, **value} if name == "given" else value)
+    async with visitor(scene.app) as http:
+        asked = await scene.begin(http)
+        before = await scene.saved()
+        answer = await http.get(scene.back(asked))
+        text = shown(answer, 401 if forged in REFUSED else 503)
+        assert ("ne peut être accepté" if forged in REFUSED else "ne répond pas") in text
+        assert "ce numéro" in text
+        assert "relais=" not in str(answer.headers.get("set-cookie"))
+    *rest, attempts = await scene.saved()
+    assert (rest, attempts) == ([*before[:-1]], before[-1] - 1), (
+        "what was begun is answered, and nothing else has changed"
+    )
+
+
+async def test_no_patient_open_is_said(scene: Scene) -> None:
+    del scene.records.given["patient"]
+    async with visitor(scene.app) as http:
+        assert "quel patient est ouvert" in shown(await http.get(scene.back(await scene.begin(http))), 409)
+
+
+async def test_an_answer_that_was_not_asked_for_is_not_taken(scene: Scene) -> None:
+    async with visitor(scene.app) as http, visitor(scene.app) as other:
+        asked = await scene.begin(http)
+        theirs = await scene.begin(other)
+        before = await scene.saved()
+        for wrong in ({**asked, "state": "made up"}, {**asked, "state": theirs["state"]}):
+            shown(await http.get(scene.back(wrong)), 401)
+        assert await scene.saved() == before
+        injected = await http.get(scene.back({**theirs, "state": asked["state"]}))
+        assert "ne peut être accepté" in shown(injected, 401), "the code of another browser has another nonce"
+        for said in ("https://two.test", ""):
+            again = await scene.begin(http)
+            assert "ne peut être accepté" in shown(await http.get(scene.back(again, iss=said)), 401)
+        again = await scene.begin(http)
+        assert "ne vous a pas laissé entrer" in shown(
+            await http.get(scene.back(again, code="", error="access_denied")), 401
+        )
+        right = scene.back(await scene.begin(http))
+        assert (await http.get(right)).status_code == 303
+        assert "Recommencez" in shown(await http.get(right), 401), "once"
+
+
+@pytest.mark.parametrize(
+    "iss", ["https://unknown.test/fhir", "", "{fhir}/more", "{fhir}?a", "http://169.254.169.254", "x" * 10_000, "\0"]
+)
+async def test_who_is_not_known_is_not_called(scene: Scene, iss: str) -> None:
+    before = await scene.saved()
+    async with visitor(scene.app) as http:
+        there = {"iss": iss.format(fhir=scene.records.fhir), "launch": "xyz"}
+        assert "ne connaît pas" in shown(await http.get("/launch", params=there), 404)
+        assert "n’a pas dit" in shown(await http.get("/launch", params={"iss": scene.records.fhir}), 422)
+        shown(await http.get("/launch", params={"iss": scene.records.fhir, "launch": "a\nb"}), 422)
+        assert (await http.get("/launch/nobody/return?state=x")).status_code == 404
+    assert (scene.records.asked, await scene.saved()) == ([], before)
+
+
+@pytest.mark.parametrize(
+    "smart",
+    [
+        {"code_challenge_methods_supported": ["plain"]},
+        {"code_challenge_methods_supported": None},
+        {"issuer": "https://two.test"},
+        {"authorization_endpoint": "http://elsewhere.test/auth"},
+        {"authorization_endpoint": "javascript:alert(1)"},
+    ],
+)
+async def test_a_record_system_that_says_wrong_things_of_itself_is_not_gone_to(
+    scene: Scene, smart: dict[str, Any]
+) -> None:
+    scene.records.smart = smart
+    async with visitor(scene.app) as http:
+        answer = await http.get("/launch", params={"iss": scene.records.fhir, "launch": "x"})
+        assert "ne répond pas" in shown(answer, 503)
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["https://169.254.169.254/token", "https://10.0.0.1/token", "https://[::1]:1/token"]
+)
+async def test_no_code_and_no_secret_goes_to_an_address_inside(scene: Scene, endpoint: str) -> None:
+    scene.records.smart = {"token_endpoint": endpoint}
+    async with visitor(scene.app) as http:
+        assert "ne répond pas" in shown(await http.get(scene.back(await scene.begin(http))), 503)
+
+
+async def test_a_right_launch_begins_a_session_by_a_press_and_shows_the_patient(scene: Scene) -> None:
+    draft: Any = ok(await scene.who.post("/requests", {"offering": "teledermatology"}), 201)
+    async with visitor(scene.app) as http, visitor(scene.app) as thief:
+        asked = await scene.begin(http)
+        assert {name: asked[name] for name in ("aud", "launch", "scope", "code_challenge_method")} == {
+            "aud": scene.records.fhir,
+            "launch": "xyz-123",
+            "scope": "openid fhirUser launch patient/Patient.rs",
+            "code_challenge_method": "S256",
+        }
+        back = await http.get(scene.back(asked))
+        page = back.headers["location"]
+        assert "relais=" not in str(back.headers.get("set-cookie"))
+        assert scene.records.asked[-1] == "Patient/p-1 Bearer a-token"
+        pressed = await http.get(page)
+        assert "Continuer en tant que Dre Anne Launching" in shown(pressed)
+        assert "Tremblay" not in pressed.text, "nobody is shown before who looks is known"
+        assert "terminé" in shown(await thief.get(page), 410), "the address alone opens nothing"
+        shown(await thief.post(f"{page}/begin"), 410)
+        elsewhere = await http.post(f"{page}/begin", headers={"Sec-Fetch-Site": "cross-site"})
+        assert elsewhere.status_code == 403, "no page of others presses"
+
+        begun = await http.post(f"{page}/begin")
+        assert (begun.status_code, begun.headers["location"]) == (303, f"{page}/patient")
+        patient = await http.get(f"{page}/patient")
+        text = shown(patient)
+        for said in ("Jeanne Marie Tremblay", "TREJ 5853 1412", "CH-4711", "DME du Fleuve", "aucune demande"):
+            assert said in text, said
+        assert "Gagnon" not in text
+        assert "OLD-1" not in text
+        before = await scene.saved()
+        form = {**hidden_key(patient), "offering": "teledermatology"}
+        onwards = await http.post(f"{page}/patient", data=form)
+        edit = await http.get(onwards.headers["location"])
+        shown(edit)
+        for name, value in (("given_name", "Jeanne Marie"), ("chart_number", "CH-4711"), ("birth_date", "1958-03-14")):
+            assert re.search(rf'name="patient.{name}"[^>]* value="{value}"', edit.text), name
+        assert 'name="patient.sex" value="female" checked' in edit.text
+        assert await scene.saved() == before, "what was only looked at leaves nothing behind"
+
+        typed = {**hidden(edit), **fields_of(edit), "patient.family_name": "Tremblay-Roy", "do": "save"}
+        saved = await http.post(onwards.headers["location"], data=typed)
+        assert saved.status_code == 303, saved.text
+        request_id = onwards.headers["location"].split("/")[2]
+        view: Any = ok(await scene.who.get(f"/requests/{request_id}"))
+        known = {name: view["patient"][name] for name in ("family_name", "chart_number", "health_insurance_number")}
+        assert known == {
+            "family_name": "Tremblay-Roy",
+            "chart_number": "CH-4711",
+            "health_insurance_number": "TREJ 5853 1412",
+        }
+        again = shown(await http.get(f"{page}/patient"))
+        assert view["number"] in again, "the draft is the patient's now"
+        assert draft["number"] not in again
+    async with scene.system.services.database.session() as session:
+        mine = AuditEntry.account_id == scene.who.account.id
+        names = select(AuditEntry.kind, AuditEntry.name).where(mine, AuditEntry.name.like("launch %"))
+        assert set(await session.execute(names)) == {(Act.LIST, "launch records")}
+        token = await session.scalar(select(Token).where(Token.idp_subject == scene.records.subject))
+        assert token is not None
+        assert token.sealed_id_token is None, "no token of the record system is kept"
+        texts = str([row.said for row in await session.scalars(select(SignOnAttempt).where(SignOnAttempt.nonce == ""))])
+        assert "a-token" not in texts
+        assert "eyJ" not in texts
+
+
+def hidden_key(page: httpx.Response) -> dict[str, str]:
+    """The key of its form."""
+    [key] = re.findall(r'name="key" value="([^"]*)"', page.text)
+    return {"key": key}
+
+
+def fields_of(page: httpx.Response) -> dict[str, str]:
+    """What stands in the fields of the patient, and which offering it is."""
+    lines = re.findall(r'<input[^>]*name="(patient\.[a-z_]+|offering|offering_version)"[^>]*value="([^"]*)"', page.text)
+    chosen = re.findall(r'name="(patient\.sex|priority)" value="([^"]+)" checked', page.text)
+    found = {
+        name: unescape(value) for name, value in lines if name not in ("patient.sex", "patient.birth_date_unknown")
+    }
+    return {**found, **dict(chosen)}
+
+
+async def test_who_is_signed_in_as_that_goes_on_without_a_press(scene: Scene) -> None:
+    async with visitor(scene.app, scene.who) as http:
+        page = await scene.come_back(http)
+        assert (await http.get(page)).headers["location"] == f"{page}/patient"
+        shown(await http.get(f"{page}/patient"))
+
+
+async def test_requests_about_the_patient_are_those_that_one_may_see(scene: Scene) -> None:
+    patient = {"given_name": "Jeanne", "family_name": "T.", "health_insurance_number": "TREJ58531412"}
+    mine: Any = ok(await scene.who.post("/requests", {"offering": "teledermatology", "patient": patient}), 201)
+    other = await add_person(scene.system, "elsewhere", scene.system.clinics["far"], Role.REQUESTER)
+    hers: Any = ok(await other.post("/requests", {"offering": "teledermatology", "patient": patient}), 201)
+    async with visitor(scene.app, scene.who) as http:
+        page = await scene.come_back(http)
+        await http.get(page)
+        text = shown(await http.get(f"{page}/patient"))
+        assert mine["number"] in text
+        assert hers["number"] not in text
+
+
+async def test_somebody_elses_session_is_named_and_ends_by_the_press_alone(scene: Scene) -> None:
+    other = await add_person(scene.system, "colleague", scene.system.clinics["near"], Role.REQUESTER)
+    async with visitor(scene.app, other) as http:
+        page = await scene.come_back(http)
+        text = shown(await http.get(page))
+        assert "Dre Anne Colleague" in text
+        assert "Continuer en tant que Dre Anne Launching" in text
+        assert "terminé" in shown(await http.get(f"{page}/patient"), 410), "not for who is signed in"
+        assert "Dre Anne Colleague" in shown(await http.get("/account"))
+        assert (await http.post(f"{page}/begin")).status_code == 303
+        assert "Dre Anne Launching" in shown(await http.get("/account"))
+        await http.post("/signout")
+        await http.post("/signin", data={"username": other.account.username, "password": PASSWORD})
+        for address in (page, f"{page}/patient"):
+            assert "terminé" in shown(await http.get(address), 410), "what was opened for one is no other's"
+        assert 'value="CH-4711"' not in (await edit_with(http, page)).text
+
+
+async def edit_with(http: httpx.AsyncClient, page: str) -> httpx.Response:
+    """The form of a new request with that launch."""
+    key = page.rsplit("/", 1)[-1]
+    new = "00000000-0000-7000-8000-0000000000aa"
+    return await http.get(f"/requests/{new}/edit", params={"offering": "teledermatology", "launch": key})
+
+
+async def test_who_is_not_linked_signs_in_as_usual_and_says_that_it_is_they(scene: Scene) -> None:
+    scene.records.subject = f"another than {scene.who.id}"
+    who = await add_person(scene.system, "unlinked", scene.system.clinics["near"], Role.REQUESTER)
+    async with visitor(scene.app) as http, visitor(scene.app) as later:
+        page = await scene.come_back(http)
+        asked = await http.get(page)
+        assert "Connectez-vous" in shown(asked)
+        assert f'href="/signin?next={page}"' in asked.text
+        shown(await http.post(f"{page}/begin"), 403)
+        signed_in = {"username": who.account.username, "password": PASSWORD, "next": page}
+        assert (await http.post("/signin", data=signed_in)).headers["location"] == page
+        assert "Est-ce vous" in shown(await http.get(page))
+        shown(await http.get(f"{page}/patient"), 410)
+        wrong = await http.post(f"{page}/go-on", data={"do": "link", "password": "x"})
+        assert "pas votre mot de passe" in shown(wrong, 403)
+        done = await http.post(f"{page}/go-on", data={"do": "link", "password": PASSWORD})
+        assert (done.status_code, done.headers["location"]) == (303, f"{page}/patient")
+        shown(await http.get(f"{page}/patient"))
+        assert "DME du Fleuve" in shown(await http.get("/account"))
+
+        page = await scene.come_back(later)
+        assert "Continuer en tant que Dre Anne Unlinked" in shown(await later.get(page))
+        assert (await later.post(f"{page}/begin")).status_code == 303
+        removed = await http.post("/account/sign-on/records/unlink", data={"password": PASSWORD})
+        assert removed.headers["location"] == "/account?done=unlinked"
+        assert (await later.get("/account")).status_code == 303, "the session that came of it has ended"
+
+
+async def test_who_is_not_linked_may_go_on_this_time_only(scene: Scene) -> None:
+    scene.records.subject = f"a third than {scene.who.id}"
+    who = await add_person(scene.system, "once", scene.system.clinics["near"], Role.REQUESTER)
+    async with visitor(scene.app, who) as http:
+        page = await scene.come_back(http)
+        before = await scene.saved()
+        assert (await http.post(f"{page}/go-on", data={"do": "go_on"})).status_code == 303
+        assert await scene.saved() == before
+        shown(await http.get(f"{page}/patient"))
+        page = await scene.come_back(http)
+        assert "Est-ce vous" in shown(await http.get(page)), "it asks each time"
+
+
+async def test_who_is_known_there_as_somebody_else_does_not_go_on(scene: Scene) -> None:
+    scene.records.subject = f"a stranger to {scene.who.id}"
+    async with visitor(scene.app, scene.who) as http:
+        page = await scene.come_back(http)
+        for answer in (await http.get(page), await http.post(f"{page}/go-on", data={"do": "go_on"})):
+            assert "quelqu’un d’autre" in shown(answer, 403)
+
+
+async def test_it_opens_for_the_clinics_that_are_named_alone(scene: Scene) -> None:
+    scene.records.subject = f"from far, not {scene.who.id}"
+    far = await add_person(scene.system, "far_launch", scene.system.clinics["far"], Role.REQUESTER)
+    async with visitor(scene.app, far) as http:
+        page = await scene.come_back(http)
+        assert "pour votre clinique" in shown(await http.get(page), 403)
+        shown(await http.post(f"{page}/go-on", data={"do": "link", "password": PASSWORD}), 403)
+    async with scene.system.services.database.session() as session:
+        await linked.link(session, far.account.id, scene.records.issuer, scene.records.subject, None, datetime.now(UTC))
+    async with visitor(scene.app) as http:
+        page = await scene.come_back(http)
+        shown(await http.get(page), 403)
+        shown(await http.post(f"{page}/begin"), 403)
+
+
+async def test_who_is_locked_does_not_come_in(scene: Scene) -> None:
+    async with visitor(scene.app) as http:
+        page = await scene.come_back(http)
+        shown(await http.get(page))
+        ok(await scene.system.administrator.post(f"/accounts/{scene.who.id}/lock"))
+        for answer in (await http.get(page), await http.post(f"{page}/begin")):
+            shown(answer, 403)
+
+
+async def test_what_is_over_is_said_and_a_form_that_was_begun_is_still_saved(scene: Scene) -> None:
+    async with visitor(scene.app, scene.who) as http:
+        page = await scene.come_back(http)
+        await http.get(page)
+        edit = await edit_with(http, page)
+        async with scene.system.services.database.session() as session:
+            await session.execute(update(SignOnAttempt).values(expires_at=datetime.now(UTC)))
+        for address in (page, f"{page}/patient"):
+            assert "terminé" in shown(await http.get(address), 410)
+        again = await edit_with(http, page)
+        assert "terminé" in shown(again, 410), "not as an empty form"
+        typed = {**hidden(edit), **fields_of(edit), "do": "save"}
+        assert (await http.post(str(edit.request.url), data=typed)).status_code == 303
+        text = shown(await edit_with(http, page))
+        assert "Enregistrer" in text
+        assert 'value="CH-4711"' in (await edit_with(http, page)).text, "every word stood in the form"
+
+
+ODD: dict[str, tuple[dict[str, Any], str]] = {
+    "nothing but an id": ({}, "Sans nom"),
+    "a name of one text": ({"name": [{"text": "Ada Lovelace"}]}, "Ada Lovelace"),
+    "who has died": ({"name": [{"family": "Roy"}], "deceasedDateTime": "2026-11-01"}, "est décédé"),
+    "a birth date that is none": ({"name": [{"family": "Roy"}], "birthDate": "1799-02-30"}, "1799-02-30"),
+    "a birth date that is no text": ({"name": [{"family": "Roy"}], "birthDate": {"a": [1]}}, "Roy"),
+    "a year alone": ({"birthDate": "1958"}, "1958"),
+    "HTML for a name": ({"name": [{"family": "<script>x</script>"}]}, "<script>x</script>"),
+    "characters that nobody sees": ({"name": [{"family": "Ro\u0000y\u202e", "given": [None, 7, "Al"]}]}, "Al Roy"),
+    "everything of another type": (
+        {"name": {"family": 1}, "identifier": "x", "gender": 5, "deceasedBoolean": "yes"},
+        "Sans nom",
+    ),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_an_odd_patient_is_shown_as_far_as_it_goes(scene: Scene, odd: str) -> None:
+    says, expected = ODD[odd]
+    scene.records.patient = {"resourceType": "Patient", "id": "p-1", **says}
+    async with visitor(scene.app, scene.who) as http:
+        page = await scene.come_back(http)
+        await http.get(page)
+        answer = await http.get(f"{page}/patient")
+        assert "<script>x" not in answer.text
+        assert expected in unescape(shown(answer)) or expected in unescape(answer.text)
