@@ -12,6 +12,7 @@ from portal import pages
 from portal.errors import NOT_TAKEN, as_problem, fields_of, sentence_of, summary
 from portal.pages import Visit, VisitOf
 from portal.sign_on import answer_in, browser_of, keep, kept_by, language_of, why_not
+from portal.sign_on import go_on as on_to
 from portal.signin import keep_session
 from records.ids import new_id
 from use_cases import launches, sign_on
@@ -90,16 +91,16 @@ async def begin(key: str, request: Request, services: ServicesOf, origin: Origin
 
 @router.post("/launched/{key}/go-on")
 async def go_on(key: str, visit: VisitOf, origin: OriginOf) -> Response:
-    """Who is signed in says that it is they; and with their password, that from now on the record system’s word is enough."""
+    """Who is signed in says that it is they; or links, with their password and a new sign-in there, so as to be asked no more."""
     form = await visit.form()
     browser, key = await browser_of(visit.request, visit.services, origin), key[:LONGEST_KEY]
     page = f"/launched/{key}/patient"
     try:
         if form.get("do") == "link":
             proof = str(form.get("password", "")), str(form.get("code", ""))
-            await launches.link_and_go_on(visit.services, visit.caller, key, browser, *proof)
-        else:
-            await launches.go_on(visit.services, visit.caller, key, browser)
+            begun = await launches.begin_to_link(visit.services, visit.caller, key, browser, *proof)
+            return await on_to(visit.request, visit.services, begun)
+        await launches.go_on(visit.services, visit.caller, key, browser)
     except Problem as problem:
         if problem.code not in _ASKED_AGAIN:
             return await why_not(visit.request, visit.services, problem)

@@ -17,7 +17,7 @@ from settings import Settings
 from sign_on.connection import Answer
 from translations import Language
 from use_cases import identities, sign_on
-from use_cases.attempts import ANSWERED_WITHIN, RETURN_PATH, Arrived, Begun, Browser
+from use_cases.attempts import ANSWERED_WITHIN, RETURN_PATH, Arrived, Begun, Browser, client_of
 from use_cases.guessing import Origin
 from use_cases.invitations import Joining
 from use_cases.problems import Problem, input_faults
@@ -173,7 +173,7 @@ async def _with_form(request: Request, services: Services, arrived: Arrived) -> 
 
 async def go_on(request: Request, services: Services, begun: Begun) -> Response:
     """The page from which the browser goes on to the provider."""
-    label = services.sign_on.providers.all[begun.provider].label
+    label = client_of(services, begun.provider).label
     response = on_page(request, await language_of(request, services), begun.address, label)
     keep(response, services.settings, begun)
     return response

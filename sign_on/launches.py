@@ -18,6 +18,7 @@ from sign_on.walled import WalledCalls
 NO_PATIENT = "no_patient"
 """Why a launch is refused in which no patient was open."""
 
+_WHO = ("openid", "fhirUser", "profile", "email")
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _BEARER = re.compile(r"[A-Za-z0-9._~+/-]{1,20000}=*")
 
@@ -48,6 +49,19 @@ class RecordConnection(Server[RecordSystem]):
         """Where the browser goes on, with what the record system has called this launch. Raises AwayError."""
         asked = {**self._asked(own, redirect), "aud": self.provider.fhir, "launch": launch}
         return with_query(await self._endpoint("authorization_endpoint"), asked)
+
+    async def address_to_link(self, own: Secrets, redirect: str) -> str:
+        """Where the browser goes to sign in there anew, also when somebody is signed in there; no patient is asked for.
+
+        Raises AwayError.
+        """
+        who = " ".join(scope for scope in self.provider.scopes if scope in _WHO)
+        asked = {**self._asked(own, redirect), "aud": self.provider.fhir, "scope": who, "prompt": "login"}
+        return with_query(await self._endpoint("authorization_endpoint"), asked)
+
+    async def identity_of(self, answer: Answer, own: Secrets, redirect: str) -> Identity:
+        """Who has signed in there, by the answer to what was asked with these secrets. Raises RefusedError or AwayError."""
+        return (await self._given(answer, own, redirect))[0]
 
     async def launched_by(self, answer: Answer, own: Secrets, redirect: str) -> Launched:
         """Who has opened it, and the patient, by the answer to what was asked with these secrets.

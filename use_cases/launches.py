@@ -19,18 +19,18 @@ from domain.said_patients import is_said_to_be_dead, said_patient
 from records import audit, people
 from records import same_patient as found
 from records import sign_on as records
+from records.account_events import Hand
 from records.hidden import hidden
-from records.models import Account, Json, SignOnAttempt
+from records.models import Account, Json, Side, SignOnAttempt
 from sign_on.connection import Answer, Secrets
 from sign_on.id_tokens import Identity
-from sign_on.launches import NO_PATIENT, RecordConnection
-from sign_on.providers import Label
+from sign_on.launches import NO_PATIENT, Launched, RecordConnection
+from sign_on.providers import Label, RecordSystem
 from sign_on.refused import AwayError, RefusedError
 from translations import Language
 from use_cases import sign_in as signing_in
 from use_cases.accesses import by
 from use_cases.account_letters import send
-from use_cases.administrators import hand_of
 from use_cases.attempts import Begun, Browser, Purpose, away, refused, take, write_down
 from use_cases.caller import Caller
 from use_cases.patients import Patient
@@ -103,30 +103,41 @@ async def begin_launch(services: Services, iss: str, launch: str, cookie: str | 
 async def finish_launch(services: Services, code: str, answer: Answer, browser: Browser) -> str:
     """Take what the record system says. Gives the key by which this browser goes on (`open_launch`).
 
-    Raises Problem `not_found`, `sign_on_expired`, `launch_denied`, `launch_without_patient`, `launch_failed`, or `launch_away`.
+    Raises Problem `not_found`, `sign_on_expired`, `launch_denied`, `launch_without_patient`, `launch_failed`, or `launch_away`;
+    of who links themselves, `launch_by_another` or `identity_taken`, too.
     """
     connection = _connection_of(services, code)
     attempt = await take(services, code, browser, answer.state)
     own = Secrets(state=answer.state, nonce=attempt.nonce, verifier=attempt.verifier)
+    redirect = return_address(services, code)
     try:
-        launched = await connection.launched_by(answer, own, return_address(services, code))
+        if attempt.purpose == Purpose.LINK:
+            identity = await connection.identity_of(answer, own, redirect)
+            await _link(services, attempt, identity, browser)
+            return str(attempt.said["key"])
+        launched = await connection.launched_by(answer, own, redirect)
     except AwayError as error:
         away(code, error, code="launch_away")
     except RefusedError as error:
         problem = "launch_without_patient" if error.reason == NO_PATIENT else "launch_failed"
         await signing_in.note_failed(services, None, browser.origin, problem)
         refused(code, error, problem, denied="launch_denied")
+    return await _keep(services, connection.provider, launched, browser)
+
+
+async def _keep(services: Services, system: RecordSystem, launched: Launched, browser: Browser) -> str:
+    """Keep what was said, under a key for this browser."""
     key, now = secrets.token_urlsafe(32), datetime.now(UTC)
     kept: Json = {
         "browser": hidden(browser.cookie),
         "identity": _identity_kept(launched.identity),
-        "patient": _lines_of(said_patient(launched.patient, connection.provider.chart_number_system)),
+        "patient": _lines_of(said_patient(launched.patient, system.chart_number_system)),
         "is_dead": is_said_to_be_dead(launched.patient),
     }
     async with services.database.session() as session:
         attempt = SignOnAttempt(
             sha256=_place(key),
-            provider=code,
+            provider=system.code,
             purpose=Purpose.LAUNCHED,
             nonce="",
             verifier="",
@@ -183,31 +194,50 @@ async def go_on(services: Services, caller: Caller, key: str, browser: Browser) 
     Raises as `open_launch` does.
     """
     async with services.database.session() as session:
-        kept = await _kept(session, key)
-        _must_be_of(kept, browser)
-        opened = await _opened(services, session, kept, browser)
-        if opened.as_whom is not None:
-            raise Problem("launch_by_another")
-        await _settle(session, kept, caller.account)
+        await _settle(session, await _unlinked(services, session, key, browser), caller.account)
 
 
-async def link_and_go_on(
+async def begin_to_link(
     services: Services, caller: Caller, key: str, browser: Browser, password: str, factor_code: str
-) -> None:
-    """The same, and from now on the record system’s word is enough.
+) -> Begun:
+    """Link who the record system says with the caller's account, and go on: from then on its word is enough.
 
-    Raises as `open_launch` and `prove_to_link` do, and `identity_taken`.
+    They sign in there anew: the chart may have been opened in the session of a colleague, who would come in here by it.
+    Raises as `open_launch` and `prove_to_link` do, and Problem `launch_away`.
     """
     await prove_to_link(services, caller, password, factor_code)
     async with services.database.session() as session:
-        kept = await _kept(session, key)
-        _must_be_of(kept, browser)
-        if (await _opened(services, session, kept, browser)).as_whom is not None:
+        code = (await _unlinked(services, session, key, browser)).provider
+    connection, own = _connection_of(services, code), Secrets()
+    try:
+        address = await connection.address_to_link(own, return_address(services, code))
+    except AwayError as error:
+        away(code, error, code="launch_away")
+    return await write_down(services, code, Purpose.LINK, browser.cookie, own, address, {"key": key}, caller.id)
+
+
+async def _link(services: Services, attempt: SignOnAttempt, identity: Identity, browser: Browser) -> None:
+    account, key, now = browser.account, str(attempt.said["key"]), datetime.now(UTC)
+    if account is None or account.id != attempt.account_id:
+        raise Problem("sign_on_expired")
+    async with services.database.session() as session:
+        kept = await _unlinked(services, session, key, browser)
+        opened_by = _identity_of(kept.said["identity"])
+        if (identity.issuer, identity.subject) != (opened_by.issuer, opened_by.subject):
             raise Problem("launch_by_another")
-        identity, now = _identity_of(kept.said["identity"]), datetime.now(UTC)
-        letters = await link_in(session, caller.account, identity, kept.provider, hand_of(caller), now)
-        await _settle(session, kept, caller.account)
+        hand = Hand(account.id, Side.PORTAL, browser.origin.address)
+        letters = await link_in(session, account, identity, kept.provider, hand, now)
+        await _settle(session, kept, account)
     await send(services, letters)
+
+
+async def _unlinked(services: Services, session: AsyncSession, key: str, browser: Browser) -> SignOnAttempt:
+    """A launch by somebody who is linked with nobody here, in this browser."""
+    kept = await _kept(session, key)
+    _must_be_of(kept, browser)
+    if (await _opened(services, session, kept, browser)).as_whom is not None:
+        raise Problem("launch_by_another")
+    return kept
 
 
 async def read_launched(services: Services, caller: Caller, key: str, language: Language) -> LaunchedPatient:

@@ -25,7 +25,7 @@ from tests.journeys import ok
 from tests.portal.browsing import hidden, shown, visitor
 from tests.sign_on.evil import STRANGE, signed
 from tests.sign_on.evil_records import JEANNE, EvilRecords, as_known_here, evil_records, portal_beside
-from tests.sign_on.test_evil_providers import by_secret, unsigned
+from tests.sign_on.test_evil_providers import asked_in, by_secret, unsigned
 from tests.system import PASSWORD, Clinician, System, add_person
 
 
@@ -368,8 +368,18 @@ async def test_who_is_not_linked_signs_in_as_usual_and_says_that_it_is_they(scen
         shown(await http.get(f"{page}/patient"), 410)
         wrong = await http.post(f"{page}/go-on", data={"do": "link", "password": "x"})
         assert "pas votre mot de passe" in shown(wrong, 403)
-        done = await http.post(f"{page}/go-on", data={"do": "link", "password": PASSWORD})
-        assert (done.status_code, done.headers["location"]) == (303, f"{page}/patient")
+        link = {"do": "link", "password": PASSWORD}
+        asked = asked_in(await http.post(f"{page}/go-on", data=link))
+        assert (asked["prompt"], asked["scope"]) == ("login", "openid fhirUser")
+        right, scene.records.subject = scene.records.subject, "a colleague"
+        assert "quelqu’un d’autre" in shown(await http.get(scene.back(asked)), 403), "who has opened it signs in anew"
+        scene.records.subject = right
+        asked = asked_in(await http.post(f"{page}/go-on", data=link))
+        async with visitor(scene.app, scene.who) as colleague:
+            shown(await colleague.get(scene.back(asked)), 401)
+        done = await http.get(scene.back(asked))
+        assert (done.status_code, done.headers["location"]) == (303, page)
+        assert (await http.get(page)).headers["location"] == f"{page}/patient"
         shown(await http.get(f"{page}/patient"))
         assert "DME du Fleuve" in shown(await http.get("/account"))
 

@@ -147,6 +147,9 @@ async def test_who_is_not_linked_signs_in_links_and_is_asked_no_more(scene: Scen
         await page.press("#password", "Enter")
         await page.fill("[name=password]", PASSWORD)
         await page.click("button[value=link]")
+        await page.wait_for_url(f"{scene.issuer}/**")  # who it is there is proved anew
+        await page.fill("input[name=login]", login)
+        await page.click("button")
         await expect(page.locator("h1")).to_have_text("Jeanne Tremblay")
     async with browser_of(chromium, scene) as page:
         await open_from_chart(page, scene, login, "p-2")

@@ -16,6 +16,9 @@ from tests.portal.test_every_page import PAGES as LOOKED_AT
 IN_A_FILE_OF_ITS_OWN = {
     "/access-reviews/{review_id}": "tests/portal/test_access_reviews.py",
     "/access-reviews/{review_id}/findings/{finding_id}": "tests/portal/test_access_reviews.py",
+    "/launch": "tests/sign_on/test_record_system.py",
+    "/launched/{key}": "tests/sign_on/test_record_system.py",
+    "/launched/{key}/patient": "tests/sign_on/test_record_system.py",
     "/new-password/{code}": "tests/portal/test_people.py",
     "/requests/{request_id}/journals/{journal_id}": "tests/portal/test_journals.py",
     "/incidents/{incident_id}": "tests/portal/test_registers.py",
@@ -35,7 +38,14 @@ IN_A_FILE_OF_ITS_OWN = {
 }
 
 NO_PAGE = {
-    *("/", "/assignments", "/assignments/take-back", "/sign-on/{code}", "/sign-on/signed-out"),  # lead on
+    *(
+        "/",
+        "/assignments",
+        "/assignments/take-back",
+        "/sign-on/{code}",
+        "/sign-on/signed-out",
+        "/launch/{code}/return",
+    ),  # lead on
     *("/assignments/menu/{request_id}", "/requests/{request_id}/edit/check"),  # parts of pages
     *(f"/requests/{{request_id}}/{form}/files" for form in ("add-information", "answer", "edit")),
     *("/events", "/manifest-{language}.webmanifest", "/requests/{request_id}/report/preview.pdf"),

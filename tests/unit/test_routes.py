@@ -40,6 +40,7 @@ COSTLY = {
         "portal.communications.communications_page",
         "portal.worklist.worklist",
         "portal.patients.patient_page",
+        *("portal.launches.patient_page", "portal.launches.begin_request"),
         "fhir.server.find",
     },
     "pictures": {f"api.renditions.{what}" for what in ("original", "preview", "thumbnail", "full", "page", "video")},

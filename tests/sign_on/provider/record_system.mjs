@@ -31,12 +31,12 @@ const provider = new Provider(issuer, {
   interactions: { url: (_context, interaction) => `/interaction/${interaction.uid}` },
   loadExistingGrant: async (context) => {
     const { aud, launch } = context.oidc.params;
-    if (aud !== fhir || !launches.has(launch)) return undefined; // a strange server, or a launch that there was not, is asked about
+    if (aud !== fhir || (launch && !launches.has(launch))) return undefined; // a strange server, or a launch that there was not
     const grant = new context.oidc.provider.Grant({
       clientId: context.oidc.client.clientId,
       accountId: context.oidc.session.accountId,
     });
-    grant.addOIDCScope(SCOPES.join(" "));
+    grant.addOIDCScope((launch ? SCOPES : ["openid", "fhirUser"]).join(" "));
     contexts.set(await grant.save(), launches.get(launch));
     launches.delete(launch); // good once
     return grant;
