@@ -183,14 +183,14 @@ class Settings(BaseSettings):
 
     sign_on_file: Path | None = Field(
         None,
-        description="File (YAML) of the providers through which people sign in (OpenID Connect); see operations.md. None when "
-        "empty.",
+        description="File (YAML) of the providers through which people sign in (OpenID Connect), and of the record systems that "
+        "open Relais (SMART App Launch); see operations.md. None when empty.",
     )
     sign_ons_per_minute: int = Field(
         60,
         ge=0,
-        description="How many sign-ins through providers may be begun from one address; of ends of sessions, providers tell ten "
-        "times as many.",
+        description="How many sign-ins through providers and launches by record systems, together, may be begun from one address; "
+        "of ends of sessions, providers tell ten times as many.",
     )
 
     # webhooks

@@ -20,6 +20,7 @@ _START: Places = {
 PAGES: Mapping[str, Places] = {
     "worklist": _START,
     "new": {None: "requester-begin"},
+    "launched": {None: "requester-begin"},
     "assignments": {None: "dispatcher-assign"},
     "past-cases": {None: "provider-next"},
     "providers": {Role.DISPATCHER: "dispatcher-people", Role.CLINIC_ADMINISTRATOR: "administrator"},

@@ -358,9 +358,9 @@ async def test_who_is_not_linked_signs_in_as_usual_and_says_that_it_is_they(scen
     who = await add_person(scene.system, "unlinked", scene.system.clinics["near"], Role.REQUESTER)
     async with visitor(scene.app) as http, visitor(scene.app) as later:
         page = await scene.come_back(http)
-        asked = await http.get(page)
-        assert "Connectez-vous" in shown(asked)
-        assert f'href="/signin?next={page}"' in asked.text
+        strange = await http.get(page)
+        assert "Connectez-vous" in shown(strange)
+        assert f'href="/signin?next={page}"' in strange.text
         shown(await http.post(f"{page}/begin"), 403)
         signed_in = {"username": who.account.username, "password": PASSWORD, "next": page}
         assert (await http.post("/signin", data=signed_in)).headers["location"] == page
