@@ -189,8 +189,8 @@ class Settings(BaseSettings):
     sign_ons_per_minute: int = Field(
         60,
         ge=0,
-        description="How many sign-ins through providers and launches by record systems, together, may be begun from one address; "
-        "of ends of sessions, providers tell ten times as many.",
+        description="How many sign-ins through providers and launches by record systems, together, may be begun from one "
+        "address; of ends of sessions, providers tell ten times as many.",
     )
 
     # webhooks

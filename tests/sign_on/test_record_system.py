@@ -120,6 +120,7 @@ async def test_a_launch_leads_to_a_request_for_the_patient(scene: Scene, chromiu
         await expect(page.locator("[name='patient.health_insurance_number']")).to_have_value("TREJ 5853 1412")
         await expect(page.locator("[name='patient.chart_number']")).to_have_value("CH-4711")
         assert await scene.drafts_of(who) == 0, "what was only looked at leaves nothing behind"
+        await page.wait_for_load_state("load")  # what is typed before is not seen by scripts
         await page.fill("[name='answers.question']", "Est-ce un mélanome ?")
         if scripts:
             await page.wait_for_selector("text=Enregistré à")
