@@ -123,7 +123,7 @@ async def test_a_launch_leads_to_a_request_for_the_patient(scene: Scene, chromiu
         await page.wait_for_load_state("load")  # what is typed before is not seen by scripts
         await page.fill("[name='answers.question']", "Est-ce un mélanome ?")
         if scripts:
-            await page.wait_for_selector("text=Enregistré à")
+            await expect(page.locator("[data-save-status]")).to_contain_text("Enregistré à")
         else:
             await page.locator("button[value=save]").first.click()
         request_id = urlsplit(page.url).path.split("/")[2]
