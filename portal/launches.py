@@ -13,7 +13,7 @@ from portal.errors import NOT_TAKEN, as_problem, fields_of, sentence_of, summary
 from portal.pages import Visit, VisitOf
 from portal.sign_on import answer_in, browser_of, keep, kept_by, language_of, why_not
 from portal.sign_on import go_on as on_to
-from portal.signin import keep_session
+from portal.signin import forget_sign_on, keep_session
 from records.ids import new_id
 from use_cases import launches, sign_on
 from use_cases.catalogue import list_clinics, newest_offerings
@@ -85,7 +85,9 @@ async def begin(key: str, request: Request, services: ServicesOf, origin: Origin
     except Problem as problem:
         return await why_not(request, services, problem)
     response = RedirectResponse(f"/launched/{key}/patient", 303)
-    keep_session(response, services.settings, token.text)
+    if token is not None:
+        keep_session(response, services.settings, token.text)
+        forget_sign_on(response, services.settings)
     return response
 
 

@@ -26,7 +26,7 @@ from use_cases.sign_on import SIGNED_OUT_PATH
 from web.origin import OriginOf
 from web.rates import SIGN_ONS
 from web.services import ServicesOf
-from web.session import account_of_session, check_same_site, session_of
+from web.session import account_of_session, check_same_site, session_of, sign_on_cookie
 
 router = APIRouter(include_in_schema=False)
 
@@ -194,20 +194,15 @@ async def language_of(request: Request, services: Services) -> Language:
     return pages.language_asked_for(request, await pages.reader(request, services))
 
 
-def _cookie(settings: Settings) -> str:
-    """The name of the cookie by which a browser that comes back is known. With TLS, ``__Host-`` binds it to this host."""
-    return "__Host-relais-sign-on" if settings.over_tls else "relais-sign-on"
-
-
 def kept_by(request: Request, settings: Settings) -> str | None:
     """What the browser has kept since it last went to a provider."""
-    return request.cookies.get(_cookie(settings), "")[:200] or None
+    return request.cookies.get(sign_on_cookie(settings), "")[:200] or None
 
 
 def keep(response: Response, settings: Settings, begun: Begun) -> None:
     """One for all sign-ins of a browser, however many tabs there are. Lax, for it comes along when a provider sends back."""
     response.set_cookie(
-        _cookie(settings),
+        sign_on_cookie(settings),
         begun.cookie,
         max_age=round(ANSWERED_WITHIN.total_seconds()),
         secure=settings.over_tls,

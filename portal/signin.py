@@ -17,7 +17,7 @@ from use_cases.services import Services
 from use_cases.sign_in import BearerToken, CodeNeededError, account_of
 from web.origin import OriginOf, keep_device
 from web.services import ServicesOf
-from web.session import check_same_site, session_cookie, session_of
+from web.session import check_same_site, session_cookie, session_of, sign_on_cookie
 
 router = APIRouter(include_in_schema=False)
 
@@ -126,7 +126,13 @@ def sign_out_of(response: Response, settings: Settings) -> Response:
     """Have the browser forget the session that has ended, and what it keeps of pictures."""
     response.headers["Clear-Site-Data"] = '"cache"'  # photos, which browsers keep for an hour
     response.delete_cookie(session_cookie(settings), secure=settings.over_tls, httponly=True, samesite="lax")
+    forget_sign_on(response, settings)  # what was begun elsewhere is no business of who comes after
     return response
+
+
+def forget_sign_on(response: Response, settings: Settings) -> None:
+    """Have the browser forget by what it is known when it comes back from a provider or a record system."""
+    response.delete_cookie(sign_on_cookie(settings), secure=settings.over_tls, httponly=True, samesite="lax")
 
 
 @router.post("/language")

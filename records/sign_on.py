@@ -66,10 +66,10 @@ async def find_launched(session: AsyncSession, sha256: str, purpose: str, now: d
     return await session.scalar(query.where(SignOnAttempt.expires_at > now))
 
 
-async def give_to(session: AsyncSession, sha256: str, account_id: uuid.UUID) -> bool:
-    """From now on it is that account's alone; False when it is another's."""
-    mine = or_(SignOnAttempt.account_id.is_(None), SignOnAttempt.account_id == account_id)
-    given = update(SignOnAttempt).where(SignOnAttempt.sha256 == sha256, mine).values(account_id=account_id)
+async def give_to(session: AsyncSession, sha256: str, account_id: uuid.UUID, until: datetime) -> bool:
+    """From now on it is that account's alone, and kept `until` then; False when it is somebody's already. It is given once."""
+    nobodys = SignOnAttempt.sha256 == sha256, SignOnAttempt.account_id.is_(None)
+    given = update(SignOnAttempt).where(*nobodys).values(account_id=account_id, expires_at=until)
     return await session.scalar(given.returning(SignOnAttempt.sha256)) is not None
 
 

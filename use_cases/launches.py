@@ -31,7 +31,7 @@ from translations import Language
 from use_cases import sign_in as signing_in
 from use_cases.accesses import by
 from use_cases.account_letters import send
-from use_cases.attempts import Begun, Browser, Purpose, away, refused, take, write_down
+from use_cases.attempts import ANSWERED_WITHIN, Begun, Browser, Purpose, away, refused, take, write_down
 from use_cases.caller import Caller
 from use_cases.patients import Patient
 from use_cases.problems import Problem
@@ -143,7 +143,7 @@ async def _keep(services: Services, system: RecordSystem, launched: Launched, br
             verifier="",
             said=kept,
             account_id=None,
-            expires_at=now + timedelta(hours=services.settings.token_hours),
+            expires_at=now + ANSWERED_WITHIN,
         )
         await records.add_attempt(session, attempt)
     return key
@@ -167,23 +167,27 @@ async def open_launch(services: Services, key: str, browser: Browser) -> Opened 
         _must_be_of(kept, browser)
         opened = await _opened(services, session, kept, browser)
         if opened.as_whom is not None and opened.signed_in is not None and opened.as_whom.id == opened.signed_in.id:
-            await _settle(session, kept, opened.as_whom)
+            await _settle(services, session, kept, opened.as_whom)
             return None
         return opened
 
 
-async def begin_session(services: Services, key: str, browser: Browser) -> BearerToken:
+async def begin_session(services: Services, key: str, browser: Browser) -> BearerToken | None:
     """Go on as who the record system says: a session of theirs begins, in place of any other in this browser.
 
+    A launch begins one session, however often it is pressed: None for who is signed in by it already.
     Raises as `open_launch` does.
     """
     async with services.database.session() as session:
         kept = await _kept(session, key)
+        if kept.account_id is not None and browser.account is not None and kept.account_id == browser.account.id:
+            return None
         _must_be_of(kept, browser)
         account = (await _opened(services, session, kept, browser)).as_whom
         if account is None:
             raise Problem("not_linked")
-        await _settle(session, kept, account)
+        if not await records.give_to(session, kept.sha256, account.id, _until(services)):
+            raise Problem("launch_over")
         identity = _identity_of(kept.said["identity"])
     return await session_of(services, account, identity, browser)
 
@@ -194,7 +198,7 @@ async def go_on(services: Services, caller: Caller, key: str, browser: Browser) 
     Raises as `open_launch` does.
     """
     async with services.database.session() as session:
-        await _settle(session, await _unlinked(services, session, key, browser), caller.account)
+        await _settle(services, session, await _unlinked(services, session, key, browser), caller.account)
 
 
 async def begin_to_link(
@@ -227,7 +231,7 @@ async def _link(services: Services, attempt: SignOnAttempt, identity: Identity, 
             raise Problem("launch_by_another")
         hand = Hand(account.id, Side.PORTAL, browser.origin.address)
         letters = await link_in(session, account, identity, kept.provider, hand, now)
-        await _settle(session, kept, account)
+        await _settle(services, session, kept, account)
     await send(services, letters)
 
 
@@ -313,9 +317,17 @@ async def _opened(services: Services, session: AsyncSession, kept: SignOnAttempt
     return Opened(system.code, system.label, account, browser.account)
 
 
-async def _settle(session: AsyncSession, kept: SignOnAttempt, account: Account) -> None:
-    if not await records.give_to(session, kept.sha256, account.id):
-        raise Problem("launch_over")
+async def _settle(services: Services, session: AsyncSession, kept: SignOnAttempt, account: Account) -> None:
+    """From now on it is that account's, whose session the browser has. Raises Problem `launch_over` where it is another's."""
+    if not await records.give_to(session, kept.sha256, account.id, _until(services)):
+        await session.refresh(kept)  # pressed twice, it is theirs already
+        if kept.account_id != account.id:
+            raise Problem("launch_over")
+
+
+def _until(services: Services) -> datetime:
+    """As long as a session lives at most: a form that is begun late needs it."""
+    return datetime.now(UTC) + timedelta(hours=services.settings.token_hours)
 
 
 def _place(key: str) -> str:

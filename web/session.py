@@ -184,6 +184,11 @@ def session_cookie(settings: Settings) -> str:
     return "__Host-relais" if settings.over_tls else "relais"
 
 
+def sign_on_cookie(settings: Settings) -> str:
+    """The name of the cookie by which a browser that comes back from elsewhere is known. It is bound as that of a session is."""
+    return "__Host-relais-sign-on" if settings.over_tls else "relais-sign-on"
+
+
 def session_of(request: Request, settings: Settings) -> str | None:
     """The token that a browser's cookie holds, if there is one."""
     return request.cookies.get(session_cookie(settings))

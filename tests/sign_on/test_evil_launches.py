@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -480,3 +480,53 @@ async def test_an_odd_patient_is_shown_as_far_as_it_goes(scene: Scene, odd: str)
         answer = await http.get(f"{page}/patient")
         assert "<script>x" not in answer.text
         assert expected in unescape(shown(answer)) or expected in unescape(answer.text)
+
+
+async def test_a_launch_begins_one_session(scene: Scene) -> None:
+    async with visitor(scene.app) as http:
+        page = await scene.come_back(http)
+        kept = http.cookies["relais-sign-on"]
+        assert (await http.post(f"{page}/begin")).status_code == 303
+        assert "relais-sign-on" not in http.cookies, "who comes after is another browser to us"
+        assert (await http.post(f"{page}/begin")).headers["location"] == f"{page}/patient", "pressed twice"
+        await http.post("/signout")
+        before = await scene.saved()
+        for cookie in ("", kept):
+            if cookie:
+                http.cookies.set("relais-sign-on", cookie)
+            for _ in range(2):
+                answer = await http.post(f"{page}/begin")
+                assert "terminé" in shown(answer, 410)
+                assert "relais=" not in str(answer.headers.get("set-cookie"))
+        assert await scene.saved() == before
+    async with visitor(scene.app) as one, visitor(scene.app) as other:
+        page = await scene.come_back(one)
+        other.cookies.update(one.cookies)
+        answers = await asyncio.gather(one.post(f"{page}/begin"), other.post(f"{page}/begin"))
+        assert sorted(answer.status_code for answer in answers) == [303, 410]
+
+
+async def test_who_signs_out_leaves_no_launch_to_who_comes_after(scene: Scene) -> None:
+    colleague = await add_person(scene.system, "colleague_out", scene.system.clinics["near"], Role.REQUESTER)
+    async with visitor(scene.app, colleague) as http:
+        page = await scene.come_back(http)
+        shown(await http.get(page))
+        await http.post("/signout")
+        assert "relais-sign-on" not in http.cookies
+        shown(await http.post(f"{page}/begin"), 410)
+
+
+async def test_a_launch_that_nobody_presses_is_over_soon(scene: Scene) -> None:
+    async with visitor(scene.app) as http:
+        page = await scene.come_back(http)
+        place = select(SignOnAttempt.expires_at).where(SignOnAttempt.purpose == "launched")
+        place = place.order_by(SignOnAttempt.expires_at.desc()).limit(1)
+        async with scene.system.services.database.session() as session:
+            until = await session.scalar(place.where(SignOnAttempt.account_id.is_(None)))
+        assert until is not None
+        assert until <= datetime.now(UTC) + timedelta(minutes=10)
+        assert (await http.post(f"{page}/begin")).status_code == 303
+        async with scene.system.services.database.session() as session:
+            until = await session.scalar(place.where(SignOnAttempt.account_id == scene.who.account.id))
+        assert until is not None
+        assert until > datetime.now(UTC) + timedelta(hours=scene.system.settings.token_hours - 1)
