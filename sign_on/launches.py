@@ -7,10 +7,12 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import ceil
 from typing import Any
 
 from sign_on.connection import Answer, Secrets, Server, with_query
-from sign_on.id_tokens import Identity
+from sign_on.id_tokens import Identity, check_is_recent
 from sign_on.providers import RecordSystem
 from sign_on.refused import AwayError, RefusedError
 from sign_on.walled import WalledCalls
@@ -56,12 +58,23 @@ class RecordConnection(Server[RecordSystem]):
         Raises AwayError.
         """
         who = " ".join(scope for scope in self.provider.scopes if scope in _WHO)
-        asked = {**self._asked(own, redirect), "aud": self.provider.fhir, "scope": who, "prompt": "login"}
+        asked = {
+            **self._asked(own, redirect),
+            "aud": self.provider.fhir,
+            "scope": who,
+            "prompt": "login",
+            "max_age": "0",
+        }
         return with_query(await self._endpoint("authorization_endpoint"), asked)
 
-    async def identity_of(self, answer: Answer, own: Secrets, redirect: str) -> Identity:
-        """Who has signed in there, by the answer to what was asked with these secrets. Raises RefusedError or AwayError."""
-        return (await self._given(answer, own, redirect))[0]
+    async def identity_anew(self, answer: Answer, own: Secrets, redirect: str, since: datetime) -> Identity:
+        """Who has signed in there `since` then, by the answer to what was asked with these secrets.
+
+        Raises RefusedError, also where it does not say when, or AwayError.
+        """
+        identity, now = (await self._given(answer, own, redirect))[0], datetime.now(UTC)
+        check_is_recent(identity, ceil((now - since).total_seconds()), now)
+        return identity
 
     async def launched_by(self, answer: Answer, own: Secrets, redirect: str) -> Launched:
         """Who has opened it, and the patient, by the answer to what was asked with these secrets.

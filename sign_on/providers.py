@@ -20,6 +20,12 @@ Algorithm = Literal["RS256", "PS256", "ES256"]
 ALGORITHMS: tuple[Algorithm, ...] = ("RS256", "PS256", "ES256")
 """How tokens may be signed, whatever a provider says of itself: never with a shared secret, never not at all."""
 
+_NEVER_INSIDE: tuple[IPv4Network | IPv6Network, ...] = (
+    *map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16", "224.0.0.0/3")),
+    *map(IPv6Network, ("::/127", "::ffff:0:0/96", "64:ff9b::/96", "fd00:ec2::254/128", "fe80::/10", "ff00::/8")),
+)
+"""No record system is there: this very machine, who is on the same cable, everybody at once; and ways around these."""
+
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
@@ -136,6 +142,7 @@ class RecordSystem(Client):
 
     `fhir` is the address of its FHIR server, by which it names itself when it opens Relais. `chart_number_system` is that of the
     identifiers that are numbers of charts there. `inside` are networks that are nobody's on the public Internet, in which it is.
+    With `in_place_of_providers` it begins sessions also for people of clinics who otherwise come in through their provider only.
     """
 
     fhir: _Text
@@ -143,11 +150,15 @@ class RecordSystem(Client):
     chart_number_system: _Text | None = None
     clinics: Annotated[tuple[_Text, ...], Field(min_length=1)]
     inside: tuple[IPv4Network | IPv6Network, ...] = ()
+    in_place_of_providers: bool = False
 
     @model_validator(mode="after")
     def _launches(self) -> Self:
         if "launch" not in self.scopes:
             raise ValueError("scopes must hold launch")
+        for network in self.inside:
+            if any(network.overlaps(never) for never in _NEVER_INSIDE if never.version == network.version):
+                raise ValueError(f"inside: {network} holds addresses of this machine, or of a cloud's own services")
         return self
 
     @property
@@ -208,8 +219,7 @@ def load_providers(file: Path | None, *, near: bool = False) -> Providers:
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ProvidersError(f"{file}: {error}") from error
     _must_differ(file, "code", [client.code for client in (*providers, *systems)])
-    _must_differ(file, "issuer", [provider.issuer for provider in providers])
-    _must_differ(file, "issuer", [system.issuer for system in systems])
+    _must_differ(file, "issuer", [client.issuer.rstrip("/") for client in (*providers, *systems)])
     _must_differ(file, "fhir", [system.fhir.rstrip("/") for system in systems])
     return Providers(providers, systems)
 

@@ -80,6 +80,51 @@ def test_a_file_that_can_not_be_used_says_why(secret: Path, tmp_path: Path, wron
         load_providers(file)
 
 
+RECORDS = """
+record_systems:
+  - code: records
+    issuer: https://records.test
+    fhir: https://records.test/fhir
+    client_id: relais
+    client_secret_file: rsss-secret
+    label: {fr: Dossiers, en: Records}
+    clinics: [fleuve]
+"""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (RECORDS.replace("issuer: https://records.test", "issuer: https://one.test"), "the same issuer"),
+        (RECORDS.replace("issuer: https://records.test", "issuer: https://one.test/"), "the same issuer"),
+        (RECORDS.replace("code: records", "code: one"), "the same code"),
+        *(
+            (RECORDS + f"    inside: ['{network}']\n", "inside")
+            for network in (
+                *(
+                    "0.0.0.0/0",
+                    "127.0.0.0/8",
+                    "127.0.0.1",
+                    "169.254.169.254",
+                    "168.63.129.16",
+                    "10.0.0.0/3",
+                    "255.255.255.255",
+                ),
+                *("::/0", "::1", "fe80::/64", "::ffff:10.0.0.0/104", "64:ff9b::a00:0/104", "fd00::/8"),
+            )
+        ),
+    ],
+)
+def test_a_record_system_that_can_not_be_used_says_why(secret: Path, tmp_path: Path, wrong: str, said: str) -> None:
+    file = tmp_path / "sign-on.yaml"
+    for right in ("    inside: [10.20.0.0/16]\n", "    inside: ['fd12:3456::/32']\n", ""):
+        file.write_text(f"providers:{GOOD}{RECORDS}{right}")
+        assert load_providers(file).record_systems["records"].in_place_of_providers is False
+    file.write_text(f"providers:{GOOD}{wrong}")
+    with pytest.raises(ProvidersError, match=said):
+        load_providers(file)
+
+
 def test_in_entra_a_person_is_who_they_are_within_their_tenant(secret: Path) -> None:
     entra = provider(secret, subject="oid", tenants=["ours"])
     assert subject_of({"sub": "for this application", "oid": "person", "tid": "ours"}, entra) == "ours/person"
