@@ -83,6 +83,8 @@ async def begin(key: str, request: Request, services: ServicesOf, origin: Origin
     try:
         token = await launches.begin_session(services, key[:LONGEST_KEY], browser)
     except Problem as problem:
+        if problem.code == "not_authenticated":
+            raise
         return await why_not(request, services, problem)
     response = RedirectResponse(f"/launched/{key}/patient", 303)
     if token is not None:
@@ -163,7 +165,7 @@ async def _page(
 ) -> Response:
     """Who goes on: asked of whoever sits before the browser."""
     language, me = await language_of(request, services), came.signed_in
-    may_link = came.as_whom is None and me is not None and await proves_by_password(services, me)
+    may_link = came.as_whom is None and me is not None and came.may_begin and await proves_by_password(services, me)
     wrong = fields_of(problem, language, _PLACES)
     return pages.render(
         request,

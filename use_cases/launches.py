@@ -41,6 +41,7 @@ from use_cases.same_patient import log_finds
 from use_cases.services import Services
 from use_cases.sign_in import BearerToken
 from use_cases.sign_on import link_in, prove_to_link, session_of
+from use_cases.ways_in import may_come_by_launch, must_use_passwords
 
 LAUNCH_PATH = "/launch"
 """The address by which record systems open Relais."""
@@ -59,13 +60,15 @@ MOST_SAID = 2_000
 class Opened:
     """Who has come, before it is settled for whom it goes on: at which record system, `as_whom` they are linked with it here.
 
-    `signed_in` is whose session the browser has.
+    `signed_in` is whose session the browser has; `may_begin`, whether the record system's word alone begins one, of who is linked
+    or would be. Else they sign in as usual first.
     """
 
     code: str
     label: Label
     as_whom: Account | None
     signed_in: Account | None
+    may_begin: bool
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,8 @@ async def finish_launch(services: Services, code: str, answer: Answer, browser: 
     redirect = return_address(services, code)
     try:
         if attempt.purpose == Purpose.LINK:
-            identity = await connection.identity_of(answer, own, redirect)
+            begun_at = attempt.expires_at - ANSWERED_WITHIN
+            identity = await connection.identity_anew(answer, own, redirect, begun_at)
             await _link(services, attempt, identity, browser)
             return str(attempt.said["key"])
         launched = await connection.launched_by(answer, own, redirect)
@@ -176,16 +180,19 @@ async def begin_session(services: Services, key: str, browser: Browser) -> Beare
     """Go on as who the record system says: a session of theirs begins, in place of any other in this browser.
 
     A launch begins one session, however often it is pressed: None for who is signed in by it already.
-    Raises as `open_launch` does.
+    Raises as `open_launch` does, and Problem `not_authenticated` for who has to sign in as usual first.
     """
     async with services.database.session() as session:
         kept = await _kept(session, key)
         if kept.account_id is not None and browser.account is not None and kept.account_id == browser.account.id:
             return None
         _must_be_of(kept, browser)
-        account = (await _opened(services, session, kept, browser)).as_whom
+        opened = await _opened(services, session, kept, browser)
+        account = opened.as_whom
         if account is None:
             raise Problem("not_linked")
+        if not opened.may_begin:
+            raise Problem("not_authenticated")
         if not await records.give_to(session, kept.sha256, account.id, _until(services)):
             raise Problem("launch_over")
         identity = _identity_of(kept.said["identity"])
@@ -207,11 +214,13 @@ async def begin_to_link(
     """Link who the record system says with the caller's account, and go on: from then on its word is enough.
 
     They sign in there anew: the chart may have been opened in the session of a colleague, who would come in here by it.
-    Raises as `open_launch` and `prove_to_link` do, and Problem `launch_away`.
+    Raises as `open_launch` and `prove_to_link` do, and Problem `sign_on_required` for who has no password that counts, or
+    `launch_away`.
     """
+    await _must_prove_by_password(services, caller.account)
     await prove_to_link(services, caller, password, factor_code)
     async with services.database.session() as session:
-        code = (await _unlinked(services, session, key, browser)).provider
+        code = (await _unlinked(services, session, key, browser, to_link=True)).provider
     connection, own = _connection_of(services, code), Secrets()
     try:
         address = await connection.address_to_link(own, return_address(services, code))
@@ -224,8 +233,9 @@ async def _link(services: Services, attempt: SignOnAttempt, identity: Identity, 
     account, key, now = browser.account, str(attempt.said["key"]), datetime.now(UTC)
     if account is None or account.id != attempt.account_id:
         raise Problem("sign_on_expired")
+    await _must_prove_by_password(services, account)
     async with services.database.session() as session:
-        kept = await _unlinked(services, session, key, browser)
+        kept = await _unlinked(services, session, key, browser, to_link=True)
         opened_by = _identity_of(kept.said["identity"])
         if (identity.issuer, identity.subject) != (opened_by.issuer, opened_by.subject):
             raise Problem("launch_by_another")
@@ -235,12 +245,23 @@ async def _link(services: Services, attempt: SignOnAttempt, identity: Identity, 
     await send(services, letters)
 
 
-async def _unlinked(services: Services, session: AsyncSession, key: str, browser: Browser) -> SignOnAttempt:
-    """A launch by somebody who is linked with nobody here, in this browser."""
+async def _must_prove_by_password(services: Services, account: Account) -> None:
+    await must_use_passwords(services, account)
+    if not account.has_password:
+        raise Problem("password_first")
+
+
+async def _unlinked(
+    services: Services, session: AsyncSession, key: str, browser: Browser, *, to_link: bool = False
+) -> SignOnAttempt:
+    """A launch by somebody who is linked with nobody here, in this browser. Nobody links who could not come in by it."""
     kept = await _kept(session, key)
     _must_be_of(kept, browser)
-    if (await _opened(services, session, kept, browser)).as_whom is not None:
+    opened = await _opened(services, session, kept, browser)
+    if opened.as_whom is not None:
         raise Problem("launch_by_another")
+    if to_link and not opened.may_begin:
+        raise Problem("forbidden")
     return kept
 
 
@@ -304,17 +325,19 @@ async def _opened(services: Services, session: AsyncSession, kept: SignOnAttempt
     account = await records.account_linked_with(session, identity.issuer, identity.subject)
     if account is not None and not account.active:
         raise Problem("not_linked")
-    for one in (account, browser.account if account is None else None):
-        clinic = await people.load_clinic(session, one.clinic_id) if one else None
-        if one is not None and (clinic is None or not system.is_for(clinic.code)):
+    who, may_begin = account or browser.account, False
+    if who is not None:
+        clinic = await people.load_clinic(session, who.clinic_id)
+        if clinic is None or not system.is_for(clinic.code):
             raise Problem("launch_not_for_clinic")
+        may_begin = may_come_by_launch(services, system, clinic, who.roles)
     if (
         account is None
         and browser.account is not None
         and (await records.identity_at(session, browser.account.id, identity.issuer))
     ):
         raise Problem("launch_by_another")  # there, who is signed in here is known as somebody else
-    return Opened(system.code, system.label, account, browser.account)
+    return Opened(system.code, system.label, account, browser.account, may_begin)
 
 
 async def _settle(services: Services, session: AsyncSession, kept: SignOnAttempt, account: Account) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from domain.requests import Role
 from records import people
-from records.models import Account
+from records.models import Account, Clinic
 from sign_on.providers import Provider, RecordSystem
 from use_cases.problems import Problem
 from use_cases.services import Services
@@ -29,6 +29,18 @@ def ways_of(services: Services, clinic: str, roles: Collection[str]) -> WaysIn:
         providers=tuple(known.of_clinic(clinic)),
         by_password=Role.OPERATOR in roles or not known.are_required_by(clinic),
     )
+
+
+def may_come_by_launch(services: Services, system: RecordSystem, clinic: Clinic, roles: Collection[str]) -> bool:
+    """Whether the record system's word alone lets in who has these roles there.
+
+    Not who keeps others' accounts; nor who signs only with a second factor, of which it says nothing; nor who is to come in
+    through their provider, unless the operator has said that it takes that one's place.
+    """
+    keeps_accounts = not {Role.OPERATOR, Role.CLINIC_ADMINISTRATOR}.isdisjoint(roles)
+    needs_factor = clinic.signing_needs_code and Role.PROVIDER in roles
+    is_required = services.sign_on.providers.are_required_by(clinic.code) and not system.in_place_of_providers
+    return not (keeps_accounts or needs_factor or is_required)
 
 
 async def unknown_clinics(services: Services) -> Mapping[str, list[str]]:

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
@@ -20,10 +20,14 @@ from sqlalchemy import func, select, update
 from domain.audit import Act
 from domain.requests import Role
 from records import sign_on as linked
-from records.models import AuditEntry, LinkedIdentity, RequestRecord, SignOnAttempt, Token
+from records.models import AuditEntry, Clinic, LinkedIdentity, RequestRecord, SignOnAttempt, Token
+from server import create_app
+from sign_on.providers import Providers
+from sign_on.sign_on import SignOn
 from tests.journeys import ok
 from tests.portal.browsing import hidden, shown, visitor
 from tests.sign_on.evil import STRANGE, signed
+from tests.sign_on.evil import as_known_here as provider_known_here
 from tests.sign_on.evil_records import JEANNE, EvilRecords, as_known_here, evil_records, portal_beside
 from tests.sign_on.test_evil_providers import asked_in, by_secret, unsigned
 from tests.system import PASSWORD, Clinician, System, add_person
@@ -370,7 +374,7 @@ async def test_who_is_not_linked_signs_in_as_usual_and_says_that_it_is_they(scen
         assert "pas votre mot de passe" in shown(wrong, 403)
         link = {"do": "link", "password": PASSWORD}
         asked = asked_in(await http.post(f"{page}/go-on", data=link))
-        assert (asked["prompt"], asked["scope"]) == ("login", "openid fhirUser")
+        assert (asked["prompt"], asked["max_age"], asked["scope"]) == ("login", "0", "openid fhirUser")
         right, scene.records.subject = scene.records.subject, "a colleague"
         assert "quelqu’un d’autre" in shown(await http.get(scene.back(asked)), 403), "who has opened it signs in anew"
         scene.records.subject = right
@@ -530,3 +534,110 @@ async def test_a_launch_that_nobody_presses_is_over_soon(scene: Scene) -> None:
             until = await session.scalar(place.where(SignOnAttempt.account_id == scene.who.account.id))
         assert until is not None
         assert until > datetime.now(UTC) + timedelta(hours=scene.system.settings.token_hours - 1)
+
+
+@pytest.mark.parametrize("auth_time", [None, -120, "yesterday"])
+async def test_who_did_not_sign_in_there_anew_is_not_linked(scene: Scene, auth_time: object) -> None:
+    """A chart stands open in a colleague's session: their name would become the caller's own, for ever."""
+    scene.records.subject = f"not anew {scene.who.id}"
+
+    def answered(claims: dict[str, Any]) -> str:
+        at = claims["iat"] + auth_time if isinstance(auth_time, int) else auth_time
+        return signed({name: value for name, value in {**claims, "auth_time": at}.items() if value is not None})
+
+    who = await add_person(scene.system, "not_anew", scene.system.clinics["near"], Role.REQUESTER)
+    async with visitor(scene.app, who) as http:
+        page = await scene.come_back(http)
+        asked = asked_in(await http.post(f"{page}/go-on", data={"do": "link", "password": PASSWORD}))
+        scene.records.answers = answered
+        before = await scene.saved()
+        assert "ne peut être accepté" in shown(await http.get(scene.back(asked)), 401)
+        assert (await scene.saved())[2] == before[2]
+        assert "Est-ce vous" in shown(await http.get(page))
+
+
+async def portal_with(stack: AsyncExitStack, scene: Scene, secret: Path, **more: Any) -> FastAPI:
+    """A portal that the record system opens, and where the clinic `near` signs in through a provider only."""
+    near = scene.system.clinics["near"].code
+    network = provider_known_here("network", "https://network.test", secret, {near: "required"})
+    known = as_known_here(scene.records, secret, near, **more)
+    sign_on = await stack.enter_async_context(SignOn(Providers([network], [known]), near=True))
+    return create_app(scene.system.settings, replace(scene.system.of_api, sign_on=sign_on))
+
+
+async def test_a_password_that_counts_no_more_links_nobody(scene: Scene, secret: Path) -> None:
+    scene.records.subject = f"by a dead password {scene.who.id}"
+    who = await add_person(scene.system, "dead_password", scene.system.clinics["near"], Role.REQUESTER)
+    link = {"do": "link", "password": PASSWORD}
+    async with AsyncExitStack() as stack, visitor(scene.app, who) as http:
+        page = await scene.come_back(http)
+        asked = asked_in(await http.post(f"{page}/go-on", data=link))
+        app = await portal_with(stack, scene, secret, in_place_of_providers=True)
+        async with visitor(app) as later:
+            later.cookies.update(http.cookies)
+            before = await scene.saved()
+            assert "par votre organisation" in shown(await later.post(f"{page}/go-on", data=link), 403)
+            assert "par votre organisation" in shown(await later.get(scene.back(asked)), 403), (
+                "nor who had begun before"
+            )
+            assert (await scene.saved())[2] == before[2]
+
+
+async def test_where_a_provider_is_required_a_launch_begins_no_session_unless_that_is_said(
+    scene: Scene, secret: Path
+) -> None:
+    async with AsyncExitStack() as stack:
+        for said in (False, True):
+            app = await portal_with(stack, scene, secret, in_place_of_providers=said)
+            async with visitor(app) as http:
+                page = await scene.come_back(http)
+                assert ("se connecter là-bas ne suffit pas" in shown(await http.get(page))) is not said
+                before = await scene.saved()
+                begun = await http.post(f"{page}/begin")
+                expected = f"{page}/patient" if said else "/signin"
+                assert (begun.status_code, begun.headers["location"]) == (303, expected)
+                assert ((await scene.saved()) == before) is not said
+
+
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.CLINIC_ADMINISTRATOR, Role.PROVIDER])
+async def test_who_keeps_accounts_or_signs_with_a_factor_signs_in_as_usual(scene: Scene, role: Role) -> None:
+    clinic = scene.system.clinics["near"]
+    scene.records.subject = f"{role} {scene.who.id}"
+    who = await add_person(scene.system, f"as_{role}", clinic, Role.REQUESTER, role)
+    async with scene.system.services.database.session() as session:
+        await linked.link(session, who.account.id, scene.records.issuer, scene.records.subject, None, datetime.now(UTC))
+        await session.execute(
+            update(Clinic).where(Clinic.id == clinic.id).values(signing_needs_code=role is Role.PROVIDER)
+        )
+    try:
+        async with visitor(scene.app) as http:
+            page = await scene.come_back(http)
+            text = shown(await http.get(page))
+            assert "se connecter là-bas ne suffit pas" in text
+            assert "Continuer en tant que" not in text
+            before = await scene.saved()
+            assert (await http.post(f"{page}/begin")).headers["location"] == "/signin"
+            assert await scene.saved() == before
+            signed_in = {"username": who.account.username, "password": PASSWORD, "next": page}
+            assert (await http.post("/signin", data=signed_in)).headers["location"] == page
+            assert (await http.get(page)).headers["location"] == f"{page}/patient", "then it goes on"
+            scene.records.subject = f"another {scene.records.subject}"
+        async with visitor(scene.app, who) as http:
+            page = await scene.come_back(http)
+            shown(await http.get(page), 403)
+    finally:
+        async with scene.system.services.database.session() as session:
+            await session.execute(update(Clinic).where(Clinic.id == clinic.id).values(signing_needs_code=False))
+
+
+async def test_who_may_not_come_in_by_a_launch_does_not_link(scene: Scene) -> None:
+    scene.records.subject = f"administering {scene.who.id}"
+    near = scene.system.clinics["near"]
+    who = await add_person(scene.system, "administering", near, Role.REQUESTER, Role.CLINIC_ADMINISTRATOR)
+    async with visitor(scene.app, who) as http:
+        page = await scene.come_back(http)
+        asks = shown(await http.get(page))
+        assert "Est-ce vous" in asks
+        assert "C’est moi : lier" not in asks
+        shown(await http.post(f"{page}/go-on", data={"do": "link", "password": PASSWORD}), 403)
+        assert (await http.post(f"{page}/go-on", data={"do": "go_on"})).status_code == 303
