@@ -94,6 +94,22 @@ def _said_of_new(said: Mapping[str, object]) -> dict[str, str]:
     return {name: str(said[name]) for name in ("offering", "clinic", "earlier_id", "copy_form") if said.get(name)}
 
 
+_WRITER = "of"
+"""What says in the address of a form that is not begun whose page it stands on."""
+
+
+def _address_of_beginning(visit: Visit) -> str:
+    """What the address of a form that is not begun says: what this page's did, and whose page it is."""
+    said = {name: text for name, text in visit.request.query_params.items() if name != _WRITER}
+    return f"?{urlencode({**said, _WRITER: visit.caller.id.hex})}"
+
+
+def _must_be_writers(visit: Visit) -> None:
+    """Raise Problem `not_authenticated` for what comes from the page of somebody else, whose session this browser had before."""
+    if visit.request.query_params.get(_WRITER, visit.caller.id.hex) != visit.caller.id.hex:
+        raise Problem("not_authenticated")
+
+
 async def _beginning(visit: Visit) -> NewDraft | None:
     """What the address says of a draft that is perhaps not there yet. Raises Problem `not_found` for what nobody could begin."""
     said = _said_of_new(visit.request.query_params)
@@ -116,10 +132,19 @@ async def _launched(visit: Visit) -> Patient | None:
     return await launches.patient_to_begin(visit.services, visit.caller, _launch_in(visit))
 
 
-async def begin_now(visit: Visit, request_id: UUID) -> None:
-    """Make the draft now if it is not there: something is written into it."""
-    if (draft := await _beginning(visit)) is not None:
-        await begin_draft(visit.services, visit.caller, request_id, draft)
+async def begin_now(visit: Visit, request_id: UUID, *, has_form: bool = False) -> None:
+    """Make the draft now if it is not there: something is written into it, or added to it without the form (`has_form`).
+
+    Raises Problem `not_authenticated` for somebody else's page; `launch_over` where its patient is neither kept nor in the form.
+    """
+    _must_be_writers(visit)
+    if (draft := await _beginning(visit)) is None:
+        return
+    if not has_form and _launch_in(visit) and await _launched(visit) is None:
+        begins = await draft_to_begin(visit.services, visit.caller, request_id, draft, visit.language)
+        if begins is not None:
+            raise Problem("launch_over")
+    await begin_draft(visit.services, visit.caller, request_id, draft)
 
 
 @router.get("/requests/{request_id}/edit")
@@ -155,9 +180,10 @@ async def files_of_slot(request_id: UUID, slot: str, visit: VisitOf) -> Response
 async def save_or_submit(request_id: UUID, visit: VisitOf) -> Response:
     """Save what is typed. `do` says whether that is all, or the request goes its way now."""
     form = await visit.form()
+    _must_be_writers(visit)
     if is_of_script(visit.request):
         return await _saved_by_script(visit, request_id, form)
-    await begin_now(visit, request_id)
+    await begin_now(visit, request_id, has_form=True)
     do = _ORDERS.get(str(form.get("do", "")))
     saved = None
     try:
@@ -358,7 +384,7 @@ async def _after_saving(visit: Visit, request_id: UUID, form: FormData, saved: _
 async def _saved_by_script(visit: Visit, request_id: UUID, form: FormData) -> Response:
     """The answer for static/draft.js: the new version and what the page shows of it."""
     try:
-        await begin_now(visit, request_id)
+        await begin_now(visit, request_id, has_form=True)
         saved = await _save(visit, request_id, form)
     except (Problem, Refusal) as error:
         if error.code != RefusalCode.VERSION_CONFLICT:
@@ -471,7 +497,7 @@ async def _edit_page(
         notice=notice,
         conflicts=conflicts,
         todo=None if begins else await _todo(visit, view, legend if form is None else None),
-        begins=f"?{visit.request.url.query}" if begins else "",
+        begins=_address_of_beginning(visit) if begins else "",
         waits=forms.waits(offering, visit.language),
         sexes=SEXES,
         patient_labels=PATIENT_PARTS,

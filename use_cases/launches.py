@@ -286,11 +286,13 @@ async def read_launched(services: Services, caller: Caller, key: str, language: 
 
 
 async def patient_to_begin(services: Services, caller: Caller, key: str) -> Patient | None:
-    """The patient with whom a draft begins; None when the launch is over, or somebody else's."""
+    """The patient with whom a draft begins; None when the launch is over. Raises Problem `launch_over` for somebody else's."""
     async with services.database.session() as session:
         kept = await records.find_launched(session, _place(key), Purpose.LAUNCHED, datetime.now(UTC))
-        if kept is None or kept.account_id != caller.id:
+        if kept is None:
             return None
+        if kept.account_id != caller.id:
+            raise Problem("launch_over")
         return patient_fitted(kept.said["patient"], caller.language)[0]
 
 

@@ -641,3 +641,71 @@ async def test_who_may_not_come_in_by_a_launch_does_not_link(scene: Scene) -> No
         assert "C’est moi : lier" not in asks
         shown(await http.post(f"{page}/go-on", data={"do": "link", "password": PASSWORD}), 403)
         assert (await http.post(f"{page}/go-on", data={"do": "go_on"})).status_code == 303
+
+
+def addresses_in(page: httpx.Response) -> list[str]:
+    """Where its forms go that make the draft: the form itself, its files, and the link for a telephone."""
+    found = [unescape(one) for one in re.findall(r'action="(/requests/[^"]+\?[^"]+)"', page.text)]
+    return sorted({one for one in found if re.search(r"/(edit|attachments|phone-link)\?", one)})
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "forgotten"])
+async def test_a_form_in_another_tab_becomes_nobody_elses_draft(scene: Scene, is_kept: bool) -> None:
+    other = await add_person(scene.system, f"other_tab_{is_kept}", scene.system.clinics["near"], Role.REQUESTER)
+    async with visitor(scene.app, scene.who) as http:
+        page = await scene.come_back(http)
+        await http.get(page)
+        begun = await http.post(f"{page}/patient", data={"offering": "teledermatology"})
+        edit = await http.get(begun.headers["location"])
+        form = {**hidden(edit), **fields_of(edit), "answers.question": "Mine alone?", "do": "save"}
+        addresses = addresses_in(edit)
+        assert len(addresses) == 3
+        await http.post("/signin", data={"username": other.account.username, "password": PASSWORD})
+        if not is_kept:
+            async with scene.system.services.database.session() as session:
+                await session.execute(update(SignOnAttempt).values(expires_at=datetime.now(UTC)))
+        before = await scene.saved()
+        file = {"file": ("a.jpg", b"not read", "image/jpeg")}
+        by_script = {"X-Requested-With": "fetch"}
+        keyless = {name: text for name, text in form.items() if name != "key"}
+        for address in addresses:
+            sent = {"files": file, "data": {"slot": "overview"}} if "/attachments" in address else {"data": keyless}
+            for headers in ({}, by_script):
+                answer = await http.post(address, headers=headers, **sent)
+                assert (answer.status_code, answer.headers["location"][:7]) == (303, "/signin"), address
+            if is_kept:
+                bare = re.sub(r"&of=[0-9a-f]+", "", address)
+                shown(await http.post(bare, **sent), 410)
+        kept = await http.post(next(one for one in addresses if "/edit?" in one), data=form)
+        assert kept.status_code == 401
+        [unsent] = re.findall(r'name="unsent" value="([^"]+)"', kept.text)
+        assert await scene.saved() == before
+        again = {"username": scene.who.account.username, "password": PASSWORD, "unsent": unsent}
+        onwards = await http.post("/signin", data=again)
+        assert onwards.status_code == 307
+        assert "Mine alone?" in shown(await http.post(onwards.headers["location"], data=again), 409)
+
+
+async def test_a_file_makes_no_draft_without_the_patient_whose_launch_is_over(scene: Scene) -> None:
+    async with visitor(scene.app, scene.who) as http:
+        page = await scene.come_back(http)
+        await http.get(page)
+        begun = await http.post(f"{page}/patient", data={"offering": "teledermatology"})
+        edit = await http.get(begun.headers["location"])
+        async with scene.system.services.database.session() as session:
+            await session.execute(update(SignOnAttempt).values(expires_at=datetime.now(UTC)))
+        before = await scene.saved()
+        to_save, *others = sorted(addresses_in(edit), key=lambda one: "/edit?" not in one)
+        for address in others:
+            assert "terminé" in shown(await http.post(address, data={"slot": "overview"}), 410)
+        assert await scene.saved() == before
+        form = {**hidden(edit), **fields_of(edit), "do": "save"}
+        assert (await http.post(to_save, data=form)).status_code == 303, "the form itself has every word"
+        [phone], slot = (
+            [one for one in others if "/phone-link" in one],
+            re.findall(r'name="slot" value="(\w+)"', edit.text)[0],
+        )
+        assert (await http.post(phone, data={"slot": slot})).status_code == 200
+        request_id = begun.headers["location"].split("/")[2]
+        view: Any = ok(await scene.who.get(f"/requests/{request_id}"))
+        assert view["patient"]["chart_number"] == "CH-4711"
