@@ -189,8 +189,14 @@ class Settings(BaseSettings):
     sign_ons_per_minute: int = Field(
         60,
         ge=0,
-        description="How many sign-ins through providers and launches by record systems, together, may be begun from one "
-        "address; of ends of sessions, providers tell ten times as many.",
+        description="How many sign-ins through providers may be begun from one address; of ends of sessions, providers tell ten "
+        "times as many.",
+    )
+    launches_per_minute: int = Field(
+        120,
+        ge=0,
+        description="How many launches by record systems may be begun: by one person who is signed in, and from one address by "
+        "all who are not.",
     )
 
     # webhooks

@@ -75,6 +75,7 @@ class Identifier(Element):
     type: CodeableConcept | None = None
     system: str | None = None
     value: Text = None
+    assigner: "Reference | None" = None
 
 
 class Reference(Element):

@@ -258,6 +258,7 @@ _OF_REQUESTS = {
     "patient.given_name": ("Patient.name",),
     "patient.family_name": ("Patient.name",),
     "patient.health_insurance_number": ("Patient.identifier",),
+    "patient.chart_number": ("Patient.identifier",),
 }
 """Of our codes and fields, the elements of R4 that the message has; of others none is told, for there is none of that name."""
 

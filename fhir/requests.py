@@ -150,7 +150,7 @@ def patient(case: Case, server: Server) -> Iterator[Patient]:
     yield Patient(
         id=str(case.id),
         meta=meta_of(case),
-        identifier=some([health_number(known), _chart_number(known)]),
+        identifier=some([health_number(known), _chart_number(known, case)]),
         name=some([_name(known, server)]),
         gender=known.sex,
         birth_date=known.birth_date,
@@ -168,11 +168,13 @@ def health_number(known: RecordedPatient) -> Identifier | None:
     return Identifier(use="official", type=type_, system=_naming_system(issuer), value=number)
 
 
-def _chart_number(known: RecordedPatient) -> Identifier | None:
+def _chart_number(known: RecordedPatient, case: Case) -> Identifier | None:
     """The number of the chart at the requester's clinic, whose systems alone know which numbers these are."""
     if not known.chart_number:
         return None
-    return Identifier(type=concept(_IDENTIFIER_TYPES, "MR", "Medical record number"), value=known.chart_number)
+    type_ = concept(_IDENTIFIER_TYPES, "MR", "Medical record number")
+    clinic = reference_to("Organization", case.row.requester_clinic_id)
+    return Identifier(type=type_, value=known.chart_number, assigner=clinic)
 
 
 def _naming_system(issuer: Issuer | None) -> str | None:

@@ -23,7 +23,7 @@ from use_cases.problems import Problem
 from use_cases.services import Services
 from use_cases.ways_in import proves_by_password
 from web.origin import OriginOf
-from web.rates import OF_ONE_PATIENT, SIGN_ONS
+from web.rates import LAUNCHES, OF_ONE_PATIENT
 from web.services import ServicesOf
 from web.session import check_same_site
 
@@ -33,7 +33,7 @@ _PLACES: Mapping[str, str] = {"wrong_current_password": "password", "code_needed
 _ASKED_AGAIN = frozenset({*_PLACES, "too_many_attempts", "passwords_busy"})
 
 
-@router.get(LAUNCH_PATH, dependencies=[SIGN_ONS])
+@router.get(LAUNCH_PATH, dependencies=[LAUNCHES])
 async def launch(request: Request, services: ServicesOf, iss: str = "", launch: str = "") -> Response:
     """A record system sends somebody here: on to it, to ask who they are and with which patient.
 
@@ -65,7 +65,8 @@ async def opened(key: str, request: Request, services: ServicesOf, origin: Origi
     """Who goes on: who is signed in already, or who presses. Then the patient."""
     browser = await browser_of(request, services, origin)
     try:
-        came = await launches.open_launch(services, key[:LONGEST_KEY], browser)
+        async with launches.refusals_noted(services, browser):
+            came = await launches.open_launch(services, key[:LONGEST_KEY], browser)
     except Problem as problem:
         if problem.code == "not_authenticated":
             raise
@@ -81,7 +82,8 @@ async def begin(key: str, request: Request, services: ServicesOf, origin: Origin
     check_same_site(request)
     browser = await browser_of(request, services, origin)
     try:
-        token = await launches.begin_session(services, key[:LONGEST_KEY], browser)
+        async with launches.refusals_noted(services, browser):
+            token = await launches.begin_session(services, key[:LONGEST_KEY], browser)
     except Problem as problem:
         if problem.code == "not_authenticated":
             raise
@@ -100,11 +102,12 @@ async def go_on(key: str, visit: VisitOf, origin: OriginOf) -> Response:
     browser, key = await browser_of(visit.request, visit.services, origin), key[:LONGEST_KEY]
     page = f"/launched/{key}/patient"
     try:
-        if form.get("do") == "link":
-            proof = str(form.get("password", "")), str(form.get("code", ""))
-            begun = await launches.begin_to_link(visit.services, visit.caller, key, browser, *proof)
-            return await on_to(visit.request, visit.services, begun)
-        await launches.go_on(visit.services, visit.caller, key, browser)
+        async with launches.refusals_noted(visit.services, browser):
+            if form.get("do") == "link":
+                proof = str(form.get("password", "")), str(form.get("code", ""))
+                begun = await launches.begin_to_link(visit.services, visit.caller, key, browser, *proof)
+                return await on_to(visit.request, visit.services, begun)
+            await launches.go_on(visit.services, visit.caller, key, browser)
     except Problem as problem:
         if problem.code not in _ASKED_AGAIN:
             return await why_not(visit.request, visit.services, problem)

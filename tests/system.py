@@ -56,6 +56,7 @@ LIMITS: dict[str, Any] = dict.fromkeys(
         "uploads_per_minute",
         "subscriptions_per_hour",
         "sign_ons_per_minute",
+        "launches_per_minute",
         "streams_per_minute",
         "streams_at_once",
     ),

@@ -6,7 +6,8 @@ is saved: a draft is made when something is written into it. ([decision](../docs
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -54,6 +55,14 @@ LONGEST_KEY = 100
 
 MOST_SAID = 2_000
 """Characters of what a record system calls itself, or a launch."""
+
+
+_NOT_LET_IN = frozenset(
+    {
+        *("not_linked", "launch_not_for_clinic", "launch_by_another", "identity_taken", "forbidden"),
+        *("sign_on_required", "password_first"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -117,7 +126,8 @@ async def finish_launch(services: Services, code: str, answer: Answer, browser: 
         if attempt.purpose == Purpose.LINK:
             begun_at = attempt.expires_at - ANSWERED_WITHIN
             identity = await connection.identity_anew(answer, own, redirect, begun_at)
-            await _link(services, attempt, identity, browser)
+            async with refusals_noted(services, browser):
+                await _link(services, attempt, identity, browser)
             return str(attempt.said["key"])
         launched = await connection.launched_by(answer, own, redirect)
     except AwayError as error:
@@ -127,6 +137,17 @@ async def finish_launch(services: Services, code: str, answer: Answer, browser: 
         await signing_in.note_failed(services, None, browser.origin, problem)
         refused(code, error, problem, denied="launch_denied")
     return await _keep(services, connection.provider, launched, browser)
+
+
+@asynccontextmanager
+async def refusals_noted(services: Services, browser: Browser) -> AsyncIterator[None]:
+    """Who comes from a record system and is not let in is written down, with why."""
+    try:
+        yield
+    except Problem as problem:
+        if problem.code in _NOT_LET_IN:
+            await signing_in.note_failed(services, browser.account, browser.origin, problem.code)
+        raise
 
 
 async def _keep(services: Services, system: RecordSystem, launched: Launched, browser: Browser) -> str:
@@ -196,16 +217,20 @@ async def begin_session(services: Services, key: str, browser: Browser) -> Beare
         if not await records.give_to(session, kept.sha256, account.id, _until(services)):
             raise Problem("launch_over")
         identity = _identity_of(kept.said["identity"])
-    return await session_of(services, account, identity, browser)
+    return await session_of(services, account, identity, browser, f"launch {kept.provider}")
 
 
 async def go_on(services: Services, caller: Caller, key: str, browser: Browser) -> None:
     """Who is signed in says that it is they whom the record system does not know here, and goes on.
 
-    Raises as `open_launch` does.
+    Which identity that was is written down, as what can be compared with one and tells none. Raises as `open_launch` does.
     """
     async with services.database.session() as session:
-        await _settle(services, session, await _unlinked(services, session, key, browser), caller.account)
+        kept = await _unlinked(services, session, key, browser)
+        await _settle(services, session, kept, caller.account)
+        who = _identity_of(kept.said["identity"])
+        content = {"identity_sha256": hidden(f"{who.issuer}\n{who.subject}")}
+        audit.add(session, Act.CHANGE, by(caller), datetime.now(UTC), name=f"launch {kept.provider}", content=content)
 
 
 async def begin_to_link(

@@ -226,11 +226,13 @@ async def new_token(
     *,
     in_a_browser: bool,
     elsewhere: people.SignedInElsewhere | None = None,
+    way: str = "password",
 ) -> BearerToken | None:
     """A token for who has proved to be that account's person, here or `elsewhere`; the token `instead_of` ends.
 
     None when the account was locked meanwhile, or its password is another than the one that was proved. That of a browser ends,
-    too, when nobody is there. Only a password proved here makes a device known: it is for guesses at passwords.
+    too, when nobody is there; the audit names the `way` they came.
+    Only a password proved here makes a device known: it is for guesses at passwords.
     """
     now = datetime.now(UTC)
     text, expires_at = secrets.token_urlsafe(32), now + timedelta(hours=services.settings.token_hours)
@@ -255,10 +257,9 @@ async def new_token(
             program=origin.program,
             elsewhere=elsewhere,
         )
-        name = "password" if elsewhere is None else "provider"
         side = Side.PORTAL if in_a_browser else Side.API
         who = By(account.id, side, origin.address, account.clinic_id)
-        audit.add(session, Act.SIGN_IN, who, now, name=name)
+        audit.add(session, Act.SIGN_IN, who, now, name=way)
     return BearerToken(text, expires_at, device)
 
 

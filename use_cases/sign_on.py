@@ -261,8 +261,12 @@ _ARRIVALS: Mapping[Purpose, Callable[[Services, SignOnAttempt, Identity, Browser
 }
 
 
-async def session_of(services: Services, account: Account, identity: Identity, browser: Browser) -> BearerToken:
+async def session_of(
+    services: Services, account: Account, identity: Identity, browser: Browser, way: str = "provider"
+) -> BearerToken:
     """A session of who has proved elsewhere to be that account's person, in place of what the browser had.
+
+    The audit names the `way`.
 
     Raises Problem `not_linked` where the account is locked in this moment.
     """
@@ -275,7 +279,9 @@ async def session_of(services: Services, account: Account, identity: Identity, b
         amr=list(identity.amr),
         sealed_id_token=seal_for(account, ID_TOKEN, identity.token.encode()) if identity.token else None,
     )
-    token = await new_token(services, account, browser.origin, browser.token, in_a_browser=True, elsewhere=elsewhere)
+    token = await new_token(
+        services, account, browser.origin, browser.token, in_a_browser=True, elsewhere=elsewhere, way=way
+    )
     if token is None:  # locked in this moment
         raise Problem("not_linked")
     return token

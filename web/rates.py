@@ -21,7 +21,7 @@ from use_cases.problems import Problem
 from web.observe import tell
 from web.origin import OriginOf
 from web.services import ServicesOf
-from web.session import IdentifiedOf
+from web.session import IdentifiedOf, account_of_session
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -102,6 +102,15 @@ class LimitedStrangers(Limit):
         self.count(request, services.settings, origin.network)
 
 
+class LimitedVisitors(Limit):
+    """A dependency of routes that anybody may use: who is signed in has the limit alone, others share that of their address."""
+
+    async def __call__(self, request: Request, services: ServicesOf, origin: OriginOf) -> None:
+        """Raises Problem `too_many_requests`, with the seconds to wait."""
+        account = await account_of_session(request, services)
+        self.count(request, services.settings, account.id if account else origin.network)
+
+
 SEARCHES = Depends(
     Limited(
         "searches", lambda settings: settings.searches_per_minute, lambda request: bool(request.query_params.get("q"))
@@ -118,6 +127,7 @@ FORGOTTEN_PASSWORDS = Depends(
 )
 LOGOUTS = Depends(LimitedStrangers("logouts", lambda settings: 10 * settings.sign_ons_per_minute))
 SIGN_ONS = Depends(LimitedStrangers("sign-ons", lambda settings: settings.sign_ons_per_minute))
+LAUNCHES = Depends(LimitedVisitors("launches", lambda settings: settings.launches_per_minute))
 UPLOADS = Depends(UPLOADS_OF_ONE)
 DIRECTORY = Depends(Limited("directory", lambda settings: 10 * settings.searches_per_minute))
 MESSAGES = Depends(Limited("messages", lambda settings: settings.uploads_per_minute))

@@ -20,6 +20,7 @@ from sqlalchemy import func, select, update
 from domain.audit import Act
 from domain.requests import Role
 from records import sign_on as linked
+from records.hidden import hidden as sha256
 from records.models import AuditEntry, Clinic, LinkedIdentity, RequestRecord, SignOnAttempt, Token
 from server import create_app
 from sign_on.providers import Providers
@@ -287,7 +288,7 @@ async def test_a_right_launch_begins_a_session_by_a_press_and_shows_the_patient(
     async with scene.system.services.database.session() as session:
         mine = AuditEntry.account_id == scene.who.account.id
         names = select(AuditEntry.kind, AuditEntry.name).where(mine, AuditEntry.name.like("launch %"))
-        assert set(await session.execute(names)) == {(Act.LIST, "launch records")}
+        assert set(await session.execute(names)) == {(Act.SIGN_IN, "launch records"), (Act.LIST, "launch records")}
         token = await session.scalar(select(Token).where(Token.idp_subject == scene.records.subject))
         assert token is not None
         assert token.sealed_id_token is None, "no token of the record system is kept"
@@ -709,3 +710,42 @@ async def test_a_file_makes_no_draft_without_the_patient_whose_launch_is_over(sc
         request_id = begun.headers["location"].split("/")[2]
         view: Any = ok(await scene.who.get(f"/requests/{request_id}"))
         assert view["patient"]["chart_number"] == "CH-4711"
+
+
+async def entries_of(scene: Scene, who: Clinician, kind: Act) -> list[AuditEntry]:
+    """What the audit says that they did of that kind, the oldest first."""
+    async with scene.system.services.database.session() as session:
+        found = select(AuditEntry).where(AuditEntry.account_id == who.account.id, AuditEntry.kind == kind)
+        return list(await session.scalars(found.order_by(AuditEntry.at)))
+
+
+async def test_the_audit_says_who_went_on_as_whom_and_who_was_not_let_in(scene: Scene) -> None:
+    scene.records.subject = f"for the audit {scene.who.id}"
+    who = await add_person(scene.system, "audited", scene.system.clinics["near"], Role.REQUESTER)
+    far = await add_person(scene.system, "audited_far", scene.system.clinics["far"], Role.REQUESTER)
+    async with visitor(scene.app, who) as http:
+        page = await scene.come_back(http)
+        assert (await http.post(f"{page}/go-on", data={"do": "go_on"})).status_code == 303
+    [entry] = [one for one in await entries_of(scene, who, Act.CHANGE) if one.name == "launch records"]
+    assert entry.content is not None
+    assert entry.content["identity_sha256"] == sha256(f"{scene.records.issuer}\n{scene.records.subject}")
+    async with visitor(scene.app, far) as http:
+        page = await scene.come_back(http)
+        shown(await http.get(page), 403)
+        shown(await http.post(f"{page}/go-on", data={"do": "go_on"}), 403)
+    names = [one.name for one in await entries_of(scene, far, Act.SIGN_IN_FAILED)]
+    assert names == ["launch_not_for_clinic"] * 2
+
+
+async def test_launches_have_a_limit_of_their_own(scene: Scene, secret: Path) -> None:
+    near = scene.system.clinics["near"].code
+    settings = scene.system.settings.model_copy(update={"launches_per_minute": 2, "sign_ons_per_minute": 1})
+    known = Providers((), [as_known_here(scene.records, secret, near)])
+    async with SignOn(known, near=True) as sign_on:
+        services = replace(scene.system.of_api, sign_on=sign_on, settings=settings)
+        app = create_app(settings, services)
+        there = {"iss": scene.records.fhir, "launch": "xyz"}
+        async with visitor(app) as stranger, visitor(app, scene.who) as http:
+            for one in (stranger, http):
+                answers = [await one.get("/launch", params=there) for _ in range(3)]
+                assert [answer.status_code for answer in answers] == [303, 303, 429], "each of them for themselves"
