@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
+from domain.loose import dict_of, dicts_of
 from domain.service_accounts import Scope
 from domain.smart_scopes import SUBSCRIPTIONS
 from domain.subscriptions import Content
@@ -17,7 +18,6 @@ from fhir.elements import Resource
 from fhir.formats import answer_with, format_wanted, received, written
 from fhir.incoming import parsed
 from fhir.kinds import uuid_in
-from fhir.loose import dict_of, dicts_of
 from fhir.notifications import notification, status_parameters
 from fhir.outcomes import NOT_READ, NotTaken
 from fhir.parameters import check_known, parameters_of

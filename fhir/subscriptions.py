@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from domain.loose import dict_of, dicts_of, line_of
 from domain.subscriptions import (
     LONGEST_HEADER,
     LONGEST_HEARTBEAT,
@@ -23,7 +24,6 @@ from domain.subscriptions import (
 from domain.webhooks import PATIENCE
 from fhir.addresses import Server
 from fhir.elements import Extended, Extension, Meta, some
-from fhir.loose import dict_of, dicts_of, line_of
 from fhir.notifications import BACKPORT
 from fhir.outcomes import Fault, Faults, NotTaken
 from fhir.resources import Channel, Subscription
