@@ -86,7 +86,7 @@ async def begin(visit: VisitOf) -> Response:
         await draft_to_begin(visit.services, visit.caller, request_id, NewDraft.model_validate(said), visit.language)
     except NOT_TAKEN as error:
         return await _new_page(visit, as_problem(error))
-    return visit.on_to(f"/requests/{request_id}/edit?{urlencode(said)}")
+    return visit.on_to(f"/requests/{request_id}/edit{address_of_beginning(visit, said)}")
 
 
 def _said_of_new(said: Mapping[str, object]) -> dict[str, str]:
@@ -98,10 +98,10 @@ _WRITER = "of"
 """What says in the address of a form that is not begun whose page it stands on."""
 
 
-def _address_of_beginning(visit: Visit) -> str:
-    """What the address of a form that is not begun says: what this page's did, and whose page it is."""
-    said = {name: text for name, text in visit.request.query_params.items() if name != _WRITER}
-    return f"?{urlencode({**said, _WRITER: visit.caller.id.hex})}"
+def address_of_beginning(visit: Visit, said: Mapping[str, str]) -> str:
+    """What the address of a form says that is not begun: this, and whose page it is."""
+    others = {name: text for name, text in said.items() if name != _WRITER}
+    return f"?{urlencode({**others, _WRITER: visit.caller.id.hex})}"
 
 
 def _must_be_writers(visit: Visit) -> None:
@@ -497,7 +497,7 @@ async def _edit_page(
         notice=notice,
         conflicts=conflicts,
         todo=None if begins else await _todo(visit, view, legend if form is None else None),
-        begins=_address_of_beginning(visit) if begins else "",
+        begins=address_of_beginning(visit, visit.request.query_params) if begins else "",
         waits=forms.waits(offering, visit.language),
         sexes=SEXES,
         patient_labels=PATIENT_PARTS,

@@ -1,7 +1,6 @@
 """A record system opens Relais: on to it, back from it, and the page of the patient who is open there (SMART App Launch)."""
 
 from collections.abc import Mapping
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -9,6 +8,7 @@ from fastapi.responses import RedirectResponse
 from domain.refusals import Refusal
 from domain.requests import Role
 from portal import pages
+from portal.drafts import address_of_beginning
 from portal.errors import NOT_TAKEN, as_problem, fields_of, sentence_of, summary
 from portal.pages import Visit, VisitOf
 from portal.sign_on import answer_in, browser_of, keep, kept_by, language_of, why_not
@@ -132,7 +132,8 @@ async def begin_request(key: str, visit: VisitOf) -> Response:
         await draft_to_begin(visit.services, visit.caller, request_id, NewDraft.model_validate(said), visit.language)
     except NOT_TAKEN as error:
         return await _patient_page(visit, key[:LONGEST_KEY], as_problem(error))
-    return visit.on_to(f"/requests/{request_id}/edit?{urlencode({**said, 'launch': key[:LONGEST_KEY]})}")
+    begins = address_of_beginning(visit, {**said, "launch": key[:LONGEST_KEY]})
+    return visit.on_to(f"/requests/{request_id}/edit{begins}")
 
 
 async def _patient_page(visit: Visit, key: str, problem: Problem | Refusal | None = None) -> Response:
