@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.access_year import Counted, by_category
+from domain.access_year import Category, Counted, by_category
 from domain.audit import Act, Purpose
 from domain.requests import Role
 from records import access_reviews, people
+from records.models import Account
 from translations import Language, gettext_for
 from translations.acts import act_words
 from translations.registers import PURPOSES
@@ -110,9 +111,16 @@ def _view(one: Counted, language: Language) -> CategoryView:
 
 async def _counted(session: AsyncSession, clinic_id: UUID, since: datetime, until: datetime) -> list[Counted]:
     accounts = await access_reviews.people_of(session, clinic_id)
-    return by_category(
-        [await access_reviews.count_accesses(session, one.id, clinic_id, since, until) for one in accounts]
-    )
+    return by_category([await _of(session, one, clinic_id, since, until) for one in accounts])
+
+
+async def _of(
+    session: AsyncSession, account: Account, clinic_id: UUID, since: datetime, until: datetime
+) -> list[tuple[Category, int]]:
+    """What somebody was shown. A list names no role: it is that of who has one alone."""
+    found = await access_reviews.count_accesses(session, account.id, clinic_id, since, until)
+    only = Role(account.roles[0]) if len(account.roles) == 1 else None
+    return [(Category(category.role or only, category.what), number) for category, number in found]
 
 
 async def _bounds(session: AsyncSession, clinic_id: UUID, year: int) -> tuple[datetime, datetime]:

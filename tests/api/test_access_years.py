@@ -97,9 +97,21 @@ async def test_a_system_is_counted_as_one(system: System) -> None:
     administrator = await add_person(system, f"year_{uuid4().hex[:8]}", clinic, Role.CLINIC_ADMINISTRATOR)
     request_id = UUID(await submitted(system))
     await acted(system, administrator, Act.DOCUMENT, at=at(2025, 5, 1), role=Role.SYSTEM, request_id=request_id)
-    await acted(system, administrator, Act.DOCUMENT, at=at(2025, 5, 1), request_id=request_id)
     found = ok(await administrator.get("/access-years/2025"))
-    assert {(one["role"], one["left_out"]) for one in found["categories"]} == {("system", False), (None, False)}
+    assert {(one["role"], one["left_out"]) for one in found["categories"]} == {("system", False)}
+
+
+async def test_a_list_counts_as_of_the_one_role_that_somebody_has(system: System, small: Small) -> None:
+    """Of who has several it is not known in which they looked, and it is reported."""
+    request_id = UUID(await submitted(system))
+    async with system.services.database.session() as session:
+        clinic = await people.load_clinic(session, small.clinic.id)
+        assert clinic is not None
+    both = await add_person(system, f"both_{uuid4().hex[:8]}", clinic, Role.PROVIDER, Role.DISPATCHER)
+    for who in (small.requester, both):
+        await acted(system, who, Act.LIST, at=at(2025, 5, 1), shown=[request_id])
+    found = ok(await small.administrator.get("/access-years/2025"))
+    assert [(one["role"], one["left_out"]) for one in found["categories"]] == [(None, False), ("requester", True)]
 
 
 def test_people_are_counted_once_in_a_category() -> None:
