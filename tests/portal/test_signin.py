@@ -46,7 +46,7 @@ async def test_over_tls_every_cookie_is_for_this_host_alone(portal_app: FastAPI,
     cookies = [cookie for answer in answers for cookie in answer.headers.get_list("set-cookie")]
     names = [cookie.partition("=")[0] for cookie in cookies]
     kept = ["__Host-relais-language", "__Host-relais", "__Host-relais-device", "__Host-relais-theme"]
-    assert names == [*kept, "__Host-relais-sort", "__Host-relais"]
+    assert names == [*kept, "__Host-relais-sort", "__Host-relais", "__Host-relais-sign-on"]  # the last two end
     for cookie in cookies:
         parts = cookie.split("; ")
         assert {"Secure", "HttpOnly", "Path=/"} <= set(parts), cookie
