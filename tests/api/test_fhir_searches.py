@@ -198,7 +198,7 @@ async def test_a_patient_is_looked_for_by_number_outside_of_any_address(system: 
 
 async def test_the_calls_of_the_page_for_integrators_work(system: System, face: FastAPI) -> None:
     page = (PROJECT_ROOT / "docs" / "integrators.md").read_text()
-    calls = re.findall(r"^GET (/fhir/\S+)$", page, re.MULTILINE)
+    calls = re.findall(r"^GET (/fhir/[^\s{]+)$", page, re.MULTILINE)  # of one Subscription its own tests ask
     assert len(calls) == 2
     for path in calls:
         assert ok(await call(face, system.administrator, path))["type"] == "searchset"
