@@ -86,6 +86,7 @@ OPENED: Mapping[str, set[str]] = {
     },
     "people:provision": set(),  # SCIM, a face of its own
     "messages:send": set(),  # FHIR, a face of its own
+    "subscriptions:write": set(),  # FHIR as well
 }
 """What each scope opens, and no other: all else is for people."""
 

@@ -53,17 +53,24 @@ async def signing_with_a_token(system: System, shelf: Shelf, pin_file: Path) -> 
             OtherAuthorityError, match=r"the token relais-.* holds no signing authority.*trust-authority"
         ):
             await authority_to_sign_with(other.settings, other.services.database)
-        sha256 = await trust_own_authority(other.settings)
-        authority = await authority_to_sign_with(other.settings, other.services.database)
-        assert authority.root_sha256 == sha256
-        other = replace(other, authority=authority)
-        try:
+        async with own_authority(other) as sha256:
+            authority = await authority_to_sign_with(other.settings, other.services.database)
+            assert authority.root_sha256 == sha256
+            other = replace(other, authority=authority)
             async with workers(other):
                 yield other
-        finally:
-            async with system.services.database.session() as session:
-                await session.execute(delete(SigningCertificate).where(SigningCertificate.root_sha256 == sha256))
-                await session.execute(delete(SigningRoot).where(SigningRoot.sha256 == sha256))
+
+
+@asynccontextmanager
+async def own_authority(other: System) -> AsyncIterator[str]:
+    """One in its token, by its fingerprint, of which the shared records know while the block lasts."""
+    sha256 = await trust_own_authority(other.settings)
+    try:
+        yield sha256
+    finally:
+        async with other.services.database.session() as session:
+            await session.execute(delete(SigningCertificate).where(SigningCertificate.root_sha256 == sha256))
+            await session.execute(delete(SigningRoot).where(SigningRoot.sha256 == sha256))
 
 
 async def test_a_report_is_signed_with_it(system: System, shelf: Shelf, tmp_path: Path) -> None:
@@ -106,8 +113,10 @@ async def test_a_worker_that_starts_without_the_token_does_all_else(
 ) -> None:
     gone, back = (shelf.take_away, shelf.bring_back) if how == "is away" else (shelf.hang, shelf.answer)
     life = tmp_path / "life"
-    async with branch(system, worker_life_file=life, **_settings(shelf.token(), tmp_path / "pin")) as other:
-        await trust_own_authority(other.settings)
+    async with (
+        branch(system, worker_life_file=life, **_settings(shelf.token(), tmp_path / "pin")) as other,
+        own_authority(other),
+    ):
         gone()
         try:
             async with worker_process(other) as process:
@@ -127,8 +136,10 @@ async def test_a_worker_that_starts_without_the_token_does_all_else(
 
 async def test_a_worker_ends_while_the_token_hangs(system: System, shelf: Shelf, tmp_path: Path) -> None:
     life = tmp_path / "life"
-    async with branch(system, worker_life_file=life, **_settings(shelf.token(), tmp_path / "pin")) as other:
-        await trust_own_authority(other.settings)
+    async with (
+        branch(system, worker_life_file=life, **_settings(shelf.token(), tmp_path / "pin")) as other,
+        own_authority(other),
+    ):
         shelf.hang()
         async with worker_process(other) as process:
             await eventually(lambda: _told(life, "Nothing can be signed now: "))
