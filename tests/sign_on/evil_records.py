@@ -31,7 +31,7 @@ JEANNE: dict[str, Any] = {
         {
             "type": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "JHN"}]},
             "system": "https://fhir.infoway-inforoute.ca/NamingSystem/ca-qc-patient-healthcare-id",
-            "value": "TREJ 5853 1412",
+            "value": "TREJ 5853 1512",
         },
         {"type": {"text": "no number"}},
     ],
@@ -40,7 +40,7 @@ JEANNE: dict[str, Any] = {
         {"use": "official", "family": "Tremblay", "given": ["Jeanne", "Marie"]},
     ],
     "gender": "female",
-    "birthDate": "1958-03-14",
+    "birthDate": "1958-03-15",
 }
 
 

@@ -257,7 +257,7 @@ async def test_a_right_launch_begins_a_session_by_a_press_and_shows_the_patient(
         assert (begun.status_code, begun.headers["location"]) == (303, f"{page}/patient")
         patient = await http.get(f"{page}/patient")
         text = shown(patient)
-        for said in ("Jeanne Marie Tremblay", "TREJ 5853 1412", "CH-4711", "DME du Fleuve", "aucune demande"):
+        for said in ("Jeanne Marie Tremblay", "TREJ 5853 1512", "CH-4711", "DME du Fleuve", "aucune demande"):
             assert said in text, said
         assert "Gagnon" not in text
         assert "OLD-1" not in text
@@ -266,7 +266,7 @@ async def test_a_right_launch_begins_a_session_by_a_press_and_shows_the_patient(
         onwards = await http.post(f"{page}/patient", data=form)
         edit = await http.get(onwards.headers["location"])
         shown(edit)
-        for name, value in (("given_name", "Jeanne Marie"), ("chart_number", "CH-4711"), ("birth_date", "1958-03-14")):
+        for name, value in (("given_name", "Jeanne Marie"), ("chart_number", "CH-4711"), ("birth_date", "1958-03-15")):
             assert re.search(rf'name="patient.{name}"[^>]* value="{value}"', edit.text), name
         assert 'name="patient.sex" value="female" checked' in edit.text
         assert await scene.saved() == before, "what was only looked at leaves nothing behind"
@@ -280,7 +280,7 @@ async def test_a_right_launch_begins_a_session_by_a_press_and_shows_the_patient(
         assert known == {
             "family_name": "Tremblay-Roy",
             "chart_number": "CH-4711",
-            "health_insurance_number": "TREJ 5853 1412",
+            "health_insurance_number": "TREJ 5853 1512",
         }
         again = shown(await http.get(f"{page}/patient"))
         assert view["number"] in again, "the draft is the patient's now"
@@ -321,7 +321,7 @@ async def test_who_is_signed_in_as_that_goes_on_without_a_press(scene: Scene) ->
 
 
 async def test_requests_about_the_patient_are_those_that_one_may_see(scene: Scene) -> None:
-    patient = {"given_name": "Jeanne", "family_name": "T.", "health_insurance_number": "TREJ58531412"}
+    patient = {"given_name": "Jeanne", "family_name": "T.", "health_insurance_number": "TREJ58531512"}
     mine: Any = ok(await scene.who.post("/requests", {"offering": "teledermatology", "patient": patient}), 201)
     other = await add_person(scene.system, "elsewhere", scene.system.clinics["far"], Role.REQUESTER)
     hers: Any = ok(await other.post("/requests", {"offering": "teledermatology", "patient": patient}), 201)

@@ -59,6 +59,7 @@ async def test_nothing_is_told_before_a_challenge_is_answered(office: Office, re
     story, by = usual_story(scene, draft), administrator(scene, "home_administrator")
     receiver.answers_challenges = False
     given = await webhooks.add_webhook(office, by, scene.home.id, NewWebhook(url=receiver.url))
+    office.catch_up()
     assert await office.send() == 1
     await office.record(story, slice(0, 1))
     assert await office.messages_of(draft.id) == []

@@ -71,6 +71,7 @@ class Reader:
         """A Subscription whose handshake was taken."""
         made = await subscriptions.create(self.office, self.caller, wanted(receiver, topic, **more))
         assert made.status is SubscriptionStatus.REQUESTED
+        self.office.catch_up()
         assert await self.office.send() == 1
         assert (await self.read(made.id)).status is SubscriptionStatus.ACTIVE
         return made.id
@@ -79,7 +80,9 @@ class Reader:
         return await subscriptions.read(self.office, self.caller, id_)
 
     async def change(self, id_: UUID, said: NewSubscription) -> Subscribed:
-        return await subscriptions.change(self.office, self.caller, id_, said, None)
+        changed = await subscriptions.change(self.office, self.caller, id_, said, None)
+        self.office.catch_up()
+        return changed
 
     async def events(self, id_: UUID, first: int = 1, last: int = 10**9) -> list[tuple[int, str | None]]:
         told = await subscriptions.events(self.office, self.caller, id_, first, last, None)
@@ -165,6 +168,7 @@ async def test_nothing_is_told_before_a_handshake_is_taken(office: Office, recei
     reader, story = await reader_of(office, scene), usual_story(scene, draft)
     receiver.status = 500
     made = await subscriptions.create(office, reader.caller, wanted(receiver, headers={"Authorization": "Bearer abc"}))
+    office.catch_up()
     await office.record(story, slice(0, 1))
     assert await office.send() == 1
     failed = await reader.read(made.id)
@@ -216,6 +220,7 @@ async def test_a_handshake_to_the_old_address_proves_nothing_of_the_new(
     scene, _ = await scene_with_draft(office.database)
     reader = await reader_of(office, scene)
     made = await subscriptions.create(office, reader.caller, wanted(receiver))
+    office.catch_up()
     async with office.database.session() as session:
         [taken] = await webhook_queue.take_up(session, 7, office.now + A_MOMENT, 10)
     await reader.change(made.id, wanted(other))
