@@ -35,6 +35,11 @@ def day_of(moment: datetime) -> date:
     return moment.astimezone(TIME_ZONE).date()
 
 
+def midnight(day: date, zone: ZoneInfo = TIME_ZONE) -> datetime:
+    """When that day begins there, in UTC."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
 class Span(Frozen):
     """A length of time as people agree on it: ``2h``, ``3d`` or ``7bd`` (business days). Written as that text in JSON."""
 

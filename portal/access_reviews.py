@@ -87,13 +87,11 @@ async def access_year_file(year: int, visit: VisitOf) -> Response:
 async def access_year_page(year: int, visit: VisitOf) -> Response:
     """The accesses of a year, counted."""
     found = await access_years.read_year(visit.services, visit.caller, year, visit.language)
-    this_year = await access_years.year_now(visit.services, visit.caller)
     return visit.page(
         "access_year",
         found=found,
         rows=[(one, access_years.role_words(one, visit.language)) for one in found.categories],
         purposes=PURPOSES,
-        this_year=this_year,
     )
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.service_accounts import Scope, known_scopes
+from domain.service_accounts import Scope
 from domain.told_partners import MOST_AT_ONCE, MessageState, Outcome
 from domain.webhooks import EndpointState, Tried
 from records import partner_outbox, partners, requests, service_accounts
@@ -122,12 +122,9 @@ async def to_tell(session: AsyncSession, taken: Taken, now: datetime) -> Told | 
 
 
 def _may_be_told(system: Found, row: RequestRecord, now: datetime) -> bool:
-    account = system.account
-    if not account.active or system.service.expires_at <= now:
+    if not system.may(Scope.MESSAGES_SEND, now):
         return False
-    if Scope.MESSAGES_SEND not in known_scopes(system.service.scopes):
-        return False
-    return row.system_id == account.id and row.requester_clinic_id == account.clinic_id
+    return row.system_id == system.account.id and row.requester_clinic_id == system.account.clinic_id
 
 
 async def note_told_to(session: AsyncSession, message: ToldMessage, host: str) -> bool:

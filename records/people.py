@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, DateTime, and_, bindparam, delete, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -60,6 +61,11 @@ async def calendar_of(session: AsyncSession, clinic_id: uuid.UUID) -> ClinicCale
     """When a clinic works, as it has set it; the default for one that is not there."""
     clinic = await load_clinic(session, clinic_id)
     return ClinicCalendar.model_validate(clinic.calendar if clinic else {})
+
+
+async def zone_of(session: AsyncSession, clinic_id: uuid.UUID) -> ZoneInfo:
+    """The time zone in which a clinic works."""
+    return ZoneInfo((await calendar_of(session, clinic_id)).time_zone)
 
 
 async def list_clinics(session: AsyncSession) -> list[Clinic]:

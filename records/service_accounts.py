@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.notices import NoticeMode
-from domain.service_accounts import NOTICE_BEFORE
+from domain.service_accounts import NOTICE_BEFORE, Scope, ServiceAccountState, known_scopes, state_of
 from records.ids import new_id
 from records.models import Account, AccountKind, ServiceAccount, ServiceSecret
 from records.people import USE_NOTED_EVERY, no_password
@@ -21,6 +21,11 @@ class Found:
 
     account: Account
     service: ServiceAccount
+
+    def may(self, scope: Scope, now: datetime) -> bool:
+        """Whether it comes in now, and has that scope."""
+        state = state_of(active=self.account.active, expires_at=self.service.expires_at, now=now)
+        return state is ServiceAccountState.ACTIVE and scope in known_scopes(self.service.scopes)
 
 
 async def add(

@@ -33,7 +33,7 @@ from sqlalchemy.orm import load_only
 
 from domain.events import Event
 from domain.requests import EventName, Status
-from domain.service_accounts import SEES_AS, Scope, known_scopes
+from domain.service_accounts import SEES_AS, Scope
 from domain.subscriptions import (
     ERRORS,
     GIVEN_UP_AFTER,
@@ -231,9 +231,7 @@ async def systems_of(session: AsyncSession, subscribed: Collection[Subscribed]) 
 
 def may_go_on(system: Found | None, now: datetime) -> bool:
     """Whether a service account may still have Subscriptions."""
-    if system is None or not system.account.active or system.service.expires_at <= now:
-        return False
-    return Scope.SUBSCRIPTIONS_WRITE in known_scopes(system.service.scopes)
+    return system is not None and system.may(Scope.SUBSCRIPTIONS_WRITE, now)
 
 
 @dataclass(frozen=True)
@@ -249,9 +247,7 @@ def may_be_told(
 ) -> bool:
     """Whether a system may read now what an event is about: as it sees requests when it asks itself."""
     row = requests.rows.get(request_id) if request_id else None
-    if system is None or row is None or not may_go_on(system, now):
-        return False
-    if TOPICS[topic].opened_by not in known_scopes(system.service.scopes):
+    if system is None or row is None or not may_go_on(system, now) or not system.may(TOPICS[topic].opened_by, now):
         return False
     viewer = Viewer(system.account.id, system.account.clinic_id, SEES_AS)
     is_shut = (row.id, system.account.clinic_id) in requests.shut

@@ -61,7 +61,7 @@ async def analyse_and_remind(services: PartsWithEngine, now: datetime | None = N
 async def analyse_clinic(database: Database, clinic_id: UUID, now: datetime) -> int:
     """Analyse the months of a clinic that are over: the last one, and those since the last review. Gives how many were made."""
     async with database.session() as session:
-        zone = ZoneInfo((await people.calendar_of(session, clinic_id)).time_zone)
+        zone = await people.zone_of(session, clinic_id)
         newest = await access_reviews.newest_month(session, clinic_id)
     last = month_before(now.astimezone(zone).date())
     month = following(newest) if newest else last

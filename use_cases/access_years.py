@@ -6,13 +6,13 @@ a list is one, however many lines it had. See docs/decisions/access-years.md.
 
 from datetime import UTC, date, datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.access_year import Category, Counted, by_category
 from domain.audit import Act, Purpose
+from domain.calendar import midnight
 from domain.requests import Role
 from records import access_reviews, people
 from records.models import Account
@@ -66,7 +66,7 @@ async def read_year(services: Services, caller: Caller, year: int, language: Lan
 async def year_now(services: Services, caller: Caller) -> int:
     """Which year it is where the clinic is."""
     async with services.database.session() as session:
-        return datetime.now(await _zone(session, caller.clinic_id)).year
+        return datetime.now(await people.zone_of(session, caller.clinic_id)).year
 
 
 async def year_as_csv(services: Services, caller: Caller, year: int, language: Language) -> bytes:
@@ -124,12 +124,7 @@ async def _of(
 
 
 async def _bounds(session: AsyncSession, clinic_id: UUID, year: int) -> tuple[datetime, datetime]:
-    zone = await _zone(session, clinic_id)
+    zone = await people.zone_of(session, clinic_id)
     if not date.min.year < year < date.max.year or datetime.now(zone).year < year:
         raise Problem("not_found")
-    since, until = (datetime(one, 1, 1, tzinfo=zone).astimezone(UTC) for one in (year, year + 1))
-    return since, until
-
-
-async def _zone(session: AsyncSession, clinic_id: UUID) -> ZoneInfo:
-    return ZoneInfo((await people.calendar_of(session, clinic_id)).time_zone)
+    return midnight(date(year, 1, 1), zone), midnight(date(year + 1, 1, 1), zone)

@@ -6,16 +6,15 @@ otherwise is entered by hand. Nothing of a patient stands in it but the number o
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import texts
 from domain.audit import Act
-from domain.calendar import day_of
+from domain.calendar import day_of, midnight
 from domain.communications import ByHand, ByHandOnRecord, Flow, Recipient, flow
 from domain.requests import Role
 from records import audit, communications, incidents, people
@@ -156,9 +155,9 @@ async def _steps(
     session: AsyncSession, clinic_id: UUID, asked: Asked, before: UUID | None, language: Language
 ) -> AsyncIterator[tuple[list[Communication], UUID | None]]:
     """What each stretch of the audit has, and from where the next goes on."""
-    zone = ZoneInfo((await people.calendar_of(session, clinic_id)).time_zone)
-    since = _midnight(asked.since, zone) if asked.since else None
-    until = _midnight(asked.until + timedelta(days=1), zone) if asked.until else None
+    zone = await people.zone_of(session, clinic_id)
+    since = midnight(asked.since, zone) if asked.since else None
+    until = midnight(asked.until + timedelta(days=1), zone) if asked.until else None
     newest = first_id_of(until or datetime.now(UTC) + timedelta(days=1))
     at: UUID | None = min(before or newest, newest)
     while at is not None:
@@ -236,10 +235,6 @@ def _purpose(act: Told, one: Flow, language: Language) -> str:
 
 def _is_meant(recipient: str, asked: str) -> bool:
     return texts.plain(asked) in texts.plain(recipient)
-
-
-def _midnight(of: date, zone: ZoneInfo) -> datetime:
-    return datetime.combine(of, time(), zone).astimezone(UTC)
 
 
 # By hand

@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby, zip_longest
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,7 @@ from documents.bounded import draw_journal
 from documents.journal_content import JournalContent, Line
 from documents.page import patient_lines, running_head
 from domain.audit import Act, Purpose, purpose_of
+from domain.calendar import midnight
 from domain.requests import Role
 from records import journals, people
 from records.errors import NotFoundError
@@ -103,7 +104,7 @@ async def read_acts(session: AsyncSession, order: JournalOrder) -> Read:
     clinic = await people.load_clinic(session, order.clinic_id)
     if clinic is None:
         raise NotFoundError("the clinic is gone")
-    zone = ZoneInfo((await people.calendar_of(session, clinic.id)).time_zone)
+    zone = await people.zone_of(session, clinic.id)
     ids = [one.request_id for one in order.requests]
     rows = {row.id: row for row in await journals.rows_of(session, ids)}
     since, until = span_of(order, zone)
@@ -145,16 +146,12 @@ def span_of(order: JournalOrder, zone: ZoneInfo) -> tuple[datetime | None, datet
     """From the first moment of the first day to the last of the last, where the clinic is; never beyond when it was asked for."""
     last = order.before.astimezone(zone).date()
     since = (
-        _midnight(min(order.since, last + timedelta(days=1)), zone)
+        midnight(min(order.since, last + timedelta(days=1)), zone)
         if order.since and order.since > _NOTHING_IS_OLDER
         else None
     )
-    until = _midnight(order.until + timedelta(days=1), zone) if order.until and order.until < last else order.before
+    until = midnight(order.until + timedelta(days=1), zone) if order.until and order.until < last else order.before
     return since, until
-
-
-def _midnight(of: date, zone: ZoneInfo) -> datetime:
-    return datetime.combine(of, time(), zone).astimezone(UTC)
 
 
 # What is told

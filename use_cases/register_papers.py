@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -208,7 +207,7 @@ async def communication_lines(
     if found is None or by_hand is None or len(found) + len(by_hand) > MOST_LINES:
         return None
     _ = gettext_for(language)
-    zone = ZoneInfo((await people.calendar_of(session, clinic_id)).time_zone)
+    zone = await people.zone_of(session, clinic_id)
     lines = [
         CommunicationLine(
             order=one.at,

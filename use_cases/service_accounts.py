@@ -8,7 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import AccountEventKind, LetterKind
-from domain.calendar import TIME_ZONE, day_of
+from domain.calendar import day_of, midnight
 from domain.model import Frozen, KeptName
 from domain.service_accounts import (
     LASTS_AT_MOST,
@@ -378,7 +378,7 @@ def _end_of(day: date, now: datetime) -> datetime:
     if not day_of(now) <= day <= latest:
         code = "not_within_a_year"
         raise Problem("invalid_input", [FieldFault("expires_on", code)])
-    return datetime.combine(day + timedelta(days=1), time(), TIME_ZONE).astimezone(UTC)
+    return midnight(day + timedelta(days=1))
 
 
 def last_day(expires_at: datetime) -> date:
