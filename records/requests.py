@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, func, inspect, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, false, func, inspect, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.calendar import day_of
 from domain.commands import ANY_COMMAND, AnyCommand
+from domain.model import is_storable
 from domain.offerings import Terms
 from domain.priority import Priority
 from domain.requests import Holder, Person, Request, Status
@@ -271,12 +272,16 @@ async def in_its_eyes(session: AsyncSession, row: RequestRecord) -> AsyncIterato
 
 async def find_request(session: AsyncSession, number: str) -> RequestRecord | None:
     """The request that people know under `number`, in whatever case they wrote it."""
-    return await session.scalar(select(RequestRecord).where(RequestRecord.number == number.strip().upper()))
+    return await session.scalar(select(RequestRecord).where(_has_number(number)))
 
 
 async def id_of_number(session: AsyncSession, number: str) -> uuid.UUID | None:
     """The id of the request that people know under `number`, in whatever case they wrote it."""
-    return await session.scalar(select(RequestRecord.id).where(RequestRecord.number == number.strip().upper()))
+    return await session.scalar(select(RequestRecord.id).where(_has_number(number)))
+
+
+def _has_number(typed: str) -> ColumnElement[bool]:
+    return RequestRecord.number == typed.strip().upper() if is_storable(typed) else false()
 
 
 async def lock_request(session: AsyncSession, request_id: uuid.UUID) -> RequestRecord:

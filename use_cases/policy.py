@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain import commands, lifecycle
 from domain.calendar import day_of
 from domain.commands import BaseCommand
-from domain.model import is_storable
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import Actor, HolderKind, Request, Role, Status
 from domain.retention import RetentionPolicy
@@ -118,7 +117,7 @@ async def request_of_clinic(session: AsyncSession, caller: Caller, request_id: U
 
 async def numbered_of_clinic(session: AsyncSession, caller: Caller, number: str) -> UUID | None:
     """The request that people know under that number, for an administrator of a clinic that ever had to do with it; else None."""
-    request_id = await requests.id_of_number(session, number) if is_storable(number) else None
+    request_id = await requests.id_of_number(session, number)
     if request_id is None:
         return None
     try:
