@@ -167,7 +167,11 @@ async def session_ended(written: Writing) -> None:
 
 
 async def left_alone(written: Writing) -> None:
-    """Nobody is there for so long that the page locks; in a browser of its own, whose clock is turned on."""
+    """Nobody is there for so long that the page locks; in a browser of its own, whose clock is turned on.
+
+    What saves itself is saved before: the same person writing in two browsers at once is another story.
+    """
+    await written.expect_back()
     browser = written.page.context.browser
     assert browser is not None
     async with Portal(written.wire.address, browser).visit(written.who) as page:
