@@ -40,7 +40,7 @@ from records.database import Database
 from records.store import DocumentStore
 from settings import Settings, get_settings
 from sign_of_life import SignOfLife
-from use_cases import audit_tree, destruction, signing_keys
+from use_cases import audit_tree, destruction, shut_holders, signing_keys
 from use_cases.certificates import certify
 from use_cases.forgotten_passwords import make_resets
 from use_cases.journal_paper import make_journal
@@ -127,11 +127,13 @@ def build_workers(
     """All of one process. `authority` gives the one that signs here, or raises KeysAwayError."""
     notifications = notifications or NotificationActivities(settings, database)
     gather = timedelta(seconds=settings.mail_gather_seconds)
-    records = RecordActivities(database, notifications, mails_gather_for=gather)
     at_once = settings.documents_at_once or max(1, processors() - 1)
     reports = ReportActivities(database, store, authority, at_once)
     videos = MediaActivities(database, store)
     parts = Parts(settings, database, store, client)
+    records = RecordActivities(
+        database, notifications, mails_gather_for=gather, give=lambda given: shut_holders.give(parts, given)
+    )
     account_letters = AccountLetterActivities(settings, database, lambda typed: make_resets(parts, typed))
 
     upkeep = UpkeepActivities(lambda: repair(parts), lambda: each_night(parts, authority), lambda: tell_clinics(parts))

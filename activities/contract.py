@@ -62,12 +62,13 @@ class VideoToPrepare(Frozen):
 
 class RepairReport(Frozen):
     """The answer of `repair`: requests without a workflow, commands that were given again, e-mails that nobody looked after,
-    workflows that can't go on."""
+    workflows that can't go on, requests that were taken from whom they are shut to."""
 
     taken_up: tuple[UUID, ...] = ()
     commands: int = 0
     letters: int = 0
     stuck: int = 0
+    taken_away: int = 0
 
 
 class UnreadReport(Frozen):

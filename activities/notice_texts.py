@@ -430,8 +430,10 @@ TEXTS: Mapping[About, Mapping[Recipient, NoticeText]] = {
 """What each recipient of each event is told."""
 
 
-NoticeEvent = About | Literal["notice_refused", "notice_expired", "command_refused", "submission_refused"]
-"""What a notice is about: what is told of an event, what became of another notice, or a queued command that was refused."""
+NoticeEvent = About | Literal["notice_refused", "notice_expired", "command_refused", "submission_refused", "stuck"]
+"""What a notice is about: what is told of an event, what became of another notice, a queued command that was refused, or a
+request that waits for nobody.
+"""
 
 _TELL = _("See in Relais, under “E-mails”, who was not told, and tell the person in another way.")
 
@@ -469,9 +471,18 @@ ABOUT_COMMANDS: Mapping[str, NoticeText] = {
 }
 """What people are told of what they gave, and were told to be queued, when it was refused in the end."""
 
+ABOUT_REQUESTS: Mapping[str, NoticeText] = {
+    "stuck": NoticeText(
+        _("nobody can go on with it"),
+        _("The request waits for somebody who cannot go on with it, and it could not be handed on by itself."),
+        _("See in the request for whom it waits, and hand it to somebody else; where you cannot, reach its requester."),
+    ),
+}
+"""What others are told of a request that waits for nobody who sees it."""
+
 
 def text_of(event: NoticeEvent, recipient: Recipient) -> NoticeText:
     """The text for this recipient of this event. KeyError when the matrix tells this recipient nothing of it."""
     if isinstance(event, E) or event in (URGENT_REPORT, NEW_PHOTOS, UNREAD_REPORT):
         return TEXTS[event][recipient]
-    return {**ABOUT_NOTICES, **ABOUT_COMMANDS}[event]
+    return {**ABOUT_NOTICES, **ABOUT_COMMANDS, **ABOUT_REQUESTS}[event]

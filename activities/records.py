@@ -1,5 +1,6 @@
 """Activities that write to the records: what happened, what was refused, what failed."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from domain.effects import NoteFailure, NoteRefusal, Record, kind_of
 from domain.requests import Source
 from records import commands, failures, notices, projection, refusals
 from records.database import Database
+from records.models import GivenCommand
 
 log = structlog.get_logger(__name__)
 
@@ -20,18 +22,25 @@ class RecordActivities:
     """Writes to one database. Every activity may come twice, late, or at the same time as itself."""
 
     def __init__(
-        self, database: Database, notifications: NotificationActivities, *, mails_gather_for: timedelta = timedelta()
+        self,
+        database: Database,
+        notifications: NotificationActivities,
+        *,
+        mails_gather_for: timedelta = timedelta(),
+        give: Callable[[GivenCommand], Awaitable[None]] | None = None,
     ) -> None:
         self._database = database
         self._notifications = notifications
         self._mails_gather_for = mails_gather_for
+        self._give = give
 
     @activity.defn(name=RECORD_EVENT)
     async def record_event(self, effect: Record) -> Planned:
         """Record an event, bring the projection up to it, plan its notices, and send those that wait for nothing.
 
         The answer names those that are left to send, and how long they wait. A mail server that does not take them quickly is not
-        waited for.
+        waited for. A request that came to somebody who must not see it is taken from them in the same transaction; should the
+        command not be given now, the repair gives it.
         """
         await self._notifications.note_taken()
         event, at_once = effect.event, self._notifications.tells_at_once
@@ -46,6 +55,8 @@ class RecordActivities:
             status=event.status,
             source=event.source,
         )
+        if recorded.taken_away is not None and self._give is not None:
+            await self._give(recorded.taken_away)
         letters = [letter_of(notice, event, effect.request) for notice in recorded.in_hand]
         left = (*recorded.waiting, *await self._notifications.tell_at_once(letters))
         wait = max(timedelta(), recorded.send_at - datetime.now(UTC)) if recorded.send_at else timedelta()

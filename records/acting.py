@@ -6,8 +6,8 @@ and what the call begins. No connection remembers it: it is said with the beginn
 """
 
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -29,6 +29,16 @@ async def act_from_here(session: AsyncSession, clinic_id: uuid.UUID) -> None:
     """The same where it is found out within a transaction: it holds for the rest of that, too."""
     act_for(clinic_id)
     await session.execute(_SAY, {"clinic": str(clinic_id)})
+
+
+@contextmanager
+def acting_for(clinic_id: uuid.UUID) -> Iterator[None]:
+    """The same for a block, and the transactions that begin in it: for what Relais itself does while somebody calls."""
+    before = _clinic.set(clinic_id)
+    try:
+        yield
+    finally:
+        _clinic.reset(before)
 
 
 @asynccontextmanager

@@ -237,7 +237,7 @@ async def _turned(
     if turn is None or turn.account_id != viewer.account_id or turn.roles_before is None or place.turned is None:
         raise BadCursorError
     had = frozenset(role for role in roles if role.value in turn.roles_before)
-    before = replace(viewer, roles=had)
+    before = replace(viewer, roles=had, had_roles=frozenset(role for role in Role if role.value in turn.roles_before))
     seen, was_seen = access_of(viewer), access_of(before)
     of_clinic = or_(_concerns(viewer, RequestRecord.id), _concerns(before, RequestRecord.id))
     query = (

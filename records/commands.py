@@ -53,6 +53,9 @@ _IT = update(_COMMANDS).where(
 _SETTLED = Straight(_IT)
 _SETTLED_IF_OPEN = Straight(_IT.where(_COMMANDS.c.settled_at.is_(None)))
 
+TAKEN_AWAY = "taken-away:"
+"""With what the ids of the commands begin by which Relais takes requests from whom they are shut to; nobody else gave them."""
+
 SIGNING_FAILED = "signing_failed"
 """The refusal of a signature that was taken, and of which no document could be made."""
 
@@ -135,7 +138,8 @@ async def look_up(session: AsyncSession, request_id: uuid.UUID, command_id: str)
 
 async def newest_of(session: AsyncSession, request_id: uuid.UUID, account_id: uuid.UUID) -> GivenCommand | None:
     """What this person gave last to that request, without what it says."""
-    query = select(GivenCommand).where(GivenCommand.request_id == request_id, GivenCommand.account_id == account_id)
+    theirs = GivenCommand.account_id == account_id, ~GivenCommand.command_id.startswith(TAKEN_AWAY)
+    query = select(GivenCommand).where(GivenCommand.request_id == request_id, *theirs)
     return await session.scalar(query.order_by(GivenCommand.number.desc()).limit(1).options(*unread(GivenCommand)))
 
 

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import HolderKind, Status
@@ -55,11 +55,14 @@ async def pools_waiting(session: AsyncSession, clinic_ids: Collection[uuid.UUID]
     return {id_: count for id_, count in await session.execute(query) if id_ is not None}
 
 
-async def held_by(session: AsyncSession, provider_id: uuid.UUID, *, limit: int) -> list[uuid.UUID]:
-    """The requests that one provider holds, to accept or accepted, the soonest due first."""
+async def held_by(
+    session: AsyncSession, provider_id: uuid.UUID, *, but: Select[uuid.UUID], limit: int
+) -> list[uuid.UUID]:
+    """The requests that one provider holds, to accept or accepted, the soonest due first; without those of `but`."""
     query = select(RequestRecord.id).where(
         RequestRecord.holder_id == provider_id,
         RequestRecord.holder_kind == HolderKind.PROVIDER,
         RequestRecord.status.in_([Status.AWAITING_ACCEPTANCE, Status.ACCEPTED]),
+        RequestRecord.id.not_in(but),
     )
     return list(await session.scalars(query.order_by(RequestRecord.due_at.nulls_last(), RequestRecord.id).limit(limit)))

@@ -50,9 +50,10 @@ from domain.notices import (
 )
 from domain.requests import EventName, Holder, HolderKind, Person, Request, Role
 from records.absences import is_away_provider
+from records.commands import TAKEN_AWAY
 from records.ids import new_id
 from records.models import Account, EventRecord, GivenCommand, Notice, NoticeStatus, RequestRecord, table_of
-from records.restrictions import is_shut_out, shut_to, shuts_out
+from records.restrictions import is_shut_out, is_shut_to_account, shut_to, shuts_out
 from records.straight import Straight
 
 _NOTICES = table_of(Notice)
@@ -85,6 +86,9 @@ UNDELIVERABLE = (NoticeStatus.REFUSED, NoticeStatus.EXPIRED, NoticeStatus.FAILED
 _IS_QUEUED, _IS_GROUPED = text("notices.status = 'queued'"), text("notices.status = 'grouped'")
 _IS_UNDELIVERABLE = text("notices.status IN ('refused', 'expired', 'failed')")
 """Written out, because the partial indexes of these few among millions are found by their own words alone."""
+
+STUCK = "stuck"
+"""The event of a notice that tells that a request waits for nobody who can go on with it."""
 
 COMMAND_REFUSED = "command_refused"
 SUBMISSION_REFUSED = "submission_refused"
@@ -356,7 +360,12 @@ _PARTIES = {Role.REQUESTER: Recipient.REQUESTER, Role.PROVIDER: Recipient.HOLDER
 
 
 async def plan_refused_command_notices(session: AsyncSession, given: GivenCommand) -> list[uuid.UUID]:
-    """Tell whoever gave a command that it was refused in the end, at once; the ids of the notices to send now."""
+    """Tell whoever gave a command that it was refused in the end, at once; the ids of the notices to send now.
+
+    What Relais gave by itself nobody waits for: it is tried again (`records.shut_holders`).
+    """
+    if given.command_id.startswith(TAKEN_AWAY):
+        return []
     account = await session.get_one(Account, given.account_id)
     party = _PARTIES.get(Role(given.command["actor"]["role"]), Recipient.DISPATCHERS)
     is_told = account.active and not await shuts_out(session, given.request_id, account.id)
@@ -400,6 +409,30 @@ async def plan_unread_report_notices(session: AsyncSession, row: RequestRecord) 
         told.values(),
         in_time_for_the_digest=True,
         command_id=key,
+    )
+    query = select(Notice.id).where(
+        Notice.request_id == row.id, Notice.command_id == key, Notice.status == NoticeStatus.QUEUED
+    )
+    return list(await session.scalars(query))
+
+
+async def plan_stuck_notices(session: AsyncSession, row: RequestRecord) -> list[uuid.UUID]:
+    """Tell dispatchers, and administrators of the clinic that asked, that the request waits for nobody who can go on with it; the
+    ids of the notices to send now. Of the same state nobody is told twice.
+    """
+    own = and_(Account.clinic_id == row.requester_clinic_id, Account.roles.contains([Role.CLINIC_ADMINISTRATOR.value]))
+    parties = {
+        Recipient.REQUESTER_CLINIC: own,
+        Recipient.DISPATCHERS: _members(Holder.dispatch(row.dispatch_clinic_id)),
+    }
+    told = {
+        account.id: Told(account, recipient, Importance.ACTION)
+        for recipient, party in parties.items()
+        for account in await _told_of(session, row.id, party)
+    }
+    key = f"{STUCK}:{row.process_version}:{row.follow_up_signer_id or '-'}"
+    await _insert(
+        *(session, row.id, row.process_version, STUCK, told.values()), in_time_for_the_digest=False, command_id=key
     )
     query = select(Notice.id).where(
         Notice.request_id == row.id, Notice.command_id == key, Notice.status == NoticeStatus.QUEUED
@@ -583,16 +616,16 @@ def _party(recipient: Recipient, event: Event, request: Request) -> ColumnElemen
             report = request.final_report
             return Account.id == report.signer.id if report else false()
         case Recipient.SIGNER_COVER:
-            return _cover_of(request.final_report.signer) if request.final_report else false()
+            return _cover_of(request.final_report.signer, event.request_id) if request.final_report else false()
         case Recipient.SIGNING_PROVIDER:
             command = event.command
             return Account.id == command.signer.id if isinstance(command, FailSigning) else false()
 
 
-def _cover_of(signer: Person) -> ColumnElement[bool]:
-    """The other providers of their clinic, while they are away."""
+def _cover_of(signer: Person, request_id: uuid.UUID) -> ColumnElement[bool]:
+    """The other providers of their clinic, while they are away, or the request is shut to them."""
     others = and_(_members(Holder.pool(signer.clinic_id)), Account.id != signer.id)
-    return and_(others, is_away_provider(signer.id))
+    return and_(others, or_(is_away_provider(signer.id), is_shut_to_account(signer.id, request_id)))
 
 
 def _others_of(requester: Person, role: Role) -> ColumnElement[bool]:

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Uuid, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
@@ -14,11 +14,21 @@ from domain.requests import EventName, HolderKind, Request, Role
 from records import partner_outbox, phone_links, statistics, unread_reports, webhooks
 from records.commands import settle_by_event
 from records.errors import ContentConflictError
-from records.models import Account, Clinic, EventRecord, OfferedPool, Participant, RequestRecord, table_of
+from records.models import (
+    Account,
+    Clinic,
+    EventRecord,
+    GivenCommand,
+    OfferedPool,
+    Participant,
+    RequestRecord,
+    table_of,
+)
 from records.notices import PlannedNotice, plan_notices, queued_notices, send_moment
 from records.patient_words import keep_submitted
 from records.requests import announce, lock_request, project
 from records.sealed import to_write
+from records.shut_holders import take_away
 from records.straight import Straight
 
 _EVENTS, _PARTICIPANTS, _POOLS = (table_of(kind) for kind in (EventRecord, Participant, OfferedPool))
@@ -40,15 +50,19 @@ _OFFERED = Straight(
     .on_conflict_do_nothing()
 )
 
+_PROVIDERS = (HolderKind.PROVIDER, HolderKind.POOL)
+
 
 @dataclass(frozen=True)
 class Recorded:
     """Who is to be told of an event that is in the records: the notices that wait, in the order of their accounts, and since
-    when the first of them may go; and those `in_hand`, which whoever recorded it sends now."""
+    when the first of them may go; those `in_hand`, which whoever recorded it sends now; and the command by which the request is
+    taken from a holder who must not see it, to be given now."""
 
     waiting: Sequence[uuid.UUID] = ()
     send_at: datetime | None = None
     in_hand: Sequence[PlannedNotice] = ()
+    taken_away: GivenCommand | None = None
 
 
 async def record_event(
@@ -86,10 +100,12 @@ async def record_event(
     if event.name in (EventName.SUBMITTED, EventName.RESUBMITTED):
         await keep_submitted(session, row)
     await announce(session, row)
+    is_newest = row.process_version == request.version and event.holder.kind in _PROVIDERS
+    taken_away = await take_away(session, row, datetime.now(UTC)) if is_newest else None
     if in_hand is not None:
-        return Recorded(in_hand=in_hand)
+        return Recorded(in_hand=in_hand, taken_away=taken_away)
     waiting = await queued_notices(session, event.request_id, event.version)
-    return Recorded(waiting, await send_moment(session, waiting) if waiting else None)
+    return Recorded(waiting, await send_moment(session, waiting) if waiting else None, taken_away=taken_away)
 
 
 async def _append(session: AsyncSession, event: Event) -> bool:

@@ -8,11 +8,26 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, any_, exists, false, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    ColumnExpressionArgument,
+    Exists,
+    Select,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    exists,
+    false,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from domain.requests import Holder, HolderKind, Role
+from records import absences
 from records.ids import new_id
 from records.models import (
     Account,
@@ -24,15 +39,26 @@ from records.models import (
     RestrictionEnd,
 )
 from records.sealed import NOT_OPENED, tell_not_opened, unread
+from records.straight import Straight
+
+Looking = tuple[uuid.UUID, uuid.UUID, frozenset[Role]]
+"""Who looks: an account, for which clinic, in which roles."""
 
 
-def shut_to(account_id: uuid.UUID, clinic_id: uuid.UUID, roles: frozenset[Role]) -> Select[uuid.UUID]:
+def shut_to(
+    account_id: uuid.UUID, clinic_id: uuid.UUID, roles: frozenset[Role], had_roles: frozenset[Role] | None = None
+) -> Select[uuid.UUID]:
     """The ids of the requests that are shut to who looks in these roles. They are few, and looked up once by who asks of many.
 
     Whatever else the account is counts as well: who looks in fewer roles than they have, as a system does for them, sees no more.
+    With `had_roles`, as it was while the account had these.
     """
     somebody = aliased(Account)
-    has_role = exists().where(somebody.id == account_id, RequestRestriction.role == any_(somebody.roles))
+    has_role: ColumnElement[bool] = exists().where(
+        somebody.id == account_id, RequestRestriction.role == any_(somebody.roles)
+    )
+    if had_roles is not None:
+        roles, has_role = roles | had_roles, false()
     of_role = or_(RequestRestriction.role.in_(sorted(roles)) if roles else false(), has_role)
     theirs = or_(RequestRestriction.account_id == account_id, and_(RequestRestriction.clinic_id == clinic_id, of_role))
     asked = aliased(RequestRecord)
@@ -50,20 +76,61 @@ async def is_shut_to(
 
 def is_shut_out(request_id: uuid.UUID) -> ColumnElement[bool]:
     """Of rows of `Account`: whether this request is shut to them."""
+    names = _names(Account).where(RequestRestriction.request_id == request_id)
+    return names.correlate(Account)
+
+
+def is_shut_to_account(
+    account_id: ColumnExpressionArgument[uuid.UUID | None] | uuid.UUID,
+    request_id: ColumnExpressionArgument[uuid.UUID] | uuid.UUID = RequestRecord.id,
+) -> ColumnElement[bool]:
+    """Whether the request is shut to that account; of rows of `RequestRecord`, each of them."""
+    somebody = aliased(Account)
+    names = _names(somebody).where(RequestRestriction.request_id == request_id)
+    named = names.correlate(somebody, RequestRecord)
+    return exists().where(somebody.id == account_id, named).correlate(RequestRecord)
+
+
+def _names(account: type[Account]) -> Exists:
+    """Restrictions that hold and shut somebody out; of which request is still to be said."""
     theirs = or_(
-        RequestRestriction.account_id == Account.id,
-        and_(RequestRestriction.clinic_id == Account.clinic_id, RequestRestriction.role == any_(Account.roles)),
+        RequestRestriction.account_id == account.id,
+        and_(RequestRestriction.clinic_id == account.clinic_id, RequestRestriction.role == any_(account.roles)),
     )
     asked = aliased(RequestRecord)
-    wrote_it = exists().where(asked.id == RequestRestriction.request_id, asked.requester_id == Account.id)
-    wrote_it = wrote_it.correlate(RequestRestriction, Account)
-    return exists().where(RequestRestriction.request_id == request_id, theirs, _holds(), ~wrote_it).correlate(Account)
+    wrote_it = exists().where(asked.id == RequestRestriction.request_id, asked.requester_id == account.id)
+    return exists().where(theirs, _holds(), ~wrote_it.correlate(RequestRestriction, account))
+
+
+_THERE = Straight(
+    select(
+        exists().where(
+            RequestRestriction.request_id == bindparam("request_id", type_=Uuid()),
+            ~exists().where(RestrictionEnd.restriction_id == RequestRestriction.id),
+        )
+    )
+)
+
+
+async def are_there(session: AsyncSession, request_id: uuid.UUID) -> bool:
+    """Whether any restriction of that request holds."""
+    return bool(await _THERE.value(session, {"request_id": request_id}))
+
+
+def restricted_ids() -> Select[uuid.UUID]:
+    """The ids of all requests of which a restriction holds."""
+    return select(RequestRestriction.request_id).where(_holds())
 
 
 async def shuts_out(session: AsyncSession, request_id: uuid.UUID, account_id: uuid.UUID) -> bool:
     """Whether this request is shut to that account."""
     query = select(Account.id).where(Account.id == account_id, is_shut_out(request_id))
     return await session.scalar(query) is not None
+
+
+async def is_away(session: AsyncSession, request_id: uuid.UUID, provider_id: uuid.UUID) -> bool:
+    """Whether nothing of the request waits for that provider now: away, no provider any more, or it is shut to them."""
+    return await absences.is_away(session, provider_id) or await shuts_out(session, request_id, provider_id)
 
 
 async def is_open_to_one(session: AsyncSession, request_id: uuid.UUID, clinic_id: uuid.UUID, role: Role) -> bool:
@@ -73,15 +140,22 @@ async def is_open_to_one(session: AsyncSession, request_id: uuid.UUID, clinic_id
     return await session.scalar(query) is not None
 
 
+async def is_shut_to_all(session: AsyncSession, request_id: uuid.UUID, clinic_id: uuid.UUID, role: Role) -> bool:
+    """Whether nobody who is active and has that role at the clinic may see this request, and that is by a restriction.
+
+    A pool of nobody is another matter.
+    """
+    if not await are_there(session, request_id):
+        return False
+    return not await is_open_to_one(session, request_id, clinic_id, role)
+
+
 async def is_shut_to_holder(session: AsyncSession, request_id: uuid.UUID, holder: Holder) -> bool:
     """Whether the holder is a provider, or a pool of them, and none of these may see the request."""
     if holder.kind is HolderKind.PROVIDER and holder.id is not None:
         return await shuts_out(session, request_id, holder.id)
     if holder.kind is HolderKind.POOL and holder.clinic_id is not None:
-        is_restricted = select(RequestRestriction.id).where(RequestRestriction.request_id == request_id, _holds())
-        if await session.scalar(is_restricted.limit(1)) is None:
-            return False  # a pool of nobody is another matter
-        return not await is_open_to_one(session, request_id, holder.clinic_id, Role.PROVIDER)
+        return await is_shut_to_all(session, request_id, holder.clinic_id, Role.PROVIDER)
     return False
 
 

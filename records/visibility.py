@@ -50,7 +50,7 @@ from sqlalchemy.orm import aliased
 
 from domain.requests import HolderKind, Role, Status
 from records import restrictions, unread_reports
-from records.absences import is_away, is_away_provider
+from records.absences import is_away_provider
 from records.models import EventRecord, OfferedPool, Participant, RequestParty, RequestRecord
 from records.ways import ALL, CLINIC_WAYS, Part
 
@@ -60,11 +60,12 @@ Access = Literal["chart", "process"]
 
 @dataclass(frozen=True)
 class Viewer:
-    """Who looks: an account, its clinic and all its roles."""
+    """Who looks: an account, its clinic and all its roles. With `had_roles`, as it was while the account had these."""
 
     account_id: uuid.UUID
     clinic_id: uuid.UUID
     roles: frozenset[Role]
+    had_roles: frozenset[Role] | None = None
 
 
 async def access(session: AsyncSession, viewer: Viewer, row: RequestRecord) -> Access | None:
@@ -95,15 +96,16 @@ async def is_shut_to(session: AsyncSession, viewer: Viewer, row: RequestRecord) 
 
 def shut_to(viewer: Viewer) -> Select[uuid.UUID]:
     """The ids of the requests that restrictions shut to the viewer: few, and looked up once."""
-    return restrictions.shut_to(viewer.account_id, viewer.clinic_id, viewer.roles)
+    return restrictions.shut_to(viewer.account_id, viewer.clinic_id, viewer.roles, viewer.had_roles)
 
 
 async def covers(session: AsyncSession, viewer: Viewer, row: RequestRecord) -> bool:
-    """Whether the viewer answers what is asked about the report, for a colleague who has signed it and is away today."""
+    """Whether the viewer answers what is asked about the report, for a colleague who has signed it and is away today, or to whom
+    it is shut."""
     signer_id = row.follow_up_signer_id
     if signer_id is None or signer_id == viewer.account_id or row.follow_up_clinic_id != viewer.clinic_id:
         return False
-    return Role.PROVIDER in viewer.roles and await is_away(session, signer_id)
+    return Role.PROVIDER in viewer.roles and await restrictions.is_away(session, row.id, signer_id)
 
 
 async def reads_for_requester(session: AsyncSession, viewer: Viewer, row: RequestRecord) -> bool:
@@ -256,7 +258,10 @@ def covered_by(viewer: Viewer) -> ColumnElement[bool]:
     return and_(
         RequestRecord.follow_up_clinic_id == viewer.clinic_id,
         RequestRecord.follow_up_signer_id != viewer.account_id,
-        is_away_provider(RequestRecord.follow_up_signer_id),
+        or_(
+            is_away_provider(RequestRecord.follow_up_signer_id),
+            restrictions.is_shut_to_account(RequestRecord.follow_up_signer_id),
+        ),
     )
 
 

@@ -21,7 +21,7 @@ from domain.priority import Priority
 from domain.refusals import Refusal, RefusalCode
 from domain.requests import FormVersion, Holder, Person, Role
 from domain.texts import has_gap
-from records import absences, attachments, forms, people, requests, restrictions, visibility
+from records import attachments, forms, people, requests, restrictions, visibility
 from records import commands as ledger
 from records.drafts import is_withdrawn, open_form
 from records.errors import NotEditableError
@@ -76,10 +76,7 @@ class Resubmit(Order):
         if not at.call.as_received:
             await check_complete(at.session, at.services.versions, at.row)
         provider = at.request.returned_by
-        is_away = provider is not None and (
-            await absences.is_away(at.session, provider.id)
-            or await restrictions.shuts_out(at.session, at.row.id, provider.id)
-        )
+        is_away = provider is not None and await restrictions.is_away(at.session, at.row.id, provider.id)
         return c.Resubmit(**at.head, form=await _frozen(at), priority=at.row.form_priority, provider_away=is_away)
 
 
@@ -297,9 +294,10 @@ class FollowUpBody(Order, c.Question[Said]):
     command = c.AskFollowUp
 
     async def made(self, at: Moment) -> c.PublicCommand:
-        """Raises Problem `restricted_for_them` where it is shut to who has signed the report."""
-        report = at.request.final_report
-        if report is not None and await restrictions.shuts_out(at.session, at.row.id, report.signer.id):
+        """Raises Problem `restricted_for_them` where it is shut to who has signed the report, and to all who cover for them."""
+        signer = at.request.final_report.signer if at.request.final_report else None
+        is_shut = signer is not None and await restrictions.shuts_out(at.session, at.row.id, signer.id)
+        if signer and is_shut and not await _is_covered(at, signer):
             raise Problem("restricted_for_them")
         return await super().made(at)
 
@@ -310,10 +308,10 @@ class FollowUpAnswerBody(Order, c.FollowUpAnswer[Said]):
     command = c.AnswerFollowUp
 
     async def made(self, at: Moment) -> c.AnswerFollowUp:
-        """Raises Refusal `signer_is_there` for a colleague of who signed the report and is not away."""
+        """Raises Refusal `signer_is_there` for a colleague of who signed the report, is not away, and sees it."""
         signer = at.request.final_report.signer if at.request.final_report else None
         is_other = signer is not None and signer.id != at.call.caller.id
-        is_away = signer is not None and is_other and await absences.is_away(at.session, signer.id)
+        is_away = signer is not None and is_other and await restrictions.is_away(at.session, at.row.id, signer.id)
         if is_other and not is_away:
             raise Refusal(RefusalCode.SIGNER_IS_THERE, "who signed the report answers themselves")
         return c.AnswerFollowUp(**at.head, text=self.text, signer_away=is_away)
@@ -402,6 +400,10 @@ async def _check_is_open_to(at: Moment, to: Person | c.Pool) -> None:
 
 async def _is_shut_to_holder(at: Moment, holder: Holder) -> bool:
     return await restrictions.is_shut_to_holder(at.session, at.row.id, holder)
+
+
+async def _is_covered(at: Moment, signer: Person) -> bool:
+    return await restrictions.is_open_to_one(at.session, at.row.id, signer.clinic_id, Role.PROVIDER)
 
 
 def _names(to: Person | c.Pool | Literal["dispatch"], provider_id: UUID | None, clinic_id: UUID | None) -> bool:

@@ -20,11 +20,21 @@ from domain.addresses import AddressError, checked_address
 from domain.model import COMPOSED, ONE_LINE, SAYS_SOMETHING, Frozen
 from domain.offerings import Code
 from domain.requests import Role
-from records import account_events, account_letters, load, one_time_links, people, second_factors, webhooks
+from records import (
+    account_events,
+    account_letters,
+    load,
+    one_time_links,
+    people,
+    restrictions,
+    second_factors,
+    webhooks,
+)
 from records.models import Account, AccountEvent, AccountKind, Clinic, Side
 from records.offering_versions import known_codes
 from settings import Settings
 from translations import LANGUAGES, Language
+from use_cases import shut_holders
 from use_cases.account_letters import send
 from use_cases.administrators import Administrator
 from use_cases.caller import Caller
@@ -206,7 +216,19 @@ class Changing:
 
 @asynccontextmanager
 async def changing(services: Starting, by: Administrator, account_id: UUID) -> AsyncIterator[Changing]:
-    """The account, for who may change it, one after the other. Raises Problem `not_found` or `operators_only`."""
+    """The account, for who may change it, one after the other; what is shut to its person then, they do not hold any longer.
+
+    Raises Problem `not_found` or `operators_only`.
+    """
+    async with _changing(services, by, account_id) as at:
+        before = _standing(at.account)
+        yield at
+    if _standing(at.account) != before or not at.account.active:  # a second time, too: the first may have broken off
+        await shut_holders.follow(services, account_id, by)
+
+
+@asynccontextmanager
+async def _changing(services: Starting, by: Administrator, account_id: UUID) -> AsyncIterator[Changing]:
     async with services.database.session() as session:
         seen = await people.load_account(session, account_id)
         if seen is None:
@@ -218,6 +240,11 @@ async def changing(services: Starting, by: Administrator, account_id: UUID) -> A
             raise Problem("not_found")
         by.check_changes(account)
         yield Changing(session, by, account, datetime.now(UTC), [])
+
+
+def _standing(account: Account) -> tuple[frozenset[str], bool, bool]:
+    """By what somebody sees requests, and works on them."""
+    return frozenset(account.roles), account.active, account.left_at is not None
 
 
 # Changing
@@ -272,7 +299,8 @@ async def take_over(
 
 
 async def lock(services: Starting, by: Administrator, account_id: UUID) -> PersonOnFile:
-    """Nobody comes in with that account any more, at once. What its person holds stays and is told (`holds`).
+    """Nobody comes in with that account any more, at once. What its person holds stays and is told (`holds`), but for what is
+    shut to who locks them: that goes back to dispatch.
 
     Raises Problem `not_found`, `operators_only` or `last_administrator`.
     """
@@ -323,13 +351,13 @@ async def leave(services: Services, caller: Caller, account_id: UUID, leaving: L
 
 
 async def let_go(services: Starting, by: Administrator, account_id: UUID, *, hands_over: bool = False) -> list[UUID]:
-    """Somebody has left: the same as locked, and kept apart in lists. Gives the requests that they hold.
+    """Somebody has left: the same as locked, and kept apart in lists. Gives the requests that they hold and `by` may see.
 
     Raises as `lock` does, and Problem `still_holds_requests` when these are not handed over now.
     """
     async with changing(services, by, account_id) as at:
         await close_for_good(at, hands_over=hands_over)
-        return await load.held_by(at.session, account_id, limit=MOST_AT_ONCE)
+        return await held_by(at, limit=MOST_AT_ONCE)
 
 
 async def close_for_good(at: Changing, *, hands_over: bool = False) -> None:
@@ -415,9 +443,15 @@ async def _check_may_lose(at: Changing, roles: Collection[str], *, hands_over: b
         if not any(other.id != at.account.id for other in others):
             raise Problem("last_administrator")
     if not hands_over and Role.PROVIDER in set(at.account.roles) - set(roles):
-        held = await load.held_by(at.session, at.account.id, limit=MOST_AT_ONCE)
+        held = await held_by(at, limit=MOST_AT_ONCE)
         if held:
             raise Problem("still_holds_requests", count=len(held))
+
+
+async def held_by(at: Changing, *, limit: int) -> list[UUID]:
+    """What the person holds, without what is shut to who changes the account: that goes back to dispatch by itself."""
+    shut = restrictions.shut_to(*shut_holders.as_administrator(at.by, at.account.clinic_id))
+    return await load.held_by(at.session, at.account.id, but=shut, limit=limit)
 
 
 async def _close(at: Changing) -> None:

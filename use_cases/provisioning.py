@@ -19,7 +19,7 @@ from domain.accounts import AccountEventKind, LetterKind, is_administered_by_cli
 from domain.model import Frozen
 from domain.requests import Role
 from domain.service_accounts import GIVEN_BY_DIRECTORIES
-from records import account_events, account_letters, load, one_time_links, passkeys, people, second_factors, sign_on
+from records import account_events, account_letters, one_time_links, passkeys, people, second_factors, sign_on
 from records.account_events import Hand
 from records.models import Account
 from translations import Language, language_named
@@ -33,6 +33,7 @@ from use_cases.people import (
     changing,
     close,
     close_for_good,
+    held_by,
     is_closed_by_a_person,
     open_again,
     take_over,
@@ -265,7 +266,7 @@ async def _welcome(session: AsyncSession, account: Account, now: datetime) -> li
 
 async def _tell_what_is_held(at: Changing) -> None:
     """Nobody looks at the answer that a directory gets: the clinic's administrators learn what is to be handed over."""
-    if not await load.held_by(at.session, at.account.id, limit=1):
+    if not await held_by(at, limit=1):
         return
     clinic_id, role = at.account.clinic_id, Role.CLINIC_ADMINISTRATOR
     for one in await people.list_accounts(at.session, clinic_id=clinic_id, role=role):

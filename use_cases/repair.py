@@ -22,6 +22,7 @@ from use_cases import gate, giving
 from use_cases.account_letters import start as start_letter
 from use_cases.gate import Starting
 from use_cases.service_accounts import tell_of_ends
+from use_cases.shut_holders import take_away_all
 from use_cases.single_notice import send_by_itself
 from workflows.contract import (
     ACCOUNT_LETTER,
@@ -75,9 +76,14 @@ async def repair(services: Starting, *, dry_run: bool = False) -> RepairReport:
         log.warning("a request had no workflow", request_id=str(request_id), status="found" if dry_run else "taken up")
     if not dry_run:
         await tell_of_ends(services)
+    taken_away = await take_away_all(services, dry_run=dry_run)
     letters = await _send_lost_letters(services, dry_run)
     return RepairReport(
-        taken_up=tuple(begun), commands=given, letters=letters, stuck=await _tell_stuck(services.engine)
+        taken_up=tuple(begun),
+        commands=given,
+        letters=letters,
+        stuck=await _tell_stuck(services.engine),
+        taken_away=taken_away,
     )
 
 

@@ -15,7 +15,7 @@ from domain.offerings import CalledFor, DeadlineName
 from domain.priority import Priority
 from domain.requests import DocumentKind, EventName, HolderKind, Request, Status, Undo
 from domain.scans import ScanRule
-from records import absences, commands, forms, requests, visibility, worklist
+from records import commands, forms, requests, restrictions, visibility, worklist
 from records.access import last_seen
 from records.drafts import open_form, outdated_answers
 from records.models import EventRecord, FrozenForm, Json, RequestRecord
@@ -380,7 +380,7 @@ async def _return_notice(
     notice = return_notice(events, names)
     if notice is None or process.status is not Status.RETURNED or process.returned_by is None:
         return notice
-    away = await absences.is_away(session, process.returned_by.id)
+    away = await restrictions.is_away(session, process.id, process.returned_by.id)
     return notice.model_copy(update={"provider_away": away})
 
 

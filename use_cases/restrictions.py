@@ -3,7 +3,6 @@
 Administrators of the clinic that asked set them and end them. On which paths they hold stands in docs/decisions/restrictions.md.
 """
 
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Literal, Self, get_args
 from uuid import UUID
@@ -12,34 +11,25 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain import lifecycle
 from domain.audit import Act
-from domain.commands import Reassign
 from domain.model import Frozen, Said
-from domain.refusals import Refusal
-from domain.requests import SYSTEM, Role, Status
-from records import audit, destruction, people, requests, restrictions, visibility
-from records import commands as ledger
-from records.models import Account, AccountKind, GivenCommand, RequestRecord, RequestRestriction
+from domain.requests import Role, Status
+from records import audit, destruction, people, requests, restrictions, shut_holders, visibility
+from records.models import Account, AccountKind, RequestRecord, RequestRestriction
 from records.visibility import Viewer
-from translations import gettext_for
-from translations import gettext_noop as _
 from translations.problems import FIELD_PROBLEMS
-from use_cases import giving, known_people, policy
+from use_cases import known_people, policy
 from use_cases.accesses import by
 from use_cases.caller import Caller
-from use_cases.gate import GateError
 from use_cases.names import Names, PersonView
 from use_cases.problems import FieldFault, Problem
 from use_cases.requests import RequestView
 from use_cases.services import Services
+from use_cases.shut_holders import give
 from use_cases.views import View
 
 ClinicRole = Literal[Role.REQUESTER, Role.DISPATCHER, Role.PROVIDER, Role.CLINIC_ADMINISTRATOR]
 """A role in which everybody of a clinic may be shut out."""
-
-TAKEN_AWAY = _("At the wish of the clinic that asked for it.")
-"""Why it goes back to dispatch: the timeline names nobody, and says nothing of a restriction."""
 
 
 class NewRestriction(Frozen):
@@ -155,31 +145,31 @@ async def whom_to_restrict(services: Services, caller: Caller, request_id: UUID)
 async def restrict(services: Services, caller: Caller, request_id: UUID, new: NewRestriction) -> RestrictionView:
     """Shut the request to whom is named, from now on and on every path. Should they hold it, the same transaction takes it away.
 
-    The same a second time is the restriction that there is. Raises Problem `not_found`, `forbidden`, `invalid_input` for whom the
-    clinic does not know, `not_yet` while something is on its way that may move the request, `wrote_the_request`,
-    `restricts_yourself`, or `nobody_left` where none of those who dispatch it would see it.
+    Where that can't be done yet, as a document is being made, or something else moves it first, it follows
+    (`use_cases.shut_holders`). The same a second time is the restriction that there is, and takes away what is still there.
+
+    Raises Problem `not_found`, `not_yet`, `forbidden`, `invalid_input` for whom the clinic does not know, `wrote_the_request`,
+    `restricts_yourself`, also for all administrators of the own clinic, or `nobody_left` where none of those who dispatch it
+    would see it.
     """
-    given: GivenCommand | None = None
     async with services.database.session() as session:
         row = await _locked(session, caller, request_id)
         await _must_be_known(session, caller, row, new)
-        found = await _there_already(session, row, new)
+        found, now = await _there_already(session, row, new), datetime.now(UTC)
         if found is None:
-            now = datetime.now(UTC)
             could_dispatch = await _can_be_dispatched(session, row)
             saw = await _who_sees(session, row, new)
             found = await restrictions.add(
                 *(session, row.id, new.account_id, _category(new)), reason=new.reason, set_by=caller.id, now=now
             )
             await _must_leave_somebody(session, caller, row, could_dispatch=could_dispatch)
-            given = await _taken_away(session, caller, row, now)
             await restrictions.tell(session, row, saw, now, is_gone=True)
             _note(session, caller, found, "restriction_set", now)
             await requests.announce(session, row)
+        given = await shut_holders.take_away(session, row, now)
         view = await _view(session, found)
     if given is not None:
-        with suppress(GateError):  # it is written down, and is given again until the engine has it
-            await giving.give_again(services, given)
+        await give(services, given)
     return view
 
 
@@ -224,7 +214,7 @@ async def _locked(session: AsyncSession, caller: Caller, request_id: UUID) -> Re
 
 
 async def _must_be_known(session: AsyncSession, caller: Caller, row: RequestRecord, new: NewRestriction) -> None:
-    """Raises Problem `invalid_input` or `wrote_the_request`."""
+    """Raises Problem `invalid_input`, `wrote_the_request` or `restricts_yourself`."""
     if new.account_id == row.requester_id:
         raise Problem("wrote_the_request")
     if new.account_id is not None:
@@ -232,6 +222,10 @@ async def _must_be_known(session: AsyncSession, caller: Caller, row: RequestReco
         if account is None or not await _is_known(session, caller, account):
             raise Problem("invalid_input", [FieldFault("account_id", "not_an_option")])
         return
+    if (new.clinic_id, new.role) == (caller.clinic_id, Role.CLINIC_ADMINISTRATOR):
+        raise Problem(
+            "restricts_yourself"
+        )  # also where they wrote it, and would be left as the only one who could end it
     clinic = await people.load_clinic(session, new.clinic_id) if new.clinic_id else None
     if clinic is None or not (clinic.id == caller.clinic_id or await known_people.is_known(session, caller, clinic)):
         raise Problem("invalid_input", [FieldFault("clinic_id", "not_an_option")])
@@ -264,36 +258,10 @@ async def _must_leave_somebody(
     """Raises Problem `restricts_yourself` or `nobody_left`."""
     if await restrictions.shuts_out(session, row.id, caller.id):
         raise Problem("restricts_yourself")
-    is_to_be_dispatched = not row.status.is_final and could_dispatch
+    is_held = await restrictions.is_shut_to_holder(session, row.id, requests.process_of(row).holder)
+    is_to_be_dispatched = not row.status.is_final and (could_dispatch or is_held)
     if is_to_be_dispatched and not await _can_be_dispatched(session, row):
         raise Problem("nobody_left")
-
-
-async def _taken_away(session: AsyncSession, caller: Caller, row: RequestRecord, now: datetime) -> GivenCommand | None:
-    """Take the request from a holder who must not see it: the command that gives it back to dispatch, written down.
-
-    Raises Problem `not_yet` where what is on its way could give it to somebody else meanwhile; `nobody_left`.
-    """
-    if await ledger.on_their_way(session, row.id):
-        raise policy.not_yet()
-    request = requests.process_of(row)
-    if not await restrictions.is_shut_to_holder(session, row.id, request.holder):
-        return None
-    if not await _can_be_dispatched(session, row):
-        raise Problem("nobody_left")
-    command = Reassign(
-        id=caller.command_id(None),
-        actor=SYSTEM,
-        sent_at=now,
-        to="dispatch",
-        reason=gettext_for(caller.language)(TAKEN_AWAY),
-    )
-    try:
-        lifecycle.check_allowed(request, Reassign, SYSTEM)
-    except Refusal:
-        raise policy.not_yet() from None  # a document is being made: then it is over, or can be taken away
-    await ledger.write_down(session, row, command, account_id=caller.id, now=now)
-    return await ledger.find_given(session, row.id, command.id)
 
 
 def _category(named: NewRestriction | RequestRestriction) -> tuple[UUID, Role] | None:

@@ -226,6 +226,7 @@ async def test_what_goes_back_does_not_go_to_whom_it_is_shut(system: System) -> 
     request_id = await reported(system)
     ok(await system.requester.post(f"/requests/{request_id}/acknowledge"))
     await restricted(system, request_id, account_id=system.provider.id)
+    await restricted(system, request_id, clinic_id=str(system.clinics["near"].id), role="provider")
     asked = await system.requester.post(f"/requests/{request_id}/ask-follow-up", {"text": "Combien de jours?"})
     problem(asked, 409, "restricted_for_them")
 
@@ -447,9 +448,7 @@ async def test_what_is_on_its_way_shows_nothing_either(system: System, marked: M
     try:
         problem(await who.get(f"/requests/{marked.id}"), 404, "not_found")
         problem(await who.post(f"/requests/{marked.id}/confirm-reading"), 404, "not_found")
-        body = {"account_id": system.provider.id, "reason": WHY}
-        answer = await system.administrator.post(f"/requests/{marked.id}/restrictions", body)
-        problem(answer, 503, "not_yet")
+        await ended(system, marked.id, await restricted(system, marked.id, account_id=system.provider.id))
     finally:
         async with system.services.database.session() as session:
             await session.execute(delete(GivenCommand).where(GivenCommand.command_id == command.id))

@@ -1,0 +1,344 @@
+"""Nothing waits for somebody to whom it is shut: by whatever way it came to them, Relais takes it from them, or others are told."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select, update
+
+from domain.audit import Act
+from domain.commands import Accept
+from domain.requests import Actor, Role
+from records import commands as ledger
+from records import requests, restrictions
+from records.models import AuditEntry, GivenCommand, Notice, RequestRecord
+from tests.api.answers import problem
+from tests.api.test_changes import follow
+from tests.eventually import eventually
+from tests.journeys import accepted, asked_about, assigned, ok, pooled, reported, returned, submitted
+from tests.system import Clinician, System, add_person
+from tests.workflow.looks import said_by, signal
+from tests.workflow.test_signals import FORM
+from use_cases.repair import repair
+from use_cases.shut_holders import take_away_all
+
+WHY = "Parenté avec la personne."
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def near(system: System) -> None:
+    """More people of the near clinic, so that one may be shut out and another one is left."""
+    clinic = system.clinics["near"]
+    await add_person(system, "dispatcher2", clinic, Role.DISPATCHER)
+    await add_person(system, "administrator2", clinic, Role.CLINIC_ADMINISTRATOR)
+    await add_person(system, "writer", clinic, Role.REQUESTER, Role.CLINIC_ADMINISTRATOR)
+
+
+async def newcomer(system: System, *roles: Role) -> Clinician:
+    return await add_person(system, f"newcomer_{uuid4().hex}", system.clinics["near"], *roles)
+
+
+async def restricted(system: System, request_id: str, **whom: Any) -> dict[str, Any]:
+    body = {**whom, "reason": WHY}
+    return ok(await system.administrator.post(f"/requests/{request_id}/restrictions", body), 201)
+
+
+async def shut(
+    system: System, request_id: str, account: Clinician | None = None, category: tuple[UUID, Role] | None = None
+) -> None:
+    """A restriction alone, as if nothing could follow from it at that moment."""
+    async with system.services.database.session() as session:
+        row = await requests.lock_request(session, UUID(request_id))
+        account_id, by = account.account.id if account else None, system.administrator.account.id
+        await restrictions.add(session, row.id, account_id, category, reason=WHY, set_by=by, now=datetime.now(UTC))
+
+
+async def held_by(system: System, person: Clinician) -> str:
+    request_id = await submitted(system)
+    ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": person.id}))
+    ok(await person.post(f"/requests/{request_id}/accept"))
+    return request_id
+
+
+async def is_back(system: System, request_id: str) -> bool:
+    return bool((await system.dispatcher.view(request_id))["status"] == "awaiting_dispatch")
+
+
+async def comes_back(system: System, request_id: str) -> None:
+    async def back() -> bool:
+        return await is_back(system, request_id)
+
+    await eventually(back)
+
+
+async def stuck_notices(system: System, request_id: str) -> list[str]:
+    async with system.services.database.session() as session:
+        query = select(Notice.account_id).where(Notice.request_id == UUID(request_id), Notice.event == "stuck")
+        return [str(id_) for id_ in await session.scalars(query)]
+
+
+async def given_by_relais(system: System, request_id: str) -> list[GivenCommand]:
+    async with system.services.database.session() as session:
+        query = select(GivenCommand).where(GivenCommand.request_id == UUID(request_id))
+        rows = await session.scalars(query.order_by(GivenCommand.number))
+        return [row for row in rows if row.command_id.startswith(ledger.TAKEN_AWAY)]
+
+
+# Every way into the hands of somebody who must not see it
+
+
+def _to(person: Clinician) -> dict[str, str]:
+    return {"id": person.id, "clinic_id": str(person.account.clinic_id)}
+
+
+async def _assign(system: System, request_id: str) -> tuple[str, dict[str, Any]]:
+    return "assign", said_by(system.dispatcher, Role.DISPATCHER, to=_to(system.provider))
+
+
+async def _assign_to_pool(system: System, request_id: str) -> tuple[str, dict[str, Any]]:
+    pool = {"clinic_id": str(system.clinics["near"].id)}
+    return "assign", said_by(system.dispatcher, Role.DISPATCHER, to=pool)
+
+
+async def _reassign(system: System, request_id: str) -> tuple[str, dict[str, Any]]:
+    said = {"to": _to(system.provider), "reason": "Congé."}
+    return "reassign", said_by(system.dispatcher, Role.DISPATCHER, **said)
+
+
+async def _transfer(system: System, request_id: str) -> tuple[str, dict[str, Any]]:
+    ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": system.provider2.id}))
+    return "transfer", said_by(system.provider2, Role.PROVIDER, to=_to(system.provider))
+
+
+async def _accept(system: System, request_id: str) -> tuple[str, dict[str, Any]]:
+    return "accept", said_by(system.provider, Role.PROVIDER)
+
+
+async def _take_back(system: System, request_id: str) -> tuple[str, dict[str, Any]]:
+    ok(await system.dispatcher.post(f"/requests/{request_id}/assign", {"provider_id": system.provider2.id}))
+    return "take_back", said_by(system.dispatcher, Role.DISPATCHER)
+
+
+async def _resubmit(system: System, request_id: str) -> tuple[str, dict[str, Any]]:
+    return "resubmit", said_by(system.requester, Role.REQUESTER, form=FORM)
+
+
+WAYS: Mapping[str, tuple[Any, Any]] = {
+    "assigned": (submitted, _assign),
+    "assigned to a pool": (submitted, _assign_to_pool),
+    "reassigned": (None, _reassign),
+    "transferred": (submitted, _transfer),
+    "accepted": (pooled, _accept),
+    "taken back": (assigned, _take_back),
+    "submitted again": (returned, _resubmit),
+}
+"""How somebody comes to hold a request: by Signals, which no order looks at. Clocks give to dispatch and requesters alone."""
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_by_whatever_way_it_came_it_is_taken_from_them(system: System, way: str) -> None:
+    begin, command_of = WAYS[way]
+    request_id = await (begin(system) if begin else held_by(system, system.provider2))
+    name, command = await command_of(system, request_id)
+    if way == "assigned to a pool":
+        await shut(system, request_id, category=(system.clinics["near"].id, Role.PROVIDER))
+    else:
+        await shut(system, request_id, system.provider)
+    before = await system.state(request_id)
+    await signal(system, request_id, name, command)
+
+    async def taken() -> bool:
+        async with system.services.database.session() as session:
+            row = await requests.load_process(session, UUID(request_id))
+            return row is not None and row.process_version >= before.version + 2
+
+    await eventually(taken)
+    events = (await system.dispatcher.get(f"/requests/{request_id}/timeline")).json()
+    assert (events[-1]["name"], events[-1]["by"]) == ("reassigned", None)
+    assert await is_back(system, request_id)
+    assert "restri" not in str(events[-1]).lower()
+
+
+async def test_what_is_being_accepted_while_it_is_shut_is_taken_away_after_it(system: System) -> None:
+    """The restriction is written at once; what follows from it follows when the command on its way has acted."""
+    request_id = await pooled(system)
+    who = system.provider.account
+    command = Accept(id=str(uuid4()), actor=Actor(id=who.id, role=Role.PROVIDER, clinic_id=who.clinic_id))
+    async with system.services.database.session() as session:
+        row = await requests.lock_request(session, UUID(request_id))
+        await ledger.write_down(session, row, command, account_id=who.id, now=datetime.now(UTC))
+    await restricted(system, request_id, account_id=system.provider.id)
+    problem(await system.provider.get(f"/requests/{request_id}"), 404, "not_found")
+    await signal(system, request_id, "accept", command.model_dump(mode="json"))
+    await comes_back(system, request_id)
+
+
+# A second chance
+
+
+async def test_the_same_again_takes_away_what_is_still_there(system: System) -> None:
+    request_id = await accepted(system)
+    await shut(system, request_id, system.provider)
+    await restricted(system, request_id, account_id=system.provider.id)
+    await comes_back(system, request_id)
+
+
+async def test_what_was_refused_is_tried_again_by_the_repair(system: System) -> None:
+    request_id = await accepted(system)
+    await shut(system, request_id, system.provider)
+    request = await system.state(request_id)
+    async with system.services.database.session() as session:
+        row = await requests.lock_request(session, UUID(request_id))
+        session.add(
+            GivenCommand(
+                request_id=row.id,
+                command_id=f"{ledger.TAKEN_AWAY}{request.version}",
+                name="reassign",
+                account_id=system.administrator.account.id,
+                command={},
+                given_at=datetime.now(UTC),
+                settled_at=datetime.now(UTC),
+                refusal="internal_error",
+            )
+        )
+    report = await repair(system.services)
+    assert report.taken_away >= 1
+    await comes_back(system, request_id)
+    (again,) = await given_by_relais(system, request_id)
+    assert (again.refusal, again.event) == (None, "reassigned")
+    async with system.services.database.session() as session:
+        query = select(AuditEntry).where(AuditEntry.request_id == UUID(request_id), AuditEntry.kind == Act.COMMAND)
+        (entry,) = [one for one in await session.scalars(query) if one.account_id is None]
+    assert (entry.name, entry.side) == ("reassign", "system")
+
+
+async def test_where_it_stays_others_are_told_once(system: System) -> None:
+    """While a document is made nothing can be taken away; should that last, whoever can do something hears of it."""
+    request_id = await accepted(system)
+    async with system.services.database.session() as session:
+        row = await requests.lock_request(session, UUID(request_id))
+        as_it_is = dict(row.process)
+        signing = {
+            **{"report_id": str(uuid4()), "kind": "preliminary", "content_sha256": "0" * 64},
+            **{"signer": _to(system.provider), "signed_at": datetime.now(UTC).isoformat()},
+        }
+        row.process = {**as_it_is, "signing": signing}
+    await restricted(system, request_id, account_id=system.provider.id)
+    problem(await system.provider.get(f"/requests/{request_id}"), 404, "not_found")
+    await take_away_all(system.services)
+    assert await given_by_relais(system, request_id) == []
+    assert await stuck_notices(system, request_id) == []
+    for _ in range(2):
+        await take_away_all(system.services, now=datetime.now(UTC) + timedelta(hours=2))
+    told_of_it = await stuck_notices(system, request_id)
+    assert {system.dispatcher.id, system.administrator.id} <= {*told_of_it}
+    assert system.provider.id not in told_of_it
+    assert len(told_of_it) == len({*told_of_it}), "nobody is told twice"
+    async with system.services.database.session() as session:
+        (await requests.lock_request(session, UUID(request_id))).process = as_it_is
+    await take_away_all(system.services)
+    await comes_back(system, request_id)
+
+
+# A role that comes later, and whoever leaves
+
+
+async def test_who_gains_a_role_that_is_shut_keeps_nothing(system: System) -> None:
+    who, near = await newcomer(system, Role.PROVIDER), str(system.clinics["near"].id)
+    request_id, other = await held_by(system, who), await held_by(system, who)
+    await restricted(system, request_id, clinic_id=near, role="requester")
+    assert (await who.view(request_id))["access"] == "chart"
+    _, after = await follow(system, who, "/api/v1/changes")
+    path = f"/api/v1/accounts/{who.id}"
+    change = {"roles": ["provider", "requester"]}
+    ok(await system.administrator.http.patch(path, json=change))
+    problem(await who.get(f"/requests/{request_id}"), 404, "not_found")
+    await comes_back(system, request_id)
+    items, after = await follow(system, who, after)
+    told = [(one["kind"], one["request_id"]) for one in items]
+    assert ("gone", request_id) in told
+    assert ("gone", other) not in told
+    assert (await who.view(other))["status"] == "accepted", "what is not shut stays"
+    ok(await system.administrator.http.patch(path, json={"roles": ["provider"]}))
+    items, _ = await follow(system, who, after)
+    assert ("seen", request_id) in [(one["kind"], one["request_id"]) for one in items], "and again without the role"
+
+
+async def test_who_leaves_leaves_nothing_with_themselves_that_others_must_not_see(system: System) -> None:
+    """Whoever lets them go does not learn which requests they held that are shut to themself; these go back to dispatch."""
+    for address in ("leave", "lock"):
+        who = await newcomer(system, Role.PROVIDER)
+        hidden = await held_by(system, who)
+        await restricted(system, hidden, account_id=system.administrator2.id)
+        path = f"/api/v1/accounts/{who.id}/{address}"
+        answer = await system.administrator2.http.post(path, json={} if address == "leave" else None)
+        assert hidden not in answer.text
+        ok(answer)
+        await comes_back(system, hidden)
+
+
+async def test_what_is_handed_over_is_what_who_hands_over_sees(system: System) -> None:
+    who = await newcomer(system, Role.PROVIDER)
+    hidden, shown = await held_by(system, who), await held_by(system, who)
+    await restricted(system, hidden, account_id=system.administrator2.id)
+    path = f"/api/v1/accounts/{who.id}/leave"
+    refused = problem(await system.administrator2.http.post(path, json={}), 409, "still_holds_requests")
+    assert "1" in str(refused["detail"])
+    going = {"hand_over": {"provider_id": system.provider2.id, "reason": "Départ."}}
+    left = ok(await system.administrator2.http.post(path, json=going))
+    assert [one["request_id"] for one in left["handed_over"]] == [shown]
+    await comes_back(system, hidden)
+
+
+# A question about a report
+
+
+async def test_a_question_about_a_report_does_not_wait_for_a_signer_who_is_shut_out(system: System) -> None:
+    request_id = await asked_about(system)
+    problem(await system.provider2.post(f"/requests/{request_id}/answer-follow-up", {"text": "Oui."}), 404, "not_found")
+    await restricted(system, request_id, account_id=system.provider.id)
+    assert "answer_follow_up" in (await system.provider2.view(request_id))["allowed_commands"]
+    listed = ok(await system.provider2.get("/requests", params={"todo": "true", "limit": "200"}))
+    assert request_id in {row["id"] for row in listed["items"]}
+    ok(await system.provider2.post(f"/requests/{request_id}/answer-follow-up", {"text": "Deux fois par jour."}))
+
+
+async def test_a_question_may_be_asked_where_a_colleague_answers(system: System) -> None:
+    request_id = await reported(system)
+    ok(await system.requester.post(f"/requests/{request_id}/acknowledge"))
+    await restricted(system, request_id, account_id=system.provider.id)
+    ok(await system.requester.post(f"/requests/{request_id}/ask-follow-up", {"text": "Combien de jours ?"}))
+
+    async def told_of_it() -> bool:
+        async with system.services.database.session() as session:
+            asked = Notice.request_id == UUID(request_id), Notice.event == "follow_up_asked"
+            found = set(await session.scalars(select(Notice.account_id).where(*asked)))
+        return system.provider2.account.id in found and system.provider.account.id not in found
+
+    await eventually(told_of_it)
+
+
+async def test_where_nobody_is_left_to_answer_others_are_told(system: System) -> None:
+    request_id = await asked_about(system)
+    await restricted(system, request_id, clinic_id=str(system.clinics["near"].id), role="provider")
+    for _ in range(2):
+        await take_away_all(system.services)
+    assert {system.dispatcher.id, system.administrator.id} <= {*await stuck_notices(system, request_id)}
+    assert system.provider2.id not in await stuck_notices(system, request_id)
+
+
+# Who may end it is left
+
+
+async def test_all_administrators_of_the_own_clinic_are_not_shut_out(system: System) -> None:
+    """Also by one of them who wrote it, and is never shut out: nobody else could end it."""
+    writer, near = system.writer, str(system.clinics["near"].id)
+    made = await submitted(system)
+    async with system.services.database.session() as session:
+        moved = update(RequestRecord).where(RequestRecord.id == UUID(made)).values(requester_id=writer.account.id)
+        await session.execute(moved)
+    body = {"clinic_id": near, "role": "clinic_administrator", "reason": WHY}
+    problem(await writer.post(f"/requests/{made}/restrictions", body), 409, "restricts_yourself")
+    assert ok(await writer.get(f"/requests/{made}/restrictions"))["restrictions"] == []

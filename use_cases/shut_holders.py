@@ -1,0 +1,113 @@
+"""Nothing waits for somebody who sees nothing of it: Relais takes it from them, tries again, and tells others when it stays.
+
+Who is shut out and holds a request all the same came to it by a way that nobody looked at: a role that was given later, a Signal
+of an operator, a command that was on its way. Each event is looked at as it is recorded (`records.projection`), each change of an
+account when it is made, and everything that is restricted every few minutes, with the repair.
+"""
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import structlog
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.requests import Role
+from domain.rules import UnknownRulesError
+from records import notices, people, requests, restrictions, shut_holders
+from records.acting import acting_for
+from records.errors import NotFoundError
+from records.models import GivenCommand, RequestRecord
+from records.restrictions import Looking
+from records.sealed import NOT_OPENED
+from use_cases import giving
+from use_cases.administrators import Administrator
+from use_cases.gate import GateError, Starting
+from use_cases.single_notice import send_by_itself
+
+STAYS_AFTER = timedelta(hours=1)
+"""So long may a request be with somebody to whom it is shut before others are told: a document that is being made is there by
+then, and so is an engine or a worker that was away for a moment.
+"""
+
+_UNREADABLE = (UnknownRulesError, ValidationError, NotFoundError, *NOT_OPENED)
+"""What a request of another Relais raises, one that does not open, or one that is gone: the others go on."""
+
+_NOBODY = UUID(int=0)
+
+log = structlog.get_logger(__name__)
+
+
+async def give(services: Starting, given: GivenCommand) -> None:
+    """Give the command that takes a request away; where the engine is away, it is given again until it has it."""
+    with suppress(GateError, *_UNREADABLE):
+        await giving.give_again(services, given)
+
+
+async def follow(services: Starting, account_id: UUID, by: Administrator) -> None:
+    """Somebody's roles changed, or whether they come in: take from them, and from the pool of their clinic, what is shut to
+    them now; and what they can't work on any more where whoever did this may not see it, and so hands it on to nobody.
+    """
+    async with services.database.session() as session:
+        account = await people.load_account(session, account_id)
+        held = await shut_holders.held_around(session, account) if account else ()
+        let_go_by = as_administrator(by, account.clinic_id) if account else None
+    for request_id in held:
+        await _take_away(services, request_id, let_go_by=let_go_by)
+
+
+def as_administrator(by: Administrator, clinic_id: UUID) -> Looking:
+    """Who administers the accounts of that clinic, as who looks at what its people hold."""
+    return by.hand.account_id or _NOBODY, clinic_id, frozenset({Role.CLINIC_ADMINISTRATOR})
+
+
+async def take_away_all(services: Starting, *, dry_run: bool = False, now: datetime | None = None) -> int:
+    """Take everything away from whom it is shut to, once more where it was tried before; gives how much. Where something stays,
+    its dispatchers, and the administrators of the clinic that asked, are told once.
+    """
+    async with services.database.session() as session:
+        waiting = await shut_holders.waiting(session)
+    taken = 0
+    for request_id in waiting if not dry_run else ():
+        taken += await _take_away(services, request_id)
+        for notice_id in await _tell(services, request_id, now or datetime.now(UTC)):
+            await send_by_itself(services, notice_id)
+    return taken
+
+
+async def _take_away(services: Starting, request_id: UUID, *, let_go_by: Looking | None = None) -> bool:
+    """Whether there was something to take away. What is sealed of the request opens to Relais, whoever called for this."""
+    given: GivenCommand | None = None
+    try:
+        async with services.database.session() as session:
+            row = await requests.load_process(session, request_id)
+        if row is None:
+            return False
+        with acting_for(row.requester_clinic_id):
+            async with services.database.session() as session:
+                row = await requests.lock_request(session, request_id)
+                given = await shut_holders.take_away(session, row, datetime.now(UTC), let_go_by=let_go_by)
+            if given is not None:
+                await give(services, given)
+    except _UNREADABLE as error:
+        log.error("a request can't be taken away", request_id=str(request_id), error=type(error).__name__)
+    return given is not None
+
+
+async def _tell(services: Starting, request_id: UUID, now: datetime) -> list[UUID]:
+    """The e-mails by which others are told that the request is stuck, if it is and they were not told yet."""
+    async with services.database.session() as session:
+        row = await requests.load_process(session, request_id)
+        if row is None or not await shut_holders.is_stuck(session, row):
+            return []
+        if row.status.is_with_provider and not await _stays(session, row, now):
+            return []
+        return await notices.plan_stuck_notices(session, row)
+
+
+async def _stays(session: AsyncSession, row: RequestRecord, now: datetime) -> bool:
+    """Whether it could not be taken away for long: that was refused, or it must be left alone as it is."""
+    since = max(row.waiting_since, *(one.set_at for one in await restrictions.holding(session, row.id)))
+    is_alone = row.process.get("signing") is not None
+    return now - since > STAYS_AFTER and (is_alone or await shut_holders.was_refused(session, row))
