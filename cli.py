@@ -13,6 +13,7 @@ from enum import StrEnum
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
 
 import typer
 
@@ -315,6 +316,43 @@ def refused(number: Annotated[str, typer.Argument(help="Number of the request, e
     for one in found:
         typer.echo(f"{one.at:%Y-%m-%d %H:%M:%S%z}  {one.name}  {one.code}  {one.source}  {one.actor_id or '-'}")
     typer.echo(f"Refused commands: {len(found)}.")
+
+
+@app.command("restrictions")
+def show_restrictions(
+    number: Annotated[str, typer.Argument(help="Number of the request, e.g. TC-2026-000123.")],
+) -> None:
+    """List to whom a request is shut at the wish of the person whom it is about; without the reasons."""
+    from settings import get_settings
+    from use_cases.by_hand import restrictions_of
+
+    found = asyncio.run(restrictions_of(get_settings(), number))
+    if found is None:
+        raise StartError(f"There is no request {number}.")
+    for one in found.restrictions:
+        whom = one.person.name if one.person else f"{one.role} of {one.clinic}"
+        typer.echo(f"{one.id}  {one.set_at:%Y-%m-%d %H:%M:%S%z}  {whom}")
+    typer.echo(f"Restrictions that hold: {len(found.restrictions)}.")
+
+
+@app.command("end-restriction")
+def end_restriction(
+    number: Annotated[str, typer.Argument(help="Number of the request, e.g. TC-2026-000123.")],
+    restriction: Annotated[UUID, typer.Argument(help="As `relais restrictions` lists it.")],
+    by: Annotated[str, typer.Option(help="User name of the operator who ends it; stands in the audit.")],
+    reason: Annotated[str, typer.Option(help="Why; sealed with the request.")],
+) -> None:
+    """End a restriction that nobody of the clinic that asked can end any more, after asking that clinic."""
+    from settings import get_settings
+    from use_cases.by_hand import end_restriction as end
+    from use_cases.problems import Problem
+
+    try:
+        asyncio.run(end(get_settings(), number, restriction, reason=reason, username=by))
+    except Problem as problem:
+        said = {"not_found": "There is no such restriction.", "forbidden": f"{by} is no operator who may end it."}
+        raise StartError(said.get(problem.code, problem.code)) from None
+    typer.echo("The restriction has ended.")
 
 
 audit = typer.Typer(

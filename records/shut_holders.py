@@ -1,8 +1,8 @@
 """Requests that wait for somebody to whom they are shut, or for nobody at all: found, and given back to dispatch by Relais.
 
 Whatever made them the holder (a command, a Signal, a clock, a role that came later) is the same here: the state in the records
-counts. The command names the version that was seen, so that it never takes from whoever got the request meanwhile; what that makes
-of it is looked at again when it is recorded.
+counts. The command names the version that was seen, so that it never takes from whoever got the request meanwhile; what that
+makes of it is looked at again when it is recorded.
 """
 
 import uuid

@@ -92,7 +92,7 @@ PROBLEMS: Mapping[str, str] = {
     ),
     "nobody_left": _("Then nobody would be left who dispatches this request: let somebody else do so first."),
     "restricts_yourself": _(
-        "That would shut you out, and nobody could end it: ask another administrator of your clinic."
+        "That would shut out you, or all administrators of your clinic, and nobody could end it: ask another of them."
     ),
     "wrote_the_request": _("Who wrote the request can’t be shut out of it."),
     "incident_changed": _("Somebody else has changed this incident in the meantime; look at it again."),

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 from temporalio.client import Client
 
@@ -23,12 +24,14 @@ from records.schema import check_schema
 from records.store import DocumentStore
 from records.trouble import away_named
 from settings import Settings
+from use_cases import restrictions
 from use_cases.administrators import Administrator
 from use_cases.audit_check import Known, Verdict, check
 from use_cases.audit_tree import FOLDER as CHECKPOINTS
 from use_cases.audit_tree import origin
 from use_cases.destruction import over_time
 from use_cases.repair import repair
+from use_cases.restrictions import EndedRestriction, RequestRestrictions
 from use_cases.retention import ListView, read_retention
 from use_cases.sweep import sweep
 
@@ -117,6 +120,19 @@ async def refused_commands(settings: Settings, number: str) -> list[RefusedComma
     async with open_database(settings) as database, database.session() as session:
         request = await find_request(session, number)
         return await list_refusals(session, request.id) if request else None
+
+
+async def restrictions_of(settings: Settings, number: str) -> RequestRestrictions | None:
+    """To whom that request is shut; None when there is no such request. Raises as `refused_commands`."""
+    async with open_database(settings) as database:
+        return await restrictions.list_at_the_machine(database, number)
+
+
+async def end_restriction(settings: Settings, number: str, restriction_id: UUID, *, reason: str, username: str) -> None:
+    """End a restriction that nobody of its clinic can end, by an operator. Raises Problem, and as `refused_commands`."""
+    why = EndedRestriction(reason=reason)
+    async with open_database(settings) as database:
+        await restrictions.end_at_the_machine(database, number, restriction_id, why, username)
 
 
 @asynccontextmanager

@@ -15,7 +15,9 @@ from domain.audit import Act
 from domain.model import Frozen, Said
 from domain.requests import Role, Status
 from records import audit, destruction, people, requests, restrictions, shut_holders, visibility
-from records.models import Account, AccountKind, RequestRecord, RequestRestriction
+from records.audit import By
+from records.database import Database
+from records.models import Account, AccountKind, RequestRecord, RequestRestriction, Side
 from records.visibility import Viewer
 from translations.problems import FIELD_PROBLEMS
 from use_cases import known_people, policy
@@ -164,7 +166,7 @@ async def restrict(services: Services, caller: Caller, request_id: UUID, new: Ne
             )
             await _must_leave_somebody(session, caller, row, could_dispatch=could_dispatch)
             await restrictions.tell(session, row, saw, now, is_gone=True)
-            _note(session, caller, found, "restriction_set", now)
+            _note(session, by(caller), Role.CLINIC_ADMINISTRATOR, found, "restriction_set", now)
             await requests.announce(session, row)
         given = await shut_holders.take_away(session, row, now)
         view = await _view(session, found)
@@ -185,13 +187,54 @@ async def end_restriction(
         found = await restrictions.load(session, row.id, restriction_id)
         if found is None:
             raise Problem("not_found")
-        if found.id in {one.id for one in await restrictions.holding(session, row.id)}:
-            now = datetime.now(UTC)
-            await restrictions.end(session, found, reason=why.reason, ended_by=caller.id, now=now)
-            await restrictions.tell(session, row, await _who_sees(session, row, found), now, is_gone=False)
-            _note(session, caller, found, "restriction_ended", now)
-            await requests.announce(session, row)
+        await _end(session, row, found, why, by(caller))
         return await _all_of(session, row)
+
+
+async def _end(
+    session: AsyncSession, row: RequestRecord, found: RequestRestriction, why: EndedRestriction, who: By
+) -> None:
+    """End it, unless that was done. The row is locked."""
+    if who.account_id is None or found.id not in {one.id for one in await restrictions.holding(session, row.id)}:
+        return
+    now = datetime.now(UTC)
+    await restrictions.end(session, found, reason=why.reason, ended_by=who.account_id, now=now)
+    await restrictions.tell(session, row, await _who_sees(session, row, found), now, is_gone=False)
+    role = Role.OPERATOR if who.side is Side.COMMAND_LINE else Role.CLINIC_ADMINISTRATOR
+    _note(session, who, role, found, "restriction_ended", now)
+    await requests.announce(session, row)
+
+
+# On the command line, where nobody of the clinic that asked is left who could
+
+
+async def list_at_the_machine(database: Database, number: str) -> RequestRestrictions | None:
+    """The restrictions of the request that people know under that number; None where there is none."""
+    async with database.session() as session:
+        row = await requests.find_request(session, number)
+        return await _all_of(session, row) if row is not None else None
+
+
+async def end_at_the_machine(
+    database: Database, number: str, restriction_id: UUID, why: EndedRestriction, username: str
+) -> None:
+    """The same as `end_restriction`, by the operator of that username, to whom the request is not shut.
+
+    Raises Problem `not_found`, or `forbidden` for somebody else.
+    """
+    async with database.session() as session:
+        row, account = await requests.find_request(session, number), await people.find_account(session, username)
+        if row is None:
+            raise Problem("not_found")
+        if account is None or not account.active or Role.OPERATOR not in account.roles:
+            raise Problem("forbidden")
+        row = await requests.lock_request(session, row.id)
+        found = await restrictions.load(session, row.id, restriction_id)
+        if found is None:
+            raise Problem("not_found")
+        if await restrictions.shuts_out(session, row.id, account.id):
+            raise Problem("forbidden")
+        await _end(session, row, found, why, By(account.id, Side.COMMAND_LINE, clinic_id=account.clinic_id))
 
 
 # Who may, and whom
@@ -282,11 +325,13 @@ async def _sees(session: AsyncSession, row: RequestRecord, account: Account) -> 
     return await visibility.access(session, Viewer(account.id, account.clinic_id, roles), row) is not None
 
 
-def _note(session: AsyncSession, caller: Caller, restriction: RequestRestriction, name: str, now: datetime) -> None:
+def _note(
+    session: AsyncSession, who: By, role: Role, restriction: RequestRestriction, name: str, now: datetime
+) -> None:
     audit.add(
-        *(session, Act.CHANGE, by(caller), now),
+        *(session, Act.CHANGE, who, now),
         name=name,
-        role=Role.CLINIC_ADMINISTRATOR,
+        role=role,
         request_id=restriction.request_id,
         object_id=restriction.id,
     )

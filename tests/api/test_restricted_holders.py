@@ -1,4 +1,4 @@
-"""Nothing waits for somebody to whom it is shut: by whatever way it came to them, Relais takes it from them, or others are told."""
+"""Nothing waits for somebody to whom it is shut: however it came to them, Relais takes it from them, or others are told."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
