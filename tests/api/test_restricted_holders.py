@@ -21,6 +21,8 @@ from tests.journeys import accepted, asked_about, assigned, ok, pooled, reported
 from tests.system import Clinician, System, add_person
 from tests.workflow.looks import said_by, signal
 from tests.workflow.test_signals import FORM
+from use_cases.by_hand import end_restriction, restrictions_of
+from use_cases.problems import Problem
 from use_cases.repair import repair
 from use_cases.shut_holders import take_away_all
 
@@ -342,3 +344,32 @@ async def test_all_administrators_of_the_own_clinic_are_not_shut_out(system: Sys
     body = {"clinic_id": near, "role": "clinic_administrator", "reason": WHY}
     problem(await writer.post(f"/requests/{made}/restrictions", body), 409, "restricts_yourself")
     assert ok(await writer.get(f"/requests/{made}/restrictions"))["restrictions"] == []
+
+
+async def test_where_nobody_is_left_an_operator_ends_it_on_the_command_line(system: System) -> None:
+    request_id = await submitted(system)
+    restriction = await restricted(system, request_id, account_id=system.provider.id)
+    number = (await system.requester.view(request_id))["number"]
+    listed = await restrictions_of(system.settings, number.lower())
+    assert listed is not None
+    assert [str(one.id) for one in listed.restrictions] == [restriction["id"]]
+    assert await restrictions_of(system.settings, "TC-1999-000001") is None
+    id_, operator = UUID(restriction["id"]), system.operator.account
+
+    async def end(restriction_id: UUID, username: str) -> None:
+        await end_restriction(system.settings, number, restriction_id, reason="Partie.", username=username)
+
+    for wrong, username, code in (
+        (id_, system.administrator.account.username, "forbidden"),
+        (id_, "nobody-at-all", "forbidden"),
+        (uuid4(), operator.username, "not_found"),
+    ):
+        with pytest.raises(Problem, match=code):
+            await end(wrong, username)
+    for _ in range(2):
+        await end(id_, operator.username)
+    assert ok(await system.administrator.get(f"/requests/{request_id}/restrictions"))["restrictions"] == []
+    async with system.services.database.session() as session:
+        query = select(AuditEntry).where(AuditEntry.object_id == id_, AuditEntry.name == "restriction_ended")
+        (entry,) = await session.scalars(query)
+    assert (entry.account_id, entry.side, entry.role) == (operator.id, "command_line", "operator")
