@@ -5,7 +5,6 @@ of an operator, a command that was on its way. Each event is looked at as it is 
 account when it is made, and everything that is restricted every few minutes, with the repair.
 """
 
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -34,6 +33,8 @@ then, and so is an engine or a worker that was away for a moment.
 _UNREADABLE = (UnknownRulesError, ValidationError, NotFoundError, *NOT_OPENED)
 """What a request of another Relais raises, one that does not open, or one that is gone: the others go on."""
 
+_GIVEN_LATER = (GateError, *_UNREADABLE)
+
 _NOBODY = UUID(int=0)
 
 log = structlog.get_logger(__name__)
@@ -41,8 +42,10 @@ log = structlog.get_logger(__name__)
 
 async def give(services: Starting, given: GivenCommand) -> None:
     """Give the command that takes a request away; where the engine is away, it is given again until it has it."""
-    with suppress(GateError, *_UNREADABLE):
+    try:
         await giving.give_again(services, given)
+    except _GIVEN_LATER as error:
+        log.warning("what takes a request away is given later", error=type(error).__name__)
 
 
 async def follow(services: Starting, account_id: UUID, by: Administrator) -> None:
