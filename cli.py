@@ -343,12 +343,16 @@ def end_restriction(
     reason: Annotated[str, typer.Option(help="Why; sealed with the request.")],
 ) -> None:
     """End a restriction that nobody of the clinic that asked can end any more, after asking that clinic."""
+    from pydantic import ValidationError
+
     from settings import get_settings
     from use_cases.by_hand import end_restriction as end
     from use_cases.problems import Problem
 
     try:
         asyncio.run(end(get_settings(), number, restriction, reason=reason, username=by))
+    except ValidationError:
+        raise StartError("The reason must say something, in at most 1,000 characters that can be stored.") from None
     except Problem as problem:
         said = {"not_found": "There is no such restriction.", "forbidden": f"{by} is no operator who may end it."}
         raise StartError(said.get(problem.code, problem.code)) from None

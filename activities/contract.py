@@ -5,9 +5,9 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
-from domain.model import Frozen, Sha256
+from domain.model import Frozen, Sha256, is_unset
 
 RECORD_EVENT = "record_event"
 NOTE_REFUSAL = "note_refusal"
@@ -68,7 +68,7 @@ class RepairReport(Frozen):
     commands: int = 0
     letters: int = 0
     stuck: int = 0
-    taken_away: int = 0
+    taken_away: int = Field(0, exclude_if=is_unset)
 
 
 class UnreadReport(Frozen):

@@ -55,10 +55,10 @@ class RecordActivities:
             status=event.status,
             source=event.source,
         )
-        if recorded.taken_away is not None and self._give is not None:
-            await self._give(recorded.taken_away)
         letters = [letter_of(notice, event, effect.request) for notice in recorded.in_hand]
         left = (*recorded.waiting, *await self._notifications.tell_at_once(letters))
+        if recorded.taken_away is not None and self._give is not None:
+            await self._give(recorded.taken_away)
         wait = max(timedelta(), recorded.send_at - datetime.now(UTC)) if recorded.send_at else timedelta()
         return Planned(notice_ids=left, wait=wait)
 

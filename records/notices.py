@@ -430,7 +430,7 @@ async def plan_stuck_notices(session: AsyncSession, row: RequestRecord) -> list[
         for recipient, party in parties.items()
         for account in await _told_of(session, row.id, party)
     }
-    key = f"{STUCK}:{row.process_version}:{row.follow_up_signer_id or '-'}"
+    key = f"{STUCK}:{row.status}:{row.waiting_since:%Y%m%d%H%M%S}:{row.follow_up_signer_id or '-'}"
     await _insert(
         *(session, row.id, row.process_version, STUCK, told.values()), in_time_for_the_digest=False, command_id=key
     )

@@ -140,12 +140,18 @@ async def is_open_to_one(session: AsyncSession, request_id: uuid.UUID, clinic_id
     return await session.scalar(query) is not None
 
 
+async def is_shut_to_one(session: AsyncSession, request_id: uuid.UUID, clinic_id: uuid.UUID, role: Role) -> bool:
+    """Whether anybody who is active and has that role at the clinic is shut out of this request."""
+    of_clinic = and_(Account.clinic_id == clinic_id, Account.active, Account.roles.contains([role.value]))
+    return await session.scalar(select(Account.id).where(of_clinic, is_shut_out(request_id)).limit(1)) is not None
+
+
 async def is_shut_to_all(session: AsyncSession, request_id: uuid.UUID, clinic_id: uuid.UUID, role: Role) -> bool:
     """Whether nobody who is active and has that role at the clinic may see this request, and that is by a restriction.
 
     A pool of nobody is another matter.
     """
-    if not await are_there(session, request_id):
+    if not await is_shut_to_one(session, request_id, clinic_id, role):
         return False
     return not await is_open_to_one(session, request_id, clinic_id, role)
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain import lifecycle
 from domain.audit import Act
 from domain.commands import Reassign
-from domain.refusals import Refusal, RefusalCode
+from domain.refusals import Refusal
 from domain.requests import SYSTEM, HolderKind, Role, Status
 from records import audit, commands, restrictions
 from records.audit import By
@@ -60,22 +60,16 @@ async def take_away(
         reason=gettext_for(language_named(by.language))(TAKEN_AWAY),
     )
     await commands.write_down(session, row, command, account_id=by.id, now=now, replaces=before)
-    said = {"command_id": command_id}
-    audit.add(
-        *(session, Act.COMMAND, By(None, Side.SYSTEM), now),
-        name="reassign",
-        request_id=row.id,
-        version=row.process_version,
-        content=said,
-    )
+    if before is None:  # tried again, it is the same command
+        audit.add(
+            *(session, Act.COMMAND, By(None, Side.SYSTEM), now),
+            name="reassign",
+            request_id=row.id,
+            version=row.process_version,
+            content={"command_id": command_id},
+        )
     await session.flush()
     return await commands.find_given(session, row.id, command_id)
-
-
-async def was_refused(session: AsyncSession, row: RequestRecord) -> bool:
-    """Whether it was tried in vain to take the request away as it stands."""
-    given = await commands.find_given(session, row.id, f"{commands.TAKEN_AWAY}{row.process_version}")
-    return given is not None and given.refusal not in (None, RefusalCode.VERSION_CONFLICT)
 
 
 async def is_stuck(session: AsyncSession, row: RequestRecord) -> bool:
@@ -119,6 +113,9 @@ async def _restricted_by(session: AsyncSession, row: RequestRecord) -> Account |
 
 
 async def _is_with_nobody(session: AsyncSession, row: RequestRecord, let_go_by: restrictions.Looking | None) -> bool:
+    """Whether its holder must not see it; or can't work on it any more, and one of those who might hand it on does not see it:
+    which of them let the holder go is known only at that moment.
+    """
     holder = process_of(row).holder
     if await restrictions.is_shut_to_holder(session, row.id, holder):
         return True
@@ -127,4 +124,4 @@ async def _is_with_nobody(session: AsyncSession, row: RequestRecord, let_go_by: 
         return False
     if let_go_by is not None and await restrictions.is_shut_to(session, *let_go_by, row.id):
         return True
-    return await restrictions.is_shut_to_all(session, row.id, account.clinic_id, Role.CLINIC_ADMINISTRATOR)
+    return await restrictions.is_shut_to_one(session, row.id, account.clinic_id, Role.CLINIC_ADMINISTRATOR)

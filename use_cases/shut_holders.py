@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Role
@@ -33,7 +34,7 @@ then, and so is an engine or a worker that was away for a moment.
 _UNREADABLE = (UnknownRulesError, ValidationError, NotFoundError, *NOT_OPENED)
 """What a request of another Relais raises, one that does not open, or one that is gone: the others go on."""
 
-_GIVEN_LATER = (GateError, *_UNREADABLE)
+_GIVEN_LATER = (GateError, SQLAlchemyError, *_UNREADABLE)
 
 _NOBODY = UUID(int=0)
 
@@ -74,8 +75,7 @@ async def take_away_all(services: Starting, *, dry_run: bool = False, now: datet
     taken = 0
     for request_id in waiting if not dry_run else ():
         taken += await _take_away(services, request_id)
-        for notice_id in await _tell(services, request_id, now or datetime.now(UTC)):
-            await send_by_itself(services, notice_id)
+        await _tell(services, request_id, now or datetime.now(UTC))
     return taken
 
 
@@ -98,19 +98,27 @@ async def _take_away(services: Starting, request_id: UUID, *, let_go_by: Looking
     return given is not None
 
 
-async def _tell(services: Starting, request_id: UUID, now: datetime) -> list[UUID]:
-    """The e-mails by which others are told that the request is stuck, if it is and they were not told yet."""
-    async with services.database.session() as session:
-        row = await requests.load_process(session, request_id)
-        if row is None or not await shut_holders.is_stuck(session, row):
-            return []
-        if row.status.is_with_provider and not await _stays(session, row, now):
-            return []
-        return await notices.plan_stuck_notices(session, row)
+async def _tell(services: Starting, request_id: UUID, now: datetime) -> None:
+    """Tell others that the request is stuck, if it is and they were not told yet. As `_take_away` for one that can't be read."""
+    try:
+        async with services.database.session() as session:
+            row = await requests.load_process(session, request_id)
+            planned = (
+                await notices.plan_stuck_notices(session, row) if row and await _is_stuck(session, row, now) else ()
+            )
+        for notice_id in planned:
+            await send_by_itself(services, notice_id)
+    except _UNREADABLE as error:
+        log.error("whether a request is stuck can't be told", request_id=str(request_id), error=type(error).__name__)
+
+
+async def _is_stuck(session: AsyncSession, row: RequestRecord, now: datetime) -> bool:
+    if not await shut_holders.is_stuck(session, row):
+        return False
+    return not row.status.is_with_provider or await _stays(session, row, now)
 
 
 async def _stays(session: AsyncSession, row: RequestRecord, now: datetime) -> bool:
-    """Whether it could not be taken away for long: that was refused, or it must be left alone as it is."""
-    since = max(row.waiting_since, *(one.set_at for one in await restrictions.holding(session, row.id)))
-    is_alone = row.process.get("signing") is not None
-    return now - since > STAYS_AFTER and (is_alone or await shut_holders.was_refused(session, row))
+    """Whether it could not be taken away for long, be it that this was refused, waits, or must not be done as it is."""
+    since = max([row.waiting_since, *(one.set_at for one in await restrictions.holding(session, row.id))])
+    return now - since > STAYS_AFTER
