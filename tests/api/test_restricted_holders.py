@@ -210,10 +210,40 @@ async def test_what_was_refused_is_tried_again_by_the_repair(system: System) -> 
     await comes_back(system, request_id)
     (again,) = await given_by_relais(system, request_id)
     assert (again.refusal, again.event) == (None, "reassigned")
+    assert await written_of_relais(system, request_id) == [], "tried again, it is the same command"
+
+
+async def test_what_is_taken_away_stands_in_the_audit_once(system: System) -> None:
+    request_id = await accepted(system)
+    await shut(system, request_id, system.provider)
+    await repair(system.services)
+    await comes_back(system, request_id)
+    assert await written_of_relais(system, request_id) == [("reassign", "system")]
+
+
+async def written_of_relais(system: System, request_id: str) -> list[tuple[str | None, str | None]]:
     async with system.services.database.session() as session:
         query = select(AuditEntry).where(AuditEntry.request_id == UUID(request_id), AuditEntry.kind == Act.COMMAND)
-        (entry,) = [one for one in await session.scalars(query) if one.account_id is None]
-    assert (entry.name, entry.side) == ("reassign", "system")
+        return [(one.name, one.side) for one in await session.scalars(query) if one.account_id is None]
+
+
+async def test_one_that_cannot_be_read_holds_up_no_other(system: System) -> None:
+    """Of a newer Relais, say: the repair goes on with those after it."""
+    broken, other = await accepted(system), await accepted(system)
+    await shut(system, broken, system.provider)
+    await shut(system, other, system.provider)
+    async with system.services.database.session() as session:
+        row = await requests.lock_request(session, UUID(broken))
+        as_it_is = dict(row.process)
+        row.process = {**as_it_is, "status": "of_another_relais"}
+    try:
+        await take_away_all(system.services, now=datetime.now(UTC) + timedelta(hours=2))
+        await comes_back(system, other)
+    finally:
+        async with system.services.database.session() as session:
+            (await requests.lock_request(session, UUID(broken))).process = as_it_is
+    await repair(system.services)
+    await comes_back(system, broken)
 
 
 async def test_where_it_stays_others_are_told_once(system: System) -> None:
