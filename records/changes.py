@@ -36,9 +36,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.changes import ChangeKind
 from domain.model import DISCREET
 from domain.requests import EventName, Role
+from records.destruction import was_shut_to
 from records.errors import BadCursorError, CursorExpiredError
-from records.models import ChangeLog, RequestChange, RequestParty, RequestRecord
-from records.visibility import Access, Viewer, access_of
+from records.models import ChangeLog, DestroyedRequest, RequestChange, RequestParty, RequestRecord
+from records.visibility import Access, Viewer, access_of, shut_to
 
 MOST_ROWS = 2_000
 """So many rows are looked through at once, also where few of them are for the reader."""
@@ -204,7 +205,9 @@ async def _rows(session: AsyncSession, viewer: Viewer, place: _Place, end: _Plac
     is_own = RequestChange.account_id == viewer.account_id
     has_left: ColumnElement[bool] = false()  # or it was destroyed, and no row says any more whom it concerned
     if Role.CLINIC_ADMINISTRATOR in viewer.roles:
-        has_left = RequestChange.left_clinic_id == viewer.clinic_id
+        was_shut = exists().where(DestroyedRequest.request_id == RequestChange.request_id, was_shut_to(viewer))
+        is_shut = or_(RequestChange.request_id.in_(shut_to(viewer)), was_shut)
+        has_left = and_(RequestChange.left_clinic_id == viewer.clinic_id, ~is_shut)
     access = access_of(viewer)
     query = (
         select(RequestChange, RequestRecord.number, access.label("access"))

@@ -10,11 +10,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, cast
 
-from sqlalchemy import Select, delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Select, and_, delete, func, not_, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.retention import RetentionPolicy
-from records import access_reviews, data_keys, partners, uploads
+from records import access_reviews, data_keys, partners, restrictions, uploads
 from records.models import (
     Attachment,
     Base,
@@ -48,6 +48,7 @@ from records.models import (
     WebhookDelivery,
     WebhookMessage,
 )
+from records.visibility import Viewer
 
 OF_REQUEST: Sequence[type[Base]] = (
     *(WebhookAttempt, WebhookDelivery, WebhookMessage, Notice),
@@ -141,6 +142,7 @@ async def destroy(
             "rows": await _counts(session, row.id),
             "kept_until": str(kept_until),
             "policy": policy.model_dump(),
+            **await _shut_out_of(session, row),
         },
         document_ids=[id_ for id_, _ in documents],
         document_digests=[digest for _, digest in documents],
@@ -161,15 +163,37 @@ async def destroy(
     return tombstone
 
 
+async def _shut_out_of(session: AsyncSession, row: RequestRecord) -> Json:
+    """To whom it was shut until then, and who wrote it all the same: those must not learn by its end that it was there."""
+    shut = [
+        {"account_id": str(one.account_id)}
+        if one.account_id
+        else {"clinic_id": str(one.clinic_id), "role": str(one.role)}
+        for one in await restrictions.holding(session, row.id)
+    ]
+    return {"shut_to": shut, "requester_id": str(row.requester_id)} if shut else {}
+
+
+def was_shut_to(viewer: Viewer) -> ColumnElement[bool]:
+    """Of rows of `DestroyedRequest`: whether the request was shut to who looks, until it was destroyed."""
+    whom = [{"account_id": str(viewer.account_id)}]
+    whom += [{"clinic_id": str(viewer.clinic_id), "role": role.value} for role in viewer.roles]
+    theirs = or_(*(DestroyedRequest.destroyed.contains({"shut_to": [one]}) for one in whom))
+    return and_(theirs, not_(DestroyedRequest.destroyed.contains({"requester_id": str(viewer.account_id)})))
+
+
 def folders_of(tombstone: DestroyedRequest) -> list[str]:
     """Where files of the request may lie in the document store, whoever names them."""
     apart = [folder_of(owner) for owner in tombstone.key_owners for folder_of in KEYS_OF_THEIR_OWN.values()]
     return [*(f"{kind}/{tombstone.request_id}" for kind in ("attachments", "documents", "journals")), *apart]
 
 
-async def find_destroyed(session: AsyncSession, request_id: uuid.UUID) -> DestroyedRequest | None:
-    """What is left of the request, if it was destroyed."""
-    return await session.get(DestroyedRequest, request_id)
+async def find_destroyed(
+    session: AsyncSession, request_id: uuid.UUID, *, but: Viewer | None = None
+) -> DestroyedRequest | None:
+    """What is left of the request, if it was destroyed; nothing where it was shut to that viewer."""
+    query = select(DestroyedRequest).where(DestroyedRequest.request_id == request_id)
+    return await session.scalar(query.where(not_(was_shut_to(but))) if but else query)
 
 
 async def tombstones_of(session: AsyncSession, list_id: uuid.UUID) -> dict[uuid.UUID, DestroyedRequest]:

@@ -132,12 +132,13 @@ async def list_messages(
     state: MessageState | None,
     before: uuid.UUID | None,
     limit: int,
+    without: Collection[uuid.UUID] = (),
 ) -> list[Listed]:
-    """The newest first; those before another one, where that is named."""
+    """The newest first; those before another one, where that is named; `without` those about some requests."""
     query = (
         select(ToldMessage, RequestRecord.number)
         .join(RequestRecord, RequestRecord.id == ToldMessage.request_id)
-        .where(ToldMessage.partner_id == partner_id)
+        .where(ToldMessage.partner_id == partner_id, ToldMessage.request_id.not_in(without))
     )
     if state is not None:
         query = query.where(ToldMessage.state == state)
@@ -147,12 +148,14 @@ async def list_messages(
     return [Listed(message, number) for message, number in found]
 
 
-async def load_message(session: AsyncSession, partner_id: uuid.UUID, id_: uuid.UUID) -> Listed | None:
-    """One of a partner."""
+async def load_message(
+    session: AsyncSession, partner_id: uuid.UUID, id_: uuid.UUID, without: Collection[uuid.UUID] = ()
+) -> Listed | None:
+    """One of a partner, unless it is about a request that is left out."""
     query = (
         select(ToldMessage, RequestRecord.number)
         .join(RequestRecord, RequestRecord.id == ToldMessage.request_id)
-        .where(ToldMessage.partner_id == partner_id, ToldMessage.id == id_)
+        .where(ToldMessage.partner_id == partner_id, ToldMessage.id == id_, ToldMessage.request_id.not_in(without))
         .execution_options(populate_existing=True)
     )
     row = (await session.execute(query)).one_or_none()

@@ -8,28 +8,50 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, any_, exists, false, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    SQLColumnExpression,
+    and_,
+    any_,
+    exists,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from domain.accounts import AccountEventKind
 from domain.requests import Holder, HolderKind, Role
 from records.ids import new_id
 from records.models import (
     Account,
+    AccountEvent,
     AccountKind,
     Json,
     Participant,
     RequestRecord,
     RequestRestriction,
     RestrictionEnd,
+    ServiceAccount,
+    ServiceKey,
+    ServiceSecret,
 )
 from records.sealed import NOT_OPENED, tell_not_opened, unread
 
 
-def shut_to(account_id: uuid.UUID, clinic_id: uuid.UUID, roles: frozenset[Role]) -> Select[uuid.UUID]:
+def shut_to(
+    account_id: uuid.UUID, clinic_id: uuid.UUID, roles: frozenset[Role], system_id: uuid.UUID | None = None
+) -> Select[uuid.UUID]:
     """The ids of the requests that are shut to who looks in these roles. They are few, and looked up once by who asks of many.
 
     Whatever else the account is counts as well: who looks in fewer roles than they have, as a system does for them, sees no more.
+    Where a clinic's system looks (`system_id`), what is shut to those who can come in as that system is shut to it, whoever wrote
+    it: they would read on through it.
     """
     somebody = aliased(Account)
     has_role = exists().where(somebody.id == account_id, RequestRestriction.role == any_(somebody.roles))
@@ -37,14 +59,44 @@ def shut_to(account_id: uuid.UUID, clinic_id: uuid.UUID, roles: frozenset[Role])
     theirs = or_(RequestRestriction.account_id == account_id, and_(RequestRestriction.clinic_id == clinic_id, of_role))
     asked = aliased(RequestRecord)
     wrote_it = exists().where(asked.id == RequestRestriction.request_id, asked.requester_id == account_id)
-    return select(RequestRestriction.request_id).where(theirs, _holds(), ~wrote_it)
+    is_shut = and_(theirs, ~wrote_it)
+    if system_id is not None:
+        is_shut = or_(is_shut, RequestRestriction.account_id.in_(_keepers_of(literal(system_id))))
+    return select(RequestRestriction.request_id).where(is_shut, _holds())
+
+
+def _keepers_of(system_id: SQLColumnExpression[uuid.UUID]) -> Select[uuid.UUID | None]:
+    """Who can come in as that system: they gave out a secret of it that lives, or said a key by which it signs.
+
+    Who did is noted with the account, in the same transaction and so at the same moment.
+    """
+    secret = exists().where(
+        ServiceSecret.account_id == AccountEvent.account_id,
+        ServiceSecret.created_at == AccountEvent.at,
+        or_(ServiceSecret.ends_at.is_(None), ServiceSecret.ends_at > func.now()),
+    )
+    key = exists().where(
+        ServiceKey.account_id == AccountEvent.account_id,
+        ServiceKey.created_at == AccountEvent.at,
+        ServiceKey.ended_at.is_(None),
+    )
+    gave = or_(
+        and_(AccountEvent.kind == AccountEventKind.SECRET_ADDED, secret),
+        and_(AccountEvent.kind == AccountEventKind.KEY_ADDED, key),
+    )
+    return select(AccountEvent.actor_id).where(AccountEvent.account_id == system_id, gave)
 
 
 async def is_shut_to(
-    session: AsyncSession, account_id: uuid.UUID, clinic_id: uuid.UUID, roles: frozenset[Role], request_id: uuid.UUID
+    session: AsyncSession,
+    account_id: uuid.UUID,
+    clinic_id: uuid.UUID,
+    roles: frozenset[Role],
+    request_id: uuid.UUID,
+    system_id: uuid.UUID | None = None,
 ) -> bool:
     """Whether this request is shut to who looks."""
-    query = shut_to(account_id, clinic_id, roles).where(RequestRestriction.request_id == request_id)
+    query = shut_to(account_id, clinic_id, roles, system_id).where(RequestRestriction.request_id == request_id)
     return await session.scalar(query.limit(1)) is not None
 
 
@@ -97,6 +149,39 @@ async def shut_to_administrators(
     )
     found = await session.execute(query) if request_ids else ()
     return {(request_id, clinic_id) for request_id, clinic_id in found if clinic_id is not None}
+
+
+async def shut_to_systems(
+    session: AsyncSession, request_ids: Collection[uuid.UUID]
+) -> set[tuple[uuid.UUID, uuid.UUID]]:
+    """Of these requests, those that are shut to somebody who can come in as a system: each with the system's account."""
+    if not request_ids:
+        return set()
+    query = (
+        select(RequestRestriction.request_id, ServiceAccount.account_id)
+        .join(ServiceAccount, RequestRestriction.account_id.in_(_keepers_of(ServiceAccount.account_id)))
+        .where(RequestRestriction.request_id.in_(request_ids), _holds())
+    )
+    return {(request_id, system_id) for request_id, system_id in await session.execute(query)}
+
+
+async def shut_to_webhooks(
+    session: AsyncSession, request_ids: Collection[uuid.UUID]
+) -> set[tuple[uuid.UUID, uuid.UUID]]:
+    """Of these requests, those that are shut to somebody who ever said where webhooks of a clinic go: each with the clinic."""
+    if not request_ids:
+        return set()
+    said_where = or_(
+        AccountEvent.kind.in_([AccountEventKind.WEBHOOK_ADDED, AccountEventKind.WEBHOOK_SECRET_ADDED]),
+        and_(AccountEvent.kind == AccountEventKind.WEBHOOK_CHANGED, AccountEvent.changes.has_key("url")),
+    )
+    query = (
+        select(RequestRestriction.request_id, AccountEvent.clinic_id)
+        .join(AccountEvent, AccountEvent.actor_id == RequestRestriction.account_id)
+        .where(RequestRestriction.request_id.in_(request_ids), _holds(), said_where)
+        .distinct()
+    )
+    return {(request_id, clinic_id) for request_id, clinic_id in await session.execute(query)}
 
 
 def _holds() -> ColumnElement[bool]:
@@ -218,8 +303,8 @@ async def acted_on(session: AsyncSession, row: RequestRecord) -> Sequence[Accoun
 
 
 async def people_of(session: AsyncSession, clinic_ids: Collection[uuid.UUID]) -> Sequence[Account]:
-    """The people of these clinics."""
-    return await _people(session, Account.clinic_id.in_(clinic_ids))
+    """The people of these clinics, and operators, of whatever clinic."""
+    return await _people(session, or_(Account.clinic_id.in_(clinic_ids), Account.roles.contains([Role.OPERATOR.value])))
 
 
 async def _people(session: AsyncSession, *which: ColumnElement[bool]) -> Sequence[Account]:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.requests import Role
 from domain.webhooks import MOST_AT_ONCE, DeliveryState, Tried, Verdict
-from records import subscriptions
+from records import restrictions, subscriptions
 from records.ids import new_id
 from records.models import RequestRecord, WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookMessage
 from records.service_accounts import Found
@@ -127,7 +127,8 @@ async def take_up(session: AsyncSession, number: int, now: datetime, most: int) 
         message, subscribed = messages[row.message_id], there.get(row.endpoint_id)
         event = _event(row.number, message, subscribed, systems, requests, now) if subscribed is not None else None
         taken.append(Taken(message, endpoints[row.endpoint_id], row.attempts, subscribed, event))
-    gone = [one for one in taken if one.subscribed is None and not _may_go(one, requests.rows, requests.shut)]
+    shut = {*requests.shut, *await restrictions.shut_to_webhooks(session, requests.rows)}
+    gone = [one for one in taken if one.subscribed is None and not _may_go(one, requests.rows, shut)]
     for one in gone:
         dropped = _delivery(one).values(state=DeliveryState.DROPPED, claimed_by=None, settled_at=now)
         await session.execute(dropped, execution_options={"synchronize_session": False})

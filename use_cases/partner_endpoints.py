@@ -31,6 +31,7 @@ from records.database import Database
 from records.ids import new_id
 from records.models import PartnerEndpoint
 from records.partner_outbox import REPLAYED, Listed
+from records.visibility import all_shut_to
 from settings import Settings
 from use_cases.administrators import Administrator
 from use_cases.gate import Starting
@@ -178,7 +179,10 @@ async def list_messages(
         if found is None:
             raise Problem("not_found")
         by.check_sees(found.account.clinic_id)
-        listed = await partner_outbox.list_messages(session, account_id, state=state, before=before, limit=limit + 1)
+        shut = await all_shut_to(session, by.viewer)
+        listed = await partner_outbox.list_messages(
+            session, account_id, state=state, before=before, limit=limit + 1, without=shut
+        )
     shown = listed[:limit]
     return ToldMessagePage(
         items=[_shown(one) for one in shown], next=shown[-1].message.id if len(listed) > limit else None
@@ -232,7 +236,8 @@ async def replay_message(services: Starting, by: Administrator, account_id: UUID
     """
     async with changing(services, by, account_id) as at:
         await _must_be_on(at.session, account_id)
-        found = await partner_outbox.load_message(at.session, account_id, id_)
+        shut = await all_shut_to(at.session, by.viewer)
+        found = await partner_outbox.load_message(at.session, account_id, id_, shut)
         if found is None:
             raise Problem("not_found")
         if found.message.state not in REPLAYED:

@@ -10,7 +10,9 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio.service import RPCError
 
 from domain import lifecycle
 from domain.audit import Act
@@ -137,7 +139,9 @@ async def whom_to_restrict(services: Services, caller: Caller, request_id: UUID)
             one
             for one in await restrictions.people_of(session, around)
             if one.id not in known
-            and (one.clinic_id == caller.clinic_id or not set(one.roles).isdisjoint(known_people.SHOWN))
+            and (
+                one.clinic_id == caller.clinic_id or not set(one.roles).isdisjoint({*known_people.SHOWN, Role.OPERATOR})
+            )
         ]
         names = await Names.load(session, [one.id for one in (*acted, *others)], [])
         return Whom(
@@ -155,9 +159,12 @@ async def whom_to_restrict(services: Services, caller: Caller, request_id: UUID)
 async def restrict(services: Services, caller: Caller, request_id: UUID, new: NewRestriction) -> RestrictionView:
     """Shut the request to whom is named, from now on and on every path. Should they hold it, the same transaction takes it away.
 
-    The same a second time is the restriction that there is. Raises Problem `not_found`, `forbidden`, `invalid_input` for whom the
-    clinic does not know, `not_yet` while something is on its way that may move the request, `wrote_the_request`,
-    `restricts_yourself`, or `nobody_left` where none of those who dispatch it would see it.
+    The same a second time is the restriction that there is; with another reason it is one more, and each has its own
+    end.
+
+    Raises Problem `not_found`, `forbidden`, `invalid_input` for whom the clinic does not know, `not_yet` while something is on its
+    way that may move the request, `wrote_the_request`, `restricts_yourself`, or `nobody_left` where none of those who dispatch it
+    would see it.
     """
     given: GivenCommand | None = None
     async with services.database.session() as session:
@@ -178,7 +185,7 @@ async def restrict(services: Services, caller: Caller, request_id: UUID, new: Ne
             await requests.announce(session, row)
         view = await _view(session, found)
     if given is not None:
-        with suppress(GateError):  # it is written down, and is given again until the engine has it
+        with suppress(GateError, RPCError, SQLAlchemyError, OSError):  # it is written down, and is given again
             await giving.give_again(services, given)
     return view
 
@@ -240,6 +247,8 @@ async def _must_be_known(session: AsyncSession, caller: Caller, row: RequestReco
 async def _is_known(session: AsyncSession, caller: Caller, account: Account) -> bool:
     if account.kind is AccountKind.SERVICE:
         return False  # who acts for nobody looks as the clinic's administrators do
+    if Role.OPERATOR in account.roles:
+        return True  # of whatever clinic: operators see the processes of all, and open what the engine keeps
     clinic = await people.load_clinic(session, account.clinic_id)
     is_own = account.clinic_id == caller.clinic_id
     return clinic is not None and (is_own or await known_people.is_shown(session, caller, account, clinic))
@@ -247,8 +256,11 @@ async def _is_known(session: AsyncSession, caller: Caller, account: Account) -> 
 
 async def _there_already(session: AsyncSession, row: RequestRecord, new: NewRestriction) -> RequestRestriction | None:
     wanted = (new.account_id, new.clinic_id, new.role)
-    holding = await restrictions.holding(session, row.id)
-    return next((one for one in holding if (one.account_id, one.clinic_id, one.role) == wanted), None)
+    for one in await restrictions.holding(session, row.id):
+        same = (one.account_id, one.clinic_id, one.role) == wanted
+        if same and await restrictions.reason_of(session, one.id) == new.reason:
+            return one
+    return None
 
 
 # What follows
