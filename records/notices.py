@@ -430,8 +430,9 @@ async def queue_again(
 ) -> tuple[Notice | None, bool]:
     """Let a notice that reached nobody wait to be sent again, to its person's present address.
 
-    Gives it, or None when that clinic has no such notice or it is about a request that is left out, and whether it is queued anew:
-    one that is on its way or sent, or to a person who has left, stays as it is. The row is locked until the end of the transaction.
+    Gives it, or None when that clinic has no such notice or it is about a request that is left out, and whether it is queued
+    anew: one that is on its way or sent, or to a person who has left, stays as it is. The row is locked until the end of the
+    transaction.
     """
     query = _concerning(clinic_id).where(Notice.id == notice_id, Notice.request_id.not_in(without))
     notice = await session.scalar(query.with_for_update(of=Notice))

@@ -162,9 +162,9 @@ async def restrict(services: Services, caller: Caller, request_id: UUID, new: Ne
     The same a second time is the restriction that there is; with another reason it is one more, and each has its own
     end.
 
-    Raises Problem `not_found`, `forbidden`, `invalid_input` for whom the clinic does not know, `not_yet` while something is on its
-    way that may move the request, `wrote_the_request`, `restricts_yourself`, or `nobody_left` where none of those who dispatch it
-    would see it.
+    Raises Problem `not_found`, `forbidden`, `invalid_input` for whom the clinic does not know, `not_yet` while something is on
+    its way that may move the request, `wrote_the_request`, `restricts_yourself`, or `nobody_left` where none of those who dispatch
+    it would see it.
     """
     given: GivenCommand | None = None
     async with services.database.session() as session:
