@@ -17,7 +17,6 @@ from sqlalchemy import (
     exists,
     false,
     func,
-    literal,
     or_,
     select,
     text,
@@ -61,11 +60,11 @@ def shut_to(
     wrote_it = exists().where(asked.id == RequestRestriction.request_id, asked.requester_id == account_id)
     is_shut = and_(theirs, ~wrote_it)
     if system_id is not None:
-        is_shut = or_(is_shut, RequestRestriction.account_id.in_(_keepers_of(literal(system_id))))
+        is_shut = or_(is_shut, RequestRestriction.account_id.in_(_keepers_of(system_id)))
     return select(RequestRestriction.request_id).where(is_shut, _holds())
 
 
-def _keepers_of(system_id: SQLColumnExpression[uuid.UUID]) -> Select[uuid.UUID | None]:
+def _keepers_of(system_id: uuid.UUID | SQLColumnExpression[uuid.UUID]) -> Select[uuid.UUID | None]:
     """Who can come in as that system: they gave out a secret of it that lives, or said a key by which it signs.
 
     Who did is noted with the account, in the same transaction and so at the same moment.

@@ -163,8 +163,8 @@ async def restrict(services: Services, caller: Caller, request_id: UUID, new: Ne
     end.
 
     Raises Problem `not_found`, `forbidden`, `invalid_input` for whom the clinic does not know, `not_yet` while something is on
-    its way that may move the request, `wrote_the_request`, `restricts_yourself`, or `nobody_left` where none of those who dispatch
-    it would see it.
+    its way that may move the request, `wrote_the_request`, `restricts_yourself`, or `nobody_left` where none of those who
+    dispatch it would see it.
     """
     given: GivenCommand | None = None
     async with services.database.session() as session:
