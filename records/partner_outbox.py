@@ -212,11 +212,14 @@ async def waiting(session: AsyncSession, now: datetime) -> tuple[int, datetime |
 
 
 async def count_by_state(
-    session: AsyncSession, partner_id: uuid.UUID, states: Collection[MessageState]
+    session: AsyncSession,
+    partner_id: uuid.UUID,
+    states: Collection[MessageState],
+    without: Collection[uuid.UUID] = (),
 ) -> dict[MessageState, int]:
-    """How many messages of a partner there are in each of these states."""
+    """How many messages of a partner there are in each of these states, `without` those about some requests."""
     query = select(ToldMessage.state, func.count()).where(
-        ToldMessage.partner_id == partner_id, ToldMessage.state.in_(states)
+        ToldMessage.partner_id == partner_id, ToldMessage.state.in_(states), ToldMessage.request_id.not_in(without)
     )
     found = {row[0]: row[1] for row in await session.execute(query.group_by(ToldMessage.state))}
     return {state: found.get(state, 0) for state in states}

@@ -95,7 +95,9 @@ async def is_shut_to(
     system_id: uuid.UUID | None = None,
 ) -> bool:
     """Whether this request is shut to who looks."""
-    query = shut_to(account_id, clinic_id, roles, system_id).where(RequestRestriction.request_id == request_id)
+    query = shut_to(account_id, clinic_id, roles, system_id=system_id).where(
+        RequestRestriction.request_id == request_id
+    )
     return await session.scalar(query.limit(1)) is not None
 
 

@@ -249,7 +249,7 @@ def may_be_told(
     row = requests.rows.get(request_id) if request_id else None
     if system is None or row is None or not may_go_on(system, now) or not system.may(TOPICS[topic].opened_by, now):
         return False
-    viewer = Viewer(system.account.id, system.account.clinic_id, SEES_AS, system.account.id)
+    viewer = Viewer(system.account.id, system.account.clinic_id, SEES_AS, system_id=system.account.id)
     is_shut = not {(row.id, system.account.clinic_id), (row.id, system.account.id)}.isdisjoint(requests.shut)
     return may_see(viewer, row, participants=(), pools=(), holders=(), is_shut=is_shut) == "chart"
 

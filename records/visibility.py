@@ -92,13 +92,13 @@ async def is_shut_to(session: AsyncSession, viewer: Viewer, row: RequestRecord) 
     if row.requester_id == viewer.account_id and viewer.system_id is None:
         return False  # and need not be asked
     return await restrictions.is_shut_to(
-        session, viewer.account_id, viewer.clinic_id, viewer.roles, row.id, viewer.system_id
+        session, viewer.account_id, viewer.clinic_id, viewer.roles, row.id, system_id=viewer.system_id
     )
 
 
 def shut_to(viewer: Viewer) -> Select[uuid.UUID]:
     """The ids of the requests that restrictions shut to the viewer: few, and looked up once."""
-    return restrictions.shut_to(viewer.account_id, viewer.clinic_id, viewer.roles, viewer.system_id)
+    return restrictions.shut_to(viewer.account_id, viewer.clinic_id, viewer.roles, system_id=viewer.system_id)
 
 
 async def all_shut_to(session: AsyncSession, viewer: Viewer | None) -> set[uuid.UUID]:

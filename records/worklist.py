@@ -332,7 +332,7 @@ def _somebody(roles: frozenset[Role]) -> Viewer:
     """Whoever has these roles: which account, which clinic and which system is given when a statement runs (`_given_by`)."""
     names = ("viewer_id", "viewer_clinic_id", "viewer_system_id")
     account, clinic, system = (typing.cast(uuid.UUID, bindparam(name, type_=Uuid())) for name in names)
-    return Viewer(account, clinic, roles, system)
+    return Viewer(account, clinic, roles, system_id=system)
 
 
 def _given_by(viewer: Viewer) -> dict[str, object]:

@@ -140,12 +140,13 @@ class ToldMessagePage(View):
 # Seeing
 
 
-async def view_of(session: AsyncSession, partner_id: UUID) -> EndpointView | None:
-    """Where a partner is told; None where its terms name nothing."""
+async def view_of(session: AsyncSession, by: Administrator, partner_id: UUID) -> EndpointView | None:
+    """Where a partner is told; None where its terms name nothing. What is shut to who asks is not counted."""
     endpoint = await partner_outbox.load(session, partner_id)
     if endpoint is None:
         return None
-    now = datetime.now(UTC)
+    now, counted = datetime.now(UTC), sorted({MessageState.PENDING, *REPLAYED})
+    shut = await all_shut_to(session, by.viewer)
     return EndpointView(
         url=endpoint.url,
         documents=endpoint.documents,
@@ -160,7 +161,7 @@ async def view_of(session: AsyncSession, partner_id: UUID) -> EndpointView | Non
         failing_since=endpoint.failing_since,
         paused_until=endpoint.paused_until if endpoint.paused_until and endpoint.paused_until > now else None,
         public_key=endpoint.public_key,
-        messages=await partner_outbox.count_by_state(session, partner_id, sorted({MessageState.PENDING, *REPLAYED})),
+        messages=await partner_outbox.count_by_state(session, partner_id, counted, shut),
     )
 
 

@@ -180,6 +180,23 @@ async def test_what_is_shut_to_administrators_is_not_told_to_their_systems(
     assert await office.states(home) == [DeliveryState.DELIVERED] * 3
 
 
+async def test_what_is_shut_to_who_said_where_webhooks_go_is_not_told_there(
+    office: Office, receiver: Receiver, other: Receiver
+) -> None:
+    """By name: they chose who listens there. Another clinic is told as before."""
+    scene, draft = await scene_with_draft(office.database)
+    far, _ = await office.endpoint(scene, "administrator", receiver)
+    home, _ = await office.endpoint(scene, "home_administrator", other)
+    await office.record(usual_story(scene, draft), slice(0, 3))
+    by, named = scene.accounts["home_administrator"].id, scene.accounts["administrator"].id
+    async with office.database.session() as session:
+        await restrictions.add(session, draft.id, named, None, reason="Parenté.", set_by=by, now=office.now)
+    await office.send()
+    assert await office.states(far) == [DeliveryState.DROPPED] * 2
+    assert receiver.connections == 1  # its test
+    assert await office.states(home) == [DeliveryState.DELIVERED] * 3
+
+
 async def test_event_and_message_are_one_transaction(office: Office, receiver: Receiver) -> None:
     scene, draft = await scene_with_draft(office.database)
     await office.endpoint(scene, "home_administrator", receiver)
