@@ -450,8 +450,8 @@ async def test_its_end_is_told_to_nobody_to_whom_it_was_shut(house: House) -> No
         begun = await changes.begin(session)
     async with own.services.database.session() as session:
         row = await requests.lock_request(session, UUID(request_id))
-        where = {"kept_until": date(2026, 1, 1), "policy": RetentionPolicy()}
-        await destruction.destroy(session, row, UUID(house.ids["list"]), datetime.now(UTC), **where)
+        now, until, policy = datetime.now(UTC), date(2026, 1, 1), RetentionPolicy()
+        await destruction.destroy(session, row, UUID(house.ids["list"]), now, kept_until=until, policy=policy)
     path = f"/requests/{request_id}"
     problem(await own.administrator.get(path), 410, "request_destroyed")
     problem(await own.administrator2.get(path), 404, "not_found")
