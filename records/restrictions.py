@@ -9,9 +9,11 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Select,
     SQLColumnExpression,
+    Uuid,
     and_,
     any_,
     exists,
@@ -60,7 +62,8 @@ def shut_to(
     wrote_it = exists().where(asked.id == RequestRestriction.request_id, asked.requester_id == account_id)
     is_shut = and_(theirs, ~wrote_it)
     if system_id is not None:
-        is_shut = or_(is_shut, RequestRestriction.account_id.in_(_keepers_of(system_id)))
+        keepers = func.array(_keepers_of(system_id).scalar_subquery(), type_=ARRAY(Uuid()))  # so an index is used
+        is_shut = or_(is_shut, RequestRestriction.account_id == any_(keepers))
     return select(RequestRestriction.request_id).where(is_shut, _holds())
 
 
