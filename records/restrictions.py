@@ -12,35 +12,34 @@ from sqlalchemy import (
     ARRAY,
     ColumnElement,
     Select,
-    SQLColumnExpression,
     Uuid,
     and_,
     any_,
     exists,
     false,
     func,
+    literal,
     or_,
     select,
     text,
+    union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from domain.accounts import AccountEventKind
 from domain.requests import Holder, HolderKind, Role
 from records.ids import new_id
 from records.models import (
     Account,
-    AccountEvent,
     AccountKind,
     Json,
     Participant,
     RequestRecord,
     RequestRestriction,
     RestrictionEnd,
-    ServiceAccount,
     ServiceKey,
     ServiceSecret,
+    WebhookEndpoint,
 )
 from records.sealed import NOT_OPENED, tell_not_opened, unread
 
@@ -54,39 +53,62 @@ def shut_to(
     Where a clinic's system looks (`system_id`), what is shut to those who can come in as that system is shut to it, whoever wrote
     it: they would read on through it.
     """
+    return _both(_shut_to(account_id, clinic_id, roles), _shut_to_keepers(system_id))
+
+
+def _both(ours: Select[uuid.UUID], of_keepers: Select[uuid.UUID] | None) -> Select[uuid.UUID]:
+    """Two selects, each with an index of its own."""
+    return ours if of_keepers is None else select(union_all(ours, of_keepers).subquery().c.request_id)
+
+
+def _shut_to(account_id: uuid.UUID, clinic_id: uuid.UUID, roles: frozenset[Role]) -> Select[uuid.UUID]:
     somebody = aliased(Account)
     has_role = exists().where(somebody.id == account_id, RequestRestriction.role == any_(somebody.roles))
     of_role = or_(RequestRestriction.role.in_(sorted(roles)) if roles else false(), has_role)
     theirs = or_(RequestRestriction.account_id == account_id, and_(RequestRestriction.clinic_id == clinic_id, of_role))
     asked = aliased(RequestRecord)
     wrote_it = exists().where(asked.id == RequestRestriction.request_id, asked.requester_id == account_id)
-    is_shut = and_(theirs, ~wrote_it)
-    if system_id is not None:
-        keepers = func.array(_keepers_of(system_id).scalar_subquery(), type_=ARRAY(Uuid()))  # so an index is used
-        is_shut = or_(is_shut, RequestRestriction.account_id == any_(keepers))
-    return select(RequestRestriction.request_id).where(is_shut, _holds())
+    return select(RequestRestriction.request_id).where(theirs, _holds(), ~wrote_it)
 
 
-def _keepers_of(system_id: uuid.UUID | SQLColumnExpression[uuid.UUID]) -> Select[uuid.UUID | None]:
-    """Who can come in as that system: they gave out a secret of it that lives, or said a key by which it signs.
+def _shut_to_keepers(system_id: uuid.UUID | None) -> Select[uuid.UUID] | None:
+    if system_id is None:
+        return None
+    kept = _kept().where(_GIVEN.c.kept_id == system_id)
+    return kept.with_only_columns(RequestRestriction.request_id)
 
-    Who did is noted with the account, in the same transaction and so at the same moment.
-    """
-    secret = exists().where(
-        ServiceSecret.account_id == AccountEvent.account_id,
-        ServiceSecret.created_at == AccountEvent.at,
-        or_(ServiceSecret.ends_at.is_(None), ServiceSecret.ends_at > func.now()),
+
+_LIVES = or_(ServiceSecret.ends_at.is_(None), ServiceSecret.ends_at > func.now())
+_GIVEN = union_all(
+    select(ServiceSecret.account_id.label("kept_id"), ServiceSecret.given_by).where(_LIVES),
+    select(ServiceKey.account_id, ServiceKey.given_by).where(ServiceKey.ended_at.is_(None)),
+    select(WebhookEndpoint.id, WebhookEndpoint.given_by).where(WebhookEndpoint.account_id.is_(None)),
+).subquery("given")
+"""Who can come in as a system, or hears what a webhook is told: they were given a secret of it that lives, said a key by which it
+signs, or where the webhook is.
+"""
+
+
+def _kept() -> Select[uuid.UUID, uuid.UUID]:
+    """The requests that are shut to a keeper, by name or by role, each with the system's account, or with the webhook."""
+    theirs = or_(
+        RequestRestriction.account_id == Account.id,
+        and_(RequestRestriction.clinic_id == Account.clinic_id, RequestRestriction.role == any_(Account.roles)),
     )
-    key = exists().where(
-        ServiceKey.account_id == AccountEvent.account_id,
-        ServiceKey.created_at == AccountEvent.at,
-        ServiceKey.ended_at.is_(None),
+    asked = aliased(RequestRecord)
+    wrote_it = exists().where(asked.id == RequestRestriction.request_id, asked.requester_id == Account.id)
+    return (
+        select(RequestRestriction.request_id, _GIVEN.c.kept_id)
+        .join(Account, theirs)
+        .join(_GIVEN, _GIVEN.c.given_by == Account.id)
+        .where(_holds(), ~wrote_it)
     )
-    gave = or_(
-        and_(AccountEvent.kind == AccountEventKind.SECRET_ADDED, secret),
-        and_(AccountEvent.kind == AccountEventKind.KEY_ADDED, key),
-    )
-    return select(AccountEvent.actor_id).where(AccountEvent.account_id == system_id, gave)
+
+
+async def keepers_of(session: AsyncSession, system_id: uuid.UUID) -> Sequence[Account]:
+    """Who can come in as that system."""
+    given = select(_GIVEN.c.given_by).where(_GIVEN.c.kept_id == system_id)
+    return (await session.scalars(select(Account).where(Account.id.in_(given)))).all()
 
 
 async def is_shut_to(
@@ -98,8 +120,11 @@ async def is_shut_to(
     system_id: uuid.UUID | None = None,
 ) -> bool:
     """Whether this request is shut to who looks."""
-    query = shut_to(account_id, clinic_id, roles, system_id=system_id).where(
-        RequestRestriction.request_id == request_id
+    is_it = RequestRestriction.request_id == request_id
+    of_keepers = _shut_to_keepers(system_id)
+    query = _both(
+        _shut_to(account_id, clinic_id, roles).where(is_it),
+        None if of_keepers is None else of_keepers.where(is_it),
     )
     return await session.scalar(query.limit(1)) is not None
 
@@ -141,51 +166,27 @@ async def is_shut_to_holder(session: AsyncSession, request_id: uuid.UUID, holder
     return False
 
 
-async def shut_to_administrators(
+async def shut_to_listeners(
     session: AsyncSession, request_ids: Collection[uuid.UUID]
 ) -> set[tuple[uuid.UUID, uuid.UUID]]:
-    """Of these requests, those that are shut to the administrators of a clinic, and so to its systems: each with the clinic."""
-    query = select(RequestRestriction.request_id, RequestRestriction.clinic_id).where(
-        RequestRestriction.request_id.in_(request_ids),
-        RequestRestriction.clinic_id.is_not(None),
-        RequestRestriction.role == Role.CLINIC_ADMINISTRATOR,
-        _holds(),
-    )
-    found = await session.execute(query) if request_ids else ()
-    return {(request_id, clinic_id) for request_id, clinic_id in found if clinic_id is not None}
+    """Of these requests, those that are shut to who listens, each with whom: the clinic whose administrators are shut out, and so
+    its systems; the account of a system, or the webhook, of which somebody who is shut out is a keeper.
 
-
-async def shut_to_systems(
-    session: AsyncSession, request_ids: Collection[uuid.UUID]
-) -> set[tuple[uuid.UUID, uuid.UUID]]:
-    """Of these requests, those that are shut to somebody who can come in as a system: each with the system's account."""
-    if not request_ids:
+    Of what nobody has restricted it is one look by an index.
+    """
+    is_one = RequestRestriction.request_id == any_(literal(list(request_ids), ARRAY(Uuid())))
+    query = select(RequestRestriction).where(is_one, _holds()).options(*unread(RequestRestriction))
+    restricted = (await session.scalars(query)).all() if request_ids else ()
+    if not restricted:
         return set()
-    query = (
-        select(RequestRestriction.request_id, ServiceAccount.account_id)
-        .join(ServiceAccount, RequestRestriction.account_id.in_(_keepers_of(ServiceAccount.account_id)))
-        .where(RequestRestriction.request_id.in_(request_ids), _holds())
-    )
-    return {(request_id, system_id) for request_id, system_id in await session.execute(query)}
-
-
-async def shut_to_webhooks(
-    session: AsyncSession, request_ids: Collection[uuid.UUID]
-) -> set[tuple[uuid.UUID, uuid.UUID]]:
-    """Of these requests, those that are shut to somebody who ever said where webhooks of a clinic go: each with the clinic."""
-    if not request_ids:
-        return set()
-    said_where = or_(
-        AccountEvent.kind.in_([AccountEventKind.WEBHOOK_ADDED, AccountEventKind.WEBHOOK_SECRET_ADDED]),
-        and_(AccountEvent.kind == AccountEventKind.WEBHOOK_CHANGED, AccountEvent.changes.has_key("url")),
-    )
-    query = (
-        select(RequestRestriction.request_id, AccountEvent.clinic_id)
-        .join(AccountEvent, AccountEvent.actor_id == RequestRestriction.account_id)
-        .where(RequestRestriction.request_id.in_(request_ids), _holds(), said_where)
-        .distinct()
-    )
-    return {(request_id, clinic_id) for request_id, clinic_id in await session.execute(query)}
+    shut = {
+        (one.request_id, one.clinic_id)
+        for one in restricted
+        if one.clinic_id is not None and one.role == Role.CLINIC_ADMINISTRATOR
+    }
+    ids = literal(list({one.request_id for one in restricted}), ARRAY(Uuid()))
+    kept = await session.execute(_kept().where(RequestRestriction.request_id == any_(ids)))
+    return shut | {(request_id, kept_id) for request_id, kept_id in kept}
 
 
 def _holds() -> ColumnElement[bool]:

@@ -270,8 +270,7 @@ async def requests_of(session: AsyncSession, ids: Collection[uuid.UUID | None]) 
     query = select(RequestRecord).where(RequestRecord.id == any_(wanted))
     query = query.options(load_only(*_SEEN_BY, raiseload=True)).execution_options(populate_existing=True)
     rows = {row.id: row for row in await session.scalars(query)}
-    of_clinics = await restrictions.shut_to_administrators(session, rows)
-    return Requests(rows, of_clinics | await restrictions.shut_to_systems(session, rows))
+    return Requests(rows, await restrictions.shut_to_listeners(session, rows))
 
 
 # The numbers

@@ -191,6 +191,7 @@ async def add(
     types: Collection[WebhookType],
     description: str,
     sealed_secret: str,
+    given_by: uuid.UUID | None,
     now: datetime,
 ) -> WebhookEndpoint:
     """A new endpoint that nobody has answered for yet."""
@@ -202,6 +203,7 @@ async def add(
         description=description,
         state=EndpointState.UNVERIFIED,
         sealed_secret=sealed_secret,
+        given_by=given_by,
         created_at=now,
     )
     session.add(endpoint)

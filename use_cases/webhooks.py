@@ -267,6 +267,7 @@ async def add_webhook(services: Starting, by: Administrator, clinic_id: UUID, ne
             types=new.event_types,
             description=new.description,
             sealed_secret=sealed_secret(services.settings, id_, secret),
+            given_by=by.hand.account_id,
             now=now,
         )
         at = Changing(session, by, endpoint, now)
@@ -296,6 +297,8 @@ async def change_webhook(
         for name, value in changed.items():
             if name != "enabled":
                 setattr(endpoint, name, value)
+        if "url" in changed:
+            endpoint.given_by = by.hand.account_id
         endpoint.version += 1
         await at.note(AccountEventKind.WEBHOOK_CHANGED, dict.fromkeys(changed))
         await _follow(at, changed)
