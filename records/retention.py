@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import ARRAY, Uuid, all_, delete, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -205,9 +205,10 @@ async def entries_of(
     return (await session.scalars(query.order_by(RetentionEntry.last_entry_at, RetentionEntry.request_id))).all()
 
 
-async def leave_out(session: AsyncSession, list_id: uuid.UUID, request_ids: Collection[uuid.UUID]) -> None:
-    """Take these requests off the list, which is locked and waits: they stand on the next one that is written."""
-    gone = delete(RetentionEntry).where(RetentionEntry.list_id == list_id, RetentionEntry.request_id.in_(request_ids))
+async def keep_only(session: AsyncSession, list_id: uuid.UUID, request_ids: Collection[uuid.UUID]) -> None:
+    """Take all but these requests off the list, which is locked and waits: they stand on the next one that is written."""
+    gone = delete(RetentionEntry).where(RetentionEntry.list_id == list_id)
+    gone = gone.where(RetentionEntry.request_id != all_(literal(list(request_ids), ARRAY(Uuid()))))
     await session.execute(gone.execution_options(synchronize_session=False))
 
 

@@ -275,10 +275,11 @@ async def approve(services: Starting, caller: Caller, list_id: UUID, approval: A
     letters: Sequence[UUID] = ()
     async with services.database.session() as session:
         found = await _own_list(session, caller, list_id)
-        if digest_of(await _shown_of(session, caller.viewer, list_id)) != approval.sha256:
+        shown = await _shown_of(session, caller.viewer, list_id)
+        if digest_of(shown) != approval.sha256:
             raise Problem("retention_list_changed")
         if found.state is ListState.WAITING:
-            await retention.leave_out(session, list_id, await all_shut_to(session, caller.viewer))
+            await retention.keep_only(session, list_id, [one.request_id for one in shown])
             now = datetime.now(UTC)
             found.state, found.approved_by, found.approved_at = ListState.APPROVED, caller.id, now
             clinic = await session.get_one(Clinic, found.clinic_id)
