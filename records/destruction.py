@@ -10,9 +10,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, not_, or_, select, text, update
+from sqlalchemy import ARRAY, Select, Uuid, any_, delete, func, literal, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.requests import Role
 from domain.retention import RetentionPolicy
 from records import access_reviews, data_keys, partners, restrictions, uploads
 from records.models import (
@@ -174,12 +175,30 @@ async def _shut_out_of(session: AsyncSession, row: RequestRecord) -> Json:
     return {"shut_to": shut, "requester_id": str(row.requester_id)} if shut else {}
 
 
-def was_shut_to(viewer: Viewer) -> ColumnElement[bool]:
-    """Of rows of `DestroyedRequest`: whether the request was shut to who looks, until it was destroyed."""
+async def were_shut_to(session: AsyncSession, viewer: Viewer, request_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Of these requests, those that are destroyed and were shut to who looks, until they were."""
+    if not request_ids:
+        return set()
+    query = select(DestroyedRequest).where(
+        DestroyedRequest.request_id == any_(literal(list(request_ids), ARRAY(Uuid()))),
+        DestroyedRequest.destroyed.has_key("shut_to"),
+    )
+    restricted = (await session.scalars(query)).all()
+    viewers = [viewer]
+    if restricted and viewer.system_id is not None:
+        viewers += [
+            Viewer(one.id, one.clinic_id, frozenset(map(Role, one.roles)))
+            for one in await restrictions.keepers_of(session, viewer.system_id)
+        ]
+    return {one.request_id for one in restricted if any(_was_shut_to(looks, one.destroyed) for looks in viewers)}
+
+
+def _was_shut_to(viewer: Viewer, destroyed: Json) -> bool:
+    if destroyed.get("requester_id") == str(viewer.account_id):
+        return False
     whom = [{"account_id": str(viewer.account_id)}]
     whom += [{"clinic_id": str(viewer.clinic_id), "role": role.value} for role in viewer.roles]
-    theirs = or_(*(DestroyedRequest.destroyed.contains({"shut_to": [one]}) for one in whom))
-    return and_(theirs, not_(DestroyedRequest.destroyed.contains({"requester_id": str(viewer.account_id)})))
+    return any(one in whom for one in destroyed["shut_to"])
 
 
 def folders_of(tombstone: DestroyedRequest) -> list[str]:
@@ -192,8 +211,9 @@ async def find_destroyed(
     session: AsyncSession, request_id: uuid.UUID, *, but: Viewer | None = None
 ) -> DestroyedRequest | None:
     """What is left of the request, if it was destroyed; nothing where it was shut to that viewer."""
-    query = select(DestroyedRequest).where(DestroyedRequest.request_id == request_id)
-    return await session.scalar(query.where(not_(was_shut_to(but))) if but else query)
+    if but is not None and await were_shut_to(session, but, [request_id]):
+        return None
+    return await session.get(DestroyedRequest, request_id)
 
 
 async def tombstones_of(session: AsyncSession, list_id: uuid.UUID) -> dict[uuid.UUID, DestroyedRequest]:

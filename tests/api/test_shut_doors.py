@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -328,6 +328,27 @@ async def test_an_approval_is_of_what_was_seen(house: House) -> None:
         ok(await own.administrator2.post(f"{path}/take-back"))
 
 
+async def test_what_is_shown_while_it_is_approved_was_not_seen(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A restriction that ends between what the approval says and what it keeps."""
+    own, list_id = house.system, await _a_list(house, house.marked, house.later)
+    read = retention.entries_of
+    async with AsyncExitStack() as shutting:
+        await shutting.enter_async_context(shut(house, house.marked, account_id=own.administrator2.id))
+        part = ok(await own.administrator2.get(f"/retention/lists/{list_id}"))
+
+        async def read_then_opened(*given: Any, **more: Any) -> Any:
+            found = await read(*given, **more)
+            await shutting.aclose()
+            return found
+
+        monkeypatch.setattr(retention, "entries_of", read_then_opened)
+        ok(await own.administrator2.post(f"/retention/lists/{list_id}/approve", {"sha256": part["sha256"]}), 202)
+    async with own.services.database.session() as session:
+        left = await read(session, UUID(list_id))
+    assert [str(one.request_id) for one in left] == [house.later]
+    ok(await own.administrator2.post(f"/retention/lists/{list_id}/take-back"))
+
+
 async def test_a_list_with_nothing_to_see_on_it_is_not_there(house: House) -> None:
     own, list_id = house.system, await _a_list(house, house.marked)
     async with shut(house, house.marked, account_id=own.administrator2.id):
@@ -442,6 +463,7 @@ async def test_an_open_page_hears_of_the_end_and_nothing_after_it(house: House) 
 
 async def test_its_end_is_told_to_nobody_to_whom_it_was_shut(house: House) -> None:
     own = house.system
+    mine, theirs = [await connected(own, "requests:read", by=by) for by in (own.administrator2, own.administrator)]
     request_id = await submitted(own)
     ok(await own.requester.post(f"/requests/{request_id}/cancel", {"reason": "Vue ailleurs."}))
     body = {"account_id": own.administrator2.id, "reason": WHY}
@@ -457,14 +479,19 @@ async def test_its_end_is_told_to_nobody_to_whom_it_was_shut(house: House) -> No
     problem(await own.administrator2.get(path), 404, "not_found")
     problem(await own.administrator2.get(f"{path}/journal"), 404, "not_found")
 
-    async def told(who: Clinician) -> list[str]:
-        viewer = Viewer(who.account.id, who.account.clinic_id, frozenset({Role.CLINIC_ADMINISTRATOR}))
+    async def told(who: Clinician, system_id: UUID | None = None) -> list[str]:
+        roles = frozenset({Role.CLINIC_ADMINISTRATOR})
+        viewer = Viewer(system_id or who.account.id, who.account.clinic_id, roles, system_id=system_id)
         async with own.services.database.session() as session:
             page = await changes.read(session, viewer, begun, 100)
         return [str(one.request_id) for one in page.items]
 
     assert request_id in await told(own.administrator)
     assert request_id not in await told(own.administrator2)
+    assert request_id in await told(own.administrator, UUID(theirs.id))
+    assert request_id not in await told(own.administrator2, UUID(mine.id)), "nor to a system by which they come in"
+    problem(await mine.get(path), 404, "not_found")
+    problem(await theirs.get(path), 410, "request_destroyed")
 
 
 # Systems, and who can come in as one
@@ -492,6 +519,18 @@ async def test_a_system_does_not_read_on_for_who_is_shut_out(house: House) -> No
         newest = ok(await own.administrator.post(secrets, {"older_ends_in_hours": 0}), 201)["secret"]
         again = Clinician(own.administrator.account, by_secret(own, newest))
         assert (await again.get(path)).status_code == 200, "once the secret that they know has ended"
+
+
+async def test_a_system_does_not_read_on_for_who_is_shut_out_by_role(house: House) -> None:
+    """Also in a role that is not the one in which they look after systems."""
+    own, name = house.system, f"both_{uuid4().hex[:6]}"
+    both = await add_person(own, name, own.clinics["near"], Role.CLINIC_ADMINISTRATOR, Role.PROVIDER)
+    mine, theirs = [await connected(own, "requests:read", by=by) for by in (both, own.administrator)]
+    path = f"/requests/{house.marked}"
+    async with shut(house, house.marked, clinic_id=str(own.clinics["near"].id), role="provider"):
+        problem(await mine.get(path), 404, "not_found")
+        assert (await theirs.get(path)).status_code == 200
+    assert (await mine.get(path)).status_code == 200
 
 
 # Set and ended
