@@ -415,11 +415,17 @@ async def numbers_of(session: AsyncSession, request_ids: Collection[uuid.UUID]) 
     return {id_: number for id_, number in await session.execute(query)}  # noqa: C416
 
 
-async def waiting_since(session: AsyncSession, clinic_id: uuid.UUID) -> Sequence[AccessReview]:
-    """The clinic's reviews that are not signed off as they are now, the oldest first."""
+async def waiting_since(
+    session: AsyncSession, clinic_id: uuid.UUID, without: Collection[uuid.UUID] = ()
+) -> Sequence[AccessReview]:
+    """The clinic's reviews that are not signed off as they are now, or have a finding of which nothing was said, `without` those
+    about some requests; the oldest first.
+    """
     of = AccessReview.id
     verdicts = select(func.count()).select_from(AccessVerdict).where(AccessVerdict.review_id == of)
     signed = select(func.max(AccessSignOff.verdicts)).where(AccessSignOff.review_id == of)
     differ = signed.scalar_subquery().is_distinct_from(verdicts.scalar_subquery())
-    query = select(AccessReview).where(AccessReview.clinic_id == clinic_id, differ)
+    is_said = exists().where(AccessVerdict.finding_id == AccessFinding.id)
+    is_left = exists().where(AccessFinding.review_id == of, _is_not_about(without), ~is_said)
+    query = select(AccessReview).where(AccessReview.clinic_id == clinic_id, or_(differ, is_left))
     return (await session.scalars(query.order_by(AccessReview.month))).all()

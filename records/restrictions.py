@@ -193,6 +193,12 @@ def _holds() -> ColumnElement[bool]:
     return ~exists().where(RestrictionEnd.restriction_id == RequestRestriction.id)
 
 
+async def set_by(session: AsyncSession, account_id: uuid.UUID) -> set[uuid.UUID]:
+    """The requests that somebody has shut to others, by restrictions that hold."""
+    query = select(RequestRestriction.request_id).where(RequestRestriction.set_by == account_id, _holds())
+    return set(await session.scalars(query))
+
+
 # Set and ended
 
 

@@ -20,14 +20,14 @@ from domain.accounts import AccountEventKind
 from domain.audit import Act
 from domain.model import Frozen, Said
 from domain.requests import Role
-from records import access_reviews, account_events, audit, people, requests
+from records import access_reviews, account_events, audit, people, requests, restrictions
 from records.access_reviews import Counts
 from records.canonical import canonical_json
 from records.models import AccessFinding, AccessReview, AccessSignOff, AccessVerdict, AuditEntry, Clinic
-from records.visibility import Viewer, all_shut_to
+from records.visibility import all_shut_to
 from use_cases import policy
 from use_cases.accesses import by
-from use_cases.administrators import hand_of
+from use_cases.administrators import hand_of, shut_to_each
 from use_cases.caller import Caller
 from use_cases.names import Names, PersonView
 from use_cases.problems import Problem
@@ -153,7 +153,8 @@ async def count_waiting(services: Services, caller: Caller) -> int:
     if Role.CLINIC_ADMINISTRATOR not in caller.roles:
         return 0
     async with services.database.session() as session:
-        return len(await access_reviews.waiting_since(session, caller.clinic_id))
+        shut = await _shut_of(session, caller)
+        return len(await access_reviews.waiting_since(session, caller.clinic_id, shut.to_all))
 
 
 async def read_review(
@@ -187,7 +188,7 @@ async def read_review(
             rules=await access_reviews.rules_of(session, review_id, shut.to_caller),
             page=await _finding_views(session, caller, shut, shown),
             next=shown[-1].id if len(page) > len(shown) else None,
-            sign_offs=await _sign_off_views(session, review_id, view.version),
+            sign_offs=await _sign_off_views(session, view),
         )
 
 
@@ -314,10 +315,13 @@ async def _own(session: AsyncSession, caller: Caller, review_id: UUID) -> Access
 
 @dataclass(frozen=True)
 class _Shut:
-    """The requests that restrictions shut to the caller; and to each administrator of the clinic, the caller too."""
+    """The requests that restrictions shut to the caller; and to each administrator of the clinic, the caller too. And those that
+    the caller has shut to others.
+    """
 
     to_caller: Collection[UUID]
     to_each: Mapping[UUID, Collection[UUID]]
+    by_caller: Collection[UUID]
 
     @property
     def to_all(self) -> Collection[UUID]:
@@ -325,16 +329,20 @@ class _Shut:
         return {id_ for id_ in self.to_caller if all(id_ in shut for shut in self.to_each.values())}
 
     def must_be_settled_by_others(self, finding: AccessFinding, caller: Caller) -> bool:
-        """The same as the rule says, among the administrators who are shown the finding."""
-        shown = [id_ for id_, shut in self.to_each.items() if finding.request_id not in shut]
+        """The same as the rule says, among the administrators who are shown the finding. Who has shut the request to the others
+        gets no say about themselves by that: it waits.
+        """
+        by_caller = finding.request_id in self.by_caller
+        shown = [id_ for id_, shut in self.to_each.items() if by_caller or finding.request_id not in shut]
         return must_be_settled_by_others(finding.account_id, caller.id, shown)
 
 
 async def _shut_of(session: AsyncSession, caller: Caller) -> _Shut:
-    clinic_id, roles = caller.clinic_id, frozenset({Role.CLINIC_ADMINISTRATOR})
-    found = await people.list_accounts(session, clinic_id=clinic_id, role=Role.CLINIC_ADMINISTRATOR)
-    each = {one.id: await all_shut_to(session, Viewer(one.id, clinic_id, roles)) for one in found}
-    return _Shut(await all_shut_to(session, caller.viewer), each)
+    return _Shut(
+        await all_shut_to(session, caller.viewer),
+        await shut_to_each(session, caller.clinic_id),
+        await restrictions.set_by(session, caller.id),
+    )
 
 
 async def _findings(session: AsyncSession, review_id: UUID, ids: Collection[UUID], shut: _Shut) -> list[AccessFinding]:
@@ -462,15 +470,16 @@ async def _finding_views(
     ]
 
 
-async def _sign_off_views(session: AsyncSession, review_id: UUID, verdicts: int) -> list[SignOffView]:
-    found = await access_reviews.sign_offs_of(session, review_id)
+async def _sign_off_views(session: AsyncSession, review: ReviewView) -> list[SignOffView]:
+    found = await access_reviews.sign_offs_of(session, review.id)
+    is_as_signed = review.state is ReviewState.SIGNED_OFF
     names = await Names.load(session, [one.signed_by for one in found], [])
     return [
         SignOffView(
             signed_by=names.person(one.signed_by),
             signed_at=one.signed_at,
             about_self=one.about_self,
-            current=one.verdicts == verdicts,
+            current=is_as_signed and one.verdicts == review.version,
             sha256=one.sha256,
         )
         for one in found

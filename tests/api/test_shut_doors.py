@@ -18,7 +18,7 @@ from domain.requests import Role
 from domain.retention import ListState, RetentionPolicy
 from domain.told_partners import MessageState
 from domain.webhooks import DeliveryState, WebhookType
-from records import changes, destruction, people, requests, retention
+from records import changes, destruction, people, requests, restrictions, retention
 from records.ids import new_id
 from records.models import (
     AccessFinding,
@@ -41,6 +41,7 @@ from tests.api.test_webhooks import made as made_webhook
 from tests.eventually import PATIENCE_SECONDS
 from tests.journeys import accepted, draft, ok, pooled, signed, submitted, written
 from tests.system import Clinician, System, add_person
+from use_cases.access_reviews import count_waiting
 from use_cases.caller import Caller
 from use_cases.news import news
 from use_cases.retention import digest_of
@@ -405,14 +406,24 @@ async def test_a_finding_is_left_to_the_administrators_who_see_it(house: House) 
 
 
 async def test_whoever_alone_sees_a_finding_about_themselves_settles_it(house: House) -> None:
-    """The others would have to, and do not see it: it would stand there for ever."""
+    """The others would have to, and do not see it: it would stand there for ever. Not who has shut it to them."""
     own = house.system
     path, (about_self,) = await _a_month(house, date(2026, 8, 1), (house.marked, own.administrator))
     problem(await own.administrator.post(f"{path}/verdicts", _verdict(about_self)), 403, "about_yourself")
     async with shut(house, house.marked, account_id=own.administrator2.id):
+        assert ok(await own.administrator.get(f"{path}/findings/{about_self}"))["others_only"]
+        problem(await own.administrator.post(f"{path}/verdicts", _verdict(about_self)), 403, "about_yourself")
+    async with own.services.database.session() as session:
+        whom, now = own.administrator2.account.id, datetime.now(UTC)
+        somebody = own.requester.account.id
+        kept = await restrictions.add(session, UUID(house.marked), whom, None, reason=WHY, set_by=somebody, now=now)
+    try:
         assert not ok(await own.administrator.get(f"{path}/findings/{about_self}"))["others_only"]
         settled = ok(await own.administrator.post(f"{path}/verdicts", _verdict(about_self)))
         assert settled["page"][0]["verdicts"][-1]["about_self"]
+    finally:
+        end = f"/requests/{house.marked}/restrictions/{kept.id}/end"
+        ok(await own.administrator.post(end, {"reason": "Fini."}))
 
 
 async def test_a_month_goes_without_what_is_shut_to_all_administrators(house: House, system: System) -> None:
@@ -424,6 +435,10 @@ async def test_a_month_goes_without_what_is_shut_to_all_administrators(house: Ho
     other = replace(house, system=replace(house.system, people={**house.system.people}, clinics={"near": far}))
     path, _ = await _a_month(other, date(2026, 9, 1), (house.marked, who))
     before = ok(await who.get(path))
+
+    async def waiting() -> int:
+        return await count_waiting(house.system.services, Caller(who.account, token_of(apart, "other_boss")))
+
     assert (before["findings"], before["state"]) == (1, "open")
     async with house.system.services.database.session() as session:
         own = await people.lock_clinic(session, house.system.clinics["near"].id)
@@ -432,7 +447,12 @@ async def test_a_month_goes_without_what_is_shut_to_all_administrators(house: Ho
     async with shut(house, house.marked, clinic_id=str(far.id), role="clinic_administrator"):
         now = ok(await who.get(path))
         assert (now["findings"], now["state"], now["waits_for_others"]) == (0, "to_sign_off", False)
-        assert ok(await who.post(f"{path}/sign-off", {"version": now["version"]}))["state"] == "signed_off"
+        signed_off = ok(await who.post(f"{path}/sign-off", {"version": now["version"]}))
+        assert (signed_off["state"], signed_off["sign_offs"][-1]["current"]) == ("signed_off", True)
+        assert await waiting() == 0
+    again = ok(await who.get(path))
+    assert (again["state"], again["sign_offs"][-1]["current"]) == ("open", False)
+    assert await waiting() == 1, "and they are told that it does"
 
 
 # E-mails, links, streams
