@@ -3,6 +3,7 @@
 import asyncio
 import random
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from alembic import command
@@ -110,20 +111,25 @@ async def test_who_gave_what_lets_systems_in_is_taken_from_the_events(
     async with database.session() as session:
         scene = await set_scene(session)
         one, other = scene.accounts["administrator"], scene.accounts["colleague"]
-        of_system = {"purpose": "", "scopes": [], "language": "fr", "expires_at": now + timedelta(days=9)}
+        of_system: dict[str, Any] = {
+            "purpose": "",
+            "scopes": [],
+            "language": "fr",
+            "expires_at": now + timedelta(days=9),
+        }
         system = await service_accounts.add(session, clinic_id=scene.far.id, name="S", now=now, **of_system)
         account_id = system.account.id
         for index, (hand, kind) in enumerate(((one, "secret_added"), (other, "key_added"))):
             at = now + timedelta(seconds=index)
             account_events.note(session, AccountEventKind(kind), system.account, Hand(hand.id, Side.API), at)
-        secret = {"sha256": "a", "ending": "a", "given_by": None}
+        secret: dict[str, Any] = {"sha256": "a", "ending": "a", "given_by": None}
         await service_accounts.add_secret(session, account_id, now=now, **secret)
         await service_accounts.add_secret(session, account_id, now=now + timedelta(days=1), **{**secret, "sha256": "b"})
-        key = {"kid": "k", "algorithm": "ES384", "public_key": {}, "given_by": None}
+        key: dict[str, Any] = {"kid": "k", "algorithm": "ES384", "public_key": {}, "given_by": None}
         await service_keys.add_key(session, account_id, now=now + timedelta(seconds=1), **key)
         for host, hands in (("one.test", [one]), ("two.test", [one, other]), ("three.test", [])):
-            said = {"types": [], "description": "", "sealed_secret": "", "given_by": None}
-            of = {"endpoint_id": new_id(), "clinic_id": scene.far.id}
+            said: dict[str, Any] = {"types": [], "description": "", "sealed_secret": "", "given_by": None}
+            of: dict[str, Any] = {"endpoint_id": new_id(), "clinic_id": scene.far.id}
             await webhooks.add(session, url=f"https://{host}/in", now=now, **of, **said)
             for index, hand in enumerate(hands):
                 kind = AccountEventKind.WEBHOOK_CHANGED if index else AccountEventKind.WEBHOOK_ADDED
